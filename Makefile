@@ -1,0 +1,42 @@
+# Each target does its own set-up in .venv; PYTHON=/path/to/python chooses the interpreter.
+.DEFAULT_GOAL := help
+.PHONY: help demo test test-gpu lint types manifest docs set-up-demo set-up-test
+export IMAGE
+
+BIN := .venv/bin
+SCREEN := $(if $(filter Linux,$(shell uname -s)),xvfb-run -a -s "-screen 0 1600x1000x24")
+
+help:
+	@echo "make demo [IMAGE=path]   run the main job on an image, or on a synthetic one, into demo/"
+	@echo "make test [ARGS=...]     run all tests, without a screen; ARGS go to pytest"
+	@echo "make test-gpu            run the tests that need a CUDA device; without one they say so"
+	@echo "make lint types manifest docs    the other checks; .ci/run runs them all"
+
+demo: set-up-demo
+	@$(BIN)/sam2lora demo $${IMAGE:+"$$IMAGE"} --out demo
+
+test: set-up-test
+	@$(BIN)/python scripts/viewer_packages.py
+	@$(SCREEN) $(BIN)/python -m pytest $(ARGS)
+
+test-gpu: set-up-test
+	@$(BIN)/python -m pytest -m gpu $(ARGS)
+
+lint: set-up-test
+	@$(BIN)/ruff format --check .
+	@$(BIN)/ruff check .
+
+types: set-up-test
+	@$(BIN)/mypy
+
+manifest: set-up-test
+	@$(BIN)/npe2 validate napari_sam2lora
+
+docs: set-up-test
+	@NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict
+
+set-up-demo:
+	@scripts/set_up.sh demo
+
+set-up-test:
+	@scripts/set_up.sh test

@@ -1,0 +1,170 @@
+"""An adapter is a folder of four files; here it is checked, without loading torch.
+
+PEFT reads the same folder. All of it may come from strangers: nothing in it is run or followed, and
+nothing is taken that does not agree with the card.
+"""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Self
+
+import safetensors
+
+from sam2lora.adapters.card import AdapterCard, read_card, read_json
+from sam2lora.adapters.naming import Shapes, check_names, peft_config
+from sam2lora.adapters.readme import readme
+from sam2lora.errors import AdapterError
+from sam2lora.files import sha256_of
+
+CARD = "sam2lora.json"
+CONFIG = "adapter_config.json"
+WEIGHTS = "adapter_model.safetensors"
+README = "README.md"
+
+FILES = (CARD, CONFIG, WEIGHTS, README)
+"""The files of an adapter; others in its folder are ignored and never passed on."""
+
+LARGEST_WEIGHTS = 2 << 30
+"""Bytes; the largest rank on the widest placement of the largest model needs less."""
+
+_LARGEST_CONFIG = 1 << 16
+_PICKLES = ("adapter_model.bin", "adapter_model.pt", "adapter_model.pth", "adapter_model.pkl")
+_PRECISIONS = ("F32", "F16", "BF16")
+
+
+@dataclass(frozen=True)
+class Adapter:
+    """A checked adapter on disk.
+
+    Attributes
+    ----------
+    folder
+        Where its files are.
+    card
+        What it is.
+    shipped
+        Whether it came with the package, so that it can be neither renamed nor deleted.
+    """
+
+    folder: Path
+    card: AdapterCard
+    shipped: bool = False
+
+    @property
+    def name(self) -> str:
+        """What it is called."""
+        return self.card.name
+
+    @property
+    def weights(self) -> Path:
+        """The file of its tensors."""
+        return self.folder / WEIGHTS
+
+    def called(self, name: str, *, shipped: bool = False) -> Self:
+        """Give the same adapter under the name it has in a store."""
+        return replace(self, card=self.card.renamed(name), shipped=shipped)
+
+    def texts(self) -> dict[str, str]:
+        """Give the files that say the name, with their contents as of now."""
+        return {CARD: self.card.to_json(), README: readme(self.card)}
+
+    def digest(self) -> str:
+        """Compute the SHA-256 of the file of its tensors.
+
+        Raises
+        ------
+        AdapterError
+            If it cannot be read any more.
+        """
+        with _reading(self.weights):
+            return sha256_of(self.weights)
+
+
+def open_adapter(folder: Path) -> Adapter:
+    """Check an adapter's folder: its files, the card, PEFT's configuration, the tensors' shapes.
+
+    Parameters
+    ----------
+    folder
+        As `saving.save_adapter` writes it.
+
+    Raises
+    ------
+    AdapterError
+        If something is missing, corrupt, unsafe or contradicts the card; the message says what.
+    """
+    if not folder.is_dir():
+        raise AdapterError(f"{folder}: there is no such folder of an adapter.")
+    _check_files(folder)
+    card = read_card(folder / CARD)
+    _check_config(folder / CONFIG, card)
+    check_names(read_shapes(folder / WEIGHTS), card.lora, str(folder / WEIGHTS))
+    return Adapter(folder, card)
+
+
+def read_shapes(path: Path) -> Shapes:
+    """Read the shape of each tensor of a `.safetensors` file by name, and none of the values.
+
+    Raises
+    ------
+    AdapterError
+        If the file is truncated, corrupt, absurdly large, or holds other numbers than floats.
+    """
+    with _reading(path):
+        size = path.stat().st_size
+        if size > LARGEST_WEIGHTS:
+            raise AdapterError(f"{path}: has {size} bytes; no adapter is that large.")
+        shapes = {}
+        with safetensors.safe_open(path, framework="numpy") as file:
+            for name in file.keys():  # noqa: SIM118 - not a mapping
+                tensor = file.get_slice(name)
+                if tensor.get_dtype() not in _PRECISIONS:
+                    raise AdapterError(
+                        f"{path}: {name!r} holds {tensor.get_dtype()}, not one of "
+                        f"{', '.join(_PRECISIONS)}."
+                    )
+                shapes[name] = tuple(tensor.get_shape())
+        return shapes
+
+
+def _check_files(folder: Path) -> None:
+    pickles = [name for name in _PICKLES if (folder / name).exists()]
+    if pickles and not (folder / WEIGHTS).exists():
+        raise AdapterError(
+            f"{folder}: has its weights in {pickles[0]}, a file that can run code when it is read. "
+            f"It is not loaded. Ask its author for {WEIGHTS}."
+        )
+    missing = [name for name in (CARD, CONFIG, WEIGHTS) if not (folder / name).is_file()]
+    if missing:
+        hint = (
+            f" An adapter of another program has no {CARD}: what it is for is not known."
+            if missing == [CARD]
+            else ""
+        )
+        raise AdapterError(f"{folder}: {', '.join(missing)} is missing.{hint}")
+
+
+def _check_config(path: Path, card: AdapterCard) -> None:
+    """Refuse a configuration for PEFT that says anything but what follows from the card."""
+    found, expected = read_json(path, _LARGEST_CONFIG), peft_config(card.lora)
+    for key in sorted(found.keys() | expected.keys()):
+        if key not in expected:
+            raise AdapterError(f"{path}: has {key!r}, which adapters of this project do not have.")
+        if key not in found or found[key] != expected[key]:
+            raise AdapterError(
+                f"{path}: {key!r} is {found.get(key, 'missing')!r}, but by {CARD} it has to be "
+                f"{expected[key]!r}."
+            )
+
+
+@contextmanager
+def _reading(path: Path) -> Iterator[None]:
+    """Name the file in errors of reading it."""
+    try:
+        yield
+    except safetensors.SafetensorError as error:
+        raise AdapterError(f"{path}: is truncated or no safetensors file ({error}).") from error
+    except OSError as error:
+        raise AdapterError(f"{path}: cannot be read ({error.strerror or error}).") from error

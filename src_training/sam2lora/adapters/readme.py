@@ -1,0 +1,84 @@
+"""Write an adapter's `README.md`, the page people see where it is shared."""
+
+import json
+from collections.abc import Mapping
+
+from pydantic import JsonValue
+
+from sam2lora.adapters.card import AdapterCard
+
+_PLAIN_PEFT = """\
+from peft import PeftModel
+
+model = PeftModel.from_pretrained(sam2_base, "path/to/this/folder")  # sam2_base: a SAM2Base"""
+
+
+def readme(card: AdapterCard) -> str:
+    """Give the model card in Markdown, with the head the Hugging Face Hub reads."""
+    lora, base, target = card.lora, card.base, card.target.name
+    parts = [
+        _head(card),
+        f"# {card.name}\n\nA LoRA adapter that makes SAM 2 segment **{target}** in retinal fundus "
+        f"photographs, made with napari-sam2lora. {card.notice}",
+        "## Use\n\nFrom the command line:\n\n```sh\n"
+        f"sam2lora predict IMAGE --target {target} --model {base.name} "
+        "--adapter path/to/this/folder --out results\n```\n\n"
+        f"With PEFT alone, on the SAM 2 it was made for:\n\n```python\n{_PLAIN_PEFT}\n```\n\n"
+        "Images have to be shown to it as it was trained, see Geometry below.",
+        "## What it is\n\n" + _table(_facts(card)),
+        "## Geometry\n\n" + _table(card.geometry.model_dump(mode="json")),
+        "## LoRA\n\n" + _table(lora.model_dump(mode="json")),
+    ]
+    for title, content in (
+        ("Validation", card.validation),
+        ("Training data", card.data),
+        ("Training", card.training),
+        ("Versions", card.versions),
+    ):
+        if content:
+            parts.append(f"## {title}\n\n" + _table(content))
+    return "\n\n".join(parts) + "\n"
+
+
+def _head(card: AdapterCard) -> str:
+    return (
+        "---\n"
+        "library_name: peft\n"
+        "license: other\n"
+        f"license_name: {json.dumps(card.license)}\n"
+        "pipeline_tag: image-segmentation\n"
+        "tags: [lora, sam2, retina, fundus, medical]\n"
+        "---"
+    )
+
+
+def _facts(card: AdapterCard) -> dict[str, JsonValue]:
+    started = card.started_from
+    return {
+        "target": card.target.name,
+        "threshold": card.threshold,
+        "base model": card.base.name,
+        "identity of the base": card.base.identity,
+        "trained weights": f"{card.trainable} ({card.share:.2f} % of the base)",
+        "went on from": f"{started.name} ({started.digest})" if started else None,
+        "hash of the data": card.data_hash,
+        "license": card.license,
+        "made": card.created.isoformat(),
+    }
+
+
+def _table(content: Mapping[str, JsonValue]) -> str:
+    """Give a Markdown table of two columns, without what is None."""
+    rows = ["| | |", "|---|---|"]
+    for name, value in content.items():
+        if value is not None:
+            shown = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+            escaped = (_plain(name), _plain(shown))
+            rows.append("| {} | {} |".format(*escaped))
+    return "\n".join(rows)
+
+
+def _plain(text: str) -> str:
+    for character in "\\|<>[]`":
+        text = text.replace(character, f"\\{character}")
+    return " ".join(text.split())

@@ -1,0 +1,72 @@
+"""The command line `sam2lora`: one module a command; heavy imports happen inside the commands."""
+
+import io
+import logging
+import sys
+import warnings
+from typing import Annotated
+
+import typer
+from rich.console import Console
+
+from sam2lora import __version__
+from sam2lora.cli.adapters import app as adapters_app
+from sam2lora.cli.datasets import app as datasets_app
+from sam2lora.cli.demo import demo
+from sam2lora.cli.evaluate import evaluate
+from sam2lora.cli.models import app as models_app
+from sam2lora.cli.predict import predict
+from sam2lora.cli.train import train
+from sam2lora.errors import Sam2LoraError
+
+app = typer.Typer(
+    name="sam2lora",
+    help="Segment retinal fundus images with SAM 2 adapted by LoRA, and train the adapters.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+)
+app.add_typer(datasets_app, name="datasets")
+app.add_typer(models_app, name="models")
+app.add_typer(adapters_app, name="adapters")
+app.command()(predict)
+app.command()(train)
+app.command()(evaluate)
+app.command()(demo)
+
+
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"sam2lora {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _options(
+    debug: Annotated[
+        bool, typer.Option("--debug", help="Show the full traceback of an error.")
+    ] = False,
+    version: Annotated[
+        bool,
+        typer.Option("--version", callback=_print_version, is_eager=True, help="Show the version."),
+    ] = False,
+) -> None:
+    """Options that come before the command."""
+    if debug:
+        logging.basicConfig()
+        logging.getLogger("sam2lora").setLevel(logging.DEBUG)
+
+
+def main() -> None:
+    """Run the command line; an error of the user's input is one message and exit code 2."""
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="backslashreplace")  # as stderr: a name is no reason to fail
+    # Pillow warns of what is refused in our own words, Matplotlib of signs it draws as boxes.
+    warnings.filterwarnings("ignore", message="Image size .* exceeds limit|Glyph .* missing from")
+    try:
+        app(prog_name="sam2lora")  # also when started as `python -m sam2lora`
+    except Sam2LoraError as error:
+        if "--debug" in sys.argv:
+            raise
+        console = Console(stderr=True, soft_wrap=True, markup=False, emoji=False, highlight=False)
+        console.print(f"error: {error}", style="red")
+        sys.exit(2)

@@ -1,0 +1,202 @@
+"""`sam2lora adapters`: what there is, and giving it to others."""
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
+if TYPE_CHECKING:
+    from sam2lora.adapters import Adapter
+
+app = typer.Typer(help="List, inspect and share adapters.", no_args_is_help=True)
+
+_Name = Annotated[str, typer.Argument(help="Name of an installed adapter.")]
+_NameOrPath = Annotated[
+    str,
+    typer.Argument(help="Name of an installed adapter, a folder with one, or a run folder."),
+]
+_NewName = Annotated[str | None, typer.Option("--name", help="What to call it here.")]
+_Replace = Annotated[bool, typer.Option("--replace", help="Replace an older one.")]
+_Repository = Annotated[str, typer.Argument(help="OWNER/NAME on the Hugging Face Hub.")]
+
+
+@app.command("list")
+def list_all() -> None:
+    """List the adapters on this computer, and folders among them that cannot be used."""
+    from sam2lora.adapters import adapters_folder, list_adapters, list_problems
+
+    table = Table("adapter", "target", "base", "rank", "trained", "Dice", "made", "from")
+    found = list_adapters()
+    for adapter in found:
+        card = adapter.card
+        dice = card.validation.get("dice")
+        table.add_row(
+            adapter.name,
+            card.target.name,
+            card.base.name,
+            str(card.lora.rank),
+            f"{card.share:.2f} %",
+            f"{dice:.3f}" if isinstance(dice, float) else "",
+            card.created.strftime("%Y-%m-%d"),
+            "the package" if adapter.shipped else "you",
+        )
+    console = Console(soft_wrap=True, highlight=False)
+    if found:
+        console.print(table)
+    else:
+        console.print("There is no adapter yet. Train one, or import one.")
+    console.print(f"Yours are in {adapters_folder()}", markup=False)
+    for problem in list_problems():
+        console.print(f"Not usable: {problem}", style="yellow", markup=False)
+
+
+@app.command()
+def info(
+    name: _NameOrPath,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the whole card as JSON.")] = False,
+) -> None:
+    """Show what an adapter is, is for, and came from."""
+    from sam2lora.adapters import find_adapter
+
+    adapter = find_adapter(name)
+    card = adapter.card
+    if as_json:
+        typer.echo(card.to_json(), nl=False)
+        return
+    rows = {
+        "adapter": adapter.name,
+        "folder": adapter.folder,
+        "target": f"{card.target.name} (from a probability of {card.threshold:g})",
+        "base model": f"{card.base.name}, identity {card.base.identity}",
+        "LoRA": f"{card.lora.placement}, rank {card.lora.rank}, alpha {card.lora.alpha:g}"
+        + (", with mask heads" if card.lora.train_heads else ""),
+        "trained": f"{card.trainable} weights, {card.share:.2f} % of the base model's",
+        "looks at": card.geometry.detail,
+        "validation": _in_one_line(card.validation),
+        "data": _in_one_line(card.data),
+        "went on from": card.started_from.name if card.started_from else "",
+        "made": f"{card.created:%Y-%m-%d %H:%M %Z}",
+        "made with": _in_one_line(card.versions),
+        "file": f"{adapter.weights.stat().st_size / 1e6:.2f} MB, SHA-256 {adapter.digest()}",
+        "license": card.license,
+        "notice": card.notice,
+    }
+    table = Table.grid(padding=(0, 2))
+    for title, value in rows.items():
+        if value:
+            table.add_row(title, escape(str(value)))
+    Console(highlight=False).print(table)
+
+
+@app.command("export")
+def export(
+    name: _NameOrPath,
+    out: Annotated[Path, typer.Option(help="The file, or a folder for it.")] = Path(),
+    replace: _Replace = False,
+) -> None:
+    """Write an adapter as one .zip file, to give it to others."""
+    from sam2lora.adapters import export_adapter, find_adapter
+
+    adapter = find_adapter(name)
+    path = export_adapter(adapter, out, replace=replace)
+    _say(f"{adapter.name} is packed: {path} ({path.stat().st_size / 1e6:.2f} MB)")
+    _say(f"License: {adapter.card.license}. {adapter.card.notice}")
+
+
+@app.command("import")
+def import_(
+    path: Annotated[
+        Path,
+        typer.Argument(
+            help="A .zip file from `adapters export`, an adapter's folder, or a run folder, for "
+            "its best adapter."
+        ),
+    ],
+    name: _NewName = None,
+    replace: _Replace = False,
+) -> None:
+    """Install an adapter from a .zip file or a folder, after checking all of it."""
+    from sam2lora.adapters import import_adapter
+
+    _welcome(import_adapter(path, name=name, replace=replace))
+
+
+@app.command()
+def rename(
+    name: _Name, new_name: Annotated[str, typer.Argument(help="What to call it instead.")]
+) -> None:
+    """Call one of your adapters something else."""
+    from sam2lora.adapters import rename_adapter
+
+    renamed = rename_adapter(name, new_name)
+    _say(f"{name} is now called {renamed.name}.")
+
+
+@app.command()
+def delete(
+    name: _Name, yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False
+) -> None:
+    """Delete one of your adapters for good."""
+    from sam2lora.adapters import delete_adapter, own_folder
+
+    folder = own_folder(name)
+    if not yes:
+        typer.confirm(f"Delete {name} in {folder}?", abort=True)
+    delete_adapter(name)
+    _say(f"{name} is deleted.")
+
+
+@app.command()
+def push(
+    name: _NameOrPath,
+    repository: _Repository,
+    public: Annotated[
+        bool, typer.Option("--public", help="Let everyone see a repository that is made now.")
+    ] = False,
+) -> None:
+    """Upload an adapter to the Hugging Face Hub, with the account of `hf auth login`."""
+    from sam2lora.adapters import find_adapter, push_adapter
+
+    adapter = find_adapter(name)
+    address = push_adapter(adapter, repository, private=not public)
+    _say(f"{adapter.name} is uploaded: {address}")
+    _say(f"License: {adapter.card.license}. {adapter.card.notice}")
+
+
+@app.command()
+def pull(
+    repository: _Repository,
+    revision: Annotated[
+        str | None, typer.Option(help="Branch, tag or commit; a commit never changes.")
+    ] = None,
+    name: _NewName = None,
+    replace: _Replace = False,
+) -> None:
+    """Download an adapter from the Hugging Face Hub, check all of it, and install it."""
+    from sam2lora.adapters import pull_adapter
+
+    _welcome(pull_adapter(repository, revision=revision, name=name, replace=replace))
+
+
+def _welcome(adapter: "Adapter") -> None:
+    """Say what was installed, and make its target known."""
+    from sam2lora.adapters import adopt_target
+
+    card = adapter.card
+    _say(f"{adapter.name} is installed: {card.target.name} on {card.base.name}.")
+    added = adopt_target(adapter)
+    if added:
+        _say(f"Its target {added.name!r} is new here; it has label value {added.label}.")
+    _say(f"License: {card.license}. {card.notice}")
+
+
+def _in_one_line(content: object) -> str:
+    return json.dumps(content)[1:-1] if content else ""
+
+
+def _say(text: str) -> None:
+    Console(soft_wrap=True, highlight=False).print(text, markup=False)

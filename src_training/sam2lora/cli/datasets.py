@@ -1,0 +1,88 @@
+"""`sam2lora datasets`: which layouts are recognised, and what is wrong with a data set."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+from rich.console import Console
+from rich.progress import Progress
+
+from sam2lora.cli.rows import print_rows
+
+if TYPE_CHECKING:
+    from sam2lora.datasets import DatasetReport
+
+app = typer.Typer(help="Recognise and check data sets.", no_args_is_help=True)
+
+
+@app.command(name="list")
+def list_layouts() -> None:
+    """List the layouts that are recognised, and where their images and masks lie."""
+    from sam2lora.datasets import DATASETS, ENCODINGS
+
+    for layout in DATASETS.values():
+        typer.secho(layout.name, bold=True, nl=False)
+        typer.echo(f"  {layout.about}")
+        typer.echo(f"    image  {layout.example}")
+        for target, graders in layout.masks.items():
+            for place in graders:
+                shown = "" if target == "*" else f"{target}: "
+                about = ENCODINGS[place.encoding].about
+                typer.echo(f"    mask   {shown}{' or '.join(place.paths)} ({about})")
+        if layout.fov is not None:
+            typer.echo(f"    field of view  {layout.fov.paths[0]}")
+        if layout.note:
+            typer.echo(f"    note   {layout.note}")
+
+
+@app.command()
+def check(
+    root: Annotated[Path, typer.Argument(help="Folder of the data set, or its CSV file.")],
+    layout: Annotated[
+        str | None, typer.Option(help="Its layout (see `datasets list`); recognised if not given.")
+    ] = None,
+    target: Annotated[
+        str | None,
+        typer.Option(help="The only target to check, or what masks show that do not say it."),
+    ] = None,
+) -> None:
+    """Read every file of a data set and name every problem.
+
+    Exit code 0: no problems; 1: the set can be used, but has problems; 2: not a data set.
+    """
+    from sam2lora.datasets import check_dataset
+
+    screen = Console(stderr=True)
+    with Progress(console=screen, transient=True, disable=not screen.is_terminal) as progress:
+        task = progress.add_task("Reading images", total=None)
+        report = check_dataset(
+            root,
+            layout=layout,
+            target=target,
+            progress=lambda done, total: progress.update(task, completed=done, total=total),
+        )
+    dataset = report.dataset
+    patients = len({record.patient for record in dataset.records})
+    typer.echo(f"{dataset.name} (layout {dataset.layout}) in {dataset.root}")
+    typer.echo(f"{len(dataset.records)} images of {patients} patients")
+    if report.note:
+        typer.echo(report.note)
+    pairs = [(t, split or "-", str(count)) for (t, split), count in report.pairs.items()]
+    print_rows(("target", "split", "images with a mask"), pairs)
+    if not report.problems:
+        typer.echo("No problems.")
+        return
+    typer.echo(f"Problems: {len(report.problems)}")
+    print_rows(("file", "problem"), list(_problem_rows(report)))
+    raise typer.Exit(1)
+
+
+def _problem_rows(report: "DatasetReport") -> Iterator[tuple[str, str]]:
+    """Give the file, as seen from the set's folder, and the text of each problem."""
+    root = report.dataset.root
+    folder = root if root.is_dir() else root.parent
+    for problem in report.problems:
+        inside = problem.path.is_relative_to(folder) and problem.path != folder
+        path = problem.path.relative_to(folder) if inside else problem.path
+        yield str(path), problem.text

@@ -1,0 +1,222 @@
+"""`sam2lora demo`: the main job on one image, with a picture and the numbers of what was found."""
+
+import json
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+from rich.console import Console
+
+if TYPE_CHECKING:
+    from sam2lora.arrays import Mask
+    from sam2lora.field_of_view import FieldOfView
+    from sam2lora.images import FundusImage
+    from sam2lora.measurements import Measurements
+
+SAMPLE_SEED = 7
+
+
+def demo(
+    image: Annotated[
+        Path | None,
+        typer.Argument(help="A fundus photograph; without one, a synthetic sample is drawn."),
+    ] = None,
+    out: Annotated[Path, typer.Option(help="Folder for the results.")] = Path("demo"),
+    device: Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:1 or mps.")] = "auto",
+) -> None:
+    """Segment vessels, disc and cup of one image, and leave masks, a picture and a JSON."""
+    from sam2lora.adapters import choose_adapter
+    from sam2lora.base_models import load_base
+    from sam2lora.batch import Task, segment_scene
+    from sam2lora.files import make_folder
+    from sam2lora.images import clahe_view, green_view
+    from sam2lora.measurements import measure
+    from sam2lora.pictures import overlay, save_image, save_overview
+    from sam2lora.predictor import Predictor
+    from sam2lora.scene import Scene
+    from sam2lora.targets import TARGETS
+
+    clock = _Clock()
+    with clock("read"):
+        sample = _draw() if image is None else _read(image)
+    make_folder(out)
+    pixels = sample.image.pixels
+    with clock("find the field of view"):
+        scene = Scene.of(pixels)
+    with clock("load the model"):
+        base = load_base("nano")
+        predictor = Predictor(base, device=device)
+    masks: dict[str, Mask] = {}
+    iou: dict[str, float] = {}
+    for target in TARGETS.values():
+        adapter = choose_adapter(base.base, base.identity, target)
+        with clock(f"segment {target.name}"):
+            task = Task.of(target, adapter=adapter)
+            found = segment_scene(predictor, scene, [task])[target.name]
+        masks[target.name], iou[target.name] = found.mask, round(found.iou, 3)
+    with clock("measure"):
+        measured = measure(masks, scene.field, spacing=sample.image.spacing)
+        manual = measure(sample.masks, scene.field, spacing=sample.image.spacing)
+    report = {
+        "image": sample.describe(),
+        "model": {
+            "name": base.base.name,
+            "identity": base.identity,
+            "trained": base.trained,
+            "note": base.note,
+            "device": str(predictor.device),
+            "precision": predictor.precision,
+        },
+        "field_of_view": _describe_field(scene.field),
+        "segmented": measured.model_dump() | {"expected_iou": iou},
+        "manual": manual.model_dump() if sample.masks else None,
+    }
+    with clock("write"):
+        for name, mask in masks.items():
+            save_image(out / f"{sample.name}_{name}.png", mask)
+        save_image(out / f"{sample.name}_overlay.png", overlay(pixels, masks))
+        save_image(out / f"{sample.name}_green.png", green_view(pixels))
+        save_image(out / f"{sample.name}_clahe.png", clahe_view(pixels))
+    with clock("draw the picture"):
+        save_overview(
+            out / f"{sample.name}_overview.png",
+            pixels,
+            scene.field,
+            title=sample.title,
+            layers={f"segmented by {base.base.name}": masks}
+            | ({sample.caption: sample.masks} if sample.masks else {}),
+            lines=[*_lines(sample, scene.field, measured, manual), *filter(None, [base.note])],
+        )
+    report["seconds"] = clock.seconds
+    _save_json(out / f"{sample.name}.json", report)
+
+    console = Console(soft_wrap=True, highlight=False, markup=False, emoji=False)
+    for stage, seconds in clock.seconds.items():
+        console.print(f"{stage:>24}  {seconds:6.2f} s")
+    if base.note:
+        console.print(base.note, style="yellow")
+    console.print(f"Masks:   {out / f'{sample.name}_<target>.png'}")
+    console.print(f"Picture: {out / f'{sample.name}_overview.png'}")
+    console.print(f"Numbers: {out / f'{sample.name}.json'}")
+
+
+class _Clock:
+    """Time named stages."""
+
+    def __init__(self) -> None:
+        self.seconds: dict[str, float] = {}
+
+    @contextmanager
+    def __call__(self, stage: str) -> Iterator[None]:
+        start = time.perf_counter()
+        yield
+        self.seconds[stage] = round(time.perf_counter() - start, 3)
+
+
+@dataclass(frozen=True, eq=False)
+class _Sample:
+    """What is demonstrated on: an image, the masks it came with, and where it comes from."""
+
+    name: str
+    image: "FundusImage"
+    masks: Mapping[str, "Mask"]
+    dataset: str | None
+    patient: str | None = None
+    split: str | None = None
+
+    @property
+    def title(self) -> str:
+        return f"{self.name} ({self.dataset or 'no recognized data set'})"
+
+    @property
+    def caption(self) -> str:
+        return "as drawn" if self.image.path is None else "as marked by grader 1"
+
+    def describe(self) -> dict[str, Any]:
+        height, width = self.image.pixels.shape[:2]
+        return {
+            "name": self.name,
+            "height": height,
+            "width": width,
+            "eye": self.image.eye,
+            "spacing_mm": self.image.spacing,
+            "conversion": self.image.note,
+            "data_set": self.dataset,
+            "patient": self.patient,
+            "split": self.split,
+        }
+
+
+def _draw() -> _Sample:
+    from sam2lora.images import FundusImage
+    from sam2lora.synthetic import draw_fundus
+
+    drawn = draw_fundus(SAMPLE_SEED)
+    masks = {name: drawn.masks[name] for name in ("vessel", "disc", "cup")}
+    image = FundusImage(drawn.image, eye=drawn.eye)
+    return _Sample("sample", image, masks, f"synthetic, seed {SAMPLE_SEED}")
+
+
+def _read(path: Path) -> _Sample:
+    from sam2lora.datasets import record_of
+    from sam2lora.image_formats import image_stem
+    from sam2lora.images import read_image
+
+    record = record_of(path)
+    if record is None:
+        return _Sample(image_stem(path), read_image(path), {}, None)
+    masks = {target: record.read_mask(target) for target in record.masks}
+    return _Sample(
+        image_stem(path),
+        record.read_image(),
+        masks,
+        record.dataset,
+        record.patient,
+        record.split,
+    )
+
+
+def _describe_field(field: "FieldOfView") -> dict[str, Any]:
+    return {
+        "found": field.found,
+        "center": field.center,
+        "diameter": field.diameter,
+        "share_of_image": float(field.mask.mean()),
+    }
+
+
+def _lines(
+    sample: _Sample, field: "FieldOfView", measured: "Measurements", manual: "Measurements"
+) -> list[str]:
+    height, width = sample.image.pixels.shape[:2]
+    conversion = f" ({sample.image.note})" if sample.image.note else ""
+    return [
+        f"{width} × {height} pixels, {sample.image.eye or 'unknown'} eye{conversion}",
+        f"field of view: {field.found}, diameter {field.diameter:.0f} pixels, "
+        f"{field.mask.mean():.0%} of the image",
+        "vessel density in the field: "
+        + _beside(measured.vessel_density, manual.vessel_density, sample.caption, "{:.1%}"),
+        "vertical cup/disc ratio:     "
+        + _beside(
+            measured.vertical_cup_disc_ratio,
+            manual.vertical_cup_disc_ratio,
+            sample.caption,
+            "{:.2f}",
+        ),
+    ]
+
+
+def _beside(value: float | None, manual: float | None, caption: str, form: str) -> str:
+    segmented = "undefined" if value is None else form.format(value)
+    return segmented if manual is None else f"{segmented} ({form.format(manual)} {caption})"
+
+
+def _save_json(path: Path, content: dict[str, Any]) -> None:
+    from sam2lora.files import atomic_path
+
+    with atomic_path(path) as temporary:
+        temporary.write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")

@@ -1,0 +1,250 @@
+"""`sam2lora evaluate`: how good adapters are on data sets, and which of two is better."""
+
+import shlex
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+from rich.console import Console
+from rich.progress import MofNCompleteColumn, Progress, TimeRemainingColumn
+
+from sam2lora.cli.models import load_with_bar
+from sam2lora.cli.rows import print_rows
+from sam2lora.errors import SettingsError
+from sam2lora.settings import PrecisionChoice, ProtocolName, SplitChoice
+
+if TYPE_CHECKING:
+    from sam2lora.evaluation import Contestant, EvaluateSettings, Report
+    from sam2lora.evaluation.loop import Progress as ImageProgress
+    from sam2lora.predictor import Predictor
+
+
+def evaluate(
+    out: Annotated[Path, typer.Option(help="Folder for the report; an older one is replaced.")],
+    roots: Annotated[
+        list[Path] | None,
+        typer.Argument(metavar="ROOT", help="Data sets, folders or CSV files with masks."),
+    ] = None,
+    target: Annotated[str | None, typer.Option(help="vessel, disc, cup or your own.")] = None,
+    model: Annotated[
+        str | None, typer.Option(help="Base model: a name or a file of weights; nano by default.")
+    ] = None,
+    adapter: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="Name or folder of an adapter, repeatable; by default the shipped one, else your "
+            "newest. With --compare: who is meant in each report."
+        ),
+    ] = None,
+    bare: Annotated[
+        bool,
+        typer.Option("--bare", help="Judge the base model without adapter, beside those named."),
+    ] = False,
+    second_grader: Annotated[
+        bool,
+        typer.Option(
+            "--second-grader",
+            help="Judge grader 2 by grader 1: alone, or with --model, --adapter or --bare beside.",
+        ),
+    ] = False,
+    regimes: Annotated[
+        str, typer.Option(help="none, 1p, 2p, 5p, 5p1n, box, 5p1n+box with commas between; or all.")
+    ] = "none",
+    protocol: Annotated[
+        ProtocolName,
+        typer.Option(help="literature: native size, field of view; paper: 1024², as SAM2LoRA."),
+    ] = "literature",
+    split: Annotated[
+        SplitChoice, typer.Option(help="auto takes test where there is one, else all images.")
+    ] = "auto",
+    tta: Annotated[
+        bool, typer.Option("--tta", help="Average over mirror images; takes four times as long.")
+    ] = False,
+    seed: Annotated[
+        int, typer.Option(min=0, help="What prompts and intervals are drawn from.")
+    ] = 0,
+    layout: Annotated[
+        str | None, typer.Option(help="Layout of the data sets, where it shall not be guessed.")
+    ] = None,
+    compare: Annotated[
+        tuple[Path, Path] | None,
+        typer.Option(help="Compare two reports, image by image, instead of evaluating."),
+    ] = None,
+    device: Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:1 or mps.")] = "auto",
+    precision: Annotated[
+        PrecisionChoice, typer.Option(help="auto takes bfloat16 where it is faster.")
+    ] = "auto",
+) -> None:
+    """Judge adapters on data sets: tables, masks and pictures in a report folder.
+
+    The report says by which protocol, so that its numbers can be compared with others, and shows
+    published ones beside. An image that cannot be read is named in it and at the end, and the exit
+    code is then 1.
+
+    `--compare REPORT_A REPORT_B` compares two reports of the same images.
+    """
+    command = shlex.join(["sam2lora", *sys.argv[1:]])
+    if compare is not None:
+        if roots or target or model or bare or second_grader:
+            raise SettingsError(
+                "--compare takes two reports that are there already; it goes with --out, --adapter "
+                "and --seed only."
+            )
+        _compare(compare, adapter or [], out, command=command, seed=seed)
+        return
+    if not roots or target is None:
+        raise SettingsError(
+            "Say what to evaluate on, and what to look for: sam2lora evaluate ROOT --target vessel "
+            "--out REPORT"
+        )
+    from sam2lora.evaluation import (
+        EvaluateSettings,
+        grader_contestant,
+        parse_regimes,
+        plan_parts,
+        write_report,
+    )
+    from sam2lora.evaluation.folder import check_place
+
+    settings = EvaluateSettings(
+        target=target,
+        protocol=protocol,
+        regimes=parse_regimes(regimes),
+        split=split,
+        seed=seed,
+        flips=tta,
+    )
+    parts = plan_parts(roots, settings, layout=layout)
+    check_place(out)
+    contestants: list[Contestant] = []
+    used = ("none", "none")
+    if model or adapter or bare or not second_grader:
+        predictor = _load(model or "nano", device, precision)
+        used = (str(predictor.device), predictor.precision)
+        contestants += _networks(predictor, settings, adapter or [], bare=bare)
+    if second_grader:
+        contestants.append(grader_contestant(settings))
+    with _bar(len(contestants) * sum(len(part.records) for part in parts)) as show:
+        report = write_report(
+            out,
+            contestants,
+            parts,
+            settings,
+            command=command,
+            device=used[0],
+            precision=used[1],
+            progress=show,
+        )
+    _say(report, out)
+
+
+def _load(model: str, device: str, precision: PrecisionChoice) -> "Predictor":
+    from sam2lora.predictor import Predictor
+
+    base = load_with_bar(model)
+    if base.note:
+        console = Console(stderr=True)
+        console.print(base.note, style="yellow", markup=False, highlight=False, soft_wrap=True)
+    return Predictor(base, device=device, precision=precision)
+
+
+def _networks(
+    predictor: "Predictor", settings: "EvaluateSettings", named: Sequence[str], *, bare: bool
+) -> list["Contestant"]:
+    """Give the adapters that are named, or else the default one; and the bare base if asked for."""
+    from sam2lora.adapters import choose_adapter
+    from sam2lora.evaluation import network_contestant
+    from sam2lora.targets import get_target
+
+    base, target = predictor.base, get_target(settings.target)
+    prompted = "none" not in settings.regimes
+    names: Sequence[str | None] = named or ([] if bare else [None])
+    adapters = [
+        choose_adapter(base.base, base.identity, target, named=name, prompted=prompted)
+        for name in names
+    ]
+    if bare and None not in adapters:
+        adapters.append(None)
+    return [network_contestant(predictor, settings, adapter) for adapter in adapters]
+
+
+def _compare(
+    reports: tuple[Path, Path], models: Sequence[str], out: Path, *, command: str, seed: int
+) -> None:
+    from sam2lora.evaluation import Side, write_comparison
+
+    if len(models) > 2:
+        raise SettingsError("--compare takes --adapter at most twice: for A, and for B.")
+    names = [None, None] if not models else [models[0], models[-1]]
+    a, b = (Side(folder, name) for folder, name in zip(reports, names, strict=True))
+    comparison = write_comparison(out, a, b, command=command, seed=seed)
+    header = ("data set", "prompts", "A", "B", "B - A", "95 % interval", "images")
+    rows = [
+        (
+            one.dataset,
+            one.regime,
+            _number(one.a),
+            _number(one.b),
+            _number(one.difference, signed=True),
+            f"{_number(one.low, signed=True)} to {_number(one.high, signed=True)}",
+            str(one.n),
+        )
+        for one in comparison.differences
+        if one.metric == "dice"
+    ]
+    print_rows(header, rows, title=f"Dice: A {a.model}, B {b.model}")
+    typer.echo(f"Comparison: {out / 'comparison.md'}")
+
+
+def _say(report: "Report", out: Path) -> None:
+    """Say what came out; exit with 1 if an image failed."""
+    rows = [
+        (
+            cell.dataset,
+            cell.model,
+            cell.regime,
+            _number(cell.per_image["dice"].mean if cell.per_image else None),
+            str(cell.images - cell.failed - cell.not_drawn),
+        )
+        for cell in report.cells
+    ]
+    print_rows(("data set", "who", "prompts", "mean Dice", "images"), rows)
+    for cell in report.cells:
+        if cell.not_drawn:
+            typer.echo(
+                f"{cell.dataset}: no prompts of the regime {cell.regime} can be drawn for "
+                f"{cell.not_drawn} of {cell.images} images; they are left out there.",
+                err=True,
+            )
+    typer.echo(f"Report: {out / 'report.md'}")
+    failed = {one.path: one.problem for one in report.images if one.status == "failed"}
+    if failed:
+        problems = [(path, why.removeprefix(f"{path}: ")) for path, why in failed.items()]
+        print_rows(("image", "reason"), problems, title=f"{len(failed)} failed:", stderr=True)
+        raise typer.Exit(1)
+
+
+def _number(value: float | None, *, signed: bool = False) -> str:
+    if value is None:
+        return "-"
+    return f"{value:+.4f}" if signed else f"{value:.4f}"
+
+
+@contextmanager
+def _bar(images: int) -> Iterator["ImageProgress"]:
+    """Show how many images are done, where there is a terminal."""
+    console = Console(stderr=True)
+    columns = (*Progress.get_default_columns()[:2], MofNCompleteColumn(), TimeRemainingColumn())
+    with Progress(*columns, console=console, disable=not console.is_terminal) as progress:
+        bar = progress.add_task("Evaluating", total=images)
+        furthest = 0.0
+
+        def show(done: float, _: int) -> None:
+            nonlocal furthest  # a zoom looks twice, and its second look starts at nothing again
+            furthest = max(furthest, done)
+            progress.update(bar, completed=furthest)
+
+        yield show

@@ -1,0 +1,136 @@
+"""`sam2lora models`: list, download and verify base models."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Annotated
+
+import rich.progress
+import typer
+from rich import box
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
+from sam2lora.download import Progress, cache_folder
+from sam2lora.errors import ModelError
+from sam2lora.model_table import (
+    BASE_MODELS,
+    WEIGHTS_NOTICE,
+    BaseModel,
+    fetch_base,
+    get_base,
+    verify_base,
+)
+
+if TYPE_CHECKING:
+    from sam2lora.base_models import LoadedBase
+
+app = typer.Typer(help="List, download and verify base models.", no_args_is_help=True)
+
+_Name = Annotated[str, typer.Argument(help=f"One of: {', '.join(BASE_MODELS)}.")]
+
+
+@app.command("list")
+def list_models() -> None:
+    """List the base models: size, whether they are on this computer, license."""
+    table = Table("model", "parameters", "input", "here", "weights", "license", box=box.SIMPLE)
+    for base in BASE_MODELS.values():
+        table.add_row(
+            base.name,
+            f"{base.parameters / 1e6:.1f} M",
+            f"{base.input_size}²",
+            _presence(base),
+            "trained" if base.trained else "random",
+            base.license,
+        )
+    console = Console(soft_wrap=True)
+    console.print(table)
+    for base in BASE_MODELS.values():
+        if not base.trained:
+            console.print(f"{base.name} has random weights for now: its answers mean nothing.")
+    console.print(WEIGHTS_NOTICE)
+
+
+@app.command("download")
+def download_model(name: _Name) -> None:
+    """Download a base model, or continue where the last attempt stopped."""
+    base = get_base(name)
+    console = Console(soft_wrap=True)
+    if base.embedded:
+        console.print(f"{name} comes with the package: there is nothing to download.")
+        return
+    with download_bar(name, base.size) as show:
+        path = fetch_base(base, progress=show)
+    console.print(f"{name} is complete and checked: {path}", highlight=False)
+
+
+@app.command("verify")
+def verify_model(
+    name: Annotated[
+        str, typer.Argument(help=f"One of: {', '.join(BASE_MODELS)}; or the path of a file.")
+    ],
+) -> None:
+    """Read a base model again: checksum, names, shapes, identity. Downloads nothing."""
+    from sam2lora.base_models import load_base
+
+    base = BASE_MODELS.get(name)
+    if base is not None and not base.embedded:
+        if not base.path.exists():
+            raise ModelError(
+                f"{name} is not on this computer, so there is nothing to verify. Get it with: "
+                f"sam2lora models download {name}"
+            )
+        verify_base(base, again=True)
+    loaded = load_base(name, offline=True)
+    console = Console(soft_wrap=True, highlight=False)
+    console.print(f"file        {loaded.path or 'none (random weights)'}")
+    console.print(f"fits        {loaded.base.name}, {loaded.base.parameters} parameters")
+    console.print(f"identity    {loaded.identity}")
+    if base is not None and base.sha256 is not None:
+        console.print(f"SHA-256     {base.sha256}, as published")
+    if loaded.note:
+        console.print(loaded.note)
+
+
+@app.command("path")
+def print_path(
+    name: Annotated[str, typer.Argument(help="A model, for the place of its file.")] = "",
+) -> None:
+    """Print the folder of downloaded models, or where the file of a model is or has to be put."""
+    typer.echo(str(get_base(name).path if name else cache_folder()))
+
+
+def load_with_bar(model: str) -> "LoadedBase":
+    """Load a base model by name or path, showing its download where there is one."""
+    from sam2lora.base_models import load_base
+
+    with download_bar(model) as show:
+        return load_base(model, progress=show)
+
+
+@contextmanager
+def download_bar(name: str, size: int | None = None) -> Iterator[Progress]:
+    """Show how far a download is, once it has begun and where there is a terminal."""
+    columns = (
+        rich.progress.TextColumn("{task.description}"),
+        rich.progress.BarColumn(),
+        rich.progress.DownloadColumn(),
+        rich.progress.TransferSpeedColumn(),
+        rich.progress.TimeRemainingColumn(),
+    )
+    console = Console(stderr=True)
+    with rich.progress.Progress(*columns, console=console, disable=not console.is_terminal) as bar:
+        task = bar.add_task(escape(name), total=size, visible=False)
+
+        def show(done: int, total: int | None) -> None:
+            bar.update(task, completed=done, total=total, visible=True)
+
+        yield show
+
+
+def _presence(base: BaseModel) -> str:
+    if base.embedded:
+        return "in the package"
+    if base.path.exists():
+        return "yes"
+    return "no" if base.size is None else f"no ({base.size / 1e6:.0f} MB)"

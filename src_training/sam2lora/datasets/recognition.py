@@ -1,0 +1,209 @@
+"""Recognise a data set by its folder layout, and list its images with their masks.
+
+Listing looks at names only: no image is opened, however large the set is.
+"""
+
+import os
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from sam2lora.datasets.encodings import MaskFile
+from sam2lora.datasets.folders import Folders, find_mask
+from sam2lora.datasets.from_folder import make_record, match_image, places_of, read_folder
+from sam2lora.datasets.from_table import TABLE_NAME, read_table
+from sam2lora.datasets.known import DATASETS
+from sam2lora.datasets.layouts import ANY_TARGET, Layout
+from sam2lora.datasets.records import Dataset, Record
+from sam2lora.errors import DatasetError
+from sam2lora.targets import all_targets, get_target
+
+
+@dataclass(frozen=True)
+class Found:
+    """A data set that was recognised.
+
+    Attributes
+    ----------
+    layout
+        Its layout.
+    root
+        The set's folder, or its CSV file.
+    within
+        The folder that was asked for: images outside it are left out. The set's own folder or one
+        above it, or a part of the set, such as its training half.
+    """
+
+    layout: Layout
+    root: Path
+    within: Path
+
+
+def recognize(root: Path, *, layout: str | None = None) -> Found:
+    """Recognise the data set in a folder, in its one sub-folder that holds one, or around it.
+
+    Parameters
+    ----------
+    root
+        A folder, or a CSV file.
+    layout
+        Key of `DATASETS`, where the layout shall not be guessed.
+
+    Raises
+    ------
+    DatasetError
+        If there is no data set, or more than one; the message says what was looked for.
+    """
+    root = root.resolve()
+    if not root.exists():
+        raise DatasetError(f"{root}: there is no such folder.")
+    layouts = [_layout(layout)] if layout else list(DATASETS.values())
+    if root.is_file():
+        if root.suffix.lower() != ".csv":
+            raise DatasetError(f"{root}: is a file; a folder or a CSV file was expected.")
+        return Found(DATASETS["csv"], root, root.parent)
+    folders = Folders()
+    children = [root / name for name in folders.names(root) if not name.startswith(".")]
+    readable = [child for child in children if child.is_dir() and os.access(child, os.R_OK)]
+    for candidates in ([root], readable, [root.parent], [root.parent.parent]):
+        tried = (_fit(layouts, folder, root, folders) for folder in candidates)
+        sets = [found for found in tried if found is not None]
+        if len(sets) > 1:
+            names = ", ".join(f"{found.root.name} ({found.layout.name})" for found in sets)
+            raise DatasetError(f"{root}: holds several data sets: {names}. Give one of them.")
+        if sets:
+            return sets[0]
+    raise DatasetError(_nothing_found(root, layouts, folders))
+
+
+def read_dataset(root: Path, *, layout: str | None = None, target: str | None = None) -> Dataset:
+    """List the images of a data set with their masks.
+
+    Parameters
+    ----------
+    root
+        As for `recognize`.
+    layout
+        Key of `DATASETS`, where the layout shall not be guessed.
+    target
+        The only target wanted; needed where the masks of a plain folder do not say what they show.
+
+    Raises
+    ------
+    DatasetError
+        If `root` is no data set, two images would have the same stem, or no image has a mask.
+    TargetError
+        If the target is not known.
+    """
+    found = recognize(root, layout=layout)
+    if found.layout.name == "csv":
+        dataset = _from_table(found, target)
+    else:
+        dataset = read_folder(found.layout, found.root, within=found.within, target=target)
+    by_stem: dict[str, Record] = {}
+    for record in dataset.records:
+        other = by_stem.setdefault(record.stem, record)
+        if other is not record:
+            raise DatasetError(
+                f"{record.image}: has the same name as {other.image}; masks and results could not "
+                "be told apart. Keep one of them."
+            )
+    if not dataset.targets:
+        hint = f" of {target}" if target else ""
+        if ANY_TARGET in found.layout.masks and target is None:
+            hint = "; if they do not name their target, say it with --target"
+        raise DatasetError(
+            f"{found.root}: read as {dataset.layout}, but no image has a mask{hint}."
+        )
+    return dataset
+
+
+def record_of(image: Path) -> Record | None:
+    """Give the record an image file belongs to, when it lies in a data set; else None.
+
+    Only the few folders are listed in which its masks would be.
+
+    Raises
+    ------
+    DatasetError
+        If a `dataset.csv` lies around the image that cannot be used.
+    """
+    image = image.absolute()
+    for folder in image.parents[:3]:
+        if (folder / TABLE_NAME).is_file():
+            records = read_table(folder / TABLE_NAME)
+            own = (record for record in records if record.image.absolute() == image)
+            return next(own, None)
+    folders = Folders()
+    for layout in DATASETS.values():
+        for root, groups in match_image(layout, image):
+            places = places_of(layout, None)
+            record = make_record(layout, root, image, groups, places, folders)
+            if record.masks:
+                return record
+    return None
+
+
+def _layout(name: str) -> Layout:
+    if name not in DATASETS:
+        raise DatasetError(f"No layout is called {name!r}. There are: {', '.join(DATASETS)}.")
+    return DATASETS[name]
+
+
+def _fit(layouts: list[Layout], folder: Path, within: Path, folders: Folders) -> Found | None:
+    """Find the first layout by which `folder` has, inside `within`, an image with a mask."""
+    for layout in layouts:
+        if layout.name == "csv":
+            table = folders.find(folder, TABLE_NAME)
+            if table is not None and folder.is_relative_to(within):
+                return Found(layout, table, within)
+            continue
+        targets = all_targets() if ANY_TARGET in layout.masks else layout.masks
+        places = [place for graders in layout.masks.values() for place in graders]
+        for _, groups in _images(layout, folder, within, folders):
+            if any(
+                find_mask(place, folder, {**groups, "target": target}, folders)
+                for target in targets
+                for place in places
+            ):
+                return Found(layout, folder, within)
+    return None
+
+
+def _images(
+    layout: Layout, root: Path, within: Path, folders: Folders
+) -> Iterator[tuple[Path, dict[str, str]]]:
+    for pattern in layout.images:
+        for path, groups in folders.walk(root, pattern):
+            if within in path.parents:
+                yield path, groups
+
+
+def _nothing_found(root: Path, layouts: list[Layout], folders: Folders) -> str:
+    for layout in layouts:
+        first = next(_images(layout, root, root, folders), None)
+        if first is not None and layout.public:
+            return (
+                f"{root}: holds images as {layout.name} has them ({first[0].name}), but none of "
+                "their masks. `sam2lora datasets list` shows where they are looked for."
+            )
+    looked = ", ".join(f"{layout.example} ({layout.name})" for layout in layouts)
+    return (
+        f"{root}: no data set was recognised. Looked for images with masks beside them, such as "
+        f"{looked}. `sam2lora datasets list` shows where the masks must be."
+    )
+
+
+def _from_table(found: Found, target: str | None) -> Dataset:
+    records = read_table(found.root)
+    if target is not None:
+        wanted = get_target(target).name
+        records = [replace(r, masks=_only(wanted, r.masks)) for r in records]
+    records.sort(key=lambda record: record.stem)
+    return Dataset(records[0].dataset, found.root, found.layout.name, tuple(records))
+
+
+def _only(
+    target: str, masks: Mapping[str, tuple[MaskFile, ...]]
+) -> dict[str, tuple[MaskFile, ...]]:
+    return {target: masks[target]} if target in masks else {}

@@ -1,0 +1,53 @@
+"""The errors a user can cause; each message says what was found, where, and what to do.
+
+The command line prints them without a traceback and exits with code 2; the viewer shows them as
+notifications. Anything else that is raised is a defect of this project.
+"""
+
+
+class Sam2LoraError(Exception):
+    """Base of every error caused by the input rather than by a defect."""
+
+
+class ImageError(Sam2LoraError):
+    """A file cannot be read as a fundus image or as a mask."""
+
+
+class DatasetError(Sam2LoraError):
+    """A folder or table is not a usable data set."""
+
+
+class GeometryError(Sam2LoraError):
+    """Coordinates, shapes or windows do not fit the image."""
+
+
+class TargetError(Sam2LoraError):
+    """A target is unknown or badly defined."""
+
+
+class SettingsError(Sam2LoraError):
+    """A setting is unknown or out of its range."""
+
+
+class ModelError(Sam2LoraError):
+    """A base model is unknown, missing, corrupt or does not fit."""
+
+
+class DeviceError(Sam2LoraError):
+    """A computing device or precision is unknown, missing, or out of memory."""
+
+
+class AdapterError(Sam2LoraError):
+    """An adapter is missing, corrupt, unsafe or made for something else."""
+
+
+class TrainingError(Sam2LoraError):
+    """A training cannot go on: its loss is no number, or there is nothing to learn from."""
+
+
+class ReportError(Sam2LoraError):
+    """A report of an evaluation is missing, damaged, or not about the same thing as another."""
+
+
+class OutputError(Sam2LoraError):
+    """A result cannot be written: no permission, no space, or in the way of something."""

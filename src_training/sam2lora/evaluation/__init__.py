@@ -1,0 +1,41 @@
+"""Evaluation: how good a network is, by protocols that say what their numbers mean.
+
+`evaluate` judges image by image, on data sets or on what a viewer holds; `write_report` judges
+several on several data sets and writes tables, masks and pictures; `write_comparison` compares two
+reports. Nothing here loads torch; who has a predictor has it already.
+"""
+
+from sam2lora.evaluation.cases import Case
+from sam2lora.evaluation.compare import Comparison, Side, compare
+from sam2lora.evaluation.compare_writing import write_comparison
+from sam2lora.evaluation.contestants import Contestant, grader_contestant, network_contestant
+from sam2lora.evaluation.loop import evaluate, evaluate_grader
+from sam2lora.evaluation.plan import Part, plan_parts
+from sam2lora.evaluation.protocols import PROTOCOLS, Protocol
+from sam2lora.evaluation.report import Report, read_report
+from sam2lora.evaluation.results import Result
+from sam2lora.evaluation.settings import EvaluateSettings, parse_regimes
+from sam2lora.evaluation.writing import write_report
+
+__all__ = [
+    "PROTOCOLS",
+    "Case",
+    "Comparison",
+    "Contestant",
+    "EvaluateSettings",
+    "Part",
+    "Protocol",
+    "Report",
+    "Result",
+    "Side",
+    "compare",
+    "evaluate",
+    "evaluate_grader",
+    "grader_contestant",
+    "network_contestant",
+    "parse_regimes",
+    "plan_parts",
+    "read_report",
+    "write_comparison",
+    "write_report",
+]

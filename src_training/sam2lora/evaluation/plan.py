@@ -1,0 +1,91 @@
+"""Which images an evaluation judges: read, filtered by split, checked before anything is done."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from sam2lora.datasets import Dataset, Record, official_split, read_dataset
+from sam2lora.errors import DatasetError
+from sam2lora.evaluation.cases import check_records
+from sam2lora.evaluation.settings import EvaluateSettings
+from sam2lora.settings import SplitChoice
+from sam2lora.targets import get_target
+
+
+@dataclass(frozen=True)
+class Part:
+    """The images of one data set that are judged.
+
+    Attributes
+    ----------
+    dataset
+        The data set.
+    split
+        The official side that is judged, or `all`.
+    records
+        The images.
+    without_mask
+        How many others on that side have no mask of the target.
+    """
+
+    dataset: Dataset
+    split: str
+    records: tuple[Record, ...]
+    without_mask: int
+
+
+def plan_parts(
+    roots: Sequence[Path], settings: EvaluateSettings, *, layout: str | None = None
+) -> tuple[Part, ...]:
+    """Read the data sets, and prove that the images can be judged.
+
+    Parameters
+    ----------
+    roots
+        Data sets, folders or CSV files.
+    settings
+        Target, protocol and split.
+    layout
+        Key of `DATASETS`, where the layout shall not be guessed.
+
+    Raises
+    ------
+    DatasetError
+        If a root is no data set, has no mask of the target or not the split, a mask has another
+        size than its image, or two data sets have the same name.
+    TargetError
+        If the target is unknown.
+    """
+    target = get_target(settings.target).name
+    parts: dict[str, Part] = {}
+    for root in roots:
+        dataset = read_dataset(root, layout=layout, target=target)
+        if dataset.name in parts:
+            other = parts[dataset.name].dataset
+            raise DatasetError(
+                f"{root} and {other.root} are both called {dataset.name!r}, so their results could "
+                "not be told apart. Evaluate them one at a time, or rename a folder."
+            )
+        parts[dataset.name] = _part(dataset, target, settings.split)
+    for part in parts.values():
+        check_records(part.records, target, graders=[settings.conventions.grader])
+    return tuple(parts.values())
+
+
+def _part(dataset: Dataset, target: str, choice: SplitChoice) -> Part:
+    dataset.with_target(target)  # says which targets there are, before a split hides them
+    records: Sequence[Record] = dataset.records
+    has_test = any(record.split == "test" for record in records)
+    split = choice if choice != "auto" else "test" if has_test else "all"
+    if split != "all":
+        try:
+            records = official_split(records, split)
+        except DatasetError as error:
+            raise DatasetError(f"{dataset.root}: {error} `--split all` takes all.") from error
+    masked = tuple(record for record in records if record.masks.get(target))
+    if not masked:
+        raise DatasetError(
+            f"{dataset.root}: none of the {len(records)} images of its split {split!r} has a mask "
+            f"of {target}."
+        )
+    return Part(dataset, split, masked, len(records) - len(masked))

@@ -1,0 +1,68 @@
+"""Find the image files that a user means by files, folders, data sets and patterns."""
+
+import os
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+from sam2lora.datasets import read_dataset, recognize
+from sam2lora.errors import DatasetError, ImageError
+from sam2lora.image_formats import image_stem, is_image_file
+
+
+def find_images(inputs: Sequence[str | Path]) -> list[Path]:
+    """List the images meant by files, folders, data sets and patterns such as `*.tif`.
+
+    A folder that is a recognized data set gives its images, without its masks, those included that
+    are not named as the set's are; any other folder the image files directly in it; a pattern those
+    it matches. The order is that of `inputs`, sorted within each; a file that is meant twice is
+    listed once.
+
+    Raises
+    ------
+    ImageError
+        If an input gives no image, or two images would get the same output name.
+    DatasetError
+        If a folder is a data set that cannot be used.
+    """
+    found: dict[tuple[str, str], Path] = {}
+    for given in inputs:
+        try:
+            images = list(_images_of(Path(given).expanduser()))
+        except OSError as error:
+            raise ImageError(f"{given}: cannot be opened ({error.strerror or error}).") from error
+        if not images:
+            raise ImageError(
+                f"{given}: there is no image here. Give image files, a folder that has them "
+                "directly in it, or a pattern in quotes such as 'photos/**/*.jpg'."
+            )
+        for path in images:
+            found.setdefault(entry_of(path), path)
+    by_stem: dict[str, Path] = {}
+    for path in found.values():
+        stem = image_stem(path)
+        other = by_stem.setdefault(os.path.normcase(stem), path)
+        if other != path:
+            raise ImageError(
+                f"{other} and {path} would both be written as {stem}_<target>.png. "
+                "Segment them into different folders."
+            )
+    return list(found.values())
+
+
+def entry_of(path: Path) -> tuple[str, str]:
+    """Tell which entry of which folder a path means; a link is another than what it links to."""
+    return os.path.realpath(path.parent), os.path.normcase(path.name)
+
+
+def _images_of(given: Path) -> Iterable[Path]:
+    if given.is_dir():
+        try:
+            found = recognize(given)
+        except DatasetError:
+            return sorted(path for path in given.iterdir() if is_image_file(path))
+        dataset = read_dataset(given, layout=found.layout.name)
+        return sorted([*(record.image for record in dataset.records), *dataset.odd_images])
+    if given.exists() or not any(sign in str(given) for sign in "*?["):
+        return [given]
+    matches = Path(given.anchor).glob(str(given.relative_to(given.anchor)))
+    return sorted(path for path in matches if is_image_file(path) and path.is_file())

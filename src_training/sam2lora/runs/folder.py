@@ -1,0 +1,212 @@
+"""One training on disk, as the training loop sees it."""
+
+import json
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Self
+
+from sam2lora.errors import OutputError, SettingsError
+from sam2lora.files import make_folder
+from sam2lora.runs.adapters import ADAPTERS, BEST
+from sam2lora.runs.checkpoint import load_checkpoint, save_checkpoint
+from sam2lora.runs.control import Control
+from sam2lora.runs.event_log import append_event, read_events
+from sam2lora.runs.events import Event
+from sam2lora.runs.lock import is_alive, run_lock
+from sam2lora.runs.writing import cannot_read, durable_path
+
+if TYPE_CHECKING:
+    import torch
+
+MANIFEST = "manifest.json"
+"""In `RUN/data`: the files it trains on, with their hashes."""
+START_ADAPTER = "start"
+"""In `RUN/data`: a copy of the adapter it started from."""
+
+
+@dataclass(frozen=True)
+class RunFolder:
+    """A run folder; `create` and `open` check that it is one.
+
+    Attributes
+    ----------
+    path
+        The folder.
+    """
+
+    path: Path
+
+    @classmethod
+    def create(cls, path: Path, settings_json: str) -> Self:
+        """Make a run folder, or give the one that was made with the same settings.
+
+        Settings of a run that has not done a step are replaced.
+
+        Raises
+        ------
+        SettingsError
+            If `settings_json` is no JSON object, or a run with other settings has started there.
+        OutputError
+            If the folder holds something else, or cannot be written.
+        """
+        run = cls(path)
+        settings = _read_object(settings_json.encode(), "The settings of the training")
+        in_use = _is_in_use(path)  # before looking for settings, which are written first of all
+        if run.settings.exists() and (_has_begun(run) or is_alive(path)):
+            if run.read_settings() != settings:
+                raise SettingsError(
+                    f"{path}: a training with other settings started here. Go on with it by: "
+                    f"sam2lora train {path}; or choose another folder."
+                )
+            return run
+        if in_use and not run.settings.exists():
+            raise OutputError(f"{path}: is not empty and no training. Choose another folder.")
+        if run.settings.exists() and run.read_settings() != settings:
+            _forget(run)
+        make_folder(path)
+        with durable_path(run.settings) as temporary:
+            temporary.write_text(settings_json.rstrip() + "\n", encoding="utf-8")
+        for folder in (run.data, run.control.folder, run.adapters, run.previews):
+            make_folder(folder)
+        return run
+
+    @classmethod
+    def open(cls, path: Path) -> Self:
+        """Give a run folder that is there.
+
+        Raises
+        ------
+        SettingsError
+            If it is none, or its settings are damaged.
+        """
+        run = cls(path)
+        if not run.settings.is_file():
+            found = (
+                "has no settings.json, so it is no training" if path.exists() else "is not there"
+            )
+            raise SettingsError(
+                f"{path}: {found}. Begin one with: sam2lora train {path} --data FOLDER --target "
+                "TARGET"
+            )
+        run.read_settings()
+        return run
+
+    @property
+    def settings(self) -> Path:
+        """The settings, whole, as JSON."""
+        return self.path / "settings.json"
+
+    @property
+    def data(self) -> Path:
+        """Folder of what it trains on."""
+        return self.path / "data"
+
+    @property
+    def events(self) -> Path:
+        """What happened, one JSON object a line."""
+        return self.path / "events.jsonl"
+
+    @property
+    def control(self) -> Control:
+        """What the training is asked to do."""
+        return Control(self.path / "control")
+
+    @property
+    def checkpoint(self) -> Path:
+        """The latest state."""
+        return self.path / "checkpoint.pt"
+
+    @property
+    def adapters(self) -> Path:
+        """Folder of the adapters, one a validation."""
+        return self.path / ADAPTERS
+
+    @property
+    def previews(self) -> Path:
+        """Folder of pictures of validation images."""
+        return self.path / "previews"
+
+    def adapter(self, step: int) -> Path:
+        """Give the folder for the adapter of a step."""
+        return self.adapters / str(step)
+
+    def read_settings(self) -> dict[str, Any]:
+        """Read the settings, unchecked but for being a JSON object.
+
+        Raises
+        ------
+        SettingsError
+            If they are missing or damaged.
+        """
+        try:
+            content = self.settings.read_bytes()
+        except OSError as error:
+            raise cannot_read(self.settings, error) from error
+        return _read_object(content, str(self.settings))
+
+    @contextmanager
+    def hold(self) -> Iterator[None]:
+        """Be the one process that trains here; what a killed one left behind is cleared away.
+
+        Take it first of all, before slow imports: requests count from then on.
+
+        Raises
+        ------
+        OutputError
+            If another process trains here, or the folder cannot be written.
+        """
+        with run_lock(self.path):
+            self.control.clear()
+            for file in (self.checkpoint, self.adapters / BEST):
+                for half in file.parent.glob(f".{file.stem}-*{file.suffix}"):
+                    half.unlink(missing_ok=True)
+            yield
+
+    def append(self, event: Event) -> None:
+        """Write down what happened (`append_event`)."""
+        append_event(self.events, event)
+
+    def save_checkpoint(self, state: dict[str, Any]) -> None:
+        """Replace the checkpoint (`checkpoint.save_checkpoint`)."""
+        save_checkpoint(self.checkpoint, state)
+
+    def load_checkpoint(self, *, map_location: "str | torch.device" = "cpu") -> dict[str, Any]:
+        """Read the checkpoint (`checkpoint.load_checkpoint`)."""
+        return load_checkpoint(self.checkpoint, map_location=map_location)
+
+
+def _read_object(content: bytes, name: str) -> dict[str, Any]:
+    try:
+        settings = json.loads(content)
+    except (ValueError, RecursionError) as error:
+        raise SettingsError(f"{name}: truncated or no JSON ({error}).") from error
+    if not isinstance(settings, dict):
+        raise SettingsError(f"{name}: no JSON object.")
+    return settings
+
+
+def _has_begun(run: RunFolder) -> bool:
+    """Tell whether a step was done, so that other settings would be a lie."""
+    events, _ = read_events(run.events)
+    return run.checkpoint.exists() or any(event.step > 0 for event in events)
+
+
+def _forget(run: RunFolder) -> None:
+    """Clear away what a training with other settings left that did not do a step."""
+    for file in (run.events, run.data / MANIFEST):
+        file.unlink(missing_ok=True)
+    for folder in (run.data / START_ADAPTER, run.adapters, run.previews):
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def _is_in_use(path: Path) -> bool:
+    """Tell whether there is anything at `path` but a folder of hidden files at most."""
+    if not path.is_dir():
+        return path.exists()
+    try:
+        return any(not one.name.startswith(".") for one in path.iterdir())
+    except OSError as error:
+        raise cannot_read(path, error) from error

@@ -1,0 +1,168 @@
+"""Which trainings there are, and how they stand."""
+
+import os
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Literal
+
+import platformdirs
+
+from sam2lora.errors import Sam2LoraError, SettingsError
+from sam2lora.runs.adapters import best_adapter
+from sam2lora.runs.event_log import read_last_events
+from sam2lora.runs.events import (
+    CheckpointEvent,
+    Event,
+    FailedEvent,
+    FinishedEvent,
+    PausedEvent,
+    PreviewEvent,
+    StoppedEvent,
+    WarningEvent,
+)
+from sam2lora.runs.folder import RunFolder
+from sam2lora.runs.lock import is_alive
+from sam2lora.runs.writing import cannot_read
+
+RunState = Literal[
+    "new", "running", "paused", "finished", "stopped", "failed", "interrupted", "damaged"
+]
+"""new: never started; interrupted: its process died without a word, so it can be resumed."""
+
+_Ending = FinishedEvent | StoppedEvent | FailedEvent
+_Aside = WarningEvent | CheckpointEvent | PreviewEvent
+
+
+@dataclass(frozen=True)
+class RunSummary:
+    """How a training stands.
+
+    Attributes
+    ----------
+    folder
+        The run folder; its name is the run's.
+    state
+        See `RunState`.
+    target
+        What is learned, if the settings say so.
+    step, steps
+        Optimizer steps done, and to do altogether.
+    best
+        The best mean validation Dice.
+    date
+        The last sign of life.
+    words
+        Why it failed, stopped or is damaged.
+    """
+
+    folder: Path
+    state: RunState
+    target: str | None = None
+    step: int = 0
+    steps: int | None = None
+    best: float | None = None
+    date: datetime | None = None
+    words: str = ""
+
+    @property
+    def name(self) -> str:
+        """What it is called."""
+        return self.folder.name
+
+
+def runs_folder() -> Path:
+    """Give the folder of the user's runs (`SAM2LORA_RUNS` overrides the platform's place)."""
+    override = os.environ.get("SAM2LORA_RUNS")
+    if override:
+        return Path(override)
+    return platformdirs.user_data_path("napari-sam2lora") / "runs"
+
+
+def list_runs(root: Path) -> list[RunSummary]:
+    """Summarize the runs in a folder, the latest first.
+
+    Raises
+    ------
+    SettingsError
+        If `root` is there but cannot be read.
+    """
+    try:
+        folders = [path for path in root.iterdir() if _looks_like_a_run(path)]
+    except FileNotFoundError:
+        return []
+    except OSError as error:
+        raise cannot_read(root, error) from error
+    summaries = sorted(map(summarize, folders), key=lambda one: one.name)
+    never = datetime.min.replace(tzinfo=UTC)
+    return sorted(summaries, key=lambda one: one.date or never, reverse=True)
+
+
+def summarize(folder: Path) -> RunSummary:
+    """Say how one run stands; a damaged one is reported as such, not raised."""
+    try:
+        return _summarize(RunFolder.open(folder))
+    except Sam2LoraError as error:
+        words = str(error)
+    except OSError as error:  # someone else's, perhaps
+        words = str(cannot_read(folder, error))
+    return RunSummary(folder, "damaged", date=_time_of(folder), words=words)
+
+
+def _summarize(run: RunFolder) -> RunSummary:
+    settings = run.read_settings()
+    target, steps = settings.get("target"), settings.get("steps")
+    alive = is_alive(run.path)  # before the events, so that a run that just ended has its last one
+    events, skipped = read_last_events(run.events)
+    if skipped and not events:
+        raise SettingsError(f"{run.events}: none of its lines can be read.")
+    best = best_adapter(run.path)
+    last = _last_that_tells(events)
+    return RunSummary(
+        run.path,
+        _state(last, alive=alive),
+        target=target if isinstance(target, str) else None,
+        step=events[-1].step if events else 0,
+        steps=steps if isinstance(steps, int) else None,
+        best=best.dice if best else None,
+        date=events[-1].time if events else _time_of(run.settings),
+        words=last.words if isinstance(last, _Ending) and not alive else "",
+    )
+
+
+def _looks_like_a_run(path: Path) -> bool:
+    run = RunFolder(path)
+    try:
+        return any(file.exists() for file in (run.settings, run.events, run.checkpoint))
+    except OSError:
+        return True
+
+
+def _last_that_tells(events: list[Event]) -> Event | None:
+    telling = [event for event in events if not isinstance(event, _Aside)]
+    return telling[-1] if telling else None
+
+
+def _state(last: Event | None, *, alive: bool) -> RunState:
+    match last:
+        case PausedEvent() if alive:
+            return "paused"
+        case _ if alive:
+            return "running"
+        case FinishedEvent():
+            return "finished"
+        case StoppedEvent():
+            return "stopped"
+        case FailedEvent():
+            return "failed"
+        case None:
+            return "new"
+        case _:
+            return "interrupted"
+
+
+def _time_of(path: Path) -> datetime | None:
+    try:
+        return datetime.fromtimestamp(path.stat().st_mtime, UTC)
+    except OSError:
+        return None

@@ -1,0 +1,294 @@
+"""Settings, one frozen model per concern; saved whole beside every result. Unknown keys raise."""
+
+from typing import Literal, Self
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+from sam2lora.targets import Detail, Target
+
+Precision = Literal["float32", "bfloat16", "float16"]
+PrecisionChoice = Literal["auto", "float32", "bfloat16", "float16"]
+ProtocolName = Literal["literature", "paper"]
+SplitChoice = Literal["auto", "train", "val", "test", "all"]
+
+
+class Settings(BaseModel):
+    """Base of all settings: frozen, and nothing unknown is taken."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class GeometrySettings(Settings):
+    """How an image is shown to the network; training and prediction use the same."""
+
+    detail: Detail = Field(
+        default="whole",
+        description="whole: the field at once; tiles: overlapping tiles; zoom: the field, then a "
+        "crop around the first answer; squash: the whole image without its aspect (the paper's)",
+    )
+    margin: float = Field(
+        default=0.02, ge=0, le=0.5, description="room around the whole field, as a share of it"
+    )
+    field_size: int = Field(
+        default=1280,
+        ge=128,
+        le=8192,
+        description="diameter the field of view is scaled to for tiles, in network pixels",
+    )
+    overlap: float = Field(
+        default=0.25, ge=0, le=0.75, description="share of a tile that its neighbour sees too"
+    )
+    zoom_share: float = Field(
+        default=0.3, gt=0, le=1, description="side of the crop as a share of the field's diameter"
+    )
+
+    @classmethod
+    def for_target(cls, target: Target) -> "GeometrySettings":
+        """Give the geometry a target is looked at with, unless an adapter says otherwise."""
+        return cls(detail=target.detail)
+
+
+class LossWeights(Settings):
+    """How much each term of the composite loss counts; 0 leaves it out. The paper's by default."""
+
+    model_config = ConfigDict(allow_inf_nan=False)
+
+    bce: float = Field(default=1.0, ge=0, description="binary cross-entropy")
+    soft_dice: float = Field(default=1.0, ge=0, description="soft Dice")
+    focal_tversky: float = Field(default=1.0, ge=0, description="focal Tversky")
+    iou: float = Field(default=0.1, ge=0, description="error of the predicted IoU")
+    cldice: float = Field(
+        default=0.0, ge=0, description="soft clDice, for thin connected structures"
+    )
+
+    @model_validator(mode="after")
+    def _check_something_trains_the_mask(self) -> Self:
+        if not (self.bce or self.soft_dice or self.focal_tversky or self.cldice):
+            raise ValueError(
+                "no term trains the mask: give bce, soft_dice, focal_tversky or cldice a weight "
+                "above 0"
+            )
+        return self
+
+
+class LossSettings(Settings):
+    """The loss a mask is trained with; the numbers are the paper's, the reduction is not."""
+
+    model_config = ConfigDict(allow_inf_nan=False)
+
+    weights: LossWeights = Field(default=LossWeights(), description="weight of each term")
+    reduction: Literal["image", "batch"] = Field(
+        default="image",
+        description="image: each image's loss, then their mean, so that small structures count as "
+        "much as large ones; batch: all pixels of the batch at once (the paper's)",
+    )
+    tversky_alpha: float = Field(default=0.7, ge=0, description="cost of a missed pixel")
+    tversky_beta: float = Field(default=0.3, ge=0, description="cost of a false pixel")
+    tversky_gamma: float = Field(
+        default=0.75, gt=0, le=2, description="exponent of the focal Tversky loss"
+    )
+    smooth: float = Field(
+        default=1.0, gt=0, description="added to both sides of the overlap ratios, in pixels"
+    )
+    threshold: float = Field(
+        default=0.5, gt=0, lt=1, description="probability that makes the mask whose IoU is learned"
+    )
+    cldice_iterations: int = Field(
+        default=10,
+        ge=1,
+        le=100,
+        description="steps of the soft skeleton; at least the largest radius, in logit pixels",
+    )
+
+
+Placement = Literal["attention", "wide", "decoder"]
+
+
+class LoraSettings(Settings):
+    """Which layers get LoRA, and how large it is; placement, alpha and dropout are the paper's."""
+
+    model_config = ConfigDict(allow_inf_nan=False)
+
+    placement: Placement = Field(
+        default="attention",
+        description="attention: the encoder's attn.qkv and all attention projections of the mask "
+        "decoder (the paper's); wide: also the encoder's attention outputs and the MLPs of both; "
+        "decoder: the decoder's attention projections only",
+    )
+    rank: int | None = Field(
+        default=None,
+        ge=1,
+        le=1024,
+        description="inner dimension of LoRA; None: the largest power of two, at most 64, that "
+        "trains no more than 5 % of the network",
+    )
+    alpha: float | None = Field(
+        default=None,
+        gt=0,
+        le=65536,
+        description="what LoRA adds is multiplied by alpha / rank; None: 2 * rank",
+    )
+    dropout: float = Field(
+        default=0.1, ge=0, lt=1, description="share of LoRA's inputs dropped while training"
+    )
+    init: Literal["kaiming", "gaussian_sqrt"] = Field(
+        default="gaussian_sqrt",
+        description="start of A, while B starts at 0; gaussian_sqrt: N(0, 1/rank), a standard "
+        "deviation of rank**-0.5 (the paper's); kaiming: uniform within ±1/sqrt(inputs), as LoRA's "
+        "own code and PEFT",
+    )
+    train_heads: bool = Field(
+        default=False,
+        description="train output_upscaling, conv_s0 and conv_s1 of the mask decoder as a whole",
+    )
+
+    @property
+    def scale(self) -> float:
+        """What LoRA adds is multiplied by this: alpha / rank.
+
+        Raises
+        ------
+        ValueError
+            If the rank is left to the network; `adapters.placement.resolve_lora` settles it.
+        """
+        if self.rank is None:
+            raise ValueError("The rank of these settings is not settled yet.")
+        return 2.0 if self.alpha is None else self.alpha / self.rank
+
+
+class PromptMix(Settings):
+    """How often each kind of prompt is drawn while training; weights need not sum to 1."""
+
+    model_config = ConfigDict(allow_inf_nan=False)
+
+    none: float = Field(default=0.5, ge=0, description="weight of no prompt at all")
+    points: float = Field(
+        default=0.2, ge=0, description="weight of points on the target, off it, or both"
+    )
+    box: float = Field(default=0.08, ge=0, description="weight of a box alone")
+    box_and_points: float = Field(default=0.07, ge=0, description="weight of a box with points")
+    previous: float = Field(
+        default=0.15,
+        ge=0,
+        description="weight of a previous answer with faults, and points where it is wrong",
+    )
+    positive: tuple[int, int] = Field(
+        default=(0, 5),
+        description="fewest and most points on the target; where a prompt of points has neither, "
+        "it gets one on the target",
+    )
+    negative: tuple[int, int] = Field(
+        default=(0, 2), description="fewest and most points off the target"
+    )
+    corrections: int = Field(
+        default=3, ge=0, le=50, description="most points where a previous answer is wrong"
+    )
+    box_jitter: float = Field(
+        default=0.1, ge=0, le=0.3, description="largest shift of a box's edge, as a share of a side"
+    )
+
+    @property
+    def weights(self) -> dict[str, float]:
+        """Weight of each kind, by its name."""
+        return {
+            "none": self.none,
+            "points": self.points,
+            "box": self.box,
+            "box_and_points": self.box_and_points,
+            "previous": self.previous,
+        }
+
+    @model_validator(mode="after")
+    def _check_something_can_be_drawn(self) -> Self:
+        if not sum(self.weights.values()) > 0:
+            raise ValueError("no kind of prompt has a weight above 0")
+        for name, (fewest, most) in {"positive": self.positive, "negative": self.negative}.items():
+            if not 0 <= fewest <= most <= 50:
+                raise ValueError(
+                    f"{name} is the fewest and the most points, in 0…50, not ({fewest}, {most})"
+                )
+        return self
+
+
+class AugmentSettings(Settings):
+    """How far training images are varied; 0, and a scale of (1, 1), leave a part out.
+
+    A relative change of x is a factor between 1 / (1 + x) and 1 + x. Pixels are the network's.
+    """
+
+    model_config = ConfigDict(allow_inf_nan=False)
+
+    flip_horizontal: bool = Field(default=True, description="mirror left and right, every other")
+    flip_vertical: bool = Field(default=True, description="mirror top and bottom, every other")
+    rotation: float = Field(
+        default=30, ge=0, le=180, description="largest turn to either side, in degrees"
+    )
+    scale: tuple[float, float] = Field(
+        default=(0.8, 1.2), description="smallest and largest size, relative to the plain window"
+    )
+    elastic: float = Field(
+        default=0.01, ge=0, le=0.05, description="largest local shift, as a share of the window"
+    )
+    brightness: float = Field(default=0.25, ge=0, le=2, description="relative change of exposure")
+    contrast: float = Field(default=0.2, ge=0, le=2, description="relative change of contrast")
+    gamma: float = Field(default=0.2, ge=0, le=2, description="relative change of the exponent")
+    saturation: float = Field(default=0.2, ge=0, le=2, description="relative change of saturation")
+    white_balance: float = Field(
+        default=0.15,
+        ge=0,
+        le=1,
+        description="relative change of red and of green; blue, in which cameras differ most, "
+        "changes twice as far",
+    )
+    illumination: float = Field(
+        default=0.25, ge=0, le=1, description="how much darker one side or the rim may get"
+    )
+    blur: float = Field(
+        default=1.2, ge=0, le=10, description="largest standard deviation of blur, in pixels"
+    )
+    blur_share: float = Field(default=0.2, ge=0, le=1, description="share of images blurred")
+    noise: float = Field(
+        default=0.03,
+        ge=0,
+        le=0.5,
+        description="largest standard deviation of noise at full brightness (1); it falls with the "
+        "square root of brightness",
+    )
+    noise_share: float = Field(default=0.3, ge=0, le=1, description="share of images with noise")
+    jpeg: int = Field(default=50, ge=5, le=95, description="lowest JPEG quality; the highest is 95")
+    jpeg_share: float = Field(
+        default=0.3, ge=0, le=1, description="share of images compressed once more"
+    )
+    clahe_share: float = Field(
+        default=0.05, ge=0, le=1, description="share of images with local contrast enhanced"
+    )
+
+    @model_validator(mode="after")
+    def _check_scale(self) -> Self:
+        smallest, largest = self.scale
+        if not 0.2 <= smallest <= largest <= 5:
+            raise ValueError(
+                f"scale is the smallest and the largest size, in 0.2…5, not ({smallest}, {largest})"
+            )
+        return self
+
+    @classmethod
+    def off(cls) -> "AugmentSettings":
+        """Leave images as they are."""
+        return cls(
+            flip_horizontal=False,
+            flip_vertical=False,
+            rotation=0,
+            scale=(1, 1),
+            elastic=0,
+            brightness=0,
+            contrast=0,
+            gamma=0,
+            saturation=0,
+            white_balance=0,
+            illumination=0,
+            blur_share=0,
+            noise_share=0,
+            jpeg_share=0,
+            clahe_share=0,
+        )

@@ -1,0 +1,10 @@
+"""Draw a fundus photograph that never was, with exact masks of what is in it.
+
+One seed and one set of settings always give the same bytes. Nothing in it comes from a real image:
+the proportions are those of textbooks, and the looks those of several common cameras.
+"""
+
+from sam2lora.synthetic.fundus import SyntheticFundus, draw_fundus
+from sam2lora.synthetic.settings import SyntheticSettings
+
+__all__ = ["SyntheticFundus", "SyntheticSettings", "draw_fundus"]

@@ -1,0 +1,182 @@
+"""What can be segmented: vessel, optic disc, optic cup, and targets a user adds.
+
+A user's own targets are kept as `targets.json` in the configuration folder, so that the dock and
+the command line know the same ones.
+"""
+
+import json
+import os
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from types import MappingProxyType
+from typing import Annotated, Literal
+
+import numpy as np
+import platformdirs
+from numpy.typing import NDArray
+from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
+
+from sam2lora.errors import GeometryError, TargetError
+from sam2lora.files import atomic_path, make_folder
+
+Detail = Literal["whole", "tiles", "zoom", "squash"]
+
+
+class Target(BaseModel):
+    """One structure to segment, and how it is shown and looked at."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    name: Annotated[str, Field(pattern=r"^[a-z][a-z0-9_-]{0,31}$")] = Field(
+        description="lower-case name, used in file names and layer names"
+    )
+    label: int = Field(ge=1, le=255, description="value in a combined label map")
+    color: str = Field(pattern=r"^#[0-9a-fA-F]{6}$", description="colour of the layer, #RRGGBB")
+    detail: Detail = Field(
+        default="whole",
+        description="whole: the field at once; tiles: overlapping tiles, for fine structures; "
+        "zoom: the field, then a crop around the first answer, for compact ones; squash: the whole "
+        "image without its aspect, as SAM 2 itself does",
+    )
+    threshold: float = Field(
+        default=0.5, gt=0, lt=1, description="probability from which a pixel belongs to the target"
+    )
+
+
+TARGETS: Mapping[str, Target] = MappingProxyType(
+    {
+        target.name: target
+        for target in (
+            Target(name="vessel", label=1, color="#e6194b", detail="tiles"),
+            Target(name="disc", label=2, color="#ffd23f", detail="zoom"),
+            Target(name="cup", label=3, color="#3bceac", detail="zoom"),
+        )
+    }
+)
+"""The targets every installation knows."""
+
+
+def config_folder() -> Path:
+    """Give the folder of the user's settings (`SAM2LORA_CONFIG` overrides the platform's place)."""
+    override = os.environ.get("SAM2LORA_CONFIG")
+    return Path(override) if override else platformdirs.user_config_path("napari-sam2lora")
+
+
+def all_targets() -> dict[str, Target]:
+    """Give the built-in targets followed by the user's own, by name.
+
+    Raises
+    ------
+    TargetError
+        If `targets.json` cannot be read; the message names the file.
+    """
+    return dict(TARGETS) | _own_targets()
+
+
+def get_target(name: str) -> Target:
+    """Give the target called `name`.
+
+    Raises
+    ------
+    TargetError
+        If there is none; the message lists those there are.
+    """
+    targets = all_targets()
+    if name not in targets:
+        raise TargetError(f"No target is called {name!r}. There are: {', '.join(targets)}.")
+    return targets[name]
+
+
+def save_target(target: Target) -> None:
+    """Keep a user's own target, replacing the one of the same name.
+
+    Raises
+    ------
+    TargetError
+        If the name is a built-in one, or the label value is taken by another target.
+    """
+    if target.name in TARGETS:
+        raise TargetError(f"The target {target.name!r} is built in and cannot be changed.")
+    own = _own_targets() | {target.name: target}
+    for other in (dict(TARGETS) | own).values():
+        if other.label == target.label and other.name != target.name:
+            raise TargetError(
+                f"Label value {target.label} belongs to the target {other.name!r}; choose another."
+            )
+    _write_own_targets(own)
+
+
+def delete_target(name: str) -> None:
+    """Forget one of the user's own targets.
+
+    Raises
+    ------
+    TargetError
+        If the user has no target of that name.
+    """
+    own = _own_targets()
+    if name not in own:
+        raise TargetError(f"{name!r} is not one of your own targets, so it cannot be deleted.")
+    del own[name]
+    _write_own_targets(own)
+
+
+def combine(
+    masks: Mapping[str, NDArray[np.bool_]], *, priority: Iterable[str] = ("vessel", "cup", "disc")
+) -> NDArray[np.uint8]:
+    """Combine one mask per target into a single label map.
+
+    Parameters
+    ----------
+    masks
+        Target name to mask, all `(H, W)` bool.
+    priority
+        Where masks overlap, the target named first wins. Targets not named come last, in the order
+        of `masks`.
+
+    Returns
+    -------
+    `(H, W)` uint8: 0 for the background, else the target's label value.
+
+    Raises
+    ------
+    TargetError
+        If a target is unknown.
+    GeometryError
+        If `masks` is empty or the shapes differ.
+    """
+    shapes = {mask.shape for mask in masks.values()}
+    if len(shapes) != 1:
+        found = ", ".join(f"{name} {mask.shape}" for name, mask in masks.items()) or "none"
+        raise GeometryError(f"Masks of one and the same size are needed; there are: {found}.")
+    first = [name for name in priority if name in masks]
+    order = first + [name for name in masks if name not in first]
+    labels = np.zeros(shapes.pop(), dtype=np.uint8)
+    for name in reversed(order):
+        labels[masks[name]] = get_target(name).label
+    return labels
+
+
+_TARGET_LIST = TypeAdapter(list[Target])
+
+
+def _own_file() -> Path:
+    return config_folder() / "targets.json"
+
+
+def _own_targets() -> dict[str, Target]:
+    path = _own_file()
+    if not path.exists():
+        return {}
+    try:
+        targets = _TARGET_LIST.validate_json(path.read_bytes())
+    except (OSError, ValidationError) as error:
+        raise TargetError(f"{path}: your targets cannot be read: {error}") from error
+    return {target.name: target for target in targets}
+
+
+def _write_own_targets(own: Mapping[str, Target]) -> None:
+    make_folder(config_folder())
+    with atomic_path(_own_file()) as temporary:
+        content = [target.model_dump() for target in own.values()]
+        temporary.write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")

@@ -1,0 +1,198 @@
+"""Which images a training learns from and which judge it: read, filtered and split by patient."""
+
+import hashlib
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from sam2lora.datasets import Record, official_split, read_dataset, split_by_patient
+from sam2lora.errors import DatasetError
+from sam2lora.files import sha256_of
+from sam2lora.training.settings import DataSource, TrainSettings
+
+
+@dataclass(frozen=True)
+class Item:
+    """One image with the mask of one target: what a sample is cut from."""
+
+    record: Record
+    target: str
+    grader: Any
+
+
+@dataclass(frozen=True)
+class DataPlan:
+    """The images of a training.
+
+    Attributes
+    ----------
+    groups
+        Items to learn from, one group for each data source and target; the groups are drawn from
+        equally often, however large they are.
+    validation
+        Items of held-out patients, the target's only, spread over the sources.
+    """
+
+    groups: tuple[tuple[Item, ...], ...]
+    validation: tuple[Item, ...]
+
+    @property
+    def samples_per_epoch(self) -> int:
+        """Number of items to learn from."""
+        return sum(len(group) for group in self.groups)
+
+    def summary(self) -> dict[str, Any]:
+        """Say how many images of which sets are used, for people and cards."""
+        learned: dict[str, int] = {}
+        for group in self.groups:
+            name = f"{group[0].record.dataset} {group[0].target}"
+            learned[name] = learned.get(name, 0) + len(group)
+        return {"images": learned, "validation": len(self.validation)}
+
+    def manifest(self) -> list[dict[str, str]]:
+        """List every file that is used, with the hash of its content."""
+        files = {path for item in self._items() for path in _files(item)}
+        return [{"path": str(path), "sha256": sha256_of(path)} for path in sorted(files)]
+
+    def _items(self) -> Iterator[Item]:
+        for group in self.groups:
+            yield from group
+        yield from self.validation
+
+
+def data_hash(manifest: Sequence[Mapping[str, str]]) -> str:
+    """Hash the contents of all files in a manifest, wherever they lie."""
+    contents = sorted(file["sha256"] for file in manifest)
+    return hashlib.sha256("\n".join(contents).encode()).hexdigest()
+
+
+def plan_data(settings: TrainSettings) -> DataPlan:
+    """Read the data sources and hold patients out for validation, the same on every machine.
+
+    Sources of one data set share its split, so that nobody is held out in one of them and learned
+    from in another.
+
+    Raises
+    ------
+    DatasetError
+        If a source is no data set, has no mask of a target, nothing is left of it after filtering,
+        a data set has too few patients to hold one out, or all masks of a target are empty.
+    ImageError
+        If a mask cannot be read.
+    """
+    sources = [(source, _labelled(source, settings.targets)) for source in settings.data]
+    records = [record for _, those in sources for record in those]
+    held_out = _held_out_patients(records, settings)
+    judges = {record.image for record in records if _patient(record) in held_out}
+    groups: list[tuple[Item, ...]] = []
+    validation: list[list[Item]] = []
+    for source, those in sources:
+        for target in settings.targets:
+            group = [Item(one, target, source.grader) for one in those if target in one.masks]
+            learned = tuple(item for item in group if item.record.image not in judges)
+            if learned:
+                groups.append(learned)
+            if target == settings.target:
+                validation.append([item for item in group if item.record.image in judges])
+    chosen = _spread(validation, settings.validation.images)
+    if not groups:
+        raise DatasetError(
+            f"All {len(judges)} images are held out by one source or another, so nothing is left "
+            "to learn from. Give more images, or each only once."
+        )
+    if not chosen:
+        raise DatasetError(
+            f"No held-out image has a mask of {settings.target}, so nothing can judge the training."
+        )
+    _check_marked(groups, chosen)
+    return DataPlan(tuple(groups), tuple(chosen))
+
+
+def _labelled(source: DataSource, targets: Sequence[str]) -> list[Record]:
+    """Give the records of a source that have a mask of a target, sorted."""
+    records = _records(source)
+    labelled = [record for record in records if record.masks.keys() & set(targets)]
+    if not labelled:
+        has = sorted({target for record in records for target in record.masks})
+        raise DatasetError(
+            f"{source.root}: there are no masks of {' or '.join(targets)}; "
+            f"there are: {', '.join(has) or 'none'}."
+        )
+    return sorted(labelled, key=lambda record: (record.dataset, record.stem))
+
+
+def _held_out_patients(records: Sequence[Record], settings: TrainSettings) -> set[tuple[str, str]]:
+    """Choose in each data set whose images judge."""
+    share = settings.validation.share
+    held_out: set[tuple[str, str]] = set()
+    for name in sorted({record.dataset for record in records}):
+        parts = split_by_patient(
+            [record for record in records if record.dataset == name],
+            fractions={"train": 1 - share, "validation": share},
+            seed=settings.seed,
+        )
+        held_out |= {_patient(record) for record in parts["validation"]}
+    return held_out
+
+
+def _patient(record: Record) -> tuple[str, str]:
+    return record.dataset, record.patient
+
+
+def _check_marked(groups: Sequence[Sequence[Item]], validation: Sequence[Item]) -> None:
+    """Refuse masks without a pixel; reading ends at the first that has one."""
+    learned = [item for group in groups for item in group]
+    for target in dict.fromkeys(item.target for item in learned):
+        items = [item for item in learned if item.target == target]
+        if not any(_is_marked(item) for item in items):
+            raise DatasetError(
+                f"The masks of {target} are empty in all {len(items)} images to learn from, so "
+                f"there is nothing to learn: {_files(items[0])[-1]} is the first of them."
+            )
+    if not any(_is_marked(item) for item in validation):
+        raise DatasetError(
+            f"The masks of {validation[0].target} are empty in all {len(validation)} held-out "
+            "images, so nothing can judge the training. Hold more out (validation.share, "
+            "validation.images), or others (--seed)."
+        )
+
+
+def _is_marked(item: Item) -> bool:
+    return bool(item.record.read_mask(item.target, grader=item.grader).any())
+
+
+def _records(source: DataSource) -> list[Record]:
+    """Give the records of a source that its filters leave."""
+    records: Sequence[Record] = read_dataset(Path(source.root), layout=source.layout).records
+    if source.split != "all" and any(record.split for record in records):
+        records = official_split(records, source.split)
+    kept = [
+        record
+        for record in records
+        if (source.include is None or re.search(source.include, record.stem))
+        and not (source.exclude is not None and re.search(source.exclude, record.stem))
+    ]
+    if not kept:
+        raise DatasetError(
+            f"{source.root}: none of its {len(records)} images is left by include "
+            f"{source.include!r} and exclude {source.exclude!r}."
+        )
+    return kept
+
+
+def _spread(groups: Sequence[Sequence[Item]], most: int) -> list[Item]:
+    """Take each image once, from the groups in turn, so that a limit does not leave one out."""
+    longest = max((len(group) for group in groups), default=0)
+    in_turn = [group[i] for i in range(longest) for group in groups if i < len(group)]
+    once: dict[Path, Item] = {}
+    for item in in_turn:
+        once.setdefault(item.record.image, item)
+    return list(once.values())[:most]
+
+
+def _files(item: Item) -> list[Path]:
+    record = item.record
+    fov = [record.fov.path] if record.fov else []
+    return [record.image, *fov, *(file.path for file in record.masks[item.target])]

@@ -1,0 +1,147 @@
+"""Judge a network in training by held-out images, through the same predictor as prediction."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from sam2lora.arrays import Mask
+from sam2lora.base_models import LoadedBase
+from sam2lora.feature_cache import FeatureCache
+from sam2lora.geometry import Values
+from sam2lora.metrics import dice
+from sam2lora.pictures import error_picture, save_image
+from sam2lora.predictor import Predictor
+from sam2lora.scene import Scene
+from sam2lora.settings import Precision
+from sam2lora.training.plan import Item
+from sam2lora.training.settings import TrainSettings
+
+THRESHOLDS = tuple(round(0.2 + 0.05 * step, 2) for step in range(13))
+"""Thresholds tried on the held-out images; the best is kept for the adapter."""
+
+
+_LEAST = 1e-6  # probability that the cross-entropy takes for 0
+
+
+@dataclass(frozen=True)
+class Validation:
+    """How good the automatic answer is on held-out images.
+
+    Attributes
+    ----------
+    dice
+        Mean over the images of the Dice coefficient inside the field of view, at `threshold`.
+    threshold
+        The probability at which that mean is highest.
+    loss
+        Mean over the images of the binary cross-entropy inside the field of view.
+    per_image
+        Name of each image to its Dice at `threshold`.
+    """
+
+    dice: float
+    threshold: float
+    loss: float
+    per_image: dict[str, float]
+
+
+@dataclass(frozen=True, eq=False)
+class HeldOut:
+    """A held-out image in memory."""
+
+    name: str
+    scene: Scene
+    truth: Mask
+
+
+def read_held_out(items: Sequence[Item]) -> list[HeldOut]:
+    """Read the images that judge a training.
+
+    Raises
+    ------
+    ImageError
+        If a file cannot be read; the message names it.
+    """
+    held_out: list[HeldOut] = []
+    for item in items:
+        record = item.record
+        scene = Scene.of(record.read_image().pixels, field=record.read_field_of_view())
+        truth = record.read_mask(item.target, grader=item.grader)
+        name = f"{record.dataset}/{record.stem}"
+        same = sum(other.name.partition(" (")[0] == name for other in held_out)
+        held_out.append(HeldOut(f"{name} ({same + 1})" if same else name, scene, truth))
+    return held_out
+
+
+def validate(
+    base: LoadedBase,
+    held_out: Sequence[HeldOut],
+    settings: TrainSettings,
+    *,
+    precision: Precision,
+    batch: int,
+    preview: Path | None = None,
+) -> Validation:
+    """Segment held-out images without a prompt at native resolution, and compare.
+
+    The network is left in evaluation mode.
+
+    Parameters
+    ----------
+    base
+        With the network in training.
+    held_out
+        At least one image.
+    settings
+        Of the training: target, geometry, device.
+    precision
+        What the training computes in.
+    batch
+        Windows at once.
+    preview
+        Where to write a picture of the first image with its errors, as PNG.
+
+    Raises
+    ------
+    DeviceError
+        If the memory does not suffice.
+    OutputError
+        If the picture cannot be written.
+    """
+    predictor = Predictor(
+        base,
+        device=settings.device,
+        precision=precision,
+        cache=FeatureCache(0),
+        batch=batch,
+        multimask_token=settings.multimask_token,
+    )
+    geometry = settings.geometry_for(settings.target)
+    scores = np.zeros((len(held_out), len(THRESHOLDS)))
+    losses = []
+    first: Values | None = None
+    for number, image in enumerate(held_out):
+        probabilities = predictor.answer(image.scene, geometry).probabilities
+        first = probabilities if first is None else first
+        losses.append(_cross_entropy(probabilities, image))
+        for column, threshold in enumerate(THRESHOLDS):
+            mask = probabilities >= threshold
+            scores[number, column] = dice(mask, image.truth, valid=image.scene.field.mask)
+    best = int(scores.mean(axis=0).argmax())
+    if preview and first is not None:
+        shown = held_out[0]
+        answer = first >= THRESHOLDS[best]
+        save_image(preview, error_picture(shown.scene.pixels, answer, shown.truth))
+    per_image = {
+        image.name: float(score) for image, score in zip(held_out, scores[:, best], strict=True)
+    }
+    mean = float(scores[:, best].mean())
+    return Validation(mean, THRESHOLDS[best], float(np.mean(losses)), per_image)
+
+
+def _cross_entropy(probabilities: Values, image: HeldOut) -> float:
+    field = image.scene.field.mask
+    right = np.where(image.truth, probabilities, 1 - probabilities)[field]
+    return float(-np.log(np.maximum(right, _LEAST)).mean())

@@ -1,0 +1,94 @@
+"""What napari is told about the plugin, before any of it is loaded."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from npe2 import PluginManager, PluginManifest
+
+from sam2lora.datasets import DATASETS
+
+ROOT = Path(__file__).resolve().parents[2]
+NAME = "napari-sam2lora"
+
+# Names of public sets that any photograph might have; these sets open by their folders.
+COMMON_NAMES = {"DRIONS-DB", "DRIONS-DB-masks", "FIVES", "G1020", "GRAPE", "ORIGA", "REFUGE"}
+
+
+@pytest.fixture(scope="module")
+def manifest() -> PluginManifest:
+    return PluginManifest.from_distribution(NAME)
+
+
+@pytest.fixture(scope="module")
+def plugins(manifest: PluginManifest) -> PluginManager:
+    """Give a plugin manager that knows this plugin and napari's own readers."""
+    manager = PluginManager()
+    manager.register(manifest)
+    manager.register(PluginManifest.from_distribution("napari"))
+    return manager
+
+
+def readers(plugins: PluginManager, path: str | Path) -> set[str]:
+    return {reader.plugin_name for reader in plugins.iter_compatible_readers([str(path)])}
+
+
+def test_every_command_can_be_imported(manifest: PluginManifest):
+    manifest.validate_imports()
+    assert manifest.contributions.commands
+
+
+def test_manifest_has_the_name_of_the_distribution(manifest: PluginManifest):
+    assert manifest.name == NAME == manifest.package_metadata.name
+    assert manifest.schema_version == "0.3.0"
+
+
+def test_manifest_at_the_top_is_the_one_in_the_package():
+    top, inside = ROOT / "napari.yaml", ROOT / "napari_sam2lora" / "napari.yaml"
+    if not top.is_symlink():
+        pytest.skip("this checkout was made without symbolic links (Windows), or is no checkout")
+    assert top.resolve() == inside
+    assert not top.readlink().is_absolute()
+
+
+@pytest.mark.parametrize("name", [name for name, layout in DATASETS.items() if layout.public])
+def test_images_of_public_data_sets_are_claimed_unless_their_names_are_common(
+    name: str, plugins: PluginManager
+):
+    claimed = NAME in readers(plugins, Path(DATASETS[name].example).name)
+    assert claimed == (name not in COMMON_NAMES)
+
+
+@pytest.mark.parametrize("name", ["scan.dcm", "SCAN.DCM", "scan.dicom", "a.ppm.gz", "a.b.pgm.gz"])
+def test_formats_that_others_do_not_read_well_are_claimed(name: str, plugins: PluginManager):
+    assert NAME in readers(plugins, name)
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        *("cells.tif", "stack.tiff", "photo.jpg", "DSC00123.JPG", "IMG_0001.jpg", "image.png"),
+        *("image_001.jpg", "1_A.png", "01.tif", "well_b2_test.tif", "train.ppm", "movie.gif"),
+        *("01_manual1.gif", "01_test_mask.gif", "01_dr.tif", "notes.txt", "data.zarr"),
+    ],
+)
+def test_other_files_stay_with_other_readers(name: str, plugins: PluginManager):
+    assert NAME not in readers(plugins, name)
+
+
+def test_a_folder_may_be_a_data_set(tmp_path: Path, plugins: PluginManager):
+    assert NAME in readers(plugins, tmp_path)
+
+
+def test_importing_the_plugin_loads_the_standard_library_only():
+    code = """
+        import sys
+        before = set(sys.modules)
+        import napari_sam2lora
+        new = {name.split(".")[0] for name in set(sys.modules) - before}
+        print(sorted(new - sys.stdlib_module_names))
+    """
+    lines = "\n".join(line.strip() for line in code.splitlines())
+    result = subprocess.run([sys.executable, "-c", lines], capture_output=True, text=True)
+    assert result.stdout.strip() == "['napari_sam2lora']", result.stderr

@@ -1,0 +1,37 @@
+from sam2lora.adapters.readme import readme
+
+
+def test_the_page_says_what_matters(make_card):
+    card = make_card(
+        validation={"dice": 0.8125},
+        data={"DRIVE": 16},
+        training={"steps": 600, "optimizer": {"learning_rate": 0.001}},
+        started_from={"name": "older", "digest": "f" * 64},
+        license="CC BY 4.0",
+    )
+    page = readme(card)
+    assert page.startswith("---\nlibrary_name: peft\n")
+    for part in (
+        "# vessel-test",
+        "Not a medical device",
+        "sam2lora predict IMAGE --target vessel --model nano --adapter",
+        "PeftModel.from_pretrained",
+        card.base.identity,
+        "| dice | 0.8125 |",
+        "| DRIVE | 16 |",
+        '| optimizer | {"learning_rate": 0.001} |',
+        "older",
+        "CC BY 4.0",
+        "35456 (1.13 % of the base)",
+    ):
+        assert part in page
+    assert "hash of the data" not in page, "what is not known is left out"
+
+
+def test_text_of_others_cannot_add_rows_or_markup(make_card):
+    page = readme(make_card(license="mine\n\n# Owned | <img src=x> [a](b)", data={"a|b": "`c`"}))
+    _, head, body = page.split("---\n")
+    assert "\n# Owned" not in page
+    assert r"# Owned \| \<img src=x\> \[a\](b) |" in body
+    assert head.count("\n") == 5
+    assert "| a\\|b | \\`c\\` |" in page

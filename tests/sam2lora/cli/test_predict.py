@@ -1,0 +1,333 @@
+"""`sam2lora predict`: what it writes, what it says, and what becomes of bad input."""
+
+import logging
+import os
+import re
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+import tifffile
+from numpy.typing import NDArray
+from PIL import Image
+
+from sam2lora.base_models import load_base
+from sam2lora.field_of_view import find_field_of_view
+from sam2lora.model_table import BASE_MODELS
+from sam2lora.predictor import Predictor
+from sam2lora.scene import Scene
+from sam2lora.settings import GeometrySettings
+from sam2lora.targets import Target, save_target
+
+NOTE = "random weights"
+
+
+@pytest.fixture
+def pictures(tmp_path: Path, photo: NDArray[np.uint8]) -> Path:
+    """Give a folder with photographs `a.png` and `b.png`."""
+    folder = tmp_path / "in"
+    folder.mkdir()
+    Image.fromarray(photo).save(folder / "a.png")
+    Image.fromarray(photo[::-1]).save(folder / "b.png")
+    return folder
+
+
+@pytest.fixture(scope="module")
+def threshold(photo: NDArray[np.uint8]) -> float:
+    """Give a probability between those that nano answers, whatever its weights."""
+    scene = Scene.of(photo)
+    answer = Predictor(load_base("nano")).answer(scene, GeometrySettings()).probabilities
+    return float(np.median(answer[scene.field.mask]))
+
+
+@pytest.fixture(autouse=True)
+def spot(threshold: float) -> None:
+    """Add a target that is quick to segment, and found."""
+    save_target(Target(name="spot", label=9, color="#112233", threshold=threshold))
+
+
+@pytest.fixture
+def quiet_log() -> Iterator[None]:
+    """Undo what `--debug` does to the log."""
+    yield
+    logging.getLogger("sam2lora").setLevel(logging.NOTSET)
+
+
+def names(folder: Path) -> list[str]:
+    return sorted(path.name for path in folder.iterdir())
+
+
+def said(err: str) -> list[str]:
+    """Give the lines that are not the note on random weights."""
+    return [line for line in err.splitlines() if NOTE not in line]
+
+
+def test_masks_are_native_and_empty_outside_the_field(
+    run_cli, pictures: Path, tmp_path: Path, photo: NDArray[np.uint8]
+) -> None:
+    out = tmp_path / "new" / "out"
+    ran = run_cli("predict", pictures, "--target", "disc", "--target", "spot", "--out", out)
+    assert (ran.code, ran.out) == (0, f"2 of 2 images segmented into {out}\n")
+    assert (NOTE in ran.err) is not BASE_MODELS["nano"].trained
+    assert said(ran.err) == []
+    assert names(out) == ["a_disc.png", "a_spot.png", "b_disc.png", "b_spot.png"]
+    field = find_field_of_view(photo).mask
+    for name, inside in (
+        ("a_spot.png", field),
+        ("b_spot.png", find_field_of_view(photo[::-1]).mask),
+    ):
+        mask = np.asarray(Image.open(out / name))
+        assert mask.shape == photo.shape[:2]
+        assert set(np.unique(mask)) == {0, 255}
+        assert not mask[~inside].any()
+
+
+def test_all_built_in_targets_and_probabilities(run_cli, pictures: Path, tmp_path: Path) -> None:
+    targets = [word for name in ("vessel", "disc", "cup") for word in ("--target", name)]
+    out = tmp_path / "out"
+    ran = run_cli("predict", pictures / "a.png", *targets, "--out", out, "--probabilities")
+    assert ran.code == 0
+    assert names(out) == sorted(
+        name
+        for target in ("vessel", "disc", "cup")
+        for name in (f"a_{target}.png", f"a_{target}_probability.tif")
+    )
+    assert tifffile.imread(out / "a_vessel_probability.tif").dtype == np.float32
+
+
+def test_a_target_asked_for_twice_is_one_target(run_cli, pictures: Path, tmp_path: Path) -> None:
+    point = ("--point", "80,80")
+    words = ("--target", "spot", "--target", "spot", *point, "--out", tmp_path / "out")
+    assert run_cli("predict", pictures / "a.png", *words).code == 0
+
+
+def test_points_and_boxes_change_the_answer(run_cli, pictures: Path, tmp_path: Path) -> None:
+    masks = []
+    for number, prompts in enumerate(
+        [[], ["--point", "60,80,+"], ["--point", "60,80,-"], ["--box", "40,50,90,100"]]
+    ):
+        out = tmp_path / str(number)
+        words = ["--target", "spot", *prompts, "--out", out, "--probabilities"]
+        assert run_cli("predict", pictures / "a.png", *words).code == 0
+        masks.append(tifffile.imread(out / "a_spot_probability.tif"))
+    for number, mask in enumerate(masks):
+        assert all(np.abs(mask - other).max() > 1e-4 for other in masks[:number])
+
+
+def test_what_is_there_is_replaced_at_once(run_cli, pictures: Path, tmp_path: Path) -> None:
+    """Who has the older mask open keeps it whole: the new one is another file, moved over it."""
+    mask = tmp_path / "a_spot.png"
+    words = ("predict", pictures / "a.png", "--target", "spot", "--out", tmp_path)
+    assert run_cli(*words).code == 0
+    expected = mask.read_bytes()
+    mask.write_bytes(b"older")
+    with mask.open("rb") as opened:
+        assert run_cli(*words).code == 0
+        assert opened.read() == b"older"
+    assert mask.read_bytes() == expected
+    assert names(tmp_path) == ["a_spot.png", "in"]
+
+
+def test_a_bad_file_among_good_ones_is_named_at_the_end(
+    run_cli, pictures: Path, tmp_path: Path, quiet_log: None, caplog: pytest.LogCaptureFixture
+) -> None:
+    (pictures / "aa[red].png").write_text("no image")
+    (pictures / "c.tif").touch()
+    out = tmp_path / "out[bold]"
+    ran = run_cli("--debug", "predict", pictures, "--target", "spot", "--out", out)
+    assert (ran.code, ran.out) == (1, f"2 of 4 images segmented into {out}\n")
+    title, first, second = said(ran.err)
+    assert title == "2 failed:"
+    assert first.startswith(f"{pictures / 'aa[red].png'}\tis not an image in a format that")
+    assert second == (
+        f"{pictures / 'c.tif'}\tthe file is empty (0 bytes). Copy it again from its source."
+    )
+    assert names(out) == ["a_spot.png", "b_spot.png"]
+    logged = [record for record in caplog.records if record.name == "sam2lora.batch"]
+    assert [record.exc_info is not None for record in logged] == [True, True]
+
+
+def test_on_a_terminal_there_are_a_bar_and_a_table(
+    run_cli, pictures: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (pictures / "c.tif").touch()
+    monkeypatch.setenv("FORCE_COLOR", "1")
+    monkeypatch.setenv("COLUMNS", "100")
+    ran = run_cli("predict", pictures, "--target", "spot", "--out", tmp_path / "out")
+    assert ran.code == 1
+    shown = re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", ran.err)
+    assert "Segmenting ━" in shown
+    assert "3/3" in shown
+    assert "1 failed:" in shown
+    cells = [line.split("│") for line in shown.splitlines() if "│" in line]
+    assert "".join(cell[1].strip() for cell in cells) == str(pictures / "c.tif")
+    assert "the file is empty" in " ".join(cell[2].strip() for cell in cells)
+
+
+def bomb(path: Path) -> None:
+    Image.new("1", (9600, 9600)).save(path)
+
+
+def truncated(path: Path) -> None:
+    pixels = np.random.default_rng(0).integers(0, 256, (64, 64, 3), dtype=np.uint8)
+    tifffile.imwrite(path, pixels, photometric="rgb")
+    path.write_bytes(path.read_bytes()[:6000])
+
+
+def nan(path: Path) -> None:
+    values = np.full((64, 64), 0.5, np.float32)
+    values[3, 5] = np.nan
+    tifffile.imwrite(path, values)
+
+
+BAD: dict[str, tuple[str, Callable[[Path], object], str]] = {
+    "missing": ("a.png", lambda path: None, "there is no such file"),
+    "folder without images": ("folder", lambda path: path.mkdir(), "there is no image here"),
+    "text": ("a.png", lambda path: path.write_text("hello"), "is not an image in a format"),
+    "truncated": ("a.tif", truncated, "damaged or truncated"),
+    "empty": ("a.png", lambda path: path.touch(), "the file is empty (0 bytes)"),
+    "stack": (
+        "a.tif",
+        lambda path: tifffile.imwrite(path, np.zeros((5, 32, 32), np.uint8)),
+        "stack of shape (5, 32, 32)",
+    ),
+    "too large": ("a.png", bomb, "9600 × 9600 pixels are more than the limit"),
+    "NaN": ("a.tif", nan, "holds NaN"),
+}
+
+
+@pytest.mark.filterwarnings("ignore::PIL.Image.DecompressionBombWarning")
+@pytest.mark.parametrize("kind", BAD)
+def test_a_bad_file_alone_is_one_line_and_exit_code_2(run_cli, tmp_path: Path, kind: str) -> None:
+    name, make, words = BAD[kind]
+    make(tmp_path / name)
+    out = tmp_path / "out"
+    ran = run_cli("predict", tmp_path / name, "--target", "spot", "--out", out)
+    assert (ran.code, ran.out) == (2, "")
+    (line,) = said(ran.err)
+    assert line.startswith(f"error: {tmp_path / name}: ")
+    assert words in line
+    assert not out.exists() or names(out) == []
+
+
+@pytest.mark.parametrize(
+    ("words", "expected"),
+    [
+        (["--target", "iris"], "No target is called 'iris'. There are: vessel, disc, cup, spot."),
+        (["--model", "huge"], "No base model is called 'huge'. There are: nano"),
+        (["--adapter", "none_such"], "no adapter called 'none_such'"),
+        (["--device", "tpu"], "No device is called 'tpu'. There are: auto, cpu"),
+        (["--precision", "float16", "--device", "cpu"], "float16 is for GPUs"),
+        (["--point", "1,2,3,4"], "A point is written x,y,+"),
+        (["--point", "here"], "A point is written x,y,+"),
+        (["--point", "nan,3"], "not a finite number"),
+        (["--point", "2,2"], "The point (2, 2) lies outside the field of view."),
+        (["--point", "500,10,-"], "outside the image, which is 160 × 160 pixels"),
+        (["--point", "80,80", "--target", "disc"], "there are 2 targets and 1 images"),
+        (["--box", "9,9,5,20"], "A box is x0,y0,x1,y1 with x0 < x1"),
+        (["--box", "1,2,3"], "A box is written x0,y0,x1,y1"),
+        (["--box", "200,200,300,300"], "lies outside the field of view"),
+    ],
+    ids=lambda value: " ".join(value) if isinstance(value, list) else "",
+)
+def test_wrong_options_are_one_line_and_exit_code_2(
+    run_cli, pictures: Path, tmp_path: Path, words: list[str], expected: str
+) -> None:
+    out = tmp_path / "out"
+    ran = run_cli("predict", pictures / "a.png", "--target", "spot", "--out", out, *words)
+    assert (ran.code, ran.out) == (2, "")
+    (line,) = said(ran.err)
+    assert line.startswith("error: ")
+    assert expected in line
+    assert not out.exists() or names(out) == []
+
+
+def test_a_point_belongs_to_one_image(run_cli, pictures: Path, tmp_path: Path) -> None:
+    words = ("--target", "spot", "--point", "80,80", "--out", tmp_path / "out")
+    ran = run_cli("predict", pictures, *words)
+    assert (ran.code, ran.out) == (2, "")
+    assert "there are 1 targets and 2 images" in ran.err
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize("name", ["mine.pt", "mine.safetensors"])
+def test_a_corrupt_checkpoint_is_refused_by_its_path(
+    run_cli, pictures: Path, tmp_path: Path, name: str
+) -> None:
+    model = tmp_path / name
+    words = ("--target", "spot", "--out", tmp_path / "out", "--model", model)
+    missing = run_cli("predict", pictures, *words)
+    model.write_bytes(os.urandom(1000))
+    corrupt = run_cli("predict", pictures, *words)
+    for ran in (missing, corrupt):
+        assert (ran.code, ran.out) == (2, "")
+        assert len(ran.err.splitlines()) <= 2
+        assert ran.err.startswith(f"error: {model}: ")
+    assert "there is no such file" in missing.err
+    assert not (tmp_path / "out").exists()
+
+
+def unwritable(tmp_path: Path) -> list[Path]:
+    """Give places where even root cannot write."""
+    (tmp_path / "file").write_text("in the way")
+    places = [tmp_path / "file", tmp_path / "file" / "below"]
+    return places + ([Path("/proc/sam2lora")] if sys.platform == "linux" else [])
+
+
+def test_an_unwritable_place_is_said(run_cli, pictures: Path, tmp_path: Path) -> None:
+    for out in unwritable(tmp_path):
+        ran = run_cli("predict", pictures, "--target", "spot", "--out", out)
+        assert (ran.code, ran.out) == (2, "")
+        (line,) = said(ran.err)
+        assert line.startswith(f"error: {out}: cannot be written (")
+        assert "Choose another place with --out." in line
+    assert (tmp_path / "file").read_text() == "in the way"
+
+
+def test_a_folder_in_the_place_of_a_mask_is_said(run_cli, pictures: Path, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    (out / "b_spot.png").mkdir(parents=True)
+    ran = run_cli("predict", pictures, "--target", "spot", "--out", out)
+    assert ran.code == 2
+    (line,) = said(ran.err)
+    assert line.startswith(f"error: {out / 'b_spot.png'}: cannot be written (")
+    assert names(out) == ["a_spot.png", "b_spot.png"]
+
+
+def test_masks_are_not_written_over_images(run_cli, pictures: Path) -> None:
+    words = ("predict", pictures, "--target", "spot", "--out", pictures)
+    assert run_cli(*words).code == 0
+    before = (pictures / "a_spot.png").read_bytes()
+    ran = run_cli(*words)
+    assert ran.code == 2
+    assert "a_spot.png: is one of the images" in ran.err
+    assert (pictures / "a_spot.png").read_bytes() == before
+
+
+@pytest.fixture
+def small_disk(tmp_path: Path) -> Iterator[Path]:
+    """Give a disk of 16 KiB; skip the test where one cannot be made."""
+    folder = tmp_path / "disk"
+    folder.mkdir()
+    if sys.platform != "linux" or os.geteuid() != 0:
+        pytest.skip("a small disk is made by root, on Linux")
+    make = ["mount", "-t", "tmpfs", "-o", "size=16k", "tmpfs", str(folder)]
+    if subprocess.run(make, capture_output=True, check=False).returncode != 0:
+        pytest.skip("a small disk cannot be mounted here")
+    yield folder
+    subprocess.run(["umount", str(folder)], check=True)
+
+
+def test_a_full_disk_is_said_and_leaves_whole_files(
+    run_cli, pictures: Path, small_disk: Path
+) -> None:
+    words = ("--target", "spot", "--probabilities", "--out", small_disk)
+    ran = run_cli("predict", pictures, *words)
+    assert (ran.code, ran.out) == (2, "")
+    (line,) = said(ran.err)
+    assert "cannot be written (No space left on device). Choose another place" in line
+    assert names(small_disk) == ["a_spot.png"]
+    assert np.asarray(Image.open(small_disk / "a_spot.png")).shape == (160, 160)

@@ -1,0 +1,225 @@
+"""Fixtures: stock SAM 2, a file server on this machine, the command line, what trainings need."""
+
+import copy
+import socket
+import threading
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+from functools import cache
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+from PIL import Image
+
+from sam2lora.cli import main
+
+if TYPE_CHECKING:
+    from sam2.modeling.sam2_base import SAM2Base
+
+    from sam2lora.base_models import LoadedBase
+
+
+class FileServer(ThreadingHTTPServer):
+    """Serves `content` at `url`; `behaviors` are used up one a request, then it is honest."""
+
+    daemon_threads = True
+
+    def __init__(self) -> None:
+        super().__init__(("127.0.0.1", 0), _Handler)
+        self.content = b""
+        self.behaviors: list[str] = []
+        self.ranges: list[str | None] = []
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.server_port}/models/file.pt"
+
+
+class _Handler(BaseHTTPRequestHandler):
+    server: FileServer
+
+    def do_GET(self) -> None:
+        server = self.server
+        behavior = server.behaviors.pop(0) if server.behaviors else "honest"
+        asked = self.headers.get("Range")
+        server.ranges.append(asked)
+        if behavior.isdigit():
+            self.send_error(int(behavior))
+            return
+        start = int(asked.removeprefix("bytes=").rstrip("-")) if asked else 0
+        if "ignore range" in behavior:
+            start = 0
+        if start and start >= len(server.content):
+            self.send_error(416)
+            return
+        body = server.content[start:]
+        told = len(body)
+        if "promise more" in behavior:
+            told += 1000
+        if behavior == "promise less":
+            body = body[: len(body) // 2]
+            told = len(body)
+        self.send_response(206 if start else 200)
+        if behavior != "tell nothing":
+            self.send_header("Content-Length", str(told))
+        if start:
+            first = 0 if behavior == "wrong place" else start
+            end, length = len(server.content) - 1, len(server.content)
+            self.send_header("Content-Range", f"bytes {first}-{end}/{length}")
+        self.end_headers()
+        self.wfile.write(body[: len(body) // 2] if behavior == "break off" else body)
+        self.wfile.flush()
+        self.connection.shutdown(socket.SHUT_RDWR)
+
+    def log_message(self, format: str, *args: object) -> None:
+        pass
+
+
+@pytest.fixture
+def file_server() -> Iterator[FileServer]:
+    """Give a server on this machine that can break off, lie, and refuse."""
+    server = FileServer()
+    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
+    thread.start()
+    yield server
+    server.shutdown()
+    server.server_close()
+    thread.join()
+
+
+@pytest.fixture(scope="session")
+def stock_sam2() -> "Callable[[str], SAM2Base]":
+    """Give stock SAM2Base models by base name, with one set of random weights each.
+
+    nano has stand-ins for the memory modules, the others are whole, as official checkpoints are.
+    Object scores do not gate the masks, since what is compared are logits before that.
+    """
+
+    @cache
+    def build(name: str) -> "SAM2Base":
+        import torch
+        from hydra.utils import instantiate
+        from omegaconf import OmegaConf
+
+        from sam2lora.base_models import NANO, sam2_numbers
+        from sam2lora.model_table import BASE_MODELS
+
+        numbers = OmegaConf.create(sam2_numbers(BASE_MODELS["tiny"].config))
+        if name == "nano":
+            numbers = OmegaConf.merge(numbers, NANO)
+            numbers.image_encoder.neck.position_encoding.num_pos_feats = 128
+            numbers.memory_attention = {"_target_": "torch.nn.Identity"}
+            numbers.memory_encoder = {"_target_": "torch.nn.Identity"}
+        with torch.random.fork_rng(devices=[]), torch.no_grad():
+            torch.manual_seed(3)
+            model = instantiate(numbers).eval()
+            # Position maps start at zero and norms at one: nothing may stay special.
+            for parameter in model.parameters():
+                parameter.add_(torch.randn_like(parameter), alpha=0.05)
+        model.pred_obj_scores = False
+        return model
+
+    return build
+
+
+@pytest.fixture(scope="session")
+def photo() -> NDArray[np.uint8]:
+    """Give a fundus photograph of 160 × 160 pixels with a round field of view; do not change it."""
+    from sam2lora.synthetic import draw_fundus
+    from sam2lora.synthetic.settings import SyntheticSettings
+
+    return draw_fundus(3, SyntheticSettings(size=160)).image
+
+
+@dataclass(frozen=True)
+class Ran:
+    """What a command left behind: its exit code, and what it printed."""
+
+    code: int
+    out: str
+    err: str
+
+
+@pytest.fixture
+def run_cli(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> Callable[..., Ran]:
+    """Run `sam2lora` with these words in this process."""
+
+    def run(*words: object) -> Ran:
+        monkeypatch.setattr("sys.argv", ["sam2lora", *map(str, words)])
+        with pytest.raises(SystemExit) as left:
+            main()
+        out, err = capsys.readouterr()
+        return Ran(int(left.value.code or 0), out, err)
+
+    return run
+
+
+@pytest.fixture(scope="session")
+def write_eyes() -> Callable[..., Path]:
+    """Give a function that writes a data set: both eyes of each patient, with disc and vessels."""
+    from sam2lora.synthetic import draw_fundus
+    from sam2lora.synthetic.settings import SyntheticSettings
+
+    def write(root: Path, *, patients: int = 4, first: int = 0, size: int = 128) -> Path:
+        for number in range(2 * first, 2 * (first + patients)):
+            drawn = draw_fundus(number, SyntheticSettings(size=size))
+            name = f"p{number // 2:02}_{'right' if number % 2 else 'left'}.png"
+            masks = {f"masks/{target}": drawn.masks[target] for target in ("disc", "vessel")}
+            for place, pixels in {"images": drawn.image, **masks}.items():
+                (root / place).mkdir(parents=True, exist_ok=True)
+                scaled = pixels if pixels.ndim == 3 else pixels.astype(np.uint8) * 255
+                Image.fromarray(scaled).save(root / place / name)
+        return root
+
+    return write
+
+
+@pytest.fixture(scope="session")
+def eyes(write_eyes: Callable[..., Path], tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Give a data set of four patients that no test may change."""
+    return write_eyes(tmp_path_factory.mktemp("data") / "eyes")
+
+
+@pytest.fixture(scope="session")
+def pocket_base() -> "LoadedBase":
+    """Give nano at 128² instead of 512²: the same modules, sixteen times faster. Do not change."""
+    from sam2lora import base_models
+    from sam2lora.model_table import BASE_MODELS
+    from sam2lora.weights import identify, seed_weights
+
+    base = replace(BASE_MODELS["nano"], input_size=128)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(base_models, "NANO", {**base_models.NANO, "image_size": 128})
+        network = base_models.build_network(base)
+    seed_weights(network, seed=1)
+    return base_models.LoadedBase(base, network, identify(network), trained=True, path=None)
+
+
+@pytest.fixture
+def one_thread() -> Iterator[None]:
+    """Let torch compute on one thread: sharing small sums costs more than it saves."""
+    import torch
+
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(threads)
+
+
+@pytest.fixture
+def pocket(
+    pocket_base: "LoadedBase", monkeypatch: pytest.MonkeyPatch, one_thread: None
+) -> "Callable[..., LoadedBase]":
+    """Let every training load a copy of the pocket network."""
+
+    def load(model: str | Path = "nano") -> "LoadedBase":
+        return replace(pocket_base, network=copy.deepcopy(pocket_base.network))
+
+    monkeypatch.setattr("sam2lora.training.trainee.load_base", load)
+    return load

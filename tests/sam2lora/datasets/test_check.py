@@ -1,0 +1,155 @@
+"""A check names every problem by file, and raises no false alarm."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from sam2lora.datasets import DatasetReport, check_dataset
+from sam2lora.errors import DatasetError
+
+Put = Callable[[str, Any], Path]
+
+
+def problems(report: DatasetReport) -> dict[str, str]:
+    """Give path from the set's folder to text; every file here has one problem at most."""
+    found = {p.path.relative_to(report.dataset.root).as_posix(): p.text for p in report.problems}
+    assert len(found) == len(report.problems)
+    return found
+
+
+@pytest.fixture
+def folder(put: Put, tmp_path: Path, box: np.ndarray) -> Path:
+    """Give a plain folder of two good images with discs."""
+    for stem in "ab":
+        put(f"images/{stem}.png", "photo")
+        put(f"masks/disc/{stem}.png", box)
+    return tmp_path
+
+
+def test_a_good_set_has_none(folder: Path) -> None:
+    calls: list[tuple[int, int]] = []
+    report = check_dataset(folder, progress=lambda done, total: calls.append((done, total)))
+    assert report.problems == ()
+    assert report.pairs == {("disc", None): 2}
+    assert calls == [(1, 2), (2, 2)]
+
+
+def test_missing_partners(folder: Path, put: Put, box: np.ndarray) -> None:
+    put("images/c.png", "photo")
+    put("masks/disc/d.png", box)
+    assert problems(check_dataset(folder)) == {
+        "images/c.png": "has no mask of disc",
+        "masks/disc/d.png": "is a mask, but there is no image for it",
+    }
+
+
+def test_masks_that_are_wrong(folder: Path, put: Put, box: np.ndarray) -> None:
+    grey = (np.arange(96) % 9 * 31).astype(np.uint8).reshape(8, 12)
+    cases = {
+        "empty": np.zeros_like(box),
+        "full": np.ones_like(box),
+        "grey": grey,
+        "inverted": ~box,
+        "size": box[:4, :5],
+        "text": "no image at all",
+    }
+    for stem, mask in cases.items():
+        put(f"images/{stem}.png", "photo")
+        put(f"masks/disc/{stem}.png", mask)
+    found = problems(check_dataset(folder))
+    expected = {
+        "empty": "the mask of disc is empty",
+        "full": "the mask of disc covers the whole image",
+        "grey": "holds the values 0, 31, 62, 93, 124, 155, … (9 in all); 2 values were expected",
+        "inverted": "the mask of disc covers 88% of the image: inverted?",
+        "size": "is 5 × 4, but size.png is 12 × 8 (width × height)",
+        "text": "is not an image in a format that can be read "
+        "(TIFF, PNG, JPEG, BMP, GIF, PPM, PGM, WebP, DICOM)",
+    }
+    assert found == {f"masks/disc/{stem}.png": text for stem, text in expected.items()}
+
+
+def test_an_unreadable_image_is_one_problem(folder: Path, put: Put) -> None:
+    noise = np.random.default_rng(0).integers(0, 256, (8, 12, 3), dtype=np.uint8)
+    image = put("images/a.png", noise)
+    image.write_bytes(image.read_bytes()[: image.stat().st_size // 2])
+    found = problems(check_dataset(folder))
+    assert list(found) == ["images/a.png"]
+    assert "damaged or truncated" in found["images/a.png"]
+
+
+def test_jpeg_masks_raise_no_alarm(folder: Path, put: Put) -> None:
+    soft = np.zeros((8, 12), np.uint8)
+    soft[2:6, 3:8] = 255
+    put("images/j.png", "photo")
+    path = put("masks/disc/j.jpg", soft)
+    assert len(np.unique(np.asarray(Image.open(path)))) > 2
+    assert check_dataset(folder).problems == ()
+
+
+def test_soft_maps_and_their_odd_values(put: Put, tmp_path: Path) -> None:
+    soft = np.zeros((8, 12), np.uint8)
+    soft[2:6, 2:7] = [[0, 64, 128, 191, 255]] * 4
+    for stem, values in (("drishtiGS_002", soft), ("drishtiGS_004", soft // 2 + 128)):
+        put(f"Training/Images/{stem}.png", "photo")
+        for name in ("OD", "cup"):
+            put(f"Training/GT/{stem}/SoftMap/{stem}_{name}segSoftmap.png", values)
+    found = problems(check_dataset(tmp_path, target="disc"))
+    assert list(found) == ["Training/GT/drishtiGS_004/SoftMap/drishtiGS_004_ODsegSoftmap.png"]
+    assert "only [0, 63, 64, 127, 128, 191, 192, 255] were expected" in "".join(found.values())
+
+
+def test_fields_of_view_are_checked_too(folder: Path, put: Put, box: np.ndarray) -> None:
+    put("fov/a.png", np.pad(np.zeros((4, 8), bool), 2, constant_values=True))
+    assert problems(check_dataset(folder)) == {
+        "fov/a.png": "the mask of field of view covers 67% of the image: inverted?",
+        "images/b.png": "has no field of view, others of the set have",
+    }
+
+
+def test_a_patient_on_both_sides(put: Put, tmp_path: Path, box: np.ndarray) -> None:
+    for split, stem in (("train", "7_L"), ("test", "7_R"), ("train", "8_L")):
+        put(f"{split}/images/{stem}.png", "photo")
+        put(f"{split}/masks/disc/{stem}.png", box)
+    report = check_dataset(tmp_path)
+    assert report.pairs == {("disc", "train"): 2, ("disc", "test"): 1}
+    assert [problem.text for problem in report.problems] == [
+        "patient 7 is on both sides of the split: 7_R.png (test), 7_L.png (train)"
+    ]
+
+
+def test_a_half_without_masks_is_one_problem(put: Put, tmp_path: Path, box: np.ndarray) -> None:
+    for number in ("21", "22"):
+        put(f"training/images/{number}_training.tif", "photo")
+        put(f"training/1st_manual/{number}_manual1.gif", box)
+    for number in ("01", "02", "03"):
+        put(f"test/images/{number}_test.tif", "photo")
+    report = check_dataset(tmp_path)
+    assert [(problem.path, problem.text) for problem in report.problems] == [
+        (tmp_path, "none of the 3 images in test has a mask of vessel")
+    ]
+
+
+def test_no_cup_is_no_problem_where_the_set_says_so(
+    put: Put, tmp_path: Path, outline: list[tuple[float, float]]
+) -> None:
+    put("Images/image_0.jpg", "photo")
+    put("Images/image_0.json", {"shapes": [{"label": "disc", "points": outline}]})
+    report = check_dataset(tmp_path)
+    assert report.problems == ()
+    assert "432 people" in report.note
+
+
+def test_what_is_no_data_set(tmp_path: Path) -> None:
+    with pytest.raises(DatasetError, match="no data set was recognised"):
+        check_dataset(tmp_path)
+
+
+@pytest.mark.parametrize("name", ["DRIVE", "CHASEDB1", "Drishti-GS1_files", "DRIONS-DB"])
+def test_real_sets_have_no_problems(real_data: Path, name: str) -> None:
+    report = check_dataset(real_data / name)
+    assert report.problems == ()

@@ -1,0 +1,61 @@
+"""Listing a folder: which files are records, and which are left over."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from sam2lora.datasets import read_dataset
+
+Put = Callable[[str, Any], Path]
+
+
+def test_hidden_files_are_no_images(put: Put, tmp_path: Path, box: np.ndarray) -> None:
+    put("images/a.png", "photo")
+    put("masks/disc/a.png", box)
+    put("images/._a.png", "resource fork")
+    put("masks/disc/._a.png", "resource fork")
+    dataset = read_dataset(tmp_path)
+    assert [record.stem for record in dataset.records] == ["a"]
+    assert dataset.lone_masks == dataset.odd_images == ()
+
+
+def test_masks_and_images_left_over(put: Put, tmp_path: Path, box: np.ndarray) -> None:
+    put("DRIVE/training/images/21_training.tif", "photo")
+    put("DRIVE/training/1st_manual/21_manual1.gif", box)
+    put("DRIVE/test/images/01_test.tif", "photo")
+    lone = put("DRIVE/training/1st_manual/39_manual1.gif", box)
+    odd = put("DRIVE/test/images/extra.tif", "photo")
+    dataset = read_dataset(tmp_path)
+    assert (dataset.lone_masks, dataset.odd_images) == ((lone,), (odd,))
+
+
+def test_lone_masks_of_other_targets_are_not_named(
+    put: Put, tmp_path: Path, box: np.ndarray
+) -> None:
+    put("images/a.png", "photo")
+    put("masks/a_disc.png", box)
+    put("masks/b_cup.png", box)
+    lone = put("masks/b_disc.png", box)
+    nameless = put("masks/a_drusen.png", box)
+    dataset = read_dataset(tmp_path, target="disc")
+    assert set(dataset.lone_masks) == {lone, nameless}
+
+
+def test_records_are_sorted_whatever_the_folder_s_order(
+    put: Put, tmp_path: Path, box: np.ndarray, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for stem in ("b", "a", "c"):
+        put(f"images/{stem}.png", "photo")
+        put(f"masks/disc/{stem}.png", box)
+    real = Path.iterdir
+    monkeypatch.setattr(Path, "iterdir", lambda path: sorted(real(path), reverse=True))
+    assert [record.stem for record in read_dataset(tmp_path).records] == ["a", "b", "c"]
+
+
+def test_listing_opens_no_file(put: Put, tmp_path: Path) -> None:
+    put("images/a.png", "not an image")
+    put("masks/disc/a.png", "no mask")
+    assert [record.stem for record in read_dataset(tmp_path).records] == ["a"]

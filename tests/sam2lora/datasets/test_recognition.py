@@ -1,0 +1,187 @@
+"""Where a data set is found, what is said when there is none, and that listing opens no file."""
+
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from sam2lora.datasets import read_dataset, recognize, record_of
+from sam2lora.errors import DatasetError, TargetError
+
+Put = Callable[[str, Any], Path]
+
+
+@pytest.fixture
+def drive(put: Put, box: np.ndarray) -> Path:
+    """Give a folder that holds a folder with DRIVE, two images each half."""
+    for split, numbers in (("training", ("21", "22")), ("test", ("01", "02"))):
+        for number in numbers:
+            put(f"DRIVE/{split}/images/{number}_{split}.tif", "photo")
+            last = put(f"DRIVE/{split}/1st_manual/{number}_manual1.gif", box)
+    return last.parents[3]
+
+
+@pytest.mark.parametrize(
+    ("inside", "stems"),
+    [
+        ("", ["01_test", "02_test", "21_training", "22_training"]),
+        ("DRIVE", ["01_test", "02_test", "21_training", "22_training"]),
+        ("DRIVE/training", ["21_training", "22_training"]),
+        ("DRIVE/test/images", ["01_test", "02_test"]),
+    ],
+)
+def test_the_set_is_found_in_and_around_the_folder(
+    drive: Path, inside: str, stems: list[str]
+) -> None:
+    found = recognize(drive / inside)
+    assert (found.layout.name, found.root) == ("DRIVE", drive / "DRIVE")
+    dataset = read_dataset(drive / inside)
+    assert [record.stem for record in dataset.records] == stems
+    assert dataset.lone_masks == dataset.odd_images == ()
+
+
+def test_a_folder_with_several_sets_is_not_guessed(drive: Path, put: Put, box: np.ndarray) -> None:
+    put("other/images/a.png", "photo")
+    put("other/masks/disc/a.png", box)
+    with pytest.raises(DatasetError, match=r"several data sets: DRIVE \(DRIVE\), other \(folder\)"):
+        recognize(drive)
+
+
+def test_a_table_goes_before_any_folder_layout(drive: Path, put: Put) -> None:
+    put("DRIVE/dataset.csv", "image,disc\ntest/images/01_test.tif,test/1st_manual/01_manual1.gif\n")
+    assert read_dataset(drive / "DRIVE").layout == read_dataset(drive).layout == "csv"
+    assert read_dataset(drive, layout="DRIVE").layout == "DRIVE"
+
+
+def test_an_empty_folder_says_what_was_looked_for(tmp_path: Path) -> None:
+    with pytest.raises(DatasetError) as caught:
+        read_dataset(tmp_path)
+    said = str(caught.value)
+    assert str(tmp_path) in said
+    assert "training/images/21_training.tif (DRIVE)" in said
+    assert "dataset.csv (csv)" in said
+
+
+def test_images_without_their_masks_are_said_to_be_that(put: Put, tmp_path: Path) -> None:
+    put("images/01_dr.JPG", "photo")
+    with pytest.raises(DatasetError, match=r"as HRF has them \(01_dr\.JPG\), but none of their"):
+        read_dataset(tmp_path)
+
+
+def test_what_is_no_folder(put: Put, tmp_path: Path) -> None:
+    with pytest.raises(DatasetError, match="no such folder"):
+        read_dataset(tmp_path / "missing")
+    with pytest.raises(DatasetError, match=r"a\.txt: is a file; a folder or a CSV file"):
+        read_dataset(put("a.txt", "hello"))
+
+
+def test_layout_and_target_by_name(drive: Path) -> None:
+    assert read_dataset(drive / "DRIVE", layout="DRIVE", target="vessel").targets == ("vessel",)
+    with pytest.raises(DatasetError, match=r"No layout is called 'Drive'\. There are: csv, DRIVE,"):
+        read_dataset(drive, layout="Drive")
+    with pytest.raises(DatasetError, match=r"no data set was recognised.*\(STARE\)"):
+        read_dataset(drive, layout="STARE")
+    with pytest.raises(DatasetError, match="DRIVE has no masks of cup; it has: vessel"):
+        read_dataset(drive, target="cup")
+
+
+def test_masks_that_do_not_say_their_target(put: Put, tmp_path: Path, box: np.ndarray) -> None:
+    put("images/a.png", "photo")
+    put("masks/a.png", box)
+    with pytest.raises(DatasetError, match=r"read as folder, but no image has a mask.*--target"):
+        read_dataset(tmp_path)
+    with pytest.raises(TargetError, match="No target is called 'optic disk'"):
+        read_dataset(tmp_path, target="optic disk")
+
+
+def test_two_images_of_one_name_are_refused(put: Put, tmp_path: Path, box: np.ndarray) -> None:
+    put("images/a.png", "photo")
+    put("images/a.jpg", "photo")
+    put("masks/disc/a.png", box)
+    with pytest.raises(DatasetError, match=r"a\.png: has the same name as .*a\.jpg"):
+        read_dataset(tmp_path)
+
+
+def test_record_of_an_image_in_a_set(drive: Path) -> None:
+    dataset = read_dataset(drive)
+    for record in dataset.records:
+        assert record_of(record.image) == record
+
+
+def test_record_of_a_relative_path(drive: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(drive / "DRIVE" / "test")
+    record = record_of(Path("images/01_test.tif"))
+    assert record is not None
+    assert record.stem == "01_test"
+
+
+def test_record_of_an_image_in_a_table(put: Put, box: np.ndarray) -> None:
+    image, other = put("photos/a.png", "photo"), put("photos/b.png", "photo")
+    put("masks/a.png", box)
+    put("dataset.csv", "image,disc,patient\nphotos/a.png,masks/a.png,P7\n")
+    record = record_of(image)
+    assert record is not None
+    assert (record.patient, list(record.masks)) == ("P7", ["disc"])
+    assert record_of(other) is None
+
+
+def test_record_of_any_other_image_is_none(put: Put) -> None:
+    assert record_of(put("images/a.png", "photo")) is None
+    assert record_of(put("01_test.tif", "photo")) is None
+    assert record_of(Path("/a.png")) is None
+
+
+def test_record_of_is_quick_in_a_large_set(tmp_path: Path) -> None:
+    for folder in ("images", "masks/vessel"):
+        (tmp_path / folder).mkdir(parents=True)
+        for number in range(5000):
+            (tmp_path / folder / f"{number}.png").touch()
+    start = time.perf_counter()
+    assert record_of(tmp_path / "images" / "4321.png") is not None
+    assert time.perf_counter() - start < 0.5
+
+
+@pytest.mark.parametrize(
+    ("folder", "layout", "count", "targets", "splits"),
+    [
+        ("DRIVE", "DRIVE", 40, ("vessel",), {"train": 20, "test": 20}),
+        ("CHASEDB1", "CHASE_DB1", 28, ("vessel",), {None: 28}),
+        ("HRF", "HRF", 24, ("vessel",), {None: 24}),
+        ("Drishti-GS1_files", "DRISHTI-GS", 50, ("disc", "cup"), {"train": 50}),
+        ("DRIONS-DB", "DRIONS-DB-masks", 109, ("disc",), {None: 109}),
+    ],
+)
+def test_real_sets(
+    real_data: Path,
+    folder: str,
+    layout: str,
+    count: int,
+    targets: tuple[str, ...],
+    splits: dict[str | None, int],
+) -> None:
+    dataset = read_dataset(real_data / folder)
+    found = [record.split for record in dataset.records]
+    assert (dataset.layout, len(found), dataset.targets) == (layout, count, targets)
+    assert {split: found.count(split) for split in found} == splits
+    assert all(set(record.masks) == set(targets) for record in dataset.records)
+    assert dataset.lone_masks == dataset.odd_images == ()
+    record = dataset.records[0]
+    shape = record.read_image().pixels.shape[:2]
+    for target in targets:
+        mask = record.read_mask(target, grader="union")
+        assert mask.shape == shape
+        assert 0.001 < mask.mean() < 0.3
+    assert record_of(record.image) == record
+
+
+def test_real_patients_and_graders(real_data: Path) -> None:
+    chase = read_dataset(real_data / "CHASEDB1").records
+    assert len({record.patient for record in chase}) == 14
+    assert [record.eye for record in chase[:2]] == ["left", "right"]
+    drive = read_dataset(real_data / "DRIVE" / "test").records
+    assert {len(record.masks["vessel"]) for record in drive} == {2}
+    second = drive[0].read_mask("vessel", grader=2)
+    assert 0.05 < second.mean() < 0.15

@@ -1,0 +1,115 @@
+"""A record reads its image, its masks by grader, and its field of view."""
+
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from sam2lora.datasets import MaskFile, Record, read_dataset
+from sam2lora.datasets.records import patient_from_name, read_shape
+from sam2lora.errors import DatasetError, ImageError
+
+Put = Callable[[str, Any], Path]
+
+
+@pytest.fixture
+def record(put: Put, box: np.ndarray) -> Record:
+    """Give a record with two graders and a field of view."""
+    graders = (
+        MaskFile(put("m1.png", box), "half"),
+        MaskFile(put("m2.png", np.roll(box, 1, axis=1)), "half"),
+    )
+    fov = MaskFile(put("fov.png", ~box), "half")
+    image = put("01R.png", "photo")
+    return Record("set", "01R", image, {"vessel": graders}, fov, "01", "left", None)
+
+
+def test_graders_and_their_union(record: Record, box: np.ndarray) -> None:
+    moved = np.roll(box, 1, axis=1)
+    np.testing.assert_array_equal(record.read_mask("vessel"), box)
+    np.testing.assert_array_equal(record.read_mask("vessel", grader=2), moved)
+    np.testing.assert_array_equal(record.read_mask("vessel", grader="union"), box | moved)
+
+
+@pytest.mark.parametrize(
+    ("target", "grader", "said"),
+    [
+        ("vessel", 3, "no mask of vessel by grader 3. Masks and graders: vessel by 2"),
+        ("vessel", 0, "by grader 0"),
+        ("disc", 1, "no mask of disc by grader 1"),
+        ("disc", "union", r"no mask of disc\. "),
+    ],
+)
+def test_a_mask_there_is_not(record: Record, target: str, grader: Any, said: str) -> None:
+    with pytest.raises(DatasetError, match=said):
+        record.read_mask(target, grader=grader)
+
+
+def test_a_mask_of_another_size_names_both_files_and_sizes(
+    record: Record, put: Put, box: np.ndarray
+) -> None:
+    small = MaskFile(put("small.png", box[:4, :5]), "half")
+    with pytest.raises(ImageError, match=r"small\.png: the mask is 5 × 4, .*01R\.png is 12 × 8"):
+        replace(record, masks={"vessel": (small,)}).read_mask("vessel")
+    with pytest.raises(ImageError, match=r"small\.png: the mask is 5 × 4"):
+        replace(record, fov=small).read_field_of_view()
+
+
+def test_the_set_s_word_on_the_eye_goes_first(record: Record) -> None:
+    assert record.read_image().eye == "left"
+    assert replace(record, eye=None).read_image().eye == "right"
+
+
+def test_field_of_view_is_found_where_the_set_gives_none(record: Record, box: np.ndarray) -> None:
+    np.testing.assert_array_equal(record.read_field_of_view().mask, ~box)
+    assert replace(record, fov=None).read_field_of_view().mask.all()
+
+
+@pytest.mark.parametrize("orientation", range(1, 9))
+def test_shape_is_that_of_the_upright_image(tmp_path: Path, orientation: int) -> None:
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    path = tmp_path / "a.jpg"
+    Image.new("RGB", (12, 8)).save(path, exif=exif)
+    assert read_shape(path) == ((8, 12) if orientation < 5 else (12, 8))
+
+
+def test_shape_of_what_only_the_full_reader_knows(put: Put) -> None:
+    assert read_shape(put("a.ppm.gz", "photo")) == (8, 12)
+
+
+def test_shape_of_no_image(put: Put) -> None:
+    with pytest.raises(ImageError, match=r"a\.png: is not an image"):
+        read_shape(put("a.png", "some text"))
+
+
+@pytest.mark.parametrize(
+    ("stem", "patient"),
+    [
+        ("Image_01L", "Image_01"),
+        ("RET002OD", "RET002"),
+        ("OS-3", "3"),
+        ("12_left", "12"),
+        ("left 12", "12"),
+        ("Right", "Right"),
+        ("dolores", "dolores"),
+        ("A_R_17", "A__17"),
+        ("21_training", "21_training"),
+    ],
+)
+def test_patient_from_name(stem: str, patient: str) -> None:
+    assert patient_from_name(stem) == patient
+
+
+def test_with_target_lists_the_targets_there_are(put: Put, tmp_path: Path, box: np.ndarray) -> None:
+    for stem in "ab":
+        put(f"images/{stem}.png", "photo")
+    put("masks/disc/a.png", box)
+    dataset = read_dataset(tmp_path)
+    assert [record.stem for record in dataset.with_target("disc")] == ["a"]
+    with pytest.raises(DatasetError, match=r"has no masks of cup\. It has: disc"):
+        dataset.with_target("cup")

@@ -1,0 +1,105 @@
+"""No patient on both sides, the same split on every machine."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from sam2lora.datasets import Record, official_split, split_by_patient
+from sam2lora.errors import DatasetError
+
+
+def records(*patients: str, dataset: str = "set") -> list[Record]:
+    """Give one record for each name; those that name the same patient are his visits."""
+    return [
+        Record(dataset, f"{patient}_{visit}", Path("x.png"), {}, None, patient, None, None)
+        for visit, patient in enumerate(patients)
+    ]
+
+
+def test_patients_stay_together_and_nobody_is_lost() -> None:
+    everyone = records(*"aabbbcddddefghij")
+    parts = split_by_patient(everyone, fractions={"train": 0.6, "val": 0.2, "test": 0.2}, seed=3)
+    patients = {name: {r.patient for r in part} for name, part in parts.items()}
+    assert [len(patients[name]) for name in ("train", "val", "test")] == [6, 2, 2]
+    assert not patients["train"] & patients["val"]
+    assert not patients["test"] & (patients["train"] | patients["val"])
+    assert sorted(r.stem for part in parts.values() for r in part) == sorted(
+        r.stem for r in everyone
+    )
+    assert all(part == sorted(part, key=lambda r: r.stem) for part in parts.values())
+
+
+def test_order_does_not_matter_and_the_seed_does() -> None:
+    everyone = records(*"abcdefghijklmnop")
+    halves = {"train": 0.5, "test": 0.5}
+    once = split_by_patient(everyone, fractions=halves, seed=1)
+    assert split_by_patient(everyone[::-1], fractions=halves, seed=1) == once
+    assert split_by_patient(everyone, fractions=halves, seed=2) != once
+
+
+def test_the_split_is_a_known_one() -> None:
+    parts = split_by_patient(records(*"abcdefgh"), fractions={"train": 0.75, "val": 0.25}, seed=0)
+    assert [r.patient for r in parts["val"]] == ["e", "h"]
+
+
+def test_python_s_hash_seed_does_not_matter() -> None:
+    code = (
+        "from pathlib import Path\n"
+        "from sam2lora.datasets import Record, split_by_patient\n"
+        "rs = [Record('s', p, Path('x'), {}, None, p, None, None) for p in 'abcdefgh']\n"
+        "parts = split_by_patient(rs, fractions={'a': 0.5, 'b': 0.5}, seed=5)\n"
+        "print([r.stem for r in parts['a']])\n"
+    )
+    said = {
+        subprocess.run(
+            [sys.executable, "-c", code],
+            env={"PYTHONHASHSEED": seed},
+            capture_output=True,
+            text=True,
+            check=True,
+        ).stdout
+        for seed in ("1", "2")
+    }
+    assert len(said) == 1
+
+
+def test_the_same_name_in_two_sets_is_two_people() -> None:
+    both = records("1", dataset="one") + records("1", dataset="two")
+    parts = split_by_patient(both, fractions={"train": 0.5, "test": 0.5}, seed=0)
+    assert [len(part) for part in parts.values()] == [1, 1]
+
+
+@pytest.mark.parametrize("patients", [3, 4, 7, 30])
+def test_every_part_gets_someone(patients: int) -> None:
+    everyone = records(*map(str, range(patients)))
+    fractions = {"train": 0.9, "val": 0.05, "test": 0.05}
+    parts = split_by_patient(everyone, fractions=fractions, seed=0)
+    assert min(len(part) for part in parts.values()) >= 1
+    assert sum(len(part) for part in parts.values()) == patients
+
+
+def test_too_few_patients() -> None:
+    with pytest.raises(DatasetError, match=r"1 patients in 5 images .* 2 parts \(train, test\)"):
+        split_by_patient(records(*"aaaaa"), fractions={"train": 0.8, "test": 0.2}, seed=0)
+
+
+@pytest.mark.parametrize(
+    "fractions", [{}, {"a": 0.5}, {"a": 0.5, "b": 0.6}, {"a": 1.0, "b": 0.0}, {"a": 1.2, "b": -0.2}]
+)
+def test_shares_that_are_none(fractions: dict[str, float]) -> None:
+    with pytest.raises(DatasetError, match="must be positive and add up to 1"):
+        split_by_patient(records(*"abc"), fractions=fractions, seed=0)
+
+
+def test_official_split() -> None:
+    made = [
+        Record("set", stem, Path("x.png"), {}, None, stem, None, split)
+        for stem, split in (("b", "train"), ("a", "train"), ("c", "test"))
+    ]
+    assert [r.stem for r in official_split(made, "train")] == ["a", "b"]
+    with pytest.raises(DatasetError, match=r"official split 'val'\. There are: test, train"):
+        official_split(made, "val")
+    with pytest.raises(DatasetError, match="There is no official split"):
+        official_split(records(*"ab"), "train")

@@ -1,0 +1,130 @@
+"""The command as a user starts it: both ways in, how it starts, how it fails, how it is stopped."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import sysconfig
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+from PIL import Image
+
+from sam2lora import __version__
+
+SCRIPT = Path(sysconfig.get_path("scripts")) / ("sam2lora.exe" if os.name == "nt" else "sam2lora")
+MODULE = (sys.executable, "-m", "sam2lora")
+
+LOADED = """
+import json, sys
+from sam2lora.cli import main
+try:
+    main()
+finally:
+    print(json.dumps(sorted(sys.modules)), file=sys.stderr)
+"""
+
+
+def start(*command: object, **environment: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [str(word) for word in command],
+        env=os.environ | environment,
+        capture_output=True,
+        text=True,
+        encoding="utf-8",
+        check=False,
+    )
+
+
+@pytest.mark.parametrize("command", [(SCRIPT,), MODULE], ids=["script", "module"])
+def test_both_ways_in_show_the_version(command: tuple[object, ...]) -> None:
+    shown = start(*command, "--version")
+    assert (shown.returncode, shown.stdout, shown.stderr) == (0, f"sam2lora {__version__}\n", "")
+
+
+@pytest.mark.parametrize(
+    "words", [("--help",), ("predict", "--help"), ("models", "list")], ids=" ".join
+)
+def test_what_needs_no_network_starts_without_torch(words: tuple[str, ...]) -> None:
+    shown = start(sys.executable, "-c", LOADED, *words)
+    assert shown.returncode == 0
+    assert shown.stdout.strip()
+    modules = set(json.loads(shown.stderr.splitlines()[-1]))
+    assert "sam2lora.cli.predict" in modules
+    assert not modules & {"torch", "torchvision", "sam2", "peft", "matplotlib", "skimage"}
+
+
+def test_an_error_is_one_line_and_its_traceback_is_shown_on_request(tmp_path: Path) -> None:
+    plain = start(*MODULE, "datasets", "check", tmp_path / "missing")
+    assert (plain.returncode, plain.stdout) == (2, "")
+    assert plain.stderr == f"error: {tmp_path / 'missing'}: there is no such folder.\n"
+    debug = start(*MODULE, "--debug", "datasets", "check", tmp_path / "missing")
+    assert debug.returncode != 0
+    assert "Traceback (most recent call last)" in debug.stderr
+    assert debug.stderr.splitlines()[-1].startswith("sam2lora.errors.DatasetError")
+
+
+def test_names_that_the_terminal_cannot_show_are_no_reason_to_fail(tmp_path: Path) -> None:
+    folder = tmp_path / "眼底" / "images"
+    masks = folder.parent / "masks" / "disc"
+    for place in (folder, masks):
+        place.mkdir(parents=True)
+        Image.fromarray(np.eye(8, dtype=np.uint8) * 255).save(place / "a.png")
+    shown = start(*MODULE, "datasets", "check", folder.parent, PYTHONIOENCODING="latin-1")
+    assert (shown.returncode, shown.stderr) == (0, "")
+    assert "\\u773c\\u5e95" in shown.stdout
+
+
+@pytest.mark.parametrize("words", [[], ["fly"], ["predict"], ["predict", "a.png", "--fast"]])
+def test_wrong_words_are_explained_with_exit_code_2(run_cli, words: list[str]) -> None:
+    ran = run_cli(*words)
+    assert ran.code == 2
+    assert "Usage: sam2lora" in ran.out + ran.err
+    assert "Traceback" not in ran.err
+
+
+def test_libraries_add_nothing_to_the_message(tmp_path: Path) -> None:
+    """Pillow would warn of an image this large, in words and lines of its own."""
+    Image.new("1", (9600, 9600)).save(tmp_path / "large.png")
+    out = tmp_path / "out"
+    shown = start(*MODULE, "predict", tmp_path / "large.png", "--target", "disc", "--out", out)
+    assert (shown.returncode, shown.stdout) == (2, "")
+    *notes, message = shown.stderr.splitlines()
+    assert all("random weights" in note for note in notes)
+    assert message.startswith(f"error: {tmp_path / 'large.png'}: 9600 × 9600 pixels are more than")
+    assert list(out.iterdir()) == []
+
+
+@pytest.mark.skipif(os.name == "nt", reason="Windows has no signal for Ctrl-C to one process")
+def test_ctrl_c_stops_at_once_and_leaves_whole_files(
+    tmp_path: Path, photo: NDArray[np.uint8]
+) -> None:
+    pictures, out = tmp_path / "in", tmp_path / "out"
+    pictures.mkdir()
+    Image.fromarray(photo).save(pictures / "000.png")
+    for number in range(1, 200):
+        os.link(pictures / "000.png", pictures / f"{number:03}.png")
+    process = subprocess.Popen(
+        [*MODULE, "predict", pictures, "--target", "disc", "--out", out],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    deadline = time.monotonic() + 120
+    while not list(out.glob("0*_disc.png")) and process.poll() is None:
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+    process.send_signal(signal.SIGINT)
+    stdout, stderr = process.communicate(timeout=60)
+    assert process.returncode == 130, stderr
+    assert "Traceback" not in stderr
+    assert stdout == ""
+    made = [path.name for path in out.iterdir()]
+    assert 1 <= len(made) < 200
+    assert all(name.endswith("_disc.png") and not name.startswith(".") for name in made)
+    for path in out.iterdir():
+        assert np.asarray(Image.open(path)).shape == (160, 160)

@@ -1,0 +1,97 @@
+"""Settings are frozen, take nothing unknown, and come back from a file as they were."""
+
+import json
+from typing import Any
+
+import pytest
+from pydantic import ValidationError
+
+from sam2lora import settings
+from sam2lora.settings import GeometrySettings, LoraSettings, LossSettings, LossWeights, Settings
+from sam2lora.targets import TARGETS
+
+ALL = [
+    kind
+    for kind in vars(settings).values()
+    if isinstance(kind, type) and issubclass(kind, Settings) and kind is not Settings
+]
+
+
+def test_there_are_settings_to_test() -> None:
+    assert {GeometrySettings, LoraSettings, LossSettings, LossWeights} <= set(ALL)
+
+
+@pytest.mark.parametrize("kind", ALL)
+def test_an_unknown_key_is_refused_by_name(kind: type[Settings]) -> None:
+    with pytest.raises(ValidationError, match="lerning_rate"):
+        kind.model_validate({"lerning_rate": 1})
+
+
+@pytest.mark.parametrize("kind", ALL)
+def test_nothing_can_be_changed_afterwards(kind: type[Settings]) -> None:
+    made = kind()
+    for name, value in made:
+        with pytest.raises(ValidationError, match="frozen"):
+            setattr(made, name, value)
+
+
+@pytest.mark.parametrize("kind", ALL)
+def test_settings_come_back_from_json(kind: type[Settings]) -> None:
+    text = kind().model_dump_json()
+    assert kind.model_validate_json(text) == kind()
+    assert set(json.loads(text)) == set(kind.model_fields)
+
+
+@pytest.mark.parametrize("kind", ALL)
+def test_every_field_says_what_it_is(kind: type[Settings]) -> None:
+    assert [name for name, field in kind.model_fields.items() if not field.description] == []
+
+
+@pytest.mark.parametrize("kind", ALL)
+def test_defaults_are_within_their_own_limits(kind: type[Settings]) -> None:
+    """Pydantic does not check defaults; a copy made from their values is checked."""
+    assert kind.model_validate(kind().model_dump()) == kind()
+
+
+@pytest.mark.parametrize(("target", "detail"), [("vessel", "tiles"), ("disc", "zoom")])
+def test_targets_say_how_they_are_looked_at(target: str, detail: str) -> None:
+    assert GeometrySettings.for_target(TARGETS[target]) == GeometrySettings(detail=detail)
+
+
+@pytest.mark.parametrize(
+    ("kind", "values"),
+    [
+        (GeometrySettings, {"detail": "close"}),
+        (GeometrySettings, {"margin": -0.1}),
+        (GeometrySettings, {"field_size": 64}),
+        (GeometrySettings, {"overlap": 0.8}),
+        (GeometrySettings, {"zoom_share": 0}),
+        (GeometrySettings, {"zoom_share": 1.5}),
+        (LossWeights, {"bce": -1}),
+        (LossWeights, {"soft_dice": float("nan")}),
+        (LossWeights, {"iou": float("inf")}),
+        (LossSettings, {"threshold": 1}),
+        (LossSettings, {"weights": {"dice": 1}}),
+        (LoraSettings, {"rank": 0}),
+        (LoraSettings, {"alpha": 0}),
+        (LoraSettings, {"dropout": 1}),
+        (LoraSettings, {"placement": "everywhere"}),
+    ],
+)
+def test_values_out_of_range_are_refused(kind: type[Settings], values: dict[str, Any]) -> None:
+    with pytest.raises(ValidationError, match=next(iter(values))):
+        kind.model_validate(values)
+
+
+def test_a_loss_that_trains_no_mask_is_refused() -> None:
+    nothing = {"bce": 0, "soft_dice": 0, "focal_tversky": 0}
+    with pytest.raises(ValidationError, match="no term trains the mask"):
+        LossWeights.model_validate(nothing)
+    assert LossWeights.model_validate(nothing | {"cldice": 1}).cldice == 1
+
+
+def test_the_scale_of_lora_is_alpha_by_rank() -> None:
+    assert LoraSettings(rank=8, alpha=4).scale == 0.5
+    assert LoraSettings(rank=8).scale == 2
+    with pytest.raises(ValueError, match="not settled"):
+        _ = LoraSettings().scale

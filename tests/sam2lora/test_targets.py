@@ -1,0 +1,94 @@
+"""Targets: the built-in ones and a user's own."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from pydantic import ValidationError
+
+from sam2lora.errors import GeometryError, TargetError
+from sam2lora.targets import (
+    TARGETS,
+    Target,
+    all_targets,
+    combine,
+    config_folder,
+    delete_target,
+    get_target,
+    save_target,
+)
+
+DRUSEN = Target(name="drusen", label=9, color="#ffffff")
+
+
+def test_the_combined_values_are_the_documented_ones() -> None:
+    assert {name: target.label for name, target in TARGETS.items()} == {
+        "vessel": 1,
+        "disc": 2,
+        "cup": 3,
+    }
+
+
+def test_a_users_target_is_kept_and_forgotten() -> None:
+    save_target(DRUSEN)
+    assert get_target("drusen") == DRUSEN
+    assert list(all_targets()) == ["vessel", "disc", "cup", "drusen"]
+    save_target(DRUSEN.model_copy(update={"color": "#000000"}))
+    assert get_target("drusen").color == "#000000"
+    delete_target("drusen")
+    with pytest.raises(TargetError, match="vessel, disc, cup"):
+        get_target("drusen")
+
+
+def test_built_in_targets_and_taken_values_are_protected() -> None:
+    with pytest.raises(TargetError, match="built in"):
+        save_target(Target(name="disc", label=7, color="#ffffff"))
+    with pytest.raises(TargetError, match="belongs to the target 'cup'"):
+        save_target(Target(name="rim", label=3, color="#ffffff"))
+    with pytest.raises(TargetError, match="cannot be deleted"):
+        delete_target("vessel")
+
+
+def test_a_broken_file_is_named_and_left_alone() -> None:
+    config_folder().mkdir(parents=True)
+    path = config_folder() / "targets.json"
+    path.write_text('[{"name": "x"')
+    with pytest.raises(TargetError, match=r"targets\.json"):
+        all_targets()
+    with pytest.raises(TargetError):
+        save_target(DRUSEN)
+    assert path.read_text() == '[{"name": "x"'
+
+
+@pytest.mark.parametrize(
+    "wrong", [{"name": "Two words"}, {"label": 0}, {"color": "red"}, {"threshold": 1.0}, {"x": 1}]
+)
+def test_wrong_definitions_are_refused(wrong: dict[str, object]) -> None:
+    with pytest.raises(ValidationError):
+        Target.model_validate(DRUSEN.model_dump() | wrong)
+
+
+def test_combining_follows_the_stated_priority() -> None:
+    disc = np.array([[1, 1, 1, 0]], bool)
+    cup = np.array([[0, 1, 1, 0]], bool)
+    vessel = np.array([[0, 0, 1, 1]], bool)
+    masks = {"vessel": vessel, "disc": disc, "cup": cup}
+    assert combine(masks).tolist() == [[2, 3, 1, 1]]
+    assert combine(masks, priority=["disc", "cup", "vessel"]).tolist() == [[2, 2, 2, 1]]
+    assert combine(masks, priority=[]).tolist() == [[2, 2, 1, 1]]
+
+
+def test_combining_needs_one_size() -> None:
+    with pytest.raises(GeometryError, match="disc"):
+        combine({"disc": np.zeros((2, 2), bool), "cup": np.zeros((3, 2), bool)})
+    with pytest.raises(GeometryError, match="none"):
+        combine({})
+
+
+def test_the_settings_folder_is_the_platforms_unless_said(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("SAM2LORA_CONFIG", str(tmp_path))
+    assert config_folder() == tmp_path
+    monkeypatch.delenv("SAM2LORA_CONFIG")
+    assert "napari-sam2lora" in str(config_folder())

@@ -1,0 +1,279 @@
+"""The sixteen defects of the published code of SAM2LoRA, each with the test that would catch it.
+
+| # | defect | its test |
+|---|---|---|
+| 1 | without a checkpoint it trains nothing | below |
+| 2 | on a GPU the tensors of LoRA are no parameters | below; adapters/test_placement.py::test_trainable_names_after_moving_device_are_exactly_those |
+| 3 | only the last image of a batch is encoded | below |
+| 4 | gradients are clipped while scaled, on every micro-step | below; training/test_gradients.py::test_the_total_is_clipped_once |
+| 5 | the gradient of a missed pixel vanishes | test_losses.py::test_a_missed_pixel_pulls_with_full_strength_at_any_logit |
+| 6 | augmentation and prompts are drawn once | below |
+| 7 | images are shrunk by nearest neighbour, aspect lost | test_geometry.py::test_points_come_back, test_geometry.py::test_a_mask_comes_back_within_a_pixel, test_geometry.py::test_reduction_averages_instead_of_skipping |
+| 8 | parts of the base are dropped or initialised anew | below; test_network.py::test_answers_are_those_of_stock_sam2, adapters/test_placement.py::test_at_the_start_it_answers_exactly_as_the_base |
+| 9 | samples that fail are dropped | below; training/test_batches.py::test_a_sample_that_fails_stops_with_its_file_name |
+| 10 | "5 + 1 negative" has no negative point | test_prompt_sampling.py::test_the_seven_regimes, test_prompt_sampling.py::test_a_regime_holds_what_it_says |
+| 11 | positive points off the mask | test_prompt_sampling.py::test_a_regime_holds_what_it_says, training/test_samples.py::test_points_lie_on_the_mask_as_the_network_sees_it |
+| 12 | "ASSD" takes rows for points | test_metrics.py::test_lines_ten_rows_apart_are_ten_pixels_apart, test_metrics.py::test_shifted_discs |
+| 13 | both eyes of a patient on both sides | training/test_plan.py::test_no_patient_is_on_both_sides_and_nobody_is_lost, training/test_plan.py::test_another_machine_splits_the_same_way |
+| 14 | the luckiest training loss is the best | below |
+| 15 | a checkpoint holds the base, no rank, no targets, as a pickle | below; adapters/test_saving.py::test_no_network_is_asked_and_no_argument_needed |
+| 16 | the best of 30 means of means is the headline | evaluation/test_writing.py::test_the_csv_has_a_row_for_each_image_regime_and_model, evaluation/test_writing.py::test_cells_are_the_means_of_the_images_and_undefined_is_counted, evaluation/test_markdown.py::test_each_regime_has_a_table_of_its_own |
+"""  # noqa: E501
+
+import ast
+import re
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from accelerate import Accelerator
+
+from sam2lora.adapters import open_adapter
+from sam2lora.base_models import LoadedBase
+from sam2lora.composite_loss import composite_loss
+from sam2lora.errors import ImageError
+from sam2lora.feature_cache import FeatureCache
+from sam2lora.metrics import dice
+from sam2lora.predictor import Predictor
+from sam2lora.runs import (
+    Event,
+    FailedEvent,
+    RunFolder,
+    StepEvent,
+    ValidationEvent,
+    best_adapter,
+    read_events,
+)
+from sam2lora.training.batches import collate
+from sam2lora.training.gradients import Stepper
+from sam2lora.training.loop import train
+from sam2lora.training.plan import plan_data
+from sam2lora.training.samples import Sample, Samples
+from sam2lora.training.settings import TrainSettings
+from sam2lora.training.trainee import make_trainee
+from sam2lora.training.validation import Validation, read_held_out
+from sam2lora.weights import identify
+
+Make = Callable[..., TrainSettings]
+RunThrough = Callable[..., tuple[RunFolder, list[Event]]]
+
+pytestmark = pytest.mark.usefixtures("pocket")
+
+CPU = torch.device("cpu")
+TESTS = Path(__file__).parents[1]
+
+
+def stepper_of(settings: TrainSettings) -> Stepper:
+    return Stepper(make_trainee(settings), settings, Accelerator(cpu=True), FeatureCache(0))
+
+
+def samples_of(settings: TrainSettings) -> Samples:
+    return Samples(plan_data(settings).groups, settings, size=128, mask_size=32)
+
+
+def draw(settings: TrainSettings, *numbers: int) -> list[Sample]:
+    samples = samples_of(settings)
+    return [samples.draw(number) for number in numbers]
+
+
+def test_the_table_names_tests_that_are_there() -> None:
+    named = re.findall(r"([\w/]+\.py)::(\w+)", __doc__)
+    assert len(named) >= 15
+    for file, function in named:
+        tree = ast.parse((TESTS / file).read_text(encoding="utf-8"))
+        assert function in {node.name for node in tree.body if isinstance(node, ast.FunctionDef)}, (
+            f"{file} has no {function}"
+        )
+    rows = set(re.findall(r"^\| (\d+) \|.* below", __doc__, re.MULTILINE))
+    here = set(re.findall(r"^def test_defect_0?(\d+)_", Path(__file__).read_text(), re.MULTILINE))
+    assert here == rows
+
+
+def test_defect_01_a_run_from_scratch_lowers_the_loss(
+    make: Make, run_through: RunThrough, eyes: Path
+) -> None:
+    settings = make(
+        target="vessel",
+        steps=16,
+        batch=2,
+        augment={"elastic": 0, "rotation": 0},
+        prompts={"points": 0, "box": 0, "box_and_points": 0, "previous": 0},
+        optimizer={"learning_rate": 5e-3, "warmup": 0},
+        lora={"rank": 8, "dropout": 0},
+    )
+    _, events = run_through(settings)
+    losses = [event.loss for event in events if isinstance(event, StepEvent)]
+    assert np.mean(losses[-4:]) < np.mean(losses[:4]) - 0.05
+
+
+def test_defect_02_what_is_optimized_is_exactly_what_an_adapter_keeps(make: Make) -> None:
+    settings = make()
+    trainee = make_trainee(settings)
+    stepper = Stepper(trainee, settings, Accelerator(cpu=True), FeatureCache(0))
+    trainee.model.to("meta")  # another device: what is no parameter would stay behind
+    names = {name for name, weight in trainee.model.named_parameters() if weight.requires_grad}
+    optimized = {id(one) for group in stepper.optimizer.param_groups for one in group["params"]}
+    assert len(optimized) == len(names) == len(trainee.tensors())
+    assert {name.replace(".default", "").removeprefix("network.") for name in names} == {
+        name.removeprefix("base_model.model.") for name in trainee.tensors()
+    }
+    assert all(tensor.device.type == "meta" for tensor in trainee.tensors().values())
+
+
+def test_defect_03_each_image_is_encoded_and_only_its_own_loss_changes(make: Make) -> None:
+    settings = make(lora={"rank": 4, "dropout": 0})
+    model = make_trainee(settings).model.eval()
+    samples = draw(settings, 0, 1, 2)
+    others = draw(make(seed=9), 0, 1, 2)
+
+    @torch.no_grad()
+    def losses(images: list[Sample]) -> list[float]:
+        batch, shown = collate(samples, CPU), collate(images, CPU)
+        logits, iou = model(shown.images, batch.prompts)
+        return [
+            float(
+                composite_loss(
+                    logits[one : one + 1],
+                    iou[one : one + 1],
+                    batch.target[one : one + 1],
+                    settings.loss,
+                    valid=batch.valid[one : one + 1],
+                ).total
+            )
+            for one in range(3)
+        ]
+
+    plain = losses(samples)
+    for changed in range(3):
+        images = [*samples[:changed], others[changed], *samples[changed + 1 :]]
+        differs = [
+            abs(one - other) > 1e-4 for one, other in zip(plain, losses(images), strict=True)
+        ]
+        assert differs == [one == changed for one in range(3)]
+
+
+def test_defect_04_four_micro_steps_give_the_gradient_of_their_mean(make: Make) -> None:
+    settings = make(lora={"rank": 4, "dropout": 0}, optimizer={"clip": 1e9})
+    samples = draw(settings, 0, 1, 2, 3)
+
+    def gradient(chosen: list[Sample], batch: int) -> torch.Tensor:
+        stepper = stepper_of(settings)
+        stepper.step(chosen, number=0, rate=0, batch=batch)
+        return torch.cat([one.grad.flatten() for one in stepper.weights])
+
+    together = gradient(samples, 4)
+    assert together.norm() > 1e-2
+    torch.testing.assert_close(gradient(samples, 1), together, rtol=1e-3, atol=1e-6)
+    torch.testing.assert_close(gradient(samples, 3), together, rtol=1e-3, atol=1e-6)
+    each = torch.stack([gradient([one], 1) for one in samples])
+    torch.testing.assert_close(each.mean(dim=0), together, rtol=1e-3, atol=1e-6)
+    assert (each[-1] - together).norm() > 0.1 * together.norm()
+
+
+def test_defect_06_epochs_draw_differently_and_a_seed_repeats(make: Make) -> None:
+    mix = {"none": 0, "points": 1, "box": 0, "box_and_points": 0, "previous": 0}
+    settings = make(prompts=mix | {"positive": (5, 5), "negative": (0, 0)})
+    images = 6
+
+    def epoch(number: int, settings: TrainSettings) -> dict[str, Sample]:
+        numbers = range(number * images, (number + 1) * images)
+        return {sample.name: sample for sample in draw(settings, *numbers)}
+
+    first, second, repeated = epoch(0, settings), epoch(1, settings), epoch(1, settings)
+    other_seed = epoch(1, settings.model_copy(update={"seed": 1}))
+    assert first.keys() == second.keys()
+    for name, sample in second.items():
+        assert np.array_equal(sample.pixels, repeated[name].pixels)
+        assert np.array_equal(sample.mask, repeated[name].mask)
+        assert torch.equal(sample.prompts.points, repeated[name].prompts.points)
+        for another in (first, other_seed):
+            if name in another:
+                assert not np.array_equal(sample.pixels, another[name].pixels)
+                assert not np.array_equal(sample.mask, another[name].mask)
+                assert not torch.equal(sample.prompts.points, another[name].prompts.points)
+
+
+def test_defect_08_training_leaves_the_base_as_it_was(
+    make: Make, begin: Callable[..., RunFolder], pocket: Callable[[], LoadedBase], monkeypatch
+) -> None:
+    loaded = pocket()
+    before = {name: one.clone() for name, one in loaded.network.state_dict().items()}
+    monkeypatch.setattr("sam2lora.training.trainee.load_base", lambda _: loaded)
+    list(train(begin(make(steps=2, optimizer={"learning_rate": 0.1}))))
+    after = {
+        name.replace(".base_layer", ""): one
+        for name, one in loaded.network.state_dict().items()
+        if ".lora_" not in name
+    }
+    assert after.keys() == before.keys()
+    assert "no_mem_embed" in before
+    assert all(torch.equal(after[name], tensor) for name, tensor in before.items())
+    assert identify(pocket().network) == loaded.identity
+
+
+def test_defect_09_a_failing_sample_stops_the_run_with_its_file_name(
+    make: Make, begin: Callable[..., RunFolder], write_eyes: Callable[..., Path], tmp_path: Path
+) -> None:
+    settings = make(data=[{"root": str(write_eyes(tmp_path / "eyes"))}], steps=6)
+    broken = Path(draw(settings, 3)[0].name)
+    broken.write_bytes(broken.read_bytes()[:200])
+    run = begin(settings)
+    with pytest.raises(ImageError, match=str(broken)):
+        list(train(run))
+    *_, step, failed = read_events(run.events)[0]
+    assert isinstance(step, StepEvent)
+    assert isinstance(failed, FailedEvent)
+    assert (step.step, failed.step, failed.reason) == (3, 3, "ImageError")
+    assert str(broken) in failed.words
+
+
+def test_defect_14_the_best_is_chosen_by_validation_dice(
+    make: Make, run_through: RunThrough, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    scores = iter([0.5, 0.7, 0.6, 0.7])
+
+    def judged(*_: object, **__: object) -> Validation:
+        score = next(scores)
+        return Validation(dice=score, threshold=0.4, loss=1 - score, per_image={"eyes/a": score})
+
+    monkeypatch.setattr("sam2lora.training.loop.validate", judged)
+    run, events = run_through(make(steps=4, validation={"every": 1}))
+    validations = [event for event in events if isinstance(event, ValidationEvent)]
+    assert [(one.mean, one.best, one.best_step) for one in validations] == [
+        (0.5, 0.5, 1),
+        (0.7, 0.7, 2),
+        (0.6, 0.7, 2),
+        (0.7, 0.7, 2),
+    ]
+    losses = [event.loss for event in events if isinstance(event, StepEvent)]
+    assert int(np.argmin(losses)) != 1  # so that the loss would have chosen another
+    best = best_adapter(run.path)
+    assert best is not None
+    assert (best.step, best.dice) == (2, 0.7)
+
+
+def test_defect_15_an_adapter_is_safetensors_only_and_loads_with_no_other_input(
+    make: Make, run_through: RunThrough, pocket: Callable[[], LoadedBase]
+) -> None:
+    settings = make(lora={"rank": 4, "alpha": 5})
+    run, events = run_through(settings)
+    best = best_adapter(run.path)
+    assert best is not None
+    assert sorted(file.name for file in best.folder.iterdir()) == [
+        *("README.md", "adapter_config.json", "adapter_model.safetensors", "sam2lora.json"),
+    ]
+    assert sum(file.stat().st_size for file in best.folder.iterdir()) < 1_000_000
+    adapter = open_adapter(best.folder)
+    assert (adapter.card.target.name, adapter.card.lora.rank) == ("disc", 4)
+    assert adapter.card.lora.alpha == 5
+    # Its answer is the one that was validated.
+    predictor = Predictor(pocket(), device="cpu", precision="float32")
+    predictor.use(adapter)
+    (held_out,) = read_held_out(plan_data(settings).validation)
+    answer = predictor.answer(held_out.scene, adapter.card.geometry).mask(adapter.card.threshold)
+    found = dice(answer, held_out.truth, valid=held_out.scene.field.mask)
+    validated = next(event for event in events if isinstance(event, ValidationEvent))
+    assert validated.dice == {held_out.name: pytest.approx(found, abs=1e-3)}
+    assert adapter.card.validation["dice"] == pytest.approx(found, abs=1e-3)

@@ -1,0 +1,219 @@
+"""Which images a training learns from and which judge it."""
+
+import hashlib
+import random
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from sam2lora.datasets import read_dataset
+from sam2lora.errors import DatasetError
+from sam2lora.training.plan import DataPlan, plan_data
+from sam2lora.training.settings import TrainSettings
+
+Make = Callable[..., TrainSettings]
+Write = Callable[..., Path]
+
+ALL = {"every": 100, "images": 100}
+
+
+def learned(plan: DataPlan) -> set[str]:
+    return {item.record.stem for group in plan.groups for item in group}
+
+
+def held_out(plan: DataPlan) -> list[str]:
+    return [item.record.stem for item in plan.validation]
+
+
+def patients(stems: set[str] | list[str]) -> set[str]:
+    return {stem.partition("_")[0] for stem in stems}
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_no_patient_is_on_both_sides_and_nobody_is_lost(make: Make, seed: int) -> None:
+    plan = plan_data(make(seed=seed, validation=ALL | {"share": 0.4}))
+    assert not patients(learned(plan)) & patients(held_out(plan))
+    assert len(learned(plan)) + len(held_out(plan)) == 8
+    assert len(held_out(plan)) % 2 == 0  # both eyes
+
+
+def test_never_fewer_than_one_whole_patient(make: Make) -> None:
+    plan = plan_data(make(validation=ALL | {"share": 0.001}))
+    assert len(held_out(plan)) == 2
+    plan = plan_data(make(validation=ALL | {"share": 0.999}))
+    assert len(learned(plan)) == 2
+
+
+def test_another_machine_splits_the_same_way(
+    make: Make, eyes: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    here = plan_data(make(validation=ALL))
+    elsewhere = tmp_path / "another" / eyes.name
+    for file in sorted(eyes.rglob("*.png"), reverse=True):  # other times, other places on the disk
+        copy = elsewhere / file.relative_to(eyes)
+        copy.parent.mkdir(parents=True, exist_ok=True)
+        copy.write_bytes(file.read_bytes())
+
+    def shuffled(root: Path, *, layout: str | None = None) -> object:
+        dataset = read_dataset(root, layout=layout)
+        records = list(dataset.records)
+        random.Random(3).shuffle(records)
+        return replace(dataset, records=tuple(records))
+
+    monkeypatch.setattr("sam2lora.training.plan.read_dataset", shuffled)
+    there = plan_data(make(validation=ALL, data=[{"root": str(elsewhere)}]))
+    assert held_out(there) == held_out(here)
+    assert [[one.record.stem for one in group] for group in there.groups] == [
+        [one.record.stem for one in group] for group in here.groups
+    ]
+
+
+def test_a_seed_draws_another_split(make: Make) -> None:
+    assert len({tuple(held_out(plan_data(make(seed=seed)))) for seed in range(8)}) > 1
+
+
+def test_a_patient_held_out_in_one_source_is_not_learned_from_another(
+    make: Make, eyes: Path
+) -> None:
+    sources = [
+        {"root": str(eyes)},
+        {"root": str(eyes), "include": "p0[12]"},
+        {"root": str(eyes / "images"), "exclude": "p02"},
+    ]
+    for seed in range(6):
+        plan = plan_data(make(data=sources, validation=ALL, seed=seed))
+        assert not patients(learned(plan)) & patients(held_out(plan))
+        assert held_out(plan)
+        assert len(set(held_out(plan))) == len(held_out(plan))
+
+
+def test_the_same_images_under_another_name_are_known_by_their_files(
+    make: Make, eyes: Path
+) -> None:
+    table = eyes.parent / "again.csv"
+    images = sorted((eyes / "images").iterdir())
+    rows = [f"{image},{eyes}/masks/disc/{image.name},{n}" for n, image in enumerate(images)]
+    table.write_text("\n".join(["image,disc,patient", *rows]))
+    sources = [{"root": str(eyes)}, {"root": str(table)}]
+    for seed in range(3):
+        plan = plan_data(make(data=sources, validation=ALL | {"share": 0.3}, seed=seed))
+        assert not learned(plan) & set(held_out(plan))
+        assert len(set(held_out(plan))) == len(held_out(plan))
+
+
+def test_nothing_left_to_learn_from_is_said(make: Make, eyes: Path) -> None:
+    table = eyes.parent / "crossed.csv"
+    rows = [
+        f"{eyes}/images/{name}.png,{eyes}/masks/disc/{name}.png,{name}"
+        for name in ("p00_left", "p00_right", "p01_left", "p01_right")
+    ]
+    table.write_text("\n".join(["image,disc,patient", *rows]))
+    sources = [{"root": str(eyes), "include": "p0[01]"}, {"root": str(table)}]
+    outcomes = set()
+    for seed in range(12):
+        try:
+            plan = plan_data(make(data=sources, validation=ALL | {"share": 0.5}, seed=seed))
+            outcomes.add(len(learned(plan)))
+        except DatasetError as error:
+            outcomes.add(str(error).partition(" by one")[0])
+    assert "All 4 images are held out" in outcomes
+    assert 0 not in outcomes
+
+
+def test_images_that_judge_come_in_turn_and_once(make: Make, eyes: Path) -> None:
+    once = plan_data(make(validation=ALL | {"share": 0.6}))
+    twice = plan_data(make(data=[{"root": str(eyes)}] * 2, validation=ALL | {"share": 0.6}))
+    assert held_out(twice) == held_out(once)
+
+
+def test_filters_choose_by_name(make: Make, eyes: Path) -> None:
+    source = {"root": str(eyes), "include": "p0[0-2]", "exclude": "_left"}
+    plan = plan_data(make(data=[source], validation=ALL))
+    assert learned(plan) | set(held_out(plan)) == {"p00_right", "p01_right", "p02_right"}
+
+
+def test_a_filter_that_leaves_nothing_says_so(make: Make, eyes: Path) -> None:
+    with pytest.raises(DatasetError, match=r"none of its 8 images.*'left1'"):
+        plan_data(make(data=[{"root": str(eyes), "include": "left1"}]))
+
+
+def test_one_patient_is_too_few(make: Make, eyes: Path) -> None:
+    with pytest.raises(DatasetError, match=r"1 patients? in 2 images"):
+        plan_data(make(data=[{"root": str(eyes), "include": "p01"}]))
+
+
+def test_a_missing_target_is_answered_with_those_there_are(make: Make, eyes: Path) -> None:
+    with pytest.raises(DatasetError, match=rf"{eyes}.*no masks of cup.*disc, vessel"):
+        plan_data(make(target="cup"))
+
+
+def test_a_folder_that_is_not_there_is_named(make: Make, tmp_path: Path) -> None:
+    with pytest.raises(DatasetError, match="missing"):
+        plan_data(make(data=[{"root": str(tmp_path / "missing")}]))
+
+
+def test_masks_that_are_all_empty_are_named(
+    make: Make, eyes: Path, write_eyes: Write, tmp_path: Path
+) -> None:
+    empty = write_eyes(tmp_path / "empty")
+    for mask in (empty / "masks/disc").iterdir():
+        Image.fromarray(np.zeros((128, 128), np.uint8)).save(mask)
+    with pytest.raises(DatasetError, match=r"masks of disc are empty"):
+        plan_data(make(data=[{"root": str(empty)}]))
+    with_others = plan_data(make(data=[{"root": str(eyes)}, {"root": str(empty)}], validation=ALL))
+    assert with_others.summary()["images"] == {"eyes disc": 6, "empty disc": 6}
+
+
+def test_held_out_masks_that_are_all_empty_are_named(
+    make: Make, write_eyes: Write, tmp_path: Path
+) -> None:
+    settings = make(data=[{"root": str(write_eyes(tmp_path / "eyes"))}], validation=ALL)
+    for stem in held_out(plan_data(settings)):
+        mask = tmp_path / "eyes/masks/disc" / f"{stem}.png"
+        Image.fromarray(np.zeros((128, 128), np.uint8)).save(mask)
+    with pytest.raises(DatasetError, match=r"empty in all 2 held-out images.*--seed"):
+        plan_data(settings)
+
+
+def test_the_official_side_is_taken_where_there_is_one(make: Make, eyes: Path) -> None:
+    table = eyes.parent / "table.csv"
+    rows = [
+        f"{image},{eyes}/masks/disc/{image.name},{'test' if 'p03' in image.name else 'train'}"
+        for image in sorted((eyes / "images").iterdir())
+    ]
+    table.write_text("\n".join(["image,disc,split", *rows]))
+    for split, expected in (
+        ("train", {"p00", "p01", "p02"}),
+        ("all", {f"p0{n}" for n in range(4)}),
+    ):
+        plan = plan_data(make(data=[{"root": str(table), "split": split}], validation=ALL))
+        assert patients(learned(plan)) | patients(held_out(plan)) == expected
+
+
+def test_a_limit_on_held_out_images_leaves_no_source_out(
+    make: Make, eyes: Path, write_eyes: Write, tmp_path: Path
+) -> None:
+    more = write_eyes(tmp_path / "more", patients=2, first=20)
+    sources = [{"root": str(eyes)}, {"root": str(more)}]
+    plan = plan_data(make(data=sources, validation={"images": 2}))
+    assert [item.record.dataset for item in plan.validation] == ["eyes", "more"]
+    assert plan.summary()["images"] == {"eyes disc": 6, "more disc": 2}
+    assert plan.samples_per_epoch == 8
+
+
+def test_further_targets_are_learned_but_do_not_judge(make: Make) -> None:
+    plan = plan_data(make(also=["vessel"], train="base", validation=ALL))
+    assert [{item.target for item in group} for group in plan.groups] == [{"disc"}, {"vessel"}]
+    assert {item.target for item in plan.validation} == {"disc"}
+
+
+def test_the_manifest_names_every_file_with_its_hash(make: Make, eyes: Path) -> None:
+    manifest = plan_data(make(validation=ALL)).manifest()
+    files = [*(eyes / "images").iterdir(), *(eyes / "masks/disc").iterdir()]
+    assert [entry["path"] for entry in manifest] == sorted(map(str, files))
+    first = Path(manifest[0]["path"]).read_bytes()
+    assert manifest[0]["sha256"] == hashlib.sha256(first).hexdigest()

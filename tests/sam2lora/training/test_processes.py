@@ -1,0 +1,109 @@
+"""Several processes, started by torchrun, are one training."""
+
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+import torch
+
+from sam2lora.runs import Event, RunFolder, StartedEvent, StepEvent, ValidationEvent, read_events
+from sam2lora.training.loop import train
+from sam2lora.training.settings import TrainSettings
+
+Make = Callable[..., TrainSettings]
+Begin = Callable[..., RunFolder]
+
+TORCHRUN = (sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc_per_node", "2")
+
+
+@dataclass(frozen=True)
+class Ran:
+    code: int
+    out: str
+    err: str
+
+
+def torchrun(*words: object) -> Ran:
+    """Train in two processes; whatever happens, none of them is left behind."""
+    process = subprocess.Popen(
+        [*TORCHRUN, "-m", "sam2lora", "train", *map(str, words)],
+        env=os.environ | {"OMP_NUM_THREADS": "1"},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    )
+    try:
+        out, err = process.communicate(timeout=200)
+    finally:
+        with suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)
+    return Ran(process.returncode, out, err)
+
+
+def events_of(run: RunFolder) -> list[Event]:
+    return read_events(run.events)[0]
+
+
+def curve(run: RunFolder) -> list[float]:
+    return [event.loss for event in events_of(run) if isinstance(event, StepEvent)]
+
+
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.skipif(os.name == "nt", reason="ends process groups as POSIX does"),
+]
+
+
+def test_two_processes_give_the_curve_of_one_with_twice_the_batch(make: Make, begin: Begin) -> None:
+    changes = {
+        "lora": {"rank": 4, "dropout": 0},
+        "optimizer": {"learning_rate": 1e-2, "warmup": 0},
+        "steps": 4,
+        "accumulate": 2,
+    }
+    alone, shared = begin(make(**changes, batch=2), "alone"), begin(make(**changes), "shared")
+    list(train(alone))
+    ran = torchrun(shared.path)
+    assert ran.code == 0, ran.err
+    processes = [event.processes for event in events_of(shared) if isinstance(event, StartedEvent)]
+    assert processes == [2]
+    assert len(curve(shared)) == 4
+    assert curve(shared) == pytest.approx(curve(alone), abs=1e-3)
+    assert abs(curve(alone)[-1] - curve(alone)[0]) > 0.01  # there was something to agree on
+    one, two = (run.load_checkpoint()["tensors"] for run in (alone, shared))
+    for name, tensor in one.items():
+        torch.testing.assert_close(two[name], tensor, rtol=0.05, atol=2e-3)
+    dice = [
+        [event.mean for event in events_of(run) if isinstance(event, ValidationEvent)]
+        for run in (alone, shared)
+    ]
+    assert dice[1] == pytest.approx(dice[0], abs=0.02)
+    assert ran.out.count("finished") == 1  # only the first process speaks
+
+
+def test_two_processes_begin_one_run_and_resume_it(eyes: Path, tmp_path: Path) -> None:
+    run = RunFolder(tmp_path / "run")
+    words = ("--data", eyes, "--target", "disc", "--steps", 2, "--batch", 1, "--device", "cpu")
+    small = ("--set", "geometry.detail=whole", "--set", "validation.images=1", "--rank", 2)
+    ran = torchrun(run.path, *words, *small)
+    assert ran.code == 0, ran.err
+    assert len(curve(run)) == 2
+    assert ran.out.count("steps of") == 1
+    again = torchrun(run.path)
+    assert again.code == 0, again.err
+    assert len(curve(run)) == 2
+
+
+def test_an_error_in_several_processes_ends_all_of_them(make: Make, begin: Begin) -> None:
+    run = begin(make(target="cup"))
+    ran = torchrun(run.path)
+    assert ran.code != 0
+    assert "no masks of cup" in ran.err
+    assert events_of(run)[-1].kind == "failed"

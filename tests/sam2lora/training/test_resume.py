@@ -1,0 +1,333 @@
+"""A training that ends at any instant goes on exactly as if it had not."""
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from safetensors.torch import load_file
+from torch import Tensor
+
+from sam2lora.adapters.naming import part_of
+from sam2lora.errors import ModelError, OutputError, TrainingError
+from sam2lora.runs import (
+    Event,
+    ResumedEvent,
+    RunFolder,
+    StepEvent,
+    StoppedEvent,
+    ValidationEvent,
+    best_adapter,
+    read_events,
+    summarize,
+)
+from sam2lora.training.loop import train
+from sam2lora.training.settings import TrainSettings
+from sam2lora.training.validation import Validation
+
+Make = Callable[..., TrainSettings]
+Begin = Callable[..., RunFolder]
+RunThrough = Callable[..., tuple[RunFolder, list[Event]]]
+
+pytestmark = pytest.mark.usefixtures("pocket")
+
+LONG: dict[str, Any] = {
+    "steps": 6,
+    "batch": 2,
+    "checkpoint_every": 3,
+    "validation": {"every": 2, "images": 1},
+    "lora": {"rank": 4, "dropout": 0.3},
+    "optimizer": {"learning_rate": 1e-2, "warmup": 3},
+}
+
+
+def curve(events: list[Event]) -> dict[int, tuple]:
+    """Give loss, terms and learning rate by step; every step only once."""
+    steps = [event for event in events if isinstance(event, StepEvent)]
+    found = {event.step: (event.loss, event.terms, event.lr) for event in steps}
+    assert len(found) == len(steps)
+    return found
+
+
+def judged(events: list[Event]) -> dict[int, tuple]:
+    return {
+        event.step: (event.mean, event.loss, event.best, event.best_step)
+        for event in events
+        if isinstance(event, ValidationEvent)
+    }
+
+
+def tensors(run: RunFolder) -> dict[str, Tensor]:
+    """Give all that is trained and all that AdamW keeps."""
+    content = run.load_checkpoint()
+    moments = {
+        f"{number} {name}": value
+        for number, of_weight in content["optimizer"]["state"].items()
+        for name, value in of_weight.items()
+    }
+    return content["tensors"] | moments
+
+
+def same(one: RunFolder, other: RunFolder) -> None:
+    first, second = (read_events(run.events)[0] for run in (one, other))
+    assert curve(second) == curve(first)
+    assert judged(second) == judged(first)
+    expected, found = tensors(one), tensors(other)
+    assert found.keys() == expected.keys()
+    for name, tensor in expected.items():
+        assert torch.equal(found[name], tensor), name
+    best = [best_adapter(run.path) for run in (one, other)]
+    assert best[0] is not None
+    assert best[1] is not None
+    weights = [(adapter.folder / "adapter_model.safetensors").read_bytes() for adapter in best]
+    assert weights[0] == weights[1]
+    assert (best[0].step, best[0].dice) == (best[1].step, best[1].dice)
+
+
+def end_at(events: Iterator[Event], kind: str, step: int) -> None:
+    """Let the process end right after an event; it has no time to write anything else."""
+    for event in events:
+        if (event.kind, event.step) == (kind, step):
+            events.close()  # type: ignore[attr-defined]
+            return
+    raise AssertionError(f"there was no {kind} at {step}")
+
+
+@pytest.mark.parametrize(
+    ("kind", "step"),
+    [
+        ("started", 0),
+        ("step", 2),
+        ("validation", 2),
+        ("checkpoint", 3),
+        ("step", 4),
+        ("preview", 4),
+        ("step", 6),
+        ("validation", 6),
+        ("checkpoint", 6),
+    ],
+)
+def test_wherever_it_ends_it_goes_on_exactly(
+    make: Make, begin: Begin, run_through: RunThrough, kind: str, step: int
+) -> None:
+    whole, _ = run_through(make(**LONG), "whole")
+    cut = begin(make(**LONG), "cut")
+    end_at(train(cut), kind, step)
+    assert summarize(cut.path).state == "interrupted"
+    (resumed, *_) = list(train(cut))
+    assert isinstance(resumed, ResumedEvent)
+    assert resumed.step == (0 if step < 3 else 3 if (kind, step) != ("checkpoint", 6) else 6)
+    same(whole, cut)
+
+
+def test_what_resuming_rests_on_is_not_without_effect(make: Make, run_through: RunThrough) -> None:
+    whole = curve(run_through(make(**LONG), "whole")[1])
+    without = LONG | {"lora": {"rank": 4, "dropout": 0}}
+    other_seed = LONG | {"seed": 1}
+    for name, settings in (("without dropout", without), ("other seed", other_seed)):
+        other = curve(run_through(make(**settings), name)[1])
+        assert all(whole[step] != other[step] for step in range(2, 7))
+
+
+def test_it_can_end_again_and_again(make: Make, begin: Begin, run_through: RunThrough) -> None:
+    settings = make(**LONG | {"checkpoint_every": 1})
+    whole, _ = run_through(settings, "whole")
+    cut = begin(settings, "cut")
+    for step in range(1, 6):
+        end_at(train(cut), "step", step)
+        end_at(train(cut), "checkpoint", step)
+    list(train(cut))
+    same(whole, cut)
+
+
+def test_a_stop_keeps_the_step_and_goes_on(
+    make: Make, begin: Begin, run_through: RunThrough
+) -> None:
+    whole, _ = run_through(make(**LONG), "whole")
+    cut = begin(make(**LONG), "cut")
+    seen = []
+    for event in train(cut):
+        seen.append(event)
+        if isinstance(event, StepEvent) and event.step == 4:
+            cut.control.request("stop")
+    assert [event.kind for event in seen[-2:]] == ["checkpoint", "stopped"]
+    assert isinstance(seen[-1], StoppedEvent)
+    assert max(curve(seen)) == 4
+    assert summarize(cut.path).state == "stopped"
+    assert not cut.control.requested
+    first, *_ = list(train(cut))
+    assert (first.kind, first.step) == ("resumed", 4)
+    same(whole, cut)
+
+
+def test_samples_prepared_elsewhere_make_no_difference(
+    make: Make, begin: Begin, run_through: RunThrough
+) -> None:
+    whole, _ = run_through(make(**LONG), "whole")
+    cut = begin(make(**LONG, workers=1), "cut")
+    end_at(train(cut), "step", 4)
+    list(train(cut))
+    same(whole, cut)
+
+
+def test_early_stopping_goes_on_counting(
+    make: Make, begin: Begin, run_through: RunThrough, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    always = Validation(dice=0.5, threshold=0.5, loss=0.7, per_image={"eyes/a": 0.5})
+    monkeypatch.setattr("sam2lora.training.loop.validate", lambda *_, **__: always)
+    validation = {"every": 2, "images": 1, "patience": 3}
+    settings = make(**LONG | {"validation": validation, "steps": 40})
+    whole, events = run_through(settings, "whole")
+    # At 2 the best, then three that are no better.
+    assert (events[-1].kind, events[-1].step) == ("finished", 8)
+    assert "Not better for 3 validations" in events[-1].words
+    cut = begin(settings, "cut")
+    end_at(train(cut), "checkpoint", 6)
+    list(train(cut))
+    same(whole, cut)
+    last = begin(settings, "last")
+    end_at(train(last), "checkpoint", 8)
+    assert [event.kind for event in train(last)] == ["resumed", "finished"]
+
+
+def test_a_finished_run_does_nothing(make: Make, run_through: RunThrough) -> None:
+    run, _ = run_through(make())
+    before = {file: file.stat().st_mtime_ns for file in run.path.rglob("*.*")}
+    assert list(train(run)) == []
+    assert {file: file.stat().st_mtime_ns for file in run.path.rglob("*.*")} == before
+
+
+def test_a_second_process_is_refused_and_leaves_the_run_alone(make: Make, begin: Begin) -> None:
+    run = begin(make())
+    first = train(run)
+    next(first)
+    before = run.events.read_bytes()
+    with pytest.raises(OutputError, match=r"is being trained already by process \d+"):
+        list(train(RunFolder.open(run.path)))
+    assert run.events.read_bytes() == before
+    assert [event.kind for event in first][-1] == "finished"
+
+
+def test_a_checkpoint_of_another_base_is_refused(make: Make, begin: Begin) -> None:
+    run = begin(make(checkpoint_every=1))
+    end_at(train(run), "checkpoint", 1)
+    content = run.load_checkpoint()
+    run.save_checkpoint(content | {"identity": "0" * 64})
+    with pytest.raises(TrainingError, match=r"another base model.*Put the old one back"):
+        list(train(run))
+    run.save_checkpoint(content)
+    assert list(train(run))[-1].kind == "finished"
+
+
+def scale_losses(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let the CPU scale losses, as a GPU does in float16."""
+    scaler = torch.amp.GradScaler
+    monkeypatch.setattr("torch.amp.GradScaler", lambda device, enabled: scaler(device))
+
+
+def test_a_run_moves_between_computers_that_scale_losses_and_those_that_do_not(
+    make: Make, begin: Begin, run_through: RunThrough, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings = make(**LONG | {"checkpoint_every": 1})
+    whole = curve(run_through(settings, "whole")[1])
+    run = begin(settings, "moved")
+    end_at(train(run), "checkpoint", 2)
+    with monkeypatch.context() as patch:
+        scale_losses(patch)
+        end_at(train(run), "checkpoint", 4)
+        assert run.load_checkpoint()["scaler"]
+    list(train(run))
+    found = curve(read_events(run.events)[0])
+    assert found.keys() == whole.keys()
+    for step, (loss, *_) in found.items():
+        assert loss == pytest.approx(whole[step][0], rel=1e-3)
+
+
+def test_a_damaged_checkpoint_is_named(make: Make, begin: Begin) -> None:
+    run = begin(make(checkpoint_every=1))
+    end_at(train(run), "checkpoint", 1)
+    run.checkpoint.write_bytes(run.checkpoint.read_bytes()[:5000])
+    with pytest.raises(ModelError, match=r"checkpoint\.pt.*truncated"):
+        list(train(run))
+    assert read_events(run.events)[0][-1].kind == "failed"
+
+
+def test_changed_images_are_pointed_out(
+    make: Make, begin: Begin, write_eyes: Callable[..., Path], tmp_path: Path
+) -> None:
+    root = write_eyes(tmp_path / "eyes")
+    run = begin(make(data=[{"root": str(root)}], checkpoint_every=1))
+    end_at(train(run), "checkpoint", 1)
+    assert not [event for event in _rest(run, 2) if event.kind == "warning"]
+    for file in (root / "images").iterdir():
+        file.write_bytes(file.read_bytes() + b"\0")
+    warnings = [event.words for event in _rest(run, 3) if event.kind == "warning"]
+    assert warnings == ["The images or masks have changed since this training began."]
+
+
+def _rest(run: RunFolder, until: int) -> list[Event]:
+    events = []
+    for event in (running := train(run)):
+        events.append(event)
+        if (event.kind, event.step) == ("checkpoint", until):
+            running.close()  # type: ignore[attr-defined]
+    return events
+
+
+def quick(make: Make, run_through: RunThrough, **changes: Any) -> TrainSettings:
+    start, _ = run_through(make(steps=1), "start")
+    return make(
+        "quick",
+        **LONG | {"lora": {"dropout": 0.3}},
+        freeze_encoder=True,
+        variants=1,
+        start_from=str(start.adapter(1)),
+        **changes,
+    )
+
+
+@pytest.mark.parametrize("available", [1 << 40, 0], ids=["in memory", "on disk"])
+@pytest.mark.parametrize(("kind", "step"), [("step", 2), ("step", 5)])
+def test_quick_goes_on_exactly_too(
+    make: Make,
+    begin: Begin,
+    run_through: RunThrough,
+    monkeypatch: pytest.MonkeyPatch,
+    available: int,
+    kind: str,
+    step: int,
+) -> None:
+    settings = quick(make, run_through)
+    whole, _ = run_through(settings, "whole")
+    memory = type("Memory", (), {"available": available})
+    monkeypatch.setattr("sam2lora.training.loop.psutil.virtual_memory", memory)
+    cut = begin(settings, "cut")
+    end_at(train(cut), kind, step)
+    list(train(cut))
+    same(whole, cut)
+    assert {part_of(name) for name in cut.load_checkpoint()["tensors"]} == {"encoder", "decoder"}
+
+
+def test_quick_goes_on_without_the_adapter_it_started_from(
+    make: Make, begin: Begin, run_through: RunThrough, tmp_path: Path
+) -> None:
+    settings = quick(make, run_through)
+    whole, _ = run_through(settings, "whole")
+    cut = begin(settings, "cut")
+    end_at(train(cut), "step", 4)
+    (tmp_path / "start").rename(tmp_path / "gone")
+    list(train(cut))
+    same(whole, cut)
+
+
+def test_a_base_goes_on_exactly_too(make: Make, begin: Begin, run_through: RunThrough) -> None:
+    settings = make(**LONG | {"steps": 4, "lora": {}}, train="base")
+    whole, cut = run_through(settings, "whole")[0], begin(settings, "cut")
+    end_at(train(cut), "step", 4)
+    list(train(cut))
+    assert curve(read_events(whole.events)[0]) == curve(read_events(cut.events)[0])
+    expected, found = tensors(whole), tensors(cut)
+    assert all(torch.equal(found[name], tensor) for name, tensor in expected.items())
+    first, second = (load_file(run.adapter(4) / "nano.safetensors") for run in (whole, cut))
+    assert all(torch.equal(second[name], tensor) for name, tensor in first.items())

@@ -1,0 +1,146 @@
+"""How a network in training is judged: at native size, at the best threshold, inside the field."""
+
+import math
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from sam2lora.base_models import LoadedBase
+from sam2lora.datasets import Record
+from sam2lora.field_of_view import FieldOfView
+from sam2lora.predictor import Answer, Predictor
+from sam2lora.scene import Scene
+from sam2lora.training.plan import plan_data
+from sam2lora.training.settings import TrainSettings
+from sam2lora.training.validation import THRESHOLDS, HeldOut, read_held_out, validate
+
+Make = Callable[..., TrainSettings]
+
+SIDE = 40
+
+
+def held_out(name: str, truth: np.ndarray) -> HeldOut:
+    field = np.ones((SIDE, SIDE), bool)
+    field[:, :4] = False
+    whole = FieldOfView(field, (SIDE / 2, SIDE / 2), float(SIDE))
+    pixels = np.full((SIDE, SIDE, 3), len(name), np.uint8)
+    return HeldOut(name, Scene.of(pixels, field=whole), truth)
+
+
+def square(*, at: int = 10) -> np.ndarray:
+    truth = np.zeros((SIDE, SIDE), bool)
+    truth[at : at + 10, 10:20] = True
+    return truth
+
+
+@pytest.fixture
+def answers(monkeypatch: pytest.MonkeyPatch) -> dict[str, np.ndarray]:
+    """Give a dict of what the predictor shall say about each scene, by its key."""
+    said: dict[str, np.ndarray] = {}
+    monkeypatch.setattr(
+        Predictor, "answer", lambda _, scene, geometry: Answer(said[scene.key], iou=1.0)
+    )
+    return said
+
+
+def test_the_threshold_is_the_one_with_the_best_mean(
+    make: Make, pocket: Callable[[], LoadedBase], answers: dict[str, np.ndarray]
+) -> None:
+    first, second = held_out("a", square()), held_out("bb", square(at=25))
+    for image, (on, off) in {first: (0.9, 0.1), second: (0.38, 0.31)}.items():
+        answers[image.scene.key] = np.where(image.truth, on, off).astype(np.float32)
+    result = validate(pocket(), [first, second], make(), precision="float32", batch=2)
+    assert (result.threshold, result.dice) == (0.35, 1.0)
+    assert result.per_image == {"a": 1.0, "bb": 1.0}
+    half = answers[second.scene.key]
+    half[25:30] = 0.0  # half of it is missed: 2 * 50 / (50 + 100)
+    result = validate(pocket(), [first, second], make(), precision="float32", batch=2)
+    assert result.per_image == {"a": 1.0, "bb": pytest.approx(2 / 3)}
+    assert result.dice == pytest.approx(5 / 6)
+
+
+def test_thresholds_are_between_a_fifth_and_four_fifths() -> None:
+    assert (THRESHOLDS[0], THRESHOLDS[-1]) == (0.2, 0.8)
+    assert 0.5 in THRESHOLDS
+    assert list(THRESHOLDS) == sorted(THRESHOLDS)
+
+
+def test_only_the_field_of_view_is_judged(
+    make: Make, pocket: Callable[[], LoadedBase], answers: dict[str, np.ndarray]
+) -> None:
+    image = held_out("a", square())
+    wrong_outside = np.where(image.truth, 0.9, 0.1).astype(np.float32)
+    answers[image.scene.key] = wrong_outside.copy()
+    inside = validate(pocket(), [image], make(), precision="float32", batch=2)
+    answers[image.scene.key][:, :4] = 0.99
+    assert validate(pocket(), [image], make(), precision="float32", batch=2) == inside
+    assert inside.dice == 1.0
+    assert inside.loss == pytest.approx(-math.log(0.9))
+
+
+def test_a_sure_and_wrong_answer_has_a_finite_loss(
+    make: Make, pocket: Callable[[], LoadedBase], answers: dict[str, np.ndarray]
+) -> None:
+    image = held_out("a", square())
+    answers[image.scene.key] = (~image.truth).astype(np.float32)
+    result = validate(pocket(), [image], make(), precision="float32", batch=2)
+    assert math.isfinite(result.loss)
+    assert result.loss > 10
+    # Below every threshold there is nothing, and above all of them everything but the target.
+    assert result.dice == 0.0
+
+
+def test_held_out_images_are_read_at_their_own_size(
+    make: Make, write_eyes: Callable[..., Path], tmp_path: Path
+) -> None:
+    root = write_eyes(tmp_path / "eyes", size=150)
+    plan = plan_data(make(data=[{"root": str(root)}], validation={"images": 8}))
+    images = read_held_out(plan.validation)
+    assert len(images) == 2
+    for image, item in zip(images, plan.validation, strict=True):
+        record: Record = item.record
+        assert image.name == f"eyes/{record.stem}"
+        assert image.scene.shape == image.truth.shape == (150, 150)
+        assert np.array_equal(image.truth, record.read_mask("disc"))
+
+
+def test_the_picture_shows_the_first_image_with_its_errors(
+    make: Make, pocket: Callable[[], LoadedBase], answers: dict[str, np.ndarray], tmp_path: Path
+) -> None:
+    image = held_out("a", square())
+    answers[image.scene.key] = np.where(square(at=15), 0.9, 0.1).astype(np.float32)
+    picture = tmp_path / "previews" / "000001.png"
+    picture.parent.mkdir()
+    validate(pocket(), [image], make(), precision="float32", batch=2, preview=picture)
+    shown = np.asarray(Image.open(picture).convert("RGB")).astype(int)
+    assert shown.shape[:2] == (SIDE, SIDE)
+    colors = {
+        tuple(shown[row, 15]) for row in (17, 12, 22)
+    }  # found, missed, and found where nothing is
+    assert len(colors) == 3
+    assert tuple(shown[35, 35]) not in colors
+
+
+def test_it_is_the_answer_of_prediction_without_a_prompt(
+    make: Make, pocket: Callable[[], LoadedBase]
+) -> None:
+    settings = make(multimask_token=True)
+    images = read_held_out(plan_data(settings).validation)
+    base = pocket()
+    base.network.train()
+    result = validate(base, images, settings, precision="float32", batch=2)
+    assert not base.network.training
+    answer = Predictor(pocket(), device="cpu", precision="float32", multimask_token=True).answer(
+        images[0].scene, settings.geometry_for("disc")
+    )
+    inside, truth = images[0].scene.field.mask, images[0].truth
+    found = answer.probabilities >= result.threshold
+    expected = (
+        2 * (found & truth & inside).sum() / ((found & inside).sum() + (truth & inside).sum())
+    )
+    assert result.dice == pytest.approx(expected)
+    chances = np.where(truth, answer.probabilities, 1 - answer.probabilities)[inside]
+    assert result.loss == pytest.approx(-np.log(chances).mean(), rel=1e-3)

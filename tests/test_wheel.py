@@ -1,0 +1,89 @@
+"""The built wheel, not the checkout: what is in it, and whether it works where it is installed."""
+
+import json
+import os
+import subprocess
+import sys
+import sysconfig
+from pathlib import Path
+from zipfile import ZipFile
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[1]
+
+pytestmark = pytest.mark.slow
+
+
+def run(command: list[str | Path], folder: Path) -> str:
+    """Run a command in `folder`, away from the checkout, and give what it prints."""
+    environment = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
+    result = subprocess.run(
+        command, cwd=folder, env=environment, capture_output=True, text=True, check=False
+    )
+    assert result.returncode == 0, result.stdout + result.stderr
+    return result.stdout
+
+
+@pytest.fixture(scope="module")
+def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Build the source archive, and from it the wheel, as a release does."""
+    folder = tmp_path_factory.mktemp("dist")
+    run([sys.executable, "-m", "build", "--no-isolation", "--outdir", folder, ROOT], folder)
+    assert len(list(folder.glob("*.tar.gz"))) == 1
+    return next(folder.glob("*.whl"))
+
+
+@pytest.fixture(scope="module")
+def installed(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Install the wheel into an environment that borrows only its dependencies from this one.
+
+    This one's site-packages are appended as a plain path: `.pth` files in it, through which the
+    checkout is installed, are not followed.
+    """
+    folder = tmp_path_factory.mktemp("installed")
+    run([sys.executable, "-m", "venv", "--without-pip", "env"], folder)
+    binaries = folder / "env" / ("Scripts" if os.name == "nt" else "bin")
+    pip = [sys.executable, "-m", "pip", "--python", binaries / "python"]
+    run([*pip, "install", "--quiet", "--no-index", "--no-deps", wheel], folder)
+    show = "import sysconfig; print(sysconfig.get_path('purelib'))"
+    site = Path(run([binaries / "python", "-c", show], folder).strip())
+    (site / "borrowed.pth").write_text(sysconfig.get_path("purelib") + "\n", encoding="utf-8")
+    return binaries
+
+
+def test_wheel_holds_both_packages_and_the_manifest(wheel: Path):
+    names = set(ZipFile(wheel).namelist())
+    expected = {
+        "napari_sam2lora/__init__.py",
+        "napari_sam2lora/napari.yaml",
+        "sam2lora/__init__.py",
+        "sam2lora/py.typed",
+        "sam2lora/cli/__init__.py",
+    }
+    assert expected <= names
+    assert {name.split("/")[0].split("-")[0] for name in names} == {
+        "napari_sam2lora",
+        "sam2lora",
+    }
+    licenses = {Path(name).name for name in names if "/licenses/" in name}
+    assert licenses == {"LICENSE", "NOTICE"}
+
+
+def test_demo_runs_from_the_installed_wheel(installed: Path, tmp_path: Path):
+    show = "import sam2lora, napari_sam2lora; print(sam2lora.__file__, napari_sam2lora.__file__)"
+    for place in run([installed / "python", "-c", show], tmp_path).split():
+        assert Path(place).is_relative_to(installed.parent)
+    run([installed / "sam2lora", "demo", "--out", "made"], tmp_path)
+    made = sorted(path.suffix for path in (tmp_path / "made").iterdir() if path.is_file())
+    assert ".png" in made
+    assert json.loads(next((tmp_path / "made").glob("*.json")).read_text(encoding="utf-8"))
+
+
+def test_napari_finds_the_manifest_of_the_installed_wheel(installed: Path, tmp_path: Path):
+    show = (
+        "from npe2 import PluginManifest as P;"
+        "print(P.from_distribution('napari-sam2lora').contributions.readers[0].command)"
+    )
+    shown = run([installed / "python", "-c", show], tmp_path)
+    assert shown.strip().startswith("napari-sam2lora.")
