@@ -34,7 +34,7 @@ from sam2lora.weights import (
     seed_weights,
 )
 
-_NANO_SEED = 20251010
+_RANDOM_SEED = 20251010
 
 NANO: Mapping[str, Any] = {
     "_target_": "sam2.modeling.sam2_base.SAM2Base",
@@ -117,8 +117,8 @@ class LoadedBase:
         if self.trained:
             return ""
         return (
-            f"The model {self.base.name!r} has random weights, because trained ones are not part "
-            "of this version: its answers mean nothing."
+            f"The model {self.base.name!r} has random weights: until they are trained, its answers "
+            "mean nothing."
         )
 
 
@@ -152,9 +152,7 @@ def load_base(
     else:
         base = get_base(model)
         if not base.trained:
-            network = build_network(base)
-            seed_weights(network, seed=_NANO_SEED)
-            return LoadedBase(base, network, identify(network), trained=False, path=None)
+            return random_base(model)
         path = base.path if base.embedded else fetch_base(base, progress=progress, offline=offline)
         weights = read_weights(path)
     network = build_network(base)
@@ -167,6 +165,20 @@ def load_base(
         path=path,
         single_mask=read_notes(path).get(MASK_TOKEN) == "single",
     )
+
+
+def random_base(name: str) -> LoadedBase:
+    """Build a base model with random weights, the same ones each time, to train from scratch.
+
+    Raises
+    ------
+    ModelError
+        If the name is unknown.
+    """
+    base = get_base(name)
+    network = build_network(base)
+    seed_weights(network, seed=_RANDOM_SEED)
+    return LoadedBase(base, network, identify(network), trained=False, path=None)
 
 
 def build_network(base: BaseModel) -> Network:

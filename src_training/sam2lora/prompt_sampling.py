@@ -111,8 +111,8 @@ def draw_training_prompts(
 ) -> ImagePrompts:
     """Draw the prompts of one training sample; what cannot be drawn is left out.
 
-    An empty mask gets points off it if its kind has any, else nothing; a mask that covers all of
-    `valid` gets no points off it.
+    An empty mask gets points off it if its kind has any, else nothing, or one such point where the
+    mix is never without a prompt; a mask that covers all of `valid` gets no points off it.
 
     Parameters
     ----------
@@ -145,6 +145,8 @@ def draw_training_prompts(
         negative = int(rng.integers(*mix.negative, endpoint=True)) if other else 0
     if kind == "points" and not (positive or negative):
         positive = int(target)
+    if mix.none == 0 and not target:
+        negative = max(negative, int(other))
     regime = Regime("drawn", positive, negative, box=target and kind != "points")
     return _draw(on, off, regime, rng, mix.box_jitter)
 

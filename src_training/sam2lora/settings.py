@@ -198,6 +198,11 @@ class PromptMix(Settings):
             "previous": self.previous,
         }
 
+    def always(self) -> Self:
+        """Give the same mix without the kind of no prompt; points, if nothing else is in it."""
+        points = self.points if sum(self.weights.values()) > self.none else 1.0
+        return self.model_copy(update={"none": 0.0, "points": points})
+
     @model_validator(mode="after")
     def _check_something_can_be_drawn(self) -> Self:
         if not sum(self.weights.values()) > 0:

@@ -297,3 +297,11 @@ def test_the_network_takes_all_that_is_drawn() -> None:
 def test_impossible_mixes_are_refused(settings: dict[str, object], words: str) -> None:
     with pytest.raises(ValidationError, match=words):
         PromptMix.model_validate(settings)
+
+
+def test_a_mix_that_always_prompts_finds_something_to_say_of_an_empty_mask() -> None:
+    rng, empty = np.random.default_rng(0), np.zeros((9, 9), bool)
+    for _ in range(100):
+        drawn = draw_training_prompts(empty, PromptMix().always(), rng)
+        assert drawn.clicks
+        assert not any(click.positive for click in drawn.clicks)

@@ -7,7 +7,14 @@ import pytest
 from pydantic import ValidationError
 
 from sam2lora import settings
-from sam2lora.settings import GeometrySettings, LoraSettings, LossSettings, LossWeights, Settings
+from sam2lora.settings import (
+    GeometrySettings,
+    LoraSettings,
+    LossSettings,
+    LossWeights,
+    PromptMix,
+    Settings,
+)
 from sam2lora.targets import TARGETS
 
 ALL = [
@@ -95,3 +102,10 @@ def test_the_scale_of_lora_is_alpha_by_rank() -> None:
     assert LoraSettings(rank=8).scale == 2
     with pytest.raises(ValueError, match="not settled"):
         _ = LoraSettings().scale
+
+
+def test_a_mix_that_always_prompts_keeps_the_other_weights() -> None:
+    mix = PromptMix(none=5, box=2)
+    assert mix.always().weights == mix.weights | {"none": 0}
+    nothing_else = PromptMix(none=1, points=0, box=0, box_and_points=0, previous=0).always()
+    assert nothing_else.weights["points"] == 1

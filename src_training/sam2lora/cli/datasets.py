@@ -1,4 +1,4 @@
-"""`sam2lora datasets`: which layouts are recognised, and what is wrong with a data set."""
+"""`sam2lora datasets`: which layouts are recognised, what is wrong with a set, synthetic sets."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -13,7 +13,7 @@ from sam2lora.cli.rows import print_rows
 if TYPE_CHECKING:
     from sam2lora.datasets import DatasetReport
 
-app = typer.Typer(help="Recognise and check data sets.", no_args_is_help=True)
+app = typer.Typer(help="Recognise, check and draw data sets.", no_args_is_help=True)
 
 
 @app.command(name="list")
@@ -76,6 +76,35 @@ def check(
     typer.echo(f"Problems: {len(report.problems)}")
     print_rows(("file", "problem"), list(_problem_rows(report)))
     raise typer.Exit(1)
+
+
+@app.command()
+def synthesize(
+    out: Annotated[Path, typer.Argument(help="Folder to draw into.")],
+    count: Annotated[int, typer.Option(min=1, help="Number of images.")] = 100,
+    seed: Annotated[int, typer.Option(min=0, help="Of the first image.")] = 0,
+    size: Annotated[
+        int, typer.Option(min=64, max=4096, help="Side of the images in pixels.")
+    ] = 1024,
+) -> None:
+    """Draw synthetic images with exact masks, as a plain folder to train on or to test with.
+
+    What is there already is kept: the command can be repeated after an interruption.
+    """
+    from sam2lora.synthetic import SyntheticSettings
+    from sam2lora.synthetic.folder import write_synthetic_set
+
+    screen = Console(stderr=True)
+    with Progress(console=screen, transient=True, disable=not screen.is_terminal) as progress:
+        task = progress.add_task("Drawing images", total=count)
+        write_synthetic_set(
+            out,
+            count=count,
+            seed=seed,
+            settings=SyntheticSettings(size=size),
+            progress=lambda done, total: progress.update(task, completed=done),
+        )
+    typer.echo(f"{count} images: {out / 'images'}")
 
 
 def _problem_rows(report: "DatasetReport") -> Iterator[tuple[str, str]]:

@@ -198,12 +198,25 @@ def _follow(run: "RunFolder", settings: "TrainSettings", console: Console) -> No
                 text = _in_words(event)
                 if text:
                     console.print(f"step {event.step:6}  {text}")
+    _leave_together()
     best = best_adapter(run.path)
     if best:
         console.print(f"Best: {best.folder} (validation Dice {_number(best.dice)})")
         if settings.train == "adapter":
             console.print(f"Keep it: sam2lora adapters import {_word(run.path)} --name NAME")
     console.print(f"Go on or see again: sam2lora train {_word(run.path)}")
+
+
+def _leave_together() -> None:
+    """Take apart what joins the processes of torchrun, once all of them are done.
+
+    Left to the interpreter's end, the threads of a process that is done first may abort it.
+    """
+    from torch import distributed
+
+    if distributed.is_available() and distributed.is_initialized():
+        distributed.barrier()
+        distributed.destroy_process_group()
 
 
 def _in_words(event: "Event") -> str:

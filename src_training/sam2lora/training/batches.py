@@ -36,6 +36,9 @@ class Batch:
     valid: Tensor
 
 
+_AHEAD = 8  # samples that each process prepares ahead: more than a usual step takes
+
+
 def sample_numbers(
     steps: range, *, batch: int, accumulate: int, process: int, processes: int
 ) -> list[int]:
@@ -75,6 +78,7 @@ def read_samples(samples: Samples, numbers: Sequence[int], *, workers: int) -> I
         batch_size=None,
         sampler=list(numbers),
         num_workers=workers,
+        prefetch_factor=_AHEAD if workers else None,
         collate_fn=_as_is,
         worker_init_fn=_leave_interrupts_to_the_loop,
     )

@@ -45,11 +45,13 @@ class DataPlan:
 
     def summary(self) -> dict[str, Any]:
         """Say how many images of which sets are used, for people and cards."""
-        learned: dict[str, int] = {}
+        learned: dict[str, set[Path]] = {}
         for group in self.groups:
             name = f"{group[0].record.dataset} {group[0].target}"
-            learned[name] = learned.get(name, 0) + len(group)
-        return {"images": learned, "validation": len(self.validation)}
+            # A source that is given twice counts twice in the turns, and has no more images.
+            learned.setdefault(name, set()).update(item.record.image for item in group)
+        images = {name: len(paths) for name, paths in learned.items()}
+        return {"images": images, "validation": len(self.validation)}
 
     def manifest(self) -> list[dict[str, str]]:
         """List every file that is used, with the hash of its content."""

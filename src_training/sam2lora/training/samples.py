@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
+import psutil
 from numpy.typing import NDArray
 from torch.utils.data import Dataset
 
@@ -25,7 +26,8 @@ from sam2lora.training.settings import TrainSettings
 
 _ORDER, _WINDOW, _PROMPTS = range(3)  # streams of random numbers
 
-_MEMORY = 1 << 30  # bytes of decoded images, and of windows that come again, in each process
+_MEMORY_SHARE = 0.2  # of what is free: decoded images and masks, in each process
+_WINDOW_BYTES = 1 << 30  # windows that come again
 _ON_TARGET = 0.5  # share of the tiles that are centered on the target, where there is any
 _SHIFT = 0.25  # a crop is off its target's center by up to this share of its side
 
@@ -59,15 +61,24 @@ class Sample:
 
 
 @dataclass(frozen=True, eq=False)
-class _Labelled:
-    """An image in memory with its field of view and mask."""
+class _Photograph:
+    """An image in memory with its field of view."""
 
     pixels: NDArray[np.uint8]
     field: FieldOfView
+
+    def nbytes(self) -> int:
+        return self.pixels.nbytes + self.field.mask.nbytes
+
+
+@dataclass(frozen=True, eq=False)
+class _Marks:
+    """A mask in memory."""
+
     mask: Mask
 
     def nbytes(self) -> int:
-        return self.pixels.nbytes + self.field.mask.nbytes + self.mask.nbytes
+        return self.mask.nbytes
 
 
 class Samples(Dataset[Sample | Sam2LoraError]):
@@ -102,7 +113,7 @@ class Samples(Dataset[Sample | Sam2LoraError]):
         self._size = size
         self._mask_size = mask_size
         # Made in the process that uses them.
-        self._images: ByteLru[_Labelled] | None = None
+        self._decoded: ByteLru[_Photograph | _Marks] | None = None
         self._windows: ByteLru[Window] | None = None
 
     def __getitem__(self, index: int) -> Sample | Sam2LoraError:
@@ -121,9 +132,10 @@ class Samples(Dataset[Sample | Sam2LoraError]):
         """
         item, window, key = self._window(index)
         rng = np.random.default_rng((self._settings.seed, _PROMPTS, index))
-        prompts = draw_training_prompts(
-            window.mask, self._settings.prompts, rng, valid=window.valid
-        )
+        mix = self._settings.prompts
+        if item.target != self._settings.target:
+            mix = mix.always()  # without a prompt, the main target is meant
+        prompts = draw_training_prompts(window.mask, mix, rng, valid=window.valid)
         as_is = Frame.squash((self._size, self._size), self._size)
         return Sample(
             window.pixels,
@@ -149,7 +161,7 @@ class Samples(Dataset[Sample | Sam2LoraError]):
             return item, self._cut(item, (settings.seed, _WINDOW, index)), ""
         variant = (number, which, round_ % settings.variants)
         key = "-".join(map(str, variant))
-        self._windows = self._windows or ByteLru(_MEMORY)
+        self._windows = self._windows or ByteLru(_WINDOW_BYTES)
         window = self._windows.get(key)
         if window is None:
             window = self._cut(item, (settings.seed, _WINDOW, *variant))
@@ -157,31 +169,41 @@ class Samples(Dataset[Sample | Sam2LoraError]):
         return item, window, key
 
     def _cut(self, item: Item, seed: tuple[int, ...]) -> Window:
-        labelled = self._read(item)
+        shown, marked = self._photograph(item), self._mask(item)
         rng = np.random.default_rng(seed)
         geometry = self._settings.geometry_for(item.target)
-        frame = training_window(labelled.field, labelled.mask, geometry, self._size, rng)
+        frame = training_window(shown.field, marked, geometry, self._size, rng)
         return apply_augmentation(
             draw_augmentation(self._settings.augment, rng),
             frame,
-            labelled.pixels,
-            labelled.mask,
-            valid=labelled.field.mask,
+            shown.pixels,
+            marked,
+            valid=shown.field.mask,
         )
 
-    def _read(self, item: Item) -> _Labelled:
-        record = item.record
-        key = f"{record.image}|{item.target}|{item.grader}"
-        self._images = self._images or ByteLru(_MEMORY)
-        labelled = self._images.get(key)
-        if labelled is None:
-            labelled = _Labelled(
-                record.read_image().pixels,
-                record.read_field_of_view(),
-                record.read_mask(item.target, grader=item.grader),
-            )
-            self._images.put(key, labelled)
-        return labelled
+    def _photograph(self, item: Item) -> _Photograph:
+        record, decoded = item.record, self._in_memory()
+        key = str(record.image)
+        kept = decoded.get(key)
+        if not isinstance(kept, _Photograph):
+            kept = _Photograph(record.read_image().pixels, record.read_field_of_view())
+            decoded.put(key, kept)
+        return kept
+
+    def _mask(self, item: Item) -> Mask:
+        decoded = self._in_memory()
+        key = f"{item.record.image}|{item.target}|{item.grader}"
+        kept = decoded.get(key)
+        if not isinstance(kept, _Marks):
+            kept = _Marks(item.record.read_mask(item.target, grader=item.grader))
+            decoded.put(key, kept)
+        return kept.mask
+
+    def _in_memory(self) -> ByteLru[_Photograph | _Marks]:
+        if self._decoded is None:
+            limit = int(psutil.virtual_memory().available * _MEMORY_SHARE)
+            self._decoded = ByteLru(limit)
+        return self._decoded
 
 
 def training_window(

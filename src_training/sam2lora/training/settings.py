@@ -99,9 +99,14 @@ class TrainSettings(Settings):
         default="adapter", description="adapter: LoRA on a frozen base; base: every weight"
     )
     also: tuple[str, ...] = Field(
-        default=(), description="further targets a base learns; the masks must be in the data"
+        default=(),
+        description="further targets a base learns, always by a prompt: without one, its answer is "
+        "the main target; the masks must be in the data",
     )
     model: str = Field(default="nano", description="base model: a name, or a file of weights")
+    from_scratch: bool = Field(
+        default=False, description="begin a base with random weights instead of the model's own"
+    )
     start_from: str | None = Field(
         default=None, description="name or folder of an adapter to go on from"
     )

@@ -25,7 +25,7 @@ from sam2lora.adapters.counting import resolve_lora, trainable_count, trainable_
 from sam2lora.adapters.placement import add_lora, load_lora, lora_tensors
 from sam2lora.adapters.replacing import new_folder
 from sam2lora.adapters.saving import save_adapter
-from sam2lora.base_models import LoadedBase, load_base
+from sam2lora.base_models import LoadedBase, load_base, random_base
 from sam2lora.errors import AdapterError, SettingsError, TrainingError
 from sam2lora.settings import LoraSettings
 from sam2lora.targets import get_target
@@ -100,6 +100,10 @@ def make_trainee(settings: TrainSettings, *, start: Adapter | None = None) -> Tr
                 "Give the weights to go on from by --model."
             )
         return _BaseTrainee(settings)
+    if settings.from_scratch:
+        raise SettingsError(
+            "An adapter on random weights learns nothing of use: from_scratch is for train=base."
+        )
     if settings.also:
         raise SettingsError(
             f"An adapter learns one target: {settings.target!r}. Leave out {settings.also!r} "
@@ -175,7 +179,9 @@ class _LoraTrainee:
 class _BaseTrainee:
     def __init__(self, settings: TrainSettings) -> None:
         self._settings = settings
-        self.base = load_base(settings.model)
+        self.base = (
+            random_base(settings.model) if settings.from_scratch else load_base(settings.model)
+        )
         self.base.network.requires_grad_(True)
         self.model = _prompted(self.base, settings)
 

@@ -103,3 +103,13 @@ def test_what_is_no_data_set_is_one_message_and_exit_code_2(
     assert err.startswith("error: ")
     assert said in err
     assert "Traceback" not in err
+
+
+def test_synthesize_draws_a_set_that_checks(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    words = ("datasets", "synthesize", str(tmp_path), "--count", "2", "--size", "96")
+    code, out, err = run(monkeypatch, capsys, *words)
+    assert (code, err) == (0, "")
+    assert out == f"2 images: {tmp_path / 'images'}\n"
+    assert run(monkeypatch, capsys, "datasets", "check", str(tmp_path))[0] == 0

@@ -217,3 +217,12 @@ def test_the_manifest_names_every_file_with_its_hash(make: Make, eyes: Path) -> 
     assert [entry["path"] for entry in manifest] == sorted(map(str, files))
     first = Path(manifest[0]["path"]).read_bytes()
     assert manifest[0]["sha256"] == hashlib.sha256(first).hexdigest()
+
+
+def test_a_source_given_twice_takes_two_turns_and_has_no_more_images(
+    make: Make, eyes: Path
+) -> None:
+    once, twice = (plan_data(make(data=[{"root": str(eyes)}] * times)) for times in (1, 2))
+    assert len(twice.groups) == 2 * len(once.groups)
+    assert twice.summary() == once.summary()
+    assert twice.manifest() == once.manifest()

@@ -170,3 +170,12 @@ def test_zooms_are_the_field_or_a_crop_that_holds_the_target() -> None:
 def test_an_image_without_the_target_is_shown_too(detail: str) -> None:
     drawn = windows(detail, np.zeros((200, 300), bool), 10)
     assert len(set(drawn)) == (10 if detail == "tiles" else 1)
+
+
+def test_only_the_main_target_is_asked_for_without_a_prompt(make: Make) -> None:
+    mix = {"none": 1, "points": 0.2, "box": 0.2, "previous": 0.2}
+    samples = samples_of(make(target="vessel", also=("disc",), train="base", prompts=mix))
+    drawn = [samples.draw(number) for number in range(40)]  # the two take turns
+    silent = [sample.prompts.is_empty for sample in drawn]
+    assert any(silent[0::2])
+    assert not any(silent[1::2])

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from sam2lora.adapters import AdapterReference, open_adapter
 from sam2lora.adapters.naming import part_of
-from sam2lora.base_models import LoadedBase, load_base
+from sam2lora.base_models import LoadedBase, load_base, random_base
 from sam2lora.errors import AdapterError, ModelError, SettingsError
 from sam2lora.model_table import BASE_MODELS
 from sam2lora.predictor import Predictor
@@ -265,3 +265,11 @@ def test_tiny_trains_a_step_in_each_placement(
     assert parts == ({"decoder"} if placement == "decoder" else {"encoder", "decoder"})
     for name, tensor in tensors.items():  # B is where a first step goes: it starts at 0
         assert tensor.abs().max() > 0, name
+
+
+def test_a_base_from_scratch_ignores_the_weights_there_are(make: Make) -> None:
+    fresh = make_trainee(make(train="base", from_scratch=True))
+    assert not fresh.base.trained
+    assert fresh.base.identity == random_base("nano").identity
+    with pytest.raises(SettingsError, match="from_scratch"):
+        make_trainee(make(from_scratch=True))

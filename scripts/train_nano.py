@@ -1,0 +1,184 @@
+"""Train the embedded model: its base, then one adapter for each target, all as ordinary runs.
+
+    python scripts/train_nano.py DATA OUT base
+    python scripts/train_nano.py DATA OUT vessel
+    python scripts/train_nano.py DATA OUT disc
+    python scripts/train_nano.py DATA OUT cup
+    python scripts/train_nano.py DATA OUT ship
+
+DATA holds the public data sets in their official layouts: DRIVE, CHASEDB1, HRF, Drishti-GS1_files
+and DRIONS-DB. OUT gets the synthetic images and a run folder for each part. A part that was
+interrupted goes on when its command is given again. `ship` puts the results into the package.
+
+Kept out of all training, to test with: DRIVE's test half, the children 11 to 14 of CHASE_DB1, the
+HRF images 07_* and 08_*, the DRIONS-DB images 091 to 110 and the last ten Drishti-GS images.
+"""
+
+import argparse
+import os
+import subprocess
+import sys
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import safetensors.torch
+
+from sam2lora.adapters import find_adapter
+from sam2lora.adapters.folder import CONFIG, WEIGHTS
+from sam2lora.adapters.replacing import new_folder
+from sam2lora.adapters.store import shipped_folder
+from sam2lora.files import atomic_path, make_folder
+from sam2lora.model_table import get_base
+from sam2lora.runs import RunFolder, best_adapter
+from sam2lora.synthetic import SyntheticSettings
+from sam2lora.synthetic.folder import write_synthetic_set
+from sam2lora.targets import Target, save_target
+from sam2lora.training.settings import make_settings
+
+HELD_BACK = {
+    "DRIVE": None,  # its official split does it
+    "CHASEDB1": r"^Image_1[1-4]",
+    "HRF": r"^0[78]_",
+    "Drishti-GS1_files": r"_(080|081|084|088|089|090|092|094|098|101)$",
+    "DRIONS-DB": r"_(09[1-9]|10\d|110)$",
+}
+"""Folder of a data set to the images kept for testing."""
+
+SYNTHETIC_IMAGES = 120
+
+# What a promptable base learns beside the usual targets; synthetic images have their masks.
+MORE_TARGETS = (
+    Target(name="artery", label=4, color="#d62728", detail="tiles"),
+    Target(name="vein", label=5, color="#1f77b4", detail="tiles"),
+    Target(name="lesion_dark", label=6, color="#8c564b", detail="tiles"),
+    Target(name="lesion_bright", label=7, color="#ffdd88", detail="tiles"),
+)
+
+ADAPTERS: Mapping[str, Any] = {
+    "vessel": {
+        "data": ["DRIVE", "CHASEDB1", "HRF"],
+        "geometry": {"detail": "tiles", "field_size": 1600},
+        "steps": 500,
+    },
+    "disc": {
+        "data": ["Drishti-GS1_files", "DRIONS-DB"],
+        "geometry": {"detail": "zoom"},
+        "steps": 250,
+    },
+    "cup": {"data": ["Drishti-GS1_files"], "geometry": {"detail": "zoom"}, "steps": 250},
+}
+
+COLORS = {
+    "brightness": 0.4,
+    "contrast": 0.4,
+    "gamma": 0.4,
+    "saturation": 0.4,
+    "white_balance": 0.25,
+    "illumination": 0.4,
+}
+"""Stronger than usual: it is to work for cameras it has not seen."""
+
+
+TERMS = (
+    "research use: DRIVE, DRIONS-DB and Drishti-GS allow research and education; CHASE_DB1 and HRF "
+    "are CC BY 4.0"
+)
+
+
+def main() -> None:
+    """Train the part that is asked for, or go on with it; or ship what there is."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("data", type=Path, help="folder of the public data sets")
+    parser.add_argument("out", type=Path, help="folder for synthetic images and runs")
+    parser.add_argument("part", choices=["base", *ADAPTERS, "ship"])
+    options = parser.parse_args()
+    data, out = options.data.resolve(), options.out.resolve()
+    if options.part == "ship":
+        ship(out)
+        return
+    # What only the base learns stays out of the user's own list of targets.
+    os.environ["SAM2LORA_CONFIG"] = str(out / "config")
+    for target in MORE_TARGETS:
+        save_target(target)
+    write_synthetic_set(
+        out / "synthetic", count=SYNTHETIC_IMAGES, settings=SyntheticSettings(size=1280)
+    )
+    run = out / options.part
+    if not (run / "settings.json").exists():
+        part = options.part
+        changes = base_settings(data, out) if part == "base" else adapter_settings(part, data, out)
+        RunFolder.create(run, make_settings("standard", changes).model_dump_json(indent=2))
+    sys.exit(subprocess.call([sys.executable, "-m", "sam2lora", "train", str(run)]))
+
+
+def base_settings(data: Path, out: Path) -> dict[str, Any]:
+    """Choose the data and settings of the base; vessels, the finest target, come most often."""
+    vessels = [source(data, name) for name in ("DRIVE", "CHASEDB1", "HRF")]
+    others = [source(data, name) for name in ("Drishti-GS1_files", "DRIONS-DB")]
+    return {
+        "train": "base",
+        "from_scratch": True,
+        "target": "vessel",
+        "also": ["disc", "cup", *(target.name for target in MORE_TARGETS)],
+        "data": [*vessels * 3, *others, {"root": str(out / "synthetic")}],
+        "augment": COLORS | {"scale": (0.85, 1.5), "rotation": 45},
+        "optimizer": {"warmup": 100},
+        "validation": {"share": 0.12, "every": 200, "images": 6},
+        "steps": 1800,
+    }
+
+
+def adapter_settings(target: str, data: Path, out: Path) -> dict[str, Any]:
+    """Choose the data and settings of one target's adapter."""
+    sources = [source(data, name) for name in ADAPTERS[target]["data"]]
+    base = best_adapter(out / "base")
+    if base is None:
+        raise SystemExit(f"{out / 'base'}: the base has to be trained first.")
+    return {
+        "model": str(base.folder / "nano.safetensors"),
+        "target": target,
+        "data": [*sources, {"root": str(out / "synthetic")}],
+        "augment": COLORS | {"rotation": 45},
+        "lora": {"rank": 14, "train_heads": True},
+        "validation": {"share": 0.12, "every": 50, "images": 6},
+        "geometry": ADAPTERS[target]["geometry"],
+        "steps": ADAPTERS[target]["steps"],
+    }
+
+
+def ship(out: Path) -> None:
+    """Put the best base and adapters into the package, in float16."""
+    base = best_adapter(out / "base")
+    if base is None:
+        raise SystemExit(f"{out / 'base'}: there is no result to ship yet.")
+    path = get_base("nano").path
+    make_folder(path.parent)
+    with atomic_path(path) as temporary:
+        temporary.write_bytes((base.folder / path.name).read_bytes())
+    for target in ADAPTERS:
+        adapter = find_adapter(out / target)
+        tensors = safetensors.torch.load(adapter.weights.read_bytes())
+        halves = {name: tensor.half() for name, tensor in tensors.items()}
+        name = f"nano-{target}"
+        shipped = replace(
+            adapter,
+            card=adapter.card.renamed(name).model_copy(
+                update={"license": "research use", "data": adapter.card.data | {"terms": TERMS}}
+            ),
+        )
+        with new_folder(shipped_folder() / name, replace=True) as partial:
+            (partial / WEIGHTS).write_bytes(safetensors.torch.save(halves, {"format": "pt"}))
+            (partial / CONFIG).write_bytes((adapter.folder / CONFIG).read_bytes())
+            for file, text in shipped.texts().items():
+                (partial / file).write_text(text, encoding="utf-8")
+
+
+def source(data: Path, name: str) -> Mapping[str, Any]:
+    """Give the training part of a data set."""
+    return {"root": str(data / name), "exclude": HELD_BACK[name]}
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,57 @@
+"""A folder of synthetic images is a data set like any other; a call that was cut off goes on."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from sam2lora.datasets import check_dataset, read_dataset
+from sam2lora.errors import OutputError, SettingsError
+from sam2lora.synthetic import SyntheticSettings, draw_fundus
+from sam2lora.synthetic.folder import write_synthetic_set
+
+SMALL = SyntheticSettings(size=96, lesions=False)
+
+
+def test_what_is_written_is_what_was_drawn(tmp_path: Path) -> None:
+    seen: list[tuple[int, int]] = []
+    write_synthetic_set(
+        tmp_path / "set",
+        count=2,
+        seed=3,
+        settings=SMALL,
+        processes=1,
+        progress=lambda done, total: seen.append((done, total)),
+    )
+    assert seen == [(1, 2), (2, 2)]
+    dataset = read_dataset(tmp_path / "set")
+    assert [record.stem for record in dataset.records] == ["synthetic_00003", "synthetic_00004"]
+    assert set(dataset.targets) == {"vessel", "disc", "cup"}
+    drawn, record = draw_fundus(4, SMALL), dataset.records[1]
+    assert np.array_equal(record.read_image().pixels, drawn.image)
+    assert np.array_equal(record.read_field_of_view().mask, drawn.masks["fov"])
+    for target in dataset.targets:
+        assert np.array_equal(record.read_mask(target), drawn.masks[target])
+    assert not (tmp_path / "set" / "masks" / "lesion_dark").exists()  # no mask without a pixel
+    assert not check_dataset(tmp_path / "set").problems
+
+
+def test_a_call_that_was_cut_off_goes_on(tmp_path: Path) -> None:
+    write_synthetic_set(tmp_path, count=2, settings=SMALL, processes=1)
+    first, second = sorted((tmp_path / "images").iterdir())
+    before, kept = first.read_bytes(), first.stat().st_mtime_ns
+    second.unlink()
+    write_synthetic_set(tmp_path, count=2, settings=SMALL, processes=1)
+    assert second.exists()
+    assert (first.read_bytes(), first.stat().st_mtime_ns) == (before, kept)
+
+
+def test_bad_numbers_and_places_are_refused(tmp_path: Path) -> None:
+    with pytest.raises(SettingsError, match="At least one"):
+        write_synthetic_set(tmp_path / "set", count=0)
+    with pytest.raises(SettingsError, match="from -1"):
+        write_synthetic_set(tmp_path / "set", count=1, seed=-1)
+    assert not (tmp_path / "set").exists()
+    (tmp_path / "file").touch()
+    with pytest.raises(OutputError):
+        write_synthetic_set(tmp_path / "file", count=1)
