@@ -87,7 +87,9 @@ def trainable_count(model: nn.Module) -> int:
 
 
 def describe_share(model: nn.Module) -> str:
-    """Say how much is trained, and what is unusual about it above 5 %."""
+    """Say how much is trained, and what is unusual about LoRA above 5 %."""
+    if all(weight.requires_grad for weight in model.parameters()):
+        return f"all {trainable_count(model)} weights are trained."
     share = trainable_share(model)
     text = f"{trainable_count(model)} of {_base_count(model)} weights are trained: {share:.2f} %."
     if share <= SHARE_LIMIT:

@@ -131,6 +131,11 @@ def test_below_five_percent_it_does_not(base, caplog):
     assert caplog.records == []
 
 
+def test_a_whole_network_in_training_is_no_matter_for_a_warning(base):
+    text = describe_share(base.network.requires_grad_(True))
+    assert text == "all 3136561 weights are trained."
+
+
 @pytest.mark.parametrize(
     "wrong",
     [
