@@ -17,6 +17,10 @@ class DatasetError(Sam2LoraError):
     """A folder or table is not a usable data set."""
 
 
+class SeveralDatasetsError(DatasetError):
+    """A folder holds more than one data set, so that it does not say which is meant."""
+
+
 class GeometryError(Sam2LoraError):
     """Coordinates, shapes or windows do not fit the image."""
 

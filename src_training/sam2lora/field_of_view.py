@@ -5,6 +5,7 @@ or a notch, and many cameras or croppings cut the circle at the top, bottom or s
 diameter is the one length every photograph has, so it sets the scale of everything else.
 """
 
+import warnings
 from dataclasses import dataclass
 
 import numpy as np
@@ -154,7 +155,11 @@ def _fit_circle(region: Mask) -> tuple[float, Circle] | None:
     border = border[:: max(1, len(border) // 400)]
     if len(border) < 20:
         return None
-    _, inliers = measure.ransac(border, measure.CircleModel, 3, _TOLERANCE, max_trials=300, rng=0)
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message="No inliers found")  # the answer says so too
+        _, inliers = measure.ransac(
+            border, measure.CircleModel, 3, _TOLERANCE, max_trials=300, rng=0
+        )
     if inliers is None or inliers.sum() < 20:
         return None
     model = measure.CircleModel.from_estimate(border[inliers])

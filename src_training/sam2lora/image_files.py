@@ -4,8 +4,8 @@ import os
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
-from sam2lora.datasets import read_dataset, recognize
-from sam2lora.errors import DatasetError, ImageError
+from sam2lora.datasets import list_images, recognize
+from sam2lora.errors import DatasetError, ImageError, SeveralDatasetsError
 from sam2lora.image_formats import image_stem, is_image_file
 
 
@@ -13,9 +13,9 @@ def find_images(inputs: Sequence[str | Path]) -> list[Path]:
     """List the images meant by files, folders, data sets and patterns such as `*.tif`.
 
     A folder that is a recognized data set gives its images, without its masks, those included that
-    are not named as the set's are; any other folder the image files directly in it; a pattern those
-    it matches. The order is that of `inputs`, sorted within each; a file that is meant twice is
-    listed once.
+    are not named as the set's are; any other folder the image files directly in it, whether or not
+    one of its folders is a data set; a pattern those it matches. The order is that of `inputs`,
+    sorted within each; a file that is meant twice is listed once.
 
     Raises
     ------
@@ -56,13 +56,25 @@ def entry_of(path: Path) -> tuple[str, str]:
 
 def _images_of(given: Path) -> Iterable[Path]:
     if given.is_dir():
+        loose = sorted(path for path in given.iterdir() if is_image_file(path))
         try:
             found = recognize(given)
+        except SeveralDatasetsError:
+            if not loose:
+                raise
+            return loose
         except DatasetError:
-            return sorted(path for path in given.iterdir() if is_image_file(path))
-        dataset = read_dataset(given, layout=found.layout.name)
-        return sorted([*(record.image for record in dataset.records), *dataset.odd_images])
+            return loose
+        home = found.root if found.root.is_dir() else found.root.parent
+        below = given.resolve() in home.parents
+        return loose if loose and below else list_images(found)
     if given.exists() or not any(sign in str(given) for sign in "*?["):
         return [given]
-    matches = Path(given.anchor).glob(str(given.relative_to(given.anchor)))
+    try:
+        matches = list(Path(given.anchor).glob(str(given.relative_to(given.anchor))))
+    except ValueError as error:
+        raise ImageError(
+            f"{given}: is no pattern ({error}). A ** stands alone between two slashes, as in "
+            "'photos/**/*.jpg'."
+        ) from error
     return sorted(path for path in matches if is_image_file(path) and path.is_file())

@@ -90,7 +90,7 @@ def decode(path: Path, *, palette_indices: bool = False) -> Decoded:
     with _reading(path):
         suffix = image_suffix(path)
         if suffix in _TIFF:
-            return Decoded(_read_tiff(path))
+            return Decoded(_read_tiff(path, palette_indices=palette_indices))
         if suffix in _DICOM:
             return _read_dicom(path)
         content = path.read_bytes()
@@ -150,25 +150,49 @@ def _gunzip(path: Path, content: bytes) -> bytes:
     return data
 
 
-def _read_tiff(path: Path) -> Array:
+def _read_tiff(path: Path, *, palette_indices: bool) -> Array:
     with tifffile.TiffFile(path) as tiff:
         series = tiff.series[0]
         sizes = dict(zip(series.axes, series.shape, strict=True))
         extra = {axis: size for axis, size in sizes.items() if axis not in "YXS" and size > 1}
         planar = list(extra.values()) == [3] and "S" not in sizes
-        if extra and not planar:
+        if (extra and not planar) or sizes.get("S", 1) > 4:
             raise ImageError(
                 f"{path}: is a stack of shape {series.shape}, a single photograph was expected. "
                 "Split it into its images first."
             )
         _check_size(path, sizes["Y"], sizes["X"])
-        values: Array = series.asarray()
+        _check_complete(series.keyframe, path.stat().st_size)
+        values = _as_meant(series.asarray(), series.keyframe, palette_indices=palette_indices)
         orientation = getattr(series.keyframe.tags.get("Orientation"), "value", 1)
     order = [series.axes.index(axis) for axis in "YX"]
     order += [i for i in range(values.ndim) if i not in order and values.shape[i] > 1]
     values = values.transpose(order + [i for i in range(values.ndim) if i not in order])
     values = values.reshape(tuple(size for i, size in enumerate(values.shape) if i < 2 or size > 1))
     return _turn_upright(values, int(orientation))
+
+
+def _check_complete(page: tifffile.TiffPage, file_size: int) -> None:
+    """Refuse a page whose data end after the file: of JPEG, libjpeg would make the rest up."""
+    ends = [
+        start + length for start, length in zip(page.dataoffsets, page.databytecounts, strict=True)
+    ]
+    if ends and max(ends) > file_size:
+        raise ValueError(f"{max(ends)} bytes are announced, {file_size} are there")
+
+
+def _as_meant(values: Array, page: tifffile.TiffPage, *, palette_indices: bool) -> Array:
+    """Apply what tifffile leaves to its caller: white as 0, and the colors of a palette."""
+    if page.photometric == tifffile.PHOTOMETRIC.MINISWHITE and values.dtype.kind in "bu":
+        highest = (1 << int(page.bitspersample)) - 1
+        return ~values if values.dtype == np.bool_ else (highest - values).astype(values.dtype)
+    if page.photometric == tifffile.PHOTOMETRIC.PALETTE and page.colormap is not None:
+        colors = (page.colormap >> 8).astype(np.uint8)  # (3, N)
+        if (colors == colors[:1]).all():
+            return np.asarray(colors[0][values])
+        if not palette_indices:
+            return np.asarray(np.moveaxis(colors[:, values], 0, -1))
+    return values
 
 
 def _turn_upright(values: Array, orientation: int) -> Array:

@@ -32,7 +32,7 @@ class ImagePrompts:
     clicks
         Points on and off the target.
     box
-        (x0, y0, x1, y1) in native pixels, x0 < x1, y0 < y1.
+        (x0, y0, x1, y1) in native pixels, at least one pixel wide and high.
     mask
         `(H, W)` bool: a previous or painted answer to start from. One without a pixel says
         nothing, so that a layer nobody has painted on yet can be passed as it is.
@@ -40,7 +40,7 @@ class ImagePrompts:
     Raises
     ------
     GeometryError
-        If a coordinate is not finite or the box is empty or turned round.
+        If a coordinate is not finite, or the box is turned round or smaller than a pixel.
     """
 
     clicks: tuple[Click, ...] = ()
@@ -53,6 +53,8 @@ class ImagePrompts:
             raise GeometryError("A point or box has a coordinate that is not a finite number.")
         if self.box and not (self.box[0] < self.box[2] and self.box[1] < self.box[3]):
             raise GeometryError(f"A box is x0,y0,x1,y1 with x0 < x1 and y0 < y1, not {self.box}.")
+        if self.box and min(self.box[2] - self.box[0], self.box[3] - self.box[1]) < 1:
+            raise GeometryError(f"A box is at least one pixel wide and high, not {self.box}.")
 
     @property
     def empty(self) -> bool:

@@ -82,6 +82,7 @@ def read_values(path: Path) -> Array:
         As `read_image`, and if the file holds different colours.
     """
     values = decode(path, palette_indices=True).values
+    _check_values(values, path)
     if values.ndim == 2:
         return values
     colors = values[..., : 3 if values.shape[-1] > 2 else 1]
@@ -227,7 +228,18 @@ def _to_8_bit(values: Array, source: Path | str) -> tuple[NDArray[np.uint8], str
         return values.view(np.uint8), ""
     if values.dtype == np.bool_:
         return values.astype(np.uint8) * np.uint8(255), "one bit scaled to 0 and 255"
-    if values.dtype.kind not in "uif":
+    _check_values(values, source)
+    high = float(values.max())
+    if values.dtype.kind == "f" and high <= 1:
+        return to_uint8(values.astype(np.float32)), "floating point 0…1 scaled to 0…255"
+    full_scale = _full_scale(high)
+    pixels = to_uint8(values.astype(np.float32) / full_scale)
+    return pixels, f"{values.dtype}, full scale {full_scale} scaled to 255"
+
+
+def _check_values(values: Array, source: Path | str) -> None:
+    """Refuse pixels that are no numbers, or beyond what 16 bits hold."""
+    if values.dtype.kind not in "buif":
         raise ImageError(f"{source}: pixels of type {values.dtype} are not an image.")
     if values.dtype.kind == "f" and not np.isfinite(values).all():
         raise ImageError(f"{source}: holds NaN or infinite pixels. Replace them before opening it.")
@@ -237,11 +249,6 @@ def _to_8_bit(values: Array, source: Path | str) -> tuple[NDArray[np.uint8], str
             f"{source}: holds pixel values from {low:g} to {high:g}; 0 to 65535 can be shown. "
             "Scale it before opening it."
         )
-    if values.dtype.kind == "f" and high <= 1:
-        return to_uint8(values.astype(np.float32)), "floating point 0…1 scaled to 0…255"
-    full_scale = _full_scale(high)
-    pixels = to_uint8(values.astype(np.float32) / full_scale)
-    return pixels, f"{values.dtype}, full scale {full_scale} scaled to 255"
 
 
 def _full_scale(maximum: float) -> int:

@@ -253,7 +253,8 @@ def _box(mask: Mask, rng: np.random.Generator, jitter: float) -> Box:
             low, high = low - 0.5, high + 0.5
         low, high = (low, high) + jitter * (high - low) * rng.uniform(-1, 1, size=2)
         limit = mask.shape[1 - axis] - 0.5
-        ends.append((max(float(low), -0.5), min(float(high), limit)))
+        low = min(max(float(low), -0.5), limit - 1)
+        ends.append((low, max(min(float(high), limit), low + 1)))
     (x0, x1), (y0, y1) = ends
     return x0, y0, x1, y1
 

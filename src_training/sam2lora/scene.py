@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
+from sam2lora.arrays import Mask
 from sam2lora.field_of_view import FieldOfView, find_field_of_view
 from sam2lora.geometry import Frame, Values, tile_frames, whole_frame, zoom_frame
 from sam2lora.image_prompts import ImagePrompts
@@ -83,7 +84,10 @@ def crop_of(
     prompts
         What the user said.
     """
-    x0, y0, x1, y1 = _extent(whole, logits, prompts)
+    coarse = replace(whole, size=len(logits))
+    # What it says of the dark around the eye, or beyond the image, is no place to look at.
+    seen = np.where(_inside(scene.field.mask, coarse), logits, -np.inf)
+    x0, y0, x1, y1 = _extent(coarse, seen, prompts)
     side = max(geometry.zoom_share * scene.field.diameter, _ROOM * max(x1 - x0, y1 - y0))
     step = side / 16
     center = (round((x0 + x1) / 2 / step) * step, round((y0 + y1) / 2 / step) * step)
@@ -91,8 +95,19 @@ def crop_of(
     return zoom_frame(center, scene.field, whole.size, share=share)
 
 
+def _inside(field: Mask, frame: Frame) -> Mask:
+    """Tell which of a window's pixels have their center in the field of view: `(n, n)`."""
+    ticks = np.arange(frame.size, dtype=np.float64)
+    places = np.stack(np.meshgrid(ticks, ticks), axis=-1)
+    columns, rows = np.moveaxis(np.rint(frame.to_native(places)).astype(int), -1, 0)
+    height, width = field.shape
+    shown = (columns >= 0) & (columns < width) & (rows >= 0) & (rows < height)
+    inside: Mask = shown & field[rows.clip(0, height - 1), columns.clip(0, width - 1)]
+    return inside
+
+
 def _extent(
-    whole: Frame, logits: Values, prompts: ImagePrompts
+    coarse: Frame, logits: Values, prompts: ImagePrompts
 ) -> tuple[float, float, float, float]:
     """Give the native box (x0, y0, x1, y1) of the first answer and the prompts on the target.
 
@@ -110,7 +125,7 @@ def _extent(
             largest = logits == logits.max()
         rows, columns = np.nonzero(largest)
         ends = np.array([(columns.min(), rows.min()), (columns.max(), rows.max())], dtype=float)
-        corners = replace(whole, size=len(logits)).to_native(ends)
+        corners = coarse.to_native(ends)
     on_target = [(click.x, click.y) for click in prompts.clicks if click.positive]
     points = np.concatenate([corners, np.array(on_target).reshape(-1, 2)])
     (x0, y0), (x1, y1) = points.min(axis=0), points.max(axis=0)

@@ -93,6 +93,15 @@ def test_an_even_image_gives_a_sensible_answer(value: int, shape: tuple[int, int
     assert found.diameter == max(shape)
 
 
+@pytest.mark.filterwarnings("error")
+def test_what_no_circle_fits_is_answered_without_a_warning() -> None:
+    half, strip = (np.full((400, 600, 3), 120, np.uint8) for _ in range(2))
+    half[:, :300] = 0
+    strip[180:200] = 0
+    for pixels in (half, strip):
+        assert find_field_of_view(pixels).mask.mean() > 0.4
+
+
 def test_pure_noise_gives_a_sensible_answer() -> None:
     noise = np.random.default_rng(0).integers(0, 256, (200, 300, 3), dtype=np.uint8)
     assert find_field_of_view(noise).mask.mean() > 0.5

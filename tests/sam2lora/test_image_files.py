@@ -1,13 +1,14 @@
 """Which image files are meant by files, folders, data sets and patterns."""
 
 import os
+import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
 from PIL import Image
 
-from sam2lora.errors import ImageError
+from sam2lora.errors import DatasetError, ImageError
 from sam2lora.image_files import entry_of, find_images
 
 
@@ -118,3 +119,32 @@ def test_images_of_a_data_set_without_a_mask_are_meant_too(tmp_path: Path) -> No
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         pixels.save(tmp_path / name)
     assert find_images([tmp_path]) == [tmp_path / "images/a.png", tmp_path / "images/b.png"]
+
+
+def test_a_plain_folder_whose_masks_name_no_target_gives_its_images(tmp_path: Path) -> None:
+    image, _ = touch(tmp_path, "images/a.png", "masks/a.png")
+    assert find_images([tmp_path]) == [image]
+    assert find_images([tmp_path / "images"]) == [image]
+
+
+def test_photographs_beside_a_data_set_are_meant(tmp_path: Path) -> None:
+    photograph, inside, _ = touch(tmp_path, "x.png", "old/images/q.png", "old/masks/disc/q.png")
+    assert find_images([tmp_path]) == [photograph]
+    photograph.unlink()
+    assert find_images([tmp_path]) == [inside]
+
+
+def test_several_data_sets_in_a_folder_are_said(tmp_path: Path) -> None:
+    for name in ("old", "new"):
+        touch(tmp_path, f"{name}/images/q.png", f"{name}/masks/disc/q.png")
+    with pytest.raises(DatasetError, match="several data sets: new"):
+        find_images([tmp_path])
+    (photograph,) = touch(tmp_path, "x.png")
+    assert find_images([tmp_path]) == [photograph]
+
+
+def test_stars_within_a_name_are_said(tmp_path: Path) -> None:
+    touch(tmp_path, "a.jpg")
+    if sys.version_info < (3, 13):  # later ones take them for a single star
+        with pytest.raises(ImageError, match="stands alone between two slashes"):
+            find_images([tmp_path / "**.jpg"])

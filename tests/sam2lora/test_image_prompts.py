@@ -102,3 +102,9 @@ def test_thin_lines_are_seen_in_the_windows_they_cross_and_in_no_others() -> Non
 
 def test_a_sliver_of_a_box_is_no_box() -> None:
     assert ImagePrompts(box=(10, 10, 20.2, 20)).within(Frame(20, 0, 50, 50, 64)).box is None
+
+
+@pytest.mark.parametrize("box", [(10, 10, 10.6, 40), (10, 10, 40, 10.99)])
+def test_a_box_smaller_than_a_pixel_is_refused(box: tuple[float, float, float, float]) -> None:
+    with pytest.raises(GeometryError, match="at least one pixel"):
+        ImagePrompts(box=box)

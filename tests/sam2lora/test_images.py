@@ -127,6 +127,49 @@ def test_palette_is_colours_for_images_and_indices_for_masks(tmp_path: Path) -> 
     assert read_values(tmp_path / "labels.png").tolist() == [[0, 1, 2]]
 
 
+def test_a_tiff_may_have_white_as_zero(tmp_path: Path) -> None:
+    truth = RNG.random((9, 11)) > 0.5
+    white = np.where(truth, 0, 255).astype(np.uint8)
+    tifffile.imwrite(tmp_path / "white.tif", white, photometric="miniswhite")
+    np.testing.assert_array_equal(read_mask(tmp_path / "white.tif"), truth)
+    np.testing.assert_array_equal(read_image(tmp_path / "white.tif").pixels[..., 0], 255 - white)
+    Image.fromarray(truth).save(tmp_path / "bits.tif", tiffinfo={262: 0})
+    with Image.open(tmp_path / "bits.tif") as bits:
+        np.testing.assert_array_equal(read_mask(tmp_path / "bits.tif"), np.asarray(bits))
+
+
+def test_a_tiff_may_have_a_palette(tmp_path: Path) -> None:
+    indices = np.array([[0, 1, 2]], np.uint8)
+    colors = np.zeros((3, 256), np.uint16)
+    colors[:, 1:3] = np.array([[200, 10], [10, 200], [10, 10]]) * 257
+    tifffile.imwrite(tmp_path / "a.tif", indices, photometric="palette", colormap=colors)
+    assert read_image(tmp_path / "a.tif").pixels[0, 1].tolist() == [200, 10, 10]
+    assert read_values(tmp_path / "a.tif").tolist() == [[0, 1, 2]]
+
+
+@pytest.mark.parametrize("share", [0.5, 0.8, 0.95, 0.99])
+@pytest.mark.parametrize("strip", [None, 16])
+def test_a_tiff_of_jpeg_that_was_cut_off_is_refused(
+    tmp_path: Path, share: float, strip: int | None
+) -> None:
+    noise = RNG.integers(0, 256, (96, 96, 3), dtype=np.uint8)
+    path = tmp_path / "a.tif"
+    tifffile.imwrite(path, noise, compression="jpeg", photometric="rgb", rowsperstrip=strip)
+    content = path.read_bytes()
+    path.write_bytes(content[: int(len(content) * share)])
+    with pytest.raises(ImageError, match="damaged or truncated"):
+        read_image(path)
+
+
+@pytest.mark.parametrize("bad", [np.nan, np.inf, -1.0])
+def test_a_mask_of_what_are_no_numbers_is_refused(tmp_path: Path, bad: float) -> None:
+    values = np.ones((5, 5), np.float32)
+    values[2, 2] = bad
+    tifffile.imwrite(tmp_path / "mask.tif", values)
+    with pytest.raises(ImageError, match=r"mask\.tif: holds"):
+        read_mask(tmp_path / "mask.tif")
+
+
 @pytest.mark.parametrize("on", [1, 3, 255])
 def test_masks_are_read_whatever_their_values(tmp_path: Path, on: int) -> None:
     truth = RNG.random((9, 11)) > 0.5
@@ -171,6 +214,7 @@ def bad_files(folder: Path) -> dict[str, tuple[Path, str]]:
         folder / "a.gif", save_all=True, append_images=[Image.fromarray(~GREY)]
     )
     tifffile.imwrite(folder / "stack.tif", np.zeros((5, 8, 8), np.uint8))
+    tifffile.imwrite(folder / "bands.tif", np.zeros((8, 8, 9), np.uint8), photometric="minisblack")
     tifffile.imwrite(folder / "nan.tif", np.array([[0.1, np.nan]], np.float32))
     tifffile.imwrite(folder / "negative.tif", np.array([[-3, 7]], np.int16))
     (folder / "text.png").write_text("this is no image\n")
@@ -190,6 +234,7 @@ def bad_files(folder: Path) -> dict[str, tuple[Path, str]]:
         "cut.tif": "damaged or truncated",
         "a.gif": "holds 2 images",
         "stack.tif": "stack",
+        "bands.tif": "stack",
         "nan.tif": "NaN",
         "negative.tif": "from -3 to 7",
         "folder.png": "is a folder",

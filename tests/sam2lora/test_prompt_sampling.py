@@ -149,6 +149,17 @@ def test_a_box_of_one_pixel_is_as_wide_as_the_pixel() -> None:
     assert draw_prompts(dots((0, 95)), REGIMES["box"], rng).box == (94.5, -0.5, 95.5, 0.5)
 
 
+def test_a_jittered_box_is_never_smaller_than_a_pixel() -> None:
+    mask = np.zeros((9, 9), bool)
+    mask[8, 7:] = True
+    for seed in range(50):
+        drawn = draw_prompts(mask, REGIMES["box"], np.random.default_rng(seed), jitter=0.3)
+        assert drawn.box is not None
+        x0, y0, x1, y1 = drawn.box
+        assert -0.5 <= x0 <= x1 - 1 <= 7.5
+        assert -0.5 <= y0 <= y1 - 1 <= 7.5
+
+
 def test_a_box_is_moved_by_its_share_and_stays_inside() -> None:
     mask, rng = MASKS["disc"], np.random.default_rng(0)
     plain = np.array(draw_prompts(mask, REGIMES["box"], rng).box)

@@ -88,3 +88,19 @@ def test_a_small_move_of_the_answer_keeps_the_crop() -> None:
         for x in range(60, 80)
     }
     assert len(crops) < 14
+
+
+def test_a_first_answer_outside_the_field_draws_the_crop_nowhere() -> None:
+    (whole,) = windows_of(SCENE, ZOOM, 512)
+    crop = crop_of(SCENE, ZOOM, whole, first_answer((2, 2, 12), (90, 40, 3)), ImagePrompts())
+    x = whole.left + 90.5 / 128 * whole.width
+    assert crop.left + crop.width / 2 == pytest.approx(x, abs=crop.width / 16)
+
+
+def test_a_crop_touches_the_image_where_the_field_is_all_of_it() -> None:
+    wide = Scene.of(np.full((300, 900, 3), 120, np.uint8))
+    (whole,) = windows_of(wide, ZOOM, 512)
+    for first in (first_answer((64, 4, 3)), first_answer()):  # in the padding above; nowhere
+        first[0, 64] += 1
+        crop = crop_of(wide, ZOOM, whole, first, ImagePrompts())
+        crop.paste(np.zeros((128, 128), np.float32), wide.shape)  # it would say so

@@ -40,7 +40,8 @@ def demo(
     from sam2lora.scene import Scene
     from sam2lora.targets import TARGETS
 
-    clock = _Clock()
+    console = Console(soft_wrap=True, highlight=False, markup=False, emoji=False)
+    clock = _Clock(console)
     with clock("read"):
         sample = _draw() if image is None else _read(image)
     make_folder(out)
@@ -94,7 +95,6 @@ def demo(
     report["seconds"] = clock.seconds
     _save_json(out / f"{sample.name}.json", report)
 
-    console = Console(soft_wrap=True, highlight=False, markup=False, emoji=False)
     for stage, seconds in clock.seconds.items():
         console.print(f"{stage:>24}  {seconds:6.2f} s")
     if base.note:
@@ -105,15 +105,17 @@ def demo(
 
 
 class _Clock:
-    """Time named stages."""
+    """Time named stages, and name the present one at a terminal."""
 
-    def __init__(self) -> None:
+    def __init__(self, console: Console) -> None:
         self.seconds: dict[str, float] = {}
+        self._console = console
 
     @contextmanager
     def __call__(self, stage: str) -> Iterator[None]:
         start = time.perf_counter()
-        yield
+        with self._console.status(stage):
+            yield
         self.seconds[stage] = round(time.perf_counter() - start, 3)
 
 

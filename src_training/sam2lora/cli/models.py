@@ -74,14 +74,17 @@ def verify_model(
     from sam2lora.base_models import load_base
 
     base = BASE_MODELS.get(name)
+    screen = Console(stderr=True)
     if base is not None and not base.embedded:
         if not base.path.exists():
             raise ModelError(
                 f"{name} is not on this computer, so there is nothing to verify. Get it with: "
                 f"sam2lora models download {name}"
             )
-        verify_base(base, again=True)
-    loaded = load_base(name, offline=True)
+        with screen.status("Reading the file"):
+            verify_base(base, again=True)
+    with screen.status("Loading the weights"):
+        loaded = load_base(name, offline=True)
     console = Console(soft_wrap=True, highlight=False)
     console.print(f"file        {loaded.path or 'none (random weights)'}")
     console.print(f"fits        {loaded.base.name}, {loaded.base.parameters} parameters")

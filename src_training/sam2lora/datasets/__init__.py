@@ -7,7 +7,7 @@ is one entry.
 from sam2lora.datasets.check import DatasetReport, Problem, check_dataset
 from sam2lora.datasets.encodings import ENCODINGS, MaskFile
 from sam2lora.datasets.known import DATASETS
-from sam2lora.datasets.recognition import Found, read_dataset, recognize, record_of
+from sam2lora.datasets.recognition import Found, list_images, read_dataset, recognize, record_of
 from sam2lora.datasets.records import Dataset, Record
 from sam2lora.datasets.splits import official_split, split_by_patient
 
@@ -21,6 +21,7 @@ __all__ = [
     "Problem",
     "Record",
     "check_dataset",
+    "list_images",
     "official_split",
     "read_dataset",
     "recognize",

@@ -108,7 +108,8 @@ _LAYOUTS = (
             )
             for target, name in (("disc", "OD"), ("cup", "cup"))
         },
-        note=_ONE_PERSON_EACH,
+        note=_ONE_PERSON_EACH
+        + " Masks of the test half are looked for in GT and in Test_GT; which it is is unverified.",
     ),
     Layout(
         name="DRIONS-DB",

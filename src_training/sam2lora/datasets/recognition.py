@@ -15,7 +15,7 @@ from sam2lora.datasets.from_table import TABLE_NAME, read_table
 from sam2lora.datasets.known import DATASETS
 from sam2lora.datasets.layouts import ANY_TARGET, Layout
 from sam2lora.datasets.records import Dataset, Record
-from sam2lora.errors import DatasetError
+from sam2lora.errors import DatasetError, SeveralDatasetsError
 from sam2lora.targets import all_targets, get_target
 
 
@@ -52,7 +52,8 @@ def recognize(root: Path, *, layout: str | None = None) -> Found:
     Raises
     ------
     DatasetError
-        If there is no data set, or more than one; the message says what was looked for.
+        If there is no data set, or more than one (`SeveralDatasetsError`); the message says what
+        was looked for.
     """
     root = root.resolve()
     if not root.exists():
@@ -70,7 +71,9 @@ def recognize(root: Path, *, layout: str | None = None) -> Found:
         sets = [found for found in tried if found is not None]
         if len(sets) > 1:
             names = ", ".join(f"{found.root.name} ({found.layout.name})" for found in sets)
-            raise DatasetError(f"{root}: holds several data sets: {names}. Give one of them.")
+            raise SeveralDatasetsError(
+                f"{root}: holds several data sets: {names}. Give one of them."
+            )
         if sets:
             return sets[0]
     raise DatasetError(_nothing_found(root, layouts, folders))
@@ -96,6 +99,37 @@ def read_dataset(root: Path, *, layout: str | None = None, target: str | None = 
         If the target is not known.
     """
     found = recognize(root, layout=layout)
+    dataset = _listed(found, target)
+    if not dataset.targets:
+        hint = f" of {target}" if target else ""
+        if ANY_TARGET in found.layout.masks and target is None:
+            hint = "; if they do not name their target, say it with --target"
+        raise DatasetError(
+            f"{found.root}: read as {dataset.layout}, but no image has a mask{hint}."
+        )
+    return dataset
+
+
+def list_images(found: Found) -> list[Path]:
+    """List the images of a data set, whether or not their masks say what they show.
+
+    Those among them that are not named as the set's are come along.
+
+    Parameters
+    ----------
+    found
+        As `recognize` gives it.
+
+    Raises
+    ------
+    DatasetError
+        If two images would have the same stem, or a table cannot be used.
+    """
+    dataset = _listed(found, None)
+    return sorted([*(record.image for record in dataset.records), *dataset.odd_images])
+
+
+def _listed(found: Found, target: str | None) -> Dataset:
     if found.layout.name == "csv":
         dataset = _from_table(found, target)
     else:
@@ -108,13 +142,6 @@ def read_dataset(root: Path, *, layout: str | None = None, target: str | None = 
                 f"{record.image}: has the same name as {other.image}; masks and results could not "
                 "be told apart. Keep one of them."
             )
-    if not dataset.targets:
-        hint = f" of {target}" if target else ""
-        if ANY_TARGET in found.layout.masks and target is None:
-            hint = "; if they do not name their target, say it with --target"
-        raise DatasetError(
-            f"{found.root}: read as {dataset.layout}, but no image has a mask{hint}."
-        )
     return dataset
 
 

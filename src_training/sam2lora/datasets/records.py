@@ -200,7 +200,10 @@ def read_shape(path: Path) -> Shape:
     try:
         with Image.open(path) as image:
             width, height = image.size
-            turned = image.getexif().get(_EXIF_ORIENTATION, 1) in (5, 6, 7, 8)
+            # Of a TIFF, Pillow gives the size as it is once turned.
+            turned = image.format != "TIFF" and (
+                image.getexif().get(_EXIF_ORIENTATION, 1) in (5, 6, 7, 8)
+            )
     except Exception:  # not a header Pillow knows: the full reader knows more, and names the reason
         height, width = read_image(path).pixels.shape[:2]
         turned = False

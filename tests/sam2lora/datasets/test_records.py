@@ -12,6 +12,7 @@ from PIL import Image
 from sam2lora.datasets import MaskFile, Record, read_dataset
 from sam2lora.datasets.records import patient_from_name, read_shape
 from sam2lora.errors import DatasetError, ImageError
+from sam2lora.images import read_image
 
 Put = Callable[[str, Any], Path]
 
@@ -69,13 +70,15 @@ def test_field_of_view_is_found_where_the_set_gives_none(record: Record, box: np
     assert replace(record, fov=None).read_field_of_view().mask.all()
 
 
+@pytest.mark.parametrize("suffix", [".jpg", ".png", ".tif"])
 @pytest.mark.parametrize("orientation", range(1, 9))
-def test_shape_is_that_of_the_upright_image(tmp_path: Path, orientation: int) -> None:
+def test_shape_is_that_of_the_upright_image(tmp_path: Path, orientation: int, suffix: str) -> None:
     exif = Image.Exif()
     exif[0x0112] = orientation
-    path = tmp_path / "a.jpg"
+    path = tmp_path / f"a{suffix}"
     Image.new("RGB", (12, 8)).save(path, exif=exif)
     assert read_shape(path) == ((8, 12) if orientation < 5 else (12, 8))
+    assert read_shape(path) == read_image(path).pixels.shape[:2]
 
 
 def test_shape_of_what_only_the_full_reader_knows(put: Put) -> None:
