@@ -13,6 +13,8 @@ from sam2lora.geometry import Frame
 
 Box = tuple[float, float, float, float]
 
+_ONE_PIXEL = 1 - 1e-6  # whatever rounding leaves of it
+
 
 @dataclass(frozen=True)
 class Click:
@@ -53,7 +55,7 @@ class ImagePrompts:
             raise GeometryError("A point or box has a coordinate that is not a finite number.")
         if self.box and not (self.box[0] < self.box[2] and self.box[1] < self.box[3]):
             raise GeometryError(f"A box is x0,y0,x1,y1 with x0 < x1 and y0 < y1, not {self.box}.")
-        if self.box and min(self.box[2] - self.box[0], self.box[3] - self.box[1]) < 1:
+        if self.box and min(self.box[2] - self.box[0], self.box[3] - self.box[1]) < _ONE_PIXEL:
             raise GeometryError(f"A box is at least one pixel wide and high, not {self.box}.")
 
     @property
@@ -161,7 +163,8 @@ def _clipped(box: Box, frame: Frame) -> Box | None:
     x0, y0 = max(box[0], frame.left - 0.5), max(box[1], frame.top - 0.5)
     x1 = min(box[2], frame.left + frame.width - 0.5)
     y1 = min(box[3], frame.top + frame.height - 0.5)
-    return (x0, y0, x1, y1) if x1 - x0 >= 1 and y1 - y0 >= 1 else None
+    large_enough = min(x1 - x0, y1 - y0) >= _ONE_PIXEL
+    return (x0, y0, x1, y1) if large_enough else None
 
 
 def _shown(mask: Mask, frame: Frame) -> Mask:
