@@ -157,7 +157,7 @@ def test_a_jittered_box_is_never_smaller_than_a_pixel() -> None:
         assert drawn.box is not None
         x0, y0, x1, y1 = drawn.box
         assert min(x1 - x0, y1 - y0) == pytest.approx(1) or min(x1 - x0, y1 - y0) > 1
-        assert -0.5 <= min(x0, y0)
+        assert min(x0, y0) >= -0.5
         assert max(x1, y1) <= 8.5
 
 
