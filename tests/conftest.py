@@ -57,3 +57,4 @@ def own_config(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.Mon
     monkeypatch.setenv("SAM2LORA_CACHE", str(folder / "cache"))
     monkeypatch.setenv("SAM2LORA_RUNS", str(folder / "runs"))
     monkeypatch.setenv("SAM2LORA_ADAPTERS", str(folder / "adapters"))
+    monkeypatch.setenv("SAM2LORA_CORRECTIONS", str(folder / "corrections"))

@@ -24,9 +24,9 @@ VIEWER = {
 }
 HEAVY = {"torch", "torchvision", "sam2", "peft", "monai", "accelerate", "transformers"}
 TORCH_FREE = {
-    *("adapters", "arrays", "cli", "datasets", "errors", "evaluation", "field_of_view", "files"),
-    *("geometry", "images", "measurements", "metrics", "runs", "scores", "settings", "synthetic"),
-    *("targets", "training.settings"),
+    *("adapters", "arrays", "cli", "corrections", "datasets", "errors", "evaluation", "exports"),
+    *("field_of_view", "files", "geometry", "images", "measurements", "metrics", "pictures"),
+    *("runs", "scores", "settings", "synthetic", "targets", "training.settings"),
 }
 
 
@@ -238,7 +238,7 @@ def test_nothing_asks_the_network_when_imported():
 
 
 IMPORTED_AS = {"pillow": "PIL", "scikit-image": "skimage"}
-OPTIONAL = {"napari", "pydicom"}  # of the extras `all` and `dicom`
+OPTIONAL = {"napari", "qtpy", "pydicom"}  # of the extras `all` and `dicom`
 FOR_OTHERS = {"npe2"}  # reads our manifest in napari, which brings it; here is the floor
 
 
