@@ -25,12 +25,12 @@ from qtpy.QtWidgets import (
 from napari_sam2lora._image_list import ImageList
 from napari_sam2lora._layers import noted
 from napari_sam2lora._notices import errors_in_words
-from napari_sam2lora._settings import PLUGIN, preferences
+from napari_sam2lora._settings import preferences
 from sam2lora.errors import Sam2LoraError
 from sam2lora.files import make_folder
 
-NAME = "Image list"
-"""What the dock is called in the manifest."""
+TITLE = "Image list (SAM2-LoRA fundus)"
+"""What napari calls the dock; under this name its menu entries find one that is open."""
 
 _LOOK_AGAIN = 60  # seconds after which the Preferences are read again while autosave is off
 
@@ -46,7 +46,9 @@ def open_once_shown(viewer: Viewer, folder: Path) -> None:
     def watch(event: Event) -> None:
         if noted(event.value.metadata).get("listed_in") == str(folder):
             viewer.layers.events.inserted.disconnect(watch)
-            viewer.window.add_plugin_dock_widget(PLUGIN, NAME)
+            docks = viewer.window.dock_widgets.values()
+            if not any(isinstance(dock, ImageListDock) for dock in docks):
+                viewer.window.add_dock_widget(ImageListDock(viewer), name=TITLE, area="right")
 
     viewer.layers.events.inserted.connect(watch)
 
@@ -244,7 +246,7 @@ class ImageListDock(QWidget):
 
     def _ask_to_discard(self) -> None:
         answer = QMessageBox.question(
-            self, NAME, "Delete what you painted into this image, and show the masks it came with?"
+            self, TITLE, "Delete what you painted into this image, and show the masks it came with?"
         )
         if answer == QMessageBox.StandardButton.Yes:
             self.discard()

@@ -6,11 +6,14 @@ this program, and in those it starts, go where the Preferences say. No torch is 
 
 import os
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from napari.settings import get_plugin_settings
 
 from sam2lora.settings import PrecisionChoice
+
+if TYPE_CHECKING:
+    from npe2.plugin_manager import PluginContext
 
 PLUGIN = "napari-sam2lora"
 
@@ -52,7 +55,7 @@ def preferences() -> Preferences:
     )
 
 
-def follow_preferences(context: object = None) -> None:
+def follow_preferences(context: "PluginContext") -> None:
     """Let the environment say what the Preferences say, now and whenever they change.
 
     A variable that was set before napari was started stays as it is: whoever administers a computer
@@ -61,9 +64,10 @@ def follow_preferences(context: object = None) -> None:
     Parameters
     ----------
     context
-        Given by npe2; not needed.
+        Given by npe2; when the plugin is switched off, the variables are taken back.
     """
     ours = [name for name in ("SAM2LORA_CACHE", "SAM2LORA_OFFLINE") if name not in os.environ]
+    settings: Any = get_plugin_settings(PLUGIN)
 
     def update(event: object = None) -> None:
         chosen = preferences()
@@ -72,11 +76,21 @@ def follow_preferences(context: object = None) -> None:
             "SAM2LORA_OFFLINE": "1" if chosen.offline else "",
         }
         for name in ours:
-            if wanted[name]:
-                os.environ[name] = wanted[name]
-            else:
-                os.environ.pop(name, None)
+            _set(name, wanted[name])
 
-    settings: Any = get_plugin_settings(PLUGIN)
+    def stop() -> None:
+        settings.downloads.events.disconnect(update)
+        for name in ours:
+            _set(name, "")
+
     settings.downloads.events.connect(update)
+    context.register_disposable(stop)
     update()
+
+
+def _set(name: str, value: str) -> None:
+    """Set a variable of the environment, or take it away where there is nothing to say."""
+    if value:
+        os.environ[name] = value
+    else:
+        os.environ.pop(name, None)
