@@ -1,9 +1,9 @@
 """Measure how much longer napari takes to start with the plugin than without.
 
-Both are started alternately, each in a fresh process with settings of its own; in those without, the
-plugin is disabled as a user disables it. What counts is the time from starting Python until the
-window is there. Prints the medians and their difference, and whether anything loaded torch; fails if
-anything did, or if the difference is above the limit.
+Both are started alternately, each in a fresh process with settings of its own; in those without,
+the plugin is disabled as a user disables it. What counts is the time from starting Python until the
+window is there. Prints the medians and their difference, and whether anything loaded torch; fails
+if anything did, or if the difference is above the limit.
 
     xvfb-run -a -s "-screen 0 1600x1000x24" python benchmarks/napari_start.py [--rounds 15]
 

@@ -106,7 +106,6 @@ class ImageList:
         """
         self.save()
         self._take_out()
-        self.current = None
 
     def unsaved(self) -> dict[str, Mask]:
         """Give the masks that are not as they were read or last saved, by target.
@@ -161,20 +160,19 @@ class ImageList:
         Sam2LoraError
             If it cannot be forgotten, or the image cannot be read again.
         """
-        if self.current is None:
-            return
-        photograph = self.photographs[self.current]
+        photograph, number = self._present(), self.current
         self.corrections.forget(photograph.stem)
         layers = self._read(photograph)
         selected = self._selected_target()
         self._take_out()
+        self.current = number
         self._show(layers, selected)
 
     def _keep(self, masks: dict[str, Mask]) -> None:
         photograph = self._present()
         shape = self._shape()
         for name, mask in masks.items():
-            if mask.shape != shape:
+            if shape is not None and mask.shape != shape:
                 raise GeometryError(
                     f"The {name} mask of {photograph.stem} has shape {mask.shape}, its image "
                     f"{shape}: it cannot be kept. Delete that layer, or save it elsewhere."
@@ -200,7 +198,10 @@ class ImageList:
         self._viewer.layers.selection.active = next(same, added[0])
 
     def _take_out(self) -> None:
-        for layer in self._own_layers():
+        """Take the present image out of the viewer; from then on no image is."""
+        layers = self._own_layers()
+        self.current = None
+        for layer in layers:
             self._viewer.layers.remove(layer)
 
     def _own_layers(self) -> list[Layer]:

@@ -72,7 +72,9 @@ class ImageListDock(QWidget):
         self._timer = QTimer(self)
         self._timer.setSingleShot(True)
         self._timer.timeout.connect(self._autosave)
-        self._viewer.layers.events.inserted.connect(self._on_inserted)
+        events = self._viewer.layers.events
+        events.inserted.connect(self._on_inserted)
+        events.removing.connect(self._on_removing)
         for about in [noted(layer.metadata) for layer in self._viewer.layers]:
             if about.get("listed_in"):
                 self._follow(about["listed_in"], about["path"])
@@ -96,10 +98,13 @@ class ImageListDock(QWidget):
 
     def go(self, number: int) -> None:
         """Show another image, if what was painted can be saved; else say why not."""
-        if self._images is None or not 0 <= number < len(self._images.photographs):
+        images = self._images
+        if images is None or number not in range(len(images.photographs)):
+            return
+        if number == images.current:
             return
         with errors_in_words():
-            self._images.go(number)
+            images.go(number)
             self._trouble = ""
         self._refresh()
 
@@ -113,6 +118,7 @@ class ImageListDock(QWidget):
         if self._images is not None:
             with errors_in_words():
                 self._images.forget()
+                self._trouble = ""
         self._refresh()
 
     def save(self) -> bool:
@@ -144,9 +150,11 @@ class ImageListDock(QWidget):
             self._window = window
 
     def eventFilter(self, watched: QObject, event: QEvent) -> bool:
-        """Save when the main window closes; closing goes on."""
-        if event.type() == QEvent.Type.Close and watched is self._window:
-            self.save()
+        """Save when the main window closes; where that fails, closing is for the user to decide."""
+        closing = event.type() == QEvent.Type.Close and watched is self._window
+        if closing and not self.save() and not self._asked(f"{self._trouble} Close all the same?"):
+            event.ignore()
+            return True
         return False
 
     def changeEvent(self, event: QEvent) -> None:
@@ -156,14 +164,15 @@ class ImageListDock(QWidget):
             self.save()
             self._timer.stop()
             self._viewer.layers.events.inserted.disconnect(self._on_inserted)
+            self._viewer.layers.events.removing.disconnect(self._on_removing)
 
     def _build(self) -> None:
         self._title = _text()
         self._list = QListWidget()
-        self._list.itemClicked.connect(lambda item: self.go(self._list.row(item)))
-        self._list.itemActivated.connect(lambda item: self.go(self._list.row(item)))
-        self._previous = _button("Previous", lambda: self.step(-1), keys="Ctrl+PgUp")
-        self._next = _button("Next", lambda: self.step(1), keys="Ctrl+PgDown")
+        self._list.itemClicked.connect(self._on_row)
+        self._list.itemActivated.connect(self._on_row)
+        self._previous = _button("Previous", self._on_previous, keys="Ctrl+PgUp")
+        self._next = _button("Next", self._on_next, keys="Ctrl+PgDown")
         self._done = QCheckBox("This image is done")
         self._done.clicked.connect(self._tick)
         self._discard = _button("Discard corrections…", self._ask_to_discard)
@@ -179,6 +188,20 @@ class ImageListDock(QWidget):
         layout.addWidget(self._done)
         layout.addLayout(_row(self._discard, self._kept))
         layout.addWidget(self._state)
+
+    def _on_row(self, item: QListWidgetItem) -> None:
+        self.go(self._list.row(item))
+
+    def _on_previous(self) -> None:
+        self.step(-1)
+
+    def _on_next(self) -> None:
+        self.step(1)
+
+    def _on_removing(self, event: Event) -> None:
+        """Save a mask that is taken out of the viewer, by hand or because the viewer closes."""
+        if "target" in noted(self._viewer.layers[event.index].metadata):
+            self.save()
 
     def _on_inserted(self, event: Event) -> None:
         about = noted(event.value.metadata)
@@ -245,11 +268,12 @@ class ImageListDock(QWidget):
         self._timer.start(1000 * (seconds or _LOOK_AGAIN))
 
     def _ask_to_discard(self) -> None:
-        answer = QMessageBox.question(
-            self, TITLE, "Delete what you painted into this image, and show the masks it came with?"
-        )
-        if answer == QMessageBox.StandardButton.Yes:
+        if self._asked("Delete what you painted into this image, and show the masks it came with?"):
             self.discard()
+
+    def _asked(self, question: str) -> bool:
+        answer = QMessageBox.question(self, TITLE, question)
+        return bool(answer == QMessageBox.StandardButton.Yes)
 
     def _ask_for_folder(self) -> None:
         folder = QFileDialog.getExistingDirectory(self, "Open a folder of fundus images")
@@ -278,7 +302,7 @@ def _text() -> QLabel:
 
 def _button(text: str, clicked: Callable[[], None], *, keys: str = "") -> QPushButton:
     button = QPushButton(text)
-    button.clicked.connect(lambda: clicked())
+    button.clicked.connect(clicked)
     if keys:
         button.setShortcut(QKeySequence(keys))
         button.setToolTip(QKeySequence(keys).toString(QKeySequence.SequenceFormat.NativeText))

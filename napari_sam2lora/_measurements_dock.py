@@ -99,7 +99,7 @@ class MeasurementsDock(QWidget):
         actions = {"Measure": self.measure, "Copy": self.copy, "Save…": self._ask_where_to_save}
         for text, action in actions.items():
             button = QPushButton(text)
-            button.clicked.connect(lambda _, action=action: action())
+            button.clicked.connect(action)
             buttons.addWidget(button)
         layout.addLayout(buttons)
         if len(napari_viewer.layers):

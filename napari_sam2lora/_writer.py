@@ -2,24 +2,25 @@
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
 from napari_sam2lora._layers import (
     LayerData,
+    key_of,
     mask_of,
     masks_of,
     noted,
     pixels_of,
     target_of,
 )
+from sam2lora.arrays import Mask
 from sam2lora.errors import GeometryError, TargetError
 from sam2lora.exports import save_coco, save_label_map, save_mask, save_masks
 from sam2lora.pictures import overlay, save_image
 
 
-def write_mask(path: str, data: Any, options: dict[str, Any]) -> list[str]:
+def write_mask(path: str, layers: Sequence[LayerData]) -> list[str]:
     """Write the mask of one target, 0 and 255, as PNG or TIFF.
 
     Raises
@@ -27,12 +28,12 @@ def write_mask(path: str, data: Any, options: dict[str, Any]) -> list[str]:
     Sam2LoraError
         If the layer is no mask of one target, or the file cannot be written.
     """
-    layer: LayerData = (data, options, "labels")
+    (layer,) = _labels(layers)
     mask = mask_of(layer)
     try:
         target_of(layer)
     except TargetError as error:
-        if len(np.unique(np.asarray(data))) > 2:
+        if len(np.unique(np.asarray(layer[0]))) > 2:
             raise TargetError(
                 f"{error} It holds several labels, and a mask of 0 and 255 would lose which is "
                 "which: as a TIFF, napari's own writer keeps them."
@@ -70,8 +71,10 @@ def write_coco(path: str, layers: Sequence[LayerData]) -> list[str]:
     Sam2LoraError
         As `write_label_map`.
     """
-    image = noted(layers[0][1].get("metadata", {})).get("image")
-    name = Path(image).name if image else layers[0][1]["name"]
+    images = [key_of(layer) for layer in layers if layer[2] == "image"]
+    first = _labels(layers)[0]
+    known = noted(first[1].get("metadata", {})).get("image") or first[1]["name"]
+    name = Path(images[0] if images else known).name
     return [str(save_coco(Path(path), name, _masks(layers)))]
 
 
@@ -85,7 +88,7 @@ def write_overlay(path: str, layers: Sequence[LayerData]) -> list[str]:
     """
     (image,) = (layer for layer in layers if layer[2] == "image")
     pixels = pixels_of(image)
-    masks = _masks([layer for layer in layers if layer[2] == "labels"])
+    masks = _masks(layers)
     for target, mask in masks.items():
         if mask.shape != pixels.shape[:2]:
             raise GeometryError(
@@ -96,10 +99,15 @@ def write_overlay(path: str, layers: Sequence[LayerData]) -> list[str]:
     return [path]
 
 
-def _masks(layers: Sequence[LayerData]) -> dict[str, Any]:
+def _labels(layers: Sequence[LayerData]) -> list[LayerData]:
+    return [layer for layer in layers if layer[2] == "labels"]
+
+
+def _masks(layers: Sequence[LayerData]) -> dict[str, Mask]:
     """Give the masks by target, after a look at whether they belong to one image."""
-    images = {noted(layer[1].get("metadata", {})).get("image") for layer in layers} - {None}
+    labels = _labels(layers)
+    images = {noted(layer[1].get("metadata", {})).get("image") for layer in labels} - {None}
     if len(images) > 1:
         names = ", ".join(sorted(Path(image).name for image in images))
         raise GeometryError(f"The masks belong to several images: {names}. Select those of one.")
-    return masks_of(layers)
+    return masks_of(labels)

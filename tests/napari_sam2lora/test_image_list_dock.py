@@ -157,6 +157,36 @@ def test_closing_the_window_saves(opened, drive: Path):
     assert Corrections(drive).masks("01_test", SHAPE)["vessel"][0, 0]
 
 
+def test_closing_the_window_waits_for_an_answer_where_saving_fails(
+    opened, monkeypatch: pytest.MonkeyPatch
+):
+    viewer, dock = opened
+    paint(viewer, "01_test vessel")
+
+    def refuse(*_: object) -> None:
+        raise OutputError("a.png: cannot be written (No space left on device).")
+
+    asked = []
+
+    def no(parent: object, title: str, question: str) -> QMessageBox.StandardButton:
+        asked.append(question)
+        return QMessageBox.StandardButton.No
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Corrections, "save", refuse)
+        patch.setattr(QMessageBox, "question", no)
+        assert not dock.window().close()
+    assert asked == ["a.png: cannot be written (No space left on device). Close all the same?"]
+    assert viewer.layers["01_test vessel"].data[0, 0]
+
+
+def test_a_mask_that_is_deleted_from_the_viewer_is_saved_first(opened, drive: Path):
+    viewer, _dock = opened
+    paint(viewer, "01_test vessel")
+    viewer.layers.remove("01_test vessel")
+    assert Corrections(drive).masks("01_test", SHAPE)["vessel"][0, 0]
+
+
 def test_taking_the_dock_away_saves_and_lets_go(opened, drive: Path):
     viewer, dock = opened
     paint(viewer, "01_test vessel")

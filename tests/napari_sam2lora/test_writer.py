@@ -91,7 +91,20 @@ def test_an_overlay_shows_the_masks_in_their_colors(tmp_path: Path):
 def test_an_overlay_of_another_image_is_refused(tmp_path: Path):
     vessel = eye("vessel")[1]
     with pytest.raises(GeometryError, match="vessel mask is 90 × 96, but theirs is 30 × 40"):
-        save(tmp_path / "a.png", Image(np.zeros((40, 30, 3), np.uint8), name="theirs"), vessel)
+        save(
+            tmp_path / "a.png",
+            Image(np.zeros((40, 30, 3), np.uint8), rgb=True, name="theirs"),
+            vessel,
+        )
+
+
+def test_an_image_may_be_selected_with_the_masks(tmp_path: Path):
+    layers = eye("vessel", "cup", path=tmp_path / "left.jpg")
+    save(tmp_path / "a.json", *layers)
+    document = json.loads((tmp_path / "a.json").read_text())
+    assert document["images"][0]["file_name"] == "left.jpg"
+    save(tmp_path / "map.tif", layers[0], layers[1])
+    assert set(np.unique(read_values(tmp_path / "map.tif"))) == {0, 255}
 
 
 def test_masks_of_two_images_do_not_become_one_file(tmp_path: Path):
