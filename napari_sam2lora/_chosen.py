@@ -41,10 +41,10 @@ def chosen_image(viewer: Viewer) -> Image:
 
 
 def masks_of_image(viewer: Viewer, image: Image) -> list[Labels]:
-    """Give the Labels layers that show a target in an image, as far as they are selected.
+    """Give the Labels layers that show a target in an image, as far as they are visible.
 
     Those the plugin made say which image they belong to; of others, those count whose name says
-    their target and whose size is the image's. If none of them is selected, all are meant.
+    their target and whose size is the image's. If none of them is visible, all are meant.
 
     Raises
     ------
@@ -58,7 +58,7 @@ def masks_of_image(viewer: Viewer, image: Image) -> list[Labels]:
             f"{image.name} has no masks. Add one under Layers → Annotate, or let the name of a "
             "Labels layer of the image's size end in vessel, disc or cup."
         )
-    return [layer for layer in masks if layer in viewer.layers.selection] or masks
+    return [layer for layer in masks if layer.visible] or masks
 
 
 def _photographs(layers: Sequence[Layer]) -> list[Image]:

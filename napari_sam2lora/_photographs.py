@@ -65,7 +65,7 @@ def list_photographs(folder: Path) -> Listing:
     try:
         dataset = read_dataset(folder)
     except DatasetError:
-        images = sorted(file for file in folder.iterdir() if is_image_file(file))
+        images = _images_in(folder)
         if not images:
             raise
         stems = [image_stem(path) for path in images]
@@ -120,6 +120,14 @@ def field_of_view_of(path: str | None, pixels: Pixels) -> FieldOfView:
     """
     record = _record_of(Path(path)) if path and Path(path).is_file() else None
     return _field_of_view(pixels, record)
+
+
+def _images_in(folder: Path) -> list[Path]:
+    """Give the image files directly in a folder; none if it cannot be listed, as is said then."""
+    try:
+        return sorted(file for file in folder.iterdir() if is_image_file(file))
+    except OSError:
+        return []
 
 
 def _record_of(path: Path) -> Record | None:

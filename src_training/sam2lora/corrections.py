@@ -120,6 +120,8 @@ class Corrections:
         DatasetError, OutputError
             As `save`.
         """
+        if not self.folder.is_dir():
+            return
         state = self._state()
         for name in all_targets():
             self._mask(stem, name).unlink(missing_ok=True)
@@ -137,7 +139,6 @@ class Corrections:
         """
         state = self._state()
         others = [other for other in state.done if other != stem]
-        make_folder(self.folder)
         self._write(state.model_copy(update={"done": sorted([*others, *([stem] if done else [])])}))
 
     def _mask(self, stem: str, target: str) -> Path:
@@ -157,6 +158,7 @@ class Corrections:
 
     def _write(self, state: _State) -> None:
         """Write the state, and the table that makes a data set of the masks."""
+        make_folder(self.folder)
         with atomic_path(self.folder / _STATE) as temporary:
             temporary.write_text(json.dumps(state.model_dump(), indent=2) + "\n", encoding="utf-8")
         columns = ["image", *all_targets()]

@@ -60,11 +60,15 @@ def test_masks_of_another_image_are_not_meant():
     assert masks_of_image(viewer, one[0]) == one[1:]
 
 
-def test_of_the_masks_those_selected_are_meant():
+def test_of_the_masks_those_visible_are_meant_whatever_is_selected():
     image, *masks = eye("vessel", "disc", "cup")
     viewer = viewer_with(image, *masks)
-    viewer.layers.selection = {image, masks[1]}
-    assert masks_of_image(viewer, image) == [masks[1]]
+    viewer.layers.selection.active = masks[2]
+    masks[0].visible = False
+    assert masks_of_image(viewer, image) == masks[1:]
+    for mask in masks:
+        mask.visible = False
+    assert masks_of_image(viewer, image) == masks
 
 
 def test_labels_of_others_are_meant_by_name_and_size():

@@ -158,9 +158,11 @@ def test_closing_the_window_saves(opened, drive: Path):
 
 
 def test_closing_the_window_waits_for_an_answer_where_saving_fails(
-    opened, monkeypatch: pytest.MonkeyPatch
+    make_napari_viewer, drive: Path, monkeypatch: pytest.MonkeyPatch
 ):
-    viewer, dock = opened
+    viewer = make_napari_viewer(show=True)
+    viewer.open(drive, plugin=PLUGIN)
+    (dock,) = lists(viewer)
     paint(viewer, "01_test vessel")
 
     def refuse(*_: object) -> None:

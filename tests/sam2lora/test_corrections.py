@@ -87,6 +87,11 @@ def test_done_is_remembered_and_taken_back(images: Path):
     assert Corrections(images).done() == {"b"}
 
 
+def test_nothing_can_be_forgotten_before_anything_is_kept(images: Path):
+    Corrections(images).forget("a")
+    assert not Corrections(images).folder.exists()
+
+
 def test_what_is_forgotten_is_gone_and_no_longer_done(images: Path):
     kept = Corrections(images)
     for stem in ("a", "b"):
