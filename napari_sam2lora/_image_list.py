@@ -201,6 +201,8 @@ class ImageList:
         """Take the present image out of the viewer; from then on no image is."""
         layers = self._own_layers()
         self.current = None
+        # Removing a selected layer makes napari draw in between, which has crashed OpenGL.
+        self._viewer.layers.selection.difference_update(layers)
         for layer in layers:
             self._viewer.layers.remove(layer)
 

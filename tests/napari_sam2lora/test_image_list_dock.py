@@ -90,6 +90,15 @@ def test_steps_save_show_and_mark_what_was_corrected(opened):
     assert viewer.layers["01_test vessel"].data[0, 0]
 
 
+def test_a_step_is_safe_even_before_the_window_is_drawn(make_napari_viewer, drive: Path):
+    viewer = make_napari_viewer(show=True)
+    viewer.open(drive, plugin=PLUGIN)
+    (dock,) = lists(viewer)
+    dock.step(1)
+    dock.step(-1)
+    assert [layer.name for layer in viewer.layers] == ["01_test", "01_test vessel"]
+
+
 def test_at_either_end_there_is_no_further_step(opened):
     _viewer, dock = opened
     dock.step(-1)
