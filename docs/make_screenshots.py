@@ -40,7 +40,7 @@ def open_image(viewer: napari.Viewer) -> None:
 
 def views(viewer: napari.Viewer) -> None:
     """Show a photograph with its field of view outlined, and its green channel beside it."""
-    viewer.open_sample(PLUGIN, "dark_with_lesions")
+    viewer.open_sample(PLUGIN, "healthy")
     image, *masks = viewer.layers
     for mask in masks:
         mask.visible = False

@@ -288,7 +288,7 @@ class ImageListDock(QWidget):
 
 
 def _item(stem: str, done: bool, corrected: bool) -> QListWidgetItem:
-    item = QListWidgetItem(f"{'✓' if done else ' '} {stem}{' •' if corrected else ''}")
+    item = QListWidgetItem(f"{stem}{' ✓' if done else ''}{' •' if corrected else ''}")
     words = [word for word, holds in (("done", done), ("corrected", corrected)) if holds]
     item.setToolTip(f"{stem}: {', '.join(words) or 'not looked at'}")
     return item

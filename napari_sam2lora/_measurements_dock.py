@@ -8,6 +8,7 @@ from qtpy.QtGui import QGuiApplication
 from qtpy.QtWidgets import (
     QFileDialog,
     QHBoxLayout,
+    QHeaderView,
     QLabel,
     QPushButton,
     QTableWidget,
@@ -22,6 +23,7 @@ from napari_sam2lora._notices import errors_in_words
 from napari_sam2lora._photographs import field_of_view_of
 from sam2lora.files import atomic_path
 from sam2lora.measurements import Measurements, measure
+from sam2lora.targets import get_target
 
 Rows = list[tuple[str, str]]
 
@@ -61,11 +63,14 @@ def rows_of(measured: Measurements) -> Rows:
 
 def _extents(measured: Measurements) -> Iterator[tuple[str, str]]:
     for name, extent in measured.structures.items():
+        compact = get_target(name).detail != "tiles"  # a vessel tree has no height to speak of
         yield f"{name}, area (px)", str(extent.area_px)
-        yield f"{name}, height × width (px)", f"{extent.vertical_px} × {extent.horizontal_px}"
+        if compact:
+            yield f"{name}, height × width (px)", f"{extent.vertical_px} × {extent.horizontal_px}"
         if extent.area_mm2 is not None:
-            size = f"{extent.vertical_mm:.2f} × {extent.horizontal_mm:.2f}"
             yield f"{name}, area (mm²)", f"{extent.area_mm2:.3f}"
+        if extent.area_mm2 is not None and compact:
+            size = f"{extent.vertical_mm:.2f} × {extent.horizontal_mm:.2f}"
             yield f"{name}, height × width (mm)", size
 
 
@@ -90,7 +95,7 @@ class MeasurementsDock(QWidget):
         self._title.setWordWrap(True)
         self._table = QTableWidget(0, 2)
         self._table.setHorizontalHeaderLabels(["measurement", "value"])
-        self._table.horizontalHeader().setStretchLastSection(True)
+        self._table.horizontalHeader().setSectionResizeMode(QHeaderView.ResizeMode.Stretch)
         self._table.verticalHeader().hide()
         layout = QVBoxLayout(self)
         layout.addWidget(self._title)
@@ -115,7 +120,6 @@ class MeasurementsDock(QWidget):
             for number, row in enumerate(rows):
                 for column, text in enumerate(row):
                     self._table.setItem(number, column, QTableWidgetItem(text))
-            self._table.resizeColumnToContents(0)
 
     def copy(self) -> None:
         """Put the numbers on the clipboard, as a spreadsheet takes them."""

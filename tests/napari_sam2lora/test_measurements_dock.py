@@ -44,6 +44,7 @@ def test_rows_say_what_is_not_defined_and_give_millimetres_where_known():
     assert rows["vertical cup/disc ratio"] == "—"
     assert rows["vessel, area (px)"] == str(bar().sum())
     assert not any("mm" in name for name in rows)
+    assert "vessel, height × width (px)" not in rows
     scaled = dict(rows_of(measure_chosen(viewer_with("disc", spacing=(0.01, 0.01)))[1]))
     assert scaled["disc, area (mm²)"] == f"{disk(12).sum() * 0.0001:.3f}"
 
