@@ -1,6 +1,5 @@
 """The image list: a dock to go through the images of a folder, and to see which are done."""
 
-from collections.abc import Callable
 from datetime import datetime
 from pathlib import Path
 
@@ -8,16 +7,13 @@ from napari.utils.events import Event
 from napari.utils.notifications import show_error
 from napari.viewer import Viewer
 from qtpy.QtCore import QEvent, QObject, QTimer, QUrl
-from qtpy.QtGui import QDesktopServices, QKeySequence, QShowEvent
+from qtpy.QtGui import QDesktopServices, QShowEvent
 from qtpy.QtWidgets import (
     QCheckBox,
     QFileDialog,
-    QHBoxLayout,
-    QLabel,
     QListWidget,
     QListWidgetItem,
     QMessageBox,
-    QPushButton,
     QVBoxLayout,
     QWidget,
 )
@@ -25,6 +21,7 @@ from qtpy.QtWidgets import (
 from napari_sam2lora._image_list import ImageList
 from napari_sam2lora._layers import noted
 from napari_sam2lora._notices import errors_in_words
+from napari_sam2lora._parts import button, paragraph, row
 from napari_sam2lora._settings import preferences
 from sam2lora.errors import Sam2LoraError
 from sam2lora.files import make_folder
@@ -167,26 +164,32 @@ class ImageListDock(QWidget):
             self._viewer.layers.events.removing.disconnect(self._on_removing)
 
     def _build(self) -> None:
-        self._title = _text()
+        self._title = paragraph()
         self._list = QListWidget()
         self._list.itemClicked.connect(self._on_row)
         self._list.itemActivated.connect(self._on_row)
-        self._previous = _button("Previous", self._on_previous, keys="Ctrl+PgUp")
-        self._next = _button("Next", self._on_next, keys="Ctrl+PgDown")
+        self._previous = button("Previous", self._on_previous, keys="Ctrl+PgUp")
+        self._next = button("Next", self._on_next, keys="Ctrl+PgDown")
         self._done = QCheckBox("This image is done")
         self._done.clicked.connect(self._tick)
-        self._discard = _button("Discard corrections…", self._ask_to_discard)
-        self._discard.setToolTip("Delete what you painted, and show the data set's masks again.")
-        self._kept = _button("Show corrections", self._open_corrections)
-        self._kept.setToolTip("Open the folder in which what you paint is kept.")
-        self._state = _text()
+        self._discard = button(
+            "Discard corrections…",
+            self._ask_to_discard,
+            tip="Delete what you painted, and show the data set's masks again.",
+        )
+        self._kept = button(
+            "Show corrections",
+            self._open_corrections,
+            tip="Open the folder in which what you paint is kept.",
+        )
+        self._state = paragraph()
         layout = QVBoxLayout(self)
-        layout.addWidget(_button("Open folder…", self._ask_for_folder))
+        layout.addWidget(button("Open folder…", self._ask_for_folder))
         layout.addWidget(self._title)
         layout.addWidget(self._list, stretch=1)
-        layout.addLayout(_row(self._previous, self._next))
+        layout.addLayout(row(self._previous, self._next))
         layout.addWidget(self._done)
-        layout.addLayout(_row(self._discard, self._kept))
+        layout.addLayout(row(self._discard, self._kept))
         layout.addWidget(self._state)
 
     def _on_row(self, item: QListWidgetItem) -> None:
@@ -292,25 +295,3 @@ def _item(stem: str, done: bool, corrected: bool) -> QListWidgetItem:
     words = [word for word, holds in (("done", done), ("corrected", corrected)) if holds]
     item.setToolTip(f"{stem}: {', '.join(words) or 'not looked at'}")
     return item
-
-
-def _text() -> QLabel:
-    label = QLabel()
-    label.setWordWrap(True)
-    return label
-
-
-def _button(text: str, clicked: Callable[[], None], *, keys: str = "") -> QPushButton:
-    button = QPushButton(text)
-    button.clicked.connect(clicked)
-    if keys:
-        button.setShortcut(QKeySequence(keys))
-        button.setToolTip(QKeySequence(keys).toString(QKeySequence.SequenceFormat.NativeText))
-    return button
-
-
-def _row(*widgets: QWidget) -> QHBoxLayout:
-    row = QHBoxLayout()
-    for widget in widgets:
-        row.addWidget(widget)
-    return row

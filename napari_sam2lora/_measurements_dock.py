@@ -7,10 +7,7 @@ from napari.viewer import Viewer
 from qtpy.QtGui import QGuiApplication
 from qtpy.QtWidgets import (
     QFileDialog,
-    QHBoxLayout,
     QHeaderView,
-    QLabel,
-    QPushButton,
     QTableWidget,
     QTableWidgetItem,
     QVBoxLayout,
@@ -20,6 +17,7 @@ from qtpy.QtWidgets import (
 from napari_sam2lora._chosen import chosen_image, data_of, masks_of_image
 from napari_sam2lora._layers import masks_of, noted, pixels_of, spacing_of
 from napari_sam2lora._notices import errors_in_words
+from napari_sam2lora._parts import button, paragraph, row
 from napari_sam2lora._photographs import field_of_view_of
 from sam2lora.files import atomic_path
 from sam2lora.measurements import Measurements, measure
@@ -91,8 +89,7 @@ class MeasurementsDock(QWidget):
         super().__init__()
         self._viewer = napari_viewer
         self._measured: Measurements | None = None
-        self._title = QLabel("Areas, diameters and ratios of an image's masks.")
-        self._title.setWordWrap(True)
+        self._title = paragraph("Areas, diameters and ratios of an image's masks.")
         self._table = QTableWidget(0, 2)
         self._table.setHorizontalHeaderLabels(["measurement", "value"])
         self._table.horizontalHeader().setSectionResizeMode(QHeaderView.ResizeMode.Stretch)
@@ -100,13 +97,13 @@ class MeasurementsDock(QWidget):
         layout = QVBoxLayout(self)
         layout.addWidget(self._title)
         layout.addWidget(self._table)
-        buttons = QHBoxLayout()
-        actions = {"Measure": self.measure, "Copy": self.copy, "Save…": self._ask_where_to_save}
-        for text, action in actions.items():
-            button = QPushButton(text)
-            button.clicked.connect(action)
-            buttons.addWidget(button)
-        layout.addLayout(buttons)
+        layout.addLayout(
+            row(
+                button("Measure", self.measure),
+                button("Copy", self.copy),
+                button("Save…", self._ask_where_to_save),
+            )
+        )
         if len(napari_viewer.layers):
             self.measure()
 
@@ -117,15 +114,15 @@ class MeasurementsDock(QWidget):
             rows = rows_of(self._measured)
             self._title.setText(name)
             self._table.setRowCount(len(rows))
-            for number, row in enumerate(rows):
-                for column, text in enumerate(row):
+            for number, cells in enumerate(rows):
+                for column, text in enumerate(cells):
                     self._table.setItem(number, column, QTableWidgetItem(text))
 
     def copy(self) -> None:
         """Put the numbers on the clipboard, as a spreadsheet takes them."""
         if self._measured is not None:
             rows = [("image", self._title.text()), *rows_of(self._measured)]
-            QGuiApplication.clipboard().setText("\n".join("\t".join(row) for row in rows))
+            QGuiApplication.clipboard().setText("\n".join(map("\t".join, rows)))
 
     def save(self, path: Path) -> None:
         """Write the numbers as JSON, as `sam2lora demo` does."""
