@@ -58,39 +58,36 @@ def preferences() -> Preferences:
 def follow_preferences(context: "PluginContext") -> None:
     """Let the environment say what the Preferences say, now and whenever they change.
 
-    A variable that was set before napari was started stays as it is: whoever administers a computer
-    has the last word.
+    A variable that something else has set stays as it is: whoever administers a computer has the
+    last word.
 
     Parameters
     ----------
     context
         Given by npe2; when the plugin is switched off, the variables are taken back.
     """
-    ours = [name for name in ("SAM2LORA_CACHE", "SAM2LORA_OFFLINE") if name not in os.environ]
     settings: Any = get_plugin_settings(PLUGIN)
+    written: dict[str, str] = {}
+
+    def put(name: str, value: str) -> None:
+        if os.environ.get(name, "") != written.get(name, ""):
+            return
+        written[name] = value
+        if value:
+            os.environ[name] = value
+        else:
+            os.environ.pop(name, None)
 
     def update(event: object = None) -> None:
         chosen = preferences()
-        wanted = {
-            "SAM2LORA_CACHE": chosen.cache_folder,
-            "SAM2LORA_OFFLINE": "1" if chosen.offline else "",
-        }
-        for name in ours:
-            _set(name, wanted[name])
+        put("SAM2LORA_CACHE", chosen.cache_folder)
+        put("SAM2LORA_OFFLINE", "1" if chosen.offline else "")
 
     def stop() -> None:
         settings.downloads.events.disconnect(update)
-        for name in ours:
-            _set(name, "")
+        for name in written:
+            put(name, "")
 
     settings.downloads.events.connect(update)
     context.register_disposable(stop)
     update()
-
-
-def _set(name: str, value: str) -> None:
-    """Set a variable of the environment, or take it away where there is nothing to say."""
-    if value:
-        os.environ[name] = value
-    else:
-        os.environ.pop(name, None)

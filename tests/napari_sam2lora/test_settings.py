@@ -14,6 +14,12 @@ from napari_sam2lora._settings import PLUGIN, follow_preferences, preferences
 from sam2lora.download import cache_folder, is_offline
 
 
+@pytest.fixture(autouse=True)
+def new_settings(plugin_settings, npe2pm) -> None:
+    """Give settings that no plugin follows that another test has switched on."""
+    npe2pm.register(PluginManifest.from_distribution(PLUGIN))
+
+
 class Context:
     """What npe2 gives a plugin that is switched on, as far as it is used."""
 
