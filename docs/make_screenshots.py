@@ -15,12 +15,17 @@ import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
-# The user's own napari settings stay untouched, and do not show in the pictures.
+# The user's own settings and corrections stay untouched, and do not show in the pictures.
 os.environ["NAPARI_CONFIG"] = str(Path(tempfile.mkdtemp()) / "settings.yaml")
+os.environ["SAM2LORA_CORRECTIONS"] = tempfile.mkdtemp()
 
 import napari
+import numpy as np
+from npe2 import PluginManager
 from PIL import Image
 from qtpy.QtTest import QTest
+
+from sam2lora.synthetic import SyntheticSettings, draw_fundus
 
 PLUGIN = "napari-sam2lora"
 IMAGES = Path(__file__).parent / "images"
@@ -29,11 +34,65 @@ WINDOW = (1200, 780)
 
 def open_image(viewer: napari.Viewer) -> None:
     """Show a photograph with its masks, as it opens."""
-    viewer.open_sample(PLUGIN, "fundus")
+    viewer.open_sample(PLUGIN, "healthy")
     viewer.layers.selection.active = viewer.layers[0]
 
 
-PICTURES: dict[str, Callable[[napari.Viewer], None]] = {"open-image": open_image}
+def views(viewer: napari.Viewer) -> None:
+    """Show a photograph with its field of view outlined, and its green channel beside it."""
+    viewer.open_sample(PLUGIN, "healthy")
+    image, *masks = viewer.layers
+    for mask in masks:
+        mask.visible = False
+    viewer.layers.selection.active = image
+    for command in ("show_green", "show_field_of_view"):
+        run = PluginManager.instance().commands.execute
+        run(f"{PLUGIN}.{command}", kwargs={"viewer": viewer})
+    width = image.data.shape[1]
+    viewer.layers[f"{image.name} green"].translate = (0, 1.05 * width)
+    viewer.layers.selection.active = image
+
+
+def image_list(viewer: napari.Viewer) -> None:
+    """Show the list of a folder, one image corrected and two done."""
+    folder = draw_folder(Path(tempfile.mkdtemp()) / "my eyes")
+    viewer.open(folder, plugin=PLUGIN)
+    (dock,) = (each for name, each in viewer.window.dock_widgets.items() if "list" in name)
+    for number in (0, 1):
+        dock.images.set_done(number, True)
+    dock.go(2)
+    vessel = viewer.layers[-1]
+    vessel.data_setitem((np.array([0]), np.array([0])), 1)
+    dock.save()
+    viewer.layers.selection.active = vessel
+
+
+def measurements(viewer: napari.Viewer) -> None:
+    """Show the measurements of a photograph with a large cup."""
+    viewer.open_sample(PLUGIN, "large_cup")
+    viewer.layers.selection.active = viewer.layers[0]
+    viewer.window.add_plugin_dock_widget(PLUGIN, "Measurements")
+
+
+def draw_folder(folder: Path, *, count: int = 6) -> Path:
+    """Draw a data set of one's own."""
+    for name in ("images", "masks"):
+        (folder / name).mkdir(parents=True)
+    for number in range(1, count + 1):
+        drawn = draw_fundus(number + 40, SyntheticSettings(size=512))
+        Image.fromarray(drawn.image).save(folder / "images" / f"eye {number:02}.png")
+        for target in ("vessel", "disc", "cup"):
+            mask = drawn.masks[target].astype(np.uint8) * np.uint8(255)
+            Image.fromarray(mask).save(folder / "masks" / f"eye {number:02}_{target}.png")
+    return folder
+
+
+PICTURES: dict[str, Callable[[napari.Viewer], None]] = {
+    "open-image": open_image,
+    "views": views,
+    "image-list": image_list,
+    "measurements": measurements,
+}
 
 
 def take(path: Path, prepare: Callable[[napari.Viewer], None]) -> None:

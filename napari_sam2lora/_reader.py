@@ -1,19 +1,17 @@
-"""Read fundus images, with the manual masks of the data set they lie in."""
+"""Read fundus images with their masks, folders of them, and adapters."""
 
 import os
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any
 
-import numpy as np
-from napari.utils.notifications import show_warning
-from numpy.typing import NDArray
+from napari import current_viewer
 
-from napari_sam2lora._layers import LayerData, fundus_layers
-from sam2lora.datasets import Record, read_dataset, record_of
-from sam2lora.errors import DatasetError, Sam2LoraError
-from sam2lora.field_of_view import FieldOfView, find_field_of_view
-from sam2lora.image_formats import image_stem, is_image_file
-from sam2lora.images import FundusImage, read_image
+from napari_sam2lora._adapter_import import import_and_tell, is_adapter
+from napari_sam2lora._layers import LayerData
+from napari_sam2lora._photographs import list_photographs, photograph_at, read_photograph
+from sam2lora.corrections import Corrections
+from sam2lora.image_formats import is_image_file
 
 Paths = str | os.PathLike[str] | Sequence[str | os.PathLike[str]]
 Reader = Callable[[Paths], list[LayerData]]
@@ -21,24 +19,32 @@ Reader = Callable[[Paths], list[LayerData]]
 _DEPTH = 3
 """Folders between one that is opened and its images, as in SETS/DRIVE/test/images."""
 
+_NO_LAYER: list[Any] = [(None,)]
+"""What napari takes for: read, and there is nothing to show."""
+
 
 def get_reader(path: Paths) -> Reader | None:
     """Give the function that reads `path`, or None if it is not ours.
 
-    Ours are image files of the formats `sam2lora` reads, told by their names, and folders with such
-    files in them; nothing is opened to find out. Several paths together are meant to become one
-    stack, which photographs of different eyes are not.
+    Ours are image files of the formats `sam2lora` reads, told by their names, folders with such
+    files in them, and adapters, told by the card inside. Several paths together are meant to become
+    one stack, which photographs of different eyes are not.
     """
     only = _only(path)
     if only is None or "://" in only:
         return None
     chosen = Path(only)
+    if is_adapter(chosen):
+        return read_adapter
     ours = _holds_images(chosen) if chosen.is_dir() else is_image_file(chosen)
     return read if ours else None
 
 
 def read(path: Paths) -> list[LayerData]:
     """Read an image file, or the first image of a folder.
+
+    Of a folder the image says where it is listed, by which the image list knows the others; in the
+    window that list is then opened.
 
     Returns
     -------
@@ -50,20 +56,36 @@ def read(path: Paths) -> list[LayerData]:
     Sam2LoraError
         If the image cannot be read, or no data set and no image is found in the folder.
     """
+    chosen = _only_path(path)
+    if not chosen.is_dir():
+        return read_photograph(photograph_at(chosen))
+    chosen = chosen.absolute()
+    listing = list_photographs(chosen)
+    first = listing.photographs[0]
+    if len(listing.photographs) > 1 and (viewer := current_viewer()) is not None:
+        from napari_sam2lora._image_list_dock import open_once_shown
+
+        open_once_shown(viewer, chosen)
+    return read_photograph(first, corrections=Corrections(listing.source), listed_in=chosen)
+
+
+def read_adapter(path: Paths) -> list[Any]:
+    """Install an adapter, and say in the viewer what it is for; there is nothing to show.
+
+    Raises
+    ------
+    Sam2LoraError
+        If it is damaged, cannot be written, or one of its name is there already.
+    """
+    import_and_tell(_only_path(path))
+    return _NO_LAYER
+
+
+def _only_path(path: Paths) -> Path:
     only = _only(path)
     if only is None:
         raise ValueError(f"One path was expected, not {path!r}.")
-    chosen = Path(only)
-    if not chosen.is_dir():
-        return _read_photograph(chosen, _record_of(chosen))
-    try:
-        record = read_dataset(chosen).records[0]
-    except DatasetError:
-        images = sorted(file for file in chosen.iterdir() if is_image_file(file))
-        if not images:
-            raise
-        return _read_photograph(images[0], _record_of(images[0]))
-    return _read_photograph(record.image, record)
+    return Path(only)
 
 
 def _only(path: Paths) -> str | None:
@@ -79,38 +101,3 @@ def _holds_images(folder: Path) -> bool:
         if len(Path(here).relative_to(folder).parts) == _DEPTH:
             folders.clear()
     return False
-
-
-def _record_of(path: Path) -> Record | None:
-    try:
-        return record_of(path)
-    except DatasetError as error:
-        show_warning(f"The image is opened without masks. {error}")
-        return None
-
-
-def _read_photograph(path: Path, record: Record | None) -> list[LayerData]:
-    image = record.read_image() if record else read_image(path)
-    fov = _field_of_view(image, record)
-    return fundus_layers(image_stem(path), image, fov, _masks(record), record=record)
-
-
-def _field_of_view(image: FundusImage, record: Record | None) -> FieldOfView:
-    if record is not None and record.fov is not None:
-        try:
-            return record.read_field_of_view()
-        except Sam2LoraError as error:
-            show_warning(f"The field of view is found in the image instead. {error}")
-    return find_field_of_view(image.pixels)
-
-
-def _masks(record: Record | None) -> dict[str, NDArray[np.bool_]]:
-    masks: dict[str, NDArray[np.bool_]] = {}
-    if record is None:
-        return masks
-    for target in record.masks:
-        try:
-            masks[target] = record.read_mask(target)
-        except Sam2LoraError as error:
-            show_warning(f"The image is opened without its mask of {target}. {error}")
-    return masks

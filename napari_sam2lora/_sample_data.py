@@ -3,17 +3,29 @@
 from napari_sam2lora._layers import LayerData, fundus_layers
 from sam2lora.field_of_view import field_of_view_from_mask
 from sam2lora.images import FundusImage
-from sam2lora.synthetic import draw_fundus
+from sam2lora.synthetic import SyntheticSettings, draw_fundus
 from sam2lora.targets import TARGETS
 
-_SEED = 7  # as in `sam2lora demo`
+
+def healthy() -> list[LayerData]:
+    """Draw a healthy fundus with its exact vessel, disc and cup."""
+    return _draw("healthy fundus", 45, SyntheticSettings(view="macula", lesions=False))
 
 
-def fundus() -> list[LayerData]:
-    """Draw a fundus photograph with its exact vessel, disc and cup."""
-    drawn = draw_fundus(_SEED)
-    image = FundusImage(drawn.image, eye=drawn.eye, note="synthetic")
+def large_cup() -> list[LayerData]:
+    """Draw a fundus with a large cup, as in glaucoma."""
+    settings = SyntheticSettings(view="between", cup_to_disc=0.8, lesions=False)
+    return _draw("fundus with a large cup", 12, settings)
+
+
+def dark_with_lesions() -> list[LayerData]:
+    """Draw a dark photograph with bleedings and exudates."""
+    settings = SyntheticSettings(view="macula", brightness=0.5, lesions=True)
+    return _draw("dark fundus with lesions", 18, settings)
+
+
+def _draw(name: str, seed: int, settings: SyntheticSettings) -> list[LayerData]:
+    drawn = draw_fundus(seed, settings)
+    image = FundusImage(drawn.image, eye=drawn.eye, note=f"synthetic, seed {seed}")
     masks = {target: drawn.masks[target] for target in TARGETS}
-    return fundus_layers(
-        "synthetic fundus", image, field_of_view_from_mask(drawn.masks["fov"]), masks
-    )
+    return fundus_layers(name, image, field_of_view_from_mask(drawn.masks["fov"]), masks)

@@ -3,6 +3,7 @@
 import os
 import signal
 import sys
+import tempfile
 from pathlib import Path
 
 import pytest
@@ -11,10 +12,13 @@ DEFAULT_DATA = Path(__file__).resolve().parents[2] / "shared" / "data"
 
 
 def pytest_configure() -> None:
-    """Let interrupts interrupt: a shell that starts the tests in the background ignores them.
+    """Let interrupts interrupt, and keep the user's own napari settings out of the tests.
 
-    Programs that tests start would inherit that, and tests of Ctrl-C would wait in vain.
+    A shell that starts the tests in the background ignores interrupts. Programs that tests start
+    would inherit that, and tests of Ctrl-C would wait in vain. napari looks for its settings, and
+    those of its plugins, when it is imported.
     """
+    os.environ["NAPARI_CONFIG"] = str(Path(tempfile.mkdtemp()) / "settings.yaml")
     if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:
         signal.signal(signal.SIGINT, signal.default_int_handler)
 
@@ -57,3 +61,4 @@ def own_config(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.Mon
     monkeypatch.setenv("SAM2LORA_CACHE", str(folder / "cache"))
     monkeypatch.setenv("SAM2LORA_RUNS", str(folder / "runs"))
     monkeypatch.setenv("SAM2LORA_ADAPTERS", str(folder / "adapters"))
+    monkeypatch.setenv("SAM2LORA_CORRECTIONS", str(folder / "corrections"))

@@ -24,9 +24,9 @@ VIEWER = {
 }
 HEAVY = {"torch", "torchvision", "sam2", "peft", "monai", "accelerate", "transformers"}
 TORCH_FREE = {
-    *("adapters", "arrays", "cli", "datasets", "errors", "evaluation", "field_of_view", "files"),
-    *("geometry", "images", "measurements", "metrics", "runs", "scores", "settings", "synthetic"),
-    *("targets", "training.settings"),
+    *("adapters", "arrays", "cli", "corrections", "datasets", "errors", "evaluation", "exports"),
+    *("field_of_view", "files", "geometry", "images", "measurements", "metrics", "pictures"),
+    *("runs", "scores", "settings", "synthetic", "targets", "training.settings"),
 }
 
 
@@ -183,7 +183,7 @@ def test_the_headless_package_loads_no_viewer():
     assert not loaded_by("\n".join(f"import {name}" for name in names)) & VIEWER
 
 
-def test_what_napari_uses_at_start_loads_no_torch(tmp_path: Path):
+def test_nothing_napari_can_call_loads_torch(tmp_path: Path):
     image = tmp_path / "21_training.tif"
     tifffile.imwrite(image, np.zeros((64, 64, 3), np.uint8), compression="lzw")
     manifest = yaml.safe_load((PACKAGES["napari_sam2lora"] / "napari.yaml").read_text())
@@ -195,7 +195,7 @@ def test_what_napari_uses_at_start_loads_no_torch(tmp_path: Path):
         """
         import importlib, sys
         import napari_sam2lora
-        path, readers, samples = sys.argv[1], sys.argv[2].split(), sys.argv[3].split()
+        path, readers, samples, commands = sys.argv[1], *(each.split() for each in sys.argv[2:])
 
         def find(name):
             module, function = name.split(":")
@@ -206,10 +206,13 @@ def test_what_napari_uses_at_start_loads_no_torch(tmp_path: Path):
             assert data.shape == (64, 64, 3)
         for name in samples:
             assert find(name)()
+        for name in commands:
+            assert callable(find(name))
         """,
         str(image),
         " ".join(readers),
         " ".join(samples),
+        " ".join([*commands.values(), manifest["on_activate"]]),
     )
     assert readers
     assert samples
@@ -238,7 +241,7 @@ def test_nothing_asks_the_network_when_imported():
 
 
 IMPORTED_AS = {"pillow": "PIL", "scikit-image": "skimage"}
-OPTIONAL = {"napari", "pydicom"}  # of the extras `all` and `dicom`
+OPTIONAL = {"napari", "qtpy", "pydicom"}  # of the extras `all` and `dicom`
 FOR_OTHERS = {"npe2"}  # reads our manifest in napari, which brings it; here is the floor
 
 

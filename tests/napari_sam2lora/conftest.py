@@ -1,13 +1,27 @@
-"""A tiny data set, and napari's notifications as text."""
+"""A tiny data set, a tiny adapter, viewers with an image, and napari's notifications as text."""
 
-from collections.abc import Iterator
+import json
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
 import pytest
+import safetensors.numpy
 import tifffile
+from napari.layers import Layer
+from napari.settings import get_plugin_settings
 from napari.utils.notifications import Notification, notification_manager
 from PIL import Image
+
+from napari_sam2lora._layers import fundus_layers
+from sam2lora.adapters import Adapter, AdapterCard
+from sam2lora.adapters.card import now
+from sam2lora.adapters.folder import CONFIG, WEIGHTS
+from sam2lora.adapters.naming import PREFIX, peft_config
+from sam2lora.field_of_view import field_of_view_from_mask
+from sam2lora.images import FundusImage
+from sam2lora.settings import GeometrySettings, LoraSettings
+from sam2lora.targets import TARGETS, Target
 
 SHAPE = (96, 90)
 
@@ -56,3 +70,58 @@ def notices() -> Iterator[list[str]]:
     notification_manager.notification_ready.connect(keep)
     yield shown
     notification_manager.notification_ready.disconnect(keep)
+
+
+@pytest.fixture(autouse=True)
+def own_preferences(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Keep every test away from the user's own Preferences, and from those of other tests."""
+    settings = get_plugin_settings()["napari-sam2lora"]
+    settings.reset()
+    yield
+    settings.reset()
+
+
+@pytest.fixture
+def make_adapter(tmp_path: Path) -> Callable[..., Adapter]:
+    """Give a function that makes adapters of one layer, for no network there is."""
+
+    def make(name: str = "my-vessels", target: Target = TARGETS["vessel"]) -> Adapter:
+        lora = LoraSettings(rank=2, alpha=4)
+        card = AdapterCard(
+            name=name,
+            target=target,
+            base={"name": "nano", "identity": "0" * 64},
+            geometry=GeometrySettings(),
+            lora=lora,
+            threshold=0.5,
+            trainable=16,
+            share=0.1,
+            created=now(),
+        )
+        folder = tmp_path / "made" / name
+        folder.mkdir(parents=True)
+        module = f"{PREFIX}image_encoder.trunk.blocks.0.attn.qkv"
+        tensors = {
+            f"{module}.lora_A.weight": np.zeros((2, 4), np.float32),
+            f"{module}.lora_B.weight": np.zeros((4, 2), np.float32),
+        }
+        safetensors.numpy.save_file(tensors, folder / WEIGHTS)
+        (folder / CONFIG).write_text(json.dumps(peft_config(lora)))
+        adapter = Adapter(folder, card)
+        for file, text in adapter.texts().items():
+            (folder / file).write_text(text, encoding="utf-8")
+        return adapter
+
+    return make
+
+
+def eye(
+    *targets: str, name: str = "eye", path: Path | None = None, spacing: tuple | None = None
+) -> list[Layer]:
+    """Make the layers of a tiny photograph; the vessel is a bar, disc and cup are round."""
+    masks = {"vessel": bar(), "disc": disk(12), "cup": disk(6)}
+    pixels = np.where(disk(40)[..., None], (180, 90, 40), 0).astype(np.uint8)
+    image = FundusImage(pixels, path=path, spacing=spacing)
+    chosen = {target: masks[target] for target in targets}
+    data = fundus_layers(name, image, field_of_view_from_mask(disk(40)), chosen)
+    return [Layer.create(*layer) for layer in data]

@@ -44,6 +44,18 @@ def test_manifest_has_the_name_of_the_distribution(manifest: PluginManifest):
     assert manifest.schema_version == "0.3.0"
 
 
+def test_every_menu_entry_is_a_command_and_none_is_for_later(manifest: PluginManifest):
+    commands = {command.id for command in manifest.contributions.commands}
+    entries = {item.command for menu in manifest.contributions.menus.values() for item in menu}
+    assert entries <= commands
+    used = {
+        one.command
+        for kind in ("readers", "writers", "widgets", "sample_data")
+        for one in getattr(manifest.contributions, kind)
+    }
+    assert commands == entries | used
+
+
 def test_manifest_at_the_top_is_the_one_in_the_package():
     top, inside = ROOT / "napari.yaml", ROOT / "napari_sam2lora" / "napari.yaml"
     if sys.platform == "win32" and not top.is_symlink():

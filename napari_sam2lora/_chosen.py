@@ -1,0 +1,79 @@
+"""Which layers a command means, by what is selected in the viewer it was given in."""
+
+from collections.abc import Sequence
+
+from napari.layers import Image, Labels, Layer
+from napari.viewer import Viewer
+
+from napari_sam2lora._layers import LayerData, key_of, noted, target_of
+from sam2lora.errors import ImageError, TargetError
+
+
+def data_of(layer: Layer) -> LayerData:
+    """Give a layer as readers and writers know it."""
+    data, options, kind = layer.as_layer_data_tuple()
+    return data, options, kind
+
+
+def chosen_image(viewer: Viewer) -> Image:
+    """Give the photograph that is meant.
+
+    The selected image; else the one the selected layer belongs to; else the only one there is.
+
+    Raises
+    ------
+    ImageError
+        If that leaves none, or several.
+    """
+    images = _photographs(viewer.layers)
+    active = viewer.layers.selection.active
+    if isinstance(active, Image) and active in images:
+        return active
+    if active is not None:
+        key = noted(active.metadata).get("image")
+        images = [image for image in images if key_of(data_of(image)) == key] or images
+    if len(images) == 1:
+        return images[0]
+    if not images:
+        raise ImageError("There is no image. Open a fundus photograph first.")
+    names = ", ".join(image.name for image in images)
+    raise ImageError(f"Several images are open: {names}. Select the one you mean.")
+
+
+def masks_of_image(viewer: Viewer, image: Image) -> list[Labels]:
+    """Give the Labels layers that show a target in an image, as far as they are visible.
+
+    Those the plugin made say which image they belong to; of others, those count whose name says
+    their target and whose size is the image's. If none of them is visible, all are meant.
+
+    Raises
+    ------
+    TargetError
+        If there are none.
+    """
+    labels = [layer for layer in viewer.layers if isinstance(layer, Labels)]
+    masks = [layer for layer in labels if _belongs(layer, image)]
+    if not masks:
+        raise TargetError(
+            f"{image.name} has no masks. Add one under Layers → Annotate, or let the name of a "
+            "Labels layer of the image's size end in vessel, disc or cup."
+        )
+    return [layer for layer in masks if layer.visible] or masks
+
+
+def _photographs(layers: Sequence[Layer]) -> list[Image]:
+    """Give the Image layers that are no view of another."""
+    images = (layer for layer in layers if isinstance(layer, Image))
+    return [image for image in images if "view" not in noted(image.metadata)]
+
+
+def _belongs(labels: Labels, image: Image) -> bool:
+    known = noted(labels.metadata)
+    if "image" in known:
+        return bool(known["image"] == key_of(data_of(image)))
+    try:
+        target_of(data_of(labels))
+    except TargetError:
+        return False
+    sizes = [layer.extent.data[1][-2:].tolist() for layer in (labels, image)]
+    return bool(sizes[0] == sizes[1])

@@ -1,0 +1,113 @@
+"""Write Labels layers as masks, as one label map, as COCO, and painted over their image."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+
+from napari_sam2lora._layers import (
+    LayerData,
+    key_of,
+    mask_of,
+    masks_of,
+    noted,
+    pixels_of,
+    target_of,
+)
+from sam2lora.arrays import Mask
+from sam2lora.errors import GeometryError, TargetError
+from sam2lora.exports import save_coco, save_label_map, save_mask, save_masks
+from sam2lora.pictures import overlay, save_image
+
+
+def write_mask(path: str, layers: Sequence[LayerData]) -> list[str]:
+    """Write the mask of one target, 0 and 255, as PNG or TIFF.
+
+    Raises
+    ------
+    Sam2LoraError
+        If the layer is no mask of one target, or the file cannot be written.
+    """
+    (layer,) = _labels(layers)
+    mask = mask_of(layer)
+    try:
+        target_of(layer)
+    except TargetError as error:
+        if len(np.unique(np.asarray(layer[0]))) > 2:
+            raise TargetError(
+                f"{error} It holds several labels, and a mask of 0 and 255 would lose which is "
+                "which: as a TIFF, napari's own writer keeps them."
+            ) from error
+    return [str(save_mask(Path(path), mask))]
+
+
+def write_label_map(path: str, layers: Sequence[LayerData]) -> list[str]:
+    """Write several targets as one label map, and beside it a legend of its values.
+
+    Raises
+    ------
+    Sam2LoraError
+        If the layers are no masks of one image, or a file cannot be written.
+    """
+    return [str(file) for file in save_label_map(Path(path), _masks(layers))]
+
+
+def write_masks(path: str, layers: Sequence[LayerData]) -> list[str]:
+    """Write each target into a file of its own, `<stem>_<target>`, 0 and 255.
+
+    Raises
+    ------
+    Sam2LoraError
+        As `write_label_map`.
+    """
+    return [str(file) for file in save_masks(Path(path), _masks(layers))]
+
+
+def write_coco(path: str, layers: Sequence[LayerData]) -> list[str]:
+    """Write the targets of one image as COCO annotations.
+
+    Raises
+    ------
+    Sam2LoraError
+        As `write_label_map`.
+    """
+    images = [key_of(layer) for layer in layers if layer[2] == "image"]
+    first = _labels(layers)[0]
+    known = noted(first[1].get("metadata", {})).get("image") or first[1]["name"]
+    name = Path(images[0] if images else known).name
+    return [str(save_coco(Path(path), name, _masks(layers)))]
+
+
+def write_overlay(path: str, layers: Sequence[LayerData]) -> list[str]:
+    """Write an image with its masks painted over it, in their targets' colors.
+
+    Raises
+    ------
+    Sam2LoraError
+        If the masks are not the image's, or the file cannot be written.
+    """
+    (image,) = (layer for layer in layers if layer[2] == "image")
+    pixels = pixels_of(image)
+    masks = _masks(layers)
+    for target, mask in masks.items():
+        if mask.shape != pixels.shape[:2]:
+            raise GeometryError(
+                f"The {target} mask is {mask.shape[1]} × {mask.shape[0]}, but {image[1]['name']} "
+                f"is {pixels.shape[1]} × {pixels.shape[0]} (width × height)."
+            )
+    save_image(Path(path), overlay(pixels, masks))
+    return [path]
+
+
+def _labels(layers: Sequence[LayerData]) -> list[LayerData]:
+    return [layer for layer in layers if layer[2] == "labels"]
+
+
+def _masks(layers: Sequence[LayerData]) -> dict[str, Mask]:
+    """Give the masks by target, after a look at whether they belong to one image."""
+    labels = _labels(layers)
+    images = {noted(layer[1].get("metadata", {})).get("image") for layer in labels} - {None}
+    if len(images) > 1:
+        names = ", ".join(sorted(Path(image).name for image in images))
+        raise GeometryError(f"The masks belong to several images: {names}. Select those of one.")
+    return masks_of(labels)

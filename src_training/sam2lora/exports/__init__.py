@@ -1,0 +1,17 @@
+"""Masks of one image in forms other programs read: files, a label map, COCO, VascX's folders."""
+
+from sam2lora.exports.coco import coco_document, run_lengths, save_coco
+from sam2lora.exports.label_map import PRIORITY, save_label_map
+from sam2lora.exports.mask_files import save_mask, save_masks
+from sam2lora.exports.vascx import save_for_vascx
+
+__all__ = [
+    "PRIORITY",
+    "coco_document",
+    "run_lengths",
+    "save_coco",
+    "save_for_vascx",
+    "save_label_map",
+    "save_mask",
+    "save_masks",
+]
