@@ -9,10 +9,11 @@ from napari.utils.notifications import show_warning
 from napari_sam2lora._layers import LayerData, fundus_layers
 from sam2lora.arrays import Mask, Pixels
 from sam2lora.corrections import Corrections
-from sam2lora.datasets import Record, read_dataset, record_of
+from sam2lora.datasets import Record, list_images, read_dataset, recognize, record_of
 from sam2lora.errors import DatasetError, Sam2LoraError
 from sam2lora.field_of_view import FieldOfView, find_field_of_view
-from sam2lora.image_formats import image_stem, is_image_file
+from sam2lora.image_files import data_set_meant, images_directly_in
+from sam2lora.image_formats import image_stem
 from sam2lora.images import read_image
 
 
@@ -60,20 +61,23 @@ def list_photographs(folder: Path) -> Listing:
     Raises
     ------
     DatasetError
-        If there is no data set, and no image directly in the folder.
+        If there is no data set, and no image directly in the folder; or there are several data
+        sets.
     """
     try:
-        dataset = read_dataset(folder)
-    except DatasetError:
-        images = _images_in(folder)
+        found = data_set_meant(folder)
+        images = images_directly_in(folder)
+    except OSError as error:
+        recognize(folder)  # says so where there is no such folder
+        raise DatasetError(f"{folder}: cannot be opened ({error.strerror or error}).") from error
+    if found is None:
         if not images:
-            raise
-        stems = [image_stem(path) for path in images]
-        names = [s if stems.count(s) == 1 else p.name for s, p in zip(stems, images, strict=True)]
-        photographs = [
-            Photograph(name, path, None) for name, path in zip(names, images, strict=True)
-        ]
-        return Listing(folder, folder, photographs)
+            recognize(folder)  # says what was looked for
+        return Listing(folder, folder, _without_records(images))
+    try:
+        dataset = read_dataset(folder, layout=found.layout.name)
+    except DatasetError:  # masks that do not say of what; the images are there all the same
+        return Listing(folder, found.root, _without_records(list_images(found)))
     records = dataset.records
     return Listing(folder, dataset.root, [Photograph(r.stem, r.image, r) for r in records])
 
@@ -122,12 +126,11 @@ def field_of_view_of(path: str | None, pixels: Pixels) -> FieldOfView:
     return _field_of_view(pixels, record)
 
 
-def _images_in(folder: Path) -> list[Path]:
-    """Give the image files directly in a folder; none if it cannot be listed, as is said then."""
-    try:
-        return sorted(file for file in folder.iterdir() if is_image_file(file))
-    except OSError:
-        return []
+def _without_records(images: Sequence[Path]) -> list[Photograph]:
+    """Name images by their stems, and those that share one by their whole names."""
+    stems = [image_stem(path) for path in images]
+    names = [s if stems.count(s) == 1 else p.name for s, p in zip(stems, images, strict=True)]
+    return [Photograph(name, path, None) for name, path in zip(names, images, strict=True)]
 
 
 def _record_of(path: Path) -> Record | None:

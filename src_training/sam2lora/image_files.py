@@ -4,7 +4,7 @@ import os
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
-from sam2lora.datasets import list_images, recognize
+from sam2lora.datasets import Found, list_images, recognize
 from sam2lora.errors import DatasetError, ImageError, SeveralDatasetsError
 from sam2lora.image_formats import image_stem, is_image_file
 
@@ -49,6 +49,42 @@ def find_images(inputs: Sequence[str | Path]) -> list[Path]:
     return list(found.values())
 
 
+def data_set_meant(folder: Path) -> Found | None:
+    """Recognize the data set a folder stands for; None where it is just a folder.
+
+    Photographs directly in a folder count more than a data set in one of its folders.
+
+    Raises
+    ------
+    SeveralDatasetsError
+        If it holds several data sets, and no photographs beside them.
+    OSError
+        If it cannot be listed.
+    """
+    loose = images_directly_in(folder)
+    try:
+        found = recognize(folder)
+    except SeveralDatasetsError:
+        if not loose:
+            raise
+        return None
+    except DatasetError:
+        return None
+    home = found.root if found.root.is_dir() else found.root.parent
+    return None if loose and folder.resolve() in home.parents else found
+
+
+def images_directly_in(folder: Path) -> list[Path]:
+    """List the image files of a folder, sorted; not those of folders in it.
+
+    Raises
+    ------
+    OSError
+        If it cannot be listed.
+    """
+    return sorted(path for path in folder.iterdir() if is_image_file(path))
+
+
 def entry_of(path: Path) -> tuple[str, str]:
     """Tell which entry of which folder a path means; a link is another than what it links to."""
     return os.path.realpath(path.parent), os.path.normcase(path.name)
@@ -56,18 +92,8 @@ def entry_of(path: Path) -> tuple[str, str]:
 
 def _images_of(given: Path) -> Iterable[Path]:
     if given.is_dir():
-        loose = sorted(path for path in given.iterdir() if is_image_file(path))
-        try:
-            found = recognize(given)
-        except SeveralDatasetsError:
-            if not loose:
-                raise
-            return loose
-        except DatasetError:
-            return loose
-        home = found.root if found.root.is_dir() else found.root.parent
-        below = given.resolve() in home.parents
-        return loose if loose and below else list_images(found)
+        found = data_set_meant(given)
+        return images_directly_in(given) if found is None else list_images(found)
     if given.exists() or not any(sign in str(given) for sign in "*?["):
         return [given]
     try:

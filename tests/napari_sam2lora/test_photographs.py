@@ -40,6 +40,26 @@ def test_a_folder_of_photographs_lists_them_in_order(tmp_path: Path):
     assert listing.source == tmp_path
 
 
+def test_masks_that_do_not_say_of_what_are_no_hindrance(tmp_path: Path):
+    for name in ("images", "masks"):
+        (tmp_path / name).mkdir()
+        save(tmp_path / name / "a.png")
+    (photograph,) = list_photographs(tmp_path).photographs
+    assert photograph.path == tmp_path / "images" / "a.png"
+    (image,) = read_photograph(photograph)
+    assert image[2] == "image"
+
+
+def test_photographs_beside_a_data_set_are_the_ones_meant(drive: Path):
+    save(drive.parent / "mine.png")
+    assert [one.stem for one in list_photographs(drive.parent).photographs] == ["mine"]
+
+
+def test_a_folder_that_is_gone_is_said(tmp_path: Path):
+    with pytest.raises(DatasetError, match="gone"):
+        list_photographs(tmp_path / "gone")
+
+
 def test_a_folder_without_images_is_refused(tmp_path: Path):
     with pytest.raises(DatasetError, match="no data set was recognised"):
         list_photographs(tmp_path)
