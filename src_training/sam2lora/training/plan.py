@@ -74,7 +74,7 @@ def plan_data(settings: TrainSettings) -> DataPlan:
     """Read the data sources and hold patients out for validation, the same on every machine.
 
     Sources of one data set share its split, so that nobody is held out in one of them and learned
-    from in another.
+    from in another. Names of patients that share an image are taken for one person.
 
     Raises
     ------
@@ -86,8 +86,7 @@ def plan_data(settings: TrainSettings) -> DataPlan:
     """
     sources = [(source, _labelled(source, settings.targets)) for source in settings.data]
     records = [record for _, those in sources for record in those]
-    held_out = _held_out_patients(records, settings)
-    judges = {record.image for record in records if _patient(record) in held_out}
+    judges = _images_that_judge(records, settings)
     groups: list[tuple[Item, ...]] = []
     validation: list[list[Item]] = []
     for source, those in sources:
@@ -123,6 +122,17 @@ def _labelled(source: DataSource, targets: Sequence[str]) -> list[Record]:
             f"there are: {', '.join(has) or 'none'}."
         )
     return sorted(labelled, key=lambda record: (record.dataset, record.stem))
+
+
+def _images_that_judge(records: Sequence[Record], settings: TrainSettings) -> set[Path]:
+    """Give all images of the held-out patients, by whatever name a source calls them."""
+    held_out = _held_out_patients(records, settings)
+    while True:
+        images = {record.image for record in records if _patient(record) in held_out}
+        same_people = {_patient(record) for record in records if record.image in images}
+        if same_people == held_out:
+            return images
+        held_out = same_people
 
 
 def _held_out_patients(records: Sequence[Record], settings: TrainSettings) -> set[tuple[str, str]]:

@@ -91,18 +91,47 @@ def test_a_patient_held_out_in_one_source_is_not_learned_from_another(
         assert len(set(held_out(plan))) == len(held_out(plan))
 
 
-def test_the_same_images_under_another_name_are_known_by_their_files(
-    make: Make, eyes: Path
-) -> None:
-    table = eyes.parent / "again.csv"
+def write_table(path: Path, eyes: Path, patient: Callable[[str], str]) -> Path:
+    """Name the images of `eyes` again, with patients by the image's stem."""
     images = sorted((eyes / "images").iterdir())
-    rows = [f"{image},{eyes}/masks/disc/{image.name},{n}" for n, image in enumerate(images)]
-    table.write_text("\n".join(["image,disc,patient", *rows]))
+    rows = [f"{one},{eyes}/masks/disc/{one.name},{patient(one.stem)}" for one in images]
+    path.write_text("\n".join(["image,disc,patient", *rows]))
+    return path
+
+
+def test_the_same_images_under_another_name_are_known_by_their_files(
+    make: Make, eyes: Path, tmp_path: Path
+) -> None:
+    table = write_table(tmp_path / "again.csv", eyes, lambda stem: stem)  # both eyes apart
     sources = [{"root": str(eyes)}, {"root": str(table)}]
-    for seed in range(3):
-        plan = plan_data(make(data=sources, validation=ALL | {"share": 0.3}, seed=seed))
-        assert not learned(plan) & set(held_out(plan))
+    split = 0
+    for seed in range(8):
+        try:
+            plan = plan_data(make(data=sources, validation=ALL | {"share": 0.1}, seed=seed))
+        except DatasetError:
+            continue
+        split += 1
+        assert not patients(learned(plan)) & patients(held_out(plan))
         assert len(set(held_out(plan))) == len(held_out(plan))
+    assert split
+
+
+def test_patients_that_share_an_image_are_held_out_to_the_last(
+    make: Make, eyes: Path, tmp_path: Path
+) -> None:
+    # p00 and p01 are one person by this table, and so are p02 and p03.
+    table = write_table(tmp_path / "pairs.csv", eyes, lambda stem: str(int(stem[2]) // 2))
+    sources = [{"root": str(eyes)}, {"root": str(table)}]
+    sides = []
+    for seed in range(8):
+        try:
+            plan = plan_data(make(data=sources, validation=ALL | {"share": 0.1}, seed=seed))
+        except DatasetError:
+            continue
+        sides.append((frozenset(patients(learned(plan))), frozenset(patients(held_out(plan)))))
+    one, other = frozenset({"p00", "p01"}), frozenset({"p02", "p03"})
+    assert set(sides) <= {(one, other), (other, one)}
+    assert sides
 
 
 def test_nothing_left_to_learn_from_is_said(make: Make, eyes: Path) -> None:
