@@ -60,6 +60,14 @@ def evaluate(
     split: Annotated[
         SplitChoice, typer.Option(help="auto takes test where there is one, else all images.")
     ] = "auto",
+    include: Annotated[
+        str | None,
+        typer.Option(metavar="REGEX", help="Judge only images whose stems it matches somewhere."),
+    ] = None,
+    exclude: Annotated[
+        str | None,
+        typer.Option(metavar="REGEX", help="Leave out images whose stems it matches somewhere."),
+    ] = None,
     tta: Annotated[
         bool, typer.Option("--tta", help="Average over mirror images; takes four times as long.")
     ] = False,
@@ -100,6 +108,7 @@ def evaluate(
             "Say what to evaluate on, and what to look for: sam2lora evaluate ROOT --target vessel "
             "--out REPORT"
         )
+    from sam2lora.datasets.filters import check_expression
     from sam2lora.evaluation import (
         EvaluateSettings,
         grader_contestant,
@@ -114,6 +123,8 @@ def evaluate(
         protocol=protocol,
         regimes=parse_regimes(regimes),
         split=split,
+        include=check_expression(include),
+        exclude=check_expression(exclude),
         seed=seed,
         flips=tta,
     )

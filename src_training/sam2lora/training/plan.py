@@ -1,13 +1,18 @@
 """Which images a training learns from and which judge it: read, filtered and split by patient."""
 
 import hashlib
-import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from sam2lora.datasets import Record, official_split, read_dataset, split_by_patient
+from sam2lora.datasets import (
+    Record,
+    filter_by_stem,
+    official_split,
+    read_dataset,
+    split_by_patient,
+)
 from sam2lora.errors import DatasetError
 from sam2lora.files import sha256_of
 from sam2lora.training.settings import DataSource, TrainSettings
@@ -180,18 +185,7 @@ def _records(source: DataSource) -> list[Record]:
     records: Sequence[Record] = read_dataset(Path(source.root), layout=source.layout).records
     if source.split != "all" and any(record.split for record in records):
         records = official_split(records, source.split)
-    kept = [
-        record
-        for record in records
-        if (source.include is None or re.search(source.include, record.stem))
-        and not (source.exclude is not None and re.search(source.exclude, record.stem))
-    ]
-    if not kept:
-        raise DatasetError(
-            f"{source.root}: none of its {len(records)} images is left by include "
-            f"{source.include!r} and exclude {source.exclude!r}."
-        )
-    return kept
+    return filter_by_stem(records, source.root, include=source.include, exclude=source.exclude)
 
 
 def _spread(groups: Sequence[Sequence[Item]], most: int) -> list[Item]:
