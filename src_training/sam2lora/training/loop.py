@@ -22,6 +22,7 @@ from accelerate.utils import (
     DistributedDataParallelKwargs,
     InitProcessGroupKwargs,
     broadcast_object_list,
+    gather_object,
 )
 
 from sam2lora.adapters import Adapter, open_adapter
@@ -159,7 +160,7 @@ class _Training:
                     self._run.control.clear("stop")
                 yield StoppedEvent(step=state.step)
                 return
-            yield from self._step(list(islice(samples, settings.batch * settings.accumulate)))
+            yield from self._step(self._draw(samples))
             last = state.step == settings.steps
             if last or state.step % settings.validation.every == 0:
                 yield from self._validate()
@@ -241,6 +242,26 @@ class _Training:
         # Windows that come again are kept by the process that makes them.
         workers = 0 if settings.freeze_encoder else settings.workers
         return read_samples(samples, numbers, workers=workers)
+
+    def _draw(self, samples: Iterator[Sample]) -> list[Sample]:
+        """Give the samples of the next step; what fails in one process is raised in all of them.
+
+        Otherwise the first process would wait for the others, and could not say what went wrong.
+        """
+        count = self._settings.batch * self._settings.accumulate
+        if self._accelerator.num_processes == 1:
+            return list(islice(samples, count))
+        drawn: list[Sample] = []
+        own: list[Exception | None] = [None]
+        try:
+            drawn = list(islice(samples, count))
+        except Exception as error:
+            own = [error]
+        everyones: list[Exception | None] = gather_object(own)
+        for problem in everyones:
+            if problem is not None:
+                raise problem
+        return drawn
 
     def _step(self, samples: Sequence[Sample]) -> Iterator[Event]:
         """Do one optimizer step; out of memory, do it again in smaller batches."""
