@@ -198,7 +198,7 @@ class _Training:
         if self._accelerator.is_main_process:
             yield from self._keep_manifest()
             self._held_out = read_held_out(self._plan.validation)
-        if self.state.step == 0 and self._settings.start_from:
+        if self._settings.start_from and self.state.step == 0 and self.state.best_step is None:
             yield from self._validate()  # what it started from is what it has to beat
 
     def _keep_manifest(self) -> Iterator[Event]:
