@@ -283,7 +283,7 @@ def test_an_unwritable_place_is_said(run_cli, pictures: Path, tmp_path: Path) ->
         assert (ran.code, ran.out) == (2, "")
         (line,) = said(ran.err)
         assert line.startswith(f"error: {out}: cannot be written (")
-        assert "Choose another place with --out." in line
+        assert "choose another place." in line
     assert (tmp_path / "file").read_text() == "in the way"
 
 
