@@ -31,7 +31,6 @@ from sam2lora.adapters.replacing import new_folder
 from sam2lora.device import choose_device
 from sam2lora.errors import AdapterError, DeviceError, TrainingError
 from sam2lora.feature_cache import FeatureCache
-from sam2lora.files import atomic_path
 from sam2lora.runs import (
     CheckpointEvent,
     Event,
@@ -53,6 +52,7 @@ from sam2lora.runs import (
 )
 from sam2lora.runs.control import Request
 from sam2lora.runs.folder import MANIFEST, START_ADAPTER
+from sam2lora.runs.writing import durable_path
 from sam2lora.training.batches import read_samples, sample_numbers
 from sam2lora.training.gradients import Stepper
 from sam2lora.training.plan import DataPlan, data_hash, plan_data
@@ -205,7 +205,7 @@ class _Training:
         """Write which files are used, or say that they are others than when the run began."""
         path = self._run.data / MANIFEST
         if not path.exists():
-            with atomic_path(path) as temporary:
+            with durable_path(path) as temporary:
                 temporary.write_text(json.dumps(self._manifest, indent=1), encoding="utf-8")
         elif data_hash(json.loads(path.read_bytes())) != data_hash(self._manifest):
             yield WarningEvent(
