@@ -174,21 +174,28 @@ def test_a_resumed_run_remembers_the_smaller_batch(
     assert not of_kind(events, WarningEvent)
 
 
-@pytest.mark.parametrize(("batch", "tried"), [(4, [4, 2]), (1, [1])])
+@pytest.mark.parametrize(
+    ("batch", "tried", "advice"),
+    [(4, [4, 2], "a smaller batch"), (1, [1], "--preset low-memory")],
+)
 def test_out_of_memory_again_is_the_end_in_words(
-    make: Make, begin: Begin, monkeypatch: pytest.MonkeyPatch, batch: int, tried: list[int]
+    make: Make,
+    begin: Begin,
+    monkeypatch: pytest.MonkeyPatch,
+    batch: int,
+    tried: list[int],
+    advice: str,
 ) -> None:
     run = begin(make(batch=batch))
     sizes = fail_above(monkeypatch, 0)
-    with pytest.raises(DeviceError, match="smaller batch"):
+    with pytest.raises(DeviceError, match=advice):
         list(train(run))
     assert sizes == tried
     failed = read_events(run.events)[0][-1]
     assert isinstance(failed, FailedEvent)
     assert (failed.reason, failed.step) == ("DeviceError", 0)
-    assert "smaller batch" in failed.words
+    assert advice in failed.words
     assert summarize(run.path).state == "failed"
-    monkeypatch.setattr(PromptedNetwork, "forward", PromptedNetwork.forward)
 
 
 def test_a_loss_that_is_no_number_stops_with_the_last_good_state(
