@@ -214,10 +214,12 @@ class _Training:
             )
 
     def _feature_cache(self) -> FeatureCache:
-        """Keep features in memory, and in the run folder what does not fit there.
+        """Keep the features of a frozen encoder in memory, or in the run folder if they are many.
 
         The folder's name is a hash of all that features depend on beside the window's number.
         """
+        if not self._settings.freeze_encoder:
+            return FeatureCache(0)
         windows = self._plan.samples_per_epoch * self._settings.variants
         limit = psutil.virtual_memory().available // 4
         if self._trainee.base.network.feature_bytes // 2 * windows <= limit:  # kept in float16

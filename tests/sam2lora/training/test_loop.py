@@ -6,6 +6,7 @@ import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -331,6 +332,16 @@ def test_what_was_asked_of_an_earlier_process_is_forgotten(make: Make, begin: Be
     run = begin(make())
     run.control.request("stop")
     assert list(train(run))[-1].kind == "finished"
+
+
+def test_features_are_kept_only_where_they_come_again(
+    make: Make, begin: Begin, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    memory = SimpleNamespace(available=0)  # so little that they would go into the run folder
+    monkeypatch.setattr("psutil.virtual_memory", lambda: memory)
+    run = begin(make(steps=1))
+    for _ in train(run):
+        assert not (run.path / "features").exists()
 
 
 @pytest.mark.parametrize("preset", ["low-memory", "paper"])
