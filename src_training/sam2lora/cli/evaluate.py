@@ -21,8 +21,11 @@ if TYPE_CHECKING:
     from sam2lora.evaluation.loop import Progress as ImageProgress
     from sam2lora.predictor import Predictor
 
+_FOR_COMPARE = ("compare", "out", "adapter", "seed")
+
 
 def evaluate(
+    context: typer.Context,
     out: Annotated[Path, typer.Option(help="Folder for the report; an older one is replaced.")],
     roots: Annotated[
         list[Path] | None,
@@ -96,11 +99,7 @@ def evaluate(
     """
     command = shlex.join(["sam2lora", *sys.argv[1:]])
     if compare is not None:
-        if roots or target or model or bare or second_grader:
-            raise SettingsError(
-                "--compare takes two reports that are there already; it goes with --out, --adapter "
-                "and --seed only."
-            )
+        _check_nothing_else(context)
         _compare(compare, adapter or [], out, command=command, seed=seed)
         return
     if not roots or target is None:
@@ -180,6 +179,20 @@ def _networks(
     if bare and None not in adapters:
         adapters.append(None)
     return [network_contestant(predictor, settings, adapter) for adapter in adapters]
+
+
+def _check_nothing_else(context: typer.Context) -> None:
+    """Refuse options of an evaluation beside --compare: they would seem to hold, and do nothing."""
+    sources = {name: context.get_parameter_source(name) for name in context.params}
+    given = [name for name, source in sources.items() if source and source.name == "COMMANDLINE"]
+    others = [name for name in given if name not in _FOR_COMPARE]
+    if others:
+        words = {name: f"--{name.replace('_', '-')}" for name in others} | {"roots": "ROOT"}
+        names = ", ".join(words[name] for name in others)
+        raise SettingsError(
+            "--compare takes two reports that are there already; it goes with --out, --adapter "
+            f"and --seed only, not with {names}."
+        )
 
 
 def _compare(

@@ -312,6 +312,23 @@ def test_two_reports_are_compared(run_cli, data: Path, tmp_path: Path, make_adap
     assert (same.code, "+0.0000 to +0.0000" in same.out) == (0, True)
 
 
+@pytest.mark.parametrize(
+    "words",
+    [
+        *(("--regimes", "1p"), ("--protocol", "literature"), ("--split", "all"), ("--tta",)),
+        *(("--layout", "folder"), ("--device", "cpu"), ("--precision", "float32")),
+        *(("--include", "a"), ("--exclude", "a"), ("--second-grader",), ("--bare",)),
+    ],
+    ids=lambda words: words[0],
+)
+def test_what_a_comparison_does_not_use_is_refused(
+    run_cli, tmp_path: Path, words: tuple[str, ...]
+) -> None:
+    ran = run_cli("evaluate", "--compare", "a", "b", *words, "--out", tmp_path / "out")
+    assert ran.code == 2
+    assert f"not with {words[0]}." in " ".join(ran.err.split())
+
+
 def test_reports_that_cannot_be_compared_are_refused(run_cli, tmp_path: Path) -> None:
     ran = run_cli("evaluate", "--compare", tmp_path / "a", tmp_path / "b", "--out", tmp_path / "o")
     assert ran.code == 2
