@@ -3,11 +3,12 @@
 import importlib.util
 import sys
 from pathlib import Path
-from types import ModuleType
+from types import ModuleType, SimpleNamespace
+from typing import Any
 
 import pytest
 
-from sam2lora.runs import ValidationEvent
+from sam2lora.runs import ResumedEvent, RunFolder, StartedEvent, ValidationEvent
 from sam2lora.training.settings import TrainSettings
 
 BENCHMARKS = Path(__file__).parents[1] / "benchmarks"
@@ -56,3 +57,54 @@ def test_learning_from_scratch_begins_with_random_weights(
     base, adapter = begun
     assert (base.train, base.from_scratch) == ("base", True)
     assert (adapter.train, adapter.model) == ("adapter", str(tmp_path / "nano.safetensors"))
+
+
+@pytest.mark.parametrize(
+    ("kills", "lost", "same", "code"),
+    [(6, 5, True, 0), (0, 0, True, 1), (6, 6, True, 1), (6, 5, False, 1)],
+    ids=["as promised", "never killed", "too much lost", "another curve"],
+)
+def test_kill_and_resume_succeeds_only_if_it_showed_something(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    kills: int,
+    lost: int,
+    same: bool,
+    code: int,
+) -> None:
+    module = load("kill_and_resume")
+    once_begun: list[bool] = []
+
+    def start(run: RunFolder, **how: Any) -> bool:
+        if how and len(once_begun) < kills:
+            once_begun.append(how["once_begun"])
+            return True
+        return False
+
+    monkeypatch.setattr(module, "start", start)
+    monkeypatch.setattr(module, "draw_images", lambda folder: folder)
+    monkeypatch.setattr(module, "progress", lambda run: (20, lost))
+    monkeypatch.setattr(module, "compare", lambda killed, alone: same)
+    assert exit_code(module, monkeypatch, tmp_path, "--kills", 6) == code
+    assert sum(once_begun) == 2 * kills // 3
+
+
+def test_a_kill_waits_for_the_training_to_begin(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    module, slept = load("kill_and_resume"), []
+    run = RunFolder.create(tmp_path / "run", "{}")
+    run.append(StartedEvent(target="disc", base="nano", steps=9))  # of an earlier process
+
+    def sleep(seconds: float) -> None:
+        slept.append(seconds)
+        if len(slept) == 3:
+            run.append(ResumedEvent(step=5))
+
+    child = SimpleNamespace(poll=lambda: None, kill=lambda: None, wait=lambda: -9)
+    monkeypatch.setattr(module, "subprocess", SimpleNamespace(Popen=lambda *_, **__: child))
+    monkeypatch.setattr(module, "time", SimpleNamespace(sleep=sleep))
+    assert module.start(run, kill_after=7.0, once_begun=True)
+    assert slept == [0.02, 0.02, 0.02, 7.0]
+    assert module.start(run, kill_after=7.0)
+    assert slept[4:] == [7.0]
