@@ -29,6 +29,10 @@ def held_out(plan: DataPlan) -> list[str]:
     return [item.record.stem for item in plan.validation]
 
 
+def sides_of(plan: DataPlan) -> tuple[set[str], set[str]]:
+    return learned(plan), set(held_out(plan))
+
+
 def patients(stems: set[str] | list[str]) -> set[str]:
     return {stem.partition("_")[0] for stem in stems}
 
@@ -116,6 +120,30 @@ def test_the_same_images_under_another_name_are_known_by_their_files(
     assert split
 
 
+def test_copies_of_images_are_known_by_their_content(
+    make: Make, eyes: Path, tmp_path: Path
+) -> None:
+    copies = tmp_path / "copies"
+    for file in sorted(eyes.rglob("p0*.png")):  # other stems, so other patients
+        copy = copies / file.parent.relative_to(eyes) / f"x{file.name.replace('_', '')}"
+        copy.parent.mkdir(parents=True, exist_ok=True)
+        copy.write_bytes(file.read_bytes())
+    sources = [{"root": str(eyes)}, {"root": str(copies)}]
+    split = 0
+    for seed in range(8):
+        try:
+            plan = plan_data(make(data=sources, validation=ALL | {"share": 0.1}, seed=seed))
+        except DatasetError:
+            continue
+        split += 1
+        people = [{stem.removeprefix("x")[:3] for stem in side} for side in sides_of(plan)]
+        assert not people[0] & people[1]
+        hashes = {entry["path"]: entry["sha256"] for entry in plan.manifest()}
+        for path, digest in hashes.items():
+            assert hashlib.sha256(Path(path).read_bytes()).hexdigest() == digest
+    assert split
+
+
 def test_patients_that_share_an_image_are_held_out_to_the_last(
     make: Make, eyes: Path, tmp_path: Path
 ) -> None:
@@ -188,7 +216,7 @@ def test_a_folder_that_is_not_there_is_named(make: Make, tmp_path: Path) -> None
 def test_masks_that_are_all_empty_are_named(
     make: Make, eyes: Path, write_eyes: Write, tmp_path: Path
 ) -> None:
-    empty = write_eyes(tmp_path / "empty")
+    empty = write_eyes(tmp_path / "empty", first=10)
     for mask in (empty / "masks/disc").iterdir():
         Image.fromarray(np.zeros((128, 128), np.uint8)).save(mask)
     with pytest.raises(DatasetError, match=r"masks of disc are empty"):
