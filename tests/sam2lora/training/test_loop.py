@@ -106,6 +106,16 @@ def test_all_that_was_promised_is_on_disk(make: Make, run_through: RunThrough, e
     assert run.load_checkpoint()["step"] == 6
 
 
+def test_the_manifest_survives_a_crash_of_the_computer(
+    make: Make, begin: Begin, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    synced: list[Path] = []
+    monkeypatch.setattr("sam2lora.runs.writing.sync_folder", synced.append)
+    run = begin(make(steps=1))
+    list(train(run))
+    assert run.data in synced
+
+
 def test_the_best_adapter_is_there_from_the_first_validation_on(make: Make, begin: Begin) -> None:
     run = begin(make(validation={"every": 1, "images": 1}))
     for event in train(run):
