@@ -31,7 +31,8 @@ def main() -> None:
         "steps": options.steps,
         "validation": {"share": 0.15, "images": 3, "every": 50},
     }
-    base = run_and_show(options.out / "base", make_settings("standard", shared, {"train": "base"}))
+    scratch = make_settings("standard", shared, {"train": "base", "from_scratch": True})
+    base = run_and_show(options.out / "base", scratch)
     (weights,) = best_adapter_folder(options.out / "base").glob("*.safetensors")
     on_top = make_settings("standard", shared, {"model": str(weights)})
     adapter = run_and_show(options.out / "adapter", on_top)

@@ -259,22 +259,27 @@ def functions_in(source: str) -> bool:
     return any(isinstance(node, ast.FunctionDef) for node in ast.walk(ast.parse(source)))
 
 
-TESTED_ELSEWHERE = {
-    "sam2lora.image_formats": "sam2lora/test_images.py",  # `images` is the way in
-    "sam2lora.cli": "test_command_line.py",
+TESTED_ELSEWHERE = {  # by their way in, where they are of no use without it
+    "sam2lora.evaluation.cells": "sam2lora/evaluation/test_writing.py",
+    "sam2lora.evaluation.compare_writing": "sam2lora/evaluation/test_compare.py",
+    "sam2lora.evaluation.contestants": "sam2lora/evaluation/test_writing.py",
+    "sam2lora.evaluation.plots": "sam2lora/evaluation/test_writing.py",
+    "sam2lora.evaluation.provenance": "sam2lora/evaluation/test_writing.py",
+    "sam2lora.image_formats": "sam2lora/test_images.py",
+    "sam2lora.synthetic": "sam2lora/test_synthetic.py",  # and all modules in it
 }
 
 
 def mirrors(name: str) -> list[str]:
-    """Give the test modules of which one must be there: the module's own, or its package's.
+    """Give the test modules of which one must be there: its own, or the one named above.
 
-    A package inside `sam2lora` or `napari_sam2lora` may be tested as a whole, by its way in.
+    The package of a module may lie in the folder of its tests, or in the test module's name.
     """
     package, *parts = name.split(".")
     parts = [part.lstrip("_") for part in parts] or ["package"]
     own = [
         f"{'/'.join([package, *parts[:-1]])}/test_{parts[-1]}.py",
-        *(f"{package}/test_{'_'.join(parts[:end])}.py" for end in range(len(parts), 0, -1)),
+        f"{package}/test_{'_'.join(parts)}.py",
     ]
     elsewhere = [TESTED_ELSEWHERE.get(name), TESTED_ELSEWHERE.get(name.rpartition(".")[0])]
     return list(dict.fromkeys([*own, *filter(None, elsewhere)]))
@@ -289,7 +294,10 @@ def test_every_module_has_its_tests(name: str):
 def test_mirrors_are_where_people_look():
     assert set(mirrors("sam2lora.images")) == {"sam2lora/test_images.py"}
     assert mirrors("sam2lora.datasets.splits")[0] == "sam2lora/datasets/test_splits.py"
-    assert mirrors("sam2lora.cli.demo")[-1] == "test_command_line.py"
-    assert "sam2lora/test_datasets.py" in mirrors("sam2lora.datasets.splits")
+    assert "sam2lora/test_cli_models.py" in mirrors("sam2lora.cli.models")
+    assert mirrors("sam2lora.synthetic.lens")[-1] == "sam2lora/test_synthetic.py"
     assert mirrors("napari_sam2lora._reader")[0] == "napari_sam2lora/test_reader.py"
-    assert not any((TESTS / mirror).is_file() for mirror in mirrors("sam2lora.no_such_module"))
+    for name in ("sam2lora.no_such", "sam2lora.cli.no_such", "sam2lora.evaluation.no_such"):
+        assert not any((TESTS / mirror).is_file() for mirror in mirrors(name))
+    assert all((TESTS / file).is_file() for file in TESTED_ELSEWHERE.values())
+    assert TESTED_ELSEWHERE.keys() <= MODULES.keys()

@@ -5,7 +5,7 @@ from a table here. Hydra's global state is not used, and nothing a user provides
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from importlib import resources
 from pathlib import Path
 from typing import Any
@@ -29,6 +29,7 @@ from sam2lora.weights import (
     fit_weights,
     identify,
     identify_file,
+    images_learned,
     read_notes,
     read_weights,
     seed_weights,
@@ -102,6 +103,8 @@ class LoadedBase:
     single_mask
         True where nothing but SAM 2's single mask was trained, as this project's own training
         does, so that the three alternatives for a lone click mean nothing.
+    learned_from
+        Data set and target to the number of images it learned from, where its file says so.
     """
 
     base: BaseModel
@@ -110,6 +113,7 @@ class LoadedBase:
     trained: bool
     path: Path | None
     single_mask: bool = False
+    learned_from: Mapping[str, int] = field(default_factory=dict)
 
     @property
     def note(self) -> str:
@@ -157,13 +161,15 @@ def load_base(
         weights = read_weights(path)
     network = build_network(base)
     fit_weights(network, weights, path)
+    notes = read_notes(path)
     return LoadedBase(
         base,
         network,
         identify_file(network, path),
         trained=True,
         path=path,
-        single_mask=read_notes(path).get(MASK_TOKEN) == "single",
+        single_mask=notes.get(MASK_TOKEN) == "single",
+        learned_from=images_learned(notes, path),
     )
 
 

@@ -87,7 +87,9 @@ def autocast(device: torch.device, precision: Precision) -> AbstractContextManag
 
 
 @contextmanager
-def out_of_memory_in_words(device: torch.device, doing: str) -> Iterator[None]:
+def out_of_memory_in_words(
+    device: torch.device, doing: str, *, less: str = "a smaller batch"
+) -> Iterator[None]:
     """Turn running out of memory into a message, and give back what the device held.
 
     Parameters
@@ -96,6 +98,8 @@ def out_of_memory_in_words(device: torch.device, doing: str) -> Iterator[None]:
         Where the work runs.
     doing
         What runs, as in "Encoding an image".
+    less
+        What would need less memory; may be empty.
 
     Raises
     ------
@@ -110,10 +114,11 @@ def out_of_memory_in_words(device: torch.device, doing: str) -> Iterator[None]:
         # The frames of the failed work hold its tensors for as long as the error lives.
         traceback.clear_frames(error.__traceback__)
         release_memory(device)
-        cpu = "" if device.type == "cpu" else ", or --device cpu"
+        cpu = "" if device.type == "cpu" else "--device cpu"
+        ways = ", or ".join(filter(None, (less, "a smaller model (--model nano)", cpu)))
         raise DeviceError(
             f"{doing} needs more memory than {_in_words(device)} has free. Close other programs "
-            f"that use it, or choose a smaller batch, a smaller model (--model nano){cpu}."
+            f"that use it, or choose {ways}."
         ) from error
 
 

@@ -8,12 +8,13 @@ invalidated.
 import logging
 import threading
 from collections import OrderedDict
+from contextlib import suppress
 from pathlib import Path
 from typing import Generic, Protocol, TypeVar
 
+import safetensors.torch
 import torch
 from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
 
 from sam2lora.files import atomic_path, make_folder
 from sam2lora.network import Features
@@ -134,7 +135,8 @@ class FeatureCache:
             half = features.to(device="cpu", dtype=torch.float16)
             tensors = {name: tensor.contiguous() for name, tensor in vars(half).items()}
             with atomic_path(_file(self._folder, key)) as temporary:
-                save_file(tensors, temporary)
+                # As bytes: safetensors' own writing raises errors of its own when a disk is full.
+                temporary.write_bytes(safetensors.torch.save(tensors))
             _trim(self._folder, self._folder_limit)
 
 
@@ -144,19 +146,23 @@ def _file(folder: Path, key: str) -> Path:
 
 def _load(path: Path) -> Features | None:
     try:
-        tensors = load_file(path)
-        path.touch()  # its time of last use
-        return Features(**tensors).to(dtype=torch.float32)
+        features = Features(**safetensors.torch.load_file(path)).to(dtype=torch.float32)
     except FileNotFoundError:
         return None
     except (SafetensorError, TypeError, OSError) as error:
         logger.warning("%s is damaged (%s); it is deleted and made again.", path, error)
         path.unlink(missing_ok=True)
         return None
+    with suppress(OSError):  # where the time of last use cannot be noted, it only goes earlier
+        path.touch()
+    return features
 
 
 def _trim(folder: Path, limit: int) -> None:
-    files = [(path, path.stat()) for path in folder.glob("*.safetensors")]
+    files = []
+    for path in folder.glob("[!.]*.safetensors"):  # hidden ones are being written
+        with suppress(FileNotFoundError):  # another process makes room here, too
+            files.append((path, path.stat()))
     total = sum(stat.st_size for _, stat in files)
     for path, stat in sorted(files, key=lambda entry: entry[1].st_mtime):
         if total <= limit:

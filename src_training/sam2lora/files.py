@@ -67,4 +67,7 @@ def sha256_of(path: Path) -> str:
 
 def _output_error(path: Path, error: OSError) -> OutputError:
     reason = error.strerror or str(error)
-    return OutputError(f"{path}: cannot be written ({reason}). Choose another place.")
+    return OutputError(
+        f"{path}: cannot be written ({reason}). Check the space and permissions there, or choose "
+        "another place."
+    )

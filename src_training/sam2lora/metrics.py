@@ -259,14 +259,15 @@ def vertical_cdr_error(
     every = [masks[name] for masks in (prediction, truth) for name in ("disc", "cup")]
     seen = np.ones(every[0].shape, np.bool_) if valid is None else valid
     _check_masks(*every, seen)
-    return abs(_vertical_cdr(prediction, seen) - _vertical_cdr(truth, seen))
+    return abs(vertical_cdr(prediction, seen) - vertical_cdr(truth, seen))
 
 
-def _vertical_cdr(masks: Mapping[str, Mask], seen: Mask) -> float:
+def vertical_cdr(masks: Mapping[str, Mask], valid: Mask) -> float:
+    """Compute the vertical cup/disc ratio of valid pixels (`measure`); NaN without a disc."""
     from sam2lora.field_of_view import FieldOfView
     from sam2lora.measurements import measure
 
-    field = FieldOfView(seen, (math.nan, math.nan), math.nan)  # a ratio needs no circle
+    field = FieldOfView(valid, (math.nan, math.nan), math.nan)  # a ratio needs no circle
     ratio = measure({name: masks[name] for name in ("disc", "cup")}, field).vertical_cup_disc_ratio
     return math.nan if ratio is None else ratio
 

@@ -96,6 +96,10 @@ class Features:
             self.middle.to(device=device, dtype=dtype),
         )
 
+    def clone(self) -> Self:
+        """Give a copy: one image's features are a view that keeps its whole batch in memory."""
+        return type(self)(self.image_embed.clone(), self.fine.clone(), self.middle.clone())
+
     def nbytes(self) -> int:
         """Count the bytes the tensors take."""
         tensors = (self.image_embed, self.fine, self.middle)

@@ -258,7 +258,7 @@ class Predictor:
             )
             decoded = decoded.first() if token else decoded.best()
         return [
-            _Decoded(logits[0].cpu().numpy(), float(iou[0]))
+            _Decoded(logits[0].cpu().numpy().copy(), float(iou[0]))  # no view of the batch
             for logits, iou in zip(decoded.logits, decoded.iou, strict=True)
         ]
 
@@ -287,7 +287,7 @@ class Predictor:
             autocast(self.device, self.precision),
         ):
             features = self._network.encode(normalize(torch.from_numpy(cuts).to(self.device)))
-        return [features[number] for number in range(len(windows))]
+        return [features[number].clone() for number in range(len(windows))]
 
     def _trained_token(self) -> bool | None:
         """Tell whether the mask is the first of three (True) or the single one; None: undecided."""

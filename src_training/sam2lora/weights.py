@@ -1,6 +1,7 @@
 """Read the weights of a base model from a file, fit them to a network, and identify them."""
 
 import hashlib
+import json
 import math
 from collections.abc import Iterable, Mapping
 from pathlib import Path
@@ -16,6 +17,9 @@ from sam2lora.file_notes import remember, remembered
 
 MASK_TOKEN = "mask_token"
 """Key in a file's notes: "single" where only SAM 2's single mask was trained."""
+
+LEARNED = "data"
+"""Key in a file's notes: what the weights were trained on, as `DataPlan.summary` says, in JSON."""
 
 WEIGHT_SUFFIXES = (".pt", ".pth", ".safetensors")
 """Files that can hold the weights of a base model."""
@@ -80,6 +84,23 @@ def read_notes(path: Path) -> dict[str, str]:
             return dict(content.metadata() or {})
     except (OSError, safetensors.SafetensorError) as error:
         raise ModelError(f"{path}: is truncated or no safetensors file ({error}).") from error
+
+
+def images_learned(notes: Mapping[str, str], source: Path) -> dict[str, int]:
+    """Give what weights learned from by the notes in their file: data set and target to images.
+
+    Raises
+    ------
+    ModelError
+        If the notes are not as this project writes them.
+    """
+    try:
+        images = json.loads(notes.get(LEARNED, "{}")).get("images", {})
+        return {str(name): int(count) for name, count in images.items()}
+    except (ValueError, TypeError, AttributeError) as error:
+        raise ModelError(
+            f"{source}: its note {LEARNED!r} does not say what it learned from ({error})."
+        ) from error
 
 
 def fit_weights(network: nn.Module, weights: Mapping[str, Tensor], source: Path) -> None:

@@ -131,6 +131,19 @@ def test_out_of_memory_is_said_in_words(error: Exception):
         raise error
 
 
+@pytest.mark.parametrize(
+    ("less", "advice"),
+    [
+        ("a smaller batch", "choose a smaller batch, or a smaller model (--model nano)."),
+        ("", "choose a smaller model (--model nano)."),
+    ],
+)
+def test_what_would_need_less_memory_is_said(less: str, advice: str):
+    with pytest.raises(DeviceError) as said, out_of_memory_in_words(CPU, "Work", less=less):
+        raise MemoryError
+    assert str(said.value).endswith(advice)
+
+
 def test_out_of_memory_lets_go_of_the_tensors():
     kept = []
 

@@ -1,5 +1,6 @@
 """Features are kept within limits, on request on disk, and never trusted when damaged."""
 
+import errno
 import logging
 import os
 from pathlib import Path
@@ -84,6 +85,40 @@ def test_a_damaged_file_is_deleted_and_said(
         assert FeatureCache(folder=tmp_path).get("a", device=CPU) is None
     assert "damaged" in caplog.text
     assert not path.exists()
+
+
+def test_files_of_other_processes_are_left_alone(tmp_path: Path) -> None:
+    half = tmp_path / ".b-0123.safetensors"
+    half.write_bytes(b"being written")
+    (tmp_path / "gone.safetensors").symlink_to(tmp_path / "deleted meanwhile")
+    FeatureCache(0, folder=tmp_path, folder_limit=0).put("a", features())
+    assert half.exists()
+    assert not (tmp_path / "a.safetensors").exists()
+
+
+def test_a_full_disk_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(path: Path, content: bytes) -> int:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    cache = FeatureCache(folder=tmp_path)
+    monkeypatch.setattr(Path, "write_bytes", full)
+    with pytest.raises(OutputError, match="No space left"):
+        cache.put("a", features())
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_folder_that_may_only_be_read_is_read(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def refused(path: Path) -> None:
+        raise PermissionError("Read-only file system")
+
+    FeatureCache(folder=tmp_path).put("a", features())
+    cache = FeatureCache(folder=tmp_path)
+    monkeypatch.setattr(Path, "touch", refused)
+    assert cache.get("a", device=CPU) is not None
+    assert not caplog.records
+    assert (tmp_path / "a.safetensors").exists()
 
 
 def test_a_folder_that_cannot_be_made_is_said(tmp_path: Path) -> None:

@@ -295,3 +295,17 @@ def test_gpu_memory_returns_with_the_predictor(scene: Scene) -> None:
     before = left()
     work()
     assert left() == before
+
+
+def test_what_is_kept_takes_no_more_memory_than_is_counted(nano: LoadedBase, scene: Scene) -> None:
+    cache = FeatureCache()
+    predictor = Predictor(nano, device="cpu", precision="float32", cache=cache)
+    predictor.answer(scene, TILES)
+    kept = list(cache.memory._kept.values())
+    assert len(kept) > 1
+    for features in kept:
+        tensors = (features.image_embed, features.fine, features.middle)
+        held = sum(tensor.untyped_storage().nbytes() for tensor in tensors)
+        assert held == features.nbytes()
+    for answer in predictor._automatic._kept.values():
+        assert answer.logits.base is None  # no view of a batch's

@@ -14,6 +14,7 @@ from sam2lora.weights import (
     fit_weights,
     identify,
     identify_file,
+    images_learned,
     read_weights,
     seed_weights,
 )
@@ -42,6 +43,18 @@ def test_published_checkpoints_are_read(tmp_path: Path, content: dict):
 def test_safetensors_are_read(tmp_path: Path):
     safetensors.torch.save_file(TENSORS, tmp_path / "weights.safetensors")
     assert same(read_weights(tmp_path / "weights.safetensors"))
+
+
+def test_what_weights_learned_from_is_in_their_file_s_notes():
+    notes = {"data": '{"images": {"eyes disc": 6}, "validation": 2}'}
+    assert images_learned(notes, HERE) == {"eyes disc": 6}
+    assert images_learned({}, HERE) == {}
+
+
+@pytest.mark.parametrize("text", ["eyes", "[]", '{"images": 3}', '{"images": {"eyes": "many"}}'])
+def test_notes_that_say_it_another_way_are_named(text: str):
+    with pytest.raises(ModelError, match=r"weights\.pt: its note 'data'"):
+        images_learned({"data": text}, HERE)
 
 
 class Evil:

@@ -138,6 +138,12 @@ def _check_entry(entry: zipfile.ZipInfo, path: Path) -> None:
         raise AdapterError(f"{path}: holds {name!r}, a link or device. Not unpacked.")
     if entry.flag_bits & 1:
         raise AdapterError(f"{path}: {name!r} is encrypted. Not unpacked.")
+    # The others raise errors of their own when damaged, and no program packs by them unasked.
+    if entry.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
+        raise AdapterError(
+            f"{path}: {name!r} is compressed in an unusual way. Not unpacked; pack it as an "
+            "ordinary zip file."
+        )
     largest = LARGEST_WEIGHTS if steps[-1] == WEIGHTS else _LARGEST_TEXT
     if entry.file_size > largest:
         raise AdapterError(

@@ -68,9 +68,9 @@ def find_adapter(name_or_path: str | Path) -> Adapter:
     for adapter in known:
         if adapter.name == text:
             return adapter
-    own, path = adapters_folder() / text, Path(name_or_path).expanduser()
-    if path.name == text and own.is_dir():
-        return open_adapter(own)  # says what is wrong with it
+    path = Path(name_or_path).expanduser()
+    if _is_own(text):
+        return open_adapter(adapters_folder() / text)  # says what is wrong with it
     if path.is_dir():
         return adapter_in(path)
     if path.suffix == ".zip" and path.is_file():
@@ -79,6 +79,11 @@ def find_adapter(name_or_path: str | Path) -> Adapter:
     raise AdapterError(
         f"There is no adapter called {text!r}, and no such folder. Installed: {names}."
     )
+
+
+def is_installed(name: str) -> bool:
+    """Tell whether `find_adapter` takes `name` for an installed adapter, sound or damaged."""
+    return _is_own(name) or any(adapter.name == name for adapter in list_adapters())
 
 
 def adapter_in(folder: Path) -> Adapter:
@@ -239,6 +244,11 @@ def _survey() -> Iterator[Adapter | AdapterError]:
                 yield open_adapter(folder).called(name, shipped=shipped)
             except AdapterError as error:
                 yield error
+
+
+def _is_own(name: str) -> bool:
+    is_name = Path(name).name == name and name not in ("", "..")
+    return is_name and (adapters_folder() / name).is_dir()
 
 
 def _own_place(name: str, *, replace: bool) -> Path:

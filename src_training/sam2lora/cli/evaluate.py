@@ -12,7 +12,8 @@ from rich.console import Console
 from rich.progress import MofNCompleteColumn, Progress, TimeRemainingColumn
 
 from sam2lora.cli.models import load_with_bar
-from sam2lora.cli.rows import print_rows
+from sam2lora.cli.reports import check_options, compare_reports, join_cup_and_disc
+from sam2lora.cli.rows import number, print_rows
 from sam2lora.errors import SettingsError
 from sam2lora.settings import PrecisionChoice, ProtocolName, SplitChoice
 
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
 
 
 def evaluate(
+    context: typer.Context,
     out: Annotated[Path, typer.Option(help="Folder for the report; an older one is replaced.")],
     roots: Annotated[
         list[Path] | None,
@@ -36,7 +38,7 @@ def evaluate(
         list[str] | None,
         typer.Option(
             help="Name or folder of an adapter, repeatable; by default the shipped one, else your "
-            "newest. With --compare: who is meant in each report."
+            "newest. With --compare or --cup-disc: who is meant in each report."
         ),
     ] = None,
     bare: Annotated[
@@ -60,6 +62,14 @@ def evaluate(
     split: Annotated[
         SplitChoice, typer.Option(help="auto takes test where there is one, else all images.")
     ] = "auto",
+    include: Annotated[
+        str | None,
+        typer.Option(metavar="REGEX", help="Judge only images whose stems it matches somewhere."),
+    ] = None,
+    exclude: Annotated[
+        str | None,
+        typer.Option(metavar="REGEX", help="Leave out images whose stems it matches somewhere."),
+    ] = None,
     tta: Annotated[
         bool, typer.Option("--tta", help="Average over mirror images; takes four times as long.")
     ] = False,
@@ -73,6 +83,13 @@ def evaluate(
         tuple[Path, Path] | None,
         typer.Option(help="Compare two reports, image by image, instead of evaluating."),
     ] = None,
+    cup_disc: Annotated[
+        tuple[Path, Path] | None,
+        typer.Option(
+            metavar="DISC_REPORT CUP_REPORT",
+            help="Work out vertical cup/disc ratios from a report on the disc and one on the cup.",
+        ),
+    ] = None,
     device: Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:1 or mps.")] = "auto",
     precision: Annotated[
         PrecisionChoice, typer.Option(help="auto takes bfloat16 where it is faster.")
@@ -84,22 +101,24 @@ def evaluate(
     published ones beside. An image that cannot be read is named in it and at the end, and the exit
     code is then 1.
 
-    `--compare REPORT_A REPORT_B` compares two reports of the same images.
+    `--compare REPORT_A REPORT_B` compares two reports of the same images; `--cup-disc DISC_REPORT
+    CUP_REPORT` puts two together for the vertical cup/disc ratio.
     """
     command = shlex.join(["sam2lora", *sys.argv[1:]])
     if compare is not None:
-        if roots or target or model or bare or second_grader:
-            raise SettingsError(
-                "--compare takes two reports that are there already; it goes with --out, --adapter "
-                "and --seed only."
-            )
-        _compare(compare, adapter or [], out, command=command, seed=seed)
+        check_options(context, "--compare", used={"out", "adapter", "seed"})
+        compare_reports(compare, adapter or [], out, command=command, seed=seed)
+        return
+    if cup_disc is not None:
+        check_options(context, "--cup-disc", used={"out", "adapter"})
+        join_cup_and_disc(cup_disc, adapter or [], out, command=command)
         return
     if not roots or target is None:
         raise SettingsError(
             "Say what to evaluate on, and what to look for: sam2lora evaluate ROOT --target vessel "
             "--out REPORT"
         )
+    from sam2lora.datasets.filters import check_expression
     from sam2lora.evaluation import (
         EvaluateSettings,
         grader_contestant,
@@ -114,6 +133,8 @@ def evaluate(
         protocol=protocol,
         regimes=parse_regimes(regimes),
         split=split,
+        include=check_expression(include),
+        exclude=check_expression(exclude),
         seed=seed,
         flips=tta,
     )
@@ -171,34 +192,6 @@ def _networks(
     return [network_contestant(predictor, settings, adapter) for adapter in adapters]
 
 
-def _compare(
-    reports: tuple[Path, Path], models: Sequence[str], out: Path, *, command: str, seed: int
-) -> None:
-    from sam2lora.evaluation import Side, write_comparison
-
-    if len(models) > 2:
-        raise SettingsError("--compare takes --adapter at most twice: for A, and for B.")
-    names = [None, None] if not models else [models[0], models[-1]]
-    a, b = (Side(folder, name) for folder, name in zip(reports, names, strict=True))
-    comparison = write_comparison(out, a, b, command=command, seed=seed)
-    header = ("data set", "prompts", "A", "B", "B - A", "95 % interval", "images")
-    rows = [
-        (
-            one.dataset,
-            one.regime,
-            _number(one.a),
-            _number(one.b),
-            _number(one.difference, signed=True),
-            f"{_number(one.low, signed=True)} to {_number(one.high, signed=True)}",
-            str(one.n),
-        )
-        for one in comparison.differences
-        if one.metric == "dice"
-    ]
-    print_rows(header, rows, title=f"Dice: A {a.model}, B {b.model}")
-    typer.echo(f"Comparison: {out / 'comparison.md'}")
-
-
 def _say(report: "Report", out: Path) -> None:
     """Say what came out; exit with 1 if an image failed."""
     rows = [
@@ -206,7 +199,7 @@ def _say(report: "Report", out: Path) -> None:
             cell.dataset,
             cell.model,
             cell.regime,
-            _number(cell.per_image["dice"].mean if cell.per_image else None),
+            number(cell.per_image["dice"].mean if cell.per_image else None),
             str(cell.images - cell.failed - cell.not_drawn),
         )
         for cell in report.cells
@@ -225,12 +218,6 @@ def _say(report: "Report", out: Path) -> None:
         problems = [(path, why.removeprefix(f"{path}: ")) for path, why in failed.items()]
         print_rows(("image", "reason"), problems, title=f"{len(failed)} failed:", stderr=True)
         raise typer.Exit(1)
-
-
-def _number(value: float | None, *, signed: bool = False) -> str:
-    if value is None:
-        return "-"
-    return f"{value:+.4f}" if signed else f"{value:.4f}"
 
 
 @contextmanager

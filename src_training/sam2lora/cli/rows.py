@@ -41,3 +41,10 @@ def print_rows(
     for row in rows:
         table.add_row(*map(Text, row))
     console.print(table)
+
+
+def number(value: float | None, *, signed: bool = False) -> str:
+    """Write a number with four digits, with its sign if asked for; a dash where there is none."""
+    if value is None:
+        return "-"
+    return f"{value:+.4f}" if signed else f"{value:.4f}"

@@ -64,14 +64,18 @@ def train(
     begins. Ctrl-C stops it after the current step and keeps everything; so does a file named `stop`
     in RUN/control, and one named `pause` lets it wait.
     """
+    from sam2lora.adapters import is_installed
     from sam2lora.errors import SettingsError
+    from sam2lora.model_table import BASE_MODELS
     from sam2lora.runs import RunFolder
     from sam2lora.training.settings import make_settings, validate_settings
 
     options = {
         "target": target,
-        "model": _absolute(model),
-        "start_from": _absolute(start_from),
+        "model": model if model in BASE_MODELS else _absolute(model),
+        "start_from": (
+            start_from if start_from and is_installed(start_from) else _absolute(start_from)
+        ),
         "lora": None if rank is None else {"rank": rank},
         "steps": steps,
         "batch": batch,

@@ -6,6 +6,7 @@ is one entry.
 
 from sam2lora.datasets.check import DatasetReport, Problem, check_dataset
 from sam2lora.datasets.encodings import ENCODINGS, MaskFile
+from sam2lora.datasets.filters import filter_by_stem
 from sam2lora.datasets.known import DATASETS
 from sam2lora.datasets.recognition import Found, list_images, read_dataset, recognize, record_of
 from sam2lora.datasets.records import Dataset, Record
@@ -21,6 +22,7 @@ __all__ = [
     "Problem",
     "Record",
     "check_dataset",
+    "filter_by_stem",
     "list_images",
     "official_split",
     "read_dataset",

@@ -2,13 +2,15 @@
 
 `evaluate` judges image by image, on data sets or on what a viewer holds; `write_report` judges
 several on several data sets and writes tables, masks and pictures; `write_comparison` compares two
-reports. Nothing here loads torch; who has a predictor has it already.
+reports; `write_cup_disc` puts one on the disc and one on the cup together. Nothing here loads
+torch; who has a predictor has it already.
 """
 
 from sam2lora.evaluation.cases import Case
 from sam2lora.evaluation.compare import Comparison, Side, compare
 from sam2lora.evaluation.compare_writing import write_comparison
 from sam2lora.evaluation.contestants import Contestant, grader_contestant, network_contestant
+from sam2lora.evaluation.cup_disc import RatioEntry, cup_disc_ratios, write_cup_disc
 from sam2lora.evaluation.loop import evaluate, evaluate_grader
 from sam2lora.evaluation.plan import Part, plan_parts
 from sam2lora.evaluation.protocols import PROTOCOLS, Protocol
@@ -25,10 +27,12 @@ __all__ = [
     "EvaluateSettings",
     "Part",
     "Protocol",
+    "RatioEntry",
     "Report",
     "Result",
     "Side",
     "compare",
+    "cup_disc_ratios",
     "evaluate",
     "evaluate_grader",
     "grader_contestant",
@@ -37,5 +41,6 @@ __all__ = [
     "plan_parts",
     "read_report",
     "write_comparison",
+    "write_cup_disc",
     "write_report",
 ]

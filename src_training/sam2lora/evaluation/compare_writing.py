@@ -6,7 +6,6 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from sam2lora.errors import OutputError
 from sam2lora.evaluation.compare import (
     COMPARISON,
     Comparison,
@@ -16,7 +15,7 @@ from sam2lora.evaluation.compare import (
     Side,
     compare,
 )
-from sam2lora.evaluation.folder import report_folder
+from sam2lora.evaluation.folder import check_apart, report_folder
 from sam2lora.evaluation.markdown import columns_of, number, regime_in_words, table
 from sam2lora.evaluation.overview import (
     Row,
@@ -61,12 +60,7 @@ def write_comparison(out: Path, a: Side, b: Side, *, command: str, seed: int = 0
         If `out` is one of the reports or holds one of them, holds something else than a report, or
         cannot be written.
     """
-    for side in (a, b):
-        if out.resolve() in (side.folder.resolve(), *side.folder.resolve().parents):
-            raise OutputError(
-                f"{out}: the comparison would replace the report {side.folder}. Choose another "
-                "place with --out."
-            )
+    check_apart(out, a.folder, b.folder)
     comparison, pairs = compare(a, b, command=command, seed=seed)
     regimes = list(dict.fromkeys(pair.regime for pair in comparison.pairs))
     shown = {

@@ -56,6 +56,7 @@ def network_contestant(
         base=base.base.name,
         base_file=str(base.path) if base.path and base.path != base.base.path else None,
         base_identity=base.identity,
+        base_learned_from=dict(base.learned_from),
         note=base.note,
         geometry=adapter.card.geometry if adapter else GeometrySettings.for_target(target),
         threshold=own if fixed is None else fixed,

@@ -12,10 +12,10 @@ from sam2lora.files import make_folder
 
 MASKS = "masks"
 
-_MARKS = ("report.json", "comparison.json")
+_MARKS = ("report.json", "comparison.json", "cup_disc.csv")
 _OWN = re.compile(
     r"masks|report\.(json|md)|per_image\.csv|comparison\.(json|md)|differences\.(csv|png)"
-    r"|(dice|roc|thresholds)\.png|overview(_[0-9a-z+]+)?\.png"
+    r"|cup_disc\.(csv|md)|(dice|roc|thresholds)\.png|overview(_[0-9a-z+]+)?\.png"
 )
 
 
@@ -43,6 +43,22 @@ def check_place(out: Path) -> None:
             f"{out}: holds {foreign[0]!r}, which is no part of a report, so it is not replaced. "
             "Choose another place with --out."
         )
+
+
+def check_apart(out: Path, *reports: Path) -> None:
+    """Refuse a folder for results that is one of the reports they are from, or holds one.
+
+    Raises
+    ------
+    OutputError
+        If it is.
+    """
+    for report in reports:
+        if out.resolve() in (report.resolve(), *report.resolve().parents):
+            raise OutputError(
+                f"{out}: the result would replace the report {report}. Choose another place with "
+                "--out."
+            )
 
 
 @contextmanager

@@ -1,11 +1,14 @@
 """`report.md`: one table for each prompt regime, with published figures beside the measured."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+
+from pydantic import JsonValue
 
 from sam2lora.evaluation.known_figures import SOURCES, known_figures
 from sam2lora.evaluation.overview import overview_names
 from sam2lora.evaluation.plots import plot_names
 from sam2lora.evaluation.report import CellEntry, DataEntry, ModelEntry, Report, SummaryEntry
+from sam2lora.evaluation.settings import EvaluateSettings
 from sam2lora.prompt_sampling import REGIMES, Regime
 from sam2lora.targets import Target
 
@@ -83,12 +86,20 @@ def _about(report: Report) -> list[str]:
         ("", ""),
         ("protocol", f"{settings.protocol}: {report.conventions}"),
         *(("data", _data_in_words(one)) for one in report.data),
+        *_filters(settings),
         *(("judged", _model_in_words(one)) for one in report.models),
         ("prompts", f"drawn from the truth, seed {settings.seed}; `report.json` holds them"),
         ("flips", f"{split} averaging over mirror images"),
         ("made", f"{report.made:%Y-%m-%d %H:%M %Z} by `{report.command}`"),
     ]
     return table(rows)
+
+
+def _filters(settings: EvaluateSettings) -> Iterator[tuple[str, str]]:
+    if settings.include is not None:
+        yield "only images", f"whose stems match `{settings.include}`"
+    if settings.exclude is not None:
+        yield "left out", f"images whose stems match `{settings.exclude}`"
 
 
 def _data_in_words(data: DataEntry) -> str:
@@ -101,14 +112,14 @@ def _model_in_words(model: ModelEntry) -> str:
     if model.kind == "grader":
         return model.name
     looks = f", looks at {model.geometry.detail}" if model.geometry else ""
-    learned = model.adapter.data.get("images") if model.adapter else None
-    from_what = (
-        "; learned from " + ", ".join(f"{name} ({count})" for name, count in learned.items())
-        if isinstance(learned, dict) and learned
-        else ""
-    )
+    learned = _images_in_words("; learned from", _learned_by_adapter(model))
+    before = _images_in_words("; its base learned from", model.base_learned_from)
     base = f"{model.base} from {model.base_file}" if model.base_file else model.base
-    return f"{model.name}: base {base}, threshold {model.threshold:g}{looks}{from_what}"
+    return f"{model.name}: base {base}, threshold {model.threshold:g}{looks}{learned}{before}"
+
+
+def _images_in_words(what: str, images: Mapping[str, JsonValue]) -> str:
+    return f"{what} " + ", ".join(f"{name} ({n})" for name, n in images.items()) if images else ""
 
 
 def _notes(report: Report) -> Iterator[str]:
@@ -149,9 +160,14 @@ def _all_rows(report: Report, regime: str) -> Iterator[list[str]]:
 
 
 def learned_from(model: ModelEntry, dataset: str) -> bool:
-    """Tell whether the card of an adapter says that it learned from images of a data set."""
-    learned = model.adapter.data.get("images") if model.adapter else None
-    return isinstance(learned, dict) and any(name.rpartition(" ")[0] == dataset for name in learned)
+    """Tell whether an adapter by its card, or its base by its file, has learned from a data set."""
+    names = [*_learned_by_adapter(model), *model.base_learned_from]
+    return any(name.rpartition(" ")[0] == dataset for name in names)
+
+
+def _learned_by_adapter(model: ModelEntry) -> Mapping[str, JsonValue]:
+    images = model.adapter.data.get("images") if model.adapter else None
+    return images if isinstance(images, dict) else {}
 
 
 def _measured(cell: CellEntry, columns: Iterable[str]) -> list[str]:
@@ -184,9 +200,9 @@ def _legend(report: Report) -> list[str]:
     ]
     if any(learned_from(model, data.dataset) for model in report.models for data in report.data):
         lines.append(
-            "- † learned from images of this data set, by its card. On another split these are "
-            "other images by the same camera; on the training split or all images, it has seen "
-            "some of these."
+            "- † learned from images of this data set, by the adapter's card or the base's file. "
+            "On another split these are other images by the same camera; on the training split or "
+            "all images, it has seen some of these."
         )
     figures = [
         figure.source

@@ -1,14 +1,13 @@
-"""Which images an evaluation judges: read, filtered by split, checked before anything is done."""
+"""Which images an evaluation judges: read, chosen, checked before anything is done."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from sam2lora.datasets import Dataset, Record, official_split, read_dataset
+from sam2lora.datasets import Dataset, Record, filter_by_stem, official_split, read_dataset
 from sam2lora.errors import DatasetError
 from sam2lora.evaluation.cases import check_records
 from sam2lora.evaluation.settings import EvaluateSettings
-from sam2lora.settings import SplitChoice
 from sam2lora.targets import get_target
 
 
@@ -25,7 +24,7 @@ class Part:
     records
         The images.
     without_mask
-        How many others on that side have no mask of the target.
+        How many others on that side, of those the filters leave, have no mask of the target.
     """
 
     dataset: Dataset
@@ -44,15 +43,15 @@ def plan_parts(
     roots
         Data sets, folders or CSV files.
     settings
-        Target, protocol and split.
+        Target, protocol, split and filters.
     layout
         Key of `DATASETS`, where the layout shall not be guessed.
 
     Raises
     ------
     DatasetError
-        If a root is no data set, has no mask of the target or not the split, a mask has another
-        size than its image, or two data sets have the same name.
+        If a root is no data set, has no mask of the target or not the split, nothing is left of it
+        by the filters, a mask has another size than its image, or two data sets have the same name.
     TargetError
         If the target is unknown.
     """
@@ -66,22 +65,27 @@ def plan_parts(
                 f"{root} and {other.root} are both called {dataset.name!r}, so their results could "
                 "not be told apart. Evaluate them one at a time, or rename a folder."
             )
-        parts[dataset.name] = _part(dataset, target, settings.split)
+        parts[dataset.name] = _part(dataset, target, settings)
     for part in parts.values():
         check_records(part.records, target, graders=[settings.conventions.grader])
     return tuple(parts.values())
 
 
-def _part(dataset: Dataset, target: str, choice: SplitChoice) -> Part:
+def _part(dataset: Dataset, target: str, settings: EvaluateSettings) -> Part:
     dataset.with_target(target)  # says which targets there are, before a split hides them
     records: Sequence[Record] = dataset.records
     has_test = any(record.split == "test" for record in records)
-    split = choice if choice != "auto" else "test" if has_test else "all"
+    split = settings.split
+    if split == "auto":
+        split = "test" if has_test else "all"
     if split != "all":
         try:
             records = official_split(records, split)
         except DatasetError as error:
             raise DatasetError(f"{dataset.root}: {error} `--split all` takes all.") from error
+    records = filter_by_stem(
+        records, dataset.root, include=settings.include, exclude=settings.exclude
+    )
     masked = tuple(record for record in records if record.masks.get(target))
     if not masked:
         raise DatasetError(

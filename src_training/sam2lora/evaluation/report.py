@@ -53,6 +53,9 @@ class ModelEntry(Settings):
     base: str | None = Field(default=None, description="name of the base model")
     base_file: str | None = Field(default=None, description="file of its weights, if the user's")
     base_identity: str | None = Field(default=None, description="hash of its weights")
+    base_learned_from: dict[str, int] = Field(
+        default={}, description="images its base learned from, by data set and target"
+    )
     note: str = Field(default="", description="what whoever reads the numbers has to know")
     geometry: GeometrySettings | None = Field(default=None, description="how it looks at images")
     threshold: float | None = Field(default=None, description="probability that makes the mask")

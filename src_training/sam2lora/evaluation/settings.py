@@ -4,6 +4,7 @@ from typing import Self
 
 from pydantic import Field, model_validator
 
+from sam2lora.datasets.filters import Expression
 from sam2lora.errors import SettingsError
 from sam2lora.evaluation.protocols import PROTOCOLS, Protocol
 from sam2lora.prompt_sampling import REGIMES
@@ -25,6 +26,12 @@ class EvaluateSettings(Settings):
     split: SplitChoice = Field(
         default="auto",
         description="official side to judge; auto: test where there is one, else all images",
+    )
+    include: Expression = Field(
+        default=None, description="regular expression; only stems it matches are judged"
+    )
+    exclude: Expression = Field(
+        default=None, description="regular expression; stems it matches are left out"
     )
     seed: int = Field(default=0, ge=0, description="what the prompts are drawn from")
     flips: bool = Field(

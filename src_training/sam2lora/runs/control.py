@@ -1,6 +1,5 @@
 """Ask a running training to pause or stop, by files that anyone may write."""
 
-import time
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, get_args
@@ -33,16 +32,6 @@ class Control:
         """What is asked for now."""
         return frozenset(what for what in REQUESTS if (self.folder / what).exists())
 
-    @property
-    def pause_requested(self) -> bool:
-        """Whether the training should wait."""
-        return "pause" in self.requested
-
-    @property
-    def stop_requested(self) -> bool:
-        """Whether the training should write a checkpoint and end."""
-        return "stop" in self.requested
-
     def request(self, what: Request) -> None:
         """Ask for it.
 
@@ -73,8 +62,3 @@ class Control:
                 raise OutputError(
                     f"{path}: cannot be deleted ({error.strerror or error}). Delete it by hand."
                 ) from error
-
-    def wait_while_paused(self, *, poll_seconds: float = 0.5) -> None:
-        """Return when no pause is asked for any more, or a stop is."""
-        while self.requested == {"pause"}:
-            time.sleep(poll_seconds)

@@ -69,8 +69,7 @@ class RunFolder:
         make_folder(path)
         with durable_path(run.settings) as temporary:
             temporary.write_text(settings_json.rstrip() + "\n", encoding="utf-8")
-        for folder in (run.data, run.control.folder, run.adapters, run.previews):
-            make_folder(folder)
+        run._make_folders()
         return run
 
     @classmethod
@@ -159,11 +158,16 @@ class RunFolder:
             If another process trains here, or the folder cannot be written.
         """
         with run_lock(self.path):
+            self._make_folders()  # it may have been killed while it was created
             self.control.clear()
             for file in (self.checkpoint, self.adapters / BEST):
                 for half in file.parent.glob(f".{file.stem}-*{file.suffix}"):
                     half.unlink(missing_ok=True)
             yield
+
+    def _make_folders(self) -> None:
+        for folder in (self.data, self.control.folder, self.adapters, self.previews):
+            make_folder(folder)
 
     def append(self, event: Event) -> None:
         """Write down what happened (`append_event`)."""

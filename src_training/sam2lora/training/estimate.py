@@ -11,7 +11,7 @@ from sam2lora.adapters.counting import describe_share
 from sam2lora.composite_loss import composite_loss
 from sam2lora.device import autocast, choose_device, out_of_memory_in_words, release_memory
 from sam2lora.training.batches import collate
-from sam2lora.training.gradients import training_precision
+from sam2lora.training.gradients import saves_memory, training_precision
 from sam2lora.training.plan import plan_data
 from sam2lora.training.samples import Samples
 from sam2lora.training.settings import TrainSettings
@@ -60,12 +60,13 @@ def estimate(settings: TrainSettings) -> Estimate:
     device = choose_device(settings.device)
     precision = training_precision(settings, device)
     trainee = make_trainee(settings, start=find_start(settings))
-    model = trainee.model.to(device).train()
     network = trainee.base.network
     samples = Samples(plan.groups, settings, size=network.input_size, mask_size=network.mask_size)
-    batch = collate([samples.draw(0)], device)
-    memory, seconds = _Memory(device), 0.0
-    with out_of_memory_in_words(device, "Training on one sample"):
+    sample, less = samples.draw(0), saves_memory(settings, 1)
+    with out_of_memory_in_words(device, "Training on one sample", less=less):
+        model = trainee.model.to(device).train()
+        batch = collate([sample], device)
+        memory, seconds = _Memory(device), 0.0
         for _ in range(2):  # the first one warms up
             started = time.perf_counter()
             with autocast(device, precision):

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from sam2lora.composite_loss import LossTerms, composite_loss
 from sam2lora.device import autocast, choose_precision, out_of_memory_in_words
-from sam2lora.errors import TrainingError
+from sam2lora.errors import DeviceError, TrainingError
 from sam2lora.feature_cache import FeatureCache
 from sam2lora.network import Features
 from sam2lora.settings import Precision
@@ -49,7 +49,8 @@ class Stepper:
         self.precision = training_precision(settings, self.device)
         self._settings, self._accelerator, self._features = settings, accelerator, features
         self._network = trainee.base.network
-        trainee.model.to(self.device)
+        with out_of_memory_in_words(self.device, "The model", less=""):
+            trainee.model.to(self.device)
         self.weights = [one for one in trainee.model.parameters() if one.requires_grad]
         # Only its forward synchronises several processes, so all work goes through it.
         self._model = accelerator.prepare_model(trainee.model)
@@ -76,9 +77,10 @@ class Stepper:
         Raises
         ------
         DeviceError
-            If the memory does not suffice; nothing has changed then.
+            If the memory does not suffice for the gradient; nothing has changed then.
         TrainingError
-            If the loss or its gradient is no finite number; nothing has changed then.
+            If the loss or its gradient is no finite number; nothing has changed then. Or if the
+            memory does not suffice for AdamW; weights may have changed then.
         """
         self.optimizer.zero_grad()
         for group in self.optimizer.param_groups:
@@ -93,12 +95,24 @@ class Stepper:
             last = part is parts[-1]
             with (
                 nullcontext() if last else self._accelerator.no_sync(self._model),
-                out_of_memory_in_words(self.device, "A training step"),
+                out_of_memory_in_words(
+                    self.device, "A training step", less=saves_memory(self._settings, batch)
+                ),
             ):
                 losses.append(self._backward(part, share=len(part) / len(samples)))
         total, terms = self._means(losses, [len(part) / len(samples) for part in parts])
         if not math.isfinite(total):
             raise _no_number(f"The loss is {total}", number, samples)
+        try:
+            with out_of_memory_in_words(self.device, "AdamW", less=saves_memory(self._settings, 1)):
+                self._update(number, samples)
+        except DeviceError as error:
+            # Some weights may have moved, so unlike the gradient this cannot be tried again.
+            raise TrainingError(str(error)) from error
+        return total, terms
+
+    def _update(self, number: int, samples: Sequence[Sample]) -> None:
+        """Clip the gradient and step."""
         self.scaler.unscale_(self.optimizer)
         norm = float(torch.nn.utils.clip_grad_norm_(self.weights, self._settings.optimizer.clip))
         # In float16 a gradient may overflow; the scaler then leaves the step out and scales less.
@@ -107,7 +121,6 @@ class Stepper:
             raise _no_number(f"The gradient is {norm}", number, samples)
         self.scaler.step(self.optimizer)
         self.scaler.update()
-        return total, terms
 
     def _backward(self, samples: Sequence[Sample], *, share: float) -> LossTerms:
         features = self._kept_features(samples) if self._settings.freeze_encoder else None
@@ -158,6 +171,13 @@ def _no_number(what: str, number: int, samples: Sequence[Sample]) -> TrainingErr
         f"{what} at step {number}, on {names}. The weights are as before this step. Lower the "
         "learning rate, or use precision float32."
     )
+
+
+def saves_memory(settings: TrainSettings, batch: int) -> str:
+    """Say which setting lets a step take less memory; nothing where none is left."""
+    if batch > 1:
+        return "a smaller batch"
+    return "" if settings.gradient_checkpointing else "gradient_checkpointing (--preset low-memory)"
 
 
 def training_precision(settings: TrainSettings, device: torch.device) -> Precision:

@@ -22,6 +22,7 @@ from accelerate.utils import (
     DistributedDataParallelKwargs,
     InitProcessGroupKwargs,
     broadcast_object_list,
+    gather_object,
 )
 
 from sam2lora.adapters import Adapter, open_adapter
@@ -30,7 +31,6 @@ from sam2lora.adapters.replacing import new_folder
 from sam2lora.device import choose_device
 from sam2lora.errors import AdapterError, DeviceError, TrainingError
 from sam2lora.feature_cache import FeatureCache
-from sam2lora.files import atomic_path
 from sam2lora.runs import (
     CheckpointEvent,
     Event,
@@ -52,6 +52,7 @@ from sam2lora.runs import (
 )
 from sam2lora.runs.control import Request
 from sam2lora.runs.folder import MANIFEST, START_ADAPTER
+from sam2lora.runs.writing import durable_path
 from sam2lora.training.batches import read_samples, sample_numbers
 from sam2lora.training.gradients import Stepper
 from sam2lora.training.plan import DataPlan, data_hash, plan_data
@@ -159,7 +160,7 @@ class _Training:
                     self._run.control.clear("stop")
                 yield StoppedEvent(step=state.step)
                 return
-            yield from self._step(list(islice(samples, settings.batch * settings.accumulate)))
+            yield from self._step(self._draw(samples))
             last = state.step == settings.steps
             if last or state.step % settings.validation.every == 0:
                 yield from self._validate()
@@ -197,14 +198,14 @@ class _Training:
         if self._accelerator.is_main_process:
             yield from self._keep_manifest()
             self._held_out = read_held_out(self._plan.validation)
-        if self.state.step == 0 and self._settings.start_from:
+        if self._settings.start_from and self.state.step == 0 and self.state.best_step is None:
             yield from self._validate()  # what it started from is what it has to beat
 
     def _keep_manifest(self) -> Iterator[Event]:
         """Write which files are used, or say that they are others than when the run began."""
         path = self._run.data / MANIFEST
         if not path.exists():
-            with atomic_path(path) as temporary:
+            with durable_path(path) as temporary:
                 temporary.write_text(json.dumps(self._manifest, indent=1), encoding="utf-8")
         elif data_hash(json.loads(path.read_bytes())) != data_hash(self._manifest):
             yield WarningEvent(
@@ -213,10 +214,12 @@ class _Training:
             )
 
     def _feature_cache(self) -> FeatureCache:
-        """Keep features in memory, and in the run folder what does not fit there.
+        """Keep the features of a frozen encoder in memory, or in the run folder if they are many.
 
         The folder's name is a hash of all that features depend on beside the window's number.
         """
+        if not self._settings.freeze_encoder:
+            return FeatureCache(0)
         windows = self._plan.samples_per_epoch * self._settings.variants
         limit = psutil.virtual_memory().available // 4
         if self._trainee.base.network.feature_bytes // 2 * windows <= limit:  # kept in float16
@@ -241,6 +244,26 @@ class _Training:
         # Windows that come again are kept by the process that makes them.
         workers = 0 if settings.freeze_encoder else settings.workers
         return read_samples(samples, numbers, workers=workers)
+
+    def _draw(self, samples: Iterator[Sample]) -> list[Sample]:
+        """Give the samples of the next step; what fails in one process is raised in all of them.
+
+        Otherwise the first process would wait for the others, and could not say what went wrong.
+        """
+        count = self._settings.batch * self._settings.accumulate
+        if self._accelerator.num_processes == 1:
+            return list(islice(samples, count))
+        drawn: list[Sample] = []
+        own: list[Exception | None] = [None]
+        try:
+            drawn = list(islice(samples, count))
+        except Exception as error:
+            own = [error]
+        everyones: list[Exception | None] = gather_object(own)
+        for problem in everyones:
+            if problem is not None:
+                raise problem
+        return drawn
 
     def _step(self, samples: Sequence[Sample]) -> Iterator[Event]:
         """Do one optimizer step; out of memory, do it again in smaller batches."""

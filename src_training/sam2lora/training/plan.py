@@ -1,13 +1,18 @@
 """Which images a training learns from and which judge it: read, filtered and split by patient."""
 
 import hashlib
-import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from sam2lora.datasets import Record, official_split, read_dataset, split_by_patient
+from sam2lora.datasets import (
+    Record,
+    filter_by_stem,
+    official_split,
+    read_dataset,
+    split_by_patient,
+)
 from sam2lora.errors import DatasetError
 from sam2lora.files import sha256_of
 from sam2lora.training.settings import DataSource, TrainSettings
@@ -33,10 +38,13 @@ class DataPlan:
         equally often, however large they are.
     validation
         Items of held-out patients, the target's only, spread over the sources.
+    hashes
+        Of the images that had to be compared, so that they are not read again for the manifest.
     """
 
     groups: tuple[tuple[Item, ...], ...]
     validation: tuple[Item, ...]
+    hashes: Mapping[Path, str]
 
     @property
     def samples_per_epoch(self) -> int:
@@ -56,7 +64,10 @@ class DataPlan:
     def manifest(self) -> list[dict[str, str]]:
         """List every file that is used, with the hash of its content."""
         files = {path for item in self._items() for path in _files(item)}
-        return [{"path": str(path), "sha256": sha256_of(path)} for path in sorted(files)]
+        return [
+            {"path": str(path), "sha256": self.hashes.get(path) or sha256_of(path)}
+            for path in sorted(files)
+        ]
 
     def _items(self) -> Iterator[Item]:
         for group in self.groups:
@@ -74,7 +85,8 @@ def plan_data(settings: TrainSettings) -> DataPlan:
     """Read the data sources and hold patients out for validation, the same on every machine.
 
     Sources of one data set share its split, so that nobody is held out in one of them and learned
-    from in another.
+    from in another. Names of patients that share an image, or a copy of it, are taken for one
+    person.
 
     Raises
     ------
@@ -86,8 +98,8 @@ def plan_data(settings: TrainSettings) -> DataPlan:
     """
     sources = [(source, _labelled(source, settings.targets)) for source in settings.data]
     records = [record for _, those in sources for record in those]
-    held_out = _held_out_patients(records, settings)
-    judges = {record.image for record in records if _patient(record) in held_out}
+    hashes = _hashes_of_alike(records)
+    judges = _images_that_judge(records, hashes, settings)
     groups: list[tuple[Item, ...]] = []
     validation: list[list[Item]] = []
     for source, those in sources:
@@ -109,7 +121,7 @@ def plan_data(settings: TrainSettings) -> DataPlan:
             f"No held-out image has a mask of {settings.target}, so nothing can judge the training."
         )
     _check_marked(groups, chosen)
-    return DataPlan(tuple(groups), tuple(chosen))
+    return DataPlan(tuple(groups), tuple(chosen), hashes)
 
 
 def _labelled(source: DataSource, targets: Sequence[str]) -> list[Record]:
@@ -123,6 +135,29 @@ def _labelled(source: DataSource, targets: Sequence[str]) -> list[Record]:
             f"there are: {', '.join(has) or 'none'}."
         )
     return sorted(labelled, key=lambda record: (record.dataset, record.stem))
+
+
+def _hashes_of_alike(records: Sequence[Record]) -> dict[Path, str]:
+    """Hash the images that may be copies: those of exactly the size of another."""
+    by_size: dict[int, set[Path]] = {}
+    for record in records:
+        by_size.setdefault(record.image.stat().st_size, set()).add(record.image)
+    alike = [path for paths in by_size.values() if len(paths) > 1 for path in paths]
+    return {path: sha256_of(path) for path in alike}
+
+
+def _images_that_judge(
+    records: Sequence[Record], hashes: Mapping[Path, str], settings: TrainSettings
+) -> set[Path]:
+    """Give all images of the held-out patients, by whatever name a source calls them."""
+    held_out = _held_out_patients(records, settings)
+    content = {record.image: hashes.get(record.image, str(record.image)) for record in records}
+    while True:
+        theirs = {content[record.image] for record in records if _patient(record) in held_out}
+        same_people = {_patient(record) for record in records if content[record.image] in theirs}
+        if same_people == held_out:
+            return {image for image in content if content[image] in theirs}
+        held_out = same_people
 
 
 def _held_out_patients(records: Sequence[Record], settings: TrainSettings) -> set[tuple[str, str]]:
@@ -170,18 +205,7 @@ def _records(source: DataSource) -> list[Record]:
     records: Sequence[Record] = read_dataset(Path(source.root), layout=source.layout).records
     if source.split != "all" and any(record.split for record in records):
         records = official_split(records, source.split)
-    kept = [
-        record
-        for record in records
-        if (source.include is None or re.search(source.include, record.stem))
-        and not (source.exclude is not None and re.search(source.exclude, record.stem))
-    ]
-    if not kept:
-        raise DatasetError(
-            f"{source.root}: none of its {len(records)} images is left by include "
-            f"{source.include!r} and exclude {source.exclude!r}."
-        )
-    return kept
+    return filter_by_stem(records, source.root, include=source.include, exclude=source.exclude)
 
 
 def _spread(groups: Sequence[Sequence[Item]], most: int) -> list[Item]:

@@ -1,13 +1,13 @@
 """Settings of a training, and the presets that set many of them by one name."""
 
-import re
 from collections.abc import Mapping
 from functools import reduce
 from types import MappingProxyType
 from typing import Any, Literal
 
-from pydantic import ConfigDict, Field, ValidationError, field_validator
+from pydantic import ConfigDict, Field, ValidationError
 
+from sam2lora.datasets.filters import Expression
 from sam2lora.errors import SettingsError
 from sam2lora.settings import (
     AugmentSettings,
@@ -33,24 +33,15 @@ class DataSource(Settings):
         default="train",
         description="official side of the split to use; all images where there is no split",
     )
-    include: str | None = Field(
+    include: Expression = Field(
         default=None, description="regular expression; only stems it matches are used"
     )
-    exclude: str | None = Field(
+    exclude: Expression = Field(
         default=None, description="regular expression; stems it matches are left out"
     )
     grader: Literal[1, 2, "union"] = Field(
         default=1, description="whose masks; union: what any grader marked (the paper's)"
     )
-
-    @field_validator("include", "exclude")
-    @classmethod
-    def _check_expression(cls, expression: str | None) -> str | None:
-        try:
-            re.compile(expression or "")
-        except re.error as error:
-            raise ValueError(f"{expression!r} is no regular expression ({error})") from error
-        return expression
 
 
 class OptimizerSettings(Settings):

@@ -1,5 +1,6 @@
 """What is trained, LoRA on a frozen base or the base itself, and how its result is written."""
 
+import json
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -32,7 +33,7 @@ from sam2lora.targets import get_target
 from sam2lora.training.model import PromptedNetwork, checkpoint_blocks
 from sam2lora.training.settings import TrainSettings
 from sam2lora.training.validation import Validation
-from sam2lora.weights import MASK_TOKEN
+from sam2lora.weights import LEARNED, MASK_TOKEN
 
 
 @dataclass(frozen=True)
@@ -205,7 +206,15 @@ class _BaseTrainee:
         if wrong:
             raise TrainingError(f"The weights {', '.join(wrong[:3])} do not fit float16.")
         token = "first of three" if self._settings.multimask_token else "single"
-        notes = {"format": "pt", MASK_TOKEN: token, "step": str(record.step)}
+        learned = {**self.base.learned_from, **record.data["images"]}  # it may go on from another
+        notes = {
+            "format": "pt",
+            MASK_TOKEN: token,
+            "step": str(record.step),
+            "targets": json.dumps(self._settings.targets),
+            LEARNED: json.dumps({**record.data, "images": learned}),
+            "data_hash": record.data_hash,
+        }
         with new_folder(folder, replace=True) as partial:
             path = partial / f"{self.base.base.name}.safetensors"
             path.write_bytes(safetensors.torch.save(tensors, metadata=notes))

@@ -109,6 +109,22 @@ def test_files_may_lie_in_one_folder_or_none(made: Adapter, tmp_path: Path, insi
     assert import_adapter(path).name == "vessel-test"
 
 
+@pytest.mark.parametrize("method", [zipfile.ZIP_LZMA, zipfile.ZIP_BZIP2], ids=["lzma", "bzip2"])
+def test_unusual_compression_is_refused_even_if_damaged(made: Adapter, tmp_path: Path, method: int):
+    path = tmp_path / "other.zip"
+    with zipfile.ZipFile(path, "w", compression=method) as content:
+        for file in FILES:
+            content.write(made.folder / file, file)
+        first = content.infolist()[0]
+    damaged = bytearray(path.read_bytes())
+    start = first.header_offset + 30 + len(first.filename)
+    damaged[start : start + first.compress_size] = b"\xff" * first.compress_size
+    path.write_bytes(damaged)
+    with pytest.raises(AdapterError, match=r"other\.zip: .* compressed in an unusual way"):
+        import_adapter(path)
+    assert visible() == []
+
+
 def test_what_macos_adds_is_left_out(packed: Path):
     def add(content: zipfile.ZipFile) -> None:
         content.writestr("__MACOSX/vessel-test/._README.md", b"x")

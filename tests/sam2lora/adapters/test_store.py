@@ -14,6 +14,7 @@ from sam2lora.adapters.store import (
     delete_adapter,
     find_adapter,
     install_adapter,
+    is_installed,
     list_adapters,
     list_problems,
     own_folder,
@@ -54,6 +55,18 @@ def test_without_a_folder_there_are_none():
     assert [adapter for adapter in list_adapters() if not adapter.shipped] == []
     assert list_problems() == []
     assert not adapters_folder().exists(), "looking makes no folder"
+
+
+def test_a_name_is_told_from_a_folder(made: Adapter, tmp_path: Path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "vessel-test").mkdir(exist_ok=True)
+    assert not is_installed("vessel-test")
+    install_adapter(made)
+    assert is_installed("vessel-test")
+    (adapters_folder() / "vessel-test" / "sam2lora.json").unlink()
+    assert is_installed("vessel-test"), "a damaged one, too"
+    for other in ("", ".", "..", str(made.folder), "./vessel-test"):
+        assert not is_installed(other)
 
 
 def test_an_installed_adapter_is_found_by_name_and_by_path(made: Adapter):

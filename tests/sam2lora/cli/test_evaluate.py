@@ -131,11 +131,14 @@ def test_a_report_is_made_and_the_result_is_said(run_cli, data: Path, tmp_path: 
 def test_all_options_reach_the_report(run_cli, data: Path, tmp_path: Path) -> None:
     words = ("--regimes", "2p", "--tta", "--seed", "7", "--protocol", "paper", "--split", "all")
     more = ("--device", "cpu", "--precision", "float32", "--layout", "folder")
+    words += ("--include", "[ac]", "--exclude", "c")
     ran = run_cli("evaluate", data, "--target", "spot", "--out", tmp_path / "out", *words, *more)
     assert ran.code == 0
     report = read_report(tmp_path / "out")
     settings = report.settings
     assert (settings.protocol, settings.seed, settings.flips) == ("paper", 7, True)
+    assert (settings.include, settings.exclude) == ("[ac]", "c")
+    assert {one.image for one in report.images} == {"a"}
     assert [cell.regime for cell in report.cells] == ["2p"]
     assert report.machine["precision"] == "float32"
     assert Image.open(tmp_path / "out" / report.images[0].truth).size == (1024, 1024)
@@ -219,6 +222,14 @@ BAD = {
         "There is no official split",
     ),
     "an unknown regime": (["--target", "spot", "--regimes", "9p"], "There are: none, 1p"),
+    "a filter that is none": (
+        ["--target", "spot", "--include", "(a"],
+        "'(a' is no regular expression",
+    ),
+    "a filter that leaves nothing": (
+        ["--target", "spot", "--exclude", "."],
+        "none of its 2 images is left by include None and exclude '.'",
+    ),
     "an unknown protocol": (["--target", "spot", "--protocol", "own"], "literature"),
     "a negative seed": (["--target", "spot", "--seed", "-1"], "equal to 0"),
     "no target": ([], "--target vessel"),
@@ -299,6 +310,23 @@ def test_two_reports_are_compared(run_cli, data: Path, tmp_path: Path, make_adap
     assert f"Comparison: {out / 'comparison.md'}" in ran.out
     same = run_cli("evaluate", "--compare", b, b, "--out", out)
     assert (same.code, "+0.0000 to +0.0000" in same.out) == (0, True)
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        *(("--regimes", "1p"), ("--protocol", "literature"), ("--split", "all"), ("--tta",)),
+        *(("--layout", "folder"), ("--device", "cpu"), ("--precision", "float32")),
+        *(("--include", "a"), ("--exclude", "a"), ("--second-grader",), ("--bare",)),
+    ],
+    ids=lambda words: words[0],
+)
+def test_what_a_comparison_does_not_use_is_refused(
+    run_cli, tmp_path: Path, words: tuple[str, ...]
+) -> None:
+    ran = run_cli("evaluate", "--compare", "a", "b", *words, "--out", tmp_path / "out")
+    assert ran.code == 2
+    assert f"not with {words[0]}." in " ".join(ran.err.split())
 
 
 def test_reports_that_cannot_be_compared_are_refused(run_cli, tmp_path: Path) -> None:

@@ -283,7 +283,7 @@ def test_an_unwritable_place_is_said(run_cli, pictures: Path, tmp_path: Path) ->
         assert (ran.code, ran.out) == (2, "")
         (line,) = said(ran.err)
         assert line.startswith(f"error: {out}: cannot be written (")
-        assert "Choose another place." in line
+        assert "choose another place." in line
     assert (tmp_path / "file").read_text() == "in the way"
 
 
@@ -328,6 +328,6 @@ def test_a_full_disk_is_said_and_leaves_whole_files(
     ran = run_cli("predict", pictures, *words)
     assert (ran.code, ran.out) == (2, "")
     (line,) = said(ran.err)
-    assert "cannot be written (No space left on device). Choose another place" in line
+    assert "cannot be written (No space left on device). Check the space" in line
     assert names(small_disk) == ["a_spot.png"]
     assert np.asarray(Image.open(small_disk / "a_spot.png")).shape == (160, 160)

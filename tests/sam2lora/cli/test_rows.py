@@ -1,10 +1,10 @@
-"""Rows are whole on every terminal and in every pipe."""
+"""Rows are whole on every terminal and in every pipe; numbers have four digits."""
 
 import re
 
 import pytest
 
-from sam2lora.cli.rows import print_rows
+from sam2lora.cli.rows import number, print_rows
 
 LONG = "/data/" + "a_long_folder_name/" * 8 + "image[red].png"
 REASON = "is a stack of shape (5, 64, 64), a single photograph was expected. [/bold] :smile:"
@@ -49,3 +49,8 @@ def test_on_a_narrow_terminal_they_are_lines(
 ) -> None:
     text = printed(monkeypatch, capsys, width=40, stderr=True)
     assert text == f"1 failed:\n{LONG}\t{REASON}\n"
+
+
+def test_numbers_have_four_digits_and_a_sign_if_asked_for() -> None:
+    assert (number(0.5), number(None)) == ("0.5000", "-")
+    assert (number(0.5, signed=True), number(-0.5, signed=True)) == ("+0.5000", "-0.5000")

@@ -129,6 +129,23 @@ def test_paths_hold_wherever_it_is_started(
     assert RunFolder(tmp_path / "next").read_settings()["start_from"] == str(run)
 
 
+def test_a_name_wins_over_a_folder_of_that_name(
+    begin: Callable, run_cli: Callable, eyes: Path, tmp_path: Path, monkeypatch: Any
+) -> None:
+    assert begin("--steps", 1, run="first").code == 0
+    assert run_cli("adapters", "import", tmp_path / "first", "--name", "mine").code == 0
+    monkeypatch.chdir(tmp_path)
+    for name in ("nano", "mine"):
+        (tmp_path / name).mkdir()
+    ran = run_cli(
+        *("train", "next", "--data", eyes, "--target", "disc", "--steps", 1),
+        *(*SMALL[:6], "--device", "cpu", "--model", "nano", "--start-from", "mine"),
+    )
+    assert ran.code == 0, ran.err
+    settings = RunFolder(tmp_path / "next").read_settings()
+    assert (settings["model"], settings["start_from"]) == ("nano", "mine")
+
+
 def test_dry_run_says_the_same_and_writes_nothing(
     begin: Callable, eyes: Path, tmp_path: Path
 ) -> None:

@@ -47,7 +47,11 @@ def make_case(name: str = "a", *, truth: NDArray[np.bool_] | None = None, **fiel
 
 
 BASE = SimpleNamespace(
-    base=SimpleNamespace(name="nano", path=None), identity="0" * 64, note="", path=None
+    base=SimpleNamespace(name="nano", path=None),
+    identity="0" * 64,
+    note="",
+    path=None,
+    learned_from={},
 )
 
 

@@ -2,6 +2,7 @@
 
 import re
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -69,6 +70,25 @@ def test_what_has_to_be_known_to_repeat_it_is_said(report: Report) -> None:
     assert "threshold 0.3" in text
     assert "learned from CHASE_DB1 vessel (16)" in text
     assert "† learned from images of this data set" in text
+
+
+def test_what_the_base_has_seen_is_marked_too(
+    write_set, spot, make_adapter, tmp_path: Path, no_pictures: None
+) -> None:
+    settings = EvaluateSettings(target="spot", exclude="b")
+    sets = {name: write_set(name, {"a": make_case("a")}) for name in ("mine", "others")}
+    oracle = always(INSIDE)
+    oracle.base = SimpleNamespace(**vars(oracle.base) | {"learned_from": {"mine spot": 4}})
+    everyone = [network_contestant(oracle, settings, one) for one in (make_adapter(), None)]
+    parts = plan_parts([*sets.values()], settings)
+    report = write_report(tmp_path / "out", everyone, parts, settings, command="x")
+    assert [one.base_learned_from for one in report.models] == [{"mine spot": 4}] * 2
+    text = report_text(report)
+    marked = {(row[0], row[1]) for row in rows(text, "No prompt (none)") if row[1].endswith("†")}
+    assert marked == {("mine", "spot-test †"), ("mine", "nano without adapter †")}
+    assert "its base learned from mine spot (4)" in text
+    assert "the base's file" in text
+    assert "| left out | images whose stems match `b` |" in text
 
 
 def test_several_models_on_several_sets_have_a_matrix(report: Report) -> None:

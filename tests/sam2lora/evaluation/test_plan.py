@@ -45,6 +45,17 @@ def test_a_side_of_the_split_is_taken_and_images_without_a_mask_are_counted(
     assert part.without_mask == without
 
 
+def test_filters_choose_by_stem_on_the_side_that_is_judged(halves: Path) -> None:
+    settings = {"target": "spot", "split": "test"}
+    (part,) = plan_parts([halves], EvaluateSettings(**settings, include="_[ce]$"))
+    assert [record.stem for record in part.records] == ["test_c"]
+    assert part.without_mask == 1
+    (part,) = plan_parts([halves], EvaluateSettings(**settings, exclude="_[ce]$"))
+    assert [record.stem for record in part.records] == ["test_d"]
+    with pytest.raises(DatasetError, match=r"halves: none of its 3 images.*'_a'"):
+        plan_parts([halves], EvaluateSettings(**settings, include="_a"))
+
+
 def test_without_a_split_auto_takes_all(write_set, spot) -> None:
     root = write_set("own", {"a": make_case("a"), "b": make_case("b")})
     (part,) = plan_parts([root], SPOTS)

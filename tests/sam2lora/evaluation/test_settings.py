@@ -36,7 +36,14 @@ def test_an_unknown_regime_is_refused_with_those_there_are(text: str) -> None:
 
 @pytest.mark.parametrize(
     "wrong",
-    [{"regimes": ()}, {"regimes": ("3p",)}, {"regimes": ("1p", "1p")}, {"seed": -1}, {"tta": True}],
+    [
+        {"regimes": ()},
+        {"regimes": ("3p",)},
+        {"regimes": ("1p", "1p")},
+        {"seed": -1},
+        {"tta": True},
+        {"include": "(a"},
+    ],
 )
 def test_impossible_settings_are_refused(wrong: dict[str, object]) -> None:
     with pytest.raises(ValidationError):

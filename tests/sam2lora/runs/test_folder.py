@@ -120,17 +120,25 @@ def test_holding_a_run_clears_what_a_killed_one_left(run: RunFolder, hold_elsewh
         file.touch()
     with pytest.raises(OutputError, match=f"already by process {process.pid}"), run.hold():
         pass
-    assert run.control.stop_requested
+    assert run.control.requested == {"stop"}
     process.kill()
     process.wait()
     with run.hold():
         assert is_alive(run.path)
-        assert not run.control.stop_requested
+        assert not run.control.requested
         assert not any(file.exists() for file in half)
         assert all(file.exists() for file in kept)
         run.control.request("stop")
-        assert run.control.stop_requested
+        assert run.control.requested == {"stop"}
     assert not is_alive(run.path)
+
+
+def test_a_run_killed_while_it_was_created_can_go_on(tmp_path: Path):
+    run = RunFolder(tmp_path)
+    run.settings.write_text(SETTINGS)
+    with RunFolder.open(tmp_path).hold():
+        for folder in (run.data, run.control.folder, run.adapters, run.previews):
+            assert folder.is_dir()
 
 
 def test_the_loop_writes_events_and_checkpoints(run: RunFolder, step: Callable[[int], StepEvent]):

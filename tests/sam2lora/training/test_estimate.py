@@ -8,8 +8,9 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
+import torch
 
-from sam2lora.errors import DatasetError, SettingsError
+from sam2lora.errors import DatasetError, DeviceError, SettingsError
 from sam2lora.training.estimate import estimate
 from sam2lora.training.settings import TrainSettings
 from sam2lora.training.trainee import make_trainee
@@ -46,7 +47,7 @@ def test_it_says_what_is_trained_on_what(make: Make, eyes: Path) -> None:
     found = estimate(make(data=sources, validation={"images": 1}, steps=20, batch=2))
     # Rank 4 of 8 864 weights each, of 3.1 million.
     assert found.share.startswith("35456 of 3136561 weights are trained: 1.13 %")
-    assert found.images == {"eyes disc": 9}
+    assert found.images == {"eyes disc": 6}  # those of the second source are among them
     assert found.validation == 1
     assert (found.device, found.precision) == ("cpu", "float32")
 
@@ -109,6 +110,17 @@ def test_quick_is_reckoned_with_a_frozen_encoder(
         if "sam_mask_decoder" in name
     ]
     assert found.share.startswith(f"{sum(decoder)} of")
+
+
+def test_a_device_too_small_for_the_model_is_said(
+    make: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_: object) -> None:
+        raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2 GiB")
+
+    monkeypatch.setattr("sam2lora.training.model.PromptedNetwork.to", fail)
+    with pytest.raises(DeviceError, match=r"one sample needs more memory.*low-memory"):
+        estimate(make())
 
 
 @pytest.mark.parametrize(

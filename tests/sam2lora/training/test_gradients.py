@@ -13,7 +13,7 @@ from torch import Tensor
 from sam2lora.composite_loss import LossTerms, composite_loss
 from sam2lora.errors import DeviceError, TrainingError
 from sam2lora.feature_cache import FeatureCache
-from sam2lora.training.gradients import Stepper, training_precision
+from sam2lora.training.gradients import Stepper, saves_memory, training_precision
 from sam2lora.training.plan import plan_data
 from sam2lora.training.samples import Sample, Samples
 from sam2lora.training.settings import TrainSettings
@@ -173,7 +173,7 @@ def test_what_is_no_number_stops_before_it_reaches_the_weights(
     stepper.step(samples, number=0, rate=1e-3, batch=1)
     weights, state = copies(stepper.weights), copy.deepcopy(stepper.optimizer.state_dict()["state"])
     spoil(monkeypatch, change)
-    with pytest.raises(TrainingError, match=rf"{words}.*step 1.*left\.png|right\.png") as stopped:
+    with pytest.raises(TrainingError, match=rf"{words}.*step 1.*(left|right)\.png") as stopped:
         stepper.step(samples, number=1, rate=1e-3, batch=1)
     assert "Lower the learning rate" in str(stopped.value)
     assert all(map(torch.equal, weights, stepper.weights))
@@ -238,10 +238,34 @@ def test_out_of_memory_is_said_in_words_and_changes_nothing(
         return total
 
     spoil(monkeypatch, second_fails)
-    with pytest.raises(DeviceError, match=r"more memory than this computer.*smaller batch"):
+    with pytest.raises(DeviceError, match=r"more memory than this computer.*low-memory"):
         stepper.step(samples, number=0, rate=1e-3, batch=1)
     assert all(map(torch.equal, before, stepper.weights))
     assert stepper.step(samples, number=0, rate=1e-3, batch=1) == undisturbed
+
+
+def test_without_memory_for_the_model_or_the_optimizer_it_ends_in_words(
+    make: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_: Any, **__: Any) -> None:
+        raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2 GiB")
+
+    settings = make()
+    stepper = stepper_of(settings)
+    with monkeypatch.context() as patch:
+        patch.setattr(stepper.optimizer, "step", fail)
+        # Not a DeviceError: on that the loop would do the step again.
+        with pytest.raises(TrainingError, match=r"AdamW needs more memory.*low-memory"):
+            stepper.step(draw(settings, 1), number=0, rate=1e-3, batch=1)
+    monkeypatch.setattr("sam2lora.training.model.PromptedNetwork.to", fail)
+    with pytest.raises(DeviceError, match=r"The model needs more memory.*choose a smaller model"):
+        stepper_of(settings)
+
+
+def test_what_saves_memory_depends_on_what_is_left_to_save(make: Make) -> None:
+    assert saves_memory(make(), 2) == "a smaller batch"
+    assert "low-memory" in saves_memory(make(), 1)
+    assert saves_memory(make(gradient_checkpointing=True), 1) == ""
 
 
 def test_a_frozen_base_gets_no_gradient(make: Make) -> None:

@@ -6,6 +6,7 @@ import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -105,6 +106,16 @@ def test_all_that_was_promised_is_on_disk(make: Make, run_through: RunThrough, e
     assert run.load_checkpoint()["step"] == 6
 
 
+def test_the_manifest_survives_a_crash_of_the_computer(
+    make: Make, begin: Begin, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    synced: list[Path] = []
+    monkeypatch.setattr("sam2lora.runs.writing.sync_folder", synced.append)
+    run = begin(make(steps=1))
+    list(train(run))
+    assert run.data in synced
+
+
 def test_the_best_adapter_is_there_from_the_first_validation_on(make: Make, begin: Begin) -> None:
     run = begin(make(validation={"every": 1, "images": 1}))
     for event in train(run):
@@ -174,21 +185,28 @@ def test_a_resumed_run_remembers_the_smaller_batch(
     assert not of_kind(events, WarningEvent)
 
 
-@pytest.mark.parametrize(("batch", "tried"), [(4, [4, 2]), (1, [1])])
+@pytest.mark.parametrize(
+    ("batch", "tried", "advice"),
+    [(4, [4, 2], "a smaller batch"), (1, [1], "--preset low-memory")],
+)
 def test_out_of_memory_again_is_the_end_in_words(
-    make: Make, begin: Begin, monkeypatch: pytest.MonkeyPatch, batch: int, tried: list[int]
+    make: Make,
+    begin: Begin,
+    monkeypatch: pytest.MonkeyPatch,
+    batch: int,
+    tried: list[int],
+    advice: str,
 ) -> None:
     run = begin(make(batch=batch))
     sizes = fail_above(monkeypatch, 0)
-    with pytest.raises(DeviceError, match="smaller batch"):
+    with pytest.raises(DeviceError, match=advice):
         list(train(run))
     assert sizes == tried
     failed = read_events(run.events)[0][-1]
     assert isinstance(failed, FailedEvent)
     assert (failed.reason, failed.step) == ("DeviceError", 0)
-    assert "smaller batch" in failed.words
+    assert advice in failed.words
     assert summarize(run.path).state == "failed"
-    monkeypatch.setattr(PromptedNetwork, "forward", PromptedNetwork.forward)
 
 
 def test_a_loss_that_is_no_number_stops_with_the_last_good_state(
@@ -324,6 +342,16 @@ def test_what_was_asked_of_an_earlier_process_is_forgotten(make: Make, begin: Be
     run = begin(make())
     run.control.request("stop")
     assert list(train(run))[-1].kind == "finished"
+
+
+def test_features_are_kept_only_where_they_come_again(
+    make: Make, begin: Begin, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    memory = SimpleNamespace(available=0)  # so little that they would go into the run folder
+    monkeypatch.setattr("psutil.virtual_memory", lambda: memory)
+    run = begin(make(steps=1))
+    for _ in train(run):
+        assert not (run.path / "features").exists()
 
 
 @pytest.mark.parametrize("preset", ["low-memory", "paper"])

@@ -29,6 +29,10 @@ def held_out(plan: DataPlan) -> list[str]:
     return [item.record.stem for item in plan.validation]
 
 
+def sides_of(plan: DataPlan) -> tuple[set[str], set[str]]:
+    return learned(plan), set(held_out(plan))
+
+
 def patients(stems: set[str] | list[str]) -> set[str]:
     return {stem.partition("_")[0] for stem in stems}
 
@@ -91,18 +95,71 @@ def test_a_patient_held_out_in_one_source_is_not_learned_from_another(
         assert len(set(held_out(plan))) == len(held_out(plan))
 
 
-def test_the_same_images_under_another_name_are_known_by_their_files(
-    make: Make, eyes: Path
-) -> None:
-    table = eyes.parent / "again.csv"
+def write_table(path: Path, eyes: Path, patient: Callable[[str], str]) -> Path:
+    """Name the images of `eyes` again, with patients by the image's stem."""
     images = sorted((eyes / "images").iterdir())
-    rows = [f"{image},{eyes}/masks/disc/{image.name},{n}" for n, image in enumerate(images)]
-    table.write_text("\n".join(["image,disc,patient", *rows]))
+    rows = [f"{one},{eyes}/masks/disc/{one.name},{patient(one.stem)}" for one in images]
+    path.write_text("\n".join(["image,disc,patient", *rows]))
+    return path
+
+
+def test_the_same_images_under_another_name_are_known_by_their_files(
+    make: Make, eyes: Path, tmp_path: Path
+) -> None:
+    table = write_table(tmp_path / "again.csv", eyes, lambda stem: stem)  # both eyes apart
     sources = [{"root": str(eyes)}, {"root": str(table)}]
-    for seed in range(3):
-        plan = plan_data(make(data=sources, validation=ALL | {"share": 0.3}, seed=seed))
-        assert not learned(plan) & set(held_out(plan))
+    split = 0
+    for seed in range(8):
+        try:
+            plan = plan_data(make(data=sources, validation=ALL | {"share": 0.1}, seed=seed))
+        except DatasetError:
+            continue
+        split += 1
+        assert not patients(learned(plan)) & patients(held_out(plan))
         assert len(set(held_out(plan))) == len(held_out(plan))
+    assert split
+
+
+def test_copies_of_images_are_known_by_their_content(
+    make: Make, eyes: Path, tmp_path: Path
+) -> None:
+    copies = tmp_path / "copies"
+    for file in sorted(eyes.rglob("p0*.png")):  # other stems, so other patients
+        copy = copies / file.parent.relative_to(eyes) / f"x{file.name.replace('_', '')}"
+        copy.parent.mkdir(parents=True, exist_ok=True)
+        copy.write_bytes(file.read_bytes())
+    sources = [{"root": str(eyes)}, {"root": str(copies)}]
+    split = 0
+    for seed in range(8):
+        try:
+            plan = plan_data(make(data=sources, validation=ALL | {"share": 0.1}, seed=seed))
+        except DatasetError:
+            continue
+        split += 1
+        people = [{stem.removeprefix("x")[:3] for stem in side} for side in sides_of(plan)]
+        assert not people[0] & people[1]
+        hashes = {entry["path"]: entry["sha256"] for entry in plan.manifest()}
+        for path, digest in hashes.items():
+            assert hashlib.sha256(Path(path).read_bytes()).hexdigest() == digest
+    assert split
+
+
+def test_patients_that_share_an_image_are_held_out_to_the_last(
+    make: Make, eyes: Path, tmp_path: Path
+) -> None:
+    # p00 and p01 are one person by this table, and so are p02 and p03.
+    table = write_table(tmp_path / "pairs.csv", eyes, lambda stem: str(int(stem[2]) // 2))
+    sources = [{"root": str(eyes)}, {"root": str(table)}]
+    sides = []
+    for seed in range(8):
+        try:
+            plan = plan_data(make(data=sources, validation=ALL | {"share": 0.1}, seed=seed))
+        except DatasetError:
+            continue
+        sides.append((frozenset(patients(learned(plan))), frozenset(patients(held_out(plan)))))
+    one, other = frozenset({"p00", "p01"}), frozenset({"p02", "p03"})
+    assert set(sides) <= {(one, other), (other, one)}
+    assert sides
 
 
 def test_nothing_left_to_learn_from_is_said(make: Make, eyes: Path) -> None:
@@ -159,7 +216,7 @@ def test_a_folder_that_is_not_there_is_named(make: Make, tmp_path: Path) -> None
 def test_masks_that_are_all_empty_are_named(
     make: Make, eyes: Path, write_eyes: Write, tmp_path: Path
 ) -> None:
-    empty = write_eyes(tmp_path / "empty")
+    empty = write_eyes(tmp_path / "empty", first=10)
     for mask in (empty / "masks/disc").iterdir():
         Image.fromarray(np.zeros((128, 128), np.uint8)).save(mask)
     with pytest.raises(DatasetError, match=r"masks of disc are empty"):

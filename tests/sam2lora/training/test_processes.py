@@ -12,8 +12,18 @@ from pathlib import Path
 import pytest
 import torch
 
-from sam2lora.runs import Event, RunFolder, StartedEvent, StepEvent, ValidationEvent, read_events
+from sam2lora.runs import (
+    Event,
+    FailedEvent,
+    RunFolder,
+    StartedEvent,
+    StepEvent,
+    ValidationEvent,
+    read_events,
+)
 from sam2lora.training.loop import train
+from sam2lora.training.plan import plan_data
+from sam2lora.training.samples import Samples
 from sam2lora.training.settings import TrainSettings
 
 Make = Callable[..., TrainSettings]
@@ -99,6 +109,23 @@ def test_two_processes_begin_one_run_and_resume_it(eyes: Path, tmp_path: Path) -
     again = torchrun(run.path)
     assert again.code == 0, again.err
     assert len(curve(run)) == 2
+
+
+def test_an_error_of_one_process_is_told_by_the_first(
+    make: Make, begin: Begin, write_eyes: Callable[..., Path], tmp_path: Path
+) -> None:
+    settings = make(data=[{"root": str(write_eyes(tmp_path / "eyes"))}])
+    samples = Samples(plan_data(settings).groups, settings, size=512, mask_size=128)
+    unreadable = Path(samples.draw(1).name)  # the first sample of the second process
+    unreadable.write_text("no picture")
+    run = begin(settings)
+    ran = torchrun(run.path)
+    assert ran.code != 0
+    failed = events_of(run)[-1]
+    assert isinstance(failed, FailedEvent)
+    assert failed.reason == "ImageError"
+    assert str(unreadable) in failed.words
+    assert curve(run) == []
 
 
 def test_an_error_in_several_processes_ends_all_of_them(make: Make, begin: Begin) -> None:

@@ -331,3 +331,18 @@ def test_a_base_goes_on_exactly_too(make: Make, begin: Begin, run_through: RunTh
     assert all(torch.equal(found[name], tensor) for name, tensor in expected.items())
     first, second = (load_file(run.adapter(4) / "nano.safetensors") for run in (whole, cut))
     assert all(torch.equal(second[name], tensor) for name, tensor in first.items())
+
+
+def test_what_it_starts_from_is_judged_once(
+    make: Make, begin: Begin, run_through: RunThrough
+) -> None:
+    start, _ = run_through(make(steps=1), "start")
+    again = {"start_from": str(start.adapter(1)), "lora": {}}
+    run = begin(make(**again, steps=1, validation={"images": 1, "patience": 1}), "next")
+    for event in train(run):
+        if event.kind == "validation":
+            run.control.request("stop")
+    assert run.load_checkpoint()["step"] == 0
+    events = list(train(run))
+    assert [event.step for event in events if isinstance(event, ValidationEvent)] == [1]
+    assert [event.kind for event in events].count("step") == 1  # its patience is not used up

@@ -1,5 +1,6 @@
 """What is trained and how it is written: LoRA on a frozen base, or the base itself."""
 
+import json
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -17,11 +18,11 @@ from sam2lora.model_table import BASE_MODELS
 from sam2lora.predictor import Predictor
 from sam2lora.runs import Event, RunFolder, best_adapter
 from sam2lora.training.loop import train
-from sam2lora.training.plan import plan_data
+from sam2lora.training.plan import data_hash, plan_data
 from sam2lora.training.settings import TrainSettings
 from sam2lora.training.trainee import Record, Trainee, find_start, make_trainee, name_of_run
 from sam2lora.training.validation import Validation, read_held_out
-from sam2lora.weights import identify
+from sam2lora.weights import identify, read_notes
 
 Make = Callable[..., TrainSettings]
 RunThrough = Callable[..., tuple[RunFolder, list[Event]]]
@@ -190,6 +191,11 @@ def test_a_base_is_trained_in_every_weight_and_can_be_used(
     trained = load_base(run.adapter(2) / "nano.safetensors")
     assert trained.trained
     assert trained.identity == identify(trained.network) != before.identity
+    assert trained.learned_from == {**before.learned_from, "eyes disc": 6}
+    notes = read_notes(run.adapter(2) / "nano.safetensors")
+    assert notes["targets"] == '["disc"]'
+    manifest = json.loads((run.data / "manifest.json").read_bytes())
+    assert notes["data_hash"] == data_hash(manifest)
     kept = run.load_checkpoint()["tensors"]
     for name, tensor in trained.network.state_dict().items():
         assert torch.equal(tensor, kept[name].half().float()), name

@@ -1,0 +1,51 @@
+"""`sam2lora evaluate` on two reports that are there already."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from sam2lora.evaluation import EvaluateSettings, grader_contestant, plan_parts, write_report
+
+
+@pytest.fixture
+def reports(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> tuple[Path, Path]:
+    """Give a report on discs and one on cups, in which grader 1 is right by grader 1."""
+    for name in ("save_plots", "save_overviews"):
+        monkeypatch.setattr(f"sam2lora.evaluation.writing.{name}", lambda folder, report: None)
+    root = tmp_path / "eyes"
+    for name, cup in (("a", 10), ("b", 5)):
+        for place, side in (("images", 64), ("masks/disc", 20), ("masks/cup", cup)):
+            pixels = np.zeros((64, 64), np.uint8)
+            pixels[-side:, :side] = 255
+            (root / place).mkdir(parents=True, exist_ok=True)
+            Image.fromarray(pixels).convert("RGB").save(root / place / f"{name}.png")
+    made = []
+    for target in ("disc", "cup"):
+        settings = EvaluateSettings(target=target)
+        everyone = [grader_contestant(settings, grader=1)]
+        made.append(tmp_path / target)
+        write_report(made[-1], everyone, plan_parts([root], settings), settings, command="x")
+    return made[0], made[1]
+
+
+def test_cup_and_disc_are_put_together(run_cli, reports: tuple[Path, Path], tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    ran = run_cli("evaluate", "--cup-disc", *reports, "--out", out)
+    assert (ran.code, ran.err) == (0, "")
+    assert "eyes\tnone\t0.000\t0.375\t0.375\t2" in ran.out
+    assert f"Ratios: {out / 'cup_disc.md'}" in ran.out
+    assert "evaluate --cup-disc" in (out / "cup_disc.md").read_text(encoding="utf-8")
+
+
+def test_what_is_not_used_is_refused(run_cli, reports: tuple[Path, Path], tmp_path: Path) -> None:
+    words = ("evaluate", "--cup-disc", *reports, "--out", tmp_path / "out")
+    ran = run_cli(*words, "--seed", 1)
+    assert ran.code == 2
+    said = " ".join(ran.err.split())
+    assert "--cup-disc takes two reports" in said
+    assert "it goes with --adapter, --out only, not with --seed." in said
+    thrice = [word for _ in range(3) for word in ("--adapter", "x")]
+    assert "at most twice" in run_cli(*words, *thrice).err
+    assert not (tmp_path / "out").exists()

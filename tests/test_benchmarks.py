@@ -1,0 +1,110 @@
+"""The benchmarks: what they train, and that their exit code can be believed."""
+
+import importlib.util
+import sys
+from pathlib import Path
+from types import ModuleType, SimpleNamespace
+from typing import Any
+
+import pytest
+
+from sam2lora.runs import ResumedEvent, RunFolder, StartedEvent, ValidationEvent
+from sam2lora.training.settings import TrainSettings
+
+BENCHMARKS = Path(__file__).parents[1] / "benchmarks"
+
+
+def load(name: str) -> ModuleType:
+    spec = importlib.util.spec_from_file_location(name, BENCHMARKS / f"{name}.py")
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def exit_code(module: ModuleType, monkeypatch: pytest.MonkeyPatch, *words: object) -> object:
+    monkeypatch.setattr(sys, "argv", [str(module.__file__), *map(str, words)])
+    with pytest.raises(SystemExit) as ended:
+        module.main()
+    return ended.value.code
+
+
+def test_learning_from_scratch_begins_with_random_weights(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    module = load("learn_from_scratch")
+    (tmp_path / "nano.safetensors").touch()
+    begun: list[TrainSettings] = []
+
+    def pretend(path: Path, settings: TrainSettings) -> list[ValidationEvent]:
+        begun.append(settings)
+        return [
+            ValidationEvent(
+                step=step,
+                dice={},
+                mean=0.7 + step * len(begun) / 10,
+                loss=1 - step,
+                best=None,
+                best_step=None,
+            )
+            for step in (0, 1)
+        ]
+
+    monkeypatch.setattr(module, "run_and_show", pretend)
+    monkeypatch.setattr(module, "best_adapter_folder", lambda path: tmp_path)
+    assert exit_code(module, monkeypatch, tmp_path, tmp_path / "out") == 0
+    base, adapter = begun
+    assert (base.train, base.from_scratch) == ("base", True)
+    assert (adapter.train, adapter.model) == ("adapter", str(tmp_path / "nano.safetensors"))
+
+
+@pytest.mark.parametrize(
+    ("kills", "lost", "same", "code"),
+    [(6, 5, True, 0), (0, 0, True, 1), (6, 6, True, 1), (6, 5, False, 1)],
+    ids=["as promised", "never killed", "too much lost", "another curve"],
+)
+def test_kill_and_resume_succeeds_only_if_it_showed_something(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    kills: int,
+    lost: int,
+    same: bool,
+    code: int,
+) -> None:
+    module = load("kill_and_resume")
+    once_begun: list[bool] = []
+
+    def start(run: RunFolder, **how: Any) -> bool:
+        if how and len(once_begun) < kills:
+            once_begun.append(how["once_begun"])
+            return True
+        return False
+
+    monkeypatch.setattr(module, "start", start)
+    monkeypatch.setattr(module, "draw_images", lambda folder: folder)
+    monkeypatch.setattr(module, "progress", lambda run: (20, lost))
+    monkeypatch.setattr(module, "compare", lambda killed, alone: same)
+    assert exit_code(module, monkeypatch, tmp_path, "--kills", 6) == code
+    assert sum(once_begun) == 2 * kills // 3
+
+
+def test_a_kill_waits_for_the_training_to_begin(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    module, slept = load("kill_and_resume"), []
+    run = RunFolder.create(tmp_path / "run", "{}")
+    run.append(StartedEvent(target="disc", base="nano", steps=9))  # of an earlier process
+
+    def sleep(seconds: float) -> None:
+        slept.append(seconds)
+        if len(slept) == 3:
+            run.append(ResumedEvent(step=5))
+
+    child = SimpleNamespace(poll=lambda: None, kill=lambda: None, wait=lambda: -9)
+    monkeypatch.setattr(module, "subprocess", SimpleNamespace(Popen=lambda *_, **__: child))
+    monkeypatch.setattr(module, "time", SimpleNamespace(sleep=sleep))
+    assert module.start(run, kill_after=7.0, once_begun=True)
+    assert slept == [0.02, 0.02, 0.02, 7.0]
+    assert module.start(run, kill_after=7.0)
+    assert slept[4:] == [7.0]
