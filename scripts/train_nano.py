@@ -10,6 +10,10 @@ DATA holds the public data sets in their official layouts: DRIVE, CHASEDB1, HRF,
 and DRIONS-DB. OUT gets the synthetic images and a run folder for each part. A part that was
 interrupted goes on when its command is given again. `ship` puts the results into the package.
 
+The base is made by two runs: `start` learns vessels alone, from random weights, because all tasks
+at once are learned too slowly from nothing; `base` goes on with everything, in cycles of a falling
+learning rate. After each cycle its best is worth using, and the next part may be begun.
+
 Kept out of all training, to test with: DRIVE's test half, the children 11 to 14 of CHASE_DB1, the
 HRF images 07_* and 08_*, the DRIONS-DB images 091 to 110 and the last ten Drishti-GS images.
 """
@@ -46,7 +50,13 @@ HELD_BACK = {
 }
 """Folder of a data set to the images kept for testing."""
 
+VESSELS = ("DRIVE", "CHASEDB1", "HRF")
+
 SYNTHETIC_IMAGES = 120
+
+CYCLE = 1500
+CYCLES = 8
+"""Of the base's learning rate: steps in each, and how many."""
 
 # What a promptable base learns beside the usual targets; synthetic images have their masks.
 MORE_TARGETS = (
@@ -105,39 +115,62 @@ def main() -> None:
     write_synthetic_set(
         out / "synthetic", count=SYNTHETIC_IMAGES, settings=SyntheticSettings(size=1280)
     )
-    run = out / options.part
-    if not (run / "settings.json").exists():
-        part = options.part
-        changes = base_settings(data, out) if part == "base" else adapter_settings(part, data, out)
-        RunFolder.create(run, make_settings("standard", changes).model_dump_json(indent=2))
-    sys.exit(subprocess.call([sys.executable, "-m", "sam2lora", "train", str(run)]))
+    for part in ("start", "base") if options.part == "base" else (options.part,):
+        run = out / part
+        if not (run / "settings.json").exists():
+            changes = settings_of(part, data, out)
+            RunFolder.create(run, make_settings("standard", changes).model_dump_json(indent=2))
+        code = subprocess.call([sys.executable, "-m", "sam2lora", "train", str(run)])
+        if code:
+            sys.exit(code)
 
 
-def base_settings(data: Path, out: Path) -> dict[str, Any]:
-    """Choose the data and settings of the base; vessels, the finest target, come most often."""
-    vessels = [source(data, name) for name in ("DRIVE", "CHASEDB1", "HRF")]
-    others = [source(data, name) for name in ("Drishti-GS1_files", "DRIONS-DB")]
+def settings_of(part: str, data: Path, out: Path) -> dict[str, Any]:
+    """Choose the data and settings of a run."""
+    if part == "start":
+        return start_settings(data)
+    return base_settings(data, out) if part == "base" else adapter_settings(part, data, out)
+
+
+def start_settings(data: Path) -> dict[str, Any]:
+    """Let random weights learn vessels, the finest target, in plain colors."""
     return {
         "train": "base",
         "from_scratch": True,
         "target": "vessel",
+        "data": [source(data, name) for name in VESSELS],
+        "augment": {"scale": (0.8, 1.4)},
+        "prompts": {"none": 1, "points": 0, "box": 0, "box_and_points": 0, "previous": 0},
+        "optimizer": {"warmup": 50},
+        "validation": {"share": 0.12, "every": 300, "images": 6},
+        "batch": 2,
+        "steps": 1500,
+    }
+
+
+def base_settings(data: Path, out: Path) -> dict[str, Any]:
+    """Go on with all targets; vessels come most often."""
+    vessels = [source(data, name) for name in VESSELS]
+    others = [source(data, name) for name in ("Drishti-GS1_files", "DRIONS-DB")]
+    return {
+        "train": "base",
+        "model": result_of(out / "start"),
+        "target": "vessel",
         "also": ["disc", "cup", *(target.name for target in MORE_TARGETS)],
         "data": [*vessels * 3, *others, {"root": str(out / "synthetic")}],
-        "augment": COLORS | {"scale": (0.85, 1.5), "rotation": 45},
-        "optimizer": {"warmup": 100},
-        "validation": {"share": 0.12, "every": 200, "images": 6},
-        "steps": 1800,
+        "augment": COLORS | {"scale": (0.8, 1.5), "rotation": 45},
+        "optimizer": {"schedule": "restarts", "restart_every": CYCLE, "warmup": 50},
+        "validation": {"share": 0.12, "every": CYCLE // 3, "images": 8},
+        "batch": 2,
+        "steps": CYCLES * CYCLE,
     }
 
 
 def adapter_settings(target: str, data: Path, out: Path) -> dict[str, Any]:
     """Choose the data and settings of one target's adapter."""
     sources = [source(data, name) for name in ADAPTERS[target]["data"]]
-    base = best_adapter(out / "base")
-    if base is None:
-        raise SystemExit(f"{out / 'base'}: the base has to be trained first.")
     return {
-        "model": str(base.folder / "nano.safetensors"),
+        "model": result_of(out / "base"),
         "target": target,
         "data": [*sources, {"root": str(out / "synthetic")}],
         "augment": COLORS | {"rotation": 45},
@@ -150,13 +183,10 @@ def adapter_settings(target: str, data: Path, out: Path) -> dict[str, Any]:
 
 def ship(out: Path) -> None:
     """Put the best base and adapters into the package, in float16."""
-    base = best_adapter(out / "base")
-    if base is None:
-        raise SystemExit(f"{out / 'base'}: there is no result to ship yet.")
     path = get_base("nano").path
     make_folder(path.parent)
     with atomic_path(path) as temporary:
-        temporary.write_bytes((base.folder / path.name).read_bytes())
+        temporary.write_bytes(Path(result_of(out / "base")).read_bytes())
     for target in ADAPTERS:
         adapter = find_adapter(out / target)
         tensors = safetensors.torch.load(adapter.weights.read_bytes())
@@ -173,6 +203,14 @@ def ship(out: Path) -> None:
             (partial / CONFIG).write_bytes((adapter.folder / CONFIG).read_bytes())
             for file, text in shipped.texts().items():
                 (partial / file).write_text(text, encoding="utf-8")
+
+
+def result_of(run: Path) -> str:
+    """Give the weights of the best base that a run has made so far."""
+    best = best_adapter(run)
+    if best is None:
+        raise SystemExit(f"{run}: has no result yet; it has to be trained first.")
+    return str(best.folder / "nano.safetensors")
 
 
 def source(data: Path, name: str) -> Mapping[str, Any]:

@@ -46,9 +46,9 @@ NANO: Mapping[str, Any] = {
             "_target_": "sam2.modeling.backbones.hieradet.Hiera",
             "embed_dim": 32,
             "num_heads": 1,
-            "stages": [1, 2, 3, 1],
+            "stages": [2, 3, 3, 1],
             # At 32 x 32 tokens attention over the whole image costs little.
-            "global_att_blocks": [4, 5],
+            "global_att_blocks": [6, 7],
             "window_pos_embed_bkg_spatial_size": [7, 7],
             # Windows that divide 128, 64, 32 and 16, so that none is padded.
             "window_spec": [8, 8, 8, 8],
@@ -57,14 +57,16 @@ NANO: Mapping[str, Any] = {
             "_target_": "sam2.modeling.backbones.image_encoder.FpnNeck",
             "d_model": 128,
             "backbone_channel_list": [256, 128, 64, 32],
-            "fpn_top_down_levels": [2, 3],
+            # Unlike in SAM 2.1 the finest levels get what the coarse ones know, which costs nothing.
+            "fpn_top_down_levels": [0, 1, 2, 3],
             "fpn_interp_model": "nearest",
         },
     },
     "image_size": 512,
     "directly_add_no_mem_embed": True,
     "use_high_res_features_in_sam": True,
-    "iou_prediction_use_sigmoid": True,
+    # Trained from nothing, a sigmoid saturates at 0 while masks are still empty, and stays there.
+    "iou_prediction_use_sigmoid": False,
     "pred_obj_scores": True,
     "pred_obj_scores_mlp": True,
     "use_multimask_token_for_obj_ptr": True,

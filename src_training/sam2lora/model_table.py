@@ -86,10 +86,10 @@ BASE_MODELS: Mapping[str, BaseModel] = MappingProxyType(
         for base in (
             BaseModel(
                 name="nano",
-                parameters=3_136_561,
+                parameters=3_199_249,
                 input_size=512,
                 width=32,
-                depth=7,
+                depth=9,
                 license="research use",
             ),
             BaseModel(

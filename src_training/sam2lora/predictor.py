@@ -258,7 +258,8 @@ class Predictor:
             )
             decoded = decoded.first() if token else decoded.best()
         return [
-            _Decoded(logits[0].cpu().numpy().copy(), float(iou[0]))  # no view of the batch
+            # Copied, to be no view of the batch; what is expected is a guess that may leave 0…1.
+            _Decoded(logits[0].cpu().numpy().copy(), float(iou[0].clamp(0, 1)))
             for logits, iou in zip(decoded.logits, decoded.iou, strict=True)
         ]
 
