@@ -57,7 +57,7 @@ NANO: Mapping[str, Any] = {
             "_target_": "sam2.modeling.backbones.image_encoder.FpnNeck",
             "d_model": 128,
             "backbone_channel_list": [256, 128, 64, 32],
-            # Unlike in SAM 2.1 the finest levels get what the coarse ones know, which costs nothing.
+            # Unlike in SAM 2.1 the finest levels get what coarse ones know; it costs nothing.
             "fpn_top_down_levels": [0, 1, 2, 3],
             "fpn_interp_model": "nearest",
         },
