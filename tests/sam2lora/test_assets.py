@@ -72,7 +72,7 @@ def test_a_drawn_fundus_is_segmented(base: LoadedBase, target: str, least: float
     fundus = draw_fundus(UNSEEN, SyntheticSettings(size=700))
     predictor = Predictor(base, device="cpu", precision="float32")
     task = Task.of(get_target(target), adapter=default_adapter(base.identity, get_target(target)))
-    found = segment_scene(predictor, Scene.of(fundus.pixels), [task])[target]
+    found = segment_scene(predictor, Scene.of(fundus.image), [task])[target]
     assert metrics.dice(found.mask, fundus.masks[target]) > least
 
 
