@@ -25,8 +25,9 @@ UNSEEN = 5000
 """Seed of a synthetic image that nothing was trained on."""
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture
 def base() -> LoadedBase:
+    """Load the base anew for each test: a predictor merges its adapter into the network."""
     return load_base("nano")
 
 
