@@ -24,7 +24,7 @@ from sam2lora.pictures import save_image
 from sam2lora.predictor import NO_PROMPTS, Predictor, no_progress
 from sam2lora.scene import Scene
 from sam2lora.settings import GeometrySettings
-from sam2lora.targets import Target
+from sam2lora.targets import Detail, Target
 
 logger = logging.getLogger(__name__)
 
@@ -62,14 +62,30 @@ class Task:
 
     @classmethod
     def of(
-        cls, target: Target, *, adapter: Adapter | None = None, prompts: ImagePrompts = NO_PROMPTS
+        cls,
+        target: Target,
+        *,
+        adapter: Adapter | None = None,
+        prompts: ImagePrompts = NO_PROMPTS,
+        detail: Detail | None = None,
+        threshold: float | None = None,
     ) -> Self:
-        """Segment a target the way its adapter was trained to, or else as it usually is."""
+        """Segment a target the way its adapter was trained to, or else as it usually is.
+
+        Parameters
+        ----------
+        target, adapter, prompts
+            As the attributes.
+        detail, threshold
+            Where they are given, they go before the adapter's and the target's own.
+        """
         if adapter is None:
-            geometry, threshold = GeometrySettings.for_target(target), target.threshold
+            geometry, usual = GeometrySettings.for_target(target), target.threshold
         else:
-            geometry, threshold = adapter.card.geometry, adapter.card.threshold
-        return cls(target, geometry, threshold, adapter, prompts)
+            geometry, usual = adapter.card.geometry, adapter.card.threshold
+        if detail is not None:
+            geometry = geometry.model_copy(update={"detail": detail})
+        return cls(target, geometry, usual if threshold is None else threshold, adapter, prompts)
 
 
 @dataclass(frozen=True, eq=False)

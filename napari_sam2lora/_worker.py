@@ -1,0 +1,132 @@
+"""One thread beside the window's, for what takes longer than a window may stand still.
+
+It does one thing at a time. Of what waits under the same key, the newest counts.
+"""
+
+from collections.abc import Callable, Hashable
+from concurrent.futures import ThreadPoolExecutor
+from threading import Lock
+from typing import Any
+
+from qtpy.QtCore import QObject, Qt, Signal
+
+Report = Callable[[str, int, int | None], None]
+"""Called by work with what it does, how much is done, and of how much, if known.
+
+It raises `Stopped` when the work is to stop.
+"""
+
+Work = Callable[[Report], Any]
+
+
+class Stopped(Exception):  # noqa: N818 - no error: the user wished it
+    """Ends work that was cancelled."""
+
+
+class Worker(QObject):
+    """Does work in a thread, and tells in the window's thread what came of it.
+
+    Signals
+    -------
+    done(key, result), failed(key, error), stopped(key)
+        How each piece of work ended.
+    progressed(words, done, total)
+        What a piece of work reports; the total is None where it is not known.
+    busy_changed(busy)
+        Whether anything runs or waits.
+    """
+
+    done = Signal(object, object)
+    failed = Signal(object, object)
+    stopped = Signal(object)
+    progressed = Signal(str, object, object)
+    busy_changed = Signal(bool)
+    _told = Signal(object)
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._executor = ThreadPoolExecutor(1, thread_name_prefix="sam2lora")
+        self._lock = Lock()
+        self._waiting: dict[Hashable, Work] = {}
+        self._running = False
+        self._stop = False
+        self._closed = False
+        self._busy = False
+        # What the thread tells is passed on in the thread this object belongs to, whichever Qt.
+        self._told.connect(self._pass_on, Qt.ConnectionType.QueuedConnection)
+
+    @property
+    def busy(self) -> bool:
+        """Whether anything runs or waits, as far as it has been told."""
+        return self._busy
+
+    def ask(self, key: Hashable, work: Work) -> None:
+        """Do this as soon as what was asked before is done, in place of what waits under `key`."""
+        with self._lock:
+            if self._closed:
+                return
+            self._waiting[key] = work
+            self._executor.submit(self._do_next)
+        self._note_busy(True)
+
+    def cancel(self) -> None:
+        """Forget what waits, and stop what runs when it reports next."""
+        with self._lock:
+            forgotten = list(self._waiting)
+            self._waiting.clear()
+            self._stop = self._running
+        for key in forgotten:
+            self.stopped.emit(key)
+        self._note_idle()
+
+    def close(self) -> None:
+        """End the thread, after what it does just now; nothing is told any more."""
+        with self._lock:
+            self._closed = self._stop = True
+            self._waiting.clear()
+        self._executor.shutdown(wait=False, cancel_futures=True)
+
+    def _do_next(self) -> None:
+        with self._lock:
+            if not self._waiting or self._closed:
+                return
+            key = next(iter(self._waiting))
+            work = self._waiting.pop(key)
+            self._running, self._stop = True, False
+        try:
+            end: tuple[Any, ...] = (self.done, key, work(self._report))
+        except Stopped:
+            end = (self.stopped, key)
+        except BaseException as error:  # told in the window's thread, like everything
+            end = (self.failed, key, error)
+        with self._lock:
+            self._running = False
+        self._tell(end)
+
+    def _report(self, words: str, done: int, total: int | None) -> None:
+        if self._stop:
+            raise Stopped
+        self._tell((self.progressed, words, done, total))
+
+    def _tell(self, told: tuple[Any, ...]) -> None:
+        with self._lock:
+            if not self._closed:
+                self._told.emit(told)
+
+    def _pass_on(self, told: tuple[Any, ...]) -> None:
+        if self._closed:
+            return
+        signal, *values = told
+        signal.emit(*values)
+        self._note_idle()
+
+    def _note_idle(self) -> None:
+        with self._lock:
+            idle = not (self._waiting or self._running)
+        if idle:
+            self._note_busy(False)
+
+    def _note_busy(self, busy: bool) -> None:
+        if busy != self._busy:
+            self._busy = busy
+            self.busy_changed.emit(busy)
