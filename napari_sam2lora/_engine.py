@@ -34,12 +34,15 @@ class Photo:
         What its layers name it by.
     pixels
         `(H, W, 3)` uint8 RGB.
+    source
+        The layer's own data, which tell whether it has changed since.
     spacing
         Millimetres per pixel (row, column), where known.
     """
 
     key: str
     pixels: Pixels
+    source: Any
     spacing: tuple[float, float] | None = None
 
 
@@ -54,7 +57,7 @@ class Machine:
 
 @dataclass(frozen=True, eq=False)
 class Question:
-    """What is asked: where is this target in this image?
+    """What is asked: where a target is in an image.
 
     Attributes
     ----------

@@ -32,7 +32,7 @@ def load_torch() -> None:
 
 
 def _open_libraries() -> None:
-    """Open torch's libraries; where that does not work, the import opens them, only less smoothly."""
+    """Open torch's libraries; those that are not found here are opened by the import."""
     torch = find_spec("torch")
     if torch is None or torch.origin is None or sys.platform == "win32":
         return

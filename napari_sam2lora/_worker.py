@@ -3,7 +3,7 @@
 It does one thing at a time. Of what waits under the same key, the newest counts.
 """
 
-from collections.abc import Callable, Hashable
+from collections.abc import Callable, Hashable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from threading import Lock
 from typing import Any
@@ -19,7 +19,7 @@ It raises `Stopped` when the work is to stop.
 Work = Callable[[Report], Any]
 
 
-class Stopped(Exception):  # noqa: N818 - no error: the user wished it
+class Stopped(Exception):
     """Ends work that was cancelled."""
 
 
@@ -30,6 +30,8 @@ class Worker(QObject):
     -------
     done(key, result), failed(key, error), stopped(key)
         How each piece of work ended.
+    yielded(key, value)
+        What a piece of work that is a generator gives on its way; its result is then None.
     progressed(words, done, total)
         What a piece of work reports; the total is None where it is not known.
     busy_changed(busy)
@@ -37,6 +39,7 @@ class Worker(QObject):
     """
 
     done = Signal(object, object)
+    yielded = Signal(object, object)
     failed = Signal(object, object)
     stopped = Signal(object)
     progressed = Signal(str, object, object)
@@ -94,7 +97,12 @@ class Worker(QObject):
             work = self._waiting.pop(key)
             self._running, self._stop = True, False
         try:
-            end: tuple[Any, ...] = (self.done, key, work(self._report))
+            result = work(self._report)
+            if isinstance(result, Iterator):
+                for value in result:
+                    self._tell((self.yielded, key, value))
+                result = None
+            end: tuple[Any, ...] = (self.done, key, result)
         except Stopped:
             end = (self.stopped, key)
         except BaseException as error:  # told in the window's thread, like everything

@@ -3,8 +3,8 @@
 from pathlib import Path
 
 from sam2lora.adapters import choose_adapter
-from sam2lora.adapters.folder import Adapter
 from sam2lora.adapters.fitting import require_adapter
+from sam2lora.adapters.folder import Adapter
 from sam2lora.base_models import LoadedBase
 from sam2lora.batch import Task
 from sam2lora.predict_settings import PredictSettings

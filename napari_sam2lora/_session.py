@@ -1,0 +1,367 @@
+"""The segmentation of one viewer: what is chosen, what was asked, and what came back.
+
+A session belongs to one viewer and knows no widget. Networks run in its worker; layers are touched
+in the window's thread alone.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from functools import partial
+
+from napari.layers import Image, Labels
+from napari.utils.notifications import notification_manager
+from napari.viewer import Viewer
+from qtpy.QtCore import QObject, Signal
+
+from napari_sam2lora._adding import set_visible
+from napari_sam2lora._chosen import data_of, photographs
+from napari_sam2lora._engine import Engine, Machine, Photo, Question, Reply
+from napari_sam2lora._layers import key_in, mask_of, noted, pixels_of, spacing_of
+from napari_sam2lora._preview import Mode, Previews, accept, mask_layer_of
+from napari_sam2lora._prompt_layers import Place, Tool, keep_key
+from napari_sam2lora._prompts import PromptLayers
+from napari_sam2lora._settings import preferences
+from napari_sam2lora._worker import Report, Worker
+from sam2lora.arrays import Mask
+from sam2lora.errors import GeometryError, Sam2LoraError
+from sam2lora.settings import PrecisionChoice
+from sam2lora.targets import TARGETS, Detail, Target, get_target
+
+
+@dataclass(frozen=True)
+class Choice:
+    """How one target is answered.
+
+    Attributes
+    ----------
+    adapter
+        Name or folder; None for the shipped one, else the newest.
+    bare
+        By the base model alone.
+    detail
+        How the image is looked at; None: as the adapter was trained.
+    """
+
+    adapter: str | None = None
+    bare: bool = False
+    detail: Detail | None = None
+
+
+@dataclass(frozen=True, eq=False)
+class _Refused:
+    """A question that cannot be answered, and why not."""
+
+    question: Question
+    error: Sam2LoraError
+
+
+class Session(QObject):
+    """What is being segmented in one viewer.
+
+    Parameters
+    ----------
+    viewer
+        Its viewer.
+
+    Signals
+    -------
+    chosen()
+        Another image, target, model, adapter or detail is chosen.
+    replied(reply)
+        An answer is shown.
+    threshold_changed(threshold), sign_changed(positive)
+        Of the present target; of the next points.
+    said(words)
+        Something the user should read.
+    """
+
+    chosen = Signal()
+    replied = Signal(object)
+    threshold_changed = Signal(float)
+    sign_changed = Signal(bool)
+    said = Signal(str)
+
+    def __init__(self, viewer: Viewer) -> None:
+        super().__init__()
+        self.viewer = viewer
+        self.worker = Worker()
+        self.engine = Engine()
+        self.prompts = PromptLayers(viewer)
+        self.previews = Previews(viewer)
+        self.image: Image | None = None
+        self.target: Target = TARGETS["disc"]
+        self.model = "nano"
+        self.device: str | None = None
+        self.precision: PrecisionChoice | None = None
+        self.start_from_painted = False
+        self.replies: dict[Place, Reply] = {}
+        self._choices: dict[str, Choice] = {}
+        self._thresholds: dict[Place, float] = {}
+        self._photos: dict[str, Photo] = {}
+        self.prompts.changed.connect(self._on_prompts)
+        self.worker.done.connect(self._on_done)
+        self.worker.failed.connect(self._on_failed)
+        self.worker.stopped.connect(self._on_stopped)
+
+    # What is chosen
+
+    @property
+    def place(self) -> Place | None:
+        """The present image and target."""
+        return None if self.image is None else (keep_key(self.image), self.target.name)
+
+    @property
+    def machine(self) -> Machine:
+        """The base model with device and precision: those chosen here, else the Preferences'."""
+        chosen = preferences()
+        return Machine(self.model, self.device or chosen.device, self.precision or chosen.precision)
+
+    def set_image(self, image: Image | None) -> None:
+        """Choose the image that is segmented."""
+        if image is not self.image:
+            self.image = image
+            self._changed()
+
+    def set_target(self, name: str) -> None:
+        """Choose the target that clicks are about.
+
+        Raises
+        ------
+        TargetError
+            If there is none of that name.
+        """
+        target = get_target(name)
+        if target == self.target:
+            return
+        tool = self.tool
+        self.target = target
+        self._changed()
+        if tool and self.image is not None:
+            self.use(tool)
+
+    def set_machine(
+        self, model: str, device: str | None = None, precision: PrecisionChoice | None = None
+    ) -> None:
+        """Choose what computes; None is what the Preferences say."""
+        self.model, self.device, self.precision = model, device, precision
+        self.chosen.emit()
+
+    def choice(self, target: Target) -> Choice:
+        """Give how a target is answered."""
+        return self._choices.get(target.name, Choice())
+
+    def choose(self, target: Target, choice: Choice) -> None:
+        """Say how a target is answered from now on."""
+        self._choices[target.name] = choice
+        self.chosen.emit()
+
+    # Asking
+
+    def segment(self, targets: Sequence[Target]) -> None:
+        """Ask for targets in the present image, with what is said about each."""
+        if self.image is None:
+            self.said.emit("Open a fundus photograph first.")
+            return
+        for target in targets:
+            self.prompts.layers(self.image, target)
+            self._ask(self.image, target)
+        self._show_own()
+        self.use(self.tool or "point")
+
+    def question(self, image: Image, target: Target) -> Question:
+        """Say what would be asked about a target in an image as things are now.
+
+        Raises
+        ------
+        ImageError
+            If the image, or the painted mask, is a stack.
+        TargetError
+            If two layers show the target.
+        """
+        place = (keep_key(image), target.name)
+        prompts = self.prompts.at(place)
+        if self.start_from_painted:
+            painted = mask_layer_of(self.viewer, image, target)
+            mask = None if painted is None else mask_of(data_of(painted))
+            prompts = replace(prompts, mask=mask)
+        chosen = self.choice(target)
+        return Question(
+            self._photo(image),
+            target,
+            prompts,
+            self.machine,
+            chosen.adapter,
+            chosen.bare,
+            chosen.detail,
+        )
+
+    # Prompts
+
+    @property
+    def tool(self) -> Tool | None:
+        """What a click in the window does now."""
+        active = self.viewer.layers.selection.active
+        modes: dict[str, Tool] = {"add": "point", "add_rectangle": "box"}
+        if active is None or "prompts" not in noted(active.metadata):
+            return None
+        return modes.get(str(active.mode))
+
+    def use(self, tool: Tool) -> None:
+        """Let the next click set a point, or draw a box."""
+        if self.image is not None:
+            self.prompts.use(self.image, self.target, tool)
+            self._show_own()
+
+    def set_sign(self, positive: bool) -> None:
+        """Say whether the next points are on the target."""
+        if positive != self.prompts.positive:
+            self.prompts.set_sign(positive)
+            self.sign_changed.emit(positive)
+
+    def undo(self) -> None:
+        """Take the last point or box back."""
+        if self.place and not self.prompts.undo(self.place):
+            self.said.emit("There is no point or box to take back.")
+
+    def redo(self) -> None:
+        """Put a point or box back that was taken back."""
+        if self.place:
+            self.prompts.redo(self.place)
+
+    def clear(self) -> None:
+        """Take all points and the box of the present target away."""
+        if self.place:
+            self.prompts.clear(self.place)
+
+    # Answers
+
+    @property
+    def reply(self) -> Reply | None:
+        """The last answer for the present image and target."""
+        return self.replies.get(self.place) if self.place else None
+
+    def threshold(self, place: Place) -> float:
+        """Give the probability that makes a mask: as set, else the adapter's or the target's."""
+        if place in self._thresholds:
+            return self._thresholds[place]
+        reply = self.replies.get(place)
+        return reply.task.threshold if reply else get_target(place[1]).threshold
+
+    def set_threshold(self, threshold: float) -> None:
+        """Set the probability that makes the present target's mask, and show it."""
+        if self.place is None or threshold == self.threshold(self.place):
+            return
+        self._thresholds[self.place] = threshold
+        layer = self.previews.find(self.place)
+        if layer is not None:
+            self.previews.set_threshold(layer, threshold)
+        self.threshold_changed.emit(threshold)
+
+    def mask(self, place: Place) -> Mask | None:
+        """Give the mask of the last answer at the threshold."""
+        reply = self.replies.get(place)
+        return None if reply is None else reply.segmented.probabilities >= self.threshold(place)
+
+    def accept(self, mode: Mode) -> Labels | None:
+        """Write the present target's answer into its mask, and select that, to be corrected.
+
+        Raises
+        ------
+        Sam2LoraError
+            If the mask's layer does not fit.
+        """
+        mask = self.mask(self.place) if self.place else None
+        if mask is None or self.place is None or self.image is None:
+            self.said.emit("There is no answer to accept. Press Segment first.")
+            return None
+        labels = accept(self.viewer, self.image, self.target, mask, mode)
+        preview = self.previews.find(self.place)
+        if preview is not None:
+            set_visible(preview, False)
+        labels.mode = "pan_zoom"
+        self.viewer.layers.selection.active = labels
+        self.said.emit(f"{labels.name} has the answer. Ctrl+Z takes it back.")
+        return labels
+
+    def forget_missing(self) -> None:
+        """Let go of images and layers that are no longer in the viewer."""
+        images = {key_in(one.metadata, one.name) for one in photographs(self.viewer.layers)}
+        self.replies = {place: one for place, one in self.replies.items() if place[0] in images}
+        self._photos = {key: one for key, one in self._photos.items() if key in images}
+        self.prompts.forget_missing()
+
+    def close(self) -> None:
+        """End the work, and let go of the viewer."""
+        self.worker.close()
+        self.prompts.close()
+
+    def _changed(self) -> None:
+        self._show_own()
+        self.chosen.emit()
+
+    def _show_own(self) -> None:
+        self.prompts.show_only(self.place)
+
+    def _on_prompts(self, place: Place) -> None:
+        image = self._image_of(place[0])
+        if image is not None:
+            self._ask(image, get_target(place[1]))
+
+    def _image_of(self, key: str) -> Image | None:
+        images = photographs(self.viewer.layers)
+        return next((one for one in images if key_in(one.metadata, one.name) == key), None)
+
+    def _photo(self, image: Image) -> Photo:
+        """Give an image's pixels; converted once, as long as the layer keeps its data."""
+        key, kept = keep_key(image), None
+        layer = data_of(image)
+        kept = self._photos.get(key)
+        if kept is None or kept.source is not image.data:
+            kept = Photo(key, pixels_of(layer), image.data)
+        kept = self._photos[key] = replace(kept, spacing=spacing_of(layer))
+        return kept
+
+    def _ask(self, image: Image, target: Target) -> None:
+        try:
+            question = self.question(image, target)
+        except Sam2LoraError as error:
+            self.said.emit(str(error))
+            return
+        work = partial(self._answer, question)
+        self.worker.ask((question.photo.key, target.name), work)
+
+    def _answer(self, question: Question, report: Report) -> Reply | _Refused:
+        """Answer, in the worker's thread."""
+        try:
+            return self.engine.answer(question, report)
+        except Sam2LoraError as error:
+            return _Refused(question, error)
+
+    def _on_done(self, key: object, result: object) -> None:
+        if isinstance(result, Reply):
+            self._show(result)
+        elif isinstance(result, _Refused):
+            self._refuse(result)
+
+    def _show(self, reply: Reply) -> None:
+        place = (reply.question.photo.key, reply.question.target.name)
+        image = self._image_of(place[0])
+        if image is None or image.data is not reply.question.photo.source:
+            return  # it was closed, or became another, while its answer was on the way
+        self.replies[place] = reply
+        values = reply.segmented.probabilities
+        self.previews.show(image, reply.question.target, values, self.threshold(place))
+        self.replied.emit(reply)
+
+    def _refuse(self, refused: _Refused) -> None:
+        question = refused.question
+        if isinstance(refused.error, GeometryError):
+            self.prompts.refuse((question.photo.key, question.target.name), question.prompts)
+        self.said.emit(str(refused.error))
+
+    def _on_failed(self, key: object, error: BaseException) -> None:
+        self.said.emit(f"This went wrong, and it is a defect: {type(error).__name__}: {error}")
+        notification_manager.receive_error(type(error), error, error.__traceback__)
+
+    def _on_stopped(self, key: object) -> None:
+        self.said.emit("Cancelled.")

@@ -1,0 +1,253 @@
+"""The Segment dock: one session's choices, prompts and answers as widgets.
+
+Here alone the widgets meet the session; what they do is the session's work.
+"""
+
+from napari.layers import Image, Layer
+from napari.viewer import Viewer
+from qtpy.QtCore import QEvent, Qt, QTimer
+from qtpy.QtWidgets import (
+    QFrame,
+    QHBoxLayout,
+    QPushButton,
+    QScrollArea,
+    QVBoxLayout,
+    QWidget,
+)
+
+from napari_sam2lora._chosen import photographs
+from napari_sam2lora._engine import Reply
+from napari_sam2lora._layers import key_in, noted
+from napari_sam2lora._notices import errors_in_words
+from napari_sam2lora._parts import Section, paragraph
+from napari_sam2lora._prompt_layers import keep_key
+from napari_sam2lora._session import Session
+from napari_sam2lora.segment import keys
+from napari_sam2lora.segment.progress_row import ProgressRow
+from napari_sam2lora.segment.prompt_row import PromptRow
+from napari_sam2lora.segment.target_row import TargetRow
+from napari_sam2lora.segment.threshold_row import ThresholdRow
+from sam2lora.targets import TARGETS, all_targets
+
+
+class SegmentDock(QWidget):
+    """Segments the photographs of a viewer, with points and boxes where the answer is wrong.
+
+    Parameters
+    ----------
+    napari_viewer
+        Its viewer; another viewer has a session of its own.
+    """
+
+    def __init__(self, napari_viewer: Viewer) -> None:
+        super().__init__()
+        self._viewer = napari_viewer
+        self.session = Session(napari_viewer)
+        self._actions = {key.action: getattr(self, key.action) for key in keys.KEYS}
+        self._bound: list[Layer] = []
+        self._build()
+        self._wire()
+        self._tidy = QTimer(self)
+        self._tidy.setSingleShot(True)
+        self._tidy.timeout.connect(self._on_layers)
+        layers = napari_viewer.layers
+        layers.events.inserted.connect(self._soon)
+        layers.events.removed.connect(self._soon)
+        layers.selection.events.active.connect(self._on_active)
+        self._on_layers()
+
+    def segment(self) -> None:
+        """Ask for the chosen target in the chosen image."""
+        self.session.segment([self.session.target])
+
+    def segment_all(self) -> None:
+        """Ask for vessel, disc and cup."""
+        self.session.segment(list(TARGETS.values()))
+
+    def switch_sign(self) -> None:
+        """Let the next points mean the opposite."""
+        self.session.set_sign(not self.session.prompts.positive)
+
+    def use_points(self) -> None:
+        """Let the next click set a point."""
+        self.session.use("point")
+
+    def use_box(self) -> None:
+        """Let the next drag draw a box."""
+        self.session.use("box")
+
+    def undo(self) -> None:
+        """Take the last point or box back."""
+        self.session.undo()
+
+    def redo(self) -> None:
+        """Put a point or box back."""
+        self.session.redo()
+
+    def clear(self) -> None:
+        """Take all prompts of the target away."""
+        self.session.clear()
+
+    def accept(self) -> None:
+        """Write the answer into the target's mask."""
+        self.threshold.accept_now()
+
+    def toggle_preview(self) -> None:
+        """Hide or show the answer."""
+        place = self.session.place
+        layer = self.session.previews.find(place) if place else None
+        if layer is not None:
+            layer.visible = not layer.visible
+
+    def changeEvent(self, event: QEvent) -> None:
+        """End the work and let go of the viewer when the dock is taken out of the window."""
+        super().changeEvent(event)
+        if event.type() == QEvent.Type.ParentChange and self.parent() is None:
+            self._let_go()
+
+    def _build(self) -> None:
+        self.targets, self.prompts = TargetRow(), PromptRow()
+        self.threshold, self.progress = ThresholdRow(), ProgressRow()
+        self._segment, self._all = QPushButton("Segment"), QPushButton("Segment all")
+        self._segment.setToolTip("Look for the target (G)")
+        self._all.setToolTip("Look for vessel, disc and cup (Shift+G)")
+        help_text = paragraph(keys.table())
+        help_text.setTextFormat(Qt.TextFormat.RichText)
+        buttons = QHBoxLayout()
+        buttons.addWidget(self._segment, stretch=2)
+        buttons.addWidget(self._all, stretch=1)
+        content = QWidget()
+        column = QVBoxLayout(content)
+        column.addWidget(self.targets)
+        column.addLayout(buttons)
+        column.addWidget(self.prompts)
+        column.addWidget(self.threshold)
+        column.addWidget(self.progress)
+        column.addWidget(Section("Keys", help_text))
+        column.addStretch()
+        scroll = QScrollArea()
+        scroll.setWidgetResizable(True)
+        scroll.setFrameShape(QFrame.Shape.NoFrame)
+        scroll.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
+        scroll.setWidget(content)
+        outer = QVBoxLayout(self)
+        outer.setContentsMargins(0, 0, 0, 0)
+        outer.addWidget(scroll)
+        self.setMinimumWidth(340)
+
+    def _wire(self) -> None:
+        session = self.session
+        self._segment.clicked.connect(self.segment)
+        self._all.clicked.connect(self.segment_all)
+        self.targets.image_chosen.connect(self._on_image)
+        self.targets.target_chosen.connect(self._on_target)
+        self.prompts.point_wanted.connect(self._on_point_wanted)
+        self.prompts.box_wanted.connect(self.use_box)
+        self.prompts.undo_wanted.connect(self.undo)
+        self.prompts.clear_wanted.connect(self.clear)
+        self.prompts.painted_wanted.connect(self._on_painted)
+        self.threshold.threshold_changed.connect(session.set_threshold)
+        self.threshold.accepted.connect(self._on_accept)
+        self.progress.cancelled.connect(session.worker.cancel)
+        session.worker.busy_changed.connect(self.progress.show_busy)
+        session.worker.progressed.connect(self.progress.show_progress)
+        session.said.connect(self.progress.say)
+        session.chosen.connect(self._on_chosen)
+        session.replied.connect(self._on_reply)
+        session.sign_changed.connect(self._show_tool)
+        session.prompts.made.connect(self._bind_prompts)
+
+    def _on_image(self, key: str) -> None:
+        for image in photographs(self._viewer.layers):
+            if keep_key(image) == key:
+                self.session.set_image(image)
+
+    def _on_target(self, name: str) -> None:
+        with errors_in_words():
+            self.session.set_target(name)
+
+    def _on_point_wanted(self, positive: bool) -> None:
+        self.session.set_sign(positive)
+        self.session.use("point")
+        self._show_tool()
+
+    def _on_painted(self, on: bool) -> None:
+        self.session.start_from_painted = on
+
+    def _on_accept(self, mode: str) -> None:
+        with errors_in_words():
+            self.session.accept(mode)
+
+    def _on_chosen(self) -> None:
+        place = self.session.place
+        if place:
+            self.threshold.show_threshold(self.session.threshold(place))
+        self._on_layers()
+
+    def _on_reply(self, reply: Reply) -> None:
+        place = self.session.place
+        if place == (reply.question.photo.key, reply.question.target.name):
+            self.threshold.show_threshold(self.session.threshold(place))
+        self.progress.say(reply.note)
+
+    def _soon(self) -> None:
+        """Look at the layers again once whoever changes them is done."""
+        self._tidy.start(0)
+
+    def _on_layers(self) -> None:
+        """Follow what came into the viewer and what left it."""
+        session = self.session
+        images = photographs(self._viewer.layers)
+        session.forget_missing()
+        if session.image not in images:
+            active = self._viewer.layers.selection.active
+            following = active if active in images else next(iter(images), None)
+            session.set_image(following if isinstance(following, Image) else None)
+        self._bound = [layer for layer in self._bound if layer in self._viewer.layers]
+        for layer in self._viewer.layers:
+            self._bind(layer)
+        key = keep_key(session.image) if session.image is not None else None
+        self.targets.show_images([(keep_key(one), one.name) for one in images], key)
+        with errors_in_words():
+            self.targets.show_targets(list(all_targets().values()), session.target.name)
+
+    def _bind(self, layer: Layer) -> None:
+        """Bind the keys to a photograph, its masks and its previews."""
+        known = noted(layer.metadata)
+        ours = isinstance(layer, Image) or "image" in known
+        if ours and layer not in self._bound and "prompts" not in known:
+            keys.bind(layer, self._actions, prompts=False)
+            self._bound.append(layer)
+
+    def _bind_prompts(self, layer: Layer) -> None:
+        keys.bind(layer, self._actions, prompts=True)
+        layer.events.mode.connect(self._show_tool)
+        self._bound.append(layer)
+
+    def _on_active(self) -> None:
+        """Follow the layer that the user selects to the image and the target it belongs to."""
+        active = self._viewer.layers.selection.active
+        known = {} if active is None else noted(active.metadata)
+        if "prompts" in known or known.get("view") == "preview":
+            for image in photographs(self._viewer.layers):
+                if key_in(image.metadata, image.name) == known["image"]:
+                    self.session.set_image(image)
+            self._on_target(known["target"])
+        elif active in photographs(self._viewer.layers):
+            self.session.set_image(active)
+        self._show_tool()
+
+    def _show_tool(self, *_: object) -> None:
+        self.prompts.show_tool(self.session.tool, self.session.prompts.positive)
+
+    def _let_go(self) -> None:
+        self._tidy.stop()
+        layers = self._viewer.layers
+        layers.events.inserted.disconnect(self._soon)
+        layers.events.removed.disconnect(self._soon)
+        layers.selection.events.active.disconnect(self._on_active)
+        for layer in self._bound:
+            keys.unbind(layer)
+            if "prompts" in noted(layer.metadata):
+                layer.events.mode.disconnect(self._show_tool)
+        self.session.close()
