@@ -12,6 +12,7 @@ from napari_sam2lora._torch import load_torch
 from napari_sam2lora._worker import Report
 from sam2lora.adapters import Adapter
 from sam2lora.arrays import Pixels
+from sam2lora.errors import DeviceError
 from sam2lora.image_prompts import ImagePrompts
 from sam2lora.settings import PrecisionChoice
 from sam2lora.targets import Detail, Target
@@ -55,6 +56,25 @@ class Machine:
     precision: PrecisionChoice = "auto"
 
 
+@dataclass(frozen=True)
+class Choice:
+    """How one target is answered.
+
+    Attributes
+    ----------
+    adapter
+        Name or folder; None for the shipped one, else the newest.
+    bare
+        By the base model alone.
+    detail
+        How the image is looked at; None: as the adapter was trained.
+    """
+
+    adapter: str | None = None
+    bare: bool = False
+    detail: Detail | None = None
+
+
 @dataclass(frozen=True, eq=False)
 class Question:
     """What is asked: where a target is in an image.
@@ -63,19 +83,15 @@ class Question:
     ----------
     photo, target, prompts
         Of what.
-    machine
-        By what.
-    adapter, bare, detail
-        As for `predicting.adapter_for` and `Task.of`.
+    machine, choice
+        By what, and how.
     """
 
     photo: Photo
     target: Target
     prompts: ImagePrompts
     machine: Machine
-    adapter: str | None = None
-    bare: bool = False
-    detail: Detail | None = None
+    choice: Choice
 
 
 @dataclass(frozen=True, eq=False)
@@ -112,9 +128,22 @@ class Engine:
         self._scenes: OrderedDict[str, tuple[Photo, Scene]] = OrderedDict()
         self._adapters: dict[tuple[Any, ...], Adapter | None] = {}
 
-    def forget_adapters(self) -> None:
+    def forget_adapters(self, report: Report) -> None:
         """Look adapters up again from now on: others are on the disk."""
         self._adapters = {}
+
+    def describe(self, machine: Machine, report: Report) -> str:
+        """Say what computes, and which torch to install where a GPU is not used."""
+        report("Loading PyTorch", 0, None)
+        load_torch()
+        from sam2lora.device import choose_device, choose_precision, gpu_hint
+
+        try:
+            device = choose_device(machine.device)
+            precision = choose_precision(machine.precision, device)
+        except DeviceError as error:
+            return str(error)
+        return " ".join(filter(None, (f"Computes on {device} in {precision}.", gpu_hint())))
 
     def answer(self, question: Question, report: Report) -> Reply:
         """Answer a question.
@@ -134,7 +163,7 @@ class Engine:
             target,
             adapter=self._adapter(question, predictor),
             prompts=question.prompts,
-            detail=question.detail,
+            detail=question.choice.detail,
         )
         scene = self._scene(question.photo)
         show = partial(report, f"Looking for {target.name}")
@@ -175,13 +204,13 @@ class Engine:
         from sam2lora.predicting import adapter_for
 
         prompted = not question.prompts.empty
-        key = (question.target, question.adapter, question.bare, prompted)
+        key = (question.target, question.choice, prompted)
         if key not in self._adapters:
             found = adapter_for(
                 predictor.base,
                 question.target,
-                named=question.adapter,
-                bare=question.bare,
+                named=question.choice.adapter,
+                bare=question.choice.bare,
                 prompted=prompted,
             )
             same = (one for one in self._adapters.values() if one == found)

@@ -48,7 +48,7 @@ class Previews:
                 return layer
         return None
 
-    def show(self, image: Image, target: Target, values: Values, threshold: float) -> Image:
+    def show(self, image: Image, target: Target, values: Values, *, threshold: float) -> Image:
         """Show an answer above its image, in place of the one before.
 
         Parameters

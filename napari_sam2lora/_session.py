@@ -13,38 +13,18 @@ from napari.utils.notifications import notification_manager
 from napari.viewer import Viewer
 from qtpy.QtCore import QObject, Signal
 
-from napari_sam2lora._adding import set_visible
+from napari_sam2lora._answers import Answers
 from napari_sam2lora._chosen import data_of, photographs
-from napari_sam2lora._engine import Engine, Machine, Photo, Question, Reply
+from napari_sam2lora._engine import Choice, Engine, Machine, Photo, Question, Reply
 from napari_sam2lora._layers import key_in, mask_of, noted, pixels_of, spacing_of
-from napari_sam2lora._preview import Mode, Previews, accept, mask_layer_of
+from napari_sam2lora._preview import Mode, mask_layer_of
 from napari_sam2lora._prompt_layers import Place, Tool, keep_key
 from napari_sam2lora._prompts import PromptLayers
 from napari_sam2lora._settings import preferences
 from napari_sam2lora._worker import Report, Worker
-from sam2lora.arrays import Mask
 from sam2lora.errors import GeometryError, Sam2LoraError
 from sam2lora.settings import PrecisionChoice
-from sam2lora.targets import TARGETS, Detail, Target, get_target
-
-
-@dataclass(frozen=True)
-class Choice:
-    """How one target is answered.
-
-    Attributes
-    ----------
-    adapter
-        Name or folder; None for the shipped one, else the newest.
-    bare
-        By the base model alone.
-    detail
-        How the image is looked at; None: as the adapter was trained.
-    """
-
-    adapter: str | None = None
-    bare: bool = False
-    detail: Detail | None = None
+from sam2lora.targets import TARGETS, Target, get_target
 
 
 @dataclass(frozen=True, eq=False)
@@ -69,16 +49,18 @@ class Session(QObject):
         Another image, target, model, adapter or detail is chosen.
     replied(reply)
         An answer is shown.
-    threshold_changed(threshold), sign_changed(positive)
-        Of the present target; of the next points.
+    sign_changed(positive)
+        Whether the next points are on the target.
+    machine_told(words)
+        What computes, and what would be faster.
     said(words)
         Something the user should read.
     """
 
     chosen = Signal()
     replied = Signal(object)
-    threshold_changed = Signal(float)
     sign_changed = Signal(bool)
+    machine_told = Signal(str)
     said = Signal(str)
 
     def __init__(self, viewer: Viewer) -> None:
@@ -87,16 +69,14 @@ class Session(QObject):
         self.worker = Worker()
         self.engine = Engine()
         self.prompts = PromptLayers(viewer)
-        self.previews = Previews(viewer)
+        self.answers = Answers(viewer)
         self.image: Image | None = None
         self.target: Target = TARGETS["disc"]
         self.model = "nano"
         self.device: str | None = None
         self.precision: PrecisionChoice | None = None
         self.start_from_painted = False
-        self.replies: dict[Place, Reply] = {}
         self._choices: dict[str, Choice] = {}
-        self._thresholds: dict[Place, float] = {}
         self._photos: dict[str, Photo] = {}
         self.prompts.changed.connect(self._on_prompts)
         self.worker.done.connect(self._on_done)
@@ -155,6 +135,14 @@ class Session(QObject):
         self._choices[target.name] = choice
         self.chosen.emit()
 
+    def warm_up(self) -> None:
+        """Load torch meanwhile, and find out what it computes on."""
+        self.worker.ask("machine", partial(self.engine.describe, self.machine))
+
+    def forget_adapters(self) -> None:
+        """Look adapters up again from now on, once the present work is done."""
+        self.worker.ask("adapters", self.engine.forget_adapters)
+
     # Asking
 
     def segment(self, targets: Sequence[Target]) -> None:
@@ -184,16 +172,7 @@ class Session(QObject):
             painted = mask_layer_of(self.viewer, image, target)
             mask = None if painted is None else mask_of(data_of(painted))
             prompts = replace(prompts, mask=mask)
-        chosen = self.choice(target)
-        return Question(
-            self._photo(image),
-            target,
-            prompts,
-            self.machine,
-            chosen.adapter,
-            chosen.bare,
-            chosen.detail,
-        )
+        return Question(self._photo(image), target, prompts, self.machine, self.choice(target))
 
     # Prompts
 
@@ -238,29 +217,12 @@ class Session(QObject):
     @property
     def reply(self) -> Reply | None:
         """The last answer for the present image and target."""
-        return self.replies.get(self.place) if self.place else None
-
-    def threshold(self, place: Place) -> float:
-        """Give the probability that makes a mask: as set, else the adapter's or the target's."""
-        if place in self._thresholds:
-            return self._thresholds[place]
-        reply = self.replies.get(place)
-        return reply.task.threshold if reply else get_target(place[1]).threshold
+        return self.answers.replies.get(self.place) if self.place else None
 
     def set_threshold(self, threshold: float) -> None:
         """Set the probability that makes the present target's mask, and show it."""
-        if self.place is None or threshold == self.threshold(self.place):
-            return
-        self._thresholds[self.place] = threshold
-        layer = self.previews.find(self.place)
-        if layer is not None:
-            self.previews.set_threshold(layer, threshold)
-        self.threshold_changed.emit(threshold)
-
-    def mask(self, place: Place) -> Mask | None:
-        """Give the mask of the last answer at the threshold."""
-        reply = self.replies.get(place)
-        return None if reply is None else reply.segmented.probabilities >= self.threshold(place)
+        if self.place is not None:
+            self.answers.set_threshold(self.place, threshold)
 
     def accept(self, mode: Mode) -> Labels | None:
         """Write the present target's answer into its mask, and select that, to be corrected.
@@ -270,29 +232,36 @@ class Session(QObject):
         Sam2LoraError
             If the mask's layer does not fit.
         """
-        mask = self.mask(self.place) if self.place else None
-        if mask is None or self.place is None or self.image is None:
+        if self.image is None or self.reply is None:
             self.said.emit("There is no answer to accept. Press Segment first.")
             return None
-        labels = accept(self.viewer, self.image, self.target, mask, mode)
-        preview = self.previews.find(self.place)
-        if preview is not None:
-            set_visible(preview, False)
-        labels.mode = "pan_zoom"
+        labels = self.answers.accept(self.image, self.target, mode)
         self.viewer.layers.selection.active = labels
         self.said.emit(f"{labels.name} has the answer. Ctrl+Z takes it back.")
         return labels
 
+    def measure(self) -> None:
+        """Measure the present image soon.
+
+        Raises
+        ------
+        Sam2LoraError
+            If a mask is a stack, or two layers show one target.
+        """
+        if self.image is not None and self.reply is not None:
+            self.answers.measure(self.image, self.target)
+
     def forget_missing(self) -> None:
         """Let go of images and layers that are no longer in the viewer."""
         images = {key_in(one.metadata, one.name) for one in photographs(self.viewer.layers)}
-        self.replies = {place: one for place, one in self.replies.items() if place[0] in images}
+        self.answers.forget_but(images)
         self._photos = {key: one for key, one in self._photos.items() if key in images}
         self.prompts.forget_missing()
 
     def close(self) -> None:
         """End the work, and let go of the viewer."""
         self.worker.close()
+        self.answers.close()
         self.prompts.close()
 
     def _changed(self) -> None:
@@ -342,15 +311,14 @@ class Session(QObject):
             self._show(result)
         elif isinstance(result, _Refused):
             self._refuse(result)
+        elif key == "machine":
+            self.machine_told.emit(str(result))
 
     def _show(self, reply: Reply) -> None:
-        place = (reply.question.photo.key, reply.question.target.name)
-        image = self._image_of(place[0])
+        image = self._image_of(reply.question.photo.key)
         if image is None or image.data is not reply.question.photo.source:
             return  # it was closed, or became another, while its answer was on the way
-        self.replies[place] = reply
-        values = reply.segmented.probabilities
-        self.previews.show(image, reply.question.target, values, self.threshold(place))
+        self.answers.show(image, reply)
         self.replied.emit(reply)
 
     def _refuse(self, refused: _Refused) -> None:

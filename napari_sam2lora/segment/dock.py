@@ -19,12 +19,17 @@ from napari_sam2lora._chosen import photographs
 from napari_sam2lora._engine import Reply
 from napari_sam2lora._layers import key_in, noted
 from napari_sam2lora._notices import errors_in_words
+from napari_sam2lora._numbers import Measured, rows
 from napari_sam2lora._parts import Section, paragraph
 from napari_sam2lora._prompt_layers import keep_key
 from napari_sam2lora._session import Session
 from napari_sam2lora.segment import keys
+from napari_sam2lora.segment.advanced import Advanced
+from napari_sam2lora.segment.new_target import NewTarget
+from napari_sam2lora.segment.numbers import NumbersView
 from napari_sam2lora.segment.progress_row import ProgressRow
 from napari_sam2lora.segment.prompt_row import PromptRow
+from napari_sam2lora.segment.setup import Setup
 from napari_sam2lora.segment.target_row import TargetRow
 from napari_sam2lora.segment.threshold_row import ThresholdRow
 from sam2lora.targets import TARGETS, all_targets
@@ -47,6 +52,8 @@ class SegmentDock(QWidget):
         self._bound: list[Layer] = []
         self._build()
         self._wire()
+        self.setup = Setup(self.session, self.advanced)
+        self.setup.warned.connect(self._on_warned)
         self._tidy = QTimer(self)
         self._tidy.setSingleShot(True)
         self._tidy.timeout.connect(self._on_layers)
@@ -55,6 +62,7 @@ class SegmentDock(QWidget):
         layers.events.removed.connect(self._soon)
         layers.selection.events.active.connect(self._on_active)
         self._on_layers()
+        self.session.warm_up()
 
     def segment(self) -> None:
         """Ask for the chosen target in the chosen image."""
@@ -95,7 +103,7 @@ class SegmentDock(QWidget):
     def toggle_preview(self) -> None:
         """Hide or show the answer."""
         place = self.session.place
-        layer = self.session.previews.find(place) if place else None
+        layer = self.session.answers.previews.find(place) if place else None
         if layer is not None:
             layer.visible = not layer.visible
 
@@ -108,6 +116,9 @@ class SegmentDock(QWidget):
     def _build(self) -> None:
         self.targets, self.prompts = TargetRow(), PromptRow()
         self.threshold, self.progress = ThresholdRow(), ProgressRow()
+        self.numbers, self.advanced = NumbersView(), Advanced()
+        self.warnings = paragraph()
+        self.warnings.setStyleSheet("color: #e0a030;")
         self._segment, self._all = QPushButton("Segment"), QPushButton("Segment all")
         self._segment.setToolTip("Look for the target (G)")
         self._all.setToolTip("Look for vessel, disc and cup (Shift+G)")
@@ -120,9 +131,12 @@ class SegmentDock(QWidget):
         column = QVBoxLayout(content)
         column.addWidget(self.targets)
         column.addLayout(buttons)
+        column.addWidget(self.warnings)
         column.addWidget(self.prompts)
         column.addWidget(self.threshold)
         column.addWidget(self.progress)
+        column.addWidget(self.numbers)
+        column.addWidget(Section("Advanced", self.advanced))
         column.addWidget(Section("Keys", help_text))
         column.addStretch()
         scroll = QScrollArea()
@@ -141,6 +155,7 @@ class SegmentDock(QWidget):
         self._all.clicked.connect(self.segment_all)
         self.targets.image_chosen.connect(self._on_image)
         self.targets.target_chosen.connect(self._on_target)
+        self.targets.new_target_wanted.connect(self._ask_for_target)
         self.prompts.point_wanted.connect(self._on_point_wanted)
         self.prompts.box_wanted.connect(self.use_box)
         self.prompts.undo_wanted.connect(self.undo)
@@ -156,6 +171,9 @@ class SegmentDock(QWidget):
         session.replied.connect(self._on_reply)
         session.sign_changed.connect(self._show_tool)
         session.prompts.made.connect(self._bind_prompts)
+        session.prompts.changed.connect(self._on_prompts)
+        session.answers.threshold_changed.connect(self._on_threshold)
+        session.answers.numbers.measured.connect(self._on_measured)
 
     def _on_image(self, key: str) -> None:
         for image in photographs(self._viewer.layers):
@@ -165,6 +183,12 @@ class SegmentDock(QWidget):
     def _on_target(self, name: str) -> None:
         with errors_in_words():
             self.session.set_target(name)
+
+    def _ask_for_target(self) -> None:
+        asked = NewTarget(self)
+        asked.exec()
+        if asked.target is not None:
+            self.session.set_target(asked.target.name)
 
     def _on_point_wanted(self, positive: bool) -> None:
         self.session.set_sign(positive)
@@ -181,14 +205,36 @@ class SegmentDock(QWidget):
     def _on_chosen(self) -> None:
         place = self.session.place
         if place:
-            self.threshold.show_threshold(self.session.threshold(place))
+            self.threshold.show_threshold(self.session.answers.threshold(place))
         self._on_layers()
+        self._measure()
 
     def _on_reply(self, reply: Reply) -> None:
         place = self.session.place
         if place == (reply.question.photo.key, reply.question.target.name):
-            self.threshold.show_threshold(self.session.threshold(place))
+            self.threshold.show_threshold(self.session.answers.threshold(place))
         self.progress.say(reply.note)
+        self._measure()
+
+    def _on_prompts(self) -> None:
+        self.setup.warn()
+
+    def _on_warned(self, words: str) -> None:
+        self.warnings.setText(words)
+        self.warnings.setVisible(bool(words))
+
+    def _measure(self) -> None:
+        with errors_in_words():
+            self.session.measure()
+
+    def _on_threshold(self) -> None:
+        place = self.session.place
+        if place:
+            self.threshold.show_threshold(self.session.answers.threshold(place))
+        self._measure()
+
+    def _on_measured(self, measured: Measured) -> None:
+        self.numbers.show_rows(rows(measured))
 
     def _soon(self) -> None:
         """Look at the layers again once whoever changes them is done."""
