@@ -8,11 +8,11 @@ from qtpy.QtCore import QObject, Signal
 
 from napari_sam2lora._adding import set_visible
 from napari_sam2lora._chosen import data_of, labels_of_image
-from napari_sam2lora._engine import Reply
 from napari_sam2lora._layers import masks_of, spacing_of
 from napari_sam2lora._numbers import Numbers
 from napari_sam2lora._preview import Mode, Previews, accept
 from napari_sam2lora._prompt_layers import Place, keep_key
+from napari_sam2lora._questions import Reply
 from sam2lora.arrays import Mask
 from sam2lora.targets import Target, get_target
 

@@ -4,119 +4,26 @@ The networks, images and adapters in use are kept, so that the next prompt finds
 """
 
 from collections import OrderedDict
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
 from functools import partial
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from napari_sam2lora._questions import Machine, Photo, Question, Refusal, Reply
 from napari_sam2lora._torch import load_torch
 from napari_sam2lora._worker import Report
 from sam2lora.adapters import Adapter
-from sam2lora.arrays import Pixels
-from sam2lora.errors import DeviceError
-from sam2lora.image_prompts import ImagePrompts
-from sam2lora.settings import PrecisionChoice
-from sam2lora.targets import Detail, Target
+from sam2lora.errors import DeviceError, Sam2LoraError
+from sam2lora.image_files import find_images
+from sam2lora.predict_settings import PredictSettings
 
 if TYPE_CHECKING:
-    from sam2lora.batch import Segmented, Task
+    from sam2lora.batch import Outcome
     from sam2lora.predictor import Predictor
     from sam2lora.scene import Scene
 
+_PER_IMAGE = 100  # steps of progress that one image of a batch is
 _SCENES = 4  # images whose fields of view are kept; features have a cache of their own
-
-
-@dataclass(frozen=True, eq=False)
-class Photo:
-    """An image of the viewer as it was when something was asked about it.
-
-    Attributes
-    ----------
-    key
-        What its layers name it by.
-    pixels
-        `(H, W, 3)` uint8 RGB.
-    source
-        The layer's own data, which tell whether it has changed since.
-    spacing
-        Millimetres per pixel (row, column), where known.
-    """
-
-    key: str
-    pixels: Pixels
-    source: Any
-    spacing: tuple[float, float] | None = None
-
-
-@dataclass(frozen=True)
-class Machine:
-    """What computes: a base model, by name or path, on a device, in a precision."""
-
-    model: str = "nano"
-    device: str = "auto"
-    precision: PrecisionChoice = "auto"
-
-
-@dataclass(frozen=True)
-class Choice:
-    """How one target is answered.
-
-    Attributes
-    ----------
-    adapter
-        Name or folder; None for the shipped one, else the newest.
-    bare
-        By the base model alone.
-    detail
-        How the image is looked at; None: as the adapter was trained.
-    """
-
-    adapter: str | None = None
-    bare: bool = False
-    detail: Detail | None = None
-
-
-@dataclass(frozen=True, eq=False)
-class Question:
-    """What is asked: where a target is in an image.
-
-    Attributes
-    ----------
-    photo, target, prompts
-        Of what.
-    machine, choice
-        By what, and how.
-    """
-
-    photo: Photo
-    target: Target
-    prompts: ImagePrompts
-    machine: Machine
-    choice: Choice
-
-
-@dataclass(frozen=True, eq=False)
-class Reply:
-    """The answer to a question.
-
-    Attributes
-    ----------
-    question
-        What was asked.
-    task
-        How it was answered: the adapter, the geometry, and the threshold that belongs to it.
-    scene
-        The image as the network looked at it.
-    segmented
-        Probabilities, and the IoU the network expects.
-    note
-        A sentence that has to be shown with it, or nothing.
-    """
-
-    question: Question
-    task: "Task"
-    scene: "Scene"
-    segmented: "Segmented"
-    note: str
 
 
 class Engine:
@@ -169,6 +76,62 @@ class Engine:
         show = partial(report, f"Looking for {target.name}")
         segmented = segment_scene(predictor, scene, [task], progress=show)[target.name]
         return Reply(question, task, scene, segmented, predictor.base.note)
+
+    def try_to_answer(self, question: Question, report: Report) -> Reply | Refusal:
+        """Answer a question, or say why that is not possible."""
+        try:
+            return self.answer(question, report)
+        except Sam2LoraError as error:
+            return Refusal(question, error)
+
+    def segment_files(
+        self, settings: Sequence[PredictSettings], machine: Machine, report: Report
+    ) -> "Iterator[Outcome]":
+        """Segment files as `sam2lora predict` does, in one pass over the images.
+
+        Parameters
+        ----------
+        settings
+            They differ in their targets, and in how these are answered; not in images and folder.
+        machine
+            By what.
+        report
+            Told how far it is.
+
+        Yields
+        ------
+        What became of each image.
+
+        Raises
+        ------
+        Sam2LoraError
+            If nothing can be done at all.
+        Stopped
+            If it was cancelled; what is written by then is complete.
+        """
+        predictor = self.predictor(machine, report)
+        from sam2lora.batch import segment_files
+        from sam2lora.predicting import tasks_of
+
+        tasks = [task for one in settings for task in tasks_of(one, predictor.base)]
+        first = settings[0]
+        paths = find_images(first.images)
+        numbers = {path: number for number, path in enumerate(paths)}
+
+        def show(path: Path, share: float) -> None:
+            done = round(_PER_IMAGE * (numbers[path] + share))
+            report(
+                f"{path.name}, {numbers[path] + 1} of {len(paths)}", done, _PER_IMAGE * len(paths)
+            )
+
+        yield from segment_files(
+            predictor,
+            paths,
+            tasks,
+            Path(first.out),
+            probabilities=first.probabilities,
+            progress=show,
+        )
 
     def predictor(self, machine: Machine, report: Report) -> "Predictor":
         """Give the predictor for a machine, loading torch and the base model if need be.

@@ -5,7 +5,7 @@ in the window's thread alone.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import partial
 
 from napari.layers import Image, Labels
@@ -14,25 +14,20 @@ from napari.viewer import Viewer
 from qtpy.QtCore import QObject, Signal
 
 from napari_sam2lora._answers import Answers
-from napari_sam2lora._chosen import data_of, photographs
-from napari_sam2lora._engine import Choice, Engine, Machine, Photo, Question, Reply
-from napari_sam2lora._layers import key_in, mask_of, noted, pixels_of, spacing_of
+from napari_sam2lora._chosen import data_of
+from napari_sam2lora._engine import Engine
+from napari_sam2lora._layers import mask_of, noted
+from napari_sam2lora._photos import Photos
 from napari_sam2lora._preview import Mode, mask_layer_of
 from napari_sam2lora._prompt_layers import Place, Tool, keep_key
 from napari_sam2lora._prompts import PromptLayers
+from napari_sam2lora._questions import Choice, Machine, Question, Refusal, Reply
 from napari_sam2lora._settings import preferences
-from napari_sam2lora._worker import Report, Worker
+from napari_sam2lora._worker import Worker
 from sam2lora.errors import GeometryError, Sam2LoraError
+from sam2lora.predict_settings import PredictSettings
 from sam2lora.settings import PrecisionChoice
 from sam2lora.targets import TARGETS, Target, get_target
-
-
-@dataclass(frozen=True, eq=False)
-class _Refused:
-    """A question that cannot be answered, and why not."""
-
-    question: Question
-    error: Sam2LoraError
 
 
 class Session(QObject):
@@ -70,6 +65,7 @@ class Session(QObject):
         self.engine = Engine()
         self.prompts = PromptLayers(viewer)
         self.answers = Answers(viewer)
+        self.photos = Photos(viewer)
         self.image: Image | None = None
         self.target: Target = TARGETS["disc"]
         self.model = "nano"
@@ -77,7 +73,6 @@ class Session(QObject):
         self.precision: PrecisionChoice | None = None
         self.start_from_painted = False
         self._choices: dict[str, Choice] = {}
-        self._photos: dict[str, Photo] = {}
         self.prompts.changed.connect(self._on_prompts)
         self.worker.done.connect(self._on_done)
         self.worker.failed.connect(self._on_failed)
@@ -156,6 +151,10 @@ class Session(QObject):
         self._show_own()
         self.use(self.tool or "point")
 
+    def segment_files(self, settings: Sequence[PredictSettings], *, key: str) -> None:
+        """Segment files; what becomes of each is yielded by the worker under this key."""
+        self.worker.ask(key, partial(self.engine.segment_files, settings, self.machine))
+
     def question(self, image: Image, target: Target) -> Question:
         """Say what would be asked about a target in an image as things are now.
 
@@ -172,7 +171,7 @@ class Session(QObject):
             painted = mask_layer_of(self.viewer, image, target)
             mask = None if painted is None else mask_of(data_of(painted))
             prompts = replace(prompts, mask=mask)
-        return Question(self._photo(image), target, prompts, self.machine, self.choice(target))
+        return Question(self.photos.of(image), target, prompts, self.machine, self.choice(target))
 
     # Prompts
 
@@ -253,9 +252,9 @@ class Session(QObject):
 
     def forget_missing(self) -> None:
         """Let go of images and layers that are no longer in the viewer."""
-        images = {key_in(one.metadata, one.name) for one in photographs(self.viewer.layers)}
+        images = self.photos.keys()
         self.answers.forget_but(images)
-        self._photos = {key: one for key, one in self._photos.items() if key in images}
+        self.photos.forget_but(images)
         self.prompts.forget_missing()
 
     def close(self) -> None:
@@ -272,23 +271,9 @@ class Session(QObject):
         self.prompts.show_only(self.place)
 
     def _on_prompts(self, place: Place) -> None:
-        image = self._image_of(place[0])
+        image = self.photos.find(place[0])
         if image is not None:
             self._ask(image, get_target(place[1]))
-
-    def _image_of(self, key: str) -> Image | None:
-        images = photographs(self.viewer.layers)
-        return next((one for one in images if key_in(one.metadata, one.name) == key), None)
-
-    def _photo(self, image: Image) -> Photo:
-        """Give an image's pixels; converted once, as long as the layer keeps its data."""
-        key, kept = keep_key(image), None
-        layer = data_of(image)
-        kept = self._photos.get(key)
-        if kept is None or kept.source is not image.data:
-            kept = Photo(key, pixels_of(layer), image.data)
-        kept = self._photos[key] = replace(kept, spacing=spacing_of(layer))
-        return kept
 
     def _ask(self, image: Image, target: Target) -> None:
         try:
@@ -296,38 +281,34 @@ class Session(QObject):
         except Sam2LoraError as error:
             self.said.emit(str(error))
             return
-        work = partial(self._answer, question)
+        work = partial(self.engine.try_to_answer, question)
         self.worker.ask((question.photo.key, target.name), work)
-
-    def _answer(self, question: Question, report: Report) -> Reply | _Refused:
-        """Answer, in the worker's thread."""
-        try:
-            return self.engine.answer(question, report)
-        except Sam2LoraError as error:
-            return _Refused(question, error)
 
     def _on_done(self, key: object, result: object) -> None:
         if isinstance(result, Reply):
             self._show(result)
-        elif isinstance(result, _Refused):
+        elif isinstance(result, Refusal):
             self._refuse(result)
         elif key == "machine":
             self.machine_told.emit(str(result))
 
     def _show(self, reply: Reply) -> None:
-        image = self._image_of(reply.question.photo.key)
+        image = self.photos.find(reply.question.photo.key)
         if image is None or image.data is not reply.question.photo.source:
             return  # it was closed, or became another, while its answer was on the way
         self.answers.show(image, reply)
         self.replied.emit(reply)
 
-    def _refuse(self, refused: _Refused) -> None:
+    def _refuse(self, refused: Refusal) -> None:
         question = refused.question
         if isinstance(refused.error, GeometryError):
             self.prompts.refuse((question.photo.key, question.target.name), question.prompts)
         self.said.emit(str(refused.error))
 
     def _on_failed(self, key: object, error: BaseException) -> None:
+        if isinstance(error, Sam2LoraError):
+            self.said.emit(str(error))
+            return
         self.said.emit(f"This went wrong, and it is a defect: {type(error).__name__}: {error}")
         notification_manager.receive_error(type(error), error, error.__traceback__)
 

@@ -68,8 +68,8 @@ class Advanced(QWidget):
             box.setSizeAdjustPolicy(
                 QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon
             )
-        _fill(self.detail, DETAILS, None)
-        _fill(self.device, DEVICES, None)
+        fill(self.detail, DETAILS, None)
+        fill(self.device, DEVICES, None)
         self.model.activated.connect(self._on_model)
         self.adapter.activated.connect(self._on_adapter)
         self.detail.activated.connect(self._on_detail)
@@ -85,12 +85,12 @@ class Advanced(QWidget):
 
     def show_models(self, models: Sequence[Entry], chosen: str) -> None:
         """List the base models."""
-        _fill(self.model, models, chosen)
+        fill(self.model, models, chosen)
 
     def show_adapters(self, adapters: Sequence[Entry], chosen: str) -> None:
         """List the adapters for the present target, after the two that are always there."""
         always = [("automatic: shipped, else newest", AUTOMATIC), ("none: base model alone", BARE)]
-        _fill(self.adapter, [*always, *adapters], chosen)
+        fill(self.adapter, [*always, *adapters], chosen)
 
     def show_detail(self, detail: str | None) -> None:
         """Show how the image is looked at."""
@@ -113,7 +113,8 @@ class Advanced(QWidget):
         self.device_chosen.emit(self.device.itemData(number))
 
 
-def _fill(box: QComboBox, entries: Sequence[Entry], chosen: str | None) -> None:
+def fill(box: QComboBox, entries: Sequence[Entry], chosen: str | None) -> None:
+    """List entries, unless they are there already, and choose one, or else the first."""
     shown = [(box.itemText(number), box.itemData(number)) for number in range(box.count())]
     if shown != list(entries):
         box.clear()

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 
-from napari_sam2lora._engine import Choice
+from napari_sam2lora._questions import Choice
 from sam2lora.adapters import Adapter
 from sam2lora.download import is_offline
 from sam2lora.errors import ModelError

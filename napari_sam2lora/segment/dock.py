@@ -6,6 +6,7 @@ Here alone the widgets meet the session; what they do is the session's work.
 from napari.layers import Image, Layer
 from napari.viewer import Viewer
 from qtpy.QtCore import QEvent, Qt, QTimer
+from qtpy.QtGui import QGuiApplication
 from qtpy.QtWidgets import (
     QFrame,
     QHBoxLayout,
@@ -16,15 +17,20 @@ from qtpy.QtWidgets import (
 )
 
 from napari_sam2lora._chosen import photographs
-from napari_sam2lora._engine import Reply
 from napari_sam2lora._layers import key_in, noted
 from napari_sam2lora._notices import errors_in_words
 from napari_sam2lora._numbers import Measured, rows
 from napari_sam2lora._parts import Section, paragraph
 from napari_sam2lora._prompt_layers import keep_key
+from napari_sam2lora._questions import Reply
 from napari_sam2lora._session import Session
 from napari_sam2lora.segment import keys
 from napari_sam2lora.segment.advanced import Advanced
+from napari_sam2lora.segment.batch import BatchView
+from napari_sam2lora.segment.batching import Batching
+from napari_sam2lora.segment.commands import as_text, settings_of_image
+from napari_sam2lora.segment.compare import CompareView
+from napari_sam2lora.segment.comparing import Comparing
 from napari_sam2lora.segment.new_target import NewTarget
 from napari_sam2lora.segment.numbers import NumbersView
 from napari_sam2lora.segment.progress_row import ProgressRow
@@ -54,6 +60,8 @@ class SegmentDock(QWidget):
         self._wire()
         self.setup = Setup(self.session, self.advanced)
         self.setup.warned.connect(self._on_warned)
+        self.comparing = Comparing(self.session, self.setup, self.compare)
+        self.batching = Batching(self.session, self.batch)
         self._tidy = QTimer(self)
         self._tidy.setSingleShot(True)
         self._tidy.timeout.connect(self._on_layers)
@@ -117,6 +125,9 @@ class SegmentDock(QWidget):
         self.targets, self.prompts = TargetRow(), PromptRow()
         self.threshold, self.progress = ThresholdRow(), ProgressRow()
         self.numbers, self.advanced = NumbersView(), Advanced()
+        self.compare, self.batch = CompareView(), BatchView()
+        self._copy = QPushButton("Copy as command")
+        self._copy.setToolTip("The command line that gives the same answer, on the clipboard")
         self.warnings = paragraph()
         self.warnings.setStyleSheet("color: #e0a030;")
         self._segment, self._all = QPushButton("Segment"), QPushButton("Segment all")
@@ -136,8 +147,14 @@ class SegmentDock(QWidget):
         column.addWidget(self.threshold)
         column.addWidget(self.progress)
         column.addWidget(self.numbers)
-        column.addWidget(Section("Advanced", self.advanced))
-        column.addWidget(Section("Keys", help_text))
+        column.addWidget(self._copy)
+        for title, part in (
+            ("Advanced", self.advanced),
+            ("Compare models", self.compare),
+            ("Segment many files", self.batch),
+            ("Keys", help_text),
+        ):
+            column.addWidget(Section(title, part))
         column.addStretch()
         scroll = QScrollArea()
         scroll.setWidgetResizable(True)
@@ -153,6 +170,7 @@ class SegmentDock(QWidget):
         session = self.session
         self._segment.clicked.connect(self.segment)
         self._all.clicked.connect(self.segment_all)
+        self._copy.clicked.connect(self._copy_command)
         self.targets.image_chosen.connect(self._on_image)
         self.targets.target_chosen.connect(self._on_target)
         self.targets.new_target_wanted.connect(self._ask_for_target)
@@ -174,6 +192,12 @@ class SegmentDock(QWidget):
         session.prompts.changed.connect(self._on_prompts)
         session.answers.threshold_changed.connect(self._on_threshold)
         session.answers.numbers.measured.connect(self._on_measured)
+
+    def _copy_command(self) -> None:
+        with errors_in_words():
+            text = as_text([settings_of_image(self.session)])
+            QGuiApplication.clipboard().setText(text)
+            self.progress.say(text)
 
     def _on_image(self, key: str) -> None:
         for image in photographs(self._viewer.layers):
@@ -296,4 +320,5 @@ class SegmentDock(QWidget):
             keys.unbind(layer)
             if "prompts" in noted(layer.metadata):
                 layer.events.mode.disconnect(self._show_tool)
+        self.comparing.close()
         self.session.close()

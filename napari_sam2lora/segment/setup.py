@@ -58,7 +58,7 @@ class Setup(QObject):
         if session.model not in BASE_MODELS:
             models.append((session.model, session.model))
         self._advanced.show_models(models, session.model)
-        entries = self._adapter_entries()
+        entries = self.adapter_entries()
         if chosen.adapter and chosen.adapter not in [value for _, value in entries]:
             entries.append((chosen.adapter, chosen.adapter))
         named = BARE if chosen.bare else chosen.adapter or AUTOMATIC
@@ -83,7 +83,7 @@ class Setup(QObject):
             )
         )
 
-    def _adapter_entries(self) -> list[Entry]:
+    def adapter_entries(self) -> list[Entry]:
         """List adapters for the target, those for the base model first, others with their base."""
         session, entries = self._session, []
         for adapter in self.watch.adapters:

@@ -3,7 +3,7 @@
 import os
 import shlex
 import subprocess
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Annotated
 
@@ -88,6 +88,15 @@ class PredictSettings(Settings):
         """
         mask = None if self.mask is None else read_mask(Path(self.mask).expanduser())
         return ImagePrompts(self.points, self.box, mask)
+
+
+def together(settings: Iterable[PredictSettings]) -> list[PredictSettings]:
+    """Join settings that differ in their targets alone, as one command can do them."""
+    joined: dict[PredictSettings, list[str]] = {}
+    for one in settings:
+        same = one.model_copy(update={"targets": ("",)})
+        joined.setdefault(same, []).extend(one.targets)
+    return [same.model_copy(update={"targets": tuple(names)}) for same, names in joined.items()]
 
 
 def command_words(settings: PredictSettings) -> list[str]:

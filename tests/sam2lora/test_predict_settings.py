@@ -12,7 +12,7 @@ from pydantic import ValidationError
 
 from sam2lora.errors import GeometryError
 from sam2lora.image_prompts import Click
-from sam2lora.predict_settings import PredictSettings, command_line, command_words
+from sam2lora.predict_settings import PredictSettings, command_line, command_words, together
 
 PLAIN: dict[str, Any] = {"images": ("a b.png",), "targets": ("disc",), "out": "masks"}
 
@@ -56,6 +56,15 @@ def test_prompts_are_for_one_target_in_one_image():
     with pytest.raises(GeometryError, match="2 targets and 1 images"):
         two.check_prompts_fit(1)
     PredictSettings(**PLAIN).check_prompts_fit(9)
+
+
+def test_what_differs_in_targets_alone_is_one_command():
+    disc = PredictSettings(**PLAIN)
+    cup = disc.model_copy(update={"targets": ("cup",)})
+    vessel = disc.model_copy(update={"targets": ("vessel",), "threshold": 0.3})
+    first, second = together([disc, vessel, cup])
+    assert first.targets == ("disc", "cup")
+    assert second == vessel
 
 
 def test_the_command_gives_what_the_settings_give(
