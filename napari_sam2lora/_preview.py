@@ -171,7 +171,7 @@ def accept(viewer: Viewer, image: Image, target: Target, mask: Mask, mode: Mode)
 
 def _colormap(target: Target) -> Colormap:
     color = transform_color(target.color)[0]
-    pale = 0.55 * color + 0.45 * np.ones(4)
+    pale = np.minimum(0.55 * color + 0.45, 1.0)
     pale[3] = 0.55
     return Colormap(
         np.array([(0, 0, 0, 0), pale, color]),

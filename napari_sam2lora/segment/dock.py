@@ -3,9 +3,8 @@
 Here alone the widgets meet the session; what they do is the session's work.
 """
 
-from napari.layers import Image, Layer
 from napari.viewer import Viewer
-from qtpy.QtCore import QEvent, Qt, QTimer
+from qtpy.QtCore import QEvent, QObject, Qt
 from qtpy.QtGui import QGuiApplication
 from qtpy.QtWidgets import (
     QFrame,
@@ -17,7 +16,6 @@ from qtpy.QtWidgets import (
 )
 
 from napari_sam2lora._chosen import photographs
-from napari_sam2lora._layers import key_in, noted
 from napari_sam2lora._notices import errors_in_words
 from napari_sam2lora._numbers import Measured, rows
 from napari_sam2lora._parts import Section, paragraph
@@ -31,6 +29,7 @@ from napari_sam2lora.segment.batching import Batching
 from napari_sam2lora.segment.commands import as_text, settings_of_image
 from napari_sam2lora.segment.compare import CompareView
 from napari_sam2lora.segment.comparing import Comparing
+from napari_sam2lora.segment.following import Following
 from napari_sam2lora.segment.new_target import NewTarget
 from napari_sam2lora.segment.numbers import NumbersView
 from napari_sam2lora.segment.progress_row import ProgressRow
@@ -54,22 +53,20 @@ class SegmentDock(QWidget):
         super().__init__()
         self._viewer = napari_viewer
         self.session = Session(napari_viewer)
-        self._actions = {key.action: getattr(self, key.action) for key in keys.KEYS}
-        self._bound: list[Layer] = []
         self._build()
         self._wire()
         self.setup = Setup(self.session, self.advanced)
         self.setup.warned.connect(self._on_warned)
         self.comparing = Comparing(self.session, self.setup, self.compare)
         self.batching = Batching(self.session, self.batch)
-        self._tidy = QTimer(self)
-        self._tidy.setSingleShot(True)
-        self._tidy.timeout.connect(self._on_layers)
-        layers = napari_viewer.layers
-        layers.events.inserted.connect(self._soon)
-        layers.events.removed.connect(self._soon)
-        layers.selection.events.active.connect(self._on_active)
-        self._on_layers()
+        actions = {key.action: getattr(self, key.action) for key in keys.KEYS}
+        self.following = Following(self.session, actions)
+        self.following.followed.connect(self._on_followed)
+        self.following.tool_changed.connect(self._show_tool)
+        # A window that closes destroys the dock without taking it out.
+        self._parts = _Parts(self.following, self.comparing, self.session)
+        self.destroyed.connect(self._parts.close)
+        self.following.look()
         self.session.warm_up()
 
     def segment(self) -> None:
@@ -119,7 +116,7 @@ class SegmentDock(QWidget):
         """End the work and let go of the viewer when the dock is taken out of the window."""
         super().changeEvent(event)
         if event.type() == QEvent.Type.ParentChange and self.parent() is None:
-            self._let_go()
+            self._parts.close()
 
     def _build(self) -> None:
         self.targets, self.prompts = TargetRow(), PromptRow()
@@ -188,7 +185,6 @@ class SegmentDock(QWidget):
         session.chosen.connect(self._on_chosen)
         session.replied.connect(self._on_reply)
         session.sign_changed.connect(self._show_tool)
-        session.prompts.made.connect(self._bind_prompts)
         session.prompts.changed.connect(self._on_prompts)
         session.answers.threshold_changed.connect(self._on_threshold)
         session.answers.numbers.measured.connect(self._on_measured)
@@ -230,7 +226,7 @@ class SegmentDock(QWidget):
         place = self.session.place
         if place:
             self.threshold.show_threshold(self.session.answers.threshold(place))
-        self._on_layers()
+        self._on_followed()
         self._measure()
 
     def _on_reply(self, reply: Reply) -> None:
@@ -260,65 +256,27 @@ class SegmentDock(QWidget):
     def _on_measured(self, measured: Measured) -> None:
         self.numbers.show_rows(rows(measured))
 
-    def _soon(self) -> None:
-        """Look at the layers again once whoever changes them is done."""
-        self._tidy.start(0)
-
-    def _on_layers(self) -> None:
-        """Follow what came into the viewer and what left it."""
+    def _on_followed(self) -> None:
+        """List what is in the viewer now."""
         session = self.session
         images = photographs(self._viewer.layers)
-        session.forget_missing()
-        if session.image not in images:
-            active = self._viewer.layers.selection.active
-            following = active if active in images else next(iter(images), None)
-            session.set_image(following if isinstance(following, Image) else None)
-        self._bound = [layer for layer in self._bound if layer in self._viewer.layers]
-        for layer in self._viewer.layers:
-            self._bind(layer)
         key = keep_key(session.image) if session.image is not None else None
         self.targets.show_images([(keep_key(one), one.name) for one in images], key)
         with errors_in_words():
             self.targets.show_targets(list(all_targets().values()), session.target.name)
 
-    def _bind(self, layer: Layer) -> None:
-        """Bind the keys to a photograph, its masks and its previews."""
-        known = noted(layer.metadata)
-        ours = isinstance(layer, Image) or "image" in known
-        if ours and layer not in self._bound and "prompts" not in known:
-            keys.bind(layer, self._actions, prompts=False)
-            self._bound.append(layer)
-
-    def _bind_prompts(self, layer: Layer) -> None:
-        keys.bind(layer, self._actions, prompts=True)
-        layer.events.mode.connect(self._show_tool)
-        self._bound.append(layer)
-
-    def _on_active(self) -> None:
-        """Follow the layer that the user selects to the image and the target it belongs to."""
-        active = self._viewer.layers.selection.active
-        known = {} if active is None else noted(active.metadata)
-        if "prompts" in known or known.get("view") == "preview":
-            for image in photographs(self._viewer.layers):
-                if key_in(image.metadata, image.name) == known["image"]:
-                    self.session.set_image(image)
-            self._on_target(known["target"])
-        elif active in photographs(self._viewer.layers):
-            self.session.set_image(active)
-        self._show_tool()
-
     def _show_tool(self, *_: object) -> None:
         self.prompts.show_tool(self.session.tool, self.session.prompts.positive)
 
-    def _let_go(self) -> None:
-        self._tidy.stop()
-        layers = self._viewer.layers
-        layers.events.inserted.disconnect(self._soon)
-        layers.events.removed.disconnect(self._soon)
-        layers.selection.events.active.disconnect(self._on_active)
-        for layer in self._bound:
-            keys.unbind(layer)
-            if "prompts" in noted(layer.metadata):
-                layer.events.mode.disconnect(self._show_tool)
-        self.comparing.close()
-        self.session.close()
+
+class _Parts(QObject):
+    """What has to let go of the viewer when the dock goes, which happens in one of two ways."""
+
+    def __init__(self, *parts: Following | Comparing | Session) -> None:
+        super().__init__()
+        self._parts = list(parts)
+
+    def close(self) -> None:
+        """Let all parts go, once."""
+        while self._parts:
+            self._parts.pop(0).close()
