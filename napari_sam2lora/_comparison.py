@@ -151,7 +151,7 @@ class Comparison(QObject):
 
     def close(self) -> None:
         """Show nothing more."""
-        self._timer.stop()
+        self._image = None
 
     def _own(self) -> list[Layer]:
         return [one for one in self._viewer.layers if noted(one.metadata).get("view") == _VIEW]
@@ -187,7 +187,7 @@ class Comparison(QObject):
 
     def _blink(self) -> None:
         """Show the next one in place of the present one."""
-        layers = self._own()
+        layers = self._own() if self._image is not None else []
         if len(layers) > 1:
             shown = next((number for number, one in enumerate(layers) if one.visible), 0)
             for number, layer in enumerate(layers):

@@ -76,7 +76,7 @@ class Numbers(QObject):
 
     def close(self) -> None:
         """Measure nothing more."""
-        self._timer.stop()
+        self._asked = None
         self.worker.close()
 
     def _measure(self) -> None:

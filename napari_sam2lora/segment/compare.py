@@ -36,9 +36,9 @@ class CompareView(QWidget):
         self.reference, self.way = ListOnOpening(), QComboBox()
         fill(self.way, _WAYS, None)
         self.results = paragraph()
-        self._compare, clear = QPushButton("Compare"), QPushButton("Clear")
+        self._compare, away = QPushButton("Compare"), QPushButton("Take away")
         self._compare.clicked.connect(self._on_compare)
-        clear.clicked.connect(self.clear_wanted)
+        away.clicked.connect(self.clear_wanted)
         form = QFormLayout(self)
         form.setContentsMargins(12, 0, 0, 0)
         for letter, box in zip("ABC", self.contestants, strict=True):
@@ -51,7 +51,7 @@ class CompareView(QWidget):
                 QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon
             )
             box.opening.connect(self.lists_wanted)
-        form.addRow(row(self._compare, clear))
+        form.addRow(row(self._compare, away))
         form.addRow(self.results)
         self.show_adapters([])
         self.show_references([])

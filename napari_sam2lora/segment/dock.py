@@ -196,9 +196,9 @@ class SegmentDock(QWidget):
             self.progress.say(text)
 
     def _on_image(self, key: str) -> None:
-        for image in photographs(self._viewer.layers):
-            if keep_key(image) == key:
-                self.session.set_image(image)
+        image = self.session.photos.find(key)
+        if image is not None:
+            self._viewer.layers.selection.active = image  # which the session follows
 
     def _on_target(self, name: str) -> None:
         with errors_in_words():

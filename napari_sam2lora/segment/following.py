@@ -37,6 +37,7 @@ class Following(QObject):
         super().__init__()
         self._session, self._actions = session, actions
         self._bound: list[Layer] = []
+        self._closed = False
         self._timer = QTimer(self)
         self._timer.setSingleShot(True)
         self._timer.timeout.connect(self.look)
@@ -49,6 +50,8 @@ class Following(QObject):
 
     def look(self) -> None:
         """Let the session know what is in the viewer now; an image that left is replaced."""
+        if self._closed:
+            return
         session, layers = self._session, self._session.viewer.layers
         images = photographs(layers)
         session.forget_missing()
@@ -62,8 +65,11 @@ class Following(QObject):
         self.followed.emit()
 
     def close(self) -> None:
-        """Let go of the viewer, and give its keys back."""
-        self._timer.stop()
+        """Let go of the viewer, and give its keys back.
+
+        Qt's own parts are left alone: when Python ends, they may be gone already.
+        """
+        self._closed = True
         layers = self._session.viewer.layers
         layers.events.inserted.disconnect(self._soon)
         layers.events.removed.disconnect(self._soon)
@@ -102,7 +108,7 @@ class Following(QObject):
         session = self._session
         active = session.viewer.layers.selection.active
         known = {} if active is None else noted(active.metadata)
-        if "prompts" in known or known.get("view") == "preview":
+        if "image" in known and "target" in known:
             image = session.photos.find(known["image"])
             if image is not None:
                 session.set_image(image)

@@ -82,7 +82,7 @@ def test_blinking_shows_one_at_a_time(two: Window):
 
 def test_clearing_takes_it_all_away(two: Window):
     compare(two)
-    press(two.dock.compare, "Clear")
+    press(two.dock.compare, "Take away")
     assert [layer.name for layer in two.viewer.layers] == ["photo"]
     assert two.dock.compare.results.text() == ""
 
