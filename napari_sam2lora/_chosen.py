@@ -74,6 +74,8 @@ def photographs(layers: Sequence[Layer]) -> list[Image]:
 
 def _belongs(labels: Labels, image: Image) -> bool:
     known = noted(labels.metadata)
+    if "view" in known:
+        return False
     if "image" in known:
         return bool(known["image"] == key_of(data_of(image)))
     try:

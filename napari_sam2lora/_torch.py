@@ -2,6 +2,7 @@
 
 import ctypes
 import gc
+import os
 import sys
 from importlib.util import find_spec
 from pathlib import Path
@@ -42,4 +43,4 @@ def _open_libraries() -> None:
     for name in _LIBRARIES:
         path = Path(torch.origin).parent / "lib" / f"lib{name}.{ending}"
         if path.is_file():
-            open_library(str(path).encode(), ctypes.RTLD_GLOBAL | 2)  # 2: RTLD_NOW
+            open_library(str(path).encode(), os.RTLD_NOW | os.RTLD_LOCAL)

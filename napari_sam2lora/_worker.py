@@ -19,6 +19,10 @@ It raises `Stopped` when the work is to stop.
 Work = Callable[[Report], Any]
 
 
+_ENDS = ("done", "failed", "stopped")
+"""Signals that tell the end of a piece of work."""
+
+
 class Stopped(Exception):
     """Ends work that was cancelled."""
 
@@ -54,23 +58,24 @@ class Worker(QObject):
         self._running = False
         self._stop = False
         self._closed = False
-        self._busy = False
+        self._not_ended = 0  # pieces of work whose end has not been told
         # What the thread tells is passed on in the thread this object belongs to, whichever Qt.
         self._told.connect(self._pass_on, Qt.ConnectionType.QueuedConnection)
 
     @property
     def busy(self) -> bool:
-        """Whether anything runs or waits, as far as it has been told."""
-        return self._busy
+        """Whether the end of anything is still to be told."""
+        return self._not_ended > 0
 
     def ask(self, key: Hashable, work: Work) -> None:
         """Do this as soon as what was asked before is done, in place of what waits under `key`."""
         with self._lock:
             if self._closed:
                 return
+            new = key not in self._waiting
             self._waiting[key] = work
             self._executor.submit(self._do_next)
-        self._note_busy(True)
+        self._count(int(new))
 
     def cancel(self) -> None:
         """Forget what waits, and stop what runs when it reports next."""
@@ -80,7 +85,7 @@ class Worker(QObject):
             self._stop = self._running
         for key in forgotten:
             self.stopped.emit(key)
-        self._note_idle()
+        self._count(-len(forgotten))
 
     def close(self) -> None:
         """End the thread, after what it does just now; nothing is told any more."""
@@ -100,13 +105,13 @@ class Worker(QObject):
             result = work(self._report)
             if isinstance(result, Iterator):
                 for value in result:
-                    self._tell((self.yielded, key, value))
+                    self._tell(("yielded", key, value))
                 result = None
-            end: tuple[Any, ...] = (self.done, key, result)
+            end: tuple[Any, ...] = ("done", key, result)
         except Stopped:
-            end = (self.stopped, key)
+            end = ("stopped", key)
         except BaseException as error:  # told in the window's thread, like everything
-            end = (self.failed, key, error)
+            end = ("failed", key, error)
         with self._lock:
             self._running = False
         self._tell(end)
@@ -114,7 +119,7 @@ class Worker(QObject):
     def _report(self, words: str, done: int, total: int | None) -> None:
         if self._stop:
             raise Stopped
-        self._tell((self.progressed, words, done, total))
+        self._tell(("progressed", words, done, total))
 
     def _tell(self, told: tuple[Any, ...]) -> None:
         with self._lock:
@@ -124,17 +129,11 @@ class Worker(QObject):
     def _pass_on(self, told: tuple[Any, ...]) -> None:
         if self._closed:
             return
-        signal, *values = told
-        signal.emit(*values)
-        self._note_idle()
+        name, *values = told
+        getattr(self, name).emit(*values)
+        self._count(-1 if name in _ENDS else 0)
 
-    def _note_idle(self) -> None:
-        with self._lock:
-            idle = not (self._waiting or self._running)
-        if idle:
-            self._note_busy(False)
-
-    def _note_busy(self, busy: bool) -> None:
-        if busy != self._busy:
-            self._busy = busy
-            self.busy_changed.emit(busy)
+    def _count(self, more: int) -> None:
+        before, self._not_ended = self.busy, self._not_ended + more
+        if self.busy != before:
+            self.busy_changed.emit(self.busy)

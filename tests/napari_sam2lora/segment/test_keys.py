@@ -1,5 +1,6 @@
 """Keys on the image's layers."""
 
+import numpy as np
 import pytest
 from napari.layers import Labels, Points
 
@@ -21,7 +22,7 @@ class Pressed(dict):
 
 def test_ctrl_z_is_the_masks_own_except_on_prompts():
     pressed = Pressed()
-    points, labels = Points(), Labels([[0, 1]])
+    points, labels = Points(), Labels(np.zeros((2, 2), np.uint8))
     keys.bind(points, pressed, prompts=True)
     keys.bind(labels, pressed, prompts=False)
     spelled = [[str(key) for key in layer.keymap] for layer in (points, labels)]
@@ -33,7 +34,7 @@ def test_ctrl_z_is_the_masks_own_except_on_prompts():
 
 
 def test_they_can_be_given_back():
-    labels = Labels([[0, 1]])
+    labels = Labels(np.zeros((2, 2), np.uint8))
     keys.bind(labels, Pressed(), prompts=False)
     keys.unbind(labels)
     assert labels.keymap == {}
@@ -63,6 +64,7 @@ def test_they_win_over_naparis_in_the_window(window: Window):
         function(active)
         assert check(), key
     active = window.viewer.layers.selection.active
+    window.qtbot.waitUntil(lambda: bool(active.keymap))  # the mask has just been made
     with window.qtbot.waitSignal(window.session.replied, timeout=WAIT):
         (function,) = (made for name, made in active.keymap.items() if str(name) == "G")
         function(active)
