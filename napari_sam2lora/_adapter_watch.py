@@ -12,6 +12,11 @@ _SETTLED = 300  # milliseconds after the last change of the folder until it is r
 class AdapterWatch(QObject):
     """The adapters of this computer.
 
+    Parameters
+    ----------
+    parent
+        What it lives as long as.
+
     Signals
     -------
     changed()
@@ -25,8 +30,8 @@ class AdapterWatch(QObject):
 
     changed = Signal()
 
-    def __init__(self) -> None:
-        super().__init__()
+    def __init__(self, parent: QObject | None = None) -> None:
+        super().__init__(parent)
         self.adapters: list[Adapter] = []
         self._watcher = QFileSystemWatcher(self)
         self._timer = QTimer(self)

@@ -99,6 +99,8 @@ class Comparison(QObject):
         Where.
     worker
         Of the session; the comparison is work among its other work.
+    parent
+        What it lives as long as.
 
     Signals
     -------
@@ -113,8 +115,8 @@ class Comparison(QObject):
 
     changed = Signal()
 
-    def __init__(self, viewer: Viewer, worker: Worker) -> None:
-        super().__init__()
+    def __init__(self, viewer: Viewer, worker: Worker, parent: QObject | None = None) -> None:
+        super().__init__(parent)
         self.results: list[Compared] = []
         self._viewer, self._worker = viewer, worker
         self._image: Image | None = None

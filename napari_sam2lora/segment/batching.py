@@ -28,11 +28,11 @@ class Batching(QObject):
     session
         Of the viewer.
     view
-        The widget.
+        The widget; with it, this goes as well.
     """
 
     def __init__(self, session: Session, view: BatchView) -> None:
-        super().__init__()
+        super().__init__(view)
         self._session, self._view = session, view
         self._listed = ""
         self._failed = self._done = 0

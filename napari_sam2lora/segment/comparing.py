@@ -23,13 +23,13 @@ class Comparing(QObject):
     session, setup
         Of the viewer.
     view
-        The widget.
+        The widget; with it, this goes as well.
     """
 
     def __init__(self, session: Session, setup: Setup, view: CompareView) -> None:
-        super().__init__()
+        super().__init__(view)
         self._session, self._setup, self._view = session, setup, view
-        self.comparison = Comparison(session.viewer, session.worker)
+        self.comparison = Comparison(session.viewer, session.worker, self)
         self.comparison.changed.connect(self._on_changed)
         view.compare_wanted.connect(self._on_compare)
         view.clear_wanted.connect(self.comparison.clear)

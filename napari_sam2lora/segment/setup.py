@@ -20,7 +20,7 @@ class Setup(QObject):
     session
         Of the viewer.
     advanced
-        The widget.
+        The widget; with it, this goes as well.
 
     Signals
     -------
@@ -31,9 +31,9 @@ class Setup(QObject):
     warned = Signal(str)
 
     def __init__(self, session: Session, advanced: Advanced) -> None:
-        super().__init__()
+        super().__init__(advanced)
         self._session, self._advanced = session, advanced
-        self.watch = AdapterWatch()
+        self.watch = AdapterWatch(self)
         self.watch.changed.connect(self._on_adapters)
         advanced.model_chosen.connect(self._on_model)
         advanced.device_chosen.connect(self._on_device)

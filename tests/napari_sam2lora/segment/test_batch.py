@@ -85,8 +85,7 @@ def test_the_copied_command_writes_the_same_masks(
 def test_the_command_of_one_image_gives_its_preview(
     ready: Window, files: Path, monkeypatch: pytest.MonkeyPatch
 ):
-    ready.viewer.open(files / "a.png", plugin="napari-sam2lora")
-    ready.viewer.layers.selection.active = ready.viewer.layers["a"]
+    ready.viewer.add_layer(fundus("a", path=files / "a.png"))
     ready.segment()
     with ready.replied():
         ready.click(90, 70)
@@ -124,18 +123,16 @@ def test_what_is_missing_is_said(window: Window):
 
 def test_a_folder_without_images_is_said(ready: Window, tmp_path: Path):
     ready.dock.batch.show_images([str(tmp_path / "nowhere")])
-    press(ready.dock.batch, "Segment files")
     with ready.qtbot.waitSignal(ready.session.worker.failed, timeout=WAIT):
-        pass
+        press(ready.dock.batch, "Segment files")
     assert "there is no" in ready.dock.batch.words.text()
     assert ready.dock.batch.run.isEnabled()
 
 
 def test_it_can_be_cancelled_between_images(ready: Window, files: Path):
     ready.session.worker.yielded.connect(lambda *_: ready.dock.progress.cancelled.emit())
-    press(ready.dock.batch, "Segment files")
     with ready.qtbot.waitSignal(ready.session.worker.stopped, timeout=WAIT):
-        pass
+        press(ready.dock.batch, "Segment files")
     assert ready.dock.batch.run.isEnabled()
     for path in (files.parent / "masks").iterdir():
         Image.open(path).load()

@@ -1,5 +1,7 @@
 """Choosing what answers: base model, adapter, detail and device."""
 
+import threading
+
 import numpy as np
 import pytest
 from napari.settings import get_plugin_settings
@@ -9,7 +11,7 @@ from napari_sam2lora.segment.advanced import AUTOMATIC, BARE
 from sam2lora.adapters import delete_adapter
 from sam2lora.targets import TARGETS
 
-from .conftest import WAIT, Window, pick
+from .conftest import WAIT, Window, pick, press
 
 pytestmark = pytest.mark.viewer
 
@@ -112,15 +114,18 @@ def test_a_download_shows_how_far_it_is_and_can_be_cancelled(
 ):
     window.segment()
     shown: list[tuple[str, int, int]] = []
+    cancelled = threading.Event()
 
     def load(model, *, progress):
-        for megabytes in range(1, 1000):
-            progress(megabytes * 1_000_000, 156_000_000)
+        progress(1_000_000, 156_000_000)
+        assert cancelled.wait(60)
+        progress(2_000_000, 156_000_000)
 
     def cancel(words: str, done: int, total: int | None) -> None:
         if words == "Downloading tiny":
             shown.append((window.dock.progress.bar.format(), done, total))
-            window.dock.progress.cancelled.emit()
+            press(window.dock, "Cancel")
+            cancelled.set()
 
     monkeypatch.setattr("sam2lora.base_models.load_base", load)
     window.session.worker.progressed.connect(cancel)
