@@ -56,8 +56,6 @@ def warnings(
 
 
 def _about_base(base: BaseModel) -> Iterator[str]:
-    if not base.trained:
-        yield f"{base.name} has random weights: until they are trained, its answers mean nothing."
     if base.embedded or base.path.exists():
         return
     size = "" if base.size is None else f" ({base.size / 1e6:.0f} MB)"

@@ -156,12 +156,6 @@ def test_numbers_stand_beside_the_picture(open_window):
     assert "vessel density in the field of view" in words(window)
 
 
-def test_the_random_network_says_so(window: Window):
-    window.segment()
-    note = window.session.reply.note
-    assert note in words(window)
-
-
 def test_choosing_another_image_hides_the_prompts_of_the_first(open_window):
     window = open_window(fundus("left"), fundus("right", 1))
     pick(window.dock.targets.images, "left")
