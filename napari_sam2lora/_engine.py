@@ -35,6 +35,11 @@ class Engine:
         self._scenes: OrderedDict[str, tuple[Photo, Scene]] = OrderedDict()
         self._adapters: dict[tuple[Any, ...], Adapter | None] = {}
 
+    def let_go(self) -> None:
+        """Keep no network and no image any more; what is at work ends first by itself."""
+        self._machine = self._predictor = None
+        self._scenes.clear()
+
     def forget_adapters(self, report: Report) -> None:
         """Look adapters up again from now on: others are on the disk."""
         self._adapters = {}

@@ -260,6 +260,7 @@ class Session(QObject):
     def close(self) -> None:
         """End the work, and let go of the viewer."""
         self.worker.close()
+        self.engine.let_go()
         self.answers.close()
         self.prompts.close()
 

@@ -37,6 +37,7 @@ from napari_sam2lora.segment.prompt_row import PromptRow
 from napari_sam2lora.segment.setup import Setup
 from napari_sam2lora.segment.target_row import TargetRow
 from napari_sam2lora.segment.threshold_row import ThresholdRow
+from sam2lora.errors import Sam2LoraError
 from sam2lora.targets import TARGETS, all_targets
 
 
@@ -244,8 +245,11 @@ class SegmentDock(QWidget):
         self.warnings.setVisible(bool(words))
 
     def _measure(self) -> None:
-        with errors_in_words():
+        """Measure soon. What stands in the way is said in the dock: it would be again and again."""
+        try:
             self.session.measure()
+        except Sam2LoraError as error:
+            self.progress.say(str(error))
 
     def _on_threshold(self) -> None:
         place = self.session.place

@@ -1,6 +1,7 @@
 """Many files, and the commands that do the same."""
 
 import shlex
+import threading
 from pathlib import Path
 
 import numpy as np
@@ -122,18 +123,38 @@ def test_what_is_missing_is_said(window: Window):
 
 
 def test_a_folder_without_images_is_said(ready: Window, tmp_path: Path):
-    ready.dock.batch.show_images([str(tmp_path / "nowhere")])
+    (tmp_path / "empty").mkdir()
+    ready.dock.batch.show_images([str(tmp_path / "empty")])
     with ready.qtbot.waitSignal(ready.session.worker.failed, timeout=WAIT):
         press(ready.dock.batch, "Segment files")
-    assert "there is no" in ready.dock.batch.words.text()
+    assert "there is no image here" in ready.dock.batch.words.text()
     assert ready.dock.batch.run.isEnabled()
 
 
-def test_it_can_be_cancelled_between_images(ready: Window, files: Path):
-    ready.session.worker.yielded.connect(lambda *_: ready.dock.progress.cancelled.emit())
+def test_it_can_be_cancelled_and_leaves_whole_files(
+    ready: Window, files: Path, monkeypatch: pytest.MonkeyPatch
+):
+    ready.segment()
+    from sam2lora.predictor import Predictor
+
+    real, second, cancelled = Predictor.answer, threading.Event(), threading.Event()
+    asked: list[object] = []
+
+    def slow(*given, **how):
+        asked.append(given)
+        if len(asked) == 2:
+            second.set()
+            assert cancelled.wait(60)
+        return real(*given, **how)
+
+    monkeypatch.setattr(Predictor, "answer", slow)
+    press(ready.dock.batch, "Segment files")
+    ready.qtbot.waitUntil(second.is_set, timeout=WAIT)
+    press(ready.dock, "Cancel")
     with ready.qtbot.waitSignal(ready.session.worker.stopped, timeout=WAIT):
-        press(ready.dock.batch, "Segment files")
+        cancelled.set()
     assert ready.dock.batch.run.isEnabled()
+    assert ready.said[-1] == "Cancelled."
     for path in (files.parent / "masks").iterdir():
         Image.open(path).load()
 
