@@ -25,11 +25,15 @@ from npe2 import PluginManager
 from PIL import Image
 from qtpy.QtTest import QTest
 
+from napari_sam2lora._parts import Section
+from napari_sam2lora.segment.dock import SegmentDock
 from sam2lora.synthetic import SyntheticSettings, draw_fundus
 
 PLUGIN = "napari-sam2lora"
 IMAGES = Path(__file__).parent / "images"
 WINDOW = (1200, 780)
+TRUTH: dict[str, np.ndarray] = {}
+"""The masks of the photograph as drawn, by target."""
 
 
 def open_image(viewer: napari.Viewer) -> None:
@@ -74,6 +78,74 @@ def measurements(viewer: napari.Viewer) -> None:
     viewer.window.add_plugin_dock_widget(PLUGIN, "Measurements")
 
 
+def segment_answer(viewer: napari.Viewer) -> None:
+    """Show the first answer for the optic disc, with the Segment dock beside it."""
+    viewer.open_sample(PLUGIN, "healthy")
+    image, *masks = viewer.layers
+    TRUTH.update({mask.name.split()[-1]: mask.data > 0 for mask in masks})
+    for mask in masks:  # the answers are what is to be seen
+        viewer.layers.remove(mask)
+    viewer.layers.selection.active = image
+    dock = segment_dock(viewer)
+    dock.segment()
+    wait(dock)
+
+
+def segment_corrected(viewer: napari.Viewer) -> None:
+    """Show the answer after points on and off the disc."""
+    segment_answer(viewer)
+    dock, disc = segment_dock(viewer), TRUTH["disc"]
+    rows, columns = np.nonzero(disc)
+    points, _ = dock.session.prompts.layers(dock.session.image, dock.session.target)
+    points.add([rows.mean(), columns.mean()])
+    dock.switch_sign()
+    points.add([rows.mean(), columns.min() - 1.2 * np.ptp(columns)])
+    wait(dock)
+
+
+def segment_accepted(viewer: napari.Viewer) -> None:
+    """Show the three targets accepted, and their numbers."""
+    segment_corrected(viewer)
+    dock = segment_dock(viewer)
+    dock.segment_all()
+    wait(dock)
+    for name in ("vessel", "cup", "disc"):
+        dock.session.set_target(name)
+        dock.accept()
+    wait(dock)
+
+
+def segment_compare(viewer: napari.Viewer) -> None:
+    """Show the base model beside its adapter, against the mask as drawn."""
+    segment_answer(viewer)
+    dock = segment_dock(viewer)
+    dock.toggle_preview()
+    image = dock.session.image
+    viewer.add_labels(TRUTH["disc"].astype(np.uint8), name=f"{image.name} disc", visible=False)
+    (part,) = (one for one in dock.findChildren(Section) if "Compare" in one.title.text())
+    part.title.click()
+    view = dock.compare
+    view.lists_wanted.emit()
+    view.reference.setCurrentIndex(view.reference.count() - 1)
+    view.compare_wanted.emit(["bare", "automatic"], view.reference.currentData(), "side by side")
+    wait(dock)
+
+
+def segment_dock(viewer: napari.Viewer) -> SegmentDock:
+    """Give the viewer's Segment dock, opened if need be."""
+    open_ones = viewer.window.dock_widgets.values()
+    there = [one for one in open_ones if isinstance(one, SegmentDock)]
+    return there[0] if there else viewer.window.add_plugin_dock_widget(PLUGIN, "Segment")[1]
+
+
+def wait(dock: SegmentDock) -> None:
+    """Wait until all answers and numbers are there."""
+    workers = (dock.session.worker, dock.session.answers.numbers.worker)
+    QTest.qWait(400)  # numbers are measured when nothing has changed for a moment
+    while any(worker.busy for worker in workers):
+        QTest.qWait(50)
+
+
 def draw_folder(folder: Path, *, count: int = 6) -> Path:
     """Draw a data set of one's own."""
     for name in ("images", "masks"):
@@ -92,6 +164,10 @@ PICTURES: dict[str, Callable[[napari.Viewer], None]] = {
     "views": views,
     "image-list": image_list,
     "measurements": measurements,
+    "segment-answer": segment_answer,
+    "segment-corrected": segment_corrected,
+    "segment-accepted": segment_accepted,
+    "segment-compare": segment_compare,
 }
 
 

@@ -25,7 +25,7 @@ def chosen_image(viewer: Viewer) -> Image:
     ImageError
         If that leaves none, or several.
     """
-    images = _photographs(viewer.layers)
+    images = photographs(viewer.layers)
     active = viewer.layers.selection.active
     if isinstance(active, Image) and active in images:
         return active
@@ -51,8 +51,7 @@ def masks_of_image(viewer: Viewer, image: Image) -> list[Labels]:
     TargetError
         If there are none.
     """
-    labels = [layer for layer in viewer.layers if isinstance(layer, Labels)]
-    masks = [layer for layer in labels if _belongs(layer, image)]
+    masks = labels_of_image(viewer, image)
     if not masks:
         raise TargetError(
             f"{image.name} has no masks. Add one under Layers → Annotate, or let the name of a "
@@ -61,7 +60,13 @@ def masks_of_image(viewer: Viewer, image: Image) -> list[Labels]:
     return [layer for layer in masks if layer.visible] or masks
 
 
-def _photographs(layers: Sequence[Layer]) -> list[Image]:
+def labels_of_image(viewer: Viewer, image: Image) -> list[Labels]:
+    """Give all Labels layers that show a target in an image, visible or not."""
+    labels = (layer for layer in viewer.layers if isinstance(layer, Labels))
+    return [layer for layer in labels if _belongs(layer, image)]
+
+
+def photographs(layers: Sequence[Layer]) -> list[Image]:
     """Give the Image layers that are no view of another."""
     images = (layer for layer in layers if isinstance(layer, Image))
     return [image for image in images if "view" not in noted(image.metadata)]
@@ -69,6 +74,8 @@ def _photographs(layers: Sequence[Layer]) -> list[Image]:
 
 def _belongs(labels: Labels, image: Image) -> bool:
     known = noted(labels.metadata)
+    if "view" in known:
+        return False
     if "image" in known:
         return bool(known["image"] == key_of(data_of(image)))
     try:

@@ -129,8 +129,22 @@ def noted(metadata: Mapping[str, Any]) -> Mapping[str, Any]:
 
 
 def key_of(image: LayerData) -> str:
-    """Give what the layers of an image name it by: the path of its file, else its layer's name."""
-    return noted(image[1].get("metadata", {})).get("path") or image[1]["name"]
+    """Give what the layers of an image name it by: the path of its file, else its layer's name.
+
+    A name that was noted stays the key when the layer is renamed.
+    """
+    return key_in(image[1].get("metadata", {}), image[1]["name"])
+
+
+def key_in(metadata: Mapping[str, Any], name: str) -> str:
+    """Give the key of an image by the metadata and the name of its layer."""
+    known = noted(metadata)
+    return known.get("path") or known.get("key") or name
+
+
+def with_note(metadata: Mapping[str, Any], **noted_too: Any) -> dict[str, Any]:
+    """Give a layer's metadata with something more noted in it."""
+    return {**metadata, METADATA_KEY: {**noted(metadata), **noted_too}}
 
 
 def pixels_of(image: LayerData) -> Pixels:

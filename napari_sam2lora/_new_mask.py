@@ -1,14 +1,14 @@
 """Commands that add an empty mask of a target to a photograph, to be painted."""
 
 import numpy as np
-from napari.layers import Labels, Layer
+from napari.layers import Image, Labels, Layer
 from napari.viewer import Viewer
 
 from napari_sam2lora._chosen import chosen_image, data_of
-from napari_sam2lora._layers import mask_layer, noted, pixels_of
+from napari_sam2lora._layers import key_of, mask_layer, noted, pixels_of
 from napari_sam2lora._notices import errors_in_words
 from sam2lora.errors import TargetError
-from sam2lora.targets import get_target
+from sam2lora.targets import Target, get_target
 
 
 def new_vessel_mask(viewer: Viewer) -> None:
@@ -26,20 +26,24 @@ def new_cup_mask(viewer: Viewer) -> None:
     _add(viewer, "cup")
 
 
+def add_mask(viewer: Viewer, image: Image, target: Target) -> Labels:
+    """Add an empty mask of a target to a photograph, above everything else."""
+    layer = data_of(image)
+    empty = np.zeros(pixels_of(layer).shape[:2], dtype=np.bool_)
+    added = viewer.add_layer(Layer.create(*mask_layer(target, empty, layer)))
+    added.selected_label = target.label
+    return added
+
+
 def _add(viewer: Viewer, name: str) -> None:
     with errors_in_words():
-        target = get_target(name)
-        image = data_of(chosen_image(viewer))
-        empty = np.zeros(pixels_of(image).shape[:2], dtype=np.bool_)
-        data, options, kind = mask_layer(target, empty, image)
+        target, image = get_target(name), chosen_image(viewer)
         for layer in viewer.layers:
-            if isinstance(layer, Labels) and _same(layer, options["metadata"]):
+            if isinstance(layer, Labels) and _is_of(layer, image, target):
                 raise TargetError(f"{layer.name} is there already: paint into it.")
-        added = viewer.add_layer(Layer.create(data, options, kind))
-        added.selected_label = target.label
-        added.mode = "paint"
+        add_mask(viewer, image, target).mode = "paint"
 
 
-def _same(layer: Labels, metadata: dict) -> bool:
-    there, new = noted(layer.metadata), noted(metadata)
-    return all(there.get(part) == new[part] for part in ("target", "image"))
+def _is_of(layer: Labels, image: Image, target: Target) -> bool:
+    known = noted(layer.metadata)
+    return (known.get("target"), known.get("image")) == (target.name, key_of(data_of(image)))

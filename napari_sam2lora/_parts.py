@@ -2,8 +2,16 @@
 
 from collections.abc import Callable
 
+from qtpy.QtCore import Qt, Signal
 from qtpy.QtGui import QKeySequence
-from qtpy.QtWidgets import QHBoxLayout, QLabel, QPushButton, QWidget
+from qtpy.QtWidgets import (
+    QHBoxLayout,
+    QLabel,
+    QPushButton,
+    QToolButton,
+    QVBoxLayout,
+    QWidget,
+)
 
 
 def button(text: str, clicked: Callable[[], None], *, keys: str = "", tip: str = "") -> QPushButton:
@@ -42,3 +50,44 @@ def row(*widgets: QWidget) -> QHBoxLayout:
     for widget in widgets:
         layout.addWidget(widget)
     return layout
+
+
+class Section(QWidget):
+    """A part of a dock that is folded away until its title is pressed.
+
+    Parameters
+    ----------
+    title
+        What is always to be seen.
+    content
+        What is folded away.
+
+    Signals
+    -------
+    toggled(shown)
+        The content was shown or folded away.
+    """
+
+    toggled = Signal(bool)
+
+    def __init__(self, title: str, content: QWidget) -> None:
+        super().__init__()
+        self._content = content
+        self.title = QToolButton()
+        self.title.setText(title)
+        self.title.setCheckable(True)
+        self.title.setAutoRaise(True)
+        self.title.setToolButtonStyle(Qt.ToolButtonStyle.ToolButtonTextBesideIcon)
+        self.title.setArrowType(Qt.ArrowType.RightArrow)
+        self.title.toggled.connect(self._show)
+        content.hide()
+        layout = QVBoxLayout(self)
+        layout.setContentsMargins(0, 0, 0, 0)
+        layout.addWidget(self.title)
+        layout.addWidget(content)
+
+    def _show(self, shown: bool) -> None:
+        arrow = Qt.ArrowType.DownArrow if shown else Qt.ArrowType.RightArrow
+        self.title.setArrowType(arrow)
+        self._content.setVisible(shown)
+        self.toggled.emit(shown)

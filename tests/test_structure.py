@@ -25,8 +25,17 @@ VIEWER = {
 HEAVY = {"torch", "torchvision", "sam2", "peft", "monai", "accelerate", "transformers"}
 TORCH_FREE = {
     *("adapters", "arrays", "cli", "corrections", "datasets", "errors", "evaluation", "exports"),
-    *("field_of_view", "files", "geometry", "images", "measurements", "metrics", "pictures"),
-    *("runs", "scores", "settings", "synthetic", "targets", "training.settings"),
+    *("field_of_view", "files", "geometry", "images", "measurements", "memory", "metrics"),
+    *(
+        "pictures",
+        "predict_settings",
+        "runs",
+        "scores",
+        "settings",
+        "synthetic",
+        "targets",
+        "training.settings",
+    ),
 }
 
 
@@ -260,6 +269,23 @@ def functions_in(source: str) -> bool:
 
 
 TESTED_ELSEWHERE = {  # by their way in, where they are of no use without it
+    "napari_sam2lora._adding": "napari_sam2lora/test_preview.py",
+    "napari_sam2lora._answers": "napari_sam2lora/segment/test_dock.py",
+    "napari_sam2lora._comparison": "napari_sam2lora/segment/test_compare.py",
+    "napari_sam2lora._engine": "napari_sam2lora/segment/test_dock.py",
+    "napari_sam2lora._photos": "napari_sam2lora/segment/test_dock.py",
+    "napari_sam2lora._prompt_layers": "napari_sam2lora/test_prompts.py",
+    "napari_sam2lora._session": "napari_sam2lora/segment/test_dock.py",
+    "napari_sam2lora.segment.advanced": "napari_sam2lora/segment/test_setup.py",
+    "napari_sam2lora.segment.batching": "napari_sam2lora/segment/test_batch.py",
+    "napari_sam2lora.segment.commands": "napari_sam2lora/segment/test_batch.py",
+    "napari_sam2lora.segment.comparing": "napari_sam2lora/segment/test_compare.py",
+    "napari_sam2lora.segment.following": "napari_sam2lora/segment/test_dock.py",
+    "napari_sam2lora.segment.numbers": "napari_sam2lora/segment/test_rows.py",
+    "napari_sam2lora.segment.progress_row": "napari_sam2lora/segment/test_rows.py",
+    "napari_sam2lora.segment.prompt_row": "napari_sam2lora/segment/test_rows.py",
+    "napari_sam2lora.segment.target_row": "napari_sam2lora/segment/test_rows.py",
+    "napari_sam2lora.segment.threshold_row": "napari_sam2lora/segment/test_rows.py",
     "sam2lora.evaluation.cells": "sam2lora/evaluation/test_writing.py",
     "sam2lora.evaluation.compare_writing": "sam2lora/evaluation/test_compare.py",
     "sam2lora.evaluation.contestants": "sam2lora/evaluation/test_writing.py",

@@ -25,7 +25,7 @@ from sam2lora.pictures import save_image
 from sam2lora.predictor import NO_PROMPTS, Predictor, no_progress
 from sam2lora.scene import Scene
 from sam2lora.settings import GeometrySettings
-from sam2lora.targets import Target
+from sam2lora.targets import Detail, Target
 
 logger = logging.getLogger(__name__)
 
@@ -71,14 +71,27 @@ class Task:
         *,
         adapter: Adapter | None = None,
         prompts: ImagePrompts = NO_PROMPTS,
+        detail: Detail | None = None,
+        threshold: float | None = None,
         flips: bool = False,
     ) -> Self:
-        """Segment a target the way its adapter was trained to, or else as it usually is."""
+        """Segment a target the way its adapter was trained to, or else as it usually is.
+
+        Parameters
+        ----------
+        target, adapter, prompts, flips
+            As the attributes.
+        detail, threshold
+            Where they are given, they go before the adapter's and the target's own.
+        """
         if adapter is None:
-            geometry, threshold = GeometrySettings.for_target(target), target.threshold
+            geometry, usual = GeometrySettings.for_target(target), target.threshold
         else:
-            geometry, threshold = adapter.card.geometry, adapter.card.threshold
-        return cls(target, geometry, threshold, adapter, prompts, flips)
+            geometry, usual = adapter.card.geometry, adapter.card.threshold
+        if detail is not None:
+            geometry = geometry.model_copy(update={"detail": detail})
+        chosen = usual if threshold is None else threshold
+        return cls(target, geometry, chosen, adapter, prompts, flips)
 
 
 @dataclass(frozen=True, eq=False)

@@ -44,6 +44,8 @@ class BaseModel:
         both, so a file is recognized by them.
     license
         Of the weights.
+    channels
+        Of the features that prompts are answered from.
     config
         The sam2 package's file with its numbers; None for ours.
     url, sha256, size
@@ -57,6 +59,7 @@ class BaseModel:
     width: int
     depth: int
     license: str
+    channels: int = 256
     config: str | None = None
     url: str | None = None
     sha256: str | None = None
@@ -68,6 +71,12 @@ class BaseModel:
         if self.url is None:
             return Path(str(resources.files("sam2lora"))) / "assets" / f"{self.name}.safetensors"
         return cache_folder() / self.url.rsplit("/", 1)[-1]
+
+    @property
+    def feature_bytes(self) -> int:
+        """Bytes that the features of one window take in memory, in float32."""
+        side = self.input_size // 16
+        return 4 * 4 * self.channels * side**2
 
     @property
     def embedded(self) -> bool:
@@ -86,6 +95,7 @@ BASE_MODELS: Mapping[str, BaseModel] = MappingProxyType(
                 width=32,
                 depth=9,
                 license="research use",
+                channels=128,
             ),
             BaseModel(
                 name="tiny",

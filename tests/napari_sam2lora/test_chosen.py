@@ -60,6 +60,13 @@ def test_masks_of_another_image_are_not_meant():
     assert masks_of_image(viewer, one[0]) == one[1:]
 
 
+def test_labels_that_are_a_view_are_no_masks():
+    image, mask = eye("disc")
+    view = Layer.create(*view_layer("comparison", mask.data, data_of(image), "labels"))
+    viewer = viewer_with(image, mask, view)
+    assert masks_of_image(viewer, image) == [mask]
+
+
 def test_of_the_masks_those_visible_are_meant_whatever_is_selected():
     image, *masks = eye("vessel", "disc", "cup")
     viewer = viewer_with(image, *masks)

@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 from rich.console import Console
@@ -11,7 +11,7 @@ from rich.progress import MofNCompleteColumn, Progress, TimeRemainingColumn
 
 from sam2lora.cli.models import load_with_bar
 from sam2lora.cli.rows import print_rows
-from sam2lora.errors import GeometryError, Sam2LoraError
+from sam2lora.errors import AdapterError, Sam2LoraError, SettingsError
 from sam2lora.settings import PrecisionChoice
 
 if TYPE_CHECKING:
@@ -41,6 +41,20 @@ def predict(
         typer.Option(help="x,y,+ on the target or x,y,- off it, in image pixels; repeatable."),
     ] = None,
     box: Annotated[str | None, typer.Option(help="x0,y0,x1,y1 in image pixels.")] = None,
+    mask: Annotated[
+        Path | None, typer.Option(help="File of a previous mask of the image, to start from.")
+    ] = None,
+    bare: Annotated[
+        bool, typer.Option("--bare", help="Answer by the base model alone, without an adapter.")
+    ] = False,
+    detail: Annotated[
+        Literal["whole", "tiles", "zoom", "squash"] | None,
+        typer.Option(help="How images are looked at; by default as the adapter was trained."),
+    ] = None,
+    threshold: Annotated[
+        float | None,
+        typer.Option(help="Probability from which a pixel is on the target, between 0 and 1."),
+    ] = None,
     device: Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:1 or mps.")] = "auto",
     precision: Annotated[
         PrecisionChoice, typer.Option(help="auto takes bfloat16 where it is faster.")
@@ -57,32 +71,44 @@ def predict(
     Of several files those that fail are named at the end with the reason, the others are written,
     and the exit code is then 1. Masks that are there already are replaced.
     """
-    from sam2lora.adapters import choose_adapter
-    from sam2lora.batch import Task, segment_files
+    from sam2lora.batch import segment_files
     from sam2lora.image_files import find_images
     from sam2lora.image_prompts import ImagePrompts, parse_box, parse_point
+    from sam2lora.predict_settings import PredictSettings
+    from sam2lora.predicting import tasks_of
     from sam2lora.predictor import Predictor
     from sam2lora.targets import get_target
 
-    prompts = ImagePrompts(
-        tuple(parse_point(text) for text in point or ()), parse_box(box) if box else None
-    )
-    targets = [get_target(name) for name in dict.fromkeys(target)]
+    if bare and adapter is not None:
+        raise AdapterError("--bare is without an adapter, and --adapter names one. Leave one out.")
+    if threshold is not None and not 0 < threshold < 1:
+        raise SettingsError(f"A threshold is a probability between 0 and 1, not {threshold}.")
+    points = tuple(parse_point(text) for text in point or ())
+    ImagePrompts(points, corners := parse_box(box) if box else None)  # refused before all else
+    for name in target:
+        get_target(name)
     paths = find_images(images)
-    if not prompts.empty and (len(paths) > 1 or len(targets) > 1):
-        raise GeometryError(
-            f"Points and boxes belong to one target in one image; there are {len(targets)} targets "
-            f"and {len(paths)} images."
-        )
-    base = load_with_bar(model)
-    chosen = {
-        one: choose_adapter(
-            base.base, base.identity, one, named=adapter, prompted=not prompts.empty
-        )
-        for one in targets
-    }
-    tasks = [Task.of(one, adapter=chosen[one], prompts=prompts, flips=tta) for one in targets]
-    predictor = Predictor(base, device=device, precision=precision)
+    settings = PredictSettings(
+        images=tuple(images),
+        targets=tuple(dict.fromkeys(target)),
+        out=str(out),
+        model=model,
+        adapter=adapter,
+        bare=bare,
+        points=points,
+        box=corners,
+        mask=None if mask is None else str(mask),
+        detail=detail,
+        threshold=threshold,
+        flips=tta,
+        device=device,
+        precision=precision,
+        probabilities=probabilities,
+    )
+    settings.check_prompts_fit(len(paths))
+    base = load_with_bar(settings.model)
+    tasks = tasks_of(settings, base)
+    predictor = Predictor(base, device=settings.device, precision=settings.precision)
     with _bar(paths) as show:
         outcomes = list(
             segment_files(predictor, paths, tasks, out, probabilities=probabilities, progress=show)

@@ -1,0 +1,174 @@
+"""Measure how long it takes from a click in napari's window to the repainted preview.
+
+A real window with the Segment dock opens an image, presses Segment, and is clicked with the mouse
+many times; each click is measured until the canvas has been drawn with the new answer. Prints the
+median and the 95th percentile, what the parts of it take, and the longest standstill of the window
+while torch and the model are loaded, while the image is encoded, and while it is clicked.
+
+    xvfb-run -a -s "-screen 0 1600x1000x24" python benchmarks/click_latency.py [IMAGE]
+
+Without an image a synthetic fundus is drawn. Models whose weights are not here are measured with
+random ones, which take as long. Fails where a percentile or a standstill is above its limit. Where
+other programs do not rest meanwhile, --by processor counts the time of the processor instead.
+"""
+
+import argparse
+import os
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+os.environ["NAPARI_CONFIG"] = str(Path(tempfile.mkdtemp()) / "settings.yaml")
+os.environ["SAM2LORA_CORRECTIONS"] = tempfile.mkdtemp()
+
+import napari
+import numpy as np
+from qtpy.QtCore import QPoint, Qt, QTimer
+from qtpy.QtTest import QTest
+from qtpy.QtWidgets import QApplication, QWidget
+
+from napari_sam2lora._questions import Choice
+from napari_sam2lora.segment.dock import SegmentDock
+
+LIMITS = {"nano": 0.100, "tiny": 0.150}  # seconds, 95th percentile
+STANDSTILL = 0.100
+TICK = 5  # milliseconds between two looks at the clock
+
+Clock = Callable[[], float]
+
+
+class Pulse:
+    """Notes the longest time in which the window did not look at its events."""
+
+    def __init__(self, clock: Clock) -> None:
+        self._clock, self._last = clock, clock()
+        self.longest = 0.0
+        self._timer = QTimer()
+        self._timer.timeout.connect(self._beat)
+        self._timer.start(TICK)
+
+    def restart(self) -> None:
+        self._last, self.longest = self._clock(), 0.0
+
+    def _beat(self) -> None:
+        now = self._clock()
+        self.longest = max(self.longest, now - self._last - TICK / 1000)
+        self._last = now
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("image", nargs="?", type=Path)
+    parser.add_argument("--clicks", type=int, default=100)
+    parser.add_argument("--models", nargs="+", default=["nano", "tiny"], choices=list(LIMITS))
+    parser.add_argument("--by", choices=("clock", "processor"), default="clock")
+    options = parser.parse_args()
+    clock = time.perf_counter if options.by == "clock" else time.process_time
+    failed = False
+    for name in options.models:
+        viewer = napari.Viewer(show_welcome_screen=False)
+        viewer.window.resize(1600, 1000)
+        if options.image:
+            viewer.open(options.image, plugin="napari-sam2lora")
+        else:
+            viewer.open_sample("napari-sam2lora", "healthy")
+        failed |= measure(viewer, name, options.clicks, clock)
+        viewer.close()
+    sys.exit(int(failed))
+
+
+def measure(viewer: napari.Viewer, name: str, clicks: int, clock: Clock) -> bool:
+    """Click in a window, and print what it took; tell whether a limit was passed."""
+    QTest.qWait(500)
+    pulse = Pulse(clock)
+    pulse.restart()
+    dock = SegmentDock(viewer)
+    viewer.window.add_dock_widget(dock, name="Segment", area="right")
+    session = dock.session
+    until(lambda: not session.worker.busy)
+    loading = pulse.longest
+    use_random_weights_where_there_are_none()
+    session.choose(session.target, Choice(bare=True, detail="whole"))
+    session.set_machine(name, "cpu", "auto")
+    if session.image is None:
+        raise SystemExit("There is no image in the window.")
+    pulse.restart()
+    # A bare big base wants a point before it answers.
+    session.prompts.layers(session.image, session.target)[0].add(center(viewer))
+    until(lambda: session.reply is not None and not session.worker.busy)
+    dock.segment()
+    until(lambda: not session.worker.busy)
+    encoding = pulse.longest
+
+    canvas = drawn_on(viewer)
+    decoded, painted = [], []
+    answered: list[float] = []
+    session.replied.connect(lambda _: answered.append(clock()))
+    random = np.random.default_rng(0)
+    pulse.restart()
+    for number in range(clicks):
+        if number % 10 == 0:
+            dock.clear()
+            until(lambda: not session.worker.busy)
+            QTest.qWait(50)
+        answered.clear()
+        x, y = (random.uniform(-0.15, 0.15, 2) * canvas.height()).astype(int)
+        place = QPoint(canvas.width() // 2 + int(x), canvas.height() // 2 + int(y))
+        start = clock()
+        QTest.mouseClick(canvas, Qt.MouseButton.LeftButton, pos=place)
+        until(lambda: bool(answered))
+        decoded.append(answered[0] - start)
+        QApplication.processEvents()  # the canvas is drawn
+        painted.append(clock() - start)
+    result = np.percentile(painted, 95)
+    height, width = session.image.data.shape[:2]
+    print(f"{name}, {width} × {height} pixels, whole image")
+    for what, seconds in (("answer", decoded), ("repainted preview", painted)):
+        half, most = np.percentile(seconds, [50, 95]) * 1000
+        print(f"  click to {what:<18} median {half:4.0f} ms, p95 {most:4.0f} ms")
+    standstills = {"loading": loading, "encoding": encoding, "clicking": pulse.longest}
+    words = ", ".join(f"{what} {1000 * one:.0f} ms" for what, one in standstills.items())
+    print(f"  longest standstill: {words}")
+    session.close()
+    return bool(result > LIMITS[name] or max(standstills.values()) > STANDSTILL)
+
+
+def until(happened: Callable[[], bool]) -> None:
+    """Let the window go on until something has happened."""
+    while not happened():
+        QTest.qWait(1)
+
+
+def drawn_on(viewer: napari.Viewer) -> QWidget:
+    """Give the widget of the window's canvas: the largest that draws by OpenGL."""
+    window = QApplication.activeWindow() or max(
+        QApplication.topLevelWidgets(), key=lambda one: one.width() * one.height()
+    )
+    found = [one for one in window.findChildren(QWidget) if "Canvas" in type(one).__name__]
+    return max(found, key=lambda one: one.width() * one.height())
+
+
+def center(viewer: napari.Viewer) -> tuple[float, float]:
+    """Give the middle of the image (row, column)."""
+    height, width = viewer.layers[0].data.shape[:2]
+    return height / 2, width / 2
+
+
+def use_random_weights_where_there_are_none() -> None:
+    """Let models that would have to be downloaded be built with random weights."""
+    from sam2lora import base_models
+    from sam2lora.model_table import BASE_MODELS
+
+    real = base_models.load_base
+
+    def load(model: str, **how: object) -> base_models.LoadedBase:
+        there = BASE_MODELS[model].path.exists()
+        return real(model, **how) if there else base_models.random_base(model)
+
+    base_models.load_base = load
+
+
+if __name__ == "__main__":
+    main()

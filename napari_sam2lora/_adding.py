@@ -1,0 +1,33 @@
+"""Add and show layers without taking the tool out of the user's hand."""
+
+from napari.layers import Layer
+from napari.viewer import Viewer
+
+
+def add_quietly(viewer: Viewer, layer: Layer, place: int | None = None) -> Layer:
+    """Add a layer, and leave the selection and the mode of the active layer as they were.
+
+    Parameters
+    ----------
+    viewer
+        Where to.
+    layer
+        The layer.
+    place
+        Its number from below; None for the top.
+    """
+    layers = viewer.layers
+    active, selected = layers.selection.active, set(layers.selection)
+    mode = getattr(active, "mode", None)
+    layers.insert(len(layers) if place is None else place, layer)
+    if active is not None:
+        layers.selection = selected
+        layers.selection.active = active
+        active.mode = mode
+    return layer
+
+
+def set_visible(layer: Layer, visible: bool) -> None:
+    """Show or hide a layer; where nothing changes, napari would still forget the layer's mode."""
+    if layer.visible != visible:
+        layer.visible = visible

@@ -1,0 +1,126 @@
+"""The answers of one viewer: shown as previews, measured, and accepted into masks."""
+
+from collections.abc import Container
+
+from napari.layers import Image, Labels
+from napari.viewer import Viewer
+from qtpy.QtCore import QObject, Signal
+
+from napari_sam2lora._adding import set_visible
+from napari_sam2lora._chosen import data_of, labels_of_image
+from napari_sam2lora._layers import masks_of, spacing_of
+from napari_sam2lora._numbers import Numbers
+from napari_sam2lora._preview import Mode, Previews, accept
+from napari_sam2lora._prompt_layers import Place, keep_key
+from napari_sam2lora._questions import Reply
+from sam2lora.arrays import Mask
+from sam2lora.targets import Target, get_target
+
+
+class Answers(QObject):
+    """The last answer for each image and target, and the threshold that makes its mask.
+
+    Parameters
+    ----------
+    viewer
+        Where they are shown.
+
+    Signals
+    -------
+    threshold_changed(place)
+        The mask of this image and target is another now.
+
+    Attributes
+    ----------
+    replies
+        The last answers.
+    numbers
+        What measures them.
+    """
+
+    threshold_changed = Signal(object)
+
+    def __init__(self, viewer: Viewer) -> None:
+        super().__init__()
+        self.replies: dict[Place, Reply] = {}
+        self.numbers = Numbers()
+        self.previews = Previews(viewer)
+        self._viewer = viewer
+        self._thresholds: dict[Place, float] = {}
+
+    def show(self, image: Image, reply: Reply) -> None:
+        """Show an answer, in place of the one before."""
+        target = reply.question.target
+        place = (reply.question.photo.key, target.name)
+        self.replies[place] = reply
+        self.previews.show(
+            image, target, reply.segmented.probabilities, threshold=self.threshold(place)
+        )
+
+    def threshold(self, place: Place) -> float:
+        """Give the probability that makes a mask: as set, else the adapter's or the target's."""
+        if place in self._thresholds:
+            return self._thresholds[place]
+        reply = self.replies.get(place)
+        return reply.task.threshold if reply else get_target(place[1]).threshold
+
+    def chosen_threshold(self, place: Place) -> float | None:
+        """Give the threshold that the user set; None where it is the usual one."""
+        return self._thresholds.get(place)
+
+    def set_threshold(self, place: Place, threshold: float) -> None:
+        """Set the probability that makes a mask, and show it."""
+        if threshold == self.threshold(place):
+            return
+        self._thresholds[place] = threshold
+        layer = self.previews.find(place)
+        if layer is not None:
+            self.previews.set_threshold(layer, threshold)
+        self.threshold_changed.emit(place)
+
+    def mask(self, place: Place) -> Mask:
+        """Give the mask of the last answer at the threshold."""
+        return self.replies[place].segmented.probabilities >= self.threshold(place)
+
+    def accept(self, image: Image, target: Target, mode: Mode) -> Labels:
+        """Write an answer into the target's mask, and hide its preview.
+
+        Raises
+        ------
+        Sam2LoraError
+            If the mask's layer does not fit.
+        """
+        place = (keep_key(image), target.name)
+        labels = accept(self._viewer, image, target, self.mask(place), mode)
+        preview = self.previews.find(place)
+        if preview is not None:
+            set_visible(preview, False)
+        labels.mode = "pan_zoom"
+        return labels
+
+    def measure(self, image: Image, target: Target) -> None:
+        """Measure an image soon: of each target the answer that is shown, else what is painted.
+
+        Raises
+        ------
+        Sam2LoraError
+            If a mask is a stack, or two layers show one target.
+        """
+        key = keep_key(image)
+        reply = self.replies[key, target.name]
+        painted = masks_of([data_of(one) for one in labels_of_image(self._viewer, image)])
+        masks = {name: one for name, one in painted.items() if one.shape == reply.scene.shape}
+        for place in self.replies:
+            layer = self.previews.find(place)
+            if place[0] == key and layer is not None and layer.visible:
+                masks[place[1]] = self.mask(place)
+        spacing = spacing_of(data_of(image))
+        self.numbers.ask(target.name, reply.segmented.iou, masks, reply.scene.field, spacing)
+
+    def forget_but(self, images: Container[str]) -> None:
+        """Let go of the answers for all images but those with these keys."""
+        self.replies = {place: one for place, one in self.replies.items() if place[0] in images}
+
+    def close(self) -> None:
+        """Measure nothing more."""
+        self.numbers.close()

@@ -1,0 +1,198 @@
+"""Everything a session needs torch for. Only its worker thread may use it; it knows no window.
+
+The networks, images and adapters in use are kept, so that the next prompt finds them ready.
+"""
+
+from collections import OrderedDict
+from collections.abc import Iterator, Sequence
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from napari_sam2lora._questions import Machine, Photo, Question, Refusal, Reply
+from napari_sam2lora._torch import load_torch
+from napari_sam2lora._worker import Report
+from sam2lora.adapters import Adapter
+from sam2lora.errors import DeviceError, Sam2LoraError
+from sam2lora.image_files import find_images
+from sam2lora.predict_settings import PredictSettings
+
+if TYPE_CHECKING:
+    from sam2lora.batch import Outcome
+    from sam2lora.predictor import Predictor
+    from sam2lora.scene import Scene
+
+_PER_IMAGE = 100  # steps of progress that one image of a batch is
+_SCENES = 4  # images whose fields of view are kept; features have a cache of their own
+
+
+class Engine:
+    """The predictor in use, and what it was asked about last."""
+
+    def __init__(self) -> None:
+        self._machine: Machine | None = None
+        self._predictor: Predictor | None = None
+        self._scenes: OrderedDict[str, tuple[Photo, Scene]] = OrderedDict()
+        self._adapters: dict[tuple[Any, ...], Adapter | None] = {}
+
+    def let_go(self) -> None:
+        """Keep no network and no image any more; what is at work ends first by itself."""
+        self._machine = self._predictor = None
+        self._scenes.clear()
+
+    def forget_adapters(self, report: Report) -> None:
+        """Look adapters up again from now on: others are on the disk."""
+        self._adapters = {}
+
+    def describe(self, machine: Machine, report: Report) -> str:
+        """Say what computes, and which torch to install where a GPU is not used."""
+        report("Loading PyTorch", 0, None)
+        load_torch()
+        from sam2lora.device import choose_device, choose_precision, gpu_hint
+
+        try:
+            device = choose_device(machine.device)
+            precision = choose_precision(machine.precision, device)
+        except DeviceError as error:
+            return str(error)
+        return " ".join(filter(None, (f"Computes on {device} in {precision}.", gpu_hint())))
+
+    def answer(self, question: Question, report: Report) -> Reply:
+        """Answer a question.
+
+        Raises
+        ------
+        Sam2LoraError
+            If the model, the adapter, the device or the prompts do not allow it.
+        Stopped
+            If it was cancelled.
+        """
+        predictor = self.predictor(question.machine, report)
+        from sam2lora.batch import Task, segment_scene
+
+        target = question.target
+        task = Task.of(
+            target,
+            adapter=self._adapter(question, predictor),
+            prompts=question.prompts,
+            detail=question.choice.detail,
+        )
+        scene = self._scene(question.photo)
+        show = partial(report, f"Looking for {target.name}")
+        segmented = segment_scene(predictor, scene, [task], progress=show)[target.name]
+        return Reply(question, task, scene, segmented)
+
+    def try_to_answer(self, question: Question, report: Report) -> Reply | Refusal:
+        """Answer a question, or say why that is not possible."""
+        try:
+            return self.answer(question, report)
+        except Sam2LoraError as error:
+            return Refusal(question, error)
+
+    def segment_files(
+        self, settings: Sequence[PredictSettings], machine: Machine, report: Report
+    ) -> "Iterator[Outcome]":
+        """Segment files as `sam2lora predict` does, in one pass over the images.
+
+        Parameters
+        ----------
+        settings
+            They differ in their targets, and in how these are answered; not in images and folder.
+        machine
+            By what.
+        report
+            Told how far it is.
+
+        Yields
+        ------
+        What became of each image.
+
+        Raises
+        ------
+        Sam2LoraError
+            If nothing can be done at all.
+        Stopped
+            If it was cancelled; what is written by then is complete.
+        """
+        predictor = self.predictor(machine, report)
+        from sam2lora.batch import segment_files
+        from sam2lora.predicting import tasks_of
+
+        tasks = [task for one in settings for task in tasks_of(one, predictor.base)]
+        first = settings[0]
+        paths = find_images(first.images)
+        numbers = {path: number for number, path in enumerate(paths)}
+
+        def show(path: Path, share: float) -> None:
+            done = round(_PER_IMAGE * (numbers[path] + share))
+            report(
+                f"{path.name}, {numbers[path] + 1} of {len(paths)}", done, _PER_IMAGE * len(paths)
+            )
+
+        yield from segment_files(
+            predictor,
+            paths,
+            tasks,
+            Path(first.out),
+            probabilities=first.probabilities,
+            progress=show,
+        )
+
+    def predictor(self, machine: Machine, report: Report) -> "Predictor":
+        """Give the predictor for a machine, loading torch and the base model if need be.
+
+        Raises
+        ------
+        Sam2LoraError
+            If the model cannot be had, or the device is not there.
+        Stopped
+            If a download was cancelled.
+        """
+        if self._predictor is not None and machine == self._machine:
+            return self._predictor
+        report("Loading PyTorch", 0, None)
+        load_torch()
+        from sam2lora.base_models import load_base
+        from sam2lora.device import release_memory
+        from sam2lora.predictor import Predictor
+
+        report(f"Loading {machine.model}", 0, None)
+        base = load_base(machine.model, progress=partial(report, f"Downloading {machine.model}"))
+        old, self._predictor = self._predictor, None
+        if old is not None:
+            device = old.device
+            del old
+            release_memory(device)
+        predictor = Predictor(base, device=machine.device, precision=machine.precision)
+        self._machine, self._predictor, self._adapters = machine, predictor, {}
+        return predictor
+
+    def _adapter(self, question: Question, predictor: "Predictor") -> Adapter | None:
+        """Choose the adapter; the same object each time, which spares reading its files again."""
+        from sam2lora.predicting import adapter_for
+
+        prompted = not question.prompts.empty
+        key = (question.target, question.choice, prompted)
+        if key not in self._adapters:
+            found = adapter_for(
+                predictor.base,
+                question.target,
+                named=question.choice.adapter,
+                bare=question.choice.bare,
+                prompted=prompted,
+            )
+            same = (one for one in self._adapters.values() if one == found)
+            self._adapters[key] = next(same, found)
+        return self._adapters[key]
+
+    def _scene(self, photo: Photo) -> "Scene":
+        """Look at an image; its field of view is found as `sam2lora predict` finds it."""
+        from sam2lora.scene import Scene
+
+        kept = self._scenes.pop(photo.key, None)
+        if kept is None or kept[0].pixels is not photo.pixels:
+            kept = (photo, Scene.of(photo.pixels))
+        self._scenes[photo.key] = kept
+        while len(self._scenes) > _SCENES:
+            self._scenes.popitem(last=False)
+        return kept[1]

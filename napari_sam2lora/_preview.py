@@ -1,0 +1,180 @@
+"""The answer as a layer of its own, and how it becomes part of the target's mask.
+
+The layer holds probabilities. Where they reach the threshold they are shown, pale where they just
+do and in the target's full color where they are near 1; nothing is computed when the threshold
+moves. A mask that was accepted has one flat color.
+"""
+
+from typing import Literal
+
+import numpy as np
+from napari.layers import Image, Labels, Layer
+from napari.utils import Colormap
+from napari.utils.colormaps.standardize_color import transform_color
+from napari.viewer import Viewer
+
+from napari_sam2lora._adding import add_quietly, set_visible
+from napari_sam2lora._chosen import data_of, labels_of_image
+from napari_sam2lora._layers import key_in, noted, target_of, view_layer, with_note
+from napari_sam2lora._new_mask import add_mask
+from napari_sam2lora._prompt_layers import Place
+from sam2lora.arrays import Mask
+from sam2lora.errors import GeometryError, ImageError, TargetError
+from sam2lora.geometry import Values
+from sam2lora.targets import Target
+
+Mode = Literal["replace", "add", "empty"]
+
+_STEP = 1e-4  # of the range above the threshold: below it a pixel is invisible
+
+
+class Previews:
+    """The previews in one viewer.
+
+    Parameters
+    ----------
+    viewer
+        Where the layers are.
+    """
+
+    def __init__(self, viewer: Viewer) -> None:
+        self._viewer = viewer
+
+    def find(self, place: Place) -> Image | None:
+        """Give the preview of a target in an image, if there is one."""
+        for layer in self._viewer.layers:
+            known = noted(layer.metadata)
+            if known.get("view") == "preview" and (known["image"], known["target"]) == place:
+                return layer
+        return None
+
+    def show(self, image: Image, target: Target, values: Values, *, threshold: float) -> Image:
+        """Show an answer above its image, in place of the one before.
+
+        Parameters
+        ----------
+        image, target
+            Of what.
+        values
+            `(H, W)` float32 in 0…1; the layer keeps the array.
+        threshold
+            Probability from which they are shown.
+        """
+        place = (key_in(image.metadata, image.name), target.name)
+        layer = self.find(place)
+        if layer is None or layer.data.shape != values.shape:
+            if layer is not None:
+                self._viewer.layers.remove(layer)
+            layer = self._add(image, target, values)
+        else:
+            layer.data[...] = values
+            # The extent is the same; drawing the thumbnail anew would take as long as all the rest.
+            layer.refresh(extent=False, thumbnail=False, highlight=False)
+        self.set_threshold(layer, threshold)
+        set_visible(layer, True)
+        return layer
+
+    def set_threshold(self, layer: Image, threshold: float) -> None:
+        """Show what has at least this probability."""
+        limits = [threshold - _STEP * (1 - threshold), 1.0]
+        if layer.contrast_limits != limits:
+            layer.contrast_limits = limits
+
+    def _add(self, image: Image, target: Target, values: Values) -> Image:
+        data, options, kind = view_layer(
+            "preview",
+            values.copy(),
+            data_of(image),
+            "image",
+            colormap=_colormap(target),
+            contrast_limits=(0.5, 1.0),
+            blending="translucent",
+            opacity=0.75,
+        )
+        options["name"] = f"{image.name} {target.name} preview"
+        options["metadata"] = with_note(options["metadata"], target=target.name)
+        layer = Layer.create(data, options, kind)
+        layer.contrast_limits_range = (0.0, 1.0)
+        add_quietly(self._viewer, layer, self._below_prompts())
+        return layer
+
+    def _below_prompts(self) -> int:
+        """Give the place under the lowest layer of prompts."""
+        numbers = [
+            n for n, one in enumerate(self._viewer.layers) if "prompts" in noted(one.metadata)
+        ]
+        return min(numbers, default=len(self._viewer.layers))
+
+
+def mask_layer_of(viewer: Viewer, image: Image, target: Target) -> Labels | None:
+    """Give the Labels layer that shows a target in an image; None if there is none.
+
+    Raises
+    ------
+    TargetError
+        If there are several.
+    """
+    found = []
+    for layer in labels_of_image(viewer, image):
+        try:
+            shown = target_of(data_of(layer))
+        except TargetError:  # the layer of something else
+            continue
+        found += [layer] if shown.name == target.name else []
+    if len(found) > 1:
+        names = " and ".join(layer.name for layer in found)
+        raise TargetError(f"Two layers show {target.name}: {names}. Delete or rename one of them.")
+    return found[0] if found else None
+
+
+def accept(viewer: Viewer, image: Image, target: Target, mask: Mask, mode: Mode) -> Labels:
+    """Write an answer into the target's Labels layer, as one step that Ctrl+Z takes back.
+
+    Parameters
+    ----------
+    viewer, image, target
+        Where; the layer is made if it is not there.
+    mask
+        `(H, W)` bool.
+    mode
+        "replace": the layer becomes the answer. "add": the answer is painted into it. "empty": the
+        same, and what is painted with any label keeps it.
+
+    Raises
+    ------
+    ImageError
+        If the layer is a stack.
+    GeometryError
+        If the layer has another size.
+    TargetError
+        If two layers show the target.
+    """
+    layer = mask_layer_of(viewer, image, target) or add_mask(viewer, image, target)
+    if layer.data.ndim != 2:
+        raise ImageError(f"{layer.name}: is a stack of shape {layer.data.shape}, not one mask.")
+    if layer.data.shape != mask.shape:
+        raise GeometryError(f"{layer.name} has shape {layer.data.shape}, the image {mask.shape}.")
+    there = np.asarray(layer.data)
+    if mode == "replace":
+        # What is painted with another label, and stays, keeps it.
+        wanted = np.where(mask, np.where(there != 0, there, target.label), 0)
+    elif mode == "add":
+        wanted = np.where(mask, target.label, there)
+    else:
+        wanted = np.where(mask & (there == 0), target.label, there)
+    changed = np.nonzero(wanted != there)
+    if len(changed[0]):
+        layer.data_setitem(changed, wanted[changed].astype(there.dtype))
+    set_visible(layer, True)
+    return layer
+
+
+def _colormap(target: Target) -> Colormap:
+    color = transform_color(target.color)[0]
+    pale = np.minimum(0.55 * color + 0.45, 1.0)
+    pale[3] = 0.55
+    return Colormap(
+        np.array([(0, 0, 0, 0), pale, color]),
+        controls=[0.0, _STEP, 1.0],
+        name=f"{target.name} preview",
+    )

@@ -1,0 +1,247 @@
+"""Prompts as napari's layers: for each image and target one of points, one of rectangles.
+
+The layers are found by their metadata, never by their names. What was said is remembered step by
+step, because napari's points have no undo, and so that an image that comes back has it still.
+"""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from functools import partial
+from typing import Any
+
+from napari.layers import Image, Layer, Points, Shapes
+from napari.utils.events import Event
+from napari.viewer import Viewer
+from qtpy.QtCore import QObject, QTimer, Signal
+
+from napari_sam2lora._adding import add_quietly, set_visible
+from napari_sam2lora._layers import key_in, noted
+from napari_sam2lora._prompt_layers import (
+    Place,
+    Tool,
+    boxes_layer,
+    clicks_in,
+    keep_key,
+    newest_box,
+    place_of,
+    points_layer,
+    show_box,
+    show_clicks,
+)
+from sam2lora.image_prompts import ImagePrompts
+from sam2lora.targets import Target
+
+_FINAL = {"added", "removed", "changed"}
+"""Actions of napari after which a layer's data are as they stay."""
+
+
+@dataclass
+class _Past:
+    """What was said about one target of one image, step by step, and which step counts."""
+
+    steps: list[ImagePrompts] = field(default_factory=lambda: [ImagePrompts()])
+    now: int = 0
+
+    def add(self, prompts: ImagePrompts) -> None:
+        """Go on from the present step, forgetting those that were taken back."""
+        self.steps[self.now + 1 :] = [prompts]
+        self.now += 1
+
+
+class PromptLayers(QObject):
+    """The prompts in one viewer.
+
+    Parameters
+    ----------
+    viewer
+        Where the layers are.
+
+    Signals
+    -------
+    changed(place)
+        The prompts of this image and target are others now.
+    made(layer)
+        A layer was made, or found to be one of ours.
+    """
+
+    changed = Signal(object)
+    made = Signal(object)
+
+    def __init__(self, viewer: Viewer) -> None:
+        super().__init__()
+        self._viewer = viewer
+        self._past: dict[Place, _Past] = {}
+        self._connected: dict[Layer, Any] = {}
+        self._writing = False
+        self._positive = True
+
+    def at(self, place: Place) -> ImagePrompts:
+        """Give what is said about a target in an image."""
+        past = self._past.get(place)
+        return past.steps[past.now] if past else ImagePrompts()
+
+    def layers(self, image: Image, target: Target) -> tuple[Points, Shapes]:
+        """Give the layers for an image and a target, made if they are not there."""
+        place = (keep_key(image), target.name)
+        found = {noted(one.metadata)["prompts"]: one for one in self._of(place)}
+        empty = not found
+        if "point" not in found:
+            found["point"] = add_quietly(self._viewer, points_layer(image, target))
+        if "box" not in found:
+            found["box"] = add_quietly(self._viewer, boxes_layer(image, target))
+        for layer in found.values():
+            self._connect(layer, place)
+        points, boxes = found["point"], found["box"]
+        if not isinstance(points, Points) or not isinstance(boxes, Shapes):
+            raise TypeError("The metadata of a layer of prompts are on a layer of another kind.")
+        points.feature_defaults = {"positive": [self._positive]}
+        if empty:
+            self._write(place, ImagePrompts())  # an image that comes back
+        elif place not in self._past:
+            self._read(place)  # layers of a dock that was closed
+        return points, boxes
+
+    def use(self, image: Image, target: Target, tool: Tool) -> None:
+        """Let the next click in the window set a point, or draw a rectangle."""
+        points, boxes = self.layers(image, target)
+        chosen = points if tool == "point" else boxes
+        set_visible(chosen, True)
+        self._viewer.layers.selection.active = chosen
+        chosen.mode = "add" if tool == "point" else "add_rectangle"
+
+    @property
+    def positive(self) -> bool:
+        """Whether the next points are on the target."""
+        return self._positive
+
+    def set_sign(self, positive: bool) -> None:
+        """Say whether the next points are on the target."""
+        self._positive = positive
+        for layer in self._connected:
+            if isinstance(layer, Points):
+                layer.selected_data = set()  # or napari changes the points that are selected
+                layer.feature_defaults = {"positive": [positive]}
+
+    def clear(self, place: Place) -> None:
+        """Say nothing any more; this can be undone."""
+        before = self.at(place)
+        self._go_on(place, ImagePrompts())
+        self._write(place, before)
+
+    def undo(self, place: Place) -> bool:
+        """Take the last change back; False if there is none."""
+        return self._step(place, -1)
+
+    def redo(self, place: Place) -> bool:
+        """Make a change again that was taken back; False if there is none."""
+        return self._step(place, 1)
+
+    def refuse(self, place: Place, prompts: ImagePrompts) -> None:
+        """Take prompts back that were found to be wrong, unless others took their place already."""
+        past = self._past.get(place)
+        if past and past.now and _same(past.steps[past.now], prompts):
+            refused = past.steps[past.now]
+            del past.steps[past.now :]
+            past.now -= 1
+            self._write(place, refused)
+
+    def show_only(self, place: Place | None) -> None:
+        """Hide the prompts of other images and targets."""
+        for layer in list(self._connected):
+            set_visible(layer, place_of(layer) == place)
+
+    def forget_missing(self) -> None:
+        """Let go of layers that are no longer in the viewer.
+
+        Where the image is there still, its prompts were deleted by hand, and are gone; else they
+        wait for the image to come back.
+        """
+        images = {key_in(one.metadata, one.name) for one in self._viewer.layers}
+        for layer in [one for one in self._connected if one not in self._viewer.layers]:
+            self._disconnect(layer)
+            place = place_of(layer)
+            if place[0] in images:
+                self._read(place)
+
+    def close(self) -> None:
+        """Let go of all layers; they stay in the viewer."""
+        for layer in list(self._connected):
+            self._disconnect(layer)
+
+    def _of(self, place: Place) -> list[Layer]:
+        layers = (layer for layer in self._viewer.layers if "prompts" in noted(layer.metadata))
+        return [layer for layer in layers if place_of(layer) == place]
+
+    def _connect(self, layer: Layer, place: Place) -> None:
+        if layer not in self._connected:
+            self._connected[layer] = partial(self._on_data, place)
+            layer.events.data.connect(self._connected[layer])
+            self.made.emit(layer)
+
+    def _disconnect(self, layer: Layer) -> None:
+        layer.events.data.disconnect(self._connected.pop(layer))
+
+    def _on_data(self, place: Place, event: Event) -> None:
+        if not self._writing and str(event.action) in _FINAL:
+            self._read(place)
+            # Not now: napari is in the middle of drawing the rectangle.
+            QTimer.singleShot(0, partial(self._keep_one_box, place))
+
+    def _read(self, place: Place) -> None:
+        """Remember what the layers say, if it is something new."""
+        said = ImagePrompts()
+        for layer in self._of(place):
+            if isinstance(layer, Points):
+                said = replace(said, clicks=clicks_in(layer))
+            elif isinstance(layer, Shapes):
+                said = replace(said, box=newest_box(layer))
+        self._go_on(place, said)
+
+    def _go_on(self, place: Place, said: ImagePrompts) -> None:
+        past = self._past.setdefault(place, _Past())
+        if not _same(said, past.steps[past.now]):
+            past.add(said)
+            self.changed.emit(place)
+
+    def _step(self, place: Place, by: int) -> bool:
+        past = self._past.setdefault(place, _Past())
+        if not 0 <= past.now + by < len(past.steps):
+            return False
+        before = past.steps[past.now]
+        past.now += by
+        self._write(place, before)
+        self.changed.emit(place)
+        return True
+
+    def _write(self, place: Place, before: ImagePrompts) -> None:
+        """Let the layers show what counts; a box that is being drawn beside it is left alone."""
+        said = self.at(place)
+        with self._unheard():
+            for layer in self._of(place):
+                if isinstance(layer, Points) and said.clicks != before.clicks:
+                    show_clicks(layer, said.clicks)
+                elif isinstance(layer, Shapes) and said.box != before.box:
+                    show_box(layer, said.box)
+
+    def _keep_one_box(self, place: Place) -> None:
+        """Take rectangles away that no longer count."""
+        with self._unheard():
+            for layer in self._of(place):
+                wanted = 1 if self.at(place).box else 0
+                if isinstance(layer, Shapes) and layer.nshapes != wanted:
+                    show_box(layer, self.at(place).box)
+
+    @contextmanager
+    def _unheard(self) -> Iterator[None]:
+        """Change layers without taking it for what the user says."""
+        self._writing = True
+        try:
+            yield
+        finally:
+            self._writing = False
+
+
+def _same(one: ImagePrompts, other: ImagePrompts) -> bool:
+    """Tell whether both have the same points and box."""
+    return (one.clicks, one.box) == (other.clicks, other.box)

@@ -1,0 +1,113 @@
+"""Questions to a network, and its replies, as they go to the worker's thread and back."""
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from sam2lora.arrays import Pixels
+from sam2lora.errors import Sam2LoraError
+from sam2lora.image_prompts import ImagePrompts
+from sam2lora.settings import PrecisionChoice
+from sam2lora.targets import Detail, Target
+
+if TYPE_CHECKING:
+    from sam2lora.batch import Segmented, Task
+    from sam2lora.scene import Scene
+
+
+@dataclass(frozen=True, eq=False)
+class Photo:
+    """An image of the viewer as it was when something was asked about it.
+
+    Attributes
+    ----------
+    key
+        What its layers name it by.
+    pixels
+        `(H, W, 3)` uint8 RGB.
+    source
+        The layer's own data, which tell whether it has changed since.
+    spacing
+        Millimetres per pixel (row, column), where known.
+    """
+
+    key: str
+    pixels: Pixels
+    source: Any
+    spacing: tuple[float, float] | None = None
+
+
+@dataclass(frozen=True)
+class Machine:
+    """What computes: a base model, by name or path, on a device, in a precision."""
+
+    model: str = "nano"
+    device: str = "auto"
+    precision: PrecisionChoice = "auto"
+
+
+@dataclass(frozen=True)
+class Choice:
+    """How one target is answered.
+
+    Attributes
+    ----------
+    adapter
+        Name or folder; None for the shipped one, else the newest.
+    bare
+        By the base model alone.
+    detail
+        How the image is looked at; None: as the adapter was trained.
+    """
+
+    adapter: str | None = None
+    bare: bool = False
+    detail: Detail | None = None
+
+
+@dataclass(frozen=True, eq=False)
+class Question:
+    """What is asked: where a target is in an image.
+
+    Attributes
+    ----------
+    photo, target, prompts
+        Of what.
+    machine, choice
+        By what, and how.
+    """
+
+    photo: Photo
+    target: Target
+    prompts: ImagePrompts
+    machine: Machine
+    choice: Choice
+
+
+@dataclass(frozen=True, eq=False)
+class Reply:
+    """The answer to a question.
+
+    Attributes
+    ----------
+    question
+        What was asked.
+    task
+        How it was answered: the adapter, the geometry, and the threshold that belongs to it.
+    scene
+        The image as the network looked at it.
+    segmented
+        Probabilities, and the IoU the network expects.
+    """
+
+    question: Question
+    task: "Task"
+    scene: "Scene"
+    segmented: "Segmented"
+
+
+@dataclass(frozen=True, eq=False)
+class Refusal:
+    """A question that cannot be answered, and why not."""
+
+    question: Question
+    error: Sam2LoraError

@@ -1,0 +1,317 @@
+"""The segmentation of one viewer: what is chosen, what was asked, and what came back.
+
+A session belongs to one viewer and knows no widget. Networks run in its worker; layers are touched
+in the window's thread alone.
+"""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from functools import partial
+
+from napari.layers import Image, Labels
+from napari.utils.notifications import notification_manager
+from napari.viewer import Viewer
+from qtpy.QtCore import QObject, Signal
+
+from napari_sam2lora._answers import Answers
+from napari_sam2lora._chosen import data_of
+from napari_sam2lora._engine import Engine
+from napari_sam2lora._layers import mask_of, noted
+from napari_sam2lora._photos import Photos
+from napari_sam2lora._preview import Mode, mask_layer_of
+from napari_sam2lora._prompt_layers import Place, Tool, keep_key
+from napari_sam2lora._prompts import PromptLayers
+from napari_sam2lora._questions import Choice, Machine, Question, Refusal, Reply
+from napari_sam2lora._settings import preferences
+from napari_sam2lora._worker import Worker
+from sam2lora.errors import GeometryError, Sam2LoraError
+from sam2lora.predict_settings import PredictSettings
+from sam2lora.settings import PrecisionChoice
+from sam2lora.targets import TARGETS, Target, get_target
+
+
+class Session(QObject):
+    """What is being segmented in one viewer.
+
+    Parameters
+    ----------
+    viewer
+        Its viewer.
+
+    Signals
+    -------
+    chosen()
+        Another image, target, model, adapter or detail is chosen.
+    replied(reply)
+        An answer is shown.
+    sign_changed(positive)
+        Whether the next points are on the target.
+    machine_told(words)
+        What computes, and what would be faster.
+    said(words)
+        Something the user should read.
+    """
+
+    chosen = Signal()
+    replied = Signal(object)
+    sign_changed = Signal(bool)
+    machine_told = Signal(str)
+    said = Signal(str)
+
+    def __init__(self, viewer: Viewer) -> None:
+        super().__init__()
+        self.viewer = viewer
+        self.worker = Worker()
+        self.engine = Engine()
+        self.prompts = PromptLayers(viewer)
+        self.answers = Answers(viewer)
+        self.photos = Photos(viewer)
+        self.image: Image | None = None
+        self.target: Target = TARGETS["disc"]
+        self.model = "nano"
+        self.device: str | None = None
+        self.precision: PrecisionChoice | None = None
+        self.start_from_painted = False
+        self._choices: dict[str, Choice] = {}
+        self.prompts.changed.connect(self._on_prompts)
+        self.worker.done.connect(self._on_done)
+        self.worker.failed.connect(self._on_failed)
+        self.worker.stopped.connect(self._on_stopped)
+
+    # What is chosen
+
+    @property
+    def place(self) -> Place | None:
+        """The present image and target."""
+        return None if self.image is None else (keep_key(self.image), self.target.name)
+
+    @property
+    def machine(self) -> Machine:
+        """The base model with device and precision: those chosen here, else the Preferences'."""
+        chosen = preferences()
+        return Machine(self.model, self.device or chosen.device, self.precision or chosen.precision)
+
+    def set_image(self, image: Image | None) -> None:
+        """Choose the image that is segmented."""
+        if image is not self.image:
+            self.image = image
+            self._changed()
+
+    def set_target(self, name: str) -> None:
+        """Choose the target that clicks are about.
+
+        Raises
+        ------
+        TargetError
+            If there is none of that name.
+        """
+        target = get_target(name)
+        if target == self.target:
+            return
+        tool = self.tool
+        self.target = target
+        self._changed()
+        if tool and self.image is not None:
+            self.use(tool)
+
+    def set_machine(
+        self, model: str, device: str | None = None, precision: PrecisionChoice | None = None
+    ) -> None:
+        """Choose what computes; None is what the Preferences say."""
+        self.model, self.device, self.precision = model, device, precision
+        self.chosen.emit()
+
+    def choice(self, target: Target) -> Choice:
+        """Give how a target is answered."""
+        return self._choices.get(target.name, Choice())
+
+    def choose(self, target: Target, choice: Choice) -> None:
+        """Say how a target is answered from now on."""
+        self._choices[target.name] = choice
+        self.chosen.emit()
+
+    def warm_up(self) -> None:
+        """Load torch meanwhile, and find out what it computes on."""
+        self.worker.ask("machine", partial(self.engine.describe, self.machine))
+
+    def forget_adapters(self) -> None:
+        """Look adapters up again from now on, once the present work is done."""
+        self.worker.ask("adapters", self.engine.forget_adapters)
+
+    # Asking
+
+    def segment(self, targets: Sequence[Target]) -> None:
+        """Ask for targets in the present image, with what is said about each."""
+        if self.image is None:
+            self.said.emit("Open a fundus photograph first.")
+            return
+        for target in targets:
+            self.prompts.layers(self.image, target)
+            self._ask(self.image, target)
+        self._show_own()
+        self.use(self.tool or "point")
+
+    def segment_files(self, settings: Sequence[PredictSettings], *, key: str) -> None:
+        """Segment files; what becomes of each is yielded by the worker under this key."""
+        self.worker.ask(key, partial(self.engine.segment_files, settings, self.machine))
+
+    def question(self, image: Image, target: Target) -> Question:
+        """Say what would be asked about a target in an image as things are now.
+
+        Raises
+        ------
+        ImageError
+            If the image, or the painted mask, is a stack.
+        TargetError
+            If two layers show the target.
+        """
+        place = (keep_key(image), target.name)
+        prompts = self.prompts.at(place)
+        if self.start_from_painted:
+            painted = mask_layer_of(self.viewer, image, target)
+            mask = None if painted is None else mask_of(data_of(painted))
+            prompts = replace(prompts, mask=mask)
+        return Question(self.photos.of(image), target, prompts, self.machine, self.choice(target))
+
+    # Prompts
+
+    @property
+    def tool(self) -> Tool | None:
+        """What a click in the window does now."""
+        active = self.viewer.layers.selection.active
+        modes: dict[str, Tool] = {"add": "point", "add_rectangle": "box"}
+        if active is None or "prompts" not in noted(active.metadata):
+            return None
+        return modes.get(str(active.mode))
+
+    def use(self, tool: Tool) -> None:
+        """Let the next click set a point, or draw a box."""
+        if self.image is not None:
+            self.prompts.use(self.image, self.target, tool)
+            self._show_own()
+
+    def set_sign(self, positive: bool) -> None:
+        """Say whether the next points are on the target."""
+        if positive != self.prompts.positive:
+            self.prompts.set_sign(positive)
+            self.sign_changed.emit(positive)
+
+    def undo(self) -> None:
+        """Take the last point or box back."""
+        if self.place and not self.prompts.undo(self.place):
+            self.said.emit("There is no point or box to take back.")
+
+    def redo(self) -> None:
+        """Put a point or box back that was taken back."""
+        if self.place:
+            self.prompts.redo(self.place)
+
+    def clear(self) -> None:
+        """Take all points and the box of the present target away."""
+        if self.place:
+            self.prompts.clear(self.place)
+
+    # Answers
+
+    @property
+    def reply(self) -> Reply | None:
+        """The last answer for the present image and target."""
+        return self.answers.replies.get(self.place) if self.place else None
+
+    def set_threshold(self, threshold: float) -> None:
+        """Set the probability that makes the present target's mask, and show it."""
+        if self.place is not None:
+            self.answers.set_threshold(self.place, threshold)
+
+    def accept(self, mode: Mode) -> Labels | None:
+        """Write the present target's answer into its mask, and select that, to be corrected.
+
+        Raises
+        ------
+        Sam2LoraError
+            If the mask's layer does not fit.
+        """
+        if self.image is None or self.reply is None:
+            self.said.emit("There is no answer to accept. Press Segment first.")
+            return None
+        labels = self.answers.accept(self.image, self.target, mode)
+        self.viewer.layers.selection.active = labels
+        self.said.emit(f"{labels.name} has the answer. Ctrl+Z takes it back.")
+        return labels
+
+    def measure(self) -> None:
+        """Measure the present image soon.
+
+        Raises
+        ------
+        Sam2LoraError
+            If a mask is a stack, or two layers show one target.
+        """
+        if self.image is not None and self.reply is not None:
+            self.answers.measure(self.image, self.target)
+
+    def forget_missing(self) -> None:
+        """Let go of images and layers that are no longer in the viewer."""
+        images = self.photos.keys()
+        self.answers.forget_but(images)
+        self.photos.forget_but(images)
+        self.prompts.forget_missing()
+
+    def close(self) -> None:
+        """End the work, and let go of the viewer."""
+        self.worker.close()
+        self.engine.let_go()
+        self.answers.close()
+        self.prompts.close()
+
+    def _changed(self) -> None:
+        self._show_own()
+        self.chosen.emit()
+
+    def _show_own(self) -> None:
+        self.prompts.show_only(self.place)
+
+    def _on_prompts(self, place: Place) -> None:
+        image = self.photos.find(place[0])
+        if image is not None:
+            self._ask(image, get_target(place[1]))
+
+    def _ask(self, image: Image, target: Target) -> None:
+        try:
+            question = self.question(image, target)
+        except Sam2LoraError as error:
+            self.said.emit(str(error))
+            return
+        work = partial(self.engine.try_to_answer, question)
+        self.worker.ask((question.photo.key, target.name), work)
+
+    def _on_done(self, key: object, result: object) -> None:
+        if isinstance(result, Reply):
+            self._show(result)
+        elif isinstance(result, Refusal):
+            self._refuse(result)
+        elif key == "machine":
+            self.machine_told.emit(str(result))
+
+    def _show(self, reply: Reply) -> None:
+        image = self.photos.find(reply.question.photo.key)
+        if image is None or image.data is not reply.question.photo.source:
+            return  # it was closed, or became another, while its answer was on the way
+        self.answers.show(image, reply)
+        self.replied.emit(reply)
+
+    def _refuse(self, refused: Refusal) -> None:
+        question = refused.question
+        if isinstance(refused.error, GeometryError):
+            self.prompts.refuse((question.photo.key, question.target.name), question.prompts)
+        self.said.emit(str(refused.error))
+
+    def _on_failed(self, key: object, error: BaseException) -> None:
+        if isinstance(error, Sam2LoraError):
+            self.said.emit(str(error))
+            return
+        self.said.emit(f"This went wrong, and it is a defect: {type(error).__name__}: {error}")
+        notification_manager.receive_error(type(error), error, error.__traceback__)
+
+    def _on_stopped(self, key: object) -> None:
+        self.said.emit("Cancelled.")

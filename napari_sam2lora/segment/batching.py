@@ -1,0 +1,112 @@
+"""Joins a session to the part of the dock that segments files."""
+
+from typing import TYPE_CHECKING
+
+from qtpy.QtCore import QObject
+from qtpy.QtGui import QGuiApplication
+
+from napari_sam2lora._layers import noted
+from napari_sam2lora._notices import errors_in_words
+from napari_sam2lora._session import Session
+from napari_sam2lora.segment.batch import BatchView
+from napari_sam2lora.segment.commands import as_text, settings_of_files
+from sam2lora.errors import ImageError, Sam2LoraError
+from sam2lora.predict_settings import PredictSettings
+from sam2lora.targets import all_targets
+
+if TYPE_CHECKING:
+    from sam2lora.batch import Outcome
+
+_KEY = "batch"
+
+
+class Batching(QObject):
+    """Has files segmented, and shows what became of them.
+
+    Parameters
+    ----------
+    session
+        Of the viewer.
+    view
+        The widget; with it, this goes as well.
+    """
+
+    def __init__(self, session: Session, view: BatchView) -> None:
+        super().__init__(view)
+        self._session, self._view = session, view
+        self._listed = ""
+        self._failed = self._done = 0
+        view.run_wanted.connect(self._on_run)
+        view.command_wanted.connect(self._on_command)
+        session.worker.yielded.connect(self._on_outcome)
+        session.worker.done.connect(self._on_end)
+        session.worker.stopped.connect(self._on_end)
+        session.worker.failed.connect(self._on_failed)
+        session.chosen.connect(self.refresh)
+        self.refresh()
+
+    def refresh(self) -> None:
+        """Offer the folder that the present image is listed in, or else its file."""
+        with errors_in_words():
+            self._view.show_targets(list(all_targets()), self._session.target.name)
+        image = self._session.image
+        known = {} if image is None else noted(image.metadata)
+        listed = known.get("listed_in") or known.get("path") or ""
+        if listed != self._listed and self._view.images in ((), (self._listed,)):
+            self._listed = listed
+            self._view.show_images([listed] if listed else [])
+
+    def _settings(self) -> list[PredictSettings]:
+        view = self._view
+        if not view.images:
+            raise ImageError("Choose images: a folder, or files.")
+        if not view.out.text():
+            raise ImageError("Choose a folder for the masks.")
+        if not view.targets:
+            raise ImageError("Tick a target.")
+        asked = settings_of_files(self._session, view.images, view.targets, view.out.text())
+        update = {"probabilities": view.probabilities.isChecked()}
+        return [one.model_copy(update=update) for one in asked]
+
+    def _on_run(self) -> None:
+        try:
+            settings = self._settings()
+        except Sam2LoraError as error:
+            self._view.words.setText(str(error))
+            return
+        self._view.start()
+        self._failed = self._done = 0
+        self._view.run.setEnabled(False)
+        self._session.segment_files(settings, key=_KEY)
+
+    def _on_command(self) -> None:
+        try:
+            text = as_text(self._settings())
+        except Sam2LoraError as error:
+            self._view.words.setText(str(error))
+            return
+        QGuiApplication.clipboard().setText(text)
+        self._view.words.setText(text)
+
+    def _on_outcome(self, key: object, outcome: "Outcome") -> None:
+        if key != _KEY:
+            return
+        self._done += 1
+        self._failed += bool(outcome.error)
+        found = ", ".join(f"{name} {iou:.2f}" for name, iou in outcome.iou.items())
+        words = outcome.error.removeprefix(f"{outcome.path}: ") or f"expected IoU: {found}"
+        self._view.add_result(outcome.path.name, words, str(outcome.path))
+        self._say()
+
+    def _on_end(self, key: object, _: object = None) -> None:
+        if key == _KEY:
+            self._view.run.setEnabled(True)
+
+    def _on_failed(self, key: object, error: BaseException) -> None:
+        if key == _KEY:
+            self._view.run.setEnabled(True)
+            self._view.words.setText(str(error))
+
+    def _say(self) -> None:
+        failed = f", {self._failed} failed" if self._failed else ""
+        self._view.words.setText(f"{self._done - self._failed} segmented{failed}")

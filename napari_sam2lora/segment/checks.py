@@ -1,0 +1,89 @@
+"""What can go wrong with the next answer, in words, before it does."""
+
+from collections.abc import Iterator
+
+from napari_sam2lora._questions import Choice
+from sam2lora.adapters import Adapter
+from sam2lora.download import is_offline
+from sam2lora.errors import ModelError
+from sam2lora.memory import too_little_memory
+from sam2lora.model_table import BaseModel, get_base
+from sam2lora.settings import GeometrySettings
+from sam2lora.targets import Target
+
+
+def warnings(
+    model: str,
+    choice: Choice,
+    target: Target,
+    adapters: list[Adapter],
+    *,
+    shape: tuple[int, int] | None,
+    prompted: bool,
+) -> list[str]:
+    """Say what stands in the way of an answer, or will take long.
+
+    Parameters
+    ----------
+    model
+        Name of the base model, or the path of its file.
+    choice
+        How the target is to be answered.
+    target
+        What is to be segmented.
+    adapters
+        Those that are there.
+    shape
+        `(H, W)` of the image; None without one.
+    prompted
+        Whether something points at the target.
+    """
+    try:
+        base = get_base(model)
+    except ModelError:  # a file of the user's: nothing is known about it before it is read
+        return []
+    named = next((one for one in adapters if one.name == choice.adapter), None)
+    found = [*_about_base(base), *_about_adapter(base, choice, named, target)]
+    fitting = [one for one in adapters if _fits(one, base, target)]
+    if not base.embedded and not fitting and not prompted and choice.adapter is None:
+        found.append(
+            f"There is no adapter for {target.name} on {base.name}: it only follows points and "
+            "boxes. Set one, choose nano, or train an adapter."
+        )
+    if shape is not None:
+        found += filter(None, [too_little_memory(base, shape, _geometry(choice, named, target))])
+    return found
+
+
+def _about_base(base: BaseModel) -> Iterator[str]:
+    if base.embedded or base.path.exists():
+        return
+    size = "" if base.size is None else f" ({base.size / 1e6:.0f} MB)"
+    if is_offline():
+        yield f"{base.name}{size} is not on this computer, and downloads are off in Preferences."
+    else:
+        yield f"{base.name} is downloaded first{size}. Cancel stops it; the next time it goes on."
+
+
+def _about_adapter(
+    base: BaseModel, choice: Choice, named: Adapter | None, target: Target
+) -> Iterator[str]:
+    if choice.adapter is None:
+        return
+    if named is None:
+        yield f"The adapter {choice.adapter} is not there any more. Choose another."
+        return
+    card = named.card
+    if card.base.name != base.name:
+        yield f"The adapter {named.name} is for {card.base.name}, not for {base.name}."
+    if card.target.name != target.name:
+        yield f"The adapter {named.name} segments {card.target.name}, not {target.name}."
+
+
+def _fits(adapter: Adapter, base: BaseModel, target: Target) -> bool:
+    return (adapter.card.base.name, adapter.card.target.name) == (base.name, target.name)
+
+
+def _geometry(choice: Choice, named: Adapter | None, target: Target) -> GeometrySettings:
+    geometry = GeometrySettings.for_target(target) if named is None else named.card.geometry
+    return geometry if choice.detail is None else GeometrySettings(detail=choice.detail)

@@ -1,0 +1,125 @@
+"""Joins a session to the part of the dock where one chooses what answers."""
+
+from dataclasses import replace
+
+from qtpy.QtCore import QObject, Signal
+
+from napari_sam2lora._adapter_watch import AdapterWatch
+from napari_sam2lora._notices import errors_in_words
+from napari_sam2lora._session import Session
+from napari_sam2lora.segment.advanced import AUTOMATIC, BARE, Advanced, Entry
+from napari_sam2lora.segment.checks import warnings
+from sam2lora.model_table import BASE_MODELS, BaseModel
+
+
+class Setup(QObject):
+    """Keeps the lists of models and adapters as they are, and says what could go wrong.
+
+    Parameters
+    ----------
+    session
+        Of the viewer.
+    advanced
+        The widget; with it, this goes as well.
+
+    Signals
+    -------
+    warned(words)
+        What could go wrong with the next answer; empty if nothing could.
+    """
+
+    warned = Signal(str)
+
+    def __init__(self, session: Session, advanced: Advanced) -> None:
+        super().__init__(advanced)
+        self._session, self._advanced = session, advanced
+        self.watch = AdapterWatch(self)
+        self.watch.changed.connect(self._on_adapters)
+        advanced.model_chosen.connect(self._on_model)
+        advanced.device_chosen.connect(self._on_device)
+        advanced.adapter_chosen.connect(self._on_adapter)
+        advanced.detail_chosen.connect(self._on_detail)
+        advanced.adapters_wanted.connect(self.look)
+        session.chosen.connect(self.refresh)
+        session.machine_told.connect(advanced.say)
+        self.look()
+        self.refresh()
+
+    def look(self) -> None:
+        """List the adapters that are there now."""
+        with errors_in_words():
+            self.watch.look()
+
+    def refresh(self) -> None:
+        """Show what is chosen, and what could go wrong with it."""
+        session = self._session
+        chosen = session.choice(session.target)
+        models = [_model_entry(base) for base in BASE_MODELS.values()]
+        if session.model not in BASE_MODELS:
+            models.append((session.model, session.model))
+        self._advanced.show_models(models, session.model)
+        entries = self.adapter_entries()
+        if chosen.adapter and chosen.adapter not in [value for _, value in entries]:
+            entries.append((chosen.adapter, chosen.adapter))
+        named = BARE if chosen.bare else chosen.adapter or AUTOMATIC
+        self._advanced.show_adapters(entries, named)
+        self._advanced.show_detail(chosen.detail)
+        self.warn()
+
+    def warn(self) -> None:
+        """Say what could go wrong with the next answer."""
+        session = self._session
+        place, image = session.place, session.image
+        self.warned.emit(
+            "\n".join(
+                warnings(
+                    session.model,
+                    session.choice(session.target),
+                    session.target,
+                    self.watch.adapters,
+                    shape=None if image is None else (image.data.shape[0], image.data.shape[1]),
+                    prompted=bool(place) and not session.prompts.at(place).empty,
+                )
+            )
+        )
+
+    def adapter_entries(self) -> list[Entry]:
+        """List adapters for the target, those for the base model first, others with their base."""
+        session, entries = self._session, []
+        for adapter in self.watch.adapters:
+            card = adapter.card
+            if card.target.name == session.target.name:
+                other = card.base.name != session.model
+                score = card.validation.get("dice")
+                dice = f", Dice {score:.3f}" if isinstance(score, float) else ""
+                entries.append((other, f"{card.name}{dice}", card.base.name, card.name))
+        return [
+            (f"{text} (for {base})" if other else text, name)
+            for other, text, base, name in sorted(entries)
+        ]
+
+    def _on_adapters(self) -> None:
+        self._session.forget_adapters()
+        self.refresh()
+
+    def _on_model(self, name: str) -> None:
+        self._session.set_machine(name, self._session.device, self._session.precision)
+
+    def _on_device(self, device: str | None) -> None:
+        self._session.set_machine(self._session.model, device, self._session.precision)
+        self._session.warm_up()
+
+    def _on_adapter(self, name: str) -> None:
+        session = self._session
+        named = None if name in (AUTOMATIC, BARE) else name
+        chosen = replace(session.choice(session.target), adapter=named, bare=name == BARE)
+        session.choose(session.target, chosen)
+
+    def _on_detail(self, detail: str | None) -> None:
+        session = self._session
+        session.choose(session.target, replace(session.choice(session.target), detail=detail))
+
+
+def _model_entry(base: BaseModel) -> Entry:
+    size = "" if base.embedded or base.path.exists() else ", to be downloaded"
+    return f"{base.name} ({base.parameters / 1e6:.0f} M weights{size})", base.name

@@ -1,0 +1,78 @@
+"""The probability that makes the mask, and accepting the mask."""
+
+from qtpy.QtCore import Qt, Signal
+from qtpy.QtWidgets import (
+    QComboBox,
+    QDoubleSpinBox,
+    QGridLayout,
+    QLabel,
+    QPushButton,
+    QSlider,
+    QWidget,
+)
+
+_MODES = {
+    "replace": ("replace the mask", "The mask becomes the answer."),
+    "add": ("add to the mask", "The answer is painted into the mask."),
+    "empty": ("only where empty", "The same, and what is painted with any label keeps it."),
+}
+_STEPS = 1000
+
+
+class ThresholdRow(QWidget):
+    """A slider with its number, and the button that accepts.
+
+    Signals
+    -------
+    threshold_changed(threshold)
+        The user moved it; between 0 and 1.
+    accepted(mode)
+        The answer is to become part of the mask: "replace", "add" or "empty".
+    """
+
+    threshold_changed = Signal(float)
+    accepted = Signal(str)
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.slider = QSlider(Qt.Orientation.Horizontal)
+        self.slider.setRange(1, _STEPS - 1)
+        self.number = QDoubleSpinBox()
+        self.number.setRange(1 / _STEPS, 1 - 1 / _STEPS)
+        self.number.setDecimals(3)
+        self.number.setSingleStep(0.01)
+        self.slider.valueChanged.connect(self._on_slider)
+        self.number.valueChanged.connect(self._on_number)
+        self.mode = QComboBox()
+        for mode, (text, tip) in _MODES.items():
+            self.mode.addItem(text, mode)
+            self.mode.setItemData(self.mode.count() - 1, tip, Qt.ItemDataRole.ToolTipRole)
+        self.accept = QPushButton("Accept")
+        self.accept.setToolTip("Write the answer into the target's mask (W); Ctrl+Z takes it back")
+        self.accept.clicked.connect(self.accept_now)
+        layout = QGridLayout(self)
+        layout.setContentsMargins(0, 0, 0, 0)
+        layout.addWidget(QLabel("Threshold"), 0, 0)
+        layout.addWidget(self.slider, 0, 1)
+        layout.addWidget(self.number, 0, 2)
+        layout.addWidget(self.accept, 1, 0)
+        layout.addWidget(self.mode, 1, 1, 1, 2)
+
+    def show_threshold(self, threshold: float) -> None:
+        """Show a threshold without telling that it changed."""
+        for widget, value in ((self.slider, round(threshold * _STEPS)), (self.number, threshold)):
+            widget.blockSignals(True)
+            widget.setValue(value)
+            widget.blockSignals(False)
+
+    def accept_now(self) -> None:
+        """Accept in the mode that is chosen."""
+        self.accepted.emit(self.mode.currentData())
+
+    def _on_slider(self, steps: int) -> None:
+        self.show_threshold(steps / _STEPS)
+        self.threshold_changed.emit(steps / _STEPS)
+
+    def _on_number(self, threshold: float) -> None:
+        self.show_threshold(threshold)
+        self.threshold_changed.emit(threshold)

@@ -1,0 +1,144 @@
+"""A window with a tiny photograph and the Segment dock, and the real network nano."""
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+from napari import Viewer
+from napari.layers import Image, Layer
+from pytestqt.qtbot import QtBot
+from qtpy.QtWidgets import QAbstractButton, QComboBox, QWidget
+
+from napari_sam2lora._layers import fundus_layers
+from napari_sam2lora._questions import Choice
+from napari_sam2lora.segment.dock import SegmentDock
+from sam2lora.adapters import Adapter, AdapterCard, install_adapter
+from sam2lora.adapters.card import now
+from sam2lora.field_of_view import field_of_view_from_mask
+from sam2lora.images import FundusImage
+from sam2lora.settings import GeometrySettings, LoraSettings
+from sam2lora.targets import TARGETS, Target
+
+SIDE = 200
+WAIT = 120_000  # milliseconds; the first answer loads torch
+
+
+def fundus(name: str = "photo", seed: int = 0, **about: object) -> Layer:
+    """Make a photograph with a round field of view, which the plugin finds as it is."""
+    y, x = np.mgrid[:SIDE, :SIDE]
+    inside = np.hypot(x - 99.5, y - 99.5) <= 92
+    pixels = np.random.default_rng(seed).integers(60, 200, (SIDE, SIDE, 3), dtype=np.uint8)
+    image = FundusImage(pixels * inside[..., None].astype(np.uint8), **about)
+    (layer,) = fundus_layers(name, image, field_of_view_from_mask(inside), {})
+    return Layer.create(*layer)
+
+
+def press(widget: QWidget, text: str) -> None:
+    """Press the button on which this is written."""
+    (found,) = (one for one in widget.findChildren(QAbstractButton) if one.text() == text)
+    found.click()
+
+
+def pick(box: QComboBox, value: object) -> None:
+    """Choose an entry of a list as a user does."""
+    number = box.findData(value)
+    assert number >= 0, f"{value!r} is not in the list"
+    box.setCurrentIndex(number)
+    box.activated.emit(number)
+
+
+class Window:
+    """A viewer with its dock."""
+
+    def __init__(self, viewer: Viewer, qtbot: QtBot) -> None:
+        self.viewer, self.qtbot = viewer, qtbot
+        self.dock = SegmentDock(viewer)
+        viewer.window.add_dock_widget(self.dock, name="Segment")
+        self.session = self.dock.session
+        for target in TARGETS.values():  # one window is enough, and quick
+            self.session.choose(target, Choice(detail="whole"))
+        self.said: list[str] = []
+        self.session.said.connect(self.said.append)
+
+    def replied(self):
+        """Wait for an answer inside this context."""
+        return self.qtbot.waitSignal(self.session.replied, timeout=WAIT)
+
+    def idle(self) -> None:
+        """Wait until nothing runs any more."""
+        self.qtbot.waitUntil(lambda: not self.session.worker.busy, timeout=WAIT)
+
+    def segment(self) -> None:
+        """Press Segment, and wait for the answer."""
+        with self.replied():
+            press(self.dock, "Segment")
+
+    def click(self, x: float, y: float) -> None:
+        """Set a point as napari's tool does, at (x, y) in the image."""
+        points, _ = self.session.prompts.layers(self.session.image, self.session.target)
+        points.add([y, x])
+
+    def preview(self, target: str = "disc") -> Image:
+        """Give the preview of a target."""
+        found = self.session.answers.previews.find((self.session.place[0], target))
+        assert found is not None
+        return found
+
+
+@pytest.fixture
+def open_window(make_napari_viewer, qtbot: QtBot) -> Iterator[Callable[..., Window]]:
+    """Give a function that opens a viewer with layers and the dock."""
+    opened: list[Window] = []
+
+    def open_it(*layers: Layer) -> Window:
+        viewer = make_napari_viewer()
+        for layer in layers or (fundus(),):
+            viewer.add_layer(layer)
+        opened.append(Window(viewer, qtbot))
+        return opened[-1]
+
+    yield open_it
+    for window in opened:
+        window.session.close()
+
+
+@pytest.fixture
+def window(open_window: Callable[..., Window]) -> Window:
+    """Give a window with one photograph and the dock."""
+    return open_window()
+
+
+@pytest.fixture
+def install_for_nano(tmp_path: Path) -> Callable[..., Adapter]:
+    """Give a function that installs an adapter for nano; its LoRA is random, not trained."""
+
+    def install(name: str, target: Target = TARGETS["disc"], **fields: object) -> Adapter:
+        import torch
+
+        from sam2lora.adapters.counting import expected_shapes
+        from sam2lora.adapters.saving import save_adapter
+        from sam2lora.base_models import load_base
+
+        base, lora = load_base("nano"), LoraSettings(rank=2, alpha=4, placement="decoder")
+        generator = torch.Generator().manual_seed(len(name))
+        # Without PEFT: it brings triton, which does not get on with software OpenGL in one process.
+        tensors = {
+            tensor_name: 0.1 * torch.randn(shape, generator=generator)
+            for tensor_name, shape in sorted(expected_shapes(base.network, lora).items())
+        }
+        usual = {
+            "name": name,
+            "target": target,
+            "base": {"name": "nano", "identity": base.identity},
+            "geometry": GeometrySettings(detail="whole"),
+            "lora": lora,
+            "threshold": 0.45,
+            "trainable": 1000,
+            "share": 0.1,
+            "created": now(),
+        }
+        card = AdapterCard.model_validate(usual | fields)
+        return install_adapter(save_adapter(tensors, card, tmp_path / "made" / name))
+
+    return install

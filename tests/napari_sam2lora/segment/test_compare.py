@@ -1,0 +1,107 @@
+"""Comparing models on the same prompts."""
+
+import numpy as np
+import pytest
+from napari.layers import Labels
+
+from napari_sam2lora._layers import noted
+from napari_sam2lora.segment.advanced import AUTOMATIC, BARE
+from sam2lora.metrics import dice
+
+from .conftest import Window, pick, press
+
+pytestmark = pytest.mark.viewer
+
+
+def shown(window: Window) -> list[Labels]:
+    layers = (one for one in window.viewer.layers if isinstance(one, Labels))
+    return [one for one in layers if noted(one.metadata).get("view") == "comparison"]
+
+
+def compare(window: Window) -> None:
+    press(window.dock.compare, "Compare")
+    window.idle()
+
+
+@pytest.fixture
+def two(window: Window, install_for_nano) -> Window:
+    """Give a window where two adapters are to be compared to the bare base."""
+    for name in ("first", "the-second"):
+        install_for_nano(name)
+    window.dock.setup.look()
+    window.dock.compare.lists_wanted.emit()
+    for box, name in zip(
+        window.dock.compare.contestants, (BARE, "first", "the-second"), strict=True
+    ):
+        pick(box, name)
+    return window
+
+
+def test_side_by_side_with_dice_to_a_reference(two: Window):
+    reference = np.zeros((200, 200), np.uint8)
+    reference[60:140, 60:140] = 2
+    labels = two.viewer.add_labels(reference, name="photo disc")
+    two.dock.compare.lists_wanted.emit()
+    pick(two.dock.compare.reference, "photo disc")
+    compare(two)
+    results = two.dock.comparing.comparison.results
+    assert [one.title for one in results] == ["base model alone", "first", "the-second"]
+    for result, layer in zip(results, shown(two), strict=True):
+        mask = result.reply.segmented.mask
+        expected = dice(mask, labels.data > 0, valid=result.reply.scene.field.mask)
+        assert f"Dice {expected:.3f}" in two.dock.compare.results.text()
+        np.testing.assert_array_equal(layer.data == 1, mask & (reference > 0))
+        np.testing.assert_array_equal(layer.data == 2, mask & (reference == 0))
+        np.testing.assert_array_equal(layer.data == 3, ~mask & (reference > 0))
+    places = [layer.translate[1] for layer in shown(two)]
+    assert places == pytest.approx([210, 420, 630])
+    assert "red" in two.dock.compare.results.text()
+
+
+def test_without_a_reference_the_first_is_it(two: Window):
+    with two.replied():
+        two.click(80, 80)
+    compare(two)
+    first, *others = two.dock.comparing.comparison.results
+    assert first.words == "the reference"
+    assert first.reply.question.prompts.clicks  # the same prompts for all
+    assert all(one.words.startswith("Dice") for one in others)
+
+
+def test_blinking_shows_one_at_a_time(two: Window):
+    pick(two.dock.compare.way, "blinking")
+    compare(two)
+    layers = shown(two)
+    assert [layer.visible for layer in layers] == [True, False, False]
+    assert {layer.translate[1] for layer in layers} == {0}
+    for expected in ([False, True, False], [False, False, True], [True, False, False]):
+        two.qtbot.waitUntil(
+            lambda expected=expected: [layer.visible for layer in layers] == expected, timeout=5000
+        )
+
+
+def test_clearing_takes_it_all_away(two: Window):
+    compare(two)
+    press(two.dock.compare, "Take away")
+    assert [layer.name for layer in two.viewer.layers] == ["photo"]
+    assert two.dock.compare.results.text() == ""
+
+
+def test_who_cannot_answer_says_why_and_the_others_go_on(two: Window, tmp_path):
+    pick(two.dock.compare.contestants[1], AUTOMATIC)
+    from sam2lora.adapters import delete_adapter
+
+    delete_adapter("the-second")
+    compare(two)
+    base, automatic, gone = two.dock.comparing.comparison.results
+    assert base.reply is not None
+    assert automatic.reply.task.adapter.name == "first"
+    assert gone.reply is None
+    assert "no adapter called 'the-second'" in two.dock.compare.results.text()
+
+
+def test_pictures_beside_the_image_are_no_photographs(two: Window):
+    compare(two)
+    two.qtbot.wait(0)
+    images = two.dock.targets.images
+    assert [images.itemText(number) for number in range(images.count())] == ["photo"]

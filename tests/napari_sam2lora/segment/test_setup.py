@@ -1,0 +1,136 @@
+"""Choosing what answers: base model, adapter, detail and device."""
+
+import threading
+
+import numpy as np
+import pytest
+from napari.settings import get_plugin_settings
+from qtpy.QtWidgets import QComboBox
+
+from napari_sam2lora.segment.advanced import AUTOMATIC, BARE
+from sam2lora.adapters import delete_adapter
+from sam2lora.targets import TARGETS
+
+from .conftest import WAIT, Window, pick, press
+
+pytestmark = pytest.mark.viewer
+
+
+def listed(box: QComboBox) -> list[str]:
+    return [box.itemData(number) for number in range(box.count())]
+
+
+def test_an_adapter_made_a_minute_ago_is_in_the_list_and_answers(window: Window, install_for_nano):
+    adapters = window.dock.advanced.adapter
+    window.segment()
+    bare = np.array(window.preview().data)
+    assert listed(adapters)[:2] == [AUTOMATIC, BARE]
+    with window.qtbot.waitSignal(window.dock.setup.watch.changed, timeout=WAIT):
+        install_for_nano("just-made", validation={"dice": 0.91})
+        install_for_nano("for-vessels", TARGETS["vessel"])
+        window.dock.advanced.adapters_wanted.emit()  # the list is opened
+    assert "just-made" in listed(adapters)
+    assert "for-vessels" not in listed(adapters)
+    assert "Dice 0.910" in adapters.itemText(listed(adapters).index("just-made"))
+    window.segment()  # automatic now is the new one
+    assert window.session.reply.task.adapter.name == "just-made"
+    assert np.abs(bare - window.preview().data).max() > 1e-4
+    assert window.dock.threshold.number.value() == 0.45
+    pick(adapters, BARE)
+    window.segment()
+    np.testing.assert_allclose(window.preview().data, bare, atol=1e-6)
+    pick(adapters, "just-made")
+    delete_adapter("just-made")
+    window.dock.setup.look()
+    assert "not there any more" in window.dock.warnings.text()
+
+
+def test_switching_adapters_encodes_nothing_again(window: Window, install_for_nano, monkeypatch):
+    """Decoder LoRA shares the features of the bare base."""
+    install_for_nano("one")
+    window.dock.setup.look()
+    window.idle()
+    pick(window.dock.advanced.adapter, "one")
+    window.segment()
+    encoded: list[object] = []
+    monkeypatch.setattr(
+        "sam2lora.predictor.Predictor._see", lambda *given: encoded.append(given) or []
+    )
+    pick(window.dock.advanced.adapter, BARE)
+    window.segment()
+    with window.replied():
+        window.click(90, 90)
+    assert encoded == []
+
+
+def test_detail_is_chosen_for_each_target(window: Window):
+    pick(window.dock.advanced.detail, "tiles")
+    window.segment()
+    assert window.session.reply.task.geometry.detail == "tiles"
+    pick(window.dock.targets.targets, "cup")
+    assert window.dock.advanced.detail.currentData() == "whole"
+    pick(window.dock.targets.targets, "disc")
+    assert window.dock.advanced.detail.currentData() == "tiles"
+
+
+@pytest.fixture
+def computing() -> object:
+    return get_plugin_settings()["napari-sam2lora"].computing
+
+
+def test_device_and_precision_of_the_preferences_count(window: Window, computing):
+    computing.device, computing.precision = "cpu", "bfloat16"
+    window.segment()
+    predictor = window.session.engine._predictor
+    assert (str(predictor.device), predictor.precision) == ("cpu", "bfloat16")
+    computing.device = "tpu"
+    with window.qtbot.waitSignal(window.session.said, timeout=WAIT):
+        window.dock.segment()
+    assert "No device is called 'tpu'" in window.said[-1]
+    pick(window.dock.advanced.device, "cpu")  # the dock's own choice goes before them
+    window.idle()
+    window.segment()
+
+
+def test_it_says_what_computes(window: Window):
+    pick(window.dock.advanced.device, "cpu")
+    window.idle()
+    assert "Computes on cpu in" in window.dock.advanced.words.text()
+
+
+def test_a_model_that_cannot_be_had_is_said(window: Window, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setenv("SAM2LORA_OFFLINE", "1")
+    pick(window.dock.advanced.model, "tiny")
+    assert "downloads are off" in window.dock.warnings.text()
+    window.dock.segment()
+    window.idle()
+    assert "are not on this computer" in window.said[-1]
+    pick(window.dock.advanced.model, "nano")
+    window.segment()
+
+
+def test_a_download_shows_how_far_it_is_and_can_be_cancelled(
+    window: Window, monkeypatch: pytest.MonkeyPatch
+):
+    window.segment()
+    shown: list[tuple[str, int, int]] = []
+    cancelled = threading.Event()
+
+    def load(model, *, progress):
+        progress(1_000_000, 156_000_000)
+        assert cancelled.wait(60)
+        progress(2_000_000, 156_000_000)
+
+    def cancel(words: str, done: int, total: int | None) -> None:
+        if words == "Downloading tiny":
+            shown.append((window.dock.progress.bar.format(), done, total))
+            press(window.dock, "Cancel")
+            cancelled.set()
+
+    monkeypatch.setattr("sam2lora.base_models.load_base", load)
+    window.session.worker.progressed.connect(cancel)
+    pick(window.dock.advanced.model, "tiny")
+    window.dock.segment()
+    window.idle()
+    assert shown[0] == ("Downloading tiny: 1 of 156 MB", 1_000_000, 156_000_000)
+    assert window.said[-1] == "Cancelled."

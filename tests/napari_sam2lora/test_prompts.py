@@ -1,0 +1,181 @@
+"""Layers of prompts, found again, undone, and told from one another."""
+
+import numpy as np
+import pytest
+from napari import Viewer
+from napari.layers import Image
+from pytestqt.qtbot import QtBot
+
+from napari_sam2lora._layers import noted
+from napari_sam2lora._prompt_layers import NEGATIVE, POSITIVE, keep_key
+from napari_sam2lora._prompts import PromptLayers
+from sam2lora.image_prompts import Click, ImagePrompts
+from sam2lora.targets import TARGETS
+
+from .conftest import eye
+
+pytestmark = pytest.mark.viewer
+DISC, CUP = TARGETS["disc"], TARGETS["cup"]
+PLACE = ("eye", "disc")
+
+
+@pytest.fixture
+def viewer(make_napari_viewer) -> Viewer:
+    viewer = make_napari_viewer()
+    viewer.add_layer(eye(spacing=(0.01, 0.02))[0])
+    return viewer
+
+
+@pytest.fixture
+def prompts(viewer: Viewer) -> PromptLayers:
+    return PromptLayers(viewer)
+
+
+@pytest.fixture
+def image(viewer: Viewer) -> Image:
+    return viewer.layers["eye"]
+
+
+def test_rows_and_columns_become_x_and_y(prompts: PromptLayers, image: Image):
+    points, boxes = prompts.layers(image, DISC)
+    changed: list[object] = []
+    prompts.changed.connect(changed.append)
+    points.add([20.25, 30.5])
+    prompts.set_sign(False)
+    points.add([50, 40])
+    boxes.add([np.array([(10, 20), (10, 60), (70, 60), (70, 20)])], shape_type="rectangle")
+    said = prompts.at(PLACE)
+    assert said.clicks == (Click(30.5, 20.25), Click(40, 50, positive=False))
+    assert said.box == (20, 10, 60, 70)
+    assert changed == [PLACE] * 3
+    assert [tuple(color[:3].round(2)) for color in points.face_color] == [
+        tuple(np.round([int(one[n : n + 2], 16) / 255 for n in (1, 3, 5)], 2))
+        for one in (POSITIVE, NEGATIVE)
+    ]
+    assert list(points.features["positive"]) == [True, False]
+    np.testing.assert_allclose(points.scale, image.scale)
+
+
+def test_every_step_can_be_undone_and_made_again(prompts: PromptLayers, image: Image):
+    points, boxes = prompts.layers(image, DISC)
+    assert not prompts.undo(PLACE)
+    points.add([20, 30])
+    boxes.add([np.array([(10, 20), (10, 60), (70, 60), (70, 20)])], shape_type="rectangle")
+    points.data = np.array([[25.0, 35.0]])  # moved
+    for clicks, box in (((Click(30, 20),), True), ((Click(30, 20),), False), ((), False)):
+        assert prompts.undo(PLACE)
+        assert (prompts.at(PLACE).clicks, prompts.at(PLACE).box is not None) == (clicks, box)
+        assert (len(points.data), len(boxes.data)) == (len(clicks), int(box))
+    for _ in range(3):
+        assert prompts.redo(PLACE)
+    assert not prompts.redo(PLACE)
+    assert prompts.at(PLACE).clicks == (Click(35, 25),)
+    prompts.clear(PLACE)
+    assert prompts.at(PLACE).empty
+    assert len(points.data) == 0
+    assert prompts.undo(PLACE)
+    assert prompts.at(PLACE).box == (20, 10, 60, 70)
+
+
+def test_signs_survive_undoing(prompts: PromptLayers, image: Image):
+    points, _ = prompts.layers(image, DISC)
+    for number, positive in enumerate((False, True, False)):
+        prompts.set_sign(positive)
+        points.add([20 + number, 30])
+    prompts.undo(PLACE)
+    prompts.undo(PLACE)
+    prompts.redo(PLACE)
+    assert list(points.features["positive"]) == [False, True]
+
+
+def test_the_newest_box_counts_and_a_click_is_none(
+    prompts: PromptLayers, image: Image, qtbot: QtBot
+):
+    _, boxes = prompts.layers(image, DISC)
+    for left in (20, 30):
+        corners = np.array([(10, left), (10, 60), (70, 60), (70, left)])
+        boxes.add([corners], shape_type="rectangle")
+    boxes.add([np.array([(10, 5), (10, 6), (11, 6), (11, 5)])], shape_type="rectangle")
+    assert prompts.at(PLACE).box == (30, 10, 60, 70)
+    qtbot.waitUntil(lambda: len(boxes.data) == 1)
+    assert prompts.at(PLACE).box == (30, 10, 60, 70)
+
+
+def test_refused_prompts_are_taken_back_unless_others_came(prompts: PromptLayers, image: Image):
+    points, _ = prompts.layers(image, DISC)
+    points.add([20, 30])
+    points.add([0, 0])
+    refused = prompts.at(PLACE)
+    prompts.refuse(PLACE, refused)
+    assert prompts.at(PLACE).clicks == (Click(30, 20),)
+    assert len(points.data) == 1
+    points.add([50, 50])
+    prompts.refuse(PLACE, refused)
+    assert len(prompts.at(PLACE).clicks) == 2
+    prompts.refuse(("another", "disc"), ImagePrompts())
+
+
+def test_each_target_has_its_own_and_others_are_hidden(prompts: PromptLayers, image: Image):
+    disc, _ = prompts.layers(image, DISC)
+    cup, _ = prompts.layers(image, CUP)
+    disc.add([20, 30])
+    assert prompts.at(("eye", "cup")).empty
+    prompts.show_only(("eye", "cup"))
+    assert (disc.visible, cup.visible) == (False, True)
+    prompts.use(image, DISC, "point")
+    assert disc.visible
+    assert disc.mode == "add"
+    prompts.use(image, DISC, "box")
+    assert prompts.layers(image, DISC)[1].mode == "add_rectangle"
+
+
+def test_layers_are_found_by_what_is_noted_whatever_their_names(
+    viewer: Viewer, prompts: PromptLayers, image: Image
+):
+    points, _ = prompts.layers(image, DISC)
+    points.add([20, 30])
+    points.name, image.name = "something", "something else"
+    count = len(viewer.layers)
+    prompts.close()
+    another = PromptLayers(viewer)
+    assert another.layers(image, DISC)[0] is points
+    assert len(viewer.layers) == count
+    assert another.at(PLACE).clicks == (Click(30, 20),)
+
+
+def test_making_layers_leaves_the_users_tool_alone(viewer: Viewer, prompts: PromptLayers, image):
+    labels = viewer.add_labels(np.zeros(image.data.shape[:2], np.uint8))
+    labels.mode = "paint"
+    prompts.layers(image, DISC)
+    assert viewer.layers.selection.active is labels
+    assert labels.mode == "paint"
+
+
+def test_a_layer_that_is_deleted_takes_its_prompts_along(
+    viewer: Viewer, prompts: PromptLayers, image: Image
+):
+    points, boxes = prompts.layers(image, DISC)
+    points.add([20, 30])
+    boxes.add([np.array([(10, 20), (10, 60), (70, 60), (70, 20)])], shape_type="rectangle")
+    viewer.layers.remove(points)
+    prompts.forget_missing()
+    assert prompts.at(PLACE).clicks == ()
+    assert prompts.at(PLACE).box is not None
+
+
+def test_prompts_of_an_image_that_left_wait_for_it(
+    viewer: Viewer, prompts: PromptLayers, image: Image
+):
+    prompts.layers(image, DISC)[0].add([20, 30])
+    viewer.layers.clear()
+    prompts.forget_missing()
+    viewer.add_layer(eye()[0])
+    points, _ = prompts.layers(viewer.layers["eye"], DISC)
+    np.testing.assert_array_equal(points.data, [(20, 30)])
+
+
+def test_a_key_stays_when_the_image_is_renamed(image: Image):
+    assert keep_key(image) == "eye"
+    image.name = "other"
+    assert keep_key(image) == "eye"
+    assert noted(image.metadata)["fov"]  # what was noted before is there still

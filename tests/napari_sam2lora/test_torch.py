@@ -1,0 +1,45 @@
+"""Loading torch beside the window."""
+
+import subprocess
+import sys
+import textwrap
+
+
+def ran(code: str) -> str:
+    result = subprocess.run(
+        [sys.executable, "-c", textwrap.dedent(code)], capture_output=True, text=True, check=False
+    )
+    assert result.returncode == 0, result.stderr
+    return result.stdout.strip()
+
+
+def test_all_is_loaded_and_the_collector_is_as_it_was():
+    said = ran("""
+        import gc, sys, threading
+        from napari_sam2lora._torch import load_torch
+        thread = threading.Thread(target=load_torch)
+        thread.start()
+        thread.join()
+        print(gc.isenabled(), gc.get_freeze_count() > 1000)
+        print({"torch", "sam2lora.predictor", "sam2lora.predicting"} <= sys.modules.keys())
+        before = set(sys.modules)
+        load_torch()
+        print(set(sys.modules) == before)
+        import torch
+        print(torch.ones(2).sum().item())
+    """)
+    assert said.split() == ["True", "True", "True", "True", "2.0"]
+
+
+def test_without_torch_it_is_the_import_that_complains():
+    said = ran("""
+        import gc, sys
+        sys.modules["torch"] = None
+        from napari_sam2lora import _torch
+        _torch.find_spec = lambda name: None
+        try:
+            _torch.load_torch()
+        except ImportError:
+            print("complained", gc.isenabled())
+    """)
+    assert said == "complained True"
