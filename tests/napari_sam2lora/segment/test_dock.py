@@ -54,6 +54,19 @@ def test_segment_shows_an_answer_and_a_click_changes_it(window: Window):
     np.testing.assert_allclose(values(window), first, atol=1e-6)
 
 
+def test_it_answers_for_the_chosen_target_whatever_mask_is_selected(window: Window):
+    from napari_sam2lora._new_mask import add_mask
+
+    vessels = add_mask(window.viewer, window.session.image, TARGETS["vessel"])
+    window.viewer.layers.selection.active = vessels
+    assert window.session.target.name == "vessel"  # it follows the user
+    pick(window.dock.targets.targets, "disc")
+    window.segment()
+    assert window.session.target.name == "disc"
+    assert window.session.reply is not None
+    assert window.viewer.layers.selection.active.name == "photo disc points"
+
+
 def test_segment_all_looks_for_three_targets(window: Window):
     press(window.dock, "Segment all")
     window.idle()
