@@ -80,7 +80,7 @@ class Engine:
         scene = self._scene(question.photo)
         show = partial(report, f"Looking for {target.name}")
         segmented = segment_scene(predictor, scene, [task], progress=show)[target.name]
-        return Reply(question, task, scene, segmented, predictor.base.note)
+        return Reply(question, task, scene, segmented)
 
     def try_to_answer(self, question: Question, report: Report) -> Reply | Refusal:
         """Answer a question, or say why that is not possible."""

@@ -97,15 +97,12 @@ class Reply:
         The image as the network looked at it.
     segmented
         Probabilities, and the IoU the network expects.
-    note
-        A sentence that has to be shown with it, or nothing.
     """
 
     question: Question
     task: "Task"
     scene: "Scene"
     segmented: "Segmented"
-    note: str
 
 
 @dataclass(frozen=True, eq=False)

@@ -234,7 +234,7 @@ class SegmentDock(QWidget):
         place = self.session.place
         if place == (reply.question.photo.key, reply.question.target.name):
             self.threshold.show_threshold(self.session.answers.threshold(place))
-        self.progress.say(reply.note)
+        self.progress.say("")  # what was said before is no longer so
         self._measure()
 
     def _on_prompts(self) -> None:
