@@ -140,10 +140,10 @@ def segment_dock(viewer: napari.Viewer) -> SegmentDock:
 
 def wait(dock: SegmentDock) -> None:
     """Wait until all answers and numbers are there."""
-    workers = (dock.session.worker, dock.session.answers.numbers.worker)
-    QTest.qWait(400)  # numbers are measured when nothing has changed for a moment
-    while any(worker.busy for worker in workers):
-        QTest.qWait(50)
+    for worker in (dock.session.worker, dock.session.answers.numbers.worker):
+        QTest.qWait(400)  # numbers are measured when nothing has changed for a moment
+        while worker.busy:
+            QTest.qWait(50)
 
 
 def draw_folder(folder: Path, *, count: int = 6) -> Path:

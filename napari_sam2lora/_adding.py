@@ -7,6 +7,9 @@ from napari.viewer import Viewer
 def add_quietly(viewer: Viewer, layer: Layer, place: int | None = None) -> Layer:
     """Add a layer, and leave the selection and the mode of the active layer as they were.
 
+    Nobody hears of another active layer in between: who follows it would take it for the user's
+    choice.
+
     Parameters
     ----------
     viewer
@@ -18,12 +21,16 @@ def add_quietly(viewer: Viewer, layer: Layer, place: int | None = None) -> Layer
     """
     layers = viewer.layers
     active, selected = layers.selection.active, set(layers.selection)
-    mode = getattr(active, "mode", None)
-    layers.insert(len(layers) if place is None else place, layer)
-    if active is not None:
+    place = len(layers) if place is None else place
+    if active is None:
+        layers.insert(place, layer)
+        return layer
+    mode = active.mode
+    with layers.selection.events.active.blocker():
+        layers.insert(place, layer)
         layers.selection = selected
         layers.selection.active = active
-        active.mode = mode
+    active.mode = mode
     return layer
 
 

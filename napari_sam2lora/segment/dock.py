@@ -4,7 +4,7 @@ Here alone the widgets meet the session; what they do is the session's work.
 """
 
 from napari.viewer import Viewer
-from qtpy.QtCore import QEvent, QObject, Qt
+from qtpy.QtCore import QEvent, QObject, QSize, Qt
 from qtpy.QtGui import QGuiApplication
 from qtpy.QtWidgets import (
     QFrame,
@@ -39,6 +39,8 @@ from napari_sam2lora.segment.target_row import TargetRow
 from napari_sam2lora.segment.threshold_row import ThresholdRow
 from sam2lora.errors import Sam2LoraError
 from sam2lora.targets import TARGETS, all_targets
+
+_WIDTH = 350  # pixels
 
 
 class SegmentDock(QWidget):
@@ -113,6 +115,10 @@ class SegmentDock(QWidget):
         if layer is not None:
             layer.visible = not layer.visible
 
+    def sizeHint(self) -> QSize:
+        """Ask for little width: the picture is what matters, and all parts fit."""
+        return QSize(_WIDTH, super().sizeHint().height())
+
     def changeEvent(self, event: QEvent) -> None:
         """End the work and let go of the viewer when the dock is taken out of the window."""
         super().changeEvent(event)
@@ -162,7 +168,7 @@ class SegmentDock(QWidget):
         outer = QVBoxLayout(self)
         outer.setContentsMargins(0, 0, 0, 0)
         outer.addWidget(scroll)
-        self.setMinimumWidth(340)
+        self.setMinimumWidth(_WIDTH)
 
     def _wire(self) -> None:
         session = self.session
@@ -234,7 +240,7 @@ class SegmentDock(QWidget):
         place = self.session.place
         if place == (reply.question.photo.key, reply.question.target.name):
             self.threshold.show_threshold(self.session.answers.threshold(place))
-        self.progress.say("")
+        self.progress.say("")  # what was said before is no longer so
         self._measure()
 
     def _on_prompts(self) -> None:

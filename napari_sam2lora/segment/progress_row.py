@@ -1,11 +1,12 @@
 """How far the work is, a button that cancels it, and what has to be said."""
 
-from qtpy.QtCore import Signal
+from qtpy.QtCore import QTimer, Signal
 from qtpy.QtWidgets import QHBoxLayout, QProgressBar, QPushButton, QVBoxLayout, QWidget
 
 from napari_sam2lora._parts import paragraph
 
 _MEGABYTE = 1_000_000
+_PATIENCE, _INTERVAL = 300, 100  # milliseconds until the bar is shown, and between its changes
 
 
 class ProgressRow(QWidget):
@@ -32,18 +33,39 @@ class ProgressRow(QWidget):
         layout.setContentsMargins(0, 0, 0, 0)
         layout.addLayout(line)
         layout.addWidget(self.words)
-        self.show_busy(False)
+        self._latest: tuple[str, int, int | None] | None = None
+        self._timer = QTimer(self)
+        self._timer.setSingleShot(True)
+        self._timer.timeout.connect(self._look)
+        self._rest()
 
     def show_busy(self, busy: bool) -> None:
-        """Show the bar while something runs; it keeps its place, so that nothing jumps."""
-        self.bar.setEnabled(busy)
-        self.cancel.setEnabled(busy)
-        self.bar.setTextVisible(busy)
-        self.bar.setRange(0, 1)
-        self.bar.reset()
+        """Show the bar once something has run for a moment; it keeps its place, so nothing jumps.
+
+        What is done at once, such as the answer to a click, shows nothing: each change of the bar
+        has the whole window drawn again, which takes longer than the answer.
+        """
+        self._latest = None
+        if busy:
+            self._timer.start(_PATIENCE)
+            return
+        self._timer.stop()
+        if self.cancel.isEnabled():
+            self._rest()
 
     def show_progress(self, words: str, done: int, total: int | None) -> None:
-        """Show how far it is; without a total, only that it goes on."""
+        """Show how far it is, at the next look; without a total, only that it goes on."""
+        self._latest = (words, done, total)
+
+    def _look(self) -> None:
+        """Show what was told last."""
+        self._timer.start(_INTERVAL)
+        if not self.cancel.isEnabled():
+            self.bar.setEnabled(True)
+            self.cancel.setEnabled(True)
+        if self._latest is None:
+            return
+        words, done, total = self._latest
         self.bar.setFormat(words)
         if total is None:
             self.bar.setRange(0, 0)
@@ -53,6 +75,13 @@ class ProgressRow(QWidget):
             done, total = done // 1024, total // 1024
         self.bar.setRange(0, total)
         self.bar.setValue(done)
+
+    def _rest(self) -> None:
+        self.bar.setEnabled(False)
+        self.cancel.setEnabled(False)
+        self.bar.setFormat("")
+        self.bar.setRange(0, 1)
+        self.bar.setValue(0)
 
     def say(self, words: str) -> None:
         """Show a sentence, in place of the one before."""

@@ -69,6 +69,11 @@ class Window:
         """Wait until nothing runs any more."""
         self.qtbot.waitUntil(lambda: not self.session.worker.busy, timeout=WAIT)
 
+    def cancel(self) -> None:
+        """Press Cancel, as soon as that is possible."""
+        self.qtbot.waitUntil(self.dock.progress.cancel.isEnabled, timeout=WAIT)
+        press(self.dock, "Cancel")
+
     def segment(self) -> None:
         """Press Segment, and wait for the answer."""
         with self.replied():

@@ -150,7 +150,7 @@ def test_it_can_be_cancelled_and_leaves_whole_files(
     monkeypatch.setattr(Predictor, "answer", slow)
     press(ready.dock.batch, "Segment files")
     ready.qtbot.waitUntil(second.is_set, timeout=WAIT)
-    press(ready.dock, "Cancel")
+    ready.cancel()
     with ready.qtbot.waitSignal(ready.session.worker.stopped, timeout=WAIT):
         cancelled.set()
     assert ready.dock.batch.run.isEnabled()

@@ -8,6 +8,7 @@ from qtpy.QtWidgets import QLabel
 
 from napari_sam2lora._layers import noted
 from sam2lora.batch import segment_scene
+from sam2lora.model_table import BASE_MODELS
 from sam2lora.targets import TARGETS
 
 from .conftest import WAIT, Window, fundus, pick, press
@@ -52,6 +53,19 @@ def test_segment_shows_an_answer_and_a_click_changes_it(window: Window):
     with window.replied():
         press(window.dock, "Clear")
     np.testing.assert_allclose(values(window), first, atol=1e-6)
+
+
+def test_it_answers_for_the_chosen_target_whatever_mask_is_selected(window: Window):
+    from napari_sam2lora._new_mask import add_mask
+
+    vessels = add_mask(window.viewer, window.session.image, TARGETS["vessel"])
+    window.viewer.layers.selection.active = vessels
+    assert window.session.target.name == "vessel"  # it follows the user
+    pick(window.dock.targets.targets, "disc")
+    window.segment()
+    assert window.session.target.name == "disc"
+    assert window.session.reply is not None
+    assert window.viewer.layers.selection.active.name == "photo disc points"
 
 
 def test_segment_all_looks_for_three_targets(window: Window):
@@ -270,8 +284,7 @@ def test_cancel_stops_and_it_can_go_on(window: Window, monkeypatch: pytest.Monke
     monkeypatch.setattr(window.session.engine, "answer", slow)
     press(window.dock, "Segment")
     window.qtbot.waitUntil(begun.is_set, timeout=WAIT)
-    assert window.dock.progress.cancel.isEnabled()
-    press(window.dock, "Cancel")
+    window.cancel()
     with window.qtbot.waitSignal(window.session.worker.stopped, timeout=WAIT):
         go_on.set()
     assert window.said[-1] == "Cancelled."

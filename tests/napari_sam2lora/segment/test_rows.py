@@ -86,14 +86,20 @@ def test_progress_and_cancel(qtbot: QtBot):
     assert told == []  # nothing runs
     progress.show_busy(True)
     progress.show_progress("Looking", 3, 12)
+    assert not progress.cancel.isEnabled()  # what is done at once shows nothing
+    qtbot.waitUntil(progress.cancel.isEnabled)
     assert (progress.bar.value(), progress.bar.maximum()) == (3, 12)
     progress.show_progress("Loading", 0, None)
-    assert progress.bar.maximum() == 0  # it only goes on
+    qtbot.waitUntil(lambda: progress.bar.maximum() == 0)  # it only goes on
     progress.show_progress("Downloading tiny", 40_000_000, 5_000_000_000)
-    assert progress.bar.format() == "Downloading tiny: 40 of 5000 MB"
+    qtbot.waitUntil(lambda: progress.bar.format() == "Downloading tiny: 40 of 5000 MB")
     press(progress, "Cancel")
     assert told == ["cancel"]
     progress.show_busy(False)
+    assert not progress.cancel.isEnabled()
+    progress.show_busy(True)
+    progress.show_busy(False)
+    qtbot.wait(400)
     assert not progress.cancel.isEnabled()
     progress.say("Done.")
     assert progress.words.text() == "Done."

@@ -11,7 +11,7 @@ from napari_sam2lora.segment.advanced import AUTOMATIC, BARE
 from sam2lora.adapters import delete_adapter
 from sam2lora.targets import TARGETS
 
-from .conftest import WAIT, Window, pick, press
+from .conftest import WAIT, Window, pick
 
 pytestmark = pytest.mark.viewer
 
@@ -113,24 +113,18 @@ def test_a_download_shows_how_far_it_is_and_can_be_cancelled(
     window: Window, monkeypatch: pytest.MonkeyPatch
 ):
     window.segment()
-    shown: list[tuple[str, int, int]] = []
-    cancelled = threading.Event()
+    bar, cancelled = window.dock.progress.bar, threading.Event()
 
     def load(model, *, progress):
         progress(1_000_000, 156_000_000)
         assert cancelled.wait(60)
         progress(2_000_000, 156_000_000)
 
-    def cancel(words: str, done: int, total: int | None) -> None:
-        if words == "Downloading tiny":
-            shown.append((window.dock.progress.bar.format(), done, total))
-            press(window.dock, "Cancel")
-            cancelled.set()
-
     monkeypatch.setattr("sam2lora.base_models.load_base", load)
-    window.session.worker.progressed.connect(cancel)
     pick(window.dock.advanced.model, "tiny")
     window.dock.segment()
+    window.qtbot.waitUntil(lambda: bar.format() == "Downloading tiny: 1 of 156 MB", timeout=WAIT)
+    window.cancel()
+    cancelled.set()
     window.idle()
-    assert shown[0] == ("Downloading tiny: 1 of 156 MB", 1_000_000, 156_000_000)
     assert window.said[-1] == "Cancelled."
