@@ -221,6 +221,8 @@ class PromptLayers(QObject):
             for layer in self._of(place):
                 if isinstance(layer, Points) and said.clicks != before.clicks:
                     show_clicks(layer, said.clicks)
+                    # napari forgets what the next point is when the features are set.
+                    layer.feature_defaults = {"positive": [self._positive]}
                 elif isinstance(layer, Shapes) and said.box != before.box:
                     show_box(layer, said.box)
 

@@ -54,6 +54,23 @@ def test_segment_shows_an_answer_and_a_click_changes_it(window: Window):
     np.testing.assert_allclose(values(window), first, atol=1e-6)
 
 
+@pytest.mark.parametrize("button", ["Clear", "Undo"])
+@pytest.mark.parametrize("positive", [True, False])
+def test_the_next_click_has_the_sign_that_is_shown(window: Window, button: str, positive: bool):
+    window.segment()
+    for sign in (not positive, positive):
+        window.session.set_sign(sign)
+        with window.replied():
+            window.click(60, 80)
+    with window.replied():
+        press(window.dock, button)
+    with window.replied():
+        window.click(120, 90)
+    said = window.session.prompts.at(window.session.place).clicks[-1]
+    assert (said.x, said.positive) == (120, positive)
+    assert window.session.prompts.positive == positive
+
+
 def test_segment_all_looks_for_three_targets(window: Window):
     press(window.dock, "Segment all")
     window.idle()
