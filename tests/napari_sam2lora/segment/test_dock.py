@@ -231,6 +231,49 @@ def test_layers_may_be_deleted(window: Window):
     assert "photo disc points" in viewer.layers
 
 
+def test_a_deleted_layer_of_points_comes_back_when_that_is_undone(window: Window):
+    window.segment()
+    for x in (80, 90):
+        with window.replied():
+            window.click(x, 80)
+    window.viewer.layers.remove(window.points())
+    window.qtbot.waitUntil(lambda: window.session.prompts.at(window.session.place).empty)
+    window.idle()
+    with window.replied():
+        press(window.dock, "Undo")
+    np.testing.assert_array_equal(window.points().data, [(80, 80), (80, 90)])
+    with window.replied():
+        window.click(100, 80)
+    assert len(window.session.prompts.at(window.session.place).clicks) == 3
+    window.viewer.layers.remove("photo disc box")
+    with window.replied():
+        press(window.dock, "Undo")
+    assert len(window.points().data) == 2
+
+
+def test_a_dock_that_is_opened_again_knows_the_prompts_that_are_there(window: Window, qtbot):
+    window.segment()
+    for x in (80, 90):
+        with window.replied():
+            window.click(x, 80)
+    window.session.set_target("cup")
+    window.segment()
+    window.viewer.window.remove_dock_widget(window.dock)
+    window.viewer.layers["photo disc points"].visible = True
+    again = Window(window.viewer, qtbot)
+    assert not again.viewer.layers["photo cup points"].visible
+    assert len(again.session.prompts.at(again.session.place).clicks) == 2
+    again.idle()
+    assert again.session.answers.replies == {}
+    with again.replied():
+        again.click(100, 80)
+    assert len(again.session.reply.question.prompts.clicks) == 3
+    with again.replied():
+        press(again.dock, "Clear")
+    assert len(again.points().data) == 0
+    again.session.close()
+
+
 def test_the_image_may_be_deleted_while_it_works(window: Window):
     press(window.dock, "Segment")
     window.viewer.layers.remove("photo")
