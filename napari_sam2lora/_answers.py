@@ -16,6 +16,8 @@ from napari_sam2lora._questions import Reply
 from sam2lora.arrays import Mask
 from sam2lora.targets import Target, get_target
 
+_OLD = 0.4  # of its opacity is left to a preview that is out of date
+
 
 class Answers(QObject):
     """The last answer for each image and target, and the threshold that makes its mask.
@@ -47,6 +49,7 @@ class Answers(QObject):
         self.previews = Previews(viewer)
         self._viewer = viewer
         self._thresholds: dict[Place, float] = {}
+        self._old: dict[Place, float] = {}  # opacities of previews before they were marked
 
     def show(self, image: Image, reply: Reply) -> None:
         """Show an answer, in place of the one before."""
@@ -117,9 +120,28 @@ class Answers(QObject):
         spacing = spacing_of(data_of(image))
         self.numbers.ask(target.name, reply.segmented.iou, masks, reply.scene.field, spacing)
 
+    def field_of(self, image: Image) -> Mask | None:
+        """Give an image's field of view as an answer to it had it; None before the first one."""
+        for reply in self.replies.values():
+            if reply.question.photo.source is image.data:
+                return reply.scene.field.mask
+        return None
+
+    def mark(self, place: Place, *, old: bool) -> None:
+        """Show a preview paler as long as it answers something else than what is asked now."""
+        layer = self.previews.find(place)
+        if layer is not None and (place in self._old) != old:
+            if old:
+                self._old[place] = layer.opacity
+                layer.opacity = layer.opacity * _OLD
+            else:
+                layer.opacity = self._old.pop(place)
+
     def forget_but(self, images: Container[str]) -> None:
         """Let go of the answers for all images but those with these keys."""
         self.replies = {place: one for place, one in self.replies.items() if place[0] in images}
+        there = {place for place in self._old if self.previews.find(place) is not None}
+        self._old = {place: one for place, one in self._old.items() if place in there}
 
     def close(self) -> None:
         """Measure nothing more."""

@@ -61,9 +61,26 @@ def masks_of_image(viewer: Viewer, image: Image) -> list[Labels]:
 
 
 def labels_of_image(viewer: Viewer, image: Image) -> list[Labels]:
-    """Give all Labels layers that show a target in an image, visible or not."""
-    labels = (layer for layer in viewer.layers if isinstance(layer, Labels))
-    return [layer for layer in labels if _belongs(layer, image)]
+    """Give all Labels layers that show a target in an image, visible or not.
+
+    Where several images have its size, those of others count for targets it has no own layer of.
+    """
+    labels = [one for one in viewer.layers if isinstance(one, Labels) and _belongs(one, image)]
+    if is_alone(viewer, image):
+        return labels
+    own = {noted(one.metadata).get("target") for one in labels if is_noted(one)}
+    return [one for one in labels if is_noted(one) or target_of(data_of(one)).name not in own]
+
+
+def is_noted(labels: Labels) -> bool:
+    """Tell whether a layer itself says which image it belongs to."""
+    return "image" in noted(labels.metadata)
+
+
+def is_alone(viewer: Viewer, image: Image) -> bool:
+    """Tell whether no other photograph in the viewer has an image's size."""
+    sizes = [_size(one) for one in photographs(viewer.layers) if one is not image]
+    return _size(image) not in sizes
 
 
 def photographs(layers: Sequence[Layer]) -> list[Image]:
@@ -82,5 +99,9 @@ def _belongs(labels: Labels, image: Image) -> bool:
         target_of(data_of(labels))
     except TargetError:
         return False
-    sizes = [layer.extent.data[1][-2:].tolist() for layer in (labels, image)]
-    return bool(sizes[0] == sizes[1])
+    return _size(labels) == _size(image)
+
+
+def _size(layer: Layer) -> list[float]:
+    size: list[float] = layer.extent.data[1][-2:].tolist()
+    return size

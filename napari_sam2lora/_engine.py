@@ -13,7 +13,7 @@ from napari_sam2lora._questions import Machine, Photo, Question, Refusal, Reply
 from napari_sam2lora._torch import load_torch
 from napari_sam2lora._worker import Report
 from sam2lora.adapters import Adapter
-from sam2lora.errors import DeviceError, Sam2LoraError
+from sam2lora.errors import DeviceError, GeometryError, Sam2LoraError
 from sam2lora.image_files import find_images
 from sam2lora.predict_settings import PredictSettings
 
@@ -86,6 +86,9 @@ class Engine:
         """Answer a question, or say why that is not possible."""
         try:
             return self.answer(question, report)
+        except GeometryError as error:
+            kept = self._scenes.get(question.photo.key)
+            return Refusal(question, error, kept and kept[1].field.mask)
         except Sam2LoraError as error:
             return Refusal(question, error)
 

@@ -131,7 +131,8 @@ def noted(metadata: Mapping[str, Any]) -> Mapping[str, Any]:
 def key_of(image: LayerData) -> str:
     """Give what the layers of an image name it by: the path of its file, else its layer's name.
 
-    A name that was noted stays the key when the layer is renamed.
+    A key that was noted counts before both: it stays when the layer is renamed, and tells copies
+    from one another.
     """
     return key_in(image[1].get("metadata", {}), image[1]["name"])
 
@@ -139,7 +140,7 @@ def key_of(image: LayerData) -> str:
 def key_in(metadata: Mapping[str, Any], name: str) -> str:
     """Give the key of an image by the metadata and the name of its layer."""
     known = noted(metadata)
-    return known.get("path") or known.get("key") or name
+    return known.get("key") or known.get("path") or name
 
 
 def with_note(metadata: Mapping[str, Any], **noted_too: Any) -> dict[str, Any]:

@@ -14,7 +14,7 @@ from napari.utils.colormaps.standardize_color import transform_color
 from napari.viewer import Viewer
 
 from napari_sam2lora._adding import add_quietly, set_visible
-from napari_sam2lora._chosen import data_of, labels_of_image
+from napari_sam2lora._chosen import data_of, is_alone, is_noted, labels_of_image
 from napari_sam2lora._layers import key_in, noted, target_of, view_layer, with_note
 from napari_sam2lora._new_mask import add_mask
 from napari_sam2lora._prompt_layers import Place
@@ -109,13 +109,19 @@ class Previews:
 def mask_layer_of(viewer: Viewer, image: Image, target: Target) -> Labels | None:
     """Give the Labels layer that shows a target in an image; None if there is none.
 
+    One that does not say whose it is counts only where no other photograph has its size: it might
+    be the other's.
+
     Raises
     ------
     TargetError
         If there are several.
     """
     found = []
+    alone = is_alone(viewer, image)
     for layer in labels_of_image(viewer, image):
+        if not (alone or is_noted(layer)):
+            continue
         try:
             shown = target_of(data_of(layer))
         except TargetError:  # the layer of something else
@@ -133,7 +139,7 @@ def accept(viewer: Viewer, image: Image, target: Target, mask: Mask, mode: Mode)
     Parameters
     ----------
     viewer, image, target
-        Where; the layer is made if it is not there.
+        Where; the layer is made if it is not there, and says from then on whose it is.
     mask
         `(H, W)` bool.
     mode
@@ -154,6 +160,9 @@ def accept(viewer: Viewer, image: Image, target: Target, mask: Mask, mode: Mode)
         raise ImageError(f"{layer.name}: is a stack of shape {layer.data.shape}, not one mask.")
     if layer.data.shape != mask.shape:
         raise GeometryError(f"{layer.name} has shape {layer.data.shape}, the image {mask.shape}.")
+    if not is_noted(layer):
+        note = {"image": key_in(image.metadata, image.name), "target": target.name}
+        layer.metadata = with_note(layer.metadata, **note)
     there = np.asarray(layer.data)
     if mode == "replace":
         # What is painted with another label, and stays, keeps it.

@@ -4,7 +4,7 @@ The layers are found by their metadata, never by their names. What was said is r
 step, because napari's points have no undo, and so that an image that comes back has it still.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from functools import partial
@@ -29,6 +29,7 @@ from napari_sam2lora._prompt_layers import (
     show_box,
     show_clicks,
 )
+from sam2lora.arrays import Mask
 from sam2lora.image_prompts import ImagePrompts
 from sam2lora.targets import Target
 
@@ -47,6 +48,17 @@ class _Past:
         """Go on from the present step, forgetting those that were taken back."""
         self.steps[self.now + 1 :] = [prompts]
         self.now += 1
+
+    def keep_inside(self, field: Mask) -> None:
+        """Leave out of all steps what lies outside, and steps that change nothing any more."""
+        kept: list[ImagePrompts] = []
+        for number, step in enumerate(self.steps):
+            inside = step.inside(field)
+            if not (kept and same_prompts(inside, kept[-1])):
+                kept.append(inside)
+            if number <= self.now:
+                now = len(kept) - 1
+        self.steps, self.now = kept, now
 
 
 class PromptLayers(QObject):
@@ -85,22 +97,42 @@ class PromptLayers(QObject):
         """Give the layers for an image and a target, made if they are not there."""
         place = (keep_key(image), target.name)
         found = {noted(one.metadata)["prompts"]: one for one in self._of(place)}
-        empty = not found
-        if "point" not in found:
-            found["point"] = add_quietly(self._viewer, points_layer(image, target))
-        if "box" not in found:
-            found["box"] = add_quietly(self._viewer, boxes_layer(image, target))
+        if found and place not in self._past:
+            self._read(place)  # layers of a dock that was closed
+        made: list[Layer] = []
+        for tool, make in (("point", points_layer), ("box", boxes_layer)):
+            if tool not in found:
+                found[tool] = add_quietly(self._viewer, make(image, target))
+                made.append(found[tool])
         for layer in found.values():
             self._connect(layer, place)
         points, boxes = found["point"], found["box"]
         if not isinstance(points, Points) or not isinstance(boxes, Shapes):
             raise TypeError("The metadata of a layer of prompts are on a layer of another kind.")
         points.feature_defaults = {"positive": [self._positive]}
-        if empty:
-            self._write(place, ImagePrompts())  # an image that comes back
-        elif place not in self._past:
-            self._read(place)  # layers of a dock that was closed
+        # An image that comes back, or a layer that was deleted by hand, has its prompts again.
+        self._write(place, ImagePrompts(), made)
         return points, boxes
+
+    def adopt(self) -> bool:
+        """Take layers of prompts over that a dock left behind; tell whether there were any.
+
+        They count from then on, and nothing is asked about them yet.
+        """
+        found = [one for one in self._viewer.layers if "prompts" in noted(one.metadata)]
+        taken = {(place_of(one), noted(one.metadata)["prompts"]) for one in self._connected}
+        adopted = False
+        for layer in found:
+            place = place_of(layer)
+            if (place, noted(layer.metadata)["prompts"]) in taken:
+                continue  # ours already, or a copy of one that is
+            self._past.setdefault(place, _Past())
+            self._connect(layer, place)
+            said = self._said(place)
+            if not same_prompts(said, self.at(place)):
+                self._past[place].add(said)
+            adopted = True
+        return adopted
 
     def use(self, image: Image, target: Target, tool: Tool) -> None:
         """Let the next click in the window set a point, or draw a rectangle."""
@@ -137,14 +169,16 @@ class PromptLayers(QObject):
         """Make a change again that was taken back; False if there is none."""
         return self._step(place, 1)
 
-    def refuse(self, place: Place, prompts: ImagePrompts) -> None:
-        """Take prompts back that were found to be wrong, unless others took their place already."""
+    def keep_inside(self, place: Place, field: Mask) -> None:
+        """Take the points and the box away that lie outside a field of view, as if never made."""
         past = self._past.get(place)
-        if past and past.now and _same(past.steps[past.now], prompts):
-            refused = past.steps[past.now]
-            del past.steps[past.now :]
-            past.now -= 1
-            self._write(place, refused)
+        if past is None:
+            return
+        before = past.steps[past.now]
+        past.keep_inside(field)
+        if not same_prompts(self.at(place), before):
+            self._write(place, before)
+            self.changed.emit(place)
 
     def show_only(self, place: Place | None) -> None:
         """Hide the prompts of other images and targets."""
@@ -190,17 +224,20 @@ class PromptLayers(QObject):
 
     def _read(self, place: Place) -> None:
         """Remember what the layers say, if it is something new."""
+        self._go_on(place, self._said(place))
+
+    def _said(self, place: Place) -> ImagePrompts:
         said = ImagePrompts()
         for layer in self._of(place):
             if isinstance(layer, Points):
                 said = replace(said, clicks=clicks_in(layer))
             elif isinstance(layer, Shapes):
                 said = replace(said, box=newest_box(layer))
-        self._go_on(place, said)
+        return said
 
     def _go_on(self, place: Place, said: ImagePrompts) -> None:
         past = self._past.setdefault(place, _Past())
-        if not _same(said, past.steps[past.now]):
+        if not same_prompts(said, past.steps[past.now]):
             past.add(said)
             self.changed.emit(place)
 
@@ -214,13 +251,17 @@ class PromptLayers(QObject):
         self.changed.emit(place)
         return True
 
-    def _write(self, place: Place, before: ImagePrompts) -> None:
-        """Let the layers show what counts; a box that is being drawn beside it is left alone."""
+    def _write(
+        self, place: Place, before: ImagePrompts, layers: Sequence[Layer] | None = None
+    ) -> None:
+        """Let the layers, or these, show what counts; a box that is just drawn is left alone."""
         said = self.at(place)
         with self._unheard():
-            for layer in self._of(place):
+            for layer in self._of(place) if layers is None else layers:
                 if isinstance(layer, Points) and said.clicks != before.clicks:
                     show_clicks(layer, said.clicks)
+                    # napari forgets what the next point is when the features are set.
+                    layer.feature_defaults = {"positive": [self._positive]}
                 elif isinstance(layer, Shapes) and said.box != before.box:
                     show_box(layer, said.box)
 
@@ -242,6 +283,6 @@ class PromptLayers(QObject):
             self._writing = False
 
 
-def _same(one: ImagePrompts, other: ImagePrompts) -> bool:
+def same_prompts(one: ImagePrompts, other: ImagePrompts) -> bool:
     """Tell whether both have the same points and box."""
     return (one.clicks, one.box) == (other.clicks, other.box)

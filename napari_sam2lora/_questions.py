@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from sam2lora.arrays import Pixels
+from sam2lora.arrays import Mask, Pixels
 from sam2lora.errors import Sam2LoraError
 from sam2lora.image_prompts import ImagePrompts
 from sam2lora.settings import PrecisionChoice
@@ -107,7 +107,16 @@ class Reply:
 
 @dataclass(frozen=True, eq=False)
 class Refusal:
-    """A question that cannot be answered, and why not."""
+    """A question that cannot be answered, and why not.
+
+    Attributes
+    ----------
+    question, error
+        Which, and why.
+    field
+        `(H, W)` bool: the field of view, where points or a box may lie outside of it.
+    """
 
     question: Question
     error: Sam2LoraError
+    field: Mask | None = None

@@ -11,11 +11,13 @@ from functools import partial
 from napari.layers import Image, Labels
 from napari.utils.notifications import notification_manager
 from napari.viewer import Viewer
-from qtpy.QtCore import QObject, Signal
+from qtpy.QtCore import QObject, QTimer, Signal
 
 from napari_sam2lora._answers import Answers
+from napari_sam2lora._asked import Asked
 from napari_sam2lora._chosen import data_of
 from napari_sam2lora._engine import Engine
+from napari_sam2lora._identities import Identities
 from napari_sam2lora._layers import mask_of, noted
 from napari_sam2lora._photos import Photos
 from napari_sam2lora._preview import Mode, mask_layer_of
@@ -24,6 +26,7 @@ from napari_sam2lora._prompts import PromptLayers
 from napari_sam2lora._questions import Choice, Machine, Question, Refusal, Reply
 from napari_sam2lora._settings import preferences
 from napari_sam2lora._worker import Worker
+from sam2lora.arrays import Mask
 from sam2lora.errors import GeometryError, Sam2LoraError
 from sam2lora.predict_settings import PredictSettings
 from sam2lora.settings import PrecisionChoice
@@ -65,6 +68,7 @@ class Session(QObject):
         self.engine = Engine()
         self.prompts = PromptLayers(viewer)
         self.answers = Answers(viewer)
+        self.identities = Identities(viewer)
         self.photos = Photos(viewer)
         self.image: Image | None = None
         self.target: Target = TARGETS["disc"]
@@ -73,6 +77,7 @@ class Session(QObject):
         self.precision: PrecisionChoice | None = None
         self.start_from_painted = False
         self._choices: dict[str, Choice] = {}
+        self._asked = Asked(self.photos, self.prompts, lambda of: (self.machine, self.choice(of)))
         self.prompts.changed.connect(self._on_prompts)
         self.worker.done.connect(self._on_done)
         self.worker.failed.connect(self._on_failed)
@@ -119,6 +124,7 @@ class Session(QObject):
     ) -> None:
         """Choose what computes; None is what the Preferences say."""
         self.model, self.device, self.precision = model, device, precision
+        self._mark_old()
         self.chosen.emit()
 
     def choice(self, target: Target) -> Choice:
@@ -128,6 +134,7 @@ class Session(QObject):
     def choose(self, target: Target, choice: Choice) -> None:
         """Say how a target is answered from now on."""
         self._choices[target.name] = choice
+        self._mark_old()
         self.chosen.emit()
 
     def warm_up(self) -> None:
@@ -200,11 +207,13 @@ class Session(QObject):
         """Take the last point or box back."""
         if self.place and not self.prompts.undo(self.place):
             self.said.emit("There is no point or box to take back.")
+        elif self.image is not None:
+            self.prompts.layers(self.image, self.target)  # one may have been deleted by hand
 
     def redo(self) -> None:
         """Put a point or box back that was taken back."""
-        if self.place:
-            self.prompts.redo(self.place)
+        if self.image is not None and self.prompts.redo((keep_key(self.image), self.target.name)):
+            self.prompts.layers(self.image, self.target)
 
     def clear(self) -> None:
         """Take all points and the box of the present target away."""
@@ -226,6 +235,8 @@ class Session(QObject):
     def accept(self, mode: Mode) -> Labels | None:
         """Write the present target's answer into its mask, and select that, to be corrected.
 
+        Only an answer to what is asked now is written; of another it is said what to do.
+
         Raises
         ------
         Sam2LoraError
@@ -233,6 +244,16 @@ class Session(QObject):
         """
         if self.image is None or self.reply is None:
             self.said.emit("There is no answer to accept. Press Segment first.")
+            return None
+        place = self.reply.question.photo.key, self.target.name
+        if self._asked.newest(place) is not None:
+            self.said.emit("The newest answer is still coming. Accept it when it is there.")
+            return None
+        if not self._asked.is_present(self.reply.question):
+            self.said.emit(
+                "This answer is older than what is chosen and clicked now. Press Segment for a new "
+                "one first."
+            )
             return None
         labels = self.answers.accept(self.image, self.target, mode)
         self.viewer.layers.selection.active = labels
@@ -251,17 +272,21 @@ class Session(QObject):
             self.answers.measure(self.image, self.target)
 
     def forget_missing(self) -> None:
-        """Let go of images and layers that are no longer in the viewer."""
+        """Let go of images and layers that left the viewer, and know prompts that are in it."""
+        self.identities.settle()
         images = self.photos.keys()
         self.answers.forget_but(images)
         self.photos.forget_but(images)
         self.prompts.forget_missing()
+        if self.prompts.adopt():
+            self._show_own()
 
     def close(self) -> None:
         """End the work, and let go of the viewer."""
         self.worker.close()
         self.engine.let_go()
         self.answers.close()
+        self.identities.close()
         self.prompts.close()
 
     def _changed(self) -> None:
@@ -273,8 +298,34 @@ class Session(QObject):
 
     def _on_prompts(self, place: Place) -> None:
         image = self.photos.find(place[0])
-        if image is not None:
-            self._ask(image, get_target(place[1]))
+        if image is None:
+            return
+        field = self.answers.field_of(image)
+        if field is not None:
+            try:
+                self.prompts.at(place).check_inside(field)
+            except GeometryError as error:
+                # Not now: napari is in the middle of adding the point or the rectangle.
+                QTimer.singleShot(0, partial(self._keep_inside, place, field, str(error)))
+                return
+        target = get_target(place[1])
+        newest = self._asked.newest(place)
+        if newest is None and place in self.answers.replies:
+            newest = self.answers.replies[place].question
+        if newest is None or not self._asked.is_present(newest):
+            self._ask(image, target)
+        self._mark_old()
+
+    def _keep_inside(self, place: Place, field: Mask, words: str) -> None:
+        self.prompts.keep_inside(place, field)
+        self.said.emit(words)
+
+    def _mark_old(self) -> None:
+        """Tell previews that are out of date from those that are not, or will be soon."""
+        for place, reply in self.answers.replies.items():
+            coming = self._asked.newest(place) is not None
+            old = not coming and not self._asked.is_present(reply.question)
+            self.answers.mark(place, old=old)
 
     def _ask(self, image: Image, target: Target) -> None:
         try:
@@ -283,9 +334,12 @@ class Session(QObject):
             self.said.emit(str(error))
             return
         work = partial(self.engine.try_to_answer, question)
+        self._asked.add(question)
         self.worker.ask((question.photo.key, target.name), work)
 
     def _on_done(self, key: object, result: object) -> None:
+        if isinstance(result, Reply | Refusal):
+            self._asked.end(key, result.question)
         if isinstance(result, Reply):
             self._show(result)
         elif isinstance(result, Refusal):
@@ -296,17 +350,23 @@ class Session(QObject):
     def _show(self, reply: Reply) -> None:
         image = self.photos.find(reply.question.photo.key)
         if image is None or image.data is not reply.question.photo.source:
-            return  # it was closed, or became another, while its answer was on the way
+            # It was closed, or became another, while its answer was on the way.
+            self.said.emit("The image is not there any more as it was, so its answer is not shown.")
+            return
         self.answers.show(image, reply)
+        self._mark_old()
         self.replied.emit(reply)
 
     def _refuse(self, refused: Refusal) -> None:
-        question = refused.question
-        if isinstance(refused.error, GeometryError):
-            self.prompts.refuse((question.photo.key, question.target.name), question.prompts)
+        place = refused.question.photo.key, refused.question.target.name
+        if refused.field is not None:
+            self.prompts.keep_inside(place, refused.field)
+        self._mark_old()
         self.said.emit(str(refused.error))
 
     def _on_failed(self, key: object, error: BaseException) -> None:
+        self._asked.end(key)
+        self._mark_old()
         if isinstance(error, Sam2LoraError):
             self.said.emit(str(error))
             return
@@ -314,4 +374,6 @@ class Session(QObject):
         notification_manager.receive_error(type(error), error, error.__traceback__)
 
     def _on_stopped(self, key: object) -> None:
+        self._asked.end(key)
+        self._mark_old()
         self.said.emit("Cancelled.")

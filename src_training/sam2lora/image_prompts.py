@@ -90,7 +90,7 @@ class ImagePrompts:
                     f"The point ({click.x:g}, {click.y:g}) lies outside the field of view. "
                     "Put it on the visible part of the eye."
                 )
-        if self.box and not field[_covered(self.box, field.shape)].any():
+        if not self._box_inside(field):
             raise GeometryError(f"The box {self.box} lies outside the field of view.")
         if self.mask is None:
             return
@@ -103,6 +103,27 @@ class ImagePrompts:
                 "All of the painted mask lies outside the field of view. Paint on the visible part "
                 "of the eye."
             )
+
+    def inside(self, field: Mask) -> Self:
+        """Leave out the points and the box that `check_inside` refuses; the mask stays.
+
+        Parameters
+        ----------
+        field
+            `(H, W)` bool: the field of view.
+        """
+        height, width = field.shape
+        clicks = tuple(
+            click
+            for click in self.clicks
+            if 0 <= round(click.x) < width
+            and 0 <= round(click.y) < height
+            and field[round(click.y), round(click.x)]
+        )
+        return type(self)(clicks, self.box if self._box_inside(field) else None, self.mask)
+
+    def _box_inside(self, field: Mask) -> bool:
+        return not self.box or bool(field[_covered(self.box, field.shape)].any())
 
     def within(self, frame: Frame) -> Self:
         """Keep what a window shows: points inside it, the box clipped to it, and the mask.

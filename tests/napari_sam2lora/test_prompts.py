@@ -1,5 +1,7 @@
 """Layers of prompts, found again, undone, and told from one another."""
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 from napari import Viewer
@@ -9,10 +11,10 @@ from pytestqt.qtbot import QtBot
 from napari_sam2lora._layers import noted
 from napari_sam2lora._prompt_layers import NEGATIVE, POSITIVE, keep_key
 from napari_sam2lora._prompts import PromptLayers
-from sam2lora.image_prompts import Click, ImagePrompts
+from sam2lora.image_prompts import Click
 from sam2lora.targets import TARGETS
 
-from .conftest import eye
+from .conftest import disk, eye
 
 pytestmark = pytest.mark.viewer
 DISC, CUP = TARGETS["disc"], TARGETS["cup"]
@@ -101,18 +103,29 @@ def test_the_newest_box_counts_and_a_click_is_none(
     assert prompts.at(PLACE).box == (30, 10, 60, 70)
 
 
-def test_refused_prompts_are_taken_back_unless_others_came(prompts: PromptLayers, image: Image):
-    points, _ = prompts.layers(image, DISC)
-    points.add([20, 30])
+def test_what_lies_outside_goes_from_every_step(prompts: PromptLayers, image: Image):
+    points, boxes = prompts.layers(image, DISC)
     points.add([0, 0])
-    refused = prompts.at(PLACE)
-    prompts.refuse(PLACE, refused)
-    assert prompts.at(PLACE).clicks == (Click(30, 20),)
-    assert len(points.data) == 1
+    points.add([20, 30])
+    boxes.add([np.array([(0, 0), (0, 4), (4, 4), (4, 0)])], shape_type="rectangle")
     points.add([50, 50])
-    prompts.refuse(PLACE, refused)
-    assert len(prompts.at(PLACE).clicks) == 2
-    prompts.refuse(("another", "disc"), ImagePrompts())
+    prompts.undo(PLACE)
+    changed: list[object] = []
+    prompts.changed.connect(changed.append)
+    prompts.keep_inside(PLACE, disk(40))
+    assert prompts.at(PLACE).clicks == (Click(30, 20),)
+    assert prompts.at(PLACE).box is None
+    assert (len(points.data), boxes.nshapes) == (1, 0)
+    assert changed == [PLACE]
+    prompts.keep_inside(PLACE, disk(40))
+    assert changed == [PLACE]
+    assert prompts.redo(PLACE)
+    assert prompts.at(PLACE).clicks == (Click(30, 20), Click(50, 50))
+    assert prompts.undo(PLACE)
+    assert prompts.undo(PLACE)
+    assert not prompts.undo(PLACE)
+    assert prompts.at(PLACE).empty
+    prompts.keep_inside(("another", "disc"), disk(40))
 
 
 def test_each_target_has_its_own_and_others_are_hidden(prompts: PromptLayers, image: Image):
@@ -164,12 +177,14 @@ def test_a_layer_that_is_deleted_takes_its_prompts_along(
 
 
 def test_prompts_of_an_image_that_left_wait_for_it(
-    viewer: Viewer, prompts: PromptLayers, image: Image
+    viewer: Viewer, prompts: PromptLayers, tmp_path: Path
 ):
+    viewer.layers.clear()
+    image = viewer.add_layer(eye(path=tmp_path / "eye.png")[0])
     prompts.layers(image, DISC)[0].add([20, 30])
     viewer.layers.clear()
     prompts.forget_missing()
-    viewer.add_layer(eye()[0])
+    viewer.add_layer(eye(path=tmp_path / "eye.png")[0])
     points, _ = prompts.layers(viewer.layers["eye"], DISC)
     np.testing.assert_array_equal(points.data, [(20, 30)])
 

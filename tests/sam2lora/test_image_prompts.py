@@ -108,3 +108,14 @@ def test_a_sliver_of_a_box_is_no_box() -> None:
 def test_a_box_smaller_than_a_pixel_is_refused(box: tuple[float, float, float, float]) -> None:
     with pytest.raises(GeometryError, match="at least one pixel"):
         ImagePrompts(box=box)
+
+
+def test_what_is_refused_can_be_left_out() -> None:
+    mask = np.zeros(FIELD.shape, bool)
+    prompts = ImagePrompts((Click(5, 5), Click(50, 50), Click(500, 50)), (0, 0, 9, 9), mask)
+    kept = prompts.inside(FIELD)
+    assert kept.clicks == (Click(50, 50),)
+    assert kept.box is None
+    assert kept.mask is mask
+    kept.check_inside(FIELD)
+    assert ImagePrompts(box=(0, 0, 60, 60)).inside(FIELD).box == (0, 0, 60, 60)

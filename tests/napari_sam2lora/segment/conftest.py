@@ -6,11 +6,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 from napari import Viewer
-from napari.layers import Image, Layer
+from napari.layers import Image, Layer, Points
 from pytestqt.qtbot import QtBot
 from qtpy.QtWidgets import QAbstractButton, QComboBox, QWidget
 
-from napari_sam2lora._layers import fundus_layers
+from napari_sam2lora._layers import fundus_layers, noted
 from napari_sam2lora._questions import Choice
 from napari_sam2lora.segment.dock import SegmentDock
 from sam2lora.adapters import Adapter, AdapterCard, install_adapter
@@ -81,8 +81,18 @@ class Window:
 
     def click(self, x: float, y: float) -> None:
         """Set a point as napari's tool does, at (x, y) in the image."""
-        points, _ = self.session.prompts.layers(self.session.image, self.session.target)
-        points.add([y, x])
+        self.points().add([y, x])
+
+    def points(self) -> Points:
+        """Give the layer of points of what is chosen, as it is: nothing is made, nothing is set."""
+        about = {"prompts": "point", "image": self.session.place[0]}
+        about["target"] = self.session.target.name
+        (found,) = (
+            layer
+            for layer in self.viewer.layers
+            if about.items() <= dict(noted(layer.metadata)).items()
+        )
+        return found
 
     def preview(self, target: str = "disc") -> Image:
         """Give the preview of a target."""

@@ -68,6 +68,23 @@ def test_it_answers_for_the_chosen_target_whatever_mask_is_selected(window: Wind
     assert window.viewer.layers.selection.active.name == "photo disc points"
 
 
+@pytest.mark.parametrize("button", ["Clear", "Undo"])
+@pytest.mark.parametrize("positive", [True, False])
+def test_the_next_click_has_the_sign_that_is_shown(window: Window, button: str, positive: bool):
+    window.segment()
+    for sign in (not positive, positive):
+        window.session.set_sign(sign)
+        with window.replied():
+            window.click(60, 80)
+    with window.replied():
+        press(window.dock, button)
+    with window.replied():
+        window.click(120, 90)
+    said = window.session.prompts.at(window.session.place).clicks[-1]
+    assert (said.x, said.positive) == (120, positive)
+    assert window.session.prompts.positive == positive
+
+
 def test_segment_all_looks_for_three_targets(window: Window):
     press(window.dock, "Segment all")
     window.idle()
@@ -226,6 +243,49 @@ def test_layers_may_be_deleted(window: Window):
     window.segment()
     assert window.preview().visible
     assert "photo disc points" in viewer.layers
+
+
+def test_a_deleted_layer_of_points_comes_back_when_that_is_undone(window: Window):
+    window.segment()
+    for x in (80, 90):
+        with window.replied():
+            window.click(x, 80)
+    window.viewer.layers.remove(window.points())
+    window.qtbot.waitUntil(lambda: window.session.prompts.at(window.session.place).empty)
+    window.idle()
+    with window.replied():
+        press(window.dock, "Undo")
+    np.testing.assert_array_equal(window.points().data, [(80, 80), (80, 90)])
+    with window.replied():
+        window.click(100, 80)
+    assert len(window.session.prompts.at(window.session.place).clicks) == 3
+    window.viewer.layers.remove("photo disc box")
+    with window.replied():
+        press(window.dock, "Undo")
+    assert len(window.points().data) == 2
+
+
+def test_a_dock_that_is_opened_again_knows_the_prompts_that_are_there(window: Window, qtbot):
+    window.segment()
+    for x in (80, 90):
+        with window.replied():
+            window.click(x, 80)
+    window.session.set_target("cup")
+    window.segment()
+    window.viewer.window.remove_dock_widget(window.dock)
+    window.viewer.layers["photo disc points"].visible = True
+    again = Window(window.viewer, qtbot)
+    assert not again.viewer.layers["photo cup points"].visible
+    assert len(again.session.prompts.at(again.session.place).clicks) == 2
+    again.idle()
+    assert again.session.answers.replies == {}
+    with again.replied():
+        again.click(100, 80)
+    assert len(again.session.reply.question.prompts.clicks) == 3
+    with again.replied():
+        press(again.dock, "Clear")
+    assert len(again.points().data) == 0
+    again.session.close()
 
 
 def test_the_image_may_be_deleted_while_it_works(window: Window):
