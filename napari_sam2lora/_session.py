@@ -23,6 +23,7 @@ from napari_sam2lora._prompt_layers import Place, Tool, keep_key
 from napari_sam2lora._prompts import PromptLayers
 from napari_sam2lora._questions import Choice, Machine, Question, Refusal, Reply
 from napari_sam2lora._settings import preferences
+from napari_sam2lora._troubles import Troubles
 from napari_sam2lora._worker import Worker
 from sam2lora.errors import GeometryError, Sam2LoraError
 from sam2lora.predict_settings import PredictSettings
@@ -66,6 +67,7 @@ class Session(QObject):
         self.prompts = PromptLayers(viewer)
         self.answers = Answers(viewer)
         self.photos = Photos(viewer)
+        self.troubles = Troubles()
         self.image: Image | None = None
         self.target: Target = TARGETS["disc"]
         self.model = "nano"
@@ -146,6 +148,7 @@ class Session(QObject):
             self.said.emit("Open a fundus photograph first.")
             return
         for target in targets:
+            self.troubles.settle((keep_key(self.image), target.name))
             self.prompts.layers(self.image, target)
             self._ask(self.image, target)
         self._show_own()
@@ -272,6 +275,7 @@ class Session(QObject):
         self.prompts.show_only(self.place)
 
     def _on_prompts(self, place: Place) -> None:
+        self.troubles.settle(place)
         image = self.photos.find(place[0])
         if image is not None:
             self._ask(image, get_target(place[1]))
@@ -280,7 +284,7 @@ class Session(QObject):
         try:
             question = self.question(image, target)
         except Sam2LoraError as error:
-            self.said.emit(str(error))
+            self._say_trouble((keep_key(image), target.name), str(error))
             return
         work = partial(self.engine.try_to_answer, question)
         self.worker.ask((question.photo.key, target.name), work)
@@ -304,13 +308,21 @@ class Session(QObject):
         question = refused.question
         if isinstance(refused.error, GeometryError):
             self.prompts.refuse((question.photo.key, question.target.name), question.prompts)
-        self.said.emit(str(refused.error))
+        self._say_trouble((question.photo.key, question.target.name), str(refused.error))
+
+    def _say_trouble(self, place: Place, words: str) -> None:
+        self.troubles.note(place, words)
+        self.said.emit(self.troubles.of_image(place[0]))
 
     def _on_failed(self, key: object, error: BaseException) -> None:
         if isinstance(error, Sam2LoraError):
             self.said.emit(str(error))
             return
-        self.said.emit(f"This went wrong, and it is a defect: {type(error).__name__}: {error}")
+        words = f"This went wrong, and it is a defect: {type(error).__name__}: {error}"
+        if isinstance(key, tuple):  # an image and a target
+            self._say_trouble(key, words)
+        else:
+            self.said.emit(words)
         notification_manager.receive_error(type(error), error, error.__traceback__)
 
     def _on_stopped(self, key: object) -> None:

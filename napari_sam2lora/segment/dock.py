@@ -234,7 +234,8 @@ class SegmentDock(QWidget):
         place = self.session.place
         if place == (reply.question.photo.key, reply.question.target.name):
             self.threshold.show_threshold(self.session.answers.threshold(place))
-        self.progress.say("")
+        # Another target's refusal stays to be read.
+        self.progress.say(self.session.troubles.of_image(reply.question.photo.key))
         self._measure()
 
     def _on_prompts(self) -> None:

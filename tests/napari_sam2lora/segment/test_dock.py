@@ -7,6 +7,7 @@ import pytest
 from qtpy.QtWidgets import QLabel
 
 from napari_sam2lora._layers import noted
+from napari_sam2lora._questions import Choice
 from sam2lora.batch import segment_scene
 from sam2lora.targets import TARGETS
 
@@ -114,6 +115,31 @@ def test_a_point_outside_the_field_is_refused_in_words_and_taken_back(window: Wi
     assert [(click.x, click.y) for click in prompts.clicks] == [(100, 100)]
     points, _ = window.session.prompts.layers(window.session.image, TARGETS["disc"])
     assert len(points.data) == 1
+
+
+def test_a_refusal_stays_while_other_targets_are_answered(window: Window):
+    window.session.choose(TARGETS["vessel"], Choice(adapter="gone", detail="whole"))
+    press(window.dock, "Segment all")
+    window.idle()
+    assert {target for _, target in window.session.answers.replies} == {"disc", "cup"}
+    shown = window.dock.progress.words
+    assert shown.text().startswith("vessel: ")
+    assert "gone" in shown.text()
+    window.segment()  # the disc again
+    assert "gone" in shown.text()
+    window.session.choose(TARGETS["vessel"], Choice(detail="whole"))
+    pick(window.dock.targets.targets, "vessel")
+    window.segment()
+    assert shown.text() == ""
+
+
+def test_refusals_of_several_targets_are_all_there_to_be_read(window: Window):
+    for name in ("vessel", "cup"):
+        window.session.choose(TARGETS[name], Choice(adapter=f"no-{name}", detail="whole"))
+    press(window.dock, "Segment all")
+    window.idle()
+    assert "no-vessel" in window.dock.progress.words.text()
+    assert "no-cup" in window.dock.progress.words.text()
 
 
 def test_what_is_painted_is_where_the_answer_starts(window: Window):
