@@ -31,6 +31,7 @@ class Comparing(QObject):
         self._session, self._setup, self._view = session, setup, view
         self.comparison = Comparison(session.viewer, session.worker, self)
         self.comparison.changed.connect(self._on_changed)
+        self.comparison.busy_changed.connect(view.show_busy)
         view.compare_wanted.connect(self._on_compare)
         view.clear_wanted.connect(self.comparison.clear)
         view.lists_wanted.connect(self._fill_lists)
