@@ -34,15 +34,12 @@ class Engine:
         self._predictor: Predictor | None = None
         self._scenes: OrderedDict[str, tuple[Photo, Scene]] = OrderedDict()
         self._adapters: dict[tuple[Any, ...], Adapter | None] = {}
+        self._adapters_of = 0  # the number of the questions for which they were looked up
 
     def let_go(self) -> None:
         """Keep no network and no image any more; what is at work ends first by itself."""
         self._machine = self._predictor = None
         self._scenes.clear()
-
-    def forget_adapters(self, report: Report) -> None:
-        """Look adapters up again from now on: others are on the disk."""
-        self._adapters = {}
 
     def describe(self, machine: Machine, report: Report) -> str:
         """Say what computes, and which torch to install where a GPU is not used."""
@@ -135,6 +132,7 @@ class Engine:
             tasks,
             Path(first.out),
             probabilities=first.probabilities,
+            keep=first.keep,
             progress=show,
         )
 
@@ -171,6 +169,8 @@ class Engine:
         """Choose the adapter; the same object each time, which spares reading its files again."""
         from sam2lora.predicting import adapter_for
 
+        if question.adapters != self._adapters_of:
+            self._adapters, self._adapters_of = {}, question.adapters
         prompted = not question.prompts.empty
         key = (question.target, question.choice, prompted)
         if key not in self._adapters:

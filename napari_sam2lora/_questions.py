@@ -74,6 +74,8 @@ class Question:
         Of what.
     machine, choice
         By what, and how.
+    adapters
+        A number that is another when there may be others on the disk.
     """
 
     photo: Photo
@@ -81,6 +83,7 @@ class Question:
     prompts: ImagePrompts
     machine: Machine
     choice: Choice
+    adapters: int = 0
 
 
 @dataclass(frozen=True, eq=False)

@@ -30,6 +30,8 @@ from sam2lora.predict_settings import PredictSettings
 from sam2lora.settings import PrecisionChoice
 from sam2lora.targets import TARGETS, Target, get_target
 
+_MACHINE = "machine"
+
 
 class Session(QObject):
     """What is being segmented in one viewer.
@@ -75,6 +77,7 @@ class Session(QObject):
         self.precision: PrecisionChoice | None = None
         self.start_from_painted = False
         self._choices: dict[str, Choice] = {}
+        self._adapters = 0
         self.prompts.changed.connect(self._on_prompts)
         self.worker.done.connect(self._on_done)
         self.worker.failed.connect(self._on_failed)
@@ -134,11 +137,11 @@ class Session(QObject):
 
     def warm_up(self) -> None:
         """Load torch meanwhile, and find out what it computes on."""
-        self.worker.ask("machine", partial(self.engine.describe, self.machine))
+        self.worker.ask(_MACHINE, partial(self.engine.describe, self.machine))
 
     def forget_adapters(self) -> None:
-        """Look adapters up again from now on, once the present work is done."""
-        self.worker.ask("adapters", self.engine.forget_adapters)
+        """Look adapters up again for what is asked from now on."""
+        self._adapters += 1
 
     # Asking
 
@@ -155,8 +158,13 @@ class Session(QObject):
         self.use(self.tool or "point")
 
     def segment_files(self, settings: Sequence[PredictSettings], *, key: str) -> None:
-        """Segment files; what becomes of each is yielded by the worker under this key."""
-        self.worker.ask(key, partial(self.engine.segment_files, settings, self.machine))
+        """Segment files, questions going first; the worker yields what becomes of each."""
+        work = partial(self.engine.segment_files, settings, self.machine)
+        self.worker.ask(key, work, patient=True)
+
+    def cancel(self, *keys: str) -> None:
+        """Stop what was asked for: all of it, or what goes by these keys."""
+        self.worker.cancel(*keys, but=_MACHINE)
 
     def question(self, image: Image, target: Target) -> Question:
         """Say what would be asked about a target in an image as things are now.
@@ -174,7 +182,9 @@ class Session(QObject):
             painted = mask_layer_of(self.viewer, image, target)
             mask = None if painted is None else mask_of(data_of(painted))
             prompts = replace(prompts, mask=mask)
-        return Question(self.photos.of(image), target, prompts, self.machine, self.choice(target))
+        choice = self.choice(target)
+        photo = self.photos.of(image)
+        return Question(photo, target, prompts, self.machine, choice, self._adapters)
 
     # Prompts
 
@@ -294,7 +304,7 @@ class Session(QObject):
             self._show(result)
         elif isinstance(result, Refusal):
             self._refuse(result)
-        elif key == "machine":
+        elif key == _MACHINE:
             self.machine_told.emit(str(result))
 
     def _show(self, reply: Reply) -> None:

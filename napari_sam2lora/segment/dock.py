@@ -179,7 +179,7 @@ class SegmentDock(QWidget):
         self.prompts.painted_wanted.connect(self._on_painted)
         self.threshold.threshold_changed.connect(session.set_threshold)
         self.threshold.accepted.connect(self._on_accept)
-        self.progress.cancelled.connect(session.worker.cancel)
+        self.progress.cancelled.connect(session.cancel)
         session.worker.busy_changed.connect(self.progress.show_busy)
         session.worker.progressed.connect(self.progress.show_progress)
         session.said.connect(self.progress.say)

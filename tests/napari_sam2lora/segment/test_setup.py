@@ -45,6 +45,31 @@ def test_an_adapter_made_a_minute_ago_is_in_the_list_and_answers(window: Window,
     assert "not there any more" in window.dock.warnings.text()
 
 
+def test_cancel_does_not_keep_a_new_adapter_from_being_found(
+    window: Window, install_for_nano, monkeypatch: pytest.MonkeyPatch
+):
+    window.segment()
+    begun, go_on = threading.Event(), threading.Event()
+    real = window.session.engine.answer
+
+    def slow(question, report):
+        begun.set()
+        assert go_on.wait(60)
+        return real(question, report)
+
+    monkeypatch.setattr(window.session.engine, "answer", slow)
+    press(window.dock, "Segment")
+    window.qtbot.waitUntil(begun.is_set, timeout=WAIT)
+    with window.qtbot.waitSignal(window.dock.setup.watch.changed, timeout=WAIT):
+        install_for_nano("just-made")
+        window.dock.setup.look()
+    press(window.dock, "Cancel")
+    go_on.set()
+    window.idle()
+    window.segment()
+    assert window.session.reply.task.adapter.name == "just-made"
+
+
 def test_switching_adapters_encodes_nothing_again(window: Window, install_for_nano, monkeypatch):
     """Decoder LoRA shares the features of the bare base."""
     install_for_nano("one")
