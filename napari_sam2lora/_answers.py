@@ -115,7 +115,7 @@ class Answers(QObject):
             if place[0] == key and layer is not None and layer.visible:
                 masks[place[1]] = self.mask(place)
         spacing = spacing_of(data_of(image))
-        self.numbers.ask(target.name, reply.segmented.iou, masks, reply.scene.field, spacing)
+        self.numbers.ask((key, target.name), reply.segmented.iou, masks, reply.scene.field, spacing)
 
     def forget_but(self, images: Container[str]) -> None:
         """Let go of the answers for all images but those with these keys."""

@@ -82,6 +82,7 @@ class Session(QObject):
         self.worker.done.connect(self._on_done)
         self.worker.failed.connect(self._on_failed)
         self.worker.stopped.connect(self._on_stopped)
+        self.answers.numbers.failed.connect(self._on_failed)
 
     # What is chosen
 
@@ -260,6 +261,7 @@ class Session(QObject):
         Sam2LoraError
             If a mask is a stack, or two layers show one target.
         """
+        self.answers.numbers.forget()
         if self.image is not None and self.reply is not None:
             self.answers.measure(self.image, self.target)
 
