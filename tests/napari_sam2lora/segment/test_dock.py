@@ -4,10 +4,13 @@ import threading
 
 import numpy as np
 import pytest
+from napari import Viewer
+from napari.layers import Layer
 from qtpy.QtWidgets import QLabel
 
 from napari_sam2lora._layers import noted
 from napari_sam2lora._questions import Choice
+from napari_sam2lora.segment.dock import SegmentDock
 from sam2lora.batch import segment_scene
 from sam2lora.targets import TARGETS
 
@@ -352,22 +355,72 @@ def test_closing_the_dock_while_it_works_is_clean(window: Window, monkeypatch: p
     window.viewer.add_layer(fundus("another"))
 
 
-def test_closing_the_window_while_it_works_is_clean(window: Window):
-    press(window.dock, "Segment")
-    window.viewer.close()
-    window.session.worker._executor.shutdown(wait=True)
+def ours(layer: Layer, viewer: Viewer) -> list[str]:
+    """Give the modules of the plugin that a layer, or the list of layers, would still call."""
+    emitters = [
+        *layer.events.emitters.values(),
+        *viewer.layers.events.emitters.values(),
+        viewer.layers.selection.events.active,
+    ]
+    found = []
+    for emitter in emitters:
+        for callback in emitter.callbacks:
+            # A bound method is kept as a weak reference to its object, and a name.
+            called = callback[0]() if isinstance(callback, tuple) else callback
+            found.append(type(called).__module__)
+    return [module for module in found if module.startswith("napari_sam2lora")]
 
 
-def test_two_windows_do_not_disturb_each_other(open_window):
-    first, second = open_window(fundus("a")), open_window(fundus("b", 1))
+def test_closing_the_window_while_it_works_is_clean(make_napari_viewer, qtbot, monkeypatch):
+    viewer = make_napari_viewer()
+    image = viewer.add_layer(fundus())
+    viewer.add_labels(np.zeros((200, 200), np.uint8), name="photo disc")
+    dock = SegmentDock(viewer)
+    viewer.window.add_dock_widget(dock, name="Segment")
+    session, begun, go_on = dock.session, threading.Event(), threading.Event()
+
+    def slow(question, report):
+        begun.set()
+        assert go_on.wait(60)
+        report("going on", 0, 1)
+
+    monkeypatch.setattr(session.engine, "answer", slow)
+    press(dock, "Segment")
+    qtbot.waitUntil(begun.is_set, timeout=WAIT)
+    assert ours(image, viewer)
+    heard: list[object] = []
+    session.worker.done.connect(heard.append)
+    session.worker.failed.connect(heard.append)
+    del dock  # the window alone holds it
+    viewer.close()
+    qtbot.waitUntil(lambda: session.worker._closed)
+    go_on.set()
+    session.worker._executor.shutdown(wait=True)
+    qtbot.wait(0)
+    assert heard == []
+    assert ours(image, viewer) == []
+
+
+def test_two_windows_do_not_disturb_each_other(open_window, tmp_path):
+    """They show the very same file."""
+    path = tmp_path / "eye.png"
+    first, second = (open_window(fundus("eye", path=path)) for _ in range(2))
+    place = (str(path), "disc")
     first.segment()
     with first.replied():
         first.click(60, 60)
+    assert second.session.answers.replies == {}
     second.segment()
-    assert second.session.prompts.at(("b", "disc")).empty
-    assert [layer.name for layer in second.viewer.layers if "a disc" in layer.name] == []
+    assert len(first.session.prompts.at(place).clicks) == 1
+    assert second.session.prompts.at(place).empty
+    assert len(second.viewer.layers["eye disc points"].data) == 0
+    assert np.abs(values(first) - values(second)).max() > 1e-4
+    second.dock.threshold.number.setValue(0.31)
+    assert first.session.answers.chosen_threshold(place) is None
     first.dock.switch_sign()
     assert second.session.prompts.positive
+    pick(first.dock.targets.targets, "cup")
+    assert second.session.target.name == "disc"
 
 
 def test_it_is_in_the_menu(make_napari_viewer):
