@@ -87,7 +87,7 @@ def measure(viewer: napari.Viewer, name: str, clicks: int, clock: Clock) -> bool
     dock = SegmentDock(viewer)
     viewer.window.add_dock_widget(dock, name="Segment", area="right")
     session = dock.session
-    until(lambda: not session.worker.busy)
+    until(lambda: not session.answering.worker.busy)
     loading = pulse.longest
     use_random_weights_where_there_are_none()
     session.choose(session.target, Choice(bare=True, detail="whole"))
@@ -97,9 +97,9 @@ def measure(viewer: napari.Viewer, name: str, clicks: int, clock: Clock) -> bool
     pulse.restart()
     # A bare big base wants a point before it answers.
     session.prompts.layers(session.image, session.target)[0].add(center(viewer))
-    until(lambda: session.reply is not None and not session.worker.busy)
+    until(lambda: session.reply is not None and not session.answering.worker.busy)
     dock.segment()
-    until(lambda: not session.worker.busy)
+    until(lambda: not session.answering.worker.busy)
     encoding = pulse.longest
 
     canvas = drawn_on(viewer)
@@ -111,7 +111,7 @@ def measure(viewer: napari.Viewer, name: str, clicks: int, clock: Clock) -> bool
     for number in range(clicks):
         if number % 10 == 0:
             dock.clear()
-            until(lambda: not session.worker.busy)
+            until(lambda: not session.answering.worker.busy)
             QTest.qWait(50)
         answered.clear()
         x, y = (random.uniform(-0.15, 0.15, 2) * canvas.height()).astype(int)

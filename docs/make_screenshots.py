@@ -140,7 +140,7 @@ def segment_dock(viewer: napari.Viewer) -> SegmentDock:
 
 def wait(dock: SegmentDock) -> None:
     """Wait until all answers and numbers are there."""
-    for worker in (dock.session.worker, dock.session.answers.numbers.worker):
+    for worker in (dock.session.answering.worker, dock.session.answers.numbers.worker):
         QTest.qWait(400)  # numbers are measured when nothing has changed for a moment
         while worker.busy:
             QTest.qWait(50)

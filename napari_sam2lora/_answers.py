@@ -118,7 +118,7 @@ class Answers(QObject):
             if place[0] == key and layer is not None and layer.visible:
                 masks[place[1]] = self.mask(place)
         spacing = spacing_of(data_of(image))
-        self.numbers.ask(target.name, reply.segmented.iou, masks, reply.scene.field, spacing)
+        self.numbers.ask((key, target.name), reply.segmented.iou, masks, reply.scene.field, spacing)
 
     def field_of(self, image: Image) -> Mask | None:
         """Give an image's field of view as an answer to it had it; None before the first one."""

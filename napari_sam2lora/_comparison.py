@@ -106,6 +106,8 @@ class Comparison(QObject):
     -------
     changed()
         There is another result, or none any more.
+    busy_changed(busy)
+        A comparison has begun or ended.
 
     Attributes
     ----------
@@ -114,6 +116,7 @@ class Comparison(QObject):
     """
 
     changed = Signal()
+    busy_changed = Signal(bool)
 
     def __init__(self, viewer: Viewer, worker: Worker, parent: QObject | None = None) -> None:
         super().__init__(parent)
@@ -121,10 +124,14 @@ class Comparison(QObject):
         self._viewer, self._worker = viewer, worker
         self._image: Image | None = None
         self._way: Way = "side by side"
+        self._number = 0  # of the comparison that is shown
+        self._runs = False
         self._timer = QTimer(self)
         self._timer.setInterval(_BLINK)
         self._timer.timeout.connect(self._blink)
         worker.yielded.connect(self._on_yielded)
+        for end in (worker.done, worker.failed, worker.stopped):
+            end.connect(self._on_end)
 
     def ask(
         self,
@@ -136,14 +143,19 @@ class Comparison(QObject):
         reference: Mask | None,
         way: Way,
     ) -> None:
-        """Compare contestants; see `compare`."""
+        """Compare contestants, in place of a comparison that runs; see `compare`."""
         self.clear()
         self._image, self._way = image, way
         work = partial(compare, engine, question, contestants, reference)
-        self._worker.ask("comparison", work)
+        self._worker.ask(self._key, work)
+        self._set_runs(True)
 
     def clear(self) -> None:
-        """Take everything that was shown out of the viewer."""
+        """Take everything that was shown out of the viewer, and stop what is still to come."""
+        old, self._number = self._key, self._number + 1  # what comes of the old one is not shown
+        if self._runs:
+            self._worker.cancel(old)
+            self._set_runs(False)
         self._timer.stop()
         self.results = []
         self._viewer.layers.selection.difference_update(self._own())
@@ -155,11 +167,23 @@ class Comparison(QObject):
         """Show nothing more."""
         self._image = None
 
+    @property
+    def _key(self) -> str:
+        return f"comparison {self._number}"
+
+    def _set_runs(self, runs: bool) -> None:
+        self._runs = runs
+        self.busy_changed.emit(runs)
+
+    def _on_end(self, key: object, _: object = None) -> None:
+        if key == self._key:
+            self._set_runs(False)
+
     def _own(self) -> list[Layer]:
         return [one for one in self._viewer.layers if noted(one.metadata).get("view") == _VIEW]
 
     def _on_yielded(self, key: object, result: object) -> None:
-        if not isinstance(result, Compared):
+        if key != self._key or not isinstance(result, Compared):
             return
         self.results.append(result)
         if result.reply is not None and self._image in self._viewer.layers:

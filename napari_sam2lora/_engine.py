@@ -9,6 +9,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from napari_sam2lora._layers import pixels_of
 from napari_sam2lora._questions import Machine, Photo, Question, Refusal, Reply
 from napari_sam2lora._torch import load_torch
 from napari_sam2lora._worker import Report
@@ -34,15 +35,12 @@ class Engine:
         self._predictor: Predictor | None = None
         self._scenes: OrderedDict[str, tuple[Photo, Scene]] = OrderedDict()
         self._adapters: dict[tuple[Any, ...], Adapter | None] = {}
+        self._adapters_of = 0  # the number of the questions for which they were looked up
 
     def let_go(self) -> None:
         """Keep no network and no image any more; what is at work ends first by itself."""
         self._machine = self._predictor = None
         self._scenes.clear()
-
-    def forget_adapters(self, report: Report) -> None:
-        """Look adapters up again from now on: others are on the disk."""
-        self._adapters = {}
 
     def describe(self, machine: Machine, report: Report) -> str:
         """Say what computes, and which torch to install where a GPU is not used."""
@@ -138,6 +136,7 @@ class Engine:
             tasks,
             Path(first.out),
             probabilities=first.probabilities,
+            keep=first.keep,
             progress=show,
         )
 
@@ -174,6 +173,8 @@ class Engine:
         """Choose the adapter; the same object each time, which spares reading its files again."""
         from sam2lora.predicting import adapter_for
 
+        if question.adapters != self._adapters_of:
+            self._adapters, self._adapters_of = {}, question.adapters
         prompted = not question.prompts.empty
         key = (question.target, question.choice, prompted)
         if key not in self._adapters:
@@ -193,8 +194,8 @@ class Engine:
         from sam2lora.scene import Scene
 
         kept = self._scenes.pop(photo.key, None)
-        if kept is None or kept[0].pixels is not photo.pixels:
-            kept = (photo, Scene.of(photo.pixels))
+        if kept is None or kept[0].source is not photo.source:
+            kept = (photo, Scene.of(pixels_of(photo.layer)))
         self._scenes[photo.key] = kept
         while len(self._scenes) > _SCENES:
             self._scenes.popitem(last=False)

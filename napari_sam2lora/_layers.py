@@ -148,6 +148,29 @@ def with_note(metadata: Mapping[str, Any], **noted_too: Any) -> dict[str, Any]:
     return {**metadata, METADATA_KEY: {**noted(metadata), **noted_too}}
 
 
+def size_of(image: LayerData) -> tuple[int, int]:
+    """Give the size `(H, W)` of the photograph in an Image layer, without looking at its pixels.
+
+    Raises
+    ------
+    ImageError
+        If it is no single photograph.
+    """
+    shape = tuple(_finest(image).shape)
+    if image[1].get("rgb"):
+        if len(shape) == 3:
+            return shape[:2]
+    else:
+        while len(shape) > 2 and shape[0] == 1:
+            shape = shape[1:]
+        if len(shape) == 2 or (len(shape) == 3 and shape[0] == 3):
+            return shape[-2:]
+    raise ImageError(
+        f"{image[1]['name']}: is a stack of shape {shape}. Choose one photograph: grey (H, W), "
+        "channels first (3, H, W), or a layer that napari shows as RGB."
+    )
+
+
 def pixels_of(image: LayerData) -> Pixels:
     """Give the pixels of an Image layer, as `(H, W, 3)` uint8 RGB by the rules of `read_image`.
 
@@ -159,15 +182,11 @@ def pixels_of(image: LayerData) -> Pixels:
     ImageError
         If it is no single photograph, or its values are not an image's.
     """
-    name, values = image[1]["name"], _values(image)
+    size_of(image)
+    values = _values(image)
     if not image[1].get("rgb"):
         values = _without_single_slices(values)
-        if values.ndim > 2 and not (values.ndim == 3 and values.shape[0] == 3):
-            raise ImageError(
-                f"{name}: is a stack of shape {values.shape}. Choose one photograph: grey (H, W), "
-                "channels first (3, H, W), or a layer that napari shows as RGB."
-            )
-    return to_rgb(values, name)[0]
+    return to_rgb(values, image[1]["name"])[0]
 
 
 def mask_of(labels: LayerData) -> Mask:
@@ -267,8 +286,12 @@ def spacing_of(image: LayerData) -> tuple[float, float] | None:
 
 def _values(layer: LayerData) -> NDArray[Any]:
     """Give a layer's data as one array in memory."""
+    return np.asarray(_finest(layer))
+
+
+def _finest(layer: LayerData) -> Any:
     data, options, _ = layer
-    return np.asarray(data[0] if options.get("multiscale") else data)
+    return data[0] if options.get("multiscale") else data
 
 
 def _without_single_slices(values: NDArray[Any]) -> NDArray[Any]:

@@ -5,7 +5,7 @@ from napari.layers import Image, Labels, Layer
 from napari.viewer import Viewer
 
 from napari_sam2lora._chosen import chosen_image, data_of
-from napari_sam2lora._layers import key_of, mask_layer, noted, pixels_of
+from napari_sam2lora._layers import key_of, mask_layer, noted, size_of
 from napari_sam2lora._notices import errors_in_words
 from sam2lora.errors import TargetError
 from sam2lora.targets import Target, get_target
@@ -29,7 +29,7 @@ def new_cup_mask(viewer: Viewer) -> None:
 def add_mask(viewer: Viewer, image: Image, target: Target) -> Labels:
     """Add an empty mask of a target to a photograph, above everything else."""
     layer = data_of(image)
-    empty = np.zeros(pixels_of(layer).shape[:2], dtype=np.bool_)
+    empty = np.zeros(size_of(layer), dtype=np.bool_)
     added = viewer.add_layer(Layer.create(*mask_layer(target, empty, layer)))
     added.selected_label = target.label
     return added

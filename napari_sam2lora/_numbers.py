@@ -6,6 +6,7 @@ from functools import partial
 
 from qtpy.QtCore import QObject, QTimer, Signal
 
+from napari_sam2lora._prompt_layers import Place
 from napari_sam2lora._worker import Report, Worker
 from sam2lora.arrays import Mask
 from sam2lora.field_of_view import FieldOfView
@@ -20,17 +21,22 @@ class Measured:
 
     Attributes
     ----------
-    target
-        Name of the target that is chosen.
+    place
+        The image, and the target that is chosen.
     iou
         The IoU the network expects of it; None where it did not answer.
     measurements
         Of all targets of the image.
     """
 
-    target: str
+    place: Place
     iou: float | None
     measurements: Measurements
+
+    @property
+    def target(self) -> str:
+        """Name of the target that is chosen."""
+        return self.place[1]
 
 
 class Numbers(QObject):
@@ -40,9 +46,12 @@ class Numbers(QObject):
     -------
     measured(measured)
         New numbers.
+    failed(key, error)
+        There are none, because of a defect.
     """
 
     measured = Signal(object)
+    failed = Signal(object, object)
 
     def __init__(self) -> None:
         super().__init__()
@@ -53,10 +62,11 @@ class Numbers(QObject):
         self._timer.timeout.connect(self._measure)
         self._asked: partial[Measured] | None = None
         self.worker.done.connect(self._on_done)
+        self.worker.failed.connect(self.failed)
 
     def ask(
         self,
-        target: str,
+        place: Place,
         iou: float | None,
         masks: Mapping[str, Mask],
         field: FieldOfView,
@@ -66,13 +76,17 @@ class Numbers(QObject):
 
         Parameters
         ----------
-        target, iou
+        place, iou
             As the attributes of `Measured`.
         masks, field, spacing
             As for `measurements.measure`.
         """
-        self._asked = partial(_measured, target, iou, masks, field, spacing)
+        self._asked = partial(_measured, place, iou, masks, field, spacing)
         self._timer.start()
+
+    def forget(self) -> None:
+        """Measure what was asked no more."""
+        self._asked = None
 
     def close(self) -> None:
         """Measure nothing more."""
@@ -88,14 +102,14 @@ class Numbers(QObject):
 
 
 def _measured(
-    target: str,
+    place: Place,
     iou: float | None,
     masks: Mapping[str, Mask],
     field: FieldOfView,
     spacing: Spacing | None,
     report: Report,
 ) -> Measured:
-    return Measured(target, iou, measure(masks, field, spacing=spacing))
+    return Measured(place, iou, measure(masks, field, spacing=spacing))
 
 
 def rows(measured: Measured) -> Iterator[tuple[str, str]]:

@@ -3,7 +3,8 @@
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from sam2lora.arrays import Mask, Pixels
+from napari_sam2lora._layers import LayerData
+from sam2lora.arrays import Mask
 from sam2lora.errors import Sam2LoraError
 from sam2lora.image_prompts import ImagePrompts
 from sam2lora.settings import PrecisionChoice
@@ -22,18 +23,17 @@ class Photo:
     ----------
     key
         What its layers name it by.
-    pixels
-        `(H, W, 3)` uint8 RGB.
-    source
-        The layer's own data, which tell whether it has changed since.
-    spacing
-        Millimetres per pixel (row, column), where known.
+    layer
+        Its layer as it was. The pixels are read by the worker: converting large images takes long.
     """
 
     key: str
-    pixels: Pixels
-    source: Any
-    spacing: tuple[float, float] | None = None
+    layer: LayerData
+
+    @property
+    def source(self) -> Any:
+        """The layer's own data, which tell whether it has changed since."""
+        return self.layer[0]
 
 
 @dataclass(frozen=True)
@@ -74,6 +74,8 @@ class Question:
         Of what.
     machine, choice
         By what, and how.
+    adapters
+        A number that is another when there may be others on the disk.
     """
 
     photo: Photo
@@ -81,6 +83,7 @@ class Question:
     prompts: ImagePrompts
     machine: Machine
     choice: Choice
+    adapters: int = 0
 
 
 @dataclass(frozen=True, eq=False)

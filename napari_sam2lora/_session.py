@@ -6,28 +6,22 @@ in the window's thread alone.
 
 from collections.abc import Sequence
 from dataclasses import replace
-from functools import partial
 
 from napari.layers import Image, Labels
-from napari.utils.notifications import notification_manager
 from napari.viewer import Viewer
-from qtpy.QtCore import QObject, QTimer, Signal
+from qtpy.QtCore import QObject, Signal
 
+from napari_sam2lora._answering import Answering
 from napari_sam2lora._answers import Answers
-from napari_sam2lora._asked import Asked
 from napari_sam2lora._chosen import data_of
-from napari_sam2lora._engine import Engine
 from napari_sam2lora._identities import Identities
 from napari_sam2lora._layers import mask_of, noted
 from napari_sam2lora._photos import Photos
 from napari_sam2lora._preview import Mode, mask_layer_of
 from napari_sam2lora._prompt_layers import Place, Tool, keep_key
 from napari_sam2lora._prompts import PromptLayers
-from napari_sam2lora._questions import Choice, Machine, Question, Refusal, Reply
+from napari_sam2lora._questions import Choice, Machine, Question, Reply
 from napari_sam2lora._settings import preferences
-from napari_sam2lora._worker import Worker
-from sam2lora.arrays import Mask
-from sam2lora.errors import GeometryError, Sam2LoraError
 from sam2lora.predict_settings import PredictSettings
 from sam2lora.settings import PrecisionChoice
 from sam2lora.targets import TARGETS, Target, get_target
@@ -64,8 +58,6 @@ class Session(QObject):
     def __init__(self, viewer: Viewer) -> None:
         super().__init__()
         self.viewer = viewer
-        self.worker = Worker()
-        self.engine = Engine()
         self.prompts = PromptLayers(viewer)
         self.answers = Answers(viewer)
         self.identities = Identities(viewer)
@@ -77,11 +69,17 @@ class Session(QObject):
         self.precision: PrecisionChoice | None = None
         self.start_from_painted = False
         self._choices: dict[str, Choice] = {}
-        self._asked = Asked(self.photos, self.prompts, lambda of: (self.machine, self.choice(of)))
-        self.prompts.changed.connect(self._on_prompts)
-        self.worker.done.connect(self._on_done)
-        self.worker.failed.connect(self._on_failed)
-        self.worker.stopped.connect(self._on_stopped)
+        self._adapters = 0
+        self.answering = Answering(
+            self.photos,
+            self.prompts,
+            self.answers,
+            question=self.question,
+            how=lambda target: (self.machine, self.choice(target)),
+        )
+        self.answering.replied.connect(self.replied)
+        self.answering.machine_told.connect(self.machine_told)
+        self.answering.said.connect(self.said)
 
     # What is chosen
 
@@ -124,7 +122,7 @@ class Session(QObject):
     ) -> None:
         """Choose what computes; None is what the Preferences say."""
         self.model, self.device, self.precision = model, device, precision
-        self._mark_old()
+        self.answering.mark_old()
         self.chosen.emit()
 
     def choice(self, target: Target) -> Choice:
@@ -134,16 +132,16 @@ class Session(QObject):
     def choose(self, target: Target, choice: Choice) -> None:
         """Say how a target is answered from now on."""
         self._choices[target.name] = choice
-        self._mark_old()
+        self.answering.mark_old()
         self.chosen.emit()
 
     def warm_up(self) -> None:
         """Load torch meanwhile, and find out what it computes on."""
-        self.worker.ask("machine", partial(self.engine.describe, self.machine))
+        self.answering.describe(self.machine)
 
     def forget_adapters(self) -> None:
-        """Look adapters up again from now on, once the present work is done."""
-        self.worker.ask("adapters", self.engine.forget_adapters)
+        """Look adapters up again for what is asked from now on."""
+        self._adapters += 1
 
     # Asking
 
@@ -153,14 +151,17 @@ class Session(QObject):
             self.said.emit("Open a fundus photograph first.")
             return
         for target in targets:
-            self.prompts.layers(self.image, target)
-            self._ask(self.image, target)
+            self.answering.ask(self.image, target)
         self._show_own()
         self.use(self.tool or "point")
 
     def segment_files(self, settings: Sequence[PredictSettings], *, key: str) -> None:
-        """Segment files; what becomes of each is yielded by the worker under this key."""
-        self.worker.ask(key, partial(self.engine.segment_files, settings, self.machine))
+        """Segment files, questions going first; the worker yields what becomes of each."""
+        self.answering.segment_files(settings, self.machine, key=key)
+
+    def cancel(self, *keys: str) -> None:
+        """Stop what was asked for: all of it, or what goes by these keys."""
+        self.answering.cancel(*keys)
 
     def question(self, image: Image, target: Target) -> Question:
         """Say what would be asked about a target in an image as things are now.
@@ -178,7 +179,9 @@ class Session(QObject):
             painted = mask_layer_of(self.viewer, image, target)
             mask = None if painted is None else mask_of(data_of(painted))
             prompts = replace(prompts, mask=mask)
-        return Question(self.photos.of(image), target, prompts, self.machine, self.choice(target))
+        choice = self.choice(target)
+        photo = self.photos.of(image)
+        return Question(photo, target, prompts, self.machine, choice, self._adapters)
 
     # Prompts
 
@@ -245,15 +248,9 @@ class Session(QObject):
         if self.image is None or self.reply is None:
             self.said.emit("There is no answer to accept. Press Segment first.")
             return None
-        place = self.reply.question.photo.key, self.target.name
-        if self._asked.newest(place) is not None:
-            self.said.emit("The newest answer is still coming. Accept it when it is there.")
-            return None
-        if not self._asked.is_present(self.reply.question):
-            self.said.emit(
-                "This answer is older than what is chosen and clicked now. Press Segment for a new "
-                "one first."
-            )
+        obstacle = self.answering.obstacle(self.reply)
+        if obstacle:
+            self.said.emit(obstacle)
             return None
         labels = self.answers.accept(self.image, self.target, mode)
         self.viewer.layers.selection.active = labels
@@ -268,6 +265,7 @@ class Session(QObject):
         Sam2LoraError
             If a mask is a stack, or two layers show one target.
         """
+        self.answers.numbers.forget()
         if self.image is not None and self.reply is not None:
             self.answers.measure(self.image, self.target)
 
@@ -276,15 +274,13 @@ class Session(QObject):
         self.identities.settle()
         images = self.photos.keys()
         self.answers.forget_but(images)
-        self.photos.forget_but(images)
         self.prompts.forget_missing()
         if self.prompts.adopt():
             self._show_own()
 
     def close(self) -> None:
         """End the work, and let go of the viewer."""
-        self.worker.close()
-        self.engine.let_go()
+        self.answering.close()
         self.answers.close()
         self.identities.close()
         self.prompts.close()
@@ -295,85 +291,3 @@ class Session(QObject):
 
     def _show_own(self) -> None:
         self.prompts.show_only(self.place)
-
-    def _on_prompts(self, place: Place) -> None:
-        image = self.photos.find(place[0])
-        if image is None:
-            return
-        field = self.answers.field_of(image)
-        if field is not None:
-            try:
-                self.prompts.at(place).check_inside(field)
-            except GeometryError as error:
-                # Not now: napari is in the middle of adding the point or the rectangle.
-                QTimer.singleShot(0, partial(self._keep_inside, place, field, str(error)))
-                return
-        target = get_target(place[1])
-        newest = self._asked.newest(place)
-        if newest is None and place in self.answers.replies:
-            newest = self.answers.replies[place].question
-        if newest is None or not self._asked.is_present(newest):
-            self._ask(image, target)
-        self._mark_old()
-
-    def _keep_inside(self, place: Place, field: Mask, words: str) -> None:
-        self.prompts.keep_inside(place, field)
-        self.said.emit(words)
-
-    def _mark_old(self) -> None:
-        """Tell previews that are out of date from those that are not, or will be soon."""
-        for place, reply in self.answers.replies.items():
-            coming = self._asked.newest(place) is not None
-            old = not coming and not self._asked.is_present(reply.question)
-            self.answers.mark(place, old=old)
-
-    def _ask(self, image: Image, target: Target) -> None:
-        try:
-            question = self.question(image, target)
-        except Sam2LoraError as error:
-            self.said.emit(str(error))
-            return
-        work = partial(self.engine.try_to_answer, question)
-        self._asked.add(question)
-        self.worker.ask((question.photo.key, target.name), work)
-
-    def _on_done(self, key: object, result: object) -> None:
-        if isinstance(result, Reply | Refusal):
-            self._asked.end(key, result.question)
-        if isinstance(result, Reply):
-            self._show(result)
-        elif isinstance(result, Refusal):
-            self._refuse(result)
-        elif key == "machine":
-            self.machine_told.emit(str(result))
-
-    def _show(self, reply: Reply) -> None:
-        image = self.photos.find(reply.question.photo.key)
-        if image is None or image.data is not reply.question.photo.source:
-            # It was closed, or became another, while its answer was on the way.
-            self.said.emit("The image is not there any more as it was, so its answer is not shown.")
-            return
-        self.answers.show(image, reply)
-        self._mark_old()
-        self.replied.emit(reply)
-
-    def _refuse(self, refused: Refusal) -> None:
-        place = refused.question.photo.key, refused.question.target.name
-        if refused.field is not None:
-            self.prompts.keep_inside(place, refused.field)
-        self._mark_old()
-        self.said.emit(str(refused.error))
-
-    def _on_failed(self, key: object, error: BaseException) -> None:
-        self._asked.end(key)
-        self._mark_old()
-        if isinstance(error, Sam2LoraError):
-            self.said.emit(str(error))
-            return
-        self.said.emit(f"This went wrong, and it is a defect: {type(error).__name__}: {error}")
-        notification_manager.receive_error(type(error), error, error.__traceback__)
-
-    def _on_stopped(self, key: object) -> None:
-        self._asked.end(key)
-        self._mark_old()
-        self.said.emit("Cancelled.")

@@ -29,7 +29,6 @@ def load_torch() -> None:
     finally:
         if collecting:
             gc.enable()
-    gc.freeze()  # modules live as long as the program: later collections need not look at them
 
 
 def _open_libraries() -> None:

@@ -1,10 +1,13 @@
 """One thread beside the window's, for what takes longer than a window may stand still.
 
-It does one thing at a time. Of what waits under the same key, the newest counts.
+It does one thing at a time. Of what waits under the same key, the newest counts. What has many
+parts and can wait lets the rest go first between them.
 """
 
 from collections.abc import Callable, Hashable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from functools import partial
 from threading import Lock
 from typing import Any
 
@@ -25,6 +28,16 @@ _ENDS = ("done", "failed", "stopped")
 
 class Stopped(Exception):
     """Ends work that was cancelled."""
+
+
+@dataclass(eq=False)
+class _Piece:
+    """A piece of work: whether it lets others go first, and whether it is to stop."""
+
+    key: Hashable
+    work: Work
+    patient: bool
+    stop: bool = False
 
 
 class Worker(QObject):
@@ -54,9 +67,8 @@ class Worker(QObject):
         super().__init__()
         self._executor = ThreadPoolExecutor(1, thread_name_prefix="sam2lora")
         self._lock = Lock()
-        self._waiting: dict[Hashable, Work] = {}
-        self._running = False
-        self._stop = False
+        self._waiting: dict[Hashable, _Piece] = {}
+        self._begun: list[_Piece] = []  # the last one runs, one before it waits for it
         self._closed = False
         self._not_ended = 0  # pieces of work whose end has not been told
         # What the thread tells is passed on in the thread this object belongs to, whichever Qt.
@@ -67,22 +79,42 @@ class Worker(QObject):
         """Whether the end of anything is still to be told."""
         return self._not_ended > 0
 
-    def ask(self, key: Hashable, work: Work) -> None:
-        """Do this as soon as what was asked before is done, in place of what waits under `key`."""
+    def ask(self, key: Hashable, work: Work, *, patient: bool = False) -> None:
+        """Do this as soon as what was asked before is done, in place of what waits under `key`.
+
+        Parameters
+        ----------
+        key, work
+            What, and how it is named in the signals.
+        patient
+            Let work that is not patient go first, also between the values that this yields.
+        """
         with self._lock:
             if self._closed:
                 return
             new = key not in self._waiting
-            self._waiting[key] = work
+            self._waiting[key] = _Piece(key, work, patient)
             self._executor.submit(self._do_next)
         self._count(int(new))
 
-    def cancel(self) -> None:
-        """Forget what waits, and stop what runs when it reports next."""
+    def cancel(self, *keys: Hashable, but: Hashable = None) -> None:
+        """Forget what waits, and stop what runs when it reports next.
+
+        Parameters
+        ----------
+        keys
+            What was asked under these; without any, everything.
+        but
+            The key of what goes on all the same.
+        """
         with self._lock:
-            forgotten = list(self._waiting)
-            self._waiting.clear()
-            self._stop = self._running
+            meant = {*self._waiting, *(piece.key for piece in self._begun)} - {but}
+            meant = meant.intersection(keys) if keys else meant
+            forgotten = [key for key in self._waiting if key in meant]
+            for key in forgotten:
+                del self._waiting[key]
+            for piece in self._begun:
+                piece.stop = piece.stop or piece.key in meant
         for key in forgotten:
             self.stopped.emit(key)
         self._count(-len(forgotten))
@@ -90,34 +122,46 @@ class Worker(QObject):
     def close(self) -> None:
         """End the thread, after what it does just now; nothing is told any more."""
         with self._lock:
-            self._closed = self._stop = True
+            self._closed = True
             self._waiting.clear()
+            for piece in self._begun:
+                piece.stop = True
         self._executor.shutdown(wait=False, cancel_futures=True)
 
     def _do_next(self) -> None:
+        piece = self._take(patient=False) or self._take(patient=True)
+        if piece is not None:
+            self._do(piece)
+
+    def _take(self, *, patient: bool) -> _Piece | None:
+        """Take the first piece that waits and is patient, or is not; None if there is none."""
         with self._lock:
-            if not self._waiting or self._closed:
-                return
-            key = next(iter(self._waiting))
-            work = self._waiting.pop(key)
-            self._running, self._stop = True, False
+            waiting = (one for one in self._waiting.values() if one.patient == patient)
+            piece = None if self._closed else next(waiting, None)
+            if piece is not None:
+                self._begun.append(self._waiting.pop(piece.key))
+            return piece
+
+    def _do(self, piece: _Piece) -> None:
         try:
-            result = work(self._report)
+            result = piece.work(partial(self._report, piece))
             if isinstance(result, Iterator):
                 for value in result:
-                    self._tell(("yielded", key, value))
+                    self._tell(("yielded", piece.key, value))
+                    while piece.patient and (other := self._take(patient=False)):
+                        self._do(other)
                 result = None
-            end: tuple[Any, ...] = ("done", key, result)
+            end: tuple[Any, ...] = ("done", piece.key, result)
         except Stopped:
-            end = ("stopped", key)
+            end = ("stopped", piece.key)
         except BaseException as error:  # told in the window's thread, like everything
-            end = ("failed", key, error)
+            end = ("failed", piece.key, error)
         with self._lock:
-            self._running = False
+            self._begun.remove(piece)
         self._tell(end)
 
-    def _report(self, words: str, done: int, total: int | None) -> None:
-        if self._stop:
+    def _report(self, piece: _Piece, words: str, done: int, total: int | None) -> None:
+        if piece.stop:
             raise Stopped
         self._tell(("progressed", words, done, total))
 

@@ -25,11 +25,12 @@ class BatchView(QWidget):
 
     Signals
     -------
-    run_wanted(), command_wanted()
-        Segment the files, or put the command that does so on the clipboard.
+    run_wanted(), stop_wanted(), command_wanted()
+        Segment the files, stop that, or put the command that does so on the clipboard.
     """
 
     run_wanted = Signal()
+    stop_wanted = Signal()
     command_wanted = Signal()
 
     def __init__(self) -> None:
@@ -40,9 +41,15 @@ class BatchView(QWidget):
         self.images_shown.setPlaceholderText("images")
         self.out.setPlaceholderText("folder for the masks")
         self.probabilities = QCheckBox("Write probabilities as well")
+        self.keep = QCheckBox("Keep masks that are there already")
+        self.keep.setToolTip("Without this they are replaced, with what was corrected in them")
+        self.keep.setChecked(True)
         self._targets = QHBoxLayout()
         self._boxes: dict[str, QCheckBox] = {}
-        self.run = QPushButton("Segment files")
+        self.run, self.stop = QPushButton("Segment files"), QPushButton("Stop")
+        self.stop.setToolTip("Stop the files alone; masks that are written by then stay")
+        self.stop.setEnabled(False)
+        self.stop.clicked.connect(self.stop_wanted)
         copy = QPushButton("Copy as command")
         self.run.clicked.connect(self.run_wanted)
         copy.clicked.connect(self.command_wanted)
@@ -63,7 +70,8 @@ class BatchView(QWidget):
         layout.addLayout(grid)
         layout.addLayout(self._targets)
         layout.addWidget(self.probabilities)
-        layout.addLayout(row(self.run, copy))
+        layout.addWidget(self.keep)
+        layout.addLayout(row(self.run, self.stop, copy))
         layout.addWidget(self.words)
         layout.addWidget(self.table)
 
@@ -92,6 +100,12 @@ class BatchView(QWidget):
         """Empty the table."""
         self.table.setRowCount(0)
         self.words.setText("")
+        self.show_busy(True)
+
+    def show_busy(self, busy: bool) -> None:
+        """Let files be segmented, or that be stopped."""
+        self.run.setEnabled(not busy)
+        self.stop.setEnabled(busy)
 
     def add_result(self, image: str, words: str, path: str) -> None:
         """Add what became of one image."""

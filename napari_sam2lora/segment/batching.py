@@ -11,6 +11,7 @@ from napari_sam2lora._session import Session
 from napari_sam2lora.segment.batch import BatchView
 from napari_sam2lora.segment.commands import as_text, settings_of_files
 from sam2lora.errors import ImageError, Sam2LoraError
+from sam2lora.image_files import find_images
 from sam2lora.predict_settings import PredictSettings
 from sam2lora.targets import all_targets
 
@@ -35,13 +36,14 @@ class Batching(QObject):
         super().__init__(view)
         self._session, self._view = session, view
         self._listed = ""
-        self._failed = self._done = 0
+        self._failed = self._done = self._kept = self._all = 0
         view.run_wanted.connect(self._on_run)
+        view.stop_wanted.connect(self._on_stop)
         view.command_wanted.connect(self._on_command)
-        session.worker.yielded.connect(self._on_outcome)
-        session.worker.done.connect(self._on_end)
-        session.worker.stopped.connect(self._on_end)
-        session.worker.failed.connect(self._on_failed)
+        session.answering.worker.yielded.connect(self._on_outcome)
+        session.answering.worker.done.connect(self._on_end)
+        session.answering.worker.stopped.connect(self._on_stopped)
+        session.answering.worker.failed.connect(self._on_failed)
         session.chosen.connect(self.refresh)
         self.refresh()
 
@@ -65,19 +67,25 @@ class Batching(QObject):
         if not view.targets:
             raise ImageError("Tick a target.")
         asked = settings_of_files(self._session, view.images, view.targets, view.out.text())
-        update = {"probabilities": view.probabilities.isChecked()}
+        update = {
+            "probabilities": view.probabilities.isChecked(),
+            "keep": view.keep.isChecked(),
+        }
         return [one.model_copy(update=update) for one in asked]
 
     def _on_run(self) -> None:
         try:
             settings = self._settings()
+            self._all = len(find_images(settings[0].images))
         except Sam2LoraError as error:
             self._view.words.setText(str(error))
             return
         self._view.start()
-        self._failed = self._done = 0
-        self._view.run.setEnabled(False)
+        self._failed = self._done = self._kept = 0
         self._session.segment_files(settings, key=_KEY)
+
+    def _on_stop(self) -> None:
+        self._session.cancel(_KEY)
 
     def _on_command(self) -> None:
         try:
@@ -93,20 +101,33 @@ class Batching(QObject):
             return
         self._done += 1
         self._failed += bool(outcome.error)
-        found = ", ".join(f"{name} {iou:.2f}" for name, iou in outcome.iou.items())
-        words = outcome.error.removeprefix(f"{outcome.path}: ") or f"expected IoU: {found}"
-        self._view.add_result(outcome.path.name, words, str(outcome.path))
+        self._kept += len(outcome.kept)
+        self._view.add_result(outcome.path.name, _words(outcome), str(outcome.path))
         self._say()
 
     def _on_end(self, key: object, _: object = None) -> None:
         if key == _KEY:
-            self._view.run.setEnabled(True)
+            self._view.show_busy(False)
+
+    def _on_stopped(self, key: object) -> None:
+        if key == _KEY:
+            self._view.show_busy(False)
+            self._say(f"Cancelled after {self._done} of {self._all} images: ")
 
     def _on_failed(self, key: object, error: BaseException) -> None:
         if key == _KEY:
-            self._view.run.setEnabled(True)
+            self._view.show_busy(False)
             self._view.words.setText(str(error))
 
-    def _say(self) -> None:
+    def _say(self, before: str = "") -> None:
         failed = f", {self._failed} failed" if self._failed else ""
-        self._view.words.setText(f"{self._done - self._failed} segmented{failed}")
+        kept = f", {self._kept} masks that were there are kept" if self._kept else ""
+        self._view.words.setText(f"{before}{self._done - self._failed} segmented{failed}{kept}")
+
+
+def _words(outcome: "Outcome") -> str:
+    """Say what became of an image."""
+    found = ", ".join(f"{name} {iou:.2f}" for name, iou in outcome.iou.items())
+    kept = f"kept as it was: {', '.join(outcome.kept)}" if outcome.kept else ""
+    error = outcome.error.removeprefix(f"{outcome.path}: ")
+    return "; ".join(filter(None, (error, found and f"expected IoU: {found}", kept)))

@@ -68,6 +68,10 @@ class CompareView(QWidget):
         entries: list[Entry] = [("A", None), *((name, name) for name in layers)]
         fill(self.reference, entries, self.reference.currentData())
 
+    def show_busy(self, busy: bool) -> None:
+        """Let nothing be compared while a comparison runs; it can be taken away."""
+        self._compare.setEnabled(not busy)
+
     def say(self, words: str) -> None:
         """Show the results."""
         self.results.setText(words)

@@ -29,8 +29,9 @@ class Comparing(QObject):
     def __init__(self, session: Session, setup: Setup, view: CompareView) -> None:
         super().__init__(view)
         self._session, self._setup, self._view = session, setup, view
-        self.comparison = Comparison(session.viewer, session.worker, self)
+        self.comparison = Comparison(session.viewer, session.answering.worker, self)
         self.comparison.changed.connect(self._on_changed)
+        self.comparison.busy_changed.connect(view.show_busy)
         view.compare_wanted.connect(self._on_compare)
         view.clear_wanted.connect(self.comparison.clear)
         view.lists_wanted.connect(self._fill_lists)
@@ -61,7 +62,12 @@ class Comparing(QObject):
             question = session.question(session.image, session.target)
             self._view.say("")
             self.comparison.ask(
-                session.engine, session.image, question, contestants, reference=mask, way=way
+                session.answering.engine,
+                session.image,
+                question,
+                contestants,
+                reference=mask,
+                way=way,
             )
 
     def _on_changed(self) -> None:

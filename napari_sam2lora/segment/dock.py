@@ -16,10 +16,11 @@ from qtpy.QtWidgets import (
 )
 
 from napari_sam2lora._chosen import photographs
+from napari_sam2lora._mask_watch import MaskWatch
 from napari_sam2lora._notices import errors_in_words
 from napari_sam2lora._numbers import Measured, rows
 from napari_sam2lora._parts import Section, paragraph
-from napari_sam2lora._prompt_layers import keep_key
+from napari_sam2lora._prompt_layers import Place, keep_key
 from napari_sam2lora._questions import Reply
 from napari_sam2lora._session import Session
 from napari_sam2lora.segment import keys
@@ -55,6 +56,7 @@ class SegmentDock(QWidget):
     def __init__(self, napari_viewer: Viewer) -> None:
         super().__init__()
         self._viewer = napari_viewer
+        self._measured: Place | None = None  # whose numbers are shown
         self.session = Session(napari_viewer)
         self._build()
         self._wire()
@@ -65,9 +67,12 @@ class SegmentDock(QWidget):
         actions = {key.action: getattr(self, key.action) for key in keys.KEYS}
         self.following = Following(self.session, actions)
         self.following.followed.connect(self._on_followed)
+        self.masks = MaskWatch(napari_viewer)
+        self.masks.changed.connect(self._measure)
+        self.following.followed.connect(self.masks.look)
         self.following.tool_changed.connect(self._show_tool)
         # A window that closes destroys the dock without taking it out.
-        self._parts = _Parts(self.following, self.comparing, self.session)
+        self._parts = _Parts(self.following, self.masks, self.comparing, self.session)
         self.destroyed.connect(self._parts.close)
         self.following.look()
         self.session.warm_up()
@@ -114,6 +119,7 @@ class SegmentDock(QWidget):
         layer = self.session.answers.previews.find(place) if place else None
         if layer is not None:
             layer.visible = not layer.visible
+            self._measure()
 
     def sizeHint(self) -> QSize:
         """Ask for little width: the picture is what matters, and all parts fit."""
@@ -185,9 +191,9 @@ class SegmentDock(QWidget):
         self.prompts.painted_wanted.connect(self._on_painted)
         self.threshold.threshold_changed.connect(session.set_threshold)
         self.threshold.accepted.connect(self._on_accept)
-        self.progress.cancelled.connect(session.worker.cancel)
-        session.worker.busy_changed.connect(self.progress.show_busy)
-        session.worker.progressed.connect(self.progress.show_progress)
+        self.progress.cancelled.connect(session.cancel)
+        session.answering.worker.busy_changed.connect(self.progress.show_busy)
+        session.answering.worker.progressed.connect(self.progress.show_progress)
         session.said.connect(self.progress.say)
         session.chosen.connect(self._on_chosen)
         session.replied.connect(self._on_reply)
@@ -228,11 +234,14 @@ class SegmentDock(QWidget):
     def _on_accept(self, mode: str) -> None:
         with errors_in_words():
             self.session.accept(mode)
+            self._measure()
 
     def _on_chosen(self) -> None:
         place = self.session.place
         if place:
             self.threshold.show_threshold(self.session.answers.threshold(place))
+        if place != self._measured:
+            self._show_numbers(None)
         self._on_followed()
         self._measure()
 
@@ -240,7 +249,8 @@ class SegmentDock(QWidget):
         place = self.session.place
         if place == (reply.question.photo.key, reply.question.target.name):
             self.threshold.show_threshold(self.session.answers.threshold(place))
-        self.progress.say("")  # what was said before is no longer so
+        # Another target's refusal stays to be read.
+        self.progress.say(self.session.answering.troubles.of_image(reply.question.photo.key))
         self._measure()
 
     def _on_prompts(self) -> None:
@@ -251,11 +261,14 @@ class SegmentDock(QWidget):
         self.warnings.setVisible(bool(words))
 
     def _measure(self) -> None:
-        """Measure soon. What stands in the way is said in the dock: it would be again and again."""
+        """Measure soon. What stands in the way is said beside the numbers, not again and again."""
+        words = ""
         try:
             self.session.measure()
         except Sam2LoraError as error:
-            self.progress.say(str(error))
+            words = str(error)
+            self._show_numbers(None)
+        self.numbers.say(words)
 
     def _on_threshold(self) -> None:
         place = self.session.place
@@ -264,7 +277,12 @@ class SegmentDock(QWidget):
         self._measure()
 
     def _on_measured(self, measured: Measured) -> None:
-        self.numbers.show_rows(rows(measured))
+        if measured.place == self.session.place and not self.numbers.words.text():
+            self._show_numbers(measured)
+
+    def _show_numbers(self, measured: Measured | None) -> None:
+        self._measured = None if measured is None else measured.place
+        self.numbers.show_rows([] if measured is None else rows(measured))
 
     def _on_followed(self) -> None:
         """List what is in the viewer now."""
@@ -282,7 +300,7 @@ class SegmentDock(QWidget):
 class _Parts(QObject):
     """What has to let go of the viewer when the dock goes, which happens in one of two ways."""
 
-    def __init__(self, *parts: Following | Comparing | Session) -> None:
+    def __init__(self, *parts: Following | MaskWatch | Comparing | Session) -> None:
         super().__init__()
         self._parts = list(parts)
 

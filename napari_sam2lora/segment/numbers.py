@@ -3,17 +3,29 @@
 from collections.abc import Iterable
 
 from qtpy.QtCore import Qt
-from qtpy.QtWidgets import QFormLayout, QLabel, QWidget
+from qtpy.QtWidgets import QFormLayout, QLabel, QVBoxLayout, QWidget
+
+from napari_sam2lora._parts import paragraph
 
 
 class NumbersView(QWidget):
-    """Rows of a name and a value."""
+    """Rows of a name and a value, and what keeps from measuring."""
 
     def __init__(self) -> None:
         super().__init__()
-        self._form = QFormLayout(self)
-        self._form.setContentsMargins(0, 0, 0, 0)
+        self._form = QFormLayout()
         self._form.setVerticalSpacing(2)
+        self.words = paragraph()
+        self.words.hide()
+        layout = QVBoxLayout(self)
+        layout.setContentsMargins(0, 0, 0, 0)
+        layout.addLayout(self._form)
+        layout.addWidget(self.words)
+
+    def say(self, words: str) -> None:
+        """Show what keeps from measuring; nothing if it is empty."""
+        self.words.setText(words)
+        self.words.setVisible(bool(words))
 
     def show_rows(self, rows: Iterable[tuple[str, str]]) -> None:
         """Show these in place of the ones before."""

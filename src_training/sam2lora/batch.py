@@ -129,6 +129,8 @@ class Outcome:
         Expected IoU by target.
     error
         Why it failed; empty if it did not.
+    kept
+        Targets whose masks were there already and were left alone; they are not measured.
     """
 
     path: Path
@@ -136,6 +138,7 @@ class Outcome:
     measurements: Measurements | None = None
     iou: Mapping[str, float] = field(default_factory=dict)
     error: str = ""
+    kept: tuple[str, ...] = ()
 
 
 def segment_scene(
@@ -174,6 +177,7 @@ def segment_files(
     out: Path,
     *,
     probabilities: bool = False,
+    keep: bool = False,
     progress: FileProgress = no_file_progress,
 ) -> Iterator[Outcome]:
     """Segment image files one after the other, the next being read and the last written meanwhile.
@@ -190,9 +194,12 @@ def segment_files(
         Folder for `<stem>_<target>.png` (0 and 255, native size), made if need be.
     probabilities
         Write `<stem>_<target>_probability.tif` (float32, 0…1) as well.
+    keep
+        Leave masks that are there already as they are; someone may have corrected them.
     progress
         Called with an image and the share of it that is done, 0…1, which never falls, between
-        windows. An exception that it raises stops the work; what is written by then is complete.
+        windows. An exception that it raises stops the work, once what became of the image before
+        is yielded; what is written by then is complete.
 
     Yields
     ------
@@ -213,10 +220,15 @@ def segment_files(
         writing: Future[Outcome] | None = None
         try:
             for path, image in coming:
-                done = _segment_one(predictor, path, image, tasks, progress)
-                if writing:
-                    yield writing.result()
-                writing = writer.submit(_write, done, out, probabilities=probabilities)
+                wanted = [task for task in tasks if not (keep and _is_there(path, task, out))]
+                kept = tuple(task.target.name for task in tasks if task not in wanted)
+                try:
+                    done = _segment_one(predictor, path, image, wanted, progress)
+                finally:  # also where it is stopped: the image before is written all the same
+                    before, writing = writing, None
+                    if before:
+                        yield before.result()
+                writing = writer.submit(_write, done, out, kept, probabilities=probabilities)
             if writing:
                 yield writing.result()
         finally:
@@ -249,6 +261,10 @@ def _mask_path(image: Path, target: str, out: Path) -> Path:
     return out / f"{image_stem(image)}_{target}.png"
 
 
+def _is_there(image: Path, task: Task, out: Path) -> bool:
+    return _mask_path(image, task.target.name, out).exists()
+
+
 def _read_ahead(
     paths: Iterable[Path], reader: ThreadPoolExecutor
 ) -> Iterator[tuple[Path, Future[FundusImage]]]:
@@ -269,6 +285,8 @@ def _segment_one(
     tasks: Sequence[Task],
     progress: FileProgress,
 ) -> _Done:
+    if not tasks:
+        return _Done(path)
     try:
         fundus = image.result()
         scene = Scene.of(fundus.pixels)
@@ -289,9 +307,9 @@ def _show_share(
     progress(path, (number + done / total) / tasks)
 
 
-def _write(done: _Done, out: Path, *, probabilities: bool) -> Outcome:
+def _write(done: _Done, out: Path, kept: tuple[str, ...], *, probabilities: bool) -> Outcome:
     if done.scene is None:
-        return Outcome(done.path, error=done.error)
+        return Outcome(done.path, error=done.error, kept=kept)
     files = {}
     for target, answer in done.segmented.items():
         files[target] = _mask_path(done.path, target, out)
@@ -306,4 +324,5 @@ def _write(done: _Done, out: Path, *, probabilities: bool) -> Outcome:
         files,
         measure(masks, done.scene.field, spacing=done.spacing),
         {target: answer.iou for target, answer in done.segmented.items()},
+        kept=kept,
     )

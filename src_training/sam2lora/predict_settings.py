@@ -45,6 +45,7 @@ class PredictSettings(Settings):
     device: str = Field(default="auto", description="where the network runs")
     precision: PrecisionChoice = Field(default="auto", description="how exactly it computes")
     probabilities: bool = Field(default=False, description="write probabilities as well")
+    keep: bool = Field(default=False, description="leave masks that are there already alone")
 
     @model_validator(mode="after")
     def _check_one_answers(self) -> "PredictSettings":
@@ -132,5 +133,10 @@ def _options(settings: PredictSettings) -> Iterator[str]:
     for name, chosen in (("device", settings.device), ("precision", settings.precision)):
         if chosen != "auto":
             yield from (f"--{name}", chosen)
-    flags = {"bare": settings.bare, "tta": settings.flips, "probabilities": settings.probabilities}
+    flags = {
+        "bare": settings.bare,
+        "tta": settings.flips,
+        "probabilities": settings.probabilities,
+        "keep": settings.keep,
+    }
     yield from (f"--{name}" for name, chosen in flags.items() if chosen)

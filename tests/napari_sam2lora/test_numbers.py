@@ -15,7 +15,7 @@ MASKS = {"disc": disk(12), "cup": disk(6), "vessel": bar()}
 
 
 def shown(target: str, spacing: tuple[float, float] | None = None) -> dict[str, str]:
-    return dict(rows(Measured(target, 0.5, measure(MASKS, FIELD, spacing=spacing))))
+    return dict(rows(Measured(("eye", target), 0.5, measure(MASKS, FIELD, spacing=spacing))))
 
 
 def test_pixels_without_a_scale_and_lengths_with_one():
@@ -31,7 +31,7 @@ def test_pixels_without_a_scale_and_lengths_with_one():
 
 
 def test_what_is_not_there_is_not_shown():
-    only = Measured("drusen", None, measure({}, FIELD))
+    only = Measured(("eye", "drusen"), None, measure({}, FIELD))
     assert list(rows(only)) == []
 
 
@@ -41,9 +41,9 @@ def test_the_last_of_several_wishes_is_measured(qtbot: QtBot):
     numbers.measured.connect(found.append)
     with qtbot.waitSignal(numbers.measured, timeout=20_000):
         for radius in (5, 6, 12):
-            numbers.ask("disc", 0.1, {"disc": disk(radius)}, FIELD, None)
+            numbers.ask(("eye", "disc"), 0.1, {"disc": disk(radius)}, FIELD, None)
     assert [one.measurements.structures["disc"].area_px for one in found] == [disk(12).sum()]
-    numbers.ask("disc", 0.1, {"disc": np.zeros_like(disk(1))}, FIELD, None)
+    numbers.ask(("eye", "disc"), 0.1, {"disc": np.zeros_like(disk(1))}, FIELD, None)
     numbers.close()
     qtbot.wait(200)
     assert len(found) == 1

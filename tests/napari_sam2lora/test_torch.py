@@ -15,12 +15,18 @@ def ran(code: str) -> str:
 
 def test_all_is_loaded_and_the_collector_is_as_it_was():
     said = ran("""
-        import gc, sys, threading
+        import gc, sys, threading, weakref
         from napari_sam2lora._torch import load_torch
+        class Layer: pass
+        layer, ended = Layer(), []
+        layer.itself = layer  # as viewers are: the collector alone frees it
+        weakref.finalize(layer, ended.append, True)
         thread = threading.Thread(target=load_torch)
         thread.start()
         thread.join()
-        print(gc.isenabled(), gc.get_freeze_count() > 1000)
+        del layer
+        gc.collect()
+        print(gc.isenabled(), ended == [True])
         print({"torch", "sam2lora.predictor", "sam2lora.predicting"} <= sys.modules.keys())
         before = set(sys.modules)
         load_torch()

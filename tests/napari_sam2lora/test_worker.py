@@ -112,6 +112,51 @@ def test_cancel_stops_what_runs_and_forgets_what_waits(worker: Worker, heard, qt
     assert ("done", "again", None) in heard
 
 
+def test_patient_work_lets_the_rest_go_first_between_its_parts(worker: Worker, heard, qtbot: QtBot):
+    gate = Gate()
+
+    def parts(report):
+        gate(report)
+        yield 1
+        yield 2
+
+    worker.ask("patient", parts, patient=True)
+    assert gate.begun.wait(20)
+    worker.ask("later", lambda report: 4, patient=True)
+    worker.ask("question", lambda report: 3)
+    gate.open.set()
+    idle(worker, qtbot)
+    assert [one for one in heard if one[0] in ("done", "yielded")] == [
+        ("yielded", "patient", 1),
+        ("done", "question", 3),
+        ("yielded", "patient", 2),
+        ("done", "patient", None),
+        ("done", "later", 4),
+    ]
+
+
+def test_one_key_is_cancelled_and_the_rest_goes_on(worker: Worker, heard, qtbot: QtBot):
+    first, gate = Gate(), Gate()
+
+    def parts(report):
+        yield first(report)
+        report("goes on", 0, 1)
+        yield 2
+
+    worker.ask("patient", parts, patient=True)
+    worker.ask("question", gate)
+    first.open.set()
+    worker.ask("waits", lambda report: 5)
+    assert gate.begun.wait(20)
+    worker.cancel("patient")
+    gate.open.set()
+    idle(worker, qtbot)
+    ended = [one for one in heard if one[0] in ("done", "stopped")]
+    assert ("stopped", "patient") in ended
+    assert ("done", "question", None) in ended
+    assert ("done", "waits", 5) in ended
+
+
 def test_after_closing_nothing_is_told_and_the_thread_ends(worker: Worker, heard, qtbot: QtBot):
     gate, threads = Gate(), threading.active_count()
     worker.ask("runs", gate)

@@ -267,9 +267,33 @@ def test_progress_runs_from_nothing_to_all_of_each_image_and_can_stop_the_work(
         if path == photos[1]:
             raise StopError
 
+    told: list[Outcome] = []
+    coming = segment_files(nano, photos, tasks, tmp_path / "new", progress=stop_in_second)
     with pytest.raises(StopError):
-        list(segment_files(nano, photos, tasks, tmp_path / "new", progress=stop_in_second))
+        told.extend(coming)
+    assert [outcome.path for outcome in told] == photos[:1]  # what is written is told
     assert written(tmp_path / "new") == ["a_fog.png", "a_spot.png"]
+
+
+def test_masks_that_are_there_can_be_kept(
+    nano: Predictor,
+    photos: list[Path],
+    tmp_path: Path,
+    tasks: list[Task],
+) -> None:
+    out = tmp_path / "out"
+    out.mkdir()
+    for name in ("a_fog", "a_spot", "c_spot"):
+        (out / f"{name}.png").write_text("corrected")
+    paths = [photos[0], photos[2]]
+    first, second = segment_files(nano, paths, tasks, out, keep=True)
+    assert (first.error, first.files, set(first.kept)) == ("", {}, {"fog", "spot"})
+    assert (set(second.files), second.kept) == ({"fog"}, ("spot",))
+    for name in ("a_fog", "a_spot", "c_spot"):
+        assert (out / f"{name}.png").read_text() == "corrected"
+    Image.open(out / "c_fog.png").load()
+    list(segment_files(nano, paths, tasks, out))
+    assert written(out) == ["a_fog.png", "a_spot.png", "c_fog.png", "c_spot.png"]
 
 
 def test_a_defect_is_not_taken_for_a_bad_file(

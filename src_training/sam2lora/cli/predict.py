@@ -65,11 +65,14 @@ def predict(
     probabilities: Annotated[
         bool, typer.Option("--probabilities", help="Write probabilities as float32 TIFF, too.")
     ] = False,
+    keep: Annotated[
+        bool, typer.Option("--keep", help="Leave masks that are there already as they are.")
+    ] = False,
 ) -> None:
     """Segment images: one mask (0 and 255, native size) for each image and target.
 
     Of several files those that fail are named at the end with the reason, the others are written,
-    and the exit code is then 1. Masks that are there already are replaced.
+    and the exit code is then 1. Masks that are there already are replaced, unless --keep is given.
     """
     from sam2lora.batch import segment_files
     from sam2lora.image_files import find_images
@@ -104,6 +107,7 @@ def predict(
         device=device,
         precision=precision,
         probabilities=probabilities,
+        keep=keep,
     )
     settings.check_prompts_fit(len(paths))
     base = load_with_bar(settings.model)
@@ -111,7 +115,15 @@ def predict(
     predictor = Predictor(base, device=settings.device, precision=settings.precision)
     with _bar(paths) as show:
         outcomes = list(
-            segment_files(predictor, paths, tasks, out, probabilities=probabilities, progress=show)
+            segment_files(
+                predictor,
+                paths,
+                tasks,
+                out,
+                probabilities=probabilities,
+                keep=keep,
+                progress=show,
+            )
         )
     _report(outcomes, out)
 
@@ -137,7 +149,11 @@ def _report(outcomes: Sequence["Outcome"], out: Path) -> None:
     failed = [outcome for outcome in outcomes if outcome.error]
     if failed and len(outcomes) == 1:
         raise Sam2LoraError(failed[0].error)
-    typer.echo(f"{len(outcomes) - len(failed)} of {len(outcomes)} images segmented into {out}")
+    kept = sum(len(outcome.kept) for outcome in outcomes)
+    words = f"; {kept} masks that were there are kept" if kept else ""
+    typer.echo(
+        f"{len(outcomes) - len(failed)} of {len(outcomes)} images segmented into {out}{words}"
+    )
     if not failed:
         return
     rows = [(str(one.path), one.error.removeprefix(f"{one.path}: ")) for one in failed]

@@ -67,7 +67,7 @@ class Window:
 
     def idle(self) -> None:
         """Wait until nothing runs any more."""
-        self.qtbot.waitUntil(lambda: not self.session.worker.busy, timeout=WAIT)
+        self.qtbot.waitUntil(lambda: not self.session.answering.worker.busy, timeout=WAIT)
 
     def cancel(self) -> None:
         """Press Cancel, as soon as that is possible."""

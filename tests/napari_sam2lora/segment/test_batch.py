@@ -109,24 +109,25 @@ def test_an_image_without_a_file_has_no_command(window: Window, notices: list[st
 
 def test_what_is_missing_is_said(window: Window):
     batch = window.dock.batch
+    press(batch, "disc")  # it was ticked
     for wanted, give in (
         ("Choose images", lambda: batch.show_images(["x"])),
         ("Choose a folder", lambda: batch.out.setText("out")),
-        ("Tick a target", lambda: None),
+        ("Tick a target", lambda: press(batch, "disc")),
     ):
-        press(batch, "Segment files")
-        assert wanted in batch.words.text() or wanted == "Tick a target"
+        for wish in ("Segment files", "Copy as command"):
+            batch.words.setText("")
+            press(batch, wish)
+            assert wanted in batch.words.text()
         give()
-    press(batch, "disc")
     press(batch, "Copy as command")
-    assert "Tick a target" in batch.words.text()
+    assert batch.words.text().startswith("sam2lora predict x --target disc")
 
 
 def test_a_folder_without_images_is_said(ready: Window, tmp_path: Path):
     (tmp_path / "empty").mkdir()
     ready.dock.batch.show_images([str(tmp_path / "empty")])
-    with ready.qtbot.waitSignal(ready.session.worker.failed, timeout=WAIT):
-        press(ready.dock.batch, "Segment files")
+    press(ready.dock.batch, "Segment files")
     assert "there is no image here" in ready.dock.batch.words.text()
     assert ready.dock.batch.run.isEnabled()
 
@@ -151,12 +152,80 @@ def test_it_can_be_cancelled_and_leaves_whole_files(
     press(ready.dock.batch, "Segment files")
     ready.qtbot.waitUntil(second.is_set, timeout=WAIT)
     ready.cancel()
-    with ready.qtbot.waitSignal(ready.session.worker.stopped, timeout=WAIT):
+    with ready.qtbot.waitSignal(ready.session.answering.worker.stopped, timeout=WAIT):
         cancelled.set()
     assert ready.dock.batch.run.isEnabled()
     assert ready.said[-1] == "Cancelled."
+    assert [image for image, _ in cells(ready)] == ["a.png"]
+    assert "Cancelled after 1 of 3 images" in ready.dock.batch.words.text()
     for path in (files.parent / "masks").iterdir():
         Image.open(path).load()
+
+
+def test_masks_that_are_there_are_kept_unless_the_user_says_otherwise(ready: Window, files: Path):
+    masks = files.parent / "masks"
+    masks.mkdir()
+    (masks / "a_disc.png").write_text("corrected")
+    press(ready.dock.batch, "Segment files")
+    ready.idle()
+    assert (masks / "a_disc.png").read_text() == "corrected"
+    assert cells(ready)[0] == ("a.png", "kept as it was: disc")
+    assert "1 masks that were there are kept" in ready.dock.batch.words.text()
+    assert (masks / "b_disc.png").exists()
+    press(ready.dock.batch, "Copy as command")
+    assert "--keep" in QGuiApplication.clipboard().text()
+    press(ready.dock.batch, "Keep masks that are there already")
+    press(ready.dock.batch, "Segment files")
+    ready.idle()
+    Image.open(masks / "a_disc.png").load()
+
+
+@pytest.fixture
+def held(ready: Window, monkeypatch: pytest.MonkeyPatch):
+    """Begin to segment files, let the first wait, and tell what is answered in which order."""
+    ready.segment()
+    from sam2lora.predictor import Predictor
+
+    real, first, go_on = Predictor.answer, threading.Event(), threading.Event()
+    mine, order = ready.session.reply.scene, []
+
+    def slow(predictor, scene, *given, **how):
+        order.append("question" if scene is mine else "file")
+        first.set()
+        assert go_on.wait(60)
+        return real(predictor, scene, *given, **how)
+
+    monkeypatch.setattr(Predictor, "answer", slow)
+
+    def begin() -> tuple[threading.Event, list[str]]:
+        press(ready.dock.batch, "Segment files")
+        ready.qtbot.waitUntil(first.is_set, timeout=WAIT)
+        return go_on, order
+
+    return begin
+
+
+def test_a_question_is_answered_between_two_files(ready: Window, files: Path, held):
+    Image.fromarray(fundus(seed=3).data).save(files / "c.png")
+    go_on, order = held()
+    press(ready.dock, "Segment")
+    go_on.set()
+    ready.idle()
+    assert order == ["file", "file", "question", "file"]
+    assert len(cells(ready)) == 3
+
+
+def test_stop_stops_the_files_alone(ready: Window, held):
+    go_on, order = held()
+    press(ready.dock, "Segment")
+    press(ready.dock.batch, "Stop")
+    with ready.replied():
+        go_on.set()
+    ready.idle()
+    assert order == ["file", "question"]
+    assert "Cancelled after 0 of 3 images" in ready.dock.batch.words.text()
+    assert ready.dock.batch.run.isEnabled()
+    assert not ready.dock.batch.stop.isEnabled()
 
 
 def test_images_and_folders_are_asked_for(window: Window, monkeypatch: pytest.MonkeyPatch):

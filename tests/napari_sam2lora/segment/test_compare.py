@@ -1,14 +1,17 @@
 """Comparing models on the same prompts."""
 
+import threading
+
 import numpy as np
 import pytest
 from napari.layers import Labels
 
 from napari_sam2lora._layers import noted
+from napari_sam2lora._questions import Choice
 from napari_sam2lora.segment.advanced import AUTOMATIC, BARE
 from sam2lora.metrics import dice
 
-from .conftest import Window, pick, press
+from .conftest import WAIT, Window, pick, press
 
 pytestmark = pytest.mark.viewer
 
@@ -85,6 +88,49 @@ def test_clearing_takes_it_all_away(two: Window):
     press(two.dock.compare, "Take away")
     assert [layer.name for layer in two.viewer.layers] == ["photo"]
     assert two.dock.compare.results.text() == ""
+
+
+def held(window: Window, monkeypatch: pytest.MonkeyPatch) -> tuple[threading.Event, list[Choice]]:
+    """Let the first answer wait, and write down which ones are asked for."""
+    go_on, asked = threading.Event(), []
+    real = window.session.answering.engine.answer
+
+    def slow(question, report):
+        asked.append(question.choice)
+        assert go_on.wait(60)
+        return real(question, report)
+
+    monkeypatch.setattr(window.session.answering.engine, "answer", slow)
+    press(window.dock.compare, "Compare")
+    window.qtbot.waitUntil(lambda: len(asked) == 1, timeout=WAIT)
+    return go_on, asked
+
+
+def test_what_is_taken_away_while_it_runs_does_not_come_back(two: Window, monkeypatch):
+    two.idle()
+    go_on, asked = held(two, monkeypatch)
+    press(two.dock.compare, "Take away")
+    go_on.set()
+    two.idle()
+    assert two.dock.comparing.comparison.results == []
+    assert shown(two) == []
+    assert len(asked) == 1  # nobody else is asked in vain
+
+
+def test_the_results_of_a_comparison_before_are_not_among_the_next(two: Window, monkeypatch):
+    two.idle()
+    go_on, _ = held(two, monkeypatch)
+    press(two.dock.compare, "Compare")  # not while one runs
+    assert two.dock.comparing.comparison._number == 1
+    press(two.dock.compare, "Take away")
+    press(two.dock.compare, "Compare")
+    go_on.set()
+    two.idle()
+    titles = [one.title for one in two.dock.comparing.comparison.results]
+    assert titles == ["base model alone", "first", "the-second"]
+    press(two.dock.compare, "Take away")
+    compare(two)
+    assert len(shown(two)) == 3
 
 
 def test_who_cannot_answer_says_why_and_the_others_go_on(two: Window, tmp_path):

@@ -4,11 +4,14 @@ import threading
 
 import numpy as np
 import pytest
+from napari import Viewer
+from napari.layers import Layer
 from qtpy.QtWidgets import QLabel
 
 from napari_sam2lora._layers import noted
+from napari_sam2lora._questions import Choice
+from napari_sam2lora.segment.dock import SegmentDock
 from sam2lora.batch import segment_scene
-from sam2lora.model_table import BASE_MODELS
 from sam2lora.targets import TARGETS
 
 from .conftest import WAIT, Window, fundus, pick, press
@@ -147,6 +150,31 @@ def test_a_point_outside_the_field_is_refused_in_words_and_taken_back(window: Wi
     assert len(points.data) == 1
 
 
+def test_a_refusal_stays_while_other_targets_are_answered(window: Window):
+    window.session.choose(TARGETS["vessel"], Choice(adapter="gone", detail="whole"))
+    press(window.dock, "Segment all")
+    window.idle()
+    assert {target for _, target in window.session.answers.replies} == {"disc", "cup"}
+    shown = window.dock.progress.words
+    assert shown.text().startswith("vessel: ")
+    assert "gone" in shown.text()
+    window.segment()  # the disc again
+    assert "gone" in shown.text()
+    window.session.choose(TARGETS["vessel"], Choice(detail="whole"))
+    pick(window.dock.targets.targets, "vessel")
+    window.segment()
+    assert shown.text() == ""
+
+
+def test_refusals_of_several_targets_are_all_there_to_be_read(window: Window):
+    for name in ("vessel", "cup"):
+        window.session.choose(TARGETS[name], Choice(adapter=f"no-{name}", detail="whole"))
+    press(window.dock, "Segment all")
+    window.idle()
+    assert "no-vessel" in window.dock.progress.words.text()
+    assert "no-cup" in window.dock.progress.words.text()
+
+
 def test_what_is_painted_is_where_the_answer_starts(window: Window):
     window.segment()
     plain = values(window)
@@ -167,7 +195,7 @@ def test_it_answers_as_the_command_line_does(window: Window):
     with window.replied():
         window.click(70, 90)
     reply = window.session.reply
-    predictor = window.session.engine.predictor(window.session.machine, lambda *_: None)
+    predictor = window.session.answering.engine.predictor(window.session.machine, lambda *_: None)
     expected = segment_scene(predictor, reply.scene, [reply.task])["disc"]
     np.testing.assert_array_equal(values(window), expected.probabilities)
 
@@ -323,7 +351,7 @@ def test_a_defect_in_the_model_is_shown_and_the_next_answer_comes(
     window.segment()
     with monkeypatch.context() as patch:
         patch.setattr("sam2lora.predictor.Predictor.answer", lambda *_, **__: 1 / 0)
-        with window.qtbot.waitSignal(window.session.worker.failed, timeout=WAIT):
+        with window.qtbot.waitSignal(window.session.answering.worker.failed, timeout=WAIT):
             press(window.dock, "Segment")
     assert "ZeroDivisionError" in words(window)
     assert "division by zero" in " ".join(notices)
@@ -334,18 +362,18 @@ def test_a_defect_in_the_model_is_shown_and_the_next_answer_comes(
 def test_cancel_stops_and_it_can_go_on(window: Window, monkeypatch: pytest.MonkeyPatch):
     window.segment()
     begun, go_on = threading.Event(), threading.Event()
-    real = window.session.engine.answer
+    real = window.session.answering.engine.answer
 
     def slow(question, report):
         begun.set()
         go_on.wait(60)
         return real(question, report)
 
-    monkeypatch.setattr(window.session.engine, "answer", slow)
+    monkeypatch.setattr(window.session.answering.engine, "answer", slow)
     press(window.dock, "Segment")
     window.qtbot.waitUntil(begun.is_set, timeout=WAIT)
     window.cancel()
-    with window.qtbot.waitSignal(window.session.worker.stopped, timeout=WAIT):
+    with window.qtbot.waitSignal(window.session.answering.worker.stopped, timeout=WAIT):
         go_on.set()
     assert window.said[-1] == "Cancelled."
     window.segment()
@@ -354,7 +382,7 @@ def test_cancel_stops_and_it_can_go_on(window: Window, monkeypatch: pytest.Monke
 def test_the_newest_prompt_wins(window: Window, monkeypatch: pytest.MonkeyPatch):
     window.segment()
     begun, go_on = threading.Event(), threading.Event()
-    real, asked = window.session.engine.answer, []
+    real, asked = window.session.answering.engine.answer, []
 
     def slow(question, report):
         asked.append(len(question.prompts.clicks))
@@ -362,7 +390,7 @@ def test_the_newest_prompt_wins(window: Window, monkeypatch: pytest.MonkeyPatch)
         go_on.wait(60)
         return real(question, report)
 
-    monkeypatch.setattr(window.session.engine, "answer", slow)
+    monkeypatch.setattr(window.session.answering.engine, "answer", slow)
     window.click(60, 60)
     window.qtbot.waitUntil(begun.is_set, timeout=WAIT)
     for number in range(4):
@@ -384,12 +412,12 @@ def test_closing_the_dock_while_it_works_is_clean(window: Window, monkeypatch: p
         finally:
             ended.set()
 
-    monkeypatch.setattr(window.session.engine, "answer", slow)
+    monkeypatch.setattr(window.session.answering.engine, "answer", slow)
     press(window.dock, "Segment")
     window.qtbot.waitUntil(begun.is_set, timeout=WAIT)
     heard: list[object] = []
-    window.session.worker.done.connect(heard.append)
-    window.session.worker.failed.connect(heard.append)
+    window.session.answering.worker.done.connect(heard.append)
+    window.session.answering.worker.failed.connect(heard.append)
     window.viewer.window.remove_dock_widget(window.dock)
     go_on.set()
     assert ended.wait(60)
@@ -399,22 +427,72 @@ def test_closing_the_dock_while_it_works_is_clean(window: Window, monkeypatch: p
     window.viewer.add_layer(fundus("another"))
 
 
-def test_closing_the_window_while_it_works_is_clean(window: Window):
-    press(window.dock, "Segment")
-    window.viewer.close()
-    window.session.worker._executor.shutdown(wait=True)
+def ours(layer: Layer, viewer: Viewer) -> list[str]:
+    """Give the modules of the plugin that a layer, or the list of layers, would still call."""
+    emitters = [
+        *layer.events.emitters.values(),
+        *viewer.layers.events.emitters.values(),
+        viewer.layers.selection.events.active,
+    ]
+    found = []
+    for emitter in emitters:
+        for callback in emitter.callbacks:
+            # A bound method is kept as a weak reference to its object, and a name.
+            called = callback[0]() if isinstance(callback, tuple) else callback
+            found.append(type(called).__module__)
+    return [module for module in found if module.startswith("napari_sam2lora")]
 
 
-def test_two_windows_do_not_disturb_each_other(open_window):
-    first, second = open_window(fundus("a")), open_window(fundus("b", 1))
+def test_closing_the_window_while_it_works_is_clean(make_napari_viewer, qtbot, monkeypatch):
+    viewer = make_napari_viewer()
+    image = viewer.add_layer(fundus())
+    viewer.add_labels(np.zeros((200, 200), np.uint8), name="photo disc")
+    dock = SegmentDock(viewer)
+    viewer.window.add_dock_widget(dock, name="Segment")
+    session, begun, go_on = dock.session, threading.Event(), threading.Event()
+
+    def slow(question, report):
+        begun.set()
+        assert go_on.wait(60)
+        report("going on", 0, 1)
+
+    monkeypatch.setattr(session.answering.engine, "answer", slow)
+    press(dock, "Segment")
+    qtbot.waitUntil(begun.is_set, timeout=WAIT)
+    assert ours(image, viewer)
+    heard: list[object] = []
+    session.answering.worker.done.connect(heard.append)
+    session.answering.worker.failed.connect(heard.append)
+    del dock  # the window alone holds it
+    viewer.close()
+    qtbot.waitUntil(lambda: session.answering.worker._closed)
+    go_on.set()
+    session.answering.worker._executor.shutdown(wait=True)
+    qtbot.wait(0)
+    assert heard == []
+    assert ours(image, viewer) == []
+
+
+def test_two_windows_do_not_disturb_each_other(open_window, tmp_path):
+    """They show the very same file."""
+    path = tmp_path / "eye.png"
+    first, second = (open_window(fundus("eye", path=path)) for _ in range(2))
+    place = (str(path), "disc")
     first.segment()
     with first.replied():
         first.click(60, 60)
+    assert second.session.answers.replies == {}
     second.segment()
-    assert second.session.prompts.at(("b", "disc")).empty
-    assert [layer.name for layer in second.viewer.layers if "a disc" in layer.name] == []
+    assert len(first.session.prompts.at(place).clicks) == 1
+    assert second.session.prompts.at(place).empty
+    assert len(second.viewer.layers["eye disc points"].data) == 0
+    assert np.abs(values(first) - values(second)).max() > 1e-4
+    second.dock.threshold.number.setValue(0.31)
+    assert first.session.answers.chosen_threshold(place) is None
     first.dock.switch_sign()
     assert second.session.prompts.positive
+    pick(first.dock.targets.targets, "cup")
+    assert second.session.target.name == "disc"
 
 
 def test_it_is_in_the_menu(make_napari_viewer):

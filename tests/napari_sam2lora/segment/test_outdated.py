@@ -21,14 +21,14 @@ MASK = "photo disc"
 def held(window: Window, monkeypatch: pytest.MonkeyPatch) -> Iterator[threading.Event]:
     """Answer once, and hold the next answers back until this is set."""
     window.segment()
-    event, real = threading.Event(), window.session.engine.answer
+    event, real = threading.Event(), window.session.answering.engine.answer
 
     def slow(question, report):
         event.wait(60)
         report("Going on", 0, None)
         return real(question, report)
 
-    monkeypatch.setattr(window.session.engine, "answer", slow)
+    monkeypatch.setattr(window.session.answering.engine, "answer", slow)
     yield event
     event.set()
 
@@ -50,7 +50,7 @@ def test_nor_is_it_after_cancelling_and_it_looks_old(window: Window, held: threa
     window.click(60, 80)
     assert window.preview().opacity == usual
     press(window.dock, "Cancel")
-    with window.qtbot.waitSignal(window.session.worker.stopped, timeout=WAIT):
+    with window.qtbot.waitSignal(window.session.answering.worker.stopped, timeout=WAIT):
         held.set()
     assert window.preview().opacity < usual
     press(window.dock, "Accept")
@@ -67,10 +67,10 @@ def test_an_undone_click_that_was_cancelled_leaves_the_answer_good(
 ):
     window.click(60, 80)
     press(window.dock, "Cancel")
-    with window.qtbot.waitSignal(window.session.worker.stopped, timeout=WAIT):
+    with window.qtbot.waitSignal(window.session.answering.worker.stopped, timeout=WAIT):
         held.set()
     press(window.dock, "Undo")
-    assert not window.session.worker.busy
+    assert not window.session.answering.worker.busy
     assert window.preview().opacity == pytest.approx(0.75)
     press(window.dock, "Accept")
     assert MASK in window.viewer.layers

@@ -18,13 +18,13 @@ OUTSIDE = (1, 1)
 @pytest.fixture
 def go_on(window: Window, monkeypatch: pytest.MonkeyPatch) -> Iterator[threading.Event]:
     """Hold answers back until this is set."""
-    event, real = threading.Event(), window.session.engine.answer
+    event, real = threading.Event(), window.session.answering.engine.answer
 
     def slow(question, report):
         event.wait(60)
         return real(question, report)
 
-    monkeypatch.setattr(window.session.engine, "answer", slow)
+    monkeypatch.setattr(window.session.answering.engine, "answer", slow)
     yield event
     event.set()
 
@@ -71,13 +71,13 @@ def test_with_a_known_field_nothing_is_asked_that_would_be_refused(
     window.segment()
     with window.replied():
         window.click(90, 90)
-    asked, real = [], window.session.engine.answer
+    asked, real = [], window.session.answering.engine.answer
 
     def count(question, report):
         asked.append(question)
         return real(question, report)
 
-    monkeypatch.setattr(window.session.engine, "answer", count)
+    monkeypatch.setattr(window.session.answering.engine, "answer", count)
     with window.qtbot.waitSignal(window.session.said, timeout=WAIT):
         window.click(*OUTSIDE)
     window.idle()

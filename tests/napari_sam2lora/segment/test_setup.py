@@ -11,7 +11,7 @@ from napari_sam2lora.segment.advanced import AUTOMATIC, BARE
 from sam2lora.adapters import delete_adapter
 from sam2lora.targets import TARGETS
 
-from .conftest import WAIT, Window, pick
+from .conftest import WAIT, Window, pick, press
 
 pytestmark = pytest.mark.viewer
 
@@ -43,6 +43,31 @@ def test_an_adapter_made_a_minute_ago_is_in_the_list_and_answers(window: Window,
     delete_adapter("just-made")
     window.dock.setup.look()
     assert "not there any more" in window.dock.warnings.text()
+
+
+def test_cancel_does_not_keep_a_new_adapter_from_being_found(
+    window: Window, install_for_nano, monkeypatch: pytest.MonkeyPatch
+):
+    window.segment()
+    begun, go_on = threading.Event(), threading.Event()
+    real = window.session.answering.engine.answer
+
+    def slow(question, report):
+        begun.set()
+        assert go_on.wait(60)
+        return real(question, report)
+
+    monkeypatch.setattr(window.session.answering.engine, "answer", slow)
+    press(window.dock, "Segment")
+    window.qtbot.waitUntil(begun.is_set, timeout=WAIT)
+    with window.qtbot.waitSignal(window.dock.setup.watch.changed, timeout=WAIT):
+        install_for_nano("just-made")
+        window.dock.setup.look()
+    press(window.dock, "Cancel")
+    go_on.set()
+    window.idle()
+    window.segment()
+    assert window.session.reply.task.adapter.name == "just-made"
 
 
 def test_switching_adapters_encodes_nothing_again(window: Window, install_for_nano, monkeypatch):
@@ -81,7 +106,7 @@ def computing() -> object:
 def test_device_and_precision_of_the_preferences_count(window: Window, computing):
     computing.device, computing.precision = "cpu", "bfloat16"
     window.segment()
-    predictor = window.session.engine._predictor
+    predictor = window.session.answering.engine._predictor
     assert (str(predictor.device), predictor.precision) == ("cpu", "bfloat16")
     computing.device = "tpu"
     with window.qtbot.waitSignal(window.session.said, timeout=WAIT):

@@ -45,7 +45,7 @@ def test_a_photograph_becomes_three_corrected_masks(
     qtbot.waitExposed(dock.window())
     press(dock, "Segment all")
     qtbot.waitUntil(lambda: len(session.answers.replies) == 3, timeout=WAIT)
-    qtbot.waitUntil(lambda: not session.worker.busy, timeout=WAIT)
+    qtbot.waitUntil(lambda: not session.answering.worker.busy, timeout=WAIT)
     for name in TARGETS:
         pick(dock.targets.targets, name)
         place = (str(path), name)

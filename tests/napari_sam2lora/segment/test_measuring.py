@@ -1,0 +1,75 @@
+"""The numbers beside the picture are those of what is shown now."""
+
+import numpy as np
+import pytest
+from qtpy.QtWidgets import QLabel
+
+from .conftest import WAIT, Window, fundus, pick, press
+
+pytestmark = pytest.mark.viewer
+
+
+def numbers(window: Window) -> str:
+    return " ".join(one.text() for one in window.dock.numbers.findChildren(QLabel))
+
+
+def wait_for(window: Window, words: str) -> None:
+    window.qtbot.waitUntil(lambda: words in numbers(window), timeout=WAIT)
+
+
+def area(mask: np.ndarray) -> str:
+    return f"{np.count_nonzero(mask)} px"
+
+
+def test_numbers_follow_the_mask_that_is_accepted_painted_and_taken_back(window: Window):
+    window.segment()
+    inside = window.preview().data[window.session.reply.scene.field.mask]
+    window.dock.threshold.number.setValue(round(float(np.median(inside)), 3))
+    press(window.dock, "Accept")
+    labels = window.viewer.layers["photo disc"]
+    answer = labels.data > 0
+    wait_for(window, area(answer))
+    labels.data_setitem(tuple(np.mgrid[80:120, 80:120].reshape(2, -1)), 2)
+    assert area(labels.data) != area(answer)
+    wait_for(window, area(labels.data))
+    labels.undo()
+    wait_for(window, area(answer))
+    labels.data = np.pad(np.ones((20, 20), np.uint8), 90)
+    wait_for(window, area(labels.data))
+
+
+def test_numbers_of_another_image_are_not_shown(open_window):
+    window = open_window(fundus("left"), fundus("right", 1))
+    pick(window.dock.targets.images, "left")
+    window.segment()
+    wait_for(window, "expected IoU")
+    window.dock.threshold.number.setValue(0.4)  # measured soon, but then of the other image
+    pick(window.dock.targets.images, "right")
+    window.qtbot.waitUntil(lambda: numbers(window).strip() == "")
+    window.qtbot.wait(600)
+    assert numbers(window).strip() == ""
+    pick(window.dock.targets.images, "left")
+    wait_for(window, "expected IoU")
+
+
+def test_two_layers_of_one_target_are_said_once_in_the_dock(window: Window, notices: list[str]):
+    window.segment()
+    wait_for(window, "expected IoU")
+    for name in ("one disc", "two disc"):
+        window.viewer.add_labels(np.zeros((200, 200), np.uint8), name=name)
+    wait_for(window, "Two layers show disc")
+    for step in range(5):
+        window.dock.threshold.number.setValue(0.3 + step / 20)
+    assert numbers(window).count("Two layers show disc") == 1
+    assert "expected IoU" not in numbers(window)
+    assert notices == []
+    window.viewer.layers.remove("two disc")
+    wait_for(window, "expected IoU")
+
+
+def test_a_defect_in_measuring_is_shown(window: Window, notices: list[str], monkeypatch):
+    monkeypatch.setattr("napari_sam2lora._numbers.measure", lambda *_, **__: 1 / 0)
+    failed = window.session.answers.numbers.failed
+    with window.qtbot.waitSignal(failed, timeout=WAIT):
+        window.segment()
+    assert "ZeroDivisionError" in window.said[-1]
