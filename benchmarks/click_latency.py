@@ -3,7 +3,8 @@
 A real window with the Segment dock opens an image, presses Segment, and is clicked with the mouse
 many times; each click is measured until the canvas has been drawn with the new answer. Prints the
 median and the 95th percentile, what the parts of it take, and the longest standstill of the window
-while torch and the model are loaded, while the image is encoded, and while it is clicked.
+while torch and the model are loaded, while the image is encoded, while it is clicked, while all
+targets are looked for, and while an answer is accepted into a new mask.
 
     xvfb-run -a -s "-screen 0 1600x1000x24" python benchmarks/click_latency.py [IMAGE]
 
@@ -128,7 +129,21 @@ def measure(viewer: napari.Viewer, name: str, clicks: int, clock: Clock) -> bool
     for what, seconds in (("answer", decoded), ("repainted preview", painted)):
         half, most = np.percentile(seconds, [50, 95]) * 1000
         print(f"  click to {what:<18} median {half:4.0f} ms, p95 {most:4.0f} ms")
-    standstills = {"loading": loading, "encoding": encoding, "clicking": pulse.longest}
+    clicking = pulse.longest
+    pulse.restart()
+    dock.segment_all()
+    until(lambda: not session.answering.worker.busy)
+    finding = pulse.longest
+    pulse.restart()
+    dock.accept()
+    QTest.qWait(500)
+    standstills = {
+        "loading": loading,
+        "encoding": encoding,
+        "clicking": clicking,
+        "segmenting all": finding,
+        "accepting": pulse.longest,
+    }
     words = ", ".join(f"{what} {1000 * one:.0f} ms" for what, one in standstills.items())
     print(f"  longest standstill: {words}")
     session.close()

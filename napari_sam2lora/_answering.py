@@ -13,7 +13,7 @@ from napari_sam2lora._engine import Engine
 from napari_sam2lora._photos import Photos
 from napari_sam2lora._prompt_layers import Place, keep_key
 from napari_sam2lora._prompts import PromptLayers
-from napari_sam2lora._questions import Choice, Machine, Question, Refusal, Reply
+from napari_sam2lora._questions import Choice, Computer, Machine, Question, Refusal, Reply
 from napari_sam2lora._troubles import Troubles
 from napari_sam2lora._worker import Worker
 from sam2lora.arrays import Mask
@@ -40,7 +40,7 @@ class Answering(QObject):
     -------
     replied(reply)
         An answer is shown.
-    machine_told(words)
+    machine_told(computer)
         What computes, and what would be faster.
     said(words)
         Something the user should read.
@@ -54,7 +54,7 @@ class Answering(QObject):
     """
 
     replied = Signal(object)
-    machine_told = Signal(str)
+    machine_told = Signal(object)
     said = Signal(str)
 
     def __init__(
@@ -160,8 +160,8 @@ class Answering(QObject):
             self._show(result)
         elif isinstance(result, Refusal):
             self._refuse(result)
-        elif key == _MACHINE:
-            self.machine_told.emit(str(result))
+        elif isinstance(result, Computer):
+            self.machine_told.emit(result)
 
     def _show(self, reply: Reply) -> None:
         image = self._photos.find(reply.question.photo.key)

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from napari_sam2lora._layers import pixels_of
-from napari_sam2lora._questions import Machine, Photo, Question, Refusal, Reply
+from napari_sam2lora._questions import Computer, Machine, Photo, Question, Refusal, Reply
 from napari_sam2lora._torch import load_torch
 from napari_sam2lora._worker import Report
 from sam2lora.adapters import Adapter
@@ -42,18 +42,19 @@ class Engine:
         self._machine = self._predictor = None
         self._scenes.clear()
 
-    def describe(self, machine: Machine, report: Report) -> str:
-        """Say what computes, and which torch to install where a GPU is not used."""
+    def describe(self, machine: Machine, report: Report) -> Computer:
+        """Find out what computes."""
         report("Loading PyTorch", 0, None)
         load_torch()
-        from sam2lora.device import choose_device, choose_precision, gpu_hint
+        from sam2lora.device import choose_device, choose_precision, free_memory, gpu_hint
 
         try:
             device = choose_device(machine.device)
             precision = choose_precision(machine.precision, device)
         except DeviceError as error:
-            return str(error)
-        return " ".join(filter(None, (f"Computes on {device} in {precision}.", gpu_hint())))
+            return Computer(str(error))
+        words = f"Computes on {device} in {precision}."
+        return Computer(words, gpu_hint() or "", free_memory(device))
 
     def answer(self, question: Question, report: Report) -> Reply:
         """Answer a question.

@@ -164,16 +164,18 @@ def accept(viewer: Viewer, image: Image, target: Target, mask: Mask, mode: Mode)
         note = {"image": key_in(image.metadata, image.name), "target": target.name}
         layer.metadata = with_note(layer.metadata, **note)
     there = np.asarray(layer.data)
+    label = there.dtype.type(target.label)
+    if mode == "add":
+        changed, wanted = mask & (there != label), label
+    else:
+        changed, wanted = mask & (there == 0), label
     if mode == "replace":
         # What is painted with another label, and stays, keeps it.
-        wanted = np.where(mask, np.where(there != 0, there, target.label), 0)
-    elif mode == "add":
-        wanted = np.where(mask, target.label, there)
-    else:
-        wanted = np.where(mask & (there == 0), target.label, there)
-    changed = np.nonzero(wanted != there)
-    if len(changed[0]):
-        layer.data_setitem(changed, wanted[changed].astype(there.dtype))
+        changed, wanted = changed | (there != 0) & ~mask, mask * label
+    # On a large mask several times as quick as `np.nonzero`.
+    where = np.unravel_index(np.flatnonzero(changed), changed.shape)
+    if len(where[0]):
+        layer.data_setitem(where, wanted[where] if mode == "replace" else wanted)
     set_visible(layer, True)
     return layer
 

@@ -46,6 +46,25 @@ class Machine:
 
 
 @dataclass(frozen=True)
+class Computer:
+    """What a machine computes on, as found out by torch.
+
+    Attributes
+    ----------
+    words
+        Device and precision, or why there is none.
+    hint
+        What to install for a GPU that is there and not used; empty if nothing is amiss.
+    free
+        Bytes of memory that are free on a GPU; None where it computes in main memory.
+    """
+
+    words: str
+    hint: str = ""
+    free: int | None = None
+
+
+@dataclass(frozen=True)
 class Choice:
     """How one target is answered.
 

@@ -43,7 +43,7 @@ class Session(QObject):
         An answer is shown.
     sign_changed(positive)
         Whether the next points are on the target.
-    machine_told(words)
+    machine_told(computer)
         What computes, and what would be faster.
     said(words)
         Something the user should read.
@@ -52,7 +52,7 @@ class Session(QObject):
     chosen = Signal()
     replied = Signal(object)
     sign_changed = Signal(bool)
-    machine_told = Signal(str)
+    machine_told = Signal(object)
     said = Signal(str)
 
     def __init__(self, viewer: Viewer) -> None:

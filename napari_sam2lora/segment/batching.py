@@ -121,7 +121,7 @@ class Batching(QObject):
 
     def _say(self, before: str = "") -> None:
         failed = f", {self._failed} failed" if self._failed else ""
-        kept = f", {self._kept} masks that were there are kept" if self._kept else ""
+        kept = f", kept as they were: {self._kept}" if self._kept else ""
         self._view.words.setText(f"{before}{self._done - self._failed} segmented{failed}{kept}")
 
 

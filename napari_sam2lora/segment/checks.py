@@ -3,12 +3,12 @@
 from collections.abc import Iterator
 
 from napari_sam2lora._questions import Choice
-from sam2lora.adapters import Adapter
+from sam2lora.adapters import Adapter, preferred
+from sam2lora.adapters.fitting import geometry_of
 from sam2lora.download import is_offline
 from sam2lora.errors import ModelError
 from sam2lora.memory import too_little_memory
 from sam2lora.model_table import BaseModel, get_base
-from sam2lora.settings import GeometrySettings
 from sam2lora.targets import Target
 
 
@@ -20,6 +20,8 @@ def warnings(
     *,
     shape: tuple[int, int] | None,
     prompted: bool,
+    loaded: bool = False,
+    free: int | None = None,
 ) -> list[str]:
     """Say what stands in the way of an answer, or will take long.
 
@@ -37,6 +39,8 @@ def warnings(
         `(H, W)` of the image; None without one.
     prompted
         Whether something points at the target.
+    loaded, free
+        Whether the base model is in memory, and how much is free of it; see `too_little_memory`.
     """
     try:
         base = get_base(model)
@@ -45,13 +49,16 @@ def warnings(
     named = next((one for one in adapters if one.name == choice.adapter), None)
     found = [*_about_base(base), *_about_adapter(base, choice, named, target)]
     fitting = [one for one in adapters if _fits(one, base, target)]
-    if not base.embedded and not fitting and not prompted and choice.adapter is None:
+    if choice.adapter is None and (choice.bare or not fitting) and not (base.embedded or prompted):
         found.append(
             f"There is no adapter for {target.name} on {base.name}: it only follows points and "
             "boxes. Set one, choose nano, or train an adapter."
         )
     if shape is not None:
-        found += filter(None, [too_little_memory(base, shape, _geometry(choice, named, target))])
+        answering = named or (None if choice.bare else preferred(fitting))
+        geometry = geometry_of(target, answering, choice.detail)
+        words = too_little_memory(base, shape, geometry, loaded=loaded, free=free)
+        found += [words] if words else []
     return found
 
 
@@ -82,8 +89,3 @@ def _about_adapter(
 
 def _fits(adapter: Adapter, base: BaseModel, target: Target) -> bool:
     return (adapter.card.base.name, adapter.card.target.name) == (base.name, target.name)
-
-
-def _geometry(choice: Choice, named: Adapter | None, target: Target) -> GeometrySettings:
-    geometry = GeometrySettings.for_target(target) if named is None else named.card.geometry
-    return geometry if choice.detail is None else GeometrySettings(detail=choice.detail)

@@ -83,6 +83,7 @@ class SegmentDock(QWidget):
 
     def segment_all(self) -> None:
         """Ask for vessel, disc and cup."""
+        self.setup.warn(*TARGETS.values())
         self.session.segment(list(TARGETS.values()))
 
     def switch_sign(self) -> None:
@@ -206,6 +207,8 @@ class SegmentDock(QWidget):
         with errors_in_words():
             text = as_text([settings_of_image(self.session)])
             QGuiApplication.clipboard().setText(text)
+            if self.session.start_from_painted:
+                text += "\nThe painted mask is no file: export it, and add --mask FILE."
             self.progress.say(text)
 
     def _on_image(self, key: str) -> None:

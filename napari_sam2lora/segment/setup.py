@@ -6,10 +6,12 @@ from qtpy.QtCore import QObject, Signal
 
 from napari_sam2lora._adapter_watch import AdapterWatch
 from napari_sam2lora._notices import errors_in_words
+from napari_sam2lora._questions import Computer
 from napari_sam2lora._session import Session
 from napari_sam2lora.segment.advanced import AUTOMATIC, BARE, Advanced, Entry
 from napari_sam2lora.segment.checks import warnings
 from sam2lora.model_table import BASE_MODELS, BaseModel
+from sam2lora.targets import Target
 
 
 class Setup(QObject):
@@ -33,6 +35,7 @@ class Setup(QObject):
     def __init__(self, session: Session, advanced: Advanced) -> None:
         super().__init__(advanced)
         self._session, self._advanced = session, advanced
+        self._computer: Computer | None = None  # unknown until torch is loaded
         self.watch = AdapterWatch(self)
         self.watch.changed.connect(self._on_adapters)
         advanced.model_chosen.connect(self._on_model)
@@ -41,7 +44,7 @@ class Setup(QObject):
         advanced.detail_chosen.connect(self._on_detail)
         advanced.adapters_wanted.connect(self.look)
         session.chosen.connect(self.refresh)
-        session.machine_told.connect(advanced.say)
+        session.machine_told.connect(self._on_computer)
         self.look()
         self.refresh()
 
@@ -66,22 +69,27 @@ class Setup(QObject):
         self._advanced.show_detail(chosen.detail)
         self.warn()
 
-    def warn(self) -> None:
-        """Say what could go wrong with the next answer."""
-        session = self._session
-        place, image = session.place, session.image
-        self.warned.emit(
-            "\n".join(
-                warnings(
-                    session.model,
-                    session.choice(session.target),
-                    session.target,
-                    self.watch.adapters,
-                    shape=None if image is None else (image.data.shape[0], image.data.shape[1]),
-                    prompted=bool(place) and not session.prompts.at(place).empty,
-                )
+    def warn(self, *others: Target) -> None:
+        """Say what could go wrong with the next answer, and with those for other targets."""
+        session, place, image = self._session, self._session.place, self._session.image
+        replies = session.answers.replies
+        loaded = any(one.question.machine == session.machine for one in replies.values())
+        # What was answered once needs no more memory now.
+        large = image is not None and not (loaded and place in replies)
+        found = [] if self._computer is None else [self._computer.hint]
+        for target in dict.fromkeys((session.target, *others)):
+            at = None if place is None else (place[0], target.name)
+            found += warnings(
+                session.model,
+                session.choice(target),
+                target,
+                self.watch.adapters,
+                shape=image.data.shape[:2] if image is not None and large else None,
+                prompted=at is not None and not session.prompts.at(at).empty,
+                loaded=loaded,
+                free=None if self._computer is None else self._computer.free,
             )
-        )
+        self.warned.emit("\n".join(dict.fromkeys(filter(None, found))))
 
     def adapter_entries(self) -> list[Entry]:
         """List adapters for the target, those for the base model first, others with their base."""
@@ -101,6 +109,11 @@ class Setup(QObject):
     def _on_adapters(self) -> None:
         self._session.forget_adapters()
         self.refresh()
+
+    def _on_computer(self, computer: Computer) -> None:
+        self._computer = computer
+        self._advanced.say(computer.words)
+        self.warn()
 
     def _on_model(self, name: str) -> None:
         self._session.set_machine(name, self._session.device, self._session.precision)

@@ -11,6 +11,7 @@ from typing import Self
 import tifffile
 
 from sam2lora.adapters import Adapter
+from sam2lora.adapters.fitting import geometry_of
 from sam2lora.arrays import Mask
 from sam2lora.errors import OutputError, Sam2LoraError
 from sam2lora.files import atomic_path, make_folder
@@ -84,12 +85,8 @@ class Task:
         detail, threshold
             Where they are given, they go before the adapter's and the target's own.
         """
-        if adapter is None:
-            geometry, usual = GeometrySettings.for_target(target), target.threshold
-        else:
-            geometry, usual = adapter.card.geometry, adapter.card.threshold
-        if detail is not None:
-            geometry = geometry.model_copy(update={"detail": detail})
+        geometry = geometry_of(target, adapter, detail)
+        usual = target.threshold if adapter is None else adapter.card.threshold
         chosen = usual if threshold is None else threshold
         return cls(target, geometry, chosen, adapter, prompts, flips)
 

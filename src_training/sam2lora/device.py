@@ -131,6 +131,11 @@ def release_memory(device: torch.device) -> None:
         torch.mps.empty_cache()
 
 
+def free_memory(device: torch.device) -> int | None:
+    """Give the bytes of memory that are free on a GPU; None where there is no memory of its own."""
+    return torch.cuda.mem_get_info(device)[0] if device.type == "cuda" else None
+
+
 def gpu_hint() -> str | None:
     """Say how to install the right torch, where an NVIDIA GPU is there but unused.
 

@@ -30,8 +30,10 @@ def windows_at_most(base: BaseModel, geometry: GeometrySettings) -> int:
     return (math.ceil(beyond / (base.input_size * (1 - geometry.overlap))) + 1) ** 2
 
 
-def bytes_needed(base: BaseModel, shape: tuple[int, int], geometry: GeometrySettings) -> int:
-    """Estimate the memory that answering in an image takes, the base model included.
+def bytes_needed(
+    base: BaseModel, shape: tuple[int, int], geometry: GeometrySettings, *, loaded: bool = False
+) -> int:
+    """Estimate the memory that answering in an image takes.
 
     Parameters
     ----------
@@ -41,28 +43,37 @@ def bytes_needed(base: BaseModel, shape: tuple[int, int], geometry: GeometrySett
         `(H, W)` of the image.
     geometry
         How it is looked at.
+    loaded
+        Whether PyTorch and the base model have their memory already; else they are included.
     """
     windows = windows_at_most(base, geometry)
     side = base.input_size // 4
     encoding = min(windows, _WINDOWS_AT_ONCE) * _PER_WINDOW * 4 * base.width * side**2
     native = shape[0] * shape[1] * (_RGB + 4 * _NATIVE_MAPS)
     kept = windows * base.feature_bytes
-    return _PYTORCH + 4 * base.parameters + encoding + kept + native
+    resident = 0 if loaded else _PYTORCH + 4 * base.parameters
+    return resident + encoding + kept + native
 
 
 def too_little_memory(
-    base: BaseModel, shape: tuple[int, int], geometry: GeometrySettings, *, free: int | None = None
+    base: BaseModel,
+    shape: tuple[int, int],
+    geometry: GeometrySettings,
+    *,
+    loaded: bool = False,
+    free: int | None = None,
 ) -> str | None:
     """Say what an image needs and what is free, where that does not suffice; else None.
 
     Parameters
     ----------
-    base, shape, geometry
+    base, shape, geometry, loaded
         As for `bytes_needed`.
     free
-        Bytes of memory that are free; by default what the operating system says.
+        Bytes of memory that are free where it computes; by default what the operating system says
+        of the main memory.
     """
-    needed = bytes_needed(base, shape, geometry)
+    needed = bytes_needed(base, shape, geometry, loaded=loaded)
     there = psutil.virtual_memory().available if free is None else free
     if needed <= there:
         return None

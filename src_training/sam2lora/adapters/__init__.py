@@ -26,6 +26,7 @@ from sam2lora.adapters.store import (
     list_adapters,
     list_problems,
     own_folder,
+    preferred,
     rename_adapter,
 )
 
@@ -50,6 +51,7 @@ __all__ = [
     "list_problems",
     "open_adapter",
     "own_folder",
+    "preferred",
     "pull_adapter",
     "push_adapter",
     "rename_adapter",

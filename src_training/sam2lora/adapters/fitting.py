@@ -6,7 +6,8 @@ from sam2lora.adapters.folder import Adapter
 from sam2lora.adapters.store import default_adapter, find_adapter
 from sam2lora.errors import AdapterError
 from sam2lora.model_table import BaseModel
-from sam2lora.targets import Target
+from sam2lora.settings import GeometrySettings
+from sam2lora.targets import Detail, Target
 
 
 def check_base(adapter: Adapter, name: str, identity: str) -> None:
@@ -50,6 +51,22 @@ def check_target(adapter: Adapter, target: Target) -> None:
             f"The adapter {adapter.name!r} segments {made_for!r}, not {target.name!r}. Choose "
             f"another, or ask for --target {made_for}."
         )
+
+
+def geometry_of(
+    target: Target, adapter: Adapter | None, detail: Detail | None = None
+) -> GeometrySettings:
+    """Say how an image is looked at: as the adapter was trained to, or else as is usual.
+
+    Parameters
+    ----------
+    target, adapter
+        What is looked for, and what answers; None for the bare base.
+    detail
+        Where it is given, it goes before the adapter's and the target's own.
+    """
+    usual = GeometrySettings.for_target(target) if adapter is None else adapter.card.geometry
+    return usual if detail is None else usual.model_copy(update={"detail": detail})
 
 
 def require_adapter(

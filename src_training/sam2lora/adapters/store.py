@@ -2,7 +2,7 @@
 
 import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from importlib import resources
 from pathlib import Path
 
@@ -124,7 +124,12 @@ def default_adapter(identity: str, target: Target) -> Adapter | None:
         for adapter in list_adapters()
         if adapter.card.base.identity == identity and adapter.card.target.name == target.name
     ]
-    return max(fitting, key=lambda adapter: (adapter.shipped, adapter.card.created), default=None)
+    return preferred(fitting)
+
+
+def preferred(adapters: Iterable[Adapter]) -> Adapter | None:
+    """Give the one of several for the same that is used where none is named; None for none."""
+    return max(adapters, key=lambda one: (one.shipped, one.card.created), default=None)
 
 
 def install_adapter(source: Adapter, *, name: str | None = None, replace: bool = False) -> Adapter:

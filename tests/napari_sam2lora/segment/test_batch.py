@@ -95,6 +95,10 @@ def test_the_command_of_one_image_gives_its_preview(
     (copy,) = (ready.dock._copy,)
     copy.click()
     command = QGuiApplication.clipboard().text()
+    ready.session.start_from_painted = True
+    copy.click()
+    assert QGuiApplication.clipboard().text() == command
+    assert "add --mask FILE" in ready.dock.progress.words.text()
     assert "--point=90.0,70.0,+" in command
     monkeypatch.chdir(files.parent)
     assert run_command(command, monkeypatch) == 0
@@ -170,7 +174,7 @@ def test_masks_that_are_there_are_kept_unless_the_user_says_otherwise(ready: Win
     ready.idle()
     assert (masks / "a_disc.png").read_text() == "corrected"
     assert cells(ready)[0] == ("a.png", "kept as it was: disc")
-    assert "1 masks that were there are kept" in ready.dock.batch.words.text()
+    assert "kept as they were: 1" in ready.dock.batch.words.text()
     assert (masks / "b_disc.png").exists()
     press(ready.dock.batch, "Copy as command")
     assert "--keep" in QGuiApplication.clipboard().text()

@@ -123,6 +123,27 @@ def test_it_says_what_computes(window: Window):
     assert "Computes on cpu in" in window.dock.advanced.words.text()
 
 
+def test_a_gpu_that_is_not_used_is_said_where_it_is_seen(
+    window: Window, monkeypatch: pytest.MonkeyPatch
+):
+    window.idle()
+    assert not window.dock.warnings.text()
+    monkeypatch.setattr("sam2lora.device.gpu_hint", lambda: "To use the GPU: pip install this")
+    pick(window.dock.advanced.device, "cpu")
+    window.idle()
+    assert window.dock.warnings.text() == "To use the GPU: pip install this"
+
+
+def test_segment_all_warns_of_every_target(window: Window, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setenv("SAM2LORA_OFFLINE", "1")
+    pick(window.dock.advanced.model, "tiny")
+    assert "no adapter for vessel" not in window.dock.warnings.text()
+    press(window.dock, "Segment all")
+    for name in TARGETS:
+        assert f"no adapter for {name} on tiny" in window.dock.warnings.text()
+    window.idle()
+
+
 def test_a_model_that_cannot_be_had_is_said(window: Window, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setenv("SAM2LORA_OFFLINE", "1")
     pick(window.dock.advanced.model, "tiny")
