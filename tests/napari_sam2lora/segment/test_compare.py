@@ -62,6 +62,7 @@ def test_side_by_side_with_dice_to_a_reference(two: Window):
 
 
 def test_without_a_reference_the_first_is_it(two: Window):
+    two.dock.use_points()
     with two.replied():
         two.click(80, 80)
     compare(two)

@@ -49,7 +49,7 @@ def test_nor_is_it_after_cancelling_and_it_looks_old(window: Window, held: threa
     usual = window.preview().opacity
     window.click(60, 80)
     assert window.preview().opacity == usual
-    press(window.dock, "Cancel")
+    window.cancel()
     with window.qtbot.waitSignal(window.session.answering.worker.stopped, timeout=WAIT):
         held.set()
     assert window.preview().opacity < usual
@@ -66,7 +66,7 @@ def test_an_undone_click_that_was_cancelled_leaves_the_answer_good(
     window: Window, held: threading.Event
 ):
     window.click(60, 80)
-    press(window.dock, "Cancel")
+    window.cancel()
     with window.qtbot.waitSignal(window.session.answering.worker.stopped, timeout=WAIT):
         held.set()
     press(window.dock, "Undo")

@@ -63,7 +63,7 @@ def test_cancel_does_not_keep_a_new_adapter_from_being_found(
     with window.qtbot.waitSignal(window.dock.setup.watch.changed, timeout=WAIT):
         install_for_nano("just-made")
         window.dock.setup.look()
-    press(window.dock, "Cancel")
+    window.cancel()
     go_on.set()
     window.idle()
     window.segment()
