@@ -10,7 +10,6 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
-from scipy import special
 
 from sam2lora.adapters.folder import Adapter
 from sam2lora.adapters.switch import AdapterSwitch
@@ -209,11 +208,7 @@ class Predictor:
         if zoom:
             crop = crop_of(scene, geometry, windows[0], decoded[0].logits, prompts)
             windows, decoded = [crop], self._decode(scene, [crop], prompts, steps)
-        blend = Blend(scene.shape)
-        for window, one in zip(windows, decoded, strict=True):
-            pasted = window.paste(one.logits, scene.shape)
-            blend.add_pasted(window, replace(pasted, values=_sigmoid(pasted.values)))
-        probabilities = blend.result() * scene.field.mask
+        probabilities = _together(windows, decoded, scene.shape) * scene.field.mask
         return Answer(probabilities, float(np.mean([one.iou for one in decoded])))
 
     def _decode(
@@ -323,5 +318,22 @@ def _batches(
             yield group[start : start + size]
 
 
+def _together(
+    windows: Sequence[Frame], decoded: Sequence[_Decoded], shape: tuple[int, int]
+) -> Values:
+    """Give probabilities at native resolution; 0 where no window reaches."""
+    if len(windows) == 1:  # nothing to blend, which on a large image takes longer than to answer
+        pasted = windows[0].paste(decoded[0].logits, shape)
+        alone = np.zeros(shape, dtype=np.float32)
+        alone[pasted.rows, pasted.columns] = _sigmoid(pasted.values)
+        return alone
+    blend = Blend(shape)
+    for window, one in zip(windows, decoded, strict=True):
+        pasted = window.paste(one.logits, shape)
+        blend.add_pasted(window, replace(pasted, values=_sigmoid(pasted.values)))
+    return blend.result()
+
+
 def _sigmoid(logits: Values) -> Values:
-    return np.asarray(special.expit(logits), dtype=np.float32)
+    probabilities: Values = torch.tensor(logits).sigmoid_().numpy()
+    return probabilities
