@@ -10,7 +10,6 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
-from scipy import special
 
 from sam2lora.adapters.folder import Adapter
 from sam2lora.adapters.switch import AdapterSwitch
@@ -209,11 +208,8 @@ class Predictor:
         if zoom:
             crop = crop_of(scene, geometry, windows[0], decoded[0].logits, prompts)
             windows, decoded = [crop], self._decode(scene, [crop], prompts, steps)
-        blend = Blend(scene.shape)
-        for window, one in zip(windows, decoded, strict=True):
-            pasted = window.paste(one.logits, scene.shape)
-            blend.add_pasted(window, replace(pasted, values=_sigmoid(pasted.values)))
-        probabilities = blend.result() * scene.field.mask
+        probabilities = _together(windows, decoded, scene.shape)
+        np.multiply(probabilities, scene.field.mask, out=probabilities)
         return Answer(probabilities, float(np.mean([one.iou for one in decoded])))
 
     def _decode(
@@ -323,5 +319,22 @@ def _batches(
             yield group[start : start + size]
 
 
+def _together(
+    windows: Sequence[Frame], decoded: Sequence[_Decoded], shape: tuple[int, int]
+) -> Values:
+    """Put the answers of windows together: probabilities `(H, W)`, 0 where no window reached."""
+    if len(windows) == 1:  # it keeps its values; weighing them costs more than a click's answer
+        whole = np.zeros(shape, dtype=np.float32)
+        pasted = windows[0].paste(decoded[0].logits, shape)
+        whole[pasted.rows, pasted.columns] = _sigmoid(pasted.values)
+        return whole
+    blend = Blend(shape)
+    for window, one in zip(windows, decoded, strict=True):
+        pasted = window.paste(one.logits, shape)
+        blend.add_pasted(window, replace(pasted, values=_sigmoid(pasted.values)))
+    return blend.result()
+
+
 def _sigmoid(logits: Values) -> Values:
-    return np.asarray(special.expit(logits), dtype=np.float32)
+    chance: Values = torch.from_numpy(logits.copy()).sigmoid_().numpy()
+    return chance

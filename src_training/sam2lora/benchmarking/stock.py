@@ -4,6 +4,7 @@ Beside `base_models` the only importer of sam2, since here it is what is measure
 """
 
 import logging
+from importlib import import_module
 from typing import Any
 
 import numpy as np
@@ -28,8 +29,6 @@ def stock_model(base: BaseModel, network: Network) -> Any:
     ModelError
         If the installed sam2 package has other parts than the network.
     """
-    from hydra.utils import instantiate
-
     config = base.config or BASE_MODELS["tiny"].config
     assert config is not None
     numbers: Any = OmegaConf.create(sam2_numbers(config))
@@ -40,11 +39,24 @@ def stock_model(base: BaseModel, network: Network) -> Any:
         numbers.memory_encoder = {"_target_": "torch.nn.Identity"}
     numbers.image_size = network.input_size
     with torch.random.fork_rng(devices=[]):
-        model = instantiate(numbers).eval()
+        model = _made(OmegaConf.to_container(numbers)).eval()
     missing = model.load_state_dict(network.state_dict(), strict=False).unexpected_keys
     if missing:
         raise ModelError(f"The installed sam2 package has no {', '.join(missing[:3])}.")
     return model.to(network.device)
+
+
+def _made(numbers: Any) -> Any:
+    """Make what a file of the sam2 package describes: its classes by name, with their numbers."""
+    if isinstance(numbers, list):
+        return [_made(one) for one in numbers]
+    if not isinstance(numbers, dict):
+        return numbers
+    arguments = {name: _made(value) for name, value in numbers.items() if name != "_target_"}
+    if "_target_" not in numbers:
+        return arguments
+    module, _, name = numbers["_target_"].rpartition(".")
+    return getattr(import_module(module), name)(**arguments)
 
 
 def stock_predictor(base: BaseModel, network: Network) -> Any:

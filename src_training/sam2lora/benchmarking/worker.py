@@ -45,7 +45,7 @@ def main() -> None:
     # Whatever libraries print must not get between the answers.
     answers = os.fdopen(os.dup(1), "w")
     os.dup2(2, 1)
-    if side not in PEERS:
+    if side not in (*PEERS, "low-memory"):
         keep_freed_memory()
     if settings.threads:
         torch.set_num_threads(settings.threads)
