@@ -60,9 +60,7 @@ def run_benchmark(
     with TemporaryDirectory() as folder, ExitStack() as stack:
         base = usable_base(settings.base, Path(folder))
         prepared = settings.model_copy(update={"base": base})
-        sides = {
-            name: stack.enter_context(_side(question, name, prepared)) for name in names
-        }
+        sides = {name: stack.enter_context(_side(question, name, prepared)) for name in names}
         ready = {name: side.answer() for name, side in sides.items()}
         turns: dict[str, list[dict[str, Any]]] = {name: [] for name in names}
         for number in range(settings.rounds + 1):

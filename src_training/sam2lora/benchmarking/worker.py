@@ -38,6 +38,7 @@ SIDES: Mapping[tuple[str, str], Callable[[BenchmarkSettings], prediction.Turn]] 
 )
 """Question and side to what makes it ready."""
 
+
 def main() -> None:
     """Make a side ready and take turns until the input ends."""
     question, side, content = sys.argv[1:]

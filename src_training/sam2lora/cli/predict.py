@@ -9,6 +9,7 @@ import typer
 from rich.console import Console
 from rich.progress import MofNCompleteColumn, Progress, TimeRemainingColumn
 
+from sam2lora.allocator import keep_freed_memory
 from sam2lora.cli.models import load_with_bar
 from sam2lora.cli.rows import print_rows
 from sam2lora.errors import GeometryError, Sam2LoraError
@@ -74,6 +75,7 @@ def predict(
             f"Points and boxes belong to one target in one image; there are {len(targets)} targets "
             f"and {len(paths)} images."
         )
+    keep_freed_memory()
     base = load_with_bar(model)
     chosen = {
         one: choose_adapter(
