@@ -1,6 +1,6 @@
 """Measure an epoch of quick adapt on kept features beside encoding every time.
 
-    OMP_NUM_THREADS=2 python benchmarks/speed_quick_adapt.py --base tiny [--rounds 5] [--by processor] [--json OUT]
+    OMP_NUM_THREADS=2 python benchmarks/speed_quick_adapt.py --base tiny --rounds 5 --json OUT
 
 The options are those of `sam2lora benchmark quick-adapt`, which this is.
 """

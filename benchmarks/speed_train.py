@@ -1,6 +1,6 @@
 """Measure time and memory of a training step beside a plain loop of stock modules and PEFT.
 
-    OMP_NUM_THREADS=2 python benchmarks/speed_train.py --base tiny [--rounds 5] [--by processor] [--json OUT]
+    OMP_NUM_THREADS=2 python benchmarks/speed_train.py --base tiny --rounds 5 --json OUT
 
 The options are those of `sam2lora benchmark train`, which this is.
 """
