@@ -38,7 +38,7 @@ class SideResult(Settings):
 
     def seconds(self, by: By) -> float:
         """Give the median turn."""
-        return statistics.median(self.clock if by == "clock" else self.processor)
+        return float(statistics.median(self.clock if by == "clock" else self.processor))
 
     @property
     def memory(self) -> int:
@@ -71,7 +71,8 @@ class Result(Settings):
         peer = self.sides[QUESTIONS[self.question].peer]
         own = self.sides[side]
         turns = (one.clock if by == "clock" else one.processor for one in (own, peer))
-        return statistics.median(mine / other for mine, other in zip(*turns, strict=True))
+        ratios = [mine / other for mine, other in zip(*turns, strict=True)]
+        return float(statistics.median(ratios))
 
     def memory_ratio(self, side: str) -> float:
         """Give a side's peak memory over the peer's."""
@@ -80,7 +81,7 @@ class Result(Settings):
     def rows(self, by: By) -> list[tuple[str, ...]]:
         """Give the cells of a table, a row for each side; see `HEADER`."""
         question = QUESTIONS[self.question]
-        rows = []
+        rows: list[tuple[str, ...]] = []
         for name, side in self.sides.items():
             own = name != question.peer
             rows.append(

@@ -1,11 +1,12 @@
 """`sam2lora benchmark`: speed and memory on this computer, as ratios against peers."""
 
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
 
 import typer
 from rich.console import Console
-from rich.progress import Progress
+from rich.progress import Progress, TaskID
 
 from sam2lora.benchmarking.questions import QUESTIONS, BenchmarkSettings
 from sam2lora.benchmarking.result import HEADER, By, Result
@@ -70,17 +71,20 @@ def benchmark(
     for question in asked:
         with Progress(console=console, transient=True, disable=not console.is_terminal) as bar:
             task = bar.add_task(question, total=rounds)
-            results.append(
-                run_benchmark(
-                    question,
-                    settings,
-                    progress=lambda done, total, task=task, bar=bar: bar.update(
-                        task, completed=done, total=total
-                    ),
-                )
-            )
+            results.append(run_benchmark(question, settings, progress=_Shown(bar, task)))
         result = results[-1]
         print_rows(HEADER, result.rows(by), title=QUESTIONS[question].asks)
         typer.echo(result.conditions(by))
         if json:
             write_results(json, results)
+
+
+@dataclass(frozen=True)
+class _Shown:
+    """Progress as a bar."""
+
+    bar: Progress
+    task: TaskID
+
+    def __call__(self, done: int, total: int) -> None:
+        self.bar.update(self.task, completed=done, total=total)
