@@ -148,7 +148,8 @@ def test_headless_modules_import_no_viewer(name: str):
 
 @pytest.mark.parametrize("name", list(MODULES))
 def test_only_base_models_imports_sam2(name: str):
-    assert name == "sam2lora.base_models" or "sam2" not in roots(SOURCES[name])
+    may = {"sam2lora.base_models", "sam2lora.benchmarking.stock"}  # the peer that is measured
+    assert name in may or "sam2" not in roots(SOURCES[name])
 
 
 @pytest.mark.parametrize("name", list(MODULES))

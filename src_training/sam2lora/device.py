@@ -9,8 +9,11 @@ from contextlib import AbstractContextManager, contextmanager, nullcontext
 
 import torch
 
+from sam2lora.allocator import use_huge_pages
 from sam2lora.errors import DeviceError
 from sam2lora.settings import Precision, PrecisionChoice
+
+use_huge_pages()  # before torch first takes memory
 
 _DTYPES: dict[Precision, torch.dtype] = {
     "float32": torch.float32,

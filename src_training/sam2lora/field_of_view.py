@@ -6,6 +6,7 @@ diameter is the one length every photograph has, so it sets the scale of everyth
 """
 
 import warnings
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -66,18 +67,25 @@ def find_field_of_view(pixels: NDArray[np.uint8]) -> FieldOfView:
     """
     height, width = pixels.shape[:2]
     reduction = _reduction(height, width)
-    regions = _bright_regions(_reduce(pixels.max(axis=2), reduction))
-    if not regions:
+    first: Mask | None = None
+    fits: list[tuple[tuple[float, Circle], Mask]] = []
+    for region in _bright_regions(_reduce(_brightest(pixels), reduction)):
+        first = region if first is None else first
+        fit = _fit_circle(region)
+        if fit:
+            fits.append((fit, region))
+            if fit[0] == 1:  # no other can be better supported
+                break
+    if first is None:
         return _whole_image(height, width)
-    fits = [(fit, region) for region in regions if (fit := _fit_circle(region))]
     if not fits:
-        native = Image.fromarray(regions[0]).resize((width, height), Image.Resampling.NEAREST)
+        native = Image.fromarray(first).resize((width, height), Image.Resampling.NEAREST)
         return field_of_view_from_mask(np.array(native))
     (_, circle), region = max(fits, key=lambda fit: fit[0][0])
     top, bottom, left, right = (round(cut * reduction) for cut in _straight_cuts(region, circle))
     x, y, radius = _enlarge(circle, reduction)
     rows, columns = np.ogrid[:height, :width]
-    mask = (columns - x) ** 2 + (rows - y) ** 2 <= radius**2
+    mask = (columns - x) ** 2 <= radius**2 - (rows - y) ** 2
     mask[:top] = mask[height - bottom :] = False
     mask[:, :left] = mask[:, width - right :] = False
     return FieldOfView(mask, (x, y), 2 * radius)
@@ -102,6 +110,13 @@ def field_of_view_from_mask(mask: Mask) -> FieldOfView:
     center = (float(columns[0] + columns[-1]) / 2, float(rows[0] + rows[-1]) / 2)
     diameter = float(max(np.ptp(rows), np.ptp(columns)) + 1)
     return FieldOfView(mask, center, diameter, found="region")
+
+
+def _brightest(pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """Give the largest of red, green and blue; `max` of three is ten times slower."""
+    red, green, blue = np.moveaxis(pixels, -1, 0)
+    brightest: NDArray[np.uint8] = np.maximum(np.maximum(red, green), blue)
+    return brightest
 
 
 def _whole_image(height: int, width: int) -> FieldOfView:
@@ -129,10 +144,9 @@ def _enlarge(circle: Circle, reduction: float) -> Circle:
     return (x + 0.5) * reduction - 0.5, (y + 0.5) * reduction - 0.5, radius * reduction
 
 
-def _bright_regions(light: NDArray[np.uint8]) -> list[Mask]:
+def _bright_regions(light: NDArray[np.uint8]) -> Iterator[Mask]:
     """Give the largest bright region at each level, the most inclusive first."""
     black = np.percentile(light, 1)
-    regions = []
     for step in _STEPS_ABOVE_BLACK:
         components, count = ndimage.label(light > black + step)
         if count == 0:
@@ -142,8 +156,7 @@ def _bright_regions(light: NDArray[np.uint8]) -> list[Mask]:
         if not _LEAST_AREA < region.mean() < 0.995:
             continue
         if np.median(light[~region]) < _DARK_OUTSIDE * np.median(light[region]):
-            regions.append(region)
-    return regions
+            yield region
 
 
 def _fit_circle(region: Mask) -> tuple[float, Circle] | None:

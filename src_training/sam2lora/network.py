@@ -79,7 +79,9 @@ class Features:
 
     @classmethod
     def cat(cls, features: Sequence[Self]) -> Self:
-        """Join the features of several images into one batch."""
+        """Join the features of several images into one batch; those of one are not copied."""
+        if len(features) == 1:
+            return features[0]
         return cls(
             torch.cat([one.image_embed for one in features]),
             torch.cat([one.fine for one in features]),

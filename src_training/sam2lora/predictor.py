@@ -208,7 +208,8 @@ class Predictor:
         if zoom:
             crop = crop_of(scene, geometry, windows[0], decoded[0].logits, prompts)
             windows, decoded = [crop], self._decode(scene, [crop], prompts, steps)
-        probabilities = _together(windows, decoded, scene.shape) * scene.field.mask
+        probabilities = _together(windows, decoded, scene.shape)
+        np.multiply(probabilities, scene.field.mask, out=probabilities)
         return Answer(probabilities, float(np.mean([one.iou for one in decoded])))
 
     def _decode(
@@ -321,12 +322,12 @@ def _batches(
 def _together(
     windows: Sequence[Frame], decoded: Sequence[_Decoded], shape: tuple[int, int]
 ) -> Values:
-    """Give probabilities at native resolution; 0 where no window reaches."""
-    if len(windows) == 1:  # nothing to blend, which on a large image takes longer than to answer
+    """Put the answers of windows together: probabilities `(H, W)`, 0 where no window reached."""
+    if len(windows) == 1:  # it keeps its values; weighing them costs more than a click's answer
+        whole = np.zeros(shape, dtype=np.float32)
         pasted = windows[0].paste(decoded[0].logits, shape)
-        alone = np.zeros(shape, dtype=np.float32)
-        alone[pasted.rows, pasted.columns] = _sigmoid(pasted.values)
-        return alone
+        whole[pasted.rows, pasted.columns] = _sigmoid(pasted.values)
+        return whole
     blend = Blend(shape)
     for window, one in zip(windows, decoded, strict=True):
         pasted = window.paste(one.logits, shape)
@@ -335,5 +336,5 @@ def _together(
 
 
 def _sigmoid(logits: Values) -> Values:
-    probabilities: Values = torch.tensor(logits).sigmoid_().numpy()
-    return probabilities
+    chance: Values = torch.from_numpy(logits.copy()).sigmoid_().numpy()
+    return chance

@@ -11,6 +11,7 @@ import typer
 from rich.console import Console
 from rich.progress import MofNCompleteColumn, Progress, TimeRemainingColumn
 
+from sam2lora.allocator import keep_freed_memory
 from sam2lora.cli.models import load_with_bar
 from sam2lora.cli.reports import check_options, compare_reports, join_cup_and_disc
 from sam2lora.cli.rows import number, print_rows
@@ -165,6 +166,7 @@ def evaluate(
 def _load(model: str, device: str, precision: PrecisionChoice) -> "Predictor":
     from sam2lora.predictor import Predictor
 
+    keep_freed_memory()
     return Predictor(load_with_bar(model), device=device, precision=precision)
 
 

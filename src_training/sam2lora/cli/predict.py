@@ -9,6 +9,7 @@ import typer
 from rich.console import Console
 from rich.progress import MofNCompleteColumn, Progress, TimeRemainingColumn
 
+from sam2lora.allocator import keep_freed_memory
 from sam2lora.cli.models import load_with_bar
 from sam2lora.cli.rows import print_rows
 from sam2lora.errors import AdapterError, Sam2LoraError, SettingsError
@@ -110,6 +111,7 @@ def predict(
         keep=keep,
     )
     settings.check_prompts_fit(len(paths))
+    keep_freed_memory()
     base = load_with_bar(settings.model)
     tasks = tasks_of(settings, base)
     predictor = Predictor(base, device=settings.device, precision=settings.precision)

@@ -15,6 +15,8 @@ import typer
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
+from sam2lora.allocator import keep_freed_memory
+
 if TYPE_CHECKING:
     from sam2lora.runs import Event, RunFolder
     from sam2lora.training.estimate import Estimate
@@ -183,6 +185,8 @@ def _follow(run: "RunFolder", settings: "TrainSettings", console: Console) -> No
     from sam2lora.runs import StepEvent, best_adapter
     from sam2lora.training.loop import train as run_training
 
+    if not settings.gradient_checkpointing:  # who asks for that has little memory
+        keep_freed_memory()
     columns = (
         TextColumn("{task.description}"),
         BarColumn(),
