@@ -1,6 +1,7 @@
 """The benchmarks: what they train, and that their exit code can be believed."""
 
 import importlib.util
+import json
 import sys
 from pathlib import Path
 from types import ModuleType, SimpleNamespace
@@ -8,6 +9,9 @@ from typing import Any
 
 import pytest
 
+from sam2lora.benchmarking.questions import QUESTIONS
+from sam2lora.benchmarking.result import Result, SideResult
+from sam2lora.errors import BenchmarkError
 from sam2lora.runs import ResumedEvent, RunFolder, StartedEvent, ValidationEvent
 from sam2lora.training.settings import TrainSettings
 
@@ -108,3 +112,73 @@ def test_a_kill_waits_for_the_training_to_begin(
     assert slept == [0.02, 0.02, 0.02, 7.0]
     assert module.start(run, kill_after=7.0)
     assert slept[4:] == [7.0]
+
+
+@pytest.fixture
+def answers(monkeypatch: pytest.MonkeyPatch) -> Any:
+    """Let a benchmark's questions be answered at once; give what was asked."""
+    asked: list[tuple[str, Any]] = []
+
+    def run(question: Any, settings: Any, *, only: Any = None) -> Result:
+        asked.append((question, settings))
+        if settings.base == "large":
+            raise BenchmarkError("out of memory")
+        side = SideResult(clock=(1.0,), processor=(1.0,), before=1, peak=2 << 20)
+        names = only or (QUESTIONS[question].peer, *QUESTIONS[question].sides)
+        return Result(
+            question=question,
+            settings=settings,
+            machine={},
+            device="cpu",
+            threads=1,
+            sides=dict.fromkeys(names, side),
+        )
+
+    def replace(module: ModuleType) -> list[tuple[str, Any]]:
+        monkeypatch.setattr(module, "run_benchmark", run)
+        return asked
+
+    return replace
+
+
+def test_all_questions_are_measured_once(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    answers: Any,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    module = load("speed_all")
+    asked = answers(module)
+    for words in ([], ["--table"], []):
+        monkeypatch.setattr(sys, "argv", ["speed_all", str(tmp_path / "out.json"), *words])
+        module.main()
+    assert len(asked) == 2 * (len(QUESTIONS) + 1)
+    tables = capsys.readouterr().out.split("| question")[1:]
+    assert tables[0] == tables[1] == tables[2]
+    assert "train, tiny | low-memory" in tables[0]
+
+
+def test_scaling_is_drawn(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, answers: Any) -> None:
+    module = load("speed_scaling")
+    answers(module)
+    monkeypatch.setattr(module, "tiles", lambda base, by: [(1, 0.5, 1e6), (9, 4.5, 2e6)])
+    monkeypatch.setattr(sys, "argv", ["speed_scaling", str(tmp_path)])
+    module.main()
+    curves = json.loads((tmp_path / "performance-scaling.json").read_text())
+    assert curves["tiles of an image"]["segment"][1] == [9, 4.5, 2e6]
+    assert (tmp_path / "performance-scaling.png").stat().st_size > 10_000
+
+
+def test_a_part_that_fails_does_not_end_the_gpu_script(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, answers: Any
+) -> None:
+    module, out = load("speed_gpu"), tmp_path / "out.json"
+    answers(module)
+    monkeypatch.setattr(module, "images_a_second", lambda *_: 2.5)
+    words = ["--device", "cpu", "--bases", "large", "tiny", "--ranks", "4"]
+    monkeypatch.setattr(sys, "argv", ["speed_gpu", str(out), *words])
+    module.main()
+    found = json.loads(out.read_text())
+    assert found["train/large"] == {"error": "out of memory"}
+    assert found["predict/large/tiles/batch 16"] == 2.5
+    assert list(found["memory/tiny/rank 4/low-memory"]["sides"]) == ["low-memory"]
