@@ -148,6 +148,8 @@ def _check_record(record: Record) -> Iterator[Problem]:
             yield from _check_mask(file, target, record.image, shape)
     if record.fov is not None:
         yield from _check_mask(record.fov, None, record.image, shape)
+    if record.ignored is not None:
+        yield from _check_mask(record.ignored, "what to ignore", record.image, shape)
 
 
 def _check_mask(file: MaskFile, target: str | None, image: Path, shape: Shape) -> Iterator[Problem]:
