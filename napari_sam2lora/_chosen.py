@@ -25,7 +25,7 @@ def chosen_image(viewer: Viewer) -> Image:
     ImageError
         If that leaves none, or several.
     """
-    images = _photographs(viewer.layers)
+    images = photographs(viewer.layers)
     active = viewer.layers.selection.active
     if isinstance(active, Image) and active in images:
         return active
@@ -61,7 +61,7 @@ def masks_of_image(viewer: Viewer, image: Image) -> list[Labels]:
     return [layer for layer in masks if layer.visible] or masks
 
 
-def _photographs(layers: Sequence[Layer]) -> list[Image]:
+def photographs(layers: Sequence[Layer]) -> list[Image]:
     """Give the Image layers that are no view of another."""
     images = (layer for layer in layers if isinstance(layer, Image))
     return [image for image in images if "view" not in noted(image.metadata)]

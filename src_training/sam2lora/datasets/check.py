@@ -176,13 +176,14 @@ def _check_mask(file: MaskFile, target: str | None, image: Path, shape: Shape) -
             yield Problem(file.path, f"the mask of {what} is empty")
     elif mask.all():
         yield Problem(file.path, f"the mask of {what} covers the whole image")
-    elif _looks_inverted(mask, target):
+    elif looks_inverted(mask, target):
         yield Problem(
             file.path, f"the mask of {what} covers {mask.mean():.0%} of the image: inverted?"
         )
 
 
-def _looks_inverted(mask: Mask, target: str | None) -> bool:
+def looks_inverted(mask: Mask, target: str | None) -> bool:
+    """Tell whether a mask marks more than a target can, or, of a field of view (None), the rim."""
     if target is None:
         height, width = mask.shape
         return not bool(mask[height // 2, width // 2])
