@@ -15,6 +15,7 @@ from sam2lora.runs import (
     FailedEvent,
     FinishedEvent,
     PausedEvent,
+    ResumedEvent,
     RunFolder,
     StepEvent,
     StoppedEvent,
@@ -160,7 +161,8 @@ class Watcher(QObject):
         if self._alive:
             if isinstance(self._last, PausedEvent):
                 return Standing("paused")
-            return Standing("running" if isinstance(self._last, StepEvent) else "starting")
+            loading = self._last is None or isinstance(self._last, ResumedEvent)
+            return Standing("starting" if loading else "running")
         match self._last:
             case FinishedEvent(words=words):
                 return Standing("finished", words)
@@ -176,4 +178,4 @@ class Watcher(QObject):
         return Standing("interrupted", end_in_words(code, run.path))
 
 
-_TELLING = (StepEvent, PausedEvent, FinishedEvent, StoppedEvent, FailedEvent)
+_TELLING = (ResumedEvent, StepEvent, PausedEvent, FinishedEvent, StoppedEvent, FailedEvent)
