@@ -22,6 +22,8 @@ from sam2lora.errors import ImageError, TargetError
 AREA = "annotated area"
 """The end of the name of a layer that says which part of an image was annotated."""
 
+_PREVIEW = "preview"  # the view of a layer that shows an answer
+
 
 @dataclass(frozen=True)
 class Doubt:
@@ -217,7 +219,7 @@ def _layer_pair(
 def _belongs(layer: Labels, image: Image, images: Sequence[Image]) -> bool:
     """Tell whether a Labels layer is about an image: it says so, or its name and size do."""
     about = noted(layer.metadata)
-    if about.get("view") == AREA or AREA in layer.name.lower():
+    if about.get("view") not in (None, _PREVIEW) or AREA in layer.name.lower():
         return False
     if "image" in about:
         return bool(about["image"] == key_of(data_of(image)))
@@ -236,7 +238,7 @@ def _shows(layer: Labels) -> str | None:
 
 
 def _is_preview(layer: Labels) -> bool:
-    return "view" in noted(layer.metadata)
+    return noted(layer.metadata).get("view") == _PREVIEW
 
 
 def _doubt_of_layer(image: Image, layer: Labels, target: str) -> Doubt | None:

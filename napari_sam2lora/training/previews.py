@@ -10,7 +10,7 @@ from qtpy.QtWidgets import QLabel, QSizePolicy, QSlider, QVBoxLayout, QWidget
 from napari_sam2lora._parts import paragraph
 
 _LARGEST = 1024  # pixels of the longer side that are decoded
-_HEIGHT = 160
+_HEIGHT = 110
 
 
 class Previews(QWidget):

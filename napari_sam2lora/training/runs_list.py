@@ -11,8 +11,9 @@ from napari_sam2lora._parts import button, paragraph
 from sam2lora.adapters import Adapter
 from sam2lora.runs import RunSummary
 
-_COLUMNS = ("name", "target", "Dice", "state", "base", "images", "date")
-_WIDTHS = (130, 46, 46, 66, 46, 46, 110)
+_COLUMNS = ("name", "target", "Dice", "state", "date", "images", "base")
+_DATE = "%y-%m-%d"
+_WIDTHS = (128, 46, 46, 64, 66, 46, 46)
 
 
 @dataclass(frozen=True)
@@ -163,10 +164,12 @@ def entry_of_run(run: RunSummary) -> Entry:
     progress = f"{run.step} of {run.steps} steps. " if run.steps else ""
     start = "" if run.start is None else f"It started from a Dice of {run.start:.3f}. "
     cells = (
-        *(run.name, run.target or "", _dice(run.best), run.state, run.base or "", images),
-        f"{run.date.astimezone():%Y-%m-%d %H:%M}" if run.date else "",
+        *(run.name, run.target or "", _dice(run.best), run.state),
+        *(f"{run.date.astimezone():{_DATE}}" if run.date else "", images, run.base or ""),
     )
-    return Entry("run", run.name, run.folder, cells, f"{progress}{start}{run.words}".strip())
+    base = f"On {run.base}, {images or 'no'} images. " if run.base else ""
+    words = f"{base}{progress}{start}{run.words}"
+    return Entry("run", run.name, run.folder, cells, words.strip())
 
 
 def entry_of_adapter(adapter: Adapter) -> Entry:
@@ -177,8 +180,8 @@ def entry_of_adapter(adapter: Adapter) -> Entry:
     dice = card.validation.get("dice")
     cells = (
         *(adapter.name, card.target.name, _dice(dice if isinstance(dice, float) else None)),
-        *("shipped" if adapter.shipped else "own", card.base.name, str(count)),
-        f"{card.created.astimezone():%Y-%m-%d %H:%M}",
+        *("shipped" if adapter.shipped else "own", f"{card.created.astimezone():{_DATE}}"),
+        *(str(count), card.base.name),
     )
     words = "It came with the package and stays as it is." if adapter.shipped else ""
     return Entry("adapter", adapter.name, adapter.folder, cells, words)

@@ -52,6 +52,7 @@ class TrainTab(QWidget):
         self._viewer = viewer
         self._folders: list[Path] = []
         self._changes: dict[str, object] = {}
+        self._asked: object = None
         self.choices = Choices(list(all_targets()), list(BASE_MODELS), PRESETS)
         self.pairs = PairTable()
         self.estimator = Estimator(self)
@@ -122,6 +123,7 @@ class TrainTab(QWidget):
         """Say what the training would do."""
         with errors_in_words():
             draft = self.draft()
+            self._asked = _essence(draft)
             self._estimate.setText("One sample is being tried…")
             self.estimator.ask(draft.settings(), loads_of(draft.pairs, draft.target))
 
@@ -193,16 +195,19 @@ class TrainTab(QWidget):
             self._command.setCursorPosition(0)
         except Sam2LoraError as error:
             self._command.setText(str(error))
+        if self._asked != _essence(self.draft()):
+            self._forget_estimate()
+        self.drafted.emit()
+
+    def _forget_estimate(self) -> None:
         self.estimator.cancel()
         self._estimate.setText("")
-        self.drafted.emit()
 
     def _on_estimate(self, words: str) -> None:
         self._estimate.setText(words)
 
     def _on_train(self) -> None:
-        self.estimator.cancel()
-        self._estimate.setText("")
+        self._forget_estimate()
         self.train.emit(self.draft())
 
     def _on_copy(self) -> None:
@@ -223,6 +228,12 @@ class TrainTab(QWidget):
         folder = QFileDialog.getExistingDirectory(self, "Add a folder of images with masks")
         if folder:
             self.add_folder(Path(folder))
+
+
+def _essence(draft: Draft) -> object:
+    """Give what an estimate depends on."""
+    pairs = tuple(pair.key for pair in draft.pairs)
+    return (draft.target, draft.model, draft.preset, draft.start_from, str(draft.changes), pairs)
 
 
 def _in_words(adapter: Adapter) -> str:

@@ -90,9 +90,7 @@ def test_a_deleted_folder_is_noticed(qtbot, watcher: Watcher, make_run: Make) ->
     qtbot.waitUntil(lambda: not watcher._timer.isActive(), timeout=60_000)
 
 
-def test_a_failure_is_told_in_the_words_of_the_run(
-    qtbot, watcher: Watcher, make_run: Make
-) -> None:
+def test_a_failure_is_told_in_the_words_of_the_run(qtbot, watcher: Watcher, make_run: Make) -> None:
     run = make_run()
     run.append(StartedEvent(target="disc", base="nano", steps=9))
     run.append(FailedEvent(reason="OutputError", words="The disk is full."))
