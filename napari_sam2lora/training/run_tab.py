@@ -51,6 +51,7 @@ class RunTab(QWidget):
         session.watcher.grew.connect(self._on_grew)
         session.watcher.stood.connect(self._on_stood)
         session.installed.connect(self._on_installed)
+        session.preparing.connect(self._on_preparing)
         self.buttons.pause.connect(self._on_pause)
         self.buttons.go_on.connect(self._on_go_on)
         self.buttons.stop.connect(self._on_stop)
@@ -82,6 +83,9 @@ class RunTab(QWidget):
         self.curves.show_run(history.losses(), history.dice(), history.start_dice)
         pictures = [(one.step, run / one.path) for one in history.previews] if run else []
         self.previews.show_pictures(pictures)
+
+    def _on_preparing(self, busy: bool) -> None:
+        self._words.setText("The images are being copied, and the process is started." * busy)
 
     def _on_installed(self, name: str) -> None:
         self._words.setText(f"The best adapter so far is installed as {name}.")

@@ -84,6 +84,7 @@ class TrainingSession(QObject):
             )
         folder = new_run_folder(runs_folder(), draft.run_name())
         loads = loads_of(draft.pairs, draft.target)
+        self.watcher.detach()
         self.begins.emit(settings.device)
 
         def prepare() -> "tuple[Path, subprocess.Popen[bytes]]":

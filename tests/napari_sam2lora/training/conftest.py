@@ -67,7 +67,8 @@ def stand_in(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     before = {one.pid for one in psutil.Process().children()}
     yield
     for process in psutil.Process().children():
-        if process.pid not in before and "-c" in process.cmdline():
+        ended = process.status() == psutil.STATUS_ZOMBIE
+        if process.pid not in before and not ended and "-c" in process.cmdline():
             process.kill()
 
 
