@@ -67,9 +67,11 @@ def yield_to_viewer(pid: int) -> None:
     with suppress(psutil.Error):  # it may have ended already
         process = psutil.Process(pid)
         process.nice(psutil.BELOW_NORMAL_PRIORITY_CLASS if os.name == "nt" else _NICENESS)
-    # Linux gives each session an equal share whatever its processes' priorities, but for its own.
+    # Linux gives each session an equal share, whatever the priorities of its processes; a session
+    # has one of its own. That of the viewer is left alone.
     with suppress(OSError):
-        Path(f"/proc/{pid}/autogroup").write_text(str(_NICENESS), encoding="ascii")
+        if sys.platform == "linux" and os.getsid(pid) == pid:
+            Path(f"/proc/{pid}/autogroup").write_text(str(_NICENESS), encoding="ascii")
 
 
 def end_in_words(code: int, run: Path) -> str:

@@ -1,6 +1,8 @@
 """The process that trains: apart from the viewer, and modest."""
 
+import os
 import signal
+import subprocess
 import sys
 import time
 from collections.abc import Callable
@@ -29,8 +31,6 @@ def test_it_trains_in_a_session_of_its_own_and_keeps_what_it_prints(
     process = start_child(run.path)
     wait_until(lambda: is_alive(run.path))
     if sys.platform != "win32":
-        import os
-
         assert os.getsid(process.pid) == process.pid
     assert process.wait(60) == 0
     assert summarize(run.path).state == "finished"
@@ -46,6 +46,20 @@ def test_it_leaves_the_viewer_room(make_run: Callable[..., RunFolder], monkeypat
     try:
         wait_until(lambda: last_output(run.path) == "1")
         assert psutil.Process(process.pid).nice() != psutil.Process().nice()
+    finally:
+        process.kill()
+        process.wait()
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="sessions have priorities on Linux alone")
+def test_the_session_of_the_viewer_keeps_its_priority() -> None:
+    mine = Path("/proc/self/autogroup")
+    before = mine.read_text() if mine.exists() else ""
+    process = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(60)"])
+    try:
+        child.yield_to_viewer(process.pid)
+        assert psutil.Process(process.pid).nice() > psutil.Process().nice()
+        assert (mine.read_text() if mine.exists() else "") == before
     finally:
         process.kill()
         process.wait()
