@@ -108,3 +108,31 @@ def test_a_kill_waits_for_the_training_to_begin(
     assert slept == [0.02, 0.02, 0.02, 7.0]
     assert module.start(run, kill_after=7.0)
     assert slept[4:] == [7.0]
+
+
+@pytest.mark.parametrize(
+    ("idle", "training", "code"),
+    [((0.01,), (0.05, 0.09), 0), ((0.01,), (0.2,), 1), ((0.3,), (0.2,), 0)],
+    ids=["smooth", "the training stalls", "something else stalls"],
+)
+def test_stalls_count_if_the_training_is_to_blame(
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    idle: tuple[float, ...],
+    training: tuple[float, ...],
+    code: int,
+) -> None:
+    module = load("viewer_stalls")
+    found = (module.Stalls(list(idle)), module.Stalls(list(training)))
+    monkeypatch.setattr(module, "measure", lambda folder, seconds: found)
+    for name in ("NAPARI_CONFIG", "SAM2LORA_RUNS", "SAM2LORA_ADAPTERS", "SAM2LORA_CORRECTIONS"):
+        monkeypatch.setenv(name, "")  # the benchmark sets it
+    assert exit_code(module, monkeypatch) == code
+    assert f"longest {1000 * max(training):.0f} ms" in capsys.readouterr().out
+
+
+def test_a_stall_is_what_a_tick_is_late() -> None:
+    module = load("viewer_stalls")
+    stalls = module.late([0.0, 0.01, 0.03, 0.18])
+    assert stalls.late == pytest.approx([0, 0.01, 0.14])
+    assert stalls.above == 1
