@@ -21,6 +21,7 @@ os.environ["SAM2LORA_CORRECTIONS"] = tempfile.mkdtemp()
 
 import napari
 import numpy as np
+import screenshots_train
 from npe2 import PluginManager
 from PIL import Image
 from qtpy.QtTest import QTest
@@ -92,6 +93,7 @@ PICTURES: dict[str, Callable[[napari.Viewer], None]] = {
     "views": views,
     "image-list": image_list,
     "measurements": measurements,
+    **screenshots_train.PICTURES,
 }
 
 

@@ -16,7 +16,7 @@ from napari_sam2lora.training.draft import Draft
 from napari_sam2lora.training.history import History
 from napari_sam2lora.training.snapshot import loads_of, write_run
 from napari_sam2lora.training.watcher import Standing, Watcher
-from sam2lora.adapters import Adapter, import_adapter
+from sam2lora.adapters import Adapter, import_adapter, is_installed
 from sam2lora.errors import Sam2LoraError, SettingsError
 from sam2lora.runs import Control, RunFolder, RunSummary, list_runs, new_run_folder, runs_folder
 from sam2lora.training.settings import TrainSettings, validate_settings
@@ -83,6 +83,11 @@ class TrainingSession(QObject):
                 f"{draft.model}. Choose the preset Standard."
             )
         folder = new_run_folder(runs_folder(), draft.run_name())
+        if is_installed(folder.name):
+            raise SettingsError(
+                f"An adapter called {folder.name!r} is there already, and would be replaced. Choose "
+                "another name."
+            )
         loads = loads_of(draft.pairs, draft.target)
         self.watcher.detach()
         self.begins.emit(settings.device)

@@ -10,8 +10,10 @@ from napari_sam2lora.training import session as session_module
 from napari_sam2lora.training.draft import Draft
 from napari_sam2lora.training.pairs import pairs_in_folder
 from napari_sam2lora.training.session import TrainingSession, settings_of
+from sam2lora.adapters import install_adapter
 from sam2lora.errors import SettingsError
 from sam2lora.runs import RunFolder, runs_folder
+from sam2lora.targets import TARGETS
 
 pytestmark = [pytest.mark.viewer, pytest.mark.usefixtures("stand_in")]
 
@@ -154,7 +156,9 @@ def test_a_full_disk_is_said_and_leaves_nothing(qtbot, session, draft, monkeypat
     assert list(runs_folder().iterdir()) == []
 
 
-def test_what_cannot_be_trained_is_refused_before_anything_is_written(session, draft) -> None:
+def test_what_cannot_be_trained_is_refused_before_anything_is_written(
+    session, draft, make_adapter
+) -> None:
     with pytest.raises(SettingsError, match="Tick at least one"):
         session.start(Draft("disc"))
     with pytest.raises(SettingsError, match="Choose the preset Standard"):
@@ -164,4 +168,7 @@ def test_what_cannot_be_trained_is_refused_before_anything_is_written(session, d
     RunFolder.create(runs_folder() / "taken", "{}")
     with pytest.raises(SettingsError, match="is there already"):
         session.start(draft(name="taken"))
+    install_adapter(make_adapter("precious", TARGETS["disc"]))
+    with pytest.raises(SettingsError, match="'precious' is there already"):
+        session.start(draft(name="precious"))
     assert [one.name for one in runs_folder().iterdir()] == ["taken"]
