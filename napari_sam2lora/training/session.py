@@ -85,8 +85,8 @@ class TrainingSession(QObject):
         folder = new_run_folder(runs_folder(), draft.run_name())
         if is_installed(folder.name):
             raise SettingsError(
-                f"An adapter called {folder.name!r} is there already, and would be replaced. Choose "
-                "another name."
+                f"An adapter called {folder.name!r} is there already, and would be replaced. "
+                "Choose another name."
             )
         loads = loads_of(draft.pairs, draft.target)
         self.watcher.detach()
