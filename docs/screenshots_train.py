@@ -9,6 +9,7 @@ import napari
 import numpy as np
 from PIL import Image
 from qtpy.QtTest import QTest
+from qtpy.QtWidgets import QMessageBox
 
 from sam2lora.synthetic import SyntheticSettings, draw_fundus
 
@@ -28,6 +29,9 @@ def train_images(viewer: napari.Viewer) -> None:
 
 def train_progress(viewer: napari.Viewer) -> None:
     """Show a training while it runs."""
+    # The window closes while it runs: the dock would ask, and nobody answers.
+    QMessageBox.exec = lambda box: 0
+    QMessageBox.clickedButton = lambda box: box.defaultButton()
     dock = _open(viewer)
     dock.train(dock.train_tab.draft())
     _wait(lambda: dock.session.alive and len(dock.session.watcher.history.validations) > 3)
