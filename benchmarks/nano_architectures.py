@@ -17,9 +17,10 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
+from vessel_runs import finish, step_seconds, validations, vessel_sources
+
 from sam2lora import base_models
-from sam2lora.runs import RunFolder, StartedEvent, StepEvent, ValidationEvent, read_events
-from sam2lora.training.loop import train
+from sam2lora.runs import StartedEvent
 from sam2lora.training.settings import make_settings
 
 _PLAIN = {"stages": [1, 2, 3, 1], "global_att_blocks": [4, 5]}
@@ -44,18 +45,13 @@ def main() -> None:
     parser.add_argument("--steps", type=int, default=300)
     parser.add_argument("--only", choices=TRUNK, help="one row")
     options = parser.parse_args()
-    data = options.data.resolve()
     settings = make_settings(
         "standard",
         {
             "train": "base",
             "from_scratch": True,
             "target": "vessel",
-            "data": [
-                {"root": str(data / "DRIVE")},
-                {"root": str(data / "CHASEDB1"), "exclude": r"^Image_1[1-4]"},
-                {"root": str(data / "HRF"), "exclude": r"^0[78]_"},
-            ],
+            "data": vessel_sources(options.data),
             "prompts": {"none": 1, "points": 0, "box": 0, "box_and_points": 0, "previous": 0},
             "optimizer": {"warmup": 30},
             "validation": {"share": 0.12, "every": options.steps, "images": 6},
@@ -77,13 +73,10 @@ def main() -> None:
             },
         }
         folder = options.out / row.replace(", ", "-").replace(" ", "-")
-        run = RunFolder.create(folder, settings.model_dump_json(indent=2))
-        for _ in train(run):
-            pass
-        events, _ = read_events(run.events)
+        events = finish(folder, settings)
         weights = next(one.trainable for one in events if isinstance(one, StartedEvent))
-        seconds = statistics.median(one.seconds for one in events if isinstance(one, StepEvent))
-        dice = [one.mean for one in events if isinstance(one, ValidationEvent)][-1]
+        seconds = statistics.median(step_seconds(events))
+        dice = validations(events)[-1].mean
         print(f"| {row} | {weights / 1e6:.2f} M | {seconds:.2f} | {dice:.4f} |", flush=True)
 
 

@@ -8,6 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from sam2lora.adapters import store
+
 DEFAULT_DATA = Path(__file__).resolve().parents[2] / "shared" / "data"
 
 
@@ -54,9 +56,19 @@ def real_data() -> Path:
 
 
 @pytest.fixture(autouse=True)
-def own_config(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Keep every test away from the user's own settings and cache."""
+def own_config(
+    request: pytest.FixtureRequest,
+    tmp_path_factory: pytest.TempPathFactory,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Keep every test away from the user's own settings and cache.
+
+    The adapters that come with the package are hidden, since what a test expects would depend on
+    them; the mark `shipped` shows them.
+    """
     folder = tmp_path_factory.mktemp("home")
+    if request.node.get_closest_marker("shipped") is None:
+        monkeypatch.setattr(store, "shipped_folder", lambda: folder / "shipped")
     monkeypatch.setenv("SAM2LORA_CONFIG", str(folder / "config"))
     monkeypatch.setenv("SAM2LORA_CACHE", str(folder / "cache"))
     monkeypatch.setenv("SAM2LORA_RUNS", str(folder / "runs"))

@@ -60,6 +60,8 @@ def test_wheel_holds_both_packages_and_the_manifest(wheel: Path):
         "sam2lora/__init__.py",
         "sam2lora/py.typed",
         "sam2lora/cli/__init__.py",
+        "sam2lora/assets/nano.safetensors",
+        "sam2lora/assets/adapters/nano-vessel/sam2lora.json",
     }
     assert expected <= names
     assert {name.split("/")[0].split("-")[0] for name in names} == {

@@ -99,7 +99,7 @@ class LoadedBase:
     identity
         What adapters are tied to (`weights.identify`).
     trained
-        False while the weights are random; `note` says so, and every output repeats it.
+        False while the weights are random; `note` says so.
     path
         The file the weights came from; None for random ones.
     single_mask
@@ -119,7 +119,7 @@ class LoadedBase:
 
     @property
     def note(self) -> str:
-        """A sentence every output has to carry, or nothing."""
+        """A sentence every report has to carry, or nothing."""
         if self.trained:
             return ""
         return (
@@ -157,8 +157,6 @@ def load_base(
         base = get_base(recognize(weights, path))
     else:
         base = get_base(model)
-        if not base.trained:
-            return random_base(model)
         path = base.path if base.embedded else fetch_base(base, progress=progress, offline=offline)
         weights = read_weights(path)
     network = build_network(base)

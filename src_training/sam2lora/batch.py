@@ -14,6 +14,7 @@ from sam2lora.adapters import Adapter
 from sam2lora.arrays import Mask
 from sam2lora.errors import OutputError, Sam2LoraError
 from sam2lora.files import atomic_path, make_folder
+from sam2lora.flips import answer_with_flips
 from sam2lora.geometry import Values
 from sam2lora.image_files import entry_of
 from sam2lora.image_formats import image_stem
@@ -52,6 +53,8 @@ class Task:
         What answers; None for the bare base.
     prompts
         The same for every image; for one image, where the user pointed.
+    flips
+        Whether the answers to mirror images are averaged, which takes four times as long.
     """
 
     target: Target
@@ -59,17 +62,23 @@ class Task:
     threshold: float
     adapter: Adapter | None = None
     prompts: ImagePrompts = NO_PROMPTS
+    flips: bool = False
 
     @classmethod
     def of(
-        cls, target: Target, *, adapter: Adapter | None = None, prompts: ImagePrompts = NO_PROMPTS
+        cls,
+        target: Target,
+        *,
+        adapter: Adapter | None = None,
+        prompts: ImagePrompts = NO_PROMPTS,
+        flips: bool = False,
     ) -> Self:
         """Segment a target the way its adapter was trained to, or else as it usually is."""
         if adapter is None:
             geometry, threshold = GeometrySettings.for_target(target), target.threshold
         else:
             geometry, threshold = adapter.card.geometry, adapter.card.threshold
-        return cls(target, geometry, threshold, adapter, prompts)
+        return cls(target, geometry, threshold, adapter, prompts, flips)
 
 
 @dataclass(frozen=True, eq=False)
@@ -133,7 +142,12 @@ def segment_scene(
     segmented = {}
     for task in tasks:
         predictor.use(task.adapter)
-        answer = predictor.answer(scene, task.geometry, task.prompts, progress=progress)
+        if task.flips:
+            answer = answer_with_flips(
+                predictor, scene, task.geometry, task.prompts, progress=progress
+            )
+        else:
+            answer = predictor.answer(scene, task.geometry, task.prompts, progress=progress)
         segmented[task.target.name] = Segmented(
             answer.mask(task.threshold), answer.probabilities, answer.iou
         )

@@ -74,11 +74,6 @@ class BaseModel:
         """Whether the model needs no download."""
         return self.url is None
 
-    @property
-    def trained(self) -> bool:
-        """Whether its weights are trained, rather than random until trained ones are shipped."""
-        return not self.embedded or self.path.exists()
-
 
 BASE_MODELS: Mapping[str, BaseModel] = MappingProxyType(
     {

@@ -8,13 +8,13 @@ import safetensors.torch
 import torch
 
 from sam2lora import model_table
-from sam2lora.base_models import build_network, load_base, recognize
+from sam2lora.base_models import build_network, load_base, random_base, recognize
 from sam2lora.errors import ModelError
 from sam2lora.model_table import BASE_MODELS, BaseModel
 from sam2lora.network import Network
 from sam2lora.weights import MEMORY_PARTS, fit_weights, identify
 
-RANDOM_NANO = "fb0e45b1ea0b66866f4012e8a07aa7cca9af7e677e425474998740ac84e47347"
+RANDOM_NANO = "e201e6dbc7bb2899d0356393ac6efa275e8eb01efc274e9dad169e4a4c9baf4c"
 
 
 @pytest.mark.parametrize("name", list(BASE_MODELS))
@@ -54,8 +54,8 @@ def test_building_leaves_the_random_state_alone():
     assert torch.equal(torch.rand(3), expected)
 
 
-def test_nano_without_trained_weights_says_so_and_is_the_same_everywhere():
-    loaded = load_base()
+def test_random_weights_say_so_and_are_the_same_everywhere():
+    loaded = random_base("nano")
     assert not loaded.trained
     assert "random weights" in loaded.note
     assert loaded.path is None
@@ -63,9 +63,16 @@ def test_nano_without_trained_weights_says_so_and_is_the_same_everywhere():
     assert loaded.identity == RANDOM_NANO
 
 
-def test_nano_takes_its_trained_weights_once_they_are_there(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-):
+def test_nano_comes_with_the_package():
+    loaded = load_base(offline=True)
+    assert loaded.trained
+    assert loaded.note == ""
+    assert loaded.path == BASE_MODELS["nano"].path
+    assert loaded.single_mask
+    assert {name.split()[-1] for name in loaded.learned_from} >= {"vessel", "disc", "cup"}
+
+
+def test_nano_is_what_its_file_says(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     network = build_network(BASE_MODELS["nano"])
     path = tmp_path / "nano.safetensors"
     half = {name: value.half() for name, value in network.state_dict().items()}

@@ -16,11 +16,12 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from sam2lora import batch
-from sam2lora.base_models import load_base
+from sam2lora.base_models import random_base
 from sam2lora.batch import Outcome, Task, segment_files, segment_scene
 from sam2lora.errors import OutputError
+from sam2lora.flips import answer_with_flips
 from sam2lora.image_prompts import Click, ImagePrompts
-from sam2lora.predictor import Answer, Predictor
+from sam2lora.predictor import Answer, Predictor, no_progress
 from sam2lora.scene import Scene
 from sam2lora.targets import Target
 
@@ -30,7 +31,7 @@ FOG = Target(name="fog", label=10, color="#445566", detail="zoom")
 
 @pytest.fixture(scope="module")
 def nano() -> Predictor:
-    return Predictor(load_base("nano"), device="cpu", precision="float32")
+    return Predictor(random_base("nano"), device="cpu", precision="float32")
 
 
 @pytest.fixture(scope="module")
@@ -133,6 +134,17 @@ def test_probabilities_are_written_when_asked_for_only(
 ) -> None:
     list(segment_files(nano, photos[:1], tasks[:1], tmp_path / "out"))
     assert names(tmp_path / "out") == ["a_spot.png"]
+
+
+def test_mirror_images_are_averaged_when_asked_for_only(
+    nano: Predictor, tasks: list[Task], photo: NDArray[np.uint8]
+) -> None:
+    scene, task = Scene.of(photo), tasks[0]
+    plain = segment_scene(nano, scene, [task])["spot"]
+    mean = segment_scene(nano, scene, [replace(task, flips=True)])["spot"]
+    expected = answer_with_flips(nano, scene, task.geometry, task.prompts, progress=no_progress)
+    np.testing.assert_array_equal(mean.probabilities, expected.probabilities)
+    assert np.abs(mean.probabilities - plain.probabilities).max() > 0
 
 
 def test_packed_images_lose_both_endings(

@@ -47,7 +47,6 @@ def test_list_shows_every_model_and_the_notice():
         assert base.name in text
         assert f"{base.parameters / 1e6:.1f} M" in text
     assert "Apache-2.0" in text
-    assert "nano has random weights" in text
     assert WEIGHTS_NOTICE in text
     assert "no (156 MB)" in text
 
@@ -70,7 +69,7 @@ def test_download_verify_and_path(tiny: BaseModel, file_server):
     assert "as published" in text
     assert run("path", "tiny") == str(tiny.path)
     assert run("path") == str(tiny.path.parent)
-    assert "tiny 3.1 M 512² yes trained" in run("list")
+    assert "tiny 3.2 M 512² yes" in run("list")
 
 
 def test_verify_reads_the_file_again(tiny: BaseModel):
@@ -85,11 +84,11 @@ def test_verify_reads_the_file_again(tiny: BaseModel):
         run("verify", "tiny")
 
 
-def test_the_embedded_model_needs_no_download_and_says_what_it_is():
+def test_the_embedded_model_needs_no_download_and_can_be_verified():
     assert "nothing to download" in run("download", "nano")
     text = run("verify", "nano")
-    assert "random weights" in text
-    assert "3136561 parameters" in text
+    assert str(BASE_MODELS["nano"].path) in text
+    assert "3199249 parameters" in text
 
 
 def test_verify_takes_a_file(tmp_path, stock_sam2):
@@ -101,7 +100,7 @@ def test_verify_takes_a_file(tmp_path, stock_sam2):
 
 def test_loading_downloads_what_is_missing(tiny: BaseModel, file_server):
     assert models.load_with_bar("tiny").path == tiny.path
-    assert models.load_with_bar("nano").path is None
+    assert models.load_with_bar("nano").path == BASE_MODELS["nano"].path
     assert len(file_server.ranges) == 1
 
 

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import torch
 
-from sam2lora.base_models import LoadedBase, load_base
+from sam2lora.base_models import LoadedBase, random_base
 from sam2lora.device import choose_precision, release_memory
 from sam2lora.errors import GeometryError
 from sam2lora.feature_cache import FeatureCache
@@ -27,7 +27,7 @@ ROWS, COLUMNS = np.ogrid[:300, :360]
 
 @pytest.fixture(scope="module")
 def nano() -> LoadedBase:
-    return load_base("nano")
+    return random_base("nano")
 
 
 @pytest.fixture
@@ -269,8 +269,8 @@ def test_a_click_on_a_base_trained_here_is_answered_by_the_mask_that_was_trained
 def test_gpu_answers_as_the_cpu_does(
     scene: Scene, geometry: GeometrySettings, precision: PrecisionChoice, tolerance: float
 ) -> None:
-    on_cpu = Predictor(load_base("nano"), device="cpu", precision="float32")
-    on_gpu = Predictor(load_base("nano"), device="cuda", precision=precision)
+    on_cpu = Predictor(random_base("nano"), device="cpu", precision="float32")
+    on_gpu = Predictor(random_base("nano"), device="cuda", precision=precision)
     clicks = (Click(180, 150), Click(90, 150, positive=False))
     for prompts in (ImagePrompts(), ImagePrompts(clicks), ImagePrompts(box=(100, 100, 200, 200))):
         expected, found = (one.answer(scene, geometry, prompts) for one in (on_cpu, on_gpu))
@@ -287,7 +287,7 @@ def test_gpu_memory_returns_with_the_predictor(scene: Scene) -> None:
         return torch.cuda.memory_allocated(device)
 
     def work() -> None:
-        predictor = Predictor(load_base("nano"), device="cuda")
+        predictor = Predictor(random_base("nano"), device="cuda")
         predictor.answer(scene, TILES)
         assert torch.cuda.memory_allocated(device) > 10_000_000
 

@@ -113,6 +113,12 @@ class AdapterCard(Settings):
     )
     versions: dict[_Text, _Text] = Field(default={}, description="of the libraries")
     created: AwareDatetime = Field(description="when")
+    purpose: _Text = Field(default="", description="what it is for")
+    limits: _Text = Field(default="", description="where it is known to be weak, or untested")
+    commands: tuple[_Text, ...] = Field(default=(), description="what makes it again")
+    results: dict[str, JsonValue] = Field(
+        default={}, description="figures on images that were kept out of the training"
+    )
     license: _Text = Field(default="not stated", description="of these weights")
     notice: _Text = Field(default=NOTICE, description="what whoever uses it has to know")
 

@@ -20,6 +20,7 @@ def readme(card: AdapterCard) -> str:
         _head(card),
         f"# {card.name}\n\nA LoRA adapter that makes SAM 2 segment **{target}** in retinal fundus "
         f"photographs, made with napari-sam2lora. {card.notice}",
+        *_sections({"What it is for": card.purpose, "Limits": card.limits}),
         "## Use\n\nFrom the command line:\n\n```sh\n"
         f"sam2lora predict IMAGE --target {target} --model {base.name} "
         "--adapter path/to/this/folder --out results\n```\n\n"
@@ -30,6 +31,7 @@ def readme(card: AdapterCard) -> str:
         "## LoRA\n\n" + _table(lora.model_dump(mode="json")),
     ]
     for title, content in (
+        ("Results", card.results),
         ("Validation", card.validation),
         ("Training data", card.data),
         ("Training", card.training),
@@ -37,7 +39,15 @@ def readme(card: AdapterCard) -> str:
     ):
         if content:
             parts.append(f"## {title}\n\n" + _table(content))
+    if card.commands:
+        # Indented, since nothing in a line can end such a block.
+        lines = [f"    {' '.join(command.split())}" for command in card.commands]
+        parts.append("## Make it again\n\n" + "\n".join(lines))
     return "\n\n".join(parts) + "\n"
+
+
+def _sections(texts: Mapping[str, str]) -> list[str]:
+    return [f"**{title}:** {_plain(text)}" for title, text in texts.items() if text]
 
 
 def _head(card: AdapterCard) -> str:

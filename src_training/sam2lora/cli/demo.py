@@ -67,8 +67,6 @@ def demo(
         "model": {
             "name": base.base.name,
             "identity": base.identity,
-            "trained": base.trained,
-            "note": base.note,
             "device": str(predictor.device),
             "precision": predictor.precision,
         },
@@ -90,15 +88,13 @@ def demo(
             title=sample.title,
             layers={f"segmented by {base.base.name}": masks}
             | ({sample.caption: sample.masks} if sample.masks else {}),
-            lines=[*_lines(sample, scene.field, measured, manual), *filter(None, [base.note])],
+            lines=_lines(sample, scene.field, measured, manual),
         )
     report["seconds"] = clock.seconds
     _save_json(out / f"{sample.name}.json", report)
 
     for stage, seconds in clock.seconds.items():
         console.print(f"{stage:>24}  {seconds:6.2f} s")
-    if base.note:
-        console.print(base.note, style="yellow")
     console.print(f"Masks:   {out / f'{sample.name}_<target>.png'}")
     console.print(f"Picture: {out / f'{sample.name}_overview.png'}")
     console.print(f"Numbers: {out / f'{sample.name}.json'}")

@@ -165,11 +165,7 @@ def evaluate(
 def _load(model: str, device: str, precision: PrecisionChoice) -> "Predictor":
     from sam2lora.predictor import Predictor
 
-    base = load_with_bar(model)
-    if base.note:
-        console = Console(stderr=True)
-        console.print(base.note, style="yellow", markup=False, highlight=False, soft_wrap=True)
-    return Predictor(base, device=device, precision=precision)
+    return Predictor(load_with_bar(model), device=device, precision=precision)
 
 
 def _networks(

@@ -33,21 +33,17 @@ _Name = Annotated[str, typer.Argument(help=f"One of: {', '.join(BASE_MODELS)}.")
 @app.command("list")
 def list_models() -> None:
     """List the base models: size, whether they are on this computer, license."""
-    table = Table("model", "parameters", "input", "here", "weights", "license", box=box.SIMPLE)
+    table = Table("model", "parameters", "input", "here", "license", box=box.SIMPLE)
     for base in BASE_MODELS.values():
         table.add_row(
             base.name,
             f"{base.parameters / 1e6:.1f} M",
             f"{base.input_size}²",
             _presence(base),
-            "trained" if base.trained else "random",
             base.license,
         )
     console = Console(soft_wrap=True)
     console.print(table)
-    for base in BASE_MODELS.values():
-        if not base.trained:
-            console.print(f"{base.name} has random weights for now: its answers mean nothing.")
     console.print(WEIGHTS_NOTICE)
 
 
@@ -86,13 +82,11 @@ def verify_model(
     with screen.status("Loading the weights"):
         loaded = load_base(name, offline=True)
     console = Console(soft_wrap=True, highlight=False)
-    console.print(f"file        {loaded.path or 'none (random weights)'}")
+    console.print(f"file        {loaded.path}")
     console.print(f"fits        {loaded.base.name}, {loaded.base.parameters} parameters")
     console.print(f"identity    {loaded.identity}")
     if base is not None and base.sha256 is not None:
         console.print(f"SHA-256     {base.sha256}, as published")
-    if loaded.note:
-        console.print(loaded.note)
 
 
 @app.command("path")

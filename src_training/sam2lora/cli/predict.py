@@ -45,6 +45,9 @@ def predict(
     precision: Annotated[
         PrecisionChoice, typer.Option(help="auto takes bfloat16 where it is faster.")
     ] = "auto",
+    tta: Annotated[
+        bool, typer.Option("--tta", help="Average over mirror images; takes four times as long.")
+    ] = False,
     probabilities: Annotated[
         bool, typer.Option("--probabilities", help="Write probabilities as float32 TIFF, too.")
     ] = False,
@@ -71,19 +74,16 @@ def predict(
             f"Points and boxes belong to one target in one image; there are {len(targets)} targets "
             f"and {len(paths)} images."
         )
-    console = Console(stderr=True)
     base = load_with_bar(model)
-    if base.note:
-        console.print(base.note, style="yellow", markup=False, highlight=False, soft_wrap=True)
     chosen = {
         one: choose_adapter(
             base.base, base.identity, one, named=adapter, prompted=not prompts.empty
         )
         for one in targets
     }
-    tasks = [Task.of(one, adapter=chosen[one], prompts=prompts) for one in targets]
+    tasks = [Task.of(one, adapter=chosen[one], prompts=prompts, flips=tta) for one in targets]
     predictor = Predictor(base, device=device, precision=precision)
-    with _bar(paths, console) as show:
+    with _bar(paths) as show:
         outcomes = list(
             segment_files(predictor, paths, tasks, out, probabilities=probabilities, progress=show)
         )
@@ -91,10 +91,11 @@ def predict(
 
 
 @contextmanager
-def _bar(paths: Sequence[Path], console: Console) -> Iterator["FileProgress"]:
+def _bar(paths: Sequence[Path]) -> Iterator["FileProgress"]:
     """Show how many images are done, and how much of the present one, where there is a terminal."""
     numbers = {path: number for number, path in enumerate(paths)}
     columns = (*Progress.get_default_columns()[:2], MofNCompleteColumn(), TimeRemainingColumn())
+    console = Console(stderr=True)
     with Progress(*columns, console=console, disable=not console.is_terminal) as progress:
         bar = progress.add_task("Segmenting", total=len(paths))
 

@@ -14,7 +14,7 @@ from sam2lora.adapters.counting import trainable_count, trainable_share
 from sam2lora.adapters.folder import Adapter
 from sam2lora.adapters.placement import add_lora, lora_tensors
 from sam2lora.adapters.saving import save_adapter
-from sam2lora.base_models import LoadedBase, load_base
+from sam2lora.base_models import LoadedBase, random_base
 from sam2lora.settings import GeometrySettings, LoraSettings
 from sam2lora.targets import TARGETS
 
@@ -24,7 +24,7 @@ RANK_4 = LoraSettings(rank=4, alpha=8)
 @pytest.fixture(scope="session")
 def untouched() -> LoadedBase:
     """Give nano, which no test may change."""
-    return load_base("nano")
+    return random_base("nano")
 
 
 @pytest.fixture

@@ -144,7 +144,7 @@ def test_a_name_in_a_store_is_in_what_is_written(make_adapter):
 
 def test_shapes_are_read_without_the_values(make_adapter):
     shapes = read_shapes(make_adapter().weights)
-    assert len(shapes) == 2 * (7 + 28)
+    assert len(shapes) == 2 * (9 + 28)
     assert shapes["base_model.model.image_encoder.trunk.blocks.0.attn.qkv.lora_A.weight"] == (4, 32)
     with pytest.raises(AdapterError, match="cannot be read"):
         read_shapes(Path("nowhere.safetensors"))

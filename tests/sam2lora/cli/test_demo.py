@@ -45,19 +45,6 @@ def test_without_an_image_a_sample_is_drawn_and_compared(
         assert str(tmp_path / "out" / name) in ran.out
 
 
-def test_random_weights_are_told_everywhere(
-    run_cli, tmp_path: Path, photo: NDArray[np.uint8]
-) -> None:
-    Image.fromarray(photo).save(tmp_path / "a.png")
-    ran = run_cli("demo", tmp_path / "a.png", "--out", tmp_path / "out")
-    report = json.loads((tmp_path / "out" / "a.json").read_text(encoding="utf-8"))
-    if report["model"]["trained"]:
-        assert report["model"]["note"] == ""
-    else:
-        assert "random weights" in ran.out
-        assert "random weights" in report["model"]["note"]
-
-
 @pytest.mark.filterwarnings("ignore:Glyph:UserWarning")
 def test_an_image_of_any_name_gets_all_results_at_its_own_size(
     run_cli, tmp_path: Path, photo: NDArray[np.uint8]

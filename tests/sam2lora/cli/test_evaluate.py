@@ -203,17 +203,6 @@ def test_prompts_that_cannot_be_drawn_are_said_and_are_no_failure(run_cli, tmp_p
     assert [line.split("\t")[-1] for line in ran.out.splitlines()[:2]] == ["3", "2"]
 
 
-@pytest.mark.usefixtures("no_pictures")
-def test_random_weights_are_told(
-    run_cli, data: Path, tmp_path: Path, pocket_base: LoadedBase, monkeypatch
-) -> None:
-    untrained = replace(pocket_base, network=copy.deepcopy(pocket_base.network), trained=False)
-    monkeypatch.setattr("sam2lora.base_models.load_base", lambda model, progress: untrained)
-    ran = run_cli("evaluate", data, "--target", "spot", "--out", tmp_path / "out")
-    assert "random weights" in ran.err
-    assert "random weights" in (tmp_path / "out" / "report.md").read_text(encoding="utf-8")
-
-
 BAD = {
     "an unknown target": (["--target", "nonsense"], "No target is called 'nonsense'"),
     "a target the set has not": (["--target", "disc"], "disc"),

@@ -1,0 +1,90 @@
+"""What comes with the package: that it fits together, says what it is, and works."""
+
+from pathlib import Path
+
+import pytest
+import safetensors
+
+from sam2lora import metrics
+from sam2lora.adapters import Adapter, default_adapter, list_adapters
+from sam2lora.base_models import LoadedBase, load_base
+from sam2lora.batch import Task, segment_scene
+from sam2lora.datasets import read_dataset
+from sam2lora.model_table import get_base
+from sam2lora.predictor import Predictor
+from sam2lora.scene import Scene
+from sam2lora.synthetic import SyntheticSettings, draw_fundus
+from sam2lora.targets import TARGETS, get_target
+
+pytestmark = pytest.mark.shipped
+
+LIMIT = 12_000_000
+"""Bytes the weights may take together."""
+
+UNSEEN = 5000
+"""Seed of a synthetic image that nothing was trained on."""
+
+
+@pytest.fixture
+def base() -> LoadedBase:
+    """Load the base anew for each test: a predictor merges its adapter into the network."""
+    return load_base("nano")
+
+
+@pytest.fixture
+def shipped() -> list[Adapter]:
+    return [adapter for adapter in list_adapters() if adapter.shipped]
+
+
+def test_there_is_one_adapter_for_each_target(base: LoadedBase, shipped: list[Adapter]) -> None:
+    assert sorted(one.name for one in shipped) == ["nano-cup", "nano-disc", "nano-vessel"]
+    for target in TARGETS.values():
+        adapter = default_adapter(base.identity, target)
+        assert adapter is not None
+        assert adapter.name == f"nano-{target.name}"
+
+
+def test_weights_are_small_and_in_half_precision(shipped: list[Adapter]) -> None:
+    files = [get_base("nano").path, *(one.weights for one in shipped)]
+    assert sum(path.stat().st_size for path in files) <= LIMIT
+    for path in files:
+        with safetensors.safe_open(path, framework="np") as content:
+            kinds = {content.get_slice(name).get_dtype() for name in content.keys()}  # noqa: SIM118
+        assert kinds == {"F16"}
+    assert all(one.card.share <= 5 for one in shipped)
+
+
+def test_cards_say_what_has_to_be_known(shipped: list[Adapter]) -> None:
+    for adapter in shipped:
+        card = adapter.card
+        assert card.purpose
+        assert card.limits
+        assert card.results
+        assert card.license == "research use"
+        assert "terms" in card.data
+        assert card.commands[-1].endswith(f"OUT {card.target.name}")
+    page = get_base("nano").path.with_name("README.md").read_text(encoding="utf-8")
+    for part in ("Limits", "Training data", "Results", "Make it again", "medical device"):
+        assert part in page
+
+
+@pytest.mark.parametrize(("target", "least"), [("vessel", 0.6), ("disc", 0.8), ("cup", 0.6)])
+def test_a_drawn_fundus_is_segmented(base: LoadedBase, target: str, least: float) -> None:
+    fundus = draw_fundus(UNSEEN, SyntheticSettings(size=700))
+    predictor = Predictor(base, device="cpu", precision="float32")
+    task = Task.of(get_target(target), adapter=default_adapter(base.identity, get_target(target)))
+    found = segment_scene(predictor, Scene.of(fundus.image), [task])[target]
+    assert metrics.dice(found.mask, fundus.masks[target]) > least
+
+
+def test_a_photograph_is_segmented(base: LoadedBase, real_data: Path) -> None:
+    records = read_dataset(real_data / "DRIVE").records
+    record = next(one for one in records if one.split == "test")
+    fov = record.read_field_of_view()
+    scene = Scene.of(record.read_image().pixels, field=fov)
+    task = Task.of(
+        get_target("vessel"), adapter=default_adapter(base.identity, get_target("vessel"))
+    )
+    predictor = Predictor(base, device="cpu", precision="float32")
+    found = segment_scene(predictor, scene, [task])["vessel"]
+    assert metrics.dice(found.mask, record.read_mask("vessel"), valid=fov.mask) > 0.7
