@@ -6,19 +6,19 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from napari.layers import Image, Labels
+from napari.layers import Labels
 from napari.viewer import Viewer
 
 from napari_sam2lora._chosen import data_of, photographs
 from napari_sam2lora._layers import (
     LayerData,
-    key_of,
     mask_of,
     noted,
     pixels_of,
     spacing_of,
     view_layer,
 )
+from napari_sam2lora._pairing import image_of
 from napari_sam2lora._photographs import field_of_view_of
 from sam2lora.arrays import Mask
 from sam2lora.errors import GeometryError
@@ -69,27 +69,25 @@ class Question:
     inside_field: bool
 
 
-def image_of(viewer: Viewer, labels: Labels) -> Image | None:
-    """Give the photograph a Labels layer is about; None if none is."""
-    images = photographs(viewer.layers)
-    key = noted(labels.metadata).get("image")
-    own = [one for one in images if key is not None and key_of(data_of(one)) == key]
-    same_size = [one for one in images if _size(one) == labels.data.shape[-2:]]
-    return next(iter([*own, *same_size]), None)
-
-
 def question_of(viewer: Viewer, mask: Labels, reference: Labels, *, inside_field: bool) -> Question:
     """Take what is compared from the layers.
 
     Raises
     ------
     GeometryError
-        If there is no image that the mask belongs to.
+        If there is no image that the mask belongs to, or the reference belongs to another.
     """
-    image = image_of(viewer, mask) or image_of(viewer, reference)
+    images = photographs(viewer.layers)
+    own, other = image_of(mask, images), image_of(reference, images)
+    if own is not None and other is not None and own is not other:
+        raise GeometryError(
+            f"{mask.name} is of {own.name}, {reference.name} of {other.name}: they are masks of "
+            "different images."
+        )
+    image = own or other
     if image is None:
         raise GeometryError(
-            f"{mask.name}: there is no photograph of its size, so the field of view is not known."
+            f"{mask.name}: its photograph is not open, so the field of view is not known."
         )
     frozen = [_frozen(data_of(one)) for one in (mask, reference)]
     return Question(data_of(image), frozen[0], frozen[1], inside_field)
@@ -183,11 +181,6 @@ def save_comparisons(path: Path, comparisons: Sequence[Comparison]) -> None:
         writer = csv.DictWriter(stream, list(rows[0]) if rows else ["image"])
         writer.writeheader()
         writer.writerows(rows)
-
-
-def _size(image: Image) -> tuple[int, ...]:
-    data = image.data[0] if image.multiscale else image.data
-    return tuple(data.shape[:2] if image.rgb else data.shape[-2:])
 
 
 def _frozen(layer: LayerData) -> LayerData:

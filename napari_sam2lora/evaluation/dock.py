@@ -4,7 +4,6 @@ import math
 from pathlib import Path
 
 from napari.layers import Labels, Layer
-from napari.qt.threading import create_worker
 from napari.utils.notifications import show_error
 from napari.viewer import Viewer
 from qtpy.QtCore import QEvent, Qt
@@ -21,6 +20,7 @@ from qtpy.QtWidgets import (
     QWidget,
 )
 
+from napari_sam2lora._background import in_background
 from napari_sam2lora._layers import LayerData, noted
 from napari_sam2lora._notices import errors_in_words
 from napari_sam2lora._parts import button, paragraph, row
@@ -92,13 +92,7 @@ class EvaluateDock(QWidget):
             )
             self._button.setEnabled(False)
             self._state.setText("Comparing…")
-            worker = create_worker(
-                lambda: compare(question),
-                _start_thread=False,
-                _ignore_errors=True,
-                _connect={"returned": self._on_compared, "errored": self._on_failed},
-            )
-            worker.start()
+            in_background(self, lambda: compare(question), self._on_compared, self._on_failed)
 
     def save(self, path: Path) -> None:
         """Write all comparisons so far as CSV."""
@@ -164,11 +158,9 @@ class EvaluateDock(QWidget):
         if self._map.isChecked():
             self._show(errors)
 
-    def _on_failed(self, error: Exception) -> None:
+    def _on_failed(self, error: Sam2LoraError) -> None:
         self._button.setEnabled(True)
         self._state.setText("")
-        if not isinstance(error, Sam2LoraError):
-            raise error
         show_error(str(error))
 
     def _show(self, errors: LayerData) -> None:

@@ -8,6 +8,7 @@ from qtpy.QtCore import QEvent, QObject, Signal
 from qtpy.QtGui import QShowEvent
 from qtpy.QtWidgets import QMessageBox, QTabWidget, QVBoxLayout, QWidget
 
+from napari_sam2lora._hand_over import let_go, use_adapter
 from napari_sam2lora._notices import errors_in_words
 from napari_sam2lora.training.draft import Draft
 from napari_sam2lora.training.form import SettingsForm
@@ -22,6 +23,10 @@ TITLE = "Train (SAM2-LoRA fundus)"
 """What napari calls the dock."""
 
 _KEEP, _STOP, _STAY = "Keep running", "Stop and keep the best", "Cancel"
+_CALL_OFF = "Call it off"
+_RUNS = "A training is running. What shall become of it?"
+_STARTS = "A training is about to begin. Nothing has been learned yet."
+_DETACHED = "It does not need napari: opened again, this dock finds it."
 
 
 class TrainDock(QWidget):
@@ -45,6 +50,7 @@ class TrainDock(QWidget):
 
     def __init__(self, napari_viewer: Viewer) -> None:
         super().__init__()
+        self._viewer = napari_viewer
         self._window: QWidget | None = None
         self.session = TrainingSession(self)
         self.train_tab = TrainTab(napari_viewer)
@@ -69,15 +75,14 @@ class TrainDock(QWidget):
         self.session.watcher.stood.connect(self._on_standing)
         self.session.said.connect(show_error)
         self.session.installed.connect(self._on_installed)
-        self.session.begins.connect(self.begins)
+        self.session.begins.connect(self._on_begins)
         self.runs_tab.show_run.connect(self.show_run)
-        self.runs_tab.compare.connect(self._on_compare)
         self.runs_tab.moved.connect(self._on_moved)
         self._on_choices()
         with errors_in_words():
-            found = self.session.attach_to_unfinished()
-            if found is not None:
-                self.show_run(found.folder)
+            self.session.attach_to_unfinished()
+            if self.session.alive:
+                self.tabs.setCurrentWidget(self.run_tab)
 
     def train(self, draft: Draft) -> None:
         """Begin a training, and show it."""
@@ -118,27 +123,34 @@ class TrainDock(QWidget):
             self._may_close(can_stay=False)
             self.session.close()
             self.train_tab.close_down()
+            if self._window is not None:
+                self._window.removeEventFilter(self)
+                self._window = None
 
     def _may_close(self, *, can_stay: bool) -> bool:
         """Ask what becomes of a running training; tell whether to go on with closing."""
-        if not self.session.alive:
+        starting = self.session.busy
+        if starting and not can_stay:
+            self.session.stop()
+        if not self.session.alive and not (starting and can_stay):
             return True
         box = QMessageBox(self)
         box.setWindowTitle(TITLE)
-        box.setText("A training is running. What shall become of it?")
-        box.setInformativeText("It does not need napari: opened again, this dock finds it.")
-        keep = box.addButton(_KEEP, QMessageBox.ButtonRole.AcceptRole)
-        stop = box.addButton(_STOP, QMessageBox.ButtonRole.DestructiveRole)
-        if can_stay:
-            box.addButton(_STAY, QMessageBox.ButtonRole.RejectRole)
-        box.setDefaultButton(keep)
+        box.setText(_STARTS if starting else _RUNS)
+        box.setInformativeText("" if starting else _DETACHED)
+        keep = None if starting else box.addButton(_KEEP, QMessageBox.ButtonRole.AcceptRole)
+        words = _CALL_OFF if starting else _STOP
+        stop = box.addButton(words, QMessageBox.ButtonRole.DestructiveRole)
+        stay = box.addButton(_STAY, QMessageBox.ButtonRole.RejectRole) if can_stay else None
+        box.setDefaultButton(keep or stay)
         box.exec()
-        if box.clickedButton() is stop:
+        answer = box.clickedButton()
+        if answer is stop:
             with errors_in_words():
                 self.session.stop()
-        leaves = box.clickedButton() in (keep, stop)
+        leaves = answer is not None and answer in (keep, stop)
         if leaves:
-            self.session.close()  # asked once
+            self.session.let_go()  # asked once
         return leaves
 
     def _on_choices(self) -> None:
@@ -156,18 +168,19 @@ class TrainDock(QWidget):
             busy or self.session.alive, "Copying the images…" if busy else "Train"
         )
 
+    def _on_begins(self, device: str) -> None:
+        let_go(self._viewer, device)
+        self.begins.emit(device)
+
     def _on_installed(self, name: str) -> None:
         self.train_tab.look()
+        use_adapter(self._viewer, name)
         self.installed.emit(name)
-
-    def _on_compare(self, runs: object) -> None:
-        self.run_tab.compare(dict(runs))
-        self.tabs.setCurrentWidget(self.run_tab)
 
     def _on_moved(self, before: Path, after: Path | None) -> None:
         """Follow a run that is called otherwise; let go of one that was deleted."""
         if self.session.run == before:
             if after is None:
-                self.session.close()
+                self.session.let_go()
             else:
                 self.session.attach(after)

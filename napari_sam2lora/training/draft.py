@@ -1,6 +1,6 @@
 """What is chosen for the next training, and the settings that make of it."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -8,7 +8,7 @@ from typing import Any
 from napari_sam2lora._settings import preferences
 from napari_sam2lora.training.pairs import Pair, only_one_person
 from napari_sam2lora.training.snapshot import DATA
-from sam2lora.adapters import Adapter, list_adapters
+from sam2lora.adapters import Adapter, installed_names
 from sam2lora.runs import runs_folder
 from sam2lora.training.command import command_of
 from sam2lora.training.settings import TrainSettings, make_settings
@@ -76,7 +76,7 @@ class Draft:
         """Give the name of the run: the chosen one, else the first free one of the target."""
         if self.name:
             return self.name
-        taken = {adapter.name.casefold() for adapter in list_adapters()}
+        taken = {name.casefold() for name in installed_names()}
         root = runs_folder()
         names = (f"{self.target}-{self.preset}-{number}" for number in range(1, 10**6))
         return next(
@@ -95,18 +95,10 @@ class Draft:
         return command_of(self.settings().counted_from(run), run, preset=self.preset)
 
 
-def fitting_adapters(target: str, model: str) -> list[Adapter]:
-    """List the adapters a training can go on from: those that came with the package first.
-
-    Raises
-    ------
-    OutputError
-        If a replacement that was cut off cannot be mended.
-    """
+def fitting_adapters(adapters: Iterable[Adapter], target: str, model: str) -> list[Adapter]:
+    """Give those a training can go on from: those that came with the package first."""
     base = Path(model).stem
     found = [
-        one
-        for one in list_adapters()
-        if one.card.target.name == target and one.card.base.name == base
+        one for one in adapters if one.card.target.name == target and one.card.base.name == base
     ]
     return sorted(found, key=lambda one: (not one.shipped, -one.card.created.timestamp()))

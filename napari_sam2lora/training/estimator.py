@@ -7,9 +7,9 @@ import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
-from napari.qt.threading import create_worker
 from qtpy.QtCore import QObject, QProcess, QProcessEnvironment, Signal
 
+from napari_sam2lora._background import in_background
 from napari_sam2lora.training.child import command, environment, yield_to_viewer
 from napari_sam2lora.training.snapshot import Load, write_draft
 from sam2lora.errors import Sam2LoraError
@@ -41,7 +41,8 @@ class Estimator(QObject):
     def ask(self, settings: TrainSettings, loads: Sequence[Load]) -> None:
         """Ask about a training on these images."""
         self.cancel()
-        self._folder = tempfile.TemporaryDirectory(prefix="sam2lora-")
+        # It may be cleared away while a draft is still written into it.
+        self._folder = tempfile.TemporaryDirectory(prefix="sam2lora-", ignore_cleanup_errors=True)
         folder, number = Path(self._folder.name), self._number
         text = settings.model_dump_json()
 
@@ -49,27 +50,19 @@ class Estimator(QObject):
             if number == self._number:
                 self._run(path)
 
-        def failed(error: Exception) -> None:
-            if not isinstance(error, Sam2LoraError):
-                raise error
+        def failed(error: Sam2LoraError) -> None:
             if number == self._number:
                 self._answer(str(error))
 
-        worker = create_worker(
-            lambda: write_draft(folder, text, loads),
-            _start_thread=False,
-            _ignore_errors=True,
-            _connect={"returned": written, "errored": failed},
-        )
-        worker.start()
+        in_background(self, lambda: write_draft(folder, text, loads), written, failed)
 
     def cancel(self) -> None:
         """Forget the question; nothing is answered."""
         self._number += 1
         if self._process is not None:
             self._process.finished.disconnect()
+            self._process.finished.connect(self._process.deleteLater)
             self._process.kill()
-            self._process.waitForFinished(1000)
             self._process = None
         self._clear()
 

@@ -1,9 +1,9 @@
 """What happened in a training so far, as curves and figures."""
 
 from collections.abc import Iterable
-from dataclasses import dataclass, field
 
 from sam2lora.runs import (
+    CheckpointEvent,
     Event,
     PreviewEvent,
     ResumedEvent,
@@ -18,40 +18,46 @@ Curve = tuple[list[int], list[float]]
 """Steps, and a value for each."""
 
 
-@dataclass
 class History:
     """The events of one run that count.
+
+    Curves grow with the events, so that a long run costs no more to show than a short one.
+
+    Parameters
+    ----------
+    events
+        Those so far.
 
     Attributes
     ----------
     events
         In their order.
+    started
+        How it began.
+    step
+        The last step.
+    checkpoint
+        The last state that was kept.
+    validations
+        All validations whose Dice is defined.
+    previews
+        The pictures of validation images, the first one first.
     """
 
-    events: list[Event] = field(default_factory=list)
+    def __init__(self, events: Iterable[Event] = ()) -> None:
+        self.events: list[Event] = []
+        self._begin()
+        self.add(events)
 
     def add(self, events: Iterable[Event]) -> None:
         """Take further events; what a resumed run does again is dropped."""
         new = list(events)
         self.events += new
         if any(isinstance(event, ResumedEvent) for event in new):
-            self.events = without_lost(self.events)
-
-    @property
-    def started(self) -> StartedEvent | None:
-        """How it began."""
-        return next((one for one in self.events if isinstance(one, StartedEvent)), None)
-
-    @property
-    def step(self) -> StepEvent | None:
-        """The last step."""
-        return next((one for one in reversed(self.events) if isinstance(one, StepEvent)), None)
-
-    @property
-    def validations(self) -> list[ValidationEvent]:
-        """All validations whose Dice is defined."""
-        found = (one for one in self.events if isinstance(one, ValidationEvent))
-        return [one for one in found if one.mean is not None]
+            self.events = new = without_lost(self.events)
+            self._begin()
+        for event in new:
+            self._take(event)
 
     @property
     def start_dice(self) -> float | None:
@@ -60,26 +66,13 @@ class History:
         return first.mean if first is not None and first.step == 0 else None
 
     @property
-    def previews(self) -> list[PreviewEvent]:
-        """The pictures of validation images, the first one first."""
-        return [one for one in self.events if isinstance(one, PreviewEvent)]
-
-    @property
     def warnings(self) -> list[str]:
         """What the user should know."""
-        words = [one.words for one in self.events if isinstance(one, WarningEvent)]
-        return list(dict.fromkeys(words))
+        return list(self._warnings)
 
     def losses(self) -> dict[str, Curve]:
         """Give the loss and each of its terms by name."""
-        steps = [event for event in self.events if isinstance(event, StepEvent)]
-        curves: dict[str, Curve] = {"loss": ([], [])} if steps else {}
-        for event in steps:
-            for name, value in {"loss": event.loss, **event.terms}.items():
-                places, values = curves.setdefault(name, ([], []))
-                places.append(event.step)
-                values.append(value)
-        return curves
+        return self._losses
 
     def dice(self) -> Curve:
         """Give the validation Dice over the steps."""
@@ -95,3 +88,31 @@ class History:
             return last.eta_s
         to_come = begun.steps // validate_every - last.step // validate_every
         return last.eta_s + to_come * sum(times) / len(times)
+
+    def _begin(self) -> None:
+        self.started: StartedEvent | None = None
+        self.step: StepEvent | None = None
+        self.checkpoint: CheckpointEvent | None = None
+        self.validations: list[ValidationEvent] = []
+        self.previews: list[PreviewEvent] = []
+        self._warnings: dict[str, None] = {}
+        self._losses: dict[str, Curve] = {}
+
+    def _take(self, event: Event) -> None:
+        match event:
+            case StepEvent():
+                self.step = event
+                for name, value in {"loss": event.loss, **event.terms}.items():
+                    places, values = self._losses.setdefault(name, ([], []))
+                    places.append(event.step)
+                    values.append(value)
+            case ValidationEvent() if event.mean is not None:
+                self.validations.append(event)
+            case PreviewEvent():
+                self.previews.append(event)
+            case CheckpointEvent():
+                self.checkpoint = event
+            case StartedEvent():
+                self.started = self.started or event
+            case WarningEvent():
+                self._warnings[event.words] = None

@@ -1,12 +1,14 @@
 """The pictures of a validation image with the answer at that time, to leaf through."""
 
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 
 from qtpy.QtCore import QSize, Qt
-from qtpy.QtGui import QImageReader, QPixmap, QResizeEvent
+from qtpy.QtGui import QImage, QImageReader, QPixmap, QResizeEvent
 from qtpy.QtWidgets import QLabel, QSizePolicy, QSlider, QVBoxLayout, QWidget
 
+from napari_sam2lora._background import in_background
 from napari_sam2lora._parts import paragraph
 
 _LARGEST = 1024  # pixels of the longer side that are decoded
@@ -63,10 +65,16 @@ class Previews(QWidget):
             return
         step, path = self._pictures[self._slider.value()]
         if path != self._shown:
-            self._shown, self._pixmap = path, _read(path)
+            self._shown = path
+            in_background(self, partial(_read, path), partial(self._on_read, step, path))
+
+    def _on_read(self, step: int, path: Path, image: QImage) -> None:
+        if path != self._shown:
+            return
+        self._pixmap = QPixmap.fromImage(image)
         self._words.setText(
             f"Step {step}: right (green), wrong (red), missed (blue)"
-            if not self._pixmap.isNull()
+            if not image.isNull()
             else f"Step {step}: the picture is not there any more."
         )
         self._fit()
@@ -79,11 +87,11 @@ class Previews(QWidget):
             )
 
 
-def _read(path: Path) -> QPixmap:
-    """Decode a picture no larger than a dock can show, which takes less time."""
+def _read(path: Path) -> QImage:
+    """Decode a picture no larger than a dock can show; that may take longer than a window waits."""
     reader = QImageReader(str(path))
     size = reader.size()
     if max(size.width(), size.height()) > _LARGEST:
         largest = QSize(_LARGEST, _LARGEST)
         reader.setScaledSize(size.scaled(largest, Qt.AspectRatioMode.KeepAspectRatio))
-    return QPixmap.fromImage(reader.read())
+    return reader.read()

@@ -5,7 +5,6 @@ from qtpy.QtWidgets import QProgressBar, QVBoxLayout, QWidget
 from napari_sam2lora._parts import paragraph
 from napari_sam2lora.training.history import History
 from napari_sam2lora.training.watcher import Standing
-from sam2lora.runs import CheckpointEvent
 
 _WORDS = {
     "starting": "Starting: loading the model and the images.",
@@ -91,9 +90,9 @@ def gib(size: int) -> str:
 
 
 def _last_good(history: History) -> str:
-    kept = [one for one in history.events if isinstance(one, CheckpointEvent)]
+    kept = history.checkpoint
     best = history.validations[-1] if history.validations else None
-    words = f"Its last state is of step {kept[-1].step}" if kept else "It wrote no state yet"
+    words = f"Its last state is of step {kept.step}" if kept else "It wrote no state yet"
     if best is not None and best.best is not None:
         words += f"; its best adapter, of step {best.best_step}, is kept"
     return words + ("; Resume goes on from there." if kept else "; Resume begins again.")

@@ -14,7 +14,7 @@ class RunButtons(QWidget):
 
     Signals
     -------
-    pause(), go_on(), stop(), resume()
+    pause(), go_on(), stop(), resume(), install()
         The user asks for it.
     """
 
@@ -22,6 +22,7 @@ class RunButtons(QWidget):
     go_on = Signal()
     stop = Signal()
     resume = Signal()
+    install = Signal()
 
     def __init__(self) -> None:
         super().__init__()
@@ -33,22 +34,37 @@ class RunButtons(QWidget):
             tip="It ends after this step. The best adapter stays, and it can be resumed.",
         )
         self._resume = button("Resume", self.resume.emit, tip="Go on after the last checkpoint.")
+        self._install = button(
+            "Install adapter",
+            self.install.emit,
+            tip="Put its best adapter among yours, to be used.",
+        )
         layout = QHBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
-        for one in (self._pause, self._stop, self._resume):
+        for one in (self._pause, self._stop, self._resume, self._install):
             layout.addWidget(one)
         self.show_standing(None)
 
-    def show_standing(self, standing: Standing | None) -> None:
-        """Offer what can be asked now."""
+    def show_standing(self, standing: Standing | None, *, has_best: bool = False) -> None:
+        """Offer what can be asked now.
+
+        Parameters
+        ----------
+        standing
+            How the run stands; None without one.
+        has_best
+            Whether it has an adapter.
+        """
         alive = standing is not None and standing.alive
         self._paused = standing is not None and standing.state == "paused"
         self._pause.setText("Go on" if self._paused else "Pause")
         self._pause.setEnabled(alive)
         self._stop.setEnabled(alive)
+        self._pause.setVisible(alive)
+        self._stop.setVisible(alive)
         self._resume.setVisible(standing is not None and standing.state in _CAN_GO_ON)
-        self._pause.setVisible(not self._resume.isVisibleTo(self))
-        self._stop.setVisible(not self._resume.isVisibleTo(self))
+        resting = standing is not None and not alive and standing.state != "gone"
+        self._install.setVisible(resting and has_best)
 
     def _on_pause(self) -> None:
         if self._paused:

@@ -56,12 +56,8 @@ class RunTab(QWidget):
         self.buttons.go_on.connect(self._on_go_on)
         self.buttons.stop.connect(self._on_stop)
         self.buttons.resume.connect(self._on_resume)
+        self.buttons.install.connect(session.install)
         self._draw()
-
-    def compare(self, runs: dict[str, History]) -> None:
-        """Show the curves of several runs together, until the run that is followed grows."""
-        self.title.setText(f"Comparing {', '.join(runs)}")
-        self.curves.compare({name: (_loss(one), one.dice()) for name, one in runs.items()})
 
     def _on_grew(self, history: History) -> None:
         if not self._timer.isActive():
@@ -77,7 +73,8 @@ class RunTab(QWidget):
             self._words.setText("")
         self.title.setText(run.name if run else "")
         self.progress.show_run(watcher.standing, watcher.history, self._every)
-        self.buttons.show_standing(watcher.standing)
+        has_best = bool(watcher.history.validations)
+        self.buttons.show_standing(watcher.standing, has_best=has_best)
         self.buttons.setVisible(run is not None)
         history = watcher.history
         self.curves.show_run(history.losses(), history.dice(), history.start_dice)
@@ -88,7 +85,7 @@ class RunTab(QWidget):
         self._words.setText("The images are being copied, and the process is started." * busy)
 
     def _on_installed(self, name: str) -> None:
-        self._words.setText(f"The best adapter so far is installed as {name}.")
+        self._words.setText(f"The best adapter so far is installed as {name}, and can be used.")
 
     def _on_pause(self) -> None:
         with errors_in_words():
@@ -109,10 +106,6 @@ class RunTab(QWidget):
         with errors_in_words():
             if self._session.run is not None:
                 self._session.resume(self._session.run)
-
-
-def _loss(history: History) -> tuple[list[int], list[float]]:
-    return history.losses().get("loss", ([], []))
 
 
 def _validates_every(run: Path | None) -> int | None:

@@ -4,13 +4,17 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from napari.layers import Layer
+from napari.utils.notifications import show_error
 from napari.viewer import Viewer
 from qtpy.QtCore import Signal
 from qtpy.QtGui import QShowEvent
 from qtpy.QtWidgets import QFileDialog, QInputDialog, QMessageBox, QVBoxLayout, QWidget
 
+from napari_sam2lora._background import in_background
+from napari_sam2lora._layers import METADATA_KEY, LayerData
 from napari_sam2lora._notices import errors_in_words
-from napari_sam2lora.training.history import History
+from napari_sam2lora.training.curves import Curves
+from napari_sam2lora.training.history import Curve, History
 from napari_sam2lora.training.runs_list import Entry, RunsList, entry_of_adapter, entry_of_run
 from sam2lora.adapters import (
     delete_adapter,
@@ -19,6 +23,7 @@ from sam2lora.adapters import (
     list_adapters,
     rename_adapter,
 )
+from sam2lora.errors import Sam2LoraError
 from sam2lora.images import read_image
 from sam2lora.runs import (
     RunFolder,
@@ -42,24 +47,24 @@ class RunsTab(QWidget):
     -------
     show_run(folder)
         The user wants to see a run.
-    compare(runs)
-        The user wants to see the histories of several runs, by their names.
     moved(before, after)
         A run is called otherwise; after is None where it was deleted.
     """
 
     show_run = Signal(object)
-    compare = Signal(object)
     moved = Signal(object, object)
 
     def __init__(self, viewer: Viewer) -> None:
         super().__init__()
         self._viewer = viewer
         self.list = RunsList()
+        self.curves = Curves()
+        self.curves.hide()
         layout = QVBoxLayout(self)
-        layout.addWidget(self.list)
+        layout.addWidget(self.list, stretch=1)
+        layout.addWidget(self.curves, stretch=1)
         self.list.show_run.connect(self._on_show)
-        self.list.compare.connect(self._on_compare)
+        self.list.compare.connect(self.compare)
         self.list.open_previews.connect(self.open_previews)
         self.list.rename.connect(self._ask_for_name)
         self.list.export.connect(self._ask_where_to)
@@ -80,17 +85,36 @@ class RunsTab(QWidget):
 
     def open_previews(self, entry: Entry) -> None:
         """Open the pictures of a run as layers, the last one shown."""
-        with errors_in_words():
-            pictures = sorted(RunFolder(entry.folder).previews.glob("*.png"))
-            for path in pictures:
-                options = {
-                    "name": f"{entry.name} step {int(path.stem)}",
-                    "rgb": True,
-                    "visible": path == pictures[-1],
-                    "metadata": {"sam2lora": {"view": "preview", "run": str(entry.folder)}},
+        pictures = sorted(RunFolder(entry.folder).previews.glob("*.png"))
+
+        def read() -> list[LayerData]:
+            return [_as_layer(entry, path, path == pictures[-1]) for path in pictures]
+
+        def show(layers: list[LayerData]) -> None:
+            for layer in layers:
+                self._viewer.add_layer(Layer.create(*layer))
+
+        in_background(self, read, show, self._say)
+
+    def compare(self, entries: Sequence[Entry]) -> None:
+        """Show the curves of several runs in one plot."""
+
+        def read() -> dict[str, History]:
+            return {
+                one.name: History(read_events(RunFolder(one.folder).events)[0]) for one in entries
+            }
+
+        def show(runs: dict[str, History]) -> None:
+            nothing: Curve = ([], [])
+            self.curves.show()
+            self.curves.compare(
+                {
+                    name: (one.losses().get("loss", nothing), one.dice())
+                    for name, one in runs.items()
                 }
-                pixels = read_image(path).pixels
-                self._viewer.add_layer(Layer.create(pixels, options, "image"))
+            )
+
+        in_background(self, read, show, self._say)
 
     def rename(self, entry: Entry, name: str) -> None:
         """Call a run or an adapter something else."""
@@ -102,30 +126,37 @@ class RunsTab(QWidget):
         self.look()
 
     def delete(self, entry: Entry) -> None:
-        """Delete a run or an adapter."""
-        with errors_in_words():
+        """Delete a run or an adapter; a run with many pictures takes a while."""
+
+        def delete() -> None:
             if entry.kind == "run":
                 delete_run(entry.folder)
-                self.moved.emit(entry.folder, None)
             else:
                 delete_adapter(entry.name)
-        self.look()
+
+        def deleted(_: None) -> None:
+            if entry.kind == "run":
+                self.moved.emit(entry.folder, None)
+            self.look()
+
+        in_background(self, delete, deleted, self._say)
 
     def export(self, entry: Entry, path: Path) -> None:
         """Write an adapter, or the best one of a run, as a zip file."""
-        with errors_in_words():
-            source = entry.folder if entry.kind == "run" else entry.name
-            export_adapter(find_adapter(source), path.with_suffix(".zip"))
+        source = entry.folder if entry.kind == "run" else entry.name
+        in_background(
+            self,
+            lambda: export_adapter(find_adapter(source), path.with_suffix(".zip")),
+            lambda _: None,
+            self._say,
+        )
 
     def _on_show(self, entry: Entry) -> None:
         self.show_run.emit(entry.folder)
 
-    def _on_compare(self, entries: Sequence[Entry]) -> None:
-        with errors_in_words():
-            histories = {
-                one.name: History(read_events(RunFolder(one.folder).events)[0]) for one in entries
-            }
-            self.compare.emit(histories)
+    def _say(self, error: Sam2LoraError) -> None:
+        show_error(str(error))
+        self.look()
 
     def _ask_for_name(self, entry: Entry) -> None:
         name, said = QInputDialog.getText(
@@ -148,3 +179,13 @@ class RunsTab(QWidget):
         )
         if answer == QMessageBox.StandardButton.Yes:
             self.delete(entry)
+
+
+def _as_layer(entry: Entry, path: Path, shown: bool) -> LayerData:
+    options = {
+        "name": f"{entry.name} step {int(path.stem)}",
+        "rgb": True,
+        "visible": shown,
+        "metadata": {METADATA_KEY: {"view": "preview", "run": str(entry.folder)}},
+    }
+    return read_image(path).pixels, options, "image"

@@ -6,19 +6,28 @@ Knows no widget. A viewer follows one run at a time; any number may train.
 import subprocess
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from threading import Event
 
-from napari.qt.threading import create_worker
 from qtpy.QtCore import QObject, Signal
 
+from napari_sam2lora._background import in_background
 from napari_sam2lora.training.child import start_child
 from napari_sam2lora.training.draft import Draft
 from napari_sam2lora.training.history import History
 from napari_sam2lora.training.snapshot import loads_of, write_run
 from napari_sam2lora.training.watcher import Standing, Watcher
-from sam2lora.adapters import Adapter, import_adapter, is_installed
+from sam2lora.adapters import Adapter, install_best, is_installed
 from sam2lora.errors import Sam2LoraError, SettingsError
-from sam2lora.runs import Control, RunFolder, RunSummary, list_runs, new_run_folder, runs_folder
+from sam2lora.runs import (
+    Control,
+    RunFolder,
+    RunSummary,
+    delete_run,
+    is_alive,
+    list_runs,
+    new_run_folder,
+    runs_folder,
+)
 from sam2lora.training.settings import TrainSettings, validate_settings
 
 
@@ -47,9 +56,11 @@ class TrainingSession(QObject):
         self.watcher = Watcher(self)
         self.watcher.grew.connect(self._on_grew)
         self.watcher.stood.connect(self._on_stood)
-        self.busy = False
+        self.busy = self._closed = False
         self._seen_alive = False
         self._installed: int | None = None
+        self._installing = False
+        self._called_off = Event()  # what is being prepared; each has one of its own
 
     @property
     def run(self) -> Path | None:
@@ -92,11 +103,16 @@ class TrainingSession(QObject):
         self.watcher.detach()
         self.begins.emit(settings.device)
 
-        def prepare() -> "tuple[Path, subprocess.Popen[bytes]]":
-            write_run(folder, settings.model_dump_json(indent=2), loads)
-            return folder, start_child(folder)
+        called_off = self._called_off = Event()
 
-        self._work(prepare, lambda made: self._follow(*made))
+        def prepare() -> "subprocess.Popen[bytes] | None":
+            write_run(folder, settings.model_dump_json(indent=2), loads)
+            if called_off.is_set():
+                delete_run(folder)
+                return None
+            return start_child(folder)
+
+        self._prepare(folder, prepare)
 
     def resume(self, run: Path) -> None:
         """Go on with a run that has ended early, or follow it if it is being trained.
@@ -111,14 +127,17 @@ class TrainingSession(QObject):
         self.attach(run)
         if not self.alive:
             self.begins.emit(settings_of(run).device)
-            self._work(lambda: start_child(run), lambda process: self._follow(run, process))
+            called_off = self._called_off = Event()
+            self._prepare(run, lambda: None if called_off.is_set() else start_child(run))
 
     def attach(self, run: Path) -> None:
         """Show a run, whether or not it is being trained."""
         self._follow(run)
 
     def attach_to_unfinished(self) -> RunSummary | None:
-        """Follow the latest run that is alive; else give the latest that could go on.
+        """Follow the latest run that is alive; else show the latest that is not done with.
+
+        That is one that could go on, or one that ended unseen: its adapter is not installed.
 
         Raises
         ------
@@ -127,23 +146,28 @@ class TrainingSession(QObject):
         """
         runs = list_runs(runs_folder())
         alive = next((one for one in runs if one.state in ("running", "paused")), None)
-        if alive is not None:
-            self.attach(alive.folder)
-            return alive
-        return next((one for one in runs if one.state in ("stopped", "interrupted")), None)
+        found = alive or next((one for one in runs if _is_not_done_with(one)), None)
+        if found is not None:
+            self.attach(found.folder)
+        return found
 
     def pause(self) -> None:
         """Ask the run to wait; it keeps its memory.
 
         Raises
         ------
+        SettingsError
+            If no run is shown, or it does not train yet.
         OutputError
             If the run folder is gone or cannot be written.
         """
-        self._control().request("pause")
+        control = self._control()
+        if self.run is not None and self.run.is_dir() and not is_alive(self.run):
+            raise SettingsError("It is still starting. Pause it once it trains.")
+        control.request("pause")
 
     def go_on(self) -> None:
-        """Let a paused run go on; one whose process is gone is started again.
+        """Let a paused run go on.
 
         Raises
         ------
@@ -153,18 +177,34 @@ class TrainingSession(QObject):
         self._control().clear("pause")
 
     def stop(self) -> None:
-        """Ask the run to end; what it has is kept.
+        """Ask the run to end; what it has is kept. One that has not begun is called off.
 
         Raises
         ------
+        SettingsError
+            If no run is shown.
         OutputError
-            As `pause`.
+            If the run folder is gone or cannot be written.
         """
-        self._control().request("stop")
+        if self.busy:
+            self._called_off.set()
+        elif not self.watcher.call_off():
+            self._control().request("stop")
+
+    def install(self) -> None:
+        """Put the best adapter of the run among the user's own, though it may be no better."""
+        if self.run is not None and not self._installing:
+            self._install(self.run, None)
+
+    def let_go(self) -> None:
+        """Show no run any more; its process goes on. What is only being prepared is called off."""
+        self._called_off.set()
+        self.watcher.detach()
 
     def close(self) -> None:
-        """Let go of the run; its process goes on."""
-        self.watcher.detach()
+        """Let go, for good."""
+        self._closed = True
+        self.let_go()
 
     def _control(self) -> Control:
         if self.watcher.run is None:
@@ -188,43 +228,65 @@ class TrainingSession(QObject):
             return
         step = validations[-1].best_step
         unchanged = step == 0 and history.start_dice is not None
-        if step is None or unchanged or step == self._installed:
-            return
-        self._installed = step
-        if settings_of(run).train != "adapter":
-            return
+        if not (step is None or unchanged or step == self._installed or self._installing):
+            self._install(run, step)
 
-        def install() -> Adapter:
-            return import_adapter(run, name=run.name, replace=True)
+    def _install(self, run: Path, step: int | None) -> None:
+        """Install what is the best of a run now: at least that of `step`."""
+        self._installing = True
 
-        self._work(install, lambda adapter: self.installed.emit(adapter.name), quiet=True)
+        def install() -> Adapter | None:
+            return install_best(run) if settings_of(run).train == "adapter" else None
 
-    def _work(
-        self, function: Callable[[], Any], done: Callable[[Any], None], *, quiet: bool = False
-    ) -> None:
-        """Do something in a worker's thread, then something in the window's."""
+        def ended() -> None:
+            self._installing = False
+            if self.run == run:
+                self._installed = step
+                self._on_grew(self.watcher.history)  # there may be a better one since
 
-        def ended(result: Any = None) -> None:
-            if not quiet:
-                self.busy = False
-                self.preparing.emit(False)
-
-        def failed(error: Exception) -> None:
+        def done(adapter: Adapter | None) -> None:
+            if adapter is not None and not self._closed:
+                self.installed.emit(adapter.name)
             ended()
-            if not isinstance(error, Sam2LoraError):
-                raise error
-            self.said.emit(str(error))
 
-        if not quiet:
-            self.busy = True
-            self.preparing.emit(True)
-        worker = create_worker(
-            function,
-            _start_thread=False,
-            _ignore_errors=True,
-            _connect={"returned": [ended, done], "errored": failed},
-        )
-        worker.start()
+        def failed(error: Sam2LoraError) -> None:
+            if not self._closed:
+                self.said.emit(str(error))
+            ended()
+
+        in_background(self, install, done, failed)
+
+    def _prepare(self, run: Path, work: "Callable[[], subprocess.Popen[bytes] | None]") -> None:
+        """Let a worker start a process, then follow it."""
+        called_off = self._called_off
+
+        def ended() -> bool:
+            if self._closed:
+                return False
+            self.busy = False
+            self.preparing.emit(False)
+            return True
+
+        def done(process: "subprocess.Popen[bytes] | None") -> None:
+            shown = ended()
+            if process is not None and called_off.is_set():
+                process.terminate()  # it was begun in the same instant
+            elif process is not None and shown:
+                self._follow(run, process)
+
+        def failed(error: Sam2LoraError) -> None:
+            if ended():
+                self.said.emit(str(error))
+
+        self.busy = True
+        self.preparing.emit(True)
+        in_background(self, work, done, failed)
+
+
+def _is_not_done_with(run: RunSummary) -> bool:
+    """Tell whether a run could go on, or ended without its adapter having been installed."""
+    ended = run.state == "finished" and run.best is not None
+    return run.state in ("stopped", "interrupted") or (ended and not is_installed(run.name))
 
 
 def settings_of(run: Path) -> TrainSettings:

@@ -8,18 +8,20 @@ from functools import partial
 from pathlib import Path
 
 import numpy as np
-from napari.layers import Image, Labels, Layer, Shapes
-from napari.viewer import Viewer
 
-from napari_sam2lora._chosen import chosen_image, data_of
-from napari_sam2lora._layers import mask_of, noted, pixels_of, view_layer
-from napari_sam2lora.training.pairs import AREA, FilePair, LayerPair, Pair
+from napari_sam2lora._chosen import data_of
+from napari_sam2lora._layers import LayerData, mask_of, noted, pixels_of
+from napari_sam2lora.training.area import outside
+from napari_sam2lora.training.folder_pairs import FilePair
+from napari_sam2lora.training.pairs import Pair
+from napari_sam2lora.training.viewer_pairs import LayerPair
 from sam2lora.arrays import Mask
 from sam2lora.datasets import Record, record_of
-from sam2lora.errors import GeometryError, Sam2LoraError, SettingsError
+from sam2lora.datasets.check import looks_inverted
+from sam2lora.datasets.records import read_shape
+from sam2lora.errors import SettingsError
 from sam2lora.exports import LabelledImage, save_training_data
-from sam2lora.images import read_image
-from sam2lora.runs import RunFolder, delete_run
+from sam2lora.runs import RunFolder, new_run
 
 Load = Callable[[], LabelledImage]
 """Reads one pair, in any thread."""
@@ -56,12 +58,9 @@ def write_run(folder: Path, settings: str, loads: Sequence[Load]) -> Path:
     Sam2LoraError
         If a pair cannot be read, or something cannot be written.
     """
-    run = RunFolder.create(folder, settings)
-    try:
+    with new_run(folder) as place:
+        run = RunFolder.create(place, settings)
         save_training_data(run.data, (load() for load in loads))
-    except Sam2LoraError:
-        delete_run(folder)
-        raise
     return folder
 
 
@@ -83,42 +82,21 @@ def write_draft(folder: Path, settings: str, loads: Sequence[Load]) -> Path:
     return path
 
 
-def add_annotated_area(viewer: Viewer) -> Layer:
-    """Add a layer to outline what was annotated in the chosen image; the rest is left out.
-
-    Raises
-    ------
-    ImageError
-        If it is not clear which image is meant.
-    """
-    image = chosen_image(viewer)
-    look = {"edge_color": "white", "face_color": "#ffffff30", "edge_width": 2}
-    data = view_layer(AREA, [], data_of(image), "shapes", ndim=2, **look)
-    layer = viewer.add_layer(Layer.create(*data))
-    layer.mode = "add_polygon"
-    viewer.layers.selection.active = layer
-    return layer
-
-
 def _load_of(pair: Pair, target: str) -> Load:
-    if pair.doubt is not None and pair.doubt.refused:
+    if pair.doubt is not None and pair.refused:
         raise SettingsError(f"{pair.name}: {pair.doubt.words}")
     if isinstance(pair, FilePair):
-        return partial(_load_file, pair, target)
+        ignored = None
+        if pair.area is not None:
+            ignored = outside(pair.area, read_shape(pair.photograph.path))
+        return partial(_load_file, pair, target, ignored)
     if isinstance(pair, LayerPair) and pair.layer is not None:
         mask = mask_of(data_of(pair.layer))
-        ignored = _ignored(pair.area, pair.image, mask.shape)
+        ignored = outside(pair.area, mask.shape, pair.image)
         path = noted(pair.image.metadata).get("path")
         if path and Path(path).is_file():
             return partial(_load_layer, Path(path), pair, target, mask, ignored)
-        made = LabelledImage(
-            pair.name,
-            pixels_of(data_of(pair.image)),
-            {target: mask},
-            pair.patient,
-            ignored=ignored,
-        )
-        return lambda: made
+        return partial(_load_pixels, data_of(pair.image), pair, target, mask, ignored)
     raise SettingsError(f"{pair.name}: has no labels of {target}.")
 
 
@@ -129,21 +107,42 @@ def _load_layer(
     return LabelledImage(pair.name, path, {target: mask}, pair.patient, fov=fov, ignored=ignored)
 
 
-def _load_file(pair: FilePair, target: str) -> LabelledImage:
+def _load_pixels(
+    image: LayerData, pair: Pair, target: str, mask: Mask, ignored: Mask | None
+) -> LabelledImage:
+    pixels = pixels_of(image)
+    return LabelledImage(pair.name, pixels, {target: mask}, pair.patient, ignored=ignored)
+
+
+def _load_file(pair: FilePair, target: str, ignored: Mask | None) -> LabelledImage:
     photograph, record = pair.photograph, pair.photograph.record
     if record is None or pair.corrections.has(photograph.stem, target):
-        height, width = read_image(photograph.path).pixels.shape[:2]
-        mask = pair.corrections.masks(photograph.stem, (height, width))[target]
+        shape = read_shape(photograph.path)
+        mask = pair.corrections.masks(photograph.stem, shape)[target]
     else:
         mask = record.read_mask(target)
+    _check(pair, target, mask)
+    if ignored is None and record is not None:
+        ignored = record.read_ignored()
     return LabelledImage(
         pair.name,
         photograph.path,
         {target: mask},
         pair.patient,
         fov=_own_field(record),
-        ignored=record.read_ignored() if record else None,
+        ignored=ignored,
     )
+
+
+def _check(pair: FilePair, target: str, mask: Mask) -> None:
+    """Refuse what the table asks about where it sees the mask: a file is read only now."""
+    painted = np.count_nonzero(mask) / mask.size
+    words = f"{pair.name}: its mask of {target} ({pair.labels})"
+    remedy = "Untick it; if it is right, open it in the viewer and tick its layer."
+    if painted == 0:
+        raise SettingsError(f"{words} is empty. {remedy}")
+    if looks_inverted(mask, target):
+        raise SettingsError(f"{words} covers {painted:.0%} of the image: inverted? {remedy}")
 
 
 def _own_field(record: Record | None) -> Mask | None:
@@ -151,25 +150,3 @@ def _own_field(record: Record | None) -> Mask | None:
     if record is None or record.fov is None:
         return None
     return record.read_field_of_view().mask
-
-
-def _ignored(area: Layer | None, image: Image, shape: tuple[int, ...]) -> Mask | None:
-    """Give what lies outside the annotated area; None where that is everything, or not said."""
-    if area is None:
-        return None
-    places = [np.concatenate([one.scale[-2:], one.translate[-2:]]) for one in (area, image)]
-    if not np.allclose(*places):
-        raise GeometryError(
-            f"{area.name}: lies otherwise than {image.name}. Add it by the button Annotated area."
-        )
-    if isinstance(area, Shapes):
-        marked = (
-            area.to_labels(labels_shape=shape) != 0 if len(area.data) else np.zeros(shape, bool)
-        )
-    elif isinstance(area, Labels):
-        marked = mask_of(data_of(area))
-    else:
-        raise GeometryError(f"{area.name}: is no Shapes or Labels layer.")
-    if marked.shape != shape:
-        raise GeometryError(f"{area.name}: is not of the size of {image.name}.")
-    return ~marked if marked.any() else None

@@ -9,18 +9,17 @@ from qtpy.QtWidgets import QFileDialog, QLineEdit, QVBoxLayout, QWidget
 
 from napari_sam2lora._notices import errors_in_words
 from napari_sam2lora._parts import button, paragraph, row
+from napari_sam2lora.training.area import add_annotated_area
 from napari_sam2lora.training.choices import Choices
 from napari_sam2lora.training.draft import PRESETS, Draft, fitting_adapters
 from napari_sam2lora.training.estimator import Estimator
+from napari_sam2lora.training.folder_pairs import FilePair, listed_folders, pairs_in_folder
 from napari_sam2lora.training.pair_table import PairTable
-from napari_sam2lora.training.pairs import (
-    FilePair,
-    listed_folders,
-    pairs_in_folder,
-    pairs_in_viewer,
-)
-from napari_sam2lora.training.snapshot import add_annotated_area, loads_of
-from sam2lora.adapters import Adapter
+from napari_sam2lora.training.pairs import real_path
+from napari_sam2lora.training.proposals import propose
+from napari_sam2lora.training.snapshot import loads_of
+from napari_sam2lora.training.viewer_pairs import pairs_in_viewer
+from sam2lora.adapters import Adapter, list_adapters
 from sam2lora.errors import Sam2LoraError
 from sam2lora.model_table import BASE_MODELS
 from sam2lora.targets import all_targets
@@ -51,6 +50,9 @@ class TrainTab(QWidget):
         super().__init__()
         self._viewer = viewer
         self._folders: list[Path] = []
+        self._listed: list[FilePair] = []
+        self._adapters: list[Adapter] = []
+        self._again = False  # whether folders and adapters may have changed too
         self._changes: dict[str, object] = {}
         self._asked: object = None
         self.choices = Choices(list(all_targets()), list(BASE_MODELS), PRESETS)
@@ -69,7 +71,7 @@ class TrainTab(QWidget):
         self._timer = QTimer(self)
         self._timer.setSingleShot(True)
         self._timer.setInterval(_DELAY)
-        self._timer.timeout.connect(self.look)
+        self._timer.timeout.connect(self._on_time)
         self._build()
         self.choices.target_changed.connect(self.look)
         self.choices.changed.connect(self._on_chosen)
@@ -99,18 +101,21 @@ class TrainTab(QWidget):
         self._on_chosen()
 
     def look(self) -> None:
-        """List the pairs anew, as the layers and folders are now."""
-        target = self.choices.target
-        loaded = pairs_in_viewer(self._viewer, target)
-        there = {pair.key.partition("|")[0] for pair in loaded if pair.layer is not None}
-        found: list[FilePair] = []
-        for folder in dict.fromkeys([*listed_folders(self._viewer.layers), *self._folders]):
+        """List the pairs anew, as the layers, the folders and the adapters are now."""
+        self._again = False
+        layers, target = self._viewer.layers, self.choices.target
+        folders = {real_path(one): one for one in [*listed_folders(layers), *self._folders]}
+        self._listed = []
+        for folder in folders.values():
             with errors_in_words():
-                found += [one for one in pairs_in_folder(folder, target) if one.key not in there]
-        listed = {pair.key for pair in found}
-        # Where the list has labels of an image, the layer without is of no use.
-        loaded = [one for one in loaded if one.layer is not None or one.key not in listed]
-        self.pairs.show_pairs([*loaded, *found])
+                self._listed += pairs_in_folder(folder, target, layers)
+        with errors_in_words():
+            self._adapters = list_adapters()
+        self._look_at_layers()
+
+    def _look_at_layers(self) -> None:
+        loaded = pairs_in_viewer(self._viewer, self.choices.target)
+        self.pairs.show_pairs(propose(loaded, self._listed))
 
     def add_folder(self, folder: Path) -> None:
         """List the images of a folder too."""
@@ -144,6 +149,7 @@ class TrainTab(QWidget):
     def showEvent(self, event: QShowEvent) -> None:
         """Look again: what was painted may have been saved, and adapters installed."""
         super().showEvent(event)
+        self._again = True
         self._timer.start()
 
     def _build(self) -> None:
@@ -167,7 +173,17 @@ class TrainTab(QWidget):
         layer = getattr(event, "value", None)
         if layer is not None and layer in self._viewer.layers:
             self._listen(layer)
+        self._again = True
         self._timer.start()
+
+    def _on_time(self) -> None:
+        """Look again, unless nobody sees it: it is done when this is shown."""
+        if not self.isVisibleTo(self.window()):
+            return
+        if self._again:
+            self.look()
+        else:
+            self._look_at_layers()
 
     def _listen(self, layer: object) -> None:
         for name in ("name", "paint", "data"):
@@ -186,7 +202,7 @@ class TrainTab(QWidget):
         """Show what follows from what is chosen."""
         choices = self.choices
         try:
-            adapters = fitting_adapters(choices.target, choices.model)
+            adapters = fitting_adapters(self._adapters, choices.target, choices.model)
             shown = {one.name: _in_words(one) for one in adapters}
             choices.show_starts(shown)
             draft = self.draft()

@@ -187,7 +187,8 @@ def looks_inverted(mask: Mask, target: str | None) -> bool:
     if target is None:
         height, width = mask.shape
         return not bool(mask[height // 2, width // 2])
-    return float(mask.mean()) > _LARGEST_SHARE.get(target, _LARGEST_SHARE_OF_OWN)
+    share = int(np.count_nonzero(mask)) / mask.size  # faster than the mean
+    return share > _LARGEST_SHARE.get(target, _LARGEST_SHARE_OF_OWN)
 
 
 def _odd_values(

@@ -1,12 +1,17 @@
-"""Rename and delete runs; one that is being trained is left alone."""
+"""Make, rename and delete runs; one that is being trained is left alone."""
 
 import re
 import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from uuid import uuid4
 
 from sam2lora.errors import OutputError, SettingsError
+from sam2lora.files import make_folder
 from sam2lora.runs.folder import RunFolder
 from sam2lora.runs.lock import is_alive
+from sam2lora.runs.writing import cannot_write
 
 _NAME = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9._-]{0,62}[A-Za-z0-9])?")
 _DELETED = ".deleted"
@@ -28,6 +33,34 @@ def new_run_folder(root: Path, name: str) -> Path:
     if (root / name).exists():
         raise SettingsError(f"A training called {name!r} is there already. Choose another name.")
     return root / name
+
+
+@contextmanager
+def new_run(folder: Path) -> Iterator[Path]:
+    """Give an empty folder beside `folder`, moved there when the block ends without error.
+
+    So nobody finds half a run, and on any error nothing is left of it.
+
+    Parameters
+    ----------
+    folder
+        From `new_run_folder`.
+
+    Raises
+    ------
+    OutputError
+        If it cannot be written, or another run has got that name meanwhile.
+    """
+    make_folder(folder.parent)
+    partial = folder.with_name(f".{folder.name}-{uuid4().hex[:8]}")
+    try:
+        yield make_folder(partial)
+        try:
+            partial.rename(folder)
+        except OSError as error:
+            raise cannot_write(folder, error) from error
+    finally:
+        shutil.rmtree(partial, ignore_errors=True)
 
 
 def rename_run(folder: Path, name: str) -> Path:

@@ -148,6 +148,8 @@ def _summarize(run: RunFolder) -> RunSummary:
 
 
 def _looks_like_a_run(path: Path) -> bool:
+    if path.name.startswith("."):  # half made, or half deleted
+        return False
     run = RunFolder(path)
     try:
         return any(file.exists() for file in (run.settings, run.events, run.checkpoint))

@@ -15,7 +15,6 @@ from napari_sam2lora.evaluation.comparing import (
     MISSED,
     compare,
     error_map,
-    image_of,
     question_of,
     save_comparisons,
 )
@@ -62,13 +61,19 @@ def test_what_is_painted_later_does_not_count(viewer: ViewerModel) -> None:
     assert compare(question)[0].pixels["tp"] > 0
 
 
-def test_the_image_is_that_of_the_mask(viewer: ViewerModel) -> None:
-    assert image_of(viewer, viewer.layers["eye disc"]) is viewer.layers["eye"]
-    assert image_of(viewer, viewer.layers["reference"]) is viewer.layers["eye"]
-    small = Labels(np.zeros((5, 5), np.uint8), name="small")
-    assert image_of(viewer, small) is None
-    with pytest.raises(GeometryError, match="no photograph of its size"):
-        question_of(viewer, small, small, inside_field=True)
+def test_masks_of_different_images_are_refused(viewer: ViewerModel) -> None:
+    for data in (eye("disc")[0], eye("disc")[1]):
+        data.name = data.name.replace("eye", "other")
+        data.metadata = {"sam2lora": {"path": "other.png"} | {"image": "other.png"}}
+        viewer.add_layer(data)
+    viewer.layers["other"].metadata = {"sam2lora": {"path": "other.png"}}
+    viewer.layers["other disc"].metadata = {"sam2lora": {"image": "other.png"}}
+    layers = viewer.layers["eye disc"], viewer.layers["other disc"]
+    with pytest.raises(GeometryError, match="masks of different images"):
+        question_of(viewer, *layers, inside_field=True)
+    viewer.layers.remove("other")  # an image of the same size is open, but not its own
+    with pytest.raises(GeometryError, match="its photograph is not open"):
+        question_of(viewer, layers[1], layers[1], inside_field=True)
 
 
 def test_sizes_that_differ_are_named(viewer: ViewerModel) -> None:

@@ -2,14 +2,16 @@
 
 from collections.abc import Callable
 from pathlib import Path
+from threading import Event
 
 import pytest
 from napari import Viewer
-from qtpy.QtWidgets import QMessageBox, QPushButton
+from qtpy.QtWidgets import QMessageBox, QPushButton, QWidget
 
 from napari_sam2lora.training import child
 from napari_sam2lora.training.dock import TrainDock
 from sam2lora.adapters import list_adapters
+from sam2lora.exports import training_data
 from sam2lora.runs import RunFolder, is_alive, list_runs, read_events, runs_folder, summarize
 from sam2lora.synthetic import SyntheticSettings, draw_fundus
 
@@ -143,7 +145,7 @@ def test_a_run_that_ended_early_is_offered_to_go_on(qtbot, stand_in, opened) -> 
     until(qtbot, dock, "stopped")
     viewer.window.remove_dock_widget(dock)
     again = open_dock(viewer)
-    assert again.tabs.currentWidget() is again.run_tab
+    assert again.session.run == runs_folder() / "disc-standard-1"
     press(again, "Resume")
     until(qtbot, again, "running")
     again.session.stop()
@@ -176,7 +178,7 @@ def test_renaming_and_deleting_the_run_that_is_shown(qtbot, stand_in, opened) ->
     assert dock.session.run == runs_folder() / "mine"
     dock.runs_tab.list.select("mine")
     dock.runs_tab.delete(dock.runs_tab.list.selected()[0])
-    assert dock.session.run is None
+    qtbot.waitUntil(lambda: dock.session.run is None)
     assert "No training yet" in dock.run_tab.progress._state.text()
 
 
@@ -188,6 +190,66 @@ def test_while_one_runs_no_other_is_shown(qtbot, stand_in, opened, notices) -> N
     dock.show_run(Path("another"))
     assert "is running here" in notices[-1]
     assert dock.session.run.name == "disc-standard-1"
+
+
+class Segments(QWidget):
+    """A dock that answers by adapters, as others of the viewer see it."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.told: list[str] = []
+
+    def use_adapter(self, name: str) -> None:
+        self.told.append(f"use {name}")
+
+    def let_go(self, device: str) -> None:
+        self.told.append(f"let go of {device}")
+
+
+def test_docks_that_answer_give_memory_back_and_get_the_adapter(qtbot, stand_in, opened) -> None:
+    viewer, dock = opened
+    other = Segments()
+    viewer.window.add_dock_widget(other, name="Segment")
+    dock.form.edit(("steps",), 5)
+    press(dock, "Train")
+    until(qtbot, dock, "finished")
+    dock.session.installed.emit("mine")
+    assert other.told == ["let go of auto", "use mine"]
+
+
+def test_closing_the_dock_while_images_are_copied_calls_it_off(
+    qtbot, stand_in, opened, answer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    viewer, dock = opened
+    asked = answer("Cancel")
+    begun = Event()
+    save = training_data.save_mask
+
+    def slow(*arguments: object) -> None:
+        begun.wait(10)
+        save(*arguments)
+
+    monkeypatch.setattr(training_data, "save_mask", slow)
+    press(dock, "Train")
+    assert not dock._may_close(can_stay=True)
+    assert "about to begin" in asked[-1]
+    assert dock.session.busy
+    viewer.window.remove_dock_widget(dock)
+    begun.set()
+    qtbot.waitUntil(lambda: list(runs_folder().iterdir()) == [], timeout=20_000)
+    qtbot.wait(500)
+    assert list_runs(runs_folder()) == []
+    assert len(asked) == 1
+
+
+def test_a_closed_dock_hears_nothing_of_the_viewer(opened, qtbot) -> None:
+    viewer, dock = opened
+    tab = dock.train_tab
+    viewer.window.remove_dock_widget(dock)
+    viewer.layers[0].name = "renamed"
+    viewer.layers["b disc"].events.paint(value=[])
+    add_eye(viewer, "d", "disc")
+    assert not tab._timer.isActive()
 
 
 @pytest.mark.slow

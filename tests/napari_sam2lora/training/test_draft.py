@@ -10,8 +10,8 @@ from napari.settings import get_plugin_settings
 
 from napari_sam2lora.training.draft import PRESETS as OFFERED
 from napari_sam2lora.training.draft import Draft, fitting_adapters
-from napari_sam2lora.training.pairs import pairs_in_folder
-from sam2lora.adapters import install_adapter
+from napari_sam2lora.training.folder_pairs import pairs_in_folder
+from sam2lora.adapters import install_adapter, list_adapters
 from sam2lora.errors import SettingsError
 from sam2lora.runs import RunFolder, runs_folder
 from sam2lora.targets import TARGETS
@@ -64,6 +64,6 @@ def test_the_command_says_the_same() -> None:
 def test_adapters_of_the_target_and_base_fit(make_adapter: Callable) -> None:
     for name, target in (("a", "disc"), ("b", "disc"), ("c", "cup")):
         install_adapter(make_adapter(name, TARGETS[target]))
-    own = {one.name for one in fitting_adapters("disc", "nano") if not one.shipped}
-    assert own == {"a", "b"}
-    assert [one for one in fitting_adapters("disc", "tiny") if not one.shipped] == []
+    adapters = [one for one in list_adapters() if not one.shipped]
+    assert {one.name for one in fitting_adapters(adapters, "disc", "nano")} == {"a", "b"}
+    assert fitting_adapters(adapters, "disc", "tiny") == []

@@ -8,7 +8,7 @@ import pytest
 from napari_sam2lora.training import estimator as module
 from napari_sam2lora.training.draft import Draft
 from napari_sam2lora.training.estimator import Estimator
-from napari_sam2lora.training.pairs import pairs_in_folder
+from napari_sam2lora.training.folder_pairs import pairs_in_folder
 from napari_sam2lora.training.snapshot import loads_of
 
 pytestmark = pytest.mark.viewer

@@ -7,13 +7,10 @@ import pytest
 from napari.components import ViewerModel
 from napari.layers import Labels
 
-from napari_sam2lora.training.pairs import (
-    doubts_of,
-    listed_folders,
-    only_one_person,
-    pairs_in_folder,
-    pairs_in_viewer,
-)
+from napari_sam2lora.training.folder_pairs import listed_folders, pairs_in_folder
+from napari_sam2lora.training.pairs import doubts_of, only_one_person
+from napari_sam2lora.training.proposals import propose
+from napari_sam2lora.training.viewer_pairs import pairs_in_viewer
 from sam2lora.corrections import Corrections
 from sam2lora.errors import DatasetError
 
@@ -138,3 +135,43 @@ def test_folders_of_listed_images_are_found(viewer: ViewerModel, tmp_path: Path)
     image, *_ = add_eye(viewer, "a", "disc")
     image.metadata["sam2lora"]["listed_in"] = str(tmp_path)
     assert listed_folders(viewer.layers) == [tmp_path]
+
+
+def test_a_layer_is_not_named_after_an_image_whose_name_goes_on(viewer: ViewerModel) -> None:
+    for name in ("1", "2"):
+        add_eye(viewer, name)
+    viewer.add_layer(painted("11 disc"))
+    assert [one.layer for one in pairs_in_viewer(viewer, "disc")] == [None, None]
+    viewer.add_layer(painted("1_disc"))
+    assert [one.labels for one in pairs_in_viewer(viewer, "vessel")] == ["none", "none"]
+    viewer.layers["1_disc"].name = "1 - disc"
+    assert [one.labels for one in pairs_in_viewer(viewer, "disc")] == ["1 - disc", "none"]
+
+
+def test_a_photograph_that_is_open_twice_has_its_labels_once(
+    viewer: ViewerModel, folder: Path
+) -> None:
+    path = folder / "images/ben_left.png"
+    add_eye(viewer, "a", "disc", path=path)
+    add_eye(viewer, "b", path=path)
+    assert [one.labels for one in pairs_in_viewer(viewer, "disc")] == ["a disc", "none"]
+
+
+def test_of_a_photograph_in_both_the_layer_counts(
+    viewer: ViewerModel, folder: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "link").symlink_to(folder)
+    image, layer = add_eye(viewer, "a", "disc", path=tmp_path / "link/images/ben_left.png")
+    listed = [*pairs_in_folder(folder, "disc"), *pairs_in_folder(tmp_path / "link", "disc")]
+
+    def proposed() -> list[str]:
+        return [one.name for one in propose(pairs_in_viewer(viewer, "disc"), listed)]
+
+    assert proposed() == ["a", "anna_left", "anna_right"]
+    image.metadata["sam2lora"]["key"] = "a copy"  # its file is the same
+    layer.metadata["sam2lora"]["image"] = image.metadata["sam2lora"]["path"]
+    assert proposed() == ["a", "anna_left", "anna_right"]
+    layer.data = layer.data[:50]  # cannot be used, but the file can
+    assert proposed() == ["a", "anna_left", "anna_right", "ben_left"]
+    viewer.layers.remove(layer)
+    assert proposed() == ["anna_left", "anna_right", "ben_left"]

@@ -39,6 +39,9 @@ def offered(buttons: RunButtons) -> list[str]:
 def test_what_can_be_asked_is_offered(buttons: RunButtons, state: str, words: list[str]) -> None:
     buttons.show_standing(Standing(state))
     assert offered(buttons) == words
+    buttons.show_standing(Standing(state), has_best=True)
+    installs = state in ("finished", "stopped", "interrupted", "failed")
+    assert offered(buttons) == words + ["Install adapter"] * installs
     buttons.show_standing(None)
     assert offered(buttons) == []
 
@@ -50,6 +53,7 @@ def test_what_can_be_asked_is_offered(buttons: RunButtons, state: str, words: li
         ("paused", "Go on", "go_on"),
         ("paused", "Stop and keep the best", "stop"),
         ("stopped", "Resume", "resume"),
+        ("finished", "Install adapter", "install"),
     ],
 )
 def test_each_asks_for_its_own(qtbot, buttons, state: str, text: str, signal: str) -> None:

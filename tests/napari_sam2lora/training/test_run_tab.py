@@ -1,14 +1,16 @@
 """The tab that shows a run."""
 
+import shutil
 from collections.abc import Callable
 
 import pytest
 from qtpy.QtWidgets import QPushButton
 
-from napari_sam2lora.training.history import History
 from napari_sam2lora.training.run_tab import RunTab
 from napari_sam2lora.training.session import TrainingSession
-from sam2lora.runs import FailedEvent, RunFolder
+from sam2lora.adapters import find_adapter, is_installed
+from sam2lora.runs import FailedEvent, FinishedEvent, RunFolder, set_best
+from sam2lora.targets import TARGETS
 
 from .test_history import step, validation
 
@@ -67,12 +69,6 @@ def test_a_failed_run_is_shown_with_its_curves(
     assert "No training yet" in tab.progress._state.text()
 
 
-def test_runs_are_compared(tab: RunTab) -> None:
-    tab.compare({"a": History([step(1), validation(1, 0.5)]), "b": History([step(1)])})
-    assert tab.title.text() == "Comparing a, b"
-    assert ("dice", "a") in tab.curves._lines
-
-
 def test_the_installed_adapter_is_named(tab: RunTab, session: TrainingSession) -> None:
     session.installed.emit("mine")
     assert "installed as mine" in tab._words.text()
@@ -81,3 +77,19 @@ def test_the_installed_adapter_is_named(tab: RunTab, session: TrainingSession) -
 def test_what_cannot_be_asked_is_said(tab: RunTab, notices) -> None:
     tab._on_pause()
     assert "No training is shown" in notices[-1]
+
+
+def test_the_adapter_of_a_run_that_ended_unseen_is_installed(
+    qtbot, tab: RunTab, session: TrainingSession, make_run, make_adapter
+) -> None:
+    run = make_run("mine")
+    shutil.copytree(make_adapter("other", TARGETS["disc"]).folder, run.adapter(1))
+    set_best(run.path, 1, 0.5)
+    for event in (step(1), validation(1, 0.5), FinishedEvent(step=1)):
+        run.append(event)
+    session.attach(run.path)
+    assert not is_installed("mine")
+    with qtbot.waitSignal(session.installed) as installed:
+        press(tab, "Install adapter")
+    assert installed.args == ["mine"]
+    assert find_adapter("mine").card.target == TARGETS["disc"]

@@ -76,21 +76,23 @@ def test_deleting_is_asked_first(qtbot, tab: RunsTab, monkeypatch) -> None:
         press(tab, "Delete…", "first")
     assert moved.args == [runs_folder() / "first", None]
     press(tab, "Delete…", "kept")
-    assert own() == []
+    qtbot.waitUntil(lambda: own() == [])
     assert [one.name for one in runs_folder().iterdir()] == ["second"]
 
 
-def test_an_adapter_is_exported(tab: RunsTab, monkeypatch, tmp_path: Path, notices) -> None:
+def test_an_adapter_is_exported(qtbot, tab: RunsTab, monkeypatch, tmp_path: Path, notices) -> None:
     path = tmp_path / "mine"
     monkeypatch.setattr(QFileDialog, "getSaveFileName", lambda *_: (str(path), ""))
     press(tab, "Export as zip…", "kept")
-    assert (tmp_path / "mine.zip").is_file()
+    qtbot.waitUntil((tmp_path / "mine.zip").is_file)
     press(tab, "Export as zip…", "first")
+    qtbot.waitUntil(lambda: bool(notices))
     assert "no adapter yet" in notices[-1]
 
 
-def test_pictures_are_opened_as_layers(tab: RunsTab, viewer: ViewerModel) -> None:
+def test_pictures_are_opened_as_layers(qtbot, tab: RunsTab, viewer: ViewerModel) -> None:
     press(tab, "Previews as layers", "first")
+    qtbot.waitUntil(lambda: len(viewer.layers) == 2)
     layers = [(one.name, one.visible) for one in viewer.layers]
     assert layers == [("first step 1", False), ("first step 2", True)]
 
@@ -99,9 +101,10 @@ def test_runs_are_shown_and_compared(qtbot, tab: RunsTab) -> None:
     with qtbot.waitSignal(tab.show_run) as shown:
         press(tab, "Show", "second")
     assert shown.args == [runs_folder() / "second"]
-    with qtbot.waitSignal(tab.compare) as compared:
-        press(tab, "Compare curves", "first", "second")
-    assert compared.args[0]["first"].dice() == ([1], [0.5])
+    press(tab, "Compare curves", "first", "second")
+    qtbot.waitUntil(lambda: ("dice", "second") in tab.curves._lines)
+    assert {name for _, name in tab.curves._lines} == {"first", "second"}
+    assert tab.curves.isVisibleTo(tab)
 
 
 def test_the_list_is_made_anew(tab: RunsTab) -> None:

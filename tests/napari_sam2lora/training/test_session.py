@@ -1,6 +1,7 @@
 """Trainings of one viewer, by a stand-in for the process that trains."""
 
 import shutil
+import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -8,11 +9,17 @@ import pytest
 
 from napari_sam2lora.training import session as session_module
 from napari_sam2lora.training.draft import Draft
-from napari_sam2lora.training.pairs import pairs_in_folder
+from napari_sam2lora.training.folder_pairs import pairs_in_folder
 from napari_sam2lora.training.session import TrainingSession, settings_of
 from sam2lora.adapters import install_adapter
 from sam2lora.errors import SettingsError
-from sam2lora.runs import RunFolder, runs_folder
+from sam2lora.runs import (
+    FinishedEvent,
+    RunFolder,
+    is_alive,
+    runs_folder,
+    set_best,
+)
 from sam2lora.targets import TARGETS
 
 pytestmark = [pytest.mark.viewer, pytest.mark.usefixtures("stand_in")]
@@ -101,28 +108,82 @@ def test_a_new_session_finds_what_is_alive_or_could_go_on(qtbot, session, draft)
     until(qtbot, other, "stopped")
     third = TrainingSession()
     assert third.attach_to_unfinished().state == "stopped"
-    assert third.run is None
+    assert (third.run, third.alive) == (other.run, False)
     other.close()
 
 
+def test_a_run_that_ended_unseen_is_found(session, make_run) -> None:
+    run = RunFolder.create(runs_folder() / "unseen", make_run().settings.read_text())
+    run.append(FinishedEvent(step=1))
+    assert session.attach_to_unfinished() is None  # it has no adapter
+    set_best(run.path, 1, 0.5)
+    assert session.attach_to_unfinished().folder == run.path
+
+
 def test_the_best_adapter_is_installed_once(qtbot, session, draft, monkeypatch) -> None:
-    installed: list[tuple[str, str]] = []
+    installed: list[str] = []
 
-    class Imported:
-        name = "imported"
+    class Installed:
+        name = "its own"
 
-    def pretend(run: Path, *, name: str, replace: bool) -> Imported:
-        installed.append((run.name, name))
-        return Imported()
+    def pretend(run: Path) -> Installed:
+        time.sleep(0.3)  # while steps and further validations come
+        installed.append(run.name)
+        return Installed()
 
-    monkeypatch.setattr(session_module, "import_adapter", pretend)
+    monkeypatch.setattr(session_module, "install_best", pretend)
     with qtbot.waitSignal(session.installed, timeout=60_000) as signal:
         session.start(draft(10))
-    assert signal.args == ["imported"]
+    assert signal.args == ["its own"]
     until(qtbot, session, "finished")
-    assert installed == [("disc-standard-1", "disc-standard-1")]
+    assert installed == ["disc-standard-1"]
     session.attach(session.run)  # looked at again, it installs nothing
     assert len(installed) == 1
+
+
+def test_one_is_installed_after_the_other(qtbot, session, draft, monkeypatch) -> None:
+    running, most, done = 0, 0, 0
+
+    def pretend(run: Path) -> None:
+        nonlocal running, most, done
+        running += 1
+        most = max(most, running)
+        time.sleep(0.5)
+        running, done = running - 1, done + 1
+
+    monkeypatch.setattr(session_module, "install_best", pretend)
+    session.start(draft(60))
+    until(qtbot, session, "finished")
+    qtbot.waitUntil(lambda: session._installed == 60, timeout=20_000)
+    assert most == 1
+    assert done < 7
+
+
+def test_stopped_before_it_holds_the_run_it_is_called_off(qtbot, session, make_run) -> None:
+    run = make_run()
+    session.resume(run.path)
+    qtbot.waitUntil(lambda: not session.busy, timeout=60_000)
+    if not is_alive(run.path):
+        with pytest.raises(SettingsError, match="still starting"):
+            session.pause()
+    session.stop()
+    until(qtbot, session, "stopped")
+    assert session.watcher.history.step is None
+
+
+def test_what_is_being_copied_can_be_called_off(qtbot, session, draft, monkeypatch) -> None:
+    copy, ask = shutil.copyfile, session.stop
+
+    def slow(*paths: Path) -> None:
+        time.sleep(0.2)
+        copy(*paths)
+
+    monkeypatch.setattr("sam2lora.exports.training_data.shutil.copyfile", slow)
+    session.start(draft())
+    ask()
+    qtbot.waitUntil(lambda: not session.busy, timeout=60_000)
+    assert session.run is None
+    assert list(runs_folder().iterdir()) == []
 
 
 def test_a_killed_one_tells_why_and_goes_on(qtbot, session, draft) -> None:

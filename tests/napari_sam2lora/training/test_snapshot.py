@@ -7,18 +7,22 @@ import numpy as np
 import pytest
 from napari.components import ViewerModel
 from napari.layers import Shapes
+from PIL import Image as PILImage
 
-from napari_sam2lora.training.pairs import pairs_in_folder, pairs_in_viewer
+from napari_sam2lora._image_list import ImageList
+from napari_sam2lora.training.area import add_annotated_area
+from napari_sam2lora.training.folder_pairs import pairs_in_folder
 from napari_sam2lora.training.snapshot import (
     DATA,
-    add_annotated_area,
     loads_of,
     write_draft,
     write_run,
 )
+from napari_sam2lora.training.viewer_pairs import pairs_in_viewer
 from sam2lora.corrections import Corrections
 from sam2lora.datasets import read_dataset
 from sam2lora.errors import GeometryError, OutputError, SettingsError
+from sam2lora.runs import list_runs
 
 from .conftest import SHAPE, add_eye, round_mask
 
@@ -74,7 +78,48 @@ def test_nothing_is_left_of_a_run_that_could_not_be_written(
     monkeypatch.setattr("sam2lora.exports.training_data.shutil.copyfile", full)
     with pytest.raises(OutputError, match="No space left"):
         write_run(tmp_path / "run", "{}", loads)
-    assert not (tmp_path / "run").exists()
+    assert [one.name for one in tmp_path.iterdir()] == [folder.name]
+
+
+def test_a_run_is_not_there_before_it_is_whole(folder: Path, tmp_path: Path) -> None:
+    loads = loads_of(pairs_in_folder(folder, "disc"), "disc")
+
+    def look() -> None:
+        assert list_runs(tmp_path / "runs") == []
+        return loads[0]()
+
+    run = write_run(tmp_path / "runs/run", "{}", [look])
+    assert [one.folder for one in list_runs(tmp_path / "runs")] == [run]
+
+
+@pytest.mark.parametrize(("value", "words"), [(0, "is empty"), (255, "covers 100%")])
+def test_masks_of_files_are_looked_at_when_they_are_read(
+    folder: Path, tmp_path: Path, value: int, words: str
+) -> None:
+    PILImage.fromarray(np.full(SHAPE, value, np.uint8)).save(folder / "masks/disc/ben_left.png")
+    loads = loads_of(pairs_in_folder(folder, "disc"), "disc")
+    with pytest.raises(SettingsError, match=f"ben_left: its mask of disc .* {words}"):
+        write_run(tmp_path / "run", "{}", loads)
+
+
+def test_the_area_of_an_image_that_is_not_open_any_more_counts(
+    viewer: ViewerModel, folder: Path, tmp_path: Path
+) -> None:
+    images = ImageList(viewer, folder)
+    images.go(0)
+    area = add_annotated_area(viewer)
+    area.add_rectangles([[0, 0], [0, 31], [63, 31], [63, 0]])
+    images.go(1)
+    assert area in viewer.layers
+    assert not area.visible
+    pairs = pairs_in_folder(folder, "disc", viewer.layers)
+    run = write_run(tmp_path / "run", "{}", loads_of(pairs, "disc"))
+    ignored = [one.read_ignored() for one in records(run)]
+    assert ignored[0][:, 33:].all()
+    assert ignored[1:] == [None, None]
+    images.go(0)
+    assert area.visible
+    assert [one.area for one in pairs_in_viewer(viewer, "disc")] == [area]
 
 
 def test_what_is_refused_is_not_copied(viewer: ViewerModel) -> None:

@@ -29,6 +29,7 @@ def tab(qtbot, viewer: ViewerModel) -> TrainTab:
     made = TrainTab(viewer)
     qtbot.addWidget(made)
     made.choices.choose(target="disc", preset="standard")
+    made.show()
     yield made
     made.estimator.cancel()
 
@@ -55,6 +56,12 @@ def test_layers_that_come_go_and_change_are_noticed(qtbot, tab: TrainTab, viewer
     qtbot.waitUntil(lambda: names(tab) == ["b disc"])
     viewer.layers["b disc"].name = "b something"  # the plugin noted what it shows
     qtbot.waitUntil(lambda: names(tab) == ["b something"])
+    tab.hide()
+    add_eye(viewer, "c", "disc")
+    qtbot.waitUntil(lambda: not tab._timer.isActive())
+    assert names(tab) == ["b something"]  # nobody sees it
+    tab.show()
+    qtbot.waitUntil(lambda: names(tab) == ["b something", "c disc"])
 
 
 def test_a_folder_is_added_and_loaded_images_come_from_their_layers(

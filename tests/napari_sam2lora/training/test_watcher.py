@@ -7,7 +7,9 @@ import pytest
 
 from napari_sam2lora.training.child import start_child
 from napari_sam2lora.training.watcher import Watcher
-from sam2lora.runs import FailedEvent, FinishedEvent, RunFolder, StartedEvent
+from sam2lora.runs import FailedEvent, FinishedEvent, RunFolder, StartedEvent, StoppedEvent
+
+from .test_history import step
 
 Make = Callable[..., RunFolder]
 
@@ -109,3 +111,33 @@ def test_another_run_is_followed_from_its_beginning(
         watcher.attach(run.path)
         assert watcher.history.started.target == target
         assert len(watcher.history.events) == 2
+
+
+def test_where_another_process_trains_it_is_followed(
+    qtbot, watcher: Watcher, make_run: Make
+) -> None:
+    run = make_run(steps=3000)
+    other = start_child(run.path)
+    qtbot.waitUntil(run.events.exists, timeout=60_000)
+    own = start_child(run.path)  # cannot take the run
+    watcher.attach(run.path, own)
+    qtbot.waitUntil(lambda: own.poll() not in (None, 0), timeout=60_000)
+    qtbot.waitUntil(lambda: watcher._ticks > 0, timeout=10_000)
+    assert watcher.standing.alive
+    other.kill()
+    other.wait()
+    until(qtbot, watcher, "interrupted")
+
+
+def test_a_long_run_is_read_little_by_little(
+    qtbot, watcher: Watcher, make_run: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("napari_sam2lora.training.watcher._SPELL", 0)
+    run = make_run()
+    lines = [step(number).model_dump_json() for number in range(1, 2001)]
+    run.events.write_text("\n".join([*lines, StoppedEvent(step=2000).model_dump_json(), ""]))
+    watcher.attach(run.path)
+    assert 0 < watcher.history.step.step < 2000
+    assert watcher.standing is None  # how it ended is not read yet
+    until(qtbot, watcher, "stopped")
+    assert watcher.history.step.step == 2000

@@ -5,7 +5,14 @@ from pathlib import Path
 import pytest
 
 from sam2lora.errors import OutputError, SettingsError
-from sam2lora.runs import RunFolder, delete_run, new_run_folder, rename_run
+from sam2lora.runs import (
+    RunFolder,
+    delete_run,
+    list_runs,
+    new_run,
+    new_run_folder,
+    rename_run,
+)
 
 
 @pytest.fixture
@@ -48,3 +55,20 @@ def test_a_run_in_training_is_left_alone(run: RunFolder) -> None:
             with pytest.raises(OutputError, match="is being trained"):
                 change(run.path)
     assert run.settings.exists()
+
+
+def test_a_new_run_is_there_once_it_is_whole(tmp_path: Path) -> None:
+    with new_run(tmp_path / "new") as place:
+        RunFolder.create(place, "{}")
+        assert list_runs(tmp_path) == []
+    assert [one.name for one in list_runs(tmp_path)] == ["new"]
+    with pytest.raises(ZeroDivisionError), new_run(tmp_path / "other"):
+        raise ZeroDivisionError
+    assert [one.name for one in tmp_path.iterdir()] == ["new"]
+
+
+def test_a_new_run_replaces_none_that_came_meanwhile(run: RunFolder, tmp_path: Path) -> None:
+    with pytest.raises(OutputError, match="first"), new_run(run.path) as place:
+        RunFolder.create(place, '{"steps": 1}')
+    assert run.read_settings() == {}
+    assert [one.name for one in tmp_path.iterdir()] == ["first"]
