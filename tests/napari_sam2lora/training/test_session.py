@@ -116,6 +116,7 @@ def test_a_run_that_ended_unseen_is_found(session, make_run) -> None:
     run = RunFolder.create(runs_folder() / "unseen", make_run().settings.read_text())
     run.append(FinishedEvent(step=1))
     assert session.attach_to_unfinished() is None  # it has no adapter
+    run.adapter(1).mkdir()
     set_best(run.path, 1, 0.5)
     assert session.attach_to_unfinished().folder == run.path
 
