@@ -153,7 +153,7 @@ def test_quick_adapt_fails_where_it_does_not_help(
         monkeypatch.setenv(name, "")  # the benchmark sets it
     monkeypatch.setattr(sys, "argv", ["quick_adapt", str(tmp_path), "--only", "hrf"])
     if code:
-        with pytest.raises(SystemExit, match="Not better .*: hrf"):
+        with pytest.raises(SystemExit, match=r"Not better .*: hrf"):
             module.main()
     else:
         module.main()

@@ -7,6 +7,9 @@ from sam2lora.adapters.store import adapter_in, find_adapter, install_adapter, i
 from sam2lora.errors import AdapterError, OutputError
 from sam2lora.runs.adapters import best_adapter
 
+_CHANGES = frozenset({"step", "device", "precision", "processes", "batch"})
+"""Of a card's `training`: what is another thing at the next validation, or on another computer."""
+
 
 def install_best(run: Path) -> Adapter:
     """Put the best adapter of a run among the user's own, under the run's name.
@@ -47,5 +50,7 @@ def _install(run: Path) -> Adapter:
 
 
 def _training_of(adapter: Adapter) -> tuple[object, ...]:
-    """Give what tells trainings apart."""
-    return adapter.card.training, adapter.card.data_hash, adapter.card.base
+    """Give what tells trainings apart, and stays the same while one goes on."""
+    card = adapter.card
+    settings = {name: value for name, value in card.training.items() if name not in _CHANGES}
+    return settings, card.data_hash, card.base, card.target, card.started_from

@@ -14,7 +14,8 @@ from sam2lora.runs import RunFolder, set_best
 def run(make_adapter, tmp_path: Path) -> RunFolder:
     made = RunFolder.create(tmp_path / "runs/mine", '{"target": "vessel"}')
     for step, threshold in ((1, 0.4), (2, 0.6)):
-        adapter = make_adapter(f"step-{step}", threshold=threshold)
+        training = {"seed": 3, "step": step, "batch": 4 // step}
+        adapter = make_adapter(f"step-{step}", threshold=threshold, training=training)
         shutil.copytree(adapter.folder, made.adapter(step))
     set_best(made.path, 1, 0.5)
     return made
