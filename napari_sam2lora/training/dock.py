@@ -4,7 +4,7 @@ from pathlib import Path
 
 from napari.utils.notifications import show_error
 from napari.viewer import Viewer
-from qtpy.QtCore import QEvent, QObject, Signal
+from qtpy.QtCore import QEvent, QObject, QSize, Signal
 from qtpy.QtGui import QShowEvent
 from qtpy.QtWidgets import QMessageBox, QTabWidget, QVBoxLayout, QWidget
 
@@ -22,6 +22,7 @@ from sam2lora.errors import Sam2LoraError
 TITLE = "Train (SAM2-LoRA fundus)"
 """What napari calls the dock."""
 
+_WIDTH = 400  # pixels
 _KEEP, _STOP, _STAY = "Keep running", "Stop and keep the best", "Cancel"
 _CALL_OFF = "Call it off"
 _RUNS = "A training is running. What shall become of it?"
@@ -97,6 +98,10 @@ class TrainDock(QWidget):
             return
         self.session.attach(folder)
         self.tabs.setCurrentWidget(self.run_tab)
+
+    def sizeHint(self) -> QSize:
+        """Ask for little width: the picture is what matters, and all parts fit."""
+        return QSize(_WIDTH, super().sizeHint().height())
 
     def showEvent(self, event: QShowEvent) -> None:
         """Watch the main window, to ask before it closes."""

@@ -35,7 +35,7 @@ class Previews(QWidget):
         layout.addWidget(self._picture, stretch=1)
         layout.addWidget(self._slider)
         layout.addWidget(self._words)
-        self.show_pictures([])
+        self.hide()
 
     def show_pictures(self, pictures: Sequence[tuple[int, Path]]) -> None:
         """Take the pictures there are: the step and the file of each, in their order."""

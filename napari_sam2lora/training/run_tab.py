@@ -16,6 +16,7 @@ from napari_sam2lora.training.session import TrainingSession, settings_of
 from napari_sam2lora.training.watcher import Standing
 from sam2lora.errors import Sam2LoraError
 
+_PAUSES, _STOPS = "It pauses after this step.", "It stops after this step."
 _REDRAW = 1000  # milliseconds between drawings of the curves, which cost more the longer they are
 
 
@@ -64,6 +65,8 @@ class RunTab(QWidget):
             self._timer.start(0 if self._of != self._session.run else _REDRAW)
 
     def _on_stood(self, standing: Standing | None) -> None:
+        if self._words.text() in (_PAUSES, _STOPS):
+            self._words.setText("")  # it has
         self._draw()
 
     def _draw(self) -> None:
@@ -90,7 +93,7 @@ class RunTab(QWidget):
     def _on_pause(self) -> None:
         with errors_in_words():
             self._session.pause()
-            self._words.setText("It pauses after this step.")
+            self._words.setText(_PAUSES)
 
     def _on_go_on(self) -> None:
         with errors_in_words():
@@ -100,7 +103,7 @@ class RunTab(QWidget):
     def _on_stop(self) -> None:
         with errors_in_words():
             self._session.stop()
-            self._words.setText("It stops after this step.")
+            self._words.setText(_STOPS)
 
     def _on_resume(self) -> None:
         with errors_in_words():

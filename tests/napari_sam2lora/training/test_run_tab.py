@@ -49,7 +49,9 @@ def test_every_button_does_what_it_says(
         press(tab, text)
         qtbot.waitUntil(lambda state=state: state in words.text(), timeout=60_000)
     press(tab, "Stop and keep the best")
+    assert "stops after this step" in tab._words.text()
     qtbot.waitUntil(lambda: "Stopped" in words.text(), timeout=60_000)
+    assert tab._words.text() == ""
     press(tab, "Resume")
     qtbot.waitUntil(lambda: "left" in words.text(), timeout=60_000)
     assert tab.title.text() == "run"
