@@ -21,6 +21,7 @@ os.environ["SAM2LORA_CORRECTIONS"] = tempfile.mkdtemp()
 
 import napari
 import numpy as np
+import screenshots_train
 from npe2 import PluginManager
 from PIL import Image
 from qtpy.QtTest import QTest
@@ -168,6 +169,7 @@ PICTURES: dict[str, Callable[[napari.Viewer], None]] = {
     "segment-corrected": segment_corrected,
     "segment-accepted": segment_accepted,
     "segment-compare": segment_compare,
+    **screenshots_train.PICTURES,
 }
 
 

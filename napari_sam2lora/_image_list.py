@@ -12,6 +12,7 @@ from napari.viewer import Viewer
 
 from napari_sam2lora._chosen import data_of
 from napari_sam2lora._layers import METADATA_KEY, LayerData, fingerprint, masks_of, noted
+from napari_sam2lora._pairing import AREA
 from napari_sam2lora._photographs import Photograph, list_photographs, read_photograph
 from sam2lora.arrays import Mask
 from sam2lora.corrections import Corrections
@@ -194,12 +195,19 @@ class ImageList:
 
     def _show(self, layers: Iterable[LayerData], selected: str | None) -> None:
         added = [self._viewer.add_layer(Layer.create(*layer)) for layer in layers]
+        for area in self._areas():
+            area.visible = True
         same = (one for one in added if noted(one.metadata).get("target") == selected)
         self._viewer.layers.selection.active = next(same, added[0])
 
     def _take_out(self) -> None:
-        """Take the present image out of the viewer; from then on no image is."""
+        """Take the present image out of the viewer; from then on no image is.
+
+        Its annotated area stays, hidden: a training asks for it.
+        """
         layers = self._own_layers()
+        for area in self._areas():
+            area.visible = False
         self.current = None
         # Removing a selected layer makes napari draw in between, which has crashed OpenGL.
         self._viewer.layers.selection.difference_update(layers)
@@ -207,7 +215,15 @@ class ImageList:
             self._viewer.layers.remove(layer)
 
     def _own_layers(self) -> list[Layer]:
-        """Give the present image's layers: itself, its masks and its views."""
+        """Give the present image's layers: itself, its masks and its views, but no area."""
+        areas = self._areas()
+        return [layer for layer in self._all_layers() if layer not in areas]
+
+    def _areas(self) -> list[Layer]:
+        """Give the layers that say which part of the present image was annotated."""
+        return [one for one in self._all_layers() if noted(one.metadata).get("view") == AREA]
+
+    def _all_layers(self) -> list[Layer]:
         if self.current is None:
             return []
         path = self.path

@@ -182,3 +182,53 @@ def test_a_part_that_fails_does_not_end_the_gpu_script(
     assert found["train/large"] == {"error": "out of memory"}
     assert found["predict/large/tiles/batch 16"] == 2.5
     assert list(found["memory/tiny/rank 4/low-memory"]["sides"]) == ["low-memory"]
+
+
+@pytest.mark.parametrize(
+    ("idle", "training", "code"),
+    [((0.01,), (0.05, 0.09), 0), ((0.01,), (0.2,), 1), ((0.3,), (0.2,), 0)],
+    ids=["smooth", "the training stalls", "something else stalls"],
+)
+def test_stalls_count_if_the_training_is_to_blame(
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    idle: tuple[float, ...],
+    training: tuple[float, ...],
+    code: int,
+) -> None:
+    module = load("viewer_stalls")
+    found = (module.Stalls(list(idle)), module.Stalls(list(training)))
+    monkeypatch.setattr(module, "measure", lambda folder, seconds: found)
+    for name in ("NAPARI_CONFIG", "SAM2LORA_RUNS", "SAM2LORA_ADAPTERS", "SAM2LORA_CORRECTIONS"):
+        monkeypatch.setenv(name, "")  # the benchmark sets it
+    assert exit_code(module, monkeypatch) == code
+    assert f"longest {1000 * max(training):.0f} ms" in capsys.readouterr().out
+
+
+def test_a_stall_is_what_a_tick_is_late() -> None:
+    module = load("viewer_stalls")
+    stalls = module.late([0.0, 0.01, 0.03, 0.18])
+    assert stalls.late == pytest.approx([0, 0.01, 0.14])
+    assert stalls.above == 1
+
+
+@pytest.mark.parametrize(("first", "code"), [(40.0, 0), (None, 1)])
+def test_quick_adapt_fails_where_it_does_not_help(
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    tmp_path: Path,
+    first: float | None,
+    code: int,
+) -> None:
+    module = load("quick_adapt")
+    figures = module.Figures(first, 60, 50, 150, (0.8, 0.85), (0.7, 0.75), 12)
+    monkeypatch.setattr(module, "measure", lambda case, data, preset: figures)
+    for name in ("NAPARI_CONFIG", "SAM2LORA_RUNS", "SAM2LORA_ADAPTERS", "SAM2LORA_CORRECTIONS"):
+        monkeypatch.setenv(name, "")  # the benchmark sets it
+    monkeypatch.setattr(sys, "argv", ["quick_adapt", str(tmp_path), "--only", "hrf"])
+    if code:
+        with pytest.raises(SystemExit, match=r"Not better .*: hrf"):
+            module.main()
+    else:
+        module.main()
+    assert "0.8000 0.8500 +0.0500 | 0.7000 0.7500 +0.0500 | 12" in capsys.readouterr().out

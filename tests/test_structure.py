@@ -251,7 +251,7 @@ def test_nothing_asks_the_network_when_imported():
 
 
 IMPORTED_AS = {"pillow": "PIL", "scikit-image": "skimage"}
-OPTIONAL = {"napari", "qtpy", "pydicom"}  # of the extras `all` and `dicom`
+OPTIONAL = {"napari", "qtpy", "pyqtgraph", "pydicom"}  # of the extras `all` and `dicom`
 FOR_OTHERS = {"npe2"}  # reads our manifest in napari, which brings it; here is the floor
 
 

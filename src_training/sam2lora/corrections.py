@@ -76,6 +76,10 @@ class Corrections:
         """Tell whether anything is kept for one image."""
         return any(self._mask(stem, name).is_file() for name in all_targets())
 
+    def has(self, stem: str, target: str) -> bool:
+        """Tell whether a mask of one target is kept for one image."""
+        return self._mask(stem, target).is_file()
+
     def done(self) -> set[str]:
         """Give the stems of the images that are done.
 

@@ -14,6 +14,7 @@ from sam2lora.adapters.fitting import (
     require_adapter,
 )
 from sam2lora.adapters.folder import Adapter, open_adapter
+from sam2lora.adapters.from_run import install_best
 from sam2lora.adapters.hub import pull_adapter, push_adapter
 from sam2lora.adapters.store import (
     adapters_folder,
@@ -22,6 +23,7 @@ from sam2lora.adapters.store import (
     delete_adapter,
     find_adapter,
     install_adapter,
+    installed_names,
     is_installed,
     list_adapters,
     list_problems,
@@ -46,6 +48,8 @@ __all__ = [
     "find_adapter",
     "import_adapter",
     "install_adapter",
+    "install_best",
+    "installed_names",
     "is_installed",
     "list_adapters",
     "list_problems",

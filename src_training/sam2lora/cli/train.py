@@ -98,7 +98,7 @@ def train(
     if settings is not None:
         if preset is not None:
             raise SettingsError("Give either --settings or --preset.")
-        chosen = make_settings("standard", _read(settings), changes)
+        chosen = make_settings("standard", _read(settings), changes).counted_from(settings.parent)
     else:
         if not changes.keys() >= {"data", "target"}:
             raise SettingsError(_how_to_begin(run))

@@ -148,6 +148,8 @@ def _check_record(record: Record) -> Iterator[Problem]:
             yield from _check_mask(file, target, record.image, shape)
     if record.fov is not None:
         yield from _check_mask(record.fov, None, record.image, shape)
+    if record.ignored is not None:
+        yield from _check_mask(record.ignored, "what to ignore", record.image, shape)
 
 
 def _check_mask(file: MaskFile, target: str | None, image: Path, shape: Shape) -> Iterator[Problem]:
@@ -174,17 +176,19 @@ def _check_mask(file: MaskFile, target: str | None, image: Path, shape: Shape) -
             yield Problem(file.path, f"the mask of {what} is empty")
     elif mask.all():
         yield Problem(file.path, f"the mask of {what} covers the whole image")
-    elif _looks_inverted(mask, target):
+    elif looks_inverted(mask, target):
         yield Problem(
             file.path, f"the mask of {what} covers {mask.mean():.0%} of the image: inverted?"
         )
 
 
-def _looks_inverted(mask: Mask, target: str | None) -> bool:
+def looks_inverted(mask: Mask, target: str | None) -> bool:
+    """Tell whether a mask marks more than a target can, or, of a field of view (None), the rim."""
     if target is None:
         height, width = mask.shape
         return not bool(mask[height // 2, width // 2])
-    return float(mask.mean()) > _LARGEST_SHARE.get(target, _LARGEST_SHARE_OF_OWN)
+    share = int(np.count_nonzero(mask)) / mask.size  # faster than the mean
+    return share > _LARGEST_SHARE.get(target, _LARGEST_SHARE_OF_OWN)
 
 
 def _odd_values(

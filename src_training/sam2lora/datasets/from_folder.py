@@ -116,6 +116,7 @@ def make_record(
         patient=groups.get("patient") or (stem if layout.public else patient_from_name(name)),
         eye=_EYES.get(groups.get("eye", "").lower()) or eye_from_name(name),
         split=_SPLITS.get(groups.get("split", "").lower()),
+        ignored=find_mask(layout.ignored, root, groups, folders) if layout.ignored else None,
     )
 
 
@@ -162,8 +163,8 @@ def _lone_masks(
     shown = places.values() if ANY_TARGET not in layout.masks else layout.masks.values()
     paths = {path for graders in shown for place in graders for path in place.paths}
     patterns = {pattern_of(path, places) for path in paths}
-    if layout.fov is not None:
-        patterns |= {pattern_of(path, places) for path in layout.fov.paths}
+    for place in filter(None, (layout.fov, layout.ignored)):
+        patterns |= {pattern_of(path, places) for path in place.paths}
     others = [name for name in all_targets() if name not in places]
     of_others = {pattern_of(path, others) for path in paths if "{target}" in path and others}
     named = _files(root, patterns, folders) - _files(root, of_others, folders)

@@ -1,7 +1,8 @@
 """Read a data set that is described by a CSV file.
 
-One row is one image: the column `image`, a column for each target, and, if wanted, `fov`, `patient`
-and `split`. Paths count from the folder of the CSV file; an empty cell means that there is none.
+One row is one image: the column `image`, a column for each target, and, if wanted, `fov`, `ignore`,
+`patient` and `split`. Paths count from the folder of the CSV file; an empty cell means that there
+is none.
 """
 
 import csv
@@ -102,6 +103,7 @@ def _record(path: Path, number: int, row: dict[str, str], targets: list[str], st
         patient=row.get("patient") or patient_from_name(stem),
         eye=eye_from_name(stem),
         split=_SPLITS[split],
+        ignored=MaskFile(_path(path, row["ignore"]), "half") if row.get("ignore") else None,
     )
 
 

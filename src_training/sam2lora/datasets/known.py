@@ -213,7 +213,8 @@ _LAYOUTS = (
     Layout(
         name="folder",
         about="your own: images/ with masks/TARGET/NAME.png, masks/NAME_TARGET.png, or, with "
-        "--target, masks/NAME.png; fov/NAME.png if you have it",
+        "--target, masks/NAME.png; fov/NAME.png if you have it; what is to be left out in "
+        "ignore/NAME.png",
         example="images/NAME.png",
         images=(rf"images/{_OWN_IMAGE}",),
         masks={
@@ -222,6 +223,7 @@ _LAYOUTS = (
             )
         },
         fov=Place("half", ("fov/{id}.*",)),
+        ignored=Place("half", ("ignore/{id}.*",)),
         public=False,
     ),
     Layout(
@@ -242,6 +244,7 @@ _LAYOUTS = (
             )
         },
         fov=Place("half", ("{split}/fov/{id}.*",)),
+        ignored=Place("half", ("{split}/ignore/{id}.*",)),
         stem="{split}_{id}",
         public=False,
     ),

@@ -52,6 +52,8 @@ class Layout:
         Target name, or `ANY_TARGET`, to the places of the graders' masks.
     fov
         Place of the field of view, if the set gives it.
+    ignored
+        Place of what is neither learned from nor judged, if the set says so.
     stem
         What the record's stem is made of; by default the image's file name without its ending.
     note
@@ -66,6 +68,7 @@ class Layout:
     images: tuple[str, ...]
     masks: Mapping[str, tuple[Place, ...]]
     fov: Place | None = None
+    ignored: Place | None = None
     stem: str = ""
     note: str = ""
     public: bool = True

@@ -47,6 +47,8 @@ class Record:
         "left" or "right", where the set or the file's name says.
     split
         The side of the official split; None where there is none.
+    ignored
+        What is neither learned from nor judged, such as a part that nobody annotated.
     """
 
     dataset: str
@@ -57,11 +59,13 @@ class Record:
     patient: str
     eye: Eye | None
     split: Split | None
+    ignored: MaskFile | None = None
 
     def files(self) -> list[Path]:
-        """Give every file of the record: the image, the masks, the field of view."""
+        """Give every file of the record: the image, the masks, and what is known of its field."""
         masks = [file.path for graders in self.masks.values() for file in graders]
-        return [self.image, *masks, *([self.fov.path] if self.fov else [])]
+        others = [file.path for file in (self.fov, self.ignored) if file]
+        return [self.image, *masks, *others]
 
     def read_image(self) -> FundusImage:
         """Read the image; the data set's word on the eye goes before the file's.
@@ -122,6 +126,18 @@ class Record:
             return find_field_of_view(self.read_image().pixels)
         mask = _read_of_size(self.fov, read_shape(self.image), self.image)
         return field_of_view_from_mask(mask)
+
+    def read_ignored(self) -> Mask | None:
+        """Read what is neither learned from nor judged: `(H, W)` bool; None where all counts.
+
+        Raises
+        ------
+        ImageError
+            If the file cannot be read, or its size is not the image's.
+        """
+        if self.ignored is None:
+            return None
+        return _read_of_size(self.ignored, read_shape(self.image), self.image)
 
 
 @dataclass(frozen=True)

@@ -3,10 +3,12 @@
 from sam2lora.exports.coco import coco_document, run_lengths, save_coco
 from sam2lora.exports.label_map import PRIORITY, save_label_map
 from sam2lora.exports.mask_files import save_mask, save_masks
+from sam2lora.exports.training_data import LabelledImage, save_training_data
 from sam2lora.exports.vascx import save_for_vascx
 
 __all__ = [
     "PRIORITY",
+    "LabelledImage",
     "coco_document",
     "run_lengths",
     "save_coco",
@@ -14,4 +16,5 @@ __all__ = [
     "save_label_map",
     "save_mask",
     "save_masks",
+    "save_training_data",
 ]

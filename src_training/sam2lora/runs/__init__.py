@@ -46,6 +46,7 @@ from sam2lora.runs.events import (
     WarningEvent,
 )
 from sam2lora.runs.folder import RunFolder
+from sam2lora.runs.keeping import delete_run, new_run, new_run_folder, rename_run
 from sam2lora.runs.listing import RunState, RunSummary, list_runs, runs_folder, summarize
 from sam2lora.runs.lock import Holder, holder_of, is_alive
 
@@ -73,14 +74,18 @@ __all__ = [
     "WarningEvent",
     "append_event",
     "best_adapter",
+    "delete_run",
     "follow_events",
     "holder_of",
     "is_alive",
     "list_adapters_of_run",
     "list_runs",
     "load_checkpoint",
+    "new_run",
+    "new_run_folder",
     "prune_adapters",
     "read_events",
+    "rename_run",
     "runs_folder",
     "save_checkpoint",
     "set_best",

@@ -70,6 +70,23 @@ def read_events(path: Path) -> tuple[list[Event], int]:
     return without_lost(events), skipped
 
 
+def read_first_events(path: Path) -> list[Event]:
+    """Read the beginning of the file: how the training started; nothing if there is no file yet.
+
+    Raises
+    ------
+    SettingsError
+        If the file cannot be read.
+    """
+    try:
+        with path.open("rb") as stream:
+            return _parse(stream.read(_TAIL))[0]
+    except FileNotFoundError:
+        return []
+    except OSError as error:
+        raise cannot_read(path, error) from error
+
+
 def read_last_events(path: Path) -> tuple[list[Event], int]:
     """Read the end of the file, as `read_events` reads all of it; at least one event, if any is.
 

@@ -10,7 +10,7 @@ import platformdirs
 
 from sam2lora.errors import Sam2LoraError, SettingsError
 from sam2lora.runs.adapters import best_adapter
-from sam2lora.runs.event_log import read_last_events
+from sam2lora.runs.event_log import read_first_events, read_last_events
 from sam2lora.runs.events import (
     CheckpointEvent,
     Event,
@@ -18,7 +18,9 @@ from sam2lora.runs.events import (
     FinishedEvent,
     PausedEvent,
     PreviewEvent,
+    StartedEvent,
     StoppedEvent,
+    ValidationEvent,
     WarningEvent,
 )
 from sam2lora.runs.folder import RunFolder
@@ -48,6 +50,12 @@ class RunSummary:
         What is learned, if the settings say so.
     step, steps
         Optimizer steps done, and to do altogether.
+    base
+        Name of the base model.
+    images
+        Images it learns from.
+    start
+        The mean validation Dice of what it started from.
     best
         The best mean validation Dice.
     date
@@ -61,6 +69,9 @@ class RunSummary:
     target: str | None = None
     step: int = 0
     steps: int | None = None
+    base: str | None = None
+    images: int | None = None
+    start: float | None = None
     best: float | None = None
     date: datetime | None = None
     words: str = ""
@@ -116,6 +127,9 @@ def _summarize(run: RunFolder) -> RunSummary:
     events, skipped = read_last_events(run.events)
     if skipped and not events:
         raise SettingsError(f"{run.events}: none of its lines can be read.")
+    first = read_first_events(run.events)
+    begun = next((one for one in first if isinstance(one, StartedEvent)), None)
+    judged = next((one for one in first if isinstance(one, ValidationEvent)), None)
     best = best_adapter(run.path)
     last = _last_that_tells(events)
     return RunSummary(
@@ -124,6 +138,9 @@ def _summarize(run: RunFolder) -> RunSummary:
         target=target if isinstance(target, str) else None,
         step=events[-1].step if events else 0,
         steps=steps if isinstance(steps, int) else None,
+        base=_name_of_base(settings.get("model", "nano")),
+        images=sum(begun.samples.values()) if begun else None,
+        start=judged.mean if judged and judged.step == 0 else None,
         best=best.dice if best else None,
         date=events[-1].time if events else _time_of(run.settings),
         words=last.words if isinstance(last, _Ending) and not alive else "",
@@ -131,11 +148,18 @@ def _summarize(run: RunFolder) -> RunSummary:
 
 
 def _looks_like_a_run(path: Path) -> bool:
+    if path.name.startswith("."):  # half made, or half deleted
+        return False
     run = RunFolder(path)
     try:
         return any(file.exists() for file in (run.settings, run.events, run.checkpoint))
     except OSError:
         return True
+
+
+def _name_of_base(model: object) -> str | None:
+    """Give the name of a base model, or that of its file."""
+    return Path(model).stem if isinstance(model, str) and model else None
 
 
 def _last_that_tells(events: list[Event]) -> Event | None:

@@ -10,7 +10,8 @@ import torch
 from sam2lora.adapters.counting import describe_share
 from sam2lora.composite_loss import composite_loss
 from sam2lora.device import autocast, choose_device, out_of_memory_in_words, release_memory
-from sam2lora.training.batches import collate
+from sam2lora.network import Features
+from sam2lora.training.batches import collate, images_of
 from sam2lora.training.gradients import saves_memory, training_precision
 from sam2lora.training.plan import plan_data
 from sam2lora.training.samples import Samples
@@ -33,8 +34,8 @@ class Estimate:
     device, precision
         Where and in what it computes.
     seconds
-        Of all optimizer steps; validation comes on top. With kept features (quick adapt) this is an
-        upper bound, since every window is encoded only once.
+        Of all optimizer steps; validation comes on top. With kept features (quick adapt) every
+        window is encoded only once.
     bytes
         Memory the process, or the GPU, will need.
     """
@@ -65,8 +66,17 @@ def estimate(settings: TrainSettings) -> Estimate:
     sample, less = samples.draw(0), saves_memory(settings, 1)
     with out_of_memory_in_words(device, "Training on one sample", less=less):
         model = trainee.model.to(device).train()
-        batch = collate([sample], device)
-        memory, seconds = _Memory(device), 0.0
+        memory, encoding, seconds = _Memory(device), 0.0, 0.0
+        features: Features | None = None
+        if settings.freeze_encoder:
+            images = images_of([sample], device)
+            for _ in range(2):
+                started = time.perf_counter()
+                with torch.no_grad(), autocast(device, precision):
+                    features = network.encode(images)
+                encoding = time.perf_counter() - started
+            memory.look()
+        batch = collate([sample], device, features=features)
         for _ in range(2):  # the first one warms up
             started = time.perf_counter()
             with autocast(device, precision):
@@ -75,6 +85,8 @@ def estimate(settings: TrainSettings) -> Estimate:
             memory.look()  # all activations are held now
             torch.autograd.backward(loss.total)
             seconds = time.perf_counter() - started
+    taken = settings.batch * settings.accumulate * settings.steps
+    windows = min(taken, plan.samples_per_epoch * settings.variants)
     trained = sum(one.numel() for one in model.parameters() if one.requires_grad)
     summary: dict[str, Any] = plan.summary()
     return Estimate(
@@ -83,7 +95,7 @@ def estimate(settings: TrainSettings) -> Estimate:
         validation=summary["validation"],
         device=str(device),
         precision=precision,
-        seconds=seconds * settings.batch * settings.accumulate * settings.steps,
+        seconds=seconds * taken + encoding * windows,
         bytes=memory.before + memory.grown * settings.batch + 8 * trained,
     )
 

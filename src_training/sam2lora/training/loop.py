@@ -90,7 +90,7 @@ def train(run: RunFolder) -> Iterator[Event]:
         If the settings, the data, the model, the memory or the disk do not allow it. A
         `FailedEvent` with the same words is then the run's last, where it can still be written.
     """
-    settings = validate_settings(run.read_settings())
+    settings = validate_settings(run.read_settings()).counted_from(run.path)
     if summarize(run.path).state == "finished":
         return
     main = int(os.environ.get("RANK", "0")) == 0  # of the processes torchrun starts

@@ -2,10 +2,13 @@
 
 import hashlib
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
+import numpy as np
+
+from sam2lora.arrays import Mask
 from sam2lora.datasets import (
     Record,
     filter_by_stem,
@@ -14,8 +17,20 @@ from sam2lora.datasets import (
     split_by_patient,
 )
 from sam2lora.errors import DatasetError
+from sam2lora.field_of_view import FieldOfView
 from sam2lora.files import sha256_of
 from sam2lora.training.settings import DataSource, TrainSettings
+
+
+@dataclass(frozen=True)
+class Part:
+    """The share of an image that is learned from, or the one that judges.
+
+    A row of the image parts them, above which all but `judging` of the target's pixels lie.
+    """
+
+    role: Literal["learned", "judging"]
+    judging: float
 
 
 @dataclass(frozen=True)
@@ -25,6 +40,30 @@ class Item:
     record: Record
     target: str
     grader: Any
+    part: Part | None = None
+
+    def valid(self, field: FieldOfView, marked: Mask) -> Mask:
+        """Tell what counts: the field of view without what is ignored, of the item's part.
+
+        Parameters
+        ----------
+        field
+            The image's field of view.
+        marked
+            `(H, W)` bool: the target.
+
+        Raises
+        ------
+        ImageError
+            If what is ignored cannot be read.
+        """
+        ignored = self.record.read_ignored()
+        valid = field.mask if ignored is None else field.mask & ~ignored
+        if self.part is None:
+            return valid
+        above = np.zeros_like(valid)
+        above[: _parting_row(marked & valid, self.part.judging)] = True
+        return valid & above if self.part.role == "learned" else valid & ~above
 
 
 @dataclass(frozen=True)
@@ -98,6 +137,8 @@ def plan_data(settings: TrainSettings) -> DataPlan:
     """
     sources = [(source, _labelled(source, settings.targets)) for source in settings.data]
     records = [record for _, those in sources for record in those]
+    if settings.validation.within_images:
+        return _plan_within_images(sources, settings)
     hashes = _hashes_of_alike(records)
     judges = _images_that_judge(records, hashes, settings)
     groups: list[tuple[Item, ...]] = []
@@ -122,6 +163,42 @@ def plan_data(settings: TrainSettings) -> DataPlan:
         )
     _check_marked(groups, chosen)
     return DataPlan(tuple(groups), tuple(chosen), hashes)
+
+
+def _plan_within_images(
+    sources: Sequence[tuple[DataSource, list[Record]]], settings: TrainSettings
+) -> DataPlan:
+    """Learn from one part of every image, and judge by the other."""
+    share = settings.validation.share
+    groups = [
+        tuple(
+            Item(one, target, source.grader, Part("learned", share))
+            for one in those
+            if target in one.masks
+        )
+        for source, those in sources
+        for target in settings.targets
+    ]
+    judging = [
+        [
+            replace(item, part=Part("judging", share))
+            for item in group
+            if item.target == settings.target
+        ]
+        for group in groups
+    ]
+    chosen = _spread(judging, settings.validation.images)
+    groups = [group for group in groups if group]
+    _check_marked(groups, chosen)
+    return DataPlan(tuple(groups), tuple(chosen), {})
+
+
+def _parting_row(marked: Mask, share: float) -> int:
+    """Give the row from which on that share of the pixels lie; the middle one if there are none."""
+    per_row = np.cumsum(marked.sum(axis=1))
+    if per_row[-1] == 0:
+        return len(per_row) // 2
+    return int(np.searchsorted(per_row, (1 - share) * per_row[-1])) + 1
 
 
 def _labelled(source: DataSource, targets: Sequence[str]) -> list[Record]:
@@ -220,5 +297,5 @@ def _spread(groups: Sequence[Sequence[Item]], most: int) -> list[Item]:
 
 def _files(item: Item) -> list[Path]:
     record = item.record
-    fov = [record.fov.path] if record.fov else []
-    return [record.image, *fov, *(file.path for file in record.masks[item.target])]
+    others = [file.path for file in (record.fov, record.ignored) if file]
+    return [record.image, *others, *(file.path for file in record.masks[item.target])]

@@ -73,12 +73,13 @@ class _Photograph:
 
 @dataclass(frozen=True, eq=False)
 class _Marks:
-    """A mask in memory."""
+    """A mask in memory, with what counts of it."""
 
     mask: Mask
+    valid: Mask
 
     def nbytes(self) -> int:
-        return self.mask.nbytes
+        return self.mask.nbytes + self.valid.nbytes
 
 
 class Samples(Dataset[Sample | Sam2LoraError]):
@@ -169,16 +170,19 @@ class Samples(Dataset[Sample | Sam2LoraError]):
         return item, window, key
 
     def _cut(self, item: Item, seed: tuple[int, ...]) -> Window:
-        shown, marked = self._photograph(item), self._mask(item)
+        shown = self._photograph(item)
+        marks = self._marks(item, shown.field)
         rng = np.random.default_rng(seed)
         geometry = self._settings.geometry_for(item.target)
-        frame = training_window(shown.field, marked, geometry, self._size, rng)
+        frame = training_window(
+            shown.field, marks.mask, geometry, self._size, rng, valid=marks.valid
+        )
         return apply_augmentation(
             draw_augmentation(self._settings.augment, rng),
             frame,
             shown.pixels,
-            marked,
-            valid=shown.field.mask,
+            marks.mask,
+            valid=marks.valid,
         )
 
     def _photograph(self, item: Item) -> _Photograph:
@@ -190,14 +194,15 @@ class Samples(Dataset[Sample | Sam2LoraError]):
             decoded.put(key, kept)
         return kept
 
-    def _mask(self, item: Item) -> Mask:
+    def _marks(self, item: Item, field: FieldOfView) -> _Marks:
         decoded = self._in_memory()
         key = f"{item.record.image}|{item.target}|{item.grader}"
         kept = decoded.get(key)
         if not isinstance(kept, _Marks):
-            kept = _Marks(item.record.read_mask(item.target, grader=item.grader))
+            mask = item.record.read_mask(item.target, grader=item.grader)
+            kept = _Marks(mask, item.valid(field, mask))
             decoded.put(key, kept)
-        return kept.mask
+        return kept
 
     def _in_memory(self) -> ByteLru[_Photograph | _Marks]:
         if self._decoded is None:
@@ -212,6 +217,8 @@ def training_window(
     geometry: GeometrySettings,
     size: int,
     rng: np.random.Generator,
+    *,
+    valid: Mask | None = None,
 ) -> Frame:
     """Draw a window as prediction would cut one: a tile anywhere, the field, or a crop.
 
@@ -230,11 +237,16 @@ def training_window(
         Side of the network's input in pixels.
     rng
         The only source of chance.
+    valid
+        `(H, W)`: what counts; tiles are centered there. None: the field of view.
     """
+    counting = field.mask if valid is None or not valid.any() else valid
     choice, x, y = rng.random(3)
     if geometry.detail == "tiles":
-        on_target = choice < _ON_TARGET and bool(mask.any())
-        center = _random_pixel(mask if on_target else field.mask, rng)
+        # Where all of the field counts, marks outside it are seen too.
+        marked = mask if counting is field.mask else mask & counting
+        on_target = choice < _ON_TARGET and bool(marked.any())
+        center = _random_pixel(marked if on_target else counting, rng)
         return Frame.around(center, tile_side(field, size, field_size=geometry.field_size), size)
     if geometry.detail == "squash":
         return Frame.squash(mask.shape, size)

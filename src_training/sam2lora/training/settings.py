@@ -2,8 +2,9 @@
 
 from collections.abc import Mapping
 from functools import reduce
+from pathlib import Path
 from types import MappingProxyType
-from typing import Any, Literal
+from typing import Any, Literal, Self
 
 from pydantic import ConfigDict, Field, ValidationError
 
@@ -27,7 +28,7 @@ Schedule = Literal["cosine", "restarts", "constant"]
 class DataSource(Settings):
     """Images to train on: a data set, a folder, a CSV file, or the snapshot of a run."""
 
-    root: str = Field(description="folder or CSV file")
+    root: str = Field(description="folder or CSV file; relative: in the run folder")
     layout: str | None = Field(default=None, description="its layout; recognized if not given")
     split: Literal["train", "val", "test", "all"] = Field(
         default="train",
@@ -75,6 +76,11 @@ class ValidationSettings(Settings):
     every: int = Field(default=50, ge=1, description="steps between validations")
     images: int = Field(
         default=8, ge=1, description="at most so many images, spread over the data sets"
+    )
+    within_images: bool = Field(
+        default=False,
+        description="hold out a part of every image instead of patients, where there is only one: "
+        "what lies below a row that parts off `share` of the target. It says less about other eyes",
     )
     patience: int | None = Field(
         default=None, ge=1, description="validations without a better one before it stops early"
@@ -147,6 +153,14 @@ class TrainSettings(Settings):
     def targets(self) -> tuple[str, ...]:
         """Everything that is learned."""
         return (self.target, *self.also)
+
+    def counted_from(self, folder: Path) -> Self:
+        """Let relative paths of the data count from a folder: that of the run they belong to."""
+        data = tuple(
+            source.model_copy(update={"root": str(folder.resolve() / source.root)})
+            for source in self.data
+        )
+        return self.model_copy(update={"data": data})
 
     def geometry_for(self, target: str) -> GeometrySettings:
         """Give how images are shown for a target."""

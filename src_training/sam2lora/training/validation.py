@@ -54,6 +54,7 @@ class HeldOut:
     name: str
     scene: Scene
     truth: Mask
+    valid: Mask
 
 
 def read_held_out(items: Sequence[Item]) -> list[HeldOut]:
@@ -71,7 +72,8 @@ def read_held_out(items: Sequence[Item]) -> list[HeldOut]:
         truth = record.read_mask(item.target, grader=item.grader)
         name = f"{record.dataset}/{record.stem}"
         same = sum(other.name.partition(" (")[0] == name for other in held_out)
-        held_out.append(HeldOut(f"{name} ({same + 1})" if same else name, scene, truth))
+        valid = item.valid(scene.field, truth)
+        held_out.append(HeldOut(f"{name} ({same + 1})" if same else name, scene, truth, valid))
     return held_out
 
 
@@ -128,7 +130,7 @@ def validate(
         losses.append(_cross_entropy(probabilities, image))
         for column, threshold in enumerate(THRESHOLDS):
             mask = probabilities >= threshold
-            scores[number, column] = dice(mask, image.truth, valid=image.scene.field.mask)
+            scores[number, column] = dice(mask, image.truth, valid=image.valid)
     best = int(scores.mean(axis=0).argmax())
     if preview and first is not None:
         shown = held_out[0]
@@ -142,6 +144,5 @@ def validate(
 
 
 def _cross_entropy(probabilities: Values, image: HeldOut) -> float:
-    field = image.scene.field.mask
-    right = np.where(image.truth, probabilities, 1 - probabilities)[field]
+    right = np.where(image.truth, probabilities, 1 - probabilities)[image.valid]
     return float(-np.log(np.maximum(right, _LEAST)).mean())

@@ -100,10 +100,15 @@ def test_every_preset_can_be_reckoned(make: Make, preset: str) -> None:
 
 
 def test_quick_is_reckoned_with_a_frozen_encoder(
-    make: Make, run_through: Callable[..., tuple]
+    make: Make, run_through: Callable[..., tuple], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     run, _ = run_through(make(steps=1))
-    found = estimate(make("quick", start_from=str(run.adapter(1)), lora={}))
+    clock = iter(range(0, 1000, 3))
+    monkeypatch.setattr("sam2lora.training.estimate.time.perf_counter", lambda: next(clock))
+    quick = make("quick", start_from=str(run.adapter(1)), lora={}, steps=50, batch=4, variants=2)
+    found = estimate(quick)
+    # Each sample is decoded anew; of each image, two windows are encoded.
+    assert found.seconds == 3 * 200 + 3 * 2 * sum(found.images.values())
     decoder = [
         tensor.numel()
         for name, tensor in make_trainee(make()).tensors().items()

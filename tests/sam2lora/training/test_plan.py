@@ -283,3 +283,32 @@ def test_a_source_given_twice_takes_two_turns_and_has_no_more_images(
     assert len(twice.groups) == 2 * len(once.groups)
     assert twice.summary() == once.summary()
     assert twice.manifest() == once.manifest()
+
+
+def test_one_patient_can_be_judged_by_a_part_of_each_image(make: Make, eyes: Path) -> None:
+    within = {"within_images": True, "share": 0.25}
+    plan = plan_data(make(data=[{"root": str(eyes), "include": "p01"}], validation=within))
+    learned, judging = plan.groups[0][0], plan.validation[0]
+    assert learned.record == judging.record
+    field = learned.record.read_field_of_view()
+    mask = learned.record.read_mask("disc")
+    parts = [item.valid(field, mask) for item in (learned, judging)]
+    assert not (parts[0] & parts[1]).any()
+    assert np.array_equal(parts[0] | parts[1], field.mask)
+    share = (mask & parts[1]).sum() / (mask & field.mask).sum()
+    assert share == pytest.approx(0.25, abs=0.1)
+    assert plan.summary() == {"images": {"eyes disc": 2}, "validation": 2}
+
+
+def test_what_is_ignored_counts_nowhere(make: Make, write_eyes: Write, tmp_path: Path) -> None:
+    root = write_eyes(tmp_path / "eyes")
+    (root / "ignore").mkdir()
+    left = np.zeros((128, 128), np.uint8)
+    left[:, :64] = 255
+    for image in (root / "images").iterdir():
+        Image.fromarray(left).save(root / "ignore" / image.name)
+    plan = plan_data(make(data=[{"root": str(root)}]))
+    for item in (*plan.groups[0], *plan.validation):
+        field, mask = item.record.read_field_of_view(), item.record.read_mask("disc")
+        assert np.array_equal(item.valid(field, mask), field.mask & (left == 0))
+    assert str(root / "ignore" / "p00_left.png") in {file["path"] for file in plan.manifest()}

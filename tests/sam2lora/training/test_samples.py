@@ -179,3 +179,17 @@ def test_only_the_main_target_is_asked_for_without_a_prompt(make: Make) -> None:
     silent = [sample.prompts.is_empty for sample in drawn]
     assert any(silent[0::2])
     assert not any(silent[1::2])
+
+
+def test_tiles_are_centered_on_what_counts(photo: np.ndarray) -> None:
+    field = find_field_of_view(photo)
+    mask = np.zeros(photo.shape[:2], bool)
+    mask[70:90, 20:140] = True
+    valid = field.mask.copy()
+    valid[:, :80] = False
+    geometry = GeometrySettings(detail="tiles", field_size=300)
+    rng = np.random.default_rng(0)
+    for _ in range(20):
+        frame = training_window(field, mask, geometry, 64, rng, valid=valid)
+        x, y = frame.to_native(np.array([[31.5, 31.5]]))[0]
+        assert valid[round(y), round(x)]

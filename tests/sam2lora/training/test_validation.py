@@ -27,7 +27,7 @@ def held_out(name: str, truth: np.ndarray) -> HeldOut:
     field[:, :4] = False
     whole = FieldOfView(field, (SIDE / 2, SIDE / 2), float(SIDE))
     pixels = np.full((SIDE, SIDE, 3), len(name), np.uint8)
-    return HeldOut(name, Scene.of(pixels, field=whole), truth)
+    return HeldOut(name, Scene.of(pixels, field=whole), truth, whole.mask)
 
 
 def square(*, at: int = 10) -> np.ndarray:

@@ -1,0 +1,182 @@
+"""Measure Quick adapt as the Train dock does it: five images ticked, Train pressed, and then.
+
+Trains on five images of people nano never saw, through the dock's own session, and judges the
+adapter it started from and the new one on the images of other people nano never saw either. Prints
+a line for each case: seconds from pressing Train to the first adapter that is better, and to the
+end; processor seconds; steps; Dice before and after, in validation and of the others. Fails if one
+does not get better in validation.
+
+    python benchmarks/quick_adapt.py DATA [--only chase drions] [--preset quick]
+
+DATA holds the public data sets in their official layouts, in folders named as in `CASES`.
+"""
+
+import argparse
+import os
+import re
+import sys
+import tempfile
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import NamedTuple
+
+_IMAGES = 5
+_PATIENCE = 3600  # seconds
+
+
+class Case(NamedTuple):
+    """What one user would do: a data set, a target, and the images nano never saw."""
+
+    folder: str
+    target: str
+    unseen: str
+
+
+CASES = {
+    "chase": Case("CHASEDB1", "vessel", r"^Image_1[1-4]"),
+    "hrf": Case("HRF", "vessel", r"^0[78]_"),
+    "drions": Case("DRIONS-DB", "disc", r"_(09[1-9]|10\d|110)$"),
+    "drishti": Case("Drishti-GS1_files", "disc", r"_(080|081|084|088|089|090|092|094|098|101)$"),
+}
+"""The images kept out of nano's training, as in scripts/train_nano.py."""
+
+
+@dataclass(frozen=True)
+class Figures:
+    """What came of one case: seconds since Train was pressed, and Dice before and after.
+
+    Where other programs run, the processor's seconds of the process that trains tell more than
+    those of the clock.
+    """
+
+    first: float | None
+    end: float
+    processor: float
+    steps: int
+    validation: tuple[float, float]
+    others: tuple[float, float]
+    judged: int
+
+    def in_words(self, name: str) -> str:
+        first = "  never" if self.first is None else f"{self.first:5.0f} s"
+        dice = ""
+        for before, after in (self.validation, self.others):
+            dice += f" | {before:.4f} {after:.4f} {after - before:+.4f}"
+        times = f"{first} | {self.end:4.0f} s, {self.processor:4.0f} s, {self.steps:4}"
+        return f"{name:>8} | {times}{dice} | {self.judged:2}"
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("data", type=Path)
+    parser.add_argument("--only", nargs="+", choices=list(CASES), default=list(CASES))
+    parser.add_argument("--preset", default="quick")
+    options = parser.parse_args()
+    os.environ.setdefault("QT_QPA_PLATFORM", "offscreen")
+    print("    case |   first |  end, processor, steps | validation: Dice | others: Dice | of")
+    worse = []
+    with tempfile.TemporaryDirectory() as folder:
+        os.environ["NAPARI_CONFIG"] = str(Path(folder) / "settings.yaml")
+        for name in ("RUNS", "ADAPTERS", "CORRECTIONS"):
+            os.environ[f"SAM2LORA_{name}"] = str(Path(folder) / name.lower())
+        for name in options.only:
+            figures = measure(CASES[name], options.data, options.preset)
+            print(figures.in_words(name), flush=True)
+            if figures.first is None:
+                worse.append(name)
+    if worse:
+        sys.exit(f"Not better than what it started from: {', '.join(worse)}.")
+
+
+def measure(case: Case, data: Path, preset: str) -> Figures:
+    """Train as the dock does, and judge."""
+    from napari_sam2lora.training.draft import Draft, fitting_adapters
+    from napari_sam2lora.training.folder_pairs import pairs_in_folder
+    from sam2lora.adapters import list_adapters
+
+    unseen = [
+        pair
+        for pair in pairs_in_folder(data / case.folder, case.target)
+        if re.search(case.unseen, pair.name)
+    ]
+    ticked = unseen[:_IMAGES]
+    people = {pair.patient for pair in ticked}
+    others = [pair for pair in unseen if pair.patient not in people]
+    start = fitting_adapters(list_adapters(), case.target, "nano")[0]
+    draft = Draft(case.target, preset=preset, start_from=start.name, pairs=ticked)
+    begun = processor_seconds()
+    first, end, history, run = train(draft)
+    last = history.validations[-1]
+    before = score(start.name, case.target, others)
+    after = score(str(run), case.target, others)
+    return Figures(
+        first=first,
+        end=end,
+        processor=processor_seconds() - begun,
+        steps=history.step.step,
+        validation=(history.start_dice, last.best),
+        others=(before, after),
+        judged=len(others),
+    )
+
+
+def processor_seconds() -> float:
+    """Give what the processes cost that were started here and have ended."""
+    times = os.times()
+    return times.children_user + times.children_system
+
+
+def train(draft: object) -> tuple[float | None, float, object, Path]:
+    """Press Train and wait; give when the first better adapter was installed, and the end."""
+    from qtpy.QtCore import QCoreApplication, QEventLoop, QTimer
+
+    from napari_sam2lora.training.session import TrainingSession
+
+    app = QCoreApplication.instance() or QCoreApplication([])
+    session, loop, installed, said = TrainingSession(), QEventLoop(), [], []
+    pressed = time.monotonic()
+    session.installed.connect(lambda name: installed.append(time.monotonic() - pressed))
+    session.said.connect(lambda words: (said.append(words), loop.quit()))
+    session.watcher.stood.connect(lambda one: one and not one.alive and loop.quit())
+    QTimer.singleShot(1000 * _PATIENCE, loop.quit)
+    session.start(draft)
+    loop.exec()
+    end = time.monotonic() - pressed
+    standing, history, run = session.watcher.standing, session.watcher.history, session.run
+    if said or standing is None or standing.state != "finished":
+        raise SystemExit(f"The training ended early: {said or standing}")
+    better = history.validations[-1].best_step not in (0, None)
+    while better and not installed:
+        app.processEvents()
+    session.close()
+    return (installed[0] if installed else None), end, history, run
+
+
+def score(adapter: str, target: str, pairs: Sequence[object]) -> float:
+    """Give the mean Dice of an adapter's masks, inside the field of view for fine targets."""
+    from sam2lora.adapters import find_adapter
+    from sam2lora.base_models import load_base
+    from sam2lora.metrics import dice
+    from sam2lora.predictor import Predictor
+    from sam2lora.scene import Scene
+    from sam2lora.targets import get_target
+
+    chosen = find_adapter(adapter)
+    predictor = Predictor(load_base("nano"))
+    predictor.use(chosen)
+    found = []
+    for pair in pairs:
+        record = pair.photograph.record
+        scene = Scene.of(record.read_image().pixels, field=record.read_field_of_view())
+        answer = predictor.answer(scene, chosen.card.geometry)
+        fine = get_target(target).detail == "tiles"
+        valid = scene.field.mask if fine else None
+        mask = answer.mask(chosen.card.threshold)
+        found.append(dice(mask, record.read_mask(target), valid=valid))
+    return sum(found) / len(found)
+
+
+if __name__ == "__main__":
+    main()

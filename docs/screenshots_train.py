@@ -1,0 +1,105 @@
+"""The pictures of the Train and the Evaluate dock, for `make_screenshots.py`."""
+
+import os
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+
+import napari
+import numpy as np
+from PIL import Image
+from qtpy.QtTest import QTest
+from qtpy.QtWidgets import QMessageBox
+
+from sam2lora.synthetic import SyntheticSettings, draw_fundus
+
+# The user's own runs and adapters do not show in the pictures.
+for _name in ("RUNS", "ADAPTERS"):
+    os.environ[f"SAM2LORA_{_name}"] = tempfile.mkdtemp()
+
+PLUGIN = "napari-sam2lora"
+WINDOW = (1500, 950)
+_PATIENCE = 1800  # seconds
+
+
+def train_images(viewer: napari.Viewer) -> None:
+    """Show five images ticked, one of them open."""
+    _open(viewer)
+
+
+def train_progress(viewer: napari.Viewer) -> None:
+    """Show a training while it runs."""
+    # The window closes while it runs: the dock would ask, and nobody answers.
+    QMessageBox.exec = lambda box: 0
+    QMessageBox.clickedButton = lambda box: box.defaultButton()
+    dock = _open(viewer)
+    dock.train(dock.train_tab.draft())
+    _wait(lambda: dock.session.alive and len(dock.session.watcher.history.validations) > 3)
+    QTest.qWait(2000)  # the curves are drawn once a second
+
+
+def train_runs(viewer: napari.Viewer) -> None:
+    """Show the list after that training was stopped."""
+    dock = _open(viewer)
+    if dock.session.alive:
+        dock.session.stop()
+        _wait(lambda: not dock.session.alive)
+    dock.tabs.setCurrentWidget(dock.runs_tab)
+    dock.runs_tab.look()
+    dock.runs_tab.list.tree.topLevelItem(0).child(0).setSelected(True)
+
+
+def evaluate(viewer: napari.Viewer) -> None:
+    """Show a mask against a reference, with the map of errors."""
+    viewer.open_sample(PLUGIN, "healthy")
+    disc = next(layer for layer in viewer.layers if layer.name.endswith("disc"))
+    for layer in list(viewer.layers)[1:]:
+        layer.visible = False
+    moved = np.roll(disc.data, (12, 18), (0, 1))
+    viewer.add_labels(moved, name="second reader disc", visible=False)
+    _, dock = viewer.window.add_plugin_dock_widget(PLUGIN, "Evaluate")
+    dock.choose(disc.name, "second reader disc")
+    dock.compare()
+    _wait(lambda: bool(dock.comparisons))
+
+
+PICTURES: dict[str, Callable[[napari.Viewer], None]] = {
+    "train-images": train_images,
+    "train-progress": train_progress,
+    "train-runs": train_runs,
+    "evaluate": evaluate,
+}
+"""Each picture; the second and third are of one training, so take them together."""
+
+
+def _open(viewer: napari.Viewer) -> "object":
+    viewer.window.resize(*WINDOW)
+    viewer.open(_draw_images(Path(tempfile.mkdtemp()) / "my eyes"), plugin=PLUGIN)
+    for name in list(viewer.window.dock_widgets):
+        if "list" in name:
+            viewer.window.remove_dock_widget(viewer.window.dock_widgets[name])
+    _, dock = viewer.window.add_plugin_dock_widget(PLUGIN, "Train")
+    dock.train_tab.choices.choose(target="disc", preset="quick")
+    if dock.train_tab.choices.start_from is None:  # in a checkout without trained weights
+        dock.train_tab.choices.choose(preset="standard")
+        dock.form.edit(("validation", "every"), 5)
+        dock.form.edit(("batch",), 1)
+    return dock
+
+
+def _draw_images(folder: Path) -> Path:
+    for number in range(5):
+        drawn = draw_fundus(number + 60, SyntheticSettings(size=512))
+        mask = drawn.masks["disc"].astype(np.uint8) * np.uint8(255)
+        for place, pixels in {"images": drawn.image, "masks/disc": mask}.items():
+            (folder / place).mkdir(parents=True, exist_ok=True)
+            Image.fromarray(pixels).save(folder / place / f"eye {number + 1}.png")
+    return folder
+
+
+def _wait(holds: Callable[[], bool]) -> None:
+    for _ in range(10 * _PATIENCE):
+        if holds():
+            return
+        QTest.qWait(100)
+    raise SystemExit("The training does not get on.")

@@ -1,0 +1,202 @@
+"""Evaluate: a mask against a reference, in numbers, as a map of errors and as a CSV file."""
+
+import math
+from pathlib import Path
+
+from napari.layers import Labels, Layer
+from napari.utils.notifications import show_error
+from napari.viewer import Viewer
+from qtpy.QtCore import QEvent, Qt
+from qtpy.QtGui import QGuiApplication
+from qtpy.QtWidgets import (
+    QCheckBox,
+    QComboBox,
+    QFileDialog,
+    QFormLayout,
+    QHeaderView,
+    QTableWidget,
+    QTableWidgetItem,
+    QVBoxLayout,
+    QWidget,
+)
+
+from napari_sam2lora._background import in_background
+from napari_sam2lora._layers import LayerData, noted
+from napari_sam2lora._notices import errors_in_words
+from napari_sam2lora._parts import button, paragraph, row
+from napari_sam2lora.evaluation.comparing import (
+    Comparison,
+    compare,
+    question_of,
+    save_comparisons,
+)
+from sam2lora.errors import Sam2LoraError
+
+_WORDS = {
+    "dice": "Dice",
+    "iou": "IoU (Jaccard)",
+    "sensitivity": "sensitivity",
+    "specificity": "specificity",
+    "cldice": "clDice",
+    "hd95": "Hausdorff distance, 95 %",
+    "assd": "mean surface distance",
+}
+_PIXELS = {"tp": "right (px)", "fp": "wrong (px)", "fn": "missed (px)"}
+_DISTANCES = ("hd95", "assd")
+
+
+class EvaluateDock(QWidget):
+    """Compares two Labels layers of its viewer; every comparison stays for the CSV file.
+
+    Parameters
+    ----------
+    napari_viewer
+        Its viewer.
+    """
+
+    def __init__(self, napari_viewer: Viewer) -> None:
+        super().__init__()
+        self._viewer = napari_viewer
+        self.comparisons: list[Comparison] = []
+        self._mask, self._reference = QComboBox(), QComboBox()
+        self._inside = QCheckBox("only inside the field of view")
+        self._inside.setChecked(True)
+        self._map = QCheckBox("show the errors as a layer")
+        self._map.setChecked(True)
+        self._state = paragraph("Green: right; red: wrong; blue: missed.")
+        self._table = QTableWidget(0, 2)
+        self._table.setHorizontalHeaderLabels(["metric", "value"])
+        self._table.horizontalHeader().setSectionResizeMode(QHeaderView.ResizeMode.Stretch)
+        self._table.verticalHeader().hide()
+        self._button = button("Compare", self.compare)
+        self._build()
+        events = napari_viewer.layers.events
+        for event in (events.inserted, events.removed):
+            event.connect(self._on_layers)
+        self._on_layers()
+
+    def choose(self, mask: str, reference: str) -> None:
+        """Choose layers by their names."""
+        for box, name in ((self._mask, mask), (self._reference, reference)):
+            box.setCurrentIndex(box.findText(name))
+
+    def compare(self) -> None:
+        """Compare the chosen layers, in a thread: distances of a large mask take seconds."""
+        mask, reference = self._layer(self._mask), self._layer(self._reference)
+        if mask is None or reference is None or mask is reference:
+            show_error("Choose two Labels layers: the mask to judge, and the reference.")
+            return
+        with errors_in_words():
+            question = question_of(
+                self._viewer, mask, reference, inside_field=self._inside.isChecked()
+            )
+            self._button.setEnabled(False)
+            self._state.setText("Comparing…")
+            in_background(self, lambda: compare(question), self._on_compared, self._on_failed)
+
+    def save(self, path: Path) -> None:
+        """Write all comparisons so far as CSV."""
+        with errors_in_words():
+            save_comparisons(path, self.comparisons)
+
+    def changeEvent(self, event: QEvent) -> None:
+        """Let go of the viewer when the dock is taken out of the window."""
+        super().changeEvent(event)
+        if event.type() == QEvent.Type.ParentChange and self.parent() is None:
+            events = self._viewer.layers.events
+            for emitter in (events.inserted, events.removed):
+                emitter.disconnect(self._on_layers)
+
+    def _build(self) -> None:
+        form = QFormLayout()
+        form.setFieldGrowthPolicy(QFormLayout.FieldGrowthPolicy.AllNonFixedFieldsGrow)
+        form.addRow("mask", self._mask)
+        form.addRow("reference", self._reference)
+        layout = QVBoxLayout(self)
+        layout.addLayout(form)
+        layout.addWidget(self._inside)
+        layout.addWidget(self._map)
+        layout.addWidget(self._button)
+        layout.addWidget(self._state)
+        layout.addWidget(self._table, stretch=1)
+        layout.addLayout(
+            row(
+                button("Copy", self._copy),
+                button("Save all as CSV…", self._ask_where_to_save),
+            )
+        )
+
+    def _on_layers(self, event: object = None) -> None:
+        """Offer the Labels layers there are, without maps of errors."""
+        layers = [
+            one
+            for one in self._viewer.layers
+            if isinstance(one, Labels) and "errors" not in str(noted(one.metadata).get("view", ""))
+        ]
+        for number, box in enumerate((self._mask, self._reference)):
+            before = box.currentData()
+            box.clear()
+            for layer in layers:
+                box.addItem(layer.name, layer)
+            kept = [n for n, layer in enumerate(layers) if layer is before]
+            box.setCurrentIndex(kept[0] if kept else min(number, len(layers) - 1))
+
+    def _layer(self, box: QComboBox) -> Labels | None:
+        layer = box.currentData()
+        return layer if isinstance(layer, Labels) else None
+
+    def _on_compared(self, result: tuple[Comparison, LayerData]) -> None:
+        comparison, errors = result
+        self.comparisons.append(comparison)
+        self._button.setEnabled(True)
+        where = "the field of view" if comparison.inside_field else "the whole image"
+        self._state.setText(
+            f"{comparison.mask} against {comparison.reference}, in {where}. "
+            "Green: right; red: wrong; blue: missed."
+        )
+        self._fill(rows_of(comparison))
+        if self._map.isChecked():
+            self._show(errors)
+
+    def _on_failed(self, error: Sam2LoraError) -> None:
+        self._button.setEnabled(True)
+        self._state.setText("")
+        show_error(str(error))
+
+    def _show(self, errors: LayerData) -> None:
+        """Show a map of errors, in place of an older one of the same mask."""
+        data, options, _ = errors
+        about = noted(options["metadata"])
+        for layer in self._viewer.layers:
+            if isinstance(layer, Labels) and noted(layer.metadata) == about:
+                layer.data = data
+                return
+        self._viewer.add_layer(Layer.create(*errors))
+
+    def _fill(self, rows: list[tuple[str, str]]) -> None:
+        self._table.setRowCount(len(rows))
+        for number, cells in enumerate(rows):
+            for column, text in enumerate(cells):
+                item = QTableWidgetItem(text)
+                item.setFlags(item.flags() & ~Qt.ItemFlag.ItemIsEditable)
+                self._table.setItem(number, column, item)
+
+    def _copy(self) -> None:
+        if self.comparisons:
+            last = self.comparisons[-1]
+            rows = [("mask", last.mask), ("reference", last.reference), *rows_of(last)]
+            QGuiApplication.clipboard().setText("\n".join(map("\t".join, rows)))
+
+    def _ask_where_to_save(self) -> None:
+        path, _ = QFileDialog.getSaveFileName(self, "Save comparisons", "", "CSV (*.csv)")
+        if path:
+            self.save(Path(path).with_suffix(".csv"))
+
+
+def rows_of(comparison: Comparison) -> list[tuple[str, str]]:
+    """Give a comparison as rows of a name and a value; what is not defined is —."""
+    rows = []
+    for name, value in comparison.scores.items():
+        unit = f" ({comparison.unit})" if name in _DISTANCES else ""
+        rows.append((_WORDS.get(name, name) + unit, "—" if math.isnan(value) else f"{value:.4f}"))
+    return rows + [(words, str(comparison.pixels[name])) for name, words in _PIXELS.items()]

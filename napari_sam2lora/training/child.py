@@ -1,0 +1,110 @@
+"""Start the process that trains, apart from the viewer, and say in words how it ended."""
+
+import os
+import signal
+import subprocess
+import sys
+from contextlib import suppress
+from pathlib import Path
+
+import psutil
+
+from sam2lora.errors import OutputError
+
+OUTPUT = "output.log"
+"""In the run folder: what the process prints."""
+
+_NICENESS = 10
+_TAIL = 4096  # bytes of the output that are looked at
+_LINES = 3
+
+
+def start_child(run: Path) -> "subprocess.Popen[bytes]":
+    """Start `python -m sam2lora train RUN`, which goes on when the viewer is gone.
+
+    It has a lower priority and one thread fewer than there are cores, so that the viewer has room.
+
+    Raises
+    ------
+    OutputError
+        If its output cannot be written, or no process can be started.
+    """
+    options = {"start_new_session": True}
+    if sys.platform == "win32":
+        options = {"creationflags": subprocess.CREATE_NO_WINDOW | subprocess.DETACHED_PROCESS}
+    try:
+        with (run / OUTPUT).open("ab") as output:
+            process = subprocess.Popen(
+                command(str(run)),
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=subprocess.STDOUT,
+                env=environment(),
+                cwd=run.parent,  # a folder that is somebody's cannot be deleted on Windows
+                **options,
+            )
+    except OSError as error:
+        raise OutputError(
+            f"{run}: the training cannot be started ({error.strerror or error})."
+        ) from error
+    yield_to_viewer(process.pid)
+    return process
+
+
+def command(*words: str) -> list[str]:
+    """Give the command line of `sam2lora train`, of this Python, whatever lies in its folder."""
+    return [sys.executable, "-P", "-m", "sam2lora", "train", *words]
+
+
+def environment() -> dict[str, str]:
+    """Give the environment of a process that leaves the viewer a core."""
+    threads = str(max(1, _cores() - 1))
+    return {**os.environ, "OMP_NUM_THREADS": threads, "MKL_NUM_THREADS": threads}
+
+
+def yield_to_viewer(pid: int) -> None:
+    """Lower the priority of a process, and of those it will start."""
+    with suppress(psutil.Error):  # it may have ended already
+        process = psutil.Process(pid)
+        process.nice(psutil.BELOW_NORMAL_PRIORITY_CLASS if os.name == "nt" else _NICENESS)
+    # Linux gives each session an equal share, whatever the priorities of its processes; a session
+    # has one of its own. That of the viewer is left alone.
+    with suppress(OSError):
+        if sys.platform == "linux" and os.getsid(pid) == pid:
+            Path(f"/proc/{pid}/autogroup").write_text(str(_NICENESS), encoding="ascii")
+
+
+def end_in_words(code: int, run: Path) -> str:
+    """Say how a process ended that wrote no last event.
+
+    Parameters
+    ----------
+    code
+        Its exit code; negative: the signal that killed it.
+    run
+        Its run folder.
+    """
+    if code < 0:
+        name = signal.Signals(-code).name if -code in set(signal.Signals) else f"signal {-code}"
+        memory = ", as the system does when memory runs out" if -code == signal.SIGKILL else ""
+        return f"Its process was killed ({name}){memory}."
+    said = last_output(run)
+    return f"Its process ended with code {code}." + (f" It said: {said}" if said else "")
+
+
+def last_output(run: Path) -> str:
+    """Give the last lines that the process printed; nothing if there are none."""
+    try:
+        with (run / OUTPUT).open("rb") as output:
+            output.seek(max(0, output.seek(0, os.SEEK_END) - _TAIL))
+            lines = output.read().decode(errors="replace").splitlines()
+    except OSError:
+        return ""
+    return " ".join([line.strip() for line in lines if line.strip()][-_LINES:])
+
+
+def _cores() -> int:
+    """Count the processors this process may use."""
+    if sys.platform == "linux":
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1

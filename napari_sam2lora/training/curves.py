@@ -1,0 +1,116 @@
+"""The curves of a training: the loss with every term, and the validation Dice."""
+
+from collections.abc import Mapping
+from html import escape
+
+import pyqtgraph as pg
+from qtpy.QtWidgets import QVBoxLayout, QWidget
+
+from napari_sam2lora._parts import paragraph
+from napari_sam2lora.training.history import Curve
+
+COLORS = ("#4363d8", "#f58231", "#3cb44b", "#e6194b", "#911eb4", "#42d4f4", "#bfae00")
+"""Of the loss, its terms in their order, and further runs."""
+
+_HEIGHT = 90  # least pixels of each plot
+_GRAY = "#909090"  # is seen on napari's dark and light windows
+
+
+class Curves(QWidget):
+    """Two plots over the steps, one above the other.
+
+    Only what changed is drawn anew, and a long run is thinned out to the pixels there are.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._loss, self._dice = _plot("loss"), _plot("validation Dice")
+        self._dice.setXLink(self._loss)
+        self._legend = paragraph()
+        self._lines: dict[tuple[str, str], pg.PlotDataItem] = {}
+        self._start: pg.InfiniteLine | None = None
+        layout = QVBoxLayout(self)
+        layout.setContentsMargins(0, 0, 0, 0)
+        layout.addWidget(self._legend)
+        layout.addWidget(self._loss)
+        layout.addWidget(self._dice)
+
+    def show_run(
+        self, losses: Mapping[str, Curve], dice: Curve, start: float | None = None
+    ) -> None:
+        """Show one run.
+
+        Parameters
+        ----------
+        losses
+            Name of the loss and of each term to its curve.
+        dice
+            Validation Dice.
+        start
+            That of what it started from, as a line to be beaten.
+        """
+        wanted = {("loss", name): curve for name, curve in losses.items()}
+        wanted["dice", "Dice"] = dice
+        self._show(wanted)
+        if self._start is not None:
+            self._dice.removeItem(self._start)
+            self._start = None
+        if start is not None:
+            pen = pg.mkPen(COLORS[1], style=pg.QtCore.Qt.PenStyle.DashLine)
+            options = {"position": 0.8, "color": COLORS[1]}
+            self._start = pg.InfiniteLine(start, 0, pen, label="start", labelOpts=options)
+            self._dice.addItem(self._start)
+
+    def compare(self, runs: Mapping[str, tuple[Curve, Curve]]) -> None:
+        """Show the loss and the Dice of several runs: name to both curves."""
+        wanted = {("loss", name): curves[0] for name, curves in runs.items()}
+        wanted |= {("dice", name): curves[1] for name, curves in runs.items()}
+        self._show(wanted)
+        if self._start is not None:
+            self._dice.removeItem(self._start)
+            self._start = None
+
+    def _show(self, wanted: Mapping[tuple[str, str], Curve]) -> None:
+        for key in [key for key in self._lines if key not in wanted]:
+            self._plots[key[0]].removeItem(self._lines.pop(key))
+        order = {"loss": 0, "dice": 0}
+        words = []
+        for key, (steps, values) in wanted.items():
+            place, order[key[0]] = order[key[0]], order[key[0]] + 1
+            color = COLORS[place % len(COLORS)]
+            if key not in self._lines:
+                self._lines[key] = self._line(key, color)
+            self._lines[key].setData(steps, values)
+            if key[0] == "loss":
+                words.append(f'<span style="color: {color}">━</span>\u00a0{escape(key[1])}')
+        self._legend.setText("&nbsp; ".join(words))
+        self._legend.setVisible(bool(words))
+
+    def _line(self, key: tuple[str, str], color: str) -> pg.PlotDataItem:
+        plot, name = key
+        marks = {"symbol": "o", "symbolSize": 5, "symbolBrush": color, "symbolPen": None}
+        width = 2 if plot == "dice" or name == "loss" else 1
+        return self._plots[plot].plot(
+            [], [], pen=pg.mkPen(color, width=width), **(marks if plot == "dice" else {})
+        )
+
+    @property
+    def _plots(self) -> dict[str, pg.PlotWidget]:
+        return {"loss": self._loss, "dice": self._dice}
+
+
+def _plot(title: str) -> pg.PlotWidget:
+    plot = pg.PlotWidget(background=None)
+    plot.setMinimumHeight(_HEIGHT)
+    plot.setDownsampling(auto=True, mode="mean")
+    plot.setClipToView(True)
+    plot.setMenuEnabled(False)
+    plot.setMouseEnabled(x=False, y=False)
+    plot.hideButtons()
+    for side in ("left", "bottom"):
+        axis = plot.getAxis(side)
+        axis.setPen(_GRAY)
+        axis.setTextPen(_GRAY)
+        axis.enableAutoSIPrefix(False)
+    plot.setTitle(title, color=_GRAY, size="8pt")
+    return plot

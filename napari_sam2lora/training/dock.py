@@ -1,0 +1,191 @@
+"""Train: fine-tune an adapter on the images in the viewer, in a process of its own."""
+
+from pathlib import Path
+
+from napari.utils.notifications import show_error
+from napari.viewer import Viewer
+from qtpy.QtCore import QEvent, QObject, QSize, Signal
+from qtpy.QtGui import QShowEvent
+from qtpy.QtWidgets import QMessageBox, QTabWidget, QVBoxLayout, QWidget
+
+from napari_sam2lora._hand_over import let_go, use_adapter
+from napari_sam2lora._notices import errors_in_words
+from napari_sam2lora.training.draft import Draft
+from napari_sam2lora.training.form import SettingsForm
+from napari_sam2lora.training.run_tab import RunTab
+from napari_sam2lora.training.runs_tab import RunsTab
+from napari_sam2lora.training.session import TrainingSession
+from napari_sam2lora.training.train_tab import TrainTab
+from napari_sam2lora.training.watcher import Standing
+from sam2lora.errors import Sam2LoraError
+
+TITLE = "Train (SAM2-LoRA fundus)"
+"""What napari calls the dock."""
+
+_WIDTH = 400  # pixels
+_KEEP, _STOP, _STAY = "Keep running", "Stop and keep the best", "Cancel"
+_CALL_OFF = "Call it off"
+_RUNS = "A training is running. What shall become of it?"
+_STARTS = "A training is about to begin. Nothing has been learned yet."
+_DETACHED = "It does not need napari: opened again, this dock finds it."
+
+
+class TrainDock(QWidget):
+    """Trains adapters, and shows how they become better.
+
+    Parameters
+    ----------
+    napari_viewer
+        Its viewer; another viewer has trainings of its own.
+
+    Signals
+    -------
+    installed(name)
+        An adapter was trained that is better than what it started from; it can be used.
+    begins(device)
+        A training is about to start there.
+    """
+
+    installed = Signal(str)
+    begins = Signal(str)
+
+    def __init__(self, napari_viewer: Viewer) -> None:
+        super().__init__()
+        self._viewer = napari_viewer
+        self._window: QWidget | None = None
+        self.session = TrainingSession(self)
+        self.train_tab = TrainTab(napari_viewer)
+        self.run_tab = RunTab(self.session)
+        self.form = SettingsForm()
+        self.runs_tab = RunsTab(napari_viewer)
+        self.tabs = QTabWidget()
+        for title, tab in (
+            ("Train", self.train_tab),
+            ("Progress", self.run_tab),
+            ("Advanced", self.form),
+            ("Runs", self.runs_tab),
+        ):
+            self.tabs.addTab(tab, title)
+        layout = QVBoxLayout(self)
+        layout.setContentsMargins(4, 4, 4, 4)
+        layout.addWidget(self.tabs)
+        self.train_tab.train.connect(self.train)
+        self.train_tab.choices.changed.connect(self._on_choices)
+        self.form.changed.connect(self.train_tab.set_changes)
+        self.session.preparing.connect(self._on_standing)
+        self.session.watcher.stood.connect(self._on_standing)
+        self.session.said.connect(show_error)
+        self.session.installed.connect(self._on_installed)
+        self.session.begins.connect(self._on_begins)
+        self.runs_tab.show_run.connect(self.show_run)
+        self.runs_tab.moved.connect(self._on_moved)
+        self._on_choices()
+        with errors_in_words():
+            self.session.attach_to_unfinished()
+            if self.session.alive:
+                self.tabs.setCurrentWidget(self.run_tab)
+
+    def train(self, draft: Draft) -> None:
+        """Begin a training, and show it."""
+        with errors_in_words():
+            self.session.start(draft)
+            self.tabs.setCurrentWidget(self.run_tab)
+
+    def show_run(self, folder: Path) -> None:
+        """Show a run; unless another one is being trained here, which goes on being shown."""
+        if self.session.alive and self.session.run != folder:
+            show_error("A training is running here. Stop it, or wait until it ends.")
+            return
+        self.session.attach(folder)
+        self.tabs.setCurrentWidget(self.run_tab)
+
+    def sizeHint(self) -> QSize:
+        """Ask for little width: the picture is what matters, and all parts fit."""
+        return QSize(_WIDTH, super().sizeHint().height())
+
+    def showEvent(self, event: QShowEvent) -> None:
+        """Watch the main window, to ask before it closes."""
+        super().showEvent(event)
+        window: QWidget = self
+        while (parent := window.parentWidget()) is not None:
+            window = parent
+        if window is not self._window and window is not self:
+            window.installEventFilter(self)
+            self._window = window
+
+    def eventFilter(self, watched: QObject, event: QEvent) -> bool:
+        """Ask what becomes of a running training when the main window closes."""
+        closing = event.type() == QEvent.Type.Close and watched is self._window
+        if closing and not self._may_close(can_stay=True):
+            event.ignore()
+            return True
+        return False
+
+    def changeEvent(self, event: QEvent) -> None:
+        """Ask, and let go of the viewer, when the dock is taken out of the window."""
+        super().changeEvent(event)
+        if event.type() == QEvent.Type.ParentChange and self.parent() is None:
+            self._may_close(can_stay=False)
+            self.session.close()
+            self.train_tab.close_down()
+            if self._window is not None:
+                self._window.removeEventFilter(self)
+                self._window = None
+
+    def _may_close(self, *, can_stay: bool) -> bool:
+        """Ask what becomes of a running training; tell whether to go on with closing."""
+        starting = self.session.busy
+        if starting and not can_stay:
+            self.session.stop()
+        if not self.session.alive and not (starting and can_stay):
+            return True
+        box = QMessageBox(self)
+        box.setWindowTitle(TITLE)
+        box.setText(_STARTS if starting else _RUNS)
+        box.setInformativeText("" if starting else _DETACHED)
+        keep = None if starting else box.addButton(_KEEP, QMessageBox.ButtonRole.AcceptRole)
+        words = _CALL_OFF if starting else _STOP
+        stop = box.addButton(words, QMessageBox.ButtonRole.DestructiveRole)
+        stay = box.addButton(_STAY, QMessageBox.ButtonRole.RejectRole) if can_stay else None
+        box.setDefaultButton(keep or stay)
+        box.exec()
+        answer = box.clickedButton()
+        if answer is stop:
+            with errors_in_words():
+                self.session.stop()
+        leaves = answer is not None and answer in (keep, stop)
+        if leaves:
+            self.session.let_go()  # asked once
+        return leaves
+
+    def _on_choices(self) -> None:
+        """Show the settings of what is chosen, with the user's changes."""
+        try:
+            draft = self.train_tab.draft()
+            plain = Draft(draft.target, draft.model, draft.preset, draft.start_from)
+            self.form.show_settings(plain.settings())
+        except Sam2LoraError as error:
+            show_error(str(error))
+
+    def _on_standing(self, _: Standing | bool | None) -> None:
+        busy = self.session.busy
+        self.train_tab.set_busy(
+            busy or self.session.alive, "Copying the images…" if busy else "Train"
+        )
+
+    def _on_begins(self, device: str) -> None:
+        let_go(self._viewer, device)
+        self.begins.emit(device)
+
+    def _on_installed(self, name: str) -> None:
+        self.train_tab.look()
+        use_adapter(self._viewer, name)
+        self.installed.emit(name)
+
+    def _on_moved(self, before: Path, after: Path | None) -> None:
+        """Follow a run that is called otherwise; let go of one that was deleted."""
+        if self.session.run == before:
+            if after is None:
+                self.session.let_go()
+            else:
+                self.session.attach(after)

@@ -1,0 +1,83 @@
+"""The Evaluate dock in a window."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from napari import Viewer
+from napari.layers import Labels
+from qtpy.QtGui import QGuiApplication
+from qtpy.QtWidgets import QPushButton
+
+from napari_sam2lora.evaluation.dock import EvaluateDock
+
+from ..conftest import disk, eye
+
+PLUGIN = "napari-sam2lora"
+
+pytestmark = pytest.mark.viewer
+
+
+def press(dock: EvaluateDock, text: str) -> None:
+    (button,) = (one for one in dock.findChildren(QPushButton) if one.text() == text)
+    button.click()
+
+
+@pytest.fixture
+def opened(make_napari_viewer) -> tuple[Viewer, EvaluateDock]:
+    viewer = make_napari_viewer()
+    for layer in eye("disc"):
+        viewer.add_layer(layer)
+    viewer.add_layer(Labels(disk(12, (49, 48)).astype(np.uint8), name="reference"))
+    _, dock = viewer.window.add_plugin_dock_widget(PLUGIN, "Evaluate")
+    return viewer, dock
+
+
+def compared(qtbot, dock: EvaluateDock, count: int) -> None:
+    qtbot.waitUntil(lambda: len(dock.comparisons) == count, timeout=60_000)
+
+
+def test_numbers_and_a_map_of_errors_are_shown(qtbot, opened, tmp_path: Path) -> None:
+    viewer, dock = opened
+    press(dock, "Compare")
+    compared(qtbot, dock, 1)
+    assert dock._table.item(0, 0).text() == "Dice"
+    assert 0.5 < float(dock._table.item(0, 1).text()) < 1
+    errors = viewer.layers["eye errors of eye disc"]
+    assert set(np.unique(errors.data)) == {0, 1, 2, 3}
+    viewer.layers["eye disc"].data = viewer.layers["reference"].data
+    press(dock, "Compare")
+    compared(qtbot, dock, 2)
+    assert dock._table.item(0, 1).text() == "1.0000"
+    assert set(np.unique(errors.data)) == {0, 1}
+    assert len(viewer.layers) == 4
+    press(dock, "Copy")
+    assert "Dice\t1.0000" in QGuiApplication.clipboard().text()
+    dock.save(tmp_path / "scores.csv")
+    assert len((tmp_path / "scores.csv").read_text().splitlines()) == 3
+
+
+def test_the_same_layer_twice_is_refused(opened, notices) -> None:
+    _, dock = opened
+    dock.choose("reference", "reference")
+    press(dock, "Compare")
+    assert "Choose two Labels layers" in notices[-1]
+
+
+def test_sizes_that_differ_are_said(qtbot, opened, notices) -> None:
+    viewer, dock = opened
+    viewer.add_layer(Labels(np.zeros((5, 5), np.uint8), name="small"))
+    dock.choose("eye disc", "small")
+    press(dock, "Compare")
+    qtbot.waitUntil(lambda: bool(notices), timeout=60_000)
+    assert "The sizes differ" in notices[-1]
+    assert dock._button.isEnabled()
+
+
+def test_layers_that_come_and_go_are_offered(opened) -> None:
+    viewer, dock = opened
+    viewer.layers.remove("reference")
+    assert [dock._mask.itemText(n) for n in range(dock._mask.count())] == ["eye disc"]
+    viewer.window.remove_dock_widget(dock)
+    viewer.layers.remove("eye disc")
+    assert dock._mask.count() == 1

@@ -1,0 +1,118 @@
+"""Photographs in a viewer, a run folder, and a stand-in for the process that trains."""
+
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import psutil
+import pytest
+from napari import Viewer
+from napari.layers import Layer
+from PIL import Image
+
+from napari_sam2lora._layers import fundus_layers
+from napari_sam2lora.training import child
+from sam2lora.field_of_view import field_of_view_from_mask
+from sam2lora.images import FundusImage
+from sam2lora.runs import RunFolder
+from sam2lora.training.settings import make_settings
+
+SHAPE = (64, 64)
+
+# What `sam2lora train RUN` does to the folder, without learning anything: a step every 20 ms.
+STAND_IN = """
+import sys, time
+from pathlib import Path
+from sam2lora.runs import *
+run = RunFolder.open(Path(sys.argv[1]))
+steps = run.read_settings()["steps"]
+with run.hold():
+    print("loading", flush=True)
+    events, _ = read_events(run.events)
+    step = max((e.step for e in events if e.kind == "checkpoint"), default=0)
+    if events:
+        run.append(ResumedEvent(step=step))
+    else:
+        run.append(StartedEvent(target="disc", base="nano", steps=steps, samples={"data disc": 4}))
+    while step < steps:
+        if "pause" in run.control.requested:
+            run.append(PausedEvent(step=step))
+            while run.control.requested == {"pause"}:
+                time.sleep(0.02)
+        if "stop" in run.control.requested:
+            run.control.clear("stop")
+            run.append(CheckpointEvent(step=step))
+            run.append(StoppedEvent(step=step))
+            sys.exit()
+        time.sleep(0.02)
+        step += 1
+        terms = {"bce": 1 / step, "soft_dice": 0.5}
+        run.append(StepEvent(step=step, loss=2 / step, terms=terms, lr=1e-3, seconds=0.02,
+                             host_bytes=2**30, eta_s=0.02 * (steps - step)))
+        if step % 10 == 0:
+            run.append(ValidationEvent(step=step, dice={"a": step / 100}, mean=step / 100,
+                                       best=step / 100, best_step=step, seconds=0.1))
+            run.append(CheckpointEvent(step=step))
+    run.append(FinishedEvent(step=step))
+"""
+
+
+@pytest.fixture
+def stand_in(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Let a stand-in train; whatever is left of it is ended with the test."""
+    monkeypatch.setattr(child, "_NICENESS", 0)  # a test waits for it
+    monkeypatch.setattr(child, "command", lambda *words: [sys.executable, "-c", STAND_IN, *words])
+    before = {one.pid for one in psutil.Process().children()}
+    yield
+    for process in psutil.Process().children():
+        ended = process.status() == psutil.STATUS_ZOMBIE
+        if process.pid not in before and not ended and "-c" in process.cmdline():
+            process.kill()
+
+
+@pytest.fixture
+def make_run(tmp_path: Path) -> Callable[..., RunFolder]:
+    """Give a function that makes a run folder; its arguments are settings."""
+
+    def make(name: str = "run", **changes: Any) -> RunFolder:
+        base = {"target": "disc", "data": [{"root": str(tmp_path)}], "steps": 40}
+        settings = make_settings("standard", base, changes)
+        return RunFolder.create(tmp_path / "runs" / name, settings.model_dump_json())
+
+    return make
+
+
+def round_mask(radius: float = 10) -> np.ndarray:
+    """Give a disc in the middle."""
+    y, x = np.mgrid[: SHAPE[0], : SHAPE[1]]
+    return np.hypot(x - 32, y - 32) <= radius
+
+
+def eye_layers(name: str, *targets: str, path: Path | None = None, **masks: Any) -> list[Layer]:
+    """Make the layers of a tiny photograph with a disc; `masks` are others than round ones."""
+    pixels = np.where(round_mask(30)[..., None], (180, 90, 40), 0).astype(np.uint8)
+    chosen = {target: masks.get(target, round_mask()) for target in targets}
+    image = FundusImage(pixels, path=path)
+    data = fundus_layers(name, image, field_of_view_from_mask(round_mask(30)), chosen)
+    return [Layer.create(*layer) for layer in data]
+
+
+def add_eye(viewer: Viewer, name: str, *targets: str, **options: Any) -> list[Layer]:
+    """Put a tiny photograph into a viewer."""
+    return [viewer.add_layer(layer) for layer in eye_layers(name, *targets, **options)]
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """Write a folder of three photographs with discs: both eyes of one person, one of another."""
+    root = tmp_path / "mine"
+    for place in ("images", "masks/disc"):
+        (root / place).mkdir(parents=True)
+    for name in ("anna_left", "anna_right", "ben_left"):
+        pixels = np.where(round_mask(30)[..., None], (180, 90, 40), 0).astype(np.uint8)
+        Image.fromarray(pixels).save(root / "images" / f"{name}.png")
+        mask = round_mask().astype(np.uint8) * np.uint8(255)
+        Image.fromarray(mask).save(root / "masks/disc" / f"{name}.png")
+    return root

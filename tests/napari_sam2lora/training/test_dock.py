@@ -1,0 +1,289 @@
+"""The Train dock in a window: by a stand-in, and once with nano itself."""
+
+from collections.abc import Callable
+from pathlib import Path
+from threading import Event
+
+import pytest
+from napari import Viewer
+from qtpy.QtWidgets import QMessageBox, QPushButton, QWidget
+
+from napari_sam2lora.training import child
+from napari_sam2lora.training.dock import TrainDock
+from sam2lora.adapters import list_adapters
+from sam2lora.exports import training_data
+from sam2lora.runs import RunFolder, is_alive, list_runs, read_events, runs_folder, summarize
+from sam2lora.synthetic import SyntheticSettings, draw_fundus
+
+from .conftest import add_eye
+
+PLUGIN = "napari-sam2lora"
+
+pytestmark = pytest.mark.viewer
+
+
+def open_dock(viewer: Viewer) -> TrainDock:
+    _, dock = viewer.window.add_plugin_dock_widget(PLUGIN, "Train")
+    return dock
+
+
+@pytest.fixture
+def opened(make_napari_viewer) -> tuple[Viewer, TrainDock]:
+    viewer = make_napari_viewer()
+    for name in ("a", "b", "c"):
+        add_eye(viewer, name, "disc")
+    dock = open_dock(viewer)
+    dock.train_tab.choices.choose(target="disc", preset="standard")
+    yield viewer, dock
+    if dock.session.alive:
+        dock.session.stop()
+        dock.session.close()
+
+
+def press(dock: TrainDock, text: str) -> None:
+    buttons = [one for one in dock.findChildren(QPushButton) if one.text() == text]
+    (button,) = (one for one in buttons if one.isEnabled())
+    button.click()
+
+
+def until(qtbot, dock: TrainDock, state: str, seconds: int = 60) -> None:
+    def stands() -> bool:
+        standing = dock.session.watcher.standing
+        return standing is not None and standing.state == state
+
+    qtbot.waitUntil(stands, timeout=1000 * seconds)
+
+
+@pytest.fixture
+def answer(monkeypatch: pytest.MonkeyPatch) -> Callable[[str], list[str]]:
+    """Give a function that says which button is pressed when the dock asks; it counts."""
+    asked: list[str] = []
+
+    def set_answer(text: str) -> list[str]:
+        def pressed(box: QMessageBox) -> None:
+            asked.append(box.text())
+            (button,) = (one for one in box.buttons() if one.text() == text)
+            monkeypatch.setattr(QMessageBox, "clickedButton", lambda self: button)
+
+        monkeypatch.setattr(QMessageBox, "exec", pressed)
+        return asked
+
+    return set_answer
+
+
+def test_train_begins_and_is_shown(qtbot, stand_in, opened) -> None:
+    _, dock = opened
+    dock.form.edit(("steps",), 30)
+    press(dock, "Train")
+    assert dock.tabs.currentWidget() is dock.run_tab
+    until(qtbot, dock, "finished")
+    assert summarize(runs_folder() / "disc-standard-1").step == 30
+    assert dock.train_tab._start.isEnabled()
+    dock.runs_tab.look()
+    assert dock.runs_tab.list.tree.topLevelItem(0).childCount() == 1
+
+
+def test_a_wrong_choice_is_said(opened, notices) -> None:
+    _, dock = opened
+    press(dock, "None")
+    press(dock, "Train")
+    assert "Tick at least one" in notices[-1]
+    assert list_runs(runs_folder()) == []
+
+
+@pytest.mark.parametrize(
+    ("text", "state"), [("Keep running", "running"), ("Stop and keep the best", "stopped")]
+)
+def test_closing_the_dock_asks_what_becomes_of_the_run(
+    qtbot, stand_in, opened, answer, text: str, state: str
+) -> None:
+    viewer, dock = opened
+    dock.form.edit(("steps",), 3000)
+    press(dock, "Train")
+    until(qtbot, dock, "running")
+    run, asked = dock.session.run, answer(text)
+    viewer.window.remove_dock_widget(dock)
+    assert len(asked) == 1
+    qtbot.waitUntil(lambda: summarize(run).state == state, timeout=60_000)
+    again = open_dock(viewer)
+    assert again.session.run == run or state == "stopped"
+    assert again.session.alive == (state == "running")
+    RunFolder(run).control.request("stop")
+    qtbot.waitUntil(lambda: not is_alive(run), timeout=60_000)
+    again.session.close()
+
+
+def test_closing_napari_asks_once_and_can_be_called_off(
+    qtbot, stand_in, make_napari_viewer, answer
+) -> None:
+    viewer = make_napari_viewer(show=True)
+    for name in ("a", "b"):
+        add_eye(viewer, name, "disc")
+    dock = open_dock(viewer)
+    dock.train_tab.choices.choose(target="disc", preset="standard")
+    dock.form.edit(("steps",), 3000)
+    press(dock, "Train")
+    until(qtbot, dock, "running")
+    run, asked = dock.session.run, answer("Cancel")
+    window = dock.window()
+    window.close()
+    assert (window.isVisible(), len(asked), dock.session.alive) == (True, 1, True)
+    answer("Stop and keep the best")
+    assert dock._may_close(can_stay=True)
+    qtbot.waitUntil(lambda: summarize(run).state == "stopped", timeout=60_000)
+    assert len(asked) == 2
+    assert dock._may_close(can_stay=True)
+    assert len(asked) == 2
+
+
+def test_a_run_that_ended_early_is_offered_to_go_on(qtbot, stand_in, opened) -> None:
+    viewer, dock = opened
+    dock.form.edit(("steps",), 300)
+    press(dock, "Train")
+    until(qtbot, dock, "running")
+    press(dock, "Stop and keep the best")
+    until(qtbot, dock, "stopped")
+    viewer.window.remove_dock_widget(dock)
+    again = open_dock(viewer)
+    assert again.session.run == runs_folder() / "disc-standard-1"
+    press(again, "Resume")
+    until(qtbot, again, "running")
+    again.session.stop()
+    until(qtbot, again, "stopped")
+
+
+def test_two_viewers_train_apart(qtbot, stand_in, opened, make_napari_viewer) -> None:
+    _, dock = opened
+    other_viewer = make_napari_viewer()
+    for name in ("x", "y"):
+        add_eye(other_viewer, name, "disc")
+    other = open_dock(other_viewer)
+    other.train_tab.choices.choose(target="disc", preset="standard")
+    for one in (dock, other):
+        one.form.edit(("steps",), 20)
+        press(one, "Train")
+        until(qtbot, one, "finished")
+    assert [one.session.run.name for one in (dock, other)] == ["disc-standard-1", "disc-standard-2"]
+
+
+def test_renaming_and_deleting_the_run_that_is_shown(qtbot, stand_in, opened) -> None:
+    _, dock = opened
+    dock.form.edit(("steps",), 20)
+    press(dock, "Train")
+    until(qtbot, dock, "finished")
+    dock.runs_tab.look()
+    dock.runs_tab.list.select("disc-standard-1")
+    (entry,) = dock.runs_tab.list.selected()
+    dock.runs_tab.rename(entry, "mine")
+    assert dock.session.run == runs_folder() / "mine"
+    dock.runs_tab.list.select("mine")
+    dock.runs_tab.delete(dock.runs_tab.list.selected()[0])
+    qtbot.waitUntil(lambda: dock.session.run is None)
+    assert "No training yet" in dock.run_tab.progress._state.text()
+
+
+def test_while_one_runs_no_other_is_shown(qtbot, stand_in, opened, notices) -> None:
+    _, dock = opened
+    dock.form.edit(("steps",), 3000)
+    press(dock, "Train")
+    until(qtbot, dock, "running")
+    dock.show_run(Path("another"))
+    assert "is running here" in notices[-1]
+    assert dock.session.run.name == "disc-standard-1"
+
+
+class Segments(QWidget):
+    """A dock that answers by adapters, as others of the viewer see it."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.told: list[str] = []
+
+    def use_adapter(self, name: str) -> None:
+        self.told.append(f"use {name}")
+
+    def let_go(self, device: str) -> None:
+        self.told.append(f"let go of {device}")
+
+
+def test_docks_that_answer_give_memory_back_and_get_the_adapter(qtbot, stand_in, opened) -> None:
+    viewer, dock = opened
+    other = Segments()
+    viewer.window.add_dock_widget(other, name="Segment")
+    dock.form.edit(("steps",), 5)
+    press(dock, "Train")
+    until(qtbot, dock, "finished")
+    dock.session.installed.emit("mine")
+    assert other.told == ["let go of auto", "use mine"]
+
+
+def test_closing_the_dock_while_images_are_copied_calls_it_off(
+    qtbot, stand_in, opened, answer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    viewer, dock = opened
+    asked = answer("Cancel")
+    begun = Event()
+    save = training_data.save_mask
+
+    def slow(*arguments: object) -> None:
+        begun.wait(10)
+        save(*arguments)
+
+    monkeypatch.setattr(training_data, "save_mask", slow)
+    press(dock, "Train")
+    assert not dock._may_close(can_stay=True)
+    assert "about to begin" in asked[-1]
+    assert dock.session.busy
+    viewer.window.remove_dock_widget(dock)
+    begun.set()
+    qtbot.waitUntil(lambda: list(runs_folder().iterdir()) == [], timeout=20_000)
+    qtbot.wait(500)
+    assert list_runs(runs_folder()) == []
+    assert len(asked) == 1
+
+
+def test_a_closed_dock_hears_nothing_of_the_viewer(opened, qtbot) -> None:
+    viewer, dock = opened
+    tab = dock.train_tab
+    viewer.window.remove_dock_widget(dock)
+    viewer.layers[0].name = "renamed"
+    viewer.layers["b disc"].events.paint(value=[])
+    add_eye(viewer, "d", "disc")
+    assert not tab._timer.isActive()
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(900)
+def test_nano_is_trained_stopped_resumed_and_its_adapter_installed(
+    qtbot, make_napari_viewer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(child, "_NICENESS", 0)  # a test waits for it
+    viewer = make_napari_viewer()
+    for number in range(3):
+        drawn = draw_fundus(number, SyntheticSettings(size=128))
+        image = viewer.add_image(drawn.image, rgb=True, name=f"eye{number}")
+        viewer.add_labels(drawn.masks["disc"].astype("uint8"), name=f"{image.name} disc")
+    dock = open_dock(viewer)
+    dock.train_tab.choices.choose(target="disc", preset="standard")
+    changes = {
+        **{("steps",): 60, ("batch",): 1, ("workers",): 0, ("checkpoint_every",): 2},
+        **{("validation", "every"): 2, ("geometry", "detail"): "whole", ("device",): "cpu"},
+    }
+    for path, value in changes.items():
+        dock.form.edit(path, value)
+    with qtbot.waitSignal(dock.installed, timeout=400_000) as installed:
+        press(dock, "Train")
+    assert installed.args == ["disc-standard-1"]
+    assert "disc-standard-1" in [one.name for one in list_adapters()]
+    press(dock, "Stop and keep the best")
+    until(qtbot, dock, "stopped", 200)
+    done = dock.session.watcher.history.step.step
+    press(dock, "Resume")
+    until(qtbot, dock, "running", 200)
+    dock.session.watcher._process.kill()
+    until(qtbot, dock, "interrupted")
+    assert "SIGKILL" in dock.run_tab.progress._state.text()
+    events, skipped = read_events(dock.session.watcher.run.events)
+    assert skipped == 0
+    assert max(event.step for event in events) > done
+    assert dock.session.watcher.history.previews

@@ -1,0 +1,139 @@
+"""The tab in which a training is put together."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from napari.components import ViewerModel
+from qtpy.QtGui import QGuiApplication
+from qtpy.QtWidgets import QPushButton
+
+from napari_sam2lora.training.train_tab import TrainTab
+from sam2lora.adapters import install_adapter
+from sam2lora.targets import TARGETS
+
+from .conftest import add_eye
+
+pytestmark = pytest.mark.viewer
+
+
+@pytest.fixture
+def viewer() -> ViewerModel:
+    model = ViewerModel()
+    add_eye(model, "a", "disc", "vessel")
+    return model
+
+
+@pytest.fixture
+def tab(qtbot, viewer: ViewerModel) -> TrainTab:
+    made = TrainTab(viewer)
+    qtbot.addWidget(made)
+    made.choices.choose(target="disc", preset="standard")
+    made.show()
+    yield made
+    made.estimator.cancel()
+
+
+def names(tab: TrainTab) -> list[str]:
+    return [pair.labels for pair in tab.draft().pairs]
+
+
+def press(tab: TrainTab, text: str) -> None:
+    (button,) = (one for one in tab.findChildren(QPushButton) if one.text() == text)
+    button.click()
+
+
+def test_the_target_decides_which_labels(tab: TrainTab) -> None:
+    assert names(tab) == ["a disc"]
+    tab.choices.choose(target="vessel")
+    assert names(tab) == ["a vessel"]
+
+
+def test_layers_that_come_go_and_change_are_noticed(qtbot, tab: TrainTab, viewer) -> None:
+    add_eye(viewer, "b", "disc")
+    qtbot.waitUntil(lambda: names(tab) == ["a disc", "b disc"])
+    viewer.layers.remove("a disc")
+    qtbot.waitUntil(lambda: names(tab) == ["b disc"])
+    viewer.layers["b disc"].name = "b something"  # the plugin noted what it shows
+    qtbot.waitUntil(lambda: names(tab) == ["b something"])
+    tab.hide()
+    add_eye(viewer, "c", "disc")
+    qtbot.waitUntil(lambda: not tab._timer.isActive())
+    assert names(tab) == ["b something"]  # nobody sees it
+    tab.show()
+    qtbot.waitUntil(lambda: names(tab) == ["b something", "c disc"])
+
+
+def test_a_folder_is_added_and_loaded_images_come_from_their_layers(
+    qtbot, tab: TrainTab, viewer, folder: Path, notices
+) -> None:
+    add_eye(viewer, "ben_left", "disc", path=folder / "images/ben_left.png")
+    tab.add_folder(folder)
+    expected = ["a disc", "ben_left disc", "mine", "mine"]
+    qtbot.waitUntil(lambda: names(tab) == expected)
+    tab.add_folder(folder / "gone")
+    assert "no such folder" in notices[-1]
+
+
+def test_an_image_without_labels_here_has_those_of_its_list(
+    qtbot, tab: TrainTab, viewer, folder: Path
+) -> None:
+    image, *_ = add_eye(viewer, "ben_left", path=folder / "images/ben_left.png")
+    tab.add_folder(folder)
+    qtbot.waitUntil(lambda: len(names(tab)) == 4)
+    image.metadata["sam2lora"]["listed_in"] = str(folder)
+    tab.look()
+    assert len(names(tab)) == 4
+
+
+def test_all_and_none(tab: TrainTab) -> None:
+    press(tab, "None")
+    assert names(tab) == []
+    press(tab, "All")
+    assert names(tab) == ["a disc"]
+
+
+def test_the_command_is_shown_and_copied(tab: TrainTab) -> None:
+    tab.set_changes({"steps": 12})
+    assert tab._command.text().endswith("validation.within_images=true --steps 12")
+    press(tab, "Copy")
+    assert QGuiApplication.clipboard().text() == tab._command.text()
+    tab.set_changes({"steps": 0})
+    assert "steps" in tab._command.text()
+
+
+def test_quick_goes_on_from_an_adapter(tab: TrainTab, make_adapter: Callable) -> None:
+    install_adapter(make_adapter("mine", TARGETS["vessel"]))
+    tab.choices.choose(target="vessel", preset="quick")
+    assert tab.draft().start_from is not None
+
+
+def test_train_gives_the_draft_away(qtbot, tab: TrainTab) -> None:
+    with qtbot.waitSignal(tab.train) as asked:
+        press(tab, "Train")
+    assert asked.args[0].target == "disc"
+    tab.set_busy(True, "Copying the images…")
+    assert not tab._start.isEnabled()
+
+
+def test_an_estimate_holds_until_something_else_is_chosen(qtbot, tab, monkeypatch) -> None:
+    asked: list[object] = []
+    monkeypatch.setattr(tab.estimator, "ask", lambda settings, loads: asked.append(settings))
+    press(tab, "Estimate")
+    tab.estimator.answered.emit("5 % in 3 s")
+    tab.look()
+    assert (len(asked), tab._estimate.text()) == (1, "5 % in 3 s")
+    tab.choices.choose(target="vessel")
+    assert tab._estimate.text() == ""
+
+
+def test_an_area_is_added_to_the_chosen_image(tab: TrainTab, viewer: ViewerModel) -> None:
+    press(tab, "Area…")
+    assert "a annotated area" in viewer.layers
+
+
+def test_it_lets_go_of_the_viewer(qtbot, tab: TrainTab, viewer: ViewerModel) -> None:
+    tab.close_down()
+    add_eye(viewer, "b", "disc")
+    qtbot.wait(600)
+    assert names(tab) == ["a disc"]

@@ -1,0 +1,60 @@
+"""Installing the best adapter of a training."""
+
+import shutil
+from pathlib import Path
+
+import pytest
+
+from sam2lora.adapters import find_adapter, from_run, install_adapter, install_best, list_adapters
+from sam2lora.errors import AdapterError
+from sam2lora.runs import RunFolder, set_best
+
+
+@pytest.fixture
+def run(make_adapter, tmp_path: Path) -> RunFolder:
+    made = RunFolder.create(tmp_path / "runs/mine", '{"target": "vessel"}')
+    for step, threshold in ((1, 0.4), (2, 0.6)):
+        training = {"seed": 3, "step": step, "batch": 4 // step}
+        adapter = make_adapter(f"step-{step}", threshold=threshold, training=training)
+        shutil.copytree(adapter.folder, made.adapter(step))
+    set_best(made.path, 1, 0.5)
+    return made
+
+
+def test_the_best_is_installed_and_replaced_by_a_better_one(run: RunFolder) -> None:
+    assert install_best(run.path).name == "mine"
+    assert find_adapter("mine").card.threshold == 0.4
+    set_best(run.path, 2, 0.6)
+    install_best(run.path)
+    assert find_adapter("mine").card.threshold == 0.6
+
+
+def test_an_adapter_of_something_else_is_never_replaced(run: RunFolder, make_adapter) -> None:
+    install_adapter(make_adapter("mine", training={"seed": 7}))
+    with pytest.raises(AdapterError, match="Another adapter is called 'mine'"):
+        install_best(run.path)
+    assert find_adapter("mine").card.training == {"seed": 7}
+
+
+def test_a_training_without_one_says_so(run: RunFolder) -> None:
+    (run.adapters / "best.json").unlink()
+    with pytest.raises(AdapterError, match="no adapter yet"):
+        install_best(run.path)
+    assert [one.name for one in list_adapters() if not one.shipped] == []
+
+
+def test_one_that_is_superseded_meanwhile_is_tried_again(
+    run: RunFolder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    opened = from_run.adapter_in
+
+    def supersede(folder: Path):
+        found = opened(folder)
+        if found.folder.name == "1":
+            set_best(folder, 2, 0.6)
+            shutil.rmtree(found.folder)
+        return found
+
+    monkeypatch.setattr(from_run, "adapter_in", supersede)
+    install_best(run.path)
+    assert find_adapter("mine").card.threshold == 0.6

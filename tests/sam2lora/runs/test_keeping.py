@@ -1,0 +1,74 @@
+"""Renaming and deleting runs."""
+
+from pathlib import Path
+
+import pytest
+
+from sam2lora.errors import OutputError, SettingsError
+from sam2lora.runs import (
+    RunFolder,
+    delete_run,
+    list_runs,
+    new_run,
+    new_run_folder,
+    rename_run,
+)
+
+
+@pytest.fixture
+def run(tmp_path: Path) -> RunFolder:
+    return RunFolder.create(tmp_path / "first", "{}")
+
+
+def test_a_run_is_renamed_with_all_that_is_in_it(run: RunFolder, tmp_path: Path) -> None:
+    assert rename_run(run.path, "second") == tmp_path / "second"
+    assert RunFolder.open(tmp_path / "second").read_settings() == {}
+    assert not run.path.exists()
+
+
+@pytest.mark.parametrize("name", ["", "../x", "a b", "-a"])
+def test_names_are_those_an_adapter_can_have(run: RunFolder, name: str) -> None:
+    with pytest.raises(SettingsError, match="cannot be the name"):
+        rename_run(run.path, name)
+
+
+def test_a_name_that_is_taken_is_refused(run: RunFolder, tmp_path: Path) -> None:
+    with pytest.raises(SettingsError, match="there already"):
+        new_run_folder(tmp_path, "first")
+
+
+def test_a_run_is_deleted(run: RunFolder, tmp_path: Path) -> None:
+    delete_run(run.path)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_what_is_no_run_is_not_deleted(tmp_path: Path) -> None:
+    (tmp_path / "photos").mkdir()
+    with pytest.raises(SettingsError, match="no training"):
+        delete_run(tmp_path / "photos")
+    assert (tmp_path / "photos").exists()
+
+
+def test_a_run_in_training_is_left_alone(run: RunFolder) -> None:
+    with run.hold():
+        for change in (delete_run, lambda folder: rename_run(folder, "other")):
+            with pytest.raises(OutputError, match="is being trained"):
+                change(run.path)
+    assert run.settings.exists()
+
+
+def test_a_new_run_is_there_once_it_is_whole(tmp_path: Path) -> None:
+    with new_run(tmp_path / "new") as place:
+        RunFolder.create(place, "{}")
+        assert list_runs(tmp_path) == []
+    assert [one.name for one in list_runs(tmp_path)] == ["new"]
+    with pytest.raises(ZeroDivisionError), new_run(tmp_path / "other"):
+        raise ZeroDivisionError
+    assert [one.name for one in tmp_path.iterdir()] == ["new"]
+
+
+def test_a_new_run_replaces_none_that_came_meanwhile(run: RunFolder, tmp_path: Path) -> None:
+    with pytest.raises(OutputError, match="first"), new_run(run.path) as place:
+        RunFolder.create(place, '{"steps": 1}')
+    assert run.read_settings() == {}
+    assert [one.name for one in tmp_path.iterdir()] == ["first"]
