@@ -81,6 +81,10 @@ class Answering(QObject):
         """Load torch meanwhile, and find out what it computes on."""
         self.worker.ask(_MACHINE, partial(self.engine.describe, machine))
 
+    def free_memory(self) -> None:
+        """Give the memory of the network back once what is asked is answered."""
+        self.worker.ask("memory", self.engine.free)
+
     def ask(self, image: Image, target: Target) -> None:
         """Ask for a target in an image, with what is said about it, or say why that cannot be."""
         place = keep_key(image), target.name

@@ -42,6 +42,20 @@ class Engine:
         self._machine = self._predictor = None
         self._scenes.clear()
 
+    def free(self, report: Report) -> None:
+        """Give a GPU's memory back; the next question loads the network again.
+
+        Main memory is left alone: the features in it are worth more than the room.
+        """
+        if self._predictor is None or self._predictor.device.type == "cpu":
+            return
+        report("Freeing memory", 0, None)
+        from sam2lora.device import release_memory
+
+        device = self._predictor.device
+        self.let_go()
+        release_memory(device)
+
     def describe(self, machine: Machine, report: Report) -> Computer:
         """Find out what computes."""
         report("Loading PyTorch", 0, None)

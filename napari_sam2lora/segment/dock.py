@@ -122,6 +122,15 @@ class SegmentDock(QWidget):
             layer.visible = not layer.visible
             self._measure()
 
+    def use_adapter(self, name: str) -> None:
+        """Answer by an adapter that was just trained; the Train dock calls it."""
+        self.setup.use_adapter(name)
+
+    def let_go(self, device: str) -> None:
+        """Free the GPU for a training that is about to begin; the Train dock calls it."""
+        if device != "cpu":
+            self.session.answering.free_memory()
+
     def sizeHint(self) -> QSize:
         """Ask for little width: the picture is what matters, and all parts fit."""
         return QSize(_WIDTH, super().sizeHint().height())

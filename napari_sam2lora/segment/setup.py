@@ -10,8 +10,9 @@ from napari_sam2lora._questions import Computer
 from napari_sam2lora._session import Session
 from napari_sam2lora.segment.advanced import AUTOMATIC, BARE, Advanced, Entry
 from napari_sam2lora.segment.checks import warnings
+from sam2lora.adapters import find_adapter
 from sam2lora.model_table import BASE_MODELS, BaseModel
-from sam2lora.targets import Target
+from sam2lora.targets import Target, get_target
 
 
 class Setup(QObject):
@@ -68,6 +69,27 @@ class Setup(QObject):
         self._advanced.show_adapters(entries, named)
         self._advanced.show_detail(chosen.detail)
         self.warn()
+
+    def use_adapter(self, name: str) -> None:
+        """Answer an installed adapter's target by it from now on, and by its base model.
+
+        Parameters
+        ----------
+        name
+            Of the adapter; its weights may be others than when it was last used.
+
+        Raises
+        ------
+        AdapterError
+            If it is not there.
+        """
+        session, card = self._session, find_adapter(name).card
+        self.watch.look()
+        session.forget_adapters()
+        if card.base.name in BASE_MODELS and card.base.name != session.model:
+            self._on_model(card.base.name)
+        target = get_target(card.target.name)
+        session.choose(target, replace(session.choice(target), adapter=name, bare=False))
 
     def warn(self, *others: Target) -> None:
         """Say what could go wrong with the next answer, and with those for other targets."""
