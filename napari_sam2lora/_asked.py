@@ -3,9 +3,10 @@
 from collections.abc import Callable
 from typing import Any
 
+from napari_sam2lora._past import same_prompts
 from napari_sam2lora._photos import Photos
 from napari_sam2lora._prompt_layers import Place
-from napari_sam2lora._prompts import PromptLayers, same_prompts
+from napari_sam2lora._prompts import PromptLayers
 from napari_sam2lora._questions import Choice, Machine, Question
 from sam2lora.targets import Target
 
