@@ -15,8 +15,9 @@ from napari_sam2lora._answering import Answering
 from napari_sam2lora._answers import Answers
 from napari_sam2lora._chosen import data_of
 from napari_sam2lora._identities import Identities
-from napari_sam2lora._layers import mask_of, noted
+from napari_sam2lora._layers import mask_of
 from napari_sam2lora._photos import Photos
+from napari_sam2lora._placement import Placement
 from napari_sam2lora._preview import Mode, mask_layer_of
 from napari_sam2lora._prompt_layers import Place, Tool, keep_key
 from napari_sam2lora._prompts import PromptLayers
@@ -62,6 +63,7 @@ class Session(QObject):
         self.answers = Answers(viewer)
         self.identities = Identities(viewer)
         self.photos = Photos(viewer)
+        self.placement = Placement(viewer)
         self.image: Image | None = None
         self.target: Target = TARGETS["disc"]
         self.model = "nano"
@@ -108,11 +110,22 @@ class Session(QObject):
         TargetError
             If there is none of that name.
         """
+        self.set_place(self.image, name)
+
+    def set_place(self, image: Image | None, name: str) -> None:
+        """Choose image and target at once: what is shown of both is not hidden in between.
+
+        Raises
+        ------
+        TargetError
+            If there is no target of that name.
+        """
         target = get_target(name)
         if target == self.target:
+            self.set_image(image)
             return
         tool = self.tool
-        self.target = target
+        self.image, self.target = image, target
         self._changed()
         if tool and self.image is not None:
             self.use(tool)
@@ -190,7 +203,7 @@ class Session(QObject):
         """What a click in the window does now."""
         active = self.viewer.layers.selection.active
         modes: dict[str, Tool] = {"add": "point", "add_rectangle": "box"}
-        if active is None or "prompts" not in noted(active.metadata):
+        if active is None or not self.prompts.has(active):
             return None
         return modes.get(str(active.mode))
 
@@ -275,14 +288,17 @@ class Session(QObject):
         images = self.photos.keys()
         self.answers.forget_but(images)
         self.prompts.forget_missing()
-        if self.prompts.adopt():
+        # Without an image there is nothing to hide yet, and a layer that is hidden loses its tool.
+        if self.prompts.adopt() and self.image is not None:
             self._show_own()
+        self.placement.look()
 
     def close(self) -> None:
         """End the work, and let go of the viewer."""
         self.answering.close()
         self.answers.close()
         self.identities.close()
+        self.placement.close()
         self.prompts.close()
 
     def _changed(self) -> None:
@@ -291,3 +307,4 @@ class Session(QObject):
 
     def _show_own(self) -> None:
         self.prompts.show_only(self.place)
+        self.answers.previews.show_only(self.place and self.place[0])
