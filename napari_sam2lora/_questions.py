@@ -54,7 +54,7 @@ class Computer:
     words
         Device and precision, or why there is none.
     hint
-        What to install for a GPU that is there and not used; empty if nothing is amiss.
+        What is amiss: why there is none, or what to install for a GPU that is there and not used.
     free
         Bytes of memory that are free on a GPU; None where it computes in main memory.
     """
