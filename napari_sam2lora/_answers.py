@@ -145,5 +145,7 @@ class Answers(QObject):
         self._old = {place: one for place, one in self._old.items() if place in there}
 
     def close(self) -> None:
-        """Measure nothing more."""
+        """Measure nothing more; previews that are out of date look as they did before."""
         self.numbers.close()
+        for place in list(self._old):
+            self.mark(place, old=False)

@@ -19,14 +19,14 @@ class Asked:
     photos, prompts
         Of the session.
     how
-        Gives by what, and how, a target would be answered now.
+        Gives by what, and how, a target would be answered now, and whether from what is painted.
     """
 
     def __init__(
         self,
         photos: Photos,
         prompts: PromptLayers,
-        how: Callable[[Target], tuple[Machine, Choice]],
+        how: Callable[[Target], tuple[Machine, Choice, bool]],
     ) -> None:
         self._photos, self._prompts, self._how = photos, prompts, how
         self._open: dict[Place, Question] = {}
@@ -52,5 +52,5 @@ class Asked:
             image is not None
             and image.data is question.photo.source
             and same_prompts(self._prompts.at((key, target.name)), question.prompts)
-            and self._how(target) == (question.machine, question.choice)
+            and self._how(target) == (question.machine, question.choice, question.painted)
         )

@@ -93,6 +93,8 @@ class Question:
         Of what.
     machine, choice
         By what, and how.
+    painted
+        Whether the answer is to start from what is painted, if anything is.
     adapters
         A number that is another when there may be others on the disk.
     """
@@ -102,6 +104,7 @@ class Question:
     prompts: ImagePrompts
     machine: Machine
     choice: Choice
+    painted: bool = False
     adapters: int = 0
 
 

@@ -77,7 +77,7 @@ class Session(QObject):
             self.prompts,
             self.answers,
             question=self.question,
-            how=lambda target: (self.machine, self.choice(target)),
+            how=lambda target: (self.machine, self.choice(target), self.start_from_painted),
         )
         self.answering.replied.connect(self.replied)
         self.answering.machine_told.connect(self.machine_told)
@@ -98,37 +98,17 @@ class Session(QObject):
 
     def set_image(self, image: Image | None) -> None:
         """Choose the image that is segmented."""
-        if image is not self.image:
-            self.image = image
-            self._changed()
+        self._choose(image, self.target)
 
-    def set_target(self, name: str) -> None:
-        """Choose the target that clicks are about.
+    def set_target(self, name: str, *, image: Image | None = None) -> None:
+        """Choose the target that clicks are about, and with it, where it is given, the image.
 
         Raises
         ------
         TargetError
             If there is none of that name.
         """
-        self.set_place(self.image, name)
-
-    def set_place(self, image: Image | None, name: str) -> None:
-        """Choose image and target at once: what is shown of both is not hidden in between.
-
-        Raises
-        ------
-        TargetError
-            If there is no target of that name.
-        """
-        target = get_target(name)
-        if target == self.target:
-            self.set_image(image)
-            return
-        tool = self.tool
-        self.image, self.target = image, target
-        self._changed()
-        if tool and self.image is not None:
-            self.use(tool)
+        self._choose(image or self.image, get_target(name))
 
     def set_machine(
         self, model: str, device: str | None = None, precision: PrecisionChoice | None = None
@@ -147,6 +127,11 @@ class Session(QObject):
         self._choices[target.name] = choice
         self.answering.mark_old()
         self.chosen.emit()
+
+    def start_from(self, painted: bool) -> None:
+        """Say whether answers start from what is painted from now on."""
+        self.start_from_painted = painted
+        self.answering.mark_old()
 
     def warm_up(self) -> None:
         """Load torch meanwhile, and find out what it computes on."""
@@ -193,8 +178,8 @@ class Session(QObject):
             mask = None if painted is None else mask_of(data_of(painted))
             prompts = replace(prompts, mask=mask)
         choice = self.choice(target)
-        photo = self.photos.of(image)
-        return Question(photo, target, prompts, self.machine, choice, self._adapters)
+        photo, painted = self.photos.of(image), self.start_from_painted
+        return Question(photo, target, prompts, self.machine, choice, painted, self._adapters)
 
     # Prompts
 
@@ -301,9 +286,16 @@ class Session(QObject):
         self.placement.close()
         self.prompts.close()
 
-    def _changed(self) -> None:
+    def _choose(self, image: Image | None, target: Target) -> None:
+        """Choose both at once: the prompts of neither are hidden in between, and lose no tool."""
+        if image is self.image and target == self.target:
+            return
+        tool = self.tool if target != self.target else None
+        self.image, self.target = image, target
         self._show_own()
         self.chosen.emit()
+        if tool and image is not None:
+            self.use(tool)
 
     def _show_own(self) -> None:
         self.prompts.show_only(self.place)

@@ -120,7 +120,6 @@ class SegmentDock(QWidget):
         layer = self.session.answers.previews.find(place) if place else None
         if layer is not None:
             layer.visible = not layer.visible
-            self._measure()
 
     def sizeHint(self) -> QSize:
         """Ask for little width: the picture is what matters, and all parts fit."""
@@ -232,7 +231,7 @@ class SegmentDock(QWidget):
         self._show_tool()
 
     def _on_painted(self, on: bool) -> None:
-        self.session.start_from_painted = on
+        self.session.start_from(on)
 
     def _on_accept(self, mode: str) -> None:
         with errors_in_words():

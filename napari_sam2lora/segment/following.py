@@ -114,7 +114,7 @@ class Following(QObject):
         if "image" in known and "target" in known:
             image = session.photos.find(known["image"])
             with errors_in_words():
-                session.set_place(image or session.image, known["target"])
+                session.set_target(known["target"], image=image)
         elif active in photographs(session.viewer.layers):
             session.set_image(active)
         self.tool_changed.emit()
