@@ -34,6 +34,21 @@ def add_quietly(viewer: Viewer, layer: Layer, place: int | None = None) -> Layer
     return layer
 
 
+def lift_above(viewer: Viewer, layer: Layer, image: Layer, place: int | None = None) -> None:
+    """Move a layer that lies below an image, which would hide it, above it.
+
+    Parameters
+    ----------
+    viewer, layer, image
+        Where, and which; where the image is not in the viewer, the layer stays.
+    place
+        The number it goes before, from below; None for the top.
+    """
+    layers = viewer.layers
+    if image in layers and layers.index(layer) < layers.index(image):
+        layers.move(layers.index(layer), len(layers) if place is None else place)
+
+
 def set_visible(layer: Layer, visible: bool) -> None:
     """Show or hide a layer; where nothing changes, napari would still forget the layer's mode."""
     if layer.visible != visible:

@@ -34,7 +34,7 @@ class Answering(QObject):
     question
         Says what would be asked about a target in an image as things are now; it may raise.
     how
-        Gives by what, and how, a target would be answered now.
+        Gives by what, and how, a target would be answered now, and whether from what is painted.
 
     Signals
     -------
@@ -64,7 +64,7 @@ class Answering(QObject):
         answers: Answers,
         *,
         question: Callable[[Image, Target], Question],
-        how: Callable[[Target], tuple[Machine, Choice]],
+        how: Callable[[Target], tuple[Machine, Choice, bool]],
     ) -> None:
         super().__init__()
         self.worker, self.engine, self.troubles = Worker(), Engine(), Troubles()

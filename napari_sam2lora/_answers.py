@@ -7,7 +7,7 @@ from napari.viewer import Viewer
 from qtpy.QtCore import QObject, Signal
 
 from napari_sam2lora._adding import set_visible
-from napari_sam2lora._chosen import data_of, labels_of_image
+from napari_sam2lora._chosen import data_of, sure_labels_of_image
 from napari_sam2lora._layers import masks_of, spacing_of
 from napari_sam2lora._numbers import Numbers
 from napari_sam2lora._preview import Mode, Previews, accept
@@ -111,7 +111,7 @@ class Answers(QObject):
         """
         key = keep_key(image)
         reply = self.replies[key, target.name]
-        painted = masks_of([data_of(one) for one in labels_of_image(self._viewer, image)])
+        painted = masks_of([data_of(one) for one in sure_labels_of_image(self._viewer, image)])
         masks = {name: one for name, one in painted.items() if one.shape == reply.scene.shape}
         for place in self.replies:
             layer = self.previews.find(place)
@@ -138,11 +138,14 @@ class Answers(QObject):
                 layer.opacity = self._old.pop(place)
 
     def forget_but(self, images: Container[str]) -> None:
-        """Let go of the answers for all images but those with these keys."""
+        """Let go of the answers for all images but those with these keys, and of their previews."""
+        self.previews.remove_but(images)
         self.replies = {place: one for place, one in self.replies.items() if place[0] in images}
         there = {place for place in self._old if self.previews.find(place) is not None}
         self._old = {place: one for place, one in self._old.items() if place in there}
 
     def close(self) -> None:
-        """Measure nothing more."""
+        """Measure nothing more; previews that are out of date look as they did before."""
         self.numbers.close()
+        for place in list(self._old):
+            self.mark(place, old=False)

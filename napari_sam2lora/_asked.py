@@ -3,9 +3,10 @@
 from collections.abc import Callable
 from typing import Any
 
+from napari_sam2lora._past import same_prompts
 from napari_sam2lora._photos import Photos
 from napari_sam2lora._prompt_layers import Place
-from napari_sam2lora._prompts import PromptLayers, same_prompts
+from napari_sam2lora._prompts import PromptLayers
 from napari_sam2lora._questions import Choice, Machine, Question
 from sam2lora.targets import Target
 
@@ -18,14 +19,14 @@ class Asked:
     photos, prompts
         Of the session.
     how
-        Gives by what, and how, a target would be answered now.
+        Gives by what, and how, a target would be answered now, and whether from what is painted.
     """
 
     def __init__(
         self,
         photos: Photos,
         prompts: PromptLayers,
-        how: Callable[[Target], tuple[Machine, Choice]],
+        how: Callable[[Target], tuple[Machine, Choice, bool]],
     ) -> None:
         self._photos, self._prompts, self._how = photos, prompts, how
         self._open: dict[Place, Question] = {}
@@ -51,5 +52,5 @@ class Asked:
             image is not None
             and image.data is question.photo.source
             and same_prompts(self._prompts.at((key, target.name)), question.prompts)
-            and self._how(target) == (question.machine, question.choice)
+            and self._how(target) == (question.machine, question.choice, question.painted)
         )

@@ -72,6 +72,16 @@ def labels_of_image(viewer: Viewer, image: Image) -> list[Labels]:
     return [one for one in labels if is_noted(one) or target_of(data_of(one)).name not in own]
 
 
+def sure_labels_of_image(viewer: Viewer, image: Image) -> list[Labels]:
+    """Give the Labels layers that show a target in an image beyond doubt.
+
+    One that does not say whose it is counts only where no other photograph has its size: it might
+    be the other's.
+    """
+    alone = is_alone(viewer, image)
+    return [one for one in labels_of_image(viewer, image) if alone or is_noted(one)]
+
+
 def is_noted(labels: Labels) -> bool:
     """Tell whether a layer itself says which image it belongs to."""
     return "image" in noted(labels.metadata)

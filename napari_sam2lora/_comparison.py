@@ -17,7 +17,7 @@ from napari_sam2lora._engine import Engine
 from napari_sam2lora._layers import noted, placement_of, view_layer
 from napari_sam2lora._questions import Choice, Question, Refusal, Reply
 from napari_sam2lora._worker import Report, Worker
-from sam2lora.arrays import Mask
+from sam2lora.arrays import Mask, Pixels
 from sam2lora.metrics import dice
 from sam2lora.pictures import ERROR_COLORS
 
@@ -195,11 +195,11 @@ class Comparison(QObject):
         self.changed.emit()
 
     def _show_beside(self, result: Compared, number: int) -> None:
-        image = self._image
-        if image is None:
+        image, reply = self._image, result.reply
+        if image is None or reply is None:
             return
-        step = number * _GAP * image.data.shape[1] * image.scale[-1]
-        for layer in (_copy(image, result.title), _errors(image, result)):
+        step = number * _GAP * reply.scene.shape[1] * image.scale[-1]
+        for layer in (_copy(image, reply.scene.pixels, result.title), _errors(image, result)):
             place = placement_of(data_of(layer))["translate"]
             layer.translate = (place[0], place[1] + step)
             add_quietly(self._viewer, layer)
@@ -220,8 +220,8 @@ class Comparison(QObject):
                 set_visible(layer, number == (shown + 1) % len(layers))
 
 
-def _copy(image: Image, title: str) -> Layer:
-    made = view_layer(_VIEW, image.data, data_of(image), "image", rgb=image.rgb)
+def _copy(image: Image, pixels: Pixels, title: str) -> Layer:
+    made = view_layer(_VIEW, pixels, data_of(image), "image", rgb=True)
     made[1]["name"] = f"{title}: {image.name}"
     return Layer.create(*made)
 

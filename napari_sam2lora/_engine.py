@@ -66,7 +66,7 @@ class Engine:
             device = choose_device(machine.device)
             precision = choose_precision(machine.precision, device)
         except DeviceError as error:
-            return Computer(str(error))
+            return Computer(str(error), str(error))
         words = f"Computes on {device} in {precision}."
         return Computer(words, gpu_hint() or "", free_memory(device))
 

@@ -37,7 +37,7 @@ class Identities:
         viewer.layers.events.removed.connect(self._on_removed)
 
     def settle(self) -> None:
-        """Take masks that come from now on for what they say they are.
+        """Take layers that come from now on for what they say they are.
 
         Until then they are taken to come along with the image whose key was changed.
         """
@@ -51,7 +51,7 @@ class Identities:
     def _on_inserted(self, event: Event) -> None:
         layer = event.value
         known = noted(layer.metadata)
-        if isinstance(layer, Labels) and known.get("image") in self._changed:
+        if known.get("image") in self._changed and self._comes_along(layer):
             layer.metadata = with_note(layer.metadata, image=self._changed[known["image"]])
         elif layer in photographs(self._viewer.layers):
             self._know(layer)
@@ -60,6 +60,15 @@ class Identities:
         layer = event.value
         if layer in self._known and not noted(layer.metadata).get("path"):
             self._left.add(key_in(layer.metadata, layer.name))
+
+    def _comes_along(self, layer: Layer) -> bool:
+        """Tell whether a layer was copied together with its image, or read with it.
+
+        Prompts and previews that are no copies may have been made for the image that was there.
+        """
+        about = noted(layer.metadata)
+        others = [noted(one.metadata) for one in self._viewer.layers if one is not layer]
+        return isinstance(layer, Labels) or about in others
 
     def _know(self, image: Image) -> None:
         key = key_in(image.metadata, image.name)

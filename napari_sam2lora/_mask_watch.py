@@ -1,19 +1,20 @@
-"""A word when masks of a viewer have changed: by painting, by Ctrl+Z, or as a whole."""
+"""A word when what is shown has changed: a mask in any way, a preview by being hidden or shown."""
 
 from collections.abc import Iterable
 
-from napari.layers import Labels, Layer
+from napari.layers import Image, Labels, Layer
 from napari.viewer import Viewer
 from qtpy.QtCore import QObject, QTimer, Signal
 
 from napari_sam2lora._layers import noted
 
 _PAUSE = 150  # milliseconds without a change until it is told
-_EVENTS = ("paint", "labels_update", "set_data", "data")
+_OF_MASKS = ("paint", "labels_update", "set_data", "data")
+_OF_PREVIEWS = ("visible",)
 
 
 class MaskWatch(QObject):
-    """The Labels layers of a viewer that are no view of something else.
+    """The previews of a viewer, and its Labels layers that are no view of something else.
 
     Parameters
     ----------
@@ -23,7 +24,7 @@ class MaskWatch(QObject):
     Signals
     -------
     changed()
-        One of them has come or gone, or shows something else now.
+        One of them has come or gone, or something else is shown now.
     """
 
     changed = Signal()
@@ -40,7 +41,7 @@ class MaskWatch(QObject):
 
     def look(self) -> None:
         """Watch those that are in the viewer now."""
-        there = [] if self._closed else [one for one in self._viewer.layers if _is_mask(one)]
+        there = [] if self._closed else [one for one in self._viewer.layers if _events_of(one)]
         if there != self._watched:
             self._let_go(one for one in self._watched if one not in there)
             self._watch(one for one in there if one not in self._watched)
@@ -63,14 +64,17 @@ class MaskWatch(QObject):
 
     def _watch(self, layers: Iterable[Layer]) -> None:
         for layer in layers:
-            for name in _EVENTS:
+            for name in _events_of(layer):
                 layer.events[name].connect(self._soon)
 
     def _let_go(self, layers: Iterable[Layer]) -> None:
         for layer in layers:
-            for name in _EVENTS:
+            for name in _events_of(layer):
                 layer.events[name].disconnect(self._soon)
 
 
-def _is_mask(layer: Layer) -> bool:
-    return isinstance(layer, Labels) and "view" not in noted(layer.metadata)
+def _events_of(layer: Layer) -> tuple[str, ...]:
+    view = noted(layer.metadata).get("view")
+    if isinstance(layer, Labels) and view is None:
+        return _OF_MASKS
+    return _OF_PREVIEWS if isinstance(layer, Image) and view == "preview" else ()

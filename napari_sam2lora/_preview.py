@@ -5,6 +5,7 @@ do and in the target's full color where they are near 1; nothing is computed whe
 moves. A mask that was accepted has one flat color.
 """
 
+from collections.abc import Container
 from typing import Literal
 
 import numpy as np
@@ -13,8 +14,8 @@ from napari.utils import Colormap
 from napari.utils.colormaps.standardize_color import transform_color
 from napari.viewer import Viewer
 
-from napari_sam2lora._adding import add_quietly, set_visible
-from napari_sam2lora._chosen import data_of, is_alone, is_noted, labels_of_image
+from napari_sam2lora._adding import add_quietly, lift_above, set_visible
+from napari_sam2lora._chosen import data_of, is_noted, sure_labels_of_image
 from napari_sam2lora._layers import key_in, noted, target_of, view_layer, with_note
 from napari_sam2lora._new_mask import add_mask
 from napari_sam2lora._prompt_layers import Place
@@ -39,14 +40,12 @@ class Previews:
 
     def __init__(self, viewer: Viewer) -> None:
         self._viewer = viewer
+        self._present: str | None = None
+        self._waiting: set[Place] = set()  # hidden as long as another image is the present one
 
     def find(self, place: Place) -> Image | None:
         """Give the preview of a target in an image, if there is one."""
-        for layer in self._viewer.layers:
-            known = noted(layer.metadata)
-            if known.get("view") == "preview" and (known["image"], known["target"]) == place:
-                return layer
-        return None
+        return next((layer for of, layer in self._all() if of == place), None)
 
     def show(self, image: Image, target: Target, values: Values, *, threshold: float) -> Image:
         """Show an answer above its image, in place of the one before.
@@ -70,9 +69,39 @@ class Previews:
             layer.data[...] = values
             # The extent is the same; drawing the thumbnail anew would take as long as all the rest.
             layer.refresh(extent=False, thumbnail=False, highlight=False)
+            lift_above(self._viewer, layer, image, self._place_for(image))
         self.set_threshold(layer, threshold)
-        set_visible(layer, True)
+        if self._present in (None, place[0]):
+            set_visible(layer, True)
+        else:
+            set_visible(layer, False)
+            self._waiting.add(place)
         return layer
+
+    def show_only(self, key: str | None) -> None:
+        """Hide the previews of other images than this; those that were shown come back with theirs.
+
+        Parameters
+        ----------
+        key
+            Of the image; None hides nothing.
+        """
+        self._present = key
+        for place, layer in self._all():
+            if place[0] == key and place in self._waiting:
+                self._waiting.remove(place)
+                set_visible(layer, True)
+            elif key not in (None, place[0]) and layer.visible:
+                self._waiting.add(place)
+                set_visible(layer, False)
+
+    def remove_but(self, images: Container[str]) -> None:
+        """Take the previews out of the viewer whose images are not among these."""
+        for place, layer in self._all():
+            if place[0] not in images:
+                self._waiting.discard(place)
+                self._viewer.layers.selection.discard(layer)
+                self._viewer.layers.remove(layer)
 
     def set_threshold(self, layer: Image, threshold: float) -> None:
         """Show what has at least this probability."""
@@ -95,22 +124,28 @@ class Previews:
         options["metadata"] = with_note(options["metadata"], target=target.name)
         layer = Layer.create(data, options, kind)
         layer.contrast_limits_range = (0.0, 1.0)
-        add_quietly(self._viewer, layer, self._below_prompts())
+        add_quietly(self._viewer, layer, self._place_for(image))
         return layer
 
-    def _below_prompts(self) -> int:
-        """Give the place under the lowest layer of prompts."""
-        numbers = [
-            n for n, one in enumerate(self._viewer.layers) if "prompts" in noted(one.metadata)
+    def _all(self) -> list[tuple[Place, Image]]:
+        known = [(layer, noted(layer.metadata)) for layer in self._viewer.layers]
+        return [
+            ((about["image"], about["target"]), layer)
+            for layer, about in known
+            if about.get("view") == "preview" and isinstance(layer, Image)
         ]
-        return min(numbers, default=len(self._viewer.layers))
+
+    def _place_for(self, image: Image) -> int:
+        """Give the place under the lowest layer of an image's prompts, but above the image."""
+        layers, key = self._viewer.layers, key_in(image.metadata, image.name)
+        known = [noted(one.metadata) for one in layers]
+        numbers = [n for n, one in enumerate(known) if "prompts" in one and one["image"] == key]
+        lowest = layers.index(image) + 1 if image in layers else 0
+        return max(min(numbers, default=len(layers)), lowest)
 
 
 def mask_layer_of(viewer: Viewer, image: Image, target: Target) -> Labels | None:
-    """Give the Labels layer that shows a target in an image; None if there is none.
-
-    One that does not say whose it is counts only where no other photograph has its size: it might
-    be the other's.
+    """Give the Labels layer that shows a target in an image beyond doubt; None if there is none.
 
     Raises
     ------
@@ -118,10 +153,7 @@ def mask_layer_of(viewer: Viewer, image: Image, target: Target) -> Labels | None
         If there are several.
     """
     found = []
-    alone = is_alone(viewer, image)
-    for layer in labels_of_image(viewer, image):
-        if not (alone or is_noted(layer)):
-            continue
+    for layer in sure_labels_of_image(viewer, image):
         try:
             shown = target_of(data_of(layer))
         except TargetError:  # the layer of something else

@@ -6,7 +6,7 @@ step, because napari's points have no undo, and so that an image that comes back
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
@@ -15,8 +15,10 @@ from napari.utils.events import Event
 from napari.viewer import Viewer
 from qtpy.QtCore import QObject, QTimer, Signal
 
-from napari_sam2lora._adding import add_quietly, set_visible
-from napari_sam2lora._layers import key_in, noted
+from napari_sam2lora._adding import add_quietly, lift_above, set_visible
+from napari_sam2lora._layers import noted
+from napari_sam2lora._past import Past, same_prompts
+from napari_sam2lora._photos import Photos
 from napari_sam2lora._prompt_layers import (
     Place,
     Tool,
@@ -35,30 +37,6 @@ from sam2lora.targets import Target
 
 _FINAL = {"added", "removed", "changed"}
 """Actions of napari after which a layer's data are as they stay."""
-
-
-@dataclass
-class _Past:
-    """What was said about one target of one image, step by step, and which step counts."""
-
-    steps: list[ImagePrompts] = field(default_factory=lambda: [ImagePrompts()])
-    now: int = 0
-
-    def add(self, prompts: ImagePrompts) -> None:
-        """Go on from the present step, forgetting those that were taken back."""
-        self.steps[self.now + 1 :] = [prompts]
-        self.now += 1
-
-    def keep_inside(self, field: Mask) -> None:
-        """Leave out of all steps what lies outside, and steps that change nothing any more."""
-        kept: list[ImagePrompts] = []
-        for number, step in enumerate(self.steps):
-            inside = step.inside(field)
-            if not (kept and same_prompts(inside, kept[-1])):
-                kept.append(inside)
-            if number <= self.now:
-                now = len(kept) - 1
-        self.steps, self.now = kept, now
 
 
 class PromptLayers(QObject):
@@ -83,8 +61,10 @@ class PromptLayers(QObject):
     def __init__(self, viewer: Viewer) -> None:
         super().__init__()
         self._viewer = viewer
-        self._past: dict[Place, _Past] = {}
+        self._photos = Photos(viewer)
+        self._past: dict[Place, Past] = {}
         self._connected: dict[Layer, Any] = {}
+        self._images: dict[Layer, Image | None] = {}  # to which the connected ones belong
         self._writing = False
         self._positive = True
 
@@ -96,20 +76,20 @@ class PromptLayers(QObject):
     def layers(self, image: Image, target: Target) -> tuple[Points, Shapes]:
         """Give the layers for an image and a target, made if they are not there."""
         place = (keep_key(image), target.name)
+        self.adopt()
         found = {noted(one.metadata)["prompts"]: one for one in self._of(place)}
-        if found and place not in self._past:
-            self._read(place)  # layers of a dock that was closed
         made: list[Layer] = []
         for tool, make in (("point", points_layer), ("box", boxes_layer)):
             if tool not in found:
                 found[tool] = add_quietly(self._viewer, make(image, target))
                 made.append(found[tool])
         for layer in found.values():
-            self._connect(layer, place)
+            self._connect(layer)
+            lift_above(self._viewer, layer, image)
         points, boxes = found["point"], found["box"]
         if not isinstance(points, Points) or not isinstance(boxes, Shapes):
             raise TypeError("The metadata of a layer of prompts are on a layer of another kind.")
-        points.feature_defaults = {"positive": [self._positive]}
+        self._set_next(points)
         # An image that comes back, or a layer that was deleted by hand, has its prompts again.
         self._write(place, ImagePrompts(), made)
         return points, boxes
@@ -126,13 +106,17 @@ class PromptLayers(QObject):
             place = place_of(layer)
             if (place, noted(layer.metadata)["prompts"]) in taken:
                 continue  # ours already, or a copy of one that is
-            self._past.setdefault(place, _Past())
-            self._connect(layer, place)
+            self._past.setdefault(place, Past())
+            self._connect(layer)
             said = self._said(place)
             if not same_prompts(said, self.at(place)):
                 self._past[place].add(said)
             adopted = True
         return adopted
+
+    def has(self, layer: Layer) -> bool:
+        """Tell whether a layer is one of those that count; a copy of one does not."""
+        return layer in self._connected
 
     def use(self, image: Image, target: Target, tool: Tool) -> None:
         """Let the next click in the window set a point, or draw a rectangle."""
@@ -153,7 +137,7 @@ class PromptLayers(QObject):
         for layer in self._connected:
             if isinstance(layer, Points):
                 layer.selected_data = set()  # or napari changes the points that are selected
-                layer.feature_defaults = {"positive": [positive]}
+                self._set_next(layer)
 
     def clear(self, place: Place) -> None:
         """Say nothing any more; this can be undone."""
@@ -188,15 +172,17 @@ class PromptLayers(QObject):
     def forget_missing(self) -> None:
         """Let go of layers that are no longer in the viewer.
 
-        Where the image is there still, its prompts were deleted by hand, and are gone; else they
-        wait for the image to come back.
+        Where the very image is there still, its prompts were deleted by hand, and are gone; else
+        they wait for the image to come back, which another object may have done already.
         """
-        images = {key_in(one.metadata, one.name) for one in self._viewer.layers}
-        for layer in [one for one in self._connected if one not in self._viewer.layers]:
+        layers = self._viewer.layers
+        for layer in [one for one in self._connected if one not in layers]:
+            image = self._images[layer]
             self._disconnect(layer)
-            place = place_of(layer)
-            if place[0] in images:
-                self._read(place)
+            if image is not None and image in layers:
+                self._read(place_of(layer))
+        for layer in self._connected:
+            self._images[layer] = self._photos.find(place_of(layer)[0])
 
     def close(self) -> None:
         """Let go of all layers; they stay in the viewer."""
@@ -204,16 +190,24 @@ class PromptLayers(QObject):
             self._disconnect(layer)
 
     def _of(self, place: Place) -> list[Layer]:
-        layers = (layer for layer in self._viewer.layers if "prompts" in noted(layer.metadata))
+        layers = (layer for layer in self._connected if layer in self._viewer.layers)
         return [layer for layer in layers if place_of(layer) == place]
 
-    def _connect(self, layer: Layer, place: Place) -> None:
+    def _connect(self, layer: Layer) -> None:
         if layer not in self._connected:
+            place = place_of(layer)
             self._connected[layer] = partial(self._on_data, place)
+            self._images[layer] = self._photos.find(place[0])
             layer.events.data.connect(self._connected[layer])
+            if isinstance(layer, Points):
+                self._set_next(layer)
             self.made.emit(layer)
 
+    def _set_next(self, layer: Points) -> None:
+        layer.feature_defaults = {"positive": [self._positive]}
+
     def _disconnect(self, layer: Layer) -> None:
+        del self._images[layer]
         layer.events.data.disconnect(self._connected.pop(layer))
 
     def _on_data(self, place: Place, event: Event) -> None:
@@ -236,13 +230,13 @@ class PromptLayers(QObject):
         return said
 
     def _go_on(self, place: Place, said: ImagePrompts) -> None:
-        past = self._past.setdefault(place, _Past())
+        past = self._past.setdefault(place, Past())
         if not same_prompts(said, past.steps[past.now]):
             past.add(said)
             self.changed.emit(place)
 
     def _step(self, place: Place, by: int) -> bool:
-        past = self._past.setdefault(place, _Past())
+        past = self._past.setdefault(place, Past())
         if not 0 <= past.now + by < len(past.steps):
             return False
         before = past.steps[past.now]
@@ -261,7 +255,7 @@ class PromptLayers(QObject):
                 if isinstance(layer, Points) and said.clicks != before.clicks:
                     show_clicks(layer, said.clicks)
                     # napari forgets what the next point is when the features are set.
-                    layer.feature_defaults = {"positive": [self._positive]}
+                    self._set_next(layer)
                 elif isinstance(layer, Shapes) and said.box != before.box:
                     show_box(layer, said.box)
 
@@ -281,8 +275,3 @@ class PromptLayers(QObject):
             yield
         finally:
             self._writing = False
-
-
-def same_prompts(one: ImagePrompts, other: ImagePrompts) -> bool:
-    """Tell whether both have the same points and box."""
-    return (one.clicks, one.box) == (other.clicks, other.box)

@@ -54,7 +54,7 @@ class Computer:
     words
         Device and precision, or why there is none.
     hint
-        What to install for a GPU that is there and not used; empty if nothing is amiss.
+        What is amiss: why there is none, or what to install for a GPU that is there and not used.
     free
         Bytes of memory that are free on a GPU; None where it computes in main memory.
     """
@@ -93,6 +93,8 @@ class Question:
         Of what.
     machine, choice
         By what, and how.
+    painted
+        Whether the answer is to start from what is painted, if anything is.
     adapters
         A number that is another when there may be others on the disk.
     """
@@ -102,6 +104,7 @@ class Question:
     prompts: ImagePrompts
     machine: Machine
     choice: Choice
+    painted: bool = False
     adapters: int = 0
 
 

@@ -15,8 +15,9 @@ from napari_sam2lora._answering import Answering
 from napari_sam2lora._answers import Answers
 from napari_sam2lora._chosen import data_of
 from napari_sam2lora._identities import Identities
-from napari_sam2lora._layers import mask_of, noted
+from napari_sam2lora._layers import mask_of
 from napari_sam2lora._photos import Photos
+from napari_sam2lora._placement import Placement
 from napari_sam2lora._preview import Mode, mask_layer_of
 from napari_sam2lora._prompt_layers import Place, Tool, keep_key
 from napari_sam2lora._prompts import PromptLayers
@@ -62,6 +63,7 @@ class Session(QObject):
         self.answers = Answers(viewer)
         self.identities = Identities(viewer)
         self.photos = Photos(viewer)
+        self.placement = Placement(viewer)
         self.image: Image | None = None
         self.target: Target = TARGETS["disc"]
         self.model = "nano"
@@ -75,7 +77,7 @@ class Session(QObject):
             self.prompts,
             self.answers,
             question=self.question,
-            how=lambda target: (self.machine, self.choice(target)),
+            how=lambda target: (self.machine, self.choice(target), self.start_from_painted),
         )
         self.answering.replied.connect(self.replied)
         self.answering.machine_told.connect(self.machine_told)
@@ -96,26 +98,17 @@ class Session(QObject):
 
     def set_image(self, image: Image | None) -> None:
         """Choose the image that is segmented."""
-        if image is not self.image:
-            self.image = image
-            self._changed()
+        self._choose(image, self.target)
 
-    def set_target(self, name: str) -> None:
-        """Choose the target that clicks are about.
+    def set_target(self, name: str, *, image: Image | None = None) -> None:
+        """Choose the target that clicks are about, and with it, where it is given, the image.
 
         Raises
         ------
         TargetError
             If there is none of that name.
         """
-        target = get_target(name)
-        if target == self.target:
-            return
-        tool = self.tool
-        self.target = target
-        self._changed()
-        if tool and self.image is not None:
-            self.use(tool)
+        self._choose(image or self.image, get_target(name))
 
     def set_machine(
         self, model: str, device: str | None = None, precision: PrecisionChoice | None = None
@@ -134,6 +127,11 @@ class Session(QObject):
         self._choices[target.name] = choice
         self.answering.mark_old()
         self.chosen.emit()
+
+    def start_from(self, painted: bool) -> None:
+        """Say whether answers start from what is painted from now on."""
+        self.start_from_painted = painted
+        self.answering.mark_old()
 
     def warm_up(self) -> None:
         """Load torch meanwhile, and find out what it computes on."""
@@ -180,8 +178,8 @@ class Session(QObject):
             mask = None if painted is None else mask_of(data_of(painted))
             prompts = replace(prompts, mask=mask)
         choice = self.choice(target)
-        photo = self.photos.of(image)
-        return Question(photo, target, prompts, self.machine, choice, self._adapters)
+        photo, painted = self.photos.of(image), self.start_from_painted
+        return Question(photo, target, prompts, self.machine, choice, painted, self._adapters)
 
     # Prompts
 
@@ -190,7 +188,7 @@ class Session(QObject):
         """What a click in the window does now."""
         active = self.viewer.layers.selection.active
         modes: dict[str, Tool] = {"add": "point", "add_rectangle": "box"}
-        if active is None or "prompts" not in noted(active.metadata):
+        if active is None or not self.prompts.has(active):
             return None
         return modes.get(str(active.mode))
 
@@ -275,19 +273,30 @@ class Session(QObject):
         images = self.photos.keys()
         self.answers.forget_but(images)
         self.prompts.forget_missing()
-        if self.prompts.adopt():
+        # Without an image there is nothing to hide yet, and a layer that is hidden loses its tool.
+        if self.prompts.adopt() and self.image is not None:
             self._show_own()
+        self.placement.look()
 
     def close(self) -> None:
         """End the work, and let go of the viewer."""
         self.answering.close()
         self.answers.close()
         self.identities.close()
+        self.placement.close()
         self.prompts.close()
 
-    def _changed(self) -> None:
+    def _choose(self, image: Image | None, target: Target) -> None:
+        """Choose both at once: the prompts of neither are hidden in between, and lose no tool."""
+        if image is self.image and target == self.target:
+            return
+        tool = self.tool if target != self.target else None
+        self.image, self.target = image, target
         self._show_own()
         self.chosen.emit()
+        if tool and image is not None:
+            self.use(tool)
 
     def _show_own(self) -> None:
         self.prompts.show_only(self.place)
+        self.answers.previews.show_only(self.place and self.place[0])

@@ -19,7 +19,8 @@ class CompareView(QWidget):
     Signals
     -------
     compare_wanted(contestants, reference, way)
-        Names of adapters, `AUTOMATIC` or `BARE`; the name of a layer or None; how to show it.
+        Names of adapters, `AUTOMATIC` or `BARE`; what stands for a reference in its list, or None;
+        how to show it.
     clear_wanted()
         What is shown is to be taken away.
     lists_wanted()
@@ -63,10 +64,13 @@ class CompareView(QWidget):
             nobody = [("—", _NOBODY)] if number else []
             fill(box, [*nobody, *_ALWAYS, *adapters], chosen)
 
-    def show_references(self, layers: Sequence[str]) -> None:
-        """List the layers to judge by."""
-        entries: list[Entry] = [("A", None), *((name, name) for name in layers)]
-        fill(self.reference, entries, self.reference.currentData())
+    def show_references(self, layers: Sequence[Entry]) -> None:
+        """List the layers to judge by; one that was chosen and is not among them stays chosen."""
+        entries: list[Entry] = [("A", None), *layers]
+        chosen = self.reference.currentData()
+        if chosen not in [value for _, value in entries]:
+            entries.append((self.reference.currentText(), chosen))
+        fill(self.reference, entries, chosen)
 
     def show_busy(self, busy: bool) -> None:
         """Let nothing be compared while a comparison runs; it can be taken away."""

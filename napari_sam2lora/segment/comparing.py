@@ -1,8 +1,9 @@
 """Joins a session to the part of the dock that compares models."""
 
+from napari.layers import Labels
 from qtpy.QtCore import QObject
 
-from napari_sam2lora._chosen import data_of, labels_of_image
+from napari_sam2lora._chosen import data_of, sure_labels_of_image
 from napari_sam2lora._comparison import Comparison, Way
 from napari_sam2lora._layers import mask_of
 from napari_sam2lora._notices import errors_in_words
@@ -44,21 +45,27 @@ class Comparing(QObject):
 
     def _fill_lists(self) -> None:
         self._view.show_adapters(self._setup.adapter_entries())
+        self._view.show_references([(one.name, key) for key, one in self._references().items()])
+
+    def _references(self) -> dict[str, Labels]:
+        """Give the masks of the image by what stays the same when they are renamed."""
         image = self._session.image
-        layers = [] if image is None else labels_of_image(self._session.viewer, image)
-        self._view.show_references([layer.name for layer in layers])
+        masks = [] if image is None else sure_labels_of_image(self._session.viewer, image)
+        return {str(mask.unique_id): mask for mask in masks}
 
     def _on_compare(self, names: list[str], reference: str | None, way: Way) -> None:
         session = self._session
         if session.image is None:
             self._view.say("Open a fundus photograph first.")
             return
+        references = self._references()
+        if reference is not None and reference not in references:
+            self._view.say("The reference is no mask of this image any more. Choose another.")
+            return
         detail = session.choice(session.target).detail
         contestants = [(_title(name), _choice(name, detail)) for name in names]
         with errors_in_words():
-            mask = None
-            if reference is not None and reference in session.viewer.layers:
-                mask = mask_of(data_of(session.viewer.layers[reference]))
+            mask = None if reference is None else mask_of(data_of(references[reference]))
             question = session.question(session.image, session.target)
             self._view.say("")
             self.comparison.ask(

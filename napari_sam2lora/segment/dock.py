@@ -120,7 +120,6 @@ class SegmentDock(QWidget):
         layer = self.session.answers.previews.find(place) if place else None
         if layer is not None:
             layer.visible = not layer.visible
-            self._measure()
 
     def use_adapter(self, name: str) -> None:
         """Answer by an adapter that was just trained; the Train dock calls it."""
@@ -241,7 +240,7 @@ class SegmentDock(QWidget):
         self._show_tool()
 
     def _on_painted(self, on: bool) -> None:
-        self.session.start_from_painted = on
+        self.session.start_from(on)
 
     def _on_accept(self, mode: str) -> None:
         with errors_in_words():

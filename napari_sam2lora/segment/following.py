@@ -37,7 +37,7 @@ class Following(QObject):
         super().__init__()
         self._session, self._actions = session, actions
         self._bound: list[Layer] = []
-        self._closed = False
+        self._closed = self._followed = False
         self._timer = QTimer(self)
         self._timer.setSingleShot(True)
         self._timer.timeout.connect(self.look)
@@ -55,6 +55,9 @@ class Following(QObject):
         session, layers = self._session, self._session.viewer.layers
         images = photographs(layers)
         session.forget_missing()
+        if not self._followed:
+            self._followed = True
+            self._on_active()  # a dock that is opened again goes on where the user is
         if session.image not in images:
             active = layers.selection.active
             following = active if active in images else next(iter(images), None)
@@ -110,10 +113,8 @@ class Following(QObject):
         known = {} if active is None else noted(active.metadata)
         if "image" in known and "target" in known:
             image = session.photos.find(known["image"])
-            if image is not None:
-                session.set_image(image)
             with errors_in_words():
-                session.set_target(known["target"])
+                session.set_target(known["target"], image=image)
         elif active in photographs(session.viewer.layers):
             session.set_image(active)
         self.tool_changed.emit()

@@ -96,17 +96,18 @@ class Setup(QObject):
         session, place, image = self._session, self._session.place, self._session.image
         replies = session.answers.replies
         loaded = any(one.question.machine == session.machine for one in replies.values())
-        # What was answered once needs no more memory now.
-        large = image is not None and not (loaded and place in replies)
         found = [] if self._computer is None else [self._computer.hint]
         for target in dict.fromkeys((session.target, *others)):
             at = None if place is None else (place[0], target.name)
+            answered = None if at is None else replies.get(at)
+            # What was answered once needs no more memory now.
+            fits = answered is not None and answered.question.machine == session.machine
             found += warnings(
                 session.model,
                 session.choice(target),
                 target,
                 self.watch.adapters,
-                shape=image.data.shape[:2] if image is not None and large else None,
+                shape=None if image is None or fits else image.data.shape[:2],
                 prompted=at is not None and not session.prompts.at(at).empty,
                 loaded=loaded,
                 free=None if self._computer is None else self._computer.free,

@@ -57,6 +57,38 @@ def test_it_lies_below_the_prompts_and_leaves_the_tool_alone(viewer: Viewer):
     assert (active.name, active.mode) == ("eye disc points", "add")
 
 
+def test_it_lies_above_its_own_image_where_there_are_several(viewer: Viewer):
+    previews, prompts = Previews(viewer), PromptLayers(viewer)
+    prompts.use(viewer.layers["eye"], DISC, "point")
+    other = viewer.add_layer(eye(name="other")[0])
+    layer = previews.show(other, DISC, values(), threshold=0.5)
+    assert viewer.layers.index(layer) == viewer.layers.index(other) + 1
+    prompts.use(other, DISC, "point")
+    expected = ["other", "other disc preview", "other disc points", "other disc box"]
+    assert [one.name for one in viewer.layers][-4:] == expected
+    viewer.layers.move(viewer.layers.index(other), len(viewer.layers))  # as one opened again lies
+    prompts.use(other, DISC, "point")
+    assert previews.show(other, DISC, values(), threshold=0.5) is layer
+    assert [one.name for one in viewer.layers][-4:] == expected
+
+
+def test_only_those_of_the_present_image_are_seen(viewer: Viewer):
+    previews, image = Previews(viewer), viewer.layers["eye"]
+    other = viewer.add_layer(eye(name="other")[0])
+    disc = previews.show(image, DISC, values(), threshold=0.5)
+    cup = previews.show(image, TARGETS["cup"], values(), threshold=0.5)
+    cup.visible = False  # by the user
+    previews.show_only("other")
+    assert not disc.visible
+    late = previews.show(image, TARGETS["vessel"], values(), threshold=0.5)
+    assert not late.visible
+    assert previews.show(other, DISC, values(), threshold=0.5).visible
+    previews.show_only("eye")
+    assert (disc.visible, cup.visible, late.visible) == (True, False, True)
+    previews.remove_but({"other"})
+    assert [one.name for one in viewer.layers] == ["eye", "other", "other disc preview"]
+
+
 @pytest.mark.parametrize("mode", ["replace", "add", "empty"])
 def test_one_step_of_undo_takes_it_back(viewer: Viewer, mode: str):
     image = viewer.layers["eye"]

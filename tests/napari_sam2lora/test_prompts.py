@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from napari import Viewer
-from napari.layers import Image
+from napari.layers import Image, Layer
 from pytestqt.qtbot import QtBot
 
 from napari_sam2lora._layers import noted
@@ -156,6 +156,31 @@ def test_layers_are_found_by_what_is_noted_whatever_their_names(
     assert another.at(PLACE).clicks == (Click(30, 20),)
 
 
+def test_layers_that_are_there_already_take_the_sign_that_is_shown(
+    viewer: Viewer, prompts: PromptLayers, image: Image
+):
+    points, _ = prompts.layers(image, DISC)
+    prompts.set_sign(False)
+    prompts.close()
+    another = PromptLayers(viewer)
+    assert another.adopt()
+    points.add([20, 30])
+    assert another.at(PLACE).clicks == (Click(30, 20, positive=another.positive),)
+
+
+def test_a_copy_of_a_layer_says_nothing(viewer: Viewer, prompts: PromptLayers, image: Image):
+    points, _ = prompts.layers(image, DISC)
+    points.add([20, 30])
+    copy = viewer.add_layer(Layer.create(*points.as_layer_data_tuple()))
+    assert not prompts.adopt()
+    assert not prompts.has(copy)
+    points.add([50, 40])
+    copy.add([60, 60])
+    assert prompts.at(PLACE).clicks == (Click(30, 20), Click(40, 50))
+    prompts.undo(PLACE)
+    assert len(copy.data) == 2
+
+
 def test_making_layers_leaves_the_users_tool_alone(viewer: Viewer, prompts: PromptLayers, image):
     labels = viewer.add_labels(np.zeros(image.data.shape[:2], np.uint8))
     labels.mode = "paint"
@@ -187,6 +212,25 @@ def test_prompts_of_an_image_that_left_wait_for_it(
     viewer.add_layer(eye(path=tmp_path / "eye.png")[0])
     points, _ = prompts.layers(viewer.layers["eye"], DISC)
     np.testing.assert_array_equal(points.data, [(20, 30)])
+
+
+def test_prompts_of_an_image_that_is_opened_anew_at_once_are_not_deleted(
+    viewer: Viewer, prompts: PromptLayers, tmp_path: Path
+):
+    viewer.layers.clear()
+    image = viewer.add_layer(eye(path=tmp_path / "eye.png")[0])
+    prompts.layers(image, DISC)[0].add([20, 30])
+    changed: list[object] = []
+    prompts.changed.connect(changed.append)
+    viewer.layers.clear()
+    viewer.add_layer(eye(path=tmp_path / "eye.png")[0])
+    prompts.forget_missing()
+    assert changed == []
+    points, _ = prompts.layers(viewer.layers["eye"], DISC)
+    np.testing.assert_array_equal(points.data, [(20, 30)])
+    viewer.layers.remove(points)
+    prompts.forget_missing()
+    assert changed == [(str(tmp_path / "eye.png"), "disc")]
 
 
 def test_a_key_stays_when_the_image_is_renamed(image: Image):
