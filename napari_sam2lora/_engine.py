@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from napari_sam2lora._layers import pixels_of
+from napari_sam2lora._mask_colors import warm_up_colors
 from napari_sam2lora._questions import Computer, Machine, Photo, Question, Refusal, Reply
 from napari_sam2lora._torch import load_torch
 from napari_sam2lora._worker import Report
@@ -57,9 +58,10 @@ class Engine:
         release_memory(device)
 
     def describe(self, machine: Machine, report: Report) -> Computer:
-        """Find out what computes."""
+        """Find out what computes, and make ready what the first answer needs in the window."""
         report("Loading PyTorch", 0, None)
         load_torch()
+        warm_up_colors()
         from sam2lora.device import choose_device, choose_precision, free_memory, gpu_hint
 
         try:

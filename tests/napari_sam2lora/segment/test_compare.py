@@ -4,7 +4,7 @@ import threading
 
 import numpy as np
 import pytest
-from napari.layers import Labels
+from napari.layers import Image, Labels
 
 from napari_sam2lora._layers import noted
 from napari_sam2lora._questions import Choice
@@ -45,7 +45,7 @@ def test_side_by_side_with_dice_to_a_reference(two: Window):
     reference[60:140, 60:140] = 2
     labels = two.viewer.add_labels(reference, name="photo disc")
     two.dock.compare.lists_wanted.emit()
-    pick(two.dock.compare.reference, "photo disc")
+    pick(two.dock.compare.reference, str(labels.unique_id))
     compare(two)
     results = two.dock.comparing.comparison.results
     assert [one.title for one in results] == ["base model alone", "first", "the-second"]
@@ -59,6 +59,31 @@ def test_side_by_side_with_dice_to_a_reference(two: Window):
     places = [layer.translate[1] for layer in shown(two)]
     assert places == pytest.approx([210, 420, 630])
     assert "red" in two.dock.compare.results.text()
+
+
+def test_a_reference_that_is_renamed_stays_one_and_one_that_is_gone_is_said(two: Window):
+    labels = two.viewer.add_labels(np.pad(np.ones((80, 80), np.uint8), 60), name="photo disc")
+    two.dock.compare.lists_wanted.emit()
+    pick(two.dock.compare.reference, str(labels.unique_id))
+    labels.name = "grader disc"
+    two.dock.compare.lists_wanted.emit()
+    assert two.dock.compare.reference.currentText() == "grader disc"
+    compare(two)
+    assert all(one.words.startswith("Dice") for one in two.dock.comparing.comparison.results)
+    two.viewer.layers.remove(labels)
+    two.dock.compare.lists_wanted.emit()
+    press(two.dock.compare, "Compare")
+    assert "no mask of this image any more" in two.dock.compare.results.text()
+    assert not two.session.answering.worker.busy
+
+
+@pytest.mark.parametrize("shape", [(1, 200, 200), (3, 200, 200)])
+def test_images_with_leading_dimensions_lie_side_by_side_too(open_window, shape, notices):
+    pixels = np.random.default_rng(0).integers(60, 200, shape, dtype=np.uint8)
+    window = open_window(Image(pixels, name="photo"))
+    compare(window)
+    assert [layer.translate[1] for layer in shown(window)] == pytest.approx([210, 420])
+    assert notices == []
 
 
 def test_without_a_reference_the_first_is_it(two: Window):

@@ -223,10 +223,16 @@ def test_choosing_another_image_hides_the_prompts_of_the_first(open_window):
         window.click(60, 60)
     pick(window.dock.targets.images, "right")
     assert not window.viewer.layers["left disc points"].visible
+    assert not window.viewer.layers["left disc preview"].visible
     window.segment()
     assert window.session.place == ("right", "disc")
     assert window.session.prompts.at(("right", "disc")).empty
     assert len(window.session.prompts.at(("left", "disc")).clicks) == 1
+    pick(window.dock.targets.images, "left")
+    assert window.preview().visible
+    window.viewer.layers.remove("left")
+    window.qtbot.waitUntil(lambda: "left disc preview" not in window.viewer.layers)
+    assert window.preview().visible  # of the right one
 
 
 def test_switching_images_while_it_works_keeps_answers_where_they_belong(open_window):

@@ -47,6 +47,28 @@ def test_a_copy_is_another_image(open_window, tmp_path, file: str | None):
     assert window.dock.targets.images.count() == 2
 
 
+def test_a_copy_may_bring_prompts_and_its_answer_along(window: Window):
+    window.segment()
+    with window.replied():
+        window.click(60, 80)
+    first, points = window.session.place, window.points()
+    names = ("photo", "photo disc points", "photo disc box", "photo disc preview")
+    copy, copied, _, preview = duplicate(window, *names)
+    window.viewer.layers.selection.active = copy
+    window.qtbot.waitUntil(lambda: window.session.prompts.has(copied))
+    assert window.session.image is copy
+    second = window.session.place
+    assert window.preview() is preview
+    assert window.points() is copied
+    with window.replied():
+        copied.add([90, 70])
+    assert len(window.session.prompts.at(second).clicks) == 2
+    with window.replied():
+        points.add([110, 70])
+    clicks = [(one.x, one.y) for one in window.session.prompts.at(first).clicks]
+    assert clicks == [(60, 80), (70, 110)]
+
+
 def test_the_same_object_that_comes_back_has_its_prompts(window: Window):
     image = window.viewer.layers["photo"]
     window.segment()

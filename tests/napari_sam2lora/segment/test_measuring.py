@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from napari.layers import Labels
 from qtpy.QtWidgets import QLabel
 
 from .conftest import WAIT, Window, fundus, pick, press
@@ -36,6 +37,32 @@ def test_numbers_follow_the_mask_that_is_accepted_painted_and_taken_back(window:
     wait_for(window, area(answer))
     labels.data = np.pad(np.ones((20, 20), np.uint8), 90)
     wait_for(window, area(labels.data))
+
+
+def test_what_is_shown_by_the_eye_is_measured(window: Window):
+    window.segment()
+    inside = window.preview().data[window.session.reply.scene.field.mask]
+    window.dock.threshold.number.setValue(round(float(np.median(inside)), 3))
+    press(window.dock, "Accept")
+    labels = window.viewer.layers["photo disc"]
+    answer = labels.data > 0
+    labels.data = np.pad(np.ones((20, 20), np.uint8), 90)
+    wait_for(window, area(labels.data))
+    window.preview().visible = True
+    wait_for(window, area(answer))
+    window.preview().visible = False
+    wait_for(window, area(labels.data))
+
+
+def test_masks_that_may_be_another_images_are_not_counted(open_window):
+    theirs = Labels(np.pad(np.ones((20, 20), np.uint8), 90), name="left cup")
+    window = open_window(fundus("left"), fundus("right", 1), theirs)
+    pick(window.dock.targets.images, "right")
+    window.segment()
+    wait_for(window, "expected IoU")
+    assert "cup/disc ratio" not in numbers(window)
+    references = window.dock.compare.reference
+    assert [references.itemText(number) for number in range(references.count())] == ["A"]
 
 
 def test_numbers_of_another_image_are_not_shown(open_window):

@@ -94,6 +94,19 @@ def test_nor_is_the_answer_of_another_model_or_choice(window: Window):
     assert MASK in window.viewer.layers
 
 
+def test_nor_is_one_that_started_from_another_mask(window: Window):
+    window.segment()
+    usual = window.preview().opacity
+    window.dock.prompts.painted.click()
+    assert window.preview().opacity < usual
+    press(window.dock, "Accept")
+    assert MASK not in window.viewer.layers
+    window.segment()
+    assert window.preview().opacity == usual
+    press(window.dock, "Accept")
+    assert MASK in window.viewer.layers
+
+
 def test_a_mask_that_may_be_another_images_is_left_alone(open_window):
     theirs = Labels(np.full((200, 200), 3, np.uint8), name="left disc")
     window = open_window(fundus("left"), fundus("right", 1), theirs)

@@ -7,8 +7,10 @@ import pytest
 from napari.settings import get_plugin_settings
 from qtpy.QtWidgets import QComboBox
 
+from napari_sam2lora._questions import Computer
 from napari_sam2lora.segment.advanced import AUTOMATIC, BARE
 from sam2lora.adapters import delete_adapter
+from sam2lora.errors import DeviceError
 from sam2lora.targets import TARGETS
 
 from .conftest import WAIT, Window, pick, press
@@ -132,6 +134,30 @@ def test_a_gpu_that_is_not_used_is_said_where_it_is_seen(
     pick(window.dock.advanced.device, "cpu")
     window.idle()
     assert window.dock.warnings.text() == "To use the GPU: pip install this"
+
+
+def test_a_gpu_that_cannot_be_used_is_said_where_it_is_seen(
+    window: Window, monkeypatch: pytest.MonkeyPatch
+):
+    def none(_: str) -> None:
+        raise DeviceError("No CUDA device can be used here.")
+
+    with monkeypatch.context() as patch:
+        patch.setattr("sam2lora.device.choose_device", none)
+        pick(window.dock.advanced.device, "cuda")
+        window.idle()
+    assert window.dock.warnings.text() == "No CUDA device can be used here."
+    pick(window.dock.advanced.device, "cpu")
+    window.idle()
+    assert not window.dock.warnings.text()
+
+
+def test_memory_is_judged_for_each_target(window: Window):
+    window.segment()
+    window.session.machine_told.emit(Computer("Computes on a tiny GPU.", free=1))
+    assert window.dock.warnings.text() == ""  # the disc was answered already
+    window.dock.setup.warn(*TARGETS.values())
+    assert "pixels need" in window.dock.warnings.text()
 
 
 def test_segment_all_warns_of_every_target(window: Window, monkeypatch: pytest.MonkeyPatch):
