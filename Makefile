@@ -17,7 +17,7 @@ demo: set-up-demo
 
 test: set-up-test
 	@$(BIN)/python scripts/viewer_packages.py
-	@$(SCREEN) $(BIN)/python -m pytest $(ARGS)
+	@OMP_NUM_THREADS=1 $(SCREEN) $(BIN)/python -m pytest -n 2 --dist loadgroup $(ARGS)
 
 test-gpu: set-up-test
 	@$(BIN)/python -m pytest -m gpu $(ARGS)

@@ -2,15 +2,19 @@
 
 from dataclasses import replace
 
+from napari.layers import Image
 from qtpy.QtCore import QObject, Signal
 
 from napari_sam2lora._adapter_watch import AdapterWatch
+from napari_sam2lora._chosen import data_of
+from napari_sam2lora._layers import size_of
 from napari_sam2lora._notices import errors_in_words
 from napari_sam2lora._questions import Computer
 from napari_sam2lora._session import Session
 from napari_sam2lora.segment.advanced import AUTOMATIC, BARE, Advanced, Entry
 from napari_sam2lora.segment.checks import warnings
 from sam2lora.adapters import find_adapter
+from sam2lora.errors import ImageError
 from sam2lora.model_table import BASE_MODELS, BaseModel
 from sam2lora.targets import Target, get_target
 
@@ -107,7 +111,7 @@ class Setup(QObject):
                 session.choice(target),
                 target,
                 self.watch.adapters,
-                shape=None if image is None or fits else image.data.shape[:2],
+                shape=None if image is None or fits else _size(image),
                 prompted=at is not None and not session.prompts.at(at).empty,
                 loaded=loaded,
                 free=None if self._computer is None else self._computer.free,
@@ -154,6 +158,14 @@ class Setup(QObject):
     def _on_detail(self, detail: str | None) -> None:
         session = self._session
         session.choose(session.target, replace(session.choice(session.target), detail=detail))
+
+
+def _size(image: Image) -> tuple[int, int] | None:
+    """Give the size of a photograph; None for a stack, which is refused when it is asked about."""
+    try:
+        return size_of(data_of(image))
+    except ImageError:
+        return None
 
 
 def _model_entry(base: BaseModel) -> Entry:

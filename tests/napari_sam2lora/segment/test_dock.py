@@ -309,6 +309,8 @@ def test_a_dock_that_is_opened_again_knows_the_prompts_that_are_there(window: Wi
     window.viewer.window.remove_dock_widget(window.dock)
     window.viewer.layers["photo disc points"].visible = True
     again = Window(window.viewer, qtbot)
+    assert not again.viewer.layers["photo disc points"].visible  # it goes on with the cup
+    pick(again.dock.targets.targets, "disc")
     assert not again.viewer.layers["photo cup points"].visible
     assert len(again.session.prompts.at(again.session.place).clicks) == 2
     again.idle()

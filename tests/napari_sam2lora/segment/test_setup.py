@@ -1,6 +1,7 @@
 """Choosing what answers: base model, adapter, detail and device."""
 
 import threading
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -200,3 +201,25 @@ def test_a_download_shows_how_far_it_is_and_can_be_cancelled(
     cancelled.set()
     window.idle()
     assert window.said[-1] == "Cancelled."
+
+
+@pytest.mark.parametrize(
+    ("shape", "words"),
+    [((3, 60000, 50000), "50000 × 60000 pixels need"), ((5, 60000, 50000), "")],
+    ids=["channels first", "a stack"],
+)
+def test_memory_is_judged_by_the_size_of_the_photograph(
+    window: Window, shape: tuple[int, ...], words: str
+):
+    window.idle()
+    large = np.broadcast_to(np.zeros((1, 1, 1), np.uint8), shape)
+    setup = window.dock.setup
+    window.session.image = SimpleNamespace(
+        name="large",
+        metadata={},
+        as_layer_data_tuple=lambda: (large, {"name": "large", "rgb": False}, "image"),
+    )
+    setup.warn()
+    assert words in window.dock.warnings.text()
+    assert words or not window.dock.warnings.text()
+    window.session.image = None
