@@ -66,8 +66,8 @@ def base_card(weights: Path, reports: Path, *, adapters: str) -> str:
         "## Training data\n\nImages by data set and target; those that judged the training and "
         "those kept for testing are not among them. Synthetic images are drawn by this project."
         "\n\n| images of | number |\n|---|---|\n" + "\n".join(rows),
-        f"It was trained for {notes.get('step', '?')} steps after the start on vessels alone; "
-        "seed 0 throughout.",
+        "It was trained for 1500 steps on vessels alone, 1500 on everything, and "
+        f"{notes.get('step', '?')} on everything with more vessels; seed 0 throughout.",
         "## Results\n\nWith a box from the true mask, without adapter (mean Dice):\n\n"
         + "\n".join(
             ["| data set | target | images | Dice |", "|---|---|---|---|", *_boxed(reports)]
