@@ -6,7 +6,6 @@ from pathlib import Path
 from napari.viewer import Viewer
 from qtpy.QtGui import QGuiApplication
 from qtpy.QtWidgets import (
-    QFileDialog,
     QHeaderView,
     QTableWidget,
     QTableWidgetItem,
@@ -19,6 +18,7 @@ from napari_sam2lora._layers import masks_of, noted, pixels_of, spacing_of
 from napari_sam2lora._notices import errors_in_words
 from napari_sam2lora._parts import button, paragraph, row
 from napari_sam2lora._photographs import field_of_view_of
+from napari_sam2lora._saving import ask_where_to_save
 from sam2lora.files import atomic_path
 from sam2lora.measurements import Measurements, measure
 from sam2lora.targets import get_target
@@ -132,6 +132,6 @@ class MeasurementsDock(QWidget):
                 temporary.write_text(text + "\n", encoding="utf-8")
 
     def _ask_where_to_save(self) -> None:
-        path, _ = QFileDialog.getSaveFileName(self, "Save measurements", "", "JSON (*.json)")
-        if path:
-            self.save(Path(path).with_suffix(".json"))
+        path = ask_where_to_save(self, "Save measurements", "JSON", ".json")
+        if path is not None:
+            self.save(path)

@@ -48,6 +48,8 @@ class Comparison:
         Numbers of pixels: `tp`, `fp`, `fn`, `tn`.
     unit
         Of the distances.
+    doubt
+        What is not sure, in words; empty if nothing is.
     """
 
     image: str
@@ -57,6 +59,7 @@ class Comparison:
     scores: Mapping[str, float]
     pixels: Mapping[str, int]
     unit: str
+    doubt: str
 
 
 @dataclass(frozen=True, eq=False)
@@ -67,30 +70,43 @@ class Question:
     mask: LayerData
     reference: LayerData
     inside_field: bool
+    doubt: str = ""
 
 
 def question_of(viewer: Viewer, mask: Labels, reference: Labels, *, inside_field: bool) -> Question:
     """Take what is compared from the layers.
+
+    A layer that does not say of which image it is, is taken to be of the other layer's, or of the
+    one of its size; the question says so.
 
     Raises
     ------
     GeometryError
         If there is no image that the mask belongs to, or the reference belongs to another.
     """
-    images = photographs(viewer.layers)
-    own, other = image_of(mask, images), image_of(reference, images)
-    if own is not None and other is not None and own is not other:
+    images, layers = photographs(viewer.layers), (mask, reference)
+    owners = [image_of(layer, images) for layer in layers]
+    for layer, owner in zip(layers, owners, strict=True):
+        if owner.sure and owner.image is None:
+            raise GeometryError(
+                f"{layer.name}: its photograph is not open, so the field of view is not known."
+            )
+    found = [owner.image for owner in owners if owner.image is not None]
+    if not found:
         raise GeometryError(
-            f"{mask.name} is of {own.name}, {reference.name} of {other.name}: they are masks of "
-            "different images."
+            f"{mask.name}: it is not known of which photograph it is. Open that, and let the name "
+            "of the layer begin with its name."
         )
-    image = own or other
-    if image is None:
+    image = found[0]
+    if image is not found[-1]:
         raise GeometryError(
-            f"{mask.name}: its photograph is not open, so the field of view is not known."
+            f"{mask.name} is of {image.name}, {reference.name} of {found[-1].name}: they are masks "
+            "of different images."
         )
-    frozen = [_frozen(data_of(one)) for one in (mask, reference)]
-    return Question(data_of(image), frozen[0], frozen[1], inside_field)
+    unsure = [one.name for one, its in zip(layers, owners, strict=True) if not its.sure]
+    doubt = " ".join(f"Only its size says that {one} is of {image.name}." for one in unsure)
+    frozen = [_frozen(data_of(one)) for one in layers]
+    return Question(data_of(image), frozen[0], frozen[1], inside_field, doubt)
 
 
 def compare(question: Question) -> tuple[Comparison, LayerData]:
@@ -125,6 +141,7 @@ def compare(question: Question) -> tuple[Comparison, LayerData]:
         },
         pixels={name: int(getattr(counts, name)) for name in ("tp", "fp", "fn", "tn")},
         unit="px" if spacing is None else "mm",
+        doubt=question.doubt,
     )
     return result, error_layer(question, error_map(mask, truth, valid))
 
@@ -171,6 +188,7 @@ def save_comparisons(path: Path, comparisons: Sequence[Comparison]) -> None:
             **{name: "" if np.isnan(value) else repr(value) for name, value in one.scores.items()},
             "unit": one.unit,
             **one.pixels,
+            "doubt": one.doubt,
         }
         for one in comparisons
     ]

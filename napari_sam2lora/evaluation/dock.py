@@ -11,7 +11,6 @@ from qtpy.QtGui import QGuiApplication
 from qtpy.QtWidgets import (
     QCheckBox,
     QComboBox,
-    QFileDialog,
     QFormLayout,
     QHeaderView,
     QTableWidget,
@@ -24,6 +23,7 @@ from napari_sam2lora._background import in_background
 from napari_sam2lora._layers import LayerData, noted
 from napari_sam2lora._notices import errors_in_words
 from napari_sam2lora._parts import button, paragraph, row
+from napari_sam2lora._saving import ask_where_to_save
 from napari_sam2lora.evaluation.comparing import (
     Comparison,
     compare,
@@ -150,10 +150,8 @@ class EvaluateDock(QWidget):
         self.comparisons.append(comparison)
         self._button.setEnabled(True)
         where = "the field of view" if comparison.inside_field else "the whole image"
-        self._state.setText(
-            f"{comparison.mask} against {comparison.reference}, in {where}. "
-            "Green: right; red: wrong; blue: missed."
-        )
+        words = f"{comparison.mask} against {comparison.reference}, in {where}. {comparison.doubt}"
+        self._state.setText(f"{words.strip()} Green: right; red: wrong; blue: missed.")
         self._fill(rows_of(comparison))
         if self._map.isChecked():
             self._show(errors)
@@ -188,9 +186,9 @@ class EvaluateDock(QWidget):
             QGuiApplication.clipboard().setText("\n".join(map("\t".join, rows)))
 
     def _ask_where_to_save(self) -> None:
-        path, _ = QFileDialog.getSaveFileName(self, "Save comparisons", "", "CSV (*.csv)")
-        if path:
-            self.save(Path(path).with_suffix(".csv"))
+        path = ask_where_to_save(self, "Save comparisons", "CSV", ".csv")
+        if path is not None:
+            self.save(path)
 
 
 def rows_of(comparison: Comparison) -> list[tuple[str, str]]:

@@ -178,7 +178,7 @@ class TrainDock(QWidget):
         self.begins.emit(device)
 
     def _on_installed(self, name: str) -> None:
-        self.train_tab.look()
+        self.train_tab.look_at_adapters()
         use_adapter(self._viewer, name)
         self.installed.emit(name)
 

@@ -12,7 +12,13 @@ from napari.layers import Layer
 from napari_sam2lora._layers import noted
 from napari_sam2lora._photographs import Listing, Photograph, list_photographs
 from napari_sam2lora.training.area import area_of_file
-from napari_sam2lora.training.pairs import Doubt, Pair, real_path
+from napari_sam2lora.training.pairs import (
+    Doubt,
+    Pair,
+    key_of_pair,
+    real_path,
+    words_on_test_half,
+)
 from sam2lora.corrections import Corrections
 from sam2lora.datasets.records import patient_from_name
 
@@ -29,7 +35,8 @@ class FilePair(Pair):
 def pairs_in_folder(folder: Path, target: str, layers: Sequence[Layer] = ()) -> list[FilePair]:
     """List the photographs of a folder, or of the data set it is, that have labels of a target.
 
-    Those that were corrected or marked as done in the image list are proposed; if none was, all.
+    Those that were corrected or marked as done in the image list are proposed; if none was, all. An
+    image of a public data set's test half never is.
 
     Parameters
     ----------
@@ -56,18 +63,19 @@ def pairs_in_folder(folder: Path, target: str, layers: Sequence[Layer] = ()) -> 
     looked_at = {one.stem for one, corrected in labelled if corrected or one.stem in done}
     return [
         FilePair(
-            key=str(one.path),
+            key=key_of_pair(real_path(one.path), target),
             name=one.stem,
             labels="corrected" if corrected else _set_of(one, listing),
             patient=patient_of(one),
-            proposed=one.stem in looked_at if looked_at else True,
-            doubt=_doubt_of_file(one),
+            proposed=doubt is None and (not looked_at or one.stem in looked_at),
+            doubt=doubt,
             file=real_path(one.path),
             photograph=one,
             corrections=corrections,
             area=area_of_file(layers, one.path),
         )
         for one, corrected in labelled
+        for doubt in [_doubt_of_file(one)]
     ]
 
 
@@ -87,12 +95,8 @@ def patient_of(photograph: Photograph) -> str:
 
 def _doubt_of_file(photograph: Photograph) -> Doubt | None:
     record = photograph.record
-    if record is not None and record.split == "test":
-        return Doubt(
-            f"It is of the test half of {record.dataset}: figures on that half would no longer "
-            "count."
-        )
-    return None
+    words = words_on_test_half(record.split, record.dataset) if record else []
+    return Doubt(" ".join(words)) if words else None
 
 
 def _set_of(photograph: Photograph, listing: Listing) -> str:

@@ -44,7 +44,7 @@ class PairTable(QWidget):
         layout.addWidget(self.words)
 
     def show_pairs(self, pairs: Sequence[Pair]) -> None:
-        """Show other pairs; those that were ticked or not by hand stay so."""
+        """Show other pairs; those that were ticked or not by hand stay so, by their keys."""
         current = self.tree.currentItem()
         selected = current.data(_IMAGE, Qt.ItemDataRole.UserRole) if current else None
         self._pairs = list(pairs)
@@ -65,21 +65,23 @@ class PairTable(QWidget):
 
     def tick_all(self, ticked: bool) -> None:
         """Tick all pairs that can be trained on without doubt, or none."""
-        self._chosen = {pair.key: ticked and pair.doubt is None for pair in self._pairs}
+        for pair in self._pairs:
+            if ticked and pair.doubt is not None:
+                self._chosen.pop(pair.key, None)  # once nothing is wrong with it, it counts too
+            elif not pair.refused:
+                self._chosen[pair.key] = ticked
         self.show_pairs(self._pairs)
 
     def _is_ticked(self, pair: Pair) -> bool:
-        refused = pair.doubt is not None and pair.doubt.refused
-        return not refused and self._chosen.get(pair.key, pair.proposed)
+        return not pair.refused and self._chosen.get(pair.key, pair.proposed)
 
     def _item(self, pair: Pair) -> QTreeWidgetItem:
-        refused = pair.doubt is not None and pair.doubt.refused
-        sign = "" if pair.doubt is None else ("✗ " if refused else "⚠ ")
+        sign = "" if pair.doubt is None else ("✗ " if pair.refused else "⚠ ")
         item = QTreeWidgetItem([pair.name, f"{sign}{pair.labels}"])
         item.setData(_IMAGE, Qt.ItemDataRole.UserRole, pair.key)
         state = Qt.CheckState.Checked if self._is_ticked(pair) else Qt.CheckState.Unchecked
         item.setCheckState(_IMAGE, state)
-        if refused:
+        if pair.refused:
             item.setFlags(item.flags() & ~Qt.ItemFlag.ItemIsUserCheckable)
         about = f"{pair.name}: {pair.labels}"
         for column in (_IMAGE, _LABELS):

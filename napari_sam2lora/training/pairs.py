@@ -28,7 +28,8 @@ class Pair:
     Attributes
     ----------
     key
-        Names the image among others, and across refreshes.
+        Names the image and the target among others, across refreshes, and whether the labels come
+        from a layer or a file.
     name
         Of the image.
     labels
@@ -56,6 +57,22 @@ class Pair:
     def refused(self) -> bool:
         """Whether it cannot be trained on as it is."""
         return self.doubt is not None and self.doubt.refused
+
+
+def key_of_pair(image: str, target: str, layer: str = "") -> str:
+    """Name a pair by its image and target, and by its layer where they have several.
+
+    By the image alone a tick is remembered when the image list steps on, and the labels come from a
+    file instead of a layer.
+    """
+    return "|".join((image, target, layer) if layer else (image, target))
+
+
+def words_on_test_half(split: object, dataset: object) -> list[str]:
+    """Say what speaks against training on an image of a public data set's test half."""
+    if split != "test":
+        return []
+    return [f"It is of the test half of {dataset}: figures on that half would no longer count."]
 
 
 def real_path(path: object) -> str:

@@ -8,11 +8,12 @@ from napari.utils.notifications import show_error
 from napari.viewer import Viewer
 from qtpy.QtCore import Signal
 from qtpy.QtGui import QShowEvent
-from qtpy.QtWidgets import QFileDialog, QInputDialog, QMessageBox, QVBoxLayout, QWidget
+from qtpy.QtWidgets import QInputDialog, QMessageBox, QVBoxLayout, QWidget
 
 from napari_sam2lora._background import in_background
 from napari_sam2lora._layers import METADATA_KEY, LayerData
 from napari_sam2lora._notices import errors_in_words
+from napari_sam2lora._saving import ask_where_to_save
 from napari_sam2lora.training.curves import Curves
 from napari_sam2lora.training.history import Curve, History
 from napari_sam2lora.training.runs_list import Entry, RunsList, entry_of_adapter, entry_of_run
@@ -142,11 +143,11 @@ class RunsTab(QWidget):
         in_background(self, delete, deleted, self._say)
 
     def export(self, entry: Entry, path: Path) -> None:
-        """Write an adapter, or the best one of a run, as a zip file."""
+        """Write an adapter, or the best one of a run, as a zip file, in place of an older one."""
         source = entry.folder if entry.kind == "run" else entry.name
         in_background(
             self,
-            lambda: export_adapter(find_adapter(source), path.with_suffix(".zip")),
+            lambda: export_adapter(find_adapter(source), path, replace=True),
             lambda _: None,
             self._say,
         )
@@ -166,11 +167,11 @@ class RunsTab(QWidget):
             self.rename(entry, name.strip())
 
     def _ask_where_to(self, entry: Entry) -> None:
-        path, _ = QFileDialog.getSaveFileName(
-            self, "Export the adapter", f"{entry.name}.zip", "Adapter (*.zip)"
+        path = ask_where_to_save(
+            self, "Export the adapter", "Adapter", ".zip", name=f"{entry.name}.zip"
         )
-        if path:
-            self.export(entry, Path(path))
+        if path is not None:
+            self.export(entry, path)
 
     def _ask_to_delete(self, entry: Entry) -> None:
         what = "training, its adapters and its pictures" if entry.kind == "run" else "adapter"

@@ -11,6 +11,7 @@ import numpy as np
 
 from napari_sam2lora._chosen import data_of
 from napari_sam2lora._layers import LayerData, mask_of, noted, pixels_of
+from napari_sam2lora._photographs import list_photographs
 from napari_sam2lora.training.area import outside
 from napari_sam2lora.training.folder_pairs import FilePair
 from napari_sam2lora.training.pairs import Pair
@@ -93,18 +94,31 @@ def _load_of(pair: Pair, target: str) -> Load:
     if isinstance(pair, LayerPair) and pair.layer is not None:
         mask = mask_of(data_of(pair.layer))
         ignored = outside(pair.area, mask.shape, pair.image)
-        path = noted(pair.image.metadata).get("path")
+        about = noted(pair.image.metadata)
+        path, listed_in = about.get("path"), about.get("listed_in")
         if path and Path(path).is_file():
-            return partial(_load_layer, Path(path), pair, target, mask, ignored)
+            return partial(_load_layer, Path(path), listed_in, pair, target, mask, ignored)
         return partial(_load_pixels, data_of(pair.image), pair, target, mask, ignored)
     raise SettingsError(f"{pair.name}: has no labels of {target}.")
 
 
 def _load_layer(
-    path: Path, pair: Pair, target: str, mask: Mask, ignored: Mask | None
+    path: Path,
+    listed_in: str | None,
+    pair: Pair,
+    target: str,
+    mask: Mask,
+    ignored: Mask | None,
 ) -> LabelledImage:
-    fov = _own_field(record_of(path))
-    return LabelledImage(pair.name, path, {target: mask}, pair.patient, fov=fov, ignored=ignored)
+    record = _record_at(path, listed_in)
+    return LabelledImage(
+        pair.name,
+        path,
+        {target: mask},
+        pair.patient,
+        fov=_own_field(record),
+        ignored=_ignored(record, ignored),
+    )
 
 
 def _load_pixels(
@@ -122,15 +136,13 @@ def _load_file(pair: FilePair, target: str, ignored: Mask | None) -> LabelledIma
     else:
         mask = record.read_mask(target)
     _check(pair, target, mask)
-    if ignored is None and record is not None:
-        ignored = record.read_ignored()
     return LabelledImage(
         pair.name,
         photograph.path,
         {target: mask},
         pair.patient,
         fov=_own_field(record),
-        ignored=ignored,
+        ignored=_ignored(record, ignored),
     )
 
 
@@ -143,6 +155,21 @@ def _check(pair: FilePair, target: str, mask: Mask) -> None:
         raise SettingsError(f"{words} is empty. {remedy}")
     if looks_inverted(mask, target):
         raise SettingsError(f"{words} covers {painted:.0%} of the image: inverted? {remedy}")
+
+
+def _record_at(path: Path, listed_in: str | None) -> Record | None:
+    """Give what the data set says of an image: a table that lists it may lie elsewhere."""
+    listed = list_photographs(Path(listed_in)).photographs if listed_in else ()
+    own = next((one.record for one in listed if one.path == path), None)
+    return own or record_of(path)
+
+
+def _ignored(record: Record | None, drawn: Mask | None) -> Mask | None:
+    """Leave out what lies outside the drawn area, and what the data set itself leaves out."""
+    own = None if record is None else record.read_ignored()
+    if own is None or drawn is None:
+        return drawn if own is None else own
+    return own | drawn
 
 
 def _own_field(record: Record | None) -> Mask | None:

@@ -113,6 +113,12 @@ class TrainTab(QWidget):
             self._adapters = list_adapters()
         self._look_at_layers()
 
+    def look_at_adapters(self) -> None:
+        """List the adapters anew, and no folder: there may be many images in them."""
+        with errors_in_words():
+            self._adapters = list_adapters()
+        self._on_chosen()
+
     def _look_at_layers(self) -> None:
         loaded = pairs_in_viewer(self._viewer, self.choices.target)
         self.pairs.show_pairs(propose(loaded, self._listed))

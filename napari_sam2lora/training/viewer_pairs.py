@@ -4,17 +4,24 @@ They are proposed by what the layers' metadata, names and sizes say; what is wro
 said in words.
 """
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 
 from napari.layers import Image, Labels, Layer
 from napari.viewer import Viewer
 
 from napari_sam2lora._chosen import data_of, photographs
-from napari_sam2lora._layers import key_of, mask_of, noted, target_of
+from napari_sam2lora._layers import fingerprint, key_of, mask_of, noted, target_of
 from napari_sam2lora._pairing import AREA, image_of, size_of_layer
 from napari_sam2lora.training.area import area_of_image
-from napari_sam2lora.training.pairs import Doubt, Pair, real_path
+from napari_sam2lora.training.pairs import (
+    Doubt,
+    Pair,
+    key_of_pair,
+    real_path,
+    words_on_test_half,
+)
 from sam2lora.datasets.check import looks_inverted
 from sam2lora.datasets.records import patient_from_name
 from sam2lora.errors import ImageError, TargetError
@@ -24,10 +31,21 @@ _PREVIEW = "preview"  # the view of a layer that shows an answer
 
 @dataclass(frozen=True, eq=False)
 class LayerPair(Pair):
-    """A photograph in the viewer and a Labels layer."""
+    """A photograph in the viewer and a Labels layer.
+
+    Attributes
+    ----------
+    image, layer
+        Its layers.
+    changed
+        The labels are not as they were read or last saved.
+    area
+        Says which part was annotated.
+    """
 
     image: Image
     layer: Labels | None
+    changed: bool = False
     area: Layer | None = None
 
 
@@ -38,43 +56,47 @@ def pairs_in_viewer(viewer: Viewer, target: str) -> list[LayerPair]:
     """
     images = photographs(viewer.layers)
     layers = [layer for layer in viewer.layers if isinstance(layer, Labels) and _may_be_mask(layer)]
-    about = [(layer, image_of(layer, images)) for layer in layers]
-    return [
+    owners = [(layer, image_of(layer, images)) for layer in layers]
+    pairs = [
         pair
         for image in images
-        for pair in _pairs_of(viewer, image, [one for one, its in about if its is image], target)
+        for pair in _pairs_of(
+            viewer, image, {one: its.sure for one, its in owners if its.image is image}, target
+        )
     ]
+    return _told_apart(pairs, target)
 
 
 def _pairs_of(
-    viewer: Viewer, image: Image, found: Sequence[Labels], target: str
+    viewer: Viewer, image: Image, found: Mapping[Labels, bool], target: str
 ) -> Iterator[LayerPair]:
+    """Pair an image with its labels; `found` tells which are its own for sure."""
     area = area_of_image(viewer.layers, image)
     shown = [layer for layer in found if _shows(layer) == target]
+    several = len([one for one in shown if not _is_preview(one)]) > 1
     for layer in shown:
-        twice = len([one for one in shown if not _is_preview(one)]) > 1 and not _is_preview(layer)
-        doubt = _doubt_of_layer(image, layer, target)
-        if twice and doubt is None:
-            doubt = Doubt(f"Several layers show {target} in this image. Tick one of them.")
-        yield _layer_pair(image, layer, area, doubt)
+        doubt = _refusal_of_layer(image, layer)
+        if doubt is None:
+            doubt = _doubt_of_layer(image, layer, target, sure=found[layer], several=several)
+        yield _layer_pair(image, layer, target, area, doubt)
     if not shown:
         others = [_shows(layer) or layer.name for layer in found if not _is_preview(layer)]
         words = f"There are no labels of {target}. Let the name of a Labels layer end in {target}."
         if others:
             words = f"There are labels of {', '.join(dict.fromkeys(others))}, but not of {target}."
-        yield _layer_pair(image, None, area, Doubt(words, refused=True))
+        yield _layer_pair(image, None, target, area, Doubt(words, refused=True))
 
 
 def _layer_pair(
-    image: Image, layer: Labels | None, area: Layer | None, doubt: Doubt | None
+    image: Image, layer: Labels | None, target: str, area: Layer | None, doubt: Doubt | None
 ) -> LayerPair:
-    about, key = noted(image.metadata), key_of(data_of(image))
+    about = noted(image.metadata)
     if about.get("patient"):
         patient = f"{about['dataset']} {about['patient']}"
     else:
         patient = patient_from_name(image.name)
     return LayerPair(
-        key=key if layer is None else f"{key}|{layer.name}",
+        key=key_of_pair(_identity(image), target),
         name=image.name,
         labels="none" if layer is None else layer.name,
         patient=patient,
@@ -83,8 +105,32 @@ def _layer_pair(
         file=real_path(about.get("path")),
         image=image,
         layer=layer,
+        changed=layer is not None and not (doubt and doubt.refused) and _is_changed(layer),
         area=area,
     )
+
+
+def _told_apart(pairs: Sequence[LayerPair], target: str) -> list[LayerPair]:
+    """Name by their layers those that cannot be used, and those of which an image has several."""
+    usable = Counter(one.key for one in pairs if not one.refused)
+    return [
+        replace(one, key=key_of_pair(_identity(one.image), target, (one.layer or one.image).name))
+        if one.refused or usable[one.key] > 1
+        else one
+        for one in pairs
+    ]
+
+
+def _identity(image: Image) -> str:
+    """Name an image as the lists of folders do, unless it is a copy of another."""
+    about = noted(image.metadata)
+    file = None if about.get("key") else about.get("path")
+    return real_path(file) or key_of(data_of(image))
+
+
+def _is_changed(layer: Labels) -> bool:
+    """Tell whether a layer is not what was read or saved; of others' layers nothing was."""
+    return fingerprint(mask_of(data_of(layer))) != noted(layer.metadata).get("saved")
 
 
 def _may_be_mask(layer: Labels) -> bool:
@@ -103,7 +149,7 @@ def _is_preview(layer: Labels) -> bool:
     return noted(layer.metadata).get("view") == _PREVIEW
 
 
-def _doubt_of_layer(image: Image, layer: Labels, target: str) -> Doubt | None:
+def _refusal_of_layer(image: Image, layer: Labels) -> Doubt | None:
     if _is_preview(layer):
         return Doubt("This is a preview of an answer. Accept it first, and correct it.", True)
     try:
@@ -114,8 +160,20 @@ def _doubt_of_layer(image: Image, layer: Labels, target: str) -> Doubt | None:
     if mask.shape != size:
         labels, own = (" × ".join(map(str, reversed(one))) for one in (mask.shape, size))
         return Doubt(f"The labels are {labels}, the image is {own} (width × height).", True)
-    if not mask.any():
-        return Doubt("Nothing is painted here. Tick it only if the target really is not there.")
-    if looks_inverted(mask, target):
-        return Doubt(f"{mask.mean():.0%} of the image is painted: inverted?")
     return None
+
+
+def _doubt_of_layer(
+    image: Image, layer: Labels, target: str, *, sure: bool, several: bool
+) -> Doubt | None:
+    about, mask = noted(image.metadata), mask_of(data_of(layer))
+    words = words_on_test_half(about.get("split"), about.get("dataset"))
+    if not sure:
+        words.append("Only its size says that it is of this image.")
+    if not mask.any():
+        words.append("Nothing is painted here. Tick it only if the target really is not there.")
+    elif looks_inverted(mask, target):
+        words.append(f"{mask.mean():.0%} of the image is painted: inverted?")
+    if several:
+        words.append(f"Several layers show {target} in this image. Tick one of them.")
+    return Doubt(" ".join(words)) if words else None

@@ -76,6 +76,27 @@ def test_masks_of_different_images_are_refused(viewer: ViewerModel) -> None:
         question_of(viewer, layers[1], layers[1], inside_field=True)
 
 
+def test_what_only_the_size_says_is_said(viewer: ViewerModel, tmp_path: Path) -> None:
+    eye_disc, reference = viewer.layers["eye disc"], viewer.layers["reference"]
+    named = Labels(reference.data, name="eye reference")
+    assert question_of(viewer, eye_disc, named, inside_field=False).doubt == ""
+    other = Labels(reference.data, name="eye1 disc")
+    question = question_of(viewer, other, eye_disc, inside_field=False)
+    assert question.doubt == "Only its size says that eye1 disc is of eye."
+    save_comparisons(tmp_path / "scores.csv", [compare(question)[0]])
+    assert question.doubt in (tmp_path / "scores.csv").read_text(encoding="utf-8")
+    with pytest.raises(GeometryError, match="eye1 disc: it is not known of which photograph"):
+        question_of(viewer, other, reference, inside_field=False)
+
+
+def test_a_mask_of_a_photograph_that_is_gone_is_refused(viewer: ViewerModel) -> None:
+    gone = Labels(disk(12).astype(np.uint8), name="gone disc")
+    gone.metadata = {"sam2lora": {"image": "gone.png"}}
+    for layers in ((gone, viewer.layers["reference"]), (viewer.layers["eye disc"], gone)):
+        with pytest.raises(GeometryError, match="gone disc: its photograph is not open"):
+            question_of(viewer, *layers, inside_field=True)
+
+
 def test_sizes_that_differ_are_named(viewer: ViewerModel) -> None:
     small = Labels(np.zeros((5, 6), np.uint8), name="small")
     question = question_of(viewer, viewer.layers["eye disc"], small, inside_field=False)
@@ -84,7 +105,7 @@ def test_sizes_that_differ_are_named(viewer: ViewerModel) -> None:
 
 
 def test_a_file_has_a_line_for_each(viewer: ViewerModel, tmp_path: Path) -> None:
-    empty = Labels(np.zeros(SHAPE, np.uint8), name="nothing")
+    empty = Labels(np.zeros(SHAPE, np.uint8), name="eye nothing")
     layers = [viewer.layers["eye disc"], empty]
     made = [
         compare(question_of(viewer, one, viewer.layers["reference"], inside_field=True))[0]
@@ -94,6 +115,6 @@ def test_a_file_has_a_line_for_each(viewer: ViewerModel, tmp_path: Path) -> None
     save_comparisons(tmp_path / "scores.csv", made)
     with (tmp_path / "scores.csv").open(encoding="utf-8") as file:
         rows = list(csv.DictReader(file))
-    assert [row["mask"] for row in rows] == ["eye disc", "nothing"]
+    assert [row["mask"] for row in rows] == ["eye disc", "eye nothing"]
     assert float(rows[0]["dice"]) == made[0].scores["dice"]
     assert (rows[1]["assd"], rows[1]["judged"]) == ("", "field of view")

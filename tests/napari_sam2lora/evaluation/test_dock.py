@@ -41,6 +41,7 @@ def test_numbers_and_a_map_of_errors_are_shown(qtbot, opened, tmp_path: Path) ->
     viewer, dock = opened
     press(dock, "Compare")
     compared(qtbot, dock, 1)
+    assert "Only its size says that reference is of eye. Green" in dock._state.text()
     assert dock._table.item(0, 0).text() == "Dice"
     assert 0.5 < float(dock._table.item(0, 1).text()) < 1
     errors = viewer.layers["eye errors of eye disc"]

@@ -206,13 +206,16 @@ class Segments(QWidget):
         self.told.append(f"let go of {device}")
 
 
-def test_docks_that_answer_give_memory_back_and_get_the_adapter(qtbot, stand_in, opened) -> None:
+def test_docks_that_answer_give_memory_back_and_get_the_adapter(
+    qtbot, stand_in, opened, monkeypatch: pytest.MonkeyPatch
+) -> None:
     viewer, dock = opened
     other = Segments()
     viewer.window.add_dock_widget(other, name="Segment")
     dock.form.edit(("steps",), 5)
     press(dock, "Train")
     until(qtbot, dock, "finished")
+    monkeypatch.setattr(dock.train_tab, "look", lambda: other.told.append("folders"))
     dock.session.installed.emit("mine")
     assert other.told == ["let go of auto", "use mine"]
 

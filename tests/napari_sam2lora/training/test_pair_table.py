@@ -64,6 +64,17 @@ def test_all_are_those_without_a_doubt(table: PairTable) -> None:
     assert "Tick at least one" in table.words.text()
     table.tick_all(True)
     assert names(table) == ["good"]
+    table.show_pairs([pair("empty"), pair("preview")])  # nothing is wrong with them any more
+    assert names(table) == ["empty", "preview"]
+
+
+def test_all_and_none_leave_the_ticks_of_others(table: PairTable) -> None:
+    tick(table, 0, False)
+    table.show_pairs([pair("of another target")])
+    table.tick_all(False)
+    table.tick_all(True)
+    table.show_pairs(PAIRS)
+    assert names(table) == []
 
 
 def test_the_selected_one_says_what_is_wrong(table: PairTable) -> None:

@@ -7,6 +7,7 @@ import pytest
 from napari.components import ViewerModel
 from napari.layers import Labels
 
+from napari_sam2lora._image_list import ImageList
 from napari_sam2lora.training.folder_pairs import listed_folders, pairs_in_folder
 from napari_sam2lora.training.pairs import doubts_of, only_one_person
 from napari_sam2lora.training.proposals import propose
@@ -90,6 +91,50 @@ def test_two_layers_of_one_target_are_left_to_the_user(viewer: ViewerModel) -> N
     assert all("Several layers" in one.doubt.words for one in pairs)
 
 
+def test_a_mask_named_after_one_image_is_not_anothers(viewer: ViewerModel, folder: Path) -> None:
+    images = ImageList(viewer, folder)
+    images.go(0)
+    viewer.add_layer(painted("anna_left vessel"))
+    (pair,) = pairs_in_viewer(viewer, "vessel")
+    assert (pair.labels, pair.proposed) == ("anna_left vessel", True)
+    images.go(1)
+    (pair,) = pairs_in_viewer(viewer, "vessel")
+    assert (pair.name, pair.layer, pair.proposed) == ("anna_right", None, False)
+    viewer.layers["anna_left vessel"].name = "vessel"
+    (pair,) = pairs_in_viewer(viewer, "vessel")
+    assert (pair.labels, pair.proposed) == ("vessel", False)
+    assert pair.doubt.words == "Only its size says that it is of this image."
+
+
+def test_the_open_image_of_a_list_is_proposed_as_its_file_would_be(
+    viewer: ViewerModel, folder: Path
+) -> None:
+    corrected = {"disc": round_mask(5)}
+    Corrections(folder).save("ben_left", folder / "images/ben_left.png", corrected)
+    ImageList(viewer, folder).go(0)
+
+    def proposed() -> dict[str, bool]:
+        pairs = propose(pairs_in_viewer(viewer, "disc"), pairs_in_folder(folder, "disc"))
+        return {one.name: one.proposed for one in pairs}
+
+    assert proposed() == {"anna_left": False, "anna_right": False, "ben_left": True}
+    viewer.layers["anna_left disc"].data[:5] = 1
+    assert proposed()["anna_left"]
+
+
+def test_a_pair_keeps_its_key_when_its_image_is_opened(viewer: ViewerModel, folder: Path) -> None:
+    def keys(target: str) -> set[str]:
+        pairs = propose(pairs_in_viewer(viewer, target), pairs_in_folder(folder, target))
+        return {one.key for one in pairs}
+
+    before = keys("disc")
+    ImageList(viewer, folder).go(0)
+    assert keys("disc") == before
+    viewer.add_layer(painted("anna_left other disc"))
+    assert len(keys("disc")) == 4
+    assert not keys("vessel") & before
+
+
 def test_a_folder_gives_what_has_labels(folder: Path) -> None:
     pairs = pairs_in_folder(folder, "disc")
     assert [(one.name, one.patient, one.proposed) for one in pairs] == [
@@ -112,6 +157,17 @@ def test_images_of_a_test_half_are_doubted(drive: Path) -> None:
     pairs = {one.name: one for one in pairs_in_folder(drive, "vessel")}
     assert "test half of DRIVE" in pairs["01_test"].doubt.words
     assert pairs["21_training"].doubt is None
+    assert [pairs[one].proposed for one in ("01_test", "21_training")] == [False, True]
+
+
+def test_open_images_of_a_test_half_are_doubted(viewer: ViewerModel, drive: Path) -> None:
+    images = ImageList(viewer, drive)
+    images.go(0)
+    (pair,) = propose(pairs_in_viewer(viewer, "vessel"), pairs_in_folder(drive, "vessel"))[:1]
+    assert (pair.labels, pair.proposed) == ("01_test vessel", False)
+    assert "test half of DRIVE" in pair.doubt.words
+    images.go(1)
+    assert [one.proposed for one in pairs_in_viewer(viewer, "vessel")] == [True]
 
 
 def test_a_folder_without_images_is_refused(tmp_path: Path) -> None:
@@ -169,7 +225,7 @@ def test_of_a_photograph_in_both_the_layer_counts(
 
     assert proposed() == ["a", "anna_left", "anna_right"]
     image.metadata["sam2lora"]["key"] = "a copy"  # its file is the same
-    layer.metadata["sam2lora"]["image"] = image.metadata["sam2lora"]["path"]
+    layer.metadata["sam2lora"]["image"] = "a copy"
     assert proposed() == ["a", "anna_left", "anna_right"]
     layer.data = layer.data[:50]  # cannot be used, but the file can
     assert proposed() == ["a", "anna_left", "anna_right", "ben_left"]

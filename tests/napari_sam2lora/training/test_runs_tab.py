@@ -81,10 +81,14 @@ def test_deleting_is_asked_first(qtbot, tab: RunsTab, monkeypatch) -> None:
 
 
 def test_an_adapter_is_exported(qtbot, tab: RunsTab, monkeypatch, tmp_path: Path, notices) -> None:
-    path = tmp_path / "mine"
+    path = tmp_path / "mine.v2"
     monkeypatch.setattr(QFileDialog, "getSaveFileName", lambda *_: (str(path), ""))
     press(tab, "Export as zip…", "kept")
-    qtbot.waitUntil((tmp_path / "mine.zip").is_file)
+    qtbot.waitUntil((tmp_path / "mine.v2.zip").is_file)
+    monkeypatch.setattr(QMessageBox, "question", lambda *_: QMessageBox.StandardButton.Yes)
+    (tmp_path / "mine.v2.zip").write_bytes(b"")
+    press(tab, "Export as zip…", "kept")
+    qtbot.waitUntil(lambda: (tmp_path / "mine.v2.zip").stat().st_size > 0)
     press(tab, "Export as zip…", "first")
     qtbot.waitUntil(lambda: bool(notices))
     assert "no adapter yet" in notices[-1]

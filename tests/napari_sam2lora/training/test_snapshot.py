@@ -32,6 +32,9 @@ def viewer() -> ViewerModel:
     return ViewerModel()
 
 
+EYES = ("anna_left", "anna_right", "ben_left")
+
+
 def records(run: Path) -> list:
     return list(read_dataset(run / DATA).records)
 
@@ -120,6 +123,43 @@ def test_the_area_of_an_image_that_is_not_open_any_more_counts(
     images.go(0)
     assert area.visible
     assert [one.area for one in pairs_in_viewer(viewer, "disc")] == [area]
+
+
+def table_of(folder: Path, place: Path) -> Path:
+    """Write a table that leaves the lower half of an image out, and give its folder."""
+    place.mkdir(exist_ok=True)
+    lower = np.zeros(SHAPE, np.uint8)
+    lower[32:] = 255
+    PILImage.fromarray(lower).save(folder / "lower.png")
+    rows = [f"{folder / 'images'}/{one}.png,{folder / 'masks/disc'}/{one}.png" for one in EYES]
+    lines = ["image,disc,ignore", *(f"{row},{folder / 'lower.png'}" for row in rows)]
+    (place / "dataset.csv").write_text("\n".join(lines), encoding="utf-8")
+    return place
+
+
+@pytest.mark.parametrize("place", ["mine", "elsewhere"])
+def test_what_a_data_set_leaves_out_is_left_out_with_what_was_drawn(
+    viewer: ViewerModel, folder: Path, tmp_path: Path, place: str
+) -> None:
+    images = ImageList(viewer, table_of(folder, tmp_path / place))
+    images.go(0)
+    (pair,) = pairs_in_viewer(viewer, "disc")
+    run = write_run(tmp_path / "open", "{}", loads_of([pair], "disc"))
+    ignored = records(run)[0].read_ignored()
+    assert ignored[32:].all()
+    assert not ignored[:32].any()
+
+    area = add_annotated_area(viewer)
+    area.add_rectangles([[0, 0], [0, 31], [63, 31], [63, 0]])
+    pairs = pairs_in_viewer(viewer, "disc")
+    images.go(1)
+    listed = pairs_in_folder(images.folder, "disc", viewer.layers)[:1]
+    for name, some in (("open with area", pairs), ("listed", listed)):
+        (record,) = records(write_run(tmp_path / name, "{}", loads_of(some, "disc")))
+        ignored = record.read_ignored()
+        assert ignored[32:].all()
+        assert ignored[:, 33:].all()
+        assert not ignored[:32, :31].any()
 
 
 def test_what_is_refused_is_not_copied(viewer: ViewerModel) -> None:

@@ -5,9 +5,12 @@ from pathlib import Path
 
 import pytest
 from napari.components import ViewerModel
+from qtpy.QtCore import Qt
 from qtpy.QtGui import QGuiApplication
 from qtpy.QtWidgets import QPushButton
 
+from napari_sam2lora._image_list import ImageList
+from napari_sam2lora.training import train_tab
 from napari_sam2lora.training.train_tab import TrainTab
 from sam2lora.adapters import install_adapter
 from sam2lora.targets import TARGETS
@@ -84,6 +87,31 @@ def test_an_image_without_labels_here_has_those_of_its_list(
     image.metadata["sam2lora"]["listed_in"] = str(folder)
     tab.look()
     assert len(names(tab)) == 4
+
+
+def test_what_was_unticked_stays_so_when_the_image_list_goes_on(
+    qtbot, tab: TrainTab, viewer, folder: Path
+) -> None:
+    images = ImageList(viewer, folder)
+    images.go(0)
+    expected = ["a disc", "anna_left disc", "mine", "mine"]
+    qtbot.waitUntil(lambda: names(tab) == expected)
+    tab.pairs.tree.topLevelItem(1).setCheckState(0, Qt.CheckState.Unchecked)
+    images.go(1)
+    qtbot.waitUntil(lambda: names(tab) == ["a disc", "anna_right disc", "mine"])
+    assert [one.name for one in tab.draft().pairs] == ["a", "anna_right", "ben_left"]
+
+
+def test_adapters_are_looked_at_without_the_folders(
+    tab: TrainTab, make_adapter: Callable, folder: Path, monkeypatch
+) -> None:
+    tab.add_folder(folder)
+    listed: list[Path] = []
+    monkeypatch.setattr(train_tab, "pairs_in_folder", lambda one, *_: listed.append(one) or [])
+    install_adapter(make_adapter("mine", TARGETS["disc"]))
+    tab.look_at_adapters()
+    assert listed == []
+    assert tab.choices._start.findText("mine") >= 0
 
 
 def test_all_and_none(tab: TrainTab) -> None:
