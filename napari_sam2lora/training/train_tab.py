@@ -7,6 +7,7 @@ from qtpy.QtCore import QTimer, Signal
 from qtpy.QtGui import QGuiApplication, QShowEvent
 from qtpy.QtWidgets import QFileDialog, QLineEdit, QVBoxLayout, QWidget
 
+from napari_sam2lora._card_words import dice_of
 from napari_sam2lora._notices import errors_in_words
 from napari_sam2lora._parts import button, paragraph, row
 from napari_sam2lora.training.area import add_annotated_area
@@ -203,7 +204,9 @@ class TrainTab(QWidget):
         choices = self.choices
         try:
             adapters = fitting_adapters(self._adapters, choices.target, choices.model)
-            shown = {one.name: _in_words(one) for one in adapters}
+            shown = {
+                one.name: ", ".join(filter(None, (one.name, dice_of(one.card)))) for one in adapters
+            }
             choices.show_starts(shown)
             draft = self.draft()
             choices.show_name(draft.run_name())
@@ -250,8 +253,3 @@ def _essence(draft: Draft) -> object:
     """Give what an estimate depends on."""
     pairs = tuple(pair.key for pair in draft.pairs)
     return (draft.target, draft.model, draft.preset, draft.start_from, str(draft.changes), pairs)
-
-
-def _in_words(adapter: Adapter) -> str:
-    dice = adapter.card.validation.get("dice")
-    return adapter.name + (f" (Dice {dice:.3f})" if isinstance(dice, float) else "")

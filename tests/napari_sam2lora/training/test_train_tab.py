@@ -103,9 +103,14 @@ def test_the_command_is_shown_and_copied(tab: TrainTab) -> None:
 
 
 def test_quick_goes_on_from_an_adapter(tab: TrainTab, make_adapter: Callable) -> None:
-    install_adapter(make_adapter("mine", TARGETS["vessel"]))
+    for name, dice in (("mine", {"dice": 0.84, "start_dice": 0.71}), ("theirs", {"dice": 0.8})):
+        install_adapter(make_adapter(name, TARGETS["vessel"], validation=dice))
+    tab.look()
     tab.choices.choose(target="vessel", preset="quick")
     assert tab.draft().start_from is not None
+    box = tab.choices._start
+    shown = {box.itemText(number) for number in range(box.count())}
+    assert shown >= {"mine, Dice 0.840 (before 0.710)", "theirs, Dice 0.800"}
 
 
 def test_train_gives_the_draft_away(qtbot, tab: TrainTab) -> None:
