@@ -14,9 +14,9 @@ from napari_sam2lora._background import in_background
 from napari_sam2lora.training.child import start_child
 from napari_sam2lora.training.draft import Draft
 from napari_sam2lora.training.history import History
-from napari_sam2lora.training.snapshot import loads_of, write_run
+from napari_sam2lora.training.new_run import plan_run
 from napari_sam2lora.training.watcher import Standing, Watcher
-from sam2lora.adapters import Adapter, install_best, is_best_installed, is_installed
+from sam2lora.adapters import Adapter, install_best, is_best_installed
 from sam2lora.errors import AdapterError, Sam2LoraError, SettingsError
 from sam2lora.runs import (
     Control,
@@ -25,7 +25,6 @@ from sam2lora.runs import (
     delete_run,
     is_alive,
     list_runs,
-    new_run_folder,
     runs_folder,
 )
 from sam2lora.training.settings import TrainSettings, validate_settings
@@ -85,34 +84,20 @@ class TrainingSession(QObject):
             return
         if self.alive:
             raise SettingsError("A training is running here. Stop it, or wait until it ends.")
-        if not draft.pairs:
-            raise SettingsError("Tick at least one image with labels.")
-        settings = draft.settings()
-        if settings.freeze_encoder and settings.start_from is None:
-            raise SettingsError(
-                f"Quick adapt goes on from an adapter, and there is none of {draft.target} on "
-                f"{draft.model}. Choose the preset Standard."
-            )
-        folder = new_run_folder(runs_folder(), draft.run_name())
-        if is_installed(folder.name):
-            raise SettingsError(
-                f"An adapter called {folder.name!r} is there already, and would be replaced. "
-                "Choose another name."
-            )
-        loads = loads_of(draft.pairs, draft.target)
+        planned = plan_run(draft)
         self.watcher.detach()
-        self.begins.emit(settings.device)
+        self.begins.emit(planned.settings.device)
 
         called_off = self._called_off = Event()
 
         def prepare() -> "subprocess.Popen[bytes] | None":
-            write_run(folder, settings.model_dump_json(indent=2), loads)
+            folder = planned.write()
             if called_off.is_set():
                 delete_run(folder)
                 return None
             return start_child(folder)
 
-        self._prepare(folder, prepare)
+        self._prepare(planned.folder, prepare)
 
     def resume(self, run: Path) -> None:
         """Go on with a run that has ended early, or follow it if it is being trained.
