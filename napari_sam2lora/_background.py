@@ -17,6 +17,7 @@ def in_background(
     work: Callable[[], Result],
     done: Callable[[Result], None],
     failed: Callable[[Sam2LoraError], None] | None = None,
+    ended: Callable[[], None] | None = None,
 ) -> None:
     """Work in a thread of its own.
 
@@ -30,17 +31,29 @@ def in_background(
         Called in the window's thread with what came of it.
     failed
         Called there with an error a user can cause; any other is raised there.
+    ended
+        Called there last of all, whatever came of it, so that nobody waits for it any more.
     """
 
+    def end() -> None:
+        if ended is not None and isalive(owner):
+            ended()
+
     def returned(result: Result) -> None:
-        if isalive(owner):
-            done(result)
+        try:
+            if isalive(owner):
+                done(result)
+        finally:
+            end()
 
     def errored(error: Exception) -> None:
-        if failed is None or not isinstance(error, Sam2LoraError):
-            raise error
-        if isalive(owner):
-            failed(error)
+        try:
+            if failed is None or not isinstance(error, Sam2LoraError):
+                raise error
+            if isalive(owner):
+                failed(error)
+        finally:
+            end()
 
     worker = create_worker(
         work,

@@ -6,6 +6,7 @@ from napari.layers import Image
 from qtpy.QtCore import QObject, Signal
 
 from napari_sam2lora._adapter_watch import AdapterWatch
+from napari_sam2lora._card_words import dice_of
 from napari_sam2lora._chosen import data_of
 from napari_sam2lora._layers import size_of
 from napari_sam2lora._notices import errors_in_words
@@ -125,9 +126,8 @@ class Setup(QObject):
             card = adapter.card
             if card.target.name == session.target.name:
                 other = card.base.name != session.model
-                score = card.validation.get("dice")
-                dice = f", Dice {score:.3f}" if isinstance(score, float) else ""
-                entries.append((other, f"{card.name}{dice}", card.base.name, card.name))
+                text = ", ".join(filter(None, (card.name, dice_of(card))))
+                entries.append((other, text, card.base.name, card.name))
         return [
             (f"{text} (for {base})" if other else text, name)
             for other, text, base, name in sorted(entries)

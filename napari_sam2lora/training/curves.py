@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from html import escape
+from typing import Any
 
 import pyqtgraph as pg
 from qtpy.QtWidgets import QVBoxLayout, QWidget
@@ -79,24 +80,27 @@ class Curves(QWidget):
             place, order[key[0]] = order[key[0]], order[key[0]] + 1
             color = COLORS[place % len(COLORS)]
             if key not in self._lines:
-                self._lines[key] = self._line(key, color)
-            self._lines[key].setData(steps, values)
+                self._lines[key] = self._plots[key[0]].plot([], [])
+            # Its place, and so its color, may be another one than before.
+            self._lines[key].setData(steps, values, **_look(key, color))
             if key[0] == "loss":
                 words.append(f'<span style="color: {color}">━</span>\u00a0{escape(key[1])}')
         self._legend.setText("&nbsp; ".join(words))
         self._legend.setVisible(bool(words))
 
-    def _line(self, key: tuple[str, str], color: str) -> pg.PlotDataItem:
-        plot, name = key
-        marks = {"symbol": "o", "symbolSize": 5, "symbolBrush": color, "symbolPen": None}
-        width = 2 if plot == "dice" or name == "loss" else 1
-        return self._plots[plot].plot(
-            [], [], pen=pg.mkPen(color, width=width), **(marks if plot == "dice" else {})
-        )
-
     @property
     def _plots(self) -> dict[str, pg.PlotWidget]:
         return {"loss": self._loss, "dice": self._dice}
+
+
+def _look(key: tuple[str, str], color: str) -> dict[str, Any]:
+    """Give how a line is drawn: with a mark at each validation."""
+    plot, name = key
+    width = 2 if plot == "dice" or name == "loss" else 1
+    look = {"pen": pg.mkPen(color, width=width)}
+    if plot == "dice":
+        look |= {"symbol": "o", "symbolSize": 5, "symbolBrush": color, "symbolPen": None}
+    return look
 
 
 def _plot(title: str) -> pg.PlotWidget:

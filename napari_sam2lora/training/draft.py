@@ -83,15 +83,20 @@ class Draft:
             one for one in names if one.casefold() not in taken and not (root / one).exists()
         )
 
-    def command(self) -> str:
-        """Give the command that does the same.
+    def command(self, run: Path | None = None) -> str:
+        """Give the command that does the same once the images are written into the run folder.
+
+        Parameters
+        ----------
+        run
+            The folder; None for that of the name it would have now.
 
         Raises
         ------
         SettingsError
             As `settings`.
         """
-        run = runs_folder() / self.run_name()
+        run = run or runs_folder() / self.run_name()
         return command_of(self.settings().counted_from(run), run, preset=self.preset)
 
 

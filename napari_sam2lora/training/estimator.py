@@ -5,14 +5,17 @@ Trying one sample needs torch, which the window shall not wait for; and so its m
 
 import tempfile
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
+from threading import Event
 
 from qtpy.QtCore import QObject, QProcess, QProcessEnvironment, Signal
 
 from napari_sam2lora._background import in_background
 from napari_sam2lora.training.child import command, environment, yield_to_viewer
 from napari_sam2lora.training.snapshot import Load, write_draft
-from sam2lora.errors import Sam2LoraError
+from sam2lora.errors import Sam2LoraError, SettingsError
+from sam2lora.exports import LabelledImage
 from sam2lora.training.settings import TrainSettings
 
 
@@ -31,7 +34,7 @@ class Estimator(QObject):
         super().__init__(parent)
         self._process: QProcess | None = None
         self._folder: tempfile.TemporaryDirectory[str] | None = None
-        self._number = 0
+        self._called_off = Event()  # each question has one of its own
 
     @property
     def busy(self) -> bool:
@@ -41,24 +44,42 @@ class Estimator(QObject):
     def ask(self, settings: TrainSettings, loads: Sequence[Load]) -> None:
         """Ask about a training on these images."""
         self.cancel()
-        # It may be cleared away while a draft is still written into it.
-        self._folder = tempfile.TemporaryDirectory(prefix="sam2lora-", ignore_cleanup_errors=True)
-        folder, number = Path(self._folder.name), self._number
+        # It may be cleared away while a draft is written into it: the worker does it again then.
+        held = tempfile.TemporaryDirectory(prefix="sam2lora-", ignore_cleanup_errors=True)
+        self._folder = held
+        called_off = self._called_off = Event()
         text = settings.model_dump_json()
 
+        def unless_called_off(load: Load) -> LabelledImage:
+            if called_off.is_set():
+                raise SettingsError("The estimate was called off.")
+            return load()
+
+        def write() -> Path:
+            try:
+                wanted = [partial(unless_called_off, load) for load in loads]
+                return write_draft(Path(held.name), text, wanted)
+            finally:
+                if called_off.is_set():
+                    held.cleanup()
+
         def written(path: Path) -> None:
-            if number == self._number:
+            if not called_off.is_set():
                 self._run(path)
 
         def failed(error: Sam2LoraError) -> None:
-            if number == self._number:
+            if not called_off.is_set():
                 self._answer(str(error))
 
-        in_background(self, lambda: write_draft(folder, text, loads), written, failed)
+        def ended() -> None:
+            if self._folder is held and self._process is None:
+                self._answer("No estimate: something went wrong.")
+
+        in_background(self, write, written, failed, ended)
 
     def cancel(self) -> None:
         """Forget the question; nothing is answered."""
-        self._number += 1
+        self._called_off.set()
         if self._process is not None:
             self._process.finished.disconnect()
             self._process.finished.connect(self._process.deleteLater)

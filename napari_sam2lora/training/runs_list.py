@@ -184,6 +184,8 @@ def entry_of_adapter(adapter: Adapter) -> Entry:
         *(str(count), card.base.name),
     )
     words = "It came with the package and stays as it is." if adapter.shipped else ""
+    if isinstance(before := card.validation.get("start_dice"), float):
+        words = f"It started from a Dice of {before:.3f}. {words}".strip()
     return Entry("adapter", adapter.name, adapter.folder, cells, words)
 
 

@@ -14,10 +14,10 @@ from napari_sam2lora._background import in_background
 from napari_sam2lora.training.child import start_child
 from napari_sam2lora.training.draft import Draft
 from napari_sam2lora.training.history import History
-from napari_sam2lora.training.snapshot import loads_of, write_run
+from napari_sam2lora.training.new_run import plan_run
 from napari_sam2lora.training.watcher import Standing, Watcher
-from sam2lora.adapters import Adapter, install_best, is_installed
-from sam2lora.errors import Sam2LoraError, SettingsError
+from sam2lora.adapters import Adapter, install_best, is_best_installed
+from sam2lora.errors import AdapterError, Sam2LoraError, SettingsError
 from sam2lora.runs import (
     Control,
     RunFolder,
@@ -25,7 +25,6 @@ from sam2lora.runs import (
     delete_run,
     is_alive,
     list_runs,
-    new_run_folder,
     runs_folder,
 )
 from sam2lora.training.settings import TrainSettings, validate_settings
@@ -85,34 +84,20 @@ class TrainingSession(QObject):
             return
         if self.alive:
             raise SettingsError("A training is running here. Stop it, or wait until it ends.")
-        if not draft.pairs:
-            raise SettingsError("Tick at least one image with labels.")
-        settings = draft.settings()
-        if settings.freeze_encoder and settings.start_from is None:
-            raise SettingsError(
-                f"Quick adapt goes on from an adapter, and there is none of {draft.target} on "
-                f"{draft.model}. Choose the preset Standard."
-            )
-        folder = new_run_folder(runs_folder(), draft.run_name())
-        if is_installed(folder.name):
-            raise SettingsError(
-                f"An adapter called {folder.name!r} is there already, and would be replaced. "
-                "Choose another name."
-            )
-        loads = loads_of(draft.pairs, draft.target)
+        planned = plan_run(draft)
         self.watcher.detach()
-        self.begins.emit(settings.device)
+        self.begins.emit(planned.settings.device)
 
         called_off = self._called_off = Event()
 
         def prepare() -> "subprocess.Popen[bytes] | None":
-            write_run(folder, settings.model_dump_json(indent=2), loads)
+            folder = planned.write()
             if called_off.is_set():
                 delete_run(folder)
                 return None
             return start_child(folder)
 
-        self._prepare(folder, prepare)
+        self._prepare(planned.folder, prepare)
 
     def resume(self, run: Path) -> None:
         """Go on with a run that has ended early, or follow it if it is being trained.
@@ -137,7 +122,8 @@ class TrainingSession(QObject):
     def attach_to_unfinished(self) -> RunSummary | None:
         """Follow the latest run that is alive; else show the latest that is not done with.
 
-        That is one that could go on, or one that ended unseen: its adapter is not installed.
+        That is one that could go on, or one that ended unseen: its best adapter is not installed,
+        though an earlier one of it may be.
 
         Raises
         ------
@@ -247,46 +233,43 @@ class TrainingSession(QObject):
         def done(adapter: Adapter | None) -> None:
             if adapter is not None and not self._closed:
                 self.installed.emit(adapter.name)
-            ended()
 
-        def failed(error: Sam2LoraError) -> None:
-            if not self._closed:
-                self.said.emit(str(error))
-            ended()
-
-        in_background(self, install, done, failed)
+        in_background(self, install, done, self._say, ended)
 
     def _prepare(self, run: Path, work: "Callable[[], subprocess.Popen[bytes] | None]") -> None:
         """Let a worker start a process, then follow it."""
         called_off = self._called_off
 
-        def ended() -> bool:
-            if self._closed:
-                return False
-            self.busy = False
-            self.preparing.emit(False)
-            return True
-
         def done(process: "subprocess.Popen[bytes] | None") -> None:
-            shown = ended()
             if process is not None and called_off.is_set():
                 process.terminate()  # it was begun in the same instant
-            elif process is not None and shown:
+            elif process is not None and not self._closed:
                 self._follow(run, process)
 
-        def failed(error: Sam2LoraError) -> None:
-            if ended():
-                self.said.emit(str(error))
+        def ended() -> None:
+            self.busy = False
+            if not self._closed:
+                self.preparing.emit(False)
 
         self.busy = True
         self.preparing.emit(True)
-        in_background(self, work, done, failed)
+        in_background(self, work, done, self._say, ended)
+
+    def _say(self, error: Sam2LoraError) -> None:
+        if not self._closed:
+            self.said.emit(str(error))
 
 
 def _is_not_done_with(run: RunSummary) -> bool:
-    """Tell whether a run could go on, or ended without its adapter having been installed."""
-    ended = run.state == "finished" and run.best is not None
-    return run.state in ("stopped", "interrupted") or (ended and not is_installed(run.name))
+    """Tell whether a run could go on, or ended better than what of it is installed."""
+    if run.state in ("stopped", "interrupted", "failed"):
+        return True
+    if run.state != "finished" or run.best is None:
+        return False
+    try:
+        return not is_best_installed(run.folder)
+    except AdapterError:
+        return False  # it made a base model, or the adapter is gone: there is nothing to install
 
 
 def settings_of(run: Path) -> TrainSettings:

@@ -2,11 +2,14 @@
 
 from pathlib import Path
 
+from napari.utils.notifications import show_error, show_info
 from napari.viewer import Viewer
 from qtpy.QtCore import QTimer, Signal
 from qtpy.QtGui import QGuiApplication, QShowEvent
 from qtpy.QtWidgets import QFileDialog, QLineEdit, QVBoxLayout, QWidget
 
+from napari_sam2lora._background import in_background
+from napari_sam2lora._card_words import dice_of
 from napari_sam2lora._notices import errors_in_words
 from napari_sam2lora._parts import button, paragraph, row
 from napari_sam2lora.training.area import add_annotated_area
@@ -14,6 +17,7 @@ from napari_sam2lora.training.choices import Choices
 from napari_sam2lora.training.draft import PRESETS, Draft, fitting_adapters
 from napari_sam2lora.training.estimator import Estimator
 from napari_sam2lora.training.folder_pairs import FilePair, listed_folders, pairs_in_folder
+from napari_sam2lora.training.new_run import plan_run
 from napari_sam2lora.training.pair_table import PairTable
 from napari_sam2lora.training.pairs import real_path
 from napari_sam2lora.training.proposals import propose
@@ -60,7 +64,13 @@ class TrainTab(QWidget):
         self.estimator = Estimator(self)
         self._command = QLineEdit()
         self._command.setReadOnly(True)
-        self._command.setToolTip("The command that does the same.")
+        self._command.setToolTip("The command that does the same, once Copy wrote its images.")
+        self._copy = button(
+            "Copy",
+            self._on_copy,
+            tip="Write the images and masks as they are now into the run folder, and copy the "
+            "command that trains there.",
+        )
         self._estimate = paragraph()
         self._ask = button(
             "Estimate",
@@ -172,7 +182,7 @@ class TrainTab(QWidget):
             )
         )
         layout.addWidget(self._estimate)
-        layout.addLayout(row(self._command, button("Copy", self._on_copy, tip="Copy the command.")))
+        layout.addLayout(row(self._command, self._copy))
         layout.addLayout(row(self._ask, self._start))
 
     def _on_layers(self, event: object) -> None:
@@ -209,7 +219,9 @@ class TrainTab(QWidget):
         choices = self.choices
         try:
             adapters = fitting_adapters(self._adapters, choices.target, choices.model)
-            shown = {one.name: _in_words(one) for one in adapters}
+            shown = {
+                one.name: ", ".join(filter(None, (one.name, dice_of(one.card)))) for one in adapters
+            }
             choices.show_starts(shown)
             draft = self.draft()
             choices.show_name(draft.run_name())
@@ -233,8 +245,27 @@ class TrainTab(QWidget):
         self.train.emit(self.draft())
 
     def _on_copy(self) -> None:
+        """Write what the command trains on, so that it works, and copy it."""
         with errors_in_words():
-            QGuiApplication.clipboard().setText(self.draft().command())
+            draft = self.draft()
+            planned = plan_run(draft)
+            command = draft.command(planned.folder)
+
+            def written(folder: Path) -> None:
+                QGuiApplication.clipboard().setText(command)
+                self._on_chosen()  # the next run is called otherwise
+                self._command.setText(command)
+                self._command.setCursorPosition(0)
+                show_info(f"{folder.name} is written, and the command that trains it is copied.")
+
+            def failed(error: Sam2LoraError) -> None:
+                show_error(str(error))
+
+            self._copy.setEnabled(False)
+            in_background(self, planned.write, written, failed, self._on_copied)
+
+    def _on_copied(self) -> None:
+        self._copy.setEnabled(True)
 
     def _on_all(self) -> None:
         self.pairs.tick_all(True)
@@ -256,8 +287,3 @@ def _essence(draft: Draft) -> object:
     """Give what an estimate depends on."""
     pairs = tuple(pair.key for pair in draft.pairs)
     return (draft.target, draft.model, draft.preset, draft.start_from, str(draft.changes), pairs)
-
-
-def _in_words(adapter: Adapter) -> str:
-    dice = adapter.card.validation.get("dice")
-    return adapter.name + (f" (Dice {dice:.3f})" if isinstance(dice, float) else "")

@@ -203,6 +203,8 @@ class Watcher(QObject):
         if self._called_off:
             return Standing("stopped", "It was called off before it began.")
         code = self._process.returncode if self._process is not None else None
+        if code is None and not self.history.events:
+            return Standing("interrupted", "It has not begun.")
         if code is None:
             return Standing("interrupted", "Its process died without a word.")
         if code == 0:

@@ -3,6 +3,7 @@
 import json
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -85,7 +86,9 @@ def own_preferences(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
 def make_adapter(tmp_path: Path) -> Callable[..., Adapter]:
     """Give a function that makes adapters of one layer, for no network there is."""
 
-    def make(name: str = "my-vessels", target: Target = TARGETS["vessel"]) -> Adapter:
+    def make(
+        name: str = "my-vessels", target: Target = TARGETS["vessel"], **fields: Any
+    ) -> Adapter:
         lora = LoraSettings(rank=2, alpha=4)
         card = AdapterCard(
             name=name,
@@ -97,6 +100,7 @@ def make_adapter(tmp_path: Path) -> Callable[..., Adapter]:
             trainable=16,
             share=0.1,
             created=now(),
+            **fields,
         )
         folder = tmp_path / "made" / name
         folder.mkdir(parents=True)

@@ -14,7 +14,7 @@ from sam2lora.adapters.fitting import (
     require_adapter,
 )
 from sam2lora.adapters.folder import Adapter, open_adapter
-from sam2lora.adapters.from_run import install_best
+from sam2lora.adapters.from_run import install_best, is_best_installed
 from sam2lora.adapters.hub import pull_adapter, push_adapter
 from sam2lora.adapters.store import (
     adapters_folder,
@@ -50,6 +50,7 @@ __all__ = [
     "install_adapter",
     "install_best",
     "installed_names",
+    "is_best_installed",
     "is_installed",
     "list_adapters",
     "list_problems",

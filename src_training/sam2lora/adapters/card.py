@@ -106,7 +106,9 @@ class AdapterCard(Settings):
     data: dict[str, JsonValue] = Field(default={}, description="summary of the training data")
     data_hash: _Digest | None = Field(default=None, description="hash of the training data")
     validation: dict[str, JsonValue] = Field(
-        default={}, description="metrics on the validation images; dice is shown in lists"
+        default={},
+        description="metrics on the validation images; dice is shown in lists, beside start_dice, "
+        "which is that of started_from on the same images",
     )
     started_from: AdapterReference | None = Field(
         default=None, description="the adapter the training went on from"

@@ -2,8 +2,15 @@
 
 from pathlib import Path
 
-from sam2lora.adapters.folder import Adapter
-from sam2lora.adapters.store import adapter_in, find_adapter, install_adapter, is_installed
+from sam2lora.adapters.card import read_card
+from sam2lora.adapters.folder import CARD, Adapter
+from sam2lora.adapters.store import (
+    adapter_in,
+    adapters_folder,
+    find_adapter,
+    install_adapter,
+    is_installed,
+)
 from sam2lora.errors import AdapterError, OutputError
 from sam2lora.runs.adapters import best_adapter
 
@@ -37,6 +44,29 @@ def install_best(run: Path) -> Adapter:
         if best_adapter(run) == best:
             raise
         return _install(run)
+
+
+def is_best_installed(run: Path) -> bool:
+    """Tell whether what is best in a run now is among the user's own, under the run's name.
+
+    Their cards are compared: one that was installed before the run became better is another one.
+
+    Parameters
+    ----------
+    run
+        The run folder.
+
+    Raises
+    ------
+    AdapterError
+        If the training has no adapter, or makes a base model.
+    """
+    best = best_adapter(run)
+    if best is None:
+        raise AdapterError(f"{run}: this training has no adapter.")
+    wanted = read_card(best.folder / CARD).renamed(run.name)
+    own = adapters_folder() / run.name / CARD
+    return own.is_file() and read_card(own) == wanted
 
 
 def _install(run: Path) -> Adapter:

@@ -93,7 +93,11 @@ def train(
     console = Console(soft_wrap=True, markup=False, emoji=False, highlight=False, quiet=not main)
     if not changes and preset is None and settings is None:
         begun = RunFolder.open(run)
-        _follow(begun, validate_settings(begun.read_settings()), console)
+        chosen = validate_settings(begun.read_settings())
+        if not dry_run:
+            _follow(begun, chosen, console)
+        elif main:
+            _print_plan(chosen.counted_from(run), console)
         return
     if settings is not None:
         if preset is not None:

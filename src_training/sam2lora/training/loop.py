@@ -143,6 +143,7 @@ class _Training:
         self._stepper = Stepper(self._trainee, settings, accelerator, self._feature_cache())
         self._held_out: list[HeldOut] = []
         self._seconds: list[float] = []
+        self._start_dice: float | None = None
 
     def events(self) -> Iterator[Event]:
         """Train to the end, or until asked to stop."""
@@ -179,6 +180,8 @@ class _Training:
         if self._run.checkpoint.exists():
             self._load_checkpoint()
         events, _ = read_events(self._run.events)
+        judged = (one for one in events if isinstance(one, ValidationEvent) and one.step == 0)
+        self._start_dice = next((one.mean for one in judged), None)
         if any(isinstance(event, StartedEvent) for event in events):
             yield ResumedEvent(step=self.state.step)
         else:
@@ -313,6 +316,8 @@ class _Training:
                 batch=state.batch,
                 preview=preview,
             )
+            if state.step == 0:
+                self._start_dice = result.dice
             record = Record(
                 name_of_run(run.path),
                 state.step,
@@ -325,6 +330,7 @@ class _Training:
                     "processes": self._accelerator.num_processes,
                     "batch": state.batch,
                 },
+                self._start_dice,
             )
             self._trainee.save(run.adapter(state.step), record)
             better = state.best_dice is None or result.dice > state.best_dice

@@ -38,7 +38,13 @@ from sam2lora.weights import LEARNED, MASK_TOKEN
 
 @dataclass(frozen=True)
 class Record:
-    """What is known about a result beside its weights, for its card."""
+    """What is known about a result beside its weights, for its card.
+
+    Attributes
+    ----------
+    start_dice
+        Of what the training started from, on the same validation images; None: of nothing.
+    """
 
     name: str
     step: int
@@ -46,6 +52,7 @@ class Record:
     data: Mapping[str, Any]
     data_hash: str
     computed: Mapping[str, Any]
+    start_dice: float | None = None
 
 
 class Trainee(Protocol):
@@ -149,7 +156,7 @@ class _LoraTrainee:
 
     def save(self, folder: Path, record: Record) -> None:
         settings, validation = self._settings, record.validation
-        start = self._start
+        start, before = self._start, record.start_dice
         card = AdapterCard(
             name=record.name,
             target=get_target(settings.target),
@@ -167,6 +174,7 @@ class _LoraTrainee:
                 "dice": validation.dice,
                 "loss": validation.loss,
                 "images": len(validation.per_image),
+                **({} if before is None else {"start_dice": before}),
             },
             started_from=(
                 AdapterReference(name=start.name, digest=start.digest()) if start else None

@@ -29,12 +29,12 @@ def test_an_adapter_made_a_minute_ago_is_in_the_list_and_answers(window: Window,
     bare = np.array(window.preview().data)
     assert listed(adapters)[:2] == [AUTOMATIC, BARE]
     with window.qtbot.waitSignal(window.dock.setup.watch.changed, timeout=WAIT):
-        install_for_nano("just-made", validation={"dice": 0.91})
+        install_for_nano("just-made", validation={"dice": 0.91, "start_dice": 0.7})
         install_for_nano("for-vessels", TARGETS["vessel"])
         window.dock.advanced.adapters_wanted.emit()  # the list is opened
     assert "just-made" in listed(adapters)
     assert "for-vessels" not in listed(adapters)
-    assert "Dice 0.910" in adapters.itemText(listed(adapters).index("just-made"))
+    assert "Dice 0.910 (before 0.700)" in adapters.itemText(listed(adapters).index("just-made"))
     window.segment()  # automatic now is the new one
     assert window.session.reply.task.adapter.name == "just-made"
     assert np.abs(bare - window.preview().data).max() > 1e-4

@@ -1,5 +1,8 @@
 """The curves of runs."""
 
+import re
+
+import pyqtgraph as pg
 import pytest
 
 from napari_sam2lora.training.curves import Curves
@@ -45,3 +48,16 @@ def test_runs_are_compared_by_loss_and_dice(curves: Curves) -> None:
     assert lines(curves)["dice", "c"] == [0.8]
     assert len(lines(curves)) == 4
     assert "a&lt;b" in curves._legend.text()
+
+
+def test_a_run_has_the_color_of_the_legend_whatever_was_shown_before(curves: Curves) -> None:
+    run = (([1, 2], [2.0, 1.0]), ([2], [0.6]))
+    curves.compare({"a": run, "b": run, "c": run})
+    curves.compare({"c": run, "a": run})
+    legend = re.findall(r'color: (#\w+)">━</span>\u00a0(\w)', curves._legend.text())
+    assert [name for _, name in legend] == ["c", "a"]
+    for color, name in legend:
+        for plot in ("loss", "dice"):
+            line = curves._lines[plot, name]
+            assert line.curve.opts["pen"].color().name() == color
+        assert pg.mkBrush(line.scatter.opts["brush"]).color().name() == color

@@ -106,7 +106,8 @@ def test_closing_the_dock_asks_what_becomes_of_the_run(
     assert len(asked) == 1
     qtbot.waitUntil(lambda: summarize(run).state == state, timeout=60_000)
     again = open_dock(viewer)
-    assert again.session.run == run or state == "stopped"
+    assert again.session.run == run
+    until(qtbot, again, state)
     assert again.session.alive == (state == "running")
     RunFolder(run).control.request("stop")
     qtbot.waitUntil(lambda: not is_alive(run), timeout=60_000)

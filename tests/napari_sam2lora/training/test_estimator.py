@@ -1,7 +1,10 @@
 """The estimate before a training."""
 
 import sys
+import tempfile
+from functools import partial
 from pathlib import Path
+from threading import Event
 
 import pytest
 
@@ -9,7 +12,8 @@ from napari_sam2lora.training import estimator as module
 from napari_sam2lora.training.draft import Draft
 from napari_sam2lora.training.estimator import Estimator
 from napari_sam2lora.training.folder_pairs import pairs_in_folder
-from napari_sam2lora.training.snapshot import loads_of
+from napari_sam2lora.training.snapshot import Load, loads_of
+from sam2lora.exports import LabelledImage
 
 pytestmark = pytest.mark.viewer
 
@@ -78,6 +82,43 @@ def test_a_cancelled_one_answers_nothing(qtbot, estimator, question, monkeypatch
     with qtbot.assertNotEmitted(estimator.answered, wait=1000):
         estimator.ask(*question)
         estimator.cancel()
+
+
+def test_a_cancelled_one_reads_no_more_and_leaves_nothing(
+    qtbot, estimator, question, monkeypatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "temporary"))
+    (tmp_path / "temporary").mkdir()
+    settings, loads = question
+    begun, go_on, read = Event(), Event(), []
+
+    def slow(load: Load) -> LabelledImage:
+        begun.set()
+        assert go_on.wait(60)
+        read.append(load)
+        return load()
+
+    estimator.ask(settings, [partial(slow, load) for load in loads])
+    assert begun.wait(60)
+    estimator.cancel()
+    go_on.set()
+    qtbot.wait(1000)
+    assert len(read) == 1
+    assert list((tmp_path / "temporary").iterdir()) == []
+
+
+def test_an_error_of_the_program_is_no_answer_for_ever(qtbot, estimator, question) -> None:
+    def broken() -> LabelledImage:
+        raise KeyError("disc")
+
+    with (
+        qtbot.capture_exceptions() as raised,
+        qtbot.waitSignal(estimator.answered, timeout=60_000) as answered,
+    ):
+        estimator.ask(question[0], [broken])
+    assert answered.args == ["No estimate: something went wrong."]
+    assert not estimator.busy
+    assert [type(error) for _, error, _ in raised] == [KeyError]
 
 
 def test_an_image_that_is_gone_is_said(qtbot, estimator, question, folder: Path) -> None:

@@ -47,6 +47,12 @@ def test_what_a_run_is_stands_in_its_row() -> None:
     assert entry.words.startswith("On nano, 5 images. 20 of 150 steps. It started from")
 
 
+def test_an_adapter_tells_the_dice_it_started_from(make_adapter: Callable) -> None:
+    entry = entry_of_adapter(make_adapter("new", validation={"dice": 0.84, "start_dice": 0.71}))
+    assert entry.cells[2] == "0.840"
+    assert entry.words == "It started from a Dice of 0.710."
+
+
 def test_what_is_selected_decides_what_is_offered(shown: RunsList) -> None:
     assert offered(shown) == {"Look again"}
     shown.select("first")

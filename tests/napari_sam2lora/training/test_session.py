@@ -11,9 +11,11 @@ from napari_sam2lora.training import session as session_module
 from napari_sam2lora.training.draft import Draft
 from napari_sam2lora.training.folder_pairs import pairs_in_folder
 from napari_sam2lora.training.session import TrainingSession, settings_of
-from sam2lora.adapters import install_adapter
+from napari_sam2lora.training.watcher import Standing
+from sam2lora.adapters import install_adapter, install_best
 from sam2lora.errors import SettingsError
 from sam2lora.runs import (
+    FailedEvent,
     FinishedEvent,
     RunFolder,
     is_alive,
@@ -112,13 +114,39 @@ def test_a_new_session_finds_what_is_alive_or_could_go_on(qtbot, session, draft)
     other.close()
 
 
-def test_a_run_that_ended_unseen_is_found(session, make_run) -> None:
+def test_a_run_that_ended_unseen_is_found(session, make_run, make_adapter) -> None:
     run = RunFolder.create(runs_folder() / "unseen", make_run().settings.read_text())
-    run.append(FinishedEvent(step=1))
+    run.append(FinishedEvent(step=2))
     assert session.attach_to_unfinished() is None  # it has no adapter
-    run.adapter(1).mkdir()
+    for step in (1, 2):
+        made = make_adapter(f"step-{step}", TARGETS["disc"], training={"step": step})
+        shutil.copytree(made.folder, run.adapter(step))
     set_best(run.path, 1, 0.5)
     assert session.attach_to_unfinished().folder == run.path
+    install_best(run.path)
+    assert session.attach_to_unfinished() is None
+    set_best(run.path, 2, 0.6)  # it became better when nobody looked
+    assert session.attach_to_unfinished().folder == run.path
+    install_best(run.path)
+    assert session.attach_to_unfinished() is None
+
+
+def test_a_base_model_that_ended_is_not_to_be_installed(session, make_run) -> None:
+    run = RunFolder.create(runs_folder() / "base", make_run().settings.read_text())
+    run.append(FinishedEvent(step=1))
+    run.adapter(1).mkdir()
+    (run.adapter(1) / "nano.safetensors").touch()
+    set_best(run.path, 1, 0.5)
+    assert session.attach_to_unfinished() is None
+
+
+def test_a_run_that_failed_is_found_and_can_go_on(qtbot, session, make_run) -> None:
+    run = RunFolder.create(runs_folder() / "full", make_run().settings.read_text())
+    run.append(FailedEvent(step=1, reason="OSError", words="No space left on device"))
+    assert session.attach_to_unfinished().folder == run.path
+    assert session.watcher.standing == Standing("failed", "No space left on device")
+    session.resume(run.path)
+    until(qtbot, session, "finished")
 
 
 def test_the_best_adapter_is_installed_once(qtbot, session, draft, monkeypatch) -> None:
@@ -216,6 +244,23 @@ def test_a_full_disk_is_said_and_leaves_nothing(qtbot, session, draft, monkeypat
     assert "No space left" in said.args[0]
     assert not session.busy
     assert list(runs_folder().iterdir()) == []
+
+
+def test_an_error_of_the_program_leaves_it_ready(qtbot, session, draft, monkeypatch) -> None:
+    def broken(*_: object) -> None:
+        raise KeyError("disc")
+
+    monkeypatch.setattr(session_module, "start_child", broken)
+    monkeypatch.setattr(session_module, "install_best", broken)
+    with qtbot.capture_exceptions() as raised:
+        session.start(draft())
+        qtbot.waitUntil(lambda: not session.busy, timeout=60_000)
+        session.attach(runs_folder() / "disc-standard-1")
+        for count in (2, 3):
+            session.install()
+            qtbot.waitUntil(lambda count=count: len(raised) == count, timeout=60_000)
+            qtbot.waitUntil(lambda: not session._installing, timeout=60_000)
+    assert {type(error) for _, error, _ in raised} == {KeyError}
 
 
 def test_what_cannot_be_trained_is_refused_before_anything_is_written(

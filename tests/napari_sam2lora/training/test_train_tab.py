@@ -1,5 +1,7 @@
 """The tab in which a training is put together."""
 
+import shlex
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -11,9 +13,14 @@ from qtpy.QtWidgets import QPushButton
 
 from napari_sam2lora._image_list import ImageList
 from napari_sam2lora.training import train_tab
+from napari_sam2lora.training.session import settings_of
 from napari_sam2lora.training.train_tab import TrainTab
 from sam2lora.adapters import install_adapter
+from sam2lora.cli import main
+from sam2lora.errors import OutputError
+from sam2lora.runs import list_runs, runs_folder
 from sam2lora.targets import TARGETS
+from sam2lora.training.plan import plan_data
 
 from .conftest import add_eye
 
@@ -121,19 +128,68 @@ def test_all_and_none(tab: TrainTab) -> None:
     assert names(tab) == ["a disc"]
 
 
-def test_the_command_is_shown_and_copied(tab: TrainTab) -> None:
+def test_the_command_is_shown(tab: TrainTab) -> None:
     tab.set_changes({"steps": 12})
     assert tab._command.text().endswith("validation.within_images=true --steps 12")
-    press(tab, "Copy")
-    assert QGuiApplication.clipboard().text() == tab._command.text()
     tab.set_changes({"steps": 0})
     assert "steps" in tab._command.text()
 
 
+def test_the_copied_command_works(qtbot, tab: TrainTab, monkeypatch, capsys) -> None:
+    tab.set_changes({"steps": 12, "batch": 1, "geometry": {"detail": "whole"}})
+    shown = tab._command.text()
+    press(tab, "Copy")
+    assert not tab._copy.isEnabled()
+    qtbot.waitUntil(tab._copy.isEnabled, timeout=20_000)
+    command = QGuiApplication.clipboard().text()
+    assert command == shown == tab._command.text()
+    assert tab.draft().run_name() == "disc-standard-2"
+    _, *words = shlex.split(command)
+
+    def run(*words: str) -> None:
+        monkeypatch.setattr("sys.argv", ["sam2lora", *words])
+        with pytest.raises(SystemExit) as left:
+            main()
+        assert not left.value.code
+
+    run(*words, "--dry-run")
+    told = capsys.readouterr().out
+    assert "learns from    1 images of data disc" in told
+    assert "12 steps of 1 samples" in told
+    module, followed = sys.modules["sam2lora.cli.train"], []
+    monkeypatch.setattr(module, "_print_plan", lambda *_: None)
+    monkeypatch.setattr(module, "_follow", lambda folder, *_: followed.append(folder.path))
+    run(*words)
+    assert followed == [runs_folder() / "disc-standard-1"]
+    assert plan_data(settings_of(followed[0]).counted_from(followed[0])).validation
+
+
+def test_what_cannot_be_written_is_not_copied(qtbot, tab: TrainTab, monkeypatch, notices) -> None:
+    QGuiApplication.clipboard().setText("before")
+
+    def full(*_: object) -> None:
+        raise OutputError("No space left on device.")
+
+    monkeypatch.setattr("napari_sam2lora.training.snapshot.save_training_data", full)
+    press(tab, "Copy")
+    qtbot.waitUntil(tab._copy.isEnabled, timeout=20_000)
+    assert "No space left" in notices[-1]
+    press(tab, "None")
+    press(tab, "Copy")
+    assert "Tick at least one" in notices[-1]
+    assert QGuiApplication.clipboard().text() == "before"
+    assert list_runs(runs_folder()) == []
+
+
 def test_quick_goes_on_from_an_adapter(tab: TrainTab, make_adapter: Callable) -> None:
-    install_adapter(make_adapter("mine", TARGETS["vessel"]))
+    for name, dice in (("mine", {"dice": 0.84, "start_dice": 0.71}), ("theirs", {"dice": 0.8})):
+        install_adapter(make_adapter(name, TARGETS["vessel"], validation=dice))
+    tab.look()
     tab.choices.choose(target="vessel", preset="quick")
     assert tab.draft().start_from is not None
+    box = tab.choices._start
+    shown = {box.itemText(number) for number in range(box.count())}
+    assert shown >= {"mine, Dice 0.840 (before 0.710)", "theirs, Dice 0.800"}
 
 
 def test_train_gives_the_draft_away(qtbot, tab: TrainTab) -> None:

@@ -92,6 +92,11 @@ def test_a_deleted_folder_is_noticed(qtbot, watcher: Watcher, make_run: Make) ->
     qtbot.waitUntil(lambda: not watcher._timer.isActive(), timeout=60_000)
 
 
+def test_one_that_was_only_written_has_not_begun(watcher: Watcher, make_run: Make) -> None:
+    watcher.attach(make_run().path)
+    assert (watcher.standing.state, watcher.standing.words) == ("interrupted", "It has not begun.")
+
+
 def test_a_failure_is_told_in_the_words_of_the_run(qtbot, watcher: Watcher, make_run: Make) -> None:
     run = make_run()
     run.append(StartedEvent(target="disc", base="nano", steps=9))

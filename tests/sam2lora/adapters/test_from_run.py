@@ -5,7 +5,14 @@ from pathlib import Path
 
 import pytest
 
-from sam2lora.adapters import find_adapter, from_run, install_adapter, install_best, list_adapters
+from sam2lora.adapters import (
+    find_adapter,
+    from_run,
+    install_adapter,
+    install_best,
+    is_best_installed,
+    list_adapters,
+)
 from sam2lora.errors import AdapterError
 from sam2lora.runs import RunFolder, set_best
 
@@ -27,6 +34,17 @@ def test_the_best_is_installed_and_replaced_by_a_better_one(run: RunFolder) -> N
     set_best(run.path, 2, 0.6)
     install_best(run.path)
     assert find_adapter("mine").card.threshold == 0.6
+
+
+def test_only_the_best_of_now_counts_as_installed(run: RunFolder) -> None:
+    assert not is_best_installed(run.path)
+    install_best(run.path)
+    assert is_best_installed(run.path)
+    set_best(run.path, 2, 0.6)
+    assert not is_best_installed(run.path)
+    (run.adapters / "best.json").unlink()
+    with pytest.raises(AdapterError, match="has no adapter"):
+        is_best_installed(run.path)
 
 
 def test_an_adapter_of_something_else_is_never_replaced(run: RunFolder, make_adapter) -> None:

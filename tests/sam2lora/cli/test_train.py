@@ -157,6 +157,17 @@ def test_dry_run_says_the_same_and_writes_nothing(
     assert sorted(tmp_path.rglob("*")) == before
 
 
+def test_dry_run_of_a_run_that_is_there_does_not_go_on_with_it(
+    begin: Callable, run_cli: Callable, tmp_path: Path
+) -> None:
+    begin("--steps", 2)
+    (tmp_path / "run/events.jsonl").unlink()
+    ran = run_cli("train", tmp_path / "run", "--dry-run")
+    assert ran.code == 0
+    assert "2 steps of 1 samples on cpu" in ran.out
+    assert not (tmp_path / "run/events.jsonl").exists()
+
+
 def test_a_finished_run_is_only_shown_again(
     begin: Callable, run_cli: Callable, tmp_path: Path
 ) -> None:

@@ -9,6 +9,7 @@ import torch
 from safetensors.torch import load_file
 from torch import Tensor
 
+from sam2lora.adapters import open_adapter
 from sam2lora.adapters.naming import part_of
 from sam2lora.errors import ModelError, OutputError, TrainingError
 from sam2lora.runs import (
@@ -319,6 +320,20 @@ def test_quick_goes_on_without_the_adapter_it_started_from(
     (tmp_path / "start").rename(tmp_path / "gone")
     list(train(cut))
     same(whole, cut)
+
+
+def test_the_cards_tell_the_dice_of_the_start_on_the_same_images(
+    make: Make, begin: Begin, run_through: RunThrough
+) -> None:
+    cut = begin(quick(make, run_through), "cut")
+    end_at(train(cut), "step", 4)
+    list(train(cut))
+    first = judged(read_events(cut.events)[0])[0][0]
+    assert first is not None
+    for step in (4, 6):  # of which the last is written after it went on
+        card = open_adapter(cut.adapter(step)).card
+        assert card.validation["start_dice"] == first
+        assert card.validation["images"] == 1
 
 
 def test_a_base_goes_on_exactly_too(make: Make, begin: Begin, run_through: RunThrough) -> None:
