@@ -28,8 +28,8 @@ def pytest_configure() -> None:
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Skip, visibly, what needs a screen or a CUDA device where there is none.
 
-    Where tests run in several processes, one of them has all the windows: keys go to the window that
-    is active, and there is one on a screen.
+    Where tests run in several processes, one of them has all the windows: keys go to the window
+    that is active, and there is one on a screen.
     """
     no_screen = sys.platform == "linux" and not any(
         os.environ.get(name) for name in ("DISPLAY", "WAYLAND_DISPLAY", "QT_QPA_PLATFORM")

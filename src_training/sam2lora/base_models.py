@@ -59,7 +59,7 @@ NANO: Mapping[str, Any] = {
             "backbone_channel_list": [256, 128, 64, 32],
             # Unlike in SAM 2.1 the finest levels get what coarse ones know; it costs nothing.
             "fpn_top_down_levels": [0, 1, 2, 3],
-            # By "nearest", which SAM 2.1 has, outlines get the straight steps of the coarsest level.
+            # By "nearest", as in SAM 2.1, outlines get the straight steps of the coarsest level.
             "fpn_interp_model": "bilinear",
         },
     },
