@@ -297,6 +297,7 @@ TESTED_ELSEWHERE = {  # by their way in, where they are of no use without it
     "napari_sam2lora.segment.threshold_row": "napari_sam2lora/segment/test_rows.py",
     "napari_sam2lora.training.area": "napari_sam2lora/training/test_train_tab.py",
     "napari_sam2lora.training.folder_pairs": "napari_sam2lora/training/test_pairs.py",
+    "napari_sam2lora.training.new_run": "napari_sam2lora/training/test_session.py",
     "napari_sam2lora.training.proposals": "napari_sam2lora/training/test_pairs.py",
     "napari_sam2lora.training.viewer_pairs": "napari_sam2lora/training/test_pairs.py",
     "sam2lora.evaluation.cells": "sam2lora/evaluation/test_writing.py",
