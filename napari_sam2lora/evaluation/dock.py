@@ -44,6 +44,8 @@ _WORDS = {
 _PIXELS = {"tp": "right (px)", "fp": "wrong (px)", "fn": "missed (px)"}
 _DISTANCES = ("hd95", "assd")
 
+_COMPARING = "Comparing…"
+
 
 class EvaluateDock(QWidget):
     """Compares two Labels layers of its viewer; every comparison stays for the CSV file.
@@ -91,8 +93,10 @@ class EvaluateDock(QWidget):
                 self._viewer, mask, reference, inside_field=self._inside.isChecked()
             )
             self._button.setEnabled(False)
-            self._state.setText("Comparing…")
-            in_background(self, lambda: compare(question), self._on_compared, self._on_failed)
+            self._state.setText(_COMPARING)
+            in_background(
+                self, lambda: compare(question), self._on_compared, self._on_failed, self._on_ended
+            )
 
     def save(self, path: Path) -> None:
         """Write all comparisons so far as CSV."""
@@ -148,7 +152,6 @@ class EvaluateDock(QWidget):
     def _on_compared(self, result: tuple[Comparison, LayerData]) -> None:
         comparison, errors = result
         self.comparisons.append(comparison)
-        self._button.setEnabled(True)
         where = "the field of view" if comparison.inside_field else "the whole image"
         words = f"{comparison.mask} against {comparison.reference}, in {where}. {comparison.doubt}"
         self._state.setText(f"{words.strip()} Green: right; red: wrong; blue: missed.")
@@ -157,9 +160,12 @@ class EvaluateDock(QWidget):
             self._show(errors)
 
     def _on_failed(self, error: Sam2LoraError) -> None:
-        self._button.setEnabled(True)
-        self._state.setText("")
         show_error(str(error))
+
+    def _on_ended(self) -> None:
+        self._button.setEnabled(True)
+        if self._state.text() == _COMPARING:
+            self._state.setText("")
 
     def _show(self, errors: LayerData) -> None:
         """Show a map of errors, in place of an older one of the same mask."""

@@ -132,7 +132,12 @@ def _load_file(pair: FilePair, target: str, ignored: Mask | None) -> LabelledIma
     photograph, record = pair.photograph, pair.photograph.record
     if record is None or pair.corrections.has(photograph.stem, target):
         shape = read_shape(photograph.path)
-        mask = pair.corrections.masks(photograph.stem, shape)[target]
+        corrected = pair.corrections.masks(photograph.stem, shape).get(target)
+        if corrected is None:  # forgotten meanwhile
+            raise SettingsError(
+                f"{pair.name}: its correction of {target} is not there any more. Look again."
+            )
+        mask = corrected
     else:
         mask = record.read_mask(target)
     _check(pair, target, mask)
