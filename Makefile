@@ -4,7 +4,6 @@
 export IMAGE
 
 BIN := .venv/bin
-SCREEN := $(if $(filter Linux,$(shell uname -s)),xvfb-run -a -s "-screen 0 1600x1000x24")
 
 help:
 	@echo "make demo [IMAGE=path]   run the main job on an image, or on a synthetic one, into demo/"
@@ -17,7 +16,7 @@ demo: set-up-demo
 
 test: set-up-test
 	@$(BIN)/python scripts/viewer_packages.py
-	@OMP_NUM_THREADS=1 $(SCREEN) $(BIN)/python -m pytest -n 2 --dist loadgroup $(ARGS)
+	@OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 $(ARGS)
 
 test-gpu: set-up-test
 	@$(BIN)/python -m pytest -m gpu $(ARGS)

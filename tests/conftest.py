@@ -26,17 +26,11 @@ def pytest_configure() -> None:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Skip, visibly, what needs a screen or a CUDA device where there is none.
-
-    Where tests run in several processes, one of them has all the windows: keys go to the window
-    that is active, and there is one on a screen.
-    """
+    """Skip, visibly, what needs a screen or a CUDA device where there is none."""
     no_screen = sys.platform == "linux" and not any(
         os.environ.get(name) for name in ("DISPLAY", "WAYLAND_DISPLAY", "QT_QPA_PLATFORM")
     )
     for item in items:
-        if item.get_closest_marker("viewer"):
-            item.add_marker(pytest.mark.xdist_group("windows"))
         if no_screen and item.get_closest_marker("viewer"):
             item.add_marker(pytest.mark.skip(reason="no screen: `make test` brings a virtual one"))
         if item.get_closest_marker("gpu") and not _has_cuda():
