@@ -197,7 +197,8 @@ def test_it_answers_as_the_command_line_does(window: Window):
     reply = window.session.reply
     predictor = window.session.answering.engine.predictor(window.session.machine, lambda *_: None)
     expected = segment_scene(predictor, reply.scene, [reply.task])["disc"]
-    np.testing.assert_array_equal(values(window), expected.probabilities)
+    # Sums of products differ in their last bits with where in memory the numbers lie.
+    np.testing.assert_allclose(values(window), expected.probabilities, atol=1e-5)
 
 
 def test_numbers_stand_beside_the_picture(open_window):
