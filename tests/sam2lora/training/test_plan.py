@@ -286,7 +286,7 @@ def test_a_source_given_twice_takes_two_turns_and_has_no_more_images(
 
 
 def test_one_patient_can_be_judged_by_a_part_of_each_image(make: Make, eyes: Path) -> None:
-    within = {"within_images": True, "share": 0.25}
+    within = {"within_images": True, "share": 0.25, "images": 2}
     plan = plan_data(make(data=[{"root": str(eyes), "include": "p01"}], validation=within))
     learned, judging = plan.groups[0][0], plan.validation[0]
     assert learned.record == judging.record
