@@ -89,7 +89,7 @@ def test_two_processes_give_the_curve_of_one_with_twice_the_batch(make: Make, be
     assert abs(curve(alone)[-1] - curve(alone)[0]) > 0.01  # there was something to agree on
     one, two = (run.load_checkpoint()["tensors"] for run in (alone, shared))
     for name, tensor in one.items():
-        torch.testing.assert_close(two[name], tensor, rtol=0.05, atol=2e-3)
+        torch.testing.assert_close(two[name], tensor, rtol=0.05, atol=4e-3)
     dice = [
         [event.mean for event in events_of(run) if isinstance(event, ValidationEvent)]
         for run in (alone, shared)
