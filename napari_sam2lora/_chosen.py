@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from napari.layers import Image, Labels, Layer
 from napari.viewer import Viewer
 
-from napari_sam2lora._layers import LayerData, key_of, noted, target_of
+from napari_sam2lora._layers import LayerData, key_in, noted, target_in
 from sam2lora.errors import ImageError, TargetError
 
 
@@ -31,7 +31,7 @@ def chosen_image(viewer: Viewer) -> Image:
         return active
     if active is not None:
         key = noted(active.metadata).get("image")
-        images = [image for image in images if key_of(data_of(image)) == key] or images
+        images = [image for image in images if key_in(image.metadata, image.name) == key] or images
     if len(images) == 1:
         return images[0]
     if not images:
@@ -69,7 +69,9 @@ def labels_of_image(viewer: Viewer, image: Image) -> list[Labels]:
     if is_alone(viewer, image):
         return labels
     own = {noted(one.metadata).get("target") for one in labels if is_noted(one)}
-    return [one for one in labels if is_noted(one) or target_of(data_of(one)).name not in own]
+    return [
+        one for one in labels if is_noted(one) or target_in(one.metadata, one.name).name not in own
+    ]
 
 
 def sure_labels_of_image(viewer: Viewer, image: Image) -> list[Labels]:
@@ -104,9 +106,9 @@ def _belongs(labels: Labels, image: Image) -> bool:
     if "view" in known:
         return False
     if "image" in known:
-        return bool(known["image"] == key_of(data_of(image)))
+        return bool(known["image"] == key_in(image.metadata, image.name))
     try:
-        target_of(data_of(labels))
+        target_in(labels.metadata, labels.name)
     except TargetError:
         return False
     return _size(labels) == _size(image)

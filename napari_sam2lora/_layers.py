@@ -215,8 +215,13 @@ def target_of(labels: LayerData) -> Target:
     TargetError
         If neither says it.
     """
-    targets, name = all_targets(), labels[1]["name"]
-    known = noted(labels[1].get("metadata", {})).get("target") or (name.split() or [""])[-1].lower()
+    return target_in(labels[1].get("metadata", {}), labels[1]["name"])
+
+
+def target_in(metadata: Mapping[str, Any], name: str) -> Target:
+    """Tell which target a Labels layer shows by its metadata and its name, as `target_of`."""
+    targets = all_targets()
+    known = noted(metadata).get("target") or (name.split() or [""])[-1].lower()
     if known not in targets:
         raise TargetError(
             f"{name}: it is not known what this layer shows. Let its name end in one of: "

@@ -5,7 +5,7 @@ from napari.layers import Image, Labels, Layer
 from napari.viewer import Viewer
 
 from napari_sam2lora._chosen import chosen_image, data_of
-from napari_sam2lora._layers import key_of, mask_layer, noted, size_of
+from napari_sam2lora._layers import key_in, mask_layer, noted, size_of
 from napari_sam2lora._notices import errors_in_words
 from sam2lora.errors import TargetError
 from sam2lora.targets import Target, get_target
@@ -46,4 +46,7 @@ def _add(viewer: Viewer, name: str) -> None:
 
 def _is_of(layer: Labels, image: Image, target: Target) -> bool:
     known = noted(layer.metadata)
-    return (known.get("target"), known.get("image")) == (target.name, key_of(data_of(image)))
+    return (known.get("target"), known.get("image")) == (
+        target.name,
+        key_in(image.metadata, image.name),
+    )

@@ -6,8 +6,7 @@ from dataclasses import dataclass
 
 from napari.layers import Image, Labels, Layer
 
-from napari_sam2lora._chosen import data_of
-from napari_sam2lora._layers import key_of, noted
+from napari_sam2lora._layers import key_in, noted
 from sam2lora.targets import all_targets
 
 AREA = "annotated area"
@@ -40,7 +39,7 @@ def image_of(labels: Labels, images: Sequence[Image]) -> Owner:
     """
     about = noted(labels.metadata)
     if "image" in about:
-        own = (one for one in images if key_of(data_of(one)) == about["image"])
+        own = (one for one in images if key_in(one.metadata, one.name) == about["image"])
         return Owner(next(own, None), sure=True)
     named = [one for one in images if _is_named_after(labels.name, one.name)]
     if named:

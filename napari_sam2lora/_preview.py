@@ -16,7 +16,7 @@ from napari.viewer import Viewer
 
 from napari_sam2lora._adding import add_quietly, lift_above, set_visible
 from napari_sam2lora._chosen import data_of, is_noted, sure_labels_of_image
-from napari_sam2lora._layers import key_in, noted, target_of, view_layer, with_note
+from napari_sam2lora._layers import key_in, noted, target_in, view_layer, with_note
 from napari_sam2lora._new_mask import add_mask
 from napari_sam2lora._prompt_layers import Place
 from sam2lora.arrays import Mask
@@ -155,7 +155,7 @@ def mask_layer_of(viewer: Viewer, image: Image, target: Target) -> Labels | None
     found = []
     for layer in sure_labels_of_image(viewer, image):
         try:
-            shown = target_of(data_of(layer))
+            shown = target_in(layer.metadata, layer.name)
         except TargetError:  # the layer of something else
             continue
         found += [layer] if shown.name == target.name else []

@@ -8,7 +8,7 @@ from napari.layers import Image, Labels, Layer, Shapes
 from napari.viewer import Viewer
 
 from napari_sam2lora._chosen import chosen_image, data_of
-from napari_sam2lora._layers import key_of, mask_of, noted, view_layer
+from napari_sam2lora._layers import key_in, mask_of, noted, view_layer
 from napari_sam2lora._pairing import AREA
 from sam2lora.arrays import Mask
 from sam2lora.errors import GeometryError
@@ -33,7 +33,7 @@ def add_annotated_area(viewer: Viewer) -> Layer:
 
 def area_of_image(layers: Iterable[Layer], image: Image) -> Layer | None:
     """Find the annotated area of an image in the viewer, by what was noted or by name."""
-    key, named = key_of(data_of(image)), f"{image.name} {AREA}".lower()
+    key, named = key_in(image.metadata, image.name), f"{image.name} {AREA}".lower()
     layers = list(layers)
     own = [one for one in layers if _is_area_of(one, key)]
     return next(iter([*own, *(one for one in layers if one.name.lower() == named)]), None)

@@ -12,7 +12,7 @@ from napari.layers import Image, Labels, Layer
 from napari.viewer import Viewer
 
 from napari_sam2lora._chosen import data_of, photographs
-from napari_sam2lora._layers import fingerprint, key_of, mask_of, noted, target_of
+from napari_sam2lora._layers import fingerprint, key_in, mask_of, noted, target_in
 from napari_sam2lora._pairing import AREA, image_of, size_of_layer
 from napari_sam2lora.training.area import area_of_image
 from napari_sam2lora.training.pairs import (
@@ -125,7 +125,7 @@ def _identity(image: Image) -> str:
     """Name an image as the lists of folders do, unless it is a copy of another."""
     about = noted(image.metadata)
     file = None if about.get("key") else about.get("path")
-    return real_path(file) or key_of(data_of(image))
+    return real_path(file) or key_in(image.metadata, image.name)
 
 
 def _is_changed(layer: Labels) -> bool:
@@ -140,7 +140,7 @@ def _may_be_mask(layer: Labels) -> bool:
 
 def _shows(layer: Labels) -> str | None:
     try:
-        return target_of(data_of(layer)).name
+        return target_in(layer.metadata, layer.name).name
     except TargetError:
         return None
 
