@@ -91,8 +91,8 @@ def is_noted(labels: Labels) -> bool:
 
 def is_alone(viewer: Viewer, image: Image) -> bool:
     """Tell whether no other photograph in the viewer has an image's size."""
-    sizes = [_size(one) for one in photographs(viewer.layers) if one is not image]
-    return _size(image) not in sizes
+    sizes = [size_of_layer(one) for one in photographs(viewer.layers) if one is not image]
+    return size_of_layer(image) not in sizes
 
 
 def photographs(layers: Sequence[Layer]) -> list[Image]:
@@ -111,9 +111,10 @@ def _belongs(labels: Labels, image: Image) -> bool:
         target_in(labels.metadata, labels.name)
     except TargetError:
         return False
-    return _size(labels) == _size(image)
+    return size_of_layer(labels) == size_of_layer(image)
 
 
-def _size(layer: Layer) -> list[float]:
-    size: list[float] = layer.extent.data[1][-2:].tolist()
-    return size
+def size_of_layer(layer: Layer) -> tuple[int, ...]:
+    """Give the size `(H, W)` of what a layer shows."""
+    data = layer.data[0] if getattr(layer, "multiscale", False) else layer.data
+    return tuple(data.shape[-3:-1] if getattr(layer, "rgb", False) else data.shape[-2:])

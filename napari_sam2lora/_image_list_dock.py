@@ -6,7 +6,7 @@ from pathlib import Path
 from napari.utils.events import Event
 from napari.utils.notifications import show_error
 from napari.viewer import Viewer
-from qtpy.QtCore import QEvent, QObject, QTimer, QUrl
+from qtpy.QtCore import QEvent, QTimer, QUrl
 from qtpy.QtGui import QDesktopServices, QShowEvent
 from qtpy.QtWidgets import (
     QCheckBox,
@@ -18,6 +18,7 @@ from qtpy.QtWidgets import (
     QWidget,
 )
 
+from napari_sam2lora._closing import ClosingWatch
 from napari_sam2lora._image_list import ImageList
 from napari_sam2lora._layers import noted
 from napari_sam2lora._notices import errors_in_words
@@ -63,7 +64,7 @@ class ImageListDock(QWidget):
         super().__init__()
         self._viewer = napari_viewer
         self._images: ImageList | None = None
-        self._window: QWidget | None = None
+        self._closing = ClosingWatch(self, self._may_close)
         self._trouble = ""
         self._build()
         self._timer = QTimer(self)
@@ -139,20 +140,11 @@ class ImageListDock(QWidget):
     def showEvent(self, event: QShowEvent) -> None:
         """Watch the main window, to save before it closes."""
         super().showEvent(event)
-        window: QWidget = self
-        while (parent := window.parentWidget()) is not None:
-            window = parent
-        if window is not self._window and window is not self:
-            window.installEventFilter(self)
-            self._window = window
+        self._closing.look()
 
-    def eventFilter(self, watched: QObject, event: QEvent) -> bool:
-        """Save when the main window closes; where that fails, closing is for the user to decide."""
-        closing = event.type() == QEvent.Type.Close and watched is self._window
-        if closing and not self.save() and not self._asked(f"{self._trouble} Close all the same?"):
-            event.ignore()
-            return True
-        return False
+    def _may_close(self) -> bool:
+        """Save; where that fails, closing is for the user to decide."""
+        return self.save() or self._asked(f"{self._trouble} Close all the same?")
 
     def changeEvent(self, event: QEvent) -> None:
         """Save and let go of the viewer when the dock is taken out of the window."""

@@ -6,8 +6,6 @@ from pathlib import Path
 from napari.viewer import Viewer
 from qtpy.QtGui import QGuiApplication
 from qtpy.QtWidgets import (
-    QHeaderView,
-    QTableWidget,
     QTableWidgetItem,
     QVBoxLayout,
     QWidget,
@@ -16,7 +14,7 @@ from qtpy.QtWidgets import (
 from napari_sam2lora._chosen import chosen_image, data_of, masks_of_image
 from napari_sam2lora._layers import masks_of, noted, pixels_of, spacing_of
 from napari_sam2lora._notices import errors_in_words
-from napari_sam2lora._parts import button, paragraph, row
+from napari_sam2lora._parts import button, paragraph, row, two_columns
 from napari_sam2lora._photographs import field_of_view_of
 from napari_sam2lora._saving import ask_where_to_save
 from sam2lora.files import atomic_path
@@ -90,10 +88,7 @@ class MeasurementsDock(QWidget):
         self._viewer = napari_viewer
         self._measured: Measurements | None = None
         self._title = paragraph("Areas, diameters and ratios of an image's masks.")
-        self._table = QTableWidget(0, 2)
-        self._table.setHorizontalHeaderLabels(["measurement", "value"])
-        self._table.horizontalHeader().setSectionResizeMode(QHeaderView.ResizeMode.Stretch)
-        self._table.verticalHeader().hide()
+        self._table = two_columns("measurement", "value")
         layout = QVBoxLayout(self)
         layout.addWidget(self._title)
         layout.addWidget(self._table)

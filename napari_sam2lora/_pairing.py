@@ -4,8 +4,9 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from napari.layers import Image, Labels, Layer
+from napari.layers import Image, Labels
 
+from napari_sam2lora._chosen import size_of_layer
 from napari_sam2lora._layers import key_in, noted
 from sam2lora.targets import all_targets
 
@@ -49,13 +50,6 @@ def image_of(labels: Labels, images: Sequence[Image]) -> Owner:
         if len(found) == 1 and not _may_name_an_image(labels.name):
             return Owner(found[0], sure=False)
     return Owner(None, sure=False)
-
-
-def size_of_layer(layer: Layer) -> tuple[int, ...]:
-    """Give the size `(H, W)` of what a layer shows."""
-    data = layer.data[0] if getattr(layer, "multiscale", False) else layer.data
-    rows_last = data.shape[:2] if getattr(layer, "rgb", False) else data.shape[-2:]
-    return tuple(rows_last)
 
 
 def _is_named_after(name: str, image: str) -> bool:

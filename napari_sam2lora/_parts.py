@@ -6,8 +6,10 @@ from qtpy.QtCore import Qt, Signal
 from qtpy.QtGui import QKeySequence
 from qtpy.QtWidgets import (
     QHBoxLayout,
+    QHeaderView,
     QLabel,
     QPushButton,
+    QTableWidget,
     QToolButton,
     QVBoxLayout,
     QWidget,
@@ -42,6 +44,15 @@ def paragraph(text: str = "") -> QLabel:
     label = QLabel(text)
     label.setWordWrap(True)
     return label
+
+
+def two_columns(first: str, second: str) -> QTableWidget:
+    """Make a table of names and values, as wide as its dock."""
+    table = QTableWidget(0, 2)
+    table.setHorizontalHeaderLabels([first, second])
+    table.horizontalHeader().setSectionResizeMode(QHeaderView.ResizeMode.Stretch)
+    table.verticalHeader().hide()
+    return table
 
 
 def row(*widgets: QWidget) -> QHBoxLayout:

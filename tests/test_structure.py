@@ -274,6 +274,7 @@ TESTED_ELSEWHERE = {  # by their way in, where they are of no use without it
     "napari_sam2lora._answering": "napari_sam2lora/segment/test_outdated.py",
     "napari_sam2lora._answers": "napari_sam2lora/segment/test_dock.py",
     "napari_sam2lora._asked": "napari_sam2lora/segment/test_outdated.py",
+    "napari_sam2lora._closing": "napari_sam2lora/test_image_list_dock.py",
     "napari_sam2lora._comparison": "napari_sam2lora/segment/test_compare.py",
     "napari_sam2lora._engine": "napari_sam2lora/segment/test_dock.py",
     "napari_sam2lora._hand_over": "napari_sam2lora/segment/test_hand_over.py",

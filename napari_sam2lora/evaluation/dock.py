@@ -12,8 +12,6 @@ from qtpy.QtWidgets import (
     QCheckBox,
     QComboBox,
     QFormLayout,
-    QHeaderView,
-    QTableWidget,
     QTableWidgetItem,
     QVBoxLayout,
     QWidget,
@@ -22,7 +20,7 @@ from qtpy.QtWidgets import (
 from napari_sam2lora._background import in_background
 from napari_sam2lora._layers import LayerData, noted
 from napari_sam2lora._notices import errors_in_words
-from napari_sam2lora._parts import button, paragraph, row
+from napari_sam2lora._parts import button, paragraph, row, two_columns
 from napari_sam2lora._saving import ask_where_to_save
 from napari_sam2lora.evaluation.comparing import (
     Comparison,
@@ -66,10 +64,7 @@ class EvaluateDock(QWidget):
         self._map = QCheckBox("show the errors as a layer")
         self._map.setChecked(True)
         self._state = paragraph("Green: right; red: wrong; blue: missed.")
-        self._table = QTableWidget(0, 2)
-        self._table.setHorizontalHeaderLabels(["metric", "value"])
-        self._table.horizontalHeader().setSectionResizeMode(QHeaderView.ResizeMode.Stretch)
-        self._table.verticalHeader().hide()
+        self._table = two_columns("metric", "value")
         self._button = button("Compare", self.compare)
         self._build()
         events = napari_viewer.layers.events

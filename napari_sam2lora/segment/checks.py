@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 
 from napari_sam2lora._questions import Choice
-from sam2lora.adapters import Adapter, preferred
+from sam2lora.adapters import Adapter, preferred_first
 from sam2lora.adapters.fitting import geometry_of
 from sam2lora.download import is_offline
 from sam2lora.errors import ModelError
@@ -48,14 +48,14 @@ def warnings(
         return []
     named = next((one for one in adapters if one.name == choice.adapter), None)
     found = [*_about_base(base), *_about_adapter(base, choice, named, target)]
-    fitting = [one for one in adapters if _fits(one, base, target)]
+    fitting = preferred_first(one for one in adapters if _fits(one, base, target))
     if choice.adapter is None and (choice.bare or not fitting) and not (base.embedded or prompted):
         found.append(
             f"There is no adapter for {target.name} on {base.name}: it only follows points and "
             "boxes. Set one, choose nano, or train an adapter."
         )
     if shape is not None:
-        answering = named or (None if choice.bare else preferred(fitting))
+        answering = named or (None if choice.bare else next(iter(fitting), None))
         geometry = geometry_of(target, answering, choice.detail)
         words = too_little_memory(base, shape, geometry, loaded=loaded, free=free)
         found += [words] if words else []

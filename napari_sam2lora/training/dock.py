@@ -4,10 +4,11 @@ from pathlib import Path
 
 from napari.utils.notifications import show_error
 from napari.viewer import Viewer
-from qtpy.QtCore import QEvent, QObject, QSize, Signal
+from qtpy.QtCore import QEvent, QSize, Signal
 from qtpy.QtGui import QShowEvent
 from qtpy.QtWidgets import QMessageBox, QTabWidget, QVBoxLayout, QWidget
 
+from napari_sam2lora._closing import ClosingWatch
 from napari_sam2lora._hand_over import let_go, use_adapter
 from napari_sam2lora._notices import errors_in_words
 from napari_sam2lora.training.draft import Draft
@@ -52,7 +53,7 @@ class TrainDock(QWidget):
     def __init__(self, napari_viewer: Viewer) -> None:
         super().__init__()
         self._viewer = napari_viewer
-        self._window: QWidget | None = None
+        self._closing = ClosingWatch(self, lambda: self._may_close(can_stay=True))
         self.session = TrainingSession(self)
         self.train_tab = TrainTab(napari_viewer)
         self.run_tab = RunTab(self.session)
@@ -106,20 +107,7 @@ class TrainDock(QWidget):
     def showEvent(self, event: QShowEvent) -> None:
         """Watch the main window, to ask before it closes."""
         super().showEvent(event)
-        window: QWidget = self
-        while (parent := window.parentWidget()) is not None:
-            window = parent
-        if window is not self._window and window is not self:
-            window.installEventFilter(self)
-            self._window = window
-
-    def eventFilter(self, watched: QObject, event: QEvent) -> bool:
-        """Ask what becomes of a running training when the main window closes."""
-        closing = event.type() == QEvent.Type.Close and watched is self._window
-        if closing and not self._may_close(can_stay=True):
-            event.ignore()
-            return True
-        return False
+        self._closing.look()
 
     def changeEvent(self, event: QEvent) -> None:
         """Ask, and let go of the viewer, when the dock is taken out of the window."""
@@ -128,9 +116,7 @@ class TrainDock(QWidget):
             self._may_close(can_stay=False)
             self.session.close()
             self.train_tab.close_down()
-            if self._window is not None:
-                self._window.removeEventFilter(self)
-                self._window = None
+            self._closing.let_go()
 
     def _may_close(self, *, can_stay: bool) -> bool:
         """Ask what becomes of a running training; tell whether to go on with closing."""

@@ -8,7 +8,7 @@ from typing import Any
 from napari_sam2lora._settings import preferences
 from napari_sam2lora.training.pairs import Pair, only_one_person
 from napari_sam2lora.training.snapshot import DATA
-from sam2lora.adapters import Adapter, installed_names
+from sam2lora.adapters import Adapter, installed_names, preferred_first
 from sam2lora.runs import runs_folder
 from sam2lora.training.command import command_of
 from sam2lora.training.settings import TrainSettings, make_settings
@@ -106,4 +106,4 @@ def fitting_adapters(adapters: Iterable[Adapter], target: str, model: str) -> li
     found = [
         one for one in adapters if one.card.target.name == target and one.card.base.name == base
     ]
-    return sorted(found, key=lambda one: (not one.shipped, -one.card.created.timestamp()))
+    return preferred_first(found)

@@ -11,9 +11,9 @@ from dataclasses import dataclass, replace
 from napari.layers import Image, Labels, Layer
 from napari.viewer import Viewer
 
-from napari_sam2lora._chosen import data_of, photographs
+from napari_sam2lora._chosen import data_of, photographs, size_of_layer
 from napari_sam2lora._layers import fingerprint, key_in, mask_of, noted, target_in
-from napari_sam2lora._pairing import AREA, image_of, size_of_layer
+from napari_sam2lora._pairing import AREA, image_of
 from napari_sam2lora.training.area import area_of_image
 from napari_sam2lora.training.pairs import (
     Doubt,

@@ -28,7 +28,7 @@ from sam2lora.adapters.store import (
     list_adapters,
     list_problems,
     own_folder,
-    preferred,
+    preferred_first,
     rename_adapter,
 )
 
@@ -56,7 +56,7 @@ __all__ = [
     "list_problems",
     "open_adapter",
     "own_folder",
-    "preferred",
+    "preferred_first",
     "pull_adapter",
     "push_adapter",
     "rename_adapter",

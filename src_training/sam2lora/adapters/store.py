@@ -130,12 +130,12 @@ def default_adapter(identity: str, target: Target) -> Adapter | None:
         for adapter in list_adapters()
         if adapter.card.base.identity == identity and adapter.card.target.name == target.name
     ]
-    return preferred(fitting)
+    return next(iter(preferred_first(fitting)), None)
 
 
-def preferred(adapters: Iterable[Adapter]) -> Adapter | None:
-    """Give the one of several for the same that is used where none is named; None for none."""
-    return max(adapters, key=lambda one: (one.shipped, one.card.created), default=None)
+def preferred_first(adapters: Iterable[Adapter]) -> list[Adapter]:
+    """Sort adapters for the same: the first is used where none is named."""
+    return sorted(adapters, key=lambda one: (not one.shipped, -one.card.created.timestamp()))
 
 
 def install_adapter(source: Adapter, *, name: str | None = None, replace: bool = False) -> Adapter:

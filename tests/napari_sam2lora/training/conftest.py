@@ -14,6 +14,7 @@ from PIL import Image
 
 from napari_sam2lora._layers import fundus_layers
 from napari_sam2lora.training import child
+from napari_sam2lora.training.session import TrainingSession
 from sam2lora.field_of_view import field_of_view_from_mask
 from sam2lora.images import FundusImage
 from sam2lora.runs import RunFolder
@@ -57,6 +58,16 @@ with run.hold():
             run.append(CheckpointEvent(step=step))
     run.append(FinishedEvent(step=step))
 """
+
+
+@pytest.fixture
+def session(qtbot) -> Iterator[TrainingSession]:
+    """Give a session of its own, whose training ends with the test."""
+    made = TrainingSession()
+    yield made
+    if made.alive:
+        made.stop()
+    made.close()
 
 
 @pytest.fixture

@@ -18,15 +18,6 @@ pytestmark = [pytest.mark.viewer, pytest.mark.usefixtures("stand_in")]
 
 
 @pytest.fixture
-def session(qtbot) -> TrainingSession:
-    made = TrainingSession()
-    yield made
-    if made.alive:
-        made.stop()
-    made.close()
-
-
-@pytest.fixture
 def tab(qtbot, session: TrainingSession) -> RunTab:
     made = RunTab(session)
     qtbot.addWidget(made)

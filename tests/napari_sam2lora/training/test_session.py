@@ -28,15 +28,6 @@ pytestmark = [pytest.mark.viewer, pytest.mark.usefixtures("stand_in")]
 
 
 @pytest.fixture
-def session(qtbot) -> TrainingSession:
-    made = TrainingSession()
-    yield made
-    if made.alive:
-        made.stop()
-    made.close()
-
-
-@pytest.fixture
 def draft(folder: Path) -> Callable[..., Draft]:
     def make(steps: int = 40, **options: object) -> Draft:
         pairs = pairs_in_folder(folder, "disc")
