@@ -97,7 +97,7 @@ def segment_corrected(viewer: napari.Viewer) -> None:
     segment_answer(viewer)
     dock, disc = segment_dock(viewer), TRUTH["disc"]
     rows, columns = np.nonzero(disc)
-    points, _ = dock.session.prompts.layers(dock.session.image, dock.session.target)
+    points = dock.session.prompts.points(dock.session.image, dock.session.target)
     points.add([rows.mean(), columns.mean()])
     dock.switch_sign()
     points.add([rows.mean(), columns.min() - 1.2 * np.ptp(columns)])

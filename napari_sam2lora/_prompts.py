@@ -4,7 +4,7 @@ The layers are found by their metadata, never by their names. What was said is r
 step, because napari's points have no undo, and so that an image that comes back has it still.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from functools import partial
@@ -37,6 +37,8 @@ from sam2lora.targets import Target
 
 _FINAL = {"added", "removed", "changed"}
 """Actions of napari after which a layer's data are as they stay."""
+
+_OTHER_KIND = "{name}: its metadata say that it has {kind}, but it is a layer of another kind."
 
 
 class PromptLayers(QObject):
@@ -73,26 +75,44 @@ class PromptLayers(QObject):
         past = self._past.get(place)
         return past.steps[past.now] if past else ImagePrompts()
 
-    def layers(self, image: Image, target: Target) -> tuple[Points, Shapes]:
-        """Give the layers for an image and a target, made if they are not there."""
+    def points(self, image: Image, target: Target) -> Points:
+        """Give the layer of points for an image and a target, made if it is not there."""
+        layer = self.restore(image, target, "point")["point"]
+        if not isinstance(layer, Points):
+            raise TypeError(_OTHER_KIND.format(name=layer.name, kind="points"))
+        return layer
+
+    def boxes(self, image: Image, target: Target) -> Shapes:
+        """Give the layer of rectangles for an image and a target, made if it is not there."""
+        layer = self.restore(image, target, "box")["box"]
+        if not isinstance(layer, Shapes):
+            raise TypeError(_OTHER_KIND.format(name=layer.name, kind="rectangles"))
+        return layer
+
+    def restore(self, image: Image, target: Target, *tools: Tool) -> Mapping[Tool, Layer]:
+        """Make layers that are not there: those of tools, and those whose prompts count.
+
+        An image that comes back, or a layer that was deleted by hand, has its prompts again. No
+        more is made, since each new layer holds the window up.
+        """
         place = (keep_key(image), target.name)
         self.adopt()
-        found = {noted(one.metadata)["prompts"]: one for one in self._of(place)}
-        made: list[Layer] = []
-        for tool, make in (("point", points_layer), ("box", boxes_layer)):
-            if tool not in found:
+        found: dict[Tool, Layer] = {noted(one.metadata)["prompts"]: one for one in self._of(place)}
+        said, made = self.at(place), []
+        for tool, make, counts in (
+            ("point", points_layer, bool(said.clicks)),
+            ("box", boxes_layer, said.box is not None),
+        ):
+            if tool not in found and (counts or tool in tools):
                 found[tool] = add_quietly(self._viewer, make(image, target))
                 made.append(found[tool])
         for layer in found.values():
             self._connect(layer)
             lift_above(self._viewer, layer, image)
-        points, boxes = found["point"], found["box"]
-        if not isinstance(points, Points) or not isinstance(boxes, Shapes):
-            raise TypeError("The metadata of a layer of prompts are on a layer of another kind.")
-        self._set_next(points)
-        # An image that comes back, or a layer that was deleted by hand, has its prompts again.
+            if isinstance(layer, Points):
+                self._set_next(layer)
         self._write(place, ImagePrompts(), made)
-        return points, boxes
+        return found
 
     def adopt(self) -> bool:
         """Take layers of prompts over that a dock left behind; tell whether there were any.
@@ -120,8 +140,7 @@ class PromptLayers(QObject):
 
     def use(self, image: Image, target: Target, tool: Tool) -> None:
         """Let the next click in the window set a point, or draw a rectangle."""
-        points, boxes = self.layers(image, target)
-        chosen = points if tool == "point" else boxes
+        chosen = self.restore(image, target, tool)[tool]
         set_visible(chosen, True)
         self._viewer.layers.selection.active = chosen
         chosen.mode = "add" if tool == "point" else "add_rectangle"

@@ -209,12 +209,12 @@ class Session(QObject):
         if self.place and not self.prompts.undo(self.place):
             self.said.emit("There is no point or box to take back.")
         elif self.image is not None:
-            self.prompts.layers(self.image, self.target)  # one may have been deleted by hand
+            self.prompts.restore(self.image, self.target)  # one may have been deleted by hand
 
     def redo(self) -> None:
         """Put a point or box back that was taken back."""
         if self.image is not None and self.prompts.redo((keep_key(self.image), self.target.name)):
-            self.prompts.layers(self.image, self.target)
+            self.prompts.restore(self.image, self.target)
 
     def clear(self) -> None:
         """Take all points and the box of the present target away."""

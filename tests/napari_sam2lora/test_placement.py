@@ -27,8 +27,8 @@ def viewer(make_napari_viewer) -> Viewer:
 
 def test_a_click_is_where_it_is_seen(viewer: Viewer):
     image, other, prompts = viewer.layers["eye"], viewer.layers["other"], PromptLayers(viewer)
-    points, boxes = prompts.layers(image, DISC)
-    theirs, _ = prompts.layers(other, DISC)
+    points, boxes = prompts.points(image, DISC), prompts.boxes(image, DISC)
+    theirs = prompts.points(other, DISC)
     preview = Previews(viewer).show(image, DISC, disk(12).astype(np.float32), threshold=0.5)
     placement = Placement(viewer)
     placement.look()
@@ -50,7 +50,7 @@ def test_a_click_is_where_it_is_seen(viewer: Viewer):
 
 def test_it_is_so_from_the_first_look_and_until_it_is_closed(viewer: Viewer):
     image, prompts = viewer.layers["eye"], PromptLayers(viewer)
-    points, _ = prompts.layers(image, DISC)
+    points = prompts.points(image, DISC)
     image.scale = (0.5, 0.5)
     placement = Placement(viewer)
     placement.look()
@@ -70,7 +70,7 @@ def test_masks_are_the_users_own(viewer: Viewer):
 
 def test_images_with_channels_first_and_turned_ones(viewer: Viewer, notices: list[str]):
     image = viewer.add_layer(Image(np.zeros((3, *SHAPE), np.uint8), name="channels"))
-    points, _ = PromptLayers(viewer).layers(image, DISC)
+    points = PromptLayers(viewer).points(image, DISC)
     Placement(viewer).look()
     image.scale = (1, 0.5, 0.25)
     assert tuple(points.scale) == (0.5, 0.25)

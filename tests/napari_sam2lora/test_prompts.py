@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from napari import Viewer
-from napari.layers import Image, Layer
+from napari.layers import Image, Layer, Points, Shapes
 from pytestqt.qtbot import QtBot
 
 from napari_sam2lora._layers import noted
@@ -39,7 +39,7 @@ def image(viewer: Viewer) -> Image:
 
 
 def test_rows_and_columns_become_x_and_y(prompts: PromptLayers, image: Image):
-    points, boxes = prompts.layers(image, DISC)
+    points, boxes = prompts.points(image, DISC), prompts.boxes(image, DISC)
     changed: list[object] = []
     prompts.changed.connect(changed.append)
     points.add([20.25, 30.5])
@@ -59,7 +59,7 @@ def test_rows_and_columns_become_x_and_y(prompts: PromptLayers, image: Image):
 
 
 def test_every_step_can_be_undone_and_made_again(prompts: PromptLayers, image: Image):
-    points, boxes = prompts.layers(image, DISC)
+    points, boxes = prompts.points(image, DISC), prompts.boxes(image, DISC)
     assert not prompts.undo(PLACE)
     points.add([20, 30])
     boxes.add([np.array([(10, 20), (10, 60), (70, 60), (70, 20)])], shape_type="rectangle")
@@ -80,7 +80,7 @@ def test_every_step_can_be_undone_and_made_again(prompts: PromptLayers, image: I
 
 
 def test_signs_survive_undoing(prompts: PromptLayers, image: Image):
-    points, _ = prompts.layers(image, DISC)
+    points = prompts.points(image, DISC)
     for number, positive in enumerate((False, True, False)):
         prompts.set_sign(positive)
         points.add([20 + number, 30])
@@ -93,7 +93,7 @@ def test_signs_survive_undoing(prompts: PromptLayers, image: Image):
 def test_the_newest_box_counts_and_a_click_is_none(
     prompts: PromptLayers, image: Image, qtbot: QtBot
 ):
-    _, boxes = prompts.layers(image, DISC)
+    boxes = prompts.boxes(image, DISC)
     for left in (20, 30):
         corners = np.array([(10, left), (10, 60), (70, 60), (70, left)])
         boxes.add([corners], shape_type="rectangle")
@@ -104,7 +104,7 @@ def test_the_newest_box_counts_and_a_click_is_none(
 
 
 def test_what_lies_outside_goes_from_every_step(prompts: PromptLayers, image: Image):
-    points, boxes = prompts.layers(image, DISC)
+    points, boxes = prompts.points(image, DISC), prompts.boxes(image, DISC)
     points.add([0, 0])
     points.add([20, 30])
     boxes.add([np.array([(0, 0), (0, 4), (4, 4), (4, 0)])], shape_type="rectangle")
@@ -129,8 +129,8 @@ def test_what_lies_outside_goes_from_every_step(prompts: PromptLayers, image: Im
 
 
 def test_each_target_has_its_own_and_others_are_hidden(prompts: PromptLayers, image: Image):
-    disc, _ = prompts.layers(image, DISC)
-    cup, _ = prompts.layers(image, CUP)
+    disc = prompts.points(image, DISC)
+    cup = prompts.points(image, CUP)
     disc.add([20, 30])
     assert prompts.at(("eye", "cup")).empty
     prompts.show_only(("eye", "cup"))
@@ -139,19 +139,19 @@ def test_each_target_has_its_own_and_others_are_hidden(prompts: PromptLayers, im
     assert disc.visible
     assert disc.mode == "add"
     prompts.use(image, DISC, "box")
-    assert prompts.layers(image, DISC)[1].mode == "add_rectangle"
+    assert prompts.boxes(image, DISC).mode == "add_rectangle"
 
 
 def test_layers_are_found_by_what_is_noted_whatever_their_names(
     viewer: Viewer, prompts: PromptLayers, image: Image
 ):
-    points, _ = prompts.layers(image, DISC)
+    points = prompts.points(image, DISC)
     points.add([20, 30])
     points.name, image.name = "something", "something else"
     count = len(viewer.layers)
     prompts.close()
     another = PromptLayers(viewer)
-    assert another.layers(image, DISC)[0] is points
+    assert another.points(image, DISC) is points
     assert len(viewer.layers) == count
     assert another.at(PLACE).clicks == (Click(30, 20),)
 
@@ -159,7 +159,7 @@ def test_layers_are_found_by_what_is_noted_whatever_their_names(
 def test_layers_that_are_there_already_take_the_sign_that_is_shown(
     viewer: Viewer, prompts: PromptLayers, image: Image
 ):
-    points, _ = prompts.layers(image, DISC)
+    points = prompts.points(image, DISC)
     prompts.set_sign(False)
     prompts.close()
     another = PromptLayers(viewer)
@@ -169,7 +169,7 @@ def test_layers_that_are_there_already_take_the_sign_that_is_shown(
 
 
 def test_a_copy_of_a_layer_says_nothing(viewer: Viewer, prompts: PromptLayers, image: Image):
-    points, _ = prompts.layers(image, DISC)
+    points = prompts.points(image, DISC)
     points.add([20, 30])
     copy = viewer.add_layer(Layer.create(*points.as_layer_data_tuple()))
     assert not prompts.adopt()
@@ -184,15 +184,40 @@ def test_a_copy_of_a_layer_says_nothing(viewer: Viewer, prompts: PromptLayers, i
 def test_making_layers_leaves_the_users_tool_alone(viewer: Viewer, prompts: PromptLayers, image):
     labels = viewer.add_labels(np.zeros(image.data.shape[:2], np.uint8))
     labels.mode = "paint"
-    prompts.layers(image, DISC)
+    prompts.points(image, DISC)
+    prompts.boxes(image, DISC)
     assert viewer.layers.selection.active is labels
     assert labels.mode == "paint"
+
+
+def test_a_layer_is_made_when_its_tool_is_first_used(
+    viewer: Viewer, prompts: PromptLayers, image: Image
+):
+    count = len(viewer.layers)
+    prompts.use(image, DISC, "point")
+    assert [type(one) for one in viewer.layers[count:]] == [Points]
+    prompts.use(image, DISC, "box")
+    prompts.use(image, DISC, "point")
+    assert [type(one) for one in viewer.layers[count:]] == [Points, Shapes]
+
+
+def test_a_box_comes_back_with_its_image_whichever_tool_is_used(
+    viewer: Viewer, prompts: PromptLayers, tmp_path: Path
+):
+    viewer.layers.clear()
+    image = viewer.add_layer(eye(path=tmp_path / "eye.png")[0])
+    prompts.boxes(image, DISC).add([np.array([(10, 20), (10, 60), (70, 60), (70, 20)])])
+    viewer.layers.clear()
+    prompts.forget_missing()
+    viewer.add_layer(eye(path=tmp_path / "eye.png")[0])
+    prompts.use(viewer.layers["eye"], DISC, "point")
+    assert [one.nshapes for one in viewer.layers if isinstance(one, Shapes)] == [1]
 
 
 def test_a_layer_that_is_deleted_takes_its_prompts_along(
     viewer: Viewer, prompts: PromptLayers, image: Image
 ):
-    points, boxes = prompts.layers(image, DISC)
+    points, boxes = prompts.points(image, DISC), prompts.boxes(image, DISC)
     points.add([20, 30])
     boxes.add([np.array([(10, 20), (10, 60), (70, 60), (70, 20)])], shape_type="rectangle")
     viewer.layers.remove(points)
@@ -206,11 +231,11 @@ def test_prompts_of_an_image_that_left_wait_for_it(
 ):
     viewer.layers.clear()
     image = viewer.add_layer(eye(path=tmp_path / "eye.png")[0])
-    prompts.layers(image, DISC)[0].add([20, 30])
+    prompts.points(image, DISC).add([20, 30])
     viewer.layers.clear()
     prompts.forget_missing()
     viewer.add_layer(eye(path=tmp_path / "eye.png")[0])
-    points, _ = prompts.layers(viewer.layers["eye"], DISC)
+    points = prompts.points(viewer.layers["eye"], DISC)
     np.testing.assert_array_equal(points.data, [(20, 30)])
 
 
@@ -219,14 +244,14 @@ def test_prompts_of_an_image_that_is_opened_anew_at_once_are_not_deleted(
 ):
     viewer.layers.clear()
     image = viewer.add_layer(eye(path=tmp_path / "eye.png")[0])
-    prompts.layers(image, DISC)[0].add([20, 30])
+    prompts.points(image, DISC).add([20, 30])
     changed: list[object] = []
     prompts.changed.connect(changed.append)
     viewer.layers.clear()
     viewer.add_layer(eye(path=tmp_path / "eye.png")[0])
     prompts.forget_missing()
     assert changed == []
-    points, _ = prompts.layers(viewer.layers["eye"], DISC)
+    points = prompts.points(viewer.layers["eye"], DISC)
     np.testing.assert_array_equal(points.data, [(20, 30)])
     viewer.layers.remove(points)
     prompts.forget_missing()

@@ -146,7 +146,7 @@ def test_a_point_outside_the_field_is_refused_in_words_and_taken_back(window: Wi
     assert "outside the field of view" in window.said[-1]
     prompts = window.session.prompts.at(window.session.place)
     assert [(click.x, click.y) for click in prompts.clicks] == [(100, 100)]
-    points, _ = window.session.prompts.layers(window.session.image, TARGETS["disc"])
+    points = window.session.prompts.points(window.session.image, TARGETS["disc"])
     assert len(points.data) == 1
 
 

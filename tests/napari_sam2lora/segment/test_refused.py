@@ -92,7 +92,7 @@ def test_a_box_outside_goes_and_the_points_stay(window: Window):
     window.segment()
     with window.replied():
         window.click(90, 90)
-    _, boxes = window.session.prompts.layers(window.session.image, window.session.target)
+    boxes = window.session.prompts.boxes(window.session.image, window.session.target)
     with window.qtbot.waitSignal(window.session.said, timeout=WAIT):
         boxes.add([np.array([(0, 0), (0, 5), (5, 5), (5, 0)])], shape_type="rectangle")
     window.qtbot.waitUntil(lambda: boxes.nshapes == 0)
