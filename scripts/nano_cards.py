@@ -33,6 +33,9 @@ LIMITS = (
 
 COMMANDS = "python scripts/train_nano.py DATA OUT {part}"
 
+BASE_PARTS = ("base", "on")
+"""Parts of the script that make the base, one after the other."""
+
 
 def results_for(target: str, reports: Path) -> dict[str, JsonValue]:
     """Give the mean figures of an adapter's reports, by data set."""
@@ -66,13 +69,14 @@ def base_card(weights: Path, reports: Path, *, adapters: str) -> str:
         "## Training data\n\nImages by data set and target; those that judged the training and "
         "those kept for testing are not among them. Synthetic images are drawn by this project."
         "\n\n| images of | number |\n|---|---|\n" + "\n".join(rows),
-        "It was trained for 1500 steps on vessels alone, 1500 on everything, and "
-        f"{notes.get('step', '?')} on everything with more vessels; seed 0 throughout.",
+        "First it learned vessels alone, then everything; docs/embedded_model.md has the steps of "
+        "each part. Seed 0 throughout.",
         "## Results\n\nWith a box from the true mask, without adapter (mean Dice):\n\n"
         + "\n".join(
             ["| data set | target | images | Dice |", "|---|---|---|---|", *_boxed(reports)]
         ),
-        "## Make it again\n\n    " + COMMANDS.format(part="base"),
+        "## Make it again\n\n"
+        + "\n".join(f"    {COMMANDS.format(part=one)}" for one in BASE_PARTS),
     ]
     return "\n\n".join(lines) + "\n"
 

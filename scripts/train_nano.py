@@ -1,6 +1,7 @@
 """Train the embedded model: its base, then one adapter for each target, all as ordinary runs.
 
     python scripts/train_nano.py DATA OUT base
+    python scripts/train_nano.py DATA OUT on
     python scripts/train_nano.py DATA OUT vessel
     python scripts/train_nano.py DATA OUT disc
     python scripts/train_nano.py DATA OUT cup
@@ -16,7 +17,9 @@ the figures into the cards.
 The base is made by three runs: `start` learns vessels alone, from random weights, because all tasks
 at once are learned too slowly from nothing; `wide` adds all other tasks; `base` goes on with more
 vessels among them, in cycles of a falling learning rate. After each cycle its best is worth using,
-and the next part may be begun.
+and the next part may be begun. `on` needs none of these runs: it goes on from the base that is in
+the package, in such cycles, with more discs and cups. The adapters are trained on what `on` has
+made, or else `base`.
 
 Kept out of all training, to test with: DRIVE's test half, the children 11 to 14 of CHASE_DB1, the
 HRF images 07_* and 08_*, the DRIONS-DB images 091 to 110 and the last ten Drishti-GS images.
@@ -32,7 +35,7 @@ from pathlib import Path
 from typing import Any
 
 import safetensors.torch
-from nano_cards import COMMANDS, LIMITS, PURPOSE, TERMS, base_card, results_for
+from nano_cards import BASE_PARTS, COMMANDS, LIMITS, PURPOSE, TERMS, base_card, results_for
 
 from sam2lora.adapters import find_adapter
 from sam2lora.adapters.folder import CONFIG, WEIGHTS
@@ -56,6 +59,7 @@ HELD_BACK = {
 """Folder of a data set to the images kept for testing."""
 
 VESSELS = ("DRIVE", "CHASEDB1", "HRF")
+OTHERS = ("Drishti-GS1_files", "DRIONS-DB")
 
 SYNTHETIC_IMAGES = 120
 
@@ -64,6 +68,13 @@ REPORTS = "reports"
 CYCLE = 2000
 CYCLES = 8
 """Of the base's learning rate: steps in each, and how many."""
+
+IN_CYCLES: Mapping[str, Any] = {
+    "prompts": {"none": 0.75, "points": 0.1, "box": 0.04, "box_and_points": 0.04, "previous": 0.07},
+    "optimizer": {"schedule": "restarts", "restart_every": CYCLE, "warmup": 50},
+    "steps": CYCLES * CYCLE,
+}
+"""Settings of a long training; without a prompt, vessels are meant."""
 
 # What a promptable base learns beside the usual targets; synthetic images have their masks.
 MORE_TARGETS = (
@@ -113,7 +124,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("data", type=Path, help="folder of the public data sets")
     parser.add_argument("out", type=Path, help="folder for synthetic images and runs")
-    parser.add_argument("part", choices=["base", *ADAPTERS, "ship", "evaluate"])
+    parser.add_argument("part", choices=["base", "on", *ADAPTERS, "ship", "evaluate"])
     options = parser.parse_args()
     data, out = options.data.resolve(), options.out.resolve()
     if options.part == "ship":
@@ -145,7 +156,9 @@ def settings_of(part: str, data: Path, out: Path) -> dict[str, Any]:
         return start_settings(data)
     if part == "wide":
         return wide_settings(data, out)
-    return base_settings(data, out) if part == "base" else adapter_settings(part, data, out)
+    if part == "base":
+        return base_settings(data, out)
+    return on_settings(data, out) if part == "on" else adapter_settings(part, data, out)
 
 
 def start_settings(data: Path) -> dict[str, Any]:
@@ -166,37 +179,37 @@ def start_settings(data: Path) -> dict[str, Any]:
 
 def wide_settings(data: Path, out: Path) -> dict[str, Any]:
     """Go on with all targets."""
-    vessels = [source(data, name) for name in VESSELS]
-    others = [source(data, name) for name in ("Drishti-GS1_files", "DRIONS-DB")]
-    return {
-        "train": "base",
-        "model": result_of(out / "start"),
-        "target": "vessel",
-        "also": ["disc", "cup", *(target.name for target in MORE_TARGETS)],
-        "data": [*vessels * 3, *others, {"root": str(out / "synthetic")}],
-        "augment": COLORS | {"scale": (0.8, 1.5), "rotation": 45},
-        "optimizer": {"warmup": 50},
-        "validation": {"share": 0.12, "every": 500, "images": 8},
-        "batch": 2,
-        "steps": 1500,
-    }
+    return mixed(data, out, result_of(out / "start"), vessels=3, others=1) | {"steps": 1500}
 
 
 def base_settings(data: Path, out: Path) -> dict[str, Any]:
     """Go on with all targets, and with vessels without a prompt for nearly half of the samples."""
-    vessels = [source(data, name) for name in VESSELS]
-    return wide_settings(data, out) | {
-        "model": result_of(out / "wide"),
-        "data": [*vessels * 2, *wide_settings(data, out)["data"]],
-        "prompts": {
-            "none": 0.75,
-            "points": 0.1,
-            "box": 0.04,
-            "box_and_points": 0.04,
-            "previous": 0.07,
-        },
-        "optimizer": {"schedule": "restarts", "restart_every": CYCLE, "warmup": 50},
-        "steps": CYCLES * CYCLE,
+    return mixed(data, out, result_of(out / "wide"), vessels=5, others=1) | IN_CYCLES
+
+
+def on_settings(data: Path, out: Path) -> dict[str, Any]:
+    """Go on from the package's base, which is copied: the next one takes its place."""
+    packaged = get_base("nano").path
+    start = make_folder(out / "package") / packaged.name
+    if not start.exists():
+        with atomic_path(start) as temporary:
+            temporary.write_bytes(packaged.read_bytes())
+    return mixed(data, out, str(start), vessels=4, others=2) | IN_CYCLES
+
+
+def mixed(data: Path, out: Path, model: str, *, vessels: int, others: int) -> dict[str, Any]:
+    """Learn all targets; the real images of vessels, and the others, take so many turns each."""
+    real = [source(data, name) for name in VESSELS * vessels + OTHERS * others]
+    return {
+        "train": "base",
+        "model": model,
+        "target": "vessel",
+        "also": ["disc", "cup", *(target.name for target in MORE_TARGETS)],
+        "data": [*real, {"root": str(out / "synthetic")}],
+        "augment": COLORS | {"scale": (0.8, 1.5), "rotation": 45},
+        "optimizer": {"warmup": 50},
+        "validation": {"share": 0.12, "every": 500, "images": 8},
+        "batch": 2,
     }
 
 
@@ -206,7 +219,7 @@ def adapter_settings(target: str, data: Path, out: Path) -> dict[str, Any]:
     The images are real ones: those of the validation part choose the threshold.
     """
     return {
-        "model": result_of(out / "base"),
+        "model": newest_base(out),
         "target": target,
         "data": [source(data, name) for name in ADAPTERS[target]["data"]],
         "augment": COLORS | {"rotation": 45},
@@ -223,7 +236,7 @@ def ship(out: Path) -> None:
     path, reports = get_base("nano").path, out / REPORTS
     make_folder(path.parent)
     with atomic_path(path) as temporary:
-        temporary.write_bytes(Path(result_of(out / "base")).read_bytes())
+        temporary.write_bytes(Path(newest_base(out)).read_bytes())
     names = ", ".join(f"nano-{target}" for target in ADAPTERS)
     with atomic_path(path.with_name("README.md")) as temporary:
         temporary.write_text(base_card(path, reports, adapters=names), encoding="utf-8")
@@ -240,7 +253,7 @@ def ship(out: Path) -> None:
                     "data": adapter.card.data | {"terms": TERMS},
                     "purpose": PURPOSE[target],
                     "limits": LIMITS,
-                    "commands": tuple(COMMANDS.format(part=one) for one in ("base", target)),
+                    "commands": tuple(COMMANDS.format(part=one) for one in (*BASE_PARTS, target)),
                     "results": results_for(target, reports),
                 }
             ),
@@ -270,6 +283,11 @@ def result_of(run: Path) -> str:
     if best is None:
         raise SystemExit(f"{run}: has no result yet; it has to be trained first.")
     return str(best.folder / "nano.safetensors")
+
+
+def newest_base(out: Path) -> str:
+    """Give the weights of the base that has learned longest."""
+    return result_of(out / ("on" if (out / "on").exists() else "base"))
 
 
 def source(data: Path, name: str) -> Mapping[str, Any]:
