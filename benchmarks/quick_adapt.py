@@ -35,6 +35,7 @@ class Case(NamedTuple):
 
 
 CASES = {
+    "drive": Case("DRIVE", "vessel", r"_test$"),
     "chase": Case("CHASEDB1", "vessel", r"^Image_1[1-4]"),
     "hrf": Case("HRF", "vessel", r"^0[78]_"),
     "drions": Case("DRIONS-DB", "disc", r"_(09[1-9]|10\d|110)$"),

@@ -138,7 +138,9 @@ class _Training:
         self.state = _State(batch=settings.batch)
         self._run, self._settings, self._accelerator = run, settings, accelerator
         self._plan: DataPlan = plan_data(settings)
-        self._trainee: Trainee = make_trainee(settings, start=_kept_start(run, settings))
+        start = _kept_start(run, settings)
+        self._usual = start.card.threshold if start else 0.5
+        self._trainee: Trainee = make_trainee(settings, start=start)
         self._manifest = self._plan.manifest()
         self._stepper = Stepper(self._trainee, settings, accelerator, self._feature_cache())
         self._held_out: list[HeldOut] = []
@@ -314,6 +316,7 @@ class _Training:
                 self._settings,
                 precision=self._stepper.precision,
                 batch=state.batch,
+                usual=self._usual,
                 preview=preview,
             )
             if state.step == 0:

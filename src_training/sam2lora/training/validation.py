@@ -19,8 +19,9 @@ from sam2lora.training.plan import Item
 from sam2lora.training.settings import TrainSettings
 
 THRESHOLDS = tuple(round(0.2 + 0.05 * step, 2) for step in range(13))
-"""Thresholds tried on the held-out images; the best is kept for the adapter."""
+"""Thresholds tried on the held-out images; one is kept for the adapter."""
 
+_AS_GOOD = 0.002  # of Dice: less than held-out images, often few, can tell
 
 _LEAST = 1e-6  # probability that the cross-entropy takes for 0
 
@@ -34,7 +35,8 @@ class Validation:
     dice
         Mean over the images of the Dice coefficient inside the field of view, at `threshold`.
     threshold
-        The probability at which that mean is highest.
+        Of the probabilities at which that mean is highest, or as good as, the one nearest to the
+        usual one.
     loss
         Mean over the images of the binary cross-entropy inside the field of view.
     per_image
@@ -84,6 +86,7 @@ def validate(
     *,
     precision: Precision,
     batch: int,
+    usual: float = 0.5,
     preview: Path | None = None,
 ) -> Validation:
     """Segment held-out images without a prompt at native resolution, and compare.
@@ -102,6 +105,9 @@ def validate(
         What the training computes in.
     batch
         Windows at once.
+    usual
+        The threshold to stay near to: a mean is often flat over many of them, and the best on a
+        few images is not the best on others.
     preview
         Where to write a picture of the first image with its errors, as PNG.
 
@@ -131,7 +137,9 @@ def validate(
         for column, threshold in enumerate(THRESHOLDS):
             mask = probabilities >= threshold
             scores[number, column] = dice(mask, image.truth, valid=image.valid)
-    best = int(scores.mean(axis=0).argmax())
+    means = scores.mean(axis=0)
+    as_good = np.flatnonzero(means >= means.max() - _AS_GOOD)
+    best = int(min(as_good, key=lambda column: abs(THRESHOLDS[column] - usual)))
     if preview and first is not None:
         shown = held_out[0]
         answer = first >= THRESHOLDS[best]

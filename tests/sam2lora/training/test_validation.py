@@ -62,6 +62,21 @@ def test_the_threshold_is_the_one_with_the_best_mean(
     assert result.dice == pytest.approx(5 / 6)
 
 
+@pytest.mark.parametrize(("usual", "kept"), [(0.5, 0.5), (0.65, 0.65), (0.1, 0.35)])
+def test_of_thresholds_that_are_as_good_the_one_nearest_to_the_usual_is_kept(
+    make: Make,
+    pocket: Callable[[], LoadedBase],
+    answers: dict[str, np.ndarray],
+    usual: float,
+    kept: float,
+) -> None:
+    image = held_out("a", square())
+    answers[image.scene.key] = np.where(image.truth, 0.9, 0.31).astype(np.float32)
+    settings = make()
+    result = validate(pocket(), [image], settings, precision="float32", batch=2, usual=usual)
+    assert (result.threshold, result.dice) == (kept, 1.0)
+
+
 def test_thresholds_are_between_a_fifth_and_four_fifths() -> None:
     assert (THRESHOLDS[0], THRESHOLDS[-1]) == (0.2, 0.8)
     assert 0.5 in THRESHOLDS
