@@ -88,14 +88,14 @@ ADAPTERS: Mapping[str, Any] = {
     "vessel": {
         "data": ["DRIVE", "CHASEDB1", "HRF"],
         "geometry": {"detail": "tiles", "field_size": 1600},
-        "steps": 400,
+        "steps": 2000,
     },
     "disc": {
         "data": ["Drishti-GS1_files", "DRIONS-DB"],
         "geometry": {"detail": "zoom"},
-        "steps": 300,
+        "steps": 600,
     },
-    "cup": {"data": ["Drishti-GS1_files"], "geometry": {"detail": "zoom"}, "steps": 300},
+    "cup": {"data": ["Drishti-GS1_files"], "geometry": {"detail": "zoom"}, "steps": 600},
 }
 
 COLORS = {
@@ -224,7 +224,7 @@ def adapter_settings(target: str, data: Path, out: Path) -> dict[str, Any]:
         "data": [source(data, name) for name in ADAPTERS[target]["data"]],
         "augment": COLORS | {"rotation": 45},
         "lora": {"rank": 14, "train_heads": True},
-        "validation": {"share": 0.12, "every": 100, "images": 6},
+        "validation": {"share": 0.12, "every": ADAPTERS[target]["steps"] // 8, "images": 6},
         "batch": 2,
         "geometry": ADAPTERS[target]["geometry"],
         "steps": ADAPTERS[target]["steps"],

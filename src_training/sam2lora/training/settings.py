@@ -19,7 +19,7 @@ from sam2lora.settings import (
     PromptMix,
     Settings,
 )
-from sam2lora.targets import get_target
+from sam2lora.targets import all_targets, get_target
 
 Train = Literal["adapter", "base"]
 Schedule = Literal["cosine", "restarts", "constant"]
@@ -202,9 +202,27 @@ PRESETS: Mapping[str, Mapping[str, Any]] = MappingProxyType(
 )
 """What each preset sets, `data` in every source; everything else keeps its default."""
 
+FINE: Mapping[str, Mapping[str, Any]] = MappingProxyType(
+    {
+        "quick": {
+            "freeze_encoder": False,
+            "steps": 40,
+            "batch": 2,
+            "validation": {"every": 20},
+            "checkpoint_every": 20,
+        },
+    }
+)
+"""What a preset sets otherwise for a target in tiles.
+
+What tells fine structures is in the encoder: with it frozen, vessels were never learned better.
+"""
+
 
 def make_settings(preset: str, *changes: Mapping[str, Any]) -> TrainSettings:
     """Build settings from a preset and changes to it, the last first; nested ones are merged.
+
+    A target that is usually shown in tiles has the preset's settings with `FINE`.
 
     Raises
     ------
@@ -213,7 +231,11 @@ def make_settings(preset: str, *changes: Mapping[str, Any]) -> TrainSettings:
     """
     if preset not in PRESETS:
         raise SettingsError(f"No preset is called {preset!r}. There are: {', '.join(PRESETS)}.")
-    return validate_settings(reduce(_merged, changes, dict(PRESETS[preset])))
+    merged: Mapping[str, Any] = reduce(_merged, changes, {})
+    name = merged.get("target", TrainSettings.model_fields["target"].default)
+    target = all_targets().get(name)
+    fine = FINE.get(preset, {}) if target and target.detail == "tiles" else {}
+    return validate_settings(reduce(_merged, (fine, *changes), dict(PRESETS[preset])))
 
 
 def validate_settings(content: Mapping[str, Any]) -> TrainSettings:

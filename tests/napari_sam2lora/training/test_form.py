@@ -73,11 +73,11 @@ def test_what_a_group_says_stands_at_what_was_changed_in_it(form: SettingsForm) 
 
 def test_changes_stay_when_the_preset_is_another(form: SettingsForm) -> None:
     form.edit(("steps",), 12)
-    form.show_settings(settings("quick"))
-    assert form.field(("freeze_encoder",)).value is True
+    form.show_settings(settings("low-memory"))
+    assert form.field(("gradient_checkpointing",)).value is True
     assert form.field(("steps",)).value == 12
     form.reset()
-    assert form.field(("steps",)).value == 150
+    assert form.field(("steps",)).value == 600
     assert form.changes == {}
 
 

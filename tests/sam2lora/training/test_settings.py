@@ -64,8 +64,15 @@ def test_low_memory_sees_as_many_samples_a_step_as_standard() -> None:
     assert low.batch == 1
 
 
-def test_quick_freezes_the_encoder() -> None:
-    assert make_settings("quick", DATA).freeze_encoder
+@pytest.mark.parametrize(("target", "frozen"), [("disc", True), ("cup", True), ("vessel", False)])
+def test_quick_freezes_the_encoder_unless_the_target_is_fine(target: str, frozen: bool) -> None:
+    settings = make_settings("quick", DATA, {"target": target})
+    assert settings.freeze_encoder is frozen
+    assert make_settings("quick", DATA, {"target": target, "steps": 7}).steps == 7
+
+
+def test_an_unknown_target_is_not_the_presets_business() -> None:
+    assert make_settings("quick", DATA, {"target": "fovea?"}).freeze_encoder
 
 
 def test_changes_go_into_nested_settings_and_the_last_one_counts() -> None:
