@@ -167,7 +167,7 @@ def entry_of_run(run: RunSummary) -> Entry:
         *(run.name, run.target or "", _dice(run.best), run.state),
         *(f"{run.date.astimezone():{_DATE}}" if run.date else "", images, run.base or ""),
     )
-    base = f"On {run.base}, {images or 'no'} images. " if run.base else ""
+    base = f"On {run.base}, learned from {images or 'no'} images. " if run.base else ""
     words = f"{base}{progress}{start}{run.words}"
     return Entry("run", run.name, run.folder, cells, words.strip())
 
