@@ -13,7 +13,7 @@ from sam2lora.runs import RunSummary
 
 _COLUMNS = ("name", "target", "Dice", "state", "date", "images", "base")
 _DATE = "%y-%m-%d"
-_WIDTHS = (128, 46, 46, 64, 66, 46, 46)
+_WIDTHS = (112, 46, 46, 64, 66, 46, 46)
 
 
 @dataclass(frozen=True)
