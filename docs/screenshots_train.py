@@ -2,6 +2,7 @@
 
 import os
 import tempfile
+import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -19,7 +20,7 @@ for _name in ("RUNS", "ADAPTERS"):
 
 PLUGIN = "napari-sam2lora"
 WINDOW = (1500, 950)
-_PATIENCE = 1800  # seconds
+_PATIENCE = 600  # seconds in which nothing happens
 
 
 def train_images(viewer: napari.Viewer) -> None:
@@ -33,8 +34,10 @@ def train_progress(viewer: napari.Viewer) -> None:
     QMessageBox.exec = lambda box: 0
     QMessageBox.clickedButton = lambda box: box.defaultButton()
     dock = _open(viewer)
+    dock.form.edit(("validation", "every"), 5)  # curves after few steps, on a slow computer too
     dock.train(dock.train_tab.draft())
-    _wait(lambda: dock.session.alive and len(dock.session.watcher.history.validations) > 3)
+    watcher = dock.session.watcher
+    _wait(lambda: len(watcher.history.validations) > 3, lambda: len(watcher.history.events))
     QTest.qWait(2000)  # the curves are drawn once a second
 
 
@@ -43,7 +46,7 @@ def train_runs(viewer: napari.Viewer) -> None:
     dock = _open(viewer)
     if dock.session.alive:
         dock.session.stop()
-        _wait(lambda: not dock.session.alive)
+        _wait(lambda: not dock.session.alive, lambda: len(dock.session.watcher.history.events))
     dock.tabs.setCurrentWidget(dock.runs_tab)
     dock.runs_tab.look()
     dock.runs_tab.list.tree.topLevelItem(0).child(0).setSelected(True)
@@ -82,7 +85,6 @@ def _open(viewer: napari.Viewer) -> "object":
     dock.train_tab.choices.choose(target="disc", preset="quick")
     if dock.train_tab.choices.start_from is None:  # in a checkout without trained weights
         dock.train_tab.choices.choose(preset="standard")
-        dock.form.edit(("validation", "every"), 5)
         dock.form.edit(("batch",), 1)
     return dock
 
@@ -97,9 +99,12 @@ def _draw_images(folder: Path) -> Path:
     return folder
 
 
-def _wait(holds: Callable[[], bool]) -> None:
-    for _ in range(10 * _PATIENCE):
-        if holds():
-            return
+def _wait(holds: Callable[[], bool], happened: Callable[[], int] = int) -> None:
+    """Wait until something holds; give up where what happened does not become more any more."""
+    count, since = happened(), time.monotonic()
+    while not holds():
+        if happened() != count:
+            count, since = happened(), time.monotonic()
+        if time.monotonic() - since > _PATIENCE:
+            raise SystemExit("It does not get on.")
         QTest.qWait(100)
-    raise SystemExit("The training does not get on.")

@@ -4,6 +4,7 @@ import math
 from pathlib import Path
 
 from napari.layers import Labels, Layer
+from napari.utils.events import Event
 from napari.utils.notifications import show_error
 from napari.viewer import Viewer
 from qtpy.QtCore import QEvent, Qt
@@ -67,9 +68,7 @@ class EvaluateDock(QWidget):
         self._table = two_columns("metric", "value")
         self._button = button("Compare", self.compare)
         self._build()
-        events = napari_viewer.layers.events
-        for event in (events.inserted, events.removed):
-            event.connect(self._on_layers)
+        napari_viewer.layers.events.connect(self._on_event)
         self._on_layers()
 
     def choose(self, mask: str, reference: str) -> None:
@@ -102,9 +101,7 @@ class EvaluateDock(QWidget):
         """Let go of the viewer when the dock is taken out of the window."""
         super().changeEvent(event)
         if event.type() == QEvent.Type.ParentChange and self.parent() is None:
-            events = self._viewer.layers.events
-            for emitter in (events.inserted, events.removed):
-                emitter.disconnect(self._on_layers)
+            self._viewer.layers.events.disconnect(self._on_event)
 
     def _build(self) -> None:
         form = QFormLayout()
@@ -125,7 +122,12 @@ class EvaluateDock(QWidget):
             )
         )
 
-    def _on_layers(self, event: object = None) -> None:
+    def _on_event(self, event: Event) -> None:
+        """Look again where a layer came, went or is called otherwise: the list passes that on."""
+        if event.type in ("inserted", "removed", "name"):
+            self._on_layers()
+
+    def _on_layers(self) -> None:
         """Offer the Labels layers there are, without maps of errors."""
         layers = [
             one

@@ -67,9 +67,8 @@ class ProgressRow(QWidget):
             return
         words, done, total = self._latest
         self.bar.setFormat(words)
-        if total is None:
-            self.bar.setRange(0, 0)
-            return
+        if total is None:  # the words say it; a bar that moves would have the window drawn again
+            done, total = 0, 1
         if total > _MEGABYTE:  # bytes of a download, too many for Qt to count
             self.bar.setFormat(f"{words}: {done // _MEGABYTE} of {total // _MEGABYTE} MB")
             done, total = done // 1024, total // 1024

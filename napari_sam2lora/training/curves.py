@@ -14,6 +14,10 @@ COLORS = ("#4363d8", "#f58231", "#3cb44b", "#e6194b", "#911eb4", "#42d4f4", "#bf
 """Of the loss, its terms in their order, and further runs."""
 
 _HEIGHT = 90  # least pixels of each plot
+_AXIS = 48  # pixels beside each plot, so that the steps of both are below one another
+_LEAST, _MOST = -0.02, 1.02  # of a Dice, with room for its mark
+_SPAN = 0.02  # of a Dice that is shown at least: finer figures do not fit beside the plot
+_FEWEST = 10  # steps that are shown, so that none between two is written
 _GRAY = "#909090"  # is seen on napari's dark and light windows
 
 
@@ -27,6 +31,7 @@ class Curves(QWidget):
         super().__init__()
         self._loss, self._dice = _plot("loss"), _plot("validation Dice")
         self._dice.setXLink(self._loss)
+        self._dice.setLimits(yMin=_LEAST, yMax=_MOST, minYRange=_SPAN)
         self._legend = paragraph()
         self._lines: dict[tuple[str, str], pg.PlotDataItem] = {}
         self._start: pg.InfiniteLine | None = None
@@ -85,6 +90,8 @@ class Curves(QWidget):
             self._lines[key].setData(steps, values, **_look(key, color))
             if key[0] == "loss":
                 words.append(f'<span style="color: {color}">━</span>\u00a0{escape(key[1])}')
+        last = max((steps[-1] for steps, _ in wanted.values() if steps), default=0)
+        self._loss.setXRange(0, max(_FEWEST, last))
         self._legend.setText("&nbsp; ".join(words))
         self._legend.setVisible(bool(words))
 
@@ -116,5 +123,6 @@ def _plot(title: str) -> pg.PlotWidget:
         axis.setPen(_GRAY)
         axis.setTextPen(_GRAY)
         axis.enableAutoSIPrefix(False)
+    plot.getAxis("left").setWidth(_AXIS)
     plot.setTitle(title, color=_GRAY, size="8pt")
     return plot

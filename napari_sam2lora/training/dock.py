@@ -4,7 +4,7 @@ from pathlib import Path
 
 from napari.utils.notifications import show_error
 from napari.viewer import Viewer
-from qtpy.QtCore import QEvent, QSize, Signal
+from qtpy.QtCore import QEvent, QSize, QTimer, Signal
 from qtpy.QtGui import QShowEvent
 from qtpy.QtWidgets import QMessageBox, QTabWidget, QVBoxLayout, QWidget
 
@@ -54,6 +54,9 @@ class TrainDock(QWidget):
         super().__init__()
         self._viewer = napari_viewer
         self._closing = ClosingWatch(self, lambda: self._may_close(can_stay=True))
+        self._answered = QTimer(self)  # active while the window closes that was just asked about
+        self._answered.setSingleShot(True)
+        self._answered.setInterval(0)
         self.session = TrainingSession(self)
         self.train_tab = TrainTab(napari_viewer)
         self.run_tab = RunTab(self.session)
@@ -119,7 +122,12 @@ class TrainDock(QWidget):
             self._closing.let_go()
 
     def _may_close(self, *, can_stay: bool) -> bool:
-        """Ask what becomes of a running training; tell whether to go on with closing."""
+        """Ask what becomes of a running training; tell whether to go on with closing.
+
+        The run is followed until the dock is gone: something else may keep the window open.
+        """
+        if self._answered.isActive():
+            return True
         starting = self.session.busy
         if starting and not can_stay:
             self.session.stop()
@@ -141,7 +149,7 @@ class TrainDock(QWidget):
                 self.session.stop()
         leaves = answer is not None and answer in (keep, stop)
         if leaves:
-            self.session.let_go()  # asked once
+            self._answered.start()
         return leaves
 
     def _on_choices(self) -> None:

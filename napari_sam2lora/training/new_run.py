@@ -8,7 +8,7 @@ from napari_sam2lora.training.draft import Draft
 from napari_sam2lora.training.snapshot import Load, loads_of, write_run
 from sam2lora.adapters import is_installed
 from sam2lora.errors import SettingsError
-from sam2lora.runs import new_run_folder, runs_folder
+from sam2lora.runs import RunFolder, new_run_folder, runs_folder
 from sam2lora.training.settings import TrainSettings
 
 
@@ -64,3 +64,8 @@ def plan_run(draft: Draft) -> NewRun:
             "Choose another name."
         )
     return NewRun(folder, settings, loads_of(draft.pairs, draft.target))
+
+
+def waits(run: Path) -> bool:
+    """Tell whether a run that was written is there, and has not begun."""
+    return run.is_dir() and not RunFolder(run).events.exists()

@@ -7,7 +7,7 @@ from napari_sam2lora.training.history import History
 from napari_sam2lora.training.watcher import Standing
 
 _WORDS = {
-    "starting": "Starting: loading the model and the images.",
+    "starting": "Starting: the model and the images are being prepared.",
     "running": "Training",
     "paused": "Paused. It keeps its memory.",
     "finished": "Finished.",
@@ -24,7 +24,6 @@ class Progress(QWidget):
     def __init__(self) -> None:
         super().__init__()
         self._bar = QProgressBar()
-        self._bar.setTextVisible(True)
         self._bar.setFormat("step %v of %m")
         self._dice = paragraph()
         self._state = paragraph()
@@ -39,7 +38,10 @@ class Progress(QWidget):
         """Show a run, or that there is none."""
         begun, last = history.started, history.step
         self._bar.setVisible(standing is not None)
-        self._bar.setMaximum(begun.steps if begun else 0)  # 0 of 0: it is not known yet
+        # Not 0 of 0, which Qt shows as a bar that moves: it has the whole window drawn again and
+        # again, and without a graphics card that takes the time the training needs to begin.
+        self._bar.setMaximum(begun.steps if begun else 1)
+        self._bar.setTextVisible(begun is not None)
         self._bar.setValue(last.step if last else 0)
         if standing is None:
             self._state.setText("No training yet. Tick images, and press Train.")
@@ -68,11 +70,17 @@ def dice_in_words(history: History) -> str:
     validations = history.validations
     if not validations:
         return ""
-    best, start = validations[-1].best, history.start_dice
+    best, step, start = validations[-1].best, validations[-1].best_step, history.start_dice
     if best is None:
         return ""
-    words = f"Validation Dice: best {best:.3f} at step {validations[-1].best_step}"
-    return words + ("." if start is None else f"; at the start {start:.3f} ({best - start:+.3f}).")
+    if start is not None and step == 0:
+        words = f"Validation Dice: {start:.3f} at the start"
+        return words + ("; none better." if len(validations) > 1 else ".")
+    words = f"Validation Dice: best {best:.3f} at step {step}"
+    if start is None:
+        return f"{words}."
+    gain = round(best, 3) - round(start, 3)  # of the figures that are shown
+    return f"{words}; at the start {start:.3f} ({gain:+.3f})."
 
 
 def duration(seconds: float) -> str:
@@ -93,6 +101,7 @@ def _last_good(history: History) -> str:
     kept = history.checkpoint
     best = history.validations[-1] if history.validations else None
     words = f"Its last state is of step {kept.step}" if kept else "It wrote no state yet"
-    if best is not None and best.best is not None:
+    learned = history.start_dice is None or (best is not None and best.best_step != 0)
+    if best is not None and best.best is not None and learned:
         words += f"; its best adapter, of step {best.best_step}, is kept"
     return words + ("; Resume goes on from there." if kept else "; Resume begins again.")

@@ -85,7 +85,7 @@ class RunTab(QWidget):
         self.previews.show_pictures(pictures)
 
     def _on_preparing(self, busy: bool) -> None:
-        self._words.setText("The images are being copied, and the process is started." * busy)
+        self._words.setText("It is about to start." * busy)
 
     def _on_installed(self, name: str) -> None:
         self._words.setText(f"The best adapter so far is installed as {name}, and can be used.")

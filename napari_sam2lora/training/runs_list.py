@@ -13,7 +13,7 @@ from sam2lora.runs import RunSummary
 
 _COLUMNS = ("name", "target", "Dice", "state", "date", "images", "base")
 _DATE = "%y-%m-%d"
-_WIDTHS = (128, 46, 46, 64, 66, 46, 46)
+_WIDTHS = (112, 46, 46, 64, 66, 46, 46)
 
 
 @dataclass(frozen=True)
@@ -167,7 +167,7 @@ def entry_of_run(run: RunSummary) -> Entry:
         *(run.name, run.target or "", _dice(run.best), run.state),
         *(f"{run.date.astimezone():{_DATE}}" if run.date else "", images, run.base or ""),
     )
-    base = f"On {run.base}, {images or 'no'} images. " if run.base else ""
+    base = f"On {run.base}, learned from {images or 'no'} images. " if run.base else ""
     words = f"{base}{progress}{start}{run.words}"
     return Entry("run", run.name, run.folder, cells, words.strip())
 

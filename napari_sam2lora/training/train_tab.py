@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+from napari.layers import Labels
 from napari.utils.notifications import show_error, show_info
 from napari.viewer import Viewer
 from qtpy.QtCore import QTimer, Signal
@@ -17,12 +18,12 @@ from napari_sam2lora.training.choices import Choices
 from napari_sam2lora.training.draft import PRESETS, Draft, fitting_adapters
 from napari_sam2lora.training.estimator import Estimator
 from napari_sam2lora.training.folder_pairs import FilePair, listed_folders, pairs_in_folder
-from napari_sam2lora.training.new_run import plan_run
+from napari_sam2lora.training.new_run import plan_run, waits
 from napari_sam2lora.training.pair_table import PairTable
 from napari_sam2lora.training.pairs import real_path
 from napari_sam2lora.training.proposals import propose
 from napari_sam2lora.training.snapshot import loads_of
-from napari_sam2lora.training.viewer_pairs import pairs_in_viewer
+from napari_sam2lora.training.viewer_pairs import pairs_in_viewer, target_shown
 from sam2lora.adapters import Adapter, list_adapters
 from sam2lora.errors import Sam2LoraError
 from sam2lora.model_table import BASE_MODELS
@@ -59,6 +60,7 @@ class TrainTab(QWidget):
         self._again = False  # whether folders and adapters may have changed too
         self._changes: dict[str, object] = {}
         self._asked: object = None
+        self._written: tuple[object, Path, str] | None = None  # what Copy wrote last
         self.choices = Choices(list(all_targets()), list(BASE_MODELS), PRESETS)
         self.pairs = PairTable()
         self.estimator = Estimator(self)
@@ -83,10 +85,13 @@ class TrainTab(QWidget):
         self._timer.setInterval(_DELAY)
         self._timer.timeout.connect(self._on_time)
         self._build()
+        active = viewer.layers.selection.active
+        if isinstance(active, Labels):  # what was corrected last
+            self.choices.choose(target=target_shown(active))
         self.choices.target_changed.connect(self.look)
         self.choices.changed.connect(self._on_chosen)
         self.pairs.ticked.connect(self._on_chosen)
-        self.estimator.answered.connect(self._on_estimate)
+        self.estimator.answered.connect(self._estimate.setText)
         for event in (viewer.layers.events.inserted, viewer.layers.events.removed):
             event.connect(self._on_layers)
         for layer in viewer.layers:
@@ -186,6 +191,7 @@ class TrainTab(QWidget):
         layout.addLayout(row(self._ask, self._start))
 
     def _on_layers(self, event: object) -> None:
+        self._written = None
         layer = getattr(event, "value", None)
         if layer is not None and layer in self._viewer.layers:
             self._listen(layer)
@@ -212,6 +218,7 @@ class TrainTab(QWidget):
                 emitter.disconnect(self._on_layers_change)
 
     def _on_layers_change(self) -> None:
+        self._written = None
         self._timer.start()
 
     def _on_chosen(self) -> None:
@@ -237,32 +244,38 @@ class TrainTab(QWidget):
         self.estimator.cancel()
         self._estimate.setText("")
 
-    def _on_estimate(self, words: str) -> None:
-        self._estimate.setText(words)
-
     def _on_train(self) -> None:
         self._forget_estimate()
         self.train.emit(self.draft())
 
     def _on_copy(self) -> None:
-        """Write what the command trains on, so that it works, and copy it."""
+        """Write what the command trains on, so that it works, and copy it; the same only once."""
         with errors_in_words():
             draft = self.draft()
+            kind = (_essence(draft), draft.name)
+            if self._written is not None and self._written[0] == kind and waits(self._written[1]):
+                self._show_copied(*self._written[1:])
+                return
             planned = plan_run(draft)
             command = draft.command(planned.folder)
+            self._written = None
 
             def written(folder: Path) -> None:
-                QGuiApplication.clipboard().setText(command)
                 self._on_chosen()  # the next run is called otherwise
-                self._command.setText(command)
-                self._command.setCursorPosition(0)
-                show_info(f"{folder.name} is written, and the command that trains it is copied.")
+                self._written = (kind, folder, command)
+                self._show_copied(folder, command)
 
             def failed(error: Sam2LoraError) -> None:
                 show_error(str(error))
 
             self._copy.setEnabled(False)
             in_background(self, planned.write, written, failed, self._on_copied)
+
+    def _show_copied(self, folder: Path, command: str) -> None:
+        QGuiApplication.clipboard().setText(command)
+        self._command.setText(command)
+        self._command.setCursorPosition(0)
+        show_info(f"{folder.name} is written, and the command that trains it is copied.")
 
     def _on_copied(self) -> None:
         self._copy.setEnabled(True)

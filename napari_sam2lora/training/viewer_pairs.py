@@ -72,7 +72,7 @@ def _pairs_of(
 ) -> Iterator[LayerPair]:
     """Pair an image with its labels; `found` tells which are its own for sure."""
     area = area_of_image(viewer.layers, image)
-    shown = [layer for layer in found if _shows(layer) == target]
+    shown = [layer for layer in found if target_shown(layer) == target]
     several = len([one for one in shown if not _is_preview(one)]) > 1
     for layer in shown:
         doubt = _refusal_of_layer(image, layer)
@@ -80,7 +80,7 @@ def _pairs_of(
             doubt = _doubt_of_layer(image, layer, target, sure=found[layer], several=several)
         yield _layer_pair(image, layer, target, area, doubt)
     if not shown:
-        others = [_shows(layer) or layer.name for layer in found if not _is_preview(layer)]
+        others = [target_shown(layer) or layer.name for layer in found if not _is_preview(layer)]
         words = f"There are no labels of {target}. Let the name of a Labels layer end in {target}."
         if others:
             words = f"There are labels of {', '.join(dict.fromkeys(others))}, but not of {target}."
@@ -138,7 +138,8 @@ def _may_be_mask(layer: Labels) -> bool:
     return noted(layer.metadata).get("view") in (None, _PREVIEW) and AREA not in layer.name.lower()
 
 
-def _shows(layer: Labels) -> str | None:
+def target_shown(layer: Labels) -> str | None:
+    """Name the target that a layer shows; None if that is not known."""
     try:
         return target_in(layer.metadata, layer.name).name
     except TargetError:

@@ -82,3 +82,15 @@ def test_layers_that_come_and_go_are_offered(opened) -> None:
     viewer.window.remove_dock_widget(dock)
     viewer.layers.remove("eye disc")
     assert dock._mask.count() == 1
+
+
+def test_a_layer_that_is_renamed_is_offered_by_its_new_name(opened) -> None:
+    viewer, dock = opened
+    dock.choose("reference", "eye disc")
+    viewer.layers["eye disc"].name = "first reader"
+    names = [dock._reference.itemText(n) for n in range(dock._reference.count())]
+    assert names == ["first reader", "reference"]
+    assert (dock._mask.currentText(), dock._reference.currentText()) == (
+        "reference",
+        "first reader",
+    )

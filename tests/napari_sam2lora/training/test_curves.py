@@ -42,6 +42,21 @@ def test_another_run_leaves_nothing_of_the_first(curves: Curves) -> None:
     assert "cldice" not in curves._legend.text()
 
 
+def test_the_axes_are_those_of_what_is_shown(curves: Curves) -> None:
+    curves.show_run({"loss": ([1, 90], [3.0, 1.0])}, ([0, 90], [0.9, 0.9]), 0.9)
+    curves.resize(300, 300)
+    curves.grab()
+    steps, dice = curves._dice.viewRange()
+    assert (steps[0] <= 0, steps[1] >= 90) == (True, True)  # what it started from is seen
+    assert dice[1] < 1.1  # no Dice is above 1
+    curves.show_run({"loss": ([1, 90], [3.0, 1.0])}, ([0, 90], [0.9, 0.9001]), 0.9)
+    curves.grab()
+    low, high = curves._dice.viewRange()[1]
+    assert high - low == pytest.approx(0.02)  # its figures have three digits, which fit
+    curves.show_run({}, ([], []))
+    assert curves._loss.viewRange()[0][1] < 12  # no trace of the other run, no half steps
+
+
 def test_runs_are_compared_by_loss_and_dice(curves: Curves) -> None:
     curves.show_run({"loss": ([1], [3.0])}, ([1], [0.7]), 0.5)
     curves.compare({"a<b": (([1], [1.0]), ([1], [0.6])), "c": (([1], [2.0]), ([1], [0.8]))})

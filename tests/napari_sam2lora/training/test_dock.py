@@ -6,6 +6,7 @@ from threading import Event
 
 import pytest
 from napari import Viewer
+from qtpy.QtCore import QEvent, QObject
 from qtpy.QtWidgets import QMessageBox, QPushButton, QWidget
 
 from napari_sam2lora.training import child
@@ -52,6 +53,16 @@ def until(qtbot, dock: TrainDock, state: str, seconds: int = 60) -> None:
         return standing is not None and standing.state == state
 
     qtbot.waitUntil(stands, timeout=1000 * seconds)
+
+
+class KeepsOpen(QWidget):
+    """A dock that refuses to let its window close, after the others were asked."""
+
+    def eventFilter(self, watched: QObject, event: QEvent) -> bool:
+        if event.type() == QEvent.Type.Close:
+            event.ignore()
+            return True
+        return False
 
 
 @pytest.fixture
@@ -131,10 +142,35 @@ def test_closing_napari_asks_once_and_can_be_called_off(
     assert (window.isVisible(), len(asked), dock.session.alive) == (True, 1, True)
     answer("Stop and keep the best")
     assert dock._may_close(can_stay=True)
-    qtbot.waitUntil(lambda: summarize(run).state == "stopped", timeout=60_000)
+    assert dock._may_close(can_stay=True)  # napari closes a window twice
     assert len(asked) == 2
+    until(qtbot, dock, "stopped")
+    assert summarize(run).state == "stopped"
     assert dock._may_close(can_stay=True)
     assert len(asked) == 2
+
+
+def test_a_window_that_something_else_keeps_open_goes_on_with_the_run(
+    qtbot, stand_in, make_napari_viewer, answer
+) -> None:
+    viewer = make_napari_viewer(show=True)
+    add_eye(viewer, "a", "disc")
+    keeper = KeepsOpen()
+    viewer.window.add_dock_widget(keeper).window().installEventFilter(keeper)
+    dock = open_dock(viewer)
+    dock.train_tab.choices.choose(target="disc", preset="standard")
+    dock.form.edit(("steps",), 3000)
+    press(dock, "Train")
+    until(qtbot, dock, "running")
+    run, asked = dock.session.run, answer("Keep running")
+    dock.window().close()
+    qtbot.wait(50)
+    assert (dock.session.run, dock.session.alive, len(asked)) == (run, True, 1)
+    dock.window().close()
+    assert len(asked) == 2  # another closing is another question
+    dock.session.stop()
+    until(qtbot, dock, "stopped")
+    dock.window().removeEventFilter(keeper)
 
 
 def test_a_run_that_ended_early_is_offered_to_go_on(qtbot, stand_in, opened) -> None:

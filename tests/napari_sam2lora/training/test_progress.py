@@ -27,16 +27,24 @@ def test_what_is_kept_is_said_where_it_ended_early() -> None:
     assert words.endswith("Resume begins again.")
     past.add([CheckpointEvent(step=4), WarningEvent(words="Be careful.")])
     words = state_in_words(Standing("interrupted", "It was killed."), past)
-    assert "last state is of step 4; its best adapter, of step 0, is kept" in words
-    assert words.endswith("Resume goes on from there. Be careful.")
+    # What it started from is no result of it.
+    assert words.endswith("last state is of step 4; Resume goes on from there. Be careful.")
+    past.add([validation(4, 0.625)])
+    words = state_in_words(Standing("interrupted", "It was killed."), past)
+    assert "last state is of step 4; its best adapter, of step 4, is kept" in words
 
 
 def test_dice_stands_beside_that_of_the_start() -> None:
     past = history()
+    assert dice_in_words(past) == "Validation Dice: 0.500 at the start."
+    past.add([validation(2, 0.25).model_copy(update={"best": 0.5, "best_step": 0})])
+    assert dice_in_words(past) == "Validation Dice: 0.500 at the start; none better."
     past.add([validation(4, 0.625)])
     assert dice_in_words(past) == (
         "Validation Dice: best 0.625 at step 4; at the start 0.500 (+0.125)."
     )
+    past = History([validation(0, 0.9524), validation(4, 0.9566)])
+    assert dice_in_words(past).endswith("best 0.957 at step 4; at the start 0.952 (+0.005).")
     assert dice_in_words(History([validation(4, 0.5)])).endswith("best 0.500 at step 4.")
     assert dice_in_words(History()) == ""
 
@@ -51,5 +59,10 @@ def test_a_bar_shows_the_steps(qtbot) -> None:
     qtbot.addWidget(progress)
     progress.show_run(None, History())
     assert "No training yet" in progress._state.text()
+    progress.show_run(Standing("starting"), History())
+    # Qt moves a bar of 0 to 0, and each time the whole window is drawn again.
+    assert (progress._bar.value(), progress._bar.maximum()) == (0, 1)
+    assert not progress._bar.isTextVisible()
     progress.show_run(Standing("running"), history())
+    assert progress._bar.isTextVisible()
     assert (progress._bar.value(), progress._bar.maximum()) == (4, 10)

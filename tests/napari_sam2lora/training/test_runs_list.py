@@ -44,7 +44,7 @@ def offered(shown: RunsList) -> set[str]:
 def test_what_a_run_is_stands_in_its_row() -> None:
     entry = entry_of_run(run("first"))
     assert entry.cells == ("first", "disc", "0.812", "stopped", "24-05-17", "5", "nano")
-    assert entry.words.startswith("On nano, 5 images. 20 of 150 steps. It started from")
+    assert entry.words.startswith("On nano, learned from 5 images. 20 of 150 steps. It ")
 
 
 def test_an_adapter_tells_the_dice_it_started_from(make_adapter: Callable) -> None:

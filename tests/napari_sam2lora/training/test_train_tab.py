@@ -5,6 +5,7 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
 import pytest
 from napari.components import ViewerModel
 from qtpy.QtCore import Qt
@@ -57,6 +58,15 @@ def test_the_target_decides_which_labels(tab: TrainTab) -> None:
     assert names(tab) == ["a disc"]
     tab.choices.choose(target="vessel")
     assert names(tab) == ["a vessel"]
+
+
+def test_it_begins_with_the_target_that_was_corrected_last(qtbot, viewer) -> None:
+    for name, target in (("a disc", "disc"), ("a vessel", "vessel"), ("a", "vessel")):
+        viewer.layers.selection.active = viewer.layers[name]
+        made = TrainTab(viewer)
+        qtbot.addWidget(made)
+        assert made.choices.target == target
+        made.close_down()
 
 
 def test_layers_that_come_go_and_change_are_noticed(qtbot, tab: TrainTab, viewer) -> None:
@@ -162,6 +172,30 @@ def test_the_copied_command_works(qtbot, tab: TrainTab, monkeypatch, capsys) -> 
     run(*words)
     assert followed == [runs_folder() / "disc-standard-1"]
     assert plan_data(settings_of(followed[0]).counted_from(followed[0])).validation
+
+
+def test_copy_writes_the_same_only_once(qtbot, tab: TrainTab, viewer) -> None:
+    def copied() -> str:
+        QGuiApplication.clipboard().clear()
+        press(tab, "Copy")
+        qtbot.waitUntil(tab._copy.isEnabled, timeout=20_000)
+        return QGuiApplication.clipboard().text()
+
+    def runs() -> int:
+        return len(list(runs_folder().iterdir()))
+
+    first = copied()
+    assert copied() == first == tab._command.text()
+    assert runs() == 1
+    viewer.layers["a disc"].data_setitem((np.array([0]), np.array([0])), 1)
+    second = copied()
+    assert (second != first, runs()) == (True, 2)  # other masks
+    tab.set_changes({"steps": 12})
+    assert (copied().endswith("--steps 12"), runs()) == (True, 3)
+    folder = max(runs_folder().iterdir())
+    (folder / "events.jsonl").write_text("")
+    copied()
+    assert runs() == 4  # that one has begun
 
 
 def test_what_cannot_be_written_is_not_copied(qtbot, tab: TrainTab, monkeypatch, notices) -> None:
