@@ -82,10 +82,10 @@ class Batching(QObject):
             return
         self._view.start()
         self._failed = self._done = self._kept = 0
-        self._session.segment_files(settings, key=_KEY)
+        self._session.answering.segment_files(settings, self._session.machine, key=_KEY)
 
     def _on_stop(self) -> None:
-        self._session.cancel(_KEY)
+        self._session.answering.cancel(_KEY)
 
     def _on_command(self) -> None:
         try:

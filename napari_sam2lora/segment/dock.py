@@ -75,7 +75,7 @@ class SegmentDock(QWidget):
         self._parts = _Parts(self.following, self.masks, self.comparing, self.session)
         self.destroyed.connect(self._parts.close)
         self.following.look()
-        self.session.warm_up()
+        self.session.answering.describe(self.session.machine)
 
     def segment(self) -> None:
         """Ask for the chosen target in the chosen image."""
@@ -200,12 +200,12 @@ class SegmentDock(QWidget):
         self.prompts.painted_wanted.connect(self._on_painted)
         self.threshold.threshold_changed.connect(session.set_threshold)
         self.threshold.accepted.connect(self._on_accept)
-        self.progress.cancelled.connect(session.cancel)
+        self.progress.cancelled.connect(session.answering.cancel)
         session.answering.worker.busy_changed.connect(self.progress.show_busy)
         session.answering.worker.progressed.connect(self.progress.show_progress)
         session.said.connect(self.progress.say)
         session.chosen.connect(self._on_chosen)
-        session.replied.connect(self._on_reply)
+        session.answering.replied.connect(self._on_reply)
         session.sign_changed.connect(self._show_tool)
         session.prompts.changed.connect(self._on_prompts)
         session.answers.threshold_changed.connect(self._on_threshold)

@@ -63,7 +63,7 @@ class Window:
 
     def replied(self):
         """Wait for an answer inside this context."""
-        return self.qtbot.waitSignal(self.session.replied, timeout=WAIT)
+        return self.qtbot.waitSignal(self.session.answering.replied, timeout=WAIT)
 
     def idle(self) -> None:
         """Wait until nothing runs any more."""
