@@ -14,7 +14,8 @@ from qtpy.QtCore import QObject, QTimer, Signal
 from napari_sam2lora._adding import add_quietly, set_visible
 from napari_sam2lora._chosen import data_of
 from napari_sam2lora._engine import Engine
-from napari_sam2lora._layers import noted, placement_of, view_layer
+from napari_sam2lora._layers import placement_of, view_layer
+from napari_sam2lora._metadata import noted
 from napari_sam2lora._questions import Choice, Question, Refusal, Reply
 from napari_sam2lora._worker import Report, Worker
 from sam2lora.arrays import Mask, Pixels

@@ -20,7 +20,7 @@ from qtpy.QtWidgets import (
 
 from napari_sam2lora._closing import ClosingWatch
 from napari_sam2lora._image_list import ImageList
-from napari_sam2lora._layers import noted
+from napari_sam2lora._metadata import noted
 from napari_sam2lora._notices import errors_in_words
 from napari_sam2lora._parts import button, paragraph, row
 from napari_sam2lora._settings import preferences

@@ -12,7 +12,8 @@ from qtpy.QtWidgets import (
 )
 
 from napari_sam2lora._chosen import chosen_image, data_of, masks_of_image
-from napari_sam2lora._layers import masks_of, noted, pixels_of, spacing_of
+from napari_sam2lora._layers import masks_of, pixels_of, spacing_of
+from napari_sam2lora._metadata import noted
 from napari_sam2lora._notices import errors_in_words
 from napari_sam2lora._parts import button, paragraph, row, two_columns
 from napari_sam2lora._photographs import field_of_view_of

@@ -10,7 +10,8 @@ import numpy as np
 from napari.layers import Image, Layer, Points, Shapes
 
 from napari_sam2lora._chosen import data_of
-from napari_sam2lora._layers import key_in, noted, view_layer, with_note
+from napari_sam2lora._layers import view_layer
+from napari_sam2lora._metadata import key_in, noted, with_note
 from sam2lora.image_prompts import Box, Click
 from sam2lora.targets import Target
 

@@ -16,7 +16,7 @@ from napari.viewer import Viewer
 from qtpy.QtCore import QObject, QTimer, Signal
 
 from napari_sam2lora._adding import add_quietly, lift_above, set_visible
-from napari_sam2lora._layers import noted
+from napari_sam2lora._metadata import noted
 from napari_sam2lora._past import Past, same_prompts
 from napari_sam2lora._photos import Photos
 from napari_sam2lora._prompt_layers import (

@@ -18,7 +18,8 @@ from qtpy.QtWidgets import (
 )
 
 from napari_sam2lora._background import in_background
-from napari_sam2lora._layers import LayerData, noted
+from napari_sam2lora._layers import LayerData
+from napari_sam2lora._metadata import noted
 from napari_sam2lora._notices import errors_in_words
 from napari_sam2lora._parts import button, paragraph, row, two_columns
 from napari_sam2lora._saving import ask_where_to_save

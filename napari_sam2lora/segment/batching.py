@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 from qtpy.QtCore import QObject
 from qtpy.QtGui import QGuiApplication
 
-from napari_sam2lora._layers import noted
+from napari_sam2lora._metadata import noted
 from napari_sam2lora._notices import errors_in_words
 from napari_sam2lora._session import Session
 from napari_sam2lora.segment.batch import BatchView

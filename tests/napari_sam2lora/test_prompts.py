@@ -8,7 +8,7 @@ from napari import Viewer
 from napari.layers import Image, Layer, Points, Shapes
 from pytestqt.qtbot import QtBot
 
-from napari_sam2lora._layers import noted
+from napari_sam2lora._metadata import noted
 from napari_sam2lora._prompt_layers import NEGATIVE, POSITIVE, keep_key
 from napari_sam2lora._prompts import PromptLayers
 from sam2lora.image_prompts import Click

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from napari.layers import Image, Labels
 
-from napari_sam2lora._layers import noted
+from napari_sam2lora._metadata import noted
 from napari_sam2lora._questions import Choice
 from napari_sam2lora.segment.advanced import AUTOMATIC, BARE
 from sam2lora.metrics import dice

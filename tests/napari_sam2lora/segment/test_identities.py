@@ -5,7 +5,7 @@ import pytest
 from napari.layers import Layer
 
 from napari_sam2lora._chosen import labels_of_image
-from napari_sam2lora._layers import key_in, noted
+from napari_sam2lora._metadata import key_in, noted
 
 from .conftest import Window, fundus, press
 
