@@ -39,6 +39,16 @@ def place_of(layer: Layer) -> Place:
     return known["image"], known["target"]
 
 
+def tool_of(layer: Layer) -> Tool | None:
+    """Tell which prompts a layer has; None if it has none.
+
+    One that was turned into a layer of another kind has none, though its metadata are as they were.
+    """
+    tool: Tool | None = noted(layer.metadata).get("prompts")
+    kinds: dict[Tool | None, type[Layer]] = {"point": Points, "box": Shapes}
+    return tool if tool in kinds and isinstance(layer, kinds[tool]) else None
+
+
 def clicks_in(layer: Points) -> tuple[Click, ...]:
     """Give the points of a layer."""
     signs = layer.features["positive"].to_numpy(dtype=bool)

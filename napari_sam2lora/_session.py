@@ -236,7 +236,7 @@ class Session(QObject):
             return None
         labels = self.answers.accept(self.image, self.target, mode)
         self.viewer.layers.selection.active = labels
-        self.said.emit(f"{labels.name} has the answer. Ctrl+Z takes it back.")
+        self.said.emit(f"{labels.name} has the answer. Ctrl+Z takes it back; H shows the answer.")
         return labels
 
     def measure(self) -> None:
@@ -282,5 +282,7 @@ class Session(QObject):
             self.use(tool)
 
     def _show_own(self) -> None:
+        if self.image is not None and self.place and not self.prompts.at(self.place).empty:
+            self.prompts.restore(self.image, self.target)  # the image may have come back
         self.prompts.show_only(self.place)
         self.answers.previews.show_only(self.place and self.place[0])
