@@ -159,9 +159,12 @@ class Comparison(QObject):
             self._set_runs(False)
         self._timer.stop()
         self.results = []
-        self._viewer.layers.selection.difference_update(self._own())
-        for layer in self._own():
+        shown = self._own()
+        self._viewer.layers.selection.difference_update(shown)
+        for layer in shown:
             self._viewer.layers.remove(layer)
+        if shown and self._way == "side by side":
+            self._viewer.fit_to_view()  # which had to be small for all of them
         self.changed.emit()
 
     def close(self) -> None:

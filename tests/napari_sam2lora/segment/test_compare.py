@@ -110,8 +110,12 @@ def test_blinking_shows_one_at_a_time(two: Window):
 
 
 def test_clearing_takes_it_all_away(two: Window):
+    two.viewer.fit_to_view()
+    zoom = two.viewer.scene.camera.zoom
     compare(two)
+    assert two.viewer.scene.camera.zoom < zoom
     press(two.dock.compare, "Take away")
+    assert two.viewer.scene.camera.zoom == pytest.approx(zoom)
     assert [layer.name for layer in two.viewer.layers] == ["photo"]
     assert two.dock.compare.results.text() == ""
 
