@@ -9,6 +9,7 @@ from qtpy.QtGui import QGuiApplication
 from qtpy.QtWidgets import (
     QFrame,
     QHBoxLayout,
+    QLabel,
     QPushButton,
     QScrollArea,
     QVBoxLayout,
@@ -19,7 +20,7 @@ from napari_sam2lora._chosen import photographs
 from napari_sam2lora._mask_watch import MaskWatch
 from napari_sam2lora._notices import errors_in_words
 from napari_sam2lora._numbers import Measured, rows
-from napari_sam2lora._parts import Section, paragraph
+from napari_sam2lora._parts import Paragraph, Section
 from napari_sam2lora._prompt_layers import Place, keep_key
 from napari_sam2lora._questions import Reply
 from napari_sam2lora._session import Session
@@ -147,13 +148,13 @@ class SegmentDock(QWidget):
         self.compare, self.batch = CompareView(), BatchView()
         self._copy = QPushButton("Copy as command")
         self._copy.setToolTip("The command line that gives the same answer, on the clipboard")
-        self.warnings = paragraph()
+        self.warnings = Paragraph()
         self.warnings.setStyleSheet("color: #e0a030;")
         self._segment, self._all = QPushButton("Segment"), QPushButton("Segment all")
         self._segment.setToolTip("Look for the target (G)")
         self._all.setToolTip("Look for vessel, disc and cup (Shift+G)")
-        help_text = paragraph(keys.table())
-        help_text.setTextFormat(Qt.TextFormat.RichText)
+        help_text = QLabel(keys.table())
+        help_text.setWordWrap(True)
         buttons = QHBoxLayout()
         buttons.addWidget(self._segment, stretch=2)
         buttons.addWidget(self._all, stretch=1)
