@@ -182,7 +182,7 @@ def measure_dock(
 
     found, random, canvas = Clicks(), np.random.default_rng(0), drawn_on(viewer)
     answered: list[float] = []
-    session.replied.connect(lambda _: answered.append(clock()))
+    session.answering.replied.connect(lambda _: answered.append(clock()))
     pulse.restart()
     for number in range(clicks):
         if number % ROUND == 0:

@@ -5,7 +5,8 @@ from collections.abc import Sequence
 from napari.layers import Image, Labels, Layer
 from napari.viewer import Viewer
 
-from napari_sam2lora._layers import LayerData, key_in, noted, target_in
+from napari_sam2lora._layers import LayerData
+from napari_sam2lora._metadata import key_in, noted, target_in
 from sam2lora.errors import ImageError, TargetError
 
 

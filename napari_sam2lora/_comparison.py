@@ -14,7 +14,8 @@ from qtpy.QtCore import QObject, QTimer, Signal
 from napari_sam2lora._adding import add_quietly, set_visible
 from napari_sam2lora._chosen import data_of
 from napari_sam2lora._engine import Engine
-from napari_sam2lora._layers import noted, placement_of, view_layer
+from napari_sam2lora._layers import placement_of, view_layer
+from napari_sam2lora._metadata import noted
 from napari_sam2lora._questions import Choice, Question, Refusal, Reply
 from napari_sam2lora._worker import Report, Worker
 from sam2lora.arrays import Mask, Pixels
@@ -158,9 +159,12 @@ class Comparison(QObject):
             self._set_runs(False)
         self._timer.stop()
         self.results = []
-        self._viewer.layers.selection.difference_update(self._own())
-        for layer in self._own():
+        shown = self._own()
+        self._viewer.layers.selection.difference_update(shown)
+        for layer in shown:
             self._viewer.layers.remove(layer)
+        if shown and self._way == "side by side":
+            self._viewer.fit_to_view()  # which had to be small for all of them
         self.changed.emit()
 
     def close(self) -> None:

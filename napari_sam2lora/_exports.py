@@ -8,7 +8,8 @@ from qtpy.QtWidgets import QApplication, QFileDialog
 
 from napari_sam2lora._adapter_import import import_and_tell
 from napari_sam2lora._chosen import chosen_image, data_of, masks_of_image
-from napari_sam2lora._layers import masks_of, noted, pixels_of
+from napari_sam2lora._layers import masks_of, pixels_of
+from napari_sam2lora._metadata import noted
 from napari_sam2lora._notices import errors_in_words
 from napari_sam2lora._photographs import field_of_view_of
 from sam2lora.exports import save_for_vascx, save_masks

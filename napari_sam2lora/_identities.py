@@ -12,7 +12,7 @@ from napari.utils.events import Event
 from napari.viewer import Viewer
 
 from napari_sam2lora._chosen import photographs
-from napari_sam2lora._layers import key_in, noted, with_note
+from napari_sam2lora._metadata import key_in, noted, with_note
 from napari_sam2lora._prompt_layers import keep_key
 
 

@@ -11,7 +11,8 @@ from napari.layers import Image, Labels, Layer
 from napari.viewer import Viewer
 
 from napari_sam2lora._chosen import data_of
-from napari_sam2lora._layers import METADATA_KEY, LayerData, fingerprint, masks_of, noted
+from napari_sam2lora._layers import LayerData, fingerprint, masks_of
+from napari_sam2lora._metadata import METADATA_KEY, noted
 from napari_sam2lora._pairing import AREA
 from napari_sam2lora._photographs import Photograph, list_photographs, read_photograph
 from sam2lora.arrays import Mask

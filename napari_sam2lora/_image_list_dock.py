@@ -20,9 +20,9 @@ from qtpy.QtWidgets import (
 
 from napari_sam2lora._closing import ClosingWatch
 from napari_sam2lora._image_list import ImageList
-from napari_sam2lora._layers import noted
+from napari_sam2lora._metadata import noted
 from napari_sam2lora._notices import errors_in_words
-from napari_sam2lora._parts import button, paragraph, row
+from napari_sam2lora._parts import Paragraph, button, row
 from napari_sam2lora._settings import preferences
 from sam2lora.errors import Sam2LoraError
 from sam2lora.files import make_folder
@@ -156,7 +156,7 @@ class ImageListDock(QWidget):
             self._viewer.layers.events.removing.disconnect(self._on_removing)
 
     def _build(self) -> None:
-        self._title = paragraph()
+        self._title = Paragraph()
         self._list = QListWidget()
         self._list.itemClicked.connect(self._on_row)
         self._list.itemActivated.connect(self._on_row)
@@ -174,7 +174,7 @@ class ImageListDock(QWidget):
             self._open_corrections,
             tip="Open the folder in which what you paint is kept.",
         )
-        self._state = paragraph()
+        self._state = Paragraph()
         layout = QVBoxLayout(self)
         layout.addWidget(button("Open folder…", self._ask_for_folder))
         layout.addWidget(self._title)

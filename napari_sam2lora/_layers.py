@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from napari_sam2lora._metadata import METADATA_KEY, key_in, target_in
 from sam2lora.arrays import Mask, Pixels
 from sam2lora.datasets import Record
 from sam2lora.errors import GeometryError, ImageError, TargetError
@@ -21,9 +22,6 @@ from sam2lora.targets import Target, all_targets
 
 LayerData = tuple[Any, dict[str, Any], str]
 """A layer as readers give it and writers get it: data, arguments of its class, and its type."""
-
-METADATA_KEY = "sam2lora"
-"""Key in a layer's metadata under which the plugin keeps what it knows."""
 
 
 def fundus_layers(
@@ -122,30 +120,9 @@ def fingerprint(mask: Mask) -> int:
     return zlib.crc32(np.packbits(mask).tobytes())
 
 
-def noted(metadata: Mapping[str, Any]) -> Mapping[str, Any]:
-    """Give what the plugin noted in a layer's metadata; nothing where something else made it."""
-    found = metadata.get(METADATA_KEY, {})
-    return found if isinstance(found, Mapping) else {}
-
-
 def key_of(image: LayerData) -> str:
-    """Give what the layers of an image name it by: the path of its file, else its layer's name.
-
-    A key that was noted counts before both: it stays when the layer is renamed, and tells copies
-    from one another.
-    """
+    """Give what the layers of an image name it by, as `key_in`."""
     return key_in(image[1].get("metadata", {}), image[1]["name"])
-
-
-def key_in(metadata: Mapping[str, Any], name: str) -> str:
-    """Give the key of an image by the metadata and the name of its layer."""
-    known = noted(metadata)
-    return known.get("key") or known.get("path") or name
-
-
-def with_note(metadata: Mapping[str, Any], **noted_too: Any) -> dict[str, Any]:
-    """Give a layer's metadata with something more noted in it."""
-    return {**metadata, METADATA_KEY: {**noted(metadata), **noted_too}}
 
 
 def size_of(image: LayerData) -> tuple[int, int]:
@@ -216,18 +193,6 @@ def target_of(labels: LayerData) -> Target:
         If neither says it.
     """
     return target_in(labels[1].get("metadata", {}), labels[1]["name"])
-
-
-def target_in(metadata: Mapping[str, Any], name: str) -> Target:
-    """Tell which target a Labels layer shows by its metadata and its name, as `target_of`."""
-    targets = all_targets()
-    known = noted(metadata).get("target") or (name.split() or [""])[-1].lower()
-    if known not in targets:
-        raise TargetError(
-            f"{name}: it is not known what this layer shows. Let its name end in one of: "
-            f"{', '.join(targets)}."
-        )
-    return targets[known]
 
 
 def masks_of(labels: Sequence[LayerData]) -> dict[str, Mask]:

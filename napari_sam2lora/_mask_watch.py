@@ -6,7 +6,7 @@ from napari.layers import Image, Labels, Layer
 from napari.viewer import Viewer
 from qtpy.QtCore import QObject, QTimer, Signal
 
-from napari_sam2lora._layers import noted
+from napari_sam2lora._metadata import noted
 
 _PAUSE = 150  # milliseconds without a change until it is told
 _OF_MASKS = ("paint", "labels_update", "set_data", "data")

@@ -12,9 +12,10 @@ from qtpy.QtWidgets import (
 )
 
 from napari_sam2lora._chosen import chosen_image, data_of, masks_of_image
-from napari_sam2lora._layers import masks_of, noted, pixels_of, spacing_of
+from napari_sam2lora._layers import masks_of, pixels_of, spacing_of
+from napari_sam2lora._metadata import noted
 from napari_sam2lora._notices import errors_in_words
-from napari_sam2lora._parts import button, paragraph, row, two_columns
+from napari_sam2lora._parts import Paragraph, button, row, two_columns
 from napari_sam2lora._photographs import field_of_view_of
 from napari_sam2lora._saving import ask_where_to_save
 from sam2lora.files import atomic_path
@@ -87,7 +88,7 @@ class MeasurementsDock(QWidget):
         super().__init__()
         self._viewer = napari_viewer
         self._measured: Measurements | None = None
-        self._title = paragraph("Areas, diameters and ratios of an image's masks.")
+        self._title = Paragraph("Areas, diameters and ratios of an image's masks.")
         self._table = two_columns("measurement", "value")
         layout = QVBoxLayout(self)
         layout.addWidget(self._title)

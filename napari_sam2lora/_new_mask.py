@@ -5,7 +5,8 @@ from napari.layers import Image, Labels, Layer
 from napari.viewer import Viewer
 
 from napari_sam2lora._chosen import chosen_image, data_of
-from napari_sam2lora._layers import key_in, mask_layer, noted, size_of
+from napari_sam2lora._layers import mask_layer, size_of
+from napari_sam2lora._metadata import key_in, noted
 from napari_sam2lora._notices import errors_in_words
 from sam2lora.errors import TargetError
 from sam2lora.targets import Target, get_target

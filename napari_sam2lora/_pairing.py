@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from napari.layers import Image, Labels
 
 from napari_sam2lora._chosen import size_of_layer
-from napari_sam2lora._layers import key_in, noted
+from napari_sam2lora._metadata import key_in, noted
 from sam2lora.targets import all_targets
 
 AREA = "annotated area"

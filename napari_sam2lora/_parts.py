@@ -1,5 +1,6 @@
 """Small things docks are made of."""
 
+import re
 from collections.abc import Callable
 
 from qtpy.QtCore import Qt, Signal
@@ -14,6 +15,9 @@ from qtpy.QtWidgets import (
     QVBoxLayout,
     QWidget,
 )
+
+_LONG_WORD = re.compile(r"\S{25,}")
+_BREAK = "\u200b"  # where a line may end, with nothing to be seen
 
 
 def button(text: str, clicked: Callable[[], None], *, keys: str = "", tip: str = "") -> QPushButton:
@@ -39,11 +43,27 @@ def button(text: str, clicked: Callable[[], None], *, keys: str = "", tip: str =
     return made
 
 
-def paragraph(text: str = "") -> QLabel:
-    """Make a text that is as wide as its dock, and as high as it needs to be."""
-    label = QLabel(text)
-    label.setWordWrap(True)
-    return label
+class Paragraph(QLabel):
+    """A plain text that is as wide as its dock, and as high as it needs to be.
+
+    Words that are too long for a dock, such as names of files, are broken anywhere: else the whole
+    dock would become as wide as they are.
+    """
+
+    def __init__(self, text: str = "") -> None:
+        super().__init__()
+        self.setTextFormat(Qt.TextFormat.PlainText)
+        self.setWordWrap(True)
+        self.setText(text)
+
+    def setText(self, text: str | None) -> None:
+        """Show a text."""
+        self._text = text or ""
+        super().setText(_LONG_WORD.sub(lambda word: _BREAK.join(word.group()), self._text))
+
+    def text(self) -> str:
+        """Give the text as it was set."""
+        return self._text
 
 
 def two_columns(first: str, second: str) -> QTableWidget:

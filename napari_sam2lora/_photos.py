@@ -4,7 +4,8 @@ from napari.layers import Image
 from napari.viewer import Viewer
 
 from napari_sam2lora._chosen import data_of, photographs
-from napari_sam2lora._layers import key_in, size_of
+from napari_sam2lora._layers import size_of
+from napari_sam2lora._metadata import key_in
 from napari_sam2lora._prompt_layers import keep_key
 from napari_sam2lora._questions import Photo
 

@@ -10,7 +10,8 @@ from napari.utils.events import Event
 from napari.viewer import Viewer
 
 from napari_sam2lora._chosen import data_of, photographs
-from napari_sam2lora._layers import key_in, noted, placement_of
+from napari_sam2lora._layers import placement_of
+from napari_sam2lora._metadata import key_in, noted
 from napari_sam2lora._notices import errors_in_words
 
 _PARTS = ("scale", "translate", "rotate", "shear", "affine", "units")

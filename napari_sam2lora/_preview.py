@@ -16,7 +16,8 @@ from napari.viewer import Viewer
 
 from napari_sam2lora._adding import add_quietly, lift_above, set_visible
 from napari_sam2lora._chosen import data_of, is_noted, sure_labels_of_image
-from napari_sam2lora._layers import key_in, noted, target_in, view_layer, with_note
+from napari_sam2lora._layers import view_layer
+from napari_sam2lora._metadata import key_in, noted, target_in, with_note
 from napari_sam2lora._new_mask import add_mask
 from napari_sam2lora._prompt_layers import Place
 from sam2lora.arrays import Mask

@@ -10,7 +10,8 @@ import numpy as np
 from napari.layers import Image, Layer, Points, Shapes
 
 from napari_sam2lora._chosen import data_of
-from napari_sam2lora._layers import key_in, noted, view_layer, with_note
+from napari_sam2lora._layers import view_layer
+from napari_sam2lora._metadata import key_in, noted, with_note
 from sam2lora.image_prompts import Box, Click
 from sam2lora.targets import Target
 
@@ -36,6 +37,16 @@ def place_of(layer: Layer) -> Place:
     """Tell which target of which image the prompts of a layer are about."""
     known = noted(layer.metadata)
     return known["image"], known["target"]
+
+
+def tool_of(layer: Layer) -> Tool | None:
+    """Tell which prompts a layer has; None if it has none.
+
+    One that was turned into a layer of another kind has none, though its metadata are as they were.
+    """
+    tool: Tool | None = noted(layer.metadata).get("prompts")
+    kinds: dict[Tool | None, type[Layer]] = {"point": Points, "box": Shapes}
+    return tool if tool in kinds and isinstance(layer, kinds[tool]) else None
 
 
 def clicks_in(layer: Points) -> tuple[Click, ...]:

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from functools import partial
-from typing import Any
+from typing import Any, cast
 
 from napari.layers import Image, Layer, Points, Shapes
 from napari.utils.events import Event
@@ -16,7 +16,6 @@ from napari.viewer import Viewer
 from qtpy.QtCore import QObject, QTimer, Signal
 
 from napari_sam2lora._adding import add_quietly, lift_above, set_visible
-from napari_sam2lora._layers import noted
 from napari_sam2lora._past import Past, same_prompts
 from napari_sam2lora._photos import Photos
 from napari_sam2lora._prompt_layers import (
@@ -30,6 +29,7 @@ from napari_sam2lora._prompt_layers import (
     points_layer,
     show_box,
     show_clicks,
+    tool_of,
 )
 from sam2lora.arrays import Mask
 from sam2lora.image_prompts import ImagePrompts
@@ -37,8 +37,6 @@ from sam2lora.targets import Target
 
 _FINAL = {"added", "removed", "changed"}
 """Actions of napari after which a layer's data are as they stay."""
-
-_OTHER_KIND = "{name}: its metadata say that it has {kind}, but it is a layer of another kind."
 
 
 class PromptLayers(QObject):
@@ -77,17 +75,11 @@ class PromptLayers(QObject):
 
     def points(self, image: Image, target: Target) -> Points:
         """Give the layer of points for an image and a target, made if it is not there."""
-        layer = self.restore(image, target, "point")["point"]
-        if not isinstance(layer, Points):
-            raise TypeError(_OTHER_KIND.format(name=layer.name, kind="points"))
-        return layer
+        return cast(Points, self.restore(image, target, "point")["point"])
 
     def boxes(self, image: Image, target: Target) -> Shapes:
         """Give the layer of rectangles for an image and a target, made if it is not there."""
-        layer = self.restore(image, target, "box")["box"]
-        if not isinstance(layer, Shapes):
-            raise TypeError(_OTHER_KIND.format(name=layer.name, kind="rectangles"))
-        return layer
+        return cast(Shapes, self.restore(image, target, "box")["box"])
 
     def restore(self, image: Image, target: Target, *tools: Tool) -> Mapping[Tool, Layer]:
         """Make layers that are not there: those of tools, and those whose prompts count.
@@ -97,7 +89,7 @@ class PromptLayers(QObject):
         """
         place = (keep_key(image), target.name)
         self.adopt()
-        found: dict[Tool, Layer] = {noted(one.metadata)["prompts"]: one for one in self._of(place)}
+        found = {tool: one for one in self._of(place) if (tool := tool_of(one))}
         said, made = self.at(place), []
         for tool, make, counts in (
             ("point", points_layer, bool(said.clicks)),
@@ -119,12 +111,12 @@ class PromptLayers(QObject):
 
         They count from then on, and nothing is asked about them yet.
         """
-        found = [one for one in self._viewer.layers if "prompts" in noted(one.metadata)]
-        taken = {(place_of(one), noted(one.metadata)["prompts"]) for one in self._connected}
+        found = [one for one in self._viewer.layers if tool_of(one)]
+        taken = {(place_of(one), tool_of(one)) for one in self._connected}
         adopted = False
         for layer in found:
             place = place_of(layer)
-            if (place, noted(layer.metadata)["prompts"]) in taken:
+            if (place, tool_of(layer)) in taken:
                 continue  # ours already, or a copy of one that is
             self._past.setdefault(place, Past())
             self._connect(layer)
@@ -189,7 +181,7 @@ class PromptLayers(QObject):
             set_visible(layer, place_of(layer) == place)
 
     def forget_missing(self) -> None:
-        """Let go of layers that are no longer in the viewer.
+        """Let go of layers that are no longer in the viewer; those whose image left it go as well.
 
         Where the very image is there still, its prompts were deleted by hand, and are gone; else
         they wait for the image to come back, which another object may have done already.
@@ -200,8 +192,14 @@ class PromptLayers(QObject):
             self._disconnect(layer)
             if image is not None and image in layers:
                 self._read(place_of(layer))
-        for layer in self._connected:
-            self._images[layer] = self._photos.find(place_of(layer)[0])
+        for layer in list(self._connected):
+            image = self._photos.find(place_of(layer)[0])
+            if image is None and self._images[layer] is not None:
+                self._disconnect(layer)
+                layers.selection.discard(layer)
+                layers.remove(layer)
+            else:
+                self._images[layer] = image
 
     def close(self) -> None:
         """Let go of all layers; they stay in the viewer."""

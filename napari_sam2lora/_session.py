@@ -23,7 +23,6 @@ from napari_sam2lora._prompt_layers import Place, Tool, keep_key
 from napari_sam2lora._prompts import PromptLayers
 from napari_sam2lora._questions import Choice, Machine, Question, Reply
 from napari_sam2lora._settings import preferences
-from sam2lora.predict_settings import PredictSettings
 from sam2lora.settings import PrecisionChoice
 from sam2lora.targets import TARGETS, Target, get_target
 
@@ -40,20 +39,19 @@ class Session(QObject):
     -------
     chosen()
         Another image, target, model, adapter or detail is chosen.
-    replied(reply)
-        An answer is shown.
     sign_changed(positive)
         Whether the next points are on the target.
-    machine_told(computer)
-        What computes, and what would be faster.
     said(words)
         Something the user should read.
+
+    Attributes
+    ----------
+    answering
+        What asks the network, shows its answers, and says what computes.
     """
 
     chosen = Signal()
-    replied = Signal(object)
     sign_changed = Signal(bool)
-    machine_told = Signal(object)
     said = Signal(str)
 
     def __init__(self, viewer: Viewer) -> None:
@@ -79,8 +77,6 @@ class Session(QObject):
             question=self.question,
             how=lambda target: (self.machine, self.choice(target), self.start_from_painted),
         )
-        self.answering.replied.connect(self.replied)
-        self.answering.machine_told.connect(self.machine_told)
         self.answering.said.connect(self.said)
 
     # What is chosen
@@ -133,10 +129,6 @@ class Session(QObject):
         self.start_from_painted = painted
         self.answering.mark_old()
 
-    def warm_up(self) -> None:
-        """Load torch meanwhile, and find out what it computes on."""
-        self.answering.describe(self.machine)
-
     def forget_adapters(self) -> None:
         """Look adapters up again for what is asked from now on."""
         self._adapters += 1
@@ -152,14 +144,6 @@ class Session(QObject):
             self.answering.ask(self.image, target)
         self._show_own()
         self.use(self.tool or "point")
-
-    def segment_files(self, settings: Sequence[PredictSettings], *, key: str) -> None:
-        """Segment files, questions going first; the worker yields what becomes of each."""
-        self.answering.segment_files(settings, self.machine, key=key)
-
-    def cancel(self, *keys: str) -> None:
-        """Stop what was asked for: all of it, or what goes by these keys."""
-        self.answering.cancel(*keys)
 
     def question(self, image: Image, target: Target) -> Question:
         """Say what would be asked about a target in an image as things are now.
@@ -252,7 +236,7 @@ class Session(QObject):
             return None
         labels = self.answers.accept(self.image, self.target, mode)
         self.viewer.layers.selection.active = labels
-        self.said.emit(f"{labels.name} has the answer. Ctrl+Z takes it back.")
+        self.said.emit(f"{labels.name} has the answer. Ctrl+Z takes it back; H shows the answer.")
         return labels
 
     def measure(self) -> None:
@@ -298,5 +282,7 @@ class Session(QObject):
             self.use(tool)
 
     def _show_own(self) -> None:
+        if self.image is not None and self.place and not self.prompts.at(self.place).empty:
+            self.prompts.restore(self.image, self.target)  # the image may have come back
         self.prompts.show_only(self.place)
         self.answers.previews.show_only(self.place and self.place[0])

@@ -7,7 +7,8 @@ from napari.viewer import Viewer
 from skimage import measure
 
 from napari_sam2lora._chosen import chosen_image, data_of
-from napari_sam2lora._layers import LayerData, noted, pixels_of, view_layer
+from napari_sam2lora._layers import LayerData, pixels_of, view_layer
+from napari_sam2lora._metadata import noted
 from napari_sam2lora._notices import errors_in_words
 from napari_sam2lora._photographs import field_of_view_of
 from sam2lora.arrays import Mask, Pixels

@@ -5,15 +5,8 @@ from pathlib import Path
 
 import numpy as np
 
-from napari_sam2lora._layers import (
-    LayerData,
-    key_of,
-    mask_of,
-    masks_of,
-    noted,
-    pixels_of,
-    target_of,
-)
+from napari_sam2lora._layers import LayerData, key_of, mask_of, masks_of, pixels_of, target_of
+from napari_sam2lora._metadata import noted
 from sam2lora.arrays import Mask
 from sam2lora.errors import GeometryError, TargetError
 from sam2lora.exports import save_coco, save_label_map, save_mask, save_masks

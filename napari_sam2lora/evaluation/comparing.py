@@ -10,14 +10,8 @@ from napari.layers import Labels
 from napari.viewer import Viewer
 
 from napari_sam2lora._chosen import data_of, photographs
-from napari_sam2lora._layers import (
-    LayerData,
-    mask_of,
-    noted,
-    pixels_of,
-    spacing_of,
-    view_layer,
-)
+from napari_sam2lora._layers import LayerData, mask_of, pixels_of, spacing_of, view_layer
+from napari_sam2lora._metadata import noted
 from napari_sam2lora._pairing import image_of
 from napari_sam2lora._photographs import field_of_view_of
 from sam2lora.arrays import Mask

@@ -19,9 +19,10 @@ from qtpy.QtWidgets import (
 )
 
 from napari_sam2lora._background import in_background
-from napari_sam2lora._layers import LayerData, noted
+from napari_sam2lora._layers import LayerData
+from napari_sam2lora._metadata import noted
 from napari_sam2lora._notices import errors_in_words
-from napari_sam2lora._parts import button, paragraph, row, two_columns
+from napari_sam2lora._parts import Paragraph, button, row, two_columns
 from napari_sam2lora._saving import ask_where_to_save
 from napari_sam2lora.evaluation.comparing import (
     Comparison,
@@ -64,7 +65,7 @@ class EvaluateDock(QWidget):
         self._inside.setChecked(True)
         self._map = QCheckBox("show the errors as a layer")
         self._map.setChecked(True)
-        self._state = paragraph("Green: right; red: wrong; blue: missed.")
+        self._state = Paragraph("Green: right; red: wrong; blue: missed.")
         self._table = two_columns("metric", "value")
         self._button = button("Compare", self.compare)
         self._build()

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from qtpy.QtCore import Signal
 from qtpy.QtWidgets import QComboBox, QFormLayout, QWidget
 
-from napari_sam2lora._parts import paragraph
+from napari_sam2lora._parts import Paragraph
 
 Entry = tuple[str, str | None]
 """What is shown, and what it means."""
@@ -62,7 +62,7 @@ class Advanced(QWidget):
         super().__init__()
         self.model, self.adapter = QComboBox(), ListOnOpening()
         self.detail, self.device = QComboBox(), QComboBox()
-        self.words = paragraph()
+        self.words = Paragraph()
         for box in (self.model, self.adapter, self.detail, self.device):
             box.setMinimumContentsLength(8)
             box.setSizeAdjustPolicy(

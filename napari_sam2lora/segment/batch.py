@@ -17,7 +17,7 @@ from qtpy.QtWidgets import (
     QWidget,
 )
 
-from napari_sam2lora._parts import button, paragraph, row
+from napari_sam2lora._parts import Paragraph, button, row
 
 
 class BatchView(QWidget):
@@ -53,7 +53,7 @@ class BatchView(QWidget):
         copy = QPushButton("Copy as command")
         self.run.clicked.connect(self.run_wanted)
         copy.clicked.connect(self.command_wanted)
-        self.words = paragraph()
+        self.words = Paragraph()
         self.table = QTableWidget(0, 2)
         self.table.setHorizontalHeaderLabels(["image", "result"])
         self.table.horizontalHeader().setSectionResizeMode(1, QHeaderView.ResizeMode.Stretch)

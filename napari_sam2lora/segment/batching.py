@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 from qtpy.QtCore import QObject
 from qtpy.QtGui import QGuiApplication
 
-from napari_sam2lora._layers import noted
+from napari_sam2lora._metadata import noted
 from napari_sam2lora._notices import errors_in_words
 from napari_sam2lora._session import Session
 from napari_sam2lora.segment.batch import BatchView
@@ -82,10 +82,10 @@ class Batching(QObject):
             return
         self._view.start()
         self._failed = self._done = self._kept = 0
-        self._session.segment_files(settings, key=_KEY)
+        self._session.answering.segment_files(settings, self._session.machine, key=_KEY)
 
     def _on_stop(self) -> None:
-        self._session.cancel(_KEY)
+        self._session.answering.cancel(_KEY)
 
     def _on_command(self) -> None:
         try:

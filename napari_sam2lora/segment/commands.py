@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from napari_sam2lora._layers import noted
+from napari_sam2lora._metadata import noted
 from napari_sam2lora._session import Session
 from sam2lora.errors import ImageError
 from sam2lora.predict_settings import PredictSettings, command_line, command_words, together

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from qtpy.QtCore import Signal
 from qtpy.QtWidgets import QComboBox, QFormLayout, QPushButton, QWidget
 
-from napari_sam2lora._parts import paragraph, row
+from napari_sam2lora._parts import Paragraph, row
 from napari_sam2lora.segment.advanced import AUTOMATIC, BARE, Entry, ListOnOpening, fill
 
 _NOBODY = "nobody"
@@ -36,7 +36,7 @@ class CompareView(QWidget):
         self.contestants = [ListOnOpening() for _ in range(3)]
         self.reference, self.way = ListOnOpening(), QComboBox()
         fill(self.way, _WAYS, None)
-        self.results = paragraph()
+        self.results = Paragraph()
         self._compare, away = QPushButton("Compare"), QPushButton("Take away")
         self._compare.clicked.connect(self._on_compare)
         away.clicked.connect(self.clear_wanted)

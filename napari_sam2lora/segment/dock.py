@@ -9,6 +9,7 @@ from qtpy.QtGui import QGuiApplication
 from qtpy.QtWidgets import (
     QFrame,
     QHBoxLayout,
+    QLabel,
     QPushButton,
     QScrollArea,
     QVBoxLayout,
@@ -19,7 +20,7 @@ from napari_sam2lora._chosen import photographs
 from napari_sam2lora._mask_watch import MaskWatch
 from napari_sam2lora._notices import errors_in_words
 from napari_sam2lora._numbers import Measured, rows
-from napari_sam2lora._parts import Section, paragraph
+from napari_sam2lora._parts import Paragraph, Section
 from napari_sam2lora._prompt_layers import Place, keep_key
 from napari_sam2lora._questions import Reply
 from napari_sam2lora._session import Session
@@ -75,7 +76,7 @@ class SegmentDock(QWidget):
         self._parts = _Parts(self.following, self.masks, self.comparing, self.session)
         self.destroyed.connect(self._parts.close)
         self.following.look()
-        self.session.warm_up()
+        self.session.answering.describe(self.session.machine)
 
     def segment(self) -> None:
         """Ask for the chosen target in the chosen image."""
@@ -147,13 +148,13 @@ class SegmentDock(QWidget):
         self.compare, self.batch = CompareView(), BatchView()
         self._copy = QPushButton("Copy as command")
         self._copy.setToolTip("The command line that gives the same answer, on the clipboard")
-        self.warnings = paragraph()
+        self.warnings = Paragraph()
         self.warnings.setStyleSheet("color: #e0a030;")
         self._segment, self._all = QPushButton("Segment"), QPushButton("Segment all")
         self._segment.setToolTip("Look for the target (G)")
         self._all.setToolTip("Look for vessel, disc and cup (Shift+G)")
-        help_text = paragraph(keys.table())
-        help_text.setTextFormat(Qt.TextFormat.RichText)
+        help_text = QLabel(keys.table())
+        help_text.setWordWrap(True)
         buttons = QHBoxLayout()
         buttons.addWidget(self._segment, stretch=2)
         buttons.addWidget(self._all, stretch=1)
@@ -200,12 +201,12 @@ class SegmentDock(QWidget):
         self.prompts.painted_wanted.connect(self._on_painted)
         self.threshold.threshold_changed.connect(session.set_threshold)
         self.threshold.accepted.connect(self._on_accept)
-        self.progress.cancelled.connect(session.cancel)
+        self.progress.cancelled.connect(session.answering.cancel)
         session.answering.worker.busy_changed.connect(self.progress.show_busy)
         session.answering.worker.progressed.connect(self.progress.show_progress)
         session.said.connect(self.progress.say)
         session.chosen.connect(self._on_chosen)
-        session.replied.connect(self._on_reply)
+        session.answering.replied.connect(self._on_reply)
         session.sign_changed.connect(self._show_tool)
         session.prompts.changed.connect(self._on_prompts)
         session.answers.threshold_changed.connect(self._on_threshold)

@@ -6,7 +6,7 @@ from napari.layers import Image, Layer
 from qtpy.QtCore import QObject, QTimer, Signal
 
 from napari_sam2lora._chosen import photographs
-from napari_sam2lora._layers import noted
+from napari_sam2lora._metadata import noted
 from napari_sam2lora._notices import errors_in_words
 from napari_sam2lora._session import Session
 from napari_sam2lora.segment import keys

@@ -13,7 +13,7 @@ from qtpy.QtWidgets import (
     QWidget,
 )
 
-from napari_sam2lora._parts import paragraph
+from napari_sam2lora._parts import Paragraph
 from sam2lora.errors import TargetError
 from sam2lora.targets import Target, all_targets, save_target
 
@@ -43,7 +43,7 @@ class NewTarget(QDialog):
             self.detail.addItem(text, value)
         self.color = QPushButton("#911eb4")
         self.color.clicked.connect(self._choose_color)
-        self.words = paragraph()
+        self.words = Paragraph()
         self._show_color()
         buttons = QDialogButtonBox(
             QDialogButtonBox.StandardButton.Ok | QDialogButtonBox.StandardButton.Cancel

@@ -5,7 +5,7 @@ from collections.abc import Iterable
 from qtpy.QtCore import Qt
 from qtpy.QtWidgets import QFormLayout, QLabel, QVBoxLayout, QWidget
 
-from napari_sam2lora._parts import paragraph
+from napari_sam2lora._parts import Paragraph
 
 
 class NumbersView(QWidget):
@@ -15,7 +15,7 @@ class NumbersView(QWidget):
         super().__init__()
         self._form = QFormLayout()
         self._form.setVerticalSpacing(2)
-        self.words = paragraph()
+        self.words = Paragraph()
         self.words.hide()
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)

@@ -3,7 +3,7 @@
 from qtpy.QtCore import QTimer, Signal
 from qtpy.QtWidgets import QHBoxLayout, QProgressBar, QPushButton, QVBoxLayout, QWidget
 
-from napari_sam2lora._parts import paragraph
+from napari_sam2lora._parts import Paragraph
 
 _MEGABYTE = 1_000_000
 _PATIENCE, _INTERVAL = 300, 100  # milliseconds until the bar is shown, and between its changes
@@ -25,7 +25,7 @@ class ProgressRow(QWidget):
         self.bar = QProgressBar()
         self.cancel = QPushButton("Cancel")
         self.cancel.clicked.connect(self.cancelled)
-        self.words = paragraph()
+        self.words = Paragraph()
         line = QHBoxLayout()
         line.addWidget(self.bar, stretch=1)
         line.addWidget(self.cancel)

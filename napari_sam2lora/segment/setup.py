@@ -50,7 +50,7 @@ class Setup(QObject):
         advanced.detail_chosen.connect(self._on_detail)
         advanced.adapters_wanted.connect(self.look)
         session.chosen.connect(self.refresh)
-        session.machine_told.connect(self._on_computer)
+        session.answering.machine_told.connect(self._on_computer)
         self.look()
         self.refresh()
 
@@ -147,7 +147,7 @@ class Setup(QObject):
 
     def _on_device(self, device: str | None) -> None:
         self._session.set_machine(self._session.model, device, self._session.precision)
-        self._session.warm_up()
+        self._session.answering.describe(self._session.machine)
 
     def _on_adapter(self, name: str) -> None:
         session = self._session

@@ -8,7 +8,8 @@ from napari.layers import Image, Labels, Layer, Shapes
 from napari.viewer import Viewer
 
 from napari_sam2lora._chosen import chosen_image, data_of
-from napari_sam2lora._layers import key_in, mask_of, noted, view_layer
+from napari_sam2lora._layers import mask_of, view_layer
+from napari_sam2lora._metadata import key_in, noted
 from napari_sam2lora._pairing import AREA
 from sam2lora.arrays import Mask
 from sam2lora.errors import GeometryError

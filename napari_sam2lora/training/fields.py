@@ -7,7 +7,7 @@ from pydantic.fields import FieldInfo
 from qtpy.QtCore import Signal
 from qtpy.QtWidgets import QCheckBox, QComboBox, QLineEdit, QVBoxLayout, QWidget
 
-from napari_sam2lora._parts import paragraph
+from napari_sam2lora._parts import Paragraph
 
 _BOUNDS = {"ge": "at least", "gt": "above", "le": "at most", "lt": "below"}
 _ERROR = "color: #e6194b"
@@ -37,7 +37,7 @@ class SettingField(QWidget):
         self._widget = self._make(about)
         self._widget.setToolTip(help_of(name, about))
         self._widget.setAccessibleName(name)
-        self._error = paragraph()
+        self._error = Paragraph()
         self._error.setStyleSheet(_ERROR)
         self._error.hide()
         layout = QVBoxLayout(self)

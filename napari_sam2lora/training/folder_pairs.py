@@ -9,7 +9,7 @@ from pathlib import Path
 
 from napari.layers import Layer
 
-from napari_sam2lora._layers import noted
+from napari_sam2lora._metadata import noted
 from napari_sam2lora._photographs import Listing, Photograph, list_photographs
 from napari_sam2lora.training.area import area_of_file
 from napari_sam2lora.training.pairs import (

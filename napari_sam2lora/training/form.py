@@ -13,7 +13,7 @@ from qtpy.QtWidgets import (
     QWidget,
 )
 
-from napari_sam2lora._parts import button, paragraph
+from napari_sam2lora._parts import Paragraph, button
 from napari_sam2lora.training.fields import SettingField
 from sam2lora.training.settings import TrainSettings
 
@@ -52,7 +52,7 @@ class SettingsForm(QWidget):
         scroll.setWidgetResizable(True)
         scroll.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
         scroll.setWidget(content)
-        self._state = paragraph()
+        self._state = Paragraph()
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
         layout.addWidget(self._state)

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from qtpy.QtCore import Qt, Signal
 from qtpy.QtWidgets import QHeaderView, QTreeWidget, QTreeWidgetItem, QVBoxLayout, QWidget
 
-from napari_sam2lora._parts import paragraph
+from napari_sam2lora._parts import Paragraph
 from napari_sam2lora.training.pairs import Pair, doubts_of
 
 _IMAGE, _LABELS = range(2)
@@ -37,7 +37,7 @@ class PairTable(QWidget):
             header.setSectionResizeMode(column, QHeaderView.ResizeMode.Stretch)
         self.tree.itemChanged.connect(self._on_changed)
         self.tree.currentItemChanged.connect(self._say)
-        self.words = paragraph()
+        self.words = Paragraph()
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
         layout.addWidget(self.tree, stretch=1)

@@ -9,7 +9,7 @@ from qtpy.QtGui import QImage, QImageReader, QPixmap, QResizeEvent
 from qtpy.QtWidgets import QLabel, QSizePolicy, QSlider, QVBoxLayout, QWidget
 
 from napari_sam2lora._background import in_background
-from napari_sam2lora._parts import paragraph
+from napari_sam2lora._parts import Paragraph
 
 _LARGEST = 1024  # pixels of the longer side that are decoded
 _HEIGHT = 110
@@ -27,7 +27,7 @@ class Previews(QWidget):
         self._picture.setAlignment(Qt.AlignmentFlag.AlignCenter)
         self._picture.setMinimumHeight(_HEIGHT)
         self._picture.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Expanding)
-        self._words = paragraph()
+        self._words = Paragraph()
         self._slider = QSlider(Qt.Orientation.Horizontal)
         self._slider.valueChanged.connect(self._show)
         layout = QVBoxLayout(self)

@@ -2,7 +2,7 @@
 
 from qtpy.QtWidgets import QProgressBar, QVBoxLayout, QWidget
 
-from napari_sam2lora._parts import paragraph
+from napari_sam2lora._parts import Paragraph
 from napari_sam2lora.training.history import History
 from napari_sam2lora.training.watcher import Standing
 
@@ -25,8 +25,8 @@ class Progress(QWidget):
         super().__init__()
         self._bar = QProgressBar()
         self._bar.setFormat("step %v of %m")
-        self._dice = paragraph()
-        self._state = paragraph()
+        self._dice = Paragraph()
+        self._state = Paragraph()
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
         for widget in (self._bar, self._state, self._dice):

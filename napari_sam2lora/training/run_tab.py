@@ -6,7 +6,7 @@ from qtpy.QtCore import QTimer
 from qtpy.QtWidgets import QVBoxLayout, QWidget
 
 from napari_sam2lora._notices import errors_in_words
-from napari_sam2lora._parts import paragraph
+from napari_sam2lora._parts import Paragraph
 from napari_sam2lora.training.curves import Curves
 from napari_sam2lora.training.history import History
 from napari_sam2lora.training.previews import Previews
@@ -34,12 +34,12 @@ class RunTab(QWidget):
         self._session = session
         self._every: int | None = None
         self._of: Path | None = None
-        self.title = paragraph()
+        self.title = Paragraph()
         self.progress = Progress()
         self.buttons = RunButtons()
         self.curves = Curves()
         self.previews = Previews()
-        self._words = paragraph()
+        self._words = Paragraph()
         layout = QVBoxLayout(self)
         for widget in (self.title, self.progress, self.buttons, self._words):
             layout.addWidget(widget)

@@ -7,7 +7,7 @@ from pathlib import Path
 from qtpy.QtCore import Qt, Signal
 from qtpy.QtWidgets import QGridLayout, QTreeWidget, QTreeWidgetItem, QVBoxLayout, QWidget
 
-from napari_sam2lora._parts import button, paragraph
+from napari_sam2lora._parts import Paragraph, button
 from sam2lora.adapters import Adapter
 from sam2lora.runs import RunSummary
 
@@ -72,7 +72,7 @@ class RunsList(QWidget):
         for column, width in enumerate(_WIDTHS):
             self.tree.setColumnWidth(column, width)
         self.tree.itemSelectionChanged.connect(self._offer)
-        self.words = paragraph()
+        self.words = Paragraph()
         self._buttons = {
             "show": button("Show", self._on_show, tip="Its curves and pictures; to go on with it."),
             "compare": button("Compare curves", self._on_compare),

@@ -11,7 +11,8 @@ from qtpy.QtGui import QShowEvent
 from qtpy.QtWidgets import QInputDialog, QMessageBox, QVBoxLayout, QWidget
 
 from napari_sam2lora._background import in_background
-from napari_sam2lora._layers import METADATA_KEY, LayerData
+from napari_sam2lora._layers import LayerData
+from napari_sam2lora._metadata import METADATA_KEY
 from napari_sam2lora._notices import errors_in_words
 from napari_sam2lora._saving import ask_where_to_save
 from napari_sam2lora.training.curves import Curves

@@ -10,7 +10,8 @@ from pathlib import Path
 import numpy as np
 
 from napari_sam2lora._chosen import data_of
-from napari_sam2lora._layers import LayerData, mask_of, noted, pixels_of
+from napari_sam2lora._layers import LayerData, mask_of, pixels_of
+from napari_sam2lora._metadata import noted
 from napari_sam2lora._photographs import list_photographs
 from napari_sam2lora.training.area import outside
 from napari_sam2lora.training.folder_pairs import FilePair

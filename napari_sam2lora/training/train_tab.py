@@ -12,7 +12,7 @@ from qtpy.QtWidgets import QFileDialog, QLineEdit, QVBoxLayout, QWidget
 from napari_sam2lora._background import in_background
 from napari_sam2lora._card_words import dice_of
 from napari_sam2lora._notices import errors_in_words
-from napari_sam2lora._parts import button, paragraph, row
+from napari_sam2lora._parts import Paragraph, button, row
 from napari_sam2lora.training.area import add_annotated_area
 from napari_sam2lora.training.choices import Choices
 from napari_sam2lora.training.draft import PRESETS, Draft, fitting_adapters
@@ -73,7 +73,7 @@ class TrainTab(QWidget):
             tip="Write the images and masks as they are now into the run folder, and copy the "
             "command that trains there.",
         )
-        self._estimate = paragraph()
+        self._estimate = Paragraph()
         self._ask = button(
             "Estimate",
             self.estimate,

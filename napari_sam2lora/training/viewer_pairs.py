@@ -12,7 +12,8 @@ from napari.layers import Image, Labels, Layer
 from napari.viewer import Viewer
 
 from napari_sam2lora._chosen import data_of, photographs, size_of_layer
-from napari_sam2lora._layers import fingerprint, key_in, mask_of, noted, target_in
+from napari_sam2lora._layers import fingerprint, mask_of
+from napari_sam2lora._metadata import key_in, noted, target_in
 from napari_sam2lora._pairing import AREA, image_of
 from napari_sam2lora.training.area import area_of_image
 from napari_sam2lora.training.pairs import (

@@ -14,7 +14,6 @@ from napari_sam2lora._layers import (
     pixels_of,
     placement_of,
     spacing_of,
-    target_of,
     view_layer,
 )
 from sam2lora.errors import GeometryError, ImageError, TargetError
@@ -203,30 +202,6 @@ def test_labels_of_others_are_masks():
         np.testing.assert_array_equal(mask_of(data_of(layer)), part(3))
     with pytest.raises(ImageError, match=r"^many: is a stack of shape \(3, 20, 30\)"):
         mask_of(data_of(Labels(np.zeros((3, 20, 30), int), name="many")))
-
-
-@pytest.mark.parametrize(
-    ("name", "expected"), [("vessel", "vessel"), ("my Disc", "disc"), ("eye 7 cup", "cup")]
-)
-def test_a_target_is_told_by_the_last_word_of_the_name(name: str, expected: str):
-    assert target_of(data_of(Labels(part(3).astype(int), name=name))).name == expected
-
-
-def test_what_the_plugin_noted_goes_before_the_name():
-    _, disc = layers(FundusImage(PIXELS), disc=part(8))
-    disc.name = "my cup"
-    assert target_of(data_of(disc)).name == "disc"
-
-
-@pytest.mark.parametrize("name", ["Labels", "vessels and more", "cells"])
-def test_a_target_that_is_not_said_is_asked_for(name: str):
-    with pytest.raises(TargetError, match=rf"^{name}: .*end in one of: vessel, disc, cup"):
-        target_of(data_of(Labels(part(3).astype(int), name=name)))
-
-
-def test_metadata_of_others_under_our_key_do_no_harm():
-    labels = Labels(part(3).astype(int), name="vessel", metadata={"sam2lora": "theirs"})
-    assert target_of(data_of(labels)).name == "vessel"
 
 
 def test_two_layers_of_one_target_are_refused_by_name():

@@ -4,7 +4,7 @@ import pytest
 from qtpy.QtCore import QObject, Qt
 from qtpy.QtWidgets import QVBoxLayout, QWidget
 
-from napari_sam2lora._parts import button, paragraph, row
+from napari_sam2lora._parts import Paragraph, button, row
 
 pytestmark = pytest.mark.viewer
 
@@ -33,10 +33,20 @@ def test_a_row_holds_its_widgets_in_order_and_a_paragraph_wraps(qtbot):
     parent = QWidget()
     qtbot.addWidget(parent)
     layout = QVBoxLayout(parent)
-    first, second = button("a", counter.click, tip="what a does"), paragraph("words " * 50)
+    first, second = button("a", counter.click, tip="what a does"), Paragraph("words " * 50)
     layout.addLayout(row(first, second))
     parent.resize(200, 400)
     layout.activate()
     assert first.geometry().right() < second.geometry().left()
     assert second.heightForWidth(100) > 3 * second.fontMetrics().height()
     assert first.toolTip() == "what a does"
+
+
+@pytest.mark.parametrize("word", ["a" * 200, "C:\\Users\\me\\" + "eye_2024_" * 20 + ".png"])
+def test_a_long_word_makes_no_dock_wide(qtbot, word: str):
+    made = Paragraph(f"{word}: is no image.")
+    qtbot.addWidget(made)
+    assert made.minimumSizeHint().width() < 300
+    assert made.text() == f"{word}: is no image."
+    made.setText("")
+    assert made.text() == ""

@@ -5,10 +5,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 from napari import Viewer
-from napari.layers import Image, Layer, Points, Shapes
+from napari.layers import Image, Labels, Layer, Points, Shapes
 from pytestqt.qtbot import QtBot
 
-from napari_sam2lora._layers import noted
+from napari_sam2lora._metadata import noted
 from napari_sam2lora._prompt_layers import NEGATIVE, POSITIVE, keep_key
 from napari_sam2lora._prompts import PromptLayers
 from sam2lora.image_prompts import Click
@@ -224,6 +224,32 @@ def test_a_layer_that_is_deleted_takes_its_prompts_along(
     prompts.forget_missing()
     assert prompts.at(PLACE).clicks == ()
     assert prompts.at(PLACE).box is not None
+
+
+def test_a_box_that_was_turned_into_labels_is_none_any_more(
+    viewer: Viewer, prompts: PromptLayers, image: Image
+):
+    boxes = prompts.boxes(image, DISC)
+    boxes.add([np.array([(10, 20), (10, 60), (70, 60), (70, 20)])], shape_type="rectangle")
+    labels = Labels(boxes.to_labels(image.data.shape[:2]), metadata=boxes.metadata)
+    viewer.layers.remove(boxes)
+    viewer.add_layer(labels)
+    prompts.forget_missing()
+    prompts.use(image, DISC, "box")
+    assert not prompts.has(labels)
+    assert isinstance(viewer.layers.selection.active, Shapes)
+
+
+def test_prompts_leave_with_their_image_and_come_back_as_they_were(
+    viewer: Viewer, prompts: PromptLayers, image: Image
+):
+    prompts.points(image, DISC).add([20, 30])
+    masks = [layer for layer in viewer.layers if isinstance(layer, Labels)]
+    viewer.layers.remove(image)
+    prompts.forget_missing()
+    assert list(viewer.layers) == masks
+    viewer.add_layer(image)
+    np.testing.assert_array_equal(prompts.points(image, DISC).data, [(20, 30)])
 
 
 def test_prompts_of_an_image_that_left_wait_for_it(

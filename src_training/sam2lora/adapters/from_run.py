@@ -7,6 +7,7 @@ from sam2lora.adapters.folder import CARD, Adapter
 from sam2lora.adapters.store import (
     adapter_in,
     adapters_folder,
+    best_in,
     find_adapter,
     install_adapter,
     is_installed,
@@ -59,12 +60,9 @@ def is_best_installed(run: Path) -> bool:
     Raises
     ------
     AdapterError
-        If the training has no adapter, or makes a base model.
+        If the training has no adapter yet, or makes a base model.
     """
-    best = best_adapter(run)
-    if best is None:
-        raise AdapterError(f"{run}: this training has no adapter.")
-    wanted = read_card(best.folder / CARD).renamed(run.name)
+    wanted = read_card(best_in(run) / CARD).renamed(run.name)
     own = adapters_folder() / run.name / CARD
     return own.is_file() and read_card(own) == wanted
 

@@ -100,19 +100,29 @@ def adapter_in(folder: Path) -> Adapter:
     AdapterError
         If there is none, or it is damaged.
     """
-    if (folder / CARD).exists() or not RunFolder(folder).settings.is_file():
-        return open_adapter(folder)
-    best = best_adapter(folder)
+    is_run = not (folder / CARD).exists() and RunFolder(folder).settings.is_file()
+    return open_adapter(best_in(folder) if is_run else folder)
+
+
+def best_in(run: Path) -> Path:
+    """Give the folder of the best adapter in a run folder, without opening it.
+
+    Raises
+    ------
+    AdapterError
+        If the training has no adapter yet, or makes a base model.
+    """
+    best = best_adapter(run)
     if best is None:
         raise AdapterError(
-            f"{folder}: this training has no adapter yet. It writes one at each validation."
+            f"{run}: this training has no adapter yet. It writes one at each validation."
         )
     bases = [] if (best.folder / CARD).exists() else sorted(best.folder.glob("*.safetensors"))
     if bases:
         raise AdapterError(
-            f"{folder}: this training makes a base model, no adapter. Use it by: --model {bases[0]}"
+            f"{run}: this training makes a base model, no adapter. Use it by: --model {bases[0]}"
         )
-    return open_adapter(best.folder)
+    return best.folder
 
 
 def default_adapter(identity: str, target: Target) -> Adapter | None:

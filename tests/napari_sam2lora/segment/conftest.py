@@ -1,6 +1,8 @@
 """A window with a tiny photograph and the Segment dock, and the real network nano."""
 
+import threading
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
@@ -8,9 +10,10 @@ import pytest
 from napari import Viewer
 from napari.layers import Image, Layer, Points
 from pytestqt.qtbot import QtBot
-from qtpy.QtWidgets import QAbstractButton, QComboBox, QWidget
+from qtpy.QtWidgets import QAbstractButton, QComboBox, QLabel, QWidget
 
-from napari_sam2lora._layers import fundus_layers, noted
+from napari_sam2lora._layers import fundus_layers
+from napari_sam2lora._metadata import noted
 from napari_sam2lora._questions import Choice
 from napari_sam2lora.segment.dock import SegmentDock
 from sam2lora.adapters import Adapter, AdapterCard, install_adapter
@@ -63,7 +66,7 @@ class Window:
 
     def replied(self):
         """Wait for an answer inside this context."""
-        return self.qtbot.waitSignal(self.session.replied, timeout=WAIT)
+        return self.qtbot.waitSignal(self.session.answering.replied, timeout=WAIT)
 
     def idle(self) -> None:
         """Wait until nothing runs any more."""
@@ -100,6 +103,21 @@ class Window:
         assert found is not None
         return found
 
+    def values(self, target: str = "disc") -> np.ndarray:
+        """Give a copy of the probabilities that the preview of a target shows."""
+        return np.array(self.preview(target).data)
+
+    def part_the_answer(self) -> float:
+        """Set a threshold that parts the answer, whatever the network's weights."""
+        inside = self.values(self.session.target.name)[self.session.reply.scene.field.mask]
+        threshold = round(float(np.median(inside)), 3)
+        self.dock.threshold.number.setValue(threshold)
+        return threshold
+
+    def words(self) -> str:
+        """Give all that the dock's labels say."""
+        return " ".join(label.text() for label in self.dock.findChildren(QLabel))
+
 
 @pytest.fixture
 def open_window(make_napari_viewer, qtbot: QtBot) -> Iterator[Callable[..., Window]]:
@@ -122,6 +140,45 @@ def open_window(make_napari_viewer, qtbot: QtBot) -> Iterator[Callable[..., Wind
 def window(open_window: Callable[..., Window]) -> Window:
     """Give a window with one photograph and the dock."""
     return open_window()
+
+
+@dataclass
+class Held:
+    """Answers that wait.
+
+    Attributes
+    ----------
+    begun
+        Set once the first of them is asked for.
+    go_on
+        To be set, for them to be given.
+    clicks
+        With how many points each was asked for.
+    """
+
+    begun: threading.Event = field(default_factory=threading.Event)
+    go_on: threading.Event = field(default_factory=threading.Event)
+    clicks: list[int] = field(default_factory=list)
+
+
+@pytest.fixture
+def hold(window: Window, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[], Held]]:
+    """Give a function that holds answers back from then on."""
+    held, real = Held(), window.session.answering.engine.answer
+
+    def slow(question, report):
+        held.clicks.append(len(question.prompts.clicks))
+        held.begun.set()
+        held.go_on.wait(60)
+        report("Going on", 0, None)
+        return real(question, report)
+
+    def begin() -> Held:
+        monkeypatch.setattr(window.session.answering.engine, "answer", slow)
+        return held
+
+    yield begin
+    held.go_on.set()
 
 
 @pytest.fixture

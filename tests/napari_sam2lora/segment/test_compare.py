@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from napari.layers import Image, Labels
 
-from napari_sam2lora._layers import noted
+from napari_sam2lora._metadata import noted
 from napari_sam2lora._questions import Choice
 from napari_sam2lora.segment.advanced import AUTOMATIC, BARE
 from sam2lora.metrics import dice
@@ -110,8 +110,12 @@ def test_blinking_shows_one_at_a_time(two: Window):
 
 
 def test_clearing_takes_it_all_away(two: Window):
+    two.viewer.fit_to_view()
+    zoom = two.viewer.scene.camera.zoom
     compare(two)
+    assert two.viewer.scene.camera.zoom < zoom
     press(two.dock.compare, "Take away")
+    assert two.viewer.scene.camera.zoom == pytest.approx(zoom)
     assert [layer.name for layer in two.viewer.layers] == ["photo"]
     assert two.dock.compare.results.text() == ""
 

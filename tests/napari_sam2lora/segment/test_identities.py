@@ -5,7 +5,7 @@ import pytest
 from napari.layers import Layer
 
 from napari_sam2lora._chosen import labels_of_image
-from napari_sam2lora._layers import key_in, noted
+from napari_sam2lora._metadata import key_in, noted
 
 from .conftest import Window, fundus, press
 
@@ -52,6 +52,7 @@ def test_a_copy_may_bring_prompts_and_its_answer_along(window: Window):
     with window.replied():
         window.click(60, 80)
     first, points = window.session.place, window.points()
+    window.session.prompts.boxes(window.session.image, window.session.target)
     names = ("photo", "photo disc points", "photo disc box", "photo disc preview")
     copy, copied, _, preview = duplicate(window, *names)
     window.viewer.layers.selection.active = copy
@@ -75,10 +76,12 @@ def test_the_same_object_that_comes_back_has_its_prompts(window: Window):
     with window.replied():
         window.click(60, 80)
     window.viewer.layers.remove(image)
-    window.qtbot.waitUntil(lambda: window.session.image is None)
+    window.qtbot.waitUntil(lambda: not window.viewer.layers)  # nothing of it stays in the list
     window.viewer.add_layer(image)
     window.qtbot.waitUntil(lambda: window.session.image is image)
     assert len(window.session.prompts.at(window.session.place).clicks) == 1
+    np.testing.assert_array_equal(window.points().data, [(80, 60)])
+    assert window.points().visible
 
 
 def test_another_image_of_the_same_name_has_nothing_of_the_first(window: Window):

@@ -65,6 +65,6 @@ def test_they_win_over_naparis_in_the_window(window: Window):
         assert check(), key
     active = window.viewer.layers.selection.active
     window.qtbot.waitUntil(lambda: bool(active.keymap))  # the mask has just been made
-    with window.qtbot.waitSignal(window.session.replied, timeout=WAIT):
+    with window.qtbot.waitSignal(window.session.answering.replied, timeout=WAIT):
         (function,) = (made for name, made in active.keymap.items() if str(name) == "G")
         function(active)

@@ -100,3 +100,18 @@ def test_a_defect_in_measuring_is_shown(window: Window, notices: list[str], monk
     with window.qtbot.waitSignal(failed, timeout=WAIT):
         window.segment()
     assert "ZeroDivisionError" in window.said[-1]
+
+
+def test_numbers_stand_beside_the_picture(open_window):
+    window = open_window(fundus(spacing=(0.01, 0.01)))
+    numbers = window.session.answers.numbers
+    with window.qtbot.waitSignal(numbers.measured, timeout=WAIT):
+        window.segment()
+    for expected in ("expected IoU of the disc", "area of the disc", "mm²", "µm"):
+        assert expected in window.words()
+    with window.qtbot.waitSignal(numbers.measured, timeout=WAIT):
+        press(window.dock, "Segment all")
+    window.idle()
+    with window.qtbot.waitSignal(numbers.measured, timeout=WAIT):
+        window.part_the_answer()
+    assert "vessel density in the field of view" in window.words()

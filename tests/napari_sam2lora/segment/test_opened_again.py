@@ -6,7 +6,7 @@ from qtpy.QtWidgets import QAbstractButton
 from napari_sam2lora._questions import Choice
 from sam2lora.targets import TARGETS
 
-from .conftest import Window, press
+from .conftest import Window, pick, press
 
 pytestmark = pytest.mark.viewer
 
@@ -53,3 +53,28 @@ def test_a_window_may_be_closed_with_an_old_answer(window: Window):
     make_old(window)
     window.viewer.close()
     window.qtbot.wait(50)
+
+
+def test_a_dock_that_is_opened_again_knows_the_prompts_that_are_there(window: Window, qtbot):
+    window.segment()
+    for x in (80, 90):
+        with window.replied():
+            window.click(x, 80)
+    window.session.set_target("cup")
+    window.segment()
+    window.viewer.window.remove_dock_widget(window.dock)
+    window.viewer.layers["photo disc points"].visible = True
+    again = Window(window.viewer, qtbot)
+    assert not again.viewer.layers["photo disc points"].visible  # it goes on with the cup
+    pick(again.dock.targets.targets, "disc")
+    assert not again.viewer.layers["photo cup points"].visible
+    assert len(again.session.prompts.at(again.session.place).clicks) == 2
+    again.idle()
+    assert again.session.answers.replies == {}
+    with again.replied():
+        again.click(100, 80)
+    assert len(again.session.reply.question.prompts.clicks) == 3
+    with again.replied():
+        press(again.dock, "Clear")
+    assert len(again.points().data) == 0
+    again.session.close()

@@ -1,36 +1,27 @@
 """Answers to what is no longer asked: they are never written into a mask."""
 
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable
 
 import numpy as np
 import pytest
 from napari.layers import Labels
 
-from napari_sam2lora._layers import noted
+from napari_sam2lora._metadata import noted
 from napari_sam2lora._questions import Choice
 from sam2lora.targets import TARGETS
 
-from .conftest import WAIT, Window, fundus, pick, press
+from .conftest import WAIT, Held, Window, fundus, pick, press
 
 pytestmark = pytest.mark.viewer
 MASK = "photo disc"
 
 
 @pytest.fixture
-def held(window: Window, monkeypatch: pytest.MonkeyPatch) -> Iterator[threading.Event]:
+def held(window: Window, hold: Callable[[], Held]) -> threading.Event:
     """Answer once, and hold the next answers back until this is set."""
     window.segment()
-    event, real = threading.Event(), window.session.answering.engine.answer
-
-    def slow(question, report):
-        event.wait(60)
-        report("Going on", 0, None)
-        return real(question, report)
-
-    monkeypatch.setattr(window.session.answering.engine, "answer", slow)
-    yield event
-    event.set()
+    return hold().go_on
 
 
 def test_the_answer_before_a_click_is_not_accepted(window: Window, held: threading.Event):

@@ -1,32 +1,26 @@
 """Points and boxes that are refused: what is wrong goes, what is right stays and is answered."""
 
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable
 
 import numpy as np
 import pytest
 from napari.layers import Labels
 
-from napari_sam2lora._layers import METADATA_KEY
+from napari_sam2lora._metadata import METADATA_KEY
+from napari_sam2lora._questions import Choice
+from sam2lora.targets import TARGETS
 
-from .conftest import WAIT, Window, press
+from .conftest import WAIT, Held, Window, pick, press
 
 pytestmark = pytest.mark.viewer
 OUTSIDE = (1, 1)
 
 
 @pytest.fixture
-def go_on(window: Window, monkeypatch: pytest.MonkeyPatch) -> Iterator[threading.Event]:
+def go_on(hold: Callable[[], Held]) -> threading.Event:
     """Hold answers back until this is set."""
-    event, real = threading.Event(), window.session.answering.engine.answer
-
-    def slow(question, report):
-        event.wait(60)
-        return real(question, report)
-
-    monkeypatch.setattr(window.session.answering.engine, "answer", slow)
-    yield event
-    event.set()
+    return hold().go_on
 
 
 def shown(window: Window) -> list[tuple[float, float]]:
@@ -110,3 +104,41 @@ def test_a_painted_mask_that_does_not_fit_takes_no_point_back(window: Window):
         window.click(90, 90)
     assert "painted mask has shape" in window.said[-1]
     assert shown(window) == [(90, 90)]
+
+
+def test_a_point_outside_the_field_is_refused_in_words_and_taken_back(window: Window):
+    window.segment()
+    with window.replied():
+        window.click(100, 100)
+    with window.qtbot.waitSignal(window.session.said, timeout=WAIT):
+        window.click(1, 1)
+    assert "outside the field of view" in window.said[-1]
+    prompts = window.session.prompts.at(window.session.place)
+    assert [(click.x, click.y) for click in prompts.clicks] == [(100, 100)]
+    points = window.session.prompts.points(window.session.image, TARGETS["disc"])
+    assert len(points.data) == 1
+
+
+def test_a_refusal_stays_while_other_targets_are_answered(window: Window):
+    window.session.choose(TARGETS["vessel"], Choice(adapter="gone", detail="whole"))
+    press(window.dock, "Segment all")
+    window.idle()
+    assert {target for _, target in window.session.answers.replies} == {"disc", "cup"}
+    shown = window.dock.progress.words
+    assert shown.text().startswith("vessel: ")
+    assert "gone" in shown.text()
+    window.segment()  # the disc again
+    assert "gone" in shown.text()
+    window.session.choose(TARGETS["vessel"], Choice(detail="whole"))
+    pick(window.dock.targets.targets, "vessel")
+    window.segment()
+    assert shown.text() == ""
+
+
+def test_refusals_of_several_targets_are_all_there_to_be_read(window: Window):
+    for name in ("vessel", "cup"):
+        window.session.choose(TARGETS[name], Choice(adapter=f"no-{name}", detail="whole"))
+    press(window.dock, "Segment all")
+    window.idle()
+    assert "no-vessel" in window.dock.progress.words.text()
+    assert "no-cup" in window.dock.progress.words.text()

@@ -155,7 +155,7 @@ def test_a_gpu_that_cannot_be_used_is_said_where_it_is_seen(
 
 def test_memory_is_judged_for_each_target(window: Window):
     window.segment()
-    window.session.machine_told.emit(Computer("Computes on a tiny GPU.", free=1))
+    window.session.answering.machine_told.emit(Computer("Computes on a tiny GPU.", free=1))
     assert window.dock.warnings.text() == ""  # the disc was answered already
     window.dock.setup.warn(*TARGETS.values())
     assert "pixels need" in window.dock.warnings.text()

@@ -55,7 +55,7 @@ def test_a_photograph_becomes_three_corrected_masks(
         for right, key in ((0.1, None), (-0.1, Qt.Key.Key_Q)):
             if key:
                 QTest.keyClick(canvas, key)
-            with qtbot.waitSignal(session.replied, timeout=WAIT):
+            with qtbot.waitSignal(session.answering.replied, timeout=WAIT):
                 QTest.mouseClick(canvas, LEFT, pos=beside_the_middle(canvas, right, 0.05))
         QTest.keyClick(canvas, Qt.Key.Key_Q)
         clicks = session.prompts.at(place).clicks

@@ -43,7 +43,7 @@ def test_only_the_best_of_now_counts_as_installed(run: RunFolder) -> None:
     set_best(run.path, 2, 0.6)
     assert not is_best_installed(run.path)
     (run.adapters / "best.json").unlink()
-    with pytest.raises(AdapterError, match="has no adapter"):
+    with pytest.raises(AdapterError, match="no adapter yet"):
         is_best_installed(run.path)
 
 

@@ -1,0 +1,103 @@
+"""Layers that are chosen, renamed, reordered, deleted, and that come back."""
+
+import numpy as np
+import pytest
+
+from sam2lora.targets import TARGETS
+
+from .conftest import Window, fundus, pick, press
+
+pytestmark = pytest.mark.viewer
+
+
+def test_choosing_another_image_hides_the_prompts_of_the_first(open_window):
+    window = open_window(fundus("left"), fundus("right", 1))
+    pick(window.dock.targets.images, "left")
+    window.segment()
+    with window.replied():
+        window.click(60, 60)
+    pick(window.dock.targets.images, "right")
+    assert not window.viewer.layers["left disc points"].visible
+    assert not window.viewer.layers["left disc preview"].visible
+    window.segment()
+    assert window.session.place == ("right", "disc")
+    assert window.session.prompts.at(("right", "disc")).empty
+    assert len(window.session.prompts.at(("left", "disc")).clicks) == 1
+    pick(window.dock.targets.images, "left")
+    assert window.preview().visible
+    window.viewer.layers.remove("left")
+    window.qtbot.waitUntil(lambda: "left disc preview" not in window.viewer.layers)
+    assert window.preview().visible  # of the right one
+
+
+def test_layers_may_be_renamed_and_reordered(window: Window):
+    window.segment()
+    viewer = window.viewer
+    for layer in list(viewer.layers):
+        layer.name = f"{layer.name} renamed"
+    viewer.layers.move(len(viewer.layers) - 1, 0)
+    count = len(viewer.layers)
+    with window.replied():
+        window.click(80, 80)
+    assert len(viewer.layers) == count
+    press(window.dock, "Accept")
+    press(window.dock, "Accept")
+    assert len(viewer.layers) == count + 1
+    assert window.dock.targets.images.currentText() == "photo renamed"
+
+
+def test_layers_may_be_deleted(window: Window):
+    window.segment()
+    with window.replied():
+        window.click(80, 80)
+    viewer = window.viewer
+    viewer.layers.remove(window.preview())
+    viewer.layers.remove("photo disc points")
+    window.qtbot.waitUntil(lambda: window.session.prompts.at(("photo", "disc")).empty)
+    window.segment()
+    assert window.preview().visible
+    assert "photo disc points" in viewer.layers
+
+
+def test_a_deleted_layer_of_points_comes_back_when_that_is_undone(window: Window):
+    window.segment()
+    for x in (80, 90):
+        with window.replied():
+            window.click(x, 80)
+    window.viewer.layers.remove(window.points())
+    window.qtbot.waitUntil(lambda: window.session.prompts.at(window.session.place).empty)
+    window.idle()
+    with window.replied():
+        press(window.dock, "Undo")
+    np.testing.assert_array_equal(window.points().data, [(80, 80), (80, 90)])
+    with window.replied():
+        window.click(100, 80)
+    assert len(window.session.prompts.at(window.session.place).clicks) == 3
+    boxes = window.session.prompts.boxes(window.session.image, TARGETS["disc"])
+    with window.replied():
+        boxes.add([np.array([(60, 60), (60, 140), (140, 140), (140, 60)])], shape_type="rectangle")
+    with window.replied():
+        window.viewer.layers.remove(boxes)
+    with window.replied():
+        press(window.dock, "Undo")
+    assert len(window.points().data) == 3
+    assert window.viewer.layers["photo disc box"].nshapes == 1
+
+
+def test_an_image_that_comes_back_has_its_prompts(window: Window, tmp_path):
+    viewer = window.viewer
+    viewer.layers.clear()
+    layer = fundus(path=tmp_path / "a.png")
+    viewer.add_layer(layer)
+    window.qtbot.waitUntil(lambda: window.session.image is layer)
+    window.segment()
+    with window.replied():
+        window.click(80, 70)
+    for one in list(viewer.layers):
+        viewer.layers.remove(one)
+    window.qtbot.waitUntil(lambda: window.session.image is None)
+    viewer.add_layer(fundus(path=tmp_path / "a.png"))
+    window.qtbot.waitUntil(lambda: window.session.image is not None)
+    window.segment()
+    points = viewer.layers["photo disc points"]
+    np.testing.assert_array_equal(points.data, [(70, 80)])
