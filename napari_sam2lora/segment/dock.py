@@ -223,6 +223,7 @@ class SegmentDock(QWidget):
     def _on_image(self, key: str) -> None:
         image = self.session.photos.find(key)
         if image is not None:
+            self.session.photos.bring_to_front(image)
             self._viewer.layers.selection.active = image  # which the session follows
 
     def _on_target(self, name: str) -> None:

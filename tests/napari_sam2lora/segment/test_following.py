@@ -30,6 +30,24 @@ def test_choosing_another_image_hides_the_prompts_of_the_first(open_window):
     assert window.preview().visible  # of the right one
 
 
+def test_an_image_that_is_chosen_comes_to_the_front_with_what_belongs_to_it(open_window):
+    window = open_window(fundus("left"), fundus("right", 1))
+    viewer = window.viewer
+    pick(window.dock.targets.images, "left")
+    window.segment()
+    window.click(60, 60)
+    pick(window.dock.targets.images, "right")
+    viewer.layers["left"].visible = False
+    names = [one.name for one in viewer.layers]
+    assert names[-1] == "right"
+    pick(window.dock.targets.images, "left")
+    assert viewer.layers["left"].visible
+    assert [one.name for one in viewer.layers] == ["right", *names[:-1]]
+    assert viewer.layers.selection.active.name in ("left", "left disc points")
+    pick(window.dock.targets.images, "left")  # nothing lies above it
+    assert [one.name for one in viewer.layers] == ["right", *names[:-1]]
+
+
 def test_layers_may_be_renamed_and_reordered(window: Window):
     window.segment()
     viewer = window.viewer
