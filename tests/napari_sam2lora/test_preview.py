@@ -51,7 +51,7 @@ def test_it_lies_below_the_prompts_and_leaves_the_tool_alone(viewer: Viewer):
     prompts.use(image, DISC, "point")
     Previews(viewer).show(image, DISC, values(), threshold=0.5)
     assert [layer.name for layer in viewer.layers] == [
-        *("eye", "eye disc preview", "eye disc points", "eye disc box")
+        *("eye", "eye disc preview", "eye disc points")
     ]
     active = viewer.layers.selection.active
     assert (active.name, active.mode) == ("eye disc points", "add")
@@ -64,12 +64,12 @@ def test_it_lies_above_its_own_image_where_there_are_several(viewer: Viewer):
     layer = previews.show(other, DISC, values(), threshold=0.5)
     assert viewer.layers.index(layer) == viewer.layers.index(other) + 1
     prompts.use(other, DISC, "point")
-    expected = ["other", "other disc preview", "other disc points", "other disc box"]
-    assert [one.name for one in viewer.layers][-4:] == expected
+    expected = ["other", "other disc preview", "other disc points"]
+    assert [one.name for one in viewer.layers][-3:] == expected
     viewer.layers.move(viewer.layers.index(other), len(viewer.layers))  # as one opened again lies
     prompts.use(other, DISC, "point")
     assert previews.show(other, DISC, values(), threshold=0.5) is layer
-    assert [one.name for one in viewer.layers][-4:] == expected
+    assert [one.name for one in viewer.layers][-3:] == expected
 
 
 def test_only_those_of_the_present_image_are_seen(viewer: Viewer):
