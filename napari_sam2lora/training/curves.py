@@ -5,9 +5,8 @@ from html import escape
 from typing import Any
 
 import pyqtgraph as pg
-from qtpy.QtWidgets import QVBoxLayout, QWidget
+from qtpy.QtWidgets import QLabel, QVBoxLayout, QWidget
 
-from napari_sam2lora._parts import Paragraph
 from napari_sam2lora.training.history import Curve
 
 COLORS = ("#4363d8", "#f58231", "#3cb44b", "#e6194b", "#911eb4", "#42d4f4", "#bfae00")
@@ -32,7 +31,8 @@ class Curves(QWidget):
         self._loss, self._dice = _plot("loss"), _plot("validation Dice")
         self._dice.setXLink(self._loss)
         self._dice.setLimits(yMin=_LEAST, yMax=_MOST, minYRange=_SPAN)
-        self._legend = Paragraph()
+        self._legend = QLabel()  # of rich text
+        self._legend.setWordWrap(True)
         self._lines: dict[tuple[str, str], pg.PlotDataItem] = {}
         self._start: pg.InfiniteLine | None = None
         layout = QVBoxLayout(self)

@@ -4,6 +4,7 @@ import re
 
 import pyqtgraph as pg
 import pytest
+from qtpy.QtCore import Qt
 
 from napari_sam2lora.training.curves import Curves
 
@@ -63,6 +64,10 @@ def test_runs_are_compared_by_loss_and_dice(curves: Curves) -> None:
     assert lines(curves)["dice", "c"] == [0.8]
     assert len(lines(curves)) == 4
     assert "a&lt;b" in curves._legend.text()
+
+
+def test_the_legend_shows_colors_and_not_their_code(curves: Curves) -> None:
+    assert curves._legend.textFormat() != Qt.TextFormat.PlainText
 
 
 def test_a_run_has_the_color_of_the_legend_whatever_was_shown_before(curves: Curves) -> None:
