@@ -231,11 +231,11 @@ def make_settings(preset: str, *changes: Mapping[str, Any]) -> TrainSettings:
     """
     if preset not in PRESETS:
         raise SettingsError(f"No preset is called {preset!r}. There are: {', '.join(PRESETS)}.")
-    merged: Mapping[str, Any] = reduce(_merged, changes, {})
-    name = merged.get("target", TrainSettings.model_fields["target"].default)
-    target = all_targets().get(name)
-    fine = FINE.get(preset, {}) if target and target.detail == "tiles" else {}
-    return validate_settings(reduce(_merged, (fine, *changes), dict(PRESETS[preset])))
+    settings = validate_settings(reduce(_merged, changes, dict(PRESETS[preset])))
+    target = all_targets().get(settings.target)
+    if preset not in FINE or target is None or target.detail != "tiles":
+        return settings
+    return validate_settings(reduce(_merged, (FINE[preset], *changes), dict(PRESETS[preset])))
 
 
 def validate_settings(content: Mapping[str, Any]) -> TrainSettings:
