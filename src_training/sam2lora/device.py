@@ -5,11 +5,12 @@ import shutil
 import sys
 import traceback
 from collections.abc import Iterator
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from contextlib import contextmanager
 
 import torch
 
 from sam2lora.allocator import use_huge_pages
+from sam2lora.attention import PlainAttention
 from sam2lora.errors import DeviceError
 from sam2lora.settings import Precision, PrecisionChoice
 
@@ -82,11 +83,14 @@ def choose_precision(name: PrecisionChoice, device: torch.device) -> Precision:
     return name
 
 
-def autocast(device: torch.device, precision: Precision) -> AbstractContextManager[object]:
+@contextmanager
+def autocast(device: torch.device, precision: Precision) -> Iterator[None]:
     """Compute in `precision` inside this context; weights and results stay float32."""
     if precision == "float32":
-        return nullcontext()
-    return torch.autocast(device.type, dtype=_DTYPES[precision])
+        yield
+        return
+    with torch.autocast(device.type, dtype=_DTYPES[precision]), PlainAttention():
+        yield
 
 
 @contextmanager

@@ -1,6 +1,7 @@
 """The network as it is trained: a batch of samples, each with prompts of its own kind."""
 
 from collections.abc import Sequence
+from contextlib import AbstractContextManager, nullcontext
 from functools import partial
 
 import torch
@@ -8,6 +9,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
+from sam2lora.attention import PlainAttention
 from sam2lora.network import Features, Network
 from sam2lora.prompts import Prompts
 
@@ -70,4 +72,11 @@ class PromptedNetwork(nn.Module):
 def checkpoint_blocks(network: Network) -> None:
     """Let every block of the encoder compute its activations twice instead of keeping them."""
     for block in network.image_encoder.trunk.blocks:
-        block.forward = partial(checkpoint, block.forward, use_reentrant=False)
+        block.forward = partial(
+            checkpoint, block.forward, use_reentrant=False, context_fn=_as_before
+        )
+
+
+def _as_before() -> tuple[AbstractContextManager[object], AbstractContextManager[object]]:
+    """Give the contexts of the first and the second time; torch brings back autocast alone."""
+    return nullcontext(), PlainAttention()
