@@ -55,7 +55,8 @@ def plain_attention(query: Tensor, key: Tensor, value: Tensor) -> Tensor:
     Vaswani et al.: "Attention Is All You Need", NeurIPS 2017, equation 1.
     """
     scaled = query * query.shape[-1] ** -0.5
-    return (scaled @ key.transpose(-2, -1)).softmax(-1) @ value
+    shares = torch.matmul(scaled, key.transpose(-2, -1)).softmax(-1)
+    return torch.matmul(shares, value)
 
 
 def _is_slow(query: Tensor) -> bool:

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image
+from PIL import Image, ImageFilter
 from scipy import ndimage
 from skimage import measure
 
@@ -24,6 +24,7 @@ _LEAST_AREA = 0.1  # of the image: a smaller bright region is no field of view
 _DARK_OUTSIDE = 0.5  # median brightness outside against inside; above it there is no dark border
 _LEAST_SUPPORT = 0.35  # of the circle's arc inside the image that must show a border
 _TOLERANCE = 1.5  # working pixels between a border point and the circle it supports
+_MOST = 0.8  # of the border near a known circle: no other one has to be sought
 
 Circle = tuple[float, float, float]  # x, y, radius
 
@@ -71,7 +72,7 @@ def find_field_of_view(pixels: NDArray[np.uint8]) -> FieldOfView:
     fits: list[tuple[tuple[float, Circle], Mask]] = []
     for region in _bright_regions(_reduce(_brightest(pixels), reduction)):
         first = region if first is None else first
-        fit = _fit_circle(region)
+        fit = _fit_circle(region, near=fits[-1][0][1] if fits else None)
         if fit:
             fits.append((fit, region))
             if fit[0] == 1:  # no other can be better supported
@@ -136,7 +137,7 @@ def _reduce(channel: NDArray[np.uint8], reduction: float) -> NDArray[np.uint8]:
     """Reduce by area averaging and take speckle out."""
     height, width = (max(1, round(side / reduction)) for side in channel.shape)
     reduced = Image.fromarray(channel).resize((width, height), Image.Resampling.BOX)
-    return np.asarray(ndimage.median_filter(np.asarray(reduced), size=3))
+    return np.asarray(reduced.filter(ImageFilter.MedianFilter(3)))
 
 
 def _enlarge(circle: Circle, reduction: float) -> Circle:
@@ -152,15 +153,31 @@ def _bright_regions(light: NDArray[np.uint8]) -> Iterator[Mask]:
         if count == 0:
             break
         largest = 1 + np.bincount(components.ravel())[1:].argmax()
-        region = ndimage.binary_fill_holes(components == largest)
+        region = _without_holes(components == largest)
         if not _LEAST_AREA < region.mean() < 0.995:
             continue
-        if np.median(light[~region]) < _DARK_OUTSIDE * np.median(light[region]):
+        if _middle(light[~region]) < _DARK_OUTSIDE * _middle(light[region]):
             yield region
 
 
-def _fit_circle(region: Mask) -> tuple[float, Circle] | None:
-    """Fit a circle to the region's border; give the supported share of its arc, and the circle."""
+def _without_holes(region: Mask) -> Mask:
+    """Fill what does not reach the image's edge, quicker than `binary_fill_holes`."""
+    outside, _ = ndimage.label(np.pad(~region, 1, constant_values=True))
+    filled: Mask = outside[1:-1, 1:-1] != outside[0, 0]
+    return filled
+
+
+def _middle(levels: NDArray[np.uint8]) -> int:
+    """Give the lower median of grey levels, by counting them."""
+    counts = np.bincount(levels, minlength=1).cumsum()
+    return int(np.searchsorted(counts, (counts[-1] + 1) // 2))
+
+
+def _fit_circle(region: Mask, *, near: Circle | None = None) -> tuple[float, Circle] | None:
+    """Fit a circle to the region's border; give the supported share of its arc, and the circle.
+
+    It is sought at random, unless most of the border lies `near` one that is known already.
+    """
     contours = measure.find_contours(np.pad(region, 1).astype(np.float32), 0.5)
     border = np.concatenate(contours)[:, ::-1] - 1  # (N, 2) x, y
     height, width = region.shape
@@ -168,11 +185,13 @@ def _fit_circle(region: Mask) -> tuple[float, Circle] | None:
     border = border[:: max(1, len(border) // 400)]
     if len(border) < 20:
         return None
-    with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", message="No inliers found")  # the answer says so too
-        _, inliers = measure.ransac(
-            border, measure.CircleModel, 3, _TOLERANCE, max_trials=300, rng=0
-        )
+    inliers = None if near is None else _near(border, near, _TOLERANCE)
+    if inliers is None or inliers.mean() < _MOST:
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", message="No inliers found")  # the answer says so too
+            _, inliers = measure.ransac(
+                border, measure.CircleModel, 3, _TOLERANCE, max_trials=300, rng=0
+            )
     if inliers is None or inliers.sum() < 20:
         return None
     model = measure.CircleModel.from_estimate(border[inliers])
@@ -182,6 +201,13 @@ def _fit_circle(region: Mask) -> tuple[float, Circle] | None:
     return (support, circle) if plausible and support >= _LEAST_SUPPORT else None
 
 
+def _near(points: NDArray[np.float64], circle: Circle, distance: float) -> Mask:
+    """Tell which points `(N, 2)` are at most so far from a circle's line."""
+    x, y, radius = circle
+    near: Mask = np.abs(np.hypot(points[:, 0] - x, points[:, 1] - y) - radius) <= distance
+    return near
+
+
 def _supported_arc(border: NDArray[np.float64], circle: Circle, shape: tuple[int, ...]) -> float:
     """Give the share of the circle's arc inside the image that border points lie on."""
     x, y, radius = circle
@@ -189,9 +215,8 @@ def _supported_arc(border: NDArray[np.float64], circle: Circle, shape: tuple[int
     angles = (np.arange(steps) + 0.5) * 2 * np.pi / steps
     arc_x, arc_y = x + radius * np.cos(angles), y + radius * np.sin(angles)
     visible = (arc_x > 1) & (arc_x < shape[1] - 2) & (arc_y > 1) & (arc_y < shape[0] - 2)
-    offset = border - (x, y)
-    near = np.abs(np.hypot(*offset.T) - radius) <= 2 * _TOLERANCE
-    sectors = np.arctan2(offset[near, 1], offset[near, 0]) % (2 * np.pi) * steps / (2 * np.pi)
+    near = border[_near(border, circle, 2 * _TOLERANCE)] - (x, y)
+    sectors = np.arctan2(near[:, 1], near[:, 0]) % (2 * np.pi) * steps / (2 * np.pi)
     supported = np.zeros(steps, dtype=np.bool_)
     supported[sectors.astype(np.intp) % steps] = True
     return float((supported & visible).sum() / max(1, visible.sum()))

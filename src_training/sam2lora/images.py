@@ -43,7 +43,7 @@ class FundusImage:
     note: str = ""
 
 
-def read_image(path: Path) -> FundusImage:
+def read_image(path: str | Path) -> FundusImage:
     """Read a fundus photograph.
 
     Grey becomes RGB, alpha is dropped, the EXIF turn is applied. Integers of more than 8 bits are
@@ -56,6 +56,7 @@ def read_image(path: Path) -> FundusImage:
         If the file is missing, empty, truncated, not an image, a stack of several images, larger
         than `MAX_PIXELS`, or holds NaN, infinite or negative pixels.
     """
+    path = Path(path)
     decoded = decode(path)
     pixels, note = to_rgb(decoded.values, path)
     return FundusImage(
@@ -67,7 +68,7 @@ def read_image(path: Path) -> FundusImage:
     )
 
 
-def read_values(path: Path) -> Array:
+def read_values(path: str | Path) -> Array:
     """Read a one-channel image, such as a mask or a map of labels, without scaling its values.
 
     Of a colour file whose channels are equal, one is given; a colour palette gives its indices.
@@ -81,6 +82,7 @@ def read_values(path: Path) -> Array:
     ImageError
         As `read_image`, and if the file holds different colours.
     """
+    path = Path(path)
     values = decode(path, palette_indices=True).values
     _check_values(values, path)
     if values.ndim == 2:
@@ -92,7 +94,7 @@ def read_values(path: Path) -> Array:
 
 
 def read_mask(
-    path: Path, *, threshold: float | None = None, shape: tuple[int, int] | None = None
+    path: str | Path, *, threshold: float | None = None, shape: tuple[int, int] | None = None
 ) -> NDArray[np.bool_]:
     """Read a mask: True where the structure is.
 

@@ -38,6 +38,13 @@ def test_lossless_formats_give_the_pixels(tmp_path: Path, name: str) -> None:
     assert image.note == ""
 
 
+def test_a_path_may_be_a_string(tmp_path: Path) -> None:
+    path = tmp_path / "eye_OD.png"
+    Image.fromarray(GREY).save(path)
+    assert read_image(str(path)).path == path
+    assert read_mask(str(path)).shape == GREY.shape
+
+
 @pytest.mark.parametrize("compression", ["lzw", "jpeg", "zlib"])
 def test_compressed_tiffs_are_read(tmp_path: Path, compression: str) -> None:
     smooth = np.full((32, 32, 3), 120, np.uint8)

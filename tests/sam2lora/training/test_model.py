@@ -15,7 +15,7 @@ from sam2lora.base_models import LoadedBase
 from sam2lora.device import autocast
 from sam2lora.network import Network
 from sam2lora.prompts import Prompts
-from sam2lora.settings import LoraSettings
+from sam2lora.settings import LoraSettings, Precision
 from sam2lora.training.model import PromptedNetwork, checkpoint_blocks
 
 Load = Callable[..., LoadedBase]
@@ -82,7 +82,7 @@ def test_answers_are_float32_in_half_precision(network: Network) -> None:
     assert logits.dtype == iou.dtype == torch.float32
 
 
-def gradients(network: Network, *, saving: bool) -> dict[str, Tensor]:
+def gradients(network: Network, *, saving: bool, precision: Precision) -> dict[str, Tensor]:
     """Give the gradients of LoRA with dropout, with activations kept or computed twice."""
     trained = copy.deepcopy(network)
     model = add_lora(trained, LoraSettings(rank=2, alpha=4, dropout=0.3))
@@ -93,7 +93,8 @@ def gradients(network: Network, *, saving: bool) -> dict[str, Tensor]:
         checkpoint_blocks(trained)
     prompted = PromptedNetwork(trained).train()
     torch.manual_seed(7)
-    logits, iou = prompted(images(2), KINDS[:2])
+    with autocast(torch.device("cpu"), precision):
+        logits, iou = prompted(images(2), KINDS[:2])
     (logits.square().mean() + iou.sum()).backward()
     return {
         name: cast(Tensor, weight.grad)
@@ -103,8 +104,11 @@ def gradients(network: Network, *, saving: bool) -> dict[str, Tensor]:
 
 
 @pytest.mark.filterwarnings("error::UserWarning")
-def test_saving_memory_changes_no_gradient(network: Network) -> None:
-    kept, saved = (gradients(network, saving=saving) for saving in (False, True))
+@pytest.mark.parametrize("precision", ["float32", "bfloat16"])
+def test_saving_memory_changes_no_gradient(network: Network, precision: Precision) -> None:
+    kept, saved = (
+        gradients(network, saving=saving, precision=precision) for saving in (False, True)
+    )
     assert kept.keys() == saved.keys()
     # The weights of this network are large: here and there attention is all or nothing, and flat.
     moved = [name for name, gradient in kept.items() if gradient.abs().max() > 0]
