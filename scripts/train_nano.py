@@ -94,10 +94,14 @@ ADAPTERS: Mapping[str, Any] = {
     },
     "disc": {
         "data": ["Drishti-GS1_files", "DRIONS-DB"],
-        "geometry": {"detail": "zoom"},
+        "geometry": {"detail": "zoom", "convex": True},
         "steps": 600,
     },
-    "cup": {"data": ["Drishti-GS1_files"], "geometry": {"detail": "zoom"}, "steps": 600},
+    "cup": {
+        "data": ["Drishti-GS1_files"],
+        "geometry": {"detail": "zoom", "convex": True},
+        "steps": 600,
+    },
 }
 
 COLORS = {

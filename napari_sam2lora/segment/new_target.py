@@ -3,6 +3,7 @@
 from qtpy.QtCore import Qt
 from qtpy.QtGui import QColor
 from qtpy.QtWidgets import (
+    QCheckBox,
     QColorDialog,
     QComboBox,
     QDialog,
@@ -41,6 +42,10 @@ class NewTarget(QDialog):
         self.name.setPlaceholderText("lower case, such as drusen")
         for text, value in _DETAILS:
             self.detail.addItem(text, value)
+        self.convex = QCheckBox("one part without dents, as disc and cup are")
+        self.convex.setToolTip(
+            "Answers get that form; where you put a −, dents stay. Not in tiles."
+        )
         self.color = QPushButton("#911eb4")
         self.color.clicked.connect(self._choose_color)
         self.words = Paragraph()
@@ -54,6 +59,7 @@ class NewTarget(QDialog):
         form.addRow("Name", self.name)
         form.addRow("Color", self.color)
         form.addRow("Looked at", self.detail)
+        form.addRow("Form", self.convex)
         form.addRow(self.words)
         form.addRow(buttons)
         self.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose, False)
@@ -69,7 +75,13 @@ class NewTarget(QDialog):
             free = next((label for label in range(1, 256) if label not in taken), None)
             if free is None:
                 raise TargetError("All 255 label values are taken.")
-            target = _checked(name, free, self.color.text(), self.detail.currentData())
+            target = _checked(
+                name=name,
+                label=free,
+                color=self.color.text(),
+                detail=self.detail.currentData(),
+                convex=self.convex.isChecked(),
+            )
             save_target(target)
         except TargetError as error:
             self.words.setText(str(error))
@@ -87,13 +99,11 @@ class NewTarget(QDialog):
         self.color.setStyleSheet(f"border-left: 24px solid {self.color.text()};")
 
 
-def _checked(name: str, label: int, color: str, detail: str) -> Target:
+def _checked(**fields: object) -> Target:
     try:
-        return Target.model_validate(
-            {"name": name, "label": label, "color": color, "detail": detail}
-        )
+        return Target.model_validate(fields)
     except ValueError as error:
         raise TargetError(
-            f"{name!r} cannot be a target's name. Use lower-case letters, digits, - and _, with a "
-            "letter first, at most 32."
+            f"{fields['name']!r} cannot be a target's name. Use lower-case letters, digits, - and "
+            "_, with a letter first, at most 32."
         ) from error

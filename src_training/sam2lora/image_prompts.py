@@ -63,6 +63,11 @@ class ImagePrompts:
         """Whether nothing is said, so that the answer is the automatic one."""
         return not (self.clicks or self.box) and (self.mask is None or not self.mask.any())
 
+    def by_sign(self) -> tuple[list[Click], list[Click]]:
+        """Give the points on the target, and those off it."""
+        on = [click for click in self.clicks if click.positive]
+        return on, [click for click in self.clicks if not click.positive]
+
     def check_inside(self, field: Mask) -> None:
         """Refuse prompts that lie outside the image or its field of view.
 

@@ -15,6 +15,7 @@ from sam2lora.adapters.folder import Adapter
 from sam2lora.adapters.switch import AdapterSwitch
 from sam2lora.arrays import Mask
 from sam2lora.base_models import LoadedBase
+from sam2lora.convex import convex_envelope
 from sam2lora.device import (
     autocast,
     choose_device,
@@ -208,6 +209,8 @@ class Predictor:
         if zoom:
             crop = crop_of(scene, geometry, windows[0], decoded[0].logits, prompts)
             windows, decoded = [crop], self._decode(scene, [crop], prompts, steps)
+        if geometry.convex and geometry.detail != "tiles":
+            decoded = [replace(decoded[0], logits=_convex(decoded[0].logits, windows[0], prompts))]
         probabilities = _together(windows, decoded, scene.shape)
         np.multiply(probabilities, scene.field.mask, out=probabilities)
         return Answer(probabilities, float(np.mean([one.iou for one in decoded])))
@@ -333,6 +336,16 @@ def _together(
         pasted = window.paste(one.logits, shape)
         blend.add_pasted(window, replace(pasted, values=_sigmoid(pasted.values)))
     return blend.result()
+
+
+def _convex(logits: Values, window: Frame, prompts: ImagePrompts) -> Values:
+    """Let the answer in a window have no dents, but those that clicks ask for."""
+    coarse = replace(window, size=len(logits))
+    on, off = (
+        coarse.to_network(np.array([(one.x, one.y) for one in clicks]).reshape(-1, 2))
+        for clicks in prompts.by_sign()
+    )
+    return convex_envelope(logits, on, off)
 
 
 def _sigmoid(logits: Values) -> Values:

@@ -42,10 +42,16 @@ class GeometrySettings(Settings):
         default=0.3, gt=0, le=1, description="side of the crop as a share of the field's diameter"
     )
 
+    convex: bool = Field(
+        default=False,
+        description="give the answer the form of a disc: its largest part, without dents; not in "
+        "tiles",
+    )
+
     @classmethod
     def for_target(cls, target: Target) -> "GeometrySettings":
         """Give the geometry a target is looked at with, unless an adapter says otherwise."""
-        return cls(detail=target.detail)
+        return cls(detail=target.detail, convex=target.convex)
 
 
 class LossWeights(Settings):

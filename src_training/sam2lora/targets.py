@@ -41,6 +41,10 @@ class Target(BaseModel):
     threshold: float = Field(
         default=0.5, gt=0, lt=1, description="probability from which a pixel belongs to the target"
     )
+    convex: bool = Field(
+        default=False,
+        description="one part without dents, as disc and cup are: answers get that form",
+    )
 
 
 TARGETS: Mapping[str, Target] = MappingProxyType(
@@ -48,8 +52,8 @@ TARGETS: Mapping[str, Target] = MappingProxyType(
         target.name: target
         for target in (
             Target(name="vessel", label=1, color="#e6194b", detail="tiles"),
-            Target(name="disc", label=2, color="#ffd23f", detail="zoom"),
-            Target(name="cup", label=3, color="#3bceac", detail="zoom"),
+            Target(name="disc", label=2, color="#ffd23f", detail="zoom", convex=True),
+            Target(name="cup", label=3, color="#3bceac", detail="zoom", convex=True),
         )
     }
 )

@@ -7,8 +7,10 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
+from skimage.morphology import convex_hull_image
 
 from sam2lora.base_models import LoadedBase, random_base
+from sam2lora.convex import LEVELS
 from sam2lora.device import choose_precision, release_memory
 from sam2lora.errors import GeometryError
 from sam2lora.feature_cache import FeatureCache
@@ -169,6 +171,36 @@ def test_zoom_looks_twice_and_answers_inside_the_crop_only(
     assert rows.min() > 80
     assert columns.max() < 260
     assert answer.probabilities[155, 185] > 0
+
+
+@pytest.mark.parametrize("geometry", [WHOLE, ZOOM])
+def test_a_convex_answer_is_one_part(
+    predictor: Predictor, scene: Scene, geometry: GeometrySettings
+) -> None:
+    plain = predictor.answer(scene, geometry).probabilities
+    whole = geometry.model_copy(update={"convex": True})
+    convex = predictor.answer(scene, whole).probabilities
+    dents = {}
+    for name, answer in (("plain", plain), ("convex", convex)):
+        masks = [answer >= level + 1e-3 for level in LEVELS]
+        some = [mask for mask in masks if mask.sum() > 100 and not mask[scene.field.mask].all()]
+        dents[name] = max((convex_hull_image(one) & scene.field.mask & ~one).mean() for one in some)
+    assert dents["convex"] < 0.2 * dents["plain"]
+    assert not convex[~scene.field.mask].any()
+
+
+def test_a_click_keeps_its_part_of_a_convex_answer(predictor: Predictor, scene: Scene) -> None:
+    whole = WHOLE.model_copy(update={"convex": True})
+    click = ImagePrompts((Click(120.0, 140.0),))
+    plain = predictor.answer(scene, WHOLE, click).probabilities
+    convex = predictor.answer(scene, whole, click).probabilities
+    assert convex[140, 120] == pytest.approx(plain[140, 120], abs=0.05)
+
+
+def test_tiles_have_no_form(predictor: Predictor, scene: Scene) -> None:
+    plain = predictor.answer(scene, TILES).probabilities
+    convex = predictor.answer(scene, TILES.model_copy(update={"convex": True})).probabilities
+    np.testing.assert_array_equal(convex, plain)
 
 
 def test_work_can_be_stopped_between_tiles_and_goes_on_from_there(

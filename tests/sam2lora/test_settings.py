@@ -60,9 +60,15 @@ def test_defaults_are_within_their_own_limits(kind: type[Settings]) -> None:
     assert kind.model_validate(kind().model_dump()) == kind()
 
 
-@pytest.mark.parametrize(("target", "detail"), [("vessel", "tiles"), ("disc", "zoom")])
-def test_targets_say_how_they_are_looked_at(target: str, detail: str) -> None:
-    assert GeometrySettings.for_target(TARGETS[target]) == GeometrySettings(detail=detail)
+@pytest.mark.parametrize(
+    ("target", "expected"),
+    [
+        ("vessel", GeometrySettings(detail="tiles")),
+        ("disc", GeometrySettings(detail="zoom", convex=True)),
+    ],
+)
+def test_targets_say_how_they_are_looked_at(target: str, expected: GeometrySettings) -> None:
+    assert GeometrySettings.for_target(TARGETS[target]) == expected
 
 
 @pytest.mark.parametrize(

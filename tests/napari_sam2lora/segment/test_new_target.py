@@ -24,6 +24,16 @@ def test_it_is_kept_with_a_label_of_its_own(qtbot: QtBot, monkeypatch: pytest.Mo
     assert dialog.target == get_target("drusen")
     assert (dialog.target.label, dialog.target.color) == (4, "#102030")
     assert dialog.target.detail == "tiles"
+    assert not dialog.target.convex
+
+
+def test_it_may_have_the_form_of_a_disc(qtbot: QtBot):
+    dialog = NewTarget()
+    qtbot.addWidget(dialog)
+    dialog.name.setText("macula")
+    dialog.convex.setChecked(True)
+    dialog.accept()
+    assert get_target("macula").convex
 
 
 @pytest.mark.parametrize(
