@@ -28,7 +28,7 @@ def convex_envelope(logits: Values, on: Points, off: Points) -> Values:
     """Make what lies above each level one convex part.
 
     Of several parts that with a point `on` the target counts, else the largest. Pixels that its
-    convex hull adds are raised to the level; other parts are lowered to the lowest one. At a level
+    convex hull adds are raised to the level; other parts are lowered to below the lowest one. At a level
     where the hull would add a pixel that a user put `off` the target, dents stay.
 
     Parameters
@@ -44,14 +44,15 @@ def convex_envelope(logits: Values, on: Points, off: Points) -> Values:
     """
     anchors = _pixels(on, logits.shape) or _anchor(logits)
     denied = _pixels(off, logits.shape)
-    formed: Values = np.minimum(logits, np.float32(_LOGITS[0]))
+    formed: Values = np.minimum(logits, np.float32(_LOGITS[0] - _STEP))
     for level, above in pairwise((*_LOGITS, np.inf)):
         part = _part(logits >= level, anchors)
         if not part.any():
             break
         hull = _hull(part)
         if not any(hull[pixel] and not part[pixel] for pixel in denied):
-            np.maximum(formed, np.float32(level), out=formed, where=hull)
+            # A step more, so that rounding on the way to native pixels loses none of it.
+            np.maximum(formed, np.float32(level + _STEP), out=formed, where=hull)
         # Up to the next level only: there it may be another part.
         below = np.minimum(logits, np.float32(above) - np.float32(_STEP))
         np.maximum(formed, below, out=formed, where=part)

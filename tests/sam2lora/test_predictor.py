@@ -9,7 +9,7 @@ import pytest
 import torch
 from skimage.morphology import convex_hull_image
 
-from sam2lora.base_models import LoadedBase, random_base
+from sam2lora.base_models import LoadedBase, load_base, random_base
 from sam2lora.convex import LEVELS
 from sam2lora.device import choose_precision, release_memory
 from sam2lora.errors import GeometryError
@@ -174,19 +174,20 @@ def test_zoom_looks_twice_and_answers_inside_the_crop_only(
 
 
 @pytest.mark.parametrize("geometry", [WHOLE, ZOOM])
-def test_a_convex_answer_is_one_part(
-    predictor: Predictor, scene: Scene, geometry: GeometrySettings
-) -> None:
-    plain = predictor.answer(scene, geometry).probabilities
-    whole = geometry.model_copy(update={"convex": True})
-    convex = predictor.answer(scene, whole).probabilities
-    dents = {}
-    for name, answer in (("plain", plain), ("convex", convex)):
-        masks = [answer >= level + 1e-3 for level in LEVELS]
-        some = [mask for mask in masks if mask.sum() > 100 and not mask[scene.field.mask].all()]
-        dents[name] = max((convex_hull_image(one) & scene.field.mask & ~one).mean() for one in some)
-    assert dents["convex"] < 0.2 * dents["plain"]
-    assert not convex[~scene.field.mask].any()
+def test_a_convex_answer_has_no_dents(scene: Scene, geometry: GeometrySettings) -> None:
+    trained = Predictor(load_base("nano"), device="cpu", precision="float32")
+    prompts = ImagePrompts(box=(120.0, 90.0, 250.0, 220.0))  # in noise: crumbs
+    missing = {}
+    for convex in (False, True):
+        asked = geometry.model_copy(update={"convex": convex})
+        answer = trained.answer(scene, asked, prompts).probabilities
+        masks = [answer >= level for level in LEVELS if (answer >= level).sum() > 200]
+        dents = [convex_hull_image(mask) & scene.field.mask & ~mask for mask in masks]
+        missing[convex] = np.mean(
+            [dent.sum() / mask.sum() for dent, mask in zip(dents, masks, strict=True)]
+        )
+    assert missing[False] > 2
+    assert missing[True] < 0.2
 
 
 def test_a_click_keeps_its_part_of_a_convex_answer(predictor: Predictor, scene: Scene) -> None:
