@@ -181,13 +181,13 @@ def test_a_convex_answer_has_no_dents(scene: Scene, geometry: GeometrySettings) 
     for convex in (False, True):
         asked = geometry.model_copy(update={"convex": convex})
         answer = trained.answer(scene, asked, prompts).probabilities
-        masks = [answer >= level for level in LEVELS if (answer >= level).sum() > 200]
+        masks = [answer >= level for level in LEVELS if (answer >= level).sum() > 30]
         dents = [convex_hull_image(mask) & scene.field.mask & ~mask for mask in masks]
         missing[convex] = np.mean(
             [dent.sum() / mask.sum() for dent, mask in zip(dents, masks, strict=True)]
         )
     assert missing[False] > 2
-    assert missing[True] < 0.2
+    assert missing[True] < 0.4  # of a few pixels those at the edge
 
 
 def test_a_click_keeps_its_part_of_a_convex_answer(predictor: Predictor, scene: Scene) -> None:
