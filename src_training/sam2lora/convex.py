@@ -28,8 +28,8 @@ def convex_envelope(logits: Values, on: Points, off: Points) -> Values:
     """Make what lies above each level one convex part.
 
     Of several parts that with a point `on` the target counts, else the largest. Pixels that its
-    convex hull adds are raised to the level; other parts are lowered to below the lowest one. At a level
-    where the hull would add a pixel that a user put `off` the target, dents stay.
+    convex hull adds are raised to the level; other parts are lowered to below the lowest one. At a
+    level where the hull would add a pixel that a user put `off` the target, dents stay.
 
     Parameters
     ----------
