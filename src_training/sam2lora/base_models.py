@@ -87,6 +87,30 @@ class NoPositions(nn.Module):
         return features.new_empty(0)
 
 
+class Trunk(Hiera):  # type: ignore[misc]
+    """SAM 2's encoder, which keeps its positions as long as they are the same.
+
+    SAM 2's own interpolates them, bicubically, for every image anew.
+    """
+
+    _kept: tuple[list[object], tuple[Tensor, Tensor], Tensor] | None = None
+
+    def _get_pos_embed(self, hw: tuple[int, int]) -> Tensor:
+        learned = (self.pos_embed, self.pos_embed_window)
+        if any(one.requires_grad for one in learned):
+            positions: Tensor = super()._get_pos_embed(hw)
+            return positions
+        # A weight that is written to gets another version, one that is replaced another identity.
+        state = [*hw, *((id(one), one._version, one.device, one.dtype) for one in learned)]
+        if self._kept is None or self._kept[0] != state:
+            # Outside of any mode, so that a training may use them later.
+            kind = self.pos_embed.device.type
+            with torch.inference_mode(False), torch.no_grad(), torch.autocast(kind, enabled=False):
+                # The weights are kept as well, so that no other gets their identity.
+                self._kept = (state, learned, super()._get_pos_embed(hw))
+        return self._kept[-1]
+
+
 @dataclass(frozen=True, eq=False)
 class LoadedBase:
     """A base model in memory.
@@ -208,7 +232,7 @@ def build_network(base: BaseModel) -> Network:
     width, side = neck["d_model"], base.input_size // 16
     with torch.random.fork_rng(devices=[]):
         network = Network(
-            ImageEncoder(trunk=Hiera(**trunk), neck=FpnNeck(**neck), scalp=scalp),
+            ImageEncoder(trunk=Trunk(**trunk), neck=FpnNeck(**neck), scalp=scalp),
             # From here on, numbers that are not in a file are fixed in SAM 2's code.
             PromptEncoder(
                 embed_dim=width,

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 import safetensors.torch
 import torch
+from sam2.modeling.backbones.hieradet import Hiera
 
 from sam2lora import model_table
 from sam2lora.base_models import build_network, load_base, random_base, recognize
@@ -38,7 +39,7 @@ def test_names_are_those_of_stock_sam2(name: str, stock_sam2):
     modules = {key: type(module) for key, module in stock_sam2(name).named_modules()}
     for key, module in network.named_modules():
         if key and "position_encoding" not in key:
-            assert modules[key] is type(module)
+            assert isinstance(module, modules[key])
 
 
 def test_every_memory_part_exists_in_stock_sam2(stock_sam2):
@@ -61,6 +62,29 @@ def test_random_weights_say_so_and_are_the_same_everywhere():
     assert loaded.path is None
     # Summed up in integers and exact products, so equal on every machine.
     assert loaded.identity == RANDOM_NANO
+
+
+def test_positions_are_computed_once_and_again_when_they_change():
+    trunk = build_network(BASE_MODELS["nano"]).image_encoder.trunk
+    plain = Hiera._get_pos_embed
+    with torch.inference_mode():
+        first = trunk._get_pos_embed((64, 64))
+    assert torch.equal(first, plain(trunk, (64, 64)))
+    assert trunk._get_pos_embed((64, 64)) is first
+    assert torch.equal(trunk._get_pos_embed((32, 32)), plain(trunk, (32, 32)))
+    with torch.no_grad():
+        trunk.pos_embed.add_(1)
+    assert torch.equal(trunk._get_pos_embed((32, 32)), plain(trunk, (32, 32)))
+    trunk.pos_embed = torch.nn.Parameter(trunk.pos_embed + 1, requires_grad=False)
+    assert torch.equal(trunk._get_pos_embed((32, 32)), plain(trunk, (32, 32)))
+
+
+def test_positions_that_are_trained_get_their_gradient():
+    trunk = build_network(BASE_MODELS["nano"]).image_encoder.trunk
+    trunk._get_pos_embed((64, 64))
+    trunk.pos_embed.requires_grad_()
+    trunk._get_pos_embed((64, 64)).sum().backward()
+    assert trunk.pos_embed.grad.abs().sum() > 0
 
 
 def test_nano_comes_with_the_package():
