@@ -18,8 +18,8 @@ The base is made by three runs: `start` learns vessels alone, from random weight
 at once are learned too slowly from nothing; `wide` adds all other tasks; `base` goes on with more
 vessels among them, in cycles of a falling learning rate. After each cycle its best is worth using,
 and the next part may be begun. `on` needs none of these runs: it goes on from the base that is in
-the package, in such cycles, with more discs and cups. The adapters are trained on what `on` has
-made, or else `base`.
+the package, at a learning rate that falls once, with more discs and cups. The adapters
+are trained on what `on` has made, or else `base`.
 
 Kept out of all training, to test with: DRIVE's test half, the children 11 to 14 of CHASE_DB1, the
 HRF images 07_* and 08_*, the DRIONS-DB images 091 to 110 and the last ten Drishti-GS images.
@@ -70,6 +70,7 @@ CYCLES = 8
 """Of the base's learning rate: steps in each, and how many."""
 
 ON_STEPS = 5000
+"""Of `on`, at a learning rate that falls once."""
 
 MOSTLY_NONE = {
     "none": 0.75,
@@ -210,7 +211,7 @@ def on_settings(data: Path, out: Path) -> dict[str, Any]:
     """Go on from the package's base, which is copied: the next one takes its place.
 
     The learning rate falls once, from less than in the cycles: their restarts cost what half a
-    cycle had gained. Vessels are shown larger than in `base`, as the adapter sees them.
+    cycle had gained. Everything is shown larger than in `base`, vessels as their adapter sees them.
     """
     packaged = get_base("nano").path
     start = make_folder(out / "package") / packaged.name

@@ -2,7 +2,7 @@
 
 `scaled_dot_product_attention` takes its flash kernel on a CPU. In bfloat16 its backward pass costs
 three to eight times what the products cost, in the windows of SAM 2 as over the whole image, and
-its forward pass up to twice as much (docs/performance.md). Float32 and GPUs are left to torch.
+its forward pass up to twice as much. Float32 and GPUs are left to torch.
 """
 
 from collections.abc import Callable, Iterable, Mapping

@@ -98,17 +98,19 @@ class Trunk(Hiera):  # type: ignore[misc]
     def _get_pos_embed(self, hw: tuple[int, int]) -> Tensor:
         learned = (self.pos_embed, self.pos_embed_window)
         if any(one.requires_grad for one in learned):
-            positions: Tensor = super()._get_pos_embed(hw)
-            return positions
-        # A weight that is written to gets another version, one that is replaced another identity.
+            self._kept = None  # not every optimizer counts a weight's versions
+            trained: Tensor = super()._get_pos_embed(hw)
+            return trained
+        # A weight that is loaded gets another version, one that is replaced another identity.
         state = [*hw, *((id(one), one._version, one.device, one.dtype) for one in learned)]
-        if self._kept is None or self._kept[0] != state:
+        kept = self._kept
+        if kept is None or kept[0] != state:
             # Outside of any mode, so that a training may use them later.
             kind = self.pos_embed.device.type
             with torch.inference_mode(False), torch.no_grad(), torch.autocast(kind, enabled=False):
                 # The weights are kept as well, so that no other gets their identity.
-                self._kept = (state, learned, super()._get_pos_embed(hw))
-        return self._kept[-1]
+                self._kept = kept = (state, learned, super()._get_pos_embed(hw))
+        return kept[-1]
 
 
 @dataclass(frozen=True, eq=False)

@@ -27,7 +27,7 @@ from sam2lora.geometry import Blend, Frame, Values
 from sam2lora.image_prompts import ImagePrompts
 from sam2lora.network import Features, normalize
 from sam2lora.prompts import Prompts, in_window
-from sam2lora.scene import Scene, crop_of, windows_of
+from sam2lora.scene import Scene, crop_of, pixels_inside, windows_of
 from sam2lora.settings import GeometrySettings, PrecisionChoice
 
 Progress = Callable[[int, int], None]
@@ -210,7 +210,8 @@ class Predictor:
             crop = crop_of(scene, geometry, windows[0], decoded[0].logits, prompts)
             windows, decoded = [crop], self._decode(scene, [crop], prompts, steps)
         if geometry.convex and geometry.detail != "tiles":
-            decoded = [replace(decoded[0], logits=_convex(decoded[0].logits, windows[0], prompts))]
+            logits = _convex(decoded[0].logits, windows[0], scene, prompts)
+            decoded = [replace(decoded[0], logits=logits)]
         probabilities = _together(windows, decoded, scene.shape)
         np.multiply(probabilities, scene.field.mask, out=probabilities)
         return Answer(probabilities, float(np.mean([one.iou for one in decoded])))
@@ -338,14 +339,22 @@ def _together(
     return blend.result()
 
 
-def _convex(logits: Values, window: Frame, prompts: ImagePrompts) -> Values:
+def _convex(logits: Values, window: Frame, scene: Scene, prompts: ImagePrompts) -> Values:
     """Let the answer in a window have no dents, but those that clicks ask for."""
     coarse = replace(window, size=len(logits))
     on, off = (
         coarse.to_network(np.array([(one.x, one.y) for one in clicks]).reshape(-1, 2))
         for clicks in prompts.by_sign()
     )
-    return convex_envelope(logits, on, off)
+    within = None
+    if prompts.box:
+        (x0, y0), (x1, y1) = coarse.to_network(np.array(prompts.box).reshape(2, 2))
+        rows, columns = np.ogrid[: len(logits), : len(logits)]
+        within = (columns >= x0) & (columns <= x1) & (rows >= y0) & (rows <= y1)
+    elif prompts.mask is not None:
+        within = coarse.cut_mask(prompts.mask)
+    valid = pixels_inside(scene.field.mask, coarse)
+    return convex_envelope(logits, on, off, valid=valid, within=within)
 
 
 def _sigmoid(logits: Values) -> Values:

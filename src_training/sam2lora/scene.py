@@ -86,7 +86,7 @@ def crop_of(
     """
     coarse = replace(whole, size=len(logits))
     # What it says of the dark around the eye, or beyond the image, is no place to look at.
-    seen = np.where(_inside(scene.field.mask, coarse), logits, -np.inf)
+    seen = np.where(pixels_inside(scene.field.mask, coarse), logits, -np.inf)
     x0, y0, x1, y1 = _extent(coarse, seen, prompts)
     side = max(geometry.zoom_share * scene.field.diameter, _ROOM * max(x1 - x0, y1 - y0))
     step = side / 16
@@ -95,7 +95,7 @@ def crop_of(
     return zoom_frame(center, scene.field, whole.size, share=share)
 
 
-def _inside(field: Mask, frame: Frame) -> Mask:
+def pixels_inside(field: Mask, frame: Frame) -> Mask:
     """Tell which of a window's pixels have their center in the field of view: `(n, n)`."""
     ticks = np.arange(frame.size, dtype=np.float64)
     places = np.stack(np.meshgrid(ticks, ticks), axis=-1)

@@ -41,12 +41,16 @@ class GeometrySettings(Settings):
     zoom_share: float = Field(
         default=0.3, gt=0, le=1, description="side of the crop as a share of the field's diameter"
     )
-
     convex: bool = Field(
         default=False,
         description="give the answer the form of a disc: its largest part, without dents; not in "
         "tiles",
     )
+
+    @property
+    def in_words(self) -> str:
+        """Say how an image is looked at, and what form answers get."""
+        return f"{self.detail}, one part without dents" if self.convex else self.detail
 
     @classmethod
     def for_target(cls, target: Target) -> "GeometrySettings":

@@ -85,6 +85,9 @@ def test_positions_that_are_trained_get_their_gradient():
     trunk.pos_embed.requires_grad_()
     trunk._get_pos_embed((64, 64)).sum().backward()
     assert trunk.pos_embed.grad.abs().sum() > 0
+    torch.optim.AdamW([trunk.pos_embed], fused=True).step()
+    trunk.pos_embed.requires_grad_(False)
+    assert torch.equal(trunk._get_pos_embed((64, 64)), Hiera._get_pos_embed(trunk, (64, 64)))
 
 
 def test_nano_comes_with_the_package():

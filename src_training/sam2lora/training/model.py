@@ -73,10 +73,10 @@ def checkpoint_blocks(network: Network) -> None:
     """Let every block of the encoder compute its activations twice instead of keeping them."""
     for block in network.image_encoder.trunk.blocks:
         block.forward = partial(
-            checkpoint, block.forward, use_reentrant=False, context_fn=_as_before
+            checkpoint, block.forward, use_reentrant=False, context_fn=_contexts
         )
 
 
-def _as_before() -> tuple[AbstractContextManager[object], AbstractContextManager[object]]:
+def _contexts() -> tuple[AbstractContextManager[object], AbstractContextManager[object]]:
     """Give the contexts of the first and the second time; torch brings back autocast alone."""
-    return nullcontext(), PlainAttention()
+    return nullcontext(), PlainAttention() if torch.is_autocast_enabled("cpu") else nullcontext()
