@@ -99,10 +99,10 @@ MORE_TARGETS = (
 ADAPTERS: Mapping[str, Any] = {
     "vessel": {
         "data": ["DRIVE", "CHASEDB1", "HRF"],
-        "geometry": {"detail": "tiles", "field_size": 1800},
+        "geometry": {"detail": "tiles", "field_size": 1600},
         # It is as good on what it learned from as on others, so nothing has to hold it back.
         "lora": {"rank": 14, "train_heads": True, "dropout": 0},
-        "steps": 3000,
+        "steps": 2500,
     },
     "disc": {
         "data": ["Drishti-GS1_files", "DRIONS-DB"],
