@@ -211,7 +211,7 @@ def on_settings(data: Path, out: Path) -> dict[str, Any]:
     """Go on from the package's base, which is copied: the next one takes its place.
 
     The learning rate falls once, from less than in the cycles: their restarts cost what half a
-    cycle had gained. Everything is shown larger than in `base`, vessels as their adapter sees them.
+    cycle had gained.
     """
     packaged = get_base("nano").path
     start = make_folder(out / "package") / packaged.name
@@ -219,7 +219,7 @@ def on_settings(data: Path, out: Path) -> dict[str, Any]:
         with atomic_path(start) as temporary:
             temporary.write_bytes(packaged.read_bytes())
     return mixed(data, out, str(start), vessels=5, others=2) | {
-        "augment": COLORS | {"scale": (0.9, 1.7), "rotation": 45},
+        "augment": COLORS | {"scale": (0.75, 1.35), "rotation": 45},
         "prompts": MOSTLY_NONE,
         "optimizer": {"learning_rate": 7e-4, "warmup": 50},
         "steps": ON_STEPS,

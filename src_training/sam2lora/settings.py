@@ -30,7 +30,7 @@ class GeometrySettings(Settings):
         default=0.02, ge=0, le=0.5, description="room around the whole field, as a share of it"
     )
     field_size: int = Field(
-        default=1280,
+        default=1600,
         ge=128,
         le=8192,
         description="diameter the field of view is scaled to for tiles, in network pixels",

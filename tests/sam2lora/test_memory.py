@@ -22,7 +22,7 @@ def test_features_take_what_the_network_says(name: str):
 @pytest.mark.parametrize("base", [NANO, TINY], ids=["nano", "tiny"])
 def test_there_are_no_more_tiles_than_estimated(base):
     field = field_of_view_from_mask(np.ones((700, 700), bool))
-    tiles = tile_frames(field, base.input_size, field_size=1280, overlap=0.25)
+    tiles = tile_frames(field, base.input_size, field_size=1600, overlap=0.25)
     assert len(tiles) <= windows_at_most(base, TILES) < 30
 
 
