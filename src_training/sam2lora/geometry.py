@@ -110,6 +110,8 @@ class Frame:
     def paste(self, values: Values, shape: tuple[int, int]) -> "Pasted":
         """Resample values over the window back to the native pixels that lie wholly inside it.
 
+        Bilinear between the values' centers, as SAM 2 enlarges its masks.
+
         Parameters
         ----------
         values
@@ -126,17 +128,16 @@ class Frame:
         left, right = _inside(self.left, self.width, shape[1])
         if top >= bottom or left >= right:
             raise GeometryError(f"The window {self} lies outside an image of shape {shape}.")
-        rows, columns = values.shape
-        box = (
-            (left - self.left) / self.width * columns,
-            (top - self.top) / self.height * rows,
-            (right - self.left) / self.width * columns,
-            (bottom - self.top) / self.height * rows,
-        )
-        native = Image.fromarray(values).resize(
-            (right - left, bottom - top), Image.Resampling.BILINEAR, box=box
-        )
-        return Pasted(slice(top, bottom), slice(left, right), np.asarray(native))
+        import torch  # what has values to paste has loaded it; other users of windows have not
+
+        rows, columns = slice(top, bottom), slice(left, right)
+        above, below, down = _between(rows, self.top, self.height, values.shape[0])
+        before, after, across = _between(columns, self.left, self.width, values.shape[1])
+        coarse = torch.from_numpy(values)
+        # Columns first, while there are few rows; rows are copied whole.
+        wide = torch.lerp(coarse[:, before], coarse[:, after], torch.from_numpy(across))
+        native = torch.lerp(wide[above], wide[below], torch.from_numpy(down)[:, None])
+        return Pasted(rows, columns, native.numpy())
 
 
 @dataclass(frozen=True, eq=False)
@@ -275,6 +276,16 @@ def _inside(start: float, length: float, limit: int) -> tuple[int, int]:
     rounding = 1e-6
     first = max(0, math.ceil(start - rounding))
     return first, min(limit, math.floor(start + length + rounding))
+
+
+def _between(
+    pixels: slice, start: float, length: float, count: int
+) -> tuple[NDArray[np.int64], NDArray[np.int64], Values]:
+    """Say between which two of `count` values over a window each pixel's center lies, and where."""
+    place = (np.arange(pixels.start, pixels.stop) + 0.5 - start) / length * count - 0.5
+    place = place.clip(0, count - 1)
+    low = place.astype(np.int64)
+    return low, np.minimum(low + 1, count - 1), (place - low).astype(np.float32)
 
 
 def _hann(pixels: slice, start: float, length: float) -> Values:

@@ -358,5 +358,6 @@ def _convex(logits: Values, window: Frame, scene: Scene, prompts: ImagePrompts) 
 
 
 def _sigmoid(logits: Values) -> Values:
-    chance: Values = torch.from_numpy(logits.copy()).sigmoid_().numpy()
-    return chance
+    """Make probabilities of logits, in their place."""
+    torch.from_numpy(logits).sigmoid_()
+    return logits

@@ -2,6 +2,8 @@
 
 import numpy as np
 import pytest
+import torch
+import torch.nn.functional as F
 
 from sam2lora.errors import GeometryError
 from sam2lora.field_of_view import FieldOfView, field_of_view_from_mask
@@ -50,6 +52,28 @@ def test_a_mask_comes_back_within_a_pixel(shape: tuple[int, int]) -> None:
     distance = np.hypot(columns - field.center[0], rows - field.center[1]) - field.diameter / 2
     pixel = max(1.0, 1 / frame.scale[0])
     assert np.abs(distance).max(initial=0) <= pixel
+
+
+def test_values_are_enlarged_as_sam2_enlarges_masks() -> None:
+    values = np.random.default_rng(0).normal(size=(8, 8)).astype(np.float32)
+    pasted = Frame.squash((60, 50), 32).paste(values, (60, 50))
+    expected = F.interpolate(torch.from_numpy(values)[None, None], size=(60, 50), mode="bilinear")
+    assert (pasted.rows, pasted.columns) == (slice(0, 60), slice(0, 50))
+    np.testing.assert_allclose(pasted.values, expected[0, 0], atol=1e-5)
+
+
+@pytest.mark.parametrize(
+    "frame", [Frame(-3.3, 5.2, 40.7, 40.7, 64), Frame(2, 2, 9, 9, 64), Frame(30.4, 20.1, 90, 90, 8)]
+)
+def test_a_slope_is_pasted_as_a_slope(frame: Frame) -> None:
+    """Wherever a window lies: what rises evenly in it does so in the image, at the same places."""
+    centers = (np.arange(16) + 0.5) / 16
+    x, y = frame.left + frame.width * centers - 0.5, frame.top + frame.height * centers - 0.5
+    pasted = frame.paste((2 * x + 3 * y[:, None]).astype(np.float32), (60, 50))
+    rows, columns = np.mgrid[pasted.rows, pasted.columns]
+    # Beyond the outermost centers the last value goes on.
+    expected = 2 * columns.clip(x[0], x[-1]) + 3 * rows.clip(y[0], y[-1])
+    np.testing.assert_allclose(pasted.values, expected, atol=1e-3)
 
 
 def test_a_bright_pixel_is_where_its_point_is() -> None:
