@@ -61,6 +61,9 @@ HELD_BACK = {
 VESSELS = ("DRIVE", "CHASEDB1", "HRF")
 OTHERS = ("Drishti-GS1_files", "DRIONS-DB")
 
+SYNTHETIC = "synthetic"
+"""Folder in OUT of the drawn images."""
+
 SYNTHETIC_IMAGES = 120
 
 REPORTS = "reports"
@@ -111,10 +114,12 @@ ADAPTERS: Mapping[str, Any] = {
         "steps": 600,
     },
     "cup": {
-        "data": ["Drishti-GS1_files"],
+        # The real ones are nearly all of glaucoma, and large; drawn ones are of every size.
+        "data": ["Drishti-GS1_files", "Drishti-GS1_files", SYNTHETIC],
         "geometry": {"detail": "zoom", "convex": True},
         "lora": {"rank": 14, "train_heads": True},
-        "steps": 600,
+        "validation": {"share": 0.12, "every": 100, "images": 12},
+        "steps": 900,
     },
 }
 
@@ -158,7 +163,7 @@ def main() -> None:
     for target in MORE_TARGETS:
         save_target(target)
     write_synthetic_set(
-        out / "synthetic", count=SYNTHETIC_IMAGES, settings=SyntheticSettings(size=1280)
+        out / SYNTHETIC, count=SYNTHETIC_IMAGES, settings=SyntheticSettings(size=1280)
     )
     for part in ("start", "wide", "base") if options.part == "base" else (options.part,):
         run = out / part
@@ -234,7 +239,7 @@ def mixed(data: Path, out: Path, model: str, *, vessels: int, others: int) -> di
         "model": model,
         "target": "vessel",
         "also": ["disc", "cup", *(target.name for target in MORE_TARGETS)],
-        "data": [*real, {"root": str(out / "synthetic")}],
+        "data": [*real, {"root": str(out / SYNTHETIC)}],
         "augment": COLORS | {"scale": (0.8, 1.5), "rotation": 45},
         "optimizer": {"warmup": 50},
         "validation": {"share": 0.12, "every": 500, "images": 8},
@@ -243,18 +248,19 @@ def mixed(data: Path, out: Path, model: str, *, vessels: int, others: int) -> di
 
 
 def adapter_settings(target: str, data: Path, out: Path) -> dict[str, Any]:
-    """Choose the data and settings of one target's adapter.
-
-    The images are real ones: those of the validation part choose the threshold.
-    """
+    """Choose the data and settings of one target's adapter."""
     chosen = dict(ADAPTERS[target])
+    usual = {"share": 0.12, "every": chosen["steps"] // 8, "images": 6}
     return chosen | {
         "model": newest_base(out),
         "target": target,
-        "data": [source(data, name) for name in chosen["data"]],
+        "data": [
+            {"root": str(out / name)} if name == SYNTHETIC else source(data, name)
+            for name in chosen["data"]
+        ],
         "augment": COLORS | {"rotation": 45},
         "prompts": MOSTLY_NONE,
-        "validation": {"share": 0.12, "every": chosen["steps"] // 8, "images": 6},
+        "validation": chosen.get("validation", usual),
         "batch": 2,
     }
 
