@@ -45,15 +45,15 @@ class RunButtons(QWidget):
             layout.addWidget(one)
         self.show_standing(None)
 
-    def show_standing(self, standing: Standing | None, *, has_best: bool = False) -> None:
+    def show_standing(self, standing: Standing | None, *, to_install: bool = False) -> None:
         """Offer what can be asked now.
 
         Parameters
         ----------
         standing
             How the run stands; None without one.
-        has_best
-            Whether it has an adapter.
+        to_install
+            Whether it has an adapter that is not among the user's own.
         """
         alive = standing is not None and standing.alive
         self._paused = standing is not None and standing.state == "paused"
@@ -64,7 +64,7 @@ class RunButtons(QWidget):
         self._stop.setVisible(alive)
         self._resume.setVisible(standing is not None and standing.state in _CAN_GO_ON)
         resting = standing is not None and not alive and standing.state != "gone"
-        self._install.setVisible(resting and has_best)
+        self._install.setVisible(resting and to_install)
 
     def _on_pause(self) -> None:
         if self._paused:

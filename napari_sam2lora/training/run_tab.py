@@ -14,7 +14,8 @@ from napari_sam2lora.training.progress import Progress
 from napari_sam2lora.training.run_buttons import RunButtons
 from napari_sam2lora.training.session import TrainingSession, settings_of
 from napari_sam2lora.training.watcher import Standing
-from sam2lora.errors import Sam2LoraError
+from sam2lora.adapters import is_best_installed
+from sam2lora.errors import AdapterError, Sam2LoraError
 
 _PAUSES, _STOPS = "It pauses after this step.", "It stops after this step."
 _REDRAW = 1000  # milliseconds between drawings of the curves, which cost more the longer they are
@@ -76,8 +77,10 @@ class RunTab(QWidget):
             self._words.setText("")
         self.title.setText(run.name if run else "")
         self.progress.show_run(watcher.standing, watcher.history, self._every)
-        has_best = bool(watcher.history.validations)
-        self.buttons.show_standing(watcher.standing, has_best=has_best)
+        to_install = bool(watcher.history.validations)
+        if run and to_install and watcher.standing and not watcher.standing.alive:
+            to_install = not _is_installed(run)
+        self.buttons.show_standing(watcher.standing, to_install=to_install)
         self.buttons.setVisible(run is not None)
         history = watcher.history
         self.curves.show_run(history.losses(), history.dice(), history.start_dice)
@@ -88,6 +91,7 @@ class RunTab(QWidget):
         self._words.setText("It is about to start." * busy)
 
     def _on_installed(self, name: str) -> None:
+        self._draw()  # it cannot be installed again
         self._words.setText(f"The best adapter so far is installed as {name}, and can be used.")
 
     def _on_pause(self) -> None:
@@ -109,6 +113,13 @@ class RunTab(QWidget):
         with errors_in_words():
             if self._session.run is not None:
                 self._session.resume(self._session.run)
+
+
+def _is_installed(run: Path) -> bool:
+    try:
+        return is_best_installed(run)
+    except AdapterError:  # there is none, which installing will say in words
+        return False
 
 
 def _validates_every(run: Path | None) -> int | None:

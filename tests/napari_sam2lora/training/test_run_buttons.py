@@ -39,7 +39,7 @@ def offered(buttons: RunButtons) -> list[str]:
 def test_what_can_be_asked_is_offered(buttons: RunButtons, state: str, words: list[str]) -> None:
     buttons.show_standing(Standing(state))
     assert offered(buttons) == words
-    buttons.show_standing(Standing(state), has_best=True)
+    buttons.show_standing(Standing(state), to_install=True)
     installs = state in ("finished", "stopped", "interrupted", "failed")
     assert offered(buttons) == words + ["Install adapter"] * installs
     buttons.show_standing(None)

@@ -86,3 +86,5 @@ def test_the_adapter_of_a_run_that_ended_unseen_is_installed(
         press(tab, "Install adapter")
     assert installed.args == ["mine"]
     assert find_adapter("mine").card.target == TARGETS["disc"]
+    (offered,) = (one for one in tab.findChildren(QPushButton) if one.text() == "Install adapter")
+    assert offered.isHidden()  # it is
