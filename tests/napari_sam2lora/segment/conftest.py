@@ -18,6 +18,7 @@ from napari_sam2lora._questions import Choice
 from napari_sam2lora.segment.dock import SegmentDock
 from sam2lora.adapters import Adapter, AdapterCard, install_adapter
 from sam2lora.adapters.card import now
+from sam2lora.convex import LEVELS
 from sam2lora.field_of_view import field_of_view_from_mask
 from sam2lora.images import FundusImage
 from sam2lora.settings import GeometrySettings, LoraSettings
@@ -109,8 +110,9 @@ class Window:
 
     def part_the_answer(self) -> float:
         """Set a threshold that parts the answer, whatever the network's weights."""
-        inside = self.values(self.session.target.name)[self.session.reply.scene.field.mask]
-        threshold = round(float(np.median(inside)), 3)
+        values = self.values(self.session.target.name)
+        # A disc is one part; around it nothing is answered that a threshold could part.
+        threshold = round(float(np.median(values[values > LEVELS[0]])), 3)
         self.dock.threshold.number.setValue(threshold)
         return threshold
 

@@ -107,7 +107,7 @@ def test_numbers_stand_beside_the_picture(open_window):
     numbers = window.session.answers.numbers
     with window.qtbot.waitSignal(numbers.measured, timeout=WAIT):
         window.segment()
-    for expected in ("expected IoU of the disc", "area of the disc", "mm²", "µm"):
+    for expected in ("expected IoU of the disc", "area of the disc", "px", "µm²"):
         assert expected in window.words()
     with window.qtbot.waitSignal(numbers.measured, timeout=WAIT):
         press(window.dock, "Segment all")
