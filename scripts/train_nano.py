@@ -110,14 +110,12 @@ ADAPTERS: Mapping[str, Any] = {
     "disc": {
         "data": ["Drishti-GS1_files", "DRIONS-DB"],
         "geometry": {"detail": "zoom", "convex": True},
-        "lora": {"rank": 14, "train_heads": True},
         "steps": 600,
     },
     "cup": {
         # The real ones are nearly all of glaucoma, and large; drawn ones are of every size.
         "data": ["Drishti-GS1_files", "Drishti-GS1_files", SYNTHETIC],
         "geometry": {"detail": "zoom", "convex": True},
-        "lora": {"rank": 14, "train_heads": True},
         "validation": {"share": 0.12, "every": 100, "images": 12},
         "steps": 900,
     },
@@ -249,20 +247,25 @@ def mixed(data: Path, out: Path, model: str, *, vessels: int, others: int) -> di
 
 def adapter_settings(target: str, data: Path, out: Path) -> dict[str, Any]:
     """Choose the data and settings of one target's adapter."""
-    chosen = dict(ADAPTERS[target])
-    usual = {"share": 0.12, "every": chosen["steps"] // 8, "images": 6}
-    return chosen | {
-        "model": newest_base(out),
-        "target": target,
-        "data": [
-            {"root": str(out / name)} if name == SYNTHETIC else source(data, name)
-            for name in chosen["data"]
-        ],
-        "augment": COLORS | {"rotation": 45},
-        "prompts": MOSTLY_NONE,
-        "validation": chosen.get("validation", usual),
-        "batch": 2,
+    usual = {
+        "lora": {"rank": 14, "train_heads": True},
+        "validation": {"share": 0.12, "every": ADAPTERS[target]["steps"] // 8, "images": 6},
     }
+    return (
+        usual
+        | ADAPTERS[target]
+        | {
+            "model": newest_base(out),
+            "target": target,
+            "data": [
+                {"root": str(out / name)} if name == SYNTHETIC else source(data, name)
+                for name in ADAPTERS[target]["data"]
+            ],
+            "augment": COLORS | {"rotation": 45},
+            "prompts": MOSTLY_NONE,
+            "batch": 2,
+        }
+    )
 
 
 def ship(out: Path) -> None:
