@@ -6,12 +6,21 @@ its forward pass up to twice as much. Float32 and GPUs are left to torch.
 """
 
 from collections.abc import Callable, Iterable, Mapping
+from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 from torch.overrides import TorchFunctionMode
+
+
+def quick_attention() -> AbstractContextManager[object]:
+    """Give the context for attention under the autocast that holds now.
+
+    Where it would change nothing it costs nothing either: a mode sees each call of torch.
+    """
+    return PlainAttention() if _in_bfloat16_on_cpu() else nullcontext()
 
 
 class PlainAttention(TorchFunctionMode):
@@ -60,5 +69,9 @@ def plain_attention(query: Tensor, key: Tensor, value: Tensor) -> Tensor:
 
 
 def _is_slow(query: Tensor) -> bool:
-    on_cpu = query.device.type == "cpu" and torch.is_autocast_enabled("cpu")
-    return on_cpu and torch.get_autocast_dtype("cpu") == torch.bfloat16
+    return query.device.type == "cpu" and _in_bfloat16_on_cpu()
+
+
+def _in_bfloat16_on_cpu() -> bool:
+    enabled = torch.is_autocast_enabled("cpu")
+    return enabled and torch.get_autocast_dtype("cpu") == torch.bfloat16

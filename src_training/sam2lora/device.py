@@ -5,12 +5,12 @@ import shutil
 import sys
 import traceback
 from collections.abc import Iterator
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager
 
 import torch
 
 from sam2lora.allocator import use_huge_pages
-from sam2lora.attention import PlainAttention
+from sam2lora.attention import quick_attention
 from sam2lora.errors import DeviceError
 from sam2lora.settings import Precision, PrecisionChoice
 
@@ -89,9 +89,7 @@ def autocast(device: torch.device, precision: Precision) -> Iterator[None]:
     if precision == "float32":
         yield
         return
-    slow = device.type == "cpu" and precision == "bfloat16"
-    quicker = PlainAttention() if slow else nullcontext()
-    with torch.autocast(device.type, dtype=_DTYPES[precision]), quicker:
+    with torch.autocast(device.type, dtype=_DTYPES[precision]), quick_attention():
         yield
 
 

@@ -126,7 +126,7 @@ def _extent(
         rows, columns = np.nonzero(largest)
         ends = np.array([(columns.min(), rows.min()), (columns.max(), rows.max())], dtype=float)
         corners = coarse.to_native(ends)
-    on_target = [(click.x, click.y) for click in prompts.clicks if click.positive]
+    on_target = [(click.x, click.y) for click in prompts.by_sign()[0]]
     points = np.concatenate([corners, np.array(on_target).reshape(-1, 2)])
     (x0, y0), (x1, y1) = points.min(axis=0), points.max(axis=0)
     return float(x0), float(y0), float(x1), float(y1)

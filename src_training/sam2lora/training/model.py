@@ -9,7 +9,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
-from sam2lora.attention import PlainAttention
+from sam2lora.attention import quick_attention
 from sam2lora.network import Features, Network
 from sam2lora.prompts import Prompts
 
@@ -79,4 +79,4 @@ def checkpoint_blocks(network: Network) -> None:
 
 def _contexts() -> tuple[AbstractContextManager[object], AbstractContextManager[object]]:
     """Give the contexts of the first and the second time; torch brings back autocast alone."""
-    return nullcontext(), PlainAttention() if torch.is_autocast_enabled("cpu") else nullcontext()
+    return nullcontext(), quick_attention()
