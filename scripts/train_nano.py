@@ -34,6 +34,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import safetensors.torch
 from nano_cards import BASE_PARTS, COMMANDS, LIMITS, PURPOSE, TERMS, base_card, results_for
 
@@ -41,10 +42,13 @@ from sam2lora.adapters import find_adapter
 from sam2lora.adapters.folder import CONFIG, WEIGHTS
 from sam2lora.adapters.replacing import new_folder
 from sam2lora.adapters.store import shipped_folder
+from sam2lora.datasets import filter_by_stem, official_split, read_dataset
+from sam2lora.datasets.from_table import TABLE_NAME
 from sam2lora.files import atomic_path, make_folder
 from sam2lora.model_table import get_base
+from sam2lora.pictures import save_image
 from sam2lora.runs import RunFolder, best_adapter
-from sam2lora.synthetic import SyntheticSettings
+from sam2lora.synthetic import SyntheticSettings, resize_cup
 from sam2lora.synthetic.folder import write_synthetic_set
 from sam2lora.targets import Target, save_target
 from sam2lora.training.settings import make_settings
@@ -65,6 +69,12 @@ SYNTHETIC = "synthetic"
 """Folder in OUT of the drawn images."""
 
 SYNTHETIC_IMAGES = 120
+
+RESIZED = "resized_cups"
+"""Folder in OUT of the Drishti-GS images, each also with smaller cups in its disc."""
+
+CUP_FACTORS = ((0.5, 0.63), (0.63, 0.79), (0.79, 1.0))
+"""Lowest and highest factor of each further cup of an image."""
 
 REPORTS = "reports"
 
@@ -113,8 +123,8 @@ ADAPTERS: Mapping[str, Any] = {
         "steps": 600,
     },
     "cup": {
-        # The real ones are nearly all of glaucoma, and large; drawn ones are of every size.
-        "data": ["Drishti-GS1_files", "Drishti-GS1_files", SYNTHETIC],
+        # The real ones are nearly all of glaucoma, and large.
+        "data": [RESIZED, RESIZED, SYNTHETIC],
         "geometry": {"detail": "zoom", "convex": True},
         "validation": {"share": 0.12, "every": 100, "images": 12},
         "steps": 900,
@@ -163,6 +173,8 @@ def main() -> None:
     write_synthetic_set(
         out / SYNTHETIC, count=SYNTHETIC_IMAGES, settings=SyntheticSettings(size=1280)
     )
+    if options.part == "cup":
+        write_resized_cups(data, out / RESIZED)
     for part in ("start", "wide", "base") if options.part == "base" else (options.part,):
         run = out / part
         if not (run / "settings.json").exists():
@@ -258,7 +270,7 @@ def adapter_settings(target: str, data: Path, out: Path) -> dict[str, Any]:
             "model": newest_base(out),
             "target": target,
             "data": [
-                {"root": str(out / name)} if name == SYNTHETIC else source(data, name)
+                source(data, name) if name in HELD_BACK else {"root": str(out / name)}
                 for name in ADAPTERS[target]["data"]
             ],
             "augment": COLORS | {"rotation": 45},
@@ -266,6 +278,34 @@ def adapter_settings(target: str, data: Path, out: Path) -> dict[str, Any]:
             "batch": 2,
         }
     )
+
+
+def write_resized_cups(data: Path, folder: Path) -> None:
+    """Write the images to learn cups from, as they are and with smaller cups, as one data set.
+
+    All images of one eye count as one patient's, so that none judges what another taught.
+    """
+    table = folder / TABLE_NAME
+    if table.exists():  # it is written last
+        return
+    root, held_back = data / "Drishti-GS1_files", HELD_BACK["Drishti-GS1_files"]
+    records = official_split(read_dataset(root).records, "train")
+    rng = np.random.default_rng(0)
+    rows = ["image,cup,patient"]
+    for part in ("images", "cups"):
+        make_folder(folder / part)
+    for record in filter_by_stem(records, root, exclude=held_back):
+        pixels = record.read_image().pixels
+        disc, cup = record.read_mask("disc"), record.read_mask("cup")
+        factors = [rng.uniform(*span) for span in CUP_FACTORS]
+        eyes = [(pixels, cup), *(resize_cup(pixels, disc, cup, factor) for factor in factors)]
+        for number, (picture, mask) in enumerate(eyes):
+            image = f"{record.image.stem}_{number}.png"
+            save_image(folder / "images" / image, picture)
+            save_image(folder / "cups" / image, mask)
+            rows.append(f"images/{image},cups/{image},{record.image.stem}")
+    with atomic_path(table) as temporary:
+        temporary.write_text("\n".join(rows) + "\n", encoding="utf-8")
 
 
 def ship(out: Path) -> None:

@@ -4,7 +4,8 @@ One seed and one set of settings always give the same bytes. Nothing in it comes
 the proportions are those of textbooks, and the looks those of several common cameras.
 """
 
+from sam2lora.synthetic.cup_size import resize_cup
 from sam2lora.synthetic.fundus import SyntheticFundus, draw_fundus
 from sam2lora.synthetic.settings import SyntheticSettings
 
-__all__ = ["SyntheticFundus", "SyntheticSettings", "draw_fundus"]
+__all__ = ["SyntheticFundus", "SyntheticSettings", "draw_fundus", "resize_cup"]
