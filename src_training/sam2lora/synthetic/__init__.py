@@ -1,7 +1,8 @@
 """Draw a fundus photograph that never was, with exact masks of what is in it.
 
 One seed and one set of settings always give the same bytes. Nothing in it comes from a real image:
-the proportions are those of textbooks, and the looks those of several common cameras.
+the proportions are those of textbooks, and the looks those of several common cameras. Only
+`resize_cup` is for real images too: it changes the cup in one.
 """
 
 from sam2lora.synthetic.cup_size import resize_cup

@@ -25,34 +25,36 @@ def resize_cup(pixels: Pixels, disc: Mask, cup: Mask, factor: float) -> tuple[Pi
     """Scale the cup about its middle, the rim around it giving way.
 
     On a ray where the cup's border lies at the share c of the way from the cup's middle to the
-    disc's border, at most 0.95, it comes to lie at min(factor c, 0.95). What was between two
-    borders is stretched evenly between their new places; outside of the disc nothing changes.
+    disc's border, it comes to lie at min(factor c, 0.95); c counts as 0.95 where it is more. What
+    was between two borders is stretched evenly between their new places; outside of the disc
+    nothing changes. Borders are followed by rays, a degree apart, and slightly smoothed.
 
     Parameters
     ----------
     pixels
         `(H, W, 3)` uint8.
     disc, cup
-        `(H, W)` bool, one part each, the middle of the cup within both.
+        `(H, W)` bool, the middle of the cup within both; what a ray from there meets after it has
+        left a mask does not count.
     factor
-        Above 0: how much larger the cup becomes.
+        The cup's new height and width as a share of the old, above 0; below 1 it shrinks.
 
     Returns
     -------
-    The picture, and the mask of its cup, of the same shapes.
+    The picture, and the mask of its cup, within the disc, of the same shapes.
 
     Raises
     ------
     GeometryError
         If the shapes differ, the factor is not above 0, or the cup's middle is not in cup and disc.
     """
-    if not disc.shape == cup.shape == pixels.shape[:2]:
+    if pixels.ndim != 3 or not disc.shape == cup.shape == pixels.shape[:2]:
         raise GeometryError(
             f"The image has shape {pixels.shape}, the disc's mask {disc.shape} and the cup's "
-            f"{cup.shape}; all must belong to one image."
+            f"{cup.shape}; all must belong to one image, (H, W, 3) and twice (H, W)."
         )
     if not factor > 0:
-        raise GeometryError(f"A cup becomes larger by a factor above 0, not {factor}.")
+        raise GeometryError(f"The factor of the cup's size has to be above 0; it is {factor}.")
     middle = _middle(disc, cup)
     outer = _border(disc, middle)
     edge = np.minimum(_border(cup, middle) / outer, _RIM)
@@ -64,14 +66,15 @@ def resize_cup(pixels: Pixels, disc: Mask, cup: Mask, factor: float) -> tuple[Pi
     place = np.hypot(y, x) / _at(turn, outer)
     old = _at(turn, edge)
     new = np.minimum(factor * old, _RIM)
-    inner, inside = place < new, (place > 0) & (place < 1)
+    inner = (place < new) & disc[window]
+    inside = (place > 0) & (place < 1) & disc[window]
     source = np.where(inner, place * old / new, old + (place - new) * (1 - old) / (1 - new))
     pull = np.divide(source, place, out=np.ones_like(place), where=inside)
     there = (middle[0] + y * pull, middle[1] + x * pull)
 
-    picture, mask = pixels.copy(), cup.copy()
+    picture, mask = pixels.copy(), np.zeros_like(cup)
     for channel in range(pixels.shape[2]):
-        moved = ndimage.map_coordinates(pixels[..., channel], there, order=1)
+        moved = ndimage.map_coordinates(pixels[..., channel], there, order=1, mode="nearest")
         picture[*window, channel] = np.where(inside, moved, picture[*window, channel])
     mask[window] = inner
     return picture, mask
@@ -90,12 +93,13 @@ def _middle(disc: Mask, cup: Mask) -> tuple[float, float]:
 
 
 def _border(mask: Mask, middle: tuple[float, float]) -> Profile:
-    """Give the length of each ray within the mask, `(360,)`, in pixels; the first points right."""
+    """Give how far each ray is within the mask, `(360,)`, in pixels; the first points right."""
     turn = np.arange(_RAYS)[:, None] * (2 * np.pi / _RAYS)
     reach = np.arange(0, np.hypot(*mask.shape), _STEP)
     rays = (middle[0] + np.sin(turn) * reach, middle[1] + np.cos(turn) * reach)
     inside = ndimage.map_coordinates(mask.astype(np.uint8), rays, order=0)
-    lengths = _STEP * np.maximum(inside.sum(axis=1), 1)
+    until_out = np.logical_and.accumulate(inside, axis=1).sum(axis=1)
+    lengths = _STEP * (np.maximum(until_out, 1) - 0.5)
     smooth: Profile = ndimage.gaussian_filter1d(lengths, _SMOOTH, mode="wrap")
     return smooth
 
