@@ -56,10 +56,11 @@ def resize_cup(pixels: Pixels, disc: Mask, cup: Mask, factor: float) -> tuple[Pi
     if not factor > 0:
         raise GeometryError(f"The factor of the cup's size has to be above 0; it is {factor}.")
     middle = _middle(disc, cup)
-    outer = _border(disc, middle)
-    edge = np.minimum(_border(cup, middle) / outer, _RIM)
-
     window = ndimage.find_objects(disc.astype(np.uint8))[0]
+    farthest = float(np.hypot(*disc[window].shape))
+    outer = _border(disc, middle, farthest)
+    edge = np.minimum(_border(cup, middle, farthest) / outer, _RIM)
+
     rows, columns = np.mgrid[window]
     y, x = rows - middle[0], columns - middle[1]
     turn = np.arctan2(y, x) / (2 * np.pi) * _RAYS
@@ -92,10 +93,10 @@ def _middle(disc: Mask, cup: Mask) -> tuple[float, float]:
     return middle
 
 
-def _border(mask: Mask, middle: tuple[float, float]) -> Profile:
+def _border(mask: Mask, middle: tuple[float, float], farthest: float) -> Profile:
     """Give how far each ray is within the mask, `(360,)`, in pixels; the first points right."""
     turn = np.arange(_RAYS)[:, None] * (2 * np.pi / _RAYS)
-    reach = np.arange(0, np.hypot(*mask.shape), _STEP)
+    reach = np.arange(0, farthest, _STEP)
     rays = (middle[0] + np.sin(turn) * reach, middle[1] + np.cos(turn) * reach)
     inside = ndimage.map_coordinates(mask.astype(np.uint8), rays, order=0)
     until_out = np.logical_and.accumulate(inside, axis=1).sum(axis=1)
