@@ -35,8 +35,8 @@ from qtpy.QtCore import QPoint, Qt, QTimer
 from qtpy.QtTest import QTest
 from qtpy.QtWidgets import QApplication, QWidget
 
-from napari_sam2lora._questions import Choice
-from napari_sam2lora.segment.dock import SegmentDock
+from napari_sam2lora.segmentation.dock import SegmentDock
+from napari_sam2lora.segmentation.requests import Choice
 
 LIMITS = {"nano": 0.100, "tiny": 0.150}  # seconds, 95th percentile
 STANDSTILL = 0.100
@@ -244,8 +244,8 @@ def center(viewer: napari.Viewer) -> tuple[float, float]:
 
 def use_random_weights_where_there_are_none() -> None:
     """Let models that would have to be downloaded be built with random weights."""
-    from sam2lora import base_models
-    from sam2lora.model_table import BASE_MODELS
+    from sam2lora.models import loading as base_models
+    from sam2lora.models.registry import BASE_MODELS
 
     real = base_models.load_base
 

@@ -19,11 +19,11 @@ import sys
 import time
 from pathlib import Path
 
-from sam2lora.files import make_folder
-from sam2lora.pictures import save_image
+from sam2lora.images.visualization import save_image
 from sam2lora.runs import CheckpointEvent, RunFolder, StepEvent, read_events
 from sam2lora.synthetic import SyntheticSettings, draw_fundus
 from sam2lora.training.settings import make_settings
+from sam2lora.utils.files import make_folder
 
 
 def main() -> None:

@@ -19,7 +19,7 @@ from typing import Any
 
 from vessel_runs import finish, step_seconds, validations, vessel_sources
 
-from sam2lora import base_models
+from sam2lora.models import loading as base_models
 from sam2lora.runs import StartedEvent
 from sam2lora.training.settings import make_settings
 

@@ -119,8 +119,8 @@ def red_free(images: Path, out: Path) -> Path:
 
 def measure(case: Case, data: Path, preset: str) -> Figures:
     """Train as the dock does, and judge."""
-    from napari_sam2lora.training.draft import Draft, fitting_adapters
-    from napari_sam2lora.training.folder_pairs import pairs_in_folder
+    from napari_sam2lora.training.data.folder_pairs import pairs_in_folder
+    from napari_sam2lora.training.data.new_run import Draft, fitting_adapters
     from sam2lora.adapters import list_adapters
 
     unseen = [
@@ -159,7 +159,7 @@ def train(draft: object) -> tuple[float | None, float, object, Path]:
     """Press Train and wait; give when the first better adapter was installed, and the end."""
     from qtpy.QtCore import QCoreApplication, QEventLoop, QTimer
 
-    from napari_sam2lora.training.session import TrainingSession
+    from napari_sam2lora.training.run.session import TrainingSession
 
     app = QCoreApplication.instance() or QCoreApplication([])
     session, loop, installed, said = TrainingSession(), QEventLoop(), [], []
@@ -184,10 +184,10 @@ def train(draft: object) -> tuple[float | None, float, object, Path]:
 def score(adapter: str, target: str, pairs: Sequence[object]) -> float:
     """Give the mean Dice of an adapter's masks, inside the field of view for fine targets."""
     from sam2lora.adapters import find_adapter
-    from sam2lora.base_models import load_base
-    from sam2lora.metrics import dice
-    from sam2lora.predictor import Predictor
-    from sam2lora.scene import Scene
+    from sam2lora.inference.predictor import Predictor
+    from sam2lora.inference.prepared_image import Scene
+    from sam2lora.metrics.segmentation import dice
+    from sam2lora.models.loading import load_base
     from sam2lora.targets import get_target
 
     chosen = find_adapter(adapter)

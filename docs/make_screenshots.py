@@ -26,8 +26,8 @@ from npe2 import PluginManager
 from PIL import Image
 from qtpy.QtTest import QTest
 
-from napari_sam2lora._parts import Section
-from napari_sam2lora.segment.dock import SegmentDock
+from napari_sam2lora.qt.widgets import Section
+from napari_sam2lora.segmentation.dock import SegmentDock
 from sam2lora.synthetic import SyntheticSettings, draw_fundus
 
 PLUGIN = "napari-sam2lora"

@@ -7,11 +7,11 @@ from typing import Any
 
 from napari import current_viewer
 
-from napari_sam2lora._adapter_import import import_and_tell, is_adapter
-from napari_sam2lora._layers import LayerData
-from napari_sam2lora._photographs import list_photographs, photograph_at, read_photograph
-from sam2lora.corrections import Corrections
-from sam2lora.image_formats import is_image_file
+from napari_sam2lora.adapters import import_and_tell, is_adapter
+from napari_sam2lora.layers.conversion import LayerData
+from napari_sam2lora.layers.loading import list_photographs, photograph_at, read_photograph
+from sam2lora.annotations.store import Corrections
+from sam2lora.images.decoding import is_image_file
 
 Paths = str | os.PathLike[str] | Sequence[str | os.PathLike[str]]
 Reader = Callable[[Paths], list[LayerData]]
@@ -63,7 +63,7 @@ def read(path: Paths) -> list[LayerData]:
     listing = list_photographs(chosen)
     first = listing.photographs[0]
     if len(listing.photographs) > 1 and (viewer := current_viewer()) is not None:
-        from napari_sam2lora._image_list_dock import open_once_shown
+        from napari_sam2lora.image_list.dock import open_once_shown
 
         open_once_shown(viewer, chosen)
     return read_photograph(first, corrections=Corrections(listing.source), listed_in=chosen)

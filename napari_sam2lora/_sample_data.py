@@ -1,8 +1,8 @@
 """Sample images, drawn on the spot: nothing is downloaded."""
 
-from napari_sam2lora._layers import LayerData, fundus_layers
-from sam2lora.field_of_view import field_of_view_from_mask
-from sam2lora.images import FundusImage
+from napari_sam2lora.layers.conversion import LayerData, fundus_layers
+from sam2lora.images.field_of_view import field_of_view_from_mask
+from sam2lora.images.reading import FundusImage
 from sam2lora.synthetic import SyntheticSettings, draw_fundus
 from sam2lora.targets import TARGETS
 

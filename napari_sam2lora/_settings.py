@@ -29,9 +29,9 @@ class Preferences:
     offline
         Whether nothing is to be downloaded.
     device
-        As for `sam2lora.device.choose_device`.
+        As for `sam2lora.compute.device.choose_device`.
     precision
-        As for `sam2lora.device.choose_precision`.
+        As for `sam2lora.compute.device.choose_precision`.
     autosave_seconds
         How often what was painted is saved while the image list is open; 0: only on a step.
     """

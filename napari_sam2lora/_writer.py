@@ -5,12 +5,19 @@ from pathlib import Path
 
 import numpy as np
 
-from napari_sam2lora._layers import LayerData, key_of, mask_of, masks_of, pixels_of, target_of
-from napari_sam2lora._metadata import noted
-from sam2lora.arrays import Mask
+from napari_sam2lora.layers.conversion import (
+    LayerData,
+    key_of,
+    mask_of,
+    masks_of,
+    pixels_of,
+    target_of,
+)
+from napari_sam2lora.layers.metadata import noted
+from sam2lora.annotations import save_coco, save_label_map, save_mask, save_masks
 from sam2lora.errors import GeometryError, TargetError
-from sam2lora.exports import save_coco, save_label_map, save_mask, save_masks
-from sam2lora.pictures import overlay, save_image
+from sam2lora.images.visualization import overlay, save_image
+from sam2lora.types import Mask
 
 
 def write_mask(path: str, layers: Sequence[LayerData]) -> list[str]:

@@ -6,9 +6,9 @@ from types import MappingProxyType
 
 from pydantic import JsonValue
 
-from sam2lora.evaluation.report import REPORT, Report, read_report
-from sam2lora.model_table import WEIGHTS_NOTICE
-from sam2lora.weights import images_learned, read_notes
+from sam2lora.evaluation.report.schema import REPORT, Report, read_report
+from sam2lora.models.registry import WEIGHTS_NOTICE
+from sam2lora.models.weights import images_learned, read_notes
 
 TERMS = (
     "research use: DRIVE, DRIONS-DB and Drishti-GS allow research and education; CHASE_DB1 and HRF "

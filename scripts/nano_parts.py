@@ -6,15 +6,15 @@ from typing import Any
 
 import numpy as np
 
+from sam2lora.annotations import LabelledImage, save_training_data
 from sam2lora.datasets import filter_by_stem, official_split, read_dataset
-from sam2lora.datasets.from_table import TABLE_NAME
-from sam2lora.exports import LabelledImage, save_training_data
-from sam2lora.files import atomic_path, make_folder
-from sam2lora.model_table import get_base
+from sam2lora.datasets.csv_dataset import TABLE_NAME
+from sam2lora.models.registry import get_base
 from sam2lora.runs import best_adapter
 from sam2lora.synthetic import SyntheticSettings, resize_cup
 from sam2lora.synthetic.folder import write_synthetic_set
 from sam2lora.targets import Target
+from sam2lora.utils.files import atomic_path, make_folder
 
 DRISHTI = "Drishti-GS1_files"
 

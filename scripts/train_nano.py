@@ -39,13 +39,13 @@ from nano_parts import ADAPTERS, DRISHTI, HELD_BACK, MORE_TARGETS, newest_base, 
 
 from sam2lora.adapters import find_adapter
 from sam2lora.adapters.folder import CONFIG, WEIGHTS
-from sam2lora.adapters.replacing import new_folder
 from sam2lora.adapters.store import shipped_folder
-from sam2lora.files import atomic_path, make_folder
-from sam2lora.model_table import get_base
+from sam2lora.models.registry import get_base
 from sam2lora.runs import RunFolder
 from sam2lora.targets import save_target
 from sam2lora.training.settings import make_settings
+from sam2lora.utils.files import atomic_path, make_folder
+from sam2lora.utils.folders import new_folder
 
 REPORTS = "reports"
 """Folder in OUT of the measurements."""

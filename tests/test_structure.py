@@ -1,3 +1,4 @@
+# ruff: noqa: E501
 """What keeps the two packages apart: who may import whom, what loads no torch, Qt or network."""
 
 import ast
@@ -24,18 +25,10 @@ VIEWER = {
 }
 HEAVY = {"torch", "torchvision", "sam2", "peft", "monai", "accelerate", "transformers"}
 TORCH_FREE = {
-    *("adapters", "arrays", "cli", "corrections", "datasets", "errors", "evaluation", "exports"),
-    *("field_of_view", "files", "geometry", "images", "measurements", "memory", "metrics"),
-    *(
-        "pictures",
-        "predict_settings",
-        "runs",
-        "scores",
-        "settings",
-        "synthetic",
-        "targets",
-        "training.settings",
-    ),
+    *("adapters", "annotations", "cli", "datasets", "errors", "evaluation", "images", "metrics"),
+    *("images.field_of_view", "images.visualization", "inference.memory", "inference.settings"),
+    *("metrics.aggregate", "metrics.measurements", "metrics.segmentation", "runs", "settings"),
+    *("synthetic", "targets", "training.settings", "transforms.windows", "types", "utils.files"),
 }
 
 
@@ -147,9 +140,8 @@ def test_headless_modules_import_no_viewer(name: str):
 
 
 @pytest.mark.parametrize("name", list(MODULES))
-def test_only_base_models_imports_sam2(name: str):
-    may = {"sam2lora.base_models", "sam2lora.benchmarking.stock"}  # the peer that is measured
-    assert name in may or "sam2" not in roots(SOURCES[name])
+def test_only_model_loading_imports_sam2(name: str):
+    assert name == "sam2lora.models.loading" or "sam2" not in roots(SOURCES[name])
 
 
 @pytest.mark.parametrize("name", list(MODULES))
@@ -270,44 +262,41 @@ def functions_in(source: str) -> bool:
 
 
 TESTED_ELSEWHERE = {  # by their way in, where they are of no use without it
-    "napari_sam2lora._adding": "napari_sam2lora/test_preview.py",
-    "napari_sam2lora._answering": "napari_sam2lora/segment/test_outdated.py",
-    "napari_sam2lora._answers": "napari_sam2lora/segment/test_dock.py",
-    "napari_sam2lora._asked": "napari_sam2lora/segment/test_outdated.py",
-    "napari_sam2lora._closing": "napari_sam2lora/test_image_list_dock.py",
-    "napari_sam2lora._comparison": "napari_sam2lora/segment/test_compare.py",
-    "napari_sam2lora._engine": "napari_sam2lora/segment/test_dock.py",
-    "napari_sam2lora._hand_over": "napari_sam2lora/segment/test_hand_over.py",
-    "napari_sam2lora._identities": "napari_sam2lora/segment/test_identities.py",
-    "napari_sam2lora._mask_watch": "napari_sam2lora/segment/test_measuring.py",
-    "napari_sam2lora._past": "napari_sam2lora/test_prompts.py",
-    "napari_sam2lora._photos": "napari_sam2lora/segment/test_dock.py",
-    "napari_sam2lora._prompt_layers": "napari_sam2lora/test_prompts.py",
-    "napari_sam2lora._questions": "napari_sam2lora/segment/test_dock.py",
-    "napari_sam2lora._session": "napari_sam2lora/segment/test_dock.py",
-    "napari_sam2lora._troubles": "napari_sam2lora/segment/test_dock.py",
-    "napari_sam2lora.segment.advanced": "napari_sam2lora/segment/test_setup.py",
-    "napari_sam2lora.segment.batching": "napari_sam2lora/segment/test_batch.py",
-    "napari_sam2lora.segment.commands": "napari_sam2lora/segment/test_batch.py",
-    "napari_sam2lora.segment.comparing": "napari_sam2lora/segment/test_compare.py",
-    "napari_sam2lora.segment.following": "napari_sam2lora/segment/test_dock.py",
-    "napari_sam2lora.segment.numbers": "napari_sam2lora/segment/test_rows.py",
-    "napari_sam2lora.segment.progress_row": "napari_sam2lora/segment/test_rows.py",
-    "napari_sam2lora.segment.prompt_row": "napari_sam2lora/segment/test_rows.py",
-    "napari_sam2lora.segment.target_row": "napari_sam2lora/segment/test_rows.py",
-    "napari_sam2lora.segment.threshold_row": "napari_sam2lora/segment/test_rows.py",
-    "napari_sam2lora.training.area": "napari_sam2lora/training/test_train_tab.py",
-    "napari_sam2lora.training.folder_pairs": "napari_sam2lora/training/test_pairs.py",
-    "napari_sam2lora.training.new_run": "napari_sam2lora/training/test_session.py",
-    "napari_sam2lora.training.proposals": "napari_sam2lora/training/test_pairs.py",
-    "napari_sam2lora.training.viewer_pairs": "napari_sam2lora/training/test_pairs.py",
-    "sam2lora.evaluation.cells": "sam2lora/evaluation/test_writing.py",
-    "sam2lora.evaluation.compare_writing": "sam2lora/evaluation/test_compare.py",
-    "sam2lora.evaluation.contestants": "sam2lora/evaluation/test_writing.py",
-    "sam2lora.evaluation.plots": "sam2lora/evaluation/test_writing.py",
-    "sam2lora.evaluation.provenance": "sam2lora/evaluation/test_writing.py",
-    "sam2lora.image_formats": "sam2lora/test_images.py",
-    "sam2lora.synthetic": "sam2lora/test_synthetic.py",  # and all modules in it
+    "napari_sam2lora.layers.insertion": "napari_sam2lora/layers/test_preview.py",
+    "napari_sam2lora.segmentation.results": "napari_sam2lora/segmentation/test_dock.py",
+    "napari_sam2lora.qt.close_guard": "napari_sam2lora/image_list/test_dock.py",
+    "napari_sam2lora.segmentation.model_comparison": "napari_sam2lora/segmentation/widgets/test_comparison_panel.py",
+    "napari_sam2lora.segmentation.engine": "napari_sam2lora/segmentation/test_dock.py",
+    "napari_sam2lora.qt.dock_protocol": "napari_sam2lora/qt/test_dock_protocol.py",
+    "napari_sam2lora.layers.image_ids": "napari_sam2lora/layers/test_image_ids.py",
+    "napari_sam2lora.layers.mask_events": "napari_sam2lora/segmentation/test_live_measurements.py",
+    "napari_sam2lora.layers.prompt_history": "napari_sam2lora/layers/test_prompts.py",
+    "napari_sam2lora.layers.images": "napari_sam2lora/segmentation/test_dock.py",
+    "napari_sam2lora.layers.prompt_conversion": "napari_sam2lora/layers/test_prompts.py",
+    "napari_sam2lora.segmentation.requests": "napari_sam2lora/segmentation/test_dock.py",
+    "napari_sam2lora.segmentation.session": "napari_sam2lora/segmentation/test_dock.py",
+    "napari_sam2lora.segmentation.widgets.model_panel": "napari_sam2lora/segmentation/test_model_controller.py",
+    "napari_sam2lora.segmentation.batch_controller": "napari_sam2lora/segmentation/widgets/test_batch_panel.py",
+    "napari_sam2lora.segmentation.cli_command": "napari_sam2lora/segmentation/widgets/test_batch_panel.py",
+    "napari_sam2lora.segmentation.comparison_controller": "napari_sam2lora/segmentation/widgets/test_comparison_panel.py",
+    "napari_sam2lora.segmentation.viewer_sync": "napari_sam2lora/segmentation/test_dock.py",
+    "napari_sam2lora.segmentation.widgets.measurement_rows": "napari_sam2lora/segmentation/widgets/test_rows.py",
+    "napari_sam2lora.segmentation.widgets.progress_bar": "napari_sam2lora/segmentation/widgets/test_rows.py",
+    "napari_sam2lora.segmentation.widgets.prompt_controls": "napari_sam2lora/segmentation/widgets/test_rows.py",
+    "napari_sam2lora.segmentation.widgets.target_selector": "napari_sam2lora/segmentation/widgets/test_rows.py",
+    "napari_sam2lora.segmentation.widgets.threshold_controls": "napari_sam2lora/segmentation/widgets/test_rows.py",
+    "napari_sam2lora.training.data.annotated_area": "napari_sam2lora/training/setup_tab/test_tab.py",
+    "napari_sam2lora.training.data.folder_pairs": "napari_sam2lora/training/data/test_pairs.py",
+    "napari_sam2lora.training.data.new_run": "napari_sam2lora/training/run/test_session.py",
+    "napari_sam2lora.training.data.proposals": "napari_sam2lora/training/data/test_pairs.py",
+    "napari_sam2lora.training.data.viewer_pairs": "napari_sam2lora/training/data/test_pairs.py",
+    "sam2lora.evaluation.report.summary": "sam2lora/evaluation/report/test_writer.py",
+    "sam2lora.evaluation.report.comparison_writer": "sam2lora/evaluation/report/test_comparison.py",
+    "sam2lora.evaluation.report.candidates": "sam2lora/evaluation/report/test_writer.py",
+    "sam2lora.evaluation.report.plots": "sam2lora/evaluation/report/test_writer.py",
+    "sam2lora.evaluation.report.provenance": "sam2lora/evaluation/report/test_writer.py",
+    "sam2lora.images.decoding": "sam2lora/images/test_reading.py",
+    "sam2lora.synthetic": "sam2lora/synthetic/test_fundus.py",  # and all modules in it
 }
 
 
@@ -333,10 +322,10 @@ def test_every_module_has_its_tests(name: str):
 
 
 def test_mirrors_are_where_people_look():
-    assert set(mirrors("sam2lora.images")) == {"sam2lora/test_images.py"}
+    assert set(mirrors("sam2lora.images.reading")) == {"sam2lora/images/test_reading.py"}
     assert mirrors("sam2lora.datasets.splits")[0] == "sam2lora/datasets/test_splits.py"
-    assert "sam2lora/test_cli_models.py" in mirrors("sam2lora.cli.models")
-    assert mirrors("sam2lora.synthetic.lens")[-1] == "sam2lora/test_synthetic.py"
+    assert "sam2lora/cli/test_models.py" in mirrors("sam2lora.cli.models")
+    assert mirrors("sam2lora.synthetic.lens")[-1] == "sam2lora/synthetic/test_fundus.py"
     assert mirrors("napari_sam2lora._reader")[0] == "napari_sam2lora/test_reader.py"
     for name in ("sam2lora.no_such", "sam2lora.cli.no_such", "sam2lora.evaluation.no_such"):
         assert not any((TESTS / mirror).is_file() for mirror in mirrors(name))

@@ -18,18 +18,18 @@ from qtpy.QtWidgets import (
     QWidget,
 )
 
-from napari_sam2lora._background import in_background
-from napari_sam2lora._layers import LayerData
-from napari_sam2lora._metadata import noted
-from napari_sam2lora._notices import errors_in_words
-from napari_sam2lora._parts import Paragraph, button, row, two_columns
-from napari_sam2lora._saving import ask_where_to_save
-from napari_sam2lora.evaluation.comparing import (
+from napari_sam2lora.evaluation.mask_comparison import (
     Comparison,
     compare,
     question_of,
     save_comparisons,
 )
+from napari_sam2lora.layers.conversion import LayerData
+from napari_sam2lora.layers.metadata import noted
+from napari_sam2lora.qt.background import in_background
+from napari_sam2lora.qt.dialogs import ask_where_to_save
+from napari_sam2lora.qt.notifications import errors_in_words
+from napari_sam2lora.qt.widgets import Paragraph, button, row, two_columns
 from sam2lora.errors import Sam2LoraError
 
 _WORDS = {

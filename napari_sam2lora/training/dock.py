@@ -8,16 +8,16 @@ from qtpy.QtCore import QEvent, QSize, QTimer, Signal
 from qtpy.QtGui import QShowEvent
 from qtpy.QtWidgets import QMessageBox, QTabWidget, QVBoxLayout, QWidget
 
-from napari_sam2lora._closing import ClosingWatch
-from napari_sam2lora._hand_over import let_go, use_adapter
-from napari_sam2lora._notices import errors_in_words
-from napari_sam2lora.training.draft import Draft
-from napari_sam2lora.training.form import SettingsForm
-from napari_sam2lora.training.run_tab import RunTab
-from napari_sam2lora.training.runs_tab import RunsTab
-from napari_sam2lora.training.session import TrainingSession
-from napari_sam2lora.training.train_tab import TrainTab
-from napari_sam2lora.training.watcher import Standing
+from napari_sam2lora.qt.close_guard import ClosingWatch
+from napari_sam2lora.qt.dock_protocol import let_go, use_adapter
+from napari_sam2lora.qt.notifications import errors_in_words
+from napari_sam2lora.training.data.new_run import Draft
+from napari_sam2lora.training.progress_tab.tab import RunTab
+from napari_sam2lora.training.run.session import TrainingSession
+from napari_sam2lora.training.run.watcher import Standing
+from napari_sam2lora.training.runs_tab.tab import RunsTab
+from napari_sam2lora.training.settings_tab.tab import SettingsForm
+from napari_sam2lora.training.setup_tab.tab import TrainTab
 from sam2lora.errors import Sam2LoraError
 
 TITLE = "Train (SAM2-LoRA fundus)"

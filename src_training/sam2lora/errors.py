@@ -53,9 +53,5 @@ class ReportError(Sam2LoraError):
     """A report of an evaluation is missing, damaged, or not about the same thing as another."""
 
 
-class BenchmarkError(Sam2LoraError):
-    """A side of a benchmark could not be measured."""
-
-
 class OutputError(Sam2LoraError):
     """A result cannot be written: no permission, no space, or in the way of something."""

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
 from sam2lora.errors import GeometryError, TargetError
-from sam2lora.files import atomic_path, make_folder
+from sam2lora.utils.files import atomic_path, make_folder
 
 Detail = Literal["whole", "tiles", "zoom", "squash"]
 

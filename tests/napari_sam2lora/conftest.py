@@ -14,13 +14,13 @@ from napari.settings import get_plugin_settings
 from napari.utils.notifications import Notification, notification_manager
 from PIL import Image
 
-from napari_sam2lora._layers import fundus_layers
+from napari_sam2lora.layers.conversion import fundus_layers
 from sam2lora.adapters import Adapter, AdapterCard
 from sam2lora.adapters.card import now
 from sam2lora.adapters.folder import CONFIG, WEIGHTS
-from sam2lora.adapters.naming import PREFIX, peft_config
-from sam2lora.field_of_view import field_of_view_from_mask
-from sam2lora.images import FundusImage
+from sam2lora.adapters.peft_format import PREFIX, peft_config
+from sam2lora.images.field_of_view import field_of_view_from_mask
+from sam2lora.images.reading import FundusImage
 from sam2lora.settings import GeometrySettings, LoraSettings
 from sam2lora.targets import TARGETS, Target
 

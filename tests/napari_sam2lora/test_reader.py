@@ -11,8 +11,8 @@ from napari.errors import MultipleReaderError, ReaderPluginError
 from napari.settings import get_settings
 from PIL import Image
 
-from napari_sam2lora._layers import LayerData
 from napari_sam2lora._reader import get_reader, read
+from napari_sam2lora.layers.conversion import LayerData
 from sam2lora.errors import DatasetError, ImageError
 
 from .conftest import SHAPE, bar

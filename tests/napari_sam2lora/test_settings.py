@@ -11,7 +11,7 @@ from npe2 import PluginManifest
 from pydantic import ValidationError
 
 from napari_sam2lora._settings import PLUGIN, follow_preferences, preferences
-from sam2lora.download import cache_folder, is_offline
+from sam2lora.utils.download import cache_folder, is_offline
 
 
 @pytest.fixture(autouse=True)

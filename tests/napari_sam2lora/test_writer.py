@@ -14,7 +14,7 @@ from PIL import Image as Picture
 
 from napari_sam2lora._reader import read
 from sam2lora.errors import GeometryError, OutputError, TargetError
-from sam2lora.images import read_mask, read_values
+from sam2lora.images.reading import read_mask, read_values
 from sam2lora.targets import TARGETS
 
 from .conftest import SHAPE, bar, disk, eye

@@ -1,10 +1,9 @@
 """Fixtures: stock SAM 2, a file server on this machine, the command line, what trainings need."""
 
-import copy
 import socket
 import threading
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cache
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -19,8 +18,6 @@ from sam2lora.cli import main
 
 if TYPE_CHECKING:
     from sam2.modeling.sam2_base import SAM2Base
-
-    from sam2lora.base_models import LoadedBase
 
 
 class FileServer(ThreadingHTTPServer):
@@ -105,8 +102,8 @@ def stock_sam2() -> "Callable[[str], SAM2Base]":
         from hydra.utils import instantiate
         from omegaconf import OmegaConf
 
-        from sam2lora.base_models import NANO, sam2_numbers
-        from sam2lora.model_table import BASE_MODELS
+        from sam2lora.models.loading import NANO, sam2_numbers
+        from sam2lora.models.registry import BASE_MODELS
 
         numbers = OmegaConf.create(sam2_numbers(BASE_MODELS["tiny"].config))
         if name == "nano":
@@ -184,42 +181,3 @@ def write_eyes() -> Callable[..., Path]:
 def eyes(write_eyes: Callable[..., Path], tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Give a data set of four patients that no test may change."""
     return write_eyes(tmp_path_factory.mktemp("data") / "eyes")
-
-
-@pytest.fixture(scope="session")
-def pocket_base() -> "LoadedBase":
-    """Give nano at 128² instead of 512²: the same modules, sixteen times faster. Do not change."""
-    from sam2lora import base_models
-    from sam2lora.model_table import BASE_MODELS
-    from sam2lora.weights import identify, seed_weights
-
-    base = replace(BASE_MODELS["nano"], input_size=128)
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(base_models, "NANO", {**base_models.NANO, "image_size": 128})
-        network = base_models.build_network(base)
-    seed_weights(network, seed=1)
-    return base_models.LoadedBase(base, network, identify(network), trained=True, path=None)
-
-
-@pytest.fixture
-def one_thread() -> Iterator[None]:
-    """Let torch compute on one thread: sharing small sums costs more than it saves."""
-    import torch
-
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
-
-
-@pytest.fixture
-def pocket(
-    pocket_base: "LoadedBase", monkeypatch: pytest.MonkeyPatch, one_thread: None
-) -> "Callable[..., LoadedBase]":
-    """Let every training load a copy of the pocket network."""
-
-    def load(model: str | Path = "nano") -> "LoadedBase":
-        return replace(pocket_base, network=copy.deepcopy(pocket_base.network))
-
-    monkeypatch.setattr("sam2lora.training.trainee.load_base", load)
-    return load

@@ -5,14 +5,14 @@ from pathlib import Path
 import pytest
 import safetensors
 
-from sam2lora import metrics
 from sam2lora.adapters import Adapter, default_adapter, list_adapters
-from sam2lora.base_models import LoadedBase, load_base
-from sam2lora.batch import Task, segment_scene
 from sam2lora.datasets import read_dataset
-from sam2lora.model_table import get_base
-from sam2lora.predictor import Predictor
-from sam2lora.scene import Scene
+from sam2lora.inference.predictor import Predictor
+from sam2lora.inference.prepared_image import Scene
+from sam2lora.inference.segment import Task, segment_scene
+from sam2lora.metrics import segmentation as metrics
+from sam2lora.models.loading import LoadedBase, load_base
+from sam2lora.models.registry import get_base
 from sam2lora.synthetic import SyntheticSettings, draw_fundus
 from sam2lora.targets import TARGETS, get_target
 

@@ -7,15 +7,10 @@ LoRA is put into a network.
 
 from sam2lora.adapters.archive import export_adapter, import_adapter
 from sam2lora.adapters.card import AdapterCard, AdapterReference, BaseReference
-from sam2lora.adapters.fitting import (
-    check_base,
-    check_target,
-    choose_adapter,
-    require_adapter,
-)
 from sam2lora.adapters.folder import Adapter, open_adapter
-from sam2lora.adapters.from_run import install_best, is_best_installed
 from sam2lora.adapters.hub import pull_adapter, push_adapter
+from sam2lora.adapters.run_install import install_best, is_best_installed
+from sam2lora.adapters.selection import check_base, check_target, choose_adapter, require_adapter
 from sam2lora.adapters.store import (
     adapters_folder,
     adopt_target,

@@ -10,7 +10,7 @@ from pathlib import Path, PurePosixPath
 from sam2lora.adapters.folder import FILES, LARGEST_WEIGHTS, WEIGHTS, Adapter, open_adapter
 from sam2lora.adapters.store import adapter_in, install_adapter
 from sam2lora.errors import AdapterError, OutputError
-from sam2lora.files import atomic_path
+from sam2lora.utils.files import atomic_path
 
 _MOST_ENTRIES = 32
 _LARGEST_TEXT = 1 << 20  # bytes of a file that is not the tensors

@@ -13,10 +13,10 @@ from typing import Self
 import safetensors
 
 from sam2lora.adapters.card import AdapterCard, read_card, read_json
-from sam2lora.adapters.naming import Shapes, check_names, peft_config
-from sam2lora.adapters.readme import readme
+from sam2lora.adapters.model_card import readme
+from sam2lora.adapters.peft_format import Shapes, check_names, peft_config
 from sam2lora.errors import AdapterError
-from sam2lora.files import sha256_of
+from sam2lora.utils.files import sha256_of
 
 CARD = "sam2lora.json"
 CONFIG = "adapter_config.json"

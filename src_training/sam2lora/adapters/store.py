@@ -10,11 +10,11 @@ import platformdirs
 
 from sam2lora.adapters.card import check_name
 from sam2lora.adapters.folder import CARD, CONFIG, WEIGHTS, Adapter, open_adapter
-from sam2lora.adapters.replacing import mend, new_folder, remove_folder
 from sam2lora.errors import AdapterError, TargetError
-from sam2lora.runs.adapters import best_adapter
 from sam2lora.runs.folder import RunFolder
+from sam2lora.runs.run_adapters import best_adapter
 from sam2lora.targets import Target, all_targets, save_target
+from sam2lora.utils.folders import mend, new_folder, remove_folder
 
 
 def adapters_folder() -> Path:

@@ -11,7 +11,6 @@ from rich.console import Console
 
 from sam2lora import __version__
 from sam2lora.cli.adapters import app as adapters_app
-from sam2lora.cli.benchmark import benchmark
 from sam2lora.cli.datasets import app as datasets_app
 from sam2lora.cli.demo import demo
 from sam2lora.cli.evaluate import evaluate
@@ -33,7 +32,6 @@ app.command()(predict)
 app.command()(train)
 app.command()(evaluate)
 app.command()(demo)
-app.command()(benchmark)
 
 
 def _print_version(wanted: bool) -> None:

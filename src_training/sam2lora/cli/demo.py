@@ -12,10 +12,10 @@ import typer
 from rich.console import Console
 
 if TYPE_CHECKING:
-    from sam2lora.arrays import Mask
-    from sam2lora.field_of_view import FieldOfView
-    from sam2lora.images import FundusImage
-    from sam2lora.measurements import Measurements
+    from sam2lora.images.field_of_view import FieldOfView
+    from sam2lora.images.reading import FundusImage
+    from sam2lora.metrics.measurements import Measurements
+    from sam2lora.types import Mask
 
 SAMPLE_SEED = 7
 
@@ -30,15 +30,15 @@ def demo(
 ) -> None:
     """Segment vessels, disc and cup of one image, and leave masks, a picture and a JSON."""
     from sam2lora.adapters import choose_adapter
-    from sam2lora.base_models import load_base
-    from sam2lora.batch import Task, segment_scene
-    from sam2lora.files import make_folder
-    from sam2lora.images import clahe_view, green_view
-    from sam2lora.measurements import measure
-    from sam2lora.pictures import overlay, save_image, save_overview
-    from sam2lora.predictor import Predictor
-    from sam2lora.scene import Scene
+    from sam2lora.images.views import clahe_view, green_view
+    from sam2lora.images.visualization import overlay, save_image, save_overview
+    from sam2lora.inference.predictor import Predictor
+    from sam2lora.inference.prepared_image import Scene
+    from sam2lora.inference.segment import Task, segment_scene
+    from sam2lora.metrics.measurements import measure
+    from sam2lora.models.loading import load_base
     from sam2lora.targets import TARGETS
+    from sam2lora.utils.files import make_folder
 
     console = Console(soft_wrap=True, highlight=False, markup=False, emoji=False)
     clock = _Clock(console)
@@ -150,7 +150,7 @@ class _Sample:
 
 
 def _draw() -> _Sample:
-    from sam2lora.images import FundusImage
+    from sam2lora.images.reading import FundusImage
     from sam2lora.synthetic import draw_fundus
 
     drawn = draw_fundus(SAMPLE_SEED)
@@ -161,8 +161,8 @@ def _draw() -> _Sample:
 
 def _read(path: Path) -> _Sample:
     from sam2lora.datasets import record_of
-    from sam2lora.image_formats import image_stem
-    from sam2lora.images import read_image
+    from sam2lora.images.decoding import image_stem
+    from sam2lora.images.reading import read_image
 
     record = record_of(path)
     if record is None:
@@ -214,7 +214,7 @@ def _beside(value: float | None, manual: float | None, caption: str, form: str) 
 
 
 def _save_json(path: Path, content: dict[str, Any]) -> None:
-    from sam2lora.files import atomic_path
+    from sam2lora.utils.files import atomic_path
 
     with atomic_path(path) as temporary:
         temporary.write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")

@@ -11,17 +11,17 @@ import typer
 from rich.console import Console
 from rich.progress import MofNCompleteColumn, Progress, TimeRemainingColumn
 
-from sam2lora.allocator import keep_freed_memory
 from sam2lora.cli.models import load_with_bar
 from sam2lora.cli.reports import check_options, compare_reports, join_cup_and_disc
 from sam2lora.cli.rows import number, print_rows
+from sam2lora.compute.allocator import keep_freed_memory
 from sam2lora.errors import SettingsError
 from sam2lora.settings import PrecisionChoice, ProtocolName, SplitChoice
 
 if TYPE_CHECKING:
     from sam2lora.evaluation import Contestant, EvaluateSettings, Report
     from sam2lora.evaluation.loop import Progress as ImageProgress
-    from sam2lora.predictor import Predictor
+    from sam2lora.inference.predictor import Predictor
 
 
 def evaluate(
@@ -119,7 +119,7 @@ def evaluate(
             "Say what to evaluate on, and what to look for: sam2lora evaluate ROOT --target vessel "
             "--out REPORT"
         )
-    from sam2lora.datasets.filters import check_expression
+    from sam2lora.datasets.splits import check_expression
     from sam2lora.evaluation import (
         EvaluateSettings,
         grader_contestant,
@@ -127,7 +127,7 @@ def evaluate(
         plan_parts,
         write_report,
     )
-    from sam2lora.evaluation.folder import check_place
+    from sam2lora.evaluation.report.folder import check_place
 
     settings = EvaluateSettings(
         target=target,
@@ -164,7 +164,7 @@ def evaluate(
 
 
 def _load(model: str, device: str, precision: PrecisionChoice) -> "Predictor":
-    from sam2lora.predictor import Predictor
+    from sam2lora.inference.predictor import Predictor
 
     keep_freed_memory()
     return Predictor(load_with_bar(model), device=device, precision=precision)

@@ -11,9 +11,8 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from sam2lora.download import Progress, cache_folder
 from sam2lora.errors import ModelError
-from sam2lora.model_table import (
+from sam2lora.models.registry import (
     BASE_MODELS,
     WEIGHTS_NOTICE,
     BaseModel,
@@ -21,9 +20,10 @@ from sam2lora.model_table import (
     get_base,
     verify_base,
 )
+from sam2lora.utils.download import Progress, cache_folder
 
 if TYPE_CHECKING:
-    from sam2lora.base_models import LoadedBase
+    from sam2lora.models.loading import LoadedBase
 
 app = typer.Typer(help="List, download and verify base models.", no_args_is_help=True)
 
@@ -67,7 +67,7 @@ def verify_model(
     ],
 ) -> None:
     """Read a base model again: checksum, names, shapes, identity. Downloads nothing."""
-    from sam2lora.base_models import load_base
+    from sam2lora.models.loading import load_base
 
     base = BASE_MODELS.get(name)
     screen = Console(stderr=True)
@@ -99,7 +99,7 @@ def print_path(
 
 def load_with_bar(model: str) -> "LoadedBase":
     """Load a base model by name or path, showing its download where there is one."""
-    from sam2lora.base_models import load_base
+    from sam2lora.models.loading import load_base
 
     with download_bar(model) as show:
         return load_base(model, progress=show)

@@ -9,14 +9,14 @@ import typer
 from rich.console import Console
 from rich.progress import MofNCompleteColumn, Progress, TimeRemainingColumn
 
-from sam2lora.allocator import keep_freed_memory
 from sam2lora.cli.models import load_with_bar
 from sam2lora.cli.rows import print_rows
+from sam2lora.compute.allocator import keep_freed_memory
 from sam2lora.errors import AdapterError, Sam2LoraError, SettingsError
 from sam2lora.settings import PrecisionChoice
 
 if TYPE_CHECKING:
-    from sam2lora.batch import FileProgress, Outcome
+    from sam2lora.inference.batch import FileProgress, Outcome
 
 
 def predict(
@@ -75,12 +75,12 @@ def predict(
     Of several files those that fail are named at the end with the reason, the others are written,
     and the exit code is then 1. Masks that are there already are replaced, unless --keep is given.
     """
-    from sam2lora.batch import segment_files
-    from sam2lora.image_files import find_images
-    from sam2lora.image_prompts import ImagePrompts, parse_box, parse_point
-    from sam2lora.predict_settings import PredictSettings
-    from sam2lora.predicting import tasks_of
-    from sam2lora.predictor import Predictor
+    from sam2lora.datasets.image_search import find_images
+    from sam2lora.inference.batch import segment_files
+    from sam2lora.inference.pipeline import tasks_of
+    from sam2lora.inference.predictor import Predictor
+    from sam2lora.inference.settings import PredictSettings
+    from sam2lora.prompts.user_prompts import ImagePrompts, parse_box, parse_point
     from sam2lora.targets import get_target
 
     if bare and adapter is not None:

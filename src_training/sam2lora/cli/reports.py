@@ -77,7 +77,7 @@ def join_cup_and_disc(
 ) -> None:
     """Work out cup/disc ratios from two reports, and say how far off they are."""
     from sam2lora.evaluation import write_cup_disc
-    from sam2lora.evaluation.cup_disc import ratio_rows
+    from sam2lora.evaluation.report.cup_disc_ratio import ratio_rows
 
     disc, cup = _sides("--cup-disc", reports, models)
     entries = write_cup_disc(out, disc, cup, command=command)

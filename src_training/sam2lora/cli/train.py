@@ -15,7 +15,7 @@ import typer
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-from sam2lora.allocator import keep_freed_memory
+from sam2lora.compute.allocator import keep_freed_memory
 
 if TYPE_CHECKING:
     from sam2lora.runs import Event, RunFolder
@@ -68,7 +68,7 @@ def train(
     """
     from sam2lora.adapters import is_installed
     from sam2lora.errors import SettingsError
-    from sam2lora.model_table import BASE_MODELS
+    from sam2lora.models.registry import BASE_MODELS
     from sam2lora.runs import RunFolder
     from sam2lora.training.settings import make_settings, validate_settings
 

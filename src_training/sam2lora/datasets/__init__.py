@@ -5,12 +5,11 @@ is one entry.
 """
 
 from sam2lora.datasets.check import DatasetReport, Problem, check_dataset
-from sam2lora.datasets.encodings import ENCODINGS, MaskFile
-from sam2lora.datasets.filters import filter_by_stem
-from sam2lora.datasets.known import DATASETS
+from sam2lora.datasets.mask_encodings import ENCODINGS, MaskFile
 from sam2lora.datasets.recognition import Found, list_images, read_dataset, recognize, record_of
 from sam2lora.datasets.records import Dataset, Record
-from sam2lora.datasets.splits import official_split, split_by_patient
+from sam2lora.datasets.registry import DATASETS
+from sam2lora.datasets.splits import filter_by_stem, official_split, split_by_patient
 
 __all__ = [
     "DATASETS",

@@ -7,13 +7,13 @@ from pathlib import Path
 
 import numpy as np
 
-from sam2lora.arrays import Mask
-from sam2lora.datasets.encodings import ENCODINGS, MaskFile, Shape
-from sam2lora.datasets.known import DATASETS
+from sam2lora.datasets.mask_encodings import ENCODINGS, MaskFile, Shape
 from sam2lora.datasets.recognition import read_dataset
 from sam2lora.datasets.records import Dataset, Record
+from sam2lora.datasets.registry import DATASETS
 from sam2lora.errors import ImageError
-from sam2lora.image_formats import image_suffix
+from sam2lora.images.decoding import image_suffix
+from sam2lora.types import Mask
 
 _LARGEST_SHARE = {"vessel": 0.35, "disc": 0.6, "cup": 0.5}
 _LARGEST_SHARE_OF_OWN = 0.95  # targets of the user's: only nearly everything is suspicious

@@ -4,10 +4,10 @@ import re
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 
-from sam2lora.datasets.encodings import MaskFile
 from sam2lora.datasets.layouts import IMAGE_ENDING, Place
+from sam2lora.datasets.mask_encodings import MaskFile
 from sam2lora.errors import DatasetError
-from sam2lora.image_formats import IMAGE_SUFFIXES
+from sam2lora.images.decoding import IMAGE_SUFFIXES
 
 
 class Folders:

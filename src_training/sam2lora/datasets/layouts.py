@@ -4,7 +4,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from sam2lora.image_formats import IMAGE_SUFFIXES
+from sam2lora.images.decoding import IMAGE_SUFFIXES
 
 ANY_TARGET = "*"
 """Key of `Layout.masks` for a layout whose folders or file names name the target."""

@@ -8,13 +8,13 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from sam2lora.datasets.encodings import MaskFile
+from sam2lora.datasets.csv_dataset import TABLE_NAME, read_table
+from sam2lora.datasets.folder_dataset import make_record, match_image, places_of, read_folder
 from sam2lora.datasets.folders import Folders, find_mask
-from sam2lora.datasets.from_folder import make_record, match_image, places_of, read_folder
-from sam2lora.datasets.from_table import TABLE_NAME, read_table
-from sam2lora.datasets.known import DATASETS
 from sam2lora.datasets.layouts import ANY_TARGET, Layout
+from sam2lora.datasets.mask_encodings import MaskFile
 from sam2lora.datasets.records import Dataset, Record
+from sam2lora.datasets.registry import DATASETS
 from sam2lora.errors import DatasetError, SeveralDatasetsError
 from sam2lora.targets import all_targets, get_target
 

@@ -7,17 +7,17 @@ torch; who has a predictor has it already.
 """
 
 from sam2lora.evaluation.cases import Case
-from sam2lora.evaluation.compare import Comparison, Side, compare
-from sam2lora.evaluation.compare_writing import write_comparison
-from sam2lora.evaluation.contestants import Contestant, grader_contestant, network_contestant
-from sam2lora.evaluation.cup_disc import RatioEntry, cup_disc_ratios, write_cup_disc
+from sam2lora.evaluation.data_selection import Part, plan_parts
 from sam2lora.evaluation.loop import evaluate, evaluate_grader
-from sam2lora.evaluation.plan import Part, plan_parts
 from sam2lora.evaluation.protocols import PROTOCOLS, Protocol
-from sam2lora.evaluation.report import Report, read_report
-from sam2lora.evaluation.results import Result
+from sam2lora.evaluation.report.candidates import Contestant, grader_contestant, network_contestant
+from sam2lora.evaluation.report.comparison import Comparison, Side, compare
+from sam2lora.evaluation.report.comparison_writer import write_comparison
+from sam2lora.evaluation.report.cup_disc_ratio import RatioEntry, cup_disc_ratios, write_cup_disc
+from sam2lora.evaluation.report.schema import Report, read_report
+from sam2lora.evaluation.report.writer import write_report
+from sam2lora.evaluation.scoring import Result
 from sam2lora.evaluation.settings import EvaluateSettings, parse_regimes
-from sam2lora.evaluation.writing import write_report
 
 __all__ = [
     "PROTOCOLS",

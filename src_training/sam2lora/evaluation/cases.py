@@ -7,15 +7,15 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from sam2lora.arrays import Mask, Pixels
 from sam2lora.datasets.records import Record, read_shape
 from sam2lora.errors import DatasetError, GeometryError, ImageError
 from sam2lora.evaluation.protocols import Grader, Protocol
-from sam2lora.field_of_view import FieldOfView
-from sam2lora.geometry import Frame
-from sam2lora.image_formats import IMAGE_SUFFIXES, image_suffix
-from sam2lora.scene import Scene
+from sam2lora.images.decoding import IMAGE_SUFFIXES, image_suffix
+from sam2lora.images.field_of_view import FieldOfView
+from sam2lora.inference.prepared_image import Scene
 from sam2lora.targets import Target
+from sam2lora.transforms.windows import Frame
+from sam2lora.types import Mask, Pixels
 
 
 @dataclass(frozen=True, eq=False)

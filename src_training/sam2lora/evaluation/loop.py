@@ -13,16 +13,15 @@ from sam2lora.adapters import Adapter, check_base, check_target
 from sam2lora.datasets import Record
 from sam2lora.errors import DatasetError, DeviceError, GeometryError, Sam2LoraError, SettingsError
 from sam2lora.evaluation.cases import Case, View, check_records, look, read_case
-from sam2lora.evaluation.judging import judge, judge_mask
-from sam2lora.evaluation.results import Result
+from sam2lora.evaluation.scoring import Result, judge, judge_mask
 from sam2lora.evaluation.settings import EvaluateSettings
-from sam2lora.image_prompts import ImagePrompts
-from sam2lora.prompt_sampling import REGIMES, Regime, draw_prompts
+from sam2lora.prompts.sampling import REGIMES, Regime, draw_prompts
+from sam2lora.prompts.user_prompts import ImagePrompts
 from sam2lora.settings import GeometrySettings
 from sam2lora.targets import get_target
 
 if TYPE_CHECKING:
-    from sam2lora.predictor import Predictor
+    from sam2lora.inference.predictor import Predictor
 
 logger = logging.getLogger(__name__)
 
@@ -191,7 +190,7 @@ def _answer(
     show: Callable[[int, int], None],
 ) -> Result:
     """Answer the prompts of `asked`, and judge the answer."""
-    from sam2lora.flips import answer_with_flips  # with the predictor torch is loaded, too
+    from sam2lora.inference.tta import answer_with_flips  # with the predictor torch is loaded, too
 
     target = get_target(settings.target)
     if adapter is None:

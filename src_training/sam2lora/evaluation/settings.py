@@ -4,10 +4,10 @@ from typing import Self
 
 from pydantic import Field, model_validator
 
-from sam2lora.datasets.filters import Expression
+from sam2lora.datasets.splits import Expression
 from sam2lora.errors import SettingsError
 from sam2lora.evaluation.protocols import PROTOCOLS, Protocol
-from sam2lora.prompt_sampling import REGIMES
+from sam2lora.prompts.sampling import REGIMES
 from sam2lora.settings import ProtocolName, Settings, SplitChoice
 
 

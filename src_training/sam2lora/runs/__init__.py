@@ -13,13 +13,6 @@ RUN/previews/            validation images with the answer at that time
 Nothing here imports torch until a checkpoint is written or read.
 """
 
-from sam2lora.runs.adapters import (
-    RunAdapter,
-    best_adapter,
-    list_adapters_of_run,
-    prune_adapters,
-    set_best,
-)
 from sam2lora.runs.checkpoint import load_checkpoint, save_checkpoint
 from sam2lora.runs.control import Control
 from sam2lora.runs.event_log import (
@@ -46,9 +39,16 @@ from sam2lora.runs.events import (
     WarningEvent,
 )
 from sam2lora.runs.folder import RunFolder
-from sam2lora.runs.keeping import delete_run, new_run, new_run_folder, rename_run
 from sam2lora.runs.listing import RunState, RunSummary, list_runs, runs_folder, summarize
 from sam2lora.runs.lock import Holder, holder_of, is_alive
+from sam2lora.runs.management import delete_run, new_run, new_run_folder, rename_run
+from sam2lora.runs.run_adapters import (
+    RunAdapter,
+    best_adapter,
+    list_adapters_of_run,
+    prune_adapters,
+    set_best,
+)
 
 __all__ = [
     "START",

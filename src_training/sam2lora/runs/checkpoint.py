@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from sam2lora.errors import DeviceError, ModelError
-from sam2lora.runs.writing import durable_path
+from sam2lora.utils.files import durable_path
 
 if TYPE_CHECKING:
     import torch
@@ -51,7 +51,7 @@ def load_checkpoint(path: Path, *, map_location: "str | torch.device" = "cpu") -
     """
     import torch
 
-    from sam2lora.device import out_of_memory_in_words
+    from sam2lora.compute.device import out_of_memory_in_words
 
     if not path.is_file():
         raise ModelError(f"{path}: there is no checkpoint yet.")

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Literal, get_args
 
 from sam2lora.errors import OutputError
-from sam2lora.runs.writing import cannot_write
+from sam2lora.utils.files import cannot_write
 
 Request = Literal["pause", "stop"]
 REQUESTS: tuple[Request, ...] = get_args(Request)

@@ -10,7 +10,7 @@ from typing import BinaryIO
 from pydantic import ValidationError
 
 from sam2lora.runs.events import EVENTS, Event, ResumedEvent
-from sam2lora.runs.writing import cannot_read, cannot_write, sync_folder
+from sam2lora.utils.files import cannot_read, cannot_write, sync_folder
 
 _HEAD = 256  # bytes that tell one file of events from another: they hold its first time
 _TAIL = 1 << 16

@@ -9,14 +9,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
 from sam2lora.errors import OutputError, SettingsError
-from sam2lora.files import make_folder
-from sam2lora.runs.adapters import ADAPTERS, BEST
 from sam2lora.runs.checkpoint import load_checkpoint, save_checkpoint
 from sam2lora.runs.control import Control
 from sam2lora.runs.event_log import append_event, read_events
 from sam2lora.runs.events import Event
 from sam2lora.runs.lock import is_alive, run_lock
-from sam2lora.runs.writing import cannot_read, durable_path
+from sam2lora.runs.run_adapters import ADAPTERS, BEST
+from sam2lora.utils.files import cannot_read, durable_path, make_folder
 
 if TYPE_CHECKING:
     import torch

@@ -9,7 +9,6 @@ from typing import Literal
 import platformdirs
 
 from sam2lora.errors import Sam2LoraError, SettingsError
-from sam2lora.runs.adapters import best_adapter
 from sam2lora.runs.event_log import read_first_events, read_last_events
 from sam2lora.runs.events import (
     CheckpointEvent,
@@ -25,7 +24,8 @@ from sam2lora.runs.events import (
 )
 from sam2lora.runs.folder import RunFolder
 from sam2lora.runs.lock import is_alive
-from sam2lora.runs.writing import cannot_read
+from sam2lora.runs.run_adapters import best_adapter
+from sam2lora.utils.files import cannot_read
 
 RunState = Literal[
     "new", "running", "paused", "finished", "stopped", "failed", "interrupted", "damaged"

@@ -12,8 +12,7 @@ from filelock import FileLock, Timeout
 from pydantic import AwareDatetime, BaseModel, ConfigDict, ValidationError
 
 from sam2lora.errors import OutputError
-from sam2lora.files import atomic_path
-from sam2lora.runs.writing import cannot_write
+from sam2lora.utils.files import atomic_path, cannot_write
 
 _LOCK = ".lock"
 _HOLDER = ".holder.json"  # beside the lock, because Windows keeps a locked file from being read

@@ -5,7 +5,7 @@ the proportions are those of textbooks, and the looks those of several common ca
 `resize_cup` is for real images too: it changes the cup in one.
 """
 
-from sam2lora.synthetic.cup_size import resize_cup
+from sam2lora.synthetic.cup_resizing import resize_cup
 from sam2lora.synthetic.fundus import SyntheticFundus, draw_fundus
 from sam2lora.synthetic.settings import SyntheticSettings
 

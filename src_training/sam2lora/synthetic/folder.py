@@ -6,10 +6,10 @@ from functools import partial
 from pathlib import Path
 
 from sam2lora.errors import SettingsError
-from sam2lora.files import make_folder
-from sam2lora.pictures import save_image
+from sam2lora.images.visualization import save_image
 from sam2lora.synthetic.fundus import draw_fundus
 from sam2lora.synthetic.settings import SyntheticSettings
+from sam2lora.utils.files import make_folder
 
 Progress = Callable[[int, int], None]
 

@@ -6,7 +6,6 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from sam2lora.arrays import Mask
 from sam2lora.errors import SettingsError
 from sam2lora.synthetic import blood, lens, retina
 from sam2lora.synthetic.camera import Camera, place_camera
@@ -15,6 +14,7 @@ from sam2lora.synthetic.lesions import draw_lesions
 from sam2lora.synthetic.settings import Eye, Look, SyntheticSettings, draw_look
 from sam2lora.synthetic.vessel_paint import Painted
 from sam2lora.synthetic.vessel_tree import TreePlan, grow_vessels
+from sam2lora.types import Mask
 
 PARTS = ("look", "anatomy", "vessels", "retina", "disc", "lesions", "light", "sensor")
 """Each has random numbers of its own, from the seed and its place here: append, never reorder."""

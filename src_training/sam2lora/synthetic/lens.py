@@ -5,8 +5,8 @@ from numpy.typing import NDArray
 from scipy import ndimage
 
 from sam2lora.synthetic.camera import Camera
+from sam2lora.synthetic.primitives import smooth_noise
 from sam2lora.synthetic.settings import Look
-from sam2lora.synthetic.texture import smooth_noise
 
 Plane = NDArray[np.float32]
 

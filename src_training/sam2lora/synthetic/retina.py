@@ -4,8 +4,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sam2lora.synthetic.camera import Camera
+from sam2lora.synthetic.primitives import smooth_noise
 from sam2lora.synthetic.settings import Look
-from sam2lora.synthetic.texture import smooth_noise
 
 Plane = NDArray[np.float32]
 Color = NDArray[np.float32]

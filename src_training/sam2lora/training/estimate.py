@@ -7,16 +7,16 @@ from typing import Any
 import psutil
 import torch
 
-from sam2lora.adapters.counting import describe_share
-from sam2lora.composite_loss import composite_loss
-from sam2lora.device import autocast, choose_device, out_of_memory_in_words, release_memory
-from sam2lora.network import Features
-from sam2lora.training.batches import collate, images_of
-from sam2lora.training.gradients import saves_memory, training_precision
-from sam2lora.training.plan import plan_data
-from sam2lora.training.samples import Samples
+from sam2lora.adapters.lora import describe_share
+from sam2lora.compute.device import autocast, choose_device, out_of_memory_in_words, release_memory
+from sam2lora.losses.composite import composite_loss
+from sam2lora.models.sam2_image_model import Features
+from sam2lora.training.data_loader import collate, images_of
+from sam2lora.training.data_split import plan_data
+from sam2lora.training.dataset import Samples
+from sam2lora.training.optimizer_step import saves_memory, training_precision
 from sam2lora.training.settings import TrainSettings
-from sam2lora.training.trainee import find_start, make_trainee
+from sam2lora.training.trainable import find_start, make_trainee
 
 
 @dataclass(frozen=True)

@@ -26,11 +26,11 @@ from accelerate.utils import (
 )
 
 from sam2lora.adapters import Adapter, open_adapter
-from sam2lora.adapters.counting import trainable_share
-from sam2lora.adapters.replacing import new_folder
-from sam2lora.device import choose_device
+from sam2lora.adapters.lora import trainable_share
+from sam2lora.compute.device import choose_device
 from sam2lora.errors import AdapterError, DeviceError, TrainingError
-from sam2lora.feature_cache import FeatureCache
+from sam2lora.inference.embedding_cache import FeatureCache
+from sam2lora.models.weights import identify
 from sam2lora.runs import (
     CheckpointEvent,
     Event,
@@ -52,22 +52,16 @@ from sam2lora.runs import (
 )
 from sam2lora.runs.control import Request
 from sam2lora.runs.folder import MANIFEST, START_ADAPTER
-from sam2lora.runs.writing import durable_path
-from sam2lora.training.batches import read_samples, sample_numbers
-from sam2lora.training.gradients import Stepper
-from sam2lora.training.plan import DataPlan, data_hash, plan_data
-from sam2lora.training.samples import Sample, Samples
-from sam2lora.training.schedule import learning_rate
+from sam2lora.training.data_loader import read_samples, sample_numbers
+from sam2lora.training.data_split import DataPlan, data_hash, plan_data
+from sam2lora.training.dataset import Sample, Samples
+from sam2lora.training.lr_schedule import learning_rate
+from sam2lora.training.optimizer_step import Stepper
 from sam2lora.training.settings import TrainSettings, validate_settings
-from sam2lora.training.trainee import (
-    Record,
-    Trainee,
-    find_start,
-    make_trainee,
-    name_of_run,
-)
+from sam2lora.training.trainable import Record, Trainee, find_start, make_trainee, name_of_run
 from sam2lora.training.validation import HeldOut, read_held_out, validate
-from sam2lora.weights import identify
+from sam2lora.utils.files import durable_path
+from sam2lora.utils.folders import new_folder
 
 
 def train(run: RunFolder) -> Iterator[Event]:

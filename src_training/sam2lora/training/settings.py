@@ -8,7 +8,7 @@ from typing import Any, Literal, Self
 
 from pydantic import ConfigDict, Field, ValidationError
 
-from sam2lora.datasets.filters import Expression
+from sam2lora.datasets.splits import Expression
 from sam2lora.errors import SettingsError
 from sam2lora.settings import (
     AugmentSettings,

@@ -6,17 +6,17 @@ from pathlib import Path
 
 import numpy as np
 
-from sam2lora.arrays import Mask
-from sam2lora.base_models import LoadedBase
-from sam2lora.feature_cache import FeatureCache
-from sam2lora.geometry import Values
-from sam2lora.metrics import dice
-from sam2lora.pictures import error_picture, save_image
-from sam2lora.predictor import Predictor
-from sam2lora.scene import Scene
+from sam2lora.images.visualization import error_picture, save_image
+from sam2lora.inference.embedding_cache import FeatureCache
+from sam2lora.inference.predictor import Predictor
+from sam2lora.inference.prepared_image import Scene
+from sam2lora.metrics.segmentation import dice
+from sam2lora.models.loading import LoadedBase
 from sam2lora.settings import Precision
-from sam2lora.training.plan import Item
+from sam2lora.training.data_split import Item
 from sam2lora.training.settings import TrainSettings
+from sam2lora.transforms.windows import Values
+from sam2lora.types import Mask
 
 THRESHOLDS = tuple(round(0.2 + 0.05 * step, 2) for step in range(13))
 """Thresholds tried on the held-out images; one is kept for the adapter."""

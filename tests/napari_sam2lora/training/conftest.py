@@ -12,11 +12,11 @@ from napari import Viewer
 from napari.layers import Layer
 from PIL import Image
 
-from napari_sam2lora._layers import fundus_layers
-from napari_sam2lora.training import child
-from napari_sam2lora.training.session import TrainingSession
-from sam2lora.field_of_view import field_of_view_from_mask
-from sam2lora.images import FundusImage
+from napari_sam2lora.layers.conversion import fundus_layers
+from napari_sam2lora.training.run import process as child
+from napari_sam2lora.training.run.session import TrainingSession
+from sam2lora.images.field_of_view import field_of_view_from_mask
+from sam2lora.images.reading import FundusImage
 from sam2lora.runs import RunFolder
 from sam2lora.training.settings import make_settings
 

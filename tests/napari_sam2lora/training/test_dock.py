@@ -9,10 +9,10 @@ from napari import Viewer
 from qtpy.QtCore import QEvent, QObject
 from qtpy.QtWidgets import QMessageBox, QPushButton, QWidget
 
-from napari_sam2lora.training import child
 from napari_sam2lora.training.dock import TrainDock
+from napari_sam2lora.training.run import process as child
 from sam2lora.adapters import list_adapters
-from sam2lora.exports import training_data
+from sam2lora.annotations import training_data
 from sam2lora.runs import RunFolder, is_alive, list_runs, read_events, runs_folder, summarize
 from sam2lora.synthetic import SyntheticSettings, draw_fundus
 

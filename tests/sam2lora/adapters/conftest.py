@@ -10,11 +10,10 @@ import pytest
 import torch
 
 from sam2lora.adapters.card import AdapterCard, library_versions, now
-from sam2lora.adapters.counting import trainable_count, trainable_share
 from sam2lora.adapters.folder import Adapter
-from sam2lora.adapters.placement import add_lora, lora_tensors
-from sam2lora.adapters.saving import save_adapter
-from sam2lora.base_models import LoadedBase, random_base
+from sam2lora.adapters.lora import add_lora, lora_tensors, trainable_count, trainable_share
+from sam2lora.adapters.serialization import save_adapter
+from sam2lora.models.loading import LoadedBase, random_base
 from sam2lora.settings import GeometrySettings, LoraSettings
 from sam2lora.targets import TARGETS
 

@@ -9,11 +9,11 @@ from typer.testing import CliRunner, Result
 
 from sam2lora.adapters import AdapterCard, adapters_folder, install_adapter, list_adapters
 from sam2lora.adapters.card import now
-from sam2lora.adapters.placement import add_lora, lora_tensors
-from sam2lora.adapters.saving import save_adapter
-from sam2lora.base_models import load_base
+from sam2lora.adapters.lora import add_lora, lora_tensors
+from sam2lora.adapters.serialization import save_adapter
 from sam2lora.cli import app
 from sam2lora.errors import AdapterError
+from sam2lora.models.loading import load_base
 from sam2lora.settings import GeometrySettings, LoraSettings
 from sam2lora.targets import Target, get_target
 

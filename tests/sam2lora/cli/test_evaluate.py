@@ -12,10 +12,10 @@ import torch
 from PIL import Image
 
 from sam2lora.adapters.card import AdapterCard, now
-from sam2lora.adapters.placement import add_lora, lora_tensors
-from sam2lora.adapters.saving import save_adapter
-from sam2lora.base_models import LoadedBase
+from sam2lora.adapters.lora import add_lora, lora_tensors
+from sam2lora.adapters.serialization import save_adapter
 from sam2lora.evaluation import read_report
+from sam2lora.models.loading import LoadedBase
 from sam2lora.settings import GeometrySettings, LoraSettings
 from sam2lora.targets import TARGETS, Target, save_target
 
@@ -36,14 +36,16 @@ def small_network(pocket_base: LoadedBase, monkeypatch: pytest.MonkeyPatch) -> N
     def load(model: str, *, progress: object) -> LoadedBase:
         return replace(pocket_base, network=copy.deepcopy(pocket_base.network))
 
-    monkeypatch.setattr("sam2lora.base_models.load_base", load)
+    monkeypatch.setattr("sam2lora.models.loading.load_base", load)
 
 
 @pytest.fixture
 def no_pictures(monkeypatch: pytest.MonkeyPatch) -> None:
     """Leave the plots and pictures of reports out: they take most of the time."""
     for name in ("save_plots", "save_overviews"):
-        monkeypatch.setattr(f"sam2lora.evaluation.writing.{name}", lambda folder, report: None)
+        monkeypatch.setattr(
+            f"sam2lora.evaluation.report.writer.{name}", lambda folder, report: None
+        )
 
 
 @pytest.fixture
@@ -53,7 +55,7 @@ def no_network(monkeypatch: pytest.MonkeyPatch) -> None:
     def load(model: str, *, progress: object) -> LoadedBase:
         raise AssertionError("the work has begun")
 
-    monkeypatch.setattr("sam2lora.base_models.load_base", load)
+    monkeypatch.setattr("sam2lora.models.loading.load_base", load)
 
 
 def write_set(root: Path, names: str = "ab", *, target: str = "spot", empty: str = "") -> Path:

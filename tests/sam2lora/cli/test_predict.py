@@ -14,10 +14,10 @@ import tifffile
 from numpy.typing import NDArray
 from PIL import Image
 
-from sam2lora.base_models import load_base
-from sam2lora.field_of_view import find_field_of_view
-from sam2lora.predictor import Predictor
-from sam2lora.scene import Scene
+from sam2lora.images.field_of_view import find_field_of_view
+from sam2lora.inference.predictor import Predictor
+from sam2lora.inference.prepared_image import Scene
+from sam2lora.models.loading import load_base
 from sam2lora.settings import GeometrySettings
 from sam2lora.targets import Target, save_target
 
@@ -137,7 +137,7 @@ def test_a_bad_file_among_good_ones_is_named_at_the_end(
         f"{pictures / 'c.tif'}\tthe file is empty (0 bytes). Copy it again from its source."
     )
     assert names(out) == ["a_spot.png", "b_spot.png"]
-    logged = [record for record in caplog.records if record.name == "sam2lora.batch"]
+    logged = [record for record in caplog.records if record.name == "sam2lora.inference.batch"]
     assert [record.exc_info is not None for record in logged] == [True, True]
 
 

@@ -13,7 +13,9 @@ from sam2lora.evaluation import EvaluateSettings, grader_contestant, plan_parts,
 def reports(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> tuple[Path, Path]:
     """Give a report on discs and one on cups, in which grader 1 is right by grader 1."""
     for name in ("save_plots", "save_overviews"):
-        monkeypatch.setattr(f"sam2lora.evaluation.writing.{name}", lambda folder, report: None)
+        monkeypatch.setattr(
+            f"sam2lora.evaluation.report.writer.{name}", lambda folder, report: None
+        )
     root = tmp_path / "eyes"
     for name, cup in (("a", 10), ("b", 5)):
         for place, side in (("images", 64), ("masks/disc", 20), ("masks/cup", cup)):

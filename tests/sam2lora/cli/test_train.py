@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 
 from sam2lora.runs import RunFolder, StepEvent, best_adapter, read_events, summarize
-from sam2lora.training.gradients import Stepper
+from sam2lora.training.optimizer_step import Stepper
 from sam2lora.training.settings import validate_settings
 
 SMALL = (

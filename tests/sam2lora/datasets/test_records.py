@@ -12,7 +12,7 @@ from PIL import Image
 from sam2lora.datasets import MaskFile, Record, read_dataset
 from sam2lora.datasets.records import patient_from_name, read_shape
 from sam2lora.errors import DatasetError, ImageError
-from sam2lora.images import read_image
+from sam2lora.images.reading import read_image
 
 Put = Callable[[str, Any], Path]
 

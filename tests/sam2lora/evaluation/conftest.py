@@ -13,12 +13,12 @@ from PIL import Image
 
 from sam2lora.adapters import Adapter, AdapterCard
 from sam2lora.adapters.card import now
-from sam2lora.base_models import LoadedBase
 from sam2lora.evaluation import Case
-from sam2lora.field_of_view import FieldOfView
-from sam2lora.image_prompts import ImagePrompts
-from sam2lora.predictor import Answer, Predictor
-from sam2lora.scene import Scene
+from sam2lora.images.field_of_view import FieldOfView
+from sam2lora.inference.predictor import Answer, Predictor
+from sam2lora.inference.prepared_image import Scene
+from sam2lora.models.loading import LoadedBase
+from sam2lora.prompts.user_prompts import ImagePrompts
 from sam2lora.settings import GeometrySettings, LoraSettings
 from sam2lora.targets import TARGETS, Target, save_target
 
@@ -103,7 +103,9 @@ def spot() -> Target:
 def no_pictures(monkeypatch: pytest.MonkeyPatch) -> None:
     """Leave the plots and pictures of reports out: they take most of the time."""
     for name in ("save_plots", "save_overviews"):
-        monkeypatch.setattr(f"sam2lora.evaluation.writing.{name}", lambda folder, report: None)
+        monkeypatch.setattr(
+            f"sam2lora.evaluation.report.writer.{name}", lambda folder, report: None
+        )
 
 
 @pytest.fixture

@@ -11,7 +11,7 @@ from sam2lora.datasets import read_dataset
 from sam2lora.errors import DatasetError, GeometryError
 from sam2lora.evaluation import PROTOCOLS, Case
 from sam2lora.evaluation.cases import check_records, look, read_case, squash_mask
-from sam2lora.field_of_view import find_field_of_view
+from sam2lora.images.field_of_view import find_field_of_view
 from sam2lora.synthetic import draw_fundus
 from sam2lora.synthetic.settings import SyntheticSettings
 

@@ -7,10 +7,10 @@ import torch
 from sam2lora.datasets import read_dataset
 from sam2lora.errors import AdapterError, DatasetError, SettingsError, TargetError
 from sam2lora.evaluation import Case, EvaluateSettings, evaluate, evaluate_grader
-from sam2lora.image_prompts import Click
-from sam2lora.predictor import Predictor
-from sam2lora.prompt_sampling import REGIMES
-from sam2lora.scene import Scene
+from sam2lora.inference.predictor import Predictor
+from sam2lora.inference.prepared_image import Scene
+from sam2lora.prompts.sampling import REGIMES
+from sam2lora.prompts.user_prompts import Click
 from sam2lora.settings import GeometrySettings
 from sam2lora.targets import TARGETS
 

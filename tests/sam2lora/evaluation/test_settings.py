@@ -5,7 +5,7 @@ from pydantic import ValidationError
 
 from sam2lora.errors import SettingsError
 from sam2lora.evaluation import EvaluateSettings, parse_regimes
-from sam2lora.prompt_sampling import REGIMES
+from sam2lora.prompts.sampling import REGIMES
 
 
 def test_the_default_is_automatic_by_the_literatures_protocol() -> None:

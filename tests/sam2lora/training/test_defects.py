@@ -31,12 +31,13 @@ import torch
 from accelerate import Accelerator
 
 from sam2lora.adapters import open_adapter
-from sam2lora.base_models import LoadedBase
-from sam2lora.composite_loss import composite_loss
 from sam2lora.errors import ImageError
-from sam2lora.feature_cache import FeatureCache
-from sam2lora.metrics import dice
-from sam2lora.predictor import Predictor
+from sam2lora.inference.embedding_cache import FeatureCache
+from sam2lora.inference.predictor import Predictor
+from sam2lora.losses.composite import composite_loss
+from sam2lora.metrics.segmentation import dice
+from sam2lora.models.loading import LoadedBase
+from sam2lora.models.weights import identify
 from sam2lora.runs import (
     Event,
     FailedEvent,
@@ -46,15 +47,14 @@ from sam2lora.runs import (
     best_adapter,
     read_events,
 )
-from sam2lora.training.batches import collate
-from sam2lora.training.gradients import Stepper
+from sam2lora.training.data_loader import collate
+from sam2lora.training.data_split import plan_data
+from sam2lora.training.dataset import Sample, Samples
 from sam2lora.training.loop import train
-from sam2lora.training.plan import plan_data
-from sam2lora.training.samples import Sample, Samples
+from sam2lora.training.optimizer_step import Stepper
 from sam2lora.training.settings import TrainSettings
-from sam2lora.training.trainee import make_trainee
+from sam2lora.training.trainable import make_trainee
 from sam2lora.training.validation import Validation, read_held_out
-from sam2lora.weights import identify
 
 Make = Callable[..., TrainSettings]
 RunThrough = Callable[..., tuple[RunFolder, list[Event]]]
@@ -200,7 +200,7 @@ def test_defect_08_training_leaves_the_base_as_it_was(
 ) -> None:
     loaded = pocket()
     before = {name: one.clone() for name, one in loaded.network.state_dict().items()}
-    monkeypatch.setattr("sam2lora.training.trainee.load_base", lambda _: loaded)
+    monkeypatch.setattr("sam2lora.training.trainable.load_base", lambda _: loaded)
     list(train(begin(make(steps=2, optimizer={"learning_rate": 0.1}))))
     after = {
         name.replace(".base_layer", ""): one

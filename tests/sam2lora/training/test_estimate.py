@@ -13,7 +13,7 @@ import torch
 from sam2lora.errors import DatasetError, DeviceError, SettingsError
 from sam2lora.training.estimate import estimate
 from sam2lora.training.settings import TrainSettings
-from sam2lora.training.trainee import make_trainee
+from sam2lora.training.trainable import make_trainee
 
 Make = Callable[..., TrainSettings]
 
@@ -29,11 +29,11 @@ settings = make_settings(
 )
 said = estimate(settings).bytes
 from accelerate import Accelerator
-from sam2lora.feature_cache import FeatureCache
-from sam2lora.training.gradients import Stepper
-from sam2lora.training.plan import plan_data
-from sam2lora.training.samples import Samples
-from sam2lora.training.trainee import make_trainee
+from sam2lora.inference.embedding_cache import FeatureCache
+from sam2lora.training.optimizer_step import Stepper
+from sam2lora.training.data_split import plan_data
+from sam2lora.training.dataset import Samples
+from sam2lora.training.trainable import make_trainee
 samples = Samples(plan_data(settings).groups, settings, size=512, mask_size=128)
 stepper = Stepper(make_trainee(settings), settings, Accelerator(cpu=True), FeatureCache(0))
 drawn = [samples.draw(number) for number in range(6)]
@@ -123,7 +123,7 @@ def test_a_device_too_small_for_the_model_is_said(
     def fail(*_: object) -> None:
         raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2 GiB")
 
-    monkeypatch.setattr("sam2lora.training.model.PromptedNetwork.to", fail)
+    monkeypatch.setattr("sam2lora.training.prompted_model.PromptedNetwork.to", fail)
     with pytest.raises(DeviceError, match=r"one sample needs more memory.*low-memory"):
         estimate(make())
 

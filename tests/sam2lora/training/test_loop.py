@@ -13,8 +13,8 @@ import pytest
 import torch
 from PIL import Image
 
-from sam2lora.composite_loss import LossTerms, composite_loss
 from sam2lora.errors import DatasetError, DeviceError, SettingsError, TrainingError
+from sam2lora.losses.composite import LossTerms, composite_loss
 from sam2lora.runs import (
     Event,
     FailedEvent,
@@ -30,8 +30,8 @@ from sam2lora.runs import (
     summarize,
 )
 from sam2lora.training.loop import train
-from sam2lora.training.model import PromptedNetwork
-from sam2lora.training.schedule import learning_rate
+from sam2lora.training.lr_schedule import learning_rate
+from sam2lora.training.prompted_model import PromptedNetwork
 from sam2lora.training.settings import TrainSettings
 from sam2lora.training.validation import Validation
 
@@ -41,7 +41,7 @@ RunThrough = Callable[..., tuple[RunFolder, list[Event]]]
 
 pytestmark = pytest.mark.usefixtures("pocket")
 
-LOSS = "sam2lora.training.gradients.composite_loss"
+LOSS = "sam2lora.training.optimizer_step.composite_loss"
 
 
 def of_kind(events: list[Event], kind: type) -> list[Any]:
@@ -110,7 +110,7 @@ def test_the_manifest_survives_a_crash_of_the_computer(
     make: Make, begin: Begin, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     synced: list[Path] = []
-    monkeypatch.setattr("sam2lora.runs.writing.sync_folder", synced.append)
+    monkeypatch.setattr("sam2lora.utils.files.sync_folder", synced.append)
     run = begin(make(steps=1))
     list(train(run))
     assert run.data in synced

@@ -21,9 +21,9 @@ from sam2lora.runs import (
     ValidationEvent,
     read_events,
 )
+from sam2lora.training.data_split import plan_data
+from sam2lora.training.dataset import Samples
 from sam2lora.training.loop import train
-from sam2lora.training.plan import plan_data
-from sam2lora.training.samples import Samples
 from sam2lora.training.settings import TrainSettings
 
 Make = Callable[..., TrainSettings]

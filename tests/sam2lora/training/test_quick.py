@@ -8,17 +8,17 @@ import torch
 
 from sam2lora.adapters import Adapter, open_adapter
 from sam2lora.adapters.folder import read_shapes
-from sam2lora.adapters.naming import part_of
-from sam2lora.adapters.saving import read_tensors, shapes_of
-from sam2lora.base_models import LoadedBase
-from sam2lora.network import Network
-from sam2lora.predictor import Predictor
+from sam2lora.adapters.peft_format import part_of
+from sam2lora.adapters.serialization import read_tensors, shapes_of
+from sam2lora.inference.predictor import Predictor
+from sam2lora.inference.prepared_image import Scene
+from sam2lora.models.loading import LoadedBase
+from sam2lora.models.sam2_image_model import Network
 from sam2lora.runs import Event, RunFolder, StepEvent, ValidationEvent, best_adapter
-from sam2lora.scene import Scene
+from sam2lora.training.data_split import plan_data
 from sam2lora.training.loop import train
-from sam2lora.training.plan import plan_data
 from sam2lora.training.settings import TrainSettings
-from sam2lora.training.trainee import make_trainee
+from sam2lora.training.trainable import make_trainee
 from sam2lora.training.validation import read_held_out
 
 Make = Callable[..., TrainSettings]

@@ -10,7 +10,7 @@ from safetensors.torch import load_file
 from torch import Tensor
 
 from sam2lora.adapters import open_adapter
-from sam2lora.adapters.naming import part_of
+from sam2lora.adapters.peft_format import part_of
 from sam2lora.errors import ModelError, OutputError, TrainingError
 from sam2lora.runs import (
     Event,

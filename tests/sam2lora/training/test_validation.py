@@ -8,12 +8,12 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from sam2lora.base_models import LoadedBase
 from sam2lora.datasets import Record
-from sam2lora.field_of_view import FieldOfView
-from sam2lora.predictor import Answer, Predictor
-from sam2lora.scene import Scene
-from sam2lora.training.plan import plan_data
+from sam2lora.images.field_of_view import FieldOfView
+from sam2lora.inference.predictor import Answer, Predictor
+from sam2lora.inference.prepared_image import Scene
+from sam2lora.models.loading import LoadedBase
+from sam2lora.training.data_split import plan_data
 from sam2lora.training.settings import TrainSettings
 from sam2lora.training.validation import THRESHOLDS, HeldOut, read_held_out, validate
 

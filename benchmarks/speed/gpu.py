@@ -1,0 +1,105 @@
+"""Measure on a GPU, unattended, into one JSON: ratios, training memory by rank, batch prediction.
+
+    python -m benchmarks.speed.gpu OUT.json [--device cuda]
+
+Everything is random weights but nano, so nothing is downloaded. Each part is written when it is
+done; what fails, out of memory for one, is written as its error, and the script goes on. Ours is in
+bfloat16 where the GPU has it, peers in float32.
+"""
+
+import argparse
+import json
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import torch
+
+from benchmarks.speed.material import picture, usable_base
+from benchmarks.speed.questions import QUESTIONS, BenchmarkSettings
+from benchmarks.speed.rounds import run_benchmark
+from sam2lora.errors import Sam2LoraError
+from sam2lora.inference.embedding_cache import FeatureCache
+from sam2lora.inference.predictor import Predictor
+from sam2lora.inference.prepared_image import Scene
+from sam2lora.models.loading import load_base
+from sam2lora.settings import GeometrySettings
+from sam2lora.utils.files import atomic_path
+
+BASES = ("tiny", "base_plus", "large")
+RANKS = (4, 8, 16, 32, 64, 128, 256)
+PRESETS = ("standard", "low-memory")
+BATCHES = (1, 4, 16)
+GEOMETRIES = ("whole", "tiles")
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("out", type=Path)
+    parser.add_argument("--device", default="cuda")
+    parser.add_argument("--rounds", type=int, default=10)
+    parser.add_argument("--bases", nargs="+", default=BASES)
+    parser.add_argument("--ranks", nargs="+", type=int, default=RANKS)
+    parser.add_argument("--images", type=int, default=40, help="of batch prediction")
+    options = parser.parse_args()
+    usual = BenchmarkSettings(device=options.device, rounds=options.rounds)
+    found: dict[str, object] = {}
+    if options.device.startswith("cuda"):
+        found["device"] = torch.cuda.get_device_name(options.device)
+
+    def note(key: str, measure: Callable[[], object]) -> None:
+        try:
+            found[key] = measure()
+        except Sam2LoraError as error:
+            found[key] = {"error": str(error)}
+        print(f"{key}: {json.dumps(found[key])[:200]}", flush=True)
+        with atomic_path(options.out) as temporary:
+            temporary.write_text(json.dumps(found, indent=1) + "\n", encoding="utf-8")
+
+    for base in ("nano", *options.bases):
+        settings = usual.model_copy(update={"base": base})
+        for question in QUESTIONS:
+            note(
+                f"{question}/{base}",
+                lambda question=question, settings=settings: run_benchmark(
+                    question, settings
+                ).model_dump(mode="json"),
+            )
+        for geometry in GEOMETRIES:
+            for batch in BATCHES:
+                note(
+                    f"predict/{base}/{geometry}/batch {batch}",
+                    lambda base=base, geometry=geometry, batch=batch: images_a_second(
+                        base, geometry, batch, options.images, options.device
+                    ),
+                )
+    for base in options.bases:
+        for rank in options.ranks:
+            settings = usual.model_copy(update={"base": base, "rank": rank, "rounds": 3})
+            for preset in PRESETS:
+                note(
+                    f"memory/{base}/rank {rank}/{preset}",
+                    lambda preset=preset, settings=settings: run_benchmark(
+                        "train", settings, only=[preset]
+                    ).model_dump(mode="json"),
+                )
+
+
+def images_a_second(base: str, geometry: str, batch: int, images: int, device: str) -> float:
+    """Segment images without prompts, each anew, the reading of files left out."""
+    with tempfile.TemporaryDirectory() as folder:
+        loaded = load_base(usable_base(base, Path(folder)))
+    predictor = Predictor(loaded, device=device, batch=batch, cache=FeatureCache(0))
+    shown = GeometrySettings(detail=geometry)
+    pixels = picture(1444, 1444)
+    predictor.answer(Scene.of(pixels), shown)
+    started = time.perf_counter()
+    for number in range(images):
+        pixels[0, 0] = number % 256  # another image, so that no answer is there already
+        predictor.answer(Scene.of(pixels), shown)
+    return images / (time.perf_counter() - started)
+
+
+if __name__ == "__main__":
+    main()

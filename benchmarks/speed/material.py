@@ -1,0 +1,75 @@
+"""What is measured with: a picture of any size, a base, an adapter of random weights."""
+
+from pathlib import Path
+
+import numpy as np
+import safetensors.torch
+import torch
+from numpy.typing import NDArray
+from PIL import Image
+
+from sam2lora.adapters import Adapter, AdapterCard, BaseReference
+from sam2lora.adapters.card import now
+from sam2lora.adapters.lora import expected_shapes, resolve_lora
+from sam2lora.adapters.serialization import save_adapter
+from sam2lora.models.loading import LoadedBase, random_base
+from sam2lora.models.registry import BASE_MODELS
+from sam2lora.settings import GeometrySettings, LoraSettings
+from sam2lora.synthetic import draw_fundus
+from sam2lora.synthetic.settings import SyntheticSettings
+from sam2lora.targets import get_target
+
+_DRAWN = 512  # side of what is drawn before it is enlarged
+
+
+def picture(width: int, height: int) -> NDArray[np.uint8]:
+    """Draw a fundus of any size, quickly: `(height, width, 3)`, the field in the middle."""
+    side = min(width, height)
+    drawn = Image.fromarray(draw_fundus(0, SyntheticSettings(size=_DRAWN)).image)
+    canvas = Image.new("RGB", (width, height))
+    canvas.paste(drawn.resize((side, side)), ((width - side) // 2, (height - side) // 2))
+    return np.array(canvas)
+
+
+def usable_base(name: str, folder: Path) -> str:
+    """Give what `load_base` takes: the name of an embedded model or a path; else random weights.
+
+    Parameters
+    ----------
+    name
+        As for `load_base`.
+    folder
+        Where to write random weights for a model that would have to be downloaded: time and memory
+        do not depend on them.
+    """
+    if name not in BASE_MODELS or BASE_MODELS[name].embedded:
+        return name
+    path = folder / f"{name}.safetensors"
+    if not path.exists():
+        state = random_base(name).network.state_dict()
+        path.write_bytes(safetensors.torch.save(dict(state)))
+    return str(path)
+
+
+def random_adapter(base: LoadedBase, rank: int, folder: Path) -> Adapter:
+    """Write an adapter of random weights, of the usual placement."""
+    lora = resolve_lora(base.network, LoraSettings(rank=rank))
+    generator = torch.Generator().manual_seed(0)
+    tensors = {
+        name: torch.randn(shape, generator=generator) * 0.01
+        for name, shape in expected_shapes(base.network, lora).items()
+    }
+    count = sum(tensor.numel() for tensor in tensors.values())
+    card = AdapterCard(
+        name="random",
+        target=get_target("disc"),
+        base=BaseReference(name=base.base.name, identity=base.identity),
+        geometry=GeometrySettings(),
+        lora=lora,
+        threshold=0.5,
+        multimask_token=False,
+        trainable=count,
+        share=100 * count / sum(one.numel() for one in base.network.parameters()),
+        created=now(),
+    )
+    return save_adapter(tensors, card, folder, replace=True)

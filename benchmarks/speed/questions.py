@@ -1,0 +1,107 @@
+"""What can be asked, of which sides, and under which conditions."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from types import MappingProxyType
+from typing import Literal
+
+from pydantic import Field
+
+from sam2lora.errors import Sam2LoraError
+from sam2lora.settings import PrecisionChoice, Settings
+
+
+class BenchmarkError(Sam2LoraError):
+    """A side of a benchmark could not be measured, or its results not be read."""
+
+
+QuestionName = Literal["encode", "prompt", "lora-forward", "train", "quick-adapt"]
+
+
+@dataclass(frozen=True)
+class Question:
+    """One question.
+
+    Attributes
+    ----------
+    asks
+        In words.
+    peer
+        The side that ratios are taken against.
+    sides
+        The others.
+    time, memory
+        Largest ratio to reach for each side; None where there is no aim.
+    """
+
+    asks: str
+    peer: str
+    sides: tuple[str, ...]
+    time: Mapping[str, float]
+    memory: Mapping[str, float]
+
+
+QUESTIONS: Mapping[QuestionName, Question] = MappingProxyType(
+    {
+        "encode": Question(
+            "encode one image, LoRA merged, against SAM2ImagePredictor.set_image",
+            "stock",
+            ("ours",),
+            {"ours": 0.55},
+            {},
+        ),
+        "prompt": Question(
+            "a click to a mask once encoded, against SAM2ImagePredictor.predict",
+            "stock",
+            ("ours",),
+            {"ours": 1.0},
+            {},
+        ),
+        "lora-forward": Question(
+            "an image and a click, LoRA merged or not, against the base alone",
+            "base",
+            ("merged", "not merged"),
+            {"merged": 1.02, "not merged": 1.15},
+            {},
+        ),
+        "train": Question(
+            "one training step, against a plain float32 loop of stock SAM 2 modules with PEFT",
+            "plain",
+            ("standard", "low-memory"),
+            {"standard": 0.45, "low-memory": 1.0},
+            {"low-memory": 0.6},
+        ),
+        "quick-adapt": Question(
+            "an epoch of quick adapt on kept features, against encoding every time",
+            "encoding",
+            ("kept",),
+            {"kept": 0.10},
+            {},
+        ),
+    }
+)
+"""Question to its sides and to what they have to reach."""
+
+PEERS = ("stock", "plain")
+"""Sides that get none of this project's settings of the machine."""
+
+
+class BenchmarkSettings(Settings):
+    """The conditions of a measurement; all sides have the same."""
+
+    base: str = Field(
+        default="tiny", description="base model; of those to be downloaded, random weights"
+    )
+    rounds: int = Field(default=5, ge=1, le=1000, description="turns that each side takes")
+    device: str = Field(default="auto", description="auto, cpu, cuda or mps")
+    precision: PrecisionChoice = Field(
+        default="auto", description="of this project's sides; the peers compute in float32"
+    )
+    threads: int | None = Field(
+        default=None, ge=1, le=1024, description="threads of each side; None: what torch takes"
+    )
+    width: int = Field(default=1444, ge=64, le=20_000, description="of the image, in pixels")
+    height: int = Field(default=1444, ge=64, le=20_000, description="of the image, in pixels")
+    rank: int = Field(default=16, ge=1, le=1024, description="of LoRA")
+    batch: int = Field(default=1, ge=1, le=64, description="images of a training step")
+    images: int = Field(default=20, ge=1, le=1000, description="of an epoch of quick adapt")

@@ -1,0 +1,196 @@
+"""What came out: turns of each side, medians and ratios, as JSON and as rows of a table."""
+
+import json
+import os
+import platform
+import re
+import statistics
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Literal
+
+import psutil
+from pydantic import JsonValue, ValidationError
+
+from benchmarks.speed.questions import QUESTIONS, BenchmarkError, BenchmarkSettings, QuestionName
+from sam2lora.adapters.card import library_versions
+from sam2lora.settings import Settings
+from sam2lora.utils.files import atomic_path
+
+By = Literal["clock", "processor"]
+
+HEADER = ("question", "side", "time", "ratio", "aim", "memory", "ratio", "aim")
+"""Columns of `Result.rows`."""
+
+
+class SideResult(Settings):
+    """The turns of one side.
+
+    Attributes
+    ----------
+    clock, processor
+        Seconds of each turn, by the clock and by the processor.
+    before
+        Bytes the process had before its first turn.
+    peak
+        Most bytes it has had, the libraries and the making of the model included.
+    device_peak
+        Most bytes taken on a GPU.
+    """
+
+    clock: tuple[float, ...]
+    processor: tuple[float, ...]
+    before: int
+    peak: int
+    device_peak: int | None = None
+
+    def seconds(self, by: By) -> float:
+        """Give the median turn."""
+        return float(statistics.median(self.clock if by == "clock" else self.processor))
+
+    @property
+    def memory(self) -> int:
+        """The peak that counts: the GPU's where there is one."""
+        return self.peak if self.device_peak is None else self.device_peak
+
+
+class Result(Settings):
+    """The answer to a question.
+
+    Attributes
+    ----------
+    machine
+        From `machine.describe_machine`.
+    device, threads
+        What the sides computed on.
+    sides
+        By name, the peer first.
+    """
+
+    question: QuestionName
+    settings: BenchmarkSettings
+    machine: dict[str, JsonValue]
+    device: str
+    threads: int
+    sides: dict[str, SideResult]
+
+    def ratio(self, side: str, by: By) -> float:
+        """Give the median over the rounds of a side's time over the peer's in the same round."""
+        peer = self.sides[QUESTIONS[self.question].peer]
+        own = self.sides[side]
+        turns = (one.clock if by == "clock" else one.processor for one in (own, peer))
+        ratios = [mine / other for mine, other in zip(*turns, strict=True)]
+        return float(statistics.median(ratios))
+
+    def memory_ratio(self, side: str) -> float:
+        """Give a side's peak memory over the peer's."""
+        return self.sides[side].memory / self.sides[QUESTIONS[self.question].peer].memory
+
+    def rows(self, by: By) -> list[tuple[str, ...]]:
+        """Give the cells of a table, a row for each side; see `HEADER`."""
+        question = QUESTIONS[self.question]
+        rows: list[tuple[str, ...]] = []
+        for name, side in self.sides.items():
+            own = name != question.peer
+            rows.append(
+                (
+                    f"{self.question}, {self.settings.base}",
+                    name,
+                    _duration(side.seconds(by)),
+                    f"{self.ratio(name, by):.2f}" if own else "",
+                    _aim(question.time, name),
+                    f"{side.memory / 2**20:.0f} MiB",
+                    f"{self.memory_ratio(name):.2f}" if own else "",
+                    _aim(question.memory, name),
+                )
+            )
+        return rows
+
+    def conditions(self, by: By) -> str:
+        """Say in one line on what and how it was measured."""
+        machine, asked = self.machine, self.settings
+        versions = machine.get("versions")
+        libraries = (
+            ", ".join(f"{name} {version}" for name, version in versions.items())
+            if isinstance(versions, dict)
+            else ""
+        )
+        return (
+            f"{machine.get('processor')}, {machine.get('cores')} cores, "
+            f"{machine.get('memory_gib')} GiB, load {machine.get('load')}; {self.device}, "
+            f"{self.threads} threads; image {asked.width} x {asked.height}, rank {asked.rank}, "
+            f"batch {asked.batch}, {asked.images} images; medians of {asked.rounds} rounds by the "
+            f"{by}; {libraries}"
+        )
+
+
+def markdown(results: list[Result], by: By) -> str:
+    """Write a table of several answers, with the conditions of each below."""
+    rows = [row for result in results for row in result.rows(by)]
+    lines = [
+        "| " + " | ".join(HEADER) + " |",
+        "|" + "---|" * len(HEADER),
+        *("| " + " | ".join(row) + " |" for row in rows),
+        "",
+        *dict.fromkeys(f"{result.conditions(by)}." for result in results),
+    ]
+    return "\n".join(lines) + "\n"
+
+
+def _duration(seconds: float) -> str:
+    return f"{seconds:.2f} s" if seconds >= 1 else f"{1000 * seconds:.1f} ms"
+
+
+def _aim(aims: Mapping[str, float], side: str) -> str:
+    return f"≤ {aims[side]:.2f}" if side in aims else ""
+
+
+def describe_machine() -> dict[str, JsonValue]:
+    """Describe processor, memory, load and versions."""
+    load = os.getloadavg()[0] if hasattr(os, "getloadavg") else None
+    return {
+        "system": f"{platform.system()} {platform.release()}",
+        "processor": _processor(),
+        "cores": os.cpu_count(),
+        "memory_gib": round(psutil.virtual_memory().total / 2**30, 1),
+        "load": load if load is None else round(load, 1),
+        "python": platform.python_version(),
+        "versions": dict(library_versions()),
+    }
+
+
+def _processor() -> str:
+    info = Path("/proc/cpuinfo")
+    if info.exists():
+        found = re.search(r"model name\s*:\s*(.+)", info.read_text(encoding="utf-8"))
+        if found:
+            return found[1].strip()
+    return platform.processor() or platform.machine()
+
+
+def write_results(path: Path, results: Sequence[Result]) -> None:
+    """Write results as JSON, whole or not at all.
+
+    Raises
+    ------
+    OutputError
+        If it cannot be written.
+    """
+    content = [result.model_dump(mode="json") for result in results]
+    with atomic_path(path) as temporary:
+        temporary.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
+
+
+def read_results(path: Path) -> list[Result]:
+    """Read what `write_results` wrote.
+
+    Raises
+    ------
+    BenchmarkError
+        If it is missing or something else.
+    """
+    try:
+        content = json.loads(path.read_bytes())
+        return [Result.model_validate(one) for one in content]
+    except (OSError, ValueError, TypeError, ValidationError) as error:
+        raise BenchmarkError(f"{path}: cannot be read as results ({error}).") from error

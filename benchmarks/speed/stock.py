@@ -1,0 +1,110 @@
+"""The peer: SAM 2 as its authors' package has it, with the weights of one of our networks.
+
+Beside `base_models` the only importer of sam2, since here it is what is measured.
+"""
+
+import logging
+from importlib import import_module
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from omegaconf import OmegaConf
+from torch import Tensor
+
+from sam2lora.errors import ModelError
+from sam2lora.models.loading import NANO, sam2_numbers
+from sam2lora.models.registry import BASE_MODELS, BaseModel
+from sam2lora.models.sam2_image_model import Network
+
+
+def stock_model(base: BaseModel, network: Network) -> Any:
+    """Build SAM 2's whole `SAM2Base`, on the device of a network and with its weights.
+
+    nano, which no video model was made of, has nothing in the place of the memory parts.
+
+    Raises
+    ------
+    ModelError
+        If the installed sam2 package has other parts than the network.
+    """
+    config = base.config or BASE_MODELS["tiny"].config
+    assert config is not None
+    numbers: Any = OmegaConf.create(sam2_numbers(config))
+    if base.config is None:
+        numbers = OmegaConf.merge(numbers, OmegaConf.create(dict(NANO)))
+        numbers.image_encoder.neck.position_encoding.num_pos_feats = network.no_mem_embed.shape[-1]
+        numbers.memory_attention = {"_target_": "torch.nn.Identity"}
+        numbers.memory_encoder = {"_target_": "torch.nn.Identity"}
+    numbers.image_size = network.input_size
+    with torch.random.fork_rng(devices=[]):
+        model = _made(OmegaConf.to_container(numbers)).eval()
+    missing = model.load_state_dict(network.state_dict(), strict=False).unexpected_keys
+    if missing:
+        raise ModelError(f"The installed sam2 package has no {', '.join(missing[:3])}.")
+    return model.to(network.device)
+
+
+def _made(numbers: Any) -> Any:
+    """Make what a file of the sam2 package describes: its classes by name, with their numbers."""
+    if isinstance(numbers, list):
+        return [_made(one) for one in numbers]
+    if not isinstance(numbers, dict):
+        return numbers
+    arguments = {name: _made(value) for name, value in numbers.items() if name != "_target_"}
+    if "_target_" not in numbers:
+        return arguments
+    module, _, name = numbers["_target_"].rpartition(".")
+    return getattr(import_module(module), name)(**arguments)
+
+
+def stock_predictor(base: BaseModel, network: Network) -> Any:
+    """Give SAM 2's own `SAM2ImagePredictor`; see `stock_model`."""
+    from sam2.sam2_image_predictor import SAM2ImagePredictor
+
+    logging.getLogger().setLevel(logging.WARNING)  # it logs each image
+    predictor = SAM2ImagePredictor(stock_model(base, network))
+    # Its sizes are fixed for an input of 1024.
+    side = network.input_size
+    predictor._bb_feat_sizes = [(side // stride, side // stride) for stride in (4, 8, 16)]
+    return predictor
+
+
+def stock_features(model: Any, images: Tensor) -> tuple[Tensor, list[Tensor]]:
+    """Encode a batch as SAM 2's own code does: the coarse features, and the two finer ones."""
+    seen = model._prepare_backbone_features(model.forward_image(images))
+    _, levels, _, sizes = seen
+    levels[-1] = levels[-1] + model.no_mem_embed
+    fine, middle, coarse = (
+        level.permute(1, 2, 0).view(len(images), -1, *size)
+        for level, size in zip(levels, sizes, strict=True)
+    )
+    return coarse, [fine, middle]
+
+
+def stock_answer(
+    model: Any, features: tuple[Tensor, list[Tensor]], points: Tensor, labels: Tensor
+) -> tuple[Tensor, Tensor]:
+    """Answer a batch of points `(B, N, 2)`: logits `(B, 1, n, n)` and the expected IoU `(B, 1)`."""
+    coarse, finer = features
+    sparse, dense = model.sam_prompt_encoder(points=(points, labels), boxes=None, masks=None)
+    logits, iou, _, _ = model.sam_mask_decoder(
+        image_embeddings=coarse,
+        image_pe=model.sam_prompt_encoder.get_dense_pe(),
+        sparse_prompt_embeddings=sparse,
+        dense_prompt_embeddings=dense,
+        multimask_output=False,
+        repeat_image=False,
+        high_res_features=finer,
+    )
+    return logits, iou
+
+
+def stock_mask(predictor: Any, point: tuple[float, float]) -> NDArray[np.float32]:
+    """Answer one click as SAM 2's predictor does: `(H, W)`, 1 on the target."""
+    masks, _, _ = predictor.predict(
+        point_coords=np.array([point]), point_labels=np.array([1]), multimask_output=False
+    )
+    mask: NDArray[np.float32] = masks[0]
+    return mask

@@ -1,0 +1,125 @@
+"""Sides of the questions about training: one step, and an epoch of quick adapt."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import numpy as np
+import torch
+from accelerate import Accelerator
+
+from benchmarks.speed.material import picture, random_adapter
+from benchmarks.speed.plain_training import PlainLoop
+from benchmarks.speed.prediction import Turn
+from benchmarks.speed.questions import BenchmarkSettings
+from benchmarks.speed.stock import stock_model
+from sam2lora.adapters.lora import resolve_lora
+from sam2lora.compute.device import choose_device
+from sam2lora.inference.embedding_cache import FeatureCache
+from sam2lora.models.loading import load_base
+from sam2lora.prompts.prompt_batch import Prompts
+from sam2lora.settings import LoraSettings
+from sam2lora.training.dataset import Sample
+from sam2lora.training.optimizer_step import Stepper
+from sam2lora.training.settings import TrainSettings, make_settings
+from sam2lora.training.trainable import find_start, make_trainee
+
+_AMPLE = 1 << 40  # bytes: nothing is forgotten
+
+
+def train_plain(settings: BenchmarkSettings) -> Turn:
+    """Do a step of the plain loop."""
+    base = load_base(settings.base)
+    lora = resolve_lora(base.network, LoraSettings(rank=settings.rank))
+    network = base.network.to(choose_device(settings.device))
+    loop = PlainLoop(stock_model(base.base, network), lora)
+    samples = _samples(network.input_size, settings.batch)
+    images = torch.from_numpy(np.stack([one.pixels for one in samples]))
+    target = torch.from_numpy(np.stack([one.mask for one in samples]))[:, None]
+    prompts = Prompts.cat([one.prompts for one in samples])
+    return lambda: loop.step(images, prompts.points, prompts.labels, target)
+
+
+def train_standard(settings: BenchmarkSettings) -> Turn:
+    """Do a step of our training as it usually is."""
+    return _train(settings, "standard", batch=settings.batch)
+
+
+def train_low_memory(settings: BenchmarkSettings) -> Turn:
+    """Do a step over as many images with the preset for little memory."""
+    return _train(settings, "low-memory", batch=1)
+
+
+def quick_adapt_kept(settings: BenchmarkSettings) -> Turn:
+    """Go through all images with their features in memory; the first time computes them."""
+    return _quick_adapt(settings, FeatureCache(_AMPLE))
+
+
+def quick_adapt_encoding(settings: BenchmarkSettings) -> Turn:
+    """Go through all images, encoding each of them again."""
+    return _quick_adapt(settings, FeatureCache(0))
+
+
+def _train(settings: BenchmarkSettings, preset: str, *, batch: int) -> Turn:
+    stepper, size = _stepper(_settings(settings, preset), FeatureCache(0))
+    samples = _samples(size, settings.batch)
+    return lambda: stepper.step(samples, number=0, rate=1e-4, batch=batch)
+
+
+def _quick_adapt(settings: BenchmarkSettings, cache: FeatureCache) -> Turn:
+    with TemporaryDirectory() as folder:
+        start = random_adapter(load_base(settings.base), settings.rank, Path(folder) / "start")
+        chosen = _settings(settings, "quick", start=start.folder)
+        stepper, size = _stepper(chosen, cache)
+    samples = _samples(size, settings.images)
+
+    def turn() -> None:
+        for number, at in enumerate(range(0, len(samples), chosen.batch)):
+            part = samples[at : at + chosen.batch]
+            stepper.step(part, number=number, rate=1e-4, batch=chosen.batch)
+
+    return turn
+
+
+def _settings(
+    settings: BenchmarkSettings, preset: str, *, start: Path | None = None
+) -> TrainSettings:
+    changes = {
+        "target": "disc",
+        "data": [{"root": "none"}],
+        "model": settings.base,
+        "lora": {"rank": settings.rank},
+        "precision": settings.precision,
+        "device": settings.device,
+    }
+    if start:
+        del changes["lora"]  # it is the adapter's
+        changes["start_from"] = str(start)
+    return make_settings(preset, changes)
+
+
+def _stepper(settings: TrainSettings, cache: FeatureCache) -> tuple[Stepper, int]:
+    """Make a training's own stepper, and say how large its windows are."""
+    device = choose_device(settings.device)
+    trainee = make_trainee(settings, start=find_start(settings))
+    accelerator = Accelerator(cpu=device.type == "cpu")
+    size = trainee.base.network.input_size
+    return Stepper(trainee, settings, accelerator, cache), size
+
+
+def _samples(size: int, count: int) -> Sequence[Sample]:
+    """Draw windows that differ, each with a disc to learn and a click on it."""
+    pixels = picture(size, size)
+    rows, columns = np.ogrid[:size, :size]
+    mask = (rows - size / 2) ** 2 + (columns - size / 2) ** 2 < (size / 8) ** 2
+    return [
+        Sample(
+            pixels=np.roll(pixels, number, axis=1),
+            mask=mask,
+            valid=np.ones((size, size), dtype=bool),
+            prompts=Prompts.single(points=[[size / 2, size / 2]], labels=[1]),
+            name=f"picture {number}",
+            key=f"picture-{number}",
+        )
+        for number in range(count)
+    ]

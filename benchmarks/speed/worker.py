@@ -1,0 +1,110 @@
+"""One side of a question, in a process of its own: `python -m benchmarks.speed.worker`.
+
+It makes its side ready and then, for each line it is sent, takes one turn and answers with one JSON
+line on what was its standard output; all else that is printed goes to the standard error.
+"""
+
+import json
+import os
+import re
+import sys
+import time
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from types import MappingProxyType
+from typing import TextIO
+
+import psutil
+import torch
+
+from benchmarks.speed import prediction, training
+from benchmarks.speed.questions import PEERS, BenchmarkSettings
+from sam2lora.compute.allocator import keep_freed_memory
+from sam2lora.compute.device import choose_device
+
+SIDES: Mapping[tuple[str, str], Callable[[BenchmarkSettings], prediction.Turn]] = MappingProxyType(
+    {
+        ("encode", "ours"): prediction.encode_ours,
+        ("encode", "stock"): prediction.encode_stock,
+        ("prompt", "ours"): prediction.prompt_ours,
+        ("prompt", "stock"): prediction.prompt_stock,
+        ("lora-forward", "base"): prediction.forward_base,
+        ("lora-forward", "merged"): prediction.forward_merged,
+        ("lora-forward", "not merged"): prediction.forward_lora,
+        ("train", "plain"): training.train_plain,
+        ("train", "standard"): training.train_standard,
+        ("train", "low-memory"): training.train_low_memory,
+        ("quick-adapt", "kept"): training.quick_adapt_kept,
+        ("quick-adapt", "encoding"): training.quick_adapt_encoding,
+    }
+)
+"""Question and side to what makes it ready."""
+
+
+def main() -> None:
+    """Make a side ready and take turns until the input ends."""
+    question, side, content = sys.argv[1:]
+    settings = BenchmarkSettings.model_validate_json(content)
+    # Whatever libraries print must not get between the answers.
+    answers = os.fdopen(os.dup(1), "w")
+    os.dup2(2, 1)
+    if side not in (*PEERS, "low-memory"):
+        keep_freed_memory()
+    if settings.threads:
+        torch.set_num_threads(settings.threads)
+    device = choose_device(settings.device)
+    turn = SIDES[question, side](settings)
+    before = current_bytes()
+    _answer(answers, {"threads": torch.get_num_threads(), "device": str(device)})
+    for _ in sys.stdin:
+        clock, processor = time.perf_counter(), time.process_time()
+        turn()
+        clock, processor = time.perf_counter() - clock, time.process_time() - processor
+        _answer(
+            answers,
+            {
+                "clock": clock,
+                "processor": processor,
+                "before": before,
+                "peak": peak_bytes(),
+                "device_peak": (
+                    torch.cuda.max_memory_allocated(device) if device.type == "cuda" else None
+                ),
+            },
+        )
+
+
+def _answer(stream: TextIO, content: Mapping[str, object]) -> None:
+    print(json.dumps(content), file=stream, flush=True)
+
+
+if __name__ == "__main__":
+    main()
+
+
+def peak_bytes() -> int:
+    """Give the most memory this process has had since it began.
+
+    On Linux not by `getrusage`, which counts what the parent had before this program was started.
+    """
+    status = Path("/proc/self/status")
+    if status.exists():
+        found = re.search(r"VmHWM:\s+(\d+) kB", status.read_text(encoding="ascii"))
+        if found:
+            return int(found[1]) * 1024
+    if sys.platform == "win32":
+        peak: int = psutil.Process().memory_info().peak_wset
+        return peak
+    import resource
+
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if _is_mac() else 1024)
+
+
+def current_bytes() -> int:
+    """Give the memory this process has now."""
+    now: int = psutil.Process().memory_info().rss
+    return now
+
+
+def _is_mac() -> bool:
+    return sys.platform == "darwin"

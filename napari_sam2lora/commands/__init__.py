@@ -1,0 +1,1 @@
+"""Commands of napari's menus: views, new masks, exports."""

@@ -1,0 +1,78 @@
+"""Commands that show a photograph in another way: its green channel, CLAHE, its field of view."""
+
+import numpy as np
+from napari.layers import Image, Layer
+from napari.qt.threading import create_worker
+from napari.viewer import Viewer
+from skimage import measure
+
+from napari_sam2lora.layers.conversion import LayerData, pixels_of, view_layer
+from napari_sam2lora.layers.loading import field_of_view_of
+from napari_sam2lora.layers.lookup import chosen_image, data_of
+from napari_sam2lora.layers.metadata import noted
+from napari_sam2lora.qt.notifications import errors_in_words
+from sam2lora.images.views import clahe_view, green_view
+from sam2lora.types import Mask, Pixels
+
+_SMOOTH = 0.5  # pixels the outline may stray from the mask's border
+
+
+def show_green(viewer: Viewer) -> None:
+    """Show the green channel of the chosen photograph, where vessels have most contrast."""
+    with errors_in_words():
+        image = chosen_image(viewer)
+        layer = data_of(image)
+        green = green_view(pixels_of(layer))
+        _add_above(viewer, image, view_layer("green", green, layer, "image", colormap="gray"))
+
+
+def show_clahe(viewer: Viewer) -> None:
+    """Show the chosen photograph with its local contrast enhanced; large ones take seconds."""
+    with errors_in_words():
+        image = chosen_image(viewer)
+        layer = data_of(image)
+        pixels = pixels_of(layer)
+
+        def show(enhanced: Pixels) -> None:
+            view = view_layer("CLAHE", enhanced, layer, "image", rgb=True)
+            if image in viewer.layers:  # it may have been closed meanwhile
+                _add_above(viewer, image, view)
+
+        create_worker(
+            clahe_view,
+            pixels,
+            _connect={"returned": show},
+            _progress={"desc": f"{image.name}: enhancing local contrast"},
+        )
+
+
+def show_field_of_view(viewer: Viewer) -> None:
+    """Outline the field of view of the chosen photograph: its data set's own, or as found."""
+    with errors_in_words():
+        image = chosen_image(viewer)
+        layer = data_of(image)
+        field = field_of_view_of(noted(image.metadata).get("path"), pixels_of(layer))
+        width = max(1.0, field.diameter / 300)
+        outline = view_layer(
+            "field of view",
+            [_outline(field.mask)],
+            layer,
+            "shapes",
+            shape_type="polygon",
+            edge_color="white",
+            face_color="transparent",
+            edge_width=width,
+        )
+        viewer.add_layer(Layer.create(*outline))
+
+
+def _add_above(viewer: Viewer, image: Image, view: LayerData) -> None:
+    """Put a view right above its image, below the masks."""
+    viewer.layers.insert(viewer.layers.index(image) + 1, Layer.create(*view))
+
+
+def _outline(mask: Mask) -> np.ndarray:
+    """Give the border of the largest part of a mask: `(N, 2)` (row, column)."""
+    contours = measure.find_contours(np.pad(mask, 1).astype(np.float32), 0.5)
+    longest = max(contours, key=len) - 1
+    return np.asarray(measure.approximate_polygon(longest, _SMOOTH))

@@ -1,0 +1,1 @@
+"""The Image list dock: a folder of images, stepped through, masks saved on the way."""

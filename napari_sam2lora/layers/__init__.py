@@ -1,0 +1,1 @@
+"""napari layers: images, masks, previews, prompts, and how they belong together."""

@@ -1,0 +1,81 @@
+"""Keeps what is shown about a photograph lying where the photograph lies."""
+
+from collections.abc import Iterable
+from functools import partial
+from typing import Any
+
+import numpy as np
+from napari.layers import Image, Layer
+from napari.utils.events import Event
+from napari.viewer import Viewer
+
+from napari_sam2lora.layers.conversion import placement_of
+from napari_sam2lora.layers.lookup import data_of, photographs
+from napari_sam2lora.layers.metadata import key_in, noted
+from napari_sam2lora.qt.notifications import errors_in_words
+
+_PARTS = ("scale", "translate", "rotate", "shear", "affine", "units")
+
+
+class Placement:
+    """Moves prompts and previews when their photograph is scaled, moved, turned or sheared.
+
+    Masks are the user's own, and stay.
+
+    Parameters
+    ----------
+    viewer
+        Where they are.
+    """
+
+    def __init__(self, viewer: Viewer) -> None:
+        self._viewer = viewer
+        self._watched: dict[Layer, partial[None]] = {}
+
+    def look(self) -> None:
+        """Follow the photographs that are in the viewer now."""
+        images = photographs(self._viewer.layers)
+        self._let_go(one for one in list(self._watched) if one not in images)
+        for image in images:
+            if image not in self._watched:
+                self._watched[image] = partial(self._follow, image)
+                for part in _PARTS:
+                    image.events[part].connect(self._watched[image])
+                self._follow(image)
+
+    def close(self) -> None:
+        """Let go of all of them."""
+        self._let_go(list(self._watched))
+
+    def _let_go(self, images: Iterable[Layer]) -> None:
+        for image in images:
+            follow = self._watched.pop(image)
+            for part in _PARTS:
+                image.events[part].disconnect(follow)
+
+    def _follow(self, image: Image, event: Event | None = None) -> None:
+        layers = self._of(image)
+        if not layers:
+            return
+        with errors_in_words():
+            place = placement_of(data_of(image))
+            for layer in layers:
+                there = placement_of(data_of(layer))
+                for part, value in place.items():
+                    if not _same(part, there[part], value):
+                        setattr(layer, part, value)
+
+    def _of(self, image: Image) -> list[Layer]:
+        key = key_in(image.metadata, image.name)
+        known = [(layer, noted(layer.metadata)) for layer in self._viewer.layers]
+        return [
+            layer
+            for layer, about in known
+            if about.get("image") == key and ("prompts" in about or about.get("view") == "preview")
+        ]
+
+
+def _same(part: str, one: Any, other: Any) -> bool:
+    if part == "units":
+        return tuple(one) == tuple(other)
+    return np.array_equal(one, other)

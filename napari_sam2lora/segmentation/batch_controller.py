@@ -1,0 +1,133 @@
+"""Joins a session to the part of the dock that segments files."""
+
+from typing import TYPE_CHECKING
+
+from qtpy.QtCore import QObject
+from qtpy.QtGui import QGuiApplication
+
+from napari_sam2lora.layers.metadata import noted
+from napari_sam2lora.qt.notifications import errors_in_words
+from napari_sam2lora.segmentation.cli_command import as_text, settings_of_files
+from napari_sam2lora.segmentation.session import Session
+from napari_sam2lora.segmentation.widgets.batch_panel import BatchView
+from sam2lora.datasets.image_search import find_images
+from sam2lora.errors import ImageError, Sam2LoraError
+from sam2lora.inference.settings import PredictSettings
+from sam2lora.targets import all_targets
+
+if TYPE_CHECKING:
+    from sam2lora.inference.batch import Outcome
+
+_KEY = "batch"
+
+
+class Batching(QObject):
+    """Has files segmented, and shows what became of them.
+
+    Parameters
+    ----------
+    session
+        Of the viewer.
+    view
+        The widget; with it, this goes as well.
+    """
+
+    def __init__(self, session: Session, view: BatchView) -> None:
+        super().__init__(view)
+        self._session, self._view = session, view
+        self._listed = ""
+        self._failed = self._done = self._kept = self._all = 0
+        view.run_wanted.connect(self._on_run)
+        view.stop_wanted.connect(self._on_stop)
+        view.command_wanted.connect(self._on_command)
+        session.answering.worker.yielded.connect(self._on_outcome)
+        session.answering.worker.done.connect(self._on_end)
+        session.answering.worker.stopped.connect(self._on_stopped)
+        session.answering.worker.failed.connect(self._on_failed)
+        session.chosen.connect(self.refresh)
+        self.refresh()
+
+    def refresh(self) -> None:
+        """Offer the folder that the present image is listed in, or else its file."""
+        with errors_in_words():
+            self._view.show_targets(list(all_targets()), self._session.target.name)
+        image = self._session.image
+        known = {} if image is None else noted(image.metadata)
+        listed = known.get("listed_in") or known.get("path") or ""
+        if listed != self._listed and self._view.images in ((), (self._listed,)):
+            self._listed = listed
+            self._view.show_images([listed] if listed else [])
+
+    def _settings(self) -> list[PredictSettings]:
+        view = self._view
+        if not view.images:
+            raise ImageError("Choose images: a folder, or files.")
+        if not view.out.text():
+            raise ImageError("Choose a folder for the masks.")
+        if not view.targets:
+            raise ImageError("Tick a target.")
+        asked = settings_of_files(self._session, view.images, view.targets, view.out.text())
+        update = {
+            "probabilities": view.probabilities.isChecked(),
+            "keep": view.keep.isChecked(),
+        }
+        return [one.model_copy(update=update) for one in asked]
+
+    def _on_run(self) -> None:
+        try:
+            settings = self._settings()
+            self._all = len(find_images(settings[0].images))
+        except Sam2LoraError as error:
+            self._view.words.setText(str(error))
+            return
+        self._view.start()
+        self._failed = self._done = self._kept = 0
+        self._session.answering.segment_files(settings, self._session.machine, key=_KEY)
+
+    def _on_stop(self) -> None:
+        self._session.answering.cancel(_KEY)
+
+    def _on_command(self) -> None:
+        try:
+            text = as_text(self._settings())
+        except Sam2LoraError as error:
+            self._view.words.setText(str(error))
+            return
+        QGuiApplication.clipboard().setText(text)
+        self._view.words.setText(text)
+
+    def _on_outcome(self, key: object, outcome: "Outcome") -> None:
+        if key != _KEY:
+            return
+        self._done += 1
+        self._failed += bool(outcome.error)
+        self._kept += len(outcome.kept)
+        self._view.add_result(outcome.path.name, _words(outcome), str(outcome.path))
+        self._say()
+
+    def _on_end(self, key: object, _: object = None) -> None:
+        if key == _KEY:
+            self._view.show_busy(False)
+
+    def _on_stopped(self, key: object) -> None:
+        if key == _KEY:
+            self._view.show_busy(False)
+            self._say(f"Cancelled after {self._done} of {self._all} images: ")
+
+    def _on_failed(self, key: object, error: BaseException) -> None:
+        if key == _KEY:
+            self._view.show_busy(False)
+            self._view.words.setText(str(error))
+
+    def _say(self, before: str = "") -> None:
+        failed = f", {self._failed} failed" if self._failed else ""
+        kept = f", kept as they were: {self._kept}" if self._kept else ""
+        self._view.words.setText(f"{before}{self._done - self._failed} segmented{failed}{kept}")
+
+
+def _words(outcome: "Outcome") -> str:
+    """Say what became of an image."""
+    found = ", ".join(f"{name} {iou:.2f}" for name, iou in outcome.iou.items())
+    kept = f"kept as it was: {', '.join(outcome.kept)}" if outcome.kept else ""
+    error = outcome.error.removeprefix(f"{outcome.path}: ")
+    return "; ".join(filter(None, (error, found and f"expected IoU: {found}", kept)))

@@ -1,0 +1,92 @@
+"""Joins a session to the part of the dock that compares models."""
+
+from napari.layers import Labels
+from qtpy.QtCore import QObject
+
+from napari_sam2lora.layers.conversion import mask_of
+from napari_sam2lora.layers.lookup import data_of, sure_labels_of_image
+from napari_sam2lora.qt.notifications import errors_in_words
+from napari_sam2lora.segmentation.model_comparison import Comparison, Way
+from napari_sam2lora.segmentation.model_controller import Setup
+from napari_sam2lora.segmentation.requests import Choice
+from napari_sam2lora.segmentation.session import Session
+from napari_sam2lora.segmentation.widgets.comparison_panel import CompareView
+from napari_sam2lora.segmentation.widgets.model_panel import AUTOMATIC, BARE
+
+_COLORS = "Green: as the reference; red: more than it; blue: less."
+
+
+class Comparing(QObject):
+    """Asks for comparisons, and shows their results.
+
+    Parameters
+    ----------
+    session, setup
+        Of the viewer.
+    view
+        The widget; with it, this goes as well.
+    """
+
+    def __init__(self, session: Session, setup: Setup, view: CompareView) -> None:
+        super().__init__(view)
+        self._session, self._setup, self._view = session, setup, view
+        self.comparison = Comparison(session.viewer, session.answering.worker, self)
+        self.comparison.changed.connect(self._on_changed)
+        self.comparison.busy_changed.connect(view.show_busy)
+        view.compare_wanted.connect(self._on_compare)
+        view.clear_wanted.connect(self.comparison.clear)
+        view.lists_wanted.connect(self._fill_lists)
+        session.chosen.connect(self._fill_lists)
+        self._fill_lists()
+
+    def close(self) -> None:
+        """Show nothing more."""
+        self.comparison.close()
+
+    def _fill_lists(self) -> None:
+        self._view.show_adapters(self._setup.adapter_entries())
+        self._view.show_references([(one.name, key) for key, one in self._references().items()])
+
+    def _references(self) -> dict[str, Labels]:
+        """Give the masks of the image by what stays the same when they are renamed."""
+        image = self._session.image
+        masks = [] if image is None else sure_labels_of_image(self._session.viewer, image)
+        return {str(mask.unique_id): mask for mask in masks}
+
+    def _on_compare(self, names: list[str], reference: str | None, way: Way) -> None:
+        session = self._session
+        if session.image is None:
+            self._view.say("Open a fundus photograph first.")
+            return
+        references = self._references()
+        if reference is not None and reference not in references:
+            self._view.say("The reference is no mask of this image any more. Choose another.")
+            return
+        detail = session.choice(session.target).detail
+        contestants = [(_title(name), _choice(name, detail)) for name in names]
+        with errors_in_words():
+            mask = None if reference is None else mask_of(data_of(references[reference]))
+            question = session.question(session.image, session.target)
+            self._view.say("")
+            self.comparison.ask(
+                session.answering.engine,
+                session.image,
+                question,
+                contestants,
+                reference=mask,
+                way=way,
+            )
+
+    def _on_changed(self) -> None:
+        results = self.comparison.results
+        lines = [f"{one.title}: {one.words}" for one in results]
+        self._view.say("\n".join([*lines, _COLORS] if results else []))
+
+
+def _title(name: str) -> str:
+    return {BARE: "base model alone", AUTOMATIC: "automatic"}.get(name, name)
+
+
+def _choice(name: str, detail: str | None) -> Choice:
+    named = None if name in (AUTOMATIC, BARE) else name
+    return Choice(adapter=named, bare=name == BARE, detail=detail)

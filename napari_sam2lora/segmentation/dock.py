@@ -1,0 +1,323 @@
+"""The Segment dock: one session's choices, prompts and answers as widgets.
+
+Here alone the widgets meet the session; what they do is the session's work.
+"""
+
+from napari.viewer import Viewer
+from qtpy.QtCore import QEvent, QObject, QSize, Qt
+from qtpy.QtGui import QGuiApplication
+from qtpy.QtWidgets import (
+    QFrame,
+    QHBoxLayout,
+    QLabel,
+    QPushButton,
+    QScrollArea,
+    QVBoxLayout,
+    QWidget,
+)
+
+from napari_sam2lora.layers.lookup import photographs
+from napari_sam2lora.layers.mask_events import MaskWatch
+from napari_sam2lora.layers.metadata import Place, keep_key
+from napari_sam2lora.qt.notifications import errors_in_words
+from napari_sam2lora.qt.widgets import Paragraph, Section
+from napari_sam2lora.segmentation import keybindings as keys
+from napari_sam2lora.segmentation.batch_controller import Batching
+from napari_sam2lora.segmentation.cli_command import as_text, settings_of_image
+from napari_sam2lora.segmentation.comparison_controller import Comparing
+from napari_sam2lora.segmentation.live_measurements import Measured, rows
+from napari_sam2lora.segmentation.model_controller import Setup
+from napari_sam2lora.segmentation.requests import Reply
+from napari_sam2lora.segmentation.session import Session
+from napari_sam2lora.segmentation.viewer_sync import Following
+from napari_sam2lora.segmentation.widgets.batch_panel import BatchView
+from napari_sam2lora.segmentation.widgets.comparison_panel import CompareView
+from napari_sam2lora.segmentation.widgets.measurement_rows import NumbersView
+from napari_sam2lora.segmentation.widgets.model_panel import Advanced
+from napari_sam2lora.segmentation.widgets.new_target_dialog import NewTarget
+from napari_sam2lora.segmentation.widgets.progress_bar import ProgressRow
+from napari_sam2lora.segmentation.widgets.prompt_controls import PromptRow
+from napari_sam2lora.segmentation.widgets.target_selector import TargetRow
+from napari_sam2lora.segmentation.widgets.threshold_controls import ThresholdRow
+from sam2lora.errors import Sam2LoraError
+from sam2lora.targets import TARGETS, all_targets
+
+_WIDTH = 350  # pixels
+
+
+class SegmentDock(QWidget):
+    """Segments the photographs of a viewer, with points and boxes where the answer is wrong.
+
+    Parameters
+    ----------
+    napari_viewer
+        Its viewer; another viewer has a session of its own.
+    """
+
+    def __init__(self, napari_viewer: Viewer) -> None:
+        super().__init__()
+        self._viewer = napari_viewer
+        self._measured: Place | None = None  # whose numbers are shown
+        self.session = Session(napari_viewer)
+        self._build()
+        self._wire()
+        self.setup = Setup(self.session, self.advanced)
+        self.setup.warned.connect(self._on_warned)
+        self.comparing = Comparing(self.session, self.setup, self.compare)
+        self.batching = Batching(self.session, self.batch)
+        actions = {key.action: getattr(self, key.action) for key in keys.KEYS}
+        self.following = Following(self.session, actions)
+        self.following.followed.connect(self._on_followed)
+        self.masks = MaskWatch(napari_viewer)
+        self.masks.changed.connect(self._measure)
+        self.following.followed.connect(self.masks.look)
+        self.following.tool_changed.connect(self._show_tool)
+        # A window that closes destroys the dock without taking it out.
+        self._parts = _Parts(self.following, self.masks, self.comparing, self.session)
+        self.destroyed.connect(self._parts.close)
+        self.following.look()
+        self.session.answering.describe(self.session.machine)
+
+    def segment(self) -> None:
+        """Ask for the chosen target in the chosen image."""
+        self.session.segment([self.session.target])
+
+    def segment_all(self) -> None:
+        """Ask for vessel, disc and cup."""
+        self.setup.warn(*TARGETS.values())
+        self.session.segment(list(TARGETS.values()))
+
+    def switch_sign(self) -> None:
+        """Let the next points mean the opposite."""
+        self.session.set_sign(not self.session.prompts.positive)
+
+    def use_points(self) -> None:
+        """Let the next click set a point."""
+        self.session.use("point")
+
+    def use_box(self) -> None:
+        """Let the next drag draw a box."""
+        self.session.use("box")
+
+    def undo(self) -> None:
+        """Take the last point or box back."""
+        self.session.undo()
+
+    def redo(self) -> None:
+        """Put a point or box back."""
+        self.session.redo()
+
+    def clear(self) -> None:
+        """Take all prompts of the target away."""
+        self.session.clear()
+
+    def accept(self) -> None:
+        """Write the answer into the target's mask."""
+        self.threshold.accept_now()
+
+    def toggle_preview(self) -> None:
+        """Hide or show the answer."""
+        place = self.session.place
+        layer = self.session.answers.previews.find(place) if place else None
+        if layer is not None:
+            layer.visible = not layer.visible
+
+    def use_adapter(self, name: str) -> None:
+        """Answer by an adapter that was just trained; the Train dock calls it."""
+        self.setup.use_adapter(name)
+
+    def let_go(self, device: str) -> None:
+        """Free the GPU for a training that is about to begin; the Train dock calls it."""
+        if device != "cpu":
+            self.session.answering.free_memory()
+
+    def sizeHint(self) -> QSize:
+        """Ask for little width: the picture is what matters, and all parts fit."""
+        return QSize(_WIDTH, super().sizeHint().height())
+
+    def changeEvent(self, event: QEvent) -> None:
+        """End the work and let go of the viewer when the dock is taken out of the window."""
+        super().changeEvent(event)
+        if event.type() == QEvent.Type.ParentChange and self.parent() is None:
+            self._parts.close()
+
+    def _build(self) -> None:
+        self.targets, self.prompts = TargetRow(), PromptRow()
+        self.threshold, self.progress = ThresholdRow(), ProgressRow()
+        self.numbers, self.advanced = NumbersView(), Advanced()
+        self.compare, self.batch = CompareView(), BatchView()
+        self._copy = QPushButton("Copy as command")
+        self._copy.setToolTip("The command line that gives the same answer, on the clipboard")
+        self.warnings = Paragraph()
+        self.warnings.setStyleSheet("color: #e0a030;")
+        self._segment, self._all = QPushButton("Segment"), QPushButton("Segment all")
+        self._segment.setToolTip("Look for the target (G)")
+        self._all.setToolTip("Look for vessel, disc and cup (Shift+G)")
+        help_text = QLabel(keys.table())
+        help_text.setWordWrap(True)
+        buttons = QHBoxLayout()
+        buttons.addWidget(self._segment, stretch=2)
+        buttons.addWidget(self._all, stretch=1)
+        content = QWidget()
+        column = QVBoxLayout(content)
+        column.addWidget(self.targets)
+        column.addLayout(buttons)
+        column.addWidget(self.warnings)
+        column.addWidget(self.prompts)
+        column.addWidget(self.threshold)
+        column.addWidget(self.progress)
+        column.addWidget(self.numbers)
+        column.addWidget(self._copy)
+        for title, part in (
+            ("Advanced", self.advanced),
+            ("Compare models", self.compare),
+            ("Segment many files", self.batch),
+            ("Keys", help_text),
+        ):
+            column.addWidget(Section(title, part))
+        column.addStretch()
+        scroll = QScrollArea()
+        scroll.setWidgetResizable(True)
+        scroll.setFrameShape(QFrame.Shape.NoFrame)
+        scroll.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
+        scroll.setWidget(content)
+        outer = QVBoxLayout(self)
+        outer.setContentsMargins(0, 0, 0, 0)
+        outer.addWidget(scroll)
+        self.setMinimumWidth(_WIDTH)
+
+    def _wire(self) -> None:
+        session = self.session
+        self._segment.clicked.connect(self.segment)
+        self._all.clicked.connect(self.segment_all)
+        self._copy.clicked.connect(self._copy_command)
+        self.targets.image_chosen.connect(self._on_image)
+        self.targets.target_chosen.connect(self._on_target)
+        self.targets.new_target_wanted.connect(self._ask_for_target)
+        self.prompts.point_wanted.connect(self._on_point_wanted)
+        self.prompts.box_wanted.connect(self.use_box)
+        self.prompts.undo_wanted.connect(self.undo)
+        self.prompts.clear_wanted.connect(self.clear)
+        self.prompts.painted_wanted.connect(self._on_painted)
+        self.threshold.threshold_changed.connect(session.set_threshold)
+        self.threshold.accepted.connect(self._on_accept)
+        self.progress.cancelled.connect(session.answering.cancel)
+        session.answering.worker.busy_changed.connect(self.progress.show_busy)
+        session.answering.worker.progressed.connect(self.progress.show_progress)
+        session.said.connect(self.progress.say)
+        session.chosen.connect(self._on_chosen)
+        session.answering.replied.connect(self._on_reply)
+        session.sign_changed.connect(self._show_tool)
+        session.prompts.changed.connect(self._on_prompts)
+        session.answers.threshold_changed.connect(self._on_threshold)
+        session.answers.numbers.measured.connect(self._on_measured)
+
+    def _copy_command(self) -> None:
+        with errors_in_words():
+            text = as_text([settings_of_image(self.session)])
+            QGuiApplication.clipboard().setText(text)
+            if self.session.start_from_painted:
+                text += "\nThe painted mask is no file: export it, and add --mask FILE."
+            self.progress.say(text)
+
+    def _on_image(self, key: str) -> None:
+        image = self.session.photos.find(key)
+        if image is not None:
+            self.session.photos.bring_to_front(image)
+            self._viewer.layers.selection.active = image  # which the session follows
+
+    def _on_target(self, name: str) -> None:
+        with errors_in_words():
+            self.session.set_target(name)
+
+    def _ask_for_target(self) -> None:
+        asked = NewTarget(self)
+        asked.exec()
+        if asked.target is not None:
+            self.session.set_target(asked.target.name)
+
+    def _on_point_wanted(self, positive: bool) -> None:
+        self.session.set_sign(positive)
+        self.session.use("point")
+        self._show_tool()
+
+    def _on_painted(self, on: bool) -> None:
+        self.session.start_from(on)
+
+    def _on_accept(self, mode: str) -> None:
+        with errors_in_words():
+            self.session.accept(mode)
+            self._measure()
+
+    def _on_chosen(self) -> None:
+        place = self.session.place
+        if place:
+            self.threshold.show_threshold(self.session.answers.threshold(place))
+        if place != self._measured:
+            self._show_numbers(None)
+        self._on_followed()
+        self._measure()
+
+    def _on_reply(self, reply: Reply) -> None:
+        place = self.session.place
+        if place == (reply.question.photo.key, reply.question.target.name):
+            self.threshold.show_threshold(self.session.answers.threshold(place))
+        # Another target's refusal stays to be read.
+        self.progress.say(self.session.answering.troubles.of_image(reply.question.photo.key))
+        self._measure()
+
+    def _on_prompts(self) -> None:
+        self.setup.warn()
+
+    def _on_warned(self, words: str) -> None:
+        self.warnings.setText(words)
+        self.warnings.setVisible(bool(words))
+
+    def _measure(self) -> None:
+        """Measure soon. What stands in the way is said beside the numbers, not again and again."""
+        words = ""
+        try:
+            self.session.measure()
+        except Sam2LoraError as error:
+            words = str(error)
+            self._show_numbers(None)
+        self.numbers.say(words)
+
+    def _on_threshold(self) -> None:
+        place = self.session.place
+        if place:
+            self.threshold.show_threshold(self.session.answers.threshold(place))
+        self._measure()
+
+    def _on_measured(self, measured: Measured) -> None:
+        if measured.place == self.session.place and not self.numbers.words.text():
+            self._show_numbers(measured)
+
+    def _show_numbers(self, measured: Measured | None) -> None:
+        self._measured = None if measured is None else measured.place
+        self.numbers.show_rows([] if measured is None else rows(measured))
+
+    def _on_followed(self) -> None:
+        """List what is in the viewer now."""
+        session = self.session
+        images = photographs(self._viewer.layers)
+        key = keep_key(session.image) if session.image is not None else None
+        self.targets.show_images([(keep_key(one), one.name) for one in images], key)
+        with errors_in_words():
+            self.targets.show_targets(list(all_targets().values()), session.target.name)
+
+    def _show_tool(self, *_: object) -> None:
+        self.prompts.show_tool(self.session.tool, self.session.prompts.positive)
+
+
+class _Parts(QObject):
+    """What has to let go of the viewer when the dock goes, which happens in one of two ways."""
+
+    def __init__(self, *parts: Following | MaskWatch | Comparing | Session) -> None:
+        super().__init__()
+        self._parts = list(parts)
+
+    def close(self) -> None:
+        """Let all parts go, once."""
+        while self._parts:
+            self._parts.pop(0).close()

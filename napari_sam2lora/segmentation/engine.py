@@ -1,0 +1,219 @@
+"""Everything a session needs torch for. Only its worker thread may use it; it knows no window.
+
+The networks, images and adapters in use are kept, so that the next prompt finds them ready.
+"""
+
+from collections import OrderedDict
+from collections.abc import Iterator, Sequence
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from napari_sam2lora.layers.conversion import pixels_of
+from napari_sam2lora.layers.images import Photo
+from napari_sam2lora.qt.worker import Report
+from napari_sam2lora.segmentation.requests import Computer, Machine, Question, Refusal, Reply
+from napari_sam2lora.segmentation.warmup import load_torch, warm_up_colors
+from sam2lora.adapters import Adapter
+from sam2lora.datasets.image_search import find_images
+from sam2lora.errors import DeviceError, GeometryError, Sam2LoraError
+from sam2lora.inference.settings import PredictSettings
+
+if TYPE_CHECKING:
+    from sam2lora.inference.batch import Outcome
+    from sam2lora.inference.predictor import Predictor
+    from sam2lora.inference.prepared_image import Scene
+
+_PER_IMAGE = 100  # steps of progress that one image of a batch is
+_SCENES = 4  # images whose fields of view are kept; features have a cache of their own
+
+
+class Engine:
+    """The predictor in use, and what it was asked about last."""
+
+    def __init__(self) -> None:
+        self._machine: Machine | None = None
+        self._predictor: Predictor | None = None
+        self._scenes: OrderedDict[str, tuple[Photo, Scene]] = OrderedDict()
+        self._adapters: dict[tuple[Any, ...], Adapter | None] = {}
+        self._adapters_of = 0  # the number of the questions for which they were looked up
+
+    def let_go(self) -> None:
+        """Keep no network and no image any more; what is at work ends first by itself."""
+        self._machine = self._predictor = None
+        self._scenes.clear()
+
+    def free(self, report: Report) -> None:
+        """Give a GPU's memory back; the next question loads the network again.
+
+        Main memory is left alone: the features in it are worth more than the room.
+        """
+        if self._predictor is None or self._predictor.device.type == "cpu":
+            return
+        report("Freeing memory", 0, None)
+        from sam2lora.compute.device import release_memory
+
+        device = self._predictor.device
+        self.let_go()
+        release_memory(device)
+
+    def describe(self, machine: Machine, report: Report) -> Computer:
+        """Find out what computes, and make ready what the first answer needs in the window."""
+        report("Loading PyTorch", 0, None)
+        load_torch()
+        warm_up_colors()
+        from sam2lora.compute.device import choose_device, choose_precision, free_memory, gpu_hint
+
+        try:
+            device = choose_device(machine.device)
+            precision = choose_precision(machine.precision, device)
+        except DeviceError as error:
+            return Computer(str(error), str(error))
+        words = f"Computes on {device} in {precision}."
+        return Computer(words, gpu_hint() or "", free_memory(device))
+
+    def answer(self, question: Question, report: Report) -> Reply:
+        """Answer a question.
+
+        Raises
+        ------
+        Sam2LoraError
+            If the model, the adapter, the device or the prompts do not allow it.
+        Stopped
+            If it was cancelled.
+        """
+        predictor = self.predictor(question.machine, report)
+        from sam2lora.inference.segment import Task, segment_scene
+
+        target = question.target
+        task = Task.of(
+            target,
+            adapter=self._adapter(question, predictor),
+            prompts=question.prompts,
+            detail=question.choice.detail,
+        )
+        scene = self._scene(question.photo)
+        show = partial(report, f"Looking for {target.name}")
+        segmented = segment_scene(predictor, scene, [task], progress=show)[target.name]
+        return Reply(question, task, scene, segmented)
+
+    def try_to_answer(self, question: Question, report: Report) -> Reply | Refusal:
+        """Answer a question, or say why that is not possible."""
+        try:
+            return self.answer(question, report)
+        except GeometryError as error:
+            kept = self._scenes.get(question.photo.key)
+            return Refusal(question, error, kept and kept[1].field.mask)
+        except Sam2LoraError as error:
+            return Refusal(question, error)
+
+    def segment_files(
+        self, settings: Sequence[PredictSettings], machine: Machine, report: Report
+    ) -> "Iterator[Outcome]":
+        """Segment files as `sam2lora predict` does, in one pass over the images.
+
+        Parameters
+        ----------
+        settings
+            They differ in their targets, and in how these are answered; not in images and folder.
+        machine
+            By what.
+        report
+            Told how far it is.
+
+        Yields
+        ------
+        What became of each image.
+
+        Raises
+        ------
+        Sam2LoraError
+            If nothing can be done at all.
+        Stopped
+            If it was cancelled; what is written by then is complete.
+        """
+        predictor = self.predictor(machine, report)
+        from sam2lora.inference.batch import segment_files
+        from sam2lora.inference.pipeline import tasks_of
+
+        tasks = [task for one in settings for task in tasks_of(one, predictor.base)]
+        first = settings[0]
+        paths = find_images(first.images)
+        numbers = {path: number for number, path in enumerate(paths)}
+
+        def show(path: Path, share: float) -> None:
+            done = round(_PER_IMAGE * (numbers[path] + share))
+            report(
+                f"{path.name}, {numbers[path] + 1} of {len(paths)}", done, _PER_IMAGE * len(paths)
+            )
+
+        yield from segment_files(
+            predictor,
+            paths,
+            tasks,
+            Path(first.out),
+            probabilities=first.probabilities,
+            keep=first.keep,
+            progress=show,
+        )
+
+    def predictor(self, machine: Machine, report: Report) -> "Predictor":
+        """Give the predictor for a machine, loading torch and the base model if need be.
+
+        Raises
+        ------
+        Sam2LoraError
+            If the model cannot be had, or the device is not there.
+        Stopped
+            If a download was cancelled.
+        """
+        if self._predictor is not None and machine == self._machine:
+            return self._predictor
+        report("Loading PyTorch", 0, None)
+        load_torch()
+        from sam2lora.compute.device import release_memory
+        from sam2lora.inference.predictor import Predictor
+        from sam2lora.models.loading import load_base
+
+        report(f"Loading {machine.model}", 0, None)
+        base = load_base(machine.model, progress=partial(report, f"Downloading {machine.model}"))
+        old, self._predictor = self._predictor, None
+        if old is not None:
+            device = old.device
+            del old
+            release_memory(device)
+        predictor = Predictor(base, device=machine.device, precision=machine.precision)
+        self._machine, self._predictor, self._adapters = machine, predictor, {}
+        return predictor
+
+    def _adapter(self, question: Question, predictor: "Predictor") -> Adapter | None:
+        """Choose the adapter; the same object each time, which spares reading its files again."""
+        from sam2lora.inference.pipeline import adapter_for
+
+        if question.adapters != self._adapters_of:
+            self._adapters, self._adapters_of = {}, question.adapters
+        prompted = not question.prompts.empty
+        key = (question.target, question.choice, prompted)
+        if key not in self._adapters:
+            found = adapter_for(
+                predictor.base,
+                question.target,
+                named=question.choice.adapter,
+                bare=question.choice.bare,
+                prompted=prompted,
+            )
+            same = (one for one in self._adapters.values() if one == found)
+            self._adapters[key] = next(same, found)
+        return self._adapters[key]
+
+    def _scene(self, photo: Photo) -> "Scene":
+        """Look at an image; its field of view is found as `sam2lora predict` finds it."""
+        from sam2lora.inference.prepared_image import Scene
+
+        kept = self._scenes.pop(photo.key, None)
+        if kept is None or kept[0].source is not photo.source:
+            kept = (photo, Scene.of(pixels_of(photo.layer)))
+        self._scenes[photo.key] = kept
+        while len(self._scenes) > _SCENES:
+            self._scenes.popitem(last=False)
+        return kept[1]

@@ -1,0 +1,244 @@
+"""Several models on the same prompts: what each finds, against a reference, in red and green."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from functools import partial
+from typing import Literal
+
+import numpy as np
+from napari.layers import Image, Layer
+from napari.utils import DirectLabelColormap
+from napari.viewer import Viewer
+from qtpy.QtCore import QObject, QTimer, Signal
+
+from napari_sam2lora.layers.conversion import placement_of, view_layer
+from napari_sam2lora.layers.insertion import add_quietly, set_visible
+from napari_sam2lora.layers.lookup import data_of
+from napari_sam2lora.layers.metadata import noted
+from napari_sam2lora.qt.worker import Report, Worker
+from napari_sam2lora.segmentation.engine import Engine
+from napari_sam2lora.segmentation.requests import Choice, Question, Refusal, Reply
+from sam2lora.images.visualization import ERROR_COLORS
+from sam2lora.metrics.segmentation import dice
+from sam2lora.types import Mask, Pixels
+
+Way = Literal["side by side", "blinking"]
+
+_VIEW = "comparison"
+_GAP = 1.05  # of the image's width, from one picture to the next
+_BLINK = 800  # milliseconds
+
+
+@dataclass(frozen=True, eq=False)
+class Compared:
+    """What one contestant found.
+
+    Attributes
+    ----------
+    title
+        Whose it is.
+    reply
+        Its answer; None if it could not answer.
+    words
+        Its Dice against the reference, or why there is none.
+    judged
+        `(H, W)` uint8: 1 where it agrees with the reference, 2 where it has more, 3 less.
+    """
+
+    title: str
+    reply: Reply | None
+    words: str
+    judged: np.ndarray
+
+
+def compare(
+    engine: Engine,
+    question: Question,
+    contestants: Sequence[tuple[str, Choice]],
+    reference: Mask | None,
+    report: Report,
+) -> Iterator[Compared]:
+    """Ask the same of several models, in the worker's thread.
+
+    Parameters
+    ----------
+    engine
+        What answers.
+    question
+        What is asked.
+    contestants
+        Titles, and how each answers.
+    reference
+        `(H, W)` bool to judge by; None for the first contestant's mask.
+    report
+        Told how far it is.
+
+    Yields
+    ------
+    What each found.
+    """
+    for title, choice in contestants:
+        reply = engine.try_to_answer(replace(question, choice=choice), report)
+        if isinstance(reply, Refusal):
+            yield Compared(title, None, str(reply.error), np.zeros((0, 0), np.uint8))
+            continue
+        mask = reply.segmented.mask
+        if reference is None:
+            reference, words = mask, "the reference"
+        else:
+            words = f"Dice {dice(mask, reference, valid=reply.scene.field.mask):.3f}"
+        judged = np.select([mask & reference, mask, reference], [1, 2, 3]).astype(np.uint8)
+        yield Compared(title, reply, words, judged)
+
+
+class Comparison(QObject):
+    """Shows what several models found in one image.
+
+    Parameters
+    ----------
+    viewer
+        Where.
+    worker
+        Of the session; the comparison is work among its other work.
+    parent
+        What it lives as long as.
+
+    Signals
+    -------
+    changed()
+        There is another result, or none any more.
+    busy_changed(busy)
+        A comparison has begun or ended.
+
+    Attributes
+    ----------
+    results
+        Those that have come so far.
+    """
+
+    changed = Signal()
+    busy_changed = Signal(bool)
+
+    def __init__(self, viewer: Viewer, worker: Worker, parent: QObject | None = None) -> None:
+        super().__init__(parent)
+        self.results: list[Compared] = []
+        self._viewer, self._worker = viewer, worker
+        self._image: Image | None = None
+        self._way: Way = "side by side"
+        self._number = 0  # of the comparison that is shown
+        self._runs = False
+        self._timer = QTimer(self)
+        self._timer.setInterval(_BLINK)
+        self._timer.timeout.connect(self._blink)
+        worker.yielded.connect(self._on_yielded)
+        for end in (worker.done, worker.failed, worker.stopped):
+            end.connect(self._on_end)
+
+    def ask(
+        self,
+        engine: Engine,
+        image: Image,
+        question: Question,
+        contestants: Sequence[tuple[str, Choice]],
+        *,
+        reference: Mask | None,
+        way: Way,
+    ) -> None:
+        """Compare contestants, in place of a comparison that runs; see `compare`."""
+        self.clear()
+        self._image, self._way = image, way
+        work = partial(compare, engine, question, contestants, reference)
+        self._worker.ask(self._key, work)
+        self._set_runs(True)
+
+    def clear(self) -> None:
+        """Take everything that was shown out of the viewer, and stop what is still to come."""
+        old, self._number = self._key, self._number + 1  # what comes of the old one is not shown
+        if self._runs:
+            self._worker.cancel(old)
+            self._set_runs(False)
+        self._timer.stop()
+        self.results = []
+        shown = self._own()
+        self._viewer.layers.selection.difference_update(shown)
+        for layer in shown:
+            self._viewer.layers.remove(layer)
+        if shown and self._way == "side by side":
+            self._viewer.fit_to_view()  # which had to be small for all of them
+        self.changed.emit()
+
+    def close(self) -> None:
+        """Show nothing more."""
+        self._image = None
+
+    @property
+    def _key(self) -> str:
+        return f"comparison {self._number}"
+
+    def _set_runs(self, runs: bool) -> None:
+        self._runs = runs
+        self.busy_changed.emit(runs)
+
+    def _on_end(self, key: object, _: object = None) -> None:
+        if key == self._key:
+            self._set_runs(False)
+
+    def _own(self) -> list[Layer]:
+        return [one for one in self._viewer.layers if noted(one.metadata).get("view") == _VIEW]
+
+    def _on_yielded(self, key: object, result: object) -> None:
+        if key != self._key or not isinstance(result, Compared):
+            return
+        self.results.append(result)
+        if result.reply is not None and self._image in self._viewer.layers:
+            if self._way == "side by side":
+                self._show_beside(result, len(self.results))
+            else:
+                self._show_over(result)
+                self._timer.start()
+        self.changed.emit()
+
+    def _show_beside(self, result: Compared, number: int) -> None:
+        image, reply = self._image, result.reply
+        if image is None or reply is None:
+            return
+        step = number * _GAP * reply.scene.shape[1] * image.scale[-1]
+        for layer in (_copy(image, reply.scene.pixels, result.title), _errors(image, result)):
+            place = placement_of(data_of(layer))["translate"]
+            layer.translate = (place[0], place[1] + step)
+            add_quietly(self._viewer, layer)
+        self._viewer.fit_to_view()
+
+    def _show_over(self, result: Compared) -> None:
+        if self._image is not None:
+            layer = _errors(self._image, result)
+            layer.visible = not self._own()
+            add_quietly(self._viewer, layer)
+
+    def _blink(self) -> None:
+        """Show the next one in place of the present one."""
+        layers = self._own() if self._image is not None else []
+        if len(layers) > 1:
+            shown = next((number for number, one in enumerate(layers) if one.visible), 0)
+            for number, layer in enumerate(layers):
+                set_visible(layer, number == (shown + 1) % len(layers))
+
+
+def _copy(image: Image, pixels: Pixels, title: str) -> Layer:
+    made = view_layer(_VIEW, pixels, data_of(image), "image", rgb=True)
+    made[1]["name"] = f"{title}: {image.name}"
+    return Layer.create(*made)
+
+
+def _errors(image: Image, result: Compared) -> Layer:
+    colors = {1: ERROR_COLORS[0], 2: ERROR_COLORS[1], 3: ERROR_COLORS[2]}
+    made = view_layer(
+        _VIEW,
+        result.judged,
+        data_of(image),
+        "labels",
+        colormap=DirectLabelColormap(color_dict={0: "transparent", None: "transparent", **colors}),
+        opacity=0.6,
+    )
+    made[1]["name"] = f"{result.title}: {result.words}"
+    return Layer.create(*made)

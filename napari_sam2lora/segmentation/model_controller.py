@@ -1,0 +1,172 @@
+"""Joins a session to the part of the dock where one chooses what answers."""
+
+from dataclasses import replace
+
+from napari.layers import Image
+from qtpy.QtCore import QObject, Signal
+
+from napari_sam2lora.adapters import AdapterWatch, dice_of
+from napari_sam2lora.layers.conversion import size_of
+from napari_sam2lora.layers.lookup import data_of
+from napari_sam2lora.qt.notifications import errors_in_words
+from napari_sam2lora.segmentation.preflight import warnings
+from napari_sam2lora.segmentation.requests import Computer
+from napari_sam2lora.segmentation.session import Session
+from napari_sam2lora.segmentation.widgets.model_panel import AUTOMATIC, BARE, Advanced, Entry
+from sam2lora.adapters import find_adapter
+from sam2lora.errors import ImageError
+from sam2lora.models.registry import BASE_MODELS, BaseModel
+from sam2lora.targets import Target, get_target
+
+
+class Setup(QObject):
+    """Keeps the lists of models and adapters as they are, and says what could go wrong.
+
+    Parameters
+    ----------
+    session
+        Of the viewer.
+    advanced
+        The widget; with it, this goes as well.
+
+    Signals
+    -------
+    warned(words)
+        What could go wrong with the next answer; empty if nothing could.
+    """
+
+    warned = Signal(str)
+
+    def __init__(self, session: Session, advanced: Advanced) -> None:
+        super().__init__(advanced)
+        self._session, self._advanced = session, advanced
+        self._computer: Computer | None = None  # unknown until torch is loaded
+        self.watch = AdapterWatch(self)
+        self.watch.changed.connect(self._on_adapters)
+        advanced.model_chosen.connect(self._on_model)
+        advanced.device_chosen.connect(self._on_device)
+        advanced.adapter_chosen.connect(self._on_adapter)
+        advanced.detail_chosen.connect(self._on_detail)
+        advanced.adapters_wanted.connect(self.look)
+        session.chosen.connect(self.refresh)
+        session.answering.machine_told.connect(self._on_computer)
+        self.look()
+        self.refresh()
+
+    def look(self) -> None:
+        """List the adapters that are there now."""
+        with errors_in_words():
+            self.watch.look()
+
+    def refresh(self) -> None:
+        """Show what is chosen, and what could go wrong with it."""
+        session = self._session
+        chosen = session.choice(session.target)
+        models = [_model_entry(base) for base in BASE_MODELS.values()]
+        if session.model not in BASE_MODELS:
+            models.append((session.model, session.model))
+        self._advanced.show_models(models, session.model)
+        entries = self.adapter_entries()
+        if chosen.adapter and chosen.adapter not in [value for _, value in entries]:
+            entries.append((chosen.adapter, chosen.adapter))
+        named = BARE if chosen.bare else chosen.adapter or AUTOMATIC
+        self._advanced.show_adapters(entries, named)
+        self._advanced.show_detail(chosen.detail)
+        self.warn()
+
+    def use_adapter(self, name: str) -> None:
+        """Answer an installed adapter's target by it from now on, and by its base model.
+
+        Parameters
+        ----------
+        name
+            Of the adapter; its weights may be others than when it was last used.
+
+        Raises
+        ------
+        AdapterError
+            If it is not there.
+        """
+        session, card = self._session, find_adapter(name).card
+        self.watch.look()
+        session.forget_adapters()
+        if card.base.name in BASE_MODELS and card.base.name != session.model:
+            self._on_model(card.base.name)
+        target = get_target(card.target.name)
+        session.choose(target, replace(session.choice(target), adapter=name, bare=False))
+
+    def warn(self, *others: Target) -> None:
+        """Say what could go wrong with the next answer, and with those for other targets."""
+        session, place, image = self._session, self._session.place, self._session.image
+        replies = session.answers.replies
+        loaded = any(one.question.machine == session.machine for one in replies.values())
+        found = [] if self._computer is None else [self._computer.hint]
+        for target in dict.fromkeys((session.target, *others)):
+            at = None if place is None else (place[0], target.name)
+            answered = None if at is None else replies.get(at)
+            # What was answered once needs no more memory now.
+            fits = answered is not None and answered.question.machine == session.machine
+            found += warnings(
+                session.model,
+                session.choice(target),
+                target,
+                self.watch.adapters,
+                shape=None if image is None or fits else _size(image),
+                prompted=at is not None and not session.prompts.at(at).empty,
+                loaded=loaded,
+                free=None if self._computer is None else self._computer.free,
+            )
+        self.warned.emit("\n".join(dict.fromkeys(filter(None, found))))
+
+    def adapter_entries(self) -> list[Entry]:
+        """List adapters for the target, those for the base model first, others with their base."""
+        session, entries = self._session, []
+        for adapter in self.watch.adapters:
+            card = adapter.card
+            if card.target.name == session.target.name:
+                other = card.base.name != session.model
+                text = ", ".join(filter(None, (card.name, dice_of(card))))
+                entries.append((other, text, card.base.name, card.name))
+        return [
+            (f"{text} (for {base})" if other else text, name)
+            for other, text, base, name in sorted(entries)
+        ]
+
+    def _on_adapters(self) -> None:
+        self._session.forget_adapters()
+        self.refresh()
+
+    def _on_computer(self, computer: Computer) -> None:
+        self._computer = computer
+        self._advanced.say(computer.words)
+        self.warn()
+
+    def _on_model(self, name: str) -> None:
+        self._session.set_machine(name, self._session.device, self._session.precision)
+
+    def _on_device(self, device: str | None) -> None:
+        self._session.set_machine(self._session.model, device, self._session.precision)
+        self._session.answering.describe(self._session.machine)
+
+    def _on_adapter(self, name: str) -> None:
+        session = self._session
+        named = None if name in (AUTOMATIC, BARE) else name
+        chosen = replace(session.choice(session.target), adapter=named, bare=name == BARE)
+        session.choose(session.target, chosen)
+
+    def _on_detail(self, detail: str | None) -> None:
+        session = self._session
+        session.choose(session.target, replace(session.choice(session.target), detail=detail))
+
+
+def _size(image: Image) -> tuple[int, int] | None:
+    """Give the size of a photograph; None for a stack, which is refused when it is asked about."""
+    try:
+        return size_of(data_of(image))
+    except ImageError:
+        return None
+
+
+def _model_entry(base: BaseModel) -> Entry:
+    size = "" if base.embedded or base.path.exists() else ", to be downloaded"
+    return f"{base.name} ({base.parameters / 1e6:.0f} M weights{size})", base.name

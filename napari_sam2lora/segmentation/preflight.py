@@ -1,0 +1,91 @@
+"""What can go wrong with the next answer, in words, before it does."""
+
+from collections.abc import Iterator
+
+from napari_sam2lora.segmentation.requests import Choice
+from sam2lora.adapters import Adapter, preferred_first
+from sam2lora.adapters.selection import geometry_of
+from sam2lora.errors import ModelError
+from sam2lora.inference.memory import too_little_memory
+from sam2lora.models.registry import BaseModel, get_base
+from sam2lora.targets import Target
+from sam2lora.utils.download import is_offline
+
+
+def warnings(
+    model: str,
+    choice: Choice,
+    target: Target,
+    adapters: list[Adapter],
+    *,
+    shape: tuple[int, int] | None,
+    prompted: bool,
+    loaded: bool = False,
+    free: int | None = None,
+) -> list[str]:
+    """Say what stands in the way of an answer, or will take long.
+
+    Parameters
+    ----------
+    model
+        Name of the base model, or the path of its file.
+    choice
+        How the target is to be answered.
+    target
+        What is to be segmented.
+    adapters
+        Those that are there.
+    shape
+        `(H, W)` of the image; None without one.
+    prompted
+        Whether something points at the target.
+    loaded, free
+        Whether the base model is in memory, and how much is free of it; see `too_little_memory`.
+    """
+    try:
+        base = get_base(model)
+    except ModelError:  # a file of the user's: nothing is known about it before it is read
+        return []
+    named = next((one for one in adapters if one.name == choice.adapter), None)
+    found = [*_about_base(base), *_about_adapter(base, choice, named, target)]
+    fitting = preferred_first(one for one in adapters if _fits(one, base, target))
+    if choice.adapter is None and (choice.bare or not fitting) and not (base.embedded or prompted):
+        found.append(
+            f"There is no adapter for {target.name} on {base.name}: it only follows points and "
+            "boxes. Set one, choose nano, or train an adapter."
+        )
+    if shape is not None:
+        answering = named or (None if choice.bare else next(iter(fitting), None))
+        geometry = geometry_of(target, answering, choice.detail)
+        words = too_little_memory(base, shape, geometry, loaded=loaded, free=free)
+        found += [words] if words else []
+    return found
+
+
+def _about_base(base: BaseModel) -> Iterator[str]:
+    if base.embedded or base.path.exists():
+        return
+    size = "" if base.size is None else f" ({base.size / 1e6:.0f} MB)"
+    if is_offline():
+        yield f"{base.name}{size} is not on this computer, and downloads are off in Preferences."
+    else:
+        yield f"{base.name} is downloaded first{size}. Cancel stops it; the next time it goes on."
+
+
+def _about_adapter(
+    base: BaseModel, choice: Choice, named: Adapter | None, target: Target
+) -> Iterator[str]:
+    if choice.adapter is None:
+        return
+    if named is None:
+        yield f"The adapter {choice.adapter} is not there any more. Choose another."
+        return
+    card = named.card
+    if card.base.name != base.name:
+        yield f"The adapter {named.name} is for {card.base.name}, not for {base.name}."
+    if card.target.name != target.name:
+        yield f"The adapter {named.name} segments {card.target.name}, not {target.name}."
+
+
+def _fits(adapter: Adapter, base: BaseModel, target: Target) -> bool:
+    return (adapter.card.base.name, adapter.card.target.name) == (base.name, target.name)

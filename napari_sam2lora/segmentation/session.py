@@ -1,0 +1,289 @@
+"""The segmentation of one viewer: what is chosen, what was asked, and what came back.
+
+A session belongs to one viewer and knows no widget. Networks run in its worker; layers are touched
+in the window's thread alone.
+"""
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+from napari.layers import Image, Labels
+from napari.viewer import Viewer
+from qtpy.QtCore import QObject, Signal
+
+from napari_sam2lora._settings import preferences
+from napari_sam2lora.layers.alignment import Placement
+from napari_sam2lora.layers.conversion import mask_of
+from napari_sam2lora.layers.image_ids import Identities
+from napari_sam2lora.layers.images import Photos
+from napari_sam2lora.layers.lookup import data_of
+from napari_sam2lora.layers.masks import Mode, mask_layer_of
+from napari_sam2lora.layers.metadata import Place, keep_key
+from napari_sam2lora.layers.prompt_conversion import Tool
+from napari_sam2lora.layers.prompts import PromptLayers
+from napari_sam2lora.segmentation.request_queue import Answering
+from napari_sam2lora.segmentation.requests import Choice, Machine, Question, Reply
+from napari_sam2lora.segmentation.results import Answers
+from sam2lora.settings import PrecisionChoice
+from sam2lora.targets import TARGETS, Target, get_target
+
+
+class Session(QObject):
+    """What is being segmented in one viewer.
+
+    Parameters
+    ----------
+    viewer
+        Its viewer.
+
+    Signals
+    -------
+    chosen()
+        Another image, target, model, adapter or detail is chosen.
+    sign_changed(positive)
+        Whether the next points are on the target.
+    said(words)
+        Something the user should read.
+
+    Attributes
+    ----------
+    answering
+        What asks the network, shows its answers, and says what computes.
+    """
+
+    chosen = Signal()
+    sign_changed = Signal(bool)
+    said = Signal(str)
+
+    def __init__(self, viewer: Viewer) -> None:
+        super().__init__()
+        self.viewer = viewer
+        self.prompts = PromptLayers(viewer)
+        self.answers = Answers(viewer)
+        self.identities = Identities(viewer)
+        self.photos = Photos(viewer)
+        self.placement = Placement(viewer)
+        self.image: Image | None = None
+        self.target: Target = TARGETS["disc"]
+        self.model = "nano"
+        self.device: str | None = None
+        self.precision: PrecisionChoice | None = None
+        self.start_from_painted = False
+        self._choices: dict[str, Choice] = {}
+        self._adapters = 0
+        self.answering = Answering(
+            self.photos,
+            self.prompts,
+            self.answers,
+            question=self.question,
+            how=lambda target: (self.machine, self.choice(target), self.start_from_painted),
+        )
+        self.answering.said.connect(self.said)
+
+    # What is chosen
+
+    @property
+    def place(self) -> Place | None:
+        """The present image and target."""
+        return None if self.image is None else (keep_key(self.image), self.target.name)
+
+    @property
+    def machine(self) -> Machine:
+        """The base model with device and precision: those chosen here, else the Preferences'."""
+        chosen = preferences()
+        return Machine(self.model, self.device or chosen.device, self.precision or chosen.precision)
+
+    def set_image(self, image: Image | None) -> None:
+        """Choose the image that is segmented."""
+        self._choose(image, self.target)
+
+    def set_target(self, name: str, *, image: Image | None = None) -> None:
+        """Choose the target that clicks are about, and with it, where it is given, the image.
+
+        Raises
+        ------
+        TargetError
+            If there is none of that name.
+        """
+        self._choose(image or self.image, get_target(name))
+
+    def set_machine(
+        self, model: str, device: str | None = None, precision: PrecisionChoice | None = None
+    ) -> None:
+        """Choose what computes; None is what the Preferences say."""
+        self.model, self.device, self.precision = model, device, precision
+        self.answering.mark_old()
+        self.chosen.emit()
+
+    def choice(self, target: Target) -> Choice:
+        """Give how a target is answered."""
+        return self._choices.get(target.name, Choice())
+
+    def choose(self, target: Target, choice: Choice) -> None:
+        """Say how a target is answered from now on."""
+        self._choices[target.name] = choice
+        self.answering.mark_old()
+        self.chosen.emit()
+
+    def start_from(self, painted: bool) -> None:
+        """Say whether answers start from what is painted from now on."""
+        self.start_from_painted = painted
+        self.answering.mark_old()
+
+    def forget_adapters(self) -> None:
+        """Look adapters up again for what is asked from now on."""
+        self._adapters += 1
+
+    # Asking
+
+    def segment(self, targets: Sequence[Target]) -> None:
+        """Ask for targets in the present image, with what is said about each."""
+        if self.image is None:
+            self.said.emit("Open a fundus photograph first.")
+            return
+        for target in targets:
+            self.answering.ask(self.image, target)
+        self._show_own()
+        self.use(self.tool or "point")
+
+    def question(self, image: Image, target: Target) -> Question:
+        """Say what would be asked about a target in an image as things are now.
+
+        Raises
+        ------
+        ImageError
+            If the image, or the painted mask, is a stack.
+        TargetError
+            If two layers show the target.
+        """
+        place = (keep_key(image), target.name)
+        prompts = self.prompts.at(place)
+        if self.start_from_painted:
+            painted = mask_layer_of(self.viewer, image, target)
+            mask = None if painted is None else mask_of(data_of(painted))
+            prompts = replace(prompts, mask=mask)
+        choice = self.choice(target)
+        photo, painted = self.photos.of(image), self.start_from_painted
+        return Question(photo, target, prompts, self.machine, choice, painted, self._adapters)
+
+    # Prompts
+
+    @property
+    def tool(self) -> Tool | None:
+        """What a click in the window does now."""
+        active = self.viewer.layers.selection.active
+        modes: dict[str, Tool] = {"add": "point", "add_rectangle": "box"}
+        if active is None or not self.prompts.has(active):
+            return None
+        return modes.get(str(active.mode))
+
+    def use(self, tool: Tool) -> None:
+        """Let the next click set a point, or draw a box."""
+        if self.image is not None:
+            self.prompts.use(self.image, self.target, tool)
+            self._show_own()
+
+    def set_sign(self, positive: bool) -> None:
+        """Say whether the next points are on the target."""
+        if positive != self.prompts.positive:
+            self.prompts.set_sign(positive)
+            self.sign_changed.emit(positive)
+
+    def undo(self) -> None:
+        """Take the last point or box back."""
+        if self.place and not self.prompts.undo(self.place):
+            self.said.emit("There is no point or box to take back.")
+        elif self.image is not None:
+            self.prompts.restore(self.image, self.target)  # one may have been deleted by hand
+
+    def redo(self) -> None:
+        """Put a point or box back that was taken back."""
+        if self.image is not None and self.prompts.redo((keep_key(self.image), self.target.name)):
+            self.prompts.restore(self.image, self.target)
+
+    def clear(self) -> None:
+        """Take all points and the box of the present target away."""
+        if self.place:
+            self.prompts.clear(self.place)
+
+    # Answers
+
+    @property
+    def reply(self) -> Reply | None:
+        """The last answer for the present image and target."""
+        return self.answers.replies.get(self.place) if self.place else None
+
+    def set_threshold(self, threshold: float) -> None:
+        """Set the probability that makes the present target's mask, and show it."""
+        if self.place is not None:
+            self.answers.set_threshold(self.place, threshold)
+
+    def accept(self, mode: Mode) -> Labels | None:
+        """Write the present target's answer into its mask, and select that, to be corrected.
+
+        Only an answer to what is asked now is written; of another it is said what to do.
+
+        Raises
+        ------
+        Sam2LoraError
+            If the mask's layer does not fit.
+        """
+        if self.image is None or self.reply is None:
+            self.said.emit("There is no answer to accept. Press Segment first.")
+            return None
+        obstacle = self.answering.obstacle(self.reply)
+        if obstacle:
+            self.said.emit(obstacle)
+            return None
+        labels = self.answers.accept(self.image, self.target, mode)
+        self.viewer.layers.selection.active = labels
+        self.said.emit(f"{labels.name} has the answer. Ctrl+Z takes it back; H shows the answer.")
+        return labels
+
+    def measure(self) -> None:
+        """Measure the present image soon.
+
+        Raises
+        ------
+        Sam2LoraError
+            If a mask is a stack, or two layers show one target.
+        """
+        self.answers.numbers.forget()
+        if self.image is not None and self.reply is not None:
+            self.answers.measure(self.image, self.target)
+
+    def forget_missing(self) -> None:
+        """Let go of images and layers that left the viewer, and know prompts that are in it."""
+        self.identities.settle()
+        images = self.photos.keys()
+        self.answers.forget_but(images)
+        self.prompts.forget_missing()
+        # Without an image there is nothing to hide yet, and a layer that is hidden loses its tool.
+        if self.prompts.adopt() and self.image is not None:
+            self._show_own()
+        self.placement.look()
+
+    def close(self) -> None:
+        """End the work, and let go of the viewer."""
+        self.answering.close()
+        self.answers.close()
+        self.identities.close()
+        self.placement.close()
+        self.prompts.close()
+
+    def _choose(self, image: Image | None, target: Target) -> None:
+        """Choose both at once: the prompts of neither are hidden in between, and lose no tool."""
+        if image is self.image and target == self.target:
+            return
+        tool = self.tool if target != self.target else None
+        self.image, self.target = image, target
+        self._show_own()
+        self.chosen.emit()
+        if tool and image is not None:
+            self.use(tool)
+
+    def _show_own(self) -> None:
+        if self.image is not None and self.place and not self.prompts.at(self.place).empty:
+            self.prompts.restore(self.image, self.target)  # the image may have come back
+        self.prompts.show_only(self.place)
+        self.answers.previews.show_only(self.place and self.place[0])

@@ -1,0 +1,1 @@
+"""Widgets of the Segment dock; none knows the session or the viewer."""

@@ -1,0 +1,109 @@
+"""A dialog for a target of the user's own."""
+
+from qtpy.QtCore import Qt
+from qtpy.QtGui import QColor
+from qtpy.QtWidgets import (
+    QCheckBox,
+    QColorDialog,
+    QComboBox,
+    QDialog,
+    QDialogButtonBox,
+    QFormLayout,
+    QLineEdit,
+    QPushButton,
+    QWidget,
+)
+
+from napari_sam2lora.qt.widgets import Paragraph
+from sam2lora.errors import TargetError
+from sam2lora.targets import Target, all_targets, save_target
+
+_DETAILS = (
+    ("whole: shown at once", "whole"),
+    ("tiles: fine structures", "tiles"),
+    ("zoom: small compact ones", "zoom"),
+)
+
+
+class NewTarget(QDialog):
+    """Asks for name, color and detail, and keeps the target for the command line as well.
+
+    Attributes
+    ----------
+    target
+        What was kept; None until then.
+    """
+
+    def __init__(self, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self.setWindowTitle("New target")
+        self.target: Target | None = None
+        self.name, self.detail = QLineEdit(), QComboBox()
+        self.name.setPlaceholderText("lower case, such as drusen")
+        for text, value in _DETAILS:
+            self.detail.addItem(text, value)
+        self.convex = QCheckBox("one part without dents, as disc and cup are")
+        self.convex.setToolTip(
+            "Answers get that form; where you put a −, dents stay. Not in tiles."
+        )
+        self.color = QPushButton("#911eb4")
+        self.color.clicked.connect(self._choose_color)
+        self.words = Paragraph()
+        self._show_color()
+        buttons = QDialogButtonBox(
+            QDialogButtonBox.StandardButton.Ok | QDialogButtonBox.StandardButton.Cancel
+        )
+        buttons.accepted.connect(self.accept)
+        buttons.rejected.connect(self.reject)
+        form = QFormLayout(self)
+        form.addRow("Name", self.name)
+        form.addRow("Color", self.color)
+        form.addRow("Looked at", self.detail)
+        form.addRow("Form", self.convex)
+        form.addRow(self.words)
+        form.addRow(buttons)
+        self.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose, False)
+
+    def accept(self) -> None:
+        """Keep the target, or say why that is not possible."""
+        try:
+            known = all_targets()
+            taken = {one.label for one in known.values()}
+            name = self.name.text().strip()
+            if name in known:
+                raise TargetError(f"There is a target called {name!r} already.")
+            free = next((label for label in range(1, 256) if label not in taken), None)
+            if free is None:
+                raise TargetError("All 255 label values are taken.")
+            target = _checked(
+                name=name,
+                label=free,
+                color=self.color.text(),
+                detail=self.detail.currentData(),
+                convex=self.convex.isChecked(),
+            )
+            save_target(target)
+        except TargetError as error:
+            self.words.setText(str(error))
+            return
+        self.target = target
+        super().accept()
+
+    def _choose_color(self) -> None:
+        chosen = QColorDialog.getColor(QColor(self.color.text()), self)
+        if chosen.isValid():
+            self.color.setText(chosen.name())
+            self._show_color()
+
+    def _show_color(self) -> None:
+        self.color.setStyleSheet(f"border-left: 24px solid {self.color.text()};")
+
+
+def _checked(**fields: object) -> Target:
+    try:
+        return Target.model_validate(fields)
+    except ValueError as error:
+        raise TargetError(
+            f"{fields['name']!r} cannot be a target's name. Use lower-case letters, digits, - and "
+            "_, with a letter first, at most 32."
+        ) from error

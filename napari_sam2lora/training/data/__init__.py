@@ -1,0 +1,1 @@
+"""What a training learns from: pairs of image and mask, the annotated region, snapshots."""

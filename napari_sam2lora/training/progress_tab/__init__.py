@@ -1,0 +1,1 @@
+"""The tab of the Train dock that shows a running training."""

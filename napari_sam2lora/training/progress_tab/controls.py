@@ -1,0 +1,73 @@
+"""The buttons of a run: pause or go on, stop, resume."""
+
+from qtpy.QtCore import Signal
+from qtpy.QtWidgets import QHBoxLayout, QWidget
+
+from napari_sam2lora.qt.widgets import button
+from napari_sam2lora.training.run.watcher import Standing
+
+_CAN_GO_ON = ("stopped", "interrupted", "failed")
+
+
+class RunButtons(QWidget):
+    """What can be asked of a run as it stands.
+
+    Signals
+    -------
+    pause(), go_on(), stop(), resume(), install()
+        The user asks for it.
+    """
+
+    pause = Signal()
+    go_on = Signal()
+    stop = Signal()
+    resume = Signal()
+    install = Signal()
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._paused = False
+        self._pause = button("Pause", self._on_pause, tip="It waits, and keeps its memory.")
+        self._stop = button(
+            "Stop and keep the best",
+            self.stop.emit,
+            tip="It ends after this step. The best adapter stays, and it can be resumed.",
+        )
+        self._resume = button("Resume", self.resume.emit, tip="Go on after the last checkpoint.")
+        self._install = button(
+            "Install adapter",
+            self.install.emit,
+            tip="Put its best adapter among yours, to be used.",
+        )
+        layout = QHBoxLayout(self)
+        layout.setContentsMargins(0, 0, 0, 0)
+        for one in (self._pause, self._stop, self._resume, self._install):
+            layout.addWidget(one)
+        self.show_standing(None)
+
+    def show_standing(self, standing: Standing | None, *, to_install: bool = False) -> None:
+        """Offer what can be asked now.
+
+        Parameters
+        ----------
+        standing
+            How the run stands; None without one.
+        to_install
+            Whether it has an adapter that is not among the user's own.
+        """
+        alive = standing is not None and standing.alive
+        self._paused = standing is not None and standing.state == "paused"
+        self._pause.setText("Go on" if self._paused else "Pause")
+        self._pause.setEnabled(alive)
+        self._stop.setEnabled(alive)
+        self._pause.setVisible(alive)
+        self._stop.setVisible(alive)
+        self._resume.setVisible(standing is not None and standing.state in _CAN_GO_ON)
+        resting = standing is not None and not alive and standing.state != "gone"
+        self._install.setVisible(resting and to_install)
+
+    def _on_pause(self) -> None:
+        if self._paused:
+            self.go_on.emit()
+        else:
+            self.pause.emit()

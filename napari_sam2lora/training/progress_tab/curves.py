@@ -1,0 +1,128 @@
+"""The curves of a training: the loss with every term, and the validation Dice."""
+
+from collections.abc import Mapping
+from html import escape
+from typing import Any
+
+import pyqtgraph as pg
+from qtpy.QtWidgets import QLabel, QVBoxLayout, QWidget
+
+from napari_sam2lora.training.run.history import Curve
+
+COLORS = ("#4363d8", "#f58231", "#3cb44b", "#e6194b", "#911eb4", "#42d4f4", "#bfae00")
+"""Of the loss, its terms in their order, and further runs."""
+
+_HEIGHT = 90  # least pixels of each plot
+_AXIS = 48  # pixels beside each plot, so that the steps of both are below one another
+_LEAST, _MOST = -0.02, 1.02  # of a Dice, with room for its mark
+_SPAN = 0.02  # of a Dice that is shown at least: finer figures do not fit beside the plot
+_FEWEST = 10  # steps that are shown, so that none between two is written
+_GRAY = "#909090"  # is seen on napari's dark and light windows
+
+
+class Curves(QWidget):
+    """Two plots over the steps, one above the other.
+
+    Only what changed is drawn anew, and a long run is thinned out to the pixels there are.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._loss, self._dice = _plot("loss"), _plot("validation Dice")
+        self._dice.setXLink(self._loss)
+        self._dice.setLimits(yMin=_LEAST, yMax=_MOST, minYRange=_SPAN)
+        self._legend = QLabel()  # of rich text
+        self._legend.setWordWrap(True)
+        self._lines: dict[tuple[str, str], pg.PlotDataItem] = {}
+        self._start: pg.InfiniteLine | None = None
+        layout = QVBoxLayout(self)
+        layout.setContentsMargins(0, 0, 0, 0)
+        layout.addWidget(self._legend)
+        layout.addWidget(self._loss)
+        layout.addWidget(self._dice)
+
+    def show_run(
+        self, losses: Mapping[str, Curve], dice: Curve, start: float | None = None
+    ) -> None:
+        """Show one run.
+
+        Parameters
+        ----------
+        losses
+            Name of the loss and of each term to its curve.
+        dice
+            Validation Dice.
+        start
+            That of what it started from, as a line to be beaten.
+        """
+        wanted = {("loss", name): curve for name, curve in losses.items()}
+        wanted["dice", "Dice"] = dice
+        self._show(wanted)
+        if self._start is not None:
+            self._dice.removeItem(self._start)
+            self._start = None
+        if start is not None:
+            pen = pg.mkPen(COLORS[1], style=pg.QtCore.Qt.PenStyle.DashLine)
+            options = {"position": 0.8, "color": COLORS[1]}
+            self._start = pg.InfiniteLine(start, 0, pen, label="start", labelOpts=options)
+            self._dice.addItem(self._start)
+
+    def compare(self, runs: Mapping[str, tuple[Curve, Curve]]) -> None:
+        """Show the loss and the Dice of several runs: name to both curves."""
+        wanted = {("loss", name): curves[0] for name, curves in runs.items()}
+        wanted |= {("dice", name): curves[1] for name, curves in runs.items()}
+        self._show(wanted)
+        if self._start is not None:
+            self._dice.removeItem(self._start)
+            self._start = None
+
+    def _show(self, wanted: Mapping[tuple[str, str], Curve]) -> None:
+        for key in [key for key in self._lines if key not in wanted]:
+            self._plots[key[0]].removeItem(self._lines.pop(key))
+        order = {"loss": 0, "dice": 0}
+        words = []
+        for key, (steps, values) in wanted.items():
+            place, order[key[0]] = order[key[0]], order[key[0]] + 1
+            color = COLORS[place % len(COLORS)]
+            if key not in self._lines:
+                self._lines[key] = self._plots[key[0]].plot([], [])
+            # Its place, and so its color, may be another one than before.
+            self._lines[key].setData(steps, values, **_look(key, color))
+            if key[0] == "loss":
+                words.append(f'<span style="color: {color}">━</span>\u00a0{escape(key[1])}')
+        last = max((steps[-1] for steps, _ in wanted.values() if steps), default=0)
+        self._loss.setXRange(0, max(_FEWEST, last))
+        self._legend.setText("&nbsp; ".join(words))
+        self._legend.setVisible(bool(words))
+
+    @property
+    def _plots(self) -> dict[str, pg.PlotWidget]:
+        return {"loss": self._loss, "dice": self._dice}
+
+
+def _look(key: tuple[str, str], color: str) -> dict[str, Any]:
+    """Give how a line is drawn: with a mark at each validation."""
+    plot, name = key
+    width = 2 if plot == "dice" or name == "loss" else 1
+    look = {"pen": pg.mkPen(color, width=width)}
+    if plot == "dice":
+        look |= {"symbol": "o", "symbolSize": 5, "symbolBrush": color, "symbolPen": None}
+    return look
+
+
+def _plot(title: str) -> pg.PlotWidget:
+    plot = pg.PlotWidget(background=None)
+    plot.setMinimumHeight(_HEIGHT)
+    plot.setDownsampling(auto=True, mode="mean")
+    plot.setClipToView(True)
+    plot.setMenuEnabled(False)
+    plot.setMouseEnabled(x=False, y=False)
+    plot.hideButtons()
+    for side in ("left", "bottom"):
+        axis = plot.getAxis(side)
+        axis.setPen(_GRAY)
+        axis.setTextPen(_GRAY)
+        axis.enableAutoSIPrefix(False)
+    plot.getAxis("left").setWidth(_AXIS)
+    plot.setTitle(title, color=_GRAY, size="8pt")
+    return plot

@@ -1,0 +1,132 @@
+"""The run that is followed: progress, buttons, curves and pictures."""
+
+from pathlib import Path
+
+from qtpy.QtCore import QTimer
+from qtpy.QtWidgets import QVBoxLayout, QWidget
+
+from napari_sam2lora.qt.notifications import errors_in_words
+from napari_sam2lora.qt.widgets import Paragraph
+from napari_sam2lora.training.progress_tab.controls import RunButtons
+from napari_sam2lora.training.progress_tab.curves import Curves
+from napari_sam2lora.training.progress_tab.previews import Previews
+from napari_sam2lora.training.progress_tab.status import Progress
+from napari_sam2lora.training.run.history import History
+from napari_sam2lora.training.run.session import TrainingSession, settings_of
+from napari_sam2lora.training.run.watcher import Standing
+from sam2lora.adapters import is_best_installed
+from sam2lora.errors import AdapterError, Sam2LoraError
+
+_PAUSES, _STOPS = "It pauses after this step.", "It stops after this step."
+_REDRAW = 1000  # milliseconds between drawings of the curves, which cost more the longer they are
+
+
+class RunTab(QWidget):
+    """Shows what a session follows, and passes on what is asked of it.
+
+    Parameters
+    ----------
+    session
+        Whose run is shown.
+    """
+
+    def __init__(self, session: TrainingSession) -> None:
+        super().__init__()
+        self._session = session
+        self._every: int | None = None
+        self._of: Path | None = None
+        self.title = Paragraph()
+        self.progress = Progress()
+        self.buttons = RunButtons()
+        self.curves = Curves()
+        self.previews = Previews()
+        self._words = Paragraph()
+        layout = QVBoxLayout(self)
+        for widget in (self.title, self.progress, self.buttons, self._words):
+            layout.addWidget(widget)
+        layout.addWidget(self.curves, stretch=2)
+        layout.addWidget(self.previews, stretch=1)
+        self._timer = QTimer(self)
+        self._timer.setSingleShot(True)
+        self._timer.setInterval(_REDRAW)
+        self._timer.timeout.connect(self._draw)
+        session.watcher.grew.connect(self._on_grew)
+        session.watcher.stood.connect(self._on_stood)
+        session.installed.connect(self._on_installed)
+        session.preparing.connect(self._on_preparing)
+        self.buttons.pause.connect(self._on_pause)
+        self.buttons.go_on.connect(self._on_go_on)
+        self.buttons.stop.connect(self._on_stop)
+        self.buttons.resume.connect(self._on_resume)
+        self.buttons.install.connect(session.install)
+        self._draw()
+
+    def _on_grew(self, history: History) -> None:
+        if not self._timer.isActive():
+            self._timer.start(0 if self._of != self._session.run else _REDRAW)
+
+    def _on_stood(self, standing: Standing | None) -> None:
+        if self._words.text() in (_PAUSES, _STOPS):
+            self._words.setText("")  # it has
+        self._draw()
+
+    def _draw(self) -> None:
+        run, watcher = self._session.run, self._session.watcher
+        if run != self._of:
+            self._of, self._every = run, _validates_every(run)
+            self._words.setText("")
+        self.title.setText(run.name if run else "")
+        self.progress.show_run(watcher.standing, watcher.history, self._every)
+        to_install = bool(watcher.history.validations)
+        if run and to_install and watcher.standing and not watcher.standing.alive:
+            to_install = not _is_installed(run)
+        self.buttons.show_standing(watcher.standing, to_install=to_install)
+        self.buttons.setVisible(run is not None)
+        history = watcher.history
+        self.curves.show_run(history.losses(), history.dice(), history.start_dice)
+        pictures = [(one.step, run / one.path) for one in history.previews] if run else []
+        self.previews.show_pictures(pictures)
+
+    def _on_preparing(self, busy: bool) -> None:
+        self._words.setText("It is about to start." * busy)
+
+    def _on_installed(self, name: str) -> None:
+        self._draw()  # it cannot be installed again
+        self._words.setText(f"The best adapter so far is installed as {name}, and can be used.")
+
+    def _on_pause(self) -> None:
+        with errors_in_words():
+            self._session.pause()
+            self._words.setText(_PAUSES)
+
+    def _on_go_on(self) -> None:
+        with errors_in_words():
+            self._session.go_on()
+            self._words.setText("")
+
+    def _on_stop(self) -> None:
+        with errors_in_words():
+            self._session.stop()
+            self._words.setText(_STOPS)
+
+    def _on_resume(self) -> None:
+        with errors_in_words():
+            if self._session.run is not None:
+                self._session.resume(self._session.run)
+
+
+def _is_installed(run: Path) -> bool:
+    try:
+        return is_best_installed(run)
+    except AdapterError:  # there is none, which installing will say in words
+        return False
+
+
+def _validates_every(run: Path | None) -> int | None:
+    """Give how often a run validates, where its settings can be read."""
+    if run is None:
+        return None
+    try:
+        return settings_of(run).validation.every
+    except Sam2LoraError:
+        return None

@@ -1,0 +1,1 @@
+"""The tab of the Train dock that lists past and running trainings."""

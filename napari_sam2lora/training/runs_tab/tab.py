@@ -1,0 +1,193 @@
+"""The runs and adapters on this computer, and what is done with them."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from napari.layers import Layer
+from napari.utils.notifications import show_error
+from napari.viewer import Viewer
+from qtpy.QtCore import Signal
+from qtpy.QtGui import QShowEvent
+from qtpy.QtWidgets import QInputDialog, QMessageBox, QVBoxLayout, QWidget
+
+from napari_sam2lora.layers.conversion import LayerData
+from napari_sam2lora.layers.metadata import METADATA_KEY
+from napari_sam2lora.qt.background import in_background
+from napari_sam2lora.qt.dialogs import ask_where_to_save
+from napari_sam2lora.qt.notifications import errors_in_words
+from napari_sam2lora.training.progress_tab.curves import Curves
+from napari_sam2lora.training.run.history import Curve, History
+from napari_sam2lora.training.runs_tab.table import Entry, RunsList, entry_of_adapter, entry_of_run
+from sam2lora.adapters import (
+    delete_adapter,
+    export_adapter,
+    find_adapter,
+    list_adapters,
+    rename_adapter,
+)
+from sam2lora.errors import Sam2LoraError
+from sam2lora.images.reading import read_image
+from sam2lora.runs import (
+    RunFolder,
+    delete_run,
+    list_runs,
+    read_events,
+    rename_run,
+    runs_folder,
+)
+
+
+class RunsTab(QWidget):
+    """Shows the runs and adapters, and renames, compares, opens, exports and deletes them.
+
+    Parameters
+    ----------
+    viewer
+        Where pictures are opened.
+
+    Signals
+    -------
+    show_run(folder)
+        The user wants to see a run.
+    moved(before, after)
+        A run is called otherwise; after is None where it was deleted.
+    """
+
+    show_run = Signal(object)
+    moved = Signal(object, object)
+
+    def __init__(self, viewer: Viewer) -> None:
+        super().__init__()
+        self._viewer = viewer
+        self.list = RunsList()
+        self.curves = Curves()
+        self.curves.hide()
+        layout = QVBoxLayout(self)
+        layout.addWidget(self.list, stretch=1)
+        layout.addWidget(self.curves, stretch=1)
+        self.list.show_run.connect(self._on_show)
+        self.list.compare.connect(self.compare)
+        self.list.open_previews.connect(self.open_previews)
+        self.list.rename.connect(self._ask_for_name)
+        self.list.export.connect(self._ask_where_to)
+        self.list.delete.connect(self._ask_to_delete)
+        self.list.refresh.connect(self.look)
+
+    def look(self) -> None:
+        """List what is there now."""
+        with errors_in_words():
+            runs = [entry_of_run(one) for one in list_runs(runs_folder())]
+            adapters = [entry_of_adapter(one) for one in list_adapters()]
+            self.list.show_entries([*runs, *adapters])
+
+    def showEvent(self, event: QShowEvent) -> None:
+        """List what is there now: other programs train too."""
+        super().showEvent(event)
+        self.look()
+
+    def open_previews(self, entry: Entry) -> None:
+        """Open the pictures of a run as layers, the last one shown."""
+        pictures = sorted(RunFolder(entry.folder).previews.glob("*.png"))
+
+        def read() -> list[LayerData]:
+            return [_as_layer(entry, path, path == pictures[-1]) for path in pictures]
+
+        def show(layers: list[LayerData]) -> None:
+            for layer in layers:
+                self._viewer.add_layer(Layer.create(*layer))
+
+        in_background(self, read, show, self._say)
+
+    def compare(self, entries: Sequence[Entry]) -> None:
+        """Show the curves of several runs in one plot."""
+
+        def read() -> dict[str, History]:
+            return {
+                one.name: History(read_events(RunFolder(one.folder).events)[0]) for one in entries
+            }
+
+        def show(runs: dict[str, History]) -> None:
+            nothing: Curve = ([], [])
+            self.curves.show()
+            self.curves.compare(
+                {
+                    name: (one.losses().get("loss", nothing), one.dice())
+                    for name, one in runs.items()
+                }
+            )
+
+        in_background(self, read, show, self._say)
+
+    def rename(self, entry: Entry, name: str) -> None:
+        """Call a run or an adapter something else."""
+        with errors_in_words():
+            if entry.kind == "run":
+                self.moved.emit(entry.folder, rename_run(entry.folder, name))
+            else:
+                rename_adapter(entry.name, name)
+        self.look()
+
+    def delete(self, entry: Entry) -> None:
+        """Delete a run or an adapter; a run with many pictures takes a while."""
+
+        def delete() -> None:
+            if entry.kind == "run":
+                delete_run(entry.folder)
+            else:
+                delete_adapter(entry.name)
+
+        def deleted(_: None) -> None:
+            if entry.kind == "run":
+                self.moved.emit(entry.folder, None)
+            self.look()
+
+        in_background(self, delete, deleted, self._say)
+
+    def export(self, entry: Entry, path: Path) -> None:
+        """Write an adapter, or the best one of a run, as a zip file, in place of an older one."""
+        source = entry.folder if entry.kind == "run" else entry.name
+        in_background(
+            self,
+            lambda: export_adapter(find_adapter(source), path, replace=True),
+            lambda _: None,
+            self._say,
+        )
+
+    def _on_show(self, entry: Entry) -> None:
+        self.show_run.emit(entry.folder)
+
+    def _say(self, error: Sam2LoraError) -> None:
+        show_error(str(error))
+        self.look()
+
+    def _ask_for_name(self, entry: Entry) -> None:
+        name, said = QInputDialog.getText(
+            self, f"Rename {entry.name}", "New name:", text=entry.name
+        )
+        if said and name.strip() and name.strip() != entry.name:
+            self.rename(entry, name.strip())
+
+    def _ask_where_to(self, entry: Entry) -> None:
+        path = ask_where_to_save(
+            self, "Export the adapter", "Adapter", ".zip", name=f"{entry.name}.zip"
+        )
+        if path is not None:
+            self.export(entry, path)
+
+    def _ask_to_delete(self, entry: Entry) -> None:
+        what = "training, its adapters and its pictures" if entry.kind == "run" else "adapter"
+        answer = QMessageBox.question(
+            self, "Delete", f"Delete the {what}? {entry.name} cannot be brought back."
+        )
+        if answer == QMessageBox.StandardButton.Yes:
+            self.delete(entry)
+
+
+def _as_layer(entry: Entry, path: Path, shown: bool) -> LayerData:
+    options = {
+        "name": f"{entry.name} step {int(path.stem)}",
+        "rgb": True,
+        "visible": shown,
+        "metadata": {METADATA_KEY: {"view": "preview", "run": str(entry.folder)}},
+    }
+    return read_image(path).pixels, options, "image"

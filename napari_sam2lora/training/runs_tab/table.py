@@ -1,0 +1,193 @@
+"""The list of runs and adapters: what each is, and what can be done with it."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from qtpy.QtCore import Qt, Signal
+from qtpy.QtWidgets import QGridLayout, QTreeWidget, QTreeWidgetItem, QVBoxLayout, QWidget
+
+from napari_sam2lora.qt.widgets import Paragraph, button
+from sam2lora.adapters import Adapter
+from sam2lora.runs import RunSummary
+
+_COLUMNS = ("name", "target", "Dice", "state", "date", "images", "base")
+_DATE = "%y-%m-%d"
+_WIDTHS = (112, 46, 46, 64, 66, 46, 46)
+
+
+@dataclass(frozen=True)
+class Entry:
+    """A run, or an adapter of the user's.
+
+    Attributes
+    ----------
+    kind
+        "run" or "adapter".
+    name
+        What it is called.
+    folder
+        Where it is.
+    cells
+        What the list shows of it.
+    words
+        What else is to be said.
+    """
+
+    kind: str
+    name: str
+    folder: Path
+    cells: tuple[str, ...]
+    words: str = ""
+
+
+class RunsList(QWidget):
+    """Runs and adapters, with buttons for those that are selected.
+
+    Signals
+    -------
+    show_run(entry), open_previews(entry), rename(entry), export(entry), delete(entry)
+        The user wants it for the selected one.
+    compare(entries)
+        The user wants the curves of the selected runs in one plot.
+    refresh()
+        The user wants the list anew.
+    """
+
+    show_run = Signal(object)
+    open_previews = Signal(object)
+    rename = Signal(object)
+    export = Signal(object)
+    delete = Signal(object)
+    compare = Signal(object)
+    refresh = Signal()
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._entries: list[Entry] = []
+        self.tree = QTreeWidget()
+        self.tree.setHeaderLabels(list(_COLUMNS))
+        self.tree.setSelectionMode(QTreeWidget.SelectionMode.ExtendedSelection)
+        self.tree.setIndentation(12)
+        for column, width in enumerate(_WIDTHS):
+            self.tree.setColumnWidth(column, width)
+        self.tree.itemSelectionChanged.connect(self._offer)
+        self.words = Paragraph()
+        self._buttons = {
+            "show": button("Show", self._on_show, tip="Its curves and pictures; to go on with it."),
+            "compare": button("Compare curves", self._on_compare),
+            "previews": button("Previews as layers", self._on_previews),
+            "rename": button("Rename…", self._on_rename),
+            "export": button("Export as zip…", self._on_export, tip="The best adapter."),
+            "delete": button("Delete…", self._on_delete),
+        }
+        grid = QGridLayout()
+        for number, one in enumerate(self._buttons.values()):
+            grid.addWidget(one, number // 2, number % 2)
+        layout = QVBoxLayout(self)
+        layout.setContentsMargins(0, 0, 0, 0)
+        layout.addWidget(self.tree, stretch=1)
+        layout.addWidget(self.words)
+        layout.addLayout(grid)
+        layout.addWidget(button("Look again", self.refresh.emit))
+        self._offer()
+
+    def show_entries(self, entries: Sequence[Entry]) -> None:
+        """Show these; what was selected stays so."""
+        selected = {(one.kind, one.name) for one in self.selected()}
+        self._entries = list(entries)
+        self.tree.clear()
+        for kind, title in (("run", "Trainings"), ("adapter", "Adapters")):
+            own = [(n, one) for n, one in enumerate(self._entries) if one.kind == kind]
+            group = QTreeWidgetItem([f"{title} ({len(own)})"])
+            group.setFlags(Qt.ItemFlag.ItemIsEnabled)
+            self.tree.addTopLevelItem(group)
+            group.setFirstColumnSpanned(True)
+            group.setExpanded(True)
+            for number, entry in own:
+                item = QTreeWidgetItem(list(entry.cells))
+                item.setData(0, Qt.ItemDataRole.UserRole, number)
+                item.setToolTip(0, f"{entry.folder}\n{entry.words}".strip())
+                group.addChild(item)
+                item.setSelected((kind, entry.name) in selected)
+        self._offer()
+
+    def selected(self) -> list[Entry]:
+        """Give what is selected."""
+        numbers = (one.data(0, Qt.ItemDataRole.UserRole) for one in self.tree.selectedItems())
+        return [self._entries[number] for number in numbers if number is not None]
+
+    def select(self, *names: str) -> None:
+        """Select entries as a user would."""
+        for group in map(self.tree.topLevelItem, range(self.tree.topLevelItemCount())):
+            for item in map(group.child, range(group.childCount())):
+                item.setSelected(item.text(0) in names)
+
+    def _offer(self) -> None:
+        chosen = self.selected()
+        runs = [one for one in chosen if one.kind == "run"]
+        one = len(chosen) == 1
+        can = {
+            "show": one and bool(runs),
+            "compare": len(runs) > 1 and len(runs) == len(chosen),
+            "previews": one and bool(runs),
+            "rename": one,
+            "export": one,
+            "delete": one,
+        }
+        for name, holds in can.items():
+            self._buttons[name].setEnabled(holds)
+        self.words.setText(chosen[0].words if one else "")
+
+    def _on_show(self) -> None:
+        self.show_run.emit(self.selected()[0])
+
+    def _on_compare(self) -> None:
+        self.compare.emit(self.selected())
+
+    def _on_previews(self) -> None:
+        self.open_previews.emit(self.selected()[0])
+
+    def _on_rename(self) -> None:
+        self.rename.emit(self.selected()[0])
+
+    def _on_export(self) -> None:
+        self.export.emit(self.selected()[0])
+
+    def _on_delete(self) -> None:
+        self.delete.emit(self.selected()[0])
+
+
+def entry_of_run(run: RunSummary) -> Entry:
+    """Show a run in the list."""
+    images = "" if run.images is None else str(run.images)
+    progress = f"{run.step} of {run.steps} steps. " if run.steps else ""
+    start = "" if run.start is None else f"It started from a Dice of {run.start:.3f}. "
+    cells = (
+        *(run.name, run.target or "", _dice(run.best), run.state),
+        *(f"{run.date.astimezone():{_DATE}}" if run.date else "", images, run.base or ""),
+    )
+    base = f"On {run.base}, learned from {images or 'no'} images. " if run.base else ""
+    words = f"{base}{progress}{start}{run.words}"
+    return Entry("run", run.name, run.folder, cells, words.strip())
+
+
+def entry_of_adapter(adapter: Adapter) -> Entry:
+    """Show an adapter in the list."""
+    card = adapter.card
+    images = card.data.get("images")
+    count = sum(images.values()) if isinstance(images, dict) else ""
+    dice = card.validation.get("dice")
+    cells = (
+        *(adapter.name, card.target.name, _dice(dice if isinstance(dice, float) else None)),
+        *("shipped" if adapter.shipped else "own", f"{card.created.astimezone():{_DATE}}"),
+        *(str(count), card.base.name),
+    )
+    words = "It came with the package and stays as it is." if adapter.shipped else ""
+    if isinstance(before := card.validation.get("start_dice"), float):
+        words = f"It started from a Dice of {before:.3f}. {words}".strip()
+    return Entry("adapter", adapter.name, adapter.folder, cells, words)
+
+
+def _dice(value: float | None) -> str:
+    return "" if value is None else f"{value:.3f}"

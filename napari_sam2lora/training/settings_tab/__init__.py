@@ -1,0 +1,1 @@
+"""The tab of the Train dock with all settings of a training."""

@@ -1,0 +1,132 @@
+"""One field of the Advanced form: a widget for a value, made from the model's own description."""
+
+import json
+from typing import Any, Literal, get_args, get_origin
+
+from pydantic.fields import FieldInfo
+from qtpy.QtCore import Signal
+from qtpy.QtWidgets import QCheckBox, QComboBox, QLineEdit, QVBoxLayout, QWidget
+
+from napari_sam2lora.qt.widgets import Paragraph
+
+_BOUNDS = {"ge": "at least", "gt": "above", "le": "at most", "lt": "below"}
+_ERROR = "color: #e6194b"
+
+
+class SettingField(QWidget):
+    """The value of one setting; what is wrong with it stands below.
+
+    Parameters
+    ----------
+    name
+        Of the setting.
+    about
+        Its type, range and description.
+
+    Signals
+    -------
+    edited(value)
+        The user gave another value, as JSON has them.
+    """
+
+    edited = Signal(object)
+
+    def __init__(self, name: str, about: FieldInfo) -> None:
+        super().__init__()
+        self._choices = choices_of(about.annotation)
+        self._widget = self._make(about)
+        self._widget.setToolTip(help_of(name, about))
+        self._widget.setAccessibleName(name)
+        self._error = Paragraph()
+        self._error.setStyleSheet(_ERROR)
+        self._error.hide()
+        layout = QVBoxLayout(self)
+        layout.setContentsMargins(0, 0, 0, 0)
+        layout.setSpacing(0)
+        layout.addWidget(self._widget)
+        layout.addWidget(self._error)
+
+    @property
+    def value(self) -> Any:
+        """What stands in the field, as JSON has it."""
+        if isinstance(self._widget, QCheckBox):
+            return self._widget.isChecked()
+        if isinstance(self._widget, QComboBox):
+            return self._widget.currentData()
+        return read_value(self._widget.text())
+
+    def show_value(self, value: Any) -> None:
+        """Show a value; the user has not edited it then."""
+        if isinstance(self._widget, QCheckBox):
+            self._widget.setChecked(bool(value))
+        elif isinstance(self._widget, QComboBox):
+            self._widget.setCurrentIndex(self._choices.index(value))
+        else:
+            self._widget.setText(write_value(value))
+
+    def show_error(self, words: str) -> None:
+        """Say what is wrong with the value; empty: nothing."""
+        self._error.setText(words)
+        self._error.setVisible(bool(words))
+
+    def _make(self, about: FieldInfo) -> "QCheckBox | QComboBox | QLineEdit":
+        if about.annotation is bool:
+            box = QCheckBox()
+            box.clicked.connect(self._on_edited)
+            return box
+        if self._choices:
+            choices = QComboBox()
+            for choice in self._choices:
+                choices.addItem("none" if choice is None else str(choice), choice)
+            choices.activated.connect(self._on_edited)
+            return choices
+        line = QLineEdit()
+        line.setPlaceholderText("none")
+        line.editingFinished.connect(self._on_edited)
+        return line
+
+    def _on_edited(self) -> None:
+        self.edited.emit(self.value)
+
+
+def choices_of(annotation: Any) -> list[Any]:
+    """Give the values of a Literal, which may be optional; none of another type."""
+    if get_origin(annotation) is Literal:
+        return list(get_args(annotation))
+    parts = get_args(annotation)
+    literals = [part for part in parts if get_origin(part) is Literal]
+    if len(literals) == 1 and set(parts) <= {literals[0], type(None)}:
+        return [None, *get_args(literals[0])]
+    return []
+
+
+def help_of(name: str, about: FieldInfo) -> str:
+    """Say what a setting is, and its range."""
+    limits = [
+        f"{words} {getattr(constraint, key):g}"
+        for constraint in about.metadata
+        for key, words in _BOUNDS.items()
+        if getattr(constraint, key, None) is not None
+    ]
+    words = f"{name}: {about.description or ''}"
+    return words + (f" ({', '.join(limits)})" if limits else "")
+
+
+def read_value(text: str) -> Any:
+    """Read a value as `--set` does: JSON, or else a word; nothing is None."""
+    text = text.strip()
+    if not text:
+        return None
+    try:
+        return json.loads(text)
+    except ValueError:
+        return text
+
+
+def write_value(value: Any) -> str:
+    """Write a value as `read_value` reads it."""
+    if value is None:
+        return ""
+    if isinstance(value, str) and read_value(value) == value:
+        return value
+    return json.dumps(value)

@@ -1,0 +1,205 @@
+"""The Advanced form: every setting of a training, made from the pydantic models themselves."""
+
+from collections.abc import Iterable, Mapping
+from typing import Any, get_args
+
+from pydantic import BaseModel, ValidationError
+from qtpy.QtCore import Qt, Signal
+from qtpy.QtWidgets import (
+    QFormLayout,
+    QGroupBox,
+    QScrollArea,
+    QVBoxLayout,
+    QWidget,
+)
+
+from napari_sam2lora.qt.widgets import Paragraph, button
+from napari_sam2lora.training.settings_tab.field import SettingField
+from sam2lora.training.settings import TrainSettings
+
+CHOSEN_ELSEWHERE = frozenset({"target", "data", "model", "start_from"})
+"""Settings that the dock has other widgets for."""
+
+Path = tuple[str, ...]
+
+_PREFIX = "Value error, "  # pydantic's, before the words of our own checks
+
+
+class SettingsForm(QWidget):
+    """Shows settings, and gives what the user changes in them.
+
+    Values are checked by the models: what they say of a value stands below its field, and the
+    value is kept there, but not given away.
+
+    Signals
+    -------
+    changed(changes)
+        What differs from what was shown first, nested as the settings are.
+    """
+
+    changed = Signal(object)
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._fields: dict[Path, SettingField] = {}
+        self._shown: dict[str, Any] = {}
+        self._edits: dict[Path, Any] = {}
+        content = QWidget()
+        self._layout = QVBoxLayout(content)
+        self._layout.setContentsMargins(0, 0, 0, 0)
+        self._add(TrainSettings, "", ())
+        scroll = QScrollArea()
+        scroll.setWidgetResizable(True)
+        scroll.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
+        scroll.setWidget(content)
+        self._state = Paragraph()
+        layout = QVBoxLayout(self)
+        layout.setContentsMargins(0, 0, 0, 0)
+        layout.addWidget(self._state)
+        layout.addWidget(scroll, stretch=1)
+        layout.addWidget(button("Back to the preset", self.reset))
+        self._say()
+
+    @property
+    def changes(self) -> dict[str, Any]:
+        """What the user changed, nested as the settings are."""
+        changes: dict[str, Any] = {}
+        for path, value in self._edits.items():
+            place = changes
+            for number, name in enumerate(path[:-1]):
+                # A group that may be missing is given whole: half of it would mean its defaults.
+                whole = self._is_optional(path[: number + 1])
+                shown = _at(self._shown, path[: number + 1]) if whole else {}
+                place = place.setdefault(name, dict(shown))
+            place[path[-1]] = value
+        return changes
+
+    def show_settings(self, settings: TrainSettings) -> None:
+        """Show settings as the preset has them, and the user's changes on top."""
+        shown = settings.model_dump(mode="json")
+        shown["geometry"] = settings.geometry_for(settings.target).model_dump(mode="json")
+        self._shown = shown
+        for path, field in self._fields.items():
+            field.show_value(self._edits.get(path, _at(shown, path)))
+        self._check()
+
+    def edit(self, path: Path, value: Any) -> None:
+        """Change one setting as a user would."""
+        self._fields[path].show_value(value)
+        self._fields[path].edited.emit(value)
+
+    def field(self, path: Path) -> SettingField:
+        """Give the field of a setting."""
+        return self._fields[path]
+
+    def reset(self) -> None:
+        """Forget what the user changed."""
+        self._edits = {}
+        for path, field in self._fields.items():
+            field.show_value(_at(self._shown, path))
+        self._check()
+
+    def _add(self, model: type[BaseModel], title: str, path: Path) -> None:
+        """Add the settings of a model as a group, and after it those of the models in it."""
+        group = QGroupBox(title)
+        group.setToolTip((model.__doc__ or "").strip().splitlines()[0] if title else "")
+        form = QFormLayout(group)
+        form.setFieldGrowthPolicy(QFormLayout.FieldGrowthPolicy.AllNonFixedFieldsGrow)
+        form.setRowWrapPolicy(QFormLayout.RowWrapPolicy.WrapLongRows)
+        self._layout.addWidget(group)
+        nested: list[tuple[type[BaseModel], str, Path]] = []
+        for name, about in model.model_fields.items():
+            place = (*path, name)
+            inner = _model_in(about.annotation)
+            if place[0] in CHOSEN_ELSEWHERE:
+                continue
+            if inner is not None:
+                nested.append((inner, " · ".join(place), place))
+                continue
+            field = SettingField(".".join(place), about)
+            field.edited.connect(self._edited_at(place))
+            self._fields[place] = field
+            form.addRow(name.replace("_", " "), field)
+        if not form.rowCount():
+            group.hide()
+        for one in nested:
+            self._add(*one)
+
+    def _edited_at(self, path: Path) -> Any:
+        def edited(value: Any) -> None:
+            if value == _at(self._shown, path):
+                self._edits.pop(path, None)
+            else:
+                self._edits[path] = value
+            self._check()
+
+        return edited
+
+    def _check(self) -> None:
+        """Say at each field what is wrong with it; give the changes away if nothing is."""
+        problems = self._problems()
+        for path, field in self._fields.items():
+            # What a model says of itself stands at the first of its fields that was changed.
+            own = [words for place, words in problems.items() if place == path]
+            of_group = [
+                words
+                for place, words in problems.items()
+                if place not in self._fields and path == self._first_edit(place)
+            ]
+            field.show_error(" ".join([*own, *of_group]))
+        self._say(len(problems))
+        if not problems:
+            self.changed.emit(self.changes)
+
+    def _problems(self) -> dict[Path, str]:
+        content = _merged(self._shown, self.changes)
+        try:
+            TrainSettings.model_validate(content)
+        except ValidationError as error:
+            return {
+                tuple(str(part) for part in one["loc"] if isinstance(part, str)): one[
+                    "msg"
+                ].removeprefix(_PREFIX)
+                for one in error.errors(include_url=False)
+            }
+        return {}
+
+    def _first_edit(self, place: Path) -> Path | None:
+        inside: Iterable[Path] = (one for one in self._edits if one[: len(place)] == place)
+        return next(iter(inside), None)
+
+    def _is_optional(self, path: Path) -> bool:
+        annotation = TrainSettings.model_fields[path[0]].annotation
+        return len(path) == 1 and type(None) in get_args(annotation)
+
+    def _say(self, problems: int = 0) -> None:
+        if problems:
+            self._state.setText("A value below cannot be; the training uses the one before.")
+        elif self._edits:
+            names = ", ".join(".".join(path) for path in self._edits)
+            self._state.setText(f"Changed: {names}.")
+        else:
+            self._state.setText("All settings as the preset has them.")
+
+
+def _model_in(annotation: Any) -> type[BaseModel] | None:
+    """Give the model a field holds, which may be optional."""
+    for one in (annotation, *get_args(annotation)):
+        if isinstance(one, type) and issubclass(one, BaseModel):
+            return one
+    return None
+
+
+def _at(content: Mapping[str, Any], path: Path) -> Any:
+    for name in path:
+        content = content[name]
+    return content
+
+
+def _merged(base: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, Any]:
+    merged = dict(base)
+    for key, value in changes.items():
+        older = merged.get(key)
+        nested = isinstance(value, Mapping) and isinstance(older, Mapping)
+        merged[key] = _merged(older, value) if nested else value
+    return merged

@@ -1,0 +1,1 @@
+"""The tab of the Train dock on which a training is set up and started."""

@@ -1,0 +1,95 @@
+"""Write an adapter from a trained network, and read its tensors; PEFT's format on disk."""
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+
+import safetensors
+import safetensors.torch
+import torch
+from torch import Tensor
+
+from sam2lora.adapters.card import AdapterCard
+from sam2lora.adapters.folder import CONFIG, WEIGHTS, Adapter, open_adapter
+from sam2lora.adapters.peft_format import check_names, check_shapes, peft_config
+from sam2lora.errors import AdapterError
+from sam2lora.utils.folders import new_folder
+
+
+def save_adapter(
+    tensors: Mapping[str, Tensor], card: AdapterCard, folder: Path, *, replace: bool = False
+) -> Adapter:
+    """Write an adapter's folder, whole or not at all.
+
+    Parameters
+    ----------
+    tensors
+        What `placement.lora_tensors` gives of a network in training.
+    card
+        What the adapter is.
+    folder
+        Where to; its parents are made.
+    replace
+        Whether an older adapter may be replaced.
+
+    Raises
+    ------
+    AdapterError
+        If the tensors are not those of the card or not finite, or there is an adapter already.
+    OutputError
+        If it cannot be written.
+    """
+    check_names(shapes_of(tensors), card.lora, f"The adapter {card.name!r}")
+    _check_finite(tensors, f"The adapter {card.name!r}")
+    kept = {name: _storable(tensor) for name, tensor in sorted(tensors.items())}
+    config = json.dumps(peft_config(card.lora), indent=2) + "\n"
+    with new_folder(folder, replace=replace) as partial:
+        # As bytes: safetensors' own writing raises errors of its own when a disk is full.
+        (partial / WEIGHTS).write_bytes(safetensors.torch.save(kept, metadata={"format": "pt"}))
+        (partial / CONFIG).write_text(config, encoding="utf-8")
+        for file, text in Adapter(folder, card).texts().items():
+            (partial / file).write_text(text, encoding="utf-8")
+    return open_adapter(folder)
+
+
+def read_tensors(adapter: Adapter, expected: Mapping[str, tuple[int, ...]]) -> dict[str, Tensor]:
+    """Read an adapter's tensors, on the CPU in float32.
+
+    Parameters
+    ----------
+    adapter
+        The adapter.
+    expected
+        The names and shapes its network has for it.
+
+    Raises
+    ------
+    AdapterError
+        If the file is damaged, does not fit, or holds values that are not finite.
+    """
+    path = adapter.weights
+    try:
+        # Not mapped into memory: a file that is replaced or cut off meanwhile would end Python.
+        tensors = safetensors.torch.load(path.read_bytes())
+    except OSError as error:
+        raise AdapterError(f"{path}: cannot be read ({error.strerror or error}).") from error
+    except safetensors.SafetensorError as error:
+        raise AdapterError(f"{path}: is truncated or no safetensors file ({error}).") from error
+    check_shapes(shapes_of(tensors), expected, str(path))
+    _check_finite(tensors, str(path))
+    return {name: tensor.float() for name, tensor in tensors.items()}
+
+
+def shapes_of(tensors: Mapping[str, Tensor]) -> dict[str, tuple[int, ...]]:
+    """Give the shape of each tensor by name."""
+    return {name: tuple(tensor.shape) for name, tensor in tensors.items()}
+
+
+def _storable(tensor: Tensor) -> Tensor:
+    return tensor.detach().to(device="cpu", dtype=torch.float32).contiguous()
+
+
+def _check_finite(tensors: Mapping[str, Tensor], source: str) -> None:
+    for name, tensor in tensors.items():
+        if not tensor.isfinite().all():
+            raise AdapterError(f"{source}: {name!r} holds values that are not finite numbers.")

@@ -1,0 +1,109 @@
+"""Change the adapter of a network for prediction, and give the base back byte by byte.
+
+The chosen adapter is merged into the weights, so that it costs nothing while predicting.
+Subtracting it again would leave rounding behind: what it changes is kept and copied back instead.
+"""
+
+import hashlib
+from collections.abc import Mapping
+
+import torch
+from torch import Tensor
+
+from sam2lora.adapters.folder import Adapter
+from sam2lora.adapters.lora import expected_shapes
+from sam2lora.adapters.peft_format import PREFIX, Part, part_of
+from sam2lora.adapters.selection import check_base
+from sam2lora.adapters.serialization import read_tensors
+from sam2lora.models.loading import LoadedBase
+
+BARE = "bare"
+"""The state of a part that no adapter changes."""
+
+
+class AdapterSwitch:
+    """The adapter in use on one network; it alone may change the network's weights.
+
+    Parameters
+    ----------
+    base
+        The base model, without LoRA. It may be moved between devices.
+
+    Attributes
+    ----------
+    adapter
+        The adapter in use, or None for the bare base.
+    encoder_state, decoder_state
+        What the adapter changes in the features, and in the answers given the features: hashes of
+        its tensors, or `BARE`. Adapters that agree in the first can share features.
+    """
+
+    def __init__(self, base: LoadedBase) -> None:
+        self._base = base
+        self._kept: dict[str, Tensor] = {}
+        self.adapter: Adapter | None = None
+        self.encoder_state = self.decoder_state = BARE
+
+    def use(self, adapter: Adapter | None) -> None:
+        """Put an adapter in the place of the one in use, or None for the bare base.
+
+        Files are read again each time, unless it is the very object in use.
+
+        Raises
+        ------
+        AdapterError
+            If it is for another base, does not fit, or is damaged; the one in use stays.
+        """
+        if adapter is self.adapter:
+            return
+        if adapter is None:
+            self._restore()
+            return
+        check_base(adapter, self._base.base.name, self._base.identity)
+        # Names and shapes are the same whether or not another adapter is merged.
+        expected = expected_shapes(self._base.network, adapter.card.lora)
+        tensors = read_tensors(adapter, expected)
+        self._restore()
+        try:
+            self._merge(tensors, adapter.card.lora.scale)
+        except BaseException:
+            self._restore()
+            raise
+        self.adapter = adapter
+        self.encoder_state = _state(tensors, adapter.card.lora.scale, "encoder")
+        self.decoder_state = _state(tensors, adapter.card.lora.scale, "decoder")
+
+    @torch.no_grad()
+    def _merge(self, tensors: Mapping[str, Tensor], scale: float) -> None:
+        for name, tensor in tensors.items():
+            if name.endswith(".lora_B.weight"):
+                continue
+            module = name.removesuffix(".lora_A.weight")
+            is_lora = module != name
+            weight_name = (f"{module}.weight" if is_lora else name).removeprefix(PREFIX)
+            weight = self._base.network.get_parameter(weight_name)
+            self._kept[weight_name] = weight.detach().to("cpu", copy=True)
+            first = tensor.to(weight.device)
+            if is_lora:
+                second = tensors[f"{module}.lora_B.weight"].to(weight.device)
+                weight.add_(second @ first, alpha=scale)
+            else:
+                weight.copy_(first)
+
+    @torch.no_grad()
+    def _restore(self) -> None:
+        for name, weight in self._kept.items():
+            self._base.network.get_parameter(name).copy_(weight)
+        self._kept.clear()
+        self.adapter = None
+        self.encoder_state = self.decoder_state = BARE
+
+
+def _state(tensors: Mapping[str, Tensor], scale: float, part: Part) -> str:
+    """Hash the tensors of a part, and how strongly they count."""
+    digest = hashlib.sha256(f"{scale!r}".encode())
+    own = sorted(name for name in tensors if part_of(name) == part)
+    for name in own:
+        digest.update(f"{name}\0{tuple(tensors[name].shape)}\0".encode())
+        digest.update(tensors[name].contiguous().numpy().data)
+    return digest.hexdigest() if own else BARE

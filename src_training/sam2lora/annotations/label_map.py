@@ -1,0 +1,60 @@
+"""All targets in one image of label values, and a file that says which value is what."""
+
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from sam2lora.annotations.mask_files import write_values
+from sam2lora.images.decoding import image_stem
+from sam2lora.targets import combine, get_target
+from sam2lora.types import Mask
+from sam2lora.utils.files import atomic_path
+
+PRIORITY = ("vessel", "cup", "disc")
+"""Which target a pixel gets that several have, the first that is there; others come after."""
+
+
+def save_label_map(
+    path: Path, masks: Mapping[str, Mask], *, priority: Sequence[str] = PRIORITY
+) -> list[Path]:
+    """Write one label map, and beside it `<stem>_legend.json`.
+
+    Parameters
+    ----------
+    path
+        PNG or TIFF, by its ending.
+    masks
+        Target name to `(H, W)` bool, all of one size.
+    priority
+        As for `targets.combine`.
+
+    Returns
+    -------
+    The two files.
+
+    Raises
+    ------
+    GeometryError
+        If there are no masks, or their sizes differ.
+    OutputError
+        If the ending is not of PNG or TIFF, or a file cannot be written.
+    TargetError
+        If a target is unknown.
+    """
+    labels = combine(masks, priority=priority)
+    order = [name for name in priority if name in masks]
+    order += [name for name in masks if name not in order]
+    legend = {
+        "file": path.name,
+        "background": 0,
+        "priority": order,
+        "labels": {
+            name: {"value": get_target(name).label, "color": get_target(name).color}
+            for name in order
+        },
+    }
+    write_values(path, labels)
+    beside = path.with_name(f"{image_stem(path)}_legend.json")
+    with atomic_path(beside) as temporary:
+        temporary.write_text(json.dumps(legend, indent=2) + "\n", encoding="utf-8")
+    return [path, beside]

@@ -1,0 +1,183 @@
+"""What a user corrected in the images of a folder, kept apart from the images.
+
+The folder of the corrections is a data set itself: masks as PNG files, and a `dataset.csv` that
+says which image each belongs to. Nothing is ever written beside the images, which may be a public
+data set, lie on a disk that cannot be written, or be looked at by several people.
+"""
+
+import csv
+import hashlib
+import json
+import os
+import re
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+
+import platformdirs
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from sam2lora.annotations.mask_files import save_mask
+from sam2lora.errors import DatasetError
+from sam2lora.images.reading import read_mask
+from sam2lora.targets import all_targets
+from sam2lora.types import Mask
+from sam2lora.utils.files import atomic_path, make_folder
+
+_STATE = "corrections.json"
+_TABLE = "dataset.csv"
+
+
+def corrections_folder() -> Path:
+    """Give the folder of all corrections (`SAM2LORA_CORRECTIONS` overrides the platform's)."""
+    override = os.environ.get("SAM2LORA_CORRECTIONS")
+    if override:
+        return Path(override)
+    return platformdirs.user_data_path("napari-sam2lora") / "corrections"
+
+
+class _State(BaseModel):
+    """What is remembered about the images besides their masks."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    source: str = Field(description="the folder the images lie in")
+    images: dict[str, str] = Field(default={}, description="stem to image, of those corrected")
+    done: list[str] = Field(default=[], description="stems of the images that are done")
+
+
+class Corrections:
+    """The corrections of one folder of images, on disk; what is asked for is read each time.
+
+    Parameters
+    ----------
+    source
+        The folder of the images, or the table that lists them. Its path names the corrections.
+    """
+
+    def __init__(self, source: Path) -> None:
+        self.source = source.resolve()
+        digest = hashlib.sha256(os.fsencode(self.source)).hexdigest()[:8]
+        word = re.sub(r"[^A-Za-z0-9_-]+", "-", self.source.stem).strip("-") or "images"
+        self.folder = corrections_folder() / f"{word}-{digest}"
+
+    def masks(self, stem: str, shape: tuple[int, int]) -> dict[str, Mask]:
+        """Read what was kept for one image, of `shape` (H, W): target name to `(H, W)` bool.
+
+        Raises
+        ------
+        ImageError
+            If a mask cannot be read, or is not of that size.
+        """
+        paths = {name: self._mask(stem, name) for name in all_targets()}
+        kept = {name: path for name, path in paths.items() if path.is_file()}
+        return {name: read_mask(path, shape=shape) for name, path in kept.items()}
+
+    def corrected(self, stem: str) -> bool:
+        """Tell whether anything is kept for one image."""
+        return any(self._mask(stem, name).is_file() for name in all_targets())
+
+    def has(self, stem: str, target: str) -> bool:
+        """Tell whether a mask of one target is kept for one image."""
+        return self._mask(stem, target).is_file()
+
+    def done(self) -> set[str]:
+        """Give the stems of the images that are done.
+
+        Raises
+        ------
+        DatasetError
+            If the file that says so is damaged.
+        """
+        return set(self._state().done)
+
+    def save(self, stem: str, image: Path, masks: Mapping[str, Mask]) -> None:
+        """Keep masks of one image; those of other targets stay.
+
+        Parameters
+        ----------
+        stem
+            Identifies the image among those of the folder.
+        image
+            The image's file.
+        masks
+            Target name to `(H, W)` bool.
+
+        Raises
+        ------
+        DatasetError
+            If the file that says what is done is damaged.
+        OutputError
+            If a mask cannot be written; the older one is there then.
+        """
+        state = self._state()
+        make_folder(self.folder / "masks")
+        for name, mask in masks.items():
+            save_mask(self._mask(stem, name), mask)
+        images = state.images | {stem: str(image.resolve())}
+        self._write(state.model_copy(update={"images": images}))
+
+    def forget(self, stem: str) -> None:
+        """Delete what was kept for one image, and that it is done.
+
+        Raises
+        ------
+        DatasetError, OutputError
+            As `save`.
+        """
+        if not self.folder.is_dir():
+            return
+        state = self._state()
+        for name in all_targets():
+            self._mask(stem, name).unlink(missing_ok=True)
+        images = {other: image for other, image in state.images.items() if other != stem}
+        done = [other for other in state.done if other != stem]
+        self._write(state.model_copy(update={"images": images, "done": done}))
+
+    def set_done(self, stem: str, done: bool) -> None:
+        """Remember whether an image is done.
+
+        Raises
+        ------
+        DatasetError, OutputError
+            As `save`.
+        """
+        state = self._state()
+        others = [other for other in state.done if other != stem]
+        self._write(state.model_copy(update={"done": sorted([*others, *([stem] if done else [])])}))
+
+    def _mask(self, stem: str, target: str) -> Path:
+        return self.folder / "masks" / f"{stem}_{target}.png"
+
+    def _state(self) -> _State:
+        path = self.folder / _STATE
+        if not path.exists():
+            return _State(source=str(self.source))
+        try:
+            return _State.model_validate_json(path.read_bytes())
+        except (OSError, ValidationError) as error:
+            raise DatasetError(
+                f"{path}: cannot be read, so that it is not known which images are done. "
+                "Delete it to start that list anew; the masks beside it stay."
+            ) from error
+
+    def _write(self, state: _State) -> None:
+        """Write the state, and the table that makes a data set of the masks."""
+        make_folder(self.folder)
+        with atomic_path(self.folder / _STATE) as temporary:
+            temporary.write_text(json.dumps(state.model_dump(), indent=2) + "\n", encoding="utf-8")
+        columns = ["image", *all_targets()]
+        with (
+            atomic_path(self.folder / _TABLE) as temporary,
+            temporary.open("w", encoding="utf-8", newline="") as stream,
+        ):
+            table = csv.DictWriter(stream, columns, restval="")
+            table.writeheader()
+            table.writerows(self._rows(state.images.items()))
+
+    def _rows(self, images: Iterable[tuple[str, str]]) -> list[dict[str, str]]:
+        rows = []
+        for stem, image in images:
+            paths = {name: self._mask(stem, name) for name in all_targets()}
+            kept = {name: f"masks/{path.name}" for name, path in paths.items() if path.is_file()}
+            rows.append({"image": image, **kept})
+        return rows

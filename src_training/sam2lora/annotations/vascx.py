@@ -1,0 +1,117 @@
+"""The folder that VascX (retinalysis) measures: `preprocessed_rgb/`, `vessels/`, `disc/`.
+
+Its images are squares of 1024 pixels around the field of view, all of one name. `bounds.csv` says
+where the square was cut. Read off VascX's own sources: the folders, the names, the square, that a
+mask is whatever is above 0, and the columns of the table. Arteries and veins (`artery_vein/`) and
+the fovea (`fovea.csv`), which its biomarkers need too, are not known here.
+"""
+
+import csv
+from collections.abc import Mapping
+from pathlib import Path
+
+import numpy as np
+
+from sam2lora.annotations.mask_files import save_mask
+from sam2lora.errors import GeometryError, OutputError
+from sam2lora.images.field_of_view import FieldOfView
+from sam2lora.images.visualization import save_image
+from sam2lora.transforms.windows import Frame
+from sam2lora.types import Mask, Pixels
+from sam2lora.utils.files import atomic_path, make_folder
+
+SIDE = 1024
+"""Pixels along each side of what VascX reads."""
+
+FOLDERS = {"vessel": "vessels", "disc": "disc"}
+"""Target name to the folder of its masks; VascX has none for other targets."""
+
+_COLUMNS = ("id", "success", "bounds")
+_CUT = 2  # pixels a straight border has to lie inside the circle to count as one
+
+
+def save_for_vascx(
+    folder: Path, stem: str, pixels: Pixels, field: FieldOfView, masks: Mapping[str, Mask]
+) -> list[Path]:
+    """Add one image with its masks to a folder as `vascx run-models` leaves it.
+
+    Parameters
+    ----------
+    folder
+        Made if need be. What it holds of other images stays, that of this one is replaced.
+    stem
+        The image's name in all of its files.
+    pixels
+        `(H, W, 3)` uint8 RGB.
+    field
+        Its field of view, which the square is cut around.
+    masks
+        Target name to `(H, W)` bool; those of `FOLDERS` are written.
+
+    Returns
+    -------
+    The files written.
+
+    Raises
+    ------
+    GeometryError
+        If there is no mask that VascX reads.
+    OutputError
+        If a file cannot be written, or `bounds.csv` is there and is another kind of table.
+    """
+    known = {name: mask for name, mask in masks.items() if name in FOLDERS}
+    if not known:
+        raise GeometryError(
+            f"VascX reads masks of {' and '.join(FOLDERS)}; there is {', '.join(masks) or 'none'}."
+        )
+    frame = Frame.around(field.center, field.diameter, SIDE)
+    bounds = folder / "bounds.csv"
+    rows = _rows(bounds) | {stem: ("True", _bounds(field))}
+    name = f"{stem}.png"
+    written = [make_folder(folder / "preprocessed_rgb") / name]
+    save_image(written[0], frame.cut(pixels))
+    for target, mask in known.items():
+        place = make_folder(folder / FOLDERS[target]) / name
+        written.append(save_mask(place, frame.cut_mask(mask)))
+    with atomic_path(bounds) as temporary, temporary.open("w", encoding="utf-8", newline="") as out:
+        table = csv.writer(out)
+        table.writerow(_COLUMNS)
+        table.writerows((one, *row) for one, row in rows.items())
+    return [*written, bounds]
+
+
+def _rows(path: Path) -> dict[str, tuple[str, str]]:
+    """Read what is said about the images that are there already, by their names."""
+    if not path.exists():
+        return {}
+    try:
+        with path.open(encoding="utf-8", newline="") as stream:
+            table = list(csv.reader(stream))
+    except (OSError, UnicodeDecodeError, csv.Error) as error:
+        raise OutputError(f"{path}: is there, but cannot be read ({error}).") from error
+    if not table or tuple(table[0]) != _COLUMNS or any(len(row) != 3 for row in table):
+        raise OutputError(
+            f"{path}: is another table than VascX writes ({', '.join(_COLUMNS)}). "
+            "Choose another folder."
+        )
+    return {name: (success, bounds) for name, success, bounds in table[1:]}
+
+
+def _bounds(field: FieldOfView) -> str:
+    """Describe a field of view as VascX does: the circle, and the lines that cut it, as (x, y)."""
+    height, width = field.mask.shape
+    x, y = map(float, field.center)
+    radius = field.diameter / 2
+    rows, columns = (np.flatnonzero(field.mask.any(axis=axis)) for axis in (1, 0))
+    edges = {
+        "top": (int(rows[0]), max(0.0, y - radius)),
+        "bottom": (int(rows[-1]) + 1, min(float(height), y + radius)),
+        "left": (int(columns[0]), max(0.0, x - radius)),
+        "right": (int(columns[-1]) + 1, min(float(width), x + radius)),
+    }
+    lines = {
+        side: [[0, at], [width, at]] if side in ("top", "bottom") else [[at, 0], [at, height]]
+        for side, (at, uncut) in edges.items()
+        if abs(at - uncut) > _CUT
+    }
+    return repr({"hw": (height, width), "center": (x, y), "radius": radius, "lines": lines})

@@ -1,0 +1,212 @@
+"""Which device computes, in which precision, and what to say when it cannot."""
+
+import gc
+import shutil
+import sys
+import traceback
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import torch
+
+from sam2lora.compute.allocator import use_huge_pages
+from sam2lora.compute.attention import quick_attention
+from sam2lora.errors import DeviceError
+from sam2lora.settings import Precision, PrecisionChoice
+
+use_huge_pages()  # before torch first takes memory
+
+_DTYPES: dict[Precision, torch.dtype] = {
+    "float32": torch.float32,
+    "bfloat16": torch.bfloat16,
+    "float16": torch.float16,
+}
+_OUT_OF_MEMORY = (
+    "out of memory",
+    "can't allocate memory",  # torch on Linux and macOS
+    "not enough memory",  # torch on Windows
+    "cublas_status_alloc_failed",
+    "cudnn_status_alloc_failed",
+    "bad_alloc",
+)
+"""What errors that have no type of their own say, in lower case."""
+
+
+def choose_device(name: str = "auto") -> torch.device:
+    """Give the device called `name`, or the best one.
+
+    Parameters
+    ----------
+    name
+        "auto" (a CUDA device that works, else the CPU), "cpu", "cuda", "cuda:1", … or "mps".
+        Apple's "mps" is untested, so it is taken only when asked for.
+
+    Raises
+    ------
+    DeviceError
+        If there is no such device, or it does not run this torch's code.
+    """
+    if name == "auto":
+        return torch.device("cuda" if torch.cuda.is_available() and _works("cuda") else "cpu")
+    try:
+        device = torch.device(name)
+    except RuntimeError:
+        device = None
+    if device is None or device.type not in ("cpu", "cuda", "mps"):
+        raise DeviceError(f"No device is called {name!r}. There are: auto, cpu, cuda, cuda:1, mps.")
+    if device.type == "cuda":
+        _check_cuda(device)
+    if device.type == "mps" and not torch.backends.mps.is_available():
+        raise DeviceError("This computer has no MPS device (Apple's GPU). Use --device cpu.")
+    return device
+
+
+def choose_precision(name: PrecisionChoice, device: torch.device) -> Precision:
+    """Give the precision called `name`, or the fastest one that is accurate enough.
+
+    "auto" is bfloat16 where the hardware multiplies it faster than float32, else float32: CUDA
+    devices with bfloat16 units (compute capability 8.0 and above), and x86 CPUs with AVX512-BF16 or
+    AMX-BF16. Plain AVX-512 only emulates it, and MPS is untested.
+
+    Raises
+    ------
+    DeviceError
+        If `name` is unknown, or float16 is asked of a CPU.
+    """
+    if name == "auto":
+        return "bfloat16" if _has_fast_bfloat16(device) else "float32"
+    if name not in _DTYPES:
+        known = ", ".join(_DTYPES)
+        raise DeviceError(f"No precision is called {name!r}. There are: auto, {known}.")
+    if name == "float16" and device.type == "cpu":
+        raise DeviceError("float16 is for GPUs; on a CPU use float32 or bfloat16.")
+    return name
+
+
+@contextmanager
+def autocast(device: torch.device, precision: Precision) -> Iterator[None]:
+    """Compute in `precision` inside this context; weights and results stay float32."""
+    if precision == "float32":
+        yield
+        return
+    with torch.autocast(device.type, dtype=_DTYPES[precision]), quick_attention():
+        yield
+
+
+@contextmanager
+def out_of_memory_in_words(
+    device: torch.device, doing: str, *, less: str = "a smaller batch"
+) -> Iterator[None]:
+    """Turn running out of memory into a message, and give back what the device held.
+
+    Parameters
+    ----------
+    device
+        Where the work runs.
+    doing
+        What runs, as in "Encoding an image".
+    less
+        What would need less memory; may be empty.
+
+    Raises
+    ------
+    DeviceError
+        If the memory does not suffice.
+    """
+    try:
+        yield
+    except (RuntimeError, MemoryError) as error:
+        if not _is_out_of_memory(error):
+            raise
+        # The frames of the failed work hold its tensors for as long as the error lives.
+        traceback.clear_frames(error.__traceback__)
+        release_memory(device)
+        cpu = "" if device.type == "cpu" else "--device cpu"
+        ways = ", or ".join(filter(None, (less, "a smaller model (--model nano)", cpu)))
+        raise DeviceError(
+            f"{doing} needs more memory than {_in_words(device)} has free. Close other programs "
+            f"that use it, or choose {ways}."
+        ) from error
+
+
+def release_memory(device: torch.device) -> None:
+    """Give memory that nothing refers to any more back to the operating system."""
+    gc.collect()
+    if device.type == "cuda":
+        torch.cuda.empty_cache()
+    elif device.type == "mps":
+        torch.mps.empty_cache()
+
+
+def free_memory(device: torch.device) -> int | None:
+    """Give the bytes of memory that are free on a GPU; None where there is no memory of its own."""
+    return torch.cuda.mem_get_info(device)[0] if device.type == "cuda" else None
+
+
+def gpu_hint() -> str | None:
+    """Say how to install the right torch, where an NVIDIA GPU is there but unused.
+
+    Returns
+    -------
+    A sentence to show, or None where nothing is amiss.
+    """
+    if torch.version.cuda is not None or shutil.which("nvidia-smi") is None:
+        return None
+    how = (
+        "pip install --force-reinstall torch torchvision"
+        if sys.platform == "linux"
+        else "the line for your system is at https://pytorch.org/get-started/locally/"
+    )
+    return (
+        "This computer has an NVIDIA GPU, but the installed torch was built without CUDA. To use "
+        f"it: {how}"
+    )
+
+
+def _check_cuda(device: torch.device) -> None:
+    if not torch.cuda.is_available():
+        hint = gpu_hint() or "Use --device cpu."
+        raise DeviceError(f"No CUDA device can be used here. {hint}")
+    if device.index is not None and device.index >= torch.cuda.device_count():
+        raise DeviceError(
+            f"There is no {device}: this computer has {torch.cuda.device_count()} CUDA device(s), "
+            "counted from cuda:0."
+        )
+    if not _works(str(device)):
+        raise DeviceError(
+            f"{torch.cuda.get_device_name(device)} is too old or too new for the installed torch "
+            f"{torch.__version__}. Use --device cpu, or another torch."
+        )
+
+
+def _works(device: str) -> bool:
+    """Tell whether a kernel runs: a device can be listed and yet not be supported."""
+    try:
+        return bool(torch.ones(2, device=device).sum().item() == 2)
+    except RuntimeError:
+        return False
+
+
+def _has_fast_bfloat16(device: torch.device) -> bool:
+    if device.type == "cuda":
+        return torch.cuda.get_device_capability(device) >= (8, 0)
+    if device.type == "cpu":
+        # Not public in every torch we support; without the question the answer is no.
+        questions = ("_is_avx512_bf16_supported", "_is_amx_tile_supported")
+        has_units = any(bool(getattr(torch.cpu, name, bool)()) for name in questions)
+        return has_units and bool(torch.backends.mkldnn.is_available())  # type: ignore[no-untyped-call]
+    return False
+
+
+def _is_out_of_memory(error: Exception) -> bool:
+    if isinstance(error, torch.OutOfMemoryError | MemoryError):
+        return True
+    words = str(error).lower()
+    return any(sign in words for sign in _OUT_OF_MEMORY)
+
+
+def _in_words(device: torch.device) -> str:
+    if device.type == "cuda":
+        total = torch.cuda.get_device_properties(device).total_memory
+        return f"{torch.cuda.get_device_name(device)} ({total / 2**30:.0f} GiB)"
+    return {"cpu": "this computer", "mps": "the Apple GPU"}[device.type]

@@ -1,0 +1,246 @@
+"""How data sets write their masks: pixel maps, soft maps, contours, polygons, MATLAB arrays.
+
+`ENCODINGS` is the table; a data set's layout names its encodings by their keys.
+"""
+
+import json
+import math
+import re
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from skimage import draw
+
+from sam2lora.errors import ImageError
+from sam2lora.images.reading import above_half, read_values
+from sam2lora.types import Mask
+
+Shape = tuple[int, int]
+
+
+@dataclass(frozen=True)
+class Encoding:
+    """One way of writing a mask to a file.
+
+    Attributes
+    ----------
+    about
+        What is read as the structure, in words.
+    read
+        Reads the file, given the `(H, W)` of its image, as `(H, W)` values. The size is the file's
+        own wherever it has one: it is for the caller to compare.
+    select
+        Says which values are the structure: `(H, W)` values to `(H, W)` bool.
+    levels
+        The values a clean file holds, or how many different ones it may hold; None: any.
+    may_be_empty
+        Whether a file in which nothing is marked says that the structure is not visible.
+    """
+
+    about: str
+    read: Callable[[Path, Shape], NDArray[Any]]
+    select: Callable[[NDArray[Any]], Mask]
+    levels: frozenset[int] | int | None = None
+    may_be_empty: bool = False
+
+
+@dataclass(frozen=True)
+class MaskFile:
+    """A file that holds a mask, and the key of its encoding in `ENCODINGS`."""
+
+    path: Path
+    encoding: str
+
+    def read(self, shape: Shape) -> Mask:
+        """Read the mask.
+
+        Parameters
+        ----------
+        shape
+            `(H, W)` of the image it belongs to, which contours and polygons are drawn into.
+
+        Raises
+        ------
+        ImageError
+            If the file cannot be read as what it should be.
+        """
+        encoding = ENCODINGS[self.encoding]
+        return encoding.select(encoding.read(self.path, shape))
+
+
+def _read_raster(path: Path, shape: Shape) -> NDArray[Any]:
+    return read_values(path)
+
+
+def _read_text(path: Path) -> str:
+    try:
+        return path.read_text(encoding="utf-8-sig")
+    except (OSError, UnicodeDecodeError) as error:
+        reason = getattr(error, "strerror", None) or "it is no text file"
+        raise ImageError(f"{path}: cannot be read ({reason}).") from error
+
+
+def _fill(path: Path, points: Sequence[tuple[float, float]], mask: Mask) -> None:
+    """Fill the polygon of (x, y) `points` into `mask`; pixel centers are at integers."""
+    height, width = mask.shape
+    for x, y in points:
+        if not (-1.5 <= x <= width + 0.5 and -1.5 <= y <= height + 0.5):
+            raise ImageError(
+                f"{path}: the outline reaches ({x:g}, {y:g}), outside its image of "
+                f"{width} × {height}. It was drawn on an image of another size."
+            )
+    columns, rows = np.array(points, dtype=np.float64).T
+    mask[draw.polygon(rows, columns, shape=mask.shape)] = True
+
+
+def _read_contour(path: Path, shape: Shape) -> Mask:
+    points = []
+    for number, line in enumerate(_read_text(path).splitlines(), start=1):
+        words = [word for word in re.split(r"[\s,;]+", line) if word]
+        if not words:
+            continue
+        try:
+            x, y = map(float, words)
+        except ValueError:
+            x = y = math.nan
+        if not (math.isfinite(x) and math.isfinite(y)):
+            raise ImageError(
+                f"{path}: line {number} is {line.strip()[:40]!r}; a contour has two numbers, "
+                "x and y, on every line."
+            )
+        points.append((x, y))
+    if len(points) < 3:
+        raise ImageError(f"{path}: has {len(points)} points; an outline needs at least three.")
+    mask = np.zeros(shape, dtype=np.bool_)
+    _fill(path, points, mask)
+    return mask
+
+
+def _read_labelme(path: Path, shape: Shape, *, label: str, required: bool) -> Mask:
+    text = _read_text(path)
+    try:
+        content = json.loads(text)
+        size = (content.get("imageHeight"), content.get("imageWidth"))
+        shapes = [(str(item["label"]), item["points"]) for item in content["shapes"]]
+        polygons = [
+            [(float(x), float(y)) for x, y in points]
+            for name, points in shapes
+            if name.lower() == label.lower()
+        ]
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise ImageError(f"{path}: is no labelme JSON file with polygons.") from error
+    if None not in size and size != shape:
+        raise ImageError(
+            f"{path}: was drawn on an image of {size[1]} × {size[0]}, but its image is "
+            f"{shape[1]} × {shape[0]} (width × height)."
+        )
+    if required and not polygons:
+        names = ", ".join(sorted({name for name, _ in shapes})) or "none"
+        raise ImageError(f"{path}: has no polygon labelled {label!r}; its labels: {names}.")
+    mask = np.zeros(shape, dtype=np.bool_)
+    for points in polygons:
+        if len(points) < 3:
+            raise ImageError(f"{path}: {label!r} has {len(points)} points; three are needed.")
+        _fill(path, points, mask)
+    return mask
+
+
+def _read_matlab(path: Path, shape: Shape) -> NDArray[Any]:
+    """Read the array `mask`; one that is wider than the image loses equally left and right."""
+    from scipy.io import loadmat
+
+    try:
+        content = loadmat(path, variable_names=["mask"])
+    except NotImplementedError as error:
+        raise ImageError(
+            f"{path}: is a MATLAB file of version 7.3 (HDF5), which is not read. "
+            "Save it again in MATLAB with save(..., '-v7')."
+        ) from error
+    except Exception as error:  # a damaged file makes loadmat raise anything; it is reported
+        reason = str(error).strip() or type(error).__name__
+        raise ImageError(f"{path}: cannot be read as a MATLAB file ({reason}).") from error
+    values = content.get("mask")
+    if values is None or values.ndim != 2 or values.dtype.kind not in "buif":
+        raise ImageError(f"{path}: holds no two-dimensional array of numbers named `mask`.")
+    surplus = max(0, values.shape[1] - shape[1])
+    array: NDArray[Any] = values[:, surplus // 2 : values.shape[1] - (surplus - surplus // 2)]
+    return array
+
+
+def _non_zero(values: NDArray[Any]) -> Mask:
+    mask: Mask = values != 0
+    return mask
+
+
+def _at_least(values: NDArray[Any], *, least: float) -> Mask:
+    mask: Mask = values >= least
+    return mask
+
+
+def _below(values: NDArray[Any], *, limit: float) -> Mask:
+    mask: Mask = values < limit
+    return mask
+
+
+def _labelme(label: str, *, required: bool = True) -> Encoding:
+    return Encoding(
+        f"polygons labelled {label} in a labelme JSON file"
+        + ("" if required else "; none drawn means that there is none"),
+        partial(_read_labelme, label=label, required=required),
+        _non_zero,
+        may_be_empty=not required,
+    )
+
+
+# 255, 128, 0 are far apart: limits between them also serve files that were saved with loss.
+_REFUGE = frozenset({0, 128, 255})
+_SOFT = frozenset({0, 63, 64, 127, 128, 191, 192, 255})  # 0…4 quarters of 255, either rounding
+
+ENCODINGS: MappingProxyType[str, Encoding] = MappingProxyType(
+    {
+        "half": Encoding("pixels above half of the full scale", _read_raster, above_half, levels=2),
+        "nonzero": Encoding("pixels that are not 0", _read_raster, _non_zero, levels=2),
+        "soft": Encoding(
+            "pixels marked by at least 3 of 4 experts (191 or more)",
+            _read_raster,
+            partial(_at_least, least=191),
+            levels=_SOFT,
+        ),
+        "refuge-disc": Encoding(
+            "rim (128) and cup (0); 255 is background",
+            _read_raster,
+            partial(_below, limit=192),
+            levels=_REFUGE,
+        ),
+        "refuge-cup": Encoding(
+            "cup (0); 128 is rim, 255 background",
+            _read_raster,
+            partial(_below, limit=64),
+            levels=_REFUGE,
+        ),
+        "contour": Encoding("the inside of a contour, x and y per line", _read_contour, _non_zero),
+        "labelme-disc": _labelme("disc"),
+        "labelme-cup-if-any": _labelme("cup", required=False),
+        "labelme-od": _labelme("OD"),
+        "labelme-oc": _labelme("OC"),
+        "matlab-disc": Encoding(
+            "rim (1) and cup (2) of the MATLAB array `mask`",
+            _read_matlab,
+            partial(_at_least, least=1),
+            levels=frozenset({0, 1, 2}),
+        ),
+        "matlab-cup": Encoding(
+            "cup (2) of the MATLAB array `mask`",
+            _read_matlab,
+            partial(_at_least, least=2),
+            levels=frozenset({0, 1, 2}),
+        ),
+    }
+)
+"""Every encoding a layout may name."""

@@ -1,0 +1,84 @@
+"""Who is judged: an adapter, the bare base model, or a second grader."""
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from sam2lora.adapters import Adapter
+from sam2lora.datasets import Record
+from sam2lora.evaluation.loop import Progress, evaluate, evaluate_grader
+from sam2lora.evaluation.report.schema import ModelEntry
+from sam2lora.evaluation.scoring import Result
+from sam2lora.evaluation.settings import EvaluateSettings
+from sam2lora.settings import GeometrySettings
+from sam2lora.targets import get_target
+
+if TYPE_CHECKING:
+    from sam2lora.inference.predictor import Predictor
+
+Judge = Callable[[Sequence[Record], Progress], Iterator[Result]]
+
+
+@dataclass(frozen=True, eq=False)
+class Contestant:
+    """One who answers.
+
+    Attributes
+    ----------
+    entry
+        How the report describes it.
+    judge
+        Judges it on the records of one data set, as `evaluate` does.
+    """
+
+    entry: ModelEntry
+    judge: Judge
+
+
+def network_contestant(
+    predictor: "Predictor", settings: EvaluateSettings, adapter: Adapter | None = None
+) -> Contestant:
+    """Let an adapter answer, or the bare base model.
+
+    Raises
+    ------
+    AdapterError
+        If its files cannot be read any more.
+    TargetError
+        If the target is unknown.
+    """
+    base, target = predictor.base, get_target(settings.target)
+    fixed = settings.conventions.threshold
+    own = adapter.card.threshold if adapter else target.threshold
+    entry = ModelEntry(
+        name=adapter.name if adapter else f"{base.base.name} without adapter",
+        kind="adapter" if adapter else "base",
+        base=base.base.name,
+        base_file=str(base.path) if base.path and base.path != base.base.path else None,
+        base_identity=base.identity,
+        base_learned_from=dict(base.learned_from),
+        note=base.note,
+        geometry=adapter.card.geometry if adapter else GeometrySettings.for_target(target),
+        threshold=own if fixed is None else fixed,
+        adapter=adapter.card if adapter else None,
+        adapter_sha256=adapter.digest() if adapter else None,
+    )
+
+    def judge(records: Sequence[Record], progress: Progress) -> Iterator[Result]:
+        return evaluate(predictor, records, settings, adapter=adapter, progress=progress)
+
+    return Contestant(entry, judge)
+
+
+def grader_contestant(settings: EvaluateSettings, *, grader: int = 2) -> Contestant:
+    """Let another grader's masks answer; they are judged by grader 1's."""
+    entry = ModelEntry(
+        name=f"grader {grader}",
+        kind="grader",
+        note=f"Grader {grader} is judged by grader 1. A mask has no ROC curve, so no AUC.",
+    )
+
+    def judge(records: Sequence[Record], progress: Progress) -> Iterator[Result]:
+        return evaluate_grader(records, settings, grader=grader, progress=progress)
+
+    return Contestant(entry, judge)

@@ -1,0 +1,244 @@
+"""`report.md`: one table for each prompt regime, with published figures beside the measured."""
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+
+from pydantic import JsonValue
+
+from sam2lora.evaluation.report.gallery import overview_names
+from sam2lora.evaluation.report.plots import plot_names
+from sam2lora.evaluation.report.published_figures import SOURCES, known_figures
+from sam2lora.evaluation.report.schema import CellEntry, DataEntry, ModelEntry, Report, SummaryEntry
+from sam2lora.evaluation.settings import EvaluateSettings
+from sam2lora.prompts.sampling import REGIMES, Regime
+from sam2lora.targets import Target
+
+_COLUMNS = {
+    "dice": "Dice",
+    "iou": "IoU",
+    "sensitivity": "sensitivity",
+    "specificity": "specificity",
+    "auc": "AUC",
+    "cldice": "clDice",
+    "hd95": "HD95, pixels",
+    "assd": "ASSD, pixels",
+}
+_DISTANCES = ("hd95", "assd")
+_LONGEST_LIST = 20
+
+
+def report_text(report: Report) -> str:
+    """Write a report for people, as Markdown."""
+    lines = [
+        f"# Evaluation: {report.target.name}",
+        "",
+        *_about(report),
+        *_notes(report),
+    ]
+    for name in report.settings.regimes:
+        lines += ["", f"## {regime_in_words(REGIMES[name])}", "", *_tables(report, name)]
+    lines += ["", "## How to read the tables", "", *_legend(report)]
+    lines += _not_scored(report)
+    lines += ["", "## Pictures", "", *_pictures(report)]
+    return "\n".join(lines) + "\n"
+
+
+def regime_in_words(regime: Regime) -> str:
+    """Say what a user would have done: `5 points, 1 point off the target (5p1n)`."""
+    parts = []
+    if regime.positive:
+        parts.append(f"{regime.positive} point{'s' if regime.positive > 1 else ''}")
+    if regime.negative:
+        parts.append(f"{regime.negative} point{'s' if regime.negative > 1 else ''} off the target")
+    if regime.box:
+        parts.append("box")
+    words = ", ".join(parts) or "no prompt"
+    return f"{words[0].upper()}{words[1:]} ({regime.name})"
+
+
+def columns_of(target: Target) -> dict[str, str]:
+    """Give the heads of the columns by metric; a compact structure has no center line."""
+    return {
+        name: head
+        for name, head in _COLUMNS.items()
+        if name != "cldice" or target.detail == "tiles"
+    }
+
+
+def table(rows: Iterable[Sequence[str]]) -> list[str]:
+    """Lay rows out as a table, the first as its head."""
+    head, *body = [[text.replace("|", "\\|").replace("\n", " ") for text in row] for row in rows]
+    return [_row(head), _row(["---"] * len(head)), *map(_row, body)]
+
+
+def number(value: float | None, digits: int = 3) -> str:
+    """Write a number for a table; a dash where there is none."""
+    return "–" if value is None else f"{value:.{digits}f}"
+
+
+def _row(cells: Sequence[str]) -> str:
+    return "| " + " | ".join(cells) + " |"
+
+
+def _about(report: Report) -> list[str]:
+    settings = report.settings
+    split = "with" if settings.flips else "without"
+    rows = [
+        ("", ""),
+        ("protocol", f"{settings.protocol}: {report.conventions}"),
+        *(("data", _data_in_words(one)) for one in report.data),
+        *_filters(settings),
+        *(("judged", _model_in_words(one)) for one in report.models),
+        ("prompts", f"drawn from the truth, seed {settings.seed}; `report.json` holds them"),
+        ("flips", f"{split} averaging over mirror images"),
+        ("made", f"{report.made:%Y-%m-%d %H:%M %Z} by `{report.command}`"),
+    ]
+    return table(rows)
+
+
+def _filters(settings: EvaluateSettings) -> Iterator[tuple[str, str]]:
+    if settings.include is not None:
+        yield "only images", f"whose stems match `{settings.include}`"
+    if settings.exclude is not None:
+        yield "left out", f"images whose stems match `{settings.exclude}`"
+
+
+def _data_in_words(data: DataEntry) -> str:
+    side = "all images" if data.split == "all" else f"split {data.split!r}"
+    missing = f", {data.without_mask} more without a mask" if data.without_mask else ""
+    return f"{data.dataset}: {side}, {data.images}{missing}; field of view: {data.field_of_view}"
+
+
+def _model_in_words(model: ModelEntry) -> str:
+    if model.kind == "grader":
+        return model.name
+    looks = f", looks at {model.geometry.in_words}" if model.geometry else ""
+    learned = _images_in_words("; learned from", _learned_by_adapter(model))
+    before = _images_in_words("; its base learned from", model.base_learned_from)
+    base = f"{model.base} from {model.base_file}" if model.base_file else model.base
+    return f"{model.name}: base {base}, threshold {model.threshold:g}{looks}{learned}{before}"
+
+
+def _images_in_words(what: str, images: Mapping[str, JsonValue]) -> str:
+    return f"{what} " + ", ".join(f"{name} ({n})" for name, n in images.items()) if images else ""
+
+
+def _notes(report: Report) -> Iterator[str]:
+    for note in dict.fromkeys(model.note for model in report.models if model.note):
+        yield from ("", f"> {note}")
+
+
+def _tables(report: Report, regime: str) -> list[str]:
+    """Give the table of a regime, after the matrix where there is one."""
+    lines = []
+    cells = [cell for cell in report.cells if cell.regime == regime]
+    if len({cell.model for cell in cells}) > 1 and len(report.data) > 1:
+        lines += [*_matrix(report, regime), ""]
+    return lines + table(_all_rows(report, regime))
+
+
+def _matrix(report: Report, regime: str) -> list[str]:
+    rows = [["Dice", *(data.dataset for data in report.data)]]
+    for model in report.models:
+        cells = [report.cell(model.name, data.dataset, regime) for data in report.data]
+        if any(cells):
+            rows.append([model.name, *(_of(cell, "dice") for cell in cells)])
+    return table(rows)
+
+
+def _all_rows(report: Report, regime: str) -> Iterator[list[str]]:
+    columns = columns_of(report.target)
+    yield ["data set", "who", *columns.values(), "pooled Dice", "images", "s / image"]
+    for data in report.data:
+        for model in report.models:
+            cell = report.cell(model.name, data.dataset, regime)
+            if cell:
+                known = " †" if learned_from(model, data.dataset) else ""
+                yield [data.dataset, model.name + known, *_measured(cell, columns)]
+        for figure in known_figures(data.dataset, report.target.name):
+            who = f"*{figure.who}* [{figure.source.key}]"
+            yield [data.dataset, who, f"*{figure.dice}*", *[""] * (len(columns) + 2)]
+
+
+def learned_from(model: ModelEntry, dataset: str) -> bool:
+    """Tell whether an adapter by its card, or its base by its file, has learned from a data set."""
+    names = [*_learned_by_adapter(model), *model.base_learned_from]
+    return any(name.rpartition(" ")[0] == dataset for name in names)
+
+
+def _learned_by_adapter(model: ModelEntry) -> Mapping[str, JsonValue]:
+    images = model.adapter.data.get("images") if model.adapter else None
+    return images if isinstance(images, dict) else {}
+
+
+def _measured(cell: CellEntry, columns: Iterable[str]) -> list[str]:
+    texts = [_of(cell, name) for name in columns]
+    seconds = "–" if cell.seconds is None else f"{cell.seconds:.2f}"
+    scored = cell.images - cell.failed - cell.not_drawn
+    images = str(scored) if scored == cell.images else f"{scored} of {cell.images}"
+    return [*texts, number(cell.pooled.get("dice")), images, seconds]
+
+
+def _of(cell: CellEntry | None, name: str) -> str:
+    summary = cell.per_image.get(name) if cell else None
+    return _summary(summary, 1 if name in _DISTANCES else 3) if summary else "–"
+
+
+def _summary(summary: SummaryEntry, digits: int) -> str:
+    if summary.mean is None:
+        return "–"
+    spread = "" if summary.std is None else f" ± {summary.std:.{digits}f}"
+    undefined = f" ({summary.undefined} undefined)" if summary.undefined else ""
+    return f"{summary.mean:.{digits}f}{spread}{undefined}"
+
+
+def _legend(report: Report) -> list[str]:
+    lines = [
+        "- Numbers are means over the images ± their standard deviation; *pooled* counts the "
+        "pixels of all images together. Where a value is undefined, such as a distance to nothing, "
+        "the image is left out of that mean and counted; – is undefined for all.",
+        "- Regimes are not averaged: with the truth's prompts it is another task.",
+    ]
+    if any(learned_from(model, data.dataset) for model in report.models for data in report.data):
+        lines.append(
+            "- † learned from images of this data set, by the adapter's card or the base's file. "
+            "On another split these are other images by the same camera; on the training split or "
+            "all images, it has seen some of these."
+        )
+    figures = [
+        figure.source
+        for data in report.data
+        for figure in known_figures(data.dataset, report.target.name)
+    ]
+    used = [source for source in SOURCES.values() if source in figures]
+    if used:
+        lines.append("- Rows in italics were not measured here, but published:")
+        lines += [f"    - [{source.key}] {source.text}" for source in used]
+    return lines
+
+
+def _not_scored(report: Report) -> list[str]:
+    missing = [one for one in report.images if one.status != "scored"]
+    if not missing:
+        return []
+    rows = [["data set", "image", "regime", "who", "what", "why"]]
+    for one in missing[:_LONGEST_LIST]:
+        rows.append([one.dataset, one.image, one.regime, one.model, one.status, one.problem])
+    lines = ["", f"## Not scored: {len(missing)}", "", *table(rows)]
+    if len(missing) > _LONGEST_LIST:
+        lines += ["", f"and {len(missing) - _LONGEST_LIST} more, in `per_image.csv`."]
+    return lines
+
+
+def _pictures(report: Report) -> list[str]:
+    overviews, plots = overview_names(report.settings.regimes), plot_names(report)
+    return [
+        "Best, median and worst image by Dice: the image, the truth, the answer, and the errors "
+        "(green: found, red: false, blue: missed).",
+        "",
+        *(f"![{name}]({name})" for name in overviews),
+        "",
+        "Dice of each image; the ROC curve over all pixels; and, for information, the mean Dice at "
+        "other thresholds. The threshold was fixed beforehand.",
+        "",
+        *(f"![{name}]({name})" for name in plots),
+    ]

@@ -1,0 +1,188 @@
+"""Pictures of one image and what was found in it, as a person would show them to a colleague."""
+
+from collections.abc import Mapping, Sequence
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+from PIL import Image, ImageColor
+from scipy import ndimage
+
+from sam2lora.images.field_of_view import FieldOfView
+from sam2lora.images.views import clahe_view, green_view
+from sam2lora.targets import get_target
+from sam2lora.types import Mask, Pixels
+from sam2lora.utils.files import atomic_path
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+
+_PANEL_SIDE = 1000  # longer side of an image in a picture, in pixels
+_FIELD_COLOR = "#ffffff"
+ERROR_COLORS = ("#3cb44b", "#e6194b", "#4363d8")
+"""Of hits, false pixels and missed pixels."""
+
+
+def overlay(
+    pixels: Pixels, masks: Mapping[str, Mask], *, opacity: float = 0.35, line: int | None = None
+) -> Pixels:
+    """Paint masks over an image in their targets' colors, translucent, with a solid outline.
+
+    Parameters
+    ----------
+    pixels
+        `(H, W, 3)` uint8 RGB.
+    masks
+        Target name to `(H, W)` mask; painted in this order.
+    opacity
+        Of the filling, in 0…1.
+    line
+        Width of the outline in pixels; by default a 400th of the longer side.
+
+    Returns
+    -------
+    `(H, W, 3)` uint8 RGB.
+
+    Raises
+    ------
+    TargetError
+        If a target is unknown.
+    """
+    width = line if line is not None else max(1, round(max(pixels.shape) / 400))
+    painted = pixels.copy()
+    for name, mask in masks.items():
+        color = np.array(ImageColor.getrgb(get_target(name).color), dtype=np.float32)
+        painted[mask] = np.rint((1 - opacity) * painted[mask] + opacity * color).astype(np.uint8)
+        painted[outline(mask, width)] = color
+    return painted
+
+
+def outline(mask: Mask, width: int = 1) -> Mask:
+    """Give the inner border of a mask, `width` pixels wide; the image's edge counts as outside."""
+    if width < 1:
+        return np.zeros_like(mask)
+    inside: Mask = ndimage.binary_erosion(mask, iterations=width)
+    return mask & ~inside
+
+
+def error_picture(pixels: Pixels, answer: Mask, truth: Mask) -> Pixels:
+    """Paint an answer against the truth: hits green, false pixels red, missed pixels blue.
+
+    Parameters
+    ----------
+    pixels
+        `(H, W, 3)` uint8 RGB.
+    answer, truth
+        `(H, W)` bool.
+
+    Returns
+    -------
+    `(H, W, 3)` uint8 RGB; the image is shown in grey under the colors.
+    """
+    grey = pixels.mean(axis=2, keepdims=True) * 0.6
+    painted = np.repeat(grey, 3, axis=2).astype(np.uint8)
+    for mask, color in zip(
+        (answer & truth, answer & ~truth, truth & ~answer), ERROR_COLORS, strict=True
+    ):
+        painted[mask] = ImageColor.getrgb(color)
+    return painted
+
+
+def save_image(path: Path, pixels: Pixels | Mask) -> None:
+    """Write an image, or a mask as 0 and 255, in the format its ending names.
+
+    Raises
+    ------
+    OutputError
+        If it cannot be written; an older file stays.
+    """
+    values = pixels.astype(np.uint8) * np.uint8(255) if pixels.dtype == np.bool_ else pixels
+    with atomic_path(path) as temporary:
+        Image.fromarray(values).save(temporary)
+
+
+def save_overview(
+    path: Path,
+    pixels: Pixels,
+    field: FieldOfView,
+    *,
+    title: str,
+    layers: Mapping[str, Mapping[str, Mask]],
+    lines: Sequence[str],
+) -> None:
+    """Write a picture of one image: as read with its field of view, its views, masks and numbers.
+
+    Parameters
+    ----------
+    path
+        PNG to write.
+    pixels
+        `(H, W, 3)` uint8 RGB.
+    field
+        Its field of view, drawn as a white line.
+    title
+        Headline.
+    layers
+        Caption to masks by target; one panel each.
+    lines
+        Text under the panels.
+
+    Raises
+    ------
+    OutputError
+        If it cannot be written.
+    """
+    step = max(1, round(max(pixels.shape) / _PANEL_SIDE))
+    small = _reduce(pixels, step)
+    framed = small.copy()
+    framed[outline(field.mask[::step, ::step], 3)] = ImageColor.getrgb(_FIELD_COLOR)
+    panels: list[tuple[str, Pixels]] = [("image, field of view in white", framed)]
+    for caption, masks in layers.items():
+        reduced = {name: mask[::step, ::step] for name, mask in masks.items()}
+        panels.append((caption, overlay(small, reduced)))
+    panels += [("green channel", green_view(small)), ("CLAHE", clahe_view(small))]
+
+    columns = 2 if len(panels) <= 4 else 3
+    figure = _figure_of_panels(panels, columns=columns, title=title, lines=lines)
+    with atomic_path(path) as temporary:
+        figure.savefig(temporary)
+
+
+def _figure_of_panels(
+    panels: Sequence[tuple[str, Pixels]], *, columns: int, title: str, lines: Sequence[str]
+) -> "Figure":
+    """Lay images of one size out in a grid, a caption above each; all lengths in inches."""
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
+    edge, width, caption, head, line = 0.12, 4.6, 0.28, 0.45, 0.19
+    height = width * panels[0][1].shape[0] / panels[0][1].shape[1]
+    rows = -(-len(panels) // columns)
+    total_width = columns * (width + edge) + edge
+    foot = line * len(lines) + 2 * edge
+    total_height = head + rows * (caption + height) + foot
+    figure = Figure(figsize=(total_width, total_height), dpi=110, facecolor="white")
+    FigureCanvasAgg(figure)
+    left = edge / total_width
+    # A file's name may have dollar signs in it, which would make it a formula.
+    plain = partial(figure.text, left, parse_math=False)
+    plain(1 - edge / total_height, title, fontsize=13, weight="bold", va="top")
+    for number, (text, panel) in enumerate(panels):
+        row, column = divmod(number, columns)
+        x, y = edge + column * (width + edge), foot + (rows - 1 - row) * (caption + height)
+        place = (x / total_width, y / total_height, width / total_width, height / total_height)
+        axes = figure.add_axes(place)
+        axes.imshow(panel, cmap="gray", vmin=0, vmax=255)
+        axes.set_title(text, fontsize=9, loc="left", pad=3, parse_math=False)
+        axes.axis("off")
+    plain(edge / total_height, "\n".join(lines), fontsize=8.5, family="monospace")
+    return figure
+
+
+def _reduce(pixels: Pixels, step: int) -> Pixels:
+    """Reduce by area averaging to every `step`-th pixel's grid."""
+    height, width = (-(-side // step) for side in pixels.shape[:2])
+    reduced = Image.fromarray(pixels).resize((width, height), Image.Resampling.BOX)
+    return np.asarray(reduced)

@@ -1,0 +1,132 @@
+"""One image as a network looks at it, and the windows it is shown in."""
+
+import hashlib
+from dataclasses import dataclass, replace
+from typing import Self
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import ndimage
+
+from sam2lora.images.field_of_view import FieldOfView, find_field_of_view
+from sam2lora.prompts.user_prompts import ImagePrompts
+from sam2lora.settings import GeometrySettings
+from sam2lora.transforms.windows import Frame, Values, tile_frames, whole_frame, zoom_frame
+from sam2lora.types import Mask
+
+_ROOM = 1.5  # a crop's side is at least this many times what it has to show
+
+
+@dataclass(frozen=True, eq=False)
+class Scene:
+    """One image as a network looks at it.
+
+    Attributes
+    ----------
+    pixels
+        `(H, W, 3)` uint8 RGB.
+    field
+        Its field of view, which sets the scale and outside of which nothing is answered.
+    key
+        Hash of the pixels; with the window and the network it names the features.
+    """
+
+    pixels: NDArray[np.uint8]
+    field: FieldOfView
+    key: str
+
+    @classmethod
+    def of(cls, pixels: NDArray[np.uint8], *, field: FieldOfView | None = None) -> Self:
+        """Look at an image; its field of view is found unless it is given."""
+        digest = hashlib.sha256(np.ascontiguousarray(pixels).data)
+        digest.update(str(pixels.shape).encode())
+        return cls(pixels, field or find_field_of_view(pixels), digest.hexdigest())
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """`(H, W)` in native pixels."""
+        return self.pixels.shape[0], self.pixels.shape[1]
+
+
+def windows_of(scene: Scene, geometry: GeometrySettings, size: int) -> list[Frame]:
+    """Give the windows an automatic answer starts from: the tiles, the field, or the image.
+
+    Parameters
+    ----------
+    scene, geometry
+        The image, and how it is looked at.
+    size
+        Side of the network's input in pixels.
+    """
+    if geometry.detail == "tiles":
+        return tile_frames(
+            scene.field, size, field_size=geometry.field_size, overlap=geometry.overlap
+        )
+    if geometry.detail == "squash":
+        return [Frame.squash(scene.shape, size)]
+    return [whole_frame(scene.field, size, margin=geometry.margin)]
+
+
+def crop_of(
+    scene: Scene, geometry: GeometrySettings, whole: Frame, logits: Values, prompts: ImagePrompts
+) -> Frame:
+    """Place the crop of a zoom around the first answer and all that is prompted to be on target.
+
+    Its place is rounded to a sixteenth of its side, so that a click that hardly moves the first
+    answer finds the crop's features in the cache.
+
+    Parameters
+    ----------
+    scene, geometry
+        The image, and how it is looked at.
+    whole, logits
+        The window of the first answer, and the answer `(n, n)`.
+    prompts
+        What the user said.
+    """
+    coarse = replace(whole, size=len(logits))
+    # What it says of the dark around the eye, or beyond the image, is no place to look at.
+    seen = np.where(pixels_inside(scene.field.mask, coarse), logits, -np.inf)
+    x0, y0, x1, y1 = _extent(coarse, seen, prompts)
+    side = max(geometry.zoom_share * scene.field.diameter, _ROOM * max(x1 - x0, y1 - y0))
+    step = side / 16
+    center = (round((x0 + x1) / 2 / step) * step, round((y0 + y1) / 2 / step) * step)
+    share = min(side / scene.field.diameter, 1.0)
+    return zoom_frame(center, scene.field, whole.size, share=share)
+
+
+def pixels_inside(field: Mask, frame: Frame) -> Mask:
+    """Tell which of a window's pixels have their center in the field of view: `(n, n)`."""
+    ticks = np.arange(frame.size, dtype=np.float64)
+    places = np.stack(np.meshgrid(ticks, ticks), axis=-1)
+    columns, rows = np.moveaxis(np.rint(frame.to_native(places)).astype(int), -1, 0)
+    height, width = field.shape
+    shown = (columns >= 0) & (columns < width) & (rows >= 0) & (rows < height)
+    inside: Mask = shown & field[rows.clip(0, height - 1), columns.clip(0, width - 1)]
+    return inside
+
+
+def _extent(
+    coarse: Frame, logits: Values, prompts: ImagePrompts
+) -> tuple[float, float, float, float]:
+    """Give the native box (x0, y0, x1, y1) of the first answer and the prompts on the target.
+
+    Of several parts of the answer the largest counts; of an empty answer, its likeliest pixel. A
+    box that the user drew counts alone.
+    """
+    if prompts.box:
+        x0, y0, x1, y1 = prompts.box
+        corners = np.array([(x0, y0), (x1, y1)])
+    else:
+        parts, count = ndimage.label(logits > 0)
+        if count:
+            largest = parts == 1 + np.bincount(parts.ravel())[1:].argmax()
+        else:
+            largest = logits == logits.max()
+        rows, columns = np.nonzero(largest)
+        ends = np.array([(columns.min(), rows.min()), (columns.max(), rows.max())], dtype=float)
+        corners = coarse.to_native(ends)
+    on_target = [(click.x, click.y) for click in prompts.by_sign()[0]]
+    points = np.concatenate([corners, np.array(on_target).reshape(-1, 2)])
+    (x0, y0), (x1, y1) = points.min(axis=0), points.max(axis=0)
+    return float(x0), float(y0), float(x1), float(y1)

@@ -1,0 +1,107 @@
+"""The composite loss: the terms of `losses`, weighted as `LossSettings` says."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from types import MappingProxyType
+
+import torch
+from torch import Tensor
+
+from sam2lora.losses.functional import (
+    focal_tversky,
+    iou_score_loss,
+    segmentation_bce,
+    soft_cldice,
+    soft_dice,
+)
+from sam2lora.settings import LossSettings
+
+
+@dataclass(frozen=True, eq=False)
+class LossTerms:
+    """What `composite_loss` gives.
+
+    Attributes
+    ----------
+    total
+        Scalar to call `backward` on.
+    terms
+        Name to scalar, before weighting and detached; terms of weight 0 are not computed.
+    """
+
+    total: Tensor
+    terms: dict[str, Tensor]
+
+
+Term = Callable[[Tensor, Tensor, Tensor, Tensor | None, LossSettings], Tensor]
+
+LOSSES: Mapping[str, Term] = MappingProxyType(
+    {
+        "bce": lambda logits, iou, target, valid, settings: segmentation_bce(
+            logits, target, valid=valid, reduction=settings.reduction
+        ),
+        "soft_dice": lambda logits, iou, target, valid, settings: soft_dice(
+            logits, target, valid=valid, reduction=settings.reduction, smooth=settings.smooth
+        ),
+        "focal_tversky": lambda logits, iou, target, valid, settings: focal_tversky(
+            logits,
+            target,
+            valid=valid,
+            reduction=settings.reduction,
+            alpha=settings.tversky_alpha,
+            beta=settings.tversky_beta,
+            gamma=settings.tversky_gamma,
+            smooth=settings.smooth,
+        ),
+        "iou": lambda logits, iou, target, valid, settings: iou_score_loss(
+            iou, logits, target, valid=valid, threshold=settings.threshold
+        ),
+        "cldice": lambda logits, iou, target, valid, settings: soft_cldice(
+            logits,
+            target,
+            valid=valid,
+            reduction=settings.reduction,
+            iterations=settings.cldice_iterations,
+            smooth=settings.smooth,
+        ),
+    }
+)
+"""Each term by the name its weight has in `LossWeights`."""
+
+
+def composite_loss(
+    logits: Tensor,
+    iou: Tensor,
+    target: Tensor,
+    settings: LossSettings,
+    *,
+    valid: Tensor | None = None,
+) -> LossTerms:
+    """Sum the terms that have a weight.
+
+    Parameters
+    ----------
+    logits
+        `(B, 1, H, W)`.
+    iou
+        `(B,)` or `(B, 1)`, the IoU that the network expects of its masks.
+    target
+        `(B, 1, H, W)` bool, or float in 0…1.
+    settings
+        The weights, the reduction and each term's numbers.
+    valid
+        `(B, 1, H, W)` bool; None: every pixel is judged.
+
+    Raises
+    ------
+    GeometryError
+        If the shapes do not fit each other.
+
+    References
+    ----------
+    Mandal, Karthikeyan, Paldhe: "SAM2LoRA", arXiv 2510.10288.
+    """
+    weights = {name: weight for name, weight in settings.weights if weight}
+    terms = {name: LOSSES[name](logits, iou, target, valid, settings) for name in weights}
+    total = torch.stack([weights[name] * terms[name] for name in terms]).sum()
+    return LossTerms(total, {name: term.detach() for name, term in terms.items()})

@@ -1,0 +1,1 @@
+"""Base models: their registry, weights, and SAM 2's image part, built and loaded."""

@@ -1,0 +1,292 @@
+"""SAM 2 for images: encode once, then answer prompts; the same modules and numbers as SAM 2.
+
+The attribute names are those of SAM 2's own `SAM2Base`, so that its checkpoints load and adapters
+made here also fit it. Weights stay float32; a lower precision comes from autocast (`device.py`).
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Self
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from sam2lora.errors import GeometryError
+from sam2lora.prompts.prompt_batch import Prompts, batch_slice
+
+MEAN = (0.485, 0.456, 0.406)
+"""Mean of red, green and blue (of 1) that SAM 2 subtracts."""
+STD = (0.229, 0.224, 0.225)
+"""Standard deviation of red, green and blue (of 1) that SAM 2 divides by."""
+
+
+def normalize(pixels: Tensor | NDArray[np.uint8]) -> Tensor:
+    """Scale RGB images as SAM 2 does: to 0…1, minus `MEAN`, divided by `STD`.
+
+    Parameters
+    ----------
+    pixels
+        `(…, S, S, 3)` or `(…, 3, S, S)` uint8.
+
+    Returns
+    -------
+    `(…, 3, S, S)` float32, contiguous, on the device of `pixels`.
+
+    Raises
+    ------
+    GeometryError
+        If there is no color dimension of 3, or the values are not uint8.
+    """
+    values = torch.from_numpy(pixels) if isinstance(pixels, np.ndarray) else pixels
+    if values.dtype != torch.uint8:
+        raise GeometryError(f"Images to normalize are uint8, not {values.dtype}.")
+    if values.ndim >= 3 and values.shape[-1] == 3:
+        values = values.movedim(-1, -3)
+    elif values.ndim < 3 or values.shape[-3] != 3:
+        raise GeometryError(f"Images are (…, S, S, 3) or (…, 3, S, S), not {tuple(values.shape)}.")
+    scaled = values.float().contiguous().div_(255)
+    mean, std = (scaled.new_tensor(numbers).view(3, 1, 1) for numbers in (MEAN, STD))
+    return scaled.sub_(mean).div_(std)
+
+
+@dataclass(frozen=True, eq=False)
+class Features:
+    """What the encoder knows about B images; enough to answer any number of prompts.
+
+    Attributes
+    ----------
+    image_embed
+        `(B, C, s, s)`, s = input size / 16, the "no memory" embedding already added.
+    fine
+        `(B, C/8, 4s, 4s)`, after `conv_s0`.
+    middle
+        `(B, C/4, 2s, 2s)`, after `conv_s1`.
+    """
+
+    image_embed: Tensor
+    fine: Tensor
+    middle: Tensor
+
+    def __len__(self) -> int:
+        return self.image_embed.shape[0]
+
+    def __getitem__(self, index: int | slice) -> Self:
+        """Give the features of some of the images; a single index keeps the batch dimension."""
+        part = batch_slice(index, len(self))
+        return type(self)(self.image_embed[part], self.fine[part], self.middle[part])
+
+    @classmethod
+    def cat(cls, features: Sequence[Self]) -> Self:
+        """Join the features of several images into one batch; those of one are not copied."""
+        if len(features) == 1:
+            return features[0]
+        return cls(
+            torch.cat([one.image_embed for one in features]),
+            torch.cat([one.fine for one in features]),
+            torch.cat([one.middle for one in features]),
+        )
+
+    def to(
+        self, *, device: torch.device | str | None = None, dtype: torch.dtype | None = None
+    ) -> Self:
+        """Give the same features on another device or in another precision."""
+        return type(self)(
+            self.image_embed.to(device=device, dtype=dtype),
+            self.fine.to(device=device, dtype=dtype),
+            self.middle.to(device=device, dtype=dtype),
+        )
+
+    def clone(self) -> Self:
+        """Give a copy: one image's features are a view that keeps its whole batch in memory."""
+        return type(self)(self.image_embed.clone(), self.fine.clone(), self.middle.clone())
+
+    def nbytes(self) -> int:
+        """Count the bytes the tensors take."""
+        tensors = (self.image_embed, self.fine, self.middle)
+        return sum(tensor.numel() * tensor.element_size() for tensor in tensors)
+
+
+@dataclass(frozen=True, eq=False)
+class Decoded:
+    """The answers to B prompts.
+
+    Attributes
+    ----------
+    logits
+        `(B, M, 4s, 4s)` float32; M is 3 with `multimask`, else 1. Not gated by `object_score`.
+    iou
+        `(B, M)` float32: the IoU the network expects of each mask, in 0…1.
+    object_score
+        `(B, 1)` float32: logit of "the object is in the image", used by SAM 2 on videos.
+    """
+
+    logits: Tensor
+    iou: Tensor
+    object_score: Tensor
+
+    def best(self) -> Self:
+        """Keep the mask with the highest expected IoU for each prompt, so that M is 1."""
+        rows = torch.arange(self.iou.shape[0], device=self.iou.device)
+        chosen = self.iou.argmax(dim=1)
+        return type(self)(
+            self.logits[rows, chosen].unsqueeze(1),
+            self.iou[rows, chosen].unsqueeze(1),
+            self.object_score,
+        )
+
+    def first(self) -> Self:
+        """Keep the first mask for each prompt, so that M is 1."""
+        return type(self)(self.logits[:, :1], self.iou[:, :1], self.object_score)
+
+
+class Network(nn.Module):
+    """The parts of SAM 2 that images need.
+
+    Parameters
+    ----------
+    image_encoder, sam_prompt_encoder, sam_mask_decoder
+        SAM 2's own modules, as `base_models.build_network` makes them.
+    input_size
+        Side S of the square input, in pixels.
+    """
+
+    def __init__(
+        self,
+        image_encoder: Any,
+        sam_prompt_encoder: Any,
+        sam_mask_decoder: Any,
+        *,
+        input_size: int,
+    ) -> None:
+        super().__init__()
+        # Any, because SAM 2's classes carry no types.
+        self.image_encoder: Any = image_encoder
+        self.sam_prompt_encoder: Any = sam_prompt_encoder
+        self.sam_mask_decoder: Any = sam_mask_decoder
+        self.no_mem_embed = nn.Parameter(torch.zeros(1, 1, sam_mask_decoder.transformer_dim))
+        self.input_size = input_size
+
+    @property
+    def mask_size(self) -> int:
+        """Side of the decoder's logits and of a previous mask: a quarter of the input's."""
+        return self.input_size // 4
+
+    @property
+    def feature_bytes(self) -> int:
+        """Bytes that the features of one image take, in float32."""
+        side = self.input_size // 16
+        # C channels at side², C/8 at 16 side², C/4 at 4 side².
+        return 4 * 4 * int(self.sam_mask_decoder.transformer_dim) * side**2
+
+    @property
+    def device(self) -> torch.device:
+        """The device the weights are on."""
+        return self.no_mem_embed.device
+
+    def encode(self, images: Tensor) -> Features:
+        """Look at images once.
+
+        Parameters
+        ----------
+        images
+            `(B, 3, S, S)` float, as `normalize` gives them.
+
+        Raises
+        ------
+        GeometryError
+            If the images have another shape or are not normalized.
+        """
+        size = self.input_size
+        if images.ndim != 4 or images.shape[1:] != (3, size, size):
+            raise GeometryError(
+                f"This network takes images of (B, 3, {size}, {size}), not {tuple(images.shape)}."
+            )
+        if not images.is_floating_point():
+            raise GeometryError(f"Images must be normalized to float first, not {images.dtype}.")
+        # Strides 4, 8 and 16.
+        fine, middle, coarse = self.image_encoder(images)["backbone_fpn"]
+        return Features(
+            image_embed=coarse + self.no_mem_embed.view(1, -1, 1, 1),
+            fine=self.sam_mask_decoder.conv_s0(fine),
+            middle=self.sam_mask_decoder.conv_s1(middle),
+        )
+
+    def decode(self, features: Features, prompts: Prompts, *, multimask: bool = False) -> Decoded:
+        """Answer prompts.
+
+        Parameters
+        ----------
+        features
+            Of one image, which all prompts ask about, or of as many images as there are prompts.
+        prompts
+            On the device of the network.
+        multimask
+            Give SAM 2's three alternatives instead of its one mask for an unambiguous prompt.
+
+        Raises
+        ------
+        GeometryError
+            If the numbers of images and prompts differ, or a previous mask has another size.
+        """
+        batch = len(prompts)
+        if len(features) not in (1, batch):
+            raise GeometryError(
+                f"There are {len(features)} images for {batch} prompts; "
+                "give one image, or one for each prompt."
+            )
+        sparse, dense, position = self._embed(prompts)
+        # A batch of one image is broadcast: `expand` copies nothing, and the decoder only adds to
+        # the two finer maps.
+        logits, iou, _, object_score = self.sam_mask_decoder(
+            image_embeddings=features.image_embed.expand(batch, -1, -1, -1),
+            image_pe=position,
+            sparse_prompt_embeddings=sparse,
+            dense_prompt_embeddings=dense,
+            multimask_output=multimask,
+            repeat_image=False,
+            high_res_features=[features.fine, features.middle],
+        )
+        return Decoded(logits.float(), iou.float(), object_score.float())
+
+    def forward(
+        self, images: Tensor | Features, prompts: Prompts, *, multimask: bool = False
+    ) -> Decoded:
+        """Encode images, unless these are features already, and answer the prompts."""
+        features = images if isinstance(images, Features) else self.encode(images)
+        return self.decode(features, prompts, multimask=multimask)
+
+    def _embed(self, prompts: Prompts) -> tuple[Tensor, Tensor, Tensor]:
+        """Embed prompts: tokens `(B, T, C)`, masks `(B, C, s, s)`, positions `(1, C, s, s)`."""
+        masks = prompts.mask_logits
+        side = self.mask_size
+        if masks is not None and masks.shape[-2:] != (side, side):
+            raise GeometryError(
+                f"A previous mask is {side} x {side} for this network, "
+                f"not {masks.shape[-1]} x {masks.shape[-2]}; prompts.mask_to_logits resizes it."
+            )
+        # In bfloat16 a coordinate would be rounded to whole pixels.
+        with torch.autocast(self.device.type, enabled=False):
+            sparse, dense = self.sam_prompt_encoder(
+                points=_as_points(prompts),
+                boxes=None,
+                masks=None if masks is None else masks.float(),
+            )
+            return sparse, dense, self.sam_prompt_encoder.get_dense_pe()
+
+
+def _as_points(prompts: Prompts) -> tuple[Tensor, Tensor]:
+    """Give the one list of points SAM 2's heads take: `(B, N, 2)` and labels `(B, N)`.
+
+    A box is its two corners, labelled 2 and 3, before the points. Without points and box there is
+    one empty point, labelled -1.
+    """
+    points, labels = prompts.points.float(), prompts.labels
+    if prompts.boxes is not None:
+        corners = prompts.boxes.float().view(-1, 2, 2)
+        kinds = labels.new_tensor([2, 3]).expand(len(prompts), 2)
+        return torch.cat([corners, points], dim=1), torch.cat([kinds, labels], dim=1)
+    if points.shape[1] == 0:
+        return points.new_zeros(len(prompts), 1, 2), labels.new_full((len(prompts), 1), -1)
+    return points, labels

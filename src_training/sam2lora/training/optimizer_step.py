@@ -1,0 +1,202 @@
+"""One optimizer step: forward, loss and backward of its batches, then clip and step."""
+
+import math
+from collections.abc import Sequence
+from contextlib import nullcontext
+
+import torch
+from accelerate import Accelerator
+from torch import Tensor
+
+from sam2lora.compute.device import autocast, choose_precision, out_of_memory_in_words
+from sam2lora.errors import DeviceError, TrainingError
+from sam2lora.inference.embedding_cache import FeatureCache
+from sam2lora.losses.composite import LossTerms, composite_loss
+from sam2lora.models.sam2_image_model import Features
+from sam2lora.settings import Precision
+from sam2lora.training.data_loader import collate, images_of
+from sam2lora.training.dataset import Sample
+from sam2lora.training.settings import TrainSettings
+from sam2lora.training.trainable import Trainee
+
+_CPU = torch.device("cpu")
+_SKIPS = 20  # steps in a row that float16 may leave out: its scale has shrunk a million times then
+
+
+class Stepper:
+    """Turns samples into one step of AdamW.
+
+    Parameters
+    ----------
+    trainee
+        What is trained; it is moved to the accelerator's device.
+    settings
+        Loss, optimizer, precision.
+    accelerator
+        Device and processes.
+    features
+        Where features are kept, if the encoder is frozen.
+    """
+
+    def __init__(
+        self,
+        trainee: Trainee,
+        settings: TrainSettings,
+        accelerator: Accelerator,
+        features: FeatureCache,
+    ) -> None:
+        self.device: torch.device = accelerator.device
+        self.precision = training_precision(settings, self.device)
+        self._settings, self._accelerator, self._features = settings, accelerator, features
+        self._network = trainee.base.network
+        with out_of_memory_in_words(self.device, "The model", less=""):
+            trainee.model.to(self.device)
+        self.weights = [one for one in trainee.model.parameters() if one.requires_grad]
+        # Only its forward synchronises several processes, so all work goes through it.
+        self._model = accelerator.prepare_model(trainee.model)
+        self.optimizer = _adamw(self.weights, settings)
+        self.scaler = torch.amp.GradScaler(self.device.type, enabled=self.precision == "float16")
+        self._skipped = 0
+
+    def step(
+        self, samples: Sequence[Sample], *, number: int, rate: float, batch: int
+    ) -> tuple[float, dict[str, float]]:
+        """Do one step; give its loss and each term, as means over the samples of all processes.
+
+        Parameters
+        ----------
+        samples
+            Those of this process.
+        number
+            Of the step; with the seed, all that dropout depends on.
+        rate
+            Learning rate.
+        batch
+            Samples at once.
+
+        Raises
+        ------
+        DeviceError
+            If the memory does not suffice for the gradient; nothing has changed then.
+        TrainingError
+            If the loss or its gradient is no finite number; nothing has changed then. Or if the
+            memory does not suffice for AdamW; weights may have changed then.
+        """
+        self.optimizer.zero_grad()
+        for group in self.optimizer.param_groups:
+            group["lr"] = rate
+        seed = (self._settings.seed * 1_000_003 + number) * 1_009
+        torch.manual_seed(seed + self._accelerator.process_index)
+        self._model.train()
+        parts = [samples[at : at + batch] for at in range(0, len(samples), batch)]
+        losses = []
+        for part in parts:
+            # Gradients of several batches add up here; processes exchange their sum once.
+            last = part is parts[-1]
+            with (
+                nullcontext() if last else self._accelerator.no_sync(self._model),
+                out_of_memory_in_words(
+                    self.device, "A training step", less=saves_memory(self._settings, batch)
+                ),
+            ):
+                losses.append(self._backward(part, share=len(part) / len(samples)))
+        total, terms = self._means(losses, [len(part) / len(samples) for part in parts])
+        if not math.isfinite(total):
+            raise _no_number(f"The loss is {total}", number, samples)
+        try:
+            with out_of_memory_in_words(self.device, "AdamW", less=saves_memory(self._settings, 1)):
+                self._update(number, samples)
+        except DeviceError as error:
+            # Some weights may have moved, so unlike the gradient this cannot be tried again.
+            raise TrainingError(str(error)) from error
+        return total, terms
+
+    def _update(self, number: int, samples: Sequence[Sample]) -> None:
+        """Clip the gradient and step."""
+        self.scaler.unscale_(self.optimizer)
+        norm = float(torch.nn.utils.clip_grad_norm_(self.weights, self._settings.optimizer.clip))
+        # In float16 a gradient may overflow; the scaler then leaves the step out and scales less.
+        self._skipped = 0 if math.isfinite(norm) else self._skipped + 1
+        if self._skipped > (_SKIPS if self.scaler.is_enabled() else 0):
+            raise _no_number(f"The gradient is {norm}", number, samples)
+        self.scaler.step(self.optimizer)
+        self.scaler.update()
+
+    def _backward(self, samples: Sequence[Sample], *, share: float) -> LossTerms:
+        features = self._kept_features(samples) if self._settings.freeze_encoder else None
+        batch = collate(samples, self.device, features=features)
+        with autocast(self.device, self.precision):
+            logits, iou = self._model(batch.images, batch.prompts)  # (B, 1, S, S), (B, 1)
+        loss = composite_loss(logits, iou, batch.target, self._settings.loss, valid=batch.valid)
+        torch.autograd.backward(self.scaler.scale(loss.total * share))
+        return LossTerms(loss.total.detach(), loss.terms)
+
+    @torch.no_grad()
+    def _kept_features(self, samples: Sequence[Sample]) -> Features:
+        """Give the features of windows, encoding each once: the encoder does not change."""
+        found = []
+        for sample in samples:
+            features = self._features.get(sample.key, device=_CPU)
+            if features is None:
+                with autocast(self.device, self.precision):
+                    encoded = self._network.encode(images_of([sample], self.device))
+                features = _as_from_a_file(encoded)
+                self._features.put(sample.key, features)
+            found.append(features.to(device=self.device, dtype=torch.float32))
+        return Features.cat(found)
+
+    def _means(
+        self, losses: Sequence[LossTerms], shares: Sequence[float]
+    ) -> tuple[float, dict[str, float]]:
+        names = list(losses[0].terms)
+        rows = [torch.stack([loss.total, *(loss.terms[name] for name in names)]) for loss in losses]
+        means: Tensor = torch.tensor(shares, device=self.device) @ torch.stack(rows)
+        total, *terms = self._accelerator.reduce(means, "mean").tolist()
+        return total, dict(zip(names, terms, strict=True))
+
+
+def _as_from_a_file(features: Features) -> Features:
+    """Round features, and lay them out, as they come back from a file.
+
+    A resumed run reads them where the first one computed them, and has to be the same. The layout
+    counts too: dropout draws its mask in the order of memory.
+    """
+    half = features.to(device=_CPU, dtype=torch.float16)
+    return Features(half.image_embed.contiguous(), half.fine.contiguous(), half.middle.contiguous())
+
+
+def _no_number(what: str, number: int, samples: Sequence[Sample]) -> TrainingError:
+    names = ", ".join(sorted({sample.name for sample in samples}))
+    return TrainingError(
+        f"{what} at step {number}, on {names}. The weights are as before this step. Lower the "
+        "learning rate, or use precision float32."
+    )
+
+
+def saves_memory(settings: TrainSettings, batch: int) -> str:
+    """Say which setting lets a step take less memory; nothing where none is left."""
+    if batch > 1:
+        return "a smaller batch"
+    return "" if settings.gradient_checkpointing else "gradient_checkpointing (--preset low-memory)"
+
+
+def training_precision(settings: TrainSettings, device: torch.device) -> Precision:
+    """Give the precision of a training; float16 is float32 on a CPU, which has none."""
+    if settings.precision == "float16" and device.type == "cpu":
+        return "float32"
+    return choose_precision(settings.precision, device)
+
+
+def _adamw(weights: Sequence[torch.nn.Parameter], settings: TrainSettings) -> torch.optim.AdamW:
+    """Make AdamW, without decay of biases and of the scales of norms."""
+    matrices = [one for one in weights if one.ndim >= 2]
+    vectors = [one for one in weights if one.ndim < 2]
+    groups = [
+        {"params": matrices, "weight_decay": settings.optimizer.weight_decay},
+        {"params": vectors, "weight_decay": 0.0},
+    ]
+    return torch.optim.AdamW(
+        [group for group in groups if group["params"]],
+        lr=settings.optimizer.learning_rate,
+        fused=all(one.device.type in ("cpu", "cuda") for one in weights),
+    )

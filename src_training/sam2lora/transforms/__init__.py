@@ -1,0 +1,1 @@
+"""Geometry and augmentation: windows between native and network pixels, intensity, flips."""

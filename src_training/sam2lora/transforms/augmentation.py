@@ -1,0 +1,200 @@
+"""Vary windows of training images as cameras, eyes and file formats do.
+
+What is drawn is apart from how it is applied: an `Augmentation` is a few numbers, and image, mask
+and valid pixels follow the same ones. Light and color are varied in `appearance`.
+"""
+
+import math
+from dataclasses import dataclass, field, replace
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from numpy.typing import NDArray
+from torch import Tensor
+
+from sam2lora.errors import GeometryError
+from sam2lora.settings import AugmentSettings
+from sam2lora.transforms.intensity import Appearance, change_appearance, draw_appearance
+from sam2lora.transforms.windows import Frame
+from sam2lora.types import Mask
+
+_ELASTIC_POINTS = 5
+"""Local shifts are drawn at so many points along each side, and smooth between them."""
+
+
+@dataclass(frozen=True)
+class Augmentation:
+    """What is done to one window; by default nothing.
+
+    Attributes
+    ----------
+    flip_horizontal, flip_vertical
+        Whether left and right, top and bottom are exchanged; this comes before the turn.
+    angle
+        Turn in degrees, counterclockwise as seen on a screen.
+    scale
+        Size of what is shown, relative to the plain window.
+    elastic
+        Largest local shift, as a share of the window's side.
+    appearance
+        Light, color and quality.
+    seed
+        What local shifts and noise derive from.
+    """
+
+    flip_horizontal: bool = False
+    flip_vertical: bool = False
+    angle: float = 0.0
+    scale: float = 1.0
+    elastic: float = 0.0
+    appearance: Appearance = field(default_factory=Appearance)
+    seed: int = 0
+
+    @property
+    def moves(self) -> bool:
+        """Whether pixels go elsewhere within the window; a scale alone is left to the cut."""
+        return self.flip_horizontal or self.flip_vertical or self.angle != 0 or self.elastic > 0
+
+
+@dataclass(frozen=True, eq=False)
+class Window:
+    """What a frame shows of an image, S network pixels wide.
+
+    Attributes
+    ----------
+    pixels
+        `(S, S, 3)` uint8 RGB.
+    mask
+        `(S, S)` bool: the target.
+    valid
+        `(S, S)` bool: inside the image and its field of view.
+    """
+
+    pixels: NDArray[np.uint8]
+    mask: Mask
+    valid: Mask
+
+    def nbytes(self) -> int:
+        """Count the bytes the arrays take."""
+        return self.pixels.nbytes + self.mask.nbytes + self.valid.nbytes
+
+
+def draw_augmentation(settings: AugmentSettings, rng: np.random.Generator) -> Augmentation:
+    """Draw what is done to one window.
+
+    As many numbers are drawn whatever is switched off, so that a part that is switched off changes
+    no other.
+    """
+    left_right, top_bottom = rng.random(2) < 0.5
+    return Augmentation(
+        flip_horizontal=bool(settings.flip_horizontal and left_right),
+        flip_vertical=bool(settings.flip_vertical and top_bottom),
+        angle=float(rng.uniform(-1, 1)) * settings.rotation,
+        scale=math.exp(rng.uniform(*np.log(settings.scale))),
+        elastic=float(rng.random()) * settings.elastic,
+        appearance=draw_appearance(settings, rng),
+        seed=int(rng.integers(2**63)),
+    )
+
+
+def apply_augmentation(
+    augmentation: Augmentation,
+    frame: Frame,
+    pixels: NDArray[np.uint8],
+    mask: Mask,
+    *,
+    valid: Mask | None = None,
+) -> Window:
+    """Cut a window out of an image and vary it.
+
+    More than the window is cut, so that a turn brings in what lies beside it. The scale is part of
+    the cut, which resamples with antialiasing; flips, turn and local shifts are one bicubic
+    resampling after it (linear would blur the image and break thin vessels), and masks are made
+    crisp only then. With the default `Augmentation()` the window is `frame.cut` of everything, byte
+    for byte.
+
+    Parameters
+    ----------
+    augmentation
+        What to do.
+    frame
+        The plain window.
+    pixels
+        `(H, W, 3)` uint8 RGB, the whole image.
+    mask
+        `(H, W)`: the target.
+    valid
+        `(H, W)`: the field of view; the whole image by default.
+
+    Raises
+    ------
+    GeometryError
+        If image and masks have different shapes.
+    """
+    shape = pixels.shape[:2]
+    valid = np.ones(shape, dtype=bool) if valid is None else valid
+    if mask.shape != shape or valid.shape != shape:
+        raise GeometryError(
+            f"The image is {shape}, the mask {mask.shape} and the valid pixels {valid.shape}; "
+            "they must be the same (H, W)."
+        )
+    wide = _wider(frame, augmentation)
+    covers = [one.astype(np.uint8) * np.uint8(255) for one in (mask, valid)]
+    planes = np.dstack([wide.cut(pixels), *map(wide.cut, covers)])
+    cut = torch.from_numpy(planes).movedim(-1, 0).contiguous().float()  # (5, W, W), W >= S
+    generator = torch.Generator().manual_seed(augmentation.seed)
+    if augmentation.moves:
+        grid = _grid(augmentation, frame.size, wide.size, generator)
+        cut = F.grid_sample(cut[None], grid, mode="bicubic", align_corners=False)[0]
+    image = cut[:3].clamp_(0, 255).div_(255)
+    # Half covered counts; 127.5 so that a plain window agrees with `Frame.cut_mask`.
+    target, seen = cut[3:] >= 127.5
+    changed = change_appearance(image, seen, augmentation.appearance, generator)
+    return Window(changed.movedim(0, -1).contiguous().numpy(), target.numpy(), seen.numpy())
+
+
+def _wider(frame: Frame, augmentation: Augmentation) -> Frame:
+    """Give the window to cut: at the drawn scale, with the room that a turn and shifts need."""
+    if not augmentation.moves and augmentation.scale == 1:
+        return frame
+    angle = math.radians(augmentation.angle)
+    reach = abs(math.cos(angle)) + abs(math.sin(angle)) - 1 + 2 * augmentation.elastic
+    # Whole pixels on both sides, and one more for the bicubic filter, if anything moves.
+    room = math.ceil(frame.size / 2 * reach) + 1 if augmentation.moves else 0
+    size = frame.size + 2 * room
+    width, height = (
+        side * size / frame.size / augmentation.scale for side in (frame.width, frame.height)
+    )
+    return replace(
+        frame,
+        left=frame.left + (frame.width - width) / 2,
+        top=frame.top + (frame.height - height) / 2,
+        width=width,
+        height=height,
+        size=size,
+    )
+
+
+def _grid(
+    augmentation: Augmentation, size: int, wide_size: int, generator: torch.Generator
+) -> Tensor:
+    """Say where in the wide cut each pixel of the window comes from: `(1, S, S, 2)` in -1…1."""
+    angle = math.radians(augmentation.angle)
+    x = size / wide_size * (-1 if augmentation.flip_horizontal else 1)
+    y = size / wide_size * (-1 if augmentation.flip_vertical else 1)
+    # From the window back to the image: undo the turn, then the flips.
+    theta = torch.tensor(
+        [
+            [x * math.cos(angle), -x * math.sin(angle), 0],
+            [y * math.sin(angle), y * math.cos(angle), 0],
+        ]
+    )
+    grid = F.affine_grid(theta[None], [1, 1, size, size], align_corners=False)
+    if augmentation.elastic > 0:
+        shape = (1, 2, _ELASTIC_POINTS, _ELASTIC_POINTS)
+        drawn = torch.rand(shape, generator=generator) * 2 - 1
+        shift = F.interpolate(drawn, size=(size, size), mode="bicubic", align_corners=True)
+        largest = augmentation.elastic * 2 * size / wide_size
+        grid = grid + shift.mul_(largest / shift.abs().max()).movedim(1, -1)
+    return grid

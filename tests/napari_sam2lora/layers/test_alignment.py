@@ -1,0 +1,78 @@
+"""Prompts and previews stay on their photograph, wherever it is moved."""
+
+import numpy as np
+import pytest
+from napari import Viewer
+from napari.layers import Image, Labels
+
+from napari_sam2lora.layers.alignment import Placement
+from napari_sam2lora.layers.preview import Previews
+from napari_sam2lora.layers.prompts import PromptLayers
+from sam2lora.prompts.user_prompts import Click
+from sam2lora.targets import TARGETS
+
+from ..conftest import SHAPE, disk, eye
+
+pytestmark = pytest.mark.viewer
+DISC = TARGETS["disc"]
+
+
+@pytest.fixture
+def viewer(make_napari_viewer) -> Viewer:
+    viewer = make_napari_viewer()
+    for name in ("eye", "other"):
+        viewer.add_layer(eye(name=name)[0])
+    return viewer
+
+
+def test_a_click_is_where_it_is_seen(viewer: Viewer):
+    image, other, prompts = viewer.layers["eye"], viewer.layers["other"], PromptLayers(viewer)
+    points, boxes = prompts.points(image, DISC), prompts.boxes(image, DISC)
+    theirs = prompts.points(other, DISC)
+    preview = Previews(viewer).show(image, DISC, disk(12).astype(np.float32), threshold=0.5)
+    placement = Placement(viewer)
+    placement.look()
+    image.scale, image.translate, image.units = (0.01, 0.02), (3, 4), ("mm", "mm")
+    image.rotate, image.shear = 20, [0.1]
+    image.affine = np.array([(1, 0.5, 2), (0, 1, 3), (0, 0, 1)])
+    for layer in (points, boxes, preview):
+        for corner in ((0, 0), SHAPE):
+            np.testing.assert_allclose(
+                layer.data_to_world(corner), image.data_to_world(corner), atol=1e-9
+            )
+        assert layer.units == image.units
+    points.add(points.world_to_data(image.data_to_world((20, 30))))
+    (click,) = prompts.at(("eye", "disc")).clicks
+    assert (click.x, click.y) == pytest.approx((30, 20))
+    assert click.positive == Click(30, 20).positive
+    assert tuple(theirs.scale) == (1, 1)
+
+
+def test_it_is_so_from_the_first_look_and_until_it_is_closed(viewer: Viewer):
+    image, prompts = viewer.layers["eye"], PromptLayers(viewer)
+    points = prompts.points(image, DISC)
+    image.scale = (0.5, 0.5)
+    placement = Placement(viewer)
+    placement.look()
+    assert tuple(points.scale) == (0.5, 0.5)
+    placement.close()
+    image.scale = (0.1, 0.1)
+    assert tuple(points.scale) == (0.5, 0.5)
+
+
+def test_masks_are_the_users_own(viewer: Viewer):
+    labels = viewer.add_layer(eye("disc")[1])
+    assert isinstance(labels, Labels)
+    Placement(viewer).look()
+    viewer.layers["eye"].scale = (0.5, 0.5)
+    assert tuple(labels.scale) == (1, 1)
+
+
+def test_images_with_channels_first_and_turned_ones(viewer: Viewer, notices: list[str]):
+    image = viewer.add_layer(Image(np.zeros((3, *SHAPE), np.uint8), name="channels"))
+    points = PromptLayers(viewer).points(image, DISC)
+    Placement(viewer).look()
+    image.scale = (1, 0.5, 0.25)
+    assert tuple(points.scale) == (0.5, 0.25)
+    image.rotate = (10, 20, 30)
+    assert "turned or sheared" in " ".join(notices)

@@ -1,0 +1,210 @@
+"""Layers made of a photograph and its masks, and what is understood of anybody's layers."""
+
+import dask.array
+import numpy as np
+import pytest
+from napari.layers import Image, Labels, Layer
+
+from napari_sam2lora.layers.conversion import (
+    fingerprint,
+    fundus_layers,
+    mask_of,
+    masks_of,
+    pixels_of,
+    placement_of,
+    spacing_of,
+    view_layer,
+)
+from napari_sam2lora.layers.lookup import data_of
+from sam2lora.errors import GeometryError, ImageError, TargetError
+from sam2lora.images.field_of_view import FieldOfView
+from sam2lora.images.reading import FundusImage
+from sam2lora.targets import TARGETS, Target, save_target
+
+PIXELS = np.full((20, 30, 3), 90, np.uint8)
+FOV = FieldOfView(np.ones((20, 30), bool), (14.5, 9.5), 28.0)
+
+
+def part(*rows: int) -> np.ndarray:
+    mask = np.zeros((20, 30), bool)
+    mask[list(rows)] = True
+    return mask
+
+
+def layers(image: FundusImage, **masks: np.ndarray) -> list[Layer]:
+    return [Layer.create(*data) for data in fundus_layers("eye", image, FOV, masks)]
+
+
+def test_the_image_is_shown_as_it_is_without_a_copy():
+    (data, options, kind), *rest = fundus_layers("eye", FundusImage(PIXELS), FOV, {})
+    assert data is PIXELS
+    assert (kind, options["name"], rest) == ("image", "eye", [])
+    layer = Layer.create(data, options, kind)
+    assert layer.rgb
+    assert layer.contrast_limits == [0, 255]
+
+
+def test_masks_have_their_targets_value_color_and_name():
+    _, *masks = layers(FundusImage(PIXELS), vessel=part(3), cup=part(9), disc=part(8, 9, 10))
+    assert [layer.name for layer in masks] == ["eye disc", "eye cup", "eye vessel"]
+    for layer in masks:
+        target = TARGETS[layer.metadata["sam2lora"]["target"]]
+        assert isinstance(layer, Labels)
+        assert set(np.unique(layer.data)) == {0, target.label}
+        rgb = [int(target.color[i : i + 2], 16) for i in (1, 3, 5)]
+        np.testing.assert_allclose(layer.get_color(target.label)[:3] * 255, rgb, atol=0.5)
+        assert layer.colormap.map(np.uint8(0))[3] == 0
+    np.testing.assert_array_equal(masks[2].data != 0, part(3))
+
+
+def test_what_is_painted_with_another_label_is_seen_in_the_targets_color():
+    _, disc = layers(FundusImage(PIXELS), disc=part(8))
+    disc.data_setitem((np.array([2]), np.array([2])), 1)
+    np.testing.assert_allclose(disc.get_color(1), disc.get_color(TARGETS["disc"].label))
+
+
+def test_a_users_own_target_is_shown():
+    save_target(Target(name="lesion", label=7, color="#00ff00"))
+    _, lesion = layers(FundusImage(PIXELS), lesion=part(5))
+    assert lesion.name == "eye lesion"
+    assert lesion.data.max() == 7
+
+
+@pytest.mark.parametrize(
+    ("spacing", "scale", "unit"), [(None, (1, 1), "pixel"), ((0.01, 0.02), (0.01, 0.02), "mm")]
+)
+def test_every_layer_lies_where_the_image_lies(spacing, scale, unit):
+    for layer in layers(FundusImage(PIXELS, spacing=spacing), disc=part(8), vessel=part(3)):
+        np.testing.assert_allclose(layer.scale, scale)
+        np.testing.assert_allclose(layer.translate, (0, 0))
+        assert {str(each) for each in layer.units} in (
+            {unit},
+            {"millimeter" if unit == "mm" else unit},
+        )
+
+
+def test_metadata_say_what_is_known_about_the_image(tmp_path):
+    image = FundusImage(PIXELS, tmp_path / "eye.png", (0.01, 0.01), "left", "grey to RGB")
+    about = layers(image)[0].metadata["sam2lora"]
+    assert about["path"] == str(tmp_path / "eye.png")
+    assert about["fov"] == {"center": (14.5, 9.5), "diameter": 28.0, "found": "circle"}
+    assert (about["eye"], about["spacing"], about["note"]) == ("left", (0.01, 0.01), "grey to RGB")
+    assert about["dataset"] is about["patient"] is about["split"] is None
+
+
+def test_an_image_that_was_listed_says_where(tmp_path):
+    image = FundusImage(PIXELS, tmp_path / "eye.png")
+    (_, options, _), *_ = fundus_layers("eye", image, FOV, {}, listed_in=tmp_path)
+    assert options["metadata"]["sam2lora"]["listed_in"] == str(tmp_path)
+    assert layers(image)[0].metadata["sam2lora"]["listed_in"] is None
+
+
+def test_a_mask_knows_its_image_and_what_it_was(tmp_path):
+    _, disc = layers(FundusImage(PIXELS, tmp_path / "eye.png"), disc=part(8))
+    known = disc.metadata["sam2lora"]
+    assert known["image"] == str(tmp_path / "eye.png")
+    assert known["saved"] == fingerprint(mask_of(data_of(disc)))
+    disc.data_setitem((np.array([0]), np.array([0])), 1)
+    assert known["saved"] != fingerprint(mask_of(data_of(disc)))
+
+
+# Images that others opened
+
+GREY = np.arange(600, dtype=np.uint8).reshape(20, 30)
+RGB = np.stack([GREY, GREY // 2, GREY // 3], axis=-1)
+
+
+@pytest.mark.parametrize(
+    ("layer", "expected"),
+    [
+        (Image(RGB, rgb=True), RGB),
+        (Image(np.dstack([RGB, GREY]), rgb=True), RGB),
+        (Image(np.moveaxis(RGB, -1, 0)), RGB),
+        (Image(GREY), np.dstack([GREY] * 3)),
+        (Image(GREY[None]), np.dstack([GREY] * 3)),
+        (Image(RGB / 255.0, rgb=True), RGB),
+        (Image((GREY / 255).astype(np.float32)), np.dstack([GREY] * 3)),
+        (Image(GREY.astype(np.uint16) * 257), np.dstack([GREY] * 3)),
+        (Image(dask.array.from_array(RGB, chunks=8), rgb=True), RGB),
+        (Image([RGB, RGB[::2, ::2]], multiscale=True, rgb=True), RGB),
+    ],
+    ids=["RGB", "RGBA", "CHW", "grey", "1HW", "float RGB", "float", "16 bit", "dask", "multiscale"],
+)
+def test_images_of_others_are_understood(layer: Image, expected: np.ndarray):
+    pixels = pixels_of(data_of(layer))
+    assert pixels.dtype == np.uint8
+    np.testing.assert_array_equal(pixels, expected)
+
+
+@pytest.mark.parametrize(
+    ("data", "reason"),
+    [
+        (np.zeros((7, 20, 30), np.uint8), r"stack of shape \(7, 20, 30\)"),
+        (np.zeros((2, 3, 20, 30), np.uint8), "stack of shape"),
+        (np.full((20, 30), np.nan), "NaN"),
+        (np.full((20, 30), -1.0), "from -1 to -1"),
+    ],
+    ids=["stack", "four dimensions", "NaN", "negative"],
+)
+def test_images_that_are_no_photograph_are_refused_by_name(data: np.ndarray, reason: str):
+    with pytest.raises(ImageError, match=rf"^scan: .*{reason}"):
+        pixels_of(data_of(Image(data, name="scan", contrast_limits=(0, 1))))
+
+
+@pytest.mark.parametrize(
+    "layer",
+    [
+        Image(GREY, scale=(2, 3), translate=(5, 7), units=("um", "um")),
+        Image(GREY, rotate=30, shear=[0.2]),
+        Image(GREY, affine=np.array([[0, 1, 4], [1, 0, 2], [0, 0, 1]])),
+        Image(np.moveaxis(RGB, -1, 0), scale=(9, 2, 3), translate=(1, 5, 7)),
+        Image([RGB, RGB[::2, ::2]], multiscale=True, rgb=True, scale=(2, 3)),
+    ],
+    ids=["scaled", "turned", "affine", "CHW", "multiscale"],
+)
+def test_what_is_made_of_an_image_lies_where_it_lies(layer: Image):
+    view = Layer.create(*view_layer("green", GREY, data_of(layer), "image"))
+    np.testing.assert_allclose(view.extent.world, layer.extent.world[:, -2:])
+    assert view.units == layer.units[-2:]
+    corner = np.array([[3, 4]])
+    inside = np.hstack([np.zeros((1, layer.ndim - 2)), corner])
+    expected = [layer.data_to_world(each)[-2:] for each in inside]
+    np.testing.assert_allclose([view.data_to_world(each) for each in corner], expected)
+
+
+def test_a_turned_stack_is_refused():
+    stack = Image(np.moveaxis(RGB, -1, 0), rotate=(0, 0, 20), name="scan")
+    with pytest.raises(GeometryError, match="scan: is turned"):
+        placement_of(data_of(stack))
+
+
+@pytest.mark.parametrize(
+    ("units", "expected"),
+    [(("um", "um"), (0.01, 0.02)), (("mm", "mm"), (10, 20)), (("pixel", "pixel"), None)],
+)
+def test_spacing_is_in_millimetres_whatever_the_unit_of_length(units, expected):
+    image = Image(GREY, scale=(10, 20), units=units)
+    assert spacing_of(data_of(image)) == (expected and pytest.approx(expected))
+
+
+# Labels that others made
+
+
+def test_labels_of_others_are_masks():
+    values = part(3).astype(np.int64) * 17
+    pyramid = [values, values[::2, ::2]]
+    for layer in (
+        Labels(values),
+        Labels(values[None]),
+        Labels(dask.array.from_array(values)),
+        Labels(pyramid, multiscale=True),
+    ):
+        np.testing.assert_array_equal(mask_of(data_of(layer)), part(3))
+    with pytest.raises(ImageError, match=r"^many: is a stack of shape \(3, 20, 30\)"):
+        mask_of(data_of(Labels(np.zeros((3, 20, 30), int), name="many")))
+
+
+def test_two_layers_of_one_target_are_refused_by_name():
+    both = [data_of(Labels(part(3).astype(int), name=name)) for name in ("a disc", "b disc")]
+    with pytest.raises(TargetError, match="Two layers show disc: a disc and b disc"):
+        masks_of(both)

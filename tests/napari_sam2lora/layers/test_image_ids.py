@@ -1,0 +1,120 @@
+"""Photographs with the same name or file: each has its own prompts, answers and masks."""
+
+import numpy as np
+import pytest
+from napari.layers import Layer
+
+from napari_sam2lora.layers.lookup import labels_of_image
+from napari_sam2lora.layers.metadata import key_in, noted
+
+from ..segmentation.conftest import Window, fundus, press
+
+pytestmark = pytest.mark.viewer
+
+
+def duplicate(window: Window, *names: str) -> list[Layer]:
+    """Copy layers as the menu of napari's list of layers does."""
+    layers = window.viewer.layers
+    copies = []
+    for name in names:
+        data, options, kind = layers[name].as_layer_data_tuple()
+        copy = Layer.create(np.array(data), {**options, "name": f"{name} copy"}, kind)
+        layers.insert(layers.index(name) + 1, copy)
+        copies.append(copy)
+    return copies
+
+
+@pytest.mark.parametrize("file", ["photo.png", None])
+def test_a_copy_is_another_image(open_window, tmp_path, file: str | None):
+    original = fundus(path=file and tmp_path / file)
+    window = open_window(original)
+    window.segment()
+    with window.replied():
+        window.click(60, 80)
+    press(window.dock, "Accept")
+    first = window.session.place
+    copy, mask = duplicate(window, "photo", "photo disc")
+    window.viewer.layers.selection.active = copy
+    window.qtbot.waitUntil(lambda: window.session.image is copy)
+    assert window.session.place != first
+    assert window.session.prompts.at(window.session.place).empty
+    window.segment()
+    assert window.session.image is copy
+    assert window.session.reply.question.photo.source is copy.data
+    assert len(window.session.answers.replies) == 2
+    assert labels_of_image(window.viewer, copy) == [mask]
+    assert labels_of_image(window.viewer, original) == [window.viewer.layers["photo disc"]]
+    assert window.dock.targets.images.count() == 2
+
+
+def test_a_copy_may_bring_prompts_and_its_answer_along(window: Window):
+    window.segment()
+    with window.replied():
+        window.click(60, 80)
+    first, points = window.session.place, window.points()
+    window.session.prompts.boxes(window.session.image, window.session.target)
+    names = ("photo", "photo disc points", "photo disc box", "photo disc preview")
+    copy, copied, _, preview = duplicate(window, *names)
+    window.viewer.layers.selection.active = copy
+    window.qtbot.waitUntil(lambda: window.session.prompts.has(copied))
+    assert window.session.image is copy
+    second = window.session.place
+    assert window.preview() is preview
+    assert window.points() is copied
+    with window.replied():
+        copied.add([90, 70])
+    assert len(window.session.prompts.at(second).clicks) == 2
+    with window.replied():
+        points.add([110, 70])
+    clicks = [(one.x, one.y) for one in window.session.prompts.at(first).clicks]
+    assert clicks == [(60, 80), (70, 110)]
+
+
+def test_the_same_object_that_comes_back_has_its_prompts(window: Window):
+    image = window.viewer.layers["photo"]
+    window.segment()
+    with window.replied():
+        window.click(60, 80)
+    window.viewer.layers.remove(image)
+    window.qtbot.waitUntil(lambda: not window.viewer.layers)  # nothing of it stays in the list
+    window.viewer.add_layer(image)
+    window.qtbot.waitUntil(lambda: window.session.image is image)
+    assert len(window.session.prompts.at(window.session.place).clicks) == 1
+    np.testing.assert_array_equal(window.points().data, [(80, 60)])
+    assert window.points().visible
+
+
+def test_another_image_of_the_same_name_has_nothing_of_the_first(window: Window):
+    window.segment()
+    with window.replied():
+        window.click(60, 80)
+    press(window.dock, "Accept")
+    window.viewer.layers.remove("photo")
+    window.qtbot.waitUntil(lambda: window.session.image is None)
+    other = window.viewer.add_layer(fundus(seed=1))
+    window.qtbot.waitUntil(lambda: window.session.image is other)
+    assert window.session.prompts.at(window.session.place).empty
+    assert labels_of_image(window.viewer, other) == []
+    window.segment()
+    assert window.session.reply.question.prompts.empty
+    assert len(window.points().data) == 0
+
+
+def test_masks_that_come_along_stay_with_their_image(open_window, make_napari_viewer):
+    window = open_window()
+    for _ in range(2):
+        window.viewer.layers.clear()
+        window.qtbot.waitUntil(lambda: window.session.image is None)
+        opened = window.viewer.open_sample("napari-sam2lora", "healthy")
+        image, *masks = opened
+        key = key_in(image.metadata, image.name)
+        assert {noted(mask.metadata)["image"] for mask in masks} == {key}
+        assert labels_of_image(window.viewer, image) == masks
+
+
+def test_an_answer_that_is_not_shown_is_spoken_of(window: Window):
+    press(window.dock, "Segment")
+    image = window.viewer.layers["photo"]
+    image.data = image.data.copy()
+    window.idle()
+    assert "not there any more as it was" in " ".join(window.said)

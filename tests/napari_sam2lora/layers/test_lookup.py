@@ -1,0 +1,139 @@
+"""Which layers a command means."""
+
+import numpy as np
+import pytest
+from napari.components import ViewerModel
+from napari.layers import Image, Labels, Layer
+
+from napari_sam2lora.layers.conversion import view_layer
+from napari_sam2lora.layers.lookup import chosen_image, data_of, image_of, masks_of_image
+from sam2lora.errors import ImageError, TargetError
+
+from ..conftest import SHAPE, bar, eye
+
+
+def viewer_with(*layers: Layer) -> ViewerModel:
+    viewer = ViewerModel()
+    for layer in layers:
+        viewer.add_layer(layer)
+    return viewer
+
+
+def test_the_selected_image_is_meant():
+    one, two = eye(name="one"), eye(name="two")
+    viewer = viewer_with(*one, *two)
+    viewer.layers.selection.active = one[0]
+    assert chosen_image(viewer) is one[0]
+
+
+def test_a_mask_and_a_view_mean_the_image_they_belong_to():
+    one, two = eye("vessel", name="one"), eye("vessel", name="two")
+    green = Layer.create(*view_layer("green", np.zeros(SHAPE), data_of(one[0]), "image"))
+    viewer = viewer_with(*one, *two, green)
+    for selected in (one[1], green):
+        viewer.layers.selection.active = selected
+        assert chosen_image(viewer) is one[0]
+
+
+def test_the_only_image_is_meant_whatever_is_selected():
+    (image,) = eye()
+    viewer = viewer_with(image)
+    viewer.add_points(np.zeros((1, 2)))
+    assert chosen_image(viewer) is image
+    viewer.layers.selection.clear()
+    assert chosen_image(viewer) is image
+
+
+def test_none_and_several_are_said():
+    with pytest.raises(ImageError, match="no image"):
+        chosen_image(viewer_with())
+    viewer = viewer_with(*eye(name="one"), *eye(name="two"))
+    viewer.layers.selection.clear()
+    with pytest.raises(ImageError, match=r"Several images are open: one, two\. Select"):
+        chosen_image(viewer)
+
+
+def test_masks_of_another_image_are_not_meant():
+    one, two = eye("vessel", "disc", name="one"), eye("vessel", name="two")
+    viewer = viewer_with(*one, *two)
+    viewer.layers.selection.clear()
+    assert masks_of_image(viewer, one[0]) == one[1:]
+
+
+def test_labels_that_are_a_view_are_no_masks():
+    image, mask = eye("disc")
+    view = Layer.create(*view_layer("comparison", mask.data, data_of(image), "labels"))
+    viewer = viewer_with(image, mask, view)
+    assert masks_of_image(viewer, image) == [mask]
+
+
+def test_of_the_masks_those_visible_are_meant_whatever_is_selected():
+    image, *masks = eye("vessel", "disc", "cup")
+    viewer = viewer_with(image, *masks)
+    viewer.layers.selection.active = masks[2]
+    masks[0].visible = False
+    assert masks_of_image(viewer, image) == masks[1:]
+    for mask in masks:
+        mask.visible = False
+    assert masks_of_image(viewer, image) == masks
+
+
+def test_labels_of_others_are_meant_by_name_and_size():
+    image = Image(np.zeros((*SHAPE, 3), np.uint8), name="theirs")
+    disc = Labels(bar().astype(int), name="optic disc")
+    cells = Labels(bar().astype(int), name="cells")
+    small = Labels(np.zeros((5, 5), int), name="small disc")
+    viewer = viewer_with(image, disc, cells, small)
+    viewer.layers.selection.clear()
+    assert masks_of_image(viewer, image) == [disc]
+    with pytest.raises(TargetError, match=r"eye has no masks\. Add one under Layers → Annotate"):
+        masks_of_image(viewer_with(cells), eye()[0])
+
+
+def image(name: str, side: int = 4, **noted: str) -> Image:
+    pixels = np.zeros((side, side, 3), np.uint8)
+    return Image(pixels, rgb=True, name=name, metadata={"sam2lora": noted})
+
+
+def labels(name: str, side: int = 4, **noted: str) -> Labels:
+    return Labels(np.zeros((side, side), np.uint8), name=name, metadata={"sam2lora": noted})
+
+
+def said(layer: Labels, images: list[Image]) -> tuple[Image | None, bool]:
+    owner = image_of(layer, images)
+    return owner.image, owner.sure
+
+
+def test_what_was_noted_counts_alone() -> None:
+    a, b = image("a", path="a.png"), image("b", path="b.png")
+    assert said(labels("a disc", image="b.png"), [a, b]) == (b, True)
+    assert said(labels("a disc", image="gone.png"), [a, b]) == (None, True)
+    assert said(labels("disc", image="gone.png"), [a]) == (None, True)
+
+
+@pytest.mark.parametrize(
+    ("name", "found"), [("1 disc", 0), ("1_disc", 0), ("1", 0), ("11 disc", 1), ("111 disc", None)]
+)
+def test_names_are_compared_by_whole_words(name: str, found: int | None) -> None:
+    images = [image("1"), image("11")]
+    assert image_of(labels(name), images).image is (None if found is None else images[found])
+
+
+def test_else_the_only_one_of_its_size_is_meant_or_the_only_one() -> None:
+    small, large = image("small"), image("large", 8)
+    assert said(labels("disc", 8), [small, large]) == (large, False)
+    assert said(labels("disc", 5), [small, large]) == (None, False)
+    assert said(labels("disc", 5), [small]) == (small, False)
+    assert said(labels("disc"), []) == (None, False)
+
+
+@pytest.mark.parametrize(
+    ("name", "fits"),
+    [
+        *(("Labels", True), ("Labels [1]", True), ("Disc", True), ("disc_2", True), ("", True)),
+        *(("eye1 disc", False), ("eye1_disc", False), ("discus", False), ("1", False)),
+    ],
+)
+def test_a_size_says_nothing_of_a_layer_named_after_something_else(name: str, fits: bool) -> None:
+    other = image("eye2")
+    assert said(labels(name), [other]) == (other if fits else None, False)

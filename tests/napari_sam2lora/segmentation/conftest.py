@@ -1,0 +1,218 @@
+"""A window with a tiny photograph and the Segment dock, and the real network nano."""
+
+import threading
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+import pytest
+from napari import Viewer
+from napari.layers import Image, Layer, Points
+from pytestqt.qtbot import QtBot
+from qtpy.QtWidgets import QAbstractButton, QComboBox, QLabel, QWidget
+
+from napari_sam2lora.layers.conversion import fundus_layers
+from napari_sam2lora.layers.metadata import noted
+from napari_sam2lora.segmentation.dock import SegmentDock
+from napari_sam2lora.segmentation.requests import Choice
+from sam2lora.adapters import Adapter, AdapterCard, install_adapter
+from sam2lora.adapters.card import now
+from sam2lora.images.field_of_view import field_of_view_from_mask
+from sam2lora.images.reading import FundusImage
+from sam2lora.inference.postprocessing import LEVELS
+from sam2lora.settings import GeometrySettings, LoraSettings
+from sam2lora.targets import TARGETS, Target
+
+SIDE = 200
+WAIT = 120_000  # milliseconds; the first answer loads torch
+
+
+def fundus(name: str = "photo", seed: int = 0, **about: object) -> Layer:
+    """Make a photograph with a round field of view, which the plugin finds as it is."""
+    y, x = np.mgrid[:SIDE, :SIDE]
+    inside = np.hypot(x - 99.5, y - 99.5) <= 92
+    pixels = np.random.default_rng(seed).integers(60, 200, (SIDE, SIDE, 3), dtype=np.uint8)
+    image = FundusImage(pixels * inside[..., None].astype(np.uint8), **about)
+    (layer,) = fundus_layers(name, image, field_of_view_from_mask(inside), {})
+    return Layer.create(*layer)
+
+
+def press(widget: QWidget, text: str) -> None:
+    """Press the button on which this is written."""
+    (found,) = (one for one in widget.findChildren(QAbstractButton) if one.text() == text)
+    found.click()
+
+
+def pick(box: QComboBox, value: object) -> None:
+    """Choose an entry of a list as a user does."""
+    number = box.findData(value)
+    assert number >= 0, f"{value!r} is not in the list"
+    box.setCurrentIndex(number)
+    box.activated.emit(number)
+
+
+class Window:
+    """A viewer with its dock."""
+
+    def __init__(self, viewer: Viewer, qtbot: QtBot) -> None:
+        self.viewer, self.qtbot = viewer, qtbot
+        self.dock = SegmentDock(viewer)
+        viewer.window.add_dock_widget(self.dock, name="Segment")
+        self.session = self.dock.session
+        for target in TARGETS.values():  # one window is enough, and quick
+            self.session.choose(target, Choice(detail="whole"))
+        self.said: list[str] = []
+        self.session.said.connect(self.said.append)
+
+    def replied(self):
+        """Wait for an answer inside this context."""
+        return self.qtbot.waitSignal(self.session.answering.replied, timeout=WAIT)
+
+    def idle(self) -> None:
+        """Wait until nothing runs any more."""
+        self.qtbot.waitUntil(lambda: not self.session.answering.worker.busy, timeout=WAIT)
+
+    def cancel(self) -> None:
+        """Press Cancel, as soon as that is possible."""
+        self.qtbot.waitUntil(self.dock.progress.cancel.isEnabled, timeout=WAIT)
+        press(self.dock, "Cancel")
+
+    def segment(self) -> None:
+        """Press Segment, and wait for the answer."""
+        with self.replied():
+            press(self.dock, "Segment")
+
+    def click(self, x: float, y: float) -> None:
+        """Set a point as napari's tool does, at (x, y) in the image."""
+        self.points().add([y, x])
+
+    def points(self) -> Points:
+        """Give the layer of points of what is chosen, as it is: nothing is made, nothing is set."""
+        about = {"prompts": "point", "image": self.session.place[0]}
+        about["target"] = self.session.target.name
+        (found,) = (
+            layer
+            for layer in self.viewer.layers
+            if about.items() <= dict(noted(layer.metadata)).items()
+        )
+        return found
+
+    def preview(self, target: str = "disc") -> Image:
+        """Give the preview of a target."""
+        found = self.session.answers.previews.find((self.session.place[0], target))
+        assert found is not None
+        return found
+
+    def values(self, target: str = "disc") -> np.ndarray:
+        """Give a copy of the probabilities that the preview of a target shows."""
+        return np.array(self.preview(target).data)
+
+    def part_the_answer(self) -> float:
+        """Set a threshold that parts the answer, whatever the network's weights."""
+        values = self.values(self.session.target.name)
+        # A disc is one part; around it nothing is answered that a threshold could part.
+        threshold = round(float(np.median(values[values > LEVELS[0]])), 3)
+        self.dock.threshold.number.setValue(threshold)
+        return threshold
+
+    def words(self) -> str:
+        """Give all that the dock's labels say."""
+        return " ".join(label.text() for label in self.dock.findChildren(QLabel))
+
+
+@pytest.fixture
+def open_window(make_napari_viewer, qtbot: QtBot) -> Iterator[Callable[..., Window]]:
+    """Give a function that opens a viewer with layers and the dock."""
+    opened: list[Window] = []
+
+    def open_it(*layers: Layer) -> Window:
+        viewer = make_napari_viewer()
+        for layer in layers or (fundus(),):
+            viewer.add_layer(layer)
+        opened.append(Window(viewer, qtbot))
+        return opened[-1]
+
+    yield open_it
+    for window in opened:
+        window.session.close()
+
+
+@pytest.fixture
+def window(open_window: Callable[..., Window]) -> Window:
+    """Give a window with one photograph and the dock."""
+    return open_window()
+
+
+@dataclass
+class Held:
+    """Answers that wait.
+
+    Attributes
+    ----------
+    begun
+        Set once the first of them is asked for.
+    go_on
+        To be set, for them to be given.
+    clicks
+        With how many points each was asked for.
+    """
+
+    begun: threading.Event = field(default_factory=threading.Event)
+    go_on: threading.Event = field(default_factory=threading.Event)
+    clicks: list[int] = field(default_factory=list)
+
+
+@pytest.fixture
+def hold(window: Window, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[], Held]]:
+    """Give a function that holds answers back from then on."""
+    held, real = Held(), window.session.answering.engine.answer
+
+    def slow(question, report):
+        held.clicks.append(len(question.prompts.clicks))
+        held.begun.set()
+        held.go_on.wait(60)
+        report("Going on", 0, None)
+        return real(question, report)
+
+    def begin() -> Held:
+        monkeypatch.setattr(window.session.answering.engine, "answer", slow)
+        return held
+
+    yield begin
+    held.go_on.set()
+
+
+@pytest.fixture
+def install_for_nano(tmp_path: Path) -> Callable[..., Adapter]:
+    """Give a function that installs an adapter for nano; its LoRA is random, not trained."""
+
+    def install(name: str, target: Target = TARGETS["disc"], **fields: object) -> Adapter:
+        import torch
+
+        from sam2lora.adapters.lora import expected_shapes
+        from sam2lora.adapters.serialization import save_adapter
+        from sam2lora.models.loading import load_base
+
+        base, lora = load_base("nano"), LoraSettings(rank=2, alpha=4, placement="decoder")
+        generator = torch.Generator().manual_seed(len(name))
+        # Without PEFT: it brings triton, which does not get on with software OpenGL in one process.
+        tensors = {
+            tensor_name: 0.1 * torch.randn(shape, generator=generator)
+            for tensor_name, shape in sorted(expected_shapes(base.network, lora).items())
+        }
+        usual = {
+            "name": name,
+            "target": target,
+            "base": {"name": "nano", "identity": base.identity},
+            "geometry": GeometrySettings(detail="whole"),
+            "lora": lora,
+            "threshold": 0.45,
+            "trainable": 1000,
+            "share": 0.1,
+            "created": now(),
+        }
+        card = AdapterCard.model_validate(usual | fields)
+        return install_adapter(save_adapter(tensors, card, tmp_path / "made" / name))
+
+    return install

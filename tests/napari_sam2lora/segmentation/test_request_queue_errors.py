@@ -1,0 +1,144 @@
+"""Points and boxes that are refused: what is wrong goes, what is right stays and is answered."""
+
+import threading
+from collections.abc import Callable
+
+import numpy as np
+import pytest
+from napari.layers import Labels
+
+from napari_sam2lora.layers.metadata import METADATA_KEY
+from napari_sam2lora.segmentation.requests import Choice
+from sam2lora.targets import TARGETS
+
+from .conftest import WAIT, Held, Window, pick, press
+
+pytestmark = pytest.mark.viewer
+OUTSIDE = (1, 1)
+
+
+@pytest.fixture
+def go_on(hold: Callable[[], Held]) -> threading.Event:
+    """Hold answers back until this is set."""
+    return hold().go_on
+
+
+def shown(window: Window) -> list[tuple[float, float]]:
+    """Give the points on the screen, which have to be those that count."""
+    shown = [(x, y) for y, x in window.points().data]
+    said = window.session.prompts.at(window.session.place).clicks
+    assert shown == [(click.x, click.y) for click in said]
+    return shown
+
+
+def answered(window: Window) -> list[tuple[float, float]]:
+    return [(click.x, click.y) for click in window.session.reply.question.prompts.clicks]
+
+
+@pytest.mark.parametrize(
+    "clicks",
+    [
+        [(90, 90), (100, 100), OUTSIDE],
+        [OUTSIDE, (90, 90), (100, 100)],
+        [(90, 90), OUTSIDE, (100, 100), (2, 1)],
+    ],
+)
+def test_exactly_what_lies_outside_goes_while_it_works(
+    window: Window, go_on: threading.Event, clicks: list[tuple[float, float]]
+):
+    press(window.dock, "Segment")
+    for x, y in clicks:
+        window.click(x, y)
+    go_on.set()
+    window.idle()
+    assert any("outside the field of view" in words for words in window.said)
+    assert shown(window) == [(90, 90), (100, 100)]
+    assert answered(window) == [(90, 90), (100, 100)]
+    with window.replied():
+        press(window.dock, "Undo")
+    assert shown(window) == answered(window) == [(90, 90)]
+
+
+def test_with_a_known_field_nothing_is_asked_that_would_be_refused(
+    window: Window, monkeypatch: pytest.MonkeyPatch
+):
+    window.segment()
+    with window.replied():
+        window.click(90, 90)
+    asked, real = [], window.session.answering.engine.answer
+
+    def count(question, report):
+        asked.append(question)
+        return real(question, report)
+
+    monkeypatch.setattr(window.session.answering.engine, "answer", count)
+    with window.qtbot.waitSignal(window.session.said, timeout=WAIT):
+        window.click(*OUTSIDE)
+    window.idle()
+    assert asked == []
+    assert shown(window) == answered(window) == [(90, 90)]
+    with window.replied():
+        window.click(110, 110)
+    assert answered(window) == [(90, 90), (110, 110)]
+
+
+def test_a_box_outside_goes_and_the_points_stay(window: Window):
+    window.segment()
+    with window.replied():
+        window.click(90, 90)
+    boxes = window.session.prompts.boxes(window.session.image, window.session.target)
+    with window.qtbot.waitSignal(window.session.said, timeout=WAIT):
+        boxes.add([np.array([(0, 0), (0, 5), (5, 5), (5, 0)])], shape_type="rectangle")
+    window.qtbot.waitUntil(lambda: boxes.nshapes == 0)
+    assert window.session.prompts.at(window.session.place).box is None
+    assert shown(window) == [(90, 90)]
+
+
+def test_a_painted_mask_that_does_not_fit_takes_no_point_back(window: Window):
+    window.segment()
+    about = {"image": window.session.place[0], "target": "disc"}
+    mask = Labels(np.ones((9, 9), np.uint8), name="small", metadata={METADATA_KEY: about})
+    window.viewer.add_layer(mask)
+    window.dock.prompts.painted.click()
+    with window.qtbot.waitSignal(window.session.said, timeout=WAIT):
+        window.click(90, 90)
+    assert "painted mask has shape" in window.said[-1]
+    assert shown(window) == [(90, 90)]
+
+
+def test_a_point_outside_the_field_is_refused_in_words_and_taken_back(window: Window):
+    window.segment()
+    with window.replied():
+        window.click(100, 100)
+    with window.qtbot.waitSignal(window.session.said, timeout=WAIT):
+        window.click(1, 1)
+    assert "outside the field of view" in window.said[-1]
+    prompts = window.session.prompts.at(window.session.place)
+    assert [(click.x, click.y) for click in prompts.clicks] == [(100, 100)]
+    points = window.session.prompts.points(window.session.image, TARGETS["disc"])
+    assert len(points.data) == 1
+
+
+def test_a_refusal_stays_while_other_targets_are_answered(window: Window):
+    window.session.choose(TARGETS["vessel"], Choice(adapter="gone", detail="whole"))
+    press(window.dock, "Segment all")
+    window.idle()
+    assert {target for _, target in window.session.answers.replies} == {"disc", "cup"}
+    shown = window.dock.progress.words
+    assert shown.text().startswith("vessel: ")
+    assert "gone" in shown.text()
+    window.segment()  # the disc again
+    assert "gone" in shown.text()
+    window.session.choose(TARGETS["vessel"], Choice(detail="whole"))
+    pick(window.dock.targets.targets, "vessel")
+    window.segment()
+    assert shown.text() == ""
+
+
+def test_refusals_of_several_targets_are_all_there_to_be_read(window: Window):
+    for name in ("vessel", "cup"):
+        window.session.choose(TARGETS[name], Choice(adapter=f"no-{name}", detail="whole"))
+    press(window.dock, "Segment all")
+    window.idle()
+    assert "no-vessel" in window.dock.progress.words.text()
+    assert "no-cup" in window.dock.progress.words.text()

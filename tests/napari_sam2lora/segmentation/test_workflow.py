@@ -1,0 +1,99 @@
+"""The whole way in a real window, with the mouse and the keys: from a photograph to three masks."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from napari import Viewer
+from pytestqt.qtbot import QtBot
+from qtpy.QtCore import QPoint, Qt
+from qtpy.QtTest import QTest
+from qtpy.QtWidgets import QWidget
+
+from napari_sam2lora.segmentation.dock import SegmentDock
+from sam2lora.targets import TARGETS
+
+from .conftest import WAIT, pick, press
+
+pytestmark = [pytest.mark.viewer, pytest.mark.slow]
+LEFT = Qt.MouseButton.LeftButton
+
+
+def canvas_of(dock: SegmentDock) -> QWidget:
+    """Give the largest widget of the window that vispy draws on."""
+    found = [one for one in dock.window().findChildren(QWidget) if "Canvas" in type(one).__name__]
+    return max(found, key=lambda one: one.width() * one.height())
+
+
+def beside_the_middle(canvas: QWidget, right: float, down: float) -> QPoint:
+    """Give a place in the window, in heights of the canvas from its middle."""
+    side = canvas.height()
+    return QPoint(canvas.width() // 2 + int(right * side), canvas.height() // 2 + int(down * side))
+
+
+def test_a_photograph_becomes_three_corrected_masks(
+    make_napari_viewer, qtbot: QtBot, real_data: Path
+):
+    (path,) = (real_data / "DRIVE").rglob("01_test.tif")
+    viewer: Viewer = make_napari_viewer(show=True)
+    viewer.open(path, plugin="napari-sam2lora")
+    image, *masks = viewer.layers
+    for mask in masks:
+        viewer.layers.remove(mask)
+    _, dock = viewer.window.add_plugin_dock_widget("napari-sam2lora", "Segment")
+    session = dock.session
+    qtbot.waitExposed(dock.window())
+    press(dock, "Segment all")
+    qtbot.waitUntil(lambda: len(session.answers.replies) == 3, timeout=WAIT)
+    qtbot.waitUntil(lambda: not session.answering.worker.busy, timeout=WAIT)
+    for name in TARGETS:
+        pick(dock.targets.targets, name)
+        place = (str(path), name)
+        before = session.answers.replies[place].segmented.probabilities
+        dock.use_points()
+        canvas = canvas_of(dock)
+        for right, key in ((0.1, None), (-0.1, Qt.Key.Key_Q)):
+            if key:
+                QTest.keyClick(canvas, key)
+            with qtbot.waitSignal(session.answering.replied, timeout=WAIT):
+                QTest.mouseClick(canvas, LEFT, pos=beside_the_middle(canvas, right, 0.05))
+        QTest.keyClick(canvas, Qt.Key.Key_Q)
+        clicks = session.prompts.at(place).clicks
+        assert [click.positive for click in clicks] == [True, False]
+        assert clicks[0].x > clicks[1].x
+        after = session.answers.replies[place].segmented.probabilities
+        assert np.abs(before - after).max() > 1e-4
+        field = session.reply.scene.field.mask
+        dock.threshold.number.setValue(round(float(np.median(after[field])), 3))
+        QTest.keyClick(canvas, Qt.Key.Key_W)
+        labels = viewer.layers[f"{image.name} {name}"]
+        assert viewer.layers.selection.active is labels
+        np.testing.assert_array_equal(labels.data > 0, session.answers.mask(place))
+        assert labels.data.any()
+        QTest.keyClick(canvas, Qt.Key.Key_Z, Qt.KeyboardModifier.ControlModifier)
+        assert not labels.data.any()
+        QTest.keyClick(
+            canvas,
+            Qt.Key.Key_Z,
+            Qt.KeyboardModifier.ControlModifier | Qt.KeyboardModifier.ShiftModifier,
+        )
+        assert labels.data.any()
+
+
+def test_a_box_is_drawn_with_the_mouse(open_window, qtbot: QtBot):
+    window = open_window()
+    window.segment()
+    canvas = canvas_of(window.dock)
+    window.viewer.window.show()
+    qtbot.waitExposed(window.dock.window())
+    press(window.dock, "Box")
+    start, end = (beside_the_middle(canvas, one, one) for one in (-0.1, 0.15))
+    QTest.mousePress(canvas, LEFT, pos=start)
+    for step in range(1, 6):
+        QTest.mouseMove(canvas, start + (end - start) * step / 5)
+        qtbot.wait(20)
+    with window.replied():
+        QTest.mouseRelease(canvas, LEFT, pos=end)
+    x0, y0, x1, y1 = window.session.prompts.at(window.session.place).box
+    assert 0 < x0 < x1 < 200
+    assert x1 - x0 == pytest.approx(y1 - y0, rel=0.1)

@@ -1,0 +1,63 @@
+"""What can be asked of a run."""
+
+import pytest
+from qtpy.QtWidgets import QPushButton
+
+from napari_sam2lora.training.progress_tab.controls import RunButtons
+from napari_sam2lora.training.run.watcher import Standing
+
+pytestmark = pytest.mark.viewer
+
+
+@pytest.fixture
+def buttons(qtbot) -> RunButtons:
+    made = RunButtons()
+    qtbot.addWidget(made)
+    return made
+
+
+def offered(buttons: RunButtons) -> list[str]:
+    return [
+        one.text()
+        for one in buttons.findChildren(QPushButton)
+        if one.isEnabled() and one.isVisibleTo(buttons)
+    ]
+
+
+@pytest.mark.parametrize(
+    ("state", "words"),
+    [
+        ("running", ["Pause", "Stop and keep the best"]),
+        ("paused", ["Go on", "Stop and keep the best"]),
+        ("finished", []),
+        ("gone", []),
+        ("stopped", ["Resume"]),
+        ("interrupted", ["Resume"]),
+        ("failed", ["Resume"]),
+    ],
+)
+def test_what_can_be_asked_is_offered(buttons: RunButtons, state: str, words: list[str]) -> None:
+    buttons.show_standing(Standing(state))
+    assert offered(buttons) == words
+    buttons.show_standing(Standing(state), to_install=True)
+    installs = state in ("finished", "stopped", "interrupted", "failed")
+    assert offered(buttons) == words + ["Install adapter"] * installs
+    buttons.show_standing(None)
+    assert offered(buttons) == []
+
+
+@pytest.mark.parametrize(
+    ("state", "text", "signal"),
+    [
+        ("running", "Pause", "pause"),
+        ("paused", "Go on", "go_on"),
+        ("paused", "Stop and keep the best", "stop"),
+        ("stopped", "Resume", "resume"),
+        ("finished", "Install adapter", "install"),
+    ],
+)
+def test_each_asks_for_its_own(qtbot, buttons, state: str, text: str, signal: str) -> None:
+    buttons.show_standing(Standing(state))
+    (button,) = (one for one in buttons.findChildren(QPushButton) if one.text() == text)
+    with qtbot.waitSignal(getattr(buttons, signal)):
+        button.click()

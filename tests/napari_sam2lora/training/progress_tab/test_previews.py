@@ -1,0 +1,58 @@
+"""The pictures of a run."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from napari_sam2lora.training.progress_tab.previews import Previews
+
+pytestmark = pytest.mark.viewer
+
+
+@pytest.fixture
+def pictures(tmp_path: Path) -> list[tuple[int, Path]]:
+    made = []
+    for step in (5, 10, 15):
+        path = tmp_path / f"{step:06}.png"
+        Image.fromarray(np.full((40, 60, 3), step, np.uint8)).save(path)
+        made.append((step, path))
+    return made
+
+
+def shows(qtbot, previews: Previews, words: str) -> None:
+    qtbot.waitUntil(lambda: previews._words.text().startswith(words))
+
+
+def test_the_latest_is_shown_unless_the_user_leafs_back(qtbot, pictures) -> None:
+    previews = Previews()
+    qtbot.addWidget(previews)
+    assert previews.isHidden()  # in a window it would be too
+    previews.show_pictures(pictures[:1])
+    previews.show_pictures(pictures[:2])
+    shows(qtbot, previews, "Step 10")
+    previews._slider.setValue(0)
+    previews.show_pictures(pictures)
+    shows(qtbot, previews, "Step 5")
+    previews.show_pictures([])
+    previews.show_pictures(pictures)
+    shows(qtbot, previews, "Step 15")
+
+
+def test_a_picture_that_is_gone_is_said(qtbot, pictures) -> None:
+    previews = Previews()
+    qtbot.addWidget(previews)
+    pictures[0][1].unlink()
+    previews.show_pictures(pictures[:1])
+    shows(qtbot, previews, "Step 5: the picture is not there any more.")
+
+
+def test_large_pictures_are_decoded_smaller(qtbot, tmp_path: Path) -> None:
+    path = tmp_path / "large.png"
+    Image.fromarray(np.zeros((1500, 3000, 3), np.uint8)).save(path)
+    previews = Previews()
+    qtbot.addWidget(previews)
+    previews.show_pictures([(1, path)])
+    shows(qtbot, previews, "Step 1")
+    assert (previews._pixmap.width(), previews._pixmap.height()) == (1024, 512)

@@ -1,0 +1,90 @@
+"""The tab that shows a run."""
+
+import shutil
+from collections.abc import Callable
+
+import pytest
+from qtpy.QtWidgets import QPushButton
+
+from napari_sam2lora.training.progress_tab.tab import RunTab
+from napari_sam2lora.training.run.session import TrainingSession
+from sam2lora.adapters import find_adapter, is_installed
+from sam2lora.runs import FailedEvent, FinishedEvent, RunFolder, set_best
+from sam2lora.targets import TARGETS
+
+from ..run.test_history import step, validation
+
+pytestmark = [pytest.mark.viewer, pytest.mark.usefixtures("stand_in")]
+
+
+@pytest.fixture
+def tab(qtbot, session: TrainingSession) -> RunTab:
+    made = RunTab(session)
+    qtbot.addWidget(made)
+    return made
+
+
+def press(tab: RunTab, text: str) -> None:
+    (button,) = (one for one in tab.findChildren(QPushButton) if one.text() == text)
+    button.click()
+
+
+def test_every_button_does_what_it_says(
+    qtbot, tab: RunTab, session: TrainingSession, make_run: Callable[..., RunFolder]
+) -> None:
+    assert "No training yet" in tab.progress._state.text()
+    session.resume(make_run(steps=300).path)
+    words = tab.progress._state
+    for text, state in (("Pause", "Paused"), ("Go on", "Training")):
+        qtbot.waitUntil(lambda: "left" in words.text() or "Paused" in words.text(), timeout=60_000)
+        press(tab, text)
+        qtbot.waitUntil(lambda state=state: state in words.text(), timeout=60_000)
+    press(tab, "Stop and keep the best")
+    assert "stops after this step" in tab._words.text()
+    qtbot.waitUntil(lambda: "Stopped" in words.text(), timeout=60_000)
+    assert tab._words.text() == ""
+    press(tab, "Resume")
+    qtbot.waitUntil(lambda: "left" in words.text(), timeout=60_000)
+    assert tab.title.text() == "run"
+
+
+def test_a_failed_run_is_shown_with_its_curves(
+    tab: RunTab, session: TrainingSession, make_run: Callable[..., RunFolder]
+) -> None:
+    run = make_run()
+    for event in (step(1), validation(1, 0.5), FailedEvent(reason="E", words="It was full.")):
+        run.append(event)
+    session.attach(run.path)
+    tab._draw()
+    assert "It was full." in tab.progress._state.text()
+    assert {name for _, name in tab.curves._lines} == {"loss", "bce", "Dice"}
+    session.close()
+    assert "No training yet" in tab.progress._state.text()
+
+
+def test_the_installed_adapter_is_named(tab: RunTab, session: TrainingSession) -> None:
+    session.installed.emit("mine")
+    assert "installed as mine" in tab._words.text()
+
+
+def test_what_cannot_be_asked_is_said(tab: RunTab, notices) -> None:
+    tab._on_pause()
+    assert "No training is shown" in notices[-1]
+
+
+def test_the_adapter_of_a_run_that_ended_unseen_is_installed(
+    qtbot, tab: RunTab, session: TrainingSession, make_run, make_adapter
+) -> None:
+    run = make_run("mine")
+    shutil.copytree(make_adapter("other", TARGETS["disc"]).folder, run.adapter(1))
+    set_best(run.path, 1, 0.5)
+    for event in (step(1), validation(1, 0.5), FinishedEvent(step=1)):
+        run.append(event)
+    session.attach(run.path)
+    assert not is_installed("mine")
+    with qtbot.waitSignal(session.installed) as installed:
+        press(tab, "Install adapter")
+    assert installed.args == ["mine"]
+    assert find_adapter("mine").card.target == TARGETS["disc"]
+    (offered,) = (one for one in tab.findChildren(QPushButton) if one.text() == "Install adapter")
+    assert offered.isHidden()  # it is

@@ -1,0 +1,117 @@
+"""What is done with runs and adapters."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+from napari.components import ViewerModel
+from PIL import Image
+from qtpy.QtWidgets import QFileDialog, QInputDialog, QMessageBox, QPushButton
+
+from napari_sam2lora.training.runs_tab.tab import RunsTab
+from sam2lora.adapters import install_adapter, list_adapters
+from sam2lora.runs import RunFolder, runs_folder
+
+from ..run.test_history import step, validation
+
+pytestmark = pytest.mark.viewer
+
+
+@pytest.fixture
+def viewer() -> ViewerModel:
+    return ViewerModel()
+
+
+@pytest.fixture
+def tab(qtbot, viewer: ViewerModel, make_adapter: Callable) -> RunsTab:
+    for name in ("first", "second"):
+        run = RunFolder.create(runs_folder() / name, '{"target": "disc", "steps": 9}')
+        run.append(step(1))
+        run.append(validation(1, 0.5))
+        for number in (1, 2):
+            picture = run.previews / f"{number:06}.png"
+            Image.fromarray(np.full((8, 9, 3), number, np.uint8)).save(picture)
+    install_adapter(make_adapter("kept"))
+    made = RunsTab(viewer)
+    qtbot.addWidget(made)
+    made.look()
+    return made
+
+
+def press(tab: RunsTab, text: str, *names: str) -> None:
+    tab.list.tree.clearSelection()
+    tab.list.select(*names)
+    (button,) = (one for one in tab.findChildren(QPushButton) if one.text() == text)
+    button.click()
+
+
+def own() -> list[str]:
+    return [one.name for one in list_adapters() if not one.shipped]
+
+
+def test_a_run_is_renamed(qtbot, tab: RunsTab, monkeypatch) -> None:
+    monkeypatch.setattr(QInputDialog, "getText", lambda *_, **__: ("third", True))
+    with qtbot.waitSignal(tab.moved) as moved:
+        press(tab, "Rename…", "first")
+    assert moved.args == [runs_folder() / "first", runs_folder() / "third"]
+    press(tab, "Rename…", "kept")
+    assert own() == ["third"]
+
+
+def test_a_name_that_is_taken_is_said(tab: RunsTab, monkeypatch, notices) -> None:
+    monkeypatch.setattr(QInputDialog, "getText", lambda *_, **__: ("second", True))
+    press(tab, "Rename…", "first")
+    assert "there already" in notices[-1]
+
+
+def test_deleting_is_asked_first(qtbot, tab: RunsTab, monkeypatch) -> None:
+    answer = QMessageBox.StandardButton.No
+    monkeypatch.setattr(QMessageBox, "question", lambda *_: answer)
+    press(tab, "Delete…", "first")
+    assert (runs_folder() / "first").exists()
+    answer = QMessageBox.StandardButton.Yes
+    monkeypatch.setattr(QMessageBox, "question", lambda *_: answer)
+    with qtbot.waitSignal(tab.moved) as moved:
+        press(tab, "Delete…", "first")
+    assert moved.args == [runs_folder() / "first", None]
+    press(tab, "Delete…", "kept")
+    qtbot.waitUntil(lambda: own() == [])
+    assert [one.name for one in runs_folder().iterdir()] == ["second"]
+
+
+def test_an_adapter_is_exported(qtbot, tab: RunsTab, monkeypatch, tmp_path: Path, notices) -> None:
+    path = tmp_path / "mine.v2"
+    monkeypatch.setattr(QFileDialog, "getSaveFileName", lambda *_: (str(path), ""))
+    press(tab, "Export as zip…", "kept")
+    qtbot.waitUntil((tmp_path / "mine.v2.zip").is_file)
+    monkeypatch.setattr(QMessageBox, "question", lambda *_: QMessageBox.StandardButton.Yes)
+    (tmp_path / "mine.v2.zip").write_bytes(b"")
+    press(tab, "Export as zip…", "kept")
+    qtbot.waitUntil(lambda: (tmp_path / "mine.v2.zip").stat().st_size > 0)
+    press(tab, "Export as zip…", "first")
+    qtbot.waitUntil(lambda: bool(notices))
+    assert "no adapter yet" in notices[-1]
+
+
+def test_pictures_are_opened_as_layers(qtbot, tab: RunsTab, viewer: ViewerModel) -> None:
+    press(tab, "Previews as layers", "first")
+    qtbot.waitUntil(lambda: len(viewer.layers) == 2)
+    layers = [(one.name, one.visible) for one in viewer.layers]
+    assert layers == [("first step 1", False), ("first step 2", True)]
+
+
+def test_runs_are_shown_and_compared(qtbot, tab: RunsTab) -> None:
+    with qtbot.waitSignal(tab.show_run) as shown:
+        press(tab, "Show", "second")
+    assert shown.args == [runs_folder() / "second"]
+    press(tab, "Compare curves", "first", "second")
+    qtbot.waitUntil(lambda: ("dice", "second") in tab.curves._lines)
+    assert {name for _, name in tab.curves._lines} == {"first", "second"}
+    assert tab.curves.isVisibleTo(tab)
+
+
+def test_the_list_is_made_anew(tab: RunsTab) -> None:
+    RunFolder.create(runs_folder() / "new", "{}")
+    press(tab, "Look again")
+    assert tab.list.tree.topLevelItem(0).childCount() == 3

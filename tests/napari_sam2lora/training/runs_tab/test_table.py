@@ -1,0 +1,89 @@
+"""The list of runs and adapters."""
+
+from collections.abc import Callable
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+from qtpy.QtWidgets import QPushButton
+
+from napari_sam2lora.training.runs_tab.table import RunsList, entry_of_adapter, entry_of_run
+from sam2lora.runs import RunSummary
+
+pytestmark = pytest.mark.viewer
+
+
+def run(name: str) -> RunSummary:
+    return RunSummary(
+        Path("runs") / name,
+        "stopped",
+        target="disc",
+        step=20,
+        steps=150,
+        base="nano",
+        images=5,
+        start=0.75,
+        best=0.8125,
+        date=datetime(2024, 5, 17, 12, tzinfo=UTC),
+    )
+
+
+@pytest.fixture
+def shown(qtbot, make_adapter: Callable) -> RunsList:
+    made = RunsList()
+    qtbot.addWidget(made)
+    adapter = entry_of_adapter(make_adapter("kept"))
+    made.show_entries([entry_of_run(run("first")), entry_of_run(run("second")), adapter])
+    return made
+
+
+def offered(shown: RunsList) -> set[str]:
+    return {one.text() for one in shown.findChildren(QPushButton) if one.isEnabled()}
+
+
+def test_what_a_run_is_stands_in_its_row() -> None:
+    entry = entry_of_run(run("first"))
+    assert entry.cells == ("first", "disc", "0.812", "stopped", "24-05-17", "5", "nano")
+    assert entry.words.startswith("On nano, learned from 5 images. 20 of 150 steps. It ")
+
+
+def test_an_adapter_tells_the_dice_it_started_from(make_adapter: Callable) -> None:
+    entry = entry_of_adapter(make_adapter("new", validation={"dice": 0.84, "start_dice": 0.71}))
+    assert entry.cells[2] == "0.840"
+    assert entry.words == "It started from a Dice of 0.710."
+
+
+def test_what_is_selected_decides_what_is_offered(shown: RunsList) -> None:
+    assert offered(shown) == {"Look again"}
+    shown.select("first")
+    assert offered(shown) == {
+        *("Show", "Previews as layers", "Rename…", "Export as zip…", "Delete…", "Look again")
+    }
+    shown.select("first", "second")
+    assert offered(shown) == {"Compare curves", "Look again"}
+    shown.select("kept")
+    assert offered(shown) == {"Rename…", "Export as zip…", "Delete…", "Look again"}
+
+
+@pytest.mark.parametrize(
+    ("text", "signal"),
+    [
+        ("Show", "show_run"),
+        ("Previews as layers", "open_previews"),
+        ("Rename…", "rename"),
+        ("Export as zip…", "export"),
+        ("Delete…", "delete"),
+    ],
+)
+def test_each_button_is_about_the_selected_one(qtbot, shown, text: str, signal: str) -> None:
+    shown.select("second")
+    (button,) = (one for one in shown.findChildren(QPushButton) if one.text() == text)
+    with qtbot.waitSignal(getattr(shown, signal)) as asked:
+        button.click()
+    assert asked.args[0].name == "second"
+
+
+def test_what_was_selected_stays_so(shown: RunsList) -> None:
+    shown.select("second")
+    shown.show_entries([entry_of_run(run("second")), entry_of_run(run("third"))])
+    assert [one.name for one in shown.selected()] == ["second"]

@@ -1,0 +1,87 @@
+"""The form of all settings."""
+
+import pytest
+from pydantic import BaseModel
+
+from napari_sam2lora.training.settings_tab.tab import CHOSEN_ELSEWHERE, SettingsForm
+from sam2lora.training.settings import TrainSettings, make_settings
+
+pytestmark = pytest.mark.viewer
+
+
+def settings(preset: str = "standard") -> TrainSettings:
+    return make_settings(preset, {"target": "vessel", "data": [{"root": "x"}]})
+
+
+@pytest.fixture
+def form(qtbot) -> SettingsForm:
+    made = SettingsForm()
+    qtbot.addWidget(made)
+    made.show_settings(settings())
+    return made
+
+
+def leaves(content: dict, path: tuple[str, ...] = ()) -> set[tuple[str, ...]]:
+    found: set[tuple[str, ...]] = set()
+    for name, value in content.items():
+        place = (*path, name)
+        found |= leaves(value, place) if isinstance(value, dict) else {place}
+    return found
+
+
+def test_every_setting_has_a_field(form: SettingsForm) -> None:
+    shown = settings()
+    content = shown.model_dump(mode="json")
+    content["geometry"] = shown.geometry_for("vessel").model_dump(mode="json")
+    expected = {path for path in leaves(content) if path[0] not in CHOSEN_ELSEWHERE}
+    assert set(form._fields) == expected
+    assert issubclass(TrainSettings, BaseModel)
+
+
+def test_changes_are_nested_and_make_settings(qtbot, form: SettingsForm) -> None:
+    with qtbot.waitSignal(form.changed) as changed:
+        form.edit(("optimizer", "learning_rate"), 5e-4)
+    assert changed.args == [{"optimizer": {"learning_rate": 5e-4}}]
+    form.edit(("steps",), 12)
+    made = make_settings("standard", {"data": [{"root": "x"}]}, form.changes)
+    assert (made.steps, made.optimizer.learning_rate) == (12, 5e-4)
+    assert "steps" in form._state.text()
+
+
+def test_a_group_that_may_be_missing_is_given_whole(form: SettingsForm) -> None:
+    form.edit(("geometry", "margin"), 0.1)
+    made = make_settings("standard", {"data": [{"root": "x"}]}, form.changes)
+    assert made.geometry.detail == "tiles"  # the vessel's, not the default of the model
+    assert made.geometry.margin == 0.1
+
+
+def test_what_cannot_be_is_said_at_its_field_and_kept_back(qtbot, form: SettingsForm) -> None:
+    path = ("optimizer", "learning_rate")
+    with qtbot.assertNotEmitted(form.changed):
+        form.edit(path, 5)
+    assert "less than or equal to 1" in form.field(path)._error.text()
+    assert "cannot be" in form._state.text()
+    form.edit(path, 0.5)
+    assert form.field(path)._error.text() == ""
+
+
+def test_what_a_group_says_stands_at_what_was_changed_in_it(form: SettingsForm) -> None:
+    form.edit(("prompts", "positive"), [5, 1])
+    words = form.field(("prompts", "positive"))._error.text()
+    assert words.startswith("positive is the fewest and the most points")
+
+
+def test_changes_stay_when_the_preset_is_another(form: SettingsForm) -> None:
+    form.edit(("steps",), 12)
+    form.show_settings(settings("low-memory"))
+    assert form.field(("gradient_checkpointing",)).value is True
+    assert form.field(("steps",)).value == 12
+    form.reset()
+    assert form.field(("steps",)).value == 600
+    assert form.changes == {}
+
+
+def test_a_change_taken_back_is_none(form: SettingsForm) -> None:
+    form.edit(("steps",), 12)
+    form.edit(("steps",), 600)
+    assert form.changes == {}

@@ -1,0 +1,52 @@
+from sam2lora.adapters.model_card import readme
+
+
+def test_the_page_says_what_matters(make_card):
+    card = make_card(
+        validation={"dice": 0.8125},
+        data={"DRIVE": 16},
+        training={"steps": 600, "optimizer": {"learning_rate": 0.001}},
+        started_from={"name": "older", "digest": "f" * 64},
+        license="CC BY 4.0",
+        purpose="Vessels of adults.",
+        limits="Never tried on children.",
+        commands=["train this", "then that"],
+        results={"DRIVE": {"dice": 0.79}},
+    )
+    page = readme(card)
+    assert page.startswith("---\nlibrary_name: peft\n")
+    for part in (
+        "# vessel-test",
+        "Not a medical device",
+        "sam2lora predict IMAGE --target vessel --model nano --adapter",
+        "PeftModel.from_pretrained",
+        card.base.identity,
+        "| dice | 0.8125 |",
+        "| DRIVE | 16 |",
+        '| optimizer | {"learning_rate": 0.001} |',
+        "older",
+        "**What it is for:** Vessels of adults.",
+        "**Limits:** Never tried on children.",
+        "    train this\n    then that",
+        '| DRIVE | {"dice": 0.79} |',
+        "CC BY 4.0",
+        "35456 (1.13 % of the base)",
+    ):
+        assert part in page
+    assert "hash of the data" not in page, "what is not known is left out"
+
+
+def test_text_of_others_cannot_add_rows_or_markup(make_card):
+    page = readme(
+        make_card(
+            license="mine\n\n# Owned | <img src=x> [a](b)",
+            data={"a|b": "`c`"},
+            limits="# Owned",
+            commands=["a\n```\n# Owned"],
+        )
+    )
+    _, head, body = page.split("---\n")
+    assert "\n# Owned" not in page
+    assert r"# Owned \| \<img src=x\> \[a\](b) |" in body
+    assert head.count("\n") == 5
+    assert "| a\\|b | \\`c\\` |" in page

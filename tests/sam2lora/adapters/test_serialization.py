@@ -1,0 +1,155 @@
+import copy
+import json
+import warnings
+from pathlib import Path
+
+import numpy as np
+import pytest
+import safetensors
+import torch
+
+from sam2lora.adapters.folder import FILES, open_adapter
+from sam2lora.adapters.lora import add_lora, expected_shapes, lora_tensors
+from sam2lora.adapters.serialization import read_tensors, save_adapter
+from sam2lora.adapters.switching import AdapterSwitch
+from sam2lora.errors import AdapterError
+from sam2lora.models.loading import LoadedBase, build_network
+from sam2lora.models.registry import BASE_MODELS
+from sam2lora.models.sam2_image_model import Network, normalize
+from sam2lora.models.weights import fit_weights, identify
+from sam2lora.prompts.prompt_batch import Prompts
+from sam2lora.settings import LoraSettings
+
+RANK_4 = LoraSettings(rank=4, alpha=8)
+PROMPT = Prompts.single(points=[(200.0, 300.0)], labels=[1])
+
+
+def picture() -> torch.Tensor:
+    pixels = np.random.default_rng(0).integers(0, 256, (512, 512, 3), dtype=np.uint8)
+    return normalize(pixels)[None]
+
+
+@pytest.fixture
+def stock(stock_sam2) -> LoadedBase:
+    """Give our network with the weights of stock SAM 2, of which no test may change anything."""
+    network = Network(*_parts(stock_sam2("nano")), input_size=512)
+    ours = copy.deepcopy(network)
+    fit_weights(ours, stock_sam2("nano").state_dict(), Path("stock"))
+    ours.eval().requires_grad_(False)
+    return LoadedBase(BASE_MODELS["nano"], ours, identify(ours), trained=True, path=None)
+
+
+def _parts(model):
+    return model.image_encoder, model.sam_prompt_encoder, model.sam_mask_decoder
+
+
+def test_an_adapter_is_four_files_without_the_base(make_adapter):
+    adapter = make_adapter()
+    assert {path.name for path in adapter.folder.iterdir()} == set(FILES)
+    assert adapter.weights.stat().st_size < 4 * adapter.card.trainable + 20_000
+    with safetensors.safe_open(adapter.weights, framework="numpy") as file:
+        assert file.metadata() == {"format": "pt"}
+        assert all(".lora_" in name for name in file.keys())  # noqa: SIM118 - not a mapping
+
+
+def test_tensors_come_back_bit_by_bit(base: LoadedBase, make_card, tmp_path: Path):
+    model = add_lora(base.network, RANK_4)
+    adapter = save_adapter(lora_tensors(model), make_card(), tmp_path / "a")
+    back = read_tensors(adapter, expected_shapes(build_network(BASE_MODELS["nano"]), RANK_4))
+    for name, tensor in lora_tensors(model).items():
+        assert torch.equal(back[name], tensor)
+
+
+@pytest.mark.parametrize("heads", [False, True])
+def test_plain_peft_loads_it_onto_stock_sam2(make_adapter, stock, stock_sam2, heads, no_network):
+    from peft import PeftModel
+
+    lora = RANK_4.model_copy(update={"train_heads": heads})
+    adapter = make_adapter(lora=lora, source=stock)
+    model = copy.deepcopy(stock_sam2("nano"))
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")  # PEFT warns of missing and left over names
+        PeftModel.from_pretrained(model, adapter.folder)
+    theirs = Network(*_parts(model), input_size=512).eval()
+    theirs.no_mem_embed = model.no_mem_embed
+    AdapterSwitch(stock).use(adapter)
+    with torch.inference_mode():
+        expected = theirs(picture(), PROMPT).logits
+        found = stock.network(picture(), PROMPT).logits
+    assert (found - expected).abs().max() < 1e-4
+    placed = [name for name, _ in model.named_modules() if name.endswith(".lora_A")]
+    assert len(placed) == 9 + 28, "the memory parts of the video model have none"
+    assert no_network == []
+
+
+@pytest.mark.parametrize("placement", ["attention", "wide", "decoder"])
+def test_no_network_is_asked_and_no_argument_needed(
+    base, make_card, tmp_path, placement, no_network
+):
+    from peft import PeftModel
+
+    lora = LoraSettings(placement=placement, rank=2, alpha=3, train_heads=True)
+    bare = copy.deepcopy(base.network)
+    model = add_lora(base.network, lora)
+    for name, tensor in lora_tensors(model).items():
+        if name.endswith("lora_B.weight"):
+            tensor.add_(0.01)
+    adapter = save_adapter(lora_tensors(model), make_card(lora=lora), tmp_path / "a")
+    loaded = PeftModel.from_pretrained(bare, str(open_adapter(adapter.folder).folder))
+    with torch.inference_mode():
+        expected = model(picture(), PROMPT).logits
+        assert torch.equal(loaded(picture(), PROMPT).logits, expected)
+    assert no_network == []
+
+
+def test_what_is_not_the_cards_is_not_written(base: LoadedBase, make_card, tmp_path: Path):
+    tensors = lora_tensors(add_lora(base.network, RANK_4))
+    card = make_card(lora=LoraSettings(rank=5, alpha=8))
+    with pytest.raises(AdapterError, match=r"'vessel-test': .*rank 5"):
+        save_adapter(tensors, card, tmp_path / "a")
+    next(iter(tensors.values()))[0, 0] = float("nan")
+    with pytest.raises(AdapterError, match="not finite"):
+        save_adapter(tensors, make_card(), tmp_path / "a")
+    assert not (tmp_path / "a").exists()
+
+
+def test_an_older_adapter_is_replaced_on_request(make_adapter, make_card, base, tmp_path: Path):
+    adapter = make_adapter(folder=tmp_path / "a")
+    before = adapter.digest()
+    tensors = lora_tensors(add_lora(base.network, RANK_4))
+    with pytest.raises(AdapterError, match="is there already"):
+        save_adapter(tensors, make_card(), tmp_path / "a")
+    assert open_adapter(tmp_path / "a").digest() == before
+    assert save_adapter(tensors, make_card(), tmp_path / "a", replace=True).digest() != before
+
+
+def test_what_does_not_fit_is_refused_before_a_value_is_used(make_adapter, untouched):
+    adapter = make_adapter()
+    expected = expected_shapes(untouched.network, RANK_4)
+    wide = expected_shapes(untouched.network, LoraSettings(placement="wide", rank=4))
+    assert len(read_tensors(adapter, expected)) == len(expected)
+    with pytest.raises(AdapterError, match="does not fit this network"):
+        read_tensors(adapter, wide)
+
+
+def test_damage_after_checking_is_noticed(make_adapter, untouched):
+    adapter = make_adapter()
+    expected = expected_shapes(untouched.network, RANK_4)
+    raw = adapter.weights.read_bytes()
+    adapter.weights.write_bytes(raw[:-100])
+    with pytest.raises(AdapterError, match="truncated"):
+        read_tensors(adapter, expected)
+    adapter.weights.write_bytes(raw[:-4] + b"\x00\x00\xc0\x7f")  # the last number is none
+    with pytest.raises(AdapterError, match="not finite"):
+        read_tensors(adapter, expected)
+    adapter.weights.unlink()
+    with pytest.raises(AdapterError, match="cannot be read"):
+        read_tensors(adapter, expected)
+
+
+def test_the_files_are_json_and_markdown_for_people(make_adapter):
+    folder = make_adapter().folder
+    config = json.loads((folder / "adapter_config.json").read_text())
+    assert config["base_model_name_or_path"] is None
+    assert config["peft_type"] == "LORA"
+    assert "## Use" in (folder / "README.md").read_text(encoding="utf-8")

@@ -1,0 +1,150 @@
+"""Which image files are meant by files, folders, data sets and patterns."""
+
+import os
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from sam2lora.datasets.image_search import entry_of, find_images
+from sam2lora.errors import DatasetError, ImageError
+
+
+def touch(folder: Path, *names: str) -> list[Path]:
+    """Make files that are never opened."""
+    for name in names:
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_bytes(b"")
+    return [folder / name for name in names]
+
+
+def test_files_are_taken_in_the_order_given(tmp_path: Path) -> None:
+    b, a = touch(tmp_path, "b.png", "a.tif")
+    assert find_images([b, str(a)]) == [b, a]
+
+
+def test_a_folder_gives_the_images_directly_in_it(tmp_path: Path) -> None:
+    touch(tmp_path, "notes.txt", ".hidden.png", "._a.tif", "deeper/c.png")
+    b, a, packed = touch(tmp_path, "B.PNG", "a.tif", "d.ppm.gz")
+    assert find_images([tmp_path]) == sorted([a, b, packed])
+
+
+def test_a_data_set_gives_its_images_without_its_masks(tmp_path: Path) -> None:
+    first, second, odd = touch(tmp_path, "Image_01L.jpg", "Image_02R.jpg", "mine.jpg")
+    touch(tmp_path, "Image_01L_1stHO.png", "Image_01L_2ndHO.png", "Image_02R_1stHO.png")
+    assert find_images([tmp_path]) == [first, second, odd]
+
+
+def test_real_data_sets_give_their_images(real_data: Path) -> None:
+    assert len(find_images([real_data / "DRIVE"])) == 40
+    assert len(find_images([real_data / "DRIVE" / "test"])) == 20
+    chase = find_images([real_data / "CHASEDB1"])
+    assert [path.suffix for path in chase] == [".jpg"] * 28
+
+
+def test_patterns_are_expanded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    touch(tmp_path, "in/notes.txt", "in/.a.png", "in/folder.png/x.tif")
+    a, b, deep = touch(tmp_path, "in/a.png", "in/b.png", "in/deeper/c.png")
+    assert find_images([f"{tmp_path}/in/*"]) == [a, b]
+    assert find_images([tmp_path / "in" / "**" / "[ac].png"]) == [a, deep]
+    monkeypatch.chdir(tmp_path)
+    assert find_images(["in/?.png"]) == [Path("in/a.png"), Path("in/b.png")]
+    monkeypatch.chdir(tmp_path / "in" / "deeper")
+    assert find_images(["../?.png"]) == [Path("../a.png"), Path("../b.png")]
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setenv("USERPROFILE", str(tmp_path))
+    assert find_images(["~/in/?.png"]) == [a, b]
+
+
+def test_a_name_with_brackets_is_a_file_first(tmp_path: Path) -> None:
+    named, _ = touch(tmp_path, "a[1].png", "a1.png")
+    assert find_images([named]) == [named]
+
+
+def test_a_file_that_is_meant_twice_is_listed_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    touch(tmp_path, "a.png", "in/b.png")
+    monkeypatch.chdir(tmp_path)
+    meant = ["a.png", tmp_path, "./a.png", "in/../a.png", "*.png"]
+    assert find_images(meant) == [Path("a.png")]
+
+
+@pytest.mark.skipif(os.name == "nt", reason="links need rights on Windows")
+def test_links_keep_their_own_names(tmp_path: Path) -> None:
+    (raw,) = touch(tmp_path, "raw/1.png")
+    links = [tmp_path / "case1.png", tmp_path / "case2.png"]
+    for link in links:
+        link.symlink_to(raw)
+    assert find_images([tmp_path]) == links
+    assert entry_of(links[0]) != entry_of(links[1])
+    (tmp_path / "same").symlink_to(raw.parent)
+    assert entry_of(tmp_path / "same" / "1.png") == entry_of(raw)
+
+
+@pytest.mark.parametrize(
+    "names", [("a.png", "a.jpg"), ("one/a.png", "two/a.png"), ("a.ppm", "a.ppm.gz")]
+)
+def test_two_images_of_one_output_name_are_refused(tmp_path: Path, names: tuple[str, ...]) -> None:
+    images = touch(tmp_path, *names)
+    with pytest.raises(ImageError, match=r"both be written as a_<target>\.png") as caught:
+        find_images(images)
+    assert all(str(image) in str(caught.value) for image in images)
+
+
+@pytest.mark.parametrize("given", ["empty", "empty/*.png", "only_text", "only_text/*"])
+def test_nothing_found_says_what_to_give(tmp_path: Path, given: str) -> None:
+    (tmp_path / "empty").mkdir()
+    touch(tmp_path, "only_text/notes.txt")
+    (other,) = touch(tmp_path, "a.png")
+    with pytest.raises(ImageError, match=r"there is no image here\. Give image files") as caught:
+        find_images([other, tmp_path / given])
+    assert str(tmp_path / given) in str(caught.value)
+
+
+def test_a_missing_file_is_left_to_the_reader_to_name(tmp_path: Path) -> None:
+    assert find_images([tmp_path / "missing.png"]) == [tmp_path / "missing.png"]
+
+
+def test_what_the_system_refuses_is_an_error_in_words(tmp_path: Path) -> None:
+    with pytest.raises(ImageError, match="cannot be opened"):
+        find_images([tmp_path / ("a" * 5000)])
+
+
+def test_images_of_a_data_set_without_a_mask_are_meant_too(tmp_path: Path) -> None:
+    pixels = Image.fromarray(np.zeros((8, 8, 3), np.uint8))
+    for name in ("images/a.png", "images/b.png", "masks/disc/a.png"):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        pixels.save(tmp_path / name)
+    assert find_images([tmp_path]) == [tmp_path / "images/a.png", tmp_path / "images/b.png"]
+
+
+def test_a_plain_folder_whose_masks_name_no_target_gives_its_images(tmp_path: Path) -> None:
+    image, _ = touch(tmp_path, "images/a.png", "masks/a.png")
+    assert find_images([tmp_path]) == [image]
+    assert find_images([tmp_path / "images"]) == [image]
+
+
+def test_photographs_beside_a_data_set_are_meant(tmp_path: Path) -> None:
+    photograph, inside, _ = touch(tmp_path, "x.png", "old/images/q.png", "old/masks/disc/q.png")
+    assert find_images([tmp_path]) == [photograph]
+    photograph.unlink()
+    assert find_images([tmp_path]) == [inside]
+
+
+def test_several_data_sets_in_a_folder_are_said(tmp_path: Path) -> None:
+    for name in ("old", "new"):
+        touch(tmp_path, f"{name}/images/q.png", f"{name}/masks/disc/q.png")
+    with pytest.raises(DatasetError, match="several data sets: new"):
+        find_images([tmp_path])
+    (photograph,) = touch(tmp_path, "x.png")
+    assert find_images([tmp_path]) == [photograph]
+
+
+def test_stars_within_a_name_are_said(tmp_path: Path) -> None:
+    touch(tmp_path, "a.jpg")
+    if sys.version_info < (3, 13):  # later ones take them for a single star
+        with pytest.raises(ImageError, match="stands alone between two slashes"):
+            find_images([tmp_path / "**.jpg"])

@@ -1,0 +1,249 @@
+"""Comparing two reports: differences that were worked out, and pairs that cannot be made."""
+
+import csv
+import json
+import math
+import re
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from sam2lora.errors import OutputError, ReportError
+from sam2lora.evaluation import (
+    EvaluateSettings,
+    Side,
+    compare,
+    network_contestant,
+    plan_parts,
+    write_comparison,
+    write_report,
+)
+from sam2lora.evaluation.report.comparison import bootstrap_interval
+
+from ..conftest import Oracle, make_case, square
+
+SPOTS = EvaluateSettings(target="spot", regimes=("none", "1p"))
+FILES = {
+    *("comparison.json", "comparison.md", "differences.csv", "differences.png"),
+    *("overview.png", "overview_1p.png"),
+}
+EYES = {name: make_case(name) for name in ("p1_left", "p1_right", "p2_left", "p3_left")}
+SHIFTS = dict(zip(EYES, (1, 2, 3, 4), strict=True))
+
+
+def shifted(by: dict[str, int]) -> Oracle:
+    """Give one that answers each image's square shifted by so many columns: Dice 1 - by/16."""
+    answers = {EYES[name].pixels.tobytes(): square(20 + n, 20, 16) for name, n in by.items()}
+    return Oracle(lambda scene, prompts: answers[scene.pixels.tobytes()])
+
+
+@pytest.fixture
+def write(tmp_path: Path, write_set, spot, no_pictures: None) -> Callable[..., Path]:
+    """Write a report by its name, of a network that shifts each image's answer."""
+
+    def write(
+        name: str,
+        by: dict[str, int],
+        *,
+        settings: EvaluateSettings = SPOTS,
+        root: Path | None = None,
+        also: dict[str, int] | None = None,
+        make_adapter: Callable[..., object] | None = None,
+    ) -> Path:
+        parts = plan_parts([root or write_set("mine", EYES)], settings)
+        everyone = [network_contestant(shifted(by), settings)]
+        if make_adapter and also:
+            everyone.append(network_contestant(shifted(also), settings, make_adapter("second")))
+        write_report(tmp_path / name, everyone, parts, settings, command="x")
+        return tmp_path / name
+
+    return write
+
+
+@pytest.fixture
+def pair(write) -> tuple[Path, Path]:
+    """Give two reports; B is better by 1/16, 2/16, 3/16 and worse by 1/16."""
+    a = write("a", SHIFTS)
+    b = write("b", dict(zip(EYES, (0, 0, 0, 5), strict=True)))
+    return a, b
+
+
+def test_differences_are_those_that_were_worked_out(pair) -> None:
+    comparison, _ = compare(*map(Side, pair), command="x")
+    (dice,) = [one for one in comparison.differences if (one.metric, one.regime) == ("dice", "1p")]
+    change = [1 / 16, 2 / 16, 3 / 16, -1 / 16]
+    assert [one.difference for one in comparison.pairs if one.regime == "1p"] == pytest.approx(
+        change
+    )
+    assert dice.difference == pytest.approx(np.mean(change))
+    assert (dice.n, dice.patients, dice.undefined, dice.better) == (4, 3, 0, 3)
+    assert dice.a == pytest.approx(1 - 2.5 / 16)
+    assert -1 / 16 <= dice.low < dice.difference < dice.high <= 3 / 16
+
+
+def test_better_means_nearer_for_distances(pair) -> None:
+    comparison, _ = compare(*map(Side, pair), command="x")
+    (assd,) = [one for one in comparison.differences if (one.metric, one.regime) == ("assd", "1p")]
+    assert assd.difference < 0
+    assert assd.better == 3
+
+
+def test_a_report_equals_itself(pair) -> None:
+    comparison, _ = compare(Side(pair[0]), Side(pair[0]), command="x")
+    for one in comparison.differences:
+        assert (one.difference, one.low, one.high, one.better) == (0, 0, 0, 0)
+
+
+def test_everything_is_written_and_says_the_same(pair, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    comparison = write_comparison(out, *map(Side, pair), command="sam2lora y", seed=3)
+    assert {path.name for path in out.iterdir()} == FILES
+    for picture in out.glob("*.png"):
+        Image.open(picture).load()
+    content = json.loads((out / "comparison.json").read_text(encoding="utf-8"))
+    assert content["seed"] == 3
+    assert content["differences"][0]["difference"] == comparison.differences[0].difference
+    with (out / "differences.csv").open(newline="") as stream:
+        rows = list(csv.DictReader(stream))
+    assert [float(row["difference"]) for row in rows if row["regime"] == "none"] == pytest.approx(
+        [1 / 16, 2 / 16, 3 / 16, -1 / 16], rel=1e-4
+    )
+    text = (out / "comparison.md").read_text(encoding="utf-8")
+    assert re.search(r"\| mine \| Dice \| 0\.8438 \| 0\.9219 \| \+0\.0781 \| ", text)
+    assert "sam2lora y" in text
+    for name in re.findall(r"!\[[^\]]*\]\(([^)]+)\)", text):
+        assert (out / name).is_file()
+    assert write_comparison(out, *map(Side, pair), command="sam2lora y", seed=3) == comparison
+
+
+def test_the_images_that_differ_most_are_shown_the_gains_first(pair, tmp_path, monkeypatch) -> None:
+    shown: dict[str, list[str]] = {}
+    monkeypatch.setattr(
+        "sam2lora.evaluation.report.comparison_writer.save_rows",
+        lambda path, rows, title: shown.update({path.name: [row.text for row in rows]}),
+    )
+    write_comparison(tmp_path / "out", *map(Side, pair), command="x")
+    assert shown.keys() == {"overview.png", "overview_1p.png"}
+    names = [re.search(r"p\d_\w+", text).group() for text in shown["overview.png"]]
+    assert names == ["p2_left", "p1_right", "p1_left", "p3_left"]
+    assert shown["overview.png"][0].endswith("Dice 0.812 → 1.000 (+0.188)")
+
+
+def test_equal_answers_need_no_picture(pair, tmp_path: Path) -> None:
+    write_comparison(tmp_path / "out", Side(pair[0]), Side(pair[0]), command="x")
+    assert {path.name for path in (tmp_path / "out").iterdir()} == {
+        *("comparison.json", "comparison.md", "differences.csv", "differences.png")
+    }
+    text = (tmp_path / "out" / "comparison.md").read_text(encoding="utf-8")
+    for name in re.findall(r"!\[[^\]]*\]\(([^)]+)\)", text):
+        assert (tmp_path / "out" / name).is_file()
+
+
+def test_one_of_several_models_is_named(write, make_adapter) -> None:
+    both = write("both", SHIFTS, also=dict.fromkeys(EYES, 0), make_adapter=make_adapter)
+    with pytest.raises(ReportError, match="judges several: 'nano without adapter', 'second'"):
+        Side(both)
+    with pytest.raises(ReportError, match="does not judge 'third'"):
+        Side(both, "third")
+    first, second = Side(both, "nano without adapter"), Side(both, "second")
+    comparison, _ = compare(first, second, command="x")
+    assert comparison.differences[0].difference == pytest.approx(2.5 / 16)
+
+
+def test_what_one_side_alone_has_is_left_out_and_said(write, write_set) -> None:
+    fewer = {name: EYES[name] for name in list(EYES)[:3]}
+    a = write("a", SHIFTS)
+    b = write(
+        "b", SHIFTS, root=write_set("x/mine", fewer), settings=EvaluateSettings(target="spot")
+    )
+    comparison, _ = compare(Side(a), Side(b), command="x")
+    assert {one.n for one in comparison.differences if one.metric == "dice"} == {3}
+    assert comparison.unpaired == ("A alone: mine, 1p, 4 images", "A alone: mine, none, 1 images")
+
+
+def test_reports_that_do_not_fit_are_refused(write, write_set, tmp_path: Path) -> None:
+    a = write("a", SHIFTS)
+    other = write("seed", SHIFTS, settings=SPOTS.model_copy(update={"seed": 1}))
+    with pytest.raises(ReportError, match=r"other prompts \(1p\).*same --seed"):
+        compare(Side(a), Side(other), command="x")
+    changed = {name: make_case(name, truth=square(21, 20, 16)) for name in EYES}
+    truth = write("truth", SHIFTS, root=write_set("x/mine", changed))
+    with pytest.raises(ReportError, match="another truth"):
+        compare(Side(a), Side(truth), command="x")
+    elsewhere = write("elsewhere", SHIFTS, root=write_set("another", EYES))
+    with pytest.raises(ReportError, match="no scored image and regime in common"):
+        compare(Side(a), Side(elsewhere), command="x")
+    text = (a / "report.json").read_text(encoding="utf-8")
+    (tmp_path / "disc").mkdir()
+    (tmp_path / "disc" / "report.json").write_text(
+        text.replace('"target": "spot"', '"target": "d"')
+    )
+    with pytest.raises(ReportError, match=r"has the target 'spot' and .*disc 'd'"):
+        compare(Side(a), Side(tmp_path / "disc"), command="x")
+
+
+def test_a_report_without_its_masks_is_refused(pair, tmp_path: Path) -> None:
+    shutil.rmtree(pair[1] / "masks")
+    with pytest.raises(ReportError, match="A mask of the report cannot be read"):
+        write_comparison(tmp_path / "out", *map(Side, pair), command="x")
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_comparison_replaces_none_of_its_reports(pair) -> None:
+    a, b = map(Side, pair)
+    for out in (*pair, pair[0].parent):
+        with pytest.raises(OutputError, match="would replace the report"):
+            write_comparison(out, a, b, command="x")
+    assert all((folder / "report.json").exists() for folder in pair)
+
+
+RNG = np.random.default_rng(0)
+
+
+def test_it_is_about_the_normal_interval_of_many_values() -> None:
+    values = RNG.normal(0.1, 1, 400)
+    low, high = bootstrap_interval(values, range(400))
+    reach = 1.96 * values.std(ddof=1) / 20
+    assert low == pytest.approx(values.mean() - reach, abs=0.02)
+    assert high == pytest.approx(values.mean() + reach, abs=0.02)
+
+
+def test_it_covers_the_truth_about_as_often_as_it_says() -> None:
+    hits = 0
+    for seed in range(200):
+        values = np.random.default_rng(seed).normal(0.5, 1, 40)
+        low, high = bootstrap_interval(values, range(40))
+        hits += low <= 0.5 <= high
+    assert 0.9 <= hits / 200 <= 0.985
+
+
+def test_both_eyes_of_a_person_count_as_one() -> None:
+    """The same value twice is no more evidence than once."""
+    values = RNG.normal(0, 1, 30)
+    once = bootstrap_interval(values, range(30))
+    twice = bootstrap_interval(np.repeat(values, 2), np.repeat(range(30), 2))
+    blind = bootstrap_interval(np.repeat(values, 2), range(60))
+    assert twice == pytest.approx(once)
+    assert blind[1] - blind[0] < 0.8 * (twice[1] - twice[0])
+
+
+def test_a_seed_repeats_it_and_another_hardly_changes_it() -> None:
+    values = RNG.normal(0, 1, 30)
+    first = bootstrap_interval(values, range(30), seed=1)
+    assert bootstrap_interval(values, range(30), seed=1) == first
+    other = bootstrap_interval(values, range(30), seed=2)
+    assert other != first
+    assert other == pytest.approx(first, abs=0.03)
+
+
+@pytest.mark.parametrize(("values", "patients"), [([], []), ([1.0], ["a"]), ([1.0, 2.0], "aa")])
+def test_of_one_person_nothing_is_known(values: list[float], patients: str) -> None:
+    assert all(math.isnan(end) for end in bootstrap_interval(values, patients))
+
+
+def test_equal_differences_have_no_width() -> None:
+    assert bootstrap_interval([0.25] * 5, range(5)) == (0.25, 0.25)

@@ -1,0 +1,115 @@
+"""The folder of a report appears whole, and never in the place of anything but a report."""
+
+from pathlib import Path
+
+import pytest
+
+from sam2lora.errors import OutputError
+from sam2lora.evaluation.report.folder import check_place, report_folder
+
+
+def write(out: Path, text: str = "new") -> None:
+    with report_folder(out) as folder:
+        (folder / "report.json").write_text(text)
+        (folder / "masks").mkdir()
+        (folder / "masks" / "a.png").write_text(text)
+
+
+def write_half(out: Path, error: type[BaseException]) -> None:
+    with report_folder(out) as folder:
+        (folder / "report.json").write_text("half")
+        raise error
+
+
+def everything(folder: Path) -> set[str]:
+    return {str(path.relative_to(folder)) for path in folder.rglob("*")}
+
+
+def test_it_is_not_there_before_it_is_complete(tmp_path: Path) -> None:
+    out = tmp_path / "deep" / "report"
+    with report_folder(out) as folder:
+        (folder / "report.json").write_text("new")
+        assert not out.exists()
+    assert everything(tmp_path / "deep") == {"report", "report/report.json"}
+
+
+def test_an_older_report_is_replaced_whole(tmp_path: Path) -> None:
+    out = tmp_path / "report"
+    write(out, "old")
+    (out / "masks" / "old.png").write_text("old")
+    write(out, "new")
+    assert everything(tmp_path) == {
+        *("report", "report/report.json", "report/masks", "report/masks/a.png")
+    }
+    assert (out / "report.json").read_text() == "new"
+
+
+@pytest.mark.parametrize("error", [RuntimeError, KeyboardInterrupt])
+def test_on_an_error_the_older_one_stays_and_nothing_else(tmp_path: Path, error: type) -> None:
+    out = tmp_path / "report"
+    write(out, "old")
+    before = everything(tmp_path)
+    with pytest.raises(error):
+        write_half(out, error)
+    assert everything(tmp_path) == before
+    assert (out / "report.json").read_text() == "old"
+
+
+def test_an_empty_folder_and_a_comparison_may_be_replaced(tmp_path: Path) -> None:
+    (tmp_path / "report").mkdir()
+    write(tmp_path / "report")
+    (tmp_path / "report" / "report.json").rename(tmp_path / "report" / "comparison.json")
+    write(tmp_path / "report")
+    assert (tmp_path / "report" / "report.json").exists()
+
+
+@pytest.mark.parametrize(
+    ("names", "said"),
+    [
+        (["holiday.jpg"], "is not empty and no report"),
+        (["masks/a.png"], "is not empty and no report"),
+        (["report.json", "holiday.jpg"], "holds 'holiday.jpg'"),
+        (["report.json", "notes.md"], "holds 'notes.md'"),
+    ],
+)
+def test_what_is_no_report_is_left_alone(tmp_path: Path, names: list[str], said: str) -> None:
+    out = tmp_path / "mine"
+    for name in names:
+        (out / name).parent.mkdir(parents=True, exist_ok=True)
+        (out / name).write_text("mine")
+    before = everything(tmp_path)
+    with pytest.raises(OutputError, match=said):
+        check_place(out)
+    with pytest.raises(OutputError, match=said), report_folder(out):
+        raise AssertionError("the work has begun")
+    assert everything(tmp_path) == before
+
+
+def test_what_came_meanwhile_is_left_alone_too(tmp_path: Path) -> None:
+    out = tmp_path / "report"
+
+    def write_slowly() -> None:
+        with report_folder(out):
+            out.mkdir()
+            (out / "holiday.jpg").write_text("mine")
+
+    with pytest.raises(OutputError, match="no report"):
+        write_slowly()
+    assert everything(tmp_path) == {"report", "report/holiday.jpg"}
+
+
+def test_a_file_in_the_place_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "report").write_text("mine")
+    with pytest.raises(OutputError, match="is a file"):
+        check_place(tmp_path / "report")
+
+
+def test_where_nothing_can_be_written_the_place_is_named(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    with pytest.raises(OutputError, match="file"):
+        check_place(tmp_path / "file" / "report")
+    with (
+        pytest.raises(OutputError, match=r"report: cannot be written \(No space left"),
+        report_folder(tmp_path / "report"),
+    ):
+        raise OSError(28, "No space left on device")

@@ -1,0 +1,274 @@
+"""The report folder: everything in it, readable, and consistent with itself."""
+
+import csv
+import json
+import re
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image, ImageColor
+
+from sam2lora.errors import DatasetError, ReportError, SettingsError
+from sam2lora.evaluation import (
+    Contestant,
+    EvaluateSettings,
+    Report,
+    grader_contestant,
+    network_contestant,
+    plan_parts,
+    read_report,
+    write_report,
+)
+from sam2lora.images.reading import read_mask
+from sam2lora.images.visualization import ERROR_COLORS
+from sam2lora.metrics.aggregate import summarize
+from sam2lora.targets import TARGETS
+
+from ..conftest import INSIDE, SIDE, Oracle, always, make_case, square
+
+VESSEL = EvaluateSettings(target="vessel", regimes=("none", "1p"))
+FILES = {
+    *("report.json", "report.md", "per_image.csv", "masks"),
+    *("dice.png", "roc.png", "thresholds.png", "overview.png", "overview_1p.png"),
+}
+GRADERS = {
+    "Image_01L": (square(20, 20, 16), square(24, 20, 16)),
+    "Image_01R": (square(20, 20, 16), square(20, 20, 16)),
+    "Image_02L": (square(30, 20, 16), square(20, 20, 16)),
+    "Image_02R": (np.zeros((SIDE, SIDE), bool), square(20, 20, 16)),
+}
+
+
+@pytest.fixture
+def chase(write_chase) -> Path:
+    """Give four images: one with an empty truth, and two graders each."""
+    return write_chase(GRADERS)
+
+
+@pytest.fixture
+def write(tmp_path: Path) -> Callable[..., Report]:
+    """Write a report in `tmp_path / "report"`."""
+
+    def write(
+        roots: list[Path],
+        contestants: list[Contestant],
+        settings: EvaluateSettings = VESSEL,
+        **more: object,
+    ) -> Report:
+        parts = plan_parts(roots, settings)
+        out = tmp_path / "report"
+        return write_report(out, contestants, parts, settings, command="sam2lora x", **more)
+
+    return write
+
+
+def smooth(mask: np.ndarray) -> Oracle:
+    """Give one that answers a mask, uncertain at random."""
+    noise = np.random.default_rng(0).random((SIDE, SIDE))
+    return Oracle(lambda scene, prompts: 0.6 * mask + 0.4 * noise)
+
+
+def test_everything_is_written_and_read_back_as_it_was(chase, write, tmp_path: Path) -> None:
+    written = write([chase], [network_contestant(smooth(square(20, 20, 16)), VESSEL)])
+    out = tmp_path / "report"
+    assert {path.name for path in out.iterdir()} == FILES
+    assert read_report(out) == written
+    json.loads(
+        (out / "report.json").read_text(encoding="utf-8"),
+        parse_constant=lambda name: pytest.fail(f"{name} is no JSON"),
+    )
+    for picture in out.glob("*.png"):
+        Image.open(picture).load()
+    assert {path.name for path in tmp_path.iterdir()} == {"report", "chase"}
+
+
+@pytest.mark.usefixtures("no_pictures")
+def test_it_says_what_it_was_made_from_and_by(chase, write) -> None:
+    report = write([chase], [network_contestant(always(INSIDE), VESSEL)], device="cpu")
+    (data,) = report.data
+    assert (data.dataset, data.split, data.images) == ("CHASE_DB1", "all", 4)
+    assert data.field_of_view == "found in the images"
+    assert len(data.files) == 12
+    assert all(re.fullmatch("[0-9a-f]{64}", str(file.sha256)) for file in data.files)
+    assert report.command == "sam2lora x"
+    assert {"napari-sam2lora", "torch", "numpy"} <= report.versions.keys()
+    assert report.machine["device"] == "cpu"
+    assert report.settings == VESSEL
+    assert report.target == TARGETS["vessel"]
+    (model,) = report.models
+    assert (model.name, model.kind, model.threshold) == ("nano without adapter", "base", 0.5)
+
+
+@pytest.mark.usefixtures("no_pictures")
+def test_the_hash_of_the_data_changes_with_any_file(chase: Path, write) -> None:
+    contestants = [network_contestant(always(INSIDE), VESSEL)]
+    before = write([chase], contestants).data[0].sha256
+    assert write([chase], contestants).data[0].sha256 == before
+    Image.fromarray(square(1, 1, 40)).save(chase / "Image_01L_1stHO.png")
+    assert write([chase], contestants).data[0].sha256 != before
+
+
+@pytest.mark.usefixtures("no_pictures")
+def test_cells_are_the_means_of_the_images_and_undefined_is_counted(chase, write) -> None:
+    report = write([chase], [network_contestant(smooth(square(20, 20, 16)), VESSEL)])
+    none = report.cell("nano without adapter", "CHASE_DB1", "none")
+    entries = report.scored("nano without adapter", "CHASE_DB1", "none")
+    assert (none.images, none.failed, none.not_drawn, len(entries)) == (4, 0, 0, 4)
+    dice = [one.scores["dice"] for one in entries]
+    assert none.per_image["dice"].mean == pytest.approx(np.mean(dice))
+    assert none.per_image["dice"].std == pytest.approx(np.std(dice, ddof=1))
+    assert (none.per_image["hd95"].n, none.per_image["hd95"].undefined) == (3, 1)
+    tp, fp, fn, _ = np.sum([one.counts for one in entries], axis=0)
+    assert none.pooled["dice"] == pytest.approx(2 * tp / (2 * tp + fp + fn))
+    assert none.pooled["dice"] != pytest.approx(none.per_image["dice"].mean)
+    at_half = none.sweep[49]
+    assert at_half == pytest.approx(none.per_image["dice"].mean)
+    points = report.cell("nano without adapter", "CHASE_DB1", "1p")
+    assert (points.images, points.not_drawn) == (4, 1)
+
+
+@pytest.mark.usefixtures("no_pictures")
+def test_the_csv_has_a_row_for_each_image_regime_and_model(chase, write, tmp_path: Path) -> None:
+    report = write([chase], [network_contestant(smooth(square(20, 20, 16)), VESSEL)])
+    with (tmp_path / "report" / "per_image.csv").open(encoding="utf-8", newline="") as stream:
+        rows = list(csv.DictReader(stream))
+    assert [(row["image"], row["regime"]) for row in rows] == [
+        (one.image, one.regime) for one in report.images
+    ]
+    first = rows[0]
+    assert float(first["dice"]) == pytest.approx(report.images[0].scores["dice"], rel=1e-5)
+    assert int(first["tp"]) == report.images[0].counts[0]
+    (empty,) = [row for row in rows if row["image"] == "Image_02R" and row["regime"] == "1p"]
+    assert (empty["status"], empty["dice"]) == ("not drawn", "")
+    assert "cannot be drawn" in empty["problem"]
+    scored = [float(row["dice"]) for row in rows if row["regime"] == "none"]
+    mean = summarize([{"dice": value} for value in scored])["dice"].mean
+    assert report.cells[0].per_image["dice"].mean == pytest.approx(mean, abs=1e-5)
+
+
+@pytest.mark.usefixtures("no_pictures")
+def test_masks_are_those_that_were_judged(chase, write, tmp_path: Path) -> None:
+    answer = square(10, 10, 40) | ~INSIDE
+    report = write([chase], [network_contestant(always(answer), VESSEL)])
+    (entry,) = [one for one in report.images if (one.image, one.regime) == ("Image_01L", "1p")]
+    truth = read_mask(tmp_path / "report" / entry.truth)
+    found = read_mask(tmp_path / "report" / entry.answer)
+    np.testing.assert_array_equal(truth, GRADERS["Image_01L"][0])
+    tp, fp, fn, _ = entry.counts
+    assert ((found & truth).sum(), (found & ~truth).sum(), (truth & ~found).sum()) == (tp, fp, fn)
+
+
+@pytest.mark.usefixtures("no_pictures")
+def test_several_models_and_sets_make_a_matrix(chase, write, write_set, make_adapter) -> None:
+    vessel = {"target": TARGETS["vessel"]}
+    other = write_set("mine", {"a": make_case("a"), "b c": make_case("b")}, target="vessel")
+    adapter = make_adapter("v1", data={"images": {"mine vessel": 2}}, **vessel)
+    settings = EvaluateSettings(target="vessel")
+    report = write(
+        [chase, other],
+        [
+            network_contestant(smooth(INSIDE), settings),
+            network_contestant(smooth(square(20, 20, 16)), settings, adapter),
+        ],
+        settings,
+    )
+    assert [(one.model, one.dataset) for one in report.cells] == [
+        (model, dataset)
+        for model in ("nano without adapter", "v1")
+        for dataset in ("CHASE_DB1", "mine")
+    ]
+    assert report.models[1].adapter == adapter.card
+    assert len(str(report.models[1].adapter_sha256)) == 64
+    assert len({one.answer for one in report.images}) == len(report.images)
+
+
+@pytest.mark.usefixtures("no_pictures")
+def test_a_second_grader_stands_beside_a_network(chase, write, tmp_path: Path) -> None:
+    both = [network_contestant(always(INSIDE), VESSEL), grader_contestant(VESSEL)]
+    report = write([chase], both)
+    cell = report.cell("grader 2", "CHASE_DB1", "none")
+    expected = [0.75, 1, 2 * 6 * 16 / 512, 0]
+    assert cell.per_image["dice"].mean == pytest.approx(np.mean(expected))
+    assert (cell.per_image["auc"].mean, cell.per_image["auc"].undefined) == (None, 4)
+    assert (cell.sweep, cell.roc) == ((), ((), ()))
+    assert report.cell("grader 2", "CHASE_DB1", "1p") is None
+
+
+def test_a_report_of_graders_alone_has_no_curves(chase, write, tmp_path: Path) -> None:
+    settings = EvaluateSettings(target="vessel")
+    write([chase], [grader_contestant(settings)], settings)
+    out = tmp_path / "report"
+    assert not (out / "roc.png").exists()
+    text = (out / "report.md").read_text(encoding="utf-8")
+    for name in re.findall(r"!\[[^\]]*\]\(([^)]+)\)", text):
+        assert (out / name).is_file()
+
+
+def test_one_that_cannot_judge_is_refused_before_anyone_works(write, write_set) -> None:
+    mine = write_set("mine", {"a": make_case("a")}, target="vessel")
+
+    def refuse(scene: object, prompts: object) -> np.ndarray:
+        raise AssertionError("work has begun")
+
+    with pytest.raises(DatasetError, match="mine: none of the 1 images has a mask of vessel by"):
+        write([mine], [network_contestant(Oracle(refuse), VESSEL), grader_contestant(VESSEL)])
+
+
+def test_two_of_one_name_are_refused(chase, write) -> None:
+    same = [network_contestant(always(INSIDE), VESSEL) for _ in range(2)]
+    with pytest.raises(SettingsError, match="called 'nano without adapter'"):
+        write([chase], same)
+
+
+def test_where_nothing_could_be_scored_there_is_no_report(chase: Path, write, tmp_path) -> None:
+    for image in chase.glob("*.jpg"):
+        image.write_text("no picture")
+    with pytest.raises(ReportError, match=r"None of the images could be scored.*Image_01L\.jpg"):
+        write([chase], [network_contestant(always(INSIDE), VESSEL)])
+    assert {path.name for path in tmp_path.iterdir()} == {"chase"}
+
+
+@pytest.mark.usefixtures("no_pictures")
+def test_failures_are_counted_and_named(chase: Path, write, tmp_path: Path) -> None:
+    (chase / "Image_01R.jpg").write_text("no picture")
+    report = write([chase], [network_contestant(always(INSIDE), VESSEL)])
+    assert [cell.failed for cell in report.cells] == [1, 1]
+    assert [file.path for file in report.data[0].files if file.sha256 is None] == []
+    text = (tmp_path / "report" / "report.md").read_text(encoding="utf-8")
+    assert "Not scored: 3" in text
+    assert "Image_01R" in text
+
+
+@pytest.mark.usefixtures("no_pictures")
+def test_progress_runs_over_everyone_and_everything(chase, write, write_set) -> None:
+    seen: list[tuple[float, int]] = []
+    mine = write_set("mine", {"a": make_case("a")}, target="vessel")
+    both = [network_contestant(always(INSIDE), VESSEL)]
+    write([chase, mine], both, progress=lambda done, total: seen.append((done, total)))
+    assert seen == sorted(seen)
+    assert (seen[0], seen[-1]) == ((0, 5), (5, 5))
+
+
+def test_an_overview_shows_hits_false_and_missed_pixels(chase, write, tmp_path: Path) -> None:
+    write([chase], [network_contestant(always(square(26, 20, 16)), VESSEL)])
+    picture = np.asarray(Image.open(tmp_path / "report" / "overview.png").convert("RGB"))
+    for color in ERROR_COLORS:
+        rgb = ImageColor.getrgb(color)
+        assert (np.abs(picture.astype(int) - rgb).max(axis=-1) <= 2).sum() > 500
+    assert picture.shape[1] > 1000
+
+
+def test_an_image_that_is_gone_by_the_time_of_the_picture_is_black(
+    chase: Path, write, tmp_path: Path
+) -> None:
+    def judge_then_delete(records: object, progress: object) -> Iterator[object]:
+        yield from honest.judge(records, progress)
+        for image in chase.glob("*.jpg"):
+            image.unlink()
+
+    honest = network_contestant(always(square(26, 20, 16)), VESSEL)
+    report = write([chase], [Contestant(honest.entry, judge_then_delete)])
+    assert (tmp_path / "report" / "overview.png").is_file()
+    assert sum(file.sha256 is None for file in report.data[0].files) == 4

@@ -1,0 +1,336 @@
+"""Fundus photographs become upright RGB of 8 bits by stated rules."""
+
+import gzip
+import warnings
+from pathlib import Path
+
+import numpy as np
+import pytest
+import tifffile
+from PIL import Image
+
+from sam2lora.errors import ImageError
+from sam2lora.images.reading import eye_from_name, read_image, read_mask, read_values, to_rgb
+from sam2lora.images.views import clahe_view, green_view
+
+RNG = np.random.default_rng(0)
+RGB = RNG.integers(0, 256, (12, 17, 3), dtype=np.uint8)
+GREY = RGB[..., 0]
+
+
+@pytest.mark.parametrize("name", ["a.png", "a.bmp", "a.ppm", "a.tif", "A.TIFF", "a.webp", "A.PNG"])
+def test_lossless_formats_give_the_pixels(tmp_path: Path, name: str) -> None:
+    path = tmp_path / name
+    if path.suffix == ".webp":
+        Image.fromarray(RGB).save(path, lossless=True)
+    else:
+        Image.fromarray(RGB).save(path)
+    image = read_image(path)
+    np.testing.assert_array_equal(image.pixels, RGB)
+    assert image.pixels.dtype == np.uint8
+    assert image.note == ""
+
+
+def test_a_path_may_be_a_string(tmp_path: Path) -> None:
+    path = tmp_path / "eye_OD.png"
+    Image.fromarray(GREY).save(path)
+    assert read_image(str(path)).path == path
+    assert read_mask(str(path)).shape == GREY.shape
+
+
+@pytest.mark.parametrize("compression", ["lzw", "jpeg", "zlib"])
+def test_compressed_tiffs_are_read(tmp_path: Path, compression: str) -> None:
+    smooth = np.full((32, 32, 3), 120, np.uint8)
+    tifffile.imwrite(tmp_path / "a.tif", smooth, compression=compression, photometric="rgb")
+    assert np.abs(read_image(tmp_path / "a.tif").pixels.astype(int) - 120).max() <= 2
+
+
+def test_planar_tiff_is_turned_to_rgb(tmp_path: Path) -> None:
+    planes = np.moveaxis(RGB, -1, 0)
+    tifffile.imwrite(tmp_path / "a.tif", planes, photometric="rgb", planarconfig="separate")
+    np.testing.assert_array_equal(read_image(tmp_path / "a.tif").pixels, RGB)
+
+
+def test_gzipped_ppm_as_stare_distributes_it(tmp_path: Path) -> None:
+    Image.fromarray(RGB).save(tmp_path / "im0001.ppm")
+    packed = tmp_path / "im0001.ppm.gz"
+    packed.write_bytes(gzip.compress((tmp_path / "im0001.ppm").read_bytes()))
+    np.testing.assert_array_equal(read_image(packed).pixels, RGB)
+
+
+@pytest.mark.parametrize("orientation", range(1, 9))
+@pytest.mark.parametrize("suffix", [".png", ".tif"])
+def test_turned_photographs_come_upright(tmp_path: Path, orientation: int, suffix: str) -> None:
+    """The reference is Pillow's own reading of the EXIF table."""
+    from PIL import ImageOps
+
+    path = tmp_path / f"a{suffix}"
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    Image.fromarray(RGB).save(path, exif=exif)
+    turned = Image.fromarray(RGB)
+    turned.getexif()[0x0112] = orientation
+    expected = np.asarray(ImageOps.exif_transpose(turned))
+    np.testing.assert_array_equal(read_image(path).pixels, expected)
+
+
+@pytest.mark.parametrize(
+    ("values", "expected", "words"),
+    [
+        (np.array([[0, 65535]], np.uint16), [0, 255], "full scale 65535"),
+        (np.array([[0, 4095]], np.uint16), [0, 255], "full scale 4095"),
+        (np.array([[0, 200]], np.uint16), [0, 200], "full scale 255"),
+        (np.array([[0, 32768, 65535]], np.uint16), [0, 128, 255], "full scale 65535"),
+        (np.array([[0.0, 0.5, 1.0]], np.float32), [0, 128, 255], "0…1"),
+        (np.array([[0.0, 100.0, 255.0]], np.float64), [0, 100, 255], "full scale 255"),
+        (np.array([[False, True]]), [0, 255], "one bit"),
+    ],
+)
+def test_deep_pixels_are_scaled_by_the_stated_rule(
+    values: np.ndarray, expected: list[int], words: str
+) -> None:
+    pixels, note = to_rgb(values, "test")
+    np.testing.assert_array_equal(pixels[0, :, 1], expected)
+    assert words in note
+
+
+def test_sixteen_bit_files_keep_their_precision(tmp_path: Path) -> None:
+    """Pillow would cut an RGB PNG of 16 bits to its high bytes; rounding tells the difference."""
+    import imagecodecs
+
+    deep = np.full((4, 4, 3), 0x80F0, np.uint16)
+    deep[0, 0] = 65535
+    (tmp_path / "a.png").write_bytes(imagecodecs.png_encode(deep))
+    tifffile.imwrite(tmp_path / "a.tif", deep, photometric="rgb")
+    for name in ("a.png", "a.tif"):
+        image = read_image(tmp_path / name)
+        assert image.pixels[2, 2].tolist() == [round(0x80F0 / 257)] * 3
+        assert "65535" in image.note
+
+
+def test_grey_and_alpha_are_said(tmp_path: Path) -> None:
+    Image.fromarray(GREY).save(tmp_path / "grey.png")
+    grey = read_image(tmp_path / "grey.png")
+    assert (grey.pixels == GREY[..., None]).all()
+    assert grey.note == "grey to RGB"
+    Image.fromarray(np.dstack([RGB, GREY])).save(tmp_path / "alpha.png")
+    alpha = read_image(tmp_path / "alpha.png")
+    np.testing.assert_array_equal(alpha.pixels, RGB)
+    assert alpha.note == "alpha dropped"
+
+
+def test_palette_is_colours_for_images_and_indices_for_masks(tmp_path: Path) -> None:
+    indexed = Image.fromarray(np.array([[0, 1, 2]], np.uint8), mode=None).convert("P")
+    indexed.putpalette([0, 0, 0, 200, 10, 10, 10, 200, 10])
+    indexed.save(tmp_path / "labels.png")
+    assert read_image(tmp_path / "labels.png").pixels[0, 1].tolist() == [200, 10, 10]
+    assert read_values(tmp_path / "labels.png").tolist() == [[0, 1, 2]]
+
+
+def test_a_tiff_may_have_white_as_zero(tmp_path: Path) -> None:
+    truth = RNG.random((9, 11)) > 0.5
+    white = np.where(truth, 0, 255).astype(np.uint8)
+    tifffile.imwrite(tmp_path / "white.tif", white, photometric="miniswhite")
+    np.testing.assert_array_equal(read_mask(tmp_path / "white.tif"), truth)
+    np.testing.assert_array_equal(read_image(tmp_path / "white.tif").pixels[..., 0], 255 - white)
+    Image.fromarray(truth).save(tmp_path / "bits.tif", tiffinfo={262: 0})
+    with Image.open(tmp_path / "bits.tif") as bits:
+        np.testing.assert_array_equal(read_mask(tmp_path / "bits.tif"), np.asarray(bits))
+
+
+def test_a_tiff_may_have_a_palette(tmp_path: Path) -> None:
+    indices = np.array([[0, 1, 2]], np.uint8)
+    colors = np.zeros((3, 256), np.uint16)
+    colors[:, 1:3] = np.array([[200, 10], [10, 200], [10, 10]]) * 257
+    tifffile.imwrite(tmp_path / "a.tif", indices, photometric="palette", colormap=colors)
+    assert read_image(tmp_path / "a.tif").pixels[0, 1].tolist() == [200, 10, 10]
+    assert read_values(tmp_path / "a.tif").tolist() == [[0, 1, 2]]
+
+
+@pytest.mark.parametrize("share", [0.5, 0.8, 0.95, 0.99])
+@pytest.mark.parametrize("strip", [None, 16])
+def test_a_tiff_of_jpeg_that_was_cut_off_is_refused(
+    tmp_path: Path, share: float, strip: int | None
+) -> None:
+    noise = RNG.integers(0, 256, (96, 96, 3), dtype=np.uint8)
+    path = tmp_path / "a.tif"
+    tifffile.imwrite(path, noise, compression="jpeg", photometric="rgb", rowsperstrip=strip)
+    content = path.read_bytes()
+    path.write_bytes(content[: int(len(content) * share)])
+    with pytest.raises(ImageError, match="damaged or truncated"):
+        read_image(path)
+
+
+@pytest.mark.parametrize("bad", [np.nan, np.inf, -1.0])
+def test_a_mask_of_what_are_no_numbers_is_refused(tmp_path: Path, bad: float) -> None:
+    values = np.ones((5, 5), np.float32)
+    values[2, 2] = bad
+    tifffile.imwrite(tmp_path / "mask.tif", values)
+    with pytest.raises(ImageError, match=r"mask\.tif: holds"):
+        read_mask(tmp_path / "mask.tif")
+
+
+@pytest.mark.parametrize("on", [1, 3, 255])
+def test_masks_are_read_whatever_their_values(tmp_path: Path, on: int) -> None:
+    truth = RNG.random((9, 11)) > 0.5
+    path = tmp_path / "mask.png"
+    Image.fromarray(truth.astype(np.uint8) * np.uint8(on)).save(path)
+    threshold = None if on != 3 else 0
+    np.testing.assert_array_equal(read_mask(path, threshold=threshold, shape=(9, 11)), truth)
+
+
+def test_one_bit_and_gif_masks(tmp_path: Path) -> None:
+    truth = RNG.random((9, 11)) > 0.5
+    Image.fromarray(truth).save(tmp_path / "bits.png")
+    Image.fromarray(truth.astype(np.uint8) * np.uint8(255)).save(tmp_path / "mask.gif")
+    values = read_values(tmp_path / "bits.png")
+    assert set(np.unique(values.view(np.uint8))) == {0, 1}  # compiled code trusts these bytes
+    np.testing.assert_array_equal(read_mask(tmp_path / "bits.png"), truth)
+    np.testing.assert_array_equal(read_mask(tmp_path / "mask.gif"), truth)
+
+
+def test_float_mask_is_cut_at_a_half(tmp_path: Path) -> None:
+    tifffile.imwrite(tmp_path / "p.tif", np.array([[0.2, 0.7]], np.float32))
+    assert read_mask(tmp_path / "p.tif").tolist() == [[False, True]]
+
+
+def test_a_colour_image_is_no_mask(tmp_path: Path) -> None:
+    Image.fromarray(RGB).save(tmp_path / "a.png")
+    with pytest.raises(ImageError, match="mask was expected"):
+        read_mask(tmp_path / "a.png")
+
+
+def test_a_mask_of_another_size_is_refused_with_both_sizes(tmp_path: Path) -> None:
+    Image.fromarray(GREY).save(tmp_path / "m.png")
+    with pytest.raises(ImageError, match=r"17 × 12.*565 × 584"):
+        read_mask(tmp_path / "m.png", shape=(584, 565))
+
+
+def bad_files(folder: Path) -> dict[str, tuple[Path, str]]:
+    png = folder / "good.png"
+    Image.fromarray(RNG.integers(0, 256, (64, 64, 3), dtype=np.uint8)).save(png)
+    tifffile.imwrite(folder / "good.tif", RNG.integers(0, 256, (64, 64, 3), dtype=np.uint8))
+    Image.fromarray(GREY).save(
+        folder / "a.gif", save_all=True, append_images=[Image.fromarray(~GREY)]
+    )
+    tifffile.imwrite(folder / "stack.tif", np.zeros((5, 8, 8), np.uint8))
+    tifffile.imwrite(folder / "bands.tif", np.zeros((8, 8, 9), np.uint8), photometric="minisblack")
+    tifffile.imwrite(folder / "nan.tif", np.array([[0.1, np.nan]], np.float32))
+    tifffile.imwrite(folder / "negative.tif", np.array([[-3, 7]], np.int16))
+    (folder / "text.png").write_text("this is no image\n")
+    (folder / "empty.jpg").touch()
+    (folder / "cut.png").write_bytes(png.read_bytes()[:400])
+    tiff = (folder / "good.tif").read_bytes()
+    (folder / "cut.tif").write_bytes(tiff[: len(tiff) // 2])
+    (folder / "text.tif").write_text("no TIFF either")
+    Image.new("1", (30_000, 30_000)).save(folder / "bomb.png")
+    (folder / "folder.png").mkdir()
+    words = {
+        "missing.png": "no such file",
+        "text.png": "not an image",
+        "text.tif": "damaged or truncated",
+        "empty.jpg": "0 bytes",
+        "cut.png": "damaged or truncated",
+        "cut.tif": "damaged or truncated",
+        "a.gif": "holds 2 images",
+        "stack.tif": "stack",
+        "bands.tif": "stack",
+        "nan.tif": "NaN",
+        "negative.tif": "from -3 to 7",
+        "folder.png": "is a folder",
+        "bomb.png": "pixels",
+    }
+    return {name: (folder / name, text) for name, text in words.items()}
+
+
+@pytest.mark.filterwarnings("ignore::PIL.Image.DecompressionBombWarning")
+def test_bad_files_are_refused_by_name_and_reason(tmp_path: Path) -> None:
+    for name, (path, words) in bad_files(tmp_path).items():
+        with pytest.raises(ImageError, match=words) as caught:
+            read_image(path)
+        assert name in str(caught.value)
+        assert len(str(caught.value).splitlines()) == 1
+
+
+def test_a_bomb_is_refused_by_its_header(tmp_path: Path) -> None:
+    """A TIFF that claims 30 000 × 30 000 pixels is refused before a pixel is decoded."""
+    path = tmp_path / "bomb.tif"
+    tile = np.zeros((256, 256), np.uint8)
+    tiles = (tile for _ in range(118 * 118))
+    tifffile.imwrite(
+        path, tiles, shape=(30_000, 30_000), dtype=np.uint8, tile=(256, 256), compression="zlib"
+    )
+    with pytest.raises(ImageError, match="30000 × 30000"):
+        read_image(path)
+
+
+@pytest.mark.parametrize(
+    ("stem", "eye"),
+    [
+        ("Image_01L", "left"),
+        ("Image_14R", "right"),
+        ("RET002OD", "right"),
+        ("RET002OS", "left"),
+        ("12_left", "left"),
+        ("OS-3", "left"),
+        ("01_test", None),
+        ("drishtiGS_002", None),
+        ("LARGE", None),
+        ("left_and_right", None),
+    ],
+)
+def test_eye_side_from_the_name(stem: str, eye: str | None) -> None:
+    assert eye_from_name(stem) == eye
+
+
+def test_views_are_aligned_and_show_what_they_say() -> None:
+    pixels = np.full((64, 64, 3), 90, np.uint8)
+    pixels[:, 30:34, 1] = 80
+    np.testing.assert_array_equal(green_view(pixels), pixels[..., 1])
+    enhanced = clahe_view(pixels, clip_limit=0.5)
+    assert enhanced.shape == pixels.shape
+    assert enhanced.dtype == np.uint8
+    before = int(pixels[32, 10, 1]) - int(pixels[32, 32, 1])
+    after = int(enhanced[32, 10, 1]) - int(enhanced[32, 32, 1])
+    assert after > 2 * before
+
+
+def test_clahe_takes_colors_at_the_edge_of_what_can_be_shown() -> None:
+    orange = np.full((64, 64, 3), (250, 90, 0), np.uint8)
+    orange[::2, ::3] = (120, 20, 0)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        view = clahe_view(orange, clip_limit=0.5)
+    assert (np.diff(view.astype(int), axis=2) <= 0).all(), "orange stays red > green > blue"
+
+
+def test_dicom_gives_spacing_and_eye(tmp_path: Path) -> None:
+    pydicom = pytest.importorskip("pydicom")
+    dataset = pydicom.Dataset()
+    dataset.file_meta = pydicom.dataset.FileMetaDataset()
+    dataset.file_meta.TransferSyntaxUID = pydicom.uid.ExplicitVRLittleEndian
+    dataset.SOPClassUID = "1.2.840.10008.5.1.4.1.1.77.1.5.1"
+    dataset.SOPInstanceUID = pydicom.uid.generate_uid()
+    dataset.ImageLaterality = "L"
+    dataset.PixelSpacing = [0.012, 0.011]
+    dataset.Rows, dataset.Columns, dataset.SamplesPerPixel = RGB.shape
+    dataset.BitsAllocated = dataset.BitsStored = 8
+    dataset.HighBit, dataset.PixelRepresentation, dataset.PlanarConfiguration = 7, 0, 0
+    dataset.PhotometricInterpretation = "RGB"
+    dataset.PixelData = RGB.tobytes() + b"\0" * (RGB.size % 2)
+    dataset.save_as(tmp_path / "a.dcm", enforce_file_format=True)
+    image = read_image(tmp_path / "a.dcm")
+    np.testing.assert_array_equal(image.pixels, RGB)
+    assert image.spacing == (0.012, 0.011)
+    assert image.eye == "left"
+
+
+def test_real_files_open_as_distributed(real_data: Path) -> None:
+    drive = read_image(real_data / "DRIVE/test/images/01_test.tif")
+    assert drive.pixels.shape == (584, 565, 3)
+    manual = read_mask(real_data / "DRIVE/test/1st_manual/01_manual1.gif", shape=(584, 565))
+    second = read_mask(real_data / "DRIVE/test/2nd_manual/01_manual2.gif", shape=(584, 565))
+    assert 0.08 < manual.mean() < 0.1
+    assert (manual & second).sum() > 0.7 * second.sum()
+    assert read_image(real_data / "HRF/images/01_dr.JPG").pixels.shape == (2336, 3504, 3)
+    assert read_mask(real_data / "CHASEDB1/Image_01L_1stHO.png").shape == (960, 999)

@@ -1,0 +1,146 @@
+"""Adapters in a `Predictor`: features are shared where that is right, and only there."""
+
+from collections.abc import Callable
+
+import numpy as np
+import pytest
+import torch
+
+from sam2lora.adapters.folder import Adapter, open_adapter
+from sam2lora.errors import AdapterError
+from sam2lora.images.field_of_view import FieldOfView
+from sam2lora.inference.predictor import Predictor
+from sam2lora.inference.prepared_image import Scene
+from sam2lora.models.loading import LoadedBase
+from sam2lora.models.sam2_image_model import Network
+from sam2lora.prompts.user_prompts import Click, ImagePrompts
+from sam2lora.settings import GeometrySettings, LoraSettings
+
+WHOLE = GeometrySettings(detail="whole")
+DECODER = LoraSettings(placement="decoder", rank=4, alpha=8)
+CLICK = ImagePrompts((Click(100, 100),))
+
+
+@pytest.fixture(scope="module")
+def scene() -> Scene:
+    pixels = np.random.default_rng(0).integers(0, 256, (200, 200, 3), dtype=np.uint8)
+    return Scene.of(pixels, field=FieldOfView(np.ones((200, 200), bool), (99.5, 99.5), 200))
+
+
+class Counter:
+    """Counts what passes the encoder and the decoder, and which masks were asked for."""
+
+    def __init__(self, network: Network, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.encoded = self.decoded = 0
+        self.multimask: bool | None = None
+        encode, decode = network.encode, network.decode
+
+        def counted_encode(images: torch.Tensor) -> object:
+            self.encoded += 1
+            return encode(images)
+
+        def counted_decode(*arguments: object, multimask: bool = False) -> object:
+            self.decoded += 1
+            self.multimask = multimask
+            return decode(*arguments, multimask=multimask)
+
+        monkeypatch.setattr(network, "encode", counted_encode)
+        monkeypatch.setattr(network, "decode", counted_decode)
+
+
+@pytest.fixture
+def counter(base: LoadedBase, monkeypatch) -> Counter:
+    return Counter(base.network, monkeypatch)
+
+
+@pytest.fixture
+def predictor(base: LoadedBase, counter: Counter) -> Predictor:
+    return Predictor(base, device="cpu", precision="float32")
+
+
+Make = Callable[..., Adapter]
+
+
+def test_an_adapter_changes_the_answer_and_leaves_no_trace(make_adapter: Make, predictor, scene):
+    bare = predictor.answer(scene, WHOLE).probabilities
+    adapter = make_adapter()
+    predictor.use(adapter)
+    assert predictor.adapter is adapter
+    adapted = predictor.answer(scene, WHOLE).probabilities
+    assert not np.array_equal(adapted, bare)
+    predictor.use(None)
+    assert predictor.adapter is None
+    assert np.array_equal(predictor.answer(scene, WHOLE).probabilities, bare)
+    predictor.use(adapter)
+    assert np.array_equal(predictor.answer(scene, WHOLE).probabilities, adapted)
+
+
+def test_what_is_kept_is_the_right_answer(make_adapter: Make, base, predictor, scene):
+    """Answers from a cache that knows several adapters are those of one that knows none."""
+    adapters = [None, make_adapter("a"), make_adapter("b", lora=DECODER), make_adapter("c", seed=2)]
+    for adapter in adapters:
+        predictor.use(adapter)
+        predictor.answer(scene, WHOLE)
+    for adapter in adapters:
+        predictor.use(adapter)
+        kept = predictor.answer(scene, WHOLE).probabilities
+        fresh = Predictor(base, device="cpu", precision="float32")
+        assert np.array_equal(fresh.answer(scene, WHOLE).probabilities, kept)
+
+
+def test_variants_of_the_decoder_share_features(make_adapter: Make, predictor, scene, counter):
+    predictor.answer(scene, WHOLE)
+    assert (counter.encoded, counter.decoded) == (1, 1)
+    for seed in (1, 2):
+        predictor.use(make_adapter(f"decoder-{seed}", lora=DECODER, seed=seed))
+        predictor.answer(scene, WHOLE)
+    assert (counter.encoded, counter.decoded) == (1, 3)
+    predictor.use(make_adapter("all"))
+    predictor.answer(scene, WHOLE)
+    assert (counter.encoded, counter.decoded) == (2, 4)
+    predictor.use(None)
+    predictor.answer(scene, WHOLE)
+    assert (counter.encoded, counter.decoded) == (2, 4), "features and automatic answer are kept"
+
+
+def test_only_a_bare_base_chooses_among_three_masks(make_adapter, predictor, scene, counter):
+    predictor.answer(scene, WHOLE, CLICK)
+    assert counter.multimask is True
+    predictor.use(make_adapter())
+    predictor.answer(scene, WHOLE, CLICK)
+    assert counter.multimask is False
+    predictor.use(None)
+    predictor.answer(scene, WHOLE, CLICK)
+    assert counter.multimask is True
+
+
+def test_an_adapter_says_which_mask_it_was_trained_on(make_adapter, base, scene):
+    """The same tensors, once for the single mask and once for the first of three."""
+    predictor = Predictor(base, device="cpu", precision="float32")
+    found = {}
+    for first in (False, True):
+        predictor.use(make_adapter(f"first-{first}", multimask_token=first))
+        for prompts in (ImagePrompts(), CLICK):
+            found[first, prompts.empty] = predictor.answer(scene, WHOLE, prompts)
+        # A network in training says so itself; here the adapter is merged already.
+        training = Predictor(base, device="cpu", precision="float32", multimask_token=first)
+        again = training.answer(scene, WHOLE, CLICK)
+        assert np.array_equal(again.probabilities, found[first, False].probabilities)
+    for empty in (True, False):
+        different = found[True, empty].probabilities != found[False, empty].probabilities
+        assert different.any()
+
+
+def test_another_base_is_refused_and_the_one_in_use_stays(
+    make_adapter: Make, predictor, stock_sam2
+):
+    good = make_adapter("good")
+    predictor.use(good)
+    other = make_adapter("other")
+    card = other.card.model_copy(
+        update={"base": other.card.base.model_copy(update={"identity": "0" * 64})}
+    )
+    (other.folder / "sam2lora.json").write_text(card.to_json())
+    with pytest.raises(AdapterError, match=r"0{12}…, not for 'nano'"):
+        predictor.use(open_adapter(other.folder))
+    assert predictor.adapter is good

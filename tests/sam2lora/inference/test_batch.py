@@ -1,0 +1,384 @@
+"""Segmenting many files: what is written, what is said, what overlaps, and what is left behind."""
+
+import errno
+import os
+import threading
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from pathlib import Path
+from threading import Event
+from typing import Any
+
+import numpy as np
+import pytest
+import tifffile
+from numpy.typing import NDArray
+from PIL import Image
+
+from sam2lora.errors import OutputError
+from sam2lora.inference import batch
+from sam2lora.inference.batch import Outcome, segment_files
+from sam2lora.inference.predictor import Answer, Predictor, no_progress
+from sam2lora.inference.prepared_image import Scene
+from sam2lora.inference.segment import Task, segment_scene
+from sam2lora.inference.tta import answer_with_flips
+from sam2lora.models.loading import random_base
+from sam2lora.prompts.user_prompts import Click, ImagePrompts
+from sam2lora.targets import Target
+
+SPOT = Target(name="spot", label=9, color="#112233", detail="whole")
+FOG = Target(name="fog", label=10, color="#445566", detail="zoom")
+
+
+@pytest.fixture(scope="module")
+def nano() -> Predictor:
+    return Predictor(random_base("nano"), device="cpu", precision="float32")
+
+
+@pytest.fixture(scope="module")
+def tasks(nano: Predictor, photo: NDArray[np.uint8]) -> list[Task]:
+    """Ask for two targets, with thresholds between what nano answers, whatever its weights."""
+    scene, made = Scene.of(photo), []
+    for target in (SPOT, FOG):
+        task = Task.of(target)
+        answer = nano.answer(scene, task.geometry).probabilities
+        made.append(replace(task, threshold=float(np.median(answer[answer > 0]))))
+    return made
+
+
+@pytest.fixture
+def photos(tmp_path: Path, photo: NDArray[np.uint8]) -> list[Path]:
+    """Make four different photographs."""
+    paths = [tmp_path / "in" / f"{name}.png" for name in "abcd"]
+    paths[0].parent.mkdir()
+    for number, path in enumerate(paths):
+        Image.fromarray(np.rot90(photo, number)).save(path)
+    return paths
+
+
+@pytest.fixture(autouse=True)
+def threads_end() -> Iterator[None]:
+    """Prove of every test that no thread outlives it."""
+    before = set(threading.enumerate())
+    yield
+    assert set(threading.enumerate()) <= before
+
+
+def names(folder: Path) -> list[str]:
+    return sorted(path.name for path in folder.iterdir())
+
+
+def written(folder: Path) -> list[str]:
+    """Give the names in a folder, after proving that each is a whole image."""
+    for path in folder.iterdir():
+        Image.open(path).load()
+    return names(folder)
+
+
+def test_a_bad_file_in_the_middle_stops_nothing(
+    nano: Predictor,
+    photos: list[Path],
+    tmp_path: Path,
+    tasks: list[Task],
+) -> None:
+    photos[1].write_text("no image")
+    missing = tmp_path / "missing.tif"
+    paths = [photos[2], photos[1], missing, photos[0]]
+    outcomes = list(segment_files(nano, paths, tasks, tmp_path / "new" / "out"))
+    assert [outcome.path for outcome in outcomes] == paths
+    good, bad, gone, last = outcomes
+    assert bad == Outcome(photos[1], error=bad.error)
+    assert str(photos[1]) in bad.error
+    assert "not an image" in bad.error
+    assert "no such file" in gone.error
+    assert good.error == last.error == ""
+    expected = ["a_fog.png", "a_spot.png", "c_fog.png", "c_spot.png"]
+    assert written(tmp_path / "new" / "out") == expected
+    assert good.files == {
+        name: tmp_path / "new" / "out" / f"c_{name}.png" for name in ("spot", "fog")
+    }
+
+
+def test_masks_are_native_zero_or_255_and_nothing_outside_the_field(
+    nano: Predictor,
+    photos: list[Path],
+    tmp_path: Path,
+    tasks: list[Task],
+) -> None:
+    (outcome,) = segment_files(nano, photos[:1], tasks, tmp_path, probabilities=True)
+    scene = Scene.of(np.asarray(Image.open(photos[0])))
+    assert 0.5 < scene.field.mask.mean() < 0.8
+    direct = segment_scene(nano, scene, tasks)
+    for task in tasks:
+        name = task.target.name
+        image = Image.open(outcome.files[name])
+        mask = np.asarray(image)
+        assert (image.mode, mask.shape) == ("L", (160, 160))
+        assert set(np.unique(mask)) == {0, 255}
+        assert not mask[~scene.field.mask].any()
+        np.testing.assert_array_equal(mask == 255, direct[name].mask)
+        values = tifffile.imread(tmp_path / f"a_{name}_probability.tif")
+        assert (values.dtype, values.shape) == (np.float32, (160, 160))
+        assert (values[~scene.field.mask] == 0).all()
+        np.testing.assert_array_equal(values >= task.threshold, mask == 255)
+        np.testing.assert_array_equal(values, direct[name].probabilities)
+        assert outcome.measurements is not None
+        assert outcome.measurements.structures[name].area_px == (mask == 255).sum()
+        assert 0 <= outcome.iou[name] <= 1
+
+
+def test_probabilities_are_written_when_asked_for_only(
+    nano: Predictor,
+    photos: list[Path],
+    tmp_path: Path,
+    tasks: list[Task],
+) -> None:
+    list(segment_files(nano, photos[:1], tasks[:1], tmp_path / "out"))
+    assert names(tmp_path / "out") == ["a_spot.png"]
+
+
+def test_mirror_images_are_averaged_when_asked_for_only(
+    nano: Predictor, tasks: list[Task], photo: NDArray[np.uint8]
+) -> None:
+    scene, task = Scene.of(photo), tasks[0]
+    plain = segment_scene(nano, scene, [task])["spot"]
+    mean = segment_scene(nano, scene, [replace(task, flips=True)])["spot"]
+    expected = answer_with_flips(nano, scene, task.geometry, task.prompts, progress=no_progress)
+    np.testing.assert_array_equal(mean.probabilities, expected.probabilities)
+    assert np.abs(mean.probabilities - plain.probabilities).max() > 0
+
+
+def test_packed_images_lose_both_endings(
+    nano: Predictor,
+    tmp_path: Path,
+    photo: NDArray[np.uint8],
+    tasks: list[Task],
+) -> None:
+    import gzip
+
+    Image.fromarray(photo).save(tmp_path / "im0001.ppm")
+    packed = tmp_path / "im0001.ppm.gz"
+    packed.write_bytes(gzip.compress((tmp_path / "im0001.ppm").read_bytes()))
+    (outcome,) = segment_files(nano, [packed], tasks[:1], tmp_path)
+    assert outcome.files["spot"].name == "im0001_spot.png"
+
+
+def test_a_prompt_outside_is_the_outcome_of_its_image(
+    nano: Predictor, photos: list[Path], tmp_path: Path
+) -> None:
+    outside = [Task.of(SPOT, prompts=ImagePrompts((Click(1, 1),)))]
+    (outcome,) = segment_files(nano, photos[:1], outside, tmp_path / "out")
+    assert "outside the field of view" in outcome.error
+    assert outcome.measurements is None
+    assert names(tmp_path / "out") == []
+
+
+def test_an_unwritable_place_is_refused_before_any_work(
+    nano: Predictor,
+    photos: list[Path],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    tasks: list[Task],
+) -> None:
+    monkeypatch.setattr(batch, "read_image", lambda path: pytest.fail("was read"))
+    for place in (photos[0], photos[0] / "below"):
+        with pytest.raises(OutputError, match="cannot be written"):
+            list(segment_files(nano, photos, tasks, place))
+    assert names(photos[0].parent) == ["a.png", "b.png", "c.png", "d.png"]
+
+
+@pytest.mark.parametrize("linked", [False, True])
+def test_no_mask_ever_replaces_an_image(
+    nano: Predictor,
+    photos: list[Path],
+    tmp_path: Path,
+    linked: bool,
+    tasks: list[Task],
+) -> None:
+    folder = photos[0].parent
+    marked = photos[1].rename(folder / "a_spot.png")
+    before = marked.read_bytes()
+    out = folder
+    if linked:
+        out = tmp_path / "linked"
+        out.symlink_to(folder)
+    with pytest.raises(OutputError, match=r"a_spot\.png: is one of the images.* mask of .*a\.png"):
+        list(segment_files(nano, [marked, photos[0]], tasks, out))
+    assert marked.read_bytes() == before
+    assert names(folder) == ["a.png", "a_spot.png", "c.png", "d.png"]
+
+
+def test_a_full_disk_stops_everything_and_leaves_whole_files(
+    nano: Predictor,
+    photos: list[Path],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    tasks: list[Task],
+) -> None:
+    out = tmp_path / "out"
+    out.mkdir()
+    (out / "c_fog.png").write_bytes(b"an older mask")
+    room = iter(range(5))
+
+    def full_after_five(handle: int) -> None:
+        if next(room, None) is None:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(os, "fsync", full_after_five)
+    outcomes = segment_files(nano, photos, tasks, out)
+    assert [next(outcomes).path, next(outcomes).path] == photos[:2]
+    with pytest.raises(OutputError, match=r"c_fog\.png: .*No space left on device"):
+        next(outcomes)
+    assert (out / "c_fog.png").read_bytes() == b"an older mask"
+    (out / "c_fog.png").unlink()
+    assert written(out) == ["a_fog.png", "a_spot.png", "b_fog.png", "b_spot.png", "c_spot.png"]
+
+
+def test_leaving_early_leaves_nothing_half_done(
+    nano: Predictor,
+    photos: list[Path],
+    tmp_path: Path,
+    tasks: list[Task],
+) -> None:
+    outcomes = segment_files(nano, photos, tasks, tmp_path / "out")
+    assert next(outcomes).path == photos[0]
+    outcomes.close()
+    assert set(written(tmp_path / "out")) >= {"a_fog.png", "a_spot.png"}
+    assert "d_spot.png" not in names(tmp_path / "out")
+
+
+def test_progress_runs_from_nothing_to_all_of_each_image_and_can_stop_the_work(
+    nano: Predictor,
+    photos: list[Path],
+    tmp_path: Path,
+    tasks: list[Task],
+) -> None:
+    shown: list[tuple[Path, float]] = []
+    fresh = Predictor(nano.base, device="cpu", precision="float32")
+    two = [Task.of(Target(name=name, label=9, color="#112233")) for name in ("one", "two")]
+    show = lambda path, share: shown.append((path, share))  # noqa: E731
+    list(segment_files(fresh, photos[:2], two, tmp_path / "out", progress=show))
+    # Encoded and answered for the first task; for the second, the answer is there already.
+    assert shown == [(path, share) for path in photos[:2] for share in (0, 0.25, 0.5, 1)]
+
+    class StopError(Exception):
+        pass
+
+    def stop_in_second(path: Path, share: float) -> None:
+        if path == photos[1]:
+            raise StopError
+
+    told: list[Outcome] = []
+    coming = segment_files(nano, photos, tasks, tmp_path / "new", progress=stop_in_second)
+    with pytest.raises(StopError):
+        told.extend(coming)
+    assert [outcome.path for outcome in told] == photos[:1]  # what is written is told
+    assert written(tmp_path / "new") == ["a_fog.png", "a_spot.png"]
+
+
+def test_masks_that_are_there_can_be_kept(
+    nano: Predictor,
+    photos: list[Path],
+    tmp_path: Path,
+    tasks: list[Task],
+) -> None:
+    out = tmp_path / "out"
+    out.mkdir()
+    for name in ("a_fog", "a_spot", "c_spot"):
+        (out / f"{name}.png").write_text("corrected")
+    paths = [photos[0], photos[2]]
+    first, second = segment_files(nano, paths, tasks, out, keep=True)
+    assert (first.error, first.files, set(first.kept)) == ("", {}, {"fog", "spot"})
+    assert (set(second.files), second.kept) == ({"fog"}, ("spot",))
+    for name in ("a_fog", "a_spot", "c_spot"):
+        assert (out / f"{name}.png").read_text() == "corrected"
+    Image.open(out / "c_fog.png").load()
+    list(segment_files(nano, paths, tasks, out))
+    assert written(out) == ["a_fog.png", "a_spot.png", "c_fog.png", "c_spot.png"]
+
+
+def test_a_defect_is_not_taken_for_a_bad_file(
+    photos: list[Path],
+    tmp_path: Path,
+    tasks: list[Task],
+) -> None:
+    class Broken:
+        def use(self, adapter: object) -> None:
+            pass
+
+        def answer(self, *_: object, **__: object) -> Answer:
+            raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        list(segment_files(Broken(), photos, tasks, tmp_path / "out"))
+    assert names(tmp_path / "out") == []
+
+
+class Steps:
+    """Stands in for a network, and notes which image it is asked about."""
+
+    def __init__(self) -> None:
+        self.asked = [Event() for _ in range(4)]
+        self.wait_for: dict[int, Event] = {}
+        self.waited: list[bool] = []
+        self._number = 0
+
+    def use(self, adapter: object) -> None:
+        """Take any adapter for none."""
+
+    def answer(self, scene: Scene, *_: object, **__: object) -> Answer:
+        number, self._number = self._number, self._number + 1
+        self.asked[number].set()
+        if number in self.wait_for:
+            self.waited.append(self.wait_for[number].wait(10))
+        return Answer(np.zeros(scene.shape, np.float32), 0.5)
+
+
+def test_reading_computing_and_writing_overlap(
+    photos: list[Path],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    tasks: list[Task],
+) -> None:
+    """While a is computed, b is read; while b is, a is written; d is not read before c is asked."""
+    steps = Steps()
+    reading = {path: Event() for path in photos}
+    a_is_written, read_while_a, written_while_b = Event(), [], []
+    read_image, save_image = batch.read_image, batch.save_image
+
+    def read(path: Path) -> Any:
+        reading[path].set()
+        if path == photos[1]:
+            read_while_a.append(steps.asked[0].wait(10))
+        return read_image(path)
+
+    def save(path: Path, pixels: Any) -> None:
+        if path.name == "a_spot.png":
+            a_is_written.set()
+            written_while_b.append(steps.asked[1].wait(10))
+        save_image(path, pixels)
+
+    monkeypatch.setattr(batch, "read_image", read)
+    monkeypatch.setattr(batch, "save_image", save)
+    steps.wait_for = {0: reading[photos[1]], 1: a_is_written, 2: reading[photos[3]]}
+    outcomes = segment_files(steps, photos, tasks[:1], tmp_path / "out")
+    assert next(outcomes).path == photos[0]
+    assert not reading[photos[3]].is_set()
+    assert [outcome.path for outcome in outcomes] == photos[1:]
+    assert steps.waited == [True, True, True]
+    assert (read_while_a, written_while_b) == ([True], [True])
+
+
+def test_no_images_and_no_targets_write_nothing(
+    nano: Predictor,
+    photos: list[Path],
+    tmp_path: Path,
+    tasks: list[Task],
+) -> None:
+    def run(paths: Sequence[Path], wanted: Sequence[Task]) -> list[Outcome]:
+        return list(segment_files(nano, paths, wanted, tmp_path / "out"))
+
+    assert run([], tasks) == []
+    (outcome,) = run(photos[:1], [])
+    assert (outcome.files, outcome.error) == ({}, "")
+    assert names(tmp_path / "out") == []

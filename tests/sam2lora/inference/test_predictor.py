@@ -1,0 +1,344 @@
+"""Encode once, prompt many: the real nano network, with its random weights, on small images."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+from skimage.morphology import convex_hull_image
+
+from sam2lora.compute.device import choose_precision, release_memory
+from sam2lora.errors import GeometryError
+from sam2lora.images.field_of_view import FieldOfView
+from sam2lora.inference.embedding_cache import FeatureCache
+from sam2lora.inference.postprocessing import LEVELS
+from sam2lora.inference.predictor import Predictor
+from sam2lora.inference.prepared_image import Scene, windows_of
+from sam2lora.models.loading import LoadedBase, load_base, random_base
+from sam2lora.models.sam2_image_model import normalize
+from sam2lora.prompts.prompt_batch import Prompts, mask_to_logits
+from sam2lora.prompts.user_prompts import Click, ImagePrompts
+from sam2lora.settings import GeometrySettings, PrecisionChoice
+
+WHOLE, TILES = GeometrySettings(detail="whole"), GeometrySettings(detail="tiles", field_size=760)
+ZOOM = GeometrySettings(detail="zoom")
+ROWS, COLUMNS = np.ogrid[:300, :360]
+
+
+@pytest.fixture(scope="module")
+def nano() -> LoadedBase:
+    return random_base("nano")
+
+
+@pytest.fixture
+def predictor(nano: LoadedBase) -> Predictor:
+    return Predictor(nano, device="cpu", precision="float32")
+
+
+@pytest.fixture(scope="module")
+def scene() -> Scene:
+    pixels = np.random.default_rng(0).integers(0, 256, (300, 360, 3), dtype=np.uint8)
+    field = FieldOfView(np.hypot(COLUMNS - 180, ROWS - 150) <= 140, (180, 150), 280)
+    return Scene.of(pixels, field=field)
+
+
+@contextmanager
+def counting(nano: LoadedBase) -> Iterator[dict[str, int]]:
+    """Count the windows that pass the encoder and the decoder."""
+    seen = {"encoded": 0, "decoded": 0}
+
+    def encoded(_: object, inputs: tuple[torch.Tensor, ...]) -> None:
+        seen["encoded"] += len(inputs[0])
+
+    def decoded(_: object, __: object, inputs: dict[str, torch.Tensor]) -> None:
+        seen["decoded"] += len(inputs["sparse_prompt_embeddings"])
+
+    hooks = [
+        nano.network.image_encoder.register_forward_pre_hook(encoded),
+        nano.network.sam_mask_decoder.register_forward_pre_hook(decoded, with_kwargs=True),
+    ]
+    yield seen
+    for hook in hooks:
+        hook.remove()
+
+
+@pytest.mark.parametrize("geometry", [WHOLE, TILES, ZOOM], ids=["whole", "tiles", "zoom"])
+def test_answers_are_native_probabilities_inside_the_field(
+    predictor: Predictor, scene: Scene, geometry: GeometrySettings
+) -> None:
+    answer = predictor.answer(scene, geometry)
+    assert answer.probabilities.shape == (300, 360)
+    assert answer.probabilities.dtype == np.float32
+    assert (answer.probabilities[~scene.field.mask] == 0).all()
+    assert 0 < answer.probabilities.max() < 1
+    assert 0 <= answer.iou <= 1
+    assert not answer.mask(0.01)[~scene.field.mask].any()
+
+
+def test_the_answer_is_the_networks_own(nano: LoadedBase, predictor: Predictor) -> None:
+    """On an image of the input's size, squashing nothing, it is the network's own output."""
+    pixels = np.random.default_rng(1).integers(0, 256, (512, 512, 3), dtype=np.uint8)
+    field = FieldOfView(np.ones((512, 512), bool), (255.5, 255.5), 512)
+    painted = np.zeros((512, 512), bool)
+    painted[100:200, 120:300] = True
+    prompts = ImagePrompts(
+        (Click(200, 150), Click(40, 400, positive=False)), (90, 80, 310, 220), painted
+    )
+    geometry = GeometrySettings(margin=0)
+    answer = predictor.answer(Scene.of(pixels, field=field), geometry, prompts)
+    with torch.inference_mode():
+        direct = nano.network(
+            normalize(pixels[None]),
+            Prompts.single(
+                points=[(200, 150), (40, 400)],
+                labels=[1, 0],
+                box=(90, 80, 310, 220),
+                mask_logits=mask_to_logits(torch.from_numpy(painted)[None, None], size=128)[0, 0],
+            ),
+        )
+        logits = torch.nn.functional.interpolate(direct.logits, size=(512, 512), mode="bilinear")
+    np.testing.assert_allclose(answer.probabilities, logits.sigmoid()[0, 0], atol=2e-5)
+    assert answer.iou == pytest.approx(float(direct.iou[0, 0].clamp(0, 1)), abs=1e-5)
+
+
+def test_an_image_is_encoded_once_whatever_is_asked(
+    nano: LoadedBase, predictor: Predictor, scene: Scene
+) -> None:
+    with counting(nano) as seen:
+        predictor.encode(scene, WHOLE)
+        for x in range(100, 200, 20):
+            predictor.answer(scene, WHOLE, ImagePrompts((Click(x, 150),)))
+    assert seen == {"encoded": 1, "decoded": 5}
+
+
+def test_tiles_that_no_prompt_touches_are_not_asked_again(
+    nano: LoadedBase, predictor: Predictor, scene: Scene
+) -> None:
+    tiles = windows_of(scene, TILES, 512)
+    before = predictor.answer(scene, TILES)
+    click = ImagePrompts((Click(70, 120),))
+    touched = [tile for tile in tiles if click.within(tile).clicks]
+    with counting(nano) as seen:
+        after = predictor.answer(scene, TILES, click)
+    assert seen == {"encoded": 0, "decoded": len(touched)}
+    assert 0 < len(touched) < len(tiles)
+    changed = np.nonzero((before.probabilities != after.probabilities).any(axis=0))[0]
+    assert changed.max() <= max(tile.left + tile.width for tile in touched)
+
+
+def test_a_full_cache_changes_no_answer(nano: LoadedBase, scene: Scene) -> None:
+    kept = Predictor(nano, device="cpu", precision="float32")
+    forgetful = Predictor(nano, device="cpu", precision="float32", cache=FeatureCache(0))
+    np.testing.assert_array_equal(
+        kept.answer(scene, TILES).probabilities, forgetful.answer(scene, TILES).probabilities
+    )
+
+
+def test_the_batch_changes_no_answer(nano: LoadedBase, scene: Scene) -> None:
+    one, many = (
+        Predictor(nano, device="cpu", precision="float32", batch=batch) for batch in (1, 8)
+    )
+    np.testing.assert_allclose(
+        one.answer(scene, TILES).probabilities, many.answer(scene, TILES).probabilities, atol=1e-5
+    )
+
+
+def test_every_kind_of_prompt_changes_the_answer(predictor: Predictor, scene: Scene) -> None:
+    painted = np.hypot(COLUMNS - 180, ROWS - 150) <= 30
+    kinds = [
+        ImagePrompts(),
+        ImagePrompts((Click(180, 150),)),
+        ImagePrompts((Click(180, 150), Click(90, 150, positive=False))),
+        ImagePrompts(box=(100, 100, 200, 200)),
+        ImagePrompts(mask=painted),
+    ]
+    answers = [predictor.answer(scene, WHOLE, prompts).probabilities for prompts in kinds]
+    for number, answer in enumerate(answers):
+        for other in answers[:number]:
+            assert np.abs(answer - other).max() > 1e-4
+
+
+def test_zoom_looks_twice_and_answers_inside_the_crop_only(
+    nano: LoadedBase, predictor: Predictor, scene: Scene
+) -> None:
+    box = (170, 140, 200, 170)
+    with counting(nano) as seen:
+        answer = predictor.answer(scene, ZOOM, ImagePrompts(box=box))
+    assert seen == {"encoded": 2, "decoded": 2}
+    rows, columns = np.nonzero(answer.probabilities)
+    assert rows.min() > 80
+    assert columns.max() < 260
+    assert answer.probabilities[155, 185] > 0
+
+
+@pytest.mark.parametrize("geometry", [WHOLE, ZOOM])
+def test_a_convex_answer_has_no_dents(scene: Scene, geometry: GeometrySettings) -> None:
+    trained = Predictor(load_base("nano"), device="cpu", precision="float32")
+    prompts = ImagePrompts(box=(120.0, 90.0, 250.0, 220.0))  # in noise: crumbs
+    missing = {}
+    for convex in (False, True):
+        asked = geometry.model_copy(update={"convex": convex})
+        answer = trained.answer(scene, asked, prompts).probabilities
+        masks = [answer >= level for level in LEVELS if (answer >= level).sum() > 30]
+        dents = [convex_hull_image(mask) & scene.field.mask & ~mask for mask in masks]
+        missing[convex] = np.mean(
+            [dent.sum() / mask.sum() for dent, mask in zip(dents, masks, strict=True)]
+        )
+    assert missing[False] > 2
+    assert missing[True] < 0.4  # of a few pixels those at the edge
+
+
+def test_a_click_keeps_its_part_of_a_convex_answer(predictor: Predictor, scene: Scene) -> None:
+    whole = WHOLE.model_copy(update={"convex": True})
+    click = ImagePrompts((Click(120.0, 140.0),))
+    plain = predictor.answer(scene, WHOLE, click).probabilities
+    convex = predictor.answer(scene, whole, click).probabilities
+    assert convex[140, 120] == pytest.approx(plain[140, 120], abs=0.05)
+
+
+def test_tiles_have_no_form(predictor: Predictor, scene: Scene) -> None:
+    plain = predictor.answer(scene, TILES).probabilities
+    convex = predictor.answer(scene, TILES.model_copy(update={"convex": True})).probabilities
+    np.testing.assert_array_equal(convex, plain)
+
+
+def test_work_can_be_stopped_between_tiles_and_goes_on_from_there(
+    nano: LoadedBase, scene: Scene
+) -> None:
+    class StopError(Exception):
+        pass
+
+    def stop_after_one(done: int, total: int) -> None:
+        if done == 1:
+            raise StopError
+
+    predictor = Predictor(nano, device="cpu", precision="float32", batch=1)
+    with pytest.raises(StopError):
+        predictor.encode(scene, TILES, progress=stop_after_one)
+    steps: list[tuple[int, int]] = []
+    predictor.encode(scene, TILES, progress=lambda done, total: steps.append((done, total)))
+    total = len(windows_of(scene, TILES, 512))
+    assert steps == [(done, total) for done in range(1, total + 1)]
+
+
+def test_answers_can_be_stopped_between_tiles_though_all_is_encoded(
+    nano: LoadedBase, scene: Scene
+) -> None:
+    class StopError(Exception):
+        pass
+
+    predictor = Predictor(nano, device="cpu", precision="float32", batch=1)
+    predictor.encode(scene, TILES)
+    tiles = len(windows_of(scene, TILES, 512))
+
+    def stop_after_one(done: int, total: int) -> None:
+        assert total == 2 * tiles
+        if done == tiles + 1:
+            raise StopError
+
+    with counting(nano) as seen, pytest.raises(StopError):
+        predictor.answer(scene, TILES, progress=stop_after_one)
+    assert seen == {"encoded": 0, "decoded": 1}
+    with counting(nano) as seen:
+        predictor.answer(scene, TILES)
+    assert seen == {"encoded": 0, "decoded": tiles - 1}
+
+
+@pytest.mark.parametrize("geometry", [WHOLE, TILES, ZOOM], ids=["whole", "tiles", "zoom"])
+def test_progress_of_an_answer_never_falls_and_ends_at_all(
+    predictor: Predictor, scene: Scene, geometry: GeometrySettings
+) -> None:
+    """At first, with everything in the caches, and with a prompt that asks some windows anew."""
+    steps: list[tuple[int, int]] = []
+    for prompts in (ImagePrompts(), ImagePrompts(), ImagePrompts((Click(150, 120),))):
+        steps.clear()
+        predictor.answer(
+            scene, geometry, prompts, progress=lambda done, total: steps.append((done, total))
+        )
+        assert steps == sorted(steps)
+        assert {total for _, total in steps} == {steps[-1][0]}
+
+
+def test_points_outside_are_refused(predictor: Predictor, scene: Scene) -> None:
+    with pytest.raises(GeometryError, match="outside the field of view"):
+        predictor.answer(scene, WHOLE, ImagePrompts((Click(3, 3),)))
+
+
+def test_bfloat16_is_close_to_float32(nano: LoadedBase, scene: Scene) -> None:
+    exact, fast = (
+        Predictor(nano, device="cpu", precision=precision).answer(scene, WHOLE).probabilities
+        for precision in ("float32", "bfloat16")
+    )
+    assert 0 < np.abs(exact - fast).max() < 0.05
+
+
+def test_precision_is_chosen_by_the_device() -> None:
+    assert choose_precision("auto", torch.device("cpu")) in ("float32", "bfloat16")
+
+
+def test_a_click_on_a_base_trained_here_is_answered_by_the_mask_that_was_trained(
+    nano: LoadedBase, scene: Scene
+) -> None:
+    """A bare SAM 2 takes the likeliest of three masks; our training leaves those untrained."""
+    click = ImagePrompts((Click(180, 150),))
+    both = ImagePrompts((Click(180, 150),), mask=scene.field.mask)
+    ours = replace(nano, single_mask=True)
+    of_three = Predictor(nano, device="cpu", precision="float32").answer(scene, WHOLE, click)
+    single = Predictor(ours, device="cpu", precision="float32").answer(scene, WHOLE, click)
+    assert np.abs(of_three.probabilities - single.probabilities).max() > 1e-3
+    for prompts in (both, ImagePrompts()):
+        one, other = (
+            Predictor(base, device="cpu", precision="float32").answer(scene, WHOLE, prompts)
+            for base in (nano, ours)
+        )
+        np.testing.assert_array_equal(one.probabilities, other.probabilities)
+
+
+@pytest.mark.gpu
+@pytest.mark.parametrize("geometry", [WHOLE, TILES], ids=["whole", "tiles"])
+@pytest.mark.parametrize(("precision", "tolerance"), [("float32", 1e-3), ("bfloat16", 0.05)])
+def test_gpu_answers_as_the_cpu_does(
+    scene: Scene, geometry: GeometrySettings, precision: PrecisionChoice, tolerance: float
+) -> None:
+    on_cpu = Predictor(random_base("nano"), device="cpu", precision="float32")
+    on_gpu = Predictor(random_base("nano"), device="cuda", precision=precision)
+    clicks = (Click(180, 150), Click(90, 150, positive=False))
+    for prompts in (ImagePrompts(), ImagePrompts(clicks), ImagePrompts(box=(100, 100, 200, 200))):
+        expected, found = (one.answer(scene, geometry, prompts) for one in (on_cpu, on_gpu))
+        assert np.abs(expected.probabilities - found.probabilities).max() < tolerance
+        assert found.iou == pytest.approx(expected.iou, abs=tolerance)
+
+
+@pytest.mark.gpu
+def test_gpu_memory_returns_with_the_predictor(scene: Scene) -> None:
+    device = torch.device("cuda")
+
+    def left() -> int:
+        release_memory(device)
+        return torch.cuda.memory_allocated(device)
+
+    def work() -> None:
+        predictor = Predictor(random_base("nano"), device="cuda")
+        predictor.answer(scene, TILES)
+        assert torch.cuda.memory_allocated(device) > 10_000_000
+
+    work()  # what CUDA's libraries keep for themselves is there from now on
+    before = left()
+    work()
+    assert left() == before
+
+
+def test_what_is_kept_takes_no_more_memory_than_is_counted(nano: LoadedBase, scene: Scene) -> None:
+    cache = FeatureCache()
+    predictor = Predictor(nano, device="cpu", precision="float32", cache=cache)
+    predictor.answer(scene, TILES)
+    kept = list(cache.memory._kept.values())
+    assert len(kept) > 1
+    for features in kept:
+        tensors = (features.image_embed, features.fine, features.middle)
+        held = sum(tensor.untyped_storage().nbytes() for tensor in tensors)
+        assert held == features.nbytes()
+    for answer in predictor._automatic._kept.values():
+        assert answer.logits.base is None  # no view of a batch's

@@ -1,0 +1,108 @@
+"""Settings of a prediction, and the command that says the same."""
+
+import shlex
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+from PIL import Image
+from pydantic import ValidationError
+
+from sam2lora.errors import GeometryError
+from sam2lora.inference.settings import PredictSettings, command_line, command_words, together
+from sam2lora.prompts.user_prompts import Click
+
+PLAIN: dict[str, Any] = {"images": ("a b.png",), "targets": ("disc",), "out": "masks"}
+
+
+def test_a_plain_command_is_short():
+    words = command_words(PredictSettings(**PLAIN))
+    assert words == [
+        *("sam2lora", "predict", "a b.png", "--target", "disc", "--out", "masks"),
+        *("--model", "nano"),
+    ]
+
+
+def test_a_line_is_taken_apart_as_it_was_put_together(monkeypatch: pytest.MonkeyPatch):
+    words = command_words(PredictSettings(**PLAIN | {"images": ("it's $5 & more.png",)}))
+    assert shlex.split(command_line(words)) == words
+    monkeypatch.setattr("os.name", "nt")
+    assert '"it\'s $5 & more.png"' in command_line(words)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"bare": True, "adapter": "mine"},
+        {"threshold": 1.0},
+        {"targets": ()},
+        {"no_such": 1},
+        {"detail": "blurred"},
+    ],
+)
+def test_what_cannot_be_is_refused(change: dict[str, Any]):
+    with pytest.raises(ValidationError):
+        PredictSettings(**PLAIN | change)
+
+
+def test_prompts_are_for_one_target_in_one_image():
+    settings = PredictSettings(**PLAIN, points=(Click(1, 2),))
+    settings.check_prompts_fit(1)
+    with pytest.raises(GeometryError, match="1 targets and 2 images"):
+        settings.check_prompts_fit(2)
+    two = settings.model_copy(update={"targets": ("disc", "cup")})
+    with pytest.raises(GeometryError, match="2 targets and 1 images"):
+        two.check_prompts_fit(1)
+    PredictSettings(**PLAIN).check_prompts_fit(9)
+
+
+def test_what_differs_in_targets_alone_is_one_command():
+    disc = PredictSettings(**PLAIN)
+    cup = disc.model_copy(update={"targets": ("cup",)})
+    vessel = disc.model_copy(update={"targets": ("vessel",), "threshold": 0.3})
+    first, second = together([disc, vessel, cup])
+    assert first.targets == ("disc", "cup")
+    assert second == vessel
+
+
+def test_the_command_gives_what_the_settings_give(
+    run_cli, tmp_path: Path, photo: NDArray[np.uint8]
+):
+    """Whatever can be said in settings is said in words, and read back to the same."""
+    from sam2lora.inference.pipeline import tasks_of
+    from sam2lora.inference.predictor import Predictor
+    from sam2lora.inference.prepared_image import Scene
+    from sam2lora.inference.segment import segment_scene
+    from sam2lora.models.loading import load_base
+
+    image, painted = tmp_path / "an eye.png", np.zeros(photo.shape[:2], bool)
+    painted[60:90, 50:80] = True
+    Image.fromarray(photo).save(image)
+    Image.fromarray(painted).save(tmp_path / "painted.png")
+    settings = PredictSettings(
+        images=(str(image),),
+        targets=("cup",),
+        out=str(tmp_path / "out"),
+        bare=True,
+        points=(Click(70.25, 1 / 3 + 80), Click(90, 60, positive=False)),
+        box=(-3.5, 40.0, 100.0, 99.75),
+        mask=str(tmp_path / "painted.png"),
+        detail="whole",
+        threshold=0.4999,
+        device="cpu",
+        precision="float32",
+        flips=True,
+        probabilities=True,
+    )
+    ran = run_cli(*command_words(settings)[1:])
+    assert ran.code == 0, ran.err
+    base = load_base("nano")
+    predictor = Predictor(base, device="cpu", precision="float32")
+    expected = segment_scene(predictor, Scene.of(photo), tasks_of(settings, base))["cup"]
+    written = np.asarray(Image.open(tmp_path / "out" / "an eye_cup.png")) > 0
+    np.testing.assert_array_equal(written, expected.mask)
+    without = settings.model_copy(update={"mask": None})
+    other = segment_scene(predictor, Scene.of(photo), tasks_of(without, base))["cup"]
+    assert np.abs(other.probabilities - expected.probabilities).max() > 1e-4

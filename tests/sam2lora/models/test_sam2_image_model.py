@@ -1,0 +1,313 @@
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor
+from torchvision.transforms import Normalize, ToTensor
+
+from sam2lora.compute.device import autocast, release_memory
+from sam2lora.errors import GeometryError
+from sam2lora.models.loading import build_network
+from sam2lora.models.registry import BASE_MODELS
+from sam2lora.models.sam2_image_model import MEAN, STD, Decoded, Features, Network, normalize
+from sam2lora.models.weights import fit_weights
+from sam2lora.prompts.prompt_batch import Prompts, mask_to_logits
+
+TOLERANCE = 1e-4
+
+
+@pytest.fixture(scope="module")
+def networks(stock_sam2) -> Callable[[str], Network]:
+    """Give our networks with the weights of the stock models."""
+
+    def build(name: str) -> Network:
+        network = build_network(BASE_MODELS[name])
+        fit_weights(network, stock_sam2(name).state_dict(), Path("stock"))
+        return network
+
+    return build
+
+
+@pytest.fixture(scope="module")
+def nano(networks) -> Network:
+    return networks("nano")
+
+
+def picture(size: int, seed: int = 0) -> np.ndarray:
+    """Draw soft colored blobs with noise: `(size, size, 3)` uint8."""
+    rng = np.random.default_rng(seed)
+    y, x = np.mgrid[:size, :size] / size
+    waves = [np.sin(x * a + y * b + c) for a, b, c in rng.uniform(2, 9, (3, 3))]
+    pixels = 128 + 80 * np.stack(waves, axis=-1) + rng.normal(0, 15, (size, size, 3))
+    return pixels.clip(0, 255).astype(np.uint8)
+
+
+def blob(size: int) -> Tensor:
+    """Give a painted mask as logits: `(1, 1, size, size)`."""
+    y, x = torch.meshgrid(torch.arange(size), torch.arange(size), indexing="ij")
+    inside = (x - size * 0.4) ** 2 + (y - size * 0.6) ** 2 < (size * 0.2) ** 2
+    return mask_to_logits(inside[None, None], size=size)
+
+
+def asked(size: int) -> dict[str, Prompts]:
+    """Give one prompt of each kind for an image of `size`."""
+    points = {"points": [(size * 0.4, size * 0.6), (size * 0.9, 3.25)], "labels": [1, 0]}
+    box = {"box": (size * 0.2, size * 0.35, size * 0.6, size * 0.8)}
+    mask = {"mask_logits": blob(size // 4)[0, 0]}
+    return {
+        "points": Prompts.single(**points),
+        "box": Prompts.single(**box),
+        "both": Prompts.single(**points, **box),
+        "points + mask": Prompts.single(**points, **mask),
+        "none": Prompts.none(1),
+        "mask": Prompts.single(**mask),
+    }
+
+
+@torch.inference_mode()
+def stock_predictor(model, pixels: np.ndarray):
+    """Give stock SAM 2's image predictor with an image set."""
+    from sam2.sam2_image_predictor import SAM2ImagePredictor
+
+    predictor = SAM2ImagePredictor(model)
+    # The predictor has the sizes of a 1024 input built in.
+    predictor._bb_feat_sizes = [(pixels.shape[0] // stride,) * 2 for stride in (4, 8, 16)]
+    predictor.set_image(pixels)
+    return predictor
+
+
+@torch.inference_mode()
+def stock_answer(predictor, prompt: Prompts, multimask: bool) -> tuple[Tensor, Tensor]:
+    """Ask stock SAM 2: its image predictor, and its heads for what the predictor cannot ask."""
+    has_points = prompt.points.shape[1] > 0
+    if not has_points and prompt.boxes is None:
+        logits, _, iou, *_ = predictor.model._forward_sam_heads(
+            backbone_features=predictor._features["image_embed"],
+            mask_inputs=prompt.mask_logits,
+            high_res_features=predictor._features["high_res_feats"],
+            multimask_output=multimask,
+        )
+        return logits, iou
+    _, iou, logits = predictor.predict(
+        point_coords=prompt.points[0].numpy() if has_points else None,
+        point_labels=prompt.labels[0].numpy() if has_points else None,
+        box=None if prompt.boxes is None else prompt.boxes[0].numpy(),
+        mask_input=None if prompt.mask_logits is None else prompt.mask_logits[0].numpy(),
+        multimask_output=multimask,
+        return_logits=True,
+    )
+    return torch.from_numpy(logits)[None], torch.from_numpy(iou)[None]
+
+
+@pytest.mark.parametrize("name", ["nano", pytest.param("tiny", marks=pytest.mark.slow)])
+def test_answers_are_those_of_stock_sam2(name: str, networks, stock_sam2):
+    network = networks(name)
+    pixels = picture(network.input_size)
+    predictor = stock_predictor(stock_sam2(name), pixels)
+    with torch.inference_mode():
+        features = network.encode(normalize(pixels)[None])
+    for kind, prompt in asked(network.input_size).items():
+        for multimask in (False, True):
+            logits, iou = stock_answer(predictor, prompt, multimask)
+            with torch.inference_mode():
+                mine = network.decode(features, prompt, multimask=multimask)
+            assert logits.std() > 0.1, "constant logits prove nothing"
+            assert logits.abs().max() < 32, "the stock predictor clamps at 32"
+            assert mine.logits.shape == logits.shape
+            assert (mine.logits - logits).abs().max() < TOLERANCE, kind
+            assert (mine.iou - iou).abs().max() < TOLERANCE, kind
+
+
+def test_what_parity_rests_on_is_not_without_effect(nano: Network):
+    image = normalize(picture(512))[None]
+    prompt = asked(512)["points"]
+    with torch.inference_mode():
+        features = nano.encode(image)
+        right = nano.decode(features, prompt).logits
+        bare = Features(
+            features.image_embed - nano.no_mem_embed.view(1, -1, 1, 1),
+            features.fine,
+            features.middle,
+        )
+        assert (nano.decode(bare, prompt).logits - right).abs().max() > 100 * TOLERANCE
+        moved = Prompts(prompt.points + 4, prompt.labels)
+        assert (nano.decode(features, moved).logits - right).abs().max() > 10 * TOLERANCE
+
+
+def test_normalize_is_that_of_sam2():
+    pixels = picture(32)
+    expected = Normalize(MEAN, STD)(ToTensor()(pixels))
+    torch.testing.assert_close(normalize(pixels), expected, atol=1e-6, rtol=0)
+    channels_first = torch.from_numpy(pixels).permute(2, 0, 1)
+    torch.testing.assert_close(normalize(channels_first), expected, atol=1e-6, rtol=0)
+    batch = np.stack([pixels, pixels[::-1]])
+    assert normalize(batch).shape == (2, 3, 32, 32)
+    assert normalize(batch).is_contiguous()
+    assert pixels.dtype == np.uint8, "the caller's image stays as it was"
+
+
+@pytest.mark.parametrize(
+    ("pixels", "words"),
+    [
+        (np.zeros((8, 8, 3), np.float32), "uint8"),
+        (np.zeros((8, 8), np.uint8), r"\(8, 8\)"),
+        (np.zeros((8, 8, 4), np.uint8), r"\(8, 8, 4\)"),
+    ],
+)
+def test_normalize_refuses_other_images(pixels: np.ndarray, words: str):
+    with pytest.raises(GeometryError, match=words):
+        normalize(pixels)
+
+
+@pytest.fixture(scope="module")
+def features(nano: Network) -> Features:
+    """Give the features of three images."""
+    images = normalize(np.stack([picture(512, seed) for seed in range(3)]))
+    with torch.inference_mode():
+        return nano.encode(images)
+
+
+def some_points(batch: int) -> Prompts:
+    generator = torch.Generator().manual_seed(1)
+    points = torch.rand(batch, 2, 2, generator=generator) * 511
+    return Prompts(points, torch.tensor([[1, 0]]).expand(batch, 2))
+
+
+@torch.inference_mode()
+def test_many_prompts_for_one_image_are_as_one_by_one(nano: Network, features: Features):
+    prompts = some_points(4)
+    together = nano.decode(features[0], prompts)
+    assert together.logits.shape == (4, 1, 128, 128)
+    for i in range(4):
+        alone = nano.decode(features[0], prompts[i])
+        torch.testing.assert_close(together.logits[i : i + 1], alone.logits, atol=1e-4, rtol=0)
+
+
+@torch.inference_mode()
+def test_each_image_of_a_batch_gets_its_own_prompt(nano: Network, features: Features):
+    prompts = some_points(3)
+    together = nano.decode(features, prompts).logits
+    for i in range(3):
+        alone = nano.decode(features[i], prompts[i]).logits
+        torch.testing.assert_close(together[i : i + 1], alone, atol=1e-4, rtol=0)
+    changed = Features.cat([features[1], features[1], features[2]])
+    answers = nano.decode(changed, prompts).logits
+    assert not torch.allclose(answers[0], together[0], atol=1e-3)
+    torch.testing.assert_close(answers[1:], together[1:], atol=1e-4, rtol=0)
+
+
+@torch.inference_mode()
+def test_forward_takes_images_or_features(nano: Network, features: Features):
+    image = normalize(picture(512, 0))[None]
+    prompts = some_points(1)
+    torch.testing.assert_close(
+        nano(image, prompts, multimask=True).logits,
+        nano(features[0], prompts, multimask=True).logits,
+        atol=1e-4,
+        rtol=0,
+    )
+
+
+@torch.inference_mode()
+def test_half_precision_features_answer_nearly_the_same(nano: Network, features: Features):
+    prompts = some_points(1)
+    full = nano.decode(features[0], prompts).logits
+    half = features[0].to(dtype=torch.float16)
+    assert half.nbytes() == features[0].nbytes() // 2
+    answer = nano.decode(half, prompts).logits
+    assert answer.dtype == torch.float32
+    assert (answer - full).abs().max() < 0.02 * full.std()
+
+
+def test_features_count_their_bytes(features: Features):
+    per_image = 4 * (128 * 32 * 32 + 16 * 128 * 128 + 32 * 64 * 64)
+    assert features.nbytes() == 3 * per_image
+    assert features[1:].nbytes() == 2 * per_image
+    assert len(features[-1]) == 1
+    assert torch.equal(features[-1].fine, features.fine[2:])
+    with pytest.raises(IndexError):
+        features[3]
+
+
+def test_sizes_that_do_not_fit_are_refused(nano: Network, features: Features):
+    with pytest.raises(GeometryError, match=r"\(B, 3, 512, 512\), not \(1, 3, 1024, 1024\)"):
+        nano.encode(torch.zeros(1, 3, 1024, 1024))
+    with pytest.raises(GeometryError, match="normalized"):
+        nano.encode(torch.zeros(1, 3, 512, 512, dtype=torch.uint8))
+    with pytest.raises(GeometryError, match="3 images for 2 prompts"):
+        nano.decode(features, Prompts.none(2))
+    wrong = Prompts.single(mask_logits=np.zeros((64, 64)))
+    with pytest.raises(GeometryError, match="128 x 128 for this network, not 64 x 64"):
+        nano.decode(features[0], wrong)
+
+
+def test_best_keeps_the_mask_expected_to_be_best():
+    logits = torch.arange(6.0).view(2, 3, 1, 1)
+    iou = torch.tensor([[0.1, 0.9, 0.5], [0.7, 0.2, 0.1]])
+    best = Decoded(logits, iou, torch.zeros(2, 1)).best()
+    assert best.logits.flatten().tolist() == [1, 3]
+    assert best.iou.flatten().tolist() == pytest.approx([0.9, 0.7])
+    assert best.logits.shape == (2, 1, 1, 1)
+    first = Decoded(logits, iou, torch.zeros(2, 1)).first()
+    assert first.logits.flatten().tolist() == [0, 3]
+    assert first.iou.flatten().tolist() == pytest.approx([0.1, 0.7])
+    assert first.logits.shape == (2, 1, 1, 1)
+
+
+def test_gradients_reach_encoder_and_decoder(networks):
+    network = networks("nano")
+    encoder = network.image_encoder.trunk.blocks[0].attn.qkv.weight.requires_grad_()
+    decoder = network.sam_mask_decoder.transformer.layers[0].self_attn.q_proj.weight
+    decoder.requires_grad_()
+    network(normalize(picture(512))[None], some_points(1)).logits.mean().backward()
+    assert encoder.grad.abs().sum() > 0
+    assert decoder.grad.abs().sum() > 0
+
+
+@torch.inference_mode()
+def test_points_stay_exact_in_half_precision(nano: Network, features: Features):
+    device = torch.device("cpu")
+    here = Prompts.single(points=[(400.0, 300.0)], labels=[1])
+    there = Prompts.single(points=[(400.5, 300.0)], labels=[1])
+    with autocast(device, "bfloat16"):
+        tokens = [nano._embed(prompts)[0] for prompts in (here, there)]
+        answer = nano.decode(features[0], here)
+    assert tokens[0].dtype == torch.float32
+    assert not torch.equal(*tokens)
+    full = nano.decode(features[0], here)
+    assert answer.logits.dtype == answer.iou.dtype == torch.float32
+    assert (answer.logits - full.logits).abs().max() < 0.2 * full.logits.std()
+
+
+@pytest.mark.gpu
+@torch.inference_mode()
+def test_gpu_answers_as_the_cpu(networks):
+    cpu, gpu = networks("nano"), networks("nano").to("cuda")
+    image = normalize(picture(512))[None]
+    for prompt in asked(512).values():
+        expected = cpu(image, prompt).logits
+        found = gpu(image.to("cuda"), prompt.to("cuda")).logits.cpu()
+        assert (found - expected).abs().max() < 1e-2 * expected.std()
+        with autocast(torch.device("cuda"), "bfloat16"):
+            rough = gpu(image.to("cuda"), prompt.to("cuda")).logits.cpu()
+        assert (rough - expected).abs().max() < 0.3 * expected.std()
+
+
+@pytest.mark.gpu
+def test_gpu_memory_is_given_back(networks):
+    device = torch.device("cuda")
+    empty = torch.cuda.memory_allocated()
+    network = networks("nano").to(device)
+    image, prompts = normalize(picture(512))[None].to(device), Prompts.none(1).to(device)
+    loaded = []
+    for _ in range(4):
+        with torch.inference_mode():
+            network(image, prompts)
+        loaded.append(torch.cuda.memory_allocated())
+    assert loaded[1:] == loaded[:1] * 3
+    network, image, prompts = network.cpu(), image.cpu(), prompts.to("cpu")
+    release_memory(device)
+    # What CUDA's matrix library keeps for itself stays.
+    assert torch.cuda.memory_allocated() - empty < 2**25

@@ -1,0 +1,281 @@
+"""What is trained and how it is written: LoRA on a frozen base, or the base itself."""
+
+import json
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor
+
+from sam2lora.adapters import AdapterReference, open_adapter
+from sam2lora.adapters.peft_format import part_of
+from sam2lora.errors import AdapterError, ModelError, SettingsError
+from sam2lora.inference.predictor import Predictor
+from sam2lora.models.loading import LoadedBase, load_base, random_base
+from sam2lora.models.registry import BASE_MODELS
+from sam2lora.models.weights import identify, read_notes
+from sam2lora.runs import Event, RunFolder, best_adapter
+from sam2lora.training.data_split import data_hash, plan_data
+from sam2lora.training.loop import train
+from sam2lora.training.settings import TrainSettings
+from sam2lora.training.trainable import Record, Trainee, find_start, make_trainee, name_of_run
+from sam2lora.training.validation import Validation, read_held_out
+
+Make = Callable[..., TrainSettings]
+RunThrough = Callable[..., tuple[RunFolder, list[Event]]]
+
+in_pocket = pytest.mark.usefixtures("pocket")
+
+RECORD = Record(
+    name="trial",
+    step=7,
+    validation=Validation(dice=0.5, threshold=0.45, loss=0.3, per_image={"eyes/a": 0.5}),
+    data={"images": {"eyes disc": 6}},
+    data_hash="0" * 64,
+    computed={"device": "cpu", "batch": 2},
+)
+
+
+def continued(settings: TrainSettings) -> Trainee:
+    return make_trainee(settings, start=find_start(settings))
+
+
+def copies(tensors: dict[str, Tensor]) -> dict[str, Tensor]:
+    return {name: tensor.detach().clone() for name, tensor in tensors.items()}
+
+
+@in_pocket
+def test_its_card_says_all_that_it_came_from(make: Make, tmp_path: Path) -> None:
+    settings = make(lora={"rank": 2, "dropout": 0.2}, multimask_token=True, seed=3)
+    trainee = make_trainee(settings)
+    trainee.save(tmp_path / "7", RECORD)
+    card = open_adapter(tmp_path / "7").card
+    assert (card.name, card.target.name, card.base.name) == ("trial", "disc", "nano")
+    assert card.base.identity == trainee.base.identity
+    assert card.geometry == settings.geometry
+    assert (card.lora.rank, card.lora.alpha, card.lora.dropout) == (2, 4, 0.2)
+    assert card.threshold == 0.45
+    assert card.multimask_token
+    assert card.training["step"] == 7
+    assert card.training["optimizer"] == settings.model_dump(mode="json")["optimizer"]
+    assert (card.training["device"], card.training["batch"]) == ("cpu", 2)
+    assert card.validation == {"dice": 0.5, "loss": 0.3, "images": 1}
+    assert (card.data, card.data_hash) == ({"images": {"eyes disc": 6}}, "0" * 64)
+    assert card.started_from is None
+    assert card.trainable == sum(tensor.numel() for tensor in trainee.tensors().values())
+
+
+@in_pocket
+def test_its_card_does_not_tell_where_files_lie(make: Make, eyes: Path, tmp_path: Path) -> None:
+    make_trainee(make()).save(tmp_path / "7", RECORD)
+    for file in (tmp_path / "7").glob("*.[jm]*"):
+        assert str(eyes.parent) not in file.read_text(encoding="utf-8"), file
+
+
+@in_pocket
+def test_the_geometry_is_the_target_s_where_nothing_is_said(make: Make, tmp_path: Path) -> None:
+    make_trainee(make(geometry=None, target="vessel")).save(tmp_path / "0", RECORD)
+    assert open_adapter(tmp_path / "0").card.geometry.detail == "tiles"
+
+
+@in_pocket
+def test_it_goes_on_from_another_one(make: Make, tmp_path: Path) -> None:
+    first = make_trainee(make(seed=5))
+    for tensor in first.tensors().values():
+        tensor.add_(1)
+    first.save(tmp_path / "first", RECORD)
+    second = continued(make(lora={"rank": None}, start_from=str(tmp_path / "first")))
+    assert second.tensors().keys() == first.tensors().keys()
+    for name, tensor in first.tensors().items():
+        assert torch.equal(second.tensors()[name], tensor)
+    second.save(tmp_path / "second", RECORD)
+    assert open_adapter(tmp_path / "second").card.started_from == AdapterReference(
+        name="trial", digest=open_adapter(tmp_path / "first").digest()
+    )
+
+
+@in_pocket
+def test_one_for_another_target_is_no_start(make: Make, tmp_path: Path) -> None:
+    make_trainee(make()).save(tmp_path / "disc", RECORD)
+    with pytest.raises(AdapterError, match=r"disc.*vessel|vessel.*disc"):
+        continued(make(target="vessel", start_from=str(tmp_path / "disc")))
+
+
+@in_pocket
+def test_a_start_that_is_not_there_is_named(make: Make) -> None:
+    with pytest.raises(AdapterError, match="nowhere"):
+        find_start(make(start_from="nowhere"))
+    assert find_start(make()) is None
+
+
+@in_pocket
+def test_tensors_come_back_from_a_checkpoint(make: Make) -> None:
+    first, second = make_trainee(make(seed=1)), make_trainee(make(seed=2))
+    kept = copies(first.tensors())
+    second.load(kept, "checkpoint.pt")
+    for name, tensor in kept.items():
+        assert torch.equal(second.tensors()[name], tensor)
+    with pytest.raises(AdapterError, match=r"checkpoint\.pt"):
+        second.load(make_trainee(make(lora={"rank": 2})).tensors(), "checkpoint.pt")
+
+
+@in_pocket
+@pytest.mark.parametrize("multimask", [False, True])
+def test_it_answers_with_the_token_it_learned(
+    make: Make, run_through: RunThrough, pocket: Callable[[], LoadedBase], multimask: bool
+) -> None:
+    settings = make(steps=1, multimask_token=multimask)
+    run, _ = run_through(settings)
+    best = best_adapter(run.path)
+    assert best is not None
+    adapter = open_adapter(best.folder)
+    predictor = Predictor(pocket(), device="cpu", precision="float32")
+    asked = []
+    decode = predictor.base.network.decode
+
+    def noted(*words: Any, multimask: bool = False) -> Any:
+        asked.append(multimask)
+        return decode(*words, multimask=multimask)
+
+    predictor.base.network.decode = noted  # type: ignore[method-assign]
+    predictor.use(adapter)
+    (held_out,) = read_held_out(plan_data(settings).validation)
+    answer = predictor.answer(held_out.scene, adapter.card.geometry)
+    assert asked == [multimask]
+    network = make_trainee(settings)
+    network.load(run.load_checkpoint()["tensors"], "")
+    other = Predictor(
+        network.base, device="cpu", precision="float32", multimask_token=multimask
+    ).answer(held_out.scene, adapter.card.geometry)
+    torch.testing.assert_close(
+        torch.from_numpy(answer.probabilities), torch.from_numpy(other.probabilities)
+    )
+
+
+@in_pocket
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"freeze_encoder": True}, "--start-from"),
+        ({"train": "base", "start_from": "some"}, "start_from"),
+        ({"also": ["vessel"]}, "also"),
+    ],
+    ids=["quick without start", "base from adapter", "adapter of two"],
+)
+def test_settings_that_contradict_each_other_are_said(
+    make: Make, changes: dict[str, Any], words: str
+) -> None:
+    with pytest.raises(SettingsError, match=words):
+        make_trainee(make(**changes))
+
+
+# What neither a single mask nor its score is made of.
+UNUSED = (
+    *(f"sam_mask_decoder.output_hypernetworks_mlps.{token}." for token in (1, 2, 3)),
+    "sam_mask_decoder.pred_obj_score_head.",
+)
+
+
+def test_a_base_is_trained_in_every_weight_and_can_be_used(
+    make: Make, run_through: RunThrough
+) -> None:
+    shipped = BASE_MODELS["nano"].path
+    content = shipped.read_bytes() if shipped.exists() else b""
+    before = load_base("nano")
+    mix = {"none": 0, "points": 0, "box": 0, "box_and_points": 0.5, "previous": 0.5}
+    run, _ = run_through(make(train="base", steps=2, batch=2, prompts=mix))
+    assert [one.name for one in run.adapter(2).iterdir()] == ["nano.safetensors"]
+    trained = load_base(run.adapter(2) / "nano.safetensors")
+    assert trained.trained
+    assert trained.identity == identify(trained.network) != before.identity
+    assert trained.learned_from == {**before.learned_from, "eyes disc": 6}
+    notes = read_notes(run.adapter(2) / "nano.safetensors")
+    assert notes["targets"] == '["disc"]'
+    manifest = json.loads((run.data / "manifest.json").read_bytes())
+    assert notes["data_hash"] == data_hash(manifest)
+    kept = run.load_checkpoint()["tensors"]
+    for name, tensor in trained.network.state_dict().items():
+        assert torch.equal(tensor, kept[name].half().float()), name
+    still = [
+        name
+        for name, weight in before.network.named_parameters()
+        if torch.equal(weight, kept[name]) and not name.startswith(UNUSED)
+    ]
+    assert still == []
+    assert load_base("nano").identity == before.identity
+    assert (shipped.read_bytes() if shipped.exists() else b"") == content
+
+
+@in_pocket
+def test_a_base_of_other_tensors_is_refused(make: Make) -> None:
+    trainee = make_trainee(make(train="base"))
+    tensors = copies(trainee.tensors())
+    tensors.popitem()
+    with pytest.raises(SettingsError, match=r"checkpoint\.pt.*nano"):
+        trainee.load(tensors, "checkpoint.pt")
+
+
+def test_an_unknown_base_is_answered_with_those_there_are(make: Make) -> None:
+    with pytest.raises(ModelError, match="nano, tiny"):
+        make_trainee(make(model="nana"))
+
+
+@in_pocket
+@pytest.mark.parametrize(
+    ("folder", "name"),
+    [
+        ("my run", "my-run"),
+        ("vessel_2.1", "vessel_2.1"),
+        ("Läufe (neu)", "L-ufe-neu"),
+        ("眼底", "run"),
+        ("x" * 80, "x" * 60),
+        ("-.a.-", "a"),
+        ("nul", "run-nul"),  # Windows keeps it for itself
+    ],
+)
+def test_a_run_s_folder_names_its_adapter(
+    make: Make, tmp_path: Path, folder: str, name: str
+) -> None:
+    assert name_of_run(tmp_path / folder) == name
+    record = replace(RECORD, name=name)
+    make_trainee(make()).save(tmp_path / "out", record)  # the card takes it
+    assert open_adapter(tmp_path / "out").card.name == name
+
+
+@pytest.fixture(scope="module")
+def tiny(stock_sam2: Callable[[str], Any], tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Give a checkpoint of SAM 2.1 tiny, of random weights, as Meta publishes it."""
+    path = tmp_path_factory.mktemp("tiny") / "sam2.1_hiera_tiny.pt"
+    torch.save({"model": stock_sam2("tiny").state_dict()}, path)
+    return path
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("placement", ["attention", "wide", "decoder"])
+def test_tiny_trains_a_step_in_each_placement(
+    make: Make, begin: Callable[..., RunFolder], tiny: Path, placement: str
+) -> None:
+    torch.set_num_threads(2)
+    settings = make(model=str(tiny), steps=1, lora={"placement": placement, "rank": 2})
+    run = begin(settings)
+    list(train(run))
+    best = best_adapter(run.path)
+    assert best is not None
+    card = open_adapter(best.folder).card
+    assert (card.base.name, card.lora.placement) == ("tiny", placement)
+    tensors = run.load_checkpoint()["tensors"]
+    parts = {part_of(name) for name in tensors}
+    assert parts == ({"decoder"} if placement == "decoder" else {"encoder", "decoder"})
+    for name, tensor in tensors.items():  # B is where a first step goes: it starts at 0
+        assert tensor.abs().max() > 0, name
+
+
+def test_a_base_from_scratch_ignores_the_weights_there_are(make: Make) -> None:
+    fresh = make_trainee(make(train="base", from_scratch=True))
+    assert not fresh.base.trained
+    assert fresh.base.identity == random_base("nano").identity
+    with pytest.raises(SettingsError, match="from_scratch"):
+        make_trainee(make(from_scratch=True))
