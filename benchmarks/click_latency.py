@@ -36,7 +36,7 @@ from qtpy.QtTest import QTest
 from qtpy.QtWidgets import QApplication, QWidget
 
 from napari_sam2lora.segmentation.dock import SegmentDock
-from napari_sam2lora.segmentation.requests import Choice
+from napari_sam2lora.segmentation.requests import ModelChoice
 
 LIMITS = {"nano": 0.100, "tiny": 0.150}  # seconds, 95th percentile
 STANDSTILL = 0.100
@@ -168,7 +168,7 @@ def measure_dock(
     until(lambda: not session.answering.worker.busy)
     standstills = {"loading": pulse.longest}
     use_random_weights_where_there_are_none()
-    session.choose(session.target, Choice(bare=True, detail="whole"))
+    session.choose(session.target, ModelChoice(bare=True, detail="whole"))
     session.set_machine(name, "cpu", "auto")
     if session.image is None:
         raise SystemExit("There is no image in the window.")

@@ -120,7 +120,7 @@ def red_free(images: Path, out: Path) -> Path:
 def measure(case: Case, data: Path, preset: str) -> Figures:
     """Train as the dock does, and judge."""
     from napari_sam2lora.training.data.folder_pairs import pairs_in_folder
-    from napari_sam2lora.training.data.new_run import Draft, fitting_adapters
+    from napari_sam2lora.training.data.new_run import TrainingPlan, fitting_adapters
     from sam2lora.adapters import list_adapters
 
     unseen = [
@@ -132,7 +132,7 @@ def measure(case: Case, data: Path, preset: str) -> Figures:
     people = {pair.patient for pair in ticked}
     others = [pair for pair in unseen if pair.patient not in people]
     start = fitting_adapters(list_adapters(), case.target, "nano")[0]
-    draft = Draft(case.target, preset=preset, start_from=start.name, pairs=ticked)
+    draft = TrainingPlan(case.target, preset=preset, start_from=start.name, pairs=ticked)
     begun = processor_seconds()
     first, end, history, run = train(draft)
     last = history.validations[-1]
@@ -185,7 +185,7 @@ def score(adapter: str, target: str, pairs: Sequence[object]) -> float:
     """Give the mean Dice of an adapter's masks, inside the field of view for fine targets."""
     from sam2lora.adapters import find_adapter
     from sam2lora.inference.predictor import Predictor
-    from sam2lora.inference.prepared_image import Scene
+    from sam2lora.inference.prepared_image import PreparedImage
     from sam2lora.metrics.segmentation import dice
     from sam2lora.models.loading import load_base
     from sam2lora.targets import get_target
@@ -196,7 +196,7 @@ def score(adapter: str, target: str, pairs: Sequence[object]) -> float:
     found = []
     for pair in pairs:
         record = pair.photograph.record
-        scene = Scene.of(record.read_image().pixels, field=record.read_field_of_view())
+        scene = PreparedImage.of(record.read_image().pixels, field=record.read_field_of_view())
         answer = predictor.answer(scene, chosen.card.geometry)
         fine = get_target(target).detail == "tiles"
         valid = scene.field.mask if fine else None

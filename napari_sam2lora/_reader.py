@@ -7,9 +7,9 @@ from typing import Any
 
 from napari import current_viewer
 
-from napari_sam2lora.adapters import import_and_tell, is_adapter
+from napari_sam2lora.adapters import import_and_notify, is_adapter
 from napari_sam2lora.layers.conversion import LayerData
-from napari_sam2lora.layers.loading import list_photographs, photograph_at, read_photograph
+from napari_sam2lora.layers.loading import image_file_at, list_image_folder, read_image_layers
 from sam2lora.annotations.store import Corrections
 from sam2lora.images.decoding import is_image_file
 
@@ -58,15 +58,15 @@ def read(path: Paths) -> list[LayerData]:
     """
     chosen = _only_path(path)
     if not chosen.is_dir():
-        return read_photograph(photograph_at(chosen))
+        return read_image_layers(image_file_at(chosen))
     chosen = chosen.absolute()
-    listing = list_photographs(chosen)
+    listing = list_image_folder(chosen)
     first = listing.photographs[0]
     if len(listing.photographs) > 1 and (viewer := current_viewer()) is not None:
         from napari_sam2lora.image_list.dock import open_once_shown
 
         open_once_shown(viewer, chosen)
-    return read_photograph(first, corrections=Corrections(listing.source), listed_in=chosen)
+    return read_image_layers(first, corrections=Corrections(listing.source), listed_in=chosen)
 
 
 def read_adapter(path: Paths) -> list[Any]:
@@ -77,7 +77,7 @@ def read_adapter(path: Paths) -> list[Any]:
     Sam2LoraError
         If it is damaged, cannot be written, or one of its name is there already.
     """
-    import_and_tell(_only_path(path))
+    import_and_notify(_only_path(path))
     return _NO_LAYER
 
 

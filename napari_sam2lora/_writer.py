@@ -7,13 +7,13 @@ import numpy as np
 
 from napari_sam2lora.layers.conversion import (
     LayerData,
-    key_of,
+    layer_image_id,
     mask_of,
     masks_of,
     pixels_of,
     target_of,
 )
-from napari_sam2lora.layers.metadata import noted
+from napari_sam2lora.layers.metadata import plugin_metadata
 from sam2lora.annotations import save_coco, save_label_map, save_mask, save_masks
 from sam2lora.errors import GeometryError, TargetError
 from sam2lora.images.visualization import overlay, save_image
@@ -71,9 +71,9 @@ def write_coco(path: str, layers: Sequence[LayerData]) -> list[str]:
     Sam2LoraError
         As `write_label_map`.
     """
-    images = [key_of(layer) for layer in layers if layer[2] == "image"]
+    images = [layer_image_id(layer) for layer in layers if layer[2] == "image"]
     first = _labels(layers)[0]
-    known = noted(first[1].get("metadata", {})).get("image") or first[1]["name"]
+    known = plugin_metadata(first[1].get("metadata", {})).get("image") or first[1]["name"]
     name = Path(images[0] if images else known).name
     return [str(save_coco(Path(path), name, _masks(layers)))]
 
@@ -106,7 +106,9 @@ def _labels(layers: Sequence[LayerData]) -> list[LayerData]:
 def _masks(layers: Sequence[LayerData]) -> dict[str, Mask]:
     """Give the masks by target, after a look at whether they belong to one image."""
     labels = _labels(layers)
-    images = {noted(layer[1].get("metadata", {})).get("image") for layer in labels} - {None}
+    images = {plugin_metadata(layer[1].get("metadata", {})).get("image") for layer in labels} - {
+        None
+    }
     if len(images) > 1:
         names = ", ".join(sorted(Path(image).name for image in images))
         raise GeometryError(f"The masks belong to several images: {names}. Select those of one.")

@@ -19,7 +19,7 @@ from sam2lora.adapters.folder import CARD
 _SETTLED = 300  # milliseconds after the last change of the folder until it is read
 
 
-class AdapterWatch(QObject):
+class AdapterWatcher(QObject):
     """The adapters of this computer.
 
     Parameters
@@ -99,7 +99,7 @@ def is_adapter(path: Path) -> bool:
         return False
 
 
-def import_and_tell(path: Path) -> Adapter:
+def import_and_notify(path: Path) -> Adapter:
     """Install an adapter from a folder or a `.zip` file, and say in the viewer what it is for.
 
     Raises

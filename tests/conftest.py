@@ -15,7 +15,7 @@ import pytest
 from sam2lora.adapters import store
 
 if TYPE_CHECKING:
-    from sam2lora.models.loading import LoadedBase
+    from sam2lora.models.loading import LoadedModel
 
 DEFAULT_DATA = Path(__file__).resolve().parents[2] / "shared" / "data"
 
@@ -84,18 +84,18 @@ def own_config(
 
 
 @pytest.fixture(scope="session")
-def pocket_base() -> "LoadedBase":
+def pocket_base() -> "LoadedModel":
     """Give nano at 128² instead of 512²: the same modules, sixteen times faster. Do not change."""
     from sam2lora.models import loading
     from sam2lora.models.registry import BASE_MODELS
-    from sam2lora.models.weights import identify, seed_weights
+    from sam2lora.models.weights import seed_weights, weights_digest
 
     base = replace(BASE_MODELS["nano"], input_size=128)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(loading, "NANO", {**loading.NANO, "image_size": 128})
         network = loading.build_network(base)
     seed_weights(network, seed=1)
-    return loading.LoadedBase(base, network, identify(network), trained=True, path=None)
+    return loading.LoadedModel(base, network, weights_digest(network), trained=True, path=None)
 
 
 @pytest.fixture
@@ -111,11 +111,11 @@ def one_thread() -> Iterator[None]:
 
 @pytest.fixture
 def pocket(
-    pocket_base: "LoadedBase", monkeypatch: pytest.MonkeyPatch, one_thread: None
-) -> "Callable[..., LoadedBase]":
+    pocket_base: "LoadedModel", monkeypatch: pytest.MonkeyPatch, one_thread: None
+) -> "Callable[..., LoadedModel]":
     """Let every training load a copy of the pocket network."""
 
-    def load(model: str | Path = "nano") -> "LoadedBase":
+    def load(model: str | Path = "nano") -> "LoadedModel":
         return replace(pocket_base, network=copy.deepcopy(pocket_base.network))
 
     monkeypatch.setattr("sam2lora.training.trainable.load_base", load)

@@ -13,8 +13,8 @@ import typer
 from rich.console import Console
 from rich.progress import Progress, TaskID
 
-from benchmarks.speed.questions import QUESTIONS, BenchmarkSettings
-from benchmarks.speed.result import HEADER, By, Result, write_results
+from benchmarks.speed.questions import BENCHMARKS, BenchmarkSettings
+from benchmarks.speed.result import HEADER, BenchmarkResult, By, write_results
 from benchmarks.speed.rounds import run_benchmark
 from sam2lora.cli.rows import print_rows
 from sam2lora.errors import Sam2LoraError, SettingsError
@@ -24,7 +24,7 @@ from sam2lora.settings import PrecisionChoice
 def benchmark(
     questions: Annotated[
         list[str] | None,
-        typer.Argument(help=f"What to measure: {', '.join(QUESTIONS)}; by default all of it."),
+        typer.Argument(help=f"What to measure: {', '.join(BENCHMARKS)}; by default all of it."),
     ] = None,
     base: Annotated[
         str,
@@ -50,12 +50,12 @@ def benchmark(
     ] = None,
 ) -> None:
     """Measure this project's ways beside their peers, in turns: seconds, memory, ratios, aims."""
-    asked = [question for question in QUESTIONS if question in (questions or QUESTIONS)]
-    unknown = set(questions or ()) - QUESTIONS.keys()
+    asked = [question for question in BENCHMARKS if question in (questions or BENCHMARKS)]
+    unknown = set(questions or ()) - BENCHMARKS.keys()
     if unknown:
         raise SettingsError(
             f"There is no benchmark {', '.join(sorted(unknown))}. There are: "
-            f"{', '.join(QUESTIONS)}."
+            f"{', '.join(BENCHMARKS)}."
         )
     settings = BenchmarkSettings(
         base=base,
@@ -70,13 +70,13 @@ def benchmark(
         images=images,
     )
     console = Console(stderr=True)
-    results: list[Result] = []
+    results: list[BenchmarkResult] = []
     for question in asked:
         with Progress(console=console, transient=True, disable=not console.is_terminal) as bar:
             task = bar.add_task(question, total=rounds)
             results.append(run_benchmark(question, settings, progress=_Shown(bar, task)))
         result = results[-1]
-        print_rows(HEADER, result.rows(by), title=QUESTIONS[question].asks)
+        print_rows(HEADER, result.rows(by), title=BENCHMARKS[question].asks)
         typer.echo(result.conditions(by))
         if json:
             write_results(json, results)

@@ -17,12 +17,12 @@ from pathlib import Path
 import torch
 
 from benchmarks.speed.material import picture, usable_base
-from benchmarks.speed.questions import QUESTIONS, BenchmarkSettings
+from benchmarks.speed.questions import BENCHMARKS, BenchmarkSettings
 from benchmarks.speed.rounds import run_benchmark
 from sam2lora.errors import Sam2LoraError
-from sam2lora.inference.embedding_cache import FeatureCache
+from sam2lora.inference.embedding_cache import EmbeddingCache
 from sam2lora.inference.predictor import Predictor
-from sam2lora.inference.prepared_image import Scene
+from sam2lora.inference.prepared_image import PreparedImage
 from sam2lora.models.loading import load_base
 from sam2lora.settings import GeometrySettings
 from sam2lora.utils.files import atomic_path
@@ -59,7 +59,7 @@ def main() -> None:
 
     for base in ("nano", *options.bases):
         settings = usual.model_copy(update={"base": base})
-        for question in QUESTIONS:
+        for question in BENCHMARKS:
             note(
                 f"{question}/{base}",
                 lambda question=question, settings=settings: run_benchmark(
@@ -90,14 +90,14 @@ def images_a_second(base: str, geometry: str, batch: int, images: int, device: s
     """Segment images without prompts, each anew, the reading of files left out."""
     with tempfile.TemporaryDirectory() as folder:
         loaded = load_base(usable_base(base, Path(folder)))
-    predictor = Predictor(loaded, device=device, batch=batch, cache=FeatureCache(0))
+    predictor = Predictor(loaded, device=device, batch=batch, cache=EmbeddingCache(0))
     shown = GeometrySettings(detail=geometry)
     pixels = picture(1444, 1444)
-    predictor.answer(Scene.of(pixels), shown)
+    predictor.answer(PreparedImage.of(pixels), shown)
     started = time.perf_counter()
     for number in range(images):
         pixels[0, 0] = number % 256  # another image, so that no answer is there already
-        predictor.answer(Scene.of(pixels), shown)
+        predictor.answer(PreparedImage.of(pixels), shown)
     return images / (time.perf_counter() - started)
 
 

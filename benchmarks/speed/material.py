@@ -12,7 +12,7 @@ from sam2lora.adapters import Adapter, AdapterCard, BaseReference
 from sam2lora.adapters.card import now
 from sam2lora.adapters.lora import expected_shapes, resolve_lora
 from sam2lora.adapters.serialization import save_adapter
-from sam2lora.models.loading import LoadedBase, random_base
+from sam2lora.models.loading import LoadedModel, random_base
 from sam2lora.models.registry import BASE_MODELS
 from sam2lora.settings import GeometrySettings, LoraSettings
 from sam2lora.synthetic import draw_fundus
@@ -51,7 +51,7 @@ def usable_base(name: str, folder: Path) -> str:
     return str(path)
 
 
-def random_adapter(base: LoadedBase, rank: int, folder: Path) -> Adapter:
+def random_adapter(base: LoadedModel, rank: int, folder: Path) -> Adapter:
     """Write an adapter of random weights, of the usual placement."""
     lora = resolve_lora(base.network, LoraSettings(rank=rank))
     generator = torch.Generator().manual_seed(0)

@@ -11,15 +11,15 @@ from benchmarks.speed.material import picture, random_adapter
 from benchmarks.speed.questions import BenchmarkSettings
 from benchmarks.speed.stock import stock_mask, stock_predictor
 from sam2lora.adapters.lora import add_lora
-from sam2lora.adapters.switching import AdapterSwitch
+from sam2lora.adapters.switching import AdapterManager
 from sam2lora.compute.device import autocast, choose_device, choose_precision
-from sam2lora.inference.embedding_cache import FeatureCache
+from sam2lora.inference.embedding_cache import EmbeddingCache
 from sam2lora.inference.predictor import Predictor
-from sam2lora.inference.prepared_image import Scene
-from sam2lora.models.loading import LoadedBase, load_base
+from sam2lora.inference.prepared_image import PreparedImage
+from sam2lora.models.loading import LoadedModel, load_base
 from sam2lora.models.sam2_image_model import normalize
-from sam2lora.prompts.prompt_batch import Prompts
-from sam2lora.prompts.user_prompts import Click, ImagePrompts
+from sam2lora.prompts.prompt_batch import PromptBatch
+from sam2lora.prompts.user_prompts import PointPrompt, Prompts
 from sam2lora.settings import GeometrySettings, LoraSettings
 
 Turn = Callable[[], object]
@@ -32,7 +32,7 @@ def encode_ours(settings: BenchmarkSettings) -> Turn:
     predictor, pixels = _predictor(settings), picture(settings.width, settings.height)
 
     def turn() -> None:
-        predictor.encode(Scene.of(pixels), _WHOLE)
+        predictor.encode(PreparedImage.of(pixels), _WHOLE)
         _wait(predictor.device)
 
     return turn
@@ -52,14 +52,14 @@ def encode_stock(settings: BenchmarkSettings) -> Turn:
 
 def prompt_ours(settings: BenchmarkSettings) -> Turn:
     """Answer a click at a place that changes, to probabilities of each native pixel."""
-    predictor = _predictor(settings, cache=FeatureCache())
-    scene = Scene.of(picture(settings.width, settings.height))
+    predictor = _predictor(settings, cache=EmbeddingCache())
+    scene = PreparedImage.of(picture(settings.width, settings.height))
     predictor.encode(scene, _WHOLE)
     places = _places(settings)
 
     def turn() -> None:
         x, y = next(places)
-        prompts = ImagePrompts(clicks=(Click(x, y, positive=True),))
+        prompts = Prompts(clicks=(PointPrompt(x, y, positive=True),))
         predictor.answer(scene, _WHOLE, prompts).mask(0.5)
 
     return turn
@@ -83,7 +83,7 @@ def forward_merged(settings: BenchmarkSettings) -> Turn:
     """Do the same with LoRA merged into the weights."""
     base = _base(settings)
     with TemporaryDirectory() as folder:
-        AdapterSwitch(base).use(random_adapter(base, settings.rank, Path(folder) / "random"))
+        AdapterManager(base).use(random_adapter(base, settings.rank, Path(folder) / "random"))
     return _forward(settings, base)
 
 
@@ -95,12 +95,12 @@ def forward_lora(settings: BenchmarkSettings) -> Turn:
     return _forward(settings, base)
 
 
-def _forward(settings: BenchmarkSettings, base: LoadedBase) -> Turn:
+def _forward(settings: BenchmarkSettings, base: LoadedModel) -> Turn:
     network, device = base.network, base.network.device
     precision = choose_precision(settings.precision, device)
     size = network.input_size
     pixels = normalize(picture(size, size)).unsqueeze(0).to(device)
-    prompts = Prompts.single(points=[[size / 2, size / 2]], labels=[1]).to(device)
+    prompts = PromptBatch.single(points=[[size / 2, size / 2]], labels=[1]).to(device)
 
     @torch.inference_mode()
     def turn() -> None:
@@ -111,20 +111,20 @@ def _forward(settings: BenchmarkSettings, base: LoadedBase) -> Turn:
     return turn
 
 
-def _base(settings: BenchmarkSettings) -> LoadedBase:
+def _base(settings: BenchmarkSettings) -> LoadedModel:
     base = load_base(settings.base)
     base.network.to(choose_device(settings.device))
     return base
 
 
-def _predictor(settings: BenchmarkSettings, *, cache: FeatureCache | None = None) -> Predictor:
+def _predictor(settings: BenchmarkSettings, *, cache: EmbeddingCache | None = None) -> Predictor:
     """Give a predictor with an adapter merged; without a cache, it encodes every time."""
     base = load_base(settings.base)
     predictor = Predictor(
         base,
         device=settings.device,
         precision=settings.precision,
-        cache=cache or FeatureCache(0),
+        cache=cache or EmbeddingCache(0),
     )
     with TemporaryDirectory() as folder:
         predictor.use(random_adapter(base, settings.rank, Path(folder) / "random"))

@@ -15,11 +15,11 @@ class BenchmarkError(Sam2LoraError):
     """A side of a benchmark could not be measured, or its results not be read."""
 
 
-QuestionName = Literal["encode", "prompt", "lora-forward", "train", "quick-adapt"]
+BenchmarkName = Literal["encode", "prompt", "lora-forward", "train", "quick-adapt"]
 
 
 @dataclass(frozen=True)
-class Question:
+class Benchmark:
     """One question.
 
     Attributes
@@ -41,37 +41,37 @@ class Question:
     memory: Mapping[str, float]
 
 
-QUESTIONS: Mapping[QuestionName, Question] = MappingProxyType(
+BENCHMARKS: Mapping[BenchmarkName, Benchmark] = MappingProxyType(
     {
-        "encode": Question(
+        "encode": Benchmark(
             "encode one image, LoRA merged, against SAM2ImagePredictor.set_image",
             "stock",
             ("ours",),
             {"ours": 0.55},
             {},
         ),
-        "prompt": Question(
+        "prompt": Benchmark(
             "a click to a mask once encoded, against SAM2ImagePredictor.predict",
             "stock",
             ("ours",),
             {"ours": 1.0},
             {},
         ),
-        "lora-forward": Question(
+        "lora-forward": Benchmark(
             "an image and a click, LoRA merged or not, against the base alone",
             "base",
             ("merged", "not merged"),
             {"merged": 1.02, "not merged": 1.15},
             {},
         ),
-        "train": Question(
+        "train": Benchmark(
             "one training step, against a plain float32 loop of stock SAM 2 modules with PEFT",
             "plain",
             ("standard", "low-memory"),
             {"standard": 0.45, "low-memory": 1.0},
             {"low-memory": 0.6},
         ),
-        "quick-adapt": Question(
+        "quick-adapt": Benchmark(
             "an epoch of quick adapt on kept features, against encoding every time",
             "encoding",
             ("kept",),

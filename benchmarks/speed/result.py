@@ -12,7 +12,7 @@ from typing import Literal
 import psutil
 from pydantic import JsonValue, ValidationError
 
-from benchmarks.speed.questions import QUESTIONS, BenchmarkError, BenchmarkSettings, QuestionName
+from benchmarks.speed.questions import BENCHMARKS, BenchmarkError, BenchmarkName, BenchmarkSettings
 from sam2lora.adapters.card import library_versions
 from sam2lora.settings import Settings
 from sam2lora.utils.files import atomic_path
@@ -20,7 +20,7 @@ from sam2lora.utils.files import atomic_path
 By = Literal["clock", "processor"]
 
 HEADER = ("question", "side", "time", "ratio", "aim", "memory", "ratio", "aim")
-"""Columns of `Result.rows`."""
+"""Columns of `BenchmarkResult.rows`."""
 
 
 class SideResult(Settings):
@@ -54,7 +54,7 @@ class SideResult(Settings):
         return self.peak if self.device_peak is None else self.device_peak
 
 
-class Result(Settings):
+class BenchmarkResult(Settings):
     """The answer to a question.
 
     Attributes
@@ -67,7 +67,7 @@ class Result(Settings):
         By name, the peer first.
     """
 
-    question: QuestionName
+    question: BenchmarkName
     settings: BenchmarkSettings
     machine: dict[str, JsonValue]
     device: str
@@ -76,7 +76,7 @@ class Result(Settings):
 
     def ratio(self, side: str, by: By) -> float:
         """Give the median over the rounds of a side's time over the peer's in the same round."""
-        peer = self.sides[QUESTIONS[self.question].peer]
+        peer = self.sides[BENCHMARKS[self.question].peer]
         own = self.sides[side]
         turns = (one.clock if by == "clock" else one.processor for one in (own, peer))
         ratios = [mine / other for mine, other in zip(*turns, strict=True)]
@@ -84,11 +84,11 @@ class Result(Settings):
 
     def memory_ratio(self, side: str) -> float:
         """Give a side's peak memory over the peer's."""
-        return self.sides[side].memory / self.sides[QUESTIONS[self.question].peer].memory
+        return self.sides[side].memory / self.sides[BENCHMARKS[self.question].peer].memory
 
     def rows(self, by: By) -> list[tuple[str, ...]]:
         """Give the cells of a table, a row for each side; see `HEADER`."""
-        question = QUESTIONS[self.question]
+        question = BENCHMARKS[self.question]
         rows: list[tuple[str, ...]] = []
         for name, side in self.sides.items():
             own = name != question.peer
@@ -124,7 +124,7 @@ class Result(Settings):
         )
 
 
-def markdown(results: list[Result], by: By) -> str:
+def markdown(results: list[BenchmarkResult], by: By) -> str:
     """Write a table of several answers, with the conditions of each below."""
     rows = [row for result in results for row in result.rows(by)]
     lines = [
@@ -168,7 +168,7 @@ def _processor() -> str:
     return platform.processor() or platform.machine()
 
 
-def write_results(path: Path, results: Sequence[Result]) -> None:
+def write_results(path: Path, results: Sequence[BenchmarkResult]) -> None:
     """Write results as JSON, whole or not at all.
 
     Raises
@@ -181,7 +181,7 @@ def write_results(path: Path, results: Sequence[Result]) -> None:
         temporary.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
 
 
-def read_results(path: Path) -> list[Result]:
+def read_results(path: Path) -> list[BenchmarkResult]:
     """Read what `write_results` wrote.
 
     Raises
@@ -191,6 +191,6 @@ def read_results(path: Path) -> list[Result]:
     """
     try:
         content = json.loads(path.read_bytes())
-        return [Result.model_validate(one) for one in content]
+        return [BenchmarkResult.model_validate(one) for one in content]
     except (OSError, ValueError, TypeError, ValidationError) as error:
         raise BenchmarkError(f"{path}: cannot be read as results ({error}).") from error

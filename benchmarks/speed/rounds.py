@@ -11,13 +11,13 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 from benchmarks.speed.questions import (
+    BENCHMARKS,
     PEERS,
-    QUESTIONS,
     BenchmarkError,
+    BenchmarkName,
     BenchmarkSettings,
-    QuestionName,
 )
-from benchmarks.speed.result import Result, SideResult, describe_machine
+from benchmarks.speed.result import BenchmarkResult, SideResult, describe_machine
 from sam2lora.compute.allocator import HUGE_PAGES
 
 Progress = Callable[[int, int], None]
@@ -26,12 +26,12 @@ ROOT = Path(__file__).resolve().parents[2]
 
 
 def run_benchmark(
-    question: QuestionName,
+    question: BenchmarkName,
     settings: BenchmarkSettings,
     *,
     only: Sequence[str] | None = None,
     progress: Progress | None = None,
-) -> Result:
+) -> BenchmarkResult:
     """Answer a question.
 
     Each side is made ready and takes one turn that does not count; then they take turns, in an
@@ -40,7 +40,7 @@ def run_benchmark(
     Parameters
     ----------
     question
-        One of `QUESTIONS`.
+        One of `BENCHMARKS`.
     settings
         The conditions.
     only
@@ -55,7 +55,7 @@ def run_benchmark(
     """
     from benchmarks.speed.material import usable_base
 
-    asked = QUESTIONS[question]
+    asked = BENCHMARKS[question]
     names = tuple(only or (asked.peer, *asked.sides))
     machine = describe_machine()
     with TemporaryDirectory() as folder, ExitStack() as stack:
@@ -71,7 +71,7 @@ def run_benchmark(
                     turns[name].append(turn)
             if progress:
                 progress(number, settings.rounds)
-    return Result(
+    return BenchmarkResult(
         question=question,
         settings=settings,
         machine=machine,

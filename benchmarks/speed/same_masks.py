@@ -16,11 +16,11 @@ import numpy as np
 
 from sam2lora.adapters import choose_adapter
 from sam2lora.adapters.lora import add_lora
-from sam2lora.adapters.warm_start import start_from
+from sam2lora.adapters.warm_start import start_from_adapter
 from sam2lora.datasets import read_dataset
-from sam2lora.inference.embedding_cache import FeatureCache
+from sam2lora.inference.embedding_cache import EmbeddingCache
 from sam2lora.inference.predictor import Predictor
-from sam2lora.inference.prepared_image import Scene
+from sam2lora.inference.prepared_image import PreparedImage
 from sam2lora.metrics.segmentation import dice
 from sam2lora.models.loading import load_base
 from sam2lora.targets import get_target
@@ -42,12 +42,12 @@ def main() -> None:
         raise SystemExit("The package's adapter for vessels is missing.")
     fast.use(adapter)
     unmerged = load_base()
-    start_from(add_lora(unmerged.network, adapter.card.lora), adapter)
+    start_from_adapter(add_lora(unmerged.network, adapter.card.lora), adapter)
     plain = Predictor(
         unmerged,
         device="cpu",
         precision="float32",
-        cache=FeatureCache(0),
+        cache=EmbeddingCache(0),
         batch=1,
         multimask_token=adapter.card.multimask_token,
     )
@@ -55,7 +55,7 @@ def main() -> None:
     differences, scores = [], []
     records = read_dataset(options.data).records
     for record in [one for one in records if one.split == "test"][: options.images]:
-        scene = Scene.of(record.read_image().pixels, field=record.read_field_of_view())
+        scene = PreparedImage.of(record.read_image().pixels, field=record.read_field_of_view())
         truth = record.read_mask("vessel")
         masks = [
             predictor.answer(scene, adapter.card.geometry).mask(adapter.card.threshold)

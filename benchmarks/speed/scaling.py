@@ -16,7 +16,7 @@ from pathlib import Path
 
 import matplotlib as mpl
 
-from benchmarks.speed.questions import BenchmarkSettings, QuestionName
+from benchmarks.speed.questions import BenchmarkName, BenchmarkSettings
 from benchmarks.speed.rounds import run_benchmark
 
 SIZES = (512, 1024, 2048, 3072, 4096)
@@ -56,7 +56,7 @@ def main() -> None:
     usual = BenchmarkSettings(base=options.base, rounds=options.rounds)
 
     def points(
-        question: QuestionName, side: str, settings: Sequence[tuple[float, dict[str, int]]]
+        question: BenchmarkName, side: str, settings: Sequence[tuple[float, dict[str, int]]]
     ) -> Iterator[Point]:
         for value, changes in settings:
             asked = usual.model_copy(update=changes)

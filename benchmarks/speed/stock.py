@@ -16,10 +16,10 @@ from torch import Tensor
 from sam2lora.errors import ModelError
 from sam2lora.models.loading import NANO, sam2_numbers
 from sam2lora.models.registry import BASE_MODELS, BaseModel
-from sam2lora.models.sam2_image_model import Network
+from sam2lora.models.sam2_image_model import Sam2ImageModel
 
 
-def stock_model(base: BaseModel, network: Network) -> Any:
+def stock_model(base: BaseModel, network: Sam2ImageModel) -> Any:
     """Build SAM 2's whole `SAM2Base`, on the device of a network and with its weights.
 
     nano, which no video model was made of, has nothing in the place of the memory parts.
@@ -59,7 +59,7 @@ def _made(numbers: Any) -> Any:
     return getattr(import_module(module), name)(**arguments)
 
 
-def stock_predictor(base: BaseModel, network: Network) -> Any:
+def stock_predictor(base: BaseModel, network: Sam2ImageModel) -> Any:
     """Give SAM 2's own `SAM2ImagePredictor`; see `stock_model`."""
     from sam2.sam2_image_predictor import SAM2ImagePredictor
 

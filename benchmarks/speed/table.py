@@ -9,8 +9,8 @@ On a CPU it takes about an hour, mostly for tiny. What is in OUT.json already is
 import argparse
 from pathlib import Path
 
-from benchmarks.speed.questions import QUESTIONS, BenchmarkSettings
-from benchmarks.speed.result import Result, markdown, read_results, write_results
+from benchmarks.speed.questions import BENCHMARKS, BenchmarkSettings
+from benchmarks.speed.result import BenchmarkResult, markdown, read_results, write_results
 from benchmarks.speed.rounds import run_benchmark
 
 LARGE = {"width": 3504, "height": 2336}  # of HRF
@@ -26,12 +26,12 @@ def main() -> None:
     parser.add_argument("--by", choices=("clock", "processor"), default="clock")
     parser.add_argument("--table", action="store_true", help="measure nothing")
     options = parser.parse_args()
-    results: list[Result] = read_results(options.out) if options.out.exists() else []
+    results: list[BenchmarkResult] = read_results(options.out) if options.out.exists() else []
     for base in [] if options.table else options.bases:
         usual = BenchmarkSettings(
             base=base, rounds=options.rounds, device=options.device, images=options.images
         )
-        asked = [(question, usual) for question in QUESTIONS]
+        asked = [(question, usual) for question in BENCHMARKS]
         asked.append(("prompt", usual.model_copy(update=LARGE)))
         for question, settings in asked:
             if any((one.question, one.settings) == (question, settings) for one in results):

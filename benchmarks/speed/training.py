@@ -15,14 +15,14 @@ from benchmarks.speed.questions import BenchmarkSettings
 from benchmarks.speed.stock import stock_model
 from sam2lora.adapters.lora import resolve_lora
 from sam2lora.compute.device import choose_device
-from sam2lora.inference.embedding_cache import FeatureCache
+from sam2lora.inference.embedding_cache import EmbeddingCache
 from sam2lora.models.loading import load_base
-from sam2lora.prompts.prompt_batch import Prompts
+from sam2lora.prompts.prompt_batch import PromptBatch
 from sam2lora.settings import LoraSettings
-from sam2lora.training.dataset import Sample
-from sam2lora.training.optimizer_step import Stepper
+from sam2lora.training.dataset import TrainingSample
+from sam2lora.training.optimizer_step import OptimizerStep
 from sam2lora.training.settings import TrainSettings, make_settings
-from sam2lora.training.trainable import find_start, make_trainee
+from sam2lora.training.trainable import find_start, make_trainable
 
 _AMPLE = 1 << 40  # bytes: nothing is forgotten
 
@@ -36,7 +36,7 @@ def train_plain(settings: BenchmarkSettings) -> Turn:
     samples = _samples(network.input_size, settings.batch)
     images = torch.from_numpy(np.stack([one.pixels for one in samples]))
     target = torch.from_numpy(np.stack([one.mask for one in samples]))[:, None]
-    prompts = Prompts.cat([one.prompts for one in samples])
+    prompts = PromptBatch.cat([one.prompts for one in samples])
     return lambda: loop.step(images, prompts.points, prompts.labels, target)
 
 
@@ -52,21 +52,21 @@ def train_low_memory(settings: BenchmarkSettings) -> Turn:
 
 def quick_adapt_kept(settings: BenchmarkSettings) -> Turn:
     """Go through all images with their features in memory; the first time computes them."""
-    return _quick_adapt(settings, FeatureCache(_AMPLE))
+    return _quick_adapt(settings, EmbeddingCache(_AMPLE))
 
 
 def quick_adapt_encoding(settings: BenchmarkSettings) -> Turn:
     """Go through all images, encoding each of them again."""
-    return _quick_adapt(settings, FeatureCache(0))
+    return _quick_adapt(settings, EmbeddingCache(0))
 
 
 def _train(settings: BenchmarkSettings, preset: str, *, batch: int) -> Turn:
-    stepper, size = _stepper(_settings(settings, preset), FeatureCache(0))
+    stepper, size = _stepper(_settings(settings, preset), EmbeddingCache(0))
     samples = _samples(size, settings.batch)
     return lambda: stepper.step(samples, number=0, rate=1e-4, batch=batch)
 
 
-def _quick_adapt(settings: BenchmarkSettings, cache: FeatureCache) -> Turn:
+def _quick_adapt(settings: BenchmarkSettings, cache: EmbeddingCache) -> Turn:
     with TemporaryDirectory() as folder:
         start = random_adapter(load_base(settings.base), settings.rank, Path(folder) / "start")
         chosen = _settings(settings, "quick", start=start.folder)
@@ -98,26 +98,26 @@ def _settings(
     return make_settings(preset, changes)
 
 
-def _stepper(settings: TrainSettings, cache: FeatureCache) -> tuple[Stepper, int]:
+def _stepper(settings: TrainSettings, cache: EmbeddingCache) -> tuple[OptimizerStep, int]:
     """Make a training's own stepper, and say how large its windows are."""
     device = choose_device(settings.device)
-    trainee = make_trainee(settings, start=find_start(settings))
+    trainee = make_trainable(settings, start=find_start(settings))
     accelerator = Accelerator(cpu=device.type == "cpu")
     size = trainee.base.network.input_size
-    return Stepper(trainee, settings, accelerator, cache), size
+    return OptimizerStep(trainee, settings, accelerator, cache), size
 
 
-def _samples(size: int, count: int) -> Sequence[Sample]:
+def _samples(size: int, count: int) -> Sequence[TrainingSample]:
     """Draw windows that differ, each with a disc to learn and a click on it."""
     pixels = picture(size, size)
     rows, columns = np.ogrid[:size, :size]
     mask = (rows - size / 2) ** 2 + (columns - size / 2) ** 2 < (size / 8) ** 2
     return [
-        Sample(
+        TrainingSample(
             pixels=np.roll(pixels, number, axis=1),
             mask=mask,
             valid=np.ones((size, size), dtype=bool),
-            prompts=Prompts.single(points=[[size / 2, size / 2]], labels=[1]),
+            prompts=PromptBatch.single(points=[[size / 2, size / 2]], labels=[1]),
             name=f"picture {number}",
             key=f"picture-{number}",
         )

@@ -6,21 +6,21 @@ from napari.utils.notifications import show_info
 from napari.viewer import Viewer
 from qtpy.QtWidgets import QApplication, QFileDialog
 
-from napari_sam2lora.adapters import import_and_tell
+from napari_sam2lora.adapters import import_and_notify
 from napari_sam2lora.layers.conversion import masks_of, pixels_of
 from napari_sam2lora.layers.loading import field_of_view_of
-from napari_sam2lora.layers.lookup import chosen_image, data_of, masks_of_image
-from napari_sam2lora.layers.metadata import noted
-from napari_sam2lora.qt.notifications import errors_in_words
+from napari_sam2lora.layers.lookup import layer_data, masks_of_image, selected_image
+from napari_sam2lora.layers.metadata import plugin_metadata
+from napari_sam2lora.qt.notifications import show_user_errors
 from sam2lora.annotations import save_for_vascx, save_masks
 from sam2lora.images.decoding import image_stem
 
 
 def export_masks(viewer: Viewer) -> None:
     """Ask for a folder, and save the chosen photograph's masks there, one file for each target."""
-    with errors_in_words():
-        image = chosen_image(viewer)
-        masks = masks_of([data_of(layer) for layer in masks_of_image(viewer, image)])
+    with show_user_errors():
+        image = selected_image(viewer)
+        masks = masks_of([layer_data(layer) for layer in masks_of_image(viewer, image)])
         folder = _ask_for_folder("Save one mask for each target")
         if folder is not None:
             files = save_masks(folder / f"{_stem(image.metadata, image.name)}.png", masks)
@@ -29,13 +29,13 @@ def export_masks(viewer: Viewer) -> None:
 
 def export_for_vascx(viewer: Viewer) -> None:
     """Ask for a folder, and add the chosen photograph and its masks to it as VascX has them."""
-    with errors_in_words():
-        image = chosen_image(viewer)
-        masks = masks_of([data_of(layer) for layer in masks_of_image(viewer, image)])
-        pixels = pixels_of(data_of(image))
+    with show_user_errors():
+        image = selected_image(viewer)
+        masks = masks_of([layer_data(layer) for layer in masks_of_image(viewer, image)])
+        pixels = pixels_of(layer_data(image))
         folder = _ask_for_folder("Folder of segmentations for VascX")
         if folder is not None:
-            field = field_of_view_of(noted(image.metadata).get("path"), pixels)
+            field = field_of_view_of(plugin_metadata(image.metadata).get("path"), pixels)
             stem = _stem(image.metadata, image.name)
             files = save_for_vascx(folder, stem, pixels, field, masks)
             names = ", ".join(str(file.relative_to(folder)) for file in files)
@@ -48,8 +48,8 @@ def import_adapter() -> None:
         QApplication.activeWindow(), "Import an adapter", "", "Adapters (*.zip)"
     )
     if path:
-        with errors_in_words():
-            import_and_tell(Path(path))
+        with show_user_errors():
+            import_and_notify(Path(path))
 
 
 def _ask_for_folder(title: str) -> Path | None:
@@ -60,5 +60,5 @@ def _ask_for_folder(title: str) -> Path | None:
 
 def _stem(metadata: dict, name: str) -> str:
     """Give the beginning of file names: of the image's file, else of its layer."""
-    path = noted(metadata).get("path")
+    path = plugin_metadata(metadata).get("path")
     return image_stem(Path(path)) if path else "_".join(name.split())

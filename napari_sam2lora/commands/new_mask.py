@@ -3,10 +3,10 @@
 from napari.layers import Image, Labels
 from napari.viewer import Viewer
 
-from napari_sam2lora.layers.lookup import chosen_image
+from napari_sam2lora.layers.lookup import selected_image
 from napari_sam2lora.layers.masks import add_mask
-from napari_sam2lora.layers.metadata import key_in, noted
-from napari_sam2lora.qt.notifications import errors_in_words
+from napari_sam2lora.layers.metadata import image_id, plugin_metadata
+from napari_sam2lora.qt.notifications import show_user_errors
 from sam2lora.errors import TargetError
 from sam2lora.targets import Target, get_target
 
@@ -27,8 +27,8 @@ def new_cup_mask(viewer: Viewer) -> None:
 
 
 def _add(viewer: Viewer, name: str) -> None:
-    with errors_in_words():
-        target, image = get_target(name), chosen_image(viewer)
+    with show_user_errors():
+        target, image = get_target(name), selected_image(viewer)
         for layer in viewer.layers:
             if isinstance(layer, Labels) and _is_of(layer, image, target):
                 raise TargetError(f"{layer.name} is there already: paint into it.")
@@ -36,8 +36,8 @@ def _add(viewer: Viewer, name: str) -> None:
 
 
 def _is_of(layer: Labels, image: Image, target: Target) -> bool:
-    known = noted(layer.metadata)
+    known = plugin_metadata(layer.metadata)
     return (known.get("target"), known.get("image")) == (
         target.name,
-        key_in(image.metadata, image.name),
+        image_id(image.metadata, image.name),
     )

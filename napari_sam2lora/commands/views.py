@@ -8,9 +8,9 @@ from skimage import measure
 
 from napari_sam2lora.layers.conversion import LayerData, pixels_of, view_layer
 from napari_sam2lora.layers.loading import field_of_view_of
-from napari_sam2lora.layers.lookup import chosen_image, data_of
-from napari_sam2lora.layers.metadata import noted
-from napari_sam2lora.qt.notifications import errors_in_words
+from napari_sam2lora.layers.lookup import layer_data, selected_image
+from napari_sam2lora.layers.metadata import plugin_metadata
+from napari_sam2lora.qt.notifications import show_user_errors
 from sam2lora.images.views import clahe_view, green_view
 from sam2lora.types import Mask, Pixels
 
@@ -19,18 +19,18 @@ _SMOOTH = 0.5  # pixels the outline may stray from the mask's border
 
 def show_green(viewer: Viewer) -> None:
     """Show the green channel of the chosen photograph, where vessels have most contrast."""
-    with errors_in_words():
-        image = chosen_image(viewer)
-        layer = data_of(image)
+    with show_user_errors():
+        image = selected_image(viewer)
+        layer = layer_data(image)
         green = green_view(pixels_of(layer))
         _add_above(viewer, image, view_layer("green", green, layer, "image", colormap="gray"))
 
 
 def show_clahe(viewer: Viewer) -> None:
     """Show the chosen photograph with its local contrast enhanced; large ones take seconds."""
-    with errors_in_words():
-        image = chosen_image(viewer)
-        layer = data_of(image)
+    with show_user_errors():
+        image = selected_image(viewer)
+        layer = layer_data(image)
         pixels = pixels_of(layer)
 
         def show(enhanced: Pixels) -> None:
@@ -48,10 +48,10 @@ def show_clahe(viewer: Viewer) -> None:
 
 def show_field_of_view(viewer: Viewer) -> None:
     """Outline the field of view of the chosen photograph: its data set's own, or as found."""
-    with errors_in_words():
-        image = chosen_image(viewer)
-        layer = data_of(image)
-        field = field_of_view_of(noted(image.metadata).get("path"), pixels_of(layer))
+    with show_user_errors():
+        image = selected_image(viewer)
+        layer = layer_data(image)
+        field = field_of_view_of(plugin_metadata(image.metadata).get("path"), pixels_of(layer))
         width = max(1.0, field.diameter / 300)
         outline = view_layer(
             "field of view",

@@ -19,16 +19,16 @@ from qtpy.QtWidgets import (
 )
 
 from napari_sam2lora.evaluation.mask_comparison import (
-    Comparison,
-    compare,
-    question_of,
+    MaskComparison,
+    compare_masks,
+    comparison_input,
     save_comparisons,
 )
 from napari_sam2lora.layers.conversion import LayerData
-from napari_sam2lora.layers.metadata import noted
+from napari_sam2lora.layers.metadata import plugin_metadata
 from napari_sam2lora.qt.background import in_background
 from napari_sam2lora.qt.dialogs import ask_where_to_save
-from napari_sam2lora.qt.notifications import errors_in_words
+from napari_sam2lora.qt.notifications import show_user_errors
 from napari_sam2lora.qt.widgets import Paragraph, button, row, two_columns
 from sam2lora.errors import Sam2LoraError
 
@@ -59,7 +59,7 @@ class EvaluateDock(QWidget):
     def __init__(self, napari_viewer: Viewer) -> None:
         super().__init__()
         self._viewer = napari_viewer
-        self.comparisons: list[Comparison] = []
+        self.comparisons: list[MaskComparison] = []
         self._mask, self._reference = QComboBox(), QComboBox()
         self._inside = QCheckBox("only inside the field of view")
         self._inside.setChecked(True)
@@ -77,25 +77,29 @@ class EvaluateDock(QWidget):
         for box, name in ((self._mask, mask), (self._reference, reference)):
             box.setCurrentIndex(box.findText(name))
 
-    def compare(self) -> None:
+    def compare_masks(self) -> None:
         """Compare the chosen layers, in a thread: distances of a large mask take seconds."""
         mask, reference = self._layer(self._mask), self._layer(self._reference)
         if mask is None or reference is None or mask is reference:
             show_error("Choose two Labels layers: the mask to judge, and the reference.")
             return
-        with errors_in_words():
-            question = question_of(
+        with show_user_errors():
+            question = comparison_input(
                 self._viewer, mask, reference, inside_field=self._inside.isChecked()
             )
             self._button.setEnabled(False)
             self._state.setText(_COMPARING)
             in_background(
-                self, lambda: compare(question), self._on_compared, self._on_failed, self._on_ended
+                self,
+                lambda: compare_masks(question),
+                self._on_compared,
+                self._on_failed,
+                self._on_ended,
             )
 
     def save(self, path: Path) -> None:
         """Write all comparisons so far as CSV."""
-        with errors_in_words():
+        with show_user_errors():
             save_comparisons(path, self.comparisons)
 
     def changeEvent(self, event: QEvent) -> None:
@@ -133,7 +137,8 @@ class EvaluateDock(QWidget):
         layers = [
             one
             for one in self._viewer.layers
-            if isinstance(one, Labels) and "errors" not in str(noted(one.metadata).get("view", ""))
+            if isinstance(one, Labels)
+            and "errors" not in str(plugin_metadata(one.metadata).get("view", ""))
         ]
         for number, box in enumerate((self._mask, self._reference)):
             before = box.currentData()
@@ -147,7 +152,7 @@ class EvaluateDock(QWidget):
         layer = box.currentData()
         return layer if isinstance(layer, Labels) else None
 
-    def _on_compared(self, result: tuple[Comparison, LayerData]) -> None:
+    def _on_compared(self, result: tuple[MaskComparison, LayerData]) -> None:
         comparison, errors = result
         self.comparisons.append(comparison)
         where = "the field of view" if comparison.inside_field else "the whole image"
@@ -168,9 +173,9 @@ class EvaluateDock(QWidget):
     def _show(self, errors: LayerData) -> None:
         """Show a map of errors, in place of an older one of the same mask."""
         data, options, _ = errors
-        about = noted(options["metadata"])
+        about = plugin_metadata(options["metadata"])
         for layer in self._viewer.layers:
-            if isinstance(layer, Labels) and noted(layer.metadata) == about:
+            if isinstance(layer, Labels) and plugin_metadata(layer.metadata) == about:
                 layer.data = data
                 return
         self._viewer.add_layer(Layer.create(*errors))
@@ -195,7 +200,7 @@ class EvaluateDock(QWidget):
             self.save(path)
 
 
-def rows_of(comparison: Comparison) -> list[tuple[str, str]]:
+def rows_of(comparison: MaskComparison) -> list[tuple[str, str]]:
     """Give a comparison as rows of a name and a value; what is not defined is —."""
     rows = []
     for name, value in comparison.scores.items():

@@ -11,8 +11,8 @@ from napari.viewer import Viewer
 
 from napari_sam2lora.layers.conversion import LayerData, mask_of, pixels_of, spacing_of, view_layer
 from napari_sam2lora.layers.loading import field_of_view_of
-from napari_sam2lora.layers.lookup import data_of, image_of, photographs
-from napari_sam2lora.layers.metadata import noted
+from napari_sam2lora.layers.lookup import fundus_images, image_of, layer_data
+from napari_sam2lora.layers.metadata import plugin_metadata
 from sam2lora.errors import GeometryError
 from sam2lora.images.visualization import ERROR_COLORS
 from sam2lora.metrics.aggregate import score_mask
@@ -25,7 +25,7 @@ HIT, FALSE, MISSED = 1, 2, 3
 
 
 @dataclass(frozen=True)
-class Comparison:
+class MaskComparison:
     """What a mask is worth against a reference.
 
     Attributes
@@ -56,7 +56,7 @@ class Comparison:
 
 
 @dataclass(frozen=True, eq=False)
-class Question:
+class ComparisonInput:
     """What is compared, apart from layers, so that any thread can answer."""
 
     image: LayerData
@@ -66,7 +66,9 @@ class Question:
     doubt: str = ""
 
 
-def question_of(viewer: Viewer, mask: Labels, reference: Labels, *, inside_field: bool) -> Question:
+def comparison_input(
+    viewer: Viewer, mask: Labels, reference: Labels, *, inside_field: bool
+) -> ComparisonInput:
     """Take what is compared from the layers.
 
     A layer that does not say of which image it is, is taken to be of the other layer's, or of the
@@ -77,7 +79,7 @@ def question_of(viewer: Viewer, mask: Labels, reference: Labels, *, inside_field
     GeometryError
         If there is no image that the mask belongs to, or the reference belongs to another.
     """
-    images, layers = photographs(viewer.layers), (mask, reference)
+    images, layers = fundus_images(viewer.layers), (mask, reference)
     owners = [image_of(layer, images) for layer in layers]
     for layer, owner in zip(layers, owners, strict=True):
         if owner.sure and owner.image is None:
@@ -98,11 +100,11 @@ def question_of(viewer: Viewer, mask: Labels, reference: Labels, *, inside_field
         )
     unsure = [one.name for one, its in zip(layers, owners, strict=True) if not its.sure]
     doubt = " ".join(f"Only its size says that {one} is of {image.name}." for one in unsure)
-    frozen = [_frozen(data_of(one)) for one in layers]
-    return Question(data_of(image), frozen[0], frozen[1], inside_field, doubt)
+    frozen = [_frozen(layer_data(one)) for one in layers]
+    return ComparisonInput(layer_data(image), frozen[0], frozen[1], inside_field, doubt)
 
 
-def compare(question: Question) -> tuple[Comparison, LayerData]:
+def compare_masks(question: ComparisonInput) -> tuple[MaskComparison, LayerData]:
     """Compute every metric, and the layer that shows the errors.
 
     Raises
@@ -118,11 +120,11 @@ def compare(question: Question) -> tuple[Comparison, LayerData]:
         raise GeometryError(f"The sizes differ: {sizes} (width × height).")
     valid: Mask | None = None
     if question.inside_field:
-        about = noted(question.image[1]["metadata"])
+        about = plugin_metadata(question.image[1]["metadata"])
         valid = field_of_view_of(about.get("path"), pixels).mask
     spacing = spacing_of(question.image)
     counts = count(mask, truth, valid=valid)
-    result = Comparison(
+    result = MaskComparison(
         image=question.image[1]["name"],
         mask=question.mask[1]["name"],
         reference=question.reference[1]["name"],
@@ -150,7 +152,7 @@ def error_map(mask: Mask, truth: Mask, valid: Mask | None = None) -> np.ndarray:
     return errors
 
 
-def error_layer(question: Question, errors: np.ndarray) -> LayerData:
+def error_layer(question: ComparisonInput, errors: np.ndarray) -> LayerData:
     """Make the layer of a map of errors, over its image."""
     colors = dict(zip((HIT, FALSE, MISSED), ERROR_COLORS, strict=True))
     data, options, kind = view_layer(
@@ -164,7 +166,7 @@ def error_layer(question: Question, errors: np.ndarray) -> LayerData:
     return data, options, kind
 
 
-def save_comparisons(path: Path, comparisons: Sequence[Comparison]) -> None:
+def save_comparisons(path: Path, comparisons: Sequence[MaskComparison]) -> None:
     """Write a CSV file, a line for each comparison; what is undefined is empty.
 
     Raises

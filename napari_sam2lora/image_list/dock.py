@@ -20,9 +20,9 @@ from qtpy.QtWidgets import (
 
 from napari_sam2lora._settings import preferences
 from napari_sam2lora.image_list.model import ImageList
-from napari_sam2lora.layers.metadata import noted
-from napari_sam2lora.qt.close_guard import ClosingWatch
-from napari_sam2lora.qt.notifications import errors_in_words
+from napari_sam2lora.layers.metadata import plugin_metadata
+from napari_sam2lora.qt.close_guard import CloseGuard
+from napari_sam2lora.qt.notifications import show_user_errors
 from napari_sam2lora.qt.widgets import Paragraph, button, row
 from sam2lora.errors import Sam2LoraError
 from sam2lora.utils.files import make_folder
@@ -42,7 +42,7 @@ def open_once_shown(viewer: Viewer, folder: Path) -> None:
     """
 
     def watch(event: Event) -> None:
-        if noted(event.value.metadata).get("listed_in") == str(folder):
+        if plugin_metadata(event.value.metadata).get("listed_in") == str(folder):
             viewer.layers.events.inserted.disconnect(watch)
             docks = viewer.window.dock_widgets.values()
             if not any(isinstance(dock, ImageListDock) for dock in docks):
@@ -64,7 +64,7 @@ class ImageListDock(QWidget):
         super().__init__()
         self._viewer = napari_viewer
         self._images: ImageList | None = None
-        self._closing = ClosingWatch(self, self._may_close)
+        self._closing = CloseGuard(self, self._may_close)
         self._trouble = ""
         self._build()
         self._timer = QTimer(self)
@@ -73,7 +73,7 @@ class ImageListDock(QWidget):
         events = self._viewer.layers.events
         events.inserted.connect(self._on_inserted)
         events.removing.connect(self._on_removing)
-        for about in [noted(layer.metadata) for layer in self._viewer.layers]:
+        for about in [plugin_metadata(layer.metadata) for layer in self._viewer.layers]:
             if about.get("listed_in"):
                 self._follow(about["listed_in"], about["path"])
         self._refresh()
@@ -86,7 +86,7 @@ class ImageListDock(QWidget):
 
     def open(self, folder: Path) -> None:
         """List a folder, and show its first image."""
-        with errors_in_words():
+        with show_user_errors():
             images = ImageList(self._viewer, folder)
             if self._images is not None:
                 self._images.leave()
@@ -101,7 +101,7 @@ class ImageListDock(QWidget):
             return
         if number == images.current:
             return
-        with errors_in_words():
+        with show_user_errors():
             images.go(number)
             self._trouble = ""
         self._refresh()
@@ -114,7 +114,7 @@ class ImageListDock(QWidget):
     def discard(self) -> None:
         """Go back to the masks the present image came with."""
         if self._images is not None:
-            with errors_in_words():
+            with show_user_errors():
                 self._images.forget()
                 self._trouble = ""
         self._refresh()
@@ -195,11 +195,11 @@ class ImageListDock(QWidget):
 
     def _on_removing(self, event: Event) -> None:
         """Save a mask that is taken out of the viewer, by hand or because the viewer closes."""
-        if "target" in noted(self._viewer.layers[event.index].metadata):
+        if "target" in plugin_metadata(self._viewer.layers[event.index].metadata):
             self.save()
 
     def _on_inserted(self, event: Event) -> None:
-        about = noted(event.value.metadata)
+        about = plugin_metadata(event.value.metadata)
         if about.get("listed_in"):
             self._follow(about["listed_in"], about["path"])
             self._refresh()
@@ -209,7 +209,7 @@ class ImageListDock(QWidget):
 
         Where the image was there already, both copies stay: which is right is for the user to say.
         """
-        with errors_in_words():
+        with show_user_errors():
             images = self._images
             if images is None or str(images.folder) != folder:
                 new = ImageList(self._viewer, Path(folder))
@@ -229,7 +229,7 @@ class ImageListDock(QWidget):
         if images is None:
             self._title.setText(_EMPTY)
             return
-        with errors_in_words():
+        with show_user_errors():
             done = images.corrections.done()
             self._list.clear()
             for photograph in images.photographs:
@@ -248,7 +248,7 @@ class ImageListDock(QWidget):
 
     def _tick(self, done: bool) -> None:
         if self._images is not None and self._images.current is not None:
-            with errors_in_words():
+            with show_user_errors():
                 self._images.set_done(self._images.current, done)
         self._refresh()
 
@@ -277,7 +277,7 @@ class ImageListDock(QWidget):
 
     def _open_corrections(self) -> None:
         if self._images is not None:
-            with errors_in_words():
+            with show_user_errors():
                 folder = make_folder(self._images.corrections.folder)
                 QDesktopServices.openUrl(QUrl.fromLocalFile(str(folder)))
 

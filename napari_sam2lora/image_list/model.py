@@ -11,9 +11,9 @@ from napari.layers import Image, Labels, Layer
 from napari.viewer import Viewer
 
 from napari_sam2lora.layers.conversion import LayerData, fingerprint, masks_of
-from napari_sam2lora.layers.loading import Photograph, list_photographs, read_photograph
-from napari_sam2lora.layers.lookup import AREA, data_of
-from napari_sam2lora.layers.metadata import METADATA_KEY, noted
+from napari_sam2lora.layers.loading import ImageFile, list_image_folder, read_image_layers
+from napari_sam2lora.layers.lookup import AREA, layer_data
+from napari_sam2lora.layers.metadata import METADATA_KEY, plugin_metadata
 from sam2lora.annotations.store import Corrections
 from sam2lora.errors import GeometryError
 from sam2lora.types import Mask
@@ -45,7 +45,7 @@ class ImageList:
     """
 
     def __init__(self, viewer: Viewer, folder: Path) -> None:
-        listing = list_photographs(folder)
+        listing = list_image_folder(folder)
         self.folder = folder
         self.source = listing.source
         self.photographs = listing.photographs
@@ -116,9 +116,9 @@ class ImageList:
         TargetError
             If two layers show the same target of the image.
         """
-        masks = masks_of([data_of(layer) for layer in self._labels()])
+        masks = masks_of([layer_data(layer) for layer in self._labels()])
         saved = {
-            noted(layer.metadata)["target"]: noted(layer.metadata).get("saved")
+            plugin_metadata(layer.metadata)["target"]: plugin_metadata(layer.metadata).get("saved")
             for layer in self._labels()
         }
         return {name: mask for name, mask in masks.items() if fingerprint(mask) != saved[name]}
@@ -150,7 +150,7 @@ class ImageList:
         """
         photograph = self.photographs[number]
         if done and number == self.current:
-            self._keep(masks_of([data_of(layer) for layer in self._labels()]))
+            self._keep(masks_of([layer_data(layer) for layer in self._labels()]))
         self.corrections.set_done(photograph.stem, done)
 
     def forget(self) -> None:
@@ -180,24 +180,24 @@ class ImageList:
                 )
         self.corrections.save(photograph.stem, photograph.path, masks)
         for layer in self._labels():
-            known = noted(layer.metadata)
+            known = plugin_metadata(layer.metadata)
             if known["target"] in masks:
                 saved = {**known, "saved": fingerprint(masks[known["target"]])}
                 layer.metadata = {**layer.metadata, METADATA_KEY: saved}
 
-    def _present(self) -> Photograph:
+    def _present(self) -> ImageFile:
         if self.current is None:
             raise ValueError("No image of the list is shown.")
         return self.photographs[self.current]
 
-    def _read(self, photograph: Photograph) -> list[LayerData]:
-        return read_photograph(photograph, corrections=self.corrections, listed_in=self.folder)
+    def _read(self, photograph: ImageFile) -> list[LayerData]:
+        return read_image_layers(photograph, corrections=self.corrections, listed_in=self.folder)
 
     def _show(self, layers: Iterable[LayerData], selected: str | None) -> None:
         added = [self._viewer.add_layer(Layer.create(*layer)) for layer in layers]
         for area in self._areas():
             area.visible = True
-        same = (one for one in added if noted(one.metadata).get("target") == selected)
+        same = (one for one in added if plugin_metadata(one.metadata).get("target") == selected)
         self._viewer.layers.selection.active = next(same, added[0])
 
     def _take_out(self) -> None:
@@ -221,18 +221,20 @@ class ImageList:
 
     def _areas(self) -> list[Layer]:
         """Give the layers that say which part of the present image was annotated."""
-        return [one for one in self._all_layers() if noted(one.metadata).get("view") == AREA]
+        return [
+            one for one in self._all_layers() if plugin_metadata(one.metadata).get("view") == AREA
+        ]
 
     def _all_layers(self) -> list[Layer]:
         if self.current is None:
             return []
         path = self.path
-        known = [(layer, noted(layer.metadata)) for layer in self._viewer.layers]
+        known = [(layer, plugin_metadata(layer.metadata)) for layer in self._viewer.layers]
         return [layer for layer, about in known if path in (about.get("path"), about.get("image"))]
 
     def _labels(self) -> list[Labels]:
         own = (layer for layer in self._own_layers() if isinstance(layer, Labels))
-        return [layer for layer in own if "target" in noted(layer.metadata)]
+        return [layer for layer in own if "target" in plugin_metadata(layer.metadata)]
 
     def _shape(self) -> tuple[int, ...] | None:
         """Give the (H, W) of the present image; None without one."""
@@ -241,4 +243,4 @@ class ImageList:
 
     def _selected_target(self) -> str | None:
         active = self._viewer.layers.selection.active
-        return noted(active.metadata).get("target") if active is not None else None
+        return plugin_metadata(active.metadata).get("target") if active is not None else None

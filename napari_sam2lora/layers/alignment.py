@@ -9,15 +9,15 @@ from napari.layers import Image, Layer
 from napari.utils.events import Event
 from napari.viewer import Viewer
 
-from napari_sam2lora.layers.conversion import placement_of
-from napari_sam2lora.layers.lookup import data_of, photographs
-from napari_sam2lora.layers.metadata import key_in, noted
-from napari_sam2lora.qt.notifications import errors_in_words
+from napari_sam2lora.layers.conversion import transform_of
+from napari_sam2lora.layers.lookup import fundus_images, layer_data
+from napari_sam2lora.layers.metadata import image_id, plugin_metadata
+from napari_sam2lora.qt.notifications import show_user_errors
 
 _PARTS = ("scale", "translate", "rotate", "shear", "affine", "units")
 
 
-class Placement:
+class TransformSync:
     """Moves prompts and previews when their photograph is scaled, moved, turned or sheared.
 
     Masks are the user's own, and stay.
@@ -34,7 +34,7 @@ class Placement:
 
     def look(self) -> None:
         """Follow the photographs that are in the viewer now."""
-        images = photographs(self._viewer.layers)
+        images = fundus_images(self._viewer.layers)
         self._let_go(one for one in list(self._watched) if one not in images)
         for image in images:
             if image not in self._watched:
@@ -57,17 +57,17 @@ class Placement:
         layers = self._of(image)
         if not layers:
             return
-        with errors_in_words():
-            place = placement_of(data_of(image))
+        with show_user_errors():
+            place = transform_of(layer_data(image))
             for layer in layers:
-                there = placement_of(data_of(layer))
+                there = transform_of(layer_data(layer))
                 for part, value in place.items():
                     if not _same(part, there[part], value):
                         setattr(layer, part, value)
 
     def _of(self, image: Image) -> list[Layer]:
-        key = key_in(image.metadata, image.name)
-        known = [(layer, noted(layer.metadata)) for layer in self._viewer.layers]
+        key = image_id(image.metadata, image.name)
+        known = [(layer, plugin_metadata(layer.metadata)) for layer in self._viewer.layers]
         return [
             layer
             for layer, about in known

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from napari_sam2lora.layers.metadata import METADATA_KEY, key_in, target_in
+from napari_sam2lora.layers.metadata import METADATA_KEY, image_id, target_in
 from sam2lora.datasets import Record
 from sam2lora.errors import GeometryError, ImageError, TargetError
 from sam2lora.images.field_of_view import FieldOfView
@@ -82,13 +82,13 @@ def mask_layer(target: Target, mask: Mask, image: LayerData) -> LayerData:
     image
         The layer of the image it belongs to.
     """
-    about = {"target": target.name, "image": key_of(image), "saved": fingerprint(mask)}
+    about = {"target": target.name, "image": layer_image_id(image), "saved": fingerprint(mask)}
     options = {
         "name": f"{image[1]['name']} {target.name}",
         "colormap": {0: "transparent", target.label: target.color, None: target.color},
         "opacity": 0.5,
         "metadata": {METADATA_KEY: about},
-        **placement_of(image),
+        **transform_of(image),
     }
     return mask.astype(np.uint8) * np.uint8(target.label), options, "labels"
 
@@ -109,9 +109,9 @@ def view_layer(view: str, data: Any, image: LayerData, kind: str, **options: Any
     **options
         Further arguments of the layer's class.
     """
-    about = {"view": view, "image": key_of(image)}
+    about = {"view": view, "image": layer_image_id(image)}
     name = f"{image[1]['name']} {view}"
-    place = placement_of(image)
+    place = transform_of(image)
     return data, {"name": name, "metadata": {METADATA_KEY: about}, **place, **options}, kind
 
 
@@ -120,9 +120,9 @@ def fingerprint(mask: Mask) -> int:
     return zlib.crc32(np.packbits(mask).tobytes())
 
 
-def key_of(image: LayerData) -> str:
-    """Give what the layers of an image name it by, as `key_in`."""
-    return key_in(image[1].get("metadata", {}), image[1]["name"])
+def layer_image_id(image: LayerData) -> str:
+    """Give what the layers of an image name it by, as `image_id`."""
+    return image_id(image[1].get("metadata", {}), image[1]["name"])
 
 
 def size_of(image: LayerData) -> tuple[int, int]:
@@ -217,7 +217,7 @@ def masks_of(labels: Sequence[LayerData]) -> dict[str, Mask]:
     return {target: mask_of(layer) for target, layer in shown.items()}
 
 
-def placement_of(layer: LayerData) -> dict[str, Any]:
+def transform_of(layer: LayerData) -> dict[str, Any]:
     """Say where a layer lies, for another to lie there: every part, or napari takes another's.
 
     Raises

@@ -11,11 +11,16 @@ from napari.layers import Image, Labels, Layer
 from napari.utils.events import Event
 from napari.viewer import Viewer
 
-from napari_sam2lora.layers.lookup import photographs
-from napari_sam2lora.layers.metadata import keep_key, key_in, noted, with_note
+from napari_sam2lora.layers.lookup import fundus_images
+from napari_sam2lora.layers.metadata import (
+    ensure_image_id,
+    image_id,
+    plugin_metadata,
+    with_plugin_metadata,
+)
 
 
-class Identities:
+class UniqueImageIds:
     """Gives a photograph that comes into a viewer a key of its own where its key is taken.
 
     Parameters
@@ -29,7 +34,7 @@ class Identities:
         self._known: WeakSet[Layer] = WeakSet()
         self._left: set[str] = set()
         self._changed: dict[str, str] = {}
-        for image in photographs(viewer.layers):
+        for image in fundus_images(viewer.layers):
             self._know(image)
         self.settle()
         viewer.layers.events.inserted.connect(self._on_inserted)
@@ -49,40 +54,42 @@ class Identities:
 
     def _on_inserted(self, event: Event) -> None:
         layer = event.value
-        known = noted(layer.metadata)
+        known = plugin_metadata(layer.metadata)
         if known.get("image") in self._changed and self._comes_along(layer):
-            layer.metadata = with_note(layer.metadata, image=self._changed[known["image"]])
-        elif layer in photographs(self._viewer.layers):
+            layer.metadata = with_plugin_metadata(
+                layer.metadata, image=self._changed[known["image"]]
+            )
+        elif layer in fundus_images(self._viewer.layers):
             self._know(layer)
 
     def _on_removed(self, event: Event) -> None:
         layer = event.value
-        if layer in self._known and not noted(layer.metadata).get("path"):
-            self._left.add(key_in(layer.metadata, layer.name))
+        if layer in self._known and not plugin_metadata(layer.metadata).get("path"):
+            self._left.add(image_id(layer.metadata, layer.name))
 
     def _comes_along(self, layer: Layer) -> bool:
         """Tell whether a layer was copied together with its image, or read with it.
 
         Prompts and previews that are no copies may have been made for the image that was there.
         """
-        about = noted(layer.metadata)
-        others = [noted(one.metadata) for one in self._viewer.layers if one is not layer]
+        about = plugin_metadata(layer.metadata)
+        others = [plugin_metadata(one.metadata) for one in self._viewer.layers if one is not layer]
         return isinstance(layer, Labels) or about in others
 
     def _know(self, image: Image) -> None:
-        key = key_in(image.metadata, image.name)
-        has_file = bool(noted(image.metadata).get("path"))
+        key = image_id(image.metadata, image.name)
+        has_file = bool(plugin_metadata(image.metadata).get("path"))
         gone = key in self._left and not has_file and image not in self._known
         if gone or key in self._others(image):
             self._changed[key] = f"{image.name} {uuid4().hex}"
-            image.metadata = with_note(image.metadata, key=self._changed[key])
-        keep_key(image)
+            image.metadata = with_plugin_metadata(image.metadata, key=self._changed[key])
+        ensure_image_id(image)
         self._known.add(image)
 
     def _others(self, image: Image) -> set[str]:
         """Give the keys of the photographs that were there before."""
         return {
-            key_in(one.metadata, one.name)
-            for one in photographs(self._viewer.layers)
+            image_id(one.metadata, one.name)
+            for one in fundus_images(self._viewer.layers)
             if one is not image and one in self._known
         }

@@ -8,12 +8,12 @@ from napari.viewer import Viewer
 
 from napari_sam2lora.layers.conversion import LayerData, size_of
 from napari_sam2lora.layers.insertion import set_visible
-from napari_sam2lora.layers.lookup import data_of, photographs
-from napari_sam2lora.layers.metadata import keep_key, key_in, noted
+from napari_sam2lora.layers.lookup import fundus_images, layer_data
+from napari_sam2lora.layers.metadata import ensure_image_id, image_id, plugin_metadata
 
 
 @dataclass(frozen=True, eq=False)
-class Photo:
+class ImageSnapshot:
     """An image of the viewer as it was when something was asked about it.
 
     Attributes
@@ -33,7 +33,7 @@ class Photo:
         return self.layer[0]
 
 
-class Photos:
+class ImageLayers:
     """Finds photographs by their keys, and says what is asked about them.
 
     Parameters
@@ -47,26 +47,26 @@ class Photos:
 
     def keys(self) -> set[str]:
         """Give the keys of all photographs."""
-        return {key_in(one.metadata, one.name) for one in photographs(self._viewer.layers)}
+        return {image_id(one.metadata, one.name) for one in fundus_images(self._viewer.layers)}
 
     def find(self, key: str) -> Image | None:
         """Give the layer of a photograph; None if it is not there any more."""
-        images = photographs(self._viewer.layers)
-        return next((one for one in images if key_in(one.metadata, one.name) == key), None)
+        images = fundus_images(self._viewer.layers)
+        return next((one for one in images if image_id(one.metadata, one.name) == key), None)
 
     def bring_to_front(self, image: Image) -> None:
         """Show a photograph and what belongs to it, above all others; they stay in their order."""
         layers = list(self._viewer.layers)
         set_visible(image, True)
         above = layers[layers.index(image) + 1 :]
-        if not any(one in above for one in photographs(layers)):
+        if not any(one in above for one in fundus_images(layers)):
             return
-        key = key_in(image.metadata, image.name)
+        key = image_id(image.metadata, image.name)
         for layer in layers:
-            if layer is image or noted(layer.metadata).get("image") == key:
+            if layer is image or plugin_metadata(layer.metadata).get("image") == key:
                 self._viewer.layers.move(self._viewer.layers.index(layer), len(layers))
 
-    def of(self, image: Image) -> Photo:
+    def of(self, image: Image) -> ImageSnapshot:
         """Give what is asked about.
 
         Raises
@@ -74,6 +74,6 @@ class Photos:
         ImageError
             If it is no single photograph.
         """
-        layer = data_of(image)
+        layer = layer_data(image)
         size_of(layer)
-        return Photo(keep_key(image), layer)
+        return ImageSnapshot(ensure_image_id(image), layer)

@@ -18,7 +18,7 @@ from sam2lora.types import Mask, Pixels
 
 
 @dataclass(frozen=True)
-class Photograph:
+class ImageFile:
     """One image of a folder.
 
     Attributes
@@ -37,7 +37,7 @@ class Photograph:
 
 
 @dataclass(frozen=True)
-class Listing:
+class ImageFolder:
     """The photographs of a folder that was opened.
 
     Attributes
@@ -52,10 +52,10 @@ class Listing:
 
     folder: Path
     source: Path
-    photographs: Sequence[Photograph]
+    photographs: Sequence[ImageFile]
 
 
-def list_photographs(folder: Path) -> Listing:
+def list_image_folder(folder: Path) -> ImageFolder:
     """List the images of a data set, a part of one, or a folder of photographs; none is opened.
 
     Raises
@@ -73,22 +73,22 @@ def list_photographs(folder: Path) -> Listing:
     if found is None:
         if not images:
             recognize(folder)  # says what was looked for
-        return Listing(folder, folder, _without_records(images))
+        return ImageFolder(folder, folder, _without_records(images))
     try:
         dataset = read_dataset(folder, layout=found.layout.name)
     except DatasetError:  # masks that do not say of what; the images are there all the same
-        return Listing(folder, found.root, _without_records(list_images(found)))
+        return ImageFolder(folder, found.root, _without_records(list_images(found)))
     records = dataset.records
-    return Listing(folder, dataset.root, [Photograph(r.stem, r.image, r) for r in records])
+    return ImageFolder(folder, dataset.root, [ImageFile(r.stem, r.image, r) for r in records])
 
 
-def photograph_at(path: Path) -> Photograph:
+def image_file_at(path: Path) -> ImageFile:
     """Give one file, with what the data set it lies in says; a warning says what is wrong there."""
-    return Photograph(image_stem(path), path, _record_of(path))
+    return ImageFile(image_stem(path), path, _record_of(path))
 
 
-def read_photograph(
-    photograph: Photograph,
+def read_image_layers(
+    photograph: ImageFile,
     *,
     corrections: Corrections | None = None,
     listed_in: Path | None = None,
@@ -126,11 +126,11 @@ def field_of_view_of(path: str | None, pixels: Pixels) -> FieldOfView:
     return _field_of_view(pixels, record)
 
 
-def _without_records(images: Sequence[Path]) -> list[Photograph]:
+def _without_records(images: Sequence[Path]) -> list[ImageFile]:
     """Name images by their stems, and those that share one by their whole names."""
     stems = [image_stem(path) for path in images]
     names = [s if stems.count(s) == 1 else p.name for s, p in zip(stems, images, strict=True)]
-    return [Photograph(name, path, None) for name, path in zip(names, images, strict=True)]
+    return [ImageFile(name, path, None) for name, path in zip(names, images, strict=True)]
 
 
 def _record_of(path: Path) -> Record | None:

@@ -8,18 +8,18 @@ from napari.layers import Image, Labels, Layer
 from napari.viewer import Viewer
 
 from napari_sam2lora.layers.conversion import LayerData
-from napari_sam2lora.layers.metadata import key_in, noted, target_in
+from napari_sam2lora.layers.metadata import image_id, plugin_metadata, target_in
 from sam2lora.errors import ImageError, TargetError
 from sam2lora.targets import all_targets
 
 
-def data_of(layer: Layer) -> LayerData:
+def layer_data(layer: Layer) -> LayerData:
     """Give a layer as readers and writers know it."""
     data, options, kind = layer.as_layer_data_tuple()
     return data, options, kind
 
 
-def chosen_image(viewer: Viewer) -> Image:
+def selected_image(viewer: Viewer) -> Image:
     """Give the photograph that is meant.
 
     The selected image; else the one the selected layer belongs to; else the only one there is.
@@ -29,13 +29,15 @@ def chosen_image(viewer: Viewer) -> Image:
     ImageError
         If that leaves none, or several.
     """
-    images = photographs(viewer.layers)
+    images = fundus_images(viewer.layers)
     active = viewer.layers.selection.active
     if isinstance(active, Image) and active in images:
         return active
     if active is not None:
-        key = noted(active.metadata).get("image")
-        images = [image for image in images if key_in(image.metadata, image.name) == key] or images
+        key = plugin_metadata(active.metadata).get("image")
+        images = [
+            image for image in images if image_id(image.metadata, image.name) == key
+        ] or images
     if len(images) == 1:
         return images[0]
     if not images:
@@ -72,53 +74,53 @@ def labels_of_image(viewer: Viewer, image: Image) -> list[Labels]:
     labels = [one for one in viewer.layers if isinstance(one, Labels) and _belongs(one, image)]
     if is_alone(viewer, image):
         return labels
-    own = {noted(one.metadata).get("target") for one in labels if is_noted(one)}
+    own = {plugin_metadata(one.metadata).get("target") for one in labels if is_linked(one)}
     return [
-        one for one in labels if is_noted(one) or target_in(one.metadata, one.name).name not in own
+        one for one in labels if is_linked(one) or target_in(one.metadata, one.name).name not in own
     ]
 
 
-def sure_labels_of_image(viewer: Viewer, image: Image) -> list[Labels]:
+def linked_labels(viewer: Viewer, image: Image) -> list[Labels]:
     """Give the Labels layers that show a target in an image beyond doubt.
 
     One that does not say whose it is counts only where no other photograph has its size: it might
     be the other's.
     """
     alone = is_alone(viewer, image)
-    return [one for one in labels_of_image(viewer, image) if alone or is_noted(one)]
+    return [one for one in labels_of_image(viewer, image) if alone or is_linked(one)]
 
 
-def is_noted(labels: Labels) -> bool:
+def is_linked(labels: Labels) -> bool:
     """Tell whether a layer itself says which image it belongs to."""
-    return "image" in noted(labels.metadata)
+    return "image" in plugin_metadata(labels.metadata)
 
 
 def is_alone(viewer: Viewer, image: Image) -> bool:
     """Tell whether no other photograph in the viewer has an image's size."""
-    sizes = [size_of_layer(one) for one in photographs(viewer.layers) if one is not image]
-    return size_of_layer(image) not in sizes
+    sizes = [layer_size(one) for one in fundus_images(viewer.layers) if one is not image]
+    return layer_size(image) not in sizes
 
 
-def photographs(layers: Sequence[Layer]) -> list[Image]:
+def fundus_images(layers: Sequence[Layer]) -> list[Image]:
     """Give the Image layers that are no view of another."""
     images = (layer for layer in layers if isinstance(layer, Image))
-    return [image for image in images if "view" not in noted(image.metadata)]
+    return [image for image in images if "view" not in plugin_metadata(image.metadata)]
 
 
 def _belongs(labels: Labels, image: Image) -> bool:
-    known = noted(labels.metadata)
+    known = plugin_metadata(labels.metadata)
     if "view" in known:
         return False
     if "image" in known:
-        return bool(known["image"] == key_in(image.metadata, image.name))
+        return bool(known["image"] == image_id(image.metadata, image.name))
     try:
         target_in(labels.metadata, labels.name)
     except TargetError:
         return False
-    return size_of_layer(labels) == size_of_layer(image)
+    return layer_size(labels) == layer_size(image)
 
 
-def size_of_layer(layer: Layer) -> tuple[int, ...]:
+def layer_size(layer: Layer) -> tuple[int, ...]:
     """Give the size `(H, W)` of what a layer shows."""
     data = layer.data[0] if getattr(layer, "multiscale", False) else layer.data
     return tuple(data.shape[-3:-1] if getattr(layer, "rgb", False) else data.shape[-2:])
@@ -152,14 +154,14 @@ def image_of(labels: Labels, images: Sequence[Image]) -> Owner:
     "eye1 disc" after "eye1"; else, if its name speaks of no photograph, as "disc" or "Labels",
     there is one of its size, or one altogether.
     """
-    about = noted(labels.metadata)
+    about = plugin_metadata(labels.metadata)
     if "image" in about:
-        own = (one for one in images if key_in(one.metadata, one.name) == about["image"])
+        own = (one for one in images if image_id(one.metadata, one.name) == about["image"])
         return Owner(next(own, None), sure=True)
     named = [one for one in images if _is_named_after(labels.name, one.name)]
     if named:
         return Owner(max(named, key=lambda one: len(one.name)), sure=True)
-    same_size = [one for one in images if size_of_layer(one) == size_of_layer(labels)]
+    same_size = [one for one in images if layer_size(one) == layer_size(labels)]
     for found in (same_size, images):
         if len(found) == 1 and not _may_name_an_image(labels.name):
             return Owner(found[0], sure=False)

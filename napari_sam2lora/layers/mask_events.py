@@ -6,14 +6,14 @@ from napari.layers import Image, Labels, Layer
 from napari.viewer import Viewer
 from qtpy.QtCore import QObject, QTimer, Signal
 
-from napari_sam2lora.layers.metadata import noted
+from napari_sam2lora.layers.metadata import plugin_metadata
 
 _PAUSE = 150  # milliseconds without a change until it is told
 _OF_MASKS = ("paint", "labels_update", "set_data", "data")
 _OF_PREVIEWS = ("visible",)
 
 
-class MaskWatch(QObject):
+class MaskWatcher(QObject):
     """The previews of a viewer, and its Labels layers that are no view of something else.
 
     Parameters
@@ -74,7 +74,7 @@ class MaskWatch(QObject):
 
 
 def _events_of(layer: Layer) -> tuple[str, ...]:
-    view = noted(layer.metadata).get("view")
+    view = plugin_metadata(layer.metadata).get("view")
     if isinstance(layer, Labels) and view is None:
         return _OF_MASKS
     return _OF_PREVIEWS if isinstance(layer, Image) and view == "preview" else ()

@@ -8,16 +8,16 @@ from napari.viewer import Viewer
 
 from napari_sam2lora.layers.conversion import mask_layer, size_of
 from napari_sam2lora.layers.insertion import set_visible
-from napari_sam2lora.layers.lookup import data_of, is_noted, sure_labels_of_image
-from napari_sam2lora.layers.metadata import key_in, target_in, with_note
+from napari_sam2lora.layers.lookup import is_linked, layer_data, linked_labels
+from napari_sam2lora.layers.metadata import image_id, target_in, with_plugin_metadata
 from sam2lora.errors import GeometryError, ImageError, TargetError
 from sam2lora.targets import Target
 from sam2lora.types import Mask
 
-Mode = Literal["replace", "add", "empty"]
+AcceptMode = Literal["replace", "add", "empty"]
 
 
-def mask_layer_of(viewer: Viewer, image: Image, target: Target) -> Labels | None:
+def find_mask_layer(viewer: Viewer, image: Image, target: Target) -> Labels | None:
     """Give the Labels layer that shows a target in an image beyond doubt; None if there is none.
 
     Raises
@@ -26,7 +26,7 @@ def mask_layer_of(viewer: Viewer, image: Image, target: Target) -> Labels | None
         If there are several.
     """
     found = []
-    for layer in sure_labels_of_image(viewer, image):
+    for layer in linked_labels(viewer, image):
         try:
             shown = target_in(layer.metadata, layer.name)
         except TargetError:  # the layer of something else
@@ -38,7 +38,9 @@ def mask_layer_of(viewer: Viewer, image: Image, target: Target) -> Labels | None
     return found[0] if found else None
 
 
-def accept(viewer: Viewer, image: Image, target: Target, mask: Mask, mode: Mode) -> Labels:
+def accept_mask(
+    viewer: Viewer, image: Image, target: Target, mask: Mask, mode: AcceptMode
+) -> Labels:
     """Write an answer into the target's Labels layer, as one step that Ctrl+Z takes back.
 
     Parameters
@@ -60,14 +62,14 @@ def accept(viewer: Viewer, image: Image, target: Target, mask: Mask, mode: Mode)
     TargetError
         If two layers show the target.
     """
-    layer = mask_layer_of(viewer, image, target) or add_mask(viewer, image, target)
+    layer = find_mask_layer(viewer, image, target) or add_mask(viewer, image, target)
     if layer.data.ndim != 2:
         raise ImageError(f"{layer.name}: is a stack of shape {layer.data.shape}, not one mask.")
     if layer.data.shape != mask.shape:
         raise GeometryError(f"{layer.name} has shape {layer.data.shape}, the image {mask.shape}.")
-    if not is_noted(layer):
-        note = {"image": key_in(image.metadata, image.name), "target": target.name}
-        layer.metadata = with_note(layer.metadata, **note)
+    if not is_linked(layer):
+        note = {"image": image_id(image.metadata, image.name), "target": target.name}
+        layer.metadata = with_plugin_metadata(layer.metadata, **note)
     there = np.asarray(layer.data)
     label = there.dtype.type(target.label)
     if mode == "add":
@@ -87,7 +89,7 @@ def accept(viewer: Viewer, image: Image, target: Target, mask: Mask, mode: Mode)
 
 def add_mask(viewer: Viewer, image: Image, target: Target) -> Labels:
     """Add an empty mask of a target to a photograph, above everything else."""
-    layer = data_of(image)
+    layer = layer_data(image)
     empty = np.zeros(size_of(layer), dtype=np.bool_)
     added = viewer.add_layer(Layer.create(*mask_layer(target, empty, layer)))
     added.selected_label = target.label

@@ -16,24 +16,24 @@ METADATA_KEY = "sam2lora"
 """Key in a layer's metadata under which the plugin keeps what it knows."""
 
 
-def noted(metadata: Mapping[str, Any]) -> Mapping[str, Any]:
+def plugin_metadata(metadata: Mapping[str, Any]) -> Mapping[str, Any]:
     """Give what the plugin noted in a layer's metadata; nothing where something else made it."""
     found = metadata.get(METADATA_KEY, {})
     return found if isinstance(found, Mapping) else {}
 
 
-def with_note(metadata: Mapping[str, Any], **noted_too: Any) -> dict[str, Any]:
+def with_plugin_metadata(metadata: Mapping[str, Any], **noted_too: Any) -> dict[str, Any]:
     """Give a layer's metadata with something more noted in it."""
-    return {**metadata, METADATA_KEY: {**noted(metadata), **noted_too}}
+    return {**metadata, METADATA_KEY: {**plugin_metadata(metadata), **noted_too}}
 
 
-def key_in(metadata: Mapping[str, Any], name: str) -> str:
+def image_id(metadata: Mapping[str, Any], name: str) -> str:
     """Give what the layers of an image name it by, from its layer's metadata and name.
 
     That is the path of its file, else its layer's name. A key that was noted counts before both: it
     stays when the layer is renamed, and tells copies from one another.
     """
-    known = noted(metadata)
+    known = plugin_metadata(metadata)
     return known.get("key") or known.get("path") or name
 
 
@@ -46,7 +46,7 @@ def target_in(metadata: Mapping[str, Any], name: str) -> Target:
         If neither says it.
     """
     targets = all_targets()
-    known = noted(metadata).get("target") or (name.split() or [""])[-1].lower()
+    known = plugin_metadata(metadata).get("target") or (name.split() or [""])[-1].lower()
     if known not in targets:
         raise TargetError(
             f"{name}: it is not known what this layer shows. Let its name end in one of: "
@@ -55,13 +55,15 @@ def target_in(metadata: Mapping[str, Any], name: str) -> Target:
     return targets[known]
 
 
-Place = tuple[str, str]
+TargetKey = tuple[str, str]
 """The key of an image, and the name of a target."""
 
 
-def keep_key(image: Image) -> str:
+def ensure_image_id(image: Image) -> str:
     """Give the key of an image, and note it, so that it stays when the layer is renamed."""
-    key = key_in(image.metadata, image.name)
-    if not (noted(image.metadata).get("path") or noted(image.metadata).get("key")):
-        image.metadata = with_note(image.metadata, key=key)
+    key = image_id(image.metadata, image.name)
+    if not (
+        plugin_metadata(image.metadata).get("path") or plugin_metadata(image.metadata).get("key")
+    ):
+        image.metadata = with_plugin_metadata(image.metadata, key=key)
     return key

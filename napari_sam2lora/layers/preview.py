@@ -15,15 +15,20 @@ from napari.viewer import Viewer
 
 from napari_sam2lora.layers.conversion import view_layer
 from napari_sam2lora.layers.insertion import add_quietly, lift_above, set_visible
-from napari_sam2lora.layers.lookup import data_of
-from napari_sam2lora.layers.metadata import Place, key_in, noted, with_note
+from napari_sam2lora.layers.lookup import layer_data
+from napari_sam2lora.layers.metadata import (
+    TargetKey,
+    image_id,
+    plugin_metadata,
+    with_plugin_metadata,
+)
 from sam2lora.targets import Target
 from sam2lora.transforms.windows import Values
 
 _STEP = 1e-4  # of the range above the threshold: below it a pixel is invisible
 
 
-class Previews:
+class PreviewLayers:
     """The previews in one viewer.
 
     Parameters
@@ -35,9 +40,9 @@ class Previews:
     def __init__(self, viewer: Viewer) -> None:
         self._viewer = viewer
         self._present: str | None = None
-        self._waiting: set[Place] = set()  # hidden as long as another image is the present one
+        self._waiting: set[TargetKey] = set()  # hidden as long as another image is the present one
 
-    def find(self, place: Place) -> Image | None:
+    def find(self, place: TargetKey) -> Image | None:
         """Give the preview of a target in an image, if there is one."""
         return next((layer for of, layer in self._all() if of == place), None)
 
@@ -53,7 +58,7 @@ class Previews:
         threshold
             Probability from which they are shown.
         """
-        place = (key_in(image.metadata, image.name), target.name)
+        place = (image_id(image.metadata, image.name), target.name)
         layer = self.find(place)
         if layer is None or layer.data.shape != values.shape:
             if layer is not None:
@@ -107,7 +112,7 @@ class Previews:
         data, options, kind = view_layer(
             "preview",
             values.copy(),
-            data_of(image),
+            layer_data(image),
             "image",
             colormap=_colormap(target),
             contrast_limits=(0.5, 1.0),
@@ -115,14 +120,14 @@ class Previews:
             opacity=0.75,
         )
         options["name"] = f"{image.name} {target.name} preview"
-        options["metadata"] = with_note(options["metadata"], target=target.name)
+        options["metadata"] = with_plugin_metadata(options["metadata"], target=target.name)
         layer = Layer.create(data, options, kind)
         layer.contrast_limits_range = (0.0, 1.0)
         add_quietly(self._viewer, layer, self._place_for(image))
         return layer
 
-    def _all(self) -> list[tuple[Place, Image]]:
-        known = [(layer, noted(layer.metadata)) for layer in self._viewer.layers]
+    def _all(self) -> list[tuple[TargetKey, Image]]:
+        known = [(layer, plugin_metadata(layer.metadata)) for layer in self._viewer.layers]
         return [
             ((about["image"], about["target"]), layer)
             for layer, about in known
@@ -131,8 +136,8 @@ class Previews:
 
     def _place_for(self, image: Image) -> int:
         """Give the place under the lowest layer of an image's prompts, but above the image."""
-        layers, key = self._viewer.layers, key_in(image.metadata, image.name)
-        known = [noted(one.metadata) for one in layers]
+        layers, key = self._viewer.layers, image_id(image.metadata, image.name)
+        known = [plugin_metadata(one.metadata) for one in layers]
         numbers = [n for n, one in enumerate(known) if "prompts" in one and one["image"] == key]
         lowest = layers.index(image) + 1 if image in layers else 0
         return max(min(numbers, default=len(layers)), lowest)

@@ -10,9 +10,9 @@ import numpy as np
 from napari.layers import Image, Layer, Points, Shapes
 
 from napari_sam2lora.layers.conversion import view_layer
-from napari_sam2lora.layers.lookup import data_of
-from napari_sam2lora.layers.metadata import Place, noted, with_note
-from sam2lora.prompts.user_prompts import Box, Click
+from napari_sam2lora.layers.lookup import layer_data
+from napari_sam2lora.layers.metadata import TargetKey, plugin_metadata, with_plugin_metadata
+from sam2lora.prompts.user_prompts import Box, PointPrompt
 from sam2lora.targets import Target
 
 Tool = Literal["point", "box"]
@@ -23,32 +23,32 @@ POSITIVE, NEGATIVE = "#2ecc40", "#ff4136"
 _LEAST_BOX = 2.0  # pixels; a rectangle that is smaller comes from a click
 
 
-def place_of(layer: Layer) -> Place:
+def target_key(layer: Layer) -> TargetKey:
     """Tell which target of which image the prompts of a layer are about."""
-    known = noted(layer.metadata)
+    known = plugin_metadata(layer.metadata)
     return known["image"], known["target"]
 
 
-def tool_of(layer: Layer) -> Tool | None:
+def prompt_tool(layer: Layer) -> Tool | None:
     """Tell which prompts a layer has; None if it has none.
 
     One that was turned into a layer of another kind has none, though its metadata are as they were.
     """
-    tool: Tool | None = noted(layer.metadata).get("prompts")
+    tool: Tool | None = plugin_metadata(layer.metadata).get("prompts")
     kinds: dict[Tool | None, type[Layer]] = {"point": Points, "box": Shapes}
     return tool if tool in kinds and isinstance(layer, kinds[tool]) else None
 
 
-def clicks_in(layer: Points) -> tuple[Click, ...]:
+def read_points(layer: Points) -> tuple[PointPrompt, ...]:
     """Give the points of a layer."""
     signs = layer.features["positive"].to_numpy(dtype=bool)
     return tuple(
-        Click(float(column), float(row), bool(positive))
+        PointPrompt(float(column), float(row), bool(positive))
         for (row, column), positive in zip(layer.data, signs, strict=True)
     )
 
 
-def show_clicks(layer: Points, clicks: Sequence[Click]) -> None:
+def write_points(layer: Points, clicks: Sequence[PointPrompt]) -> None:
     """Let a layer have these points alone."""
     layer.data = np.array([(one.y, one.x) for one in clicks]).reshape(-1, 2)
     layer.features = {"positive": np.array([one.positive for one in clicks], bool)}
@@ -64,7 +64,7 @@ def newest_box(layer: Shapes) -> Box | None:
     return None
 
 
-def show_box(layer: Shapes, box: Box | None) -> None:
+def write_box(layer: Shapes, box: Box | None) -> None:
     """Let a layer have this box alone, or nothing."""
     layer.selected_data = set(range(layer.nshapes))
     layer.remove_selected()
@@ -107,6 +107,8 @@ def boxes_layer(image: Image, target: Target) -> Shapes:
 
 def _layer(image: Image, target: Target, tool: Tool, data: Any, kind: str, **options: Any) -> Any:
     words = "points" if tool == "point" else "box"
-    made = view_layer(f"{target.name} {words}", data, data_of(image), kind, **options)
-    made[1]["metadata"] = with_note(made[1]["metadata"], prompts=tool, target=target.name)
+    made = view_layer(f"{target.name} {words}", data, layer_data(image), kind, **options)
+    made[1]["metadata"] = with_plugin_metadata(
+        made[1]["metadata"], prompts=tool, target=target.name
+    )
     return Layer.create(*made)

@@ -15,22 +15,22 @@ from napari.utils.events import Event
 from napari.viewer import Viewer
 from qtpy.QtCore import QObject, QTimer, Signal
 
-from napari_sam2lora.layers.images import Photos
+from napari_sam2lora.layers.images import ImageLayers
 from napari_sam2lora.layers.insertion import add_quietly, lift_above, set_visible
-from napari_sam2lora.layers.metadata import Place, keep_key
+from napari_sam2lora.layers.metadata import TargetKey, ensure_image_id
 from napari_sam2lora.layers.prompt_conversion import (
     Tool,
     boxes_layer,
-    clicks_in,
     newest_box,
-    place_of,
     points_layer,
-    show_box,
-    show_clicks,
-    tool_of,
+    prompt_tool,
+    read_points,
+    target_key,
+    write_box,
+    write_points,
 )
-from napari_sam2lora.layers.prompt_history import Past, same_prompts
-from sam2lora.prompts.user_prompts import ImagePrompts
+from napari_sam2lora.layers.prompt_history import PromptHistory, same_prompts
+from sam2lora.prompts.user_prompts import Prompts
 from sam2lora.targets import Target
 from sam2lora.types import Mask
 
@@ -60,17 +60,17 @@ class PromptLayers(QObject):
     def __init__(self, viewer: Viewer) -> None:
         super().__init__()
         self._viewer = viewer
-        self._photos = Photos(viewer)
-        self._past: dict[Place, Past] = {}
+        self._photos = ImageLayers(viewer)
+        self._past: dict[TargetKey, PromptHistory] = {}
         self._connected: dict[Layer, Any] = {}
         self._images: dict[Layer, Image | None] = {}  # to which the connected ones belong
         self._writing = False
         self._positive = True
 
-    def at(self, place: Place) -> ImagePrompts:
+    def at(self, place: TargetKey) -> Prompts:
         """Give what is said about a target in an image."""
         past = self._past.get(place)
-        return past.steps[past.now] if past else ImagePrompts()
+        return past.steps[past.now] if past else Prompts()
 
     def points(self, image: Image, target: Target) -> Points:
         """Give the layer of points for an image and a target, made if it is not there."""
@@ -86,9 +86,9 @@ class PromptLayers(QObject):
         An image that comes back, or a layer that was deleted by hand, has its prompts again. No
         more is made, since each new layer holds the window up.
         """
-        place = (keep_key(image), target.name)
+        place = (ensure_image_id(image), target.name)
         self.adopt()
-        found = {tool: one for one in self._of(place) if (tool := tool_of(one))}
+        found = {tool: one for one in self._of(place) if (tool := prompt_tool(one))}
         said, made = self.at(place), []
         for tool, make, counts in (
             ("point", points_layer, bool(said.clicks)),
@@ -102,7 +102,7 @@ class PromptLayers(QObject):
             lift_above(self._viewer, layer, image)
             if isinstance(layer, Points):
                 self._set_next(layer)
-        self._write(place, ImagePrompts(), made)
+        self._write(place, Prompts(), made)
         return found
 
     def adopt(self) -> bool:
@@ -110,14 +110,14 @@ class PromptLayers(QObject):
 
         They count from then on, and nothing is asked about them yet.
         """
-        found = [one for one in self._viewer.layers if tool_of(one)]
-        taken = {(place_of(one), tool_of(one)) for one in self._connected}
+        found = [one for one in self._viewer.layers if prompt_tool(one)]
+        taken = {(target_key(one), prompt_tool(one)) for one in self._connected}
         adopted = False
         for layer in found:
-            place = place_of(layer)
-            if (place, tool_of(layer)) in taken:
+            place = target_key(layer)
+            if (place, prompt_tool(layer)) in taken:
                 continue  # ours already, or a copy of one that is
-            self._past.setdefault(place, Past())
+            self._past.setdefault(place, PromptHistory())
             self._connect(layer)
             said = self._said(place)
             if not same_prompts(said, self.at(place)):
@@ -149,21 +149,21 @@ class PromptLayers(QObject):
                 layer.selected_data = set()  # or napari changes the points that are selected
                 self._set_next(layer)
 
-    def clear(self, place: Place) -> None:
+    def clear(self, place: TargetKey) -> None:
         """Say nothing any more; this can be undone."""
         before = self.at(place)
-        self._go_on(place, ImagePrompts())
+        self._go_on(place, Prompts())
         self._write(place, before)
 
-    def undo(self, place: Place) -> bool:
+    def undo(self, place: TargetKey) -> bool:
         """Take the last change back; False if there is none."""
         return self._step(place, -1)
 
-    def redo(self, place: Place) -> bool:
+    def redo(self, place: TargetKey) -> bool:
         """Make a change again that was taken back; False if there is none."""
         return self._step(place, 1)
 
-    def keep_inside(self, place: Place, field: Mask) -> None:
+    def keep_inside(self, place: TargetKey, field: Mask) -> None:
         """Take the points and the box away that lie outside a field of view, as if never made."""
         past = self._past.get(place)
         if past is None:
@@ -174,10 +174,10 @@ class PromptLayers(QObject):
             self._write(place, before)
             self.changed.emit(place)
 
-    def show_only(self, place: Place | None) -> None:
+    def show_only(self, place: TargetKey | None) -> None:
         """Hide the prompts of other images and targets."""
         for layer in list(self._connected):
-            set_visible(layer, place_of(layer) == place)
+            set_visible(layer, target_key(layer) == place)
 
     def forget_missing(self) -> None:
         """Let go of layers that are no longer in the viewer; those whose image left it go as well.
@@ -190,9 +190,9 @@ class PromptLayers(QObject):
             image = self._images[layer]
             self._disconnect(layer)
             if image is not None and image in layers:
-                self._read(place_of(layer))
+                self._read(target_key(layer))
         for layer in list(self._connected):
-            image = self._photos.find(place_of(layer)[0])
+            image = self._photos.find(target_key(layer)[0])
             if image is None and self._images[layer] is not None:
                 self._disconnect(layer)
                 layers.selection.discard(layer)
@@ -205,13 +205,13 @@ class PromptLayers(QObject):
         for layer in list(self._connected):
             self._disconnect(layer)
 
-    def _of(self, place: Place) -> list[Layer]:
+    def _of(self, place: TargetKey) -> list[Layer]:
         layers = (layer for layer in self._connected if layer in self._viewer.layers)
-        return [layer for layer in layers if place_of(layer) == place]
+        return [layer for layer in layers if target_key(layer) == place]
 
     def _connect(self, layer: Layer) -> None:
         if layer not in self._connected:
-            place = place_of(layer)
+            place = target_key(layer)
             self._connected[layer] = partial(self._on_data, place)
             self._images[layer] = self._photos.find(place[0])
             layer.events.data.connect(self._connected[layer])
@@ -226,33 +226,33 @@ class PromptLayers(QObject):
         del self._images[layer]
         layer.events.data.disconnect(self._connected.pop(layer))
 
-    def _on_data(self, place: Place, event: Event) -> None:
+    def _on_data(self, place: TargetKey, event: Event) -> None:
         if not self._writing and str(event.action) in _FINAL:
             self._read(place)
             # Not now: napari is in the middle of drawing the rectangle.
             QTimer.singleShot(0, partial(self._keep_one_box, place))
 
-    def _read(self, place: Place) -> None:
+    def _read(self, place: TargetKey) -> None:
         """Remember what the layers say, if it is something new."""
         self._go_on(place, self._said(place))
 
-    def _said(self, place: Place) -> ImagePrompts:
-        said = ImagePrompts()
+    def _said(self, place: TargetKey) -> Prompts:
+        said = Prompts()
         for layer in self._of(place):
             if isinstance(layer, Points):
-                said = replace(said, clicks=clicks_in(layer))
+                said = replace(said, clicks=read_points(layer))
             elif isinstance(layer, Shapes):
                 said = replace(said, box=newest_box(layer))
         return said
 
-    def _go_on(self, place: Place, said: ImagePrompts) -> None:
-        past = self._past.setdefault(place, Past())
+    def _go_on(self, place: TargetKey, said: Prompts) -> None:
+        past = self._past.setdefault(place, PromptHistory())
         if not same_prompts(said, past.steps[past.now]):
             past.add(said)
             self.changed.emit(place)
 
-    def _step(self, place: Place, by: int) -> bool:
-        past = self._past.setdefault(place, Past())
+    def _step(self, place: TargetKey, by: int) -> bool:
+        past = self._past.setdefault(place, PromptHistory())
         if not 0 <= past.now + by < len(past.steps):
             return False
         before = past.steps[past.now]
@@ -262,26 +262,26 @@ class PromptLayers(QObject):
         return True
 
     def _write(
-        self, place: Place, before: ImagePrompts, layers: Sequence[Layer] | None = None
+        self, place: TargetKey, before: Prompts, layers: Sequence[Layer] | None = None
     ) -> None:
         """Let the layers, or these, show what counts; a box that is just drawn is left alone."""
         said = self.at(place)
         with self._unheard():
             for layer in self._of(place) if layers is None else layers:
                 if isinstance(layer, Points) and said.clicks != before.clicks:
-                    show_clicks(layer, said.clicks)
+                    write_points(layer, said.clicks)
                     # napari forgets what the next point is when the features are set.
                     self._set_next(layer)
                 elif isinstance(layer, Shapes) and said.box != before.box:
-                    show_box(layer, said.box)
+                    write_box(layer, said.box)
 
-    def _keep_one_box(self, place: Place) -> None:
+    def _keep_one_box(self, place: TargetKey) -> None:
         """Take rectangles away that no longer count."""
         with self._unheard():
             for layer in self._of(place):
                 wanted = 1 if self.at(place).box else 0
                 if isinstance(layer, Shapes) and layer.nshapes != wanted:
-                    show_box(layer, self.at(place).box)
+                    write_box(layer, self.at(place).box)
 
     @contextmanager
     def _unheard(self) -> Iterator[None]:

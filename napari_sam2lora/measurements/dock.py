@@ -13,10 +13,10 @@ from qtpy.QtWidgets import (
 
 from napari_sam2lora.layers.conversion import masks_of, pixels_of, spacing_of
 from napari_sam2lora.layers.loading import field_of_view_of
-from napari_sam2lora.layers.lookup import chosen_image, data_of, masks_of_image
-from napari_sam2lora.layers.metadata import noted
+from napari_sam2lora.layers.lookup import layer_data, masks_of_image, selected_image
+from napari_sam2lora.layers.metadata import plugin_metadata
 from napari_sam2lora.qt.dialogs import ask_where_to_save
-from napari_sam2lora.qt.notifications import errors_in_words
+from napari_sam2lora.qt.notifications import show_user_errors
 from napari_sam2lora.qt.widgets import Paragraph, button, row, two_columns
 from sam2lora.metrics.measurements import Measurements, measure
 from sam2lora.targets import get_target
@@ -39,10 +39,10 @@ def measure_chosen(viewer: Viewer) -> tuple[str, Measurements]:
     Sam2LoraError
         If it is not clear which image or masks are meant, or their sizes differ.
     """
-    image = chosen_image(viewer)
-    masks = masks_of([data_of(layer) for layer in masks_of_image(viewer, image)])
-    layer = data_of(image)
-    field = field_of_view_of(noted(image.metadata).get("path"), pixels_of(layer))
+    image = selected_image(viewer)
+    masks = masks_of([layer_data(layer) for layer in masks_of_image(viewer, image)])
+    layer = layer_data(image)
+    field = field_of_view_of(plugin_metadata(image.metadata).get("path"), pixels_of(layer))
     return image.name, measure(masks, field, spacing=spacing_of(layer))
 
 
@@ -105,7 +105,7 @@ class MeasurementsDock(QWidget):
 
     def measure(self) -> None:
         """Measure the chosen photograph, and show the numbers."""
-        with errors_in_words():
+        with show_user_errors():
             name, self._measured = measure_chosen(self._viewer)
             rows = rows_of(self._measured)
             self._title.setText(name)
@@ -123,7 +123,7 @@ class MeasurementsDock(QWidget):
     def save(self, path: Path) -> None:
         """Write the numbers as JSON, as `sam2lora demo` does."""
         if self._measured is not None:
-            with errors_in_words(), atomic_path(path) as temporary:
+            with show_user_errors(), atomic_path(path) as temporary:
                 text = self._measured.model_dump_json(indent=2)
                 temporary.write_text(text + "\n", encoding="utf-8")
 

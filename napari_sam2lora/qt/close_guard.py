@@ -6,7 +6,7 @@ from qtpy.QtCore import QEvent, QObject
 from qtpy.QtWidgets import QWidget
 
 
-class ClosingWatch(QObject):
+class CloseGuard(QObject):
     """Watches the main window of a dock.
 
     Parameters

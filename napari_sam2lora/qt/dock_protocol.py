@@ -13,7 +13,7 @@ class AdapterUser(Protocol):
     def use_adapter(self, name: str) -> None:
         """Answer the target of an installed adapter by it from now on."""
 
-    def let_go(self, device: str) -> None:
+    def free_gpu(self, device: str) -> None:
         """Give memory of a device back: a training is about to begin there."""
 
 
@@ -23,7 +23,7 @@ def use_adapter(viewer: Viewer, name: str) -> None:
         dock.use_adapter(name)
 
 
-def let_go(viewer: Viewer, device: str) -> None:
+def free_gpu(viewer: Viewer, device: str) -> None:
     """Let the docks of a viewer give memory back before a training begins.
 
     Parameters

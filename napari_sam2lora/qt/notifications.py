@@ -9,7 +9,7 @@ from sam2lora.errors import Sam2LoraError
 
 
 @contextmanager
-def errors_in_words() -> Iterator[None]:
+def show_user_errors() -> Iterator[None]:
     """Show an error that a user can cause as a notification; a defect goes on as it is."""
     try:
         yield

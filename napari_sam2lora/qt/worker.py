@@ -13,13 +13,13 @@ from typing import Any
 
 from qtpy.QtCore import QObject, Qt, Signal
 
-Report = Callable[[str, int, int | None], None]
+ReportProgress = Callable[[str, int, int | None], None]
 """Called by work with what it does, how much is done, and of how much, if known.
 
 It raises `Stopped` when the work is to stop.
 """
 
-Work = Callable[[Report], Any]
+Work = Callable[[ReportProgress], Any]
 
 
 _ENDS = ("done", "failed", "stopped")
@@ -31,7 +31,7 @@ class Stopped(Exception):
 
 
 @dataclass(eq=False)
-class _Piece:
+class _Job:
     """A piece of work: whether it lets others go first, and whether it is to stop."""
 
     key: Hashable
@@ -67,8 +67,8 @@ class Worker(QObject):
         super().__init__()
         self._executor = ThreadPoolExecutor(1, thread_name_prefix="sam2lora")
         self._lock = Lock()
-        self._waiting: dict[Hashable, _Piece] = {}
-        self._begun: list[_Piece] = []  # the last one runs, one before it waits for it
+        self._waiting: dict[Hashable, _Job] = {}
+        self._begun: list[_Job] = []  # the last one runs, one before it waits for it
         self._closed = False
         self._not_ended = 0  # pieces of work whose end has not been told
         # What the thread tells is passed on in the thread this object belongs to, whichever Qt.
@@ -93,7 +93,7 @@ class Worker(QObject):
             if self._closed:
                 return
             new = key not in self._waiting
-            self._waiting[key] = _Piece(key, work, patient)
+            self._waiting[key] = _Job(key, work, patient)
             self._executor.submit(self._do_next)
         self._count(int(new))
 
@@ -133,7 +133,7 @@ class Worker(QObject):
         if piece is not None:
             self._do(piece)
 
-    def _take(self, *, patient: bool) -> _Piece | None:
+    def _take(self, *, patient: bool) -> _Job | None:
         """Take the first piece that waits and is patient, or is not; None if there is none."""
         with self._lock:
             waiting = (one for one in self._waiting.values() if one.patient == patient)
@@ -142,7 +142,7 @@ class Worker(QObject):
                 self._begun.append(self._waiting.pop(piece.key))
             return piece
 
-    def _do(self, piece: _Piece) -> None:
+    def _do(self, piece: _Job) -> None:
         try:
             result = piece.work(partial(self._report, piece))
             if isinstance(result, Iterator):
@@ -160,7 +160,7 @@ class Worker(QObject):
             self._begun.remove(piece)
         self._tell(end)
 
-    def _report(self, piece: _Piece, words: str, done: int, total: int | None) -> None:
+    def _report(self, piece: _Job, words: str, done: int, total: int | None) -> None:
         if piece.stop:
             raise Stopped
         self._tell(("progressed", words, done, total))

@@ -5,23 +5,23 @@ from typing import TYPE_CHECKING
 from qtpy.QtCore import QObject
 from qtpy.QtGui import QGuiApplication
 
-from napari_sam2lora.layers.metadata import noted
-from napari_sam2lora.qt.notifications import errors_in_words
+from napari_sam2lora.layers.metadata import plugin_metadata
+from napari_sam2lora.qt.notifications import show_user_errors
 from napari_sam2lora.segmentation.cli_command import as_text, settings_of_files
 from napari_sam2lora.segmentation.session import Session
-from napari_sam2lora.segmentation.widgets.batch_panel import BatchView
+from napari_sam2lora.segmentation.widgets.batch_panel import BatchPanel
 from sam2lora.datasets.image_search import find_images
 from sam2lora.errors import ImageError, Sam2LoraError
 from sam2lora.inference.settings import PredictSettings
 from sam2lora.targets import all_targets
 
 if TYPE_CHECKING:
-    from sam2lora.inference.batch import Outcome
+    from sam2lora.inference.batch import FileResult
 
 _KEY = "batch"
 
 
-class Batching(QObject):
+class BatchController(QObject):
     """Has files segmented, and shows what became of them.
 
     Parameters
@@ -32,7 +32,7 @@ class Batching(QObject):
         The widget; with it, this goes as well.
     """
 
-    def __init__(self, session: Session, view: BatchView) -> None:
+    def __init__(self, session: Session, view: BatchPanel) -> None:
         super().__init__(view)
         self._session, self._view = session, view
         self._listed = ""
@@ -49,10 +49,10 @@ class Batching(QObject):
 
     def refresh(self) -> None:
         """Offer the folder that the present image is listed in, or else its file."""
-        with errors_in_words():
+        with show_user_errors():
             self._view.show_targets(list(all_targets()), self._session.target.name)
         image = self._session.image
-        known = {} if image is None else noted(image.metadata)
+        known = {} if image is None else plugin_metadata(image.metadata)
         listed = known.get("listed_in") or known.get("path") or ""
         if listed != self._listed and self._view.images in ((), (self._listed,)):
             self._listed = listed
@@ -96,7 +96,7 @@ class Batching(QObject):
         QGuiApplication.clipboard().setText(text)
         self._view.words.setText(text)
 
-    def _on_outcome(self, key: object, outcome: "Outcome") -> None:
+    def _on_outcome(self, key: object, outcome: "FileResult") -> None:
         if key != _KEY:
             return
         self._done += 1
@@ -125,7 +125,7 @@ class Batching(QObject):
         self._view.words.setText(f"{before}{self._done - self._failed} segmented{failed}{kept}")
 
 
-def _words(outcome: "Outcome") -> str:
+def _words(outcome: "FileResult") -> str:
     """Say what became of an image."""
     found = ", ".join(f"{name} {iou:.2f}" for name, iou in outcome.iou.items())
     kept = f"kept as it was: {', '.join(outcome.kept)}" if outcome.kept else ""

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from napari_sam2lora.layers.metadata import noted
+from napari_sam2lora.layers.metadata import plugin_metadata
 from napari_sam2lora.segmentation.session import Session
 from sam2lora.errors import ImageError
 from sam2lora.inference.settings import PredictSettings, command_line, command_words, together
@@ -35,7 +35,7 @@ def settings_of_image(session: Session) -> PredictSettings:
         If there is no image, or it is no file.
     """
     image, place = session.image, session.place
-    path = None if image is None else noted(image.metadata).get("path")
+    path = None if image is None else plugin_metadata(image.metadata).get("path")
     if path is None or place is None:
         raise ImageError("The command needs a file: save the image, and open it from there.")
     prompts = session.prompts.at(place)

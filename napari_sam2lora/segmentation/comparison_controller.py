@@ -4,19 +4,19 @@ from napari.layers import Labels
 from qtpy.QtCore import QObject
 
 from napari_sam2lora.layers.conversion import mask_of
-from napari_sam2lora.layers.lookup import data_of, sure_labels_of_image
-from napari_sam2lora.qt.notifications import errors_in_words
-from napari_sam2lora.segmentation.model_comparison import Comparison, Way
-from napari_sam2lora.segmentation.model_controller import Setup
-from napari_sam2lora.segmentation.requests import Choice
+from napari_sam2lora.layers.lookup import layer_data, linked_labels
+from napari_sam2lora.qt.notifications import show_user_errors
+from napari_sam2lora.segmentation.model_comparison import Display, ModelComparison
+from napari_sam2lora.segmentation.model_controller import ModelController
+from napari_sam2lora.segmentation.requests import ModelChoice
 from napari_sam2lora.segmentation.session import Session
-from napari_sam2lora.segmentation.widgets.comparison_panel import CompareView
-from napari_sam2lora.segmentation.widgets.model_panel import AUTOMATIC, BARE
+from napari_sam2lora.segmentation.widgets.comparison_panel import ComparisonPanel
+from napari_sam2lora.segmentation.widgets.model_panel import AUTOMATIC, NO_ADAPTER
 
 _COLORS = "Green: as the reference; red: more than it; blue: less."
 
 
-class Comparing(QObject):
+class ComparisonController(QObject):
     """Asks for comparisons, and shows their results.
 
     Parameters
@@ -27,10 +27,10 @@ class Comparing(QObject):
         The widget; with it, this goes as well.
     """
 
-    def __init__(self, session: Session, setup: Setup, view: CompareView) -> None:
+    def __init__(self, session: Session, setup: ModelController, view: ComparisonPanel) -> None:
         super().__init__(view)
         self._session, self._setup, self._view = session, setup, view
-        self.comparison = Comparison(session.viewer, session.answering.worker, self)
+        self.comparison = ModelComparison(session.viewer, session.answering.worker, self)
         self.comparison.changed.connect(self._on_changed)
         self.comparison.busy_changed.connect(view.show_busy)
         view.compare_wanted.connect(self._on_compare)
@@ -50,10 +50,10 @@ class Comparing(QObject):
     def _references(self) -> dict[str, Labels]:
         """Give the masks of the image by what stays the same when they are renamed."""
         image = self._session.image
-        masks = [] if image is None else sure_labels_of_image(self._session.viewer, image)
+        masks = [] if image is None else linked_labels(self._session.viewer, image)
         return {str(mask.unique_id): mask for mask in masks}
 
-    def _on_compare(self, names: list[str], reference: str | None, way: Way) -> None:
+    def _on_compare(self, names: list[str], reference: str | None, way: Display) -> None:
         session = self._session
         if session.image is None:
             self._view.say("Open a fundus photograph first.")
@@ -64,8 +64,8 @@ class Comparing(QObject):
             return
         detail = session.choice(session.target).detail
         contestants = [(_title(name), _choice(name, detail)) for name in names]
-        with errors_in_words():
-            mask = None if reference is None else mask_of(data_of(references[reference]))
+        with show_user_errors():
+            mask = None if reference is None else mask_of(layer_data(references[reference]))
             question = session.question(session.image, session.target)
             self._view.say("")
             self.comparison.ask(
@@ -84,9 +84,9 @@ class Comparing(QObject):
 
 
 def _title(name: str) -> str:
-    return {BARE: "base model alone", AUTOMATIC: "automatic"}.get(name, name)
+    return {NO_ADAPTER: "base model alone", AUTOMATIC: "automatic"}.get(name, name)
 
 
-def _choice(name: str, detail: str | None) -> Choice:
-    named = None if name in (AUTOMATIC, BARE) else name
-    return Choice(adapter=named, bare=name == BARE, detail=detail)
+def _choice(name: str, detail: str | None) -> ModelChoice:
+    named = None if name in (AUTOMATIC, NO_ADAPTER) else name
+    return ModelChoice(adapter=named, bare=name == NO_ADAPTER, detail=detail)

@@ -16,29 +16,29 @@ from qtpy.QtWidgets import (
     QWidget,
 )
 
-from napari_sam2lora.layers.lookup import photographs
-from napari_sam2lora.layers.mask_events import MaskWatch
-from napari_sam2lora.layers.metadata import Place, keep_key
-from napari_sam2lora.qt.notifications import errors_in_words
+from napari_sam2lora.layers.lookup import fundus_images
+from napari_sam2lora.layers.mask_events import MaskWatcher
+from napari_sam2lora.layers.metadata import TargetKey, ensure_image_id
+from napari_sam2lora.qt.notifications import show_user_errors
 from napari_sam2lora.qt.widgets import Paragraph, Section
 from napari_sam2lora.segmentation import keybindings as keys
-from napari_sam2lora.segmentation.batch_controller import Batching
+from napari_sam2lora.segmentation.batch_controller import BatchController
 from napari_sam2lora.segmentation.cli_command import as_text, settings_of_image
-from napari_sam2lora.segmentation.comparison_controller import Comparing
-from napari_sam2lora.segmentation.live_measurements import Measured, rows
-from napari_sam2lora.segmentation.model_controller import Setup
-from napari_sam2lora.segmentation.requests import Reply
+from napari_sam2lora.segmentation.comparison_controller import ComparisonController
+from napari_sam2lora.segmentation.live_measurements import MeasurementResult, rows
+from napari_sam2lora.segmentation.model_controller import ModelController
+from napari_sam2lora.segmentation.requests import SegmentationResult
 from napari_sam2lora.segmentation.session import Session
-from napari_sam2lora.segmentation.viewer_sync import Following
-from napari_sam2lora.segmentation.widgets.batch_panel import BatchView
-from napari_sam2lora.segmentation.widgets.comparison_panel import CompareView
-from napari_sam2lora.segmentation.widgets.measurement_rows import NumbersView
-from napari_sam2lora.segmentation.widgets.model_panel import Advanced
-from napari_sam2lora.segmentation.widgets.new_target_dialog import NewTarget
-from napari_sam2lora.segmentation.widgets.progress_bar import ProgressRow
-from napari_sam2lora.segmentation.widgets.prompt_controls import PromptRow
-from napari_sam2lora.segmentation.widgets.target_selector import TargetRow
-from napari_sam2lora.segmentation.widgets.threshold_controls import ThresholdRow
+from napari_sam2lora.segmentation.viewer_sync import ViewerSync
+from napari_sam2lora.segmentation.widgets.batch_panel import BatchPanel
+from napari_sam2lora.segmentation.widgets.comparison_panel import ComparisonPanel
+from napari_sam2lora.segmentation.widgets.measurement_rows import MeasurementRows
+from napari_sam2lora.segmentation.widgets.model_panel import ModelPanel
+from napari_sam2lora.segmentation.widgets.new_target_dialog import NewTargetDialog
+from napari_sam2lora.segmentation.widgets.progress_bar import SegmentationProgress
+from napari_sam2lora.segmentation.widgets.prompt_controls import PromptControls
+from napari_sam2lora.segmentation.widgets.target_selector import TargetSelector
+from napari_sam2lora.segmentation.widgets.threshold_controls import ThresholdControls
 from sam2lora.errors import Sam2LoraError
 from sam2lora.targets import TARGETS, all_targets
 
@@ -57,18 +57,18 @@ class SegmentDock(QWidget):
     def __init__(self, napari_viewer: Viewer) -> None:
         super().__init__()
         self._viewer = napari_viewer
-        self._measured: Place | None = None  # whose numbers are shown
+        self._measured: TargetKey | None = None  # whose numbers are shown
         self.session = Session(napari_viewer)
         self._build()
         self._wire()
-        self.setup = Setup(self.session, self.advanced)
+        self.setup = ModelController(self.session, self.advanced)
         self.setup.warned.connect(self._on_warned)
-        self.comparing = Comparing(self.session, self.setup, self.compare)
-        self.batching = Batching(self.session, self.batch)
+        self.comparing = ComparisonController(self.session, self.setup, self.compare)
+        self.batching = BatchController(self.session, self.batch)
         actions = {key.action: getattr(self, key.action) for key in keys.KEYS}
-        self.following = Following(self.session, actions)
+        self.following = ViewerSync(self.session, actions)
         self.following.followed.connect(self._on_followed)
-        self.masks = MaskWatch(napari_viewer)
+        self.masks = MaskWatcher(napari_viewer)
         self.masks.changed.connect(self._measure)
         self.following.followed.connect(self.masks.look)
         self.following.tool_changed.connect(self._show_tool)
@@ -142,10 +142,10 @@ class SegmentDock(QWidget):
             self._parts.close()
 
     def _build(self) -> None:
-        self.targets, self.prompts = TargetRow(), PromptRow()
-        self.threshold, self.progress = ThresholdRow(), ProgressRow()
-        self.numbers, self.advanced = NumbersView(), Advanced()
-        self.compare, self.batch = CompareView(), BatchView()
+        self.targets, self.prompts = TargetSelector(), PromptControls()
+        self.threshold, self.progress = ThresholdControls(), SegmentationProgress()
+        self.numbers, self.advanced = MeasurementRows(), ModelPanel()
+        self.compare, self.batch = ComparisonPanel(), BatchPanel()
         self._copy = QPushButton("Copy as command")
         self._copy.setToolTip("The command line that gives the same answer, on the clipboard")
         self.warnings = Paragraph()
@@ -169,7 +169,7 @@ class SegmentDock(QWidget):
         column.addWidget(self.numbers)
         column.addWidget(self._copy)
         for title, part in (
-            ("Advanced", self.advanced),
+            ("ModelPanel", self.advanced),
             ("Compare models", self.compare),
             ("Segment many files", self.batch),
             ("Keys", help_text),
@@ -213,7 +213,7 @@ class SegmentDock(QWidget):
         session.answers.numbers.measured.connect(self._on_measured)
 
     def _copy_command(self) -> None:
-        with errors_in_words():
+        with show_user_errors():
             text = as_text([settings_of_image(self.session)])
             QGuiApplication.clipboard().setText(text)
             if self.session.start_from_painted:
@@ -227,11 +227,11 @@ class SegmentDock(QWidget):
             self._viewer.layers.selection.active = image  # which the session follows
 
     def _on_target(self, name: str) -> None:
-        with errors_in_words():
+        with show_user_errors():
             self.session.set_target(name)
 
     def _ask_for_target(self) -> None:
-        asked = NewTarget(self)
+        asked = NewTargetDialog(self)
         asked.exec()
         if asked.target is not None:
             self.session.set_target(asked.target.name)
@@ -245,7 +245,7 @@ class SegmentDock(QWidget):
         self.session.start_from(on)
 
     def _on_accept(self, mode: str) -> None:
-        with errors_in_words():
+        with show_user_errors():
             self.session.accept(mode)
             self._measure()
 
@@ -258,7 +258,7 @@ class SegmentDock(QWidget):
         self._on_followed()
         self._measure()
 
-    def _on_reply(self, reply: Reply) -> None:
+    def _on_reply(self, reply: SegmentationResult) -> None:
         place = self.session.place
         if place == (reply.question.photo.key, reply.question.target.name):
             self.threshold.show_threshold(self.session.answers.threshold(place))
@@ -289,21 +289,21 @@ class SegmentDock(QWidget):
             self.threshold.show_threshold(self.session.answers.threshold(place))
         self._measure()
 
-    def _on_measured(self, measured: Measured) -> None:
+    def _on_measured(self, measured: MeasurementResult) -> None:
         if measured.place == self.session.place and not self.numbers.words.text():
             self._show_numbers(measured)
 
-    def _show_numbers(self, measured: Measured | None) -> None:
+    def _show_numbers(self, measured: MeasurementResult | None) -> None:
         self._measured = None if measured is None else measured.place
         self.numbers.show_rows([] if measured is None else rows(measured))
 
     def _on_followed(self) -> None:
         """List what is in the viewer now."""
         session = self.session
-        images = photographs(self._viewer.layers)
-        key = keep_key(session.image) if session.image is not None else None
-        self.targets.show_images([(keep_key(one), one.name) for one in images], key)
-        with errors_in_words():
+        images = fundus_images(self._viewer.layers)
+        key = ensure_image_id(session.image) if session.image is not None else None
+        self.targets.show_images([(ensure_image_id(one), one.name) for one in images], key)
+        with show_user_errors():
             self.targets.show_targets(list(all_targets().values()), session.target.name)
 
     def _show_tool(self, *_: object) -> None:
@@ -313,7 +313,7 @@ class SegmentDock(QWidget):
 class _Parts(QObject):
     """What has to let go of the viewer when the dock goes, which happens in one of two ways."""
 
-    def __init__(self, *parts: Following | MaskWatch | Comparing | Session) -> None:
+    def __init__(self, *parts: ViewerSync | MaskWatcher | ComparisonController | Session) -> None:
         super().__init__()
         self._parts = list(parts)
 

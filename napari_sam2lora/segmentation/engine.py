@@ -10,9 +10,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from napari_sam2lora.layers.conversion import pixels_of
-from napari_sam2lora.layers.images import Photo
-from napari_sam2lora.qt.worker import Report
-from napari_sam2lora.segmentation.requests import Computer, Machine, Question, Refusal, Reply
+from napari_sam2lora.layers.images import ImageSnapshot
+from napari_sam2lora.qt.worker import ReportProgress
+from napari_sam2lora.segmentation.requests import (
+    ComputeSettings,
+    DeviceInfo,
+    FailedRequest,
+    SegmentationRequest,
+    SegmentationResult,
+)
 from napari_sam2lora.segmentation.warmup import load_torch, warm_up_colors
 from sam2lora.adapters import Adapter
 from sam2lora.datasets.image_search import find_images
@@ -20,9 +26,9 @@ from sam2lora.errors import DeviceError, GeometryError, Sam2LoraError
 from sam2lora.inference.settings import PredictSettings
 
 if TYPE_CHECKING:
-    from sam2lora.inference.batch import Outcome
+    from sam2lora.inference.batch import FileResult
     from sam2lora.inference.predictor import Predictor
-    from sam2lora.inference.prepared_image import Scene
+    from sam2lora.inference.prepared_image import PreparedImage
 
 _PER_IMAGE = 100  # steps of progress that one image of a batch is
 _SCENES = 4  # images whose fields of view are kept; features have a cache of their own
@@ -32,9 +38,9 @@ class Engine:
     """The predictor in use, and what it was asked about last."""
 
     def __init__(self) -> None:
-        self._machine: Machine | None = None
+        self._machine: ComputeSettings | None = None
         self._predictor: Predictor | None = None
-        self._scenes: OrderedDict[str, tuple[Photo, Scene]] = OrderedDict()
+        self._scenes: OrderedDict[str, tuple[ImageSnapshot, PreparedImage]] = OrderedDict()
         self._adapters: dict[tuple[Any, ...], Adapter | None] = {}
         self._adapters_of = 0  # the number of the questions for which they were looked up
 
@@ -43,7 +49,7 @@ class Engine:
         self._machine = self._predictor = None
         self._scenes.clear()
 
-    def free(self, report: Report) -> None:
+    def free(self, report: ReportProgress) -> None:
         """Give a GPU's memory back; the next question loads the network again.
 
         Main memory is left alone: the features in it are worth more than the room.
@@ -57,7 +63,7 @@ class Engine:
         self.let_go()
         release_memory(device)
 
-    def describe(self, machine: Machine, report: Report) -> Computer:
+    def describe(self, machine: ComputeSettings, report: ReportProgress) -> DeviceInfo:
         """Find out what computes, and make ready what the first answer needs in the window."""
         report("Loading PyTorch", 0, None)
         load_torch()
@@ -68,11 +74,11 @@ class Engine:
             device = choose_device(machine.device)
             precision = choose_precision(machine.precision, device)
         except DeviceError as error:
-            return Computer(str(error), str(error))
+            return DeviceInfo(str(error), str(error))
         words = f"Computes on {device} in {precision}."
-        return Computer(words, gpu_hint() or "", free_memory(device))
+        return DeviceInfo(words, gpu_hint() or "", free_memory(device))
 
-    def answer(self, question: Question, report: Report) -> Reply:
+    def answer(self, question: SegmentationRequest, report: ReportProgress) -> SegmentationResult:
         """Answer a question.
 
         Raises
@@ -83,10 +89,10 @@ class Engine:
             If it was cancelled.
         """
         predictor = self.predictor(question.machine, report)
-        from sam2lora.inference.segment import Task, segment_scene
+        from sam2lora.inference.segment import SegmentationTask, segment_prepared
 
         target = question.target
-        task = Task.of(
+        task = SegmentationTask.of(
             target,
             adapter=self._adapter(question, predictor),
             prompts=question.prompts,
@@ -94,22 +100,24 @@ class Engine:
         )
         scene = self._scene(question.photo)
         show = partial(report, f"Looking for {target.name}")
-        segmented = segment_scene(predictor, scene, [task], progress=show)[target.name]
-        return Reply(question, task, scene, segmented)
+        segmented = segment_prepared(predictor, scene, [task], progress=show)[target.name]
+        return SegmentationResult(question, task, scene, segmented)
 
-    def try_to_answer(self, question: Question, report: Report) -> Reply | Refusal:
+    def try_to_answer(
+        self, question: SegmentationRequest, report: ReportProgress
+    ) -> SegmentationResult | FailedRequest:
         """Answer a question, or say why that is not possible."""
         try:
             return self.answer(question, report)
         except GeometryError as error:
             kept = self._scenes.get(question.photo.key)
-            return Refusal(question, error, kept and kept[1].field.mask)
+            return FailedRequest(question, error, kept and kept[1].field.mask)
         except Sam2LoraError as error:
-            return Refusal(question, error)
+            return FailedRequest(question, error)
 
     def segment_files(
-        self, settings: Sequence[PredictSettings], machine: Machine, report: Report
-    ) -> "Iterator[Outcome]":
+        self, settings: Sequence[PredictSettings], machine: ComputeSettings, report: ReportProgress
+    ) -> "Iterator[FileResult]":
         """Segment files as `sam2lora predict` does, in one pass over the images.
 
         Parameters
@@ -157,7 +165,7 @@ class Engine:
             progress=show,
         )
 
-    def predictor(self, machine: Machine, report: Report) -> "Predictor":
+    def predictor(self, machine: ComputeSettings, report: ReportProgress) -> "Predictor":
         """Give the predictor for a machine, loading torch and the base model if need be.
 
         Raises
@@ -186,7 +194,7 @@ class Engine:
         self._machine, self._predictor, self._adapters = machine, predictor, {}
         return predictor
 
-    def _adapter(self, question: Question, predictor: "Predictor") -> Adapter | None:
+    def _adapter(self, question: SegmentationRequest, predictor: "Predictor") -> Adapter | None:
         """Choose the adapter; the same object each time, which spares reading its files again."""
         from sam2lora.inference.pipeline import adapter_for
 
@@ -206,13 +214,13 @@ class Engine:
             self._adapters[key] = next(same, found)
         return self._adapters[key]
 
-    def _scene(self, photo: Photo) -> "Scene":
+    def _scene(self, photo: ImageSnapshot) -> "PreparedImage":
         """Look at an image; its field of view is found as `sam2lora predict` finds it."""
-        from sam2lora.inference.prepared_image import Scene
+        from sam2lora.inference.prepared_image import PreparedImage
 
         kept = self._scenes.pop(photo.key, None)
         if kept is None or kept[0].source is not photo.source:
-            kept = (photo, Scene.of(pixels_of(photo.layer)))
+            kept = (photo, PreparedImage.of(pixels_of(photo.layer)))
         self._scenes[photo.key] = kept
         while len(self._scenes) > _SCENES:
             self._scenes.popitem(last=False)

@@ -10,7 +10,7 @@ from napari.layers import Layer
 
 
 @dataclass(frozen=True)
-class Key:
+class KeyBinding:
     """One key.
 
     Attributes
@@ -35,16 +35,16 @@ class Key:
 
 
 KEYS = (
-    Key("G", "G", "segment", "segment the target"),
-    Key("Shift-G", "Shift+G", "segment_all", "segment vessel, disc and cup"),
-    Key("Q", "Q", "switch_sign", "switch between points on and off the target"),
-    Key("U", "U", "use_points", "set points"),
-    Key("K", "K", "use_box", "draw a box"),
-    Key("N", "N", "clear", "clear the points and the box"),
-    Key("W", "W", "accept", "accept the answer into the mask"),
-    Key("H", "H", "toggle_preview", "hide or show the answer"),
-    Key("Control-Z", "Ctrl+Z", "undo", "take the last point or box back", everywhere=False),
-    Key("Control-Shift-Z", "Ctrl+Shift+Z", "redo", "put it back", everywhere=False),
+    KeyBinding("G", "G", "segment", "segment the target"),
+    KeyBinding("Shift-G", "Shift+G", "segment_all", "segment vessel, disc and cup"),
+    KeyBinding("Q", "Q", "switch_sign", "switch between points on and off the target"),
+    KeyBinding("U", "U", "use_points", "set points"),
+    KeyBinding("K", "K", "use_box", "draw a box"),
+    KeyBinding("N", "N", "clear", "clear the points and the box"),
+    KeyBinding("W", "W", "accept", "accept the answer into the mask"),
+    KeyBinding("H", "H", "toggle_preview", "hide or show the answer"),
+    KeyBinding("Control-Z", "Ctrl+Z", "undo", "take the last point or box back", everywhere=False),
+    KeyBinding("Control-Shift-Z", "Ctrl+Shift+Z", "redo", "put it back", everywhere=False),
 )
 """All keys of the dock."""
 

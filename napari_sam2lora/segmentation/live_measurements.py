@@ -6,8 +6,8 @@ from functools import partial
 
 from qtpy.QtCore import QObject, QTimer, Signal
 
-from napari_sam2lora.layers.metadata import Place
-from napari_sam2lora.qt.worker import Report, Worker
+from napari_sam2lora.layers.metadata import TargetKey
+from napari_sam2lora.qt.worker import ReportProgress, Worker
 from sam2lora.images.field_of_view import FieldOfView
 from sam2lora.metrics.measurements import Measurements, Spacing, measure
 from sam2lora.types import Mask
@@ -16,7 +16,7 @@ _PAUSE = 150  # milliseconds without a change before measuring
 
 
 @dataclass(frozen=True, eq=False)
-class Measured:
+class MeasurementResult:
     """What was measured.
 
     Attributes
@@ -29,7 +29,7 @@ class Measured:
         Of all targets of the image.
     """
 
-    place: Place
+    place: TargetKey
     iou: float | None
     measurements: Measurements
 
@@ -39,7 +39,7 @@ class Measured:
         return self.place[1]
 
 
-class Numbers(QObject):
+class LiveMeasurements(QObject):
     """Measures masks when they have stopped changing for a moment.
 
     Signals
@@ -60,13 +60,13 @@ class Numbers(QObject):
         self._timer.setSingleShot(True)
         self._timer.setInterval(_PAUSE)
         self._timer.timeout.connect(self._measure)
-        self._asked: partial[Measured] | None = None
+        self._asked: partial[MeasurementResult] | None = None
         self.worker.done.connect(self._on_done)
         self.worker.failed.connect(self.failed)
 
     def ask(
         self,
-        place: Place,
+        place: TargetKey,
         iou: float | None,
         masks: Mapping[str, Mask],
         field: FieldOfView,
@@ -77,7 +77,7 @@ class Numbers(QObject):
         Parameters
         ----------
         place, iou
-            As the attributes of `Measured`.
+            As the attributes of `MeasurementResult`.
         masks, field, spacing
             As for `measurements.measure`.
         """
@@ -97,22 +97,22 @@ class Numbers(QObject):
         if self._asked is not None:
             self.worker.ask("numbers", self._asked)
 
-    def _on_done(self, key: object, measured: Measured) -> None:
+    def _on_done(self, key: object, measured: MeasurementResult) -> None:
         self.measured.emit(measured)
 
 
 def _measured(
-    place: Place,
+    place: TargetKey,
     iou: float | None,
     masks: Mapping[str, Mask],
     field: FieldOfView,
     spacing: Spacing | None,
-    report: Report,
-) -> Measured:
-    return Measured(place, iou, measure(masks, field, spacing=spacing))
+    report: ReportProgress,
+) -> MeasurementResult:
+    return MeasurementResult(place, iou, measure(masks, field, spacing=spacing))
 
 
-def rows(measured: Measured) -> Iterator[tuple[str, str]]:
+def rows(measured: MeasurementResult) -> Iterator[tuple[str, str]]:
     """Give the numbers that matter while correcting, as rows of a name and a value."""
     if measured.iou is not None:
         yield f"expected IoU of the {measured.target}", f"{measured.iou:.3f}"

@@ -11,18 +11,23 @@ from napari.utils import DirectLabelColormap
 from napari.viewer import Viewer
 from qtpy.QtCore import QObject, QTimer, Signal
 
-from napari_sam2lora.layers.conversion import placement_of, view_layer
+from napari_sam2lora.layers.conversion import transform_of, view_layer
 from napari_sam2lora.layers.insertion import add_quietly, set_visible
-from napari_sam2lora.layers.lookup import data_of
-from napari_sam2lora.layers.metadata import noted
-from napari_sam2lora.qt.worker import Report, Worker
+from napari_sam2lora.layers.lookup import layer_data
+from napari_sam2lora.layers.metadata import plugin_metadata
+from napari_sam2lora.qt.worker import ReportProgress, Worker
 from napari_sam2lora.segmentation.engine import Engine
-from napari_sam2lora.segmentation.requests import Choice, Question, Refusal, Reply
+from napari_sam2lora.segmentation.requests import (
+    FailedRequest,
+    ModelChoice,
+    SegmentationRequest,
+    SegmentationResult,
+)
 from sam2lora.images.visualization import ERROR_COLORS
 from sam2lora.metrics.segmentation import dice
 from sam2lora.types import Mask, Pixels
 
-Way = Literal["side by side", "blinking"]
+Display = Literal["side by side", "blinking"]
 
 _VIEW = "comparison"
 _GAP = 1.05  # of the image's width, from one picture to the next
@@ -30,7 +35,7 @@ _BLINK = 800  # milliseconds
 
 
 @dataclass(frozen=True, eq=False)
-class Compared:
+class ComparedModel:
     """What one contestant found.
 
     Attributes
@@ -46,18 +51,18 @@ class Compared:
     """
 
     title: str
-    reply: Reply | None
+    reply: SegmentationResult | None
     words: str
     judged: np.ndarray
 
 
-def compare(
+def compare_models(
     engine: Engine,
-    question: Question,
-    contestants: Sequence[tuple[str, Choice]],
+    question: SegmentationRequest,
+    contestants: Sequence[tuple[str, ModelChoice]],
     reference: Mask | None,
-    report: Report,
-) -> Iterator[Compared]:
+    report: ReportProgress,
+) -> Iterator[ComparedModel]:
     """Ask the same of several models, in the worker's thread.
 
     Parameters
@@ -79,8 +84,8 @@ def compare(
     """
     for title, choice in contestants:
         reply = engine.try_to_answer(replace(question, choice=choice), report)
-        if isinstance(reply, Refusal):
-            yield Compared(title, None, str(reply.error), np.zeros((0, 0), np.uint8))
+        if isinstance(reply, FailedRequest):
+            yield ComparedModel(title, None, str(reply.error), np.zeros((0, 0), np.uint8))
             continue
         mask = reply.segmented.mask
         if reference is None:
@@ -88,10 +93,10 @@ def compare(
         else:
             words = f"Dice {dice(mask, reference, valid=reply.scene.field.mask):.3f}"
         judged = np.select([mask & reference, mask, reference], [1, 2, 3]).astype(np.uint8)
-        yield Compared(title, reply, words, judged)
+        yield ComparedModel(title, reply, words, judged)
 
 
-class Comparison(QObject):
+class ModelComparison(QObject):
     """Shows what several models found in one image.
 
     Parameters
@@ -121,10 +126,10 @@ class Comparison(QObject):
 
     def __init__(self, viewer: Viewer, worker: Worker, parent: QObject | None = None) -> None:
         super().__init__(parent)
-        self.results: list[Compared] = []
+        self.results: list[ComparedModel] = []
         self._viewer, self._worker = viewer, worker
         self._image: Image | None = None
-        self._way: Way = "side by side"
+        self._way: Display = "side by side"
         self._number = 0  # of the comparison that is shown
         self._runs = False
         self._timer = QTimer(self)
@@ -138,16 +143,16 @@ class Comparison(QObject):
         self,
         engine: Engine,
         image: Image,
-        question: Question,
-        contestants: Sequence[tuple[str, Choice]],
+        question: SegmentationRequest,
+        contestants: Sequence[tuple[str, ModelChoice]],
         *,
         reference: Mask | None,
-        way: Way,
+        way: Display,
     ) -> None:
-        """Compare contestants, in place of a comparison that runs; see `compare`."""
+        """Compare contestants, in place of a comparison that runs; see `compare_models`."""
         self.clear()
         self._image, self._way = image, way
-        work = partial(compare, engine, question, contestants, reference)
+        work = partial(compare_models, engine, question, contestants, reference)
         self._worker.ask(self._key, work)
         self._set_runs(True)
 
@@ -184,10 +189,12 @@ class Comparison(QObject):
             self._set_runs(False)
 
     def _own(self) -> list[Layer]:
-        return [one for one in self._viewer.layers if noted(one.metadata).get("view") == _VIEW]
+        return [
+            one for one in self._viewer.layers if plugin_metadata(one.metadata).get("view") == _VIEW
+        ]
 
     def _on_yielded(self, key: object, result: object) -> None:
-        if key != self._key or not isinstance(result, Compared):
+        if key != self._key or not isinstance(result, ComparedModel):
             return
         self.results.append(result)
         if result.reply is not None and self._image in self._viewer.layers:
@@ -198,18 +205,18 @@ class Comparison(QObject):
                 self._timer.start()
         self.changed.emit()
 
-    def _show_beside(self, result: Compared, number: int) -> None:
+    def _show_beside(self, result: ComparedModel, number: int) -> None:
         image, reply = self._image, result.reply
         if image is None or reply is None:
             return
         step = number * _GAP * reply.scene.shape[1] * image.scale[-1]
         for layer in (_copy(image, reply.scene.pixels, result.title), _errors(image, result)):
-            place = placement_of(data_of(layer))["translate"]
+            place = transform_of(layer_data(layer))["translate"]
             layer.translate = (place[0], place[1] + step)
             add_quietly(self._viewer, layer)
         self._viewer.fit_to_view()
 
-    def _show_over(self, result: Compared) -> None:
+    def _show_over(self, result: ComparedModel) -> None:
         if self._image is not None:
             layer = _errors(self._image, result)
             layer.visible = not self._own()
@@ -225,17 +232,17 @@ class Comparison(QObject):
 
 
 def _copy(image: Image, pixels: Pixels, title: str) -> Layer:
-    made = view_layer(_VIEW, pixels, data_of(image), "image", rgb=True)
+    made = view_layer(_VIEW, pixels, layer_data(image), "image", rgb=True)
     made[1]["name"] = f"{title}: {image.name}"
     return Layer.create(*made)
 
 
-def _errors(image: Image, result: Compared) -> Layer:
+def _errors(image: Image, result: ComparedModel) -> Layer:
     colors = {1: ERROR_COLORS[0], 2: ERROR_COLORS[1], 3: ERROR_COLORS[2]}
     made = view_layer(
         _VIEW,
         result.judged,
-        data_of(image),
+        layer_data(image),
         "labels",
         colormap=DirectLabelColormap(color_dict={0: "transparent", None: "transparent", **colors}),
         opacity=0.6,

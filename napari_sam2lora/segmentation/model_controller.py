@@ -5,21 +5,26 @@ from dataclasses import replace
 from napari.layers import Image
 from qtpy.QtCore import QObject, Signal
 
-from napari_sam2lora.adapters import AdapterWatch, dice_of
+from napari_sam2lora.adapters import AdapterWatcher, dice_of
 from napari_sam2lora.layers.conversion import size_of
-from napari_sam2lora.layers.lookup import data_of
-from napari_sam2lora.qt.notifications import errors_in_words
+from napari_sam2lora.layers.lookup import layer_data
+from napari_sam2lora.qt.notifications import show_user_errors
 from napari_sam2lora.segmentation.preflight import warnings
-from napari_sam2lora.segmentation.requests import Computer
+from napari_sam2lora.segmentation.requests import DeviceInfo
 from napari_sam2lora.segmentation.session import Session
-from napari_sam2lora.segmentation.widgets.model_panel import AUTOMATIC, BARE, Advanced, Entry
+from napari_sam2lora.segmentation.widgets.model_panel import (
+    AUTOMATIC,
+    NO_ADAPTER,
+    ComboEntry,
+    ModelPanel,
+)
 from sam2lora.adapters import find_adapter
 from sam2lora.errors import ImageError
 from sam2lora.models.registry import BASE_MODELS, BaseModel
 from sam2lora.targets import Target, get_target
 
 
-class Setup(QObject):
+class ModelController(QObject):
     """Keeps the lists of models and adapters as they are, and says what could go wrong.
 
     Parameters
@@ -37,11 +42,11 @@ class Setup(QObject):
 
     warned = Signal(str)
 
-    def __init__(self, session: Session, advanced: Advanced) -> None:
+    def __init__(self, session: Session, advanced: ModelPanel) -> None:
         super().__init__(advanced)
         self._session, self._advanced = session, advanced
-        self._computer: Computer | None = None  # unknown until torch is loaded
-        self.watch = AdapterWatch(self)
+        self._computer: DeviceInfo | None = None  # unknown until torch is loaded
+        self.watch = AdapterWatcher(self)
         self.watch.changed.connect(self._on_adapters)
         advanced.model_chosen.connect(self._on_model)
         advanced.device_chosen.connect(self._on_device)
@@ -55,7 +60,7 @@ class Setup(QObject):
 
     def look(self) -> None:
         """List the adapters that are there now."""
-        with errors_in_words():
+        with show_user_errors():
             self.watch.look()
 
     def refresh(self) -> None:
@@ -69,7 +74,7 @@ class Setup(QObject):
         entries = self.adapter_entries()
         if chosen.adapter and chosen.adapter not in [value for _, value in entries]:
             entries.append((chosen.adapter, chosen.adapter))
-        named = BARE if chosen.bare else chosen.adapter or AUTOMATIC
+        named = NO_ADAPTER if chosen.bare else chosen.adapter or AUTOMATIC
         self._advanced.show_adapters(entries, named)
         self._advanced.show_detail(chosen.detail)
         self.warn()
@@ -118,7 +123,7 @@ class Setup(QObject):
             )
         self.warned.emit("\n".join(dict.fromkeys(filter(None, found))))
 
-    def adapter_entries(self) -> list[Entry]:
+    def adapter_entries(self) -> list[ComboEntry]:
         """List adapters for the target, those for the base model first, others with their base."""
         session, entries = self._session, []
         for adapter in self.watch.adapters:
@@ -136,7 +141,7 @@ class Setup(QObject):
         self._session.forget_adapters()
         self.refresh()
 
-    def _on_computer(self, computer: Computer) -> None:
+    def _on_computer(self, computer: DeviceInfo) -> None:
         self._computer = computer
         self._advanced.say(computer.words)
         self.warn()
@@ -150,8 +155,8 @@ class Setup(QObject):
 
     def _on_adapter(self, name: str) -> None:
         session = self._session
-        named = None if name in (AUTOMATIC, BARE) else name
-        chosen = replace(session.choice(session.target), adapter=named, bare=name == BARE)
+        named = None if name in (AUTOMATIC, NO_ADAPTER) else name
+        chosen = replace(session.choice(session.target), adapter=named, bare=name == NO_ADAPTER)
         session.choose(session.target, chosen)
 
     def _on_detail(self, detail: str | None) -> None:
@@ -162,11 +167,11 @@ class Setup(QObject):
 def _size(image: Image) -> tuple[int, int] | None:
     """Give the size of a photograph; None for a stack, which is refused when it is asked about."""
     try:
-        return size_of(data_of(image))
+        return size_of(layer_data(image))
     except ImageError:
         return None
 
 
-def _model_entry(base: BaseModel) -> Entry:
+def _model_entry(base: BaseModel) -> ComboEntry:
     size = "" if base.embedded or base.path.exists() else ", to be downloaded"
     return f"{base.name} ({base.parameters / 1e6:.0f} M weights{size})", base.name

@@ -2,11 +2,11 @@
 
 from collections.abc import Iterator
 
-from napari_sam2lora.segmentation.requests import Choice
+from napari_sam2lora.segmentation.requests import ModelChoice
 from sam2lora.adapters import Adapter, preferred_first
 from sam2lora.adapters.selection import geometry_of
 from sam2lora.errors import ModelError
-from sam2lora.inference.memory import too_little_memory
+from sam2lora.inference.memory import memory_warning
 from sam2lora.models.registry import BaseModel, get_base
 from sam2lora.targets import Target
 from sam2lora.utils.download import is_offline
@@ -14,7 +14,7 @@ from sam2lora.utils.download import is_offline
 
 def warnings(
     model: str,
-    choice: Choice,
+    choice: ModelChoice,
     target: Target,
     adapters: list[Adapter],
     *,
@@ -40,7 +40,7 @@ def warnings(
     prompted
         Whether something points at the target.
     loaded, free
-        Whether the base model is in memory, and how much is free of it; see `too_little_memory`.
+        Whether the base model is in memory, and how much is free of it; see `memory_warning`.
     """
     try:
         base = get_base(model)
@@ -57,7 +57,7 @@ def warnings(
     if shape is not None:
         answering = named or (None if choice.bare else next(iter(fitting), None))
         geometry = geometry_of(target, answering, choice.detail)
-        words = too_little_memory(base, shape, geometry, loaded=loaded, free=free)
+        words = memory_warning(base, shape, geometry, loaded=loaded, free=free)
         found += [words] if words else []
     return found
 
@@ -73,7 +73,7 @@ def _about_base(base: BaseModel) -> Iterator[str]:
 
 
 def _about_adapter(
-    base: BaseModel, choice: Choice, named: Adapter | None, target: Target
+    base: BaseModel, choice: ModelChoice, named: Adapter | None, target: Target
 ) -> Iterator[str]:
     if choice.adapter is None:
         return

@@ -8,21 +8,21 @@ from napari.layers import Image
 from napari.utils.notifications import notification_manager
 from qtpy.QtCore import QObject, QTimer, Signal
 
-from napari_sam2lora.layers.images import Photos
-from napari_sam2lora.layers.metadata import Place, keep_key
+from napari_sam2lora.layers.images import ImageLayers
+from napari_sam2lora.layers.metadata import TargetKey, ensure_image_id
 from napari_sam2lora.layers.prompt_history import same_prompts
 from napari_sam2lora.layers.prompts import PromptLayers
 from napari_sam2lora.qt.worker import Worker
 from napari_sam2lora.segmentation.engine import Engine
 from napari_sam2lora.segmentation.requests import (
-    Choice,
-    Computer,
-    Machine,
-    Question,
-    Refusal,
-    Reply,
+    ComputeSettings,
+    DeviceInfo,
+    FailedRequest,
+    ModelChoice,
+    SegmentationRequest,
+    SegmentationResult,
 )
-from napari_sam2lora.segmentation.results import Answers
+from napari_sam2lora.segmentation.results import ResultStore
 from sam2lora.errors import GeometryError, Sam2LoraError
 from sam2lora.inference.settings import PredictSettings
 from sam2lora.targets import Target, get_target
@@ -31,7 +31,7 @@ from sam2lora.types import Mask
 _MACHINE = "machine"
 
 
-class Answering(QObject):
+class RequestQueue(QObject):
     """The questions of one session, from the first prompt to the answer that is shown.
 
     Parameters
@@ -66,25 +66,25 @@ class Answering(QObject):
 
     def __init__(
         self,
-        photos: Photos,
+        photos: ImageLayers,
         prompts: PromptLayers,
-        answers: Answers,
+        answers: ResultStore,
         *,
-        question: Callable[[Image, Target], Question],
-        how: Callable[[Target], tuple[Machine, Choice, bool]],
+        question: Callable[[Image, Target], SegmentationRequest],
+        how: Callable[[Target], tuple[ComputeSettings, ModelChoice, bool]],
     ) -> None:
         super().__init__()
-        self.worker, self.engine, self.troubles = Worker(), Engine(), Troubles()
+        self.worker, self.engine, self.troubles = Worker(), Engine(), RequestErrors()
         self._photos, self._prompts, self._answers = photos, prompts, answers
         self._question = question
-        self._asked = Asked(photos, prompts, how)
+        self._asked = PendingRequests(photos, prompts, how)
         prompts.changed.connect(self._on_prompts)
         answers.numbers.failed.connect(self._on_failed)
         self.worker.done.connect(self._on_done)
         self.worker.failed.connect(self._on_failed)
         self.worker.stopped.connect(self._on_stopped)
 
-    def describe(self, machine: Machine) -> None:
+    def describe(self, machine: ComputeSettings) -> None:
         """Load torch meanwhile, and find out what it computes on."""
         self.worker.ask(_MACHINE, partial(self.engine.describe, machine))
 
@@ -94,7 +94,7 @@ class Answering(QObject):
 
     def ask(self, image: Image, target: Target) -> None:
         """Ask for a target in an image, with what is said about it, or say why that cannot be."""
-        place = keep_key(image), target.name
+        place = ensure_image_id(image), target.name
         self.troubles.settle(place)
         try:
             question = self._question(image, target)
@@ -105,7 +105,7 @@ class Answering(QObject):
         self.worker.ask(place, partial(self.engine.try_to_answer, question))
 
     def segment_files(
-        self, settings: Sequence[PredictSettings], machine: Machine, *, key: str
+        self, settings: Sequence[PredictSettings], machine: ComputeSettings, *, key: str
     ) -> None:
         """Segment files, questions going first; the worker yields what becomes of each."""
         work = partial(self.engine.segment_files, settings, machine)
@@ -115,7 +115,7 @@ class Answering(QObject):
         """Stop what was asked for: all of it, or what goes by these keys."""
         self.worker.cancel(*keys, but=_MACHINE)
 
-    def obstacle(self, reply: Reply) -> str:
+    def obstacle(self, reply: SegmentationResult) -> str:
         """Say why an answer must not be accepted now; empty if it may be."""
         question = reply.question
         if self._asked.newest((question.photo.key, question.target.name)) is not None:
@@ -139,7 +139,7 @@ class Answering(QObject):
         self.worker.close()
         self.engine.let_go()
 
-    def _on_prompts(self, place: Place) -> None:
+    def _on_prompts(self, place: TargetKey) -> None:
         self.troubles.settle(place)
         image = self._photos.find(place[0])
         if image is None:
@@ -159,22 +159,22 @@ class Answering(QObject):
             self.ask(image, get_target(place[1]))
         self.mark_old()
 
-    def _take_back(self, place: Place, field: Mask, words: str) -> None:
+    def _take_back(self, place: TargetKey, field: Mask, words: str) -> None:
         """Take away what lies outside, and say so, for longer than the next answer takes."""
         self._prompts.keep_inside(place, field)
         self._say_trouble(place, words)
 
     def _on_done(self, key: object, result: object) -> None:
-        if isinstance(result, Reply | Refusal):
+        if isinstance(result, SegmentationResult | FailedRequest):
             self._asked.end(key, result.question)
-        if isinstance(result, Reply):
+        if isinstance(result, SegmentationResult):
             self._show(result)
-        elif isinstance(result, Refusal):
+        elif isinstance(result, FailedRequest):
             self._refuse(result)
-        elif isinstance(result, Computer):
+        elif isinstance(result, DeviceInfo):
             self.machine_told.emit(result)
 
-    def _show(self, reply: Reply) -> None:
+    def _show(self, reply: SegmentationResult) -> None:
         image = self._photos.find(reply.question.photo.key)
         if image is None or image.data is not reply.question.photo.source:
             # It was closed, or became another, while its answer was on the way.
@@ -184,14 +184,14 @@ class Answering(QObject):
         self.mark_old()
         self.replied.emit(reply)
 
-    def _refuse(self, refused: Refusal) -> None:
+    def _refuse(self, refused: FailedRequest) -> None:
         place = refused.question.photo.key, refused.question.target.name
         if refused.field is not None:
             self._prompts.keep_inside(place, refused.field)  # asks anew, with what is left
         self.mark_old()
         self._say_trouble(place, str(refused.error))
 
-    def _say_trouble(self, place: Place, words: str) -> None:
+    def _say_trouble(self, place: TargetKey, words: str) -> None:
         self.troubles.note(place, words)
         self.said.emit(self.troubles.of_image(place[0]))
 
@@ -214,7 +214,7 @@ class Answering(QObject):
         self.said.emit("Cancelled.")
 
 
-class Asked:
+class PendingRequests:
     """The questions of one session that are not answered yet.
 
     Parameters
@@ -227,27 +227,27 @@ class Asked:
 
     def __init__(
         self,
-        photos: Photos,
+        photos: ImageLayers,
         prompts: PromptLayers,
-        how: Callable[[Target], tuple[Machine, Choice, bool]],
+        how: Callable[[Target], tuple[ComputeSettings, ModelChoice, bool]],
     ) -> None:
         self._photos, self._prompts, self._how = photos, prompts, how
-        self._open: dict[Place, Question] = {}
+        self._open: dict[TargetKey, SegmentationRequest] = {}
 
-    def add(self, question: Question) -> None:
+    def add(self, question: SegmentationRequest) -> None:
         """Wait for the answer to a question, and no longer to those before it."""
         self._open[question.photo.key, question.target.name] = question
 
-    def end(self, key: Any, question: Question | None = None) -> None:
+    def end(self, key: Any, question: SegmentationRequest | None = None) -> None:
         """Wait no longer for the answer to this question, or to any at this place."""
         if question is None or self._open.get(key) is question:
             self._open.pop(key, None)
 
-    def newest(self, place: Place) -> Question | None:
+    def newest(self, place: TargetKey) -> SegmentationRequest | None:
         """Give the question whose answer is still to come."""
         return self._open.get(place)
 
-    def is_present(self, question: Question) -> bool:
+    def is_present(self, question: SegmentationRequest) -> bool:
         """Tell whether the same would be asked now; what was painted since is another matter."""
         key, target = question.photo.key, question.target
         image = self._photos.find(key)
@@ -259,17 +259,17 @@ class Asked:
         )
 
 
-class Troubles:
+class RequestErrors:
     """What stood in the way of answers, by image and target."""
 
     def __init__(self) -> None:
-        self._words: dict[Place, str] = {}
+        self._words: dict[TargetKey, str] = {}
 
-    def note(self, place: Place, words: str) -> None:
+    def note(self, place: TargetKey, words: str) -> None:
         """Keep why there is no answer, in place of what was kept before."""
         self._words[place] = words
 
-    def settle(self, place: Place) -> None:
+    def settle(self, place: TargetKey) -> None:
         """Forget it: the target is asked about again."""
         self._words.pop(place, None)
 

@@ -3,20 +3,20 @@
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from napari_sam2lora.layers.images import Photo
+from napari_sam2lora.layers.images import ImageSnapshot
 from sam2lora.errors import Sam2LoraError
-from sam2lora.prompts.user_prompts import ImagePrompts
+from sam2lora.prompts.user_prompts import Prompts
 from sam2lora.settings import PrecisionChoice
-from sam2lora.targets import Detail, Target
+from sam2lora.targets import InputMode, Target
 from sam2lora.types import Mask
 
 if TYPE_CHECKING:
-    from sam2lora.inference.prepared_image import Scene
-    from sam2lora.inference.segment import Segmented, Task
+    from sam2lora.inference.prepared_image import PreparedImage
+    from sam2lora.inference.segment import SegmentationTask, TargetPrediction
 
 
 @dataclass(frozen=True)
-class Machine:
+class ComputeSettings:
     """What computes: a base model, by name or path, on a device, in a precision."""
 
     model: str = "nano"
@@ -25,7 +25,7 @@ class Machine:
 
 
 @dataclass(frozen=True)
-class Computer:
+class DeviceInfo:
     """What a machine computes on, as found out by torch.
 
     Attributes
@@ -44,7 +44,7 @@ class Computer:
 
 
 @dataclass(frozen=True)
-class Choice:
+class ModelChoice:
     """How one target is answered.
 
     Attributes
@@ -59,11 +59,11 @@ class Choice:
 
     adapter: str | None = None
     bare: bool = False
-    detail: Detail | None = None
+    detail: InputMode | None = None
 
 
 @dataclass(frozen=True, eq=False)
-class Question:
+class SegmentationRequest:
     """What is asked: where a target is in an image.
 
     Attributes
@@ -78,17 +78,17 @@ class Question:
         A number that is another when there may be others on the disk.
     """
 
-    photo: Photo
+    photo: ImageSnapshot
     target: Target
-    prompts: ImagePrompts
-    machine: Machine
-    choice: Choice
+    prompts: Prompts
+    machine: ComputeSettings
+    choice: ModelChoice
     painted: bool = False
     adapters: int = 0
 
 
 @dataclass(frozen=True, eq=False)
-class Reply:
+class SegmentationResult:
     """The answer to a question.
 
     Attributes
@@ -103,14 +103,14 @@ class Reply:
         Probabilities, and the IoU the network expects.
     """
 
-    question: Question
-    task: "Task"
-    scene: "Scene"
-    segmented: "Segmented"
+    question: SegmentationRequest
+    task: "SegmentationTask"
+    scene: "PreparedImage"
+    segmented: "TargetPrediction"
 
 
 @dataclass(frozen=True, eq=False)
-class Refusal:
+class FailedRequest:
     """A question that cannot be answered, and why not.
 
     Attributes
@@ -121,6 +121,6 @@ class Refusal:
         `(H, W)` bool: the field of view, where points or a box may lie outside of it.
     """
 
-    question: Question
+    question: SegmentationRequest
     error: Sam2LoraError
     field: Mask | None = None

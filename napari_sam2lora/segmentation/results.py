@@ -8,19 +8,19 @@ from qtpy.QtCore import QObject, Signal
 
 from napari_sam2lora.layers.conversion import masks_of, spacing_of
 from napari_sam2lora.layers.insertion import set_visible
-from napari_sam2lora.layers.lookup import data_of, sure_labels_of_image
-from napari_sam2lora.layers.masks import Mode, accept
-from napari_sam2lora.layers.metadata import Place, keep_key
-from napari_sam2lora.layers.preview import Previews
-from napari_sam2lora.segmentation.live_measurements import Numbers
-from napari_sam2lora.segmentation.requests import Reply
+from napari_sam2lora.layers.lookup import layer_data, linked_labels
+from napari_sam2lora.layers.masks import AcceptMode, accept_mask
+from napari_sam2lora.layers.metadata import TargetKey, ensure_image_id
+from napari_sam2lora.layers.preview import PreviewLayers
+from napari_sam2lora.segmentation.live_measurements import LiveMeasurements
+from napari_sam2lora.segmentation.requests import SegmentationResult
 from sam2lora.targets import Target, get_target
 from sam2lora.types import Mask
 
 _OLD = 0.4  # of its opacity is left to a preview that is out of date
 
 
-class Answers(QObject):
+class ResultStore(QObject):
     """The last answer for each image and target, and the threshold that makes its mask.
 
     Parameters
@@ -45,14 +45,14 @@ class Answers(QObject):
 
     def __init__(self, viewer: Viewer) -> None:
         super().__init__()
-        self.replies: dict[Place, Reply] = {}
-        self.numbers = Numbers()
-        self.previews = Previews(viewer)
+        self.replies: dict[TargetKey, SegmentationResult] = {}
+        self.numbers = LiveMeasurements()
+        self.previews = PreviewLayers(viewer)
         self._viewer = viewer
-        self._thresholds: dict[Place, float] = {}
-        self._old: dict[Place, float] = {}  # opacities of previews before they were marked
+        self._thresholds: dict[TargetKey, float] = {}
+        self._old: dict[TargetKey, float] = {}  # opacities of previews before they were marked
 
-    def show(self, image: Image, reply: Reply) -> None:
+    def show(self, image: Image, reply: SegmentationResult) -> None:
         """Show an answer, in place of the one before."""
         target = reply.question.target
         place = (reply.question.photo.key, target.name)
@@ -61,18 +61,18 @@ class Answers(QObject):
             image, target, reply.segmented.probabilities, threshold=self.threshold(place)
         )
 
-    def threshold(self, place: Place) -> float:
+    def threshold(self, place: TargetKey) -> float:
         """Give the probability that makes a mask: as set, else the adapter's or the target's."""
         if place in self._thresholds:
             return self._thresholds[place]
         reply = self.replies.get(place)
         return reply.task.threshold if reply else get_target(place[1]).threshold
 
-    def chosen_threshold(self, place: Place) -> float | None:
+    def chosen_threshold(self, place: TargetKey) -> float | None:
         """Give the threshold that the user set; None where it is the usual one."""
         return self._thresholds.get(place)
 
-    def set_threshold(self, place: Place, threshold: float) -> None:
+    def set_threshold(self, place: TargetKey, threshold: float) -> None:
         """Set the probability that makes a mask, and show it."""
         if threshold == self.threshold(place):
             return
@@ -82,11 +82,11 @@ class Answers(QObject):
             self.previews.set_threshold(layer, threshold)
         self.threshold_changed.emit(place)
 
-    def mask(self, place: Place) -> Mask:
+    def mask(self, place: TargetKey) -> Mask:
         """Give the mask of the last answer at the threshold."""
         return self.replies[place].segmented.probabilities >= self.threshold(place)
 
-    def accept(self, image: Image, target: Target, mode: Mode) -> Labels:
+    def accept_mask(self, image: Image, target: Target, mode: AcceptMode) -> Labels:
         """Write an answer into the target's mask, and hide its preview.
 
         Raises
@@ -94,8 +94,8 @@ class Answers(QObject):
         Sam2LoraError
             If the mask's layer does not fit.
         """
-        place = (keep_key(image), target.name)
-        labels = accept(self._viewer, image, target, self.mask(place), mode)
+        place = (ensure_image_id(image), target.name)
+        labels = accept_mask(self._viewer, image, target, self.mask(place), mode)
         preview = self.previews.find(place)
         if preview is not None:
             set_visible(preview, False)
@@ -110,15 +110,15 @@ class Answers(QObject):
         Sam2LoraError
             If a mask is a stack, or two layers show one target.
         """
-        key = keep_key(image)
+        key = ensure_image_id(image)
         reply = self.replies[key, target.name]
-        painted = masks_of([data_of(one) for one in sure_labels_of_image(self._viewer, image)])
+        painted = masks_of([layer_data(one) for one in linked_labels(self._viewer, image)])
         masks = {name: one for name, one in painted.items() if one.shape == reply.scene.shape}
         for place in self.replies:
             layer = self.previews.find(place)
             if place[0] == key and layer is not None and layer.visible:
                 masks[place[1]] = self.mask(place)
-        spacing = spacing_of(data_of(image))
+        spacing = spacing_of(layer_data(image))
         self.numbers.ask((key, target.name), reply.segmented.iou, masks, reply.scene.field, spacing)
 
     def field_of(self, image: Image) -> Mask | None:
@@ -128,7 +128,7 @@ class Answers(QObject):
                 return reply.scene.field.mask
         return None
 
-    def mark(self, place: Place, *, old: bool) -> None:
+    def mark(self, place: TargetKey, *, old: bool) -> None:
         """Show a preview paler as long as it answers something else than what is asked now."""
         layer = self.previews.find(place)
         if layer is not None and (place in self._old) != old:

@@ -12,18 +12,23 @@ from napari.viewer import Viewer
 from qtpy.QtCore import QObject, Signal
 
 from napari_sam2lora._settings import preferences
-from napari_sam2lora.layers.alignment import Placement
+from napari_sam2lora.layers.alignment import TransformSync
 from napari_sam2lora.layers.conversion import mask_of
-from napari_sam2lora.layers.image_ids import Identities
-from napari_sam2lora.layers.images import Photos
-from napari_sam2lora.layers.lookup import data_of
-from napari_sam2lora.layers.masks import Mode, mask_layer_of
-from napari_sam2lora.layers.metadata import Place, keep_key
+from napari_sam2lora.layers.image_ids import UniqueImageIds
+from napari_sam2lora.layers.images import ImageLayers
+from napari_sam2lora.layers.lookup import layer_data
+from napari_sam2lora.layers.masks import AcceptMode, find_mask_layer
+from napari_sam2lora.layers.metadata import TargetKey, ensure_image_id
 from napari_sam2lora.layers.prompt_conversion import Tool
 from napari_sam2lora.layers.prompts import PromptLayers
-from napari_sam2lora.segmentation.request_queue import Answering
-from napari_sam2lora.segmentation.requests import Choice, Machine, Question, Reply
-from napari_sam2lora.segmentation.results import Answers
+from napari_sam2lora.segmentation.request_queue import RequestQueue
+from napari_sam2lora.segmentation.requests import (
+    ComputeSettings,
+    ModelChoice,
+    SegmentationRequest,
+    SegmentationResult,
+)
+from napari_sam2lora.segmentation.results import ResultStore
 from sam2lora.settings import PrecisionChoice
 from sam2lora.targets import TARGETS, Target, get_target
 
@@ -59,19 +64,19 @@ class Session(QObject):
         super().__init__()
         self.viewer = viewer
         self.prompts = PromptLayers(viewer)
-        self.answers = Answers(viewer)
-        self.identities = Identities(viewer)
-        self.photos = Photos(viewer)
-        self.placement = Placement(viewer)
+        self.answers = ResultStore(viewer)
+        self.identities = UniqueImageIds(viewer)
+        self.photos = ImageLayers(viewer)
+        self.placement = TransformSync(viewer)
         self.image: Image | None = None
         self.target: Target = TARGETS["disc"]
         self.model = "nano"
         self.device: str | None = None
         self.precision: PrecisionChoice | None = None
         self.start_from_painted = False
-        self._choices: dict[str, Choice] = {}
+        self._choices: dict[str, ModelChoice] = {}
         self._adapters = 0
-        self.answering = Answering(
+        self.answering = RequestQueue(
             self.photos,
             self.prompts,
             self.answers,
@@ -83,15 +88,17 @@ class Session(QObject):
     # What is chosen
 
     @property
-    def place(self) -> Place | None:
+    def place(self) -> TargetKey | None:
         """The present image and target."""
-        return None if self.image is None else (keep_key(self.image), self.target.name)
+        return None if self.image is None else (ensure_image_id(self.image), self.target.name)
 
     @property
-    def machine(self) -> Machine:
+    def machine(self) -> ComputeSettings:
         """The base model with device and precision: those chosen here, else the Preferences'."""
         chosen = preferences()
-        return Machine(self.model, self.device or chosen.device, self.precision or chosen.precision)
+        return ComputeSettings(
+            self.model, self.device or chosen.device, self.precision or chosen.precision
+        )
 
     def set_image(self, image: Image | None) -> None:
         """Choose the image that is segmented."""
@@ -115,11 +122,11 @@ class Session(QObject):
         self.answering.mark_old()
         self.chosen.emit()
 
-    def choice(self, target: Target) -> Choice:
+    def choice(self, target: Target) -> ModelChoice:
         """Give how a target is answered."""
-        return self._choices.get(target.name, Choice())
+        return self._choices.get(target.name, ModelChoice())
 
-    def choose(self, target: Target, choice: Choice) -> None:
+    def choose(self, target: Target, choice: ModelChoice) -> None:
         """Say how a target is answered from now on."""
         self._choices[target.name] = choice
         self.answering.mark_old()
@@ -146,7 +153,7 @@ class Session(QObject):
         self._show_own()
         self.use(self.tool or "point")
 
-    def question(self, image: Image, target: Target) -> Question:
+    def question(self, image: Image, target: Target) -> SegmentationRequest:
         """Say what would be asked about a target in an image as things are now.
 
         Raises
@@ -156,15 +163,17 @@ class Session(QObject):
         TargetError
             If two layers show the target.
         """
-        place = (keep_key(image), target.name)
+        place = (ensure_image_id(image), target.name)
         prompts = self.prompts.at(place)
         if self.start_from_painted:
-            painted = mask_layer_of(self.viewer, image, target)
-            mask = None if painted is None else mask_of(data_of(painted))
+            painted = find_mask_layer(self.viewer, image, target)
+            mask = None if painted is None else mask_of(layer_data(painted))
             prompts = replace(prompts, mask=mask)
         choice = self.choice(target)
         photo, painted = self.photos.of(image), self.start_from_painted
-        return Question(photo, target, prompts, self.machine, choice, painted, self._adapters)
+        return SegmentationRequest(
+            photo, target, prompts, self.machine, choice, painted, self._adapters
+        )
 
     # Prompts
 
@@ -198,7 +207,9 @@ class Session(QObject):
 
     def redo(self) -> None:
         """Put a point or box back that was taken back."""
-        if self.image is not None and self.prompts.redo((keep_key(self.image), self.target.name)):
+        if self.image is not None and self.prompts.redo(
+            (ensure_image_id(self.image), self.target.name)
+        ):
             self.prompts.restore(self.image, self.target)
 
     def clear(self) -> None:
@@ -209,7 +220,7 @@ class Session(QObject):
     # Answers
 
     @property
-    def reply(self) -> Reply | None:
+    def reply(self) -> SegmentationResult | None:
         """The last answer for the present image and target."""
         return self.answers.replies.get(self.place) if self.place else None
 
@@ -218,7 +229,7 @@ class Session(QObject):
         if self.place is not None:
             self.answers.set_threshold(self.place, threshold)
 
-    def accept(self, mode: Mode) -> Labels | None:
+    def accept(self, mode: AcceptMode) -> Labels | None:
         """Write the present target's answer into its mask, and select that, to be corrected.
 
         Only an answer to what is asked now is written; of another it is said what to do.

@@ -5,14 +5,14 @@ from collections.abc import Callable, Mapping
 from napari.layers import Image, Layer
 from qtpy.QtCore import QObject, QTimer, Signal
 
-from napari_sam2lora.layers.lookup import photographs
-from napari_sam2lora.layers.metadata import noted
-from napari_sam2lora.qt.notifications import errors_in_words
+from napari_sam2lora.layers.lookup import fundus_images
+from napari_sam2lora.layers.metadata import plugin_metadata
+from napari_sam2lora.qt.notifications import show_user_errors
 from napari_sam2lora.segmentation import keybindings as keys
 from napari_sam2lora.segmentation.session import Session
 
 
-class Following(QObject):
+class ViewerSync(QObject):
     """Keeps a session to what is in its viewer.
 
     Parameters
@@ -53,7 +53,7 @@ class Following(QObject):
         if self._closed:
             return
         session, layers = self._session, self._session.viewer.layers
-        images = photographs(layers)
+        images = fundus_images(layers)
         session.forget_missing()
         if not self._followed:
             self._followed = True
@@ -81,7 +81,7 @@ class Following(QObject):
         for layer in self._bound:
             keys.unbind(layer)
             layer.events.name.disconnect(self._soon)
-            if "prompts" in noted(layer.metadata):
+            if "prompts" in plugin_metadata(layer.metadata):
                 layer.events.mode.disconnect(self._on_mode)
 
     def _soon(self) -> None:
@@ -90,7 +90,7 @@ class Following(QObject):
 
     def _bind(self, layer: Layer) -> None:
         """Bind the keys to a photograph, its masks and its previews."""
-        known = noted(layer.metadata)
+        known = plugin_metadata(layer.metadata)
         ours = isinstance(layer, Image) or "image" in known
         if ours and layer not in self._bound and "prompts" not in known:
             keys.bind(layer, self._actions, prompts=False)
@@ -110,11 +110,11 @@ class Following(QObject):
         """Follow the layer that the user selects to the image and the target it belongs to."""
         session = self._session
         active = session.viewer.layers.selection.active
-        known = {} if active is None else noted(active.metadata)
+        known = {} if active is None else plugin_metadata(active.metadata)
         if "image" in known and "target" in known:
             image = session.photos.find(known["image"])
-            with errors_in_words():
+            with show_user_errors():
                 session.set_target(known["target"], image=image)
-        elif active in photographs(session.viewer.layers):
+        elif active in fundus_images(session.viewer.layers):
             session.set_image(active)
         self.tool_changed.emit()

@@ -8,16 +8,16 @@ from qtpy.QtCore import QEvent, QSize, QTimer, Signal
 from qtpy.QtGui import QShowEvent
 from qtpy.QtWidgets import QMessageBox, QTabWidget, QVBoxLayout, QWidget
 
-from napari_sam2lora.qt.close_guard import ClosingWatch
-from napari_sam2lora.qt.dock_protocol import let_go, use_adapter
-from napari_sam2lora.qt.notifications import errors_in_words
-from napari_sam2lora.training.data.new_run import Draft
-from napari_sam2lora.training.progress_tab.tab import RunTab
+from napari_sam2lora.qt.close_guard import CloseGuard
+from napari_sam2lora.qt.dock_protocol import free_gpu, use_adapter
+from napari_sam2lora.qt.notifications import show_user_errors
+from napari_sam2lora.training.data.new_run import TrainingPlan
+from napari_sam2lora.training.progress_tab.tab import ProgressTab
 from napari_sam2lora.training.run.session import TrainingSession
-from napari_sam2lora.training.run.watcher import Standing
+from napari_sam2lora.training.run.watcher import RunStatus
 from napari_sam2lora.training.runs_tab.tab import RunsTab
-from napari_sam2lora.training.settings_tab.tab import SettingsForm
-from napari_sam2lora.training.setup_tab.tab import TrainTab
+from napari_sam2lora.training.settings_tab.tab import SettingsTab
+from napari_sam2lora.training.setup_tab.tab import SetupTab
 from sam2lora.errors import Sam2LoraError
 
 TITLE = "Train (SAM2-LoRA fundus)"
@@ -53,14 +53,14 @@ class TrainDock(QWidget):
     def __init__(self, napari_viewer: Viewer) -> None:
         super().__init__()
         self._viewer = napari_viewer
-        self._closing = ClosingWatch(self, lambda: self._may_close(can_stay=True))
+        self._closing = CloseGuard(self, lambda: self._may_close(can_stay=True))
         self._answered = QTimer(self)  # active while the window closes that was just asked about
         self._answered.setSingleShot(True)
         self._answered.setInterval(0)
         self.session = TrainingSession(self)
-        self.train_tab = TrainTab(napari_viewer)
-        self.run_tab = RunTab(self.session)
-        self.form = SettingsForm()
+        self.train_tab = SetupTab(napari_viewer)
+        self.run_tab = ProgressTab(self.session)
+        self.form = SettingsTab()
         self.runs_tab = RunsTab(napari_viewer)
         self.tabs = QTabWidget()
         for title, tab in (
@@ -84,14 +84,14 @@ class TrainDock(QWidget):
         self.runs_tab.show_run.connect(self.show_run)
         self.runs_tab.moved.connect(self._on_moved)
         self._on_choices()
-        with errors_in_words():
+        with show_user_errors():
             self.session.attach_to_unfinished()
             if self.session.alive:
                 self.tabs.setCurrentWidget(self.run_tab)
 
-    def train(self, draft: Draft) -> None:
+    def train(self, draft: TrainingPlan) -> None:
         """Begin a training, and show it."""
-        with errors_in_words():
+        with show_user_errors():
             self.session.start(draft)
             self.tabs.setCurrentWidget(self.run_tab)
 
@@ -145,7 +145,7 @@ class TrainDock(QWidget):
         box.exec()
         answer = box.clickedButton()
         if answer is stop:
-            with errors_in_words():
+            with show_user_errors():
                 self.session.stop()
         leaves = answer is not None and answer in (keep, stop)
         if leaves:
@@ -156,19 +156,19 @@ class TrainDock(QWidget):
         """Show the settings of what is chosen, with the user's changes."""
         try:
             draft = self.train_tab.draft()
-            plain = Draft(draft.target, draft.model, draft.preset, draft.start_from)
+            plain = TrainingPlan(draft.target, draft.model, draft.preset, draft.start_from)
             self.form.show_settings(plain.settings())
         except Sam2LoraError as error:
             show_error(str(error))
 
-    def _on_standing(self, _: Standing | bool | None) -> None:
+    def _on_standing(self, _: RunStatus | bool | None) -> None:
         busy = self.session.busy
         self.train_tab.set_busy(
             busy or self.session.alive, "Copying the images…" if busy else "Train"
         )
 
     def _on_begins(self, device: str) -> None:
-        let_go(self._viewer, device)
+        free_gpu(self._viewer, device)
         self.begins.emit(device)
 
     def _on_installed(self, name: str) -> None:

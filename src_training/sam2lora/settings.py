@@ -4,7 +4,7 @@ from typing import Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from sam2lora.targets import Detail, Target
+from sam2lora.targets import InputMode, Target
 
 Precision = Literal["float32", "bfloat16", "float16"]
 PrecisionChoice = Literal["auto", "float32", "bfloat16", "float16"]
@@ -21,7 +21,7 @@ class Settings(BaseModel):
 class GeometrySettings(Settings):
     """How an image is shown to the network; training and prediction use the same."""
 
-    detail: Detail = Field(
+    detail: InputMode = Field(
         default="whole",
         description="whole: the field at once; tiles: overlapping tiles; zoom: the field, then a "
         "crop around the first answer; squash: the whole image without its aspect (the paper's)",
@@ -111,7 +111,7 @@ class LossSettings(Settings):
     )
 
 
-Placement = Literal["attention", "wide", "decoder"]
+LoraPlacement = Literal["attention", "wide", "decoder"]
 
 
 class LoraSettings(Settings):
@@ -119,7 +119,7 @@ class LoraSettings(Settings):
 
     model_config = ConfigDict(allow_inf_nan=False)
 
-    placement: Placement = Field(
+    placement: LoraPlacement = Field(
         default="attention",
         description="attention: the encoder's attn.qkv and all attention projections of the mask "
         "decoder (the paper's); wide: also the encoder's attention outputs and the MLPs of both; "
@@ -166,7 +166,7 @@ class LoraSettings(Settings):
         return 2.0 if self.alpha is None else self.alpha / self.rank
 
 
-class PromptMix(Settings):
+class PromptSamplingSettings(Settings):
     """How often each kind of prompt is drawn while training; weights need not sum to 1."""
 
     model_config = ConfigDict(allow_inf_nan=False)

@@ -19,7 +19,7 @@ from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 from sam2lora.errors import GeometryError, TargetError
 from sam2lora.utils.files import atomic_path, make_folder
 
-Detail = Literal["whole", "tiles", "zoom", "squash"]
+InputMode = Literal["whole", "tiles", "zoom", "squash"]
 
 
 class Target(BaseModel):
@@ -32,7 +32,7 @@ class Target(BaseModel):
     )
     label: int = Field(ge=1, le=255, description="value in a combined label map")
     color: str = Field(pattern=r"^#[0-9a-fA-F]{6}$", description="colour of the layer, #RRGGBB")
-    detail: Detail = Field(
+    detail: InputMode = Field(
         default="whole",
         description="whole: the field at once; tiles: overlapping tiles, for fine structures; "
         "zoom: the field, then a crop around the first answer, for compact ones; squash: the whole "

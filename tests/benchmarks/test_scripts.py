@@ -9,16 +9,16 @@ from typing import Any
 
 import pytest
 
-from benchmarks.speed.questions import QUESTIONS, BenchmarkError
-from benchmarks.speed.result import Result, SideResult
+from benchmarks.speed.questions import BENCHMARKS, BenchmarkError
+from benchmarks.speed.result import BenchmarkResult, SideResult
 from sam2lora.runs import ResumedEvent, RunFolder, StartedEvent, ValidationEvent
 from sam2lora.training.settings import TrainSettings
 
-BENCHMARKS = Path(__file__).parents[2] / "benchmarks"
+FOLDER = Path(__file__).parents[2] / "benchmarks"
 
 
 def load(name: str) -> ModuleType:
-    spec = importlib.util.spec_from_file_location(name.replace("/", "_"), BENCHMARKS / f"{name}.py")
+    spec = importlib.util.spec_from_file_location(name.replace("/", "_"), FOLDER / f"{name}.py")
     assert spec is not None
     assert spec.loader is not None
     module = importlib.util.module_from_spec(spec)
@@ -118,13 +118,13 @@ def answers(monkeypatch: pytest.MonkeyPatch) -> Any:
     """Let a benchmark's questions be answered at once; give what was asked."""
     asked: list[tuple[str, Any]] = []
 
-    def run(question: Any, settings: Any, *, only: Any = None) -> Result:
+    def run(question: Any, settings: Any, *, only: Any = None) -> BenchmarkResult:
         asked.append((question, settings))
         if settings.base == "large":
             raise BenchmarkError("out of memory")
         side = SideResult(clock=(1.0,), processor=(1.0,), before=1, peak=2 << 20)
-        names = only or (QUESTIONS[question].peer, *QUESTIONS[question].sides)
-        return Result(
+        names = only or (BENCHMARKS[question].peer, *BENCHMARKS[question].sides)
+        return BenchmarkResult(
             question=question,
             settings=settings,
             machine={},
@@ -151,7 +151,7 @@ def test_all_questions_are_measured_once(
     for words in ([], ["--table"], []):
         monkeypatch.setattr(sys, "argv", ["speed/table", str(tmp_path / "out.json"), *words])
         module.main()
-    assert len(asked) == 2 * (len(QUESTIONS) + 1)
+    assert len(asked) == 2 * (len(BENCHMARKS) + 1)
     tables = capsys.readouterr().out.split("| question")[1:]
     assert tables[0] == tables[1] == tables[2]
     assert "train, tiny | low-memory" in tables[0]

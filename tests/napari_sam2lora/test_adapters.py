@@ -12,7 +12,7 @@ from npe2 import PluginManager
 from pytestqt.qtbot import QtBot
 
 from napari_sam2lora._reader import get_reader, read_adapter
-from napari_sam2lora.adapters import AdapterWatch, dice_of, import_and_tell, is_adapter
+from napari_sam2lora.adapters import AdapterWatcher, dice_of, import_and_notify, is_adapter
 from sam2lora.adapters import (
     adapters_folder,
     delete_adapter,
@@ -27,12 +27,12 @@ from sam2lora.targets import Target, all_targets
 pytestmark = pytest.mark.viewer
 
 
-def names(watch: AdapterWatch) -> list[str]:
+def names(watch: AdapterWatcher) -> list[str]:
     return [one.name for one in watch.adapters if not one.shipped]
 
 
 def test_an_adapter_is_listed_as_soon_as_it_is_there(qtbot: QtBot, make_adapter):
-    watch = AdapterWatch()
+    watch = AdapterWatcher()
     watch.look()
     assert names(watch) == []
     adapters_folder().parent.mkdir(parents=True, exist_ok=True)
@@ -48,7 +48,7 @@ def test_an_adapter_is_listed_as_soon_as_it_is_there(qtbot: QtBot, make_adapter)
 
 
 def test_looking_again_says_something_only_if_it_changed(qtbot: QtBot, make_adapter):
-    watch, changes = AdapterWatch(), []
+    watch, changes = AdapterWatcher(), []
     watch.changed.connect(lambda: changes.append(1))
     install_adapter(make_adapter("first"))
     watch.look()
@@ -94,16 +94,16 @@ def test_it_is_installed_and_said_what_it_is_for(
 
 def test_a_target_that_is_new_here_is_made_known(make_adapter, notices: list[str]):
     drusen = Target(name="drusen", label=9, color="#102030")
-    import_and_tell(make_adapter("my-drusen", drusen).folder)
+    import_and_notify(make_adapter("my-drusen", drusen).folder)
     assert all_targets()["drusen"] == drusen
     assert "label value 9" in notices[0]
 
 
 def test_a_second_of_the_same_name_is_refused(make_adapter):
     adapter = make_adapter()
-    import_and_tell(adapter.folder)
+    import_and_notify(adapter.folder)
     with pytest.raises(AdapterError, match=r"my-vessels.*is there already"):
-        import_and_tell(adapter.folder)
+        import_and_notify(adapter.folder)
 
 
 def test_a_damaged_one_is_an_error_that_names_it(make_adapter, tmp_path: Path):

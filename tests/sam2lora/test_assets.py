@@ -8,10 +8,10 @@ import safetensors
 from sam2lora.adapters import Adapter, default_adapter, list_adapters
 from sam2lora.datasets import read_dataset
 from sam2lora.inference.predictor import Predictor
-from sam2lora.inference.prepared_image import Scene
-from sam2lora.inference.segment import Task, segment_scene
+from sam2lora.inference.prepared_image import PreparedImage
+from sam2lora.inference.segment import SegmentationTask, segment_prepared
 from sam2lora.metrics import segmentation as metrics
-from sam2lora.models.loading import LoadedBase, load_base
+from sam2lora.models.loading import LoadedModel, load_base
 from sam2lora.models.registry import get_base
 from sam2lora.synthetic import SyntheticSettings, draw_fundus
 from sam2lora.targets import TARGETS, get_target
@@ -26,7 +26,7 @@ UNSEEN = 5000
 
 
 @pytest.fixture
-def base() -> LoadedBase:
+def base() -> LoadedModel:
     """Load the base anew for each test: a predictor merges its adapter into the network."""
     return load_base("nano")
 
@@ -36,7 +36,7 @@ def shipped() -> list[Adapter]:
     return [adapter for adapter in list_adapters() if adapter.shipped]
 
 
-def test_there_is_one_adapter_for_each_target(base: LoadedBase, shipped: list[Adapter]) -> None:
+def test_there_is_one_adapter_for_each_target(base: LoadedModel, shipped: list[Adapter]) -> None:
     assert sorted(one.name for one in shipped) == ["nano-cup", "nano-disc", "nano-vessel"]
     for target in TARGETS.values():
         adapter = default_adapter(base.identity, target)
@@ -70,22 +70,24 @@ def test_cards_say_what_has_to_be_known(shipped: list[Adapter]) -> None:
 
 # The cup's adapter has learned from real cups alone, whose rims are softer than drawn ones.
 @pytest.mark.parametrize(("target", "least"), [("vessel", 0.6), ("disc", 0.8), ("cup", 0.45)])
-def test_a_drawn_fundus_is_segmented(base: LoadedBase, target: str, least: float) -> None:
+def test_a_drawn_fundus_is_segmented(base: LoadedModel, target: str, least: float) -> None:
     fundus = draw_fundus(UNSEEN, SyntheticSettings(size=700))
     predictor = Predictor(base, device="cpu", precision="float32")
-    task = Task.of(get_target(target), adapter=default_adapter(base.identity, get_target(target)))
-    found = segment_scene(predictor, Scene.of(fundus.image), [task])[target]
+    task = SegmentationTask.of(
+        get_target(target), adapter=default_adapter(base.identity, get_target(target))
+    )
+    found = segment_prepared(predictor, PreparedImage.of(fundus.image), [task])[target]
     assert metrics.dice(found.mask, fundus.masks[target]) > least
 
 
-def test_a_photograph_is_segmented(base: LoadedBase, real_data: Path) -> None:
+def test_a_photograph_is_segmented(base: LoadedModel, real_data: Path) -> None:
     records = read_dataset(real_data / "DRIVE").records
     record = next(one for one in records if one.split == "test")
     fov = record.read_field_of_view()
-    scene = Scene.of(record.read_image().pixels, field=fov)
-    task = Task.of(
+    scene = PreparedImage.of(record.read_image().pixels, field=fov)
+    task = SegmentationTask.of(
         get_target("vessel"), adapter=default_adapter(base.identity, get_target("vessel"))
     )
     predictor = Predictor(base, device="cpu", precision="float32")
-    found = segment_scene(predictor, scene, [task])["vessel"]
+    found = segment_prepared(predictor, scene, [task])["vessel"]
     assert metrics.dice(found.mask, record.read_mask("vessel"), valid=fov.mask) > 0.7

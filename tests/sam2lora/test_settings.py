@@ -12,7 +12,7 @@ from sam2lora.settings import (
     LoraSettings,
     LossSettings,
     LossWeights,
-    PromptMix,
+    PromptSamplingSettings,
     Settings,
 )
 from sam2lora.targets import TARGETS
@@ -111,7 +111,9 @@ def test_the_scale_of_lora_is_alpha_by_rank() -> None:
 
 
 def test_a_mix_that_always_prompts_keeps_the_other_weights() -> None:
-    mix = PromptMix(none=5, box=2)
+    mix = PromptSamplingSettings(none=5, box=2)
     assert mix.always().weights == mix.weights | {"none": 0}
-    nothing_else = PromptMix(none=1, points=0, box=0, box_and_points=0, previous=0).always()
+    nothing_else = PromptSamplingSettings(
+        none=1, points=0, box=0, box_and_points=0, previous=0
+    ).always()
     assert nothing_else.weights["points"] == 1

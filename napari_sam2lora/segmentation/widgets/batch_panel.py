@@ -20,7 +20,7 @@ from qtpy.QtWidgets import (
 from napari_sam2lora.qt.widgets import Paragraph, button, row
 
 
-class BatchView(QWidget):
+class BatchPanel(QWidget):
     """Images, a folder for the masks, targets, and the results.
 
     Signals

@@ -8,25 +8,25 @@ from qtpy.QtWidgets import QComboBox, QFormLayout, QPushButton, QWidget
 from napari_sam2lora.qt.widgets import Paragraph, row
 from napari_sam2lora.segmentation.widgets.model_panel import (
     AUTOMATIC,
-    BARE,
-    Entry,
-    ListOnOpening,
+    NO_ADAPTER,
+    ComboEntry,
+    RefreshingComboBox,
     fill,
 )
 
 _NOBODY = "nobody"
-_WAYS: Sequence[Entry] = (("side by side", "side by side"), ("blinking", "blinking"))
-_ALWAYS: Sequence[Entry] = (("base model alone", BARE), ("automatic", AUTOMATIC))
+_WAYS: Sequence[ComboEntry] = (("side by side", "side by side"), ("blinking", "blinking"))
+_ALWAYS: Sequence[ComboEntry] = (("base model alone", NO_ADAPTER), ("automatic", AUTOMATIC))
 
 
-class CompareView(QWidget):
+class ComparisonPanel(QWidget):
     """Three contestants, a reference, a way to look, and the results in words.
 
     Signals
     -------
     compare_wanted(contestants, reference, way)
-        Names of adapters, `AUTOMATIC` or `BARE`; what stands for a reference in its list, or None;
-        how to show it.
+        Names of adapters, `AUTOMATIC` or `NO_ADAPTER`; the reference as its list names it, or
+        None; how to show it.
     clear_wanted()
         What is shown is to be taken away.
     lists_wanted()
@@ -39,8 +39,8 @@ class CompareView(QWidget):
 
     def __init__(self) -> None:
         super().__init__()
-        self.contestants = [ListOnOpening() for _ in range(3)]
-        self.reference, self.way = ListOnOpening(), QComboBox()
+        self.contestants = [RefreshingComboBox() for _ in range(3)]
+        self.reference, self.way = RefreshingComboBox(), QComboBox()
         fill(self.way, _WAYS, None)
         self.results = Paragraph()
         self._compare, away = QPushButton("Compare"), QPushButton("Take away")
@@ -63,16 +63,16 @@ class CompareView(QWidget):
         self.show_adapters([])
         self.show_references([])
 
-    def show_adapters(self, adapters: Sequence[Entry]) -> None:
+    def show_adapters(self, adapters: Sequence[ComboEntry]) -> None:
         """List those who can take part; the base model alone and automatic always can."""
         for number, box in enumerate(self.contestants):
-            chosen = box.currentData() or (BARE, AUTOMATIC, _NOBODY)[number]
+            chosen = box.currentData() or (NO_ADAPTER, AUTOMATIC, _NOBODY)[number]
             nobody = [("—", _NOBODY)] if number else []
             fill(box, [*nobody, *_ALWAYS, *adapters], chosen)
 
-    def show_references(self, layers: Sequence[Entry]) -> None:
+    def show_references(self, layers: Sequence[ComboEntry]) -> None:
         """List the layers to judge by; one that was chosen and is not among them stays chosen."""
-        entries: list[Entry] = [("A", None), *layers]
+        entries: list[ComboEntry] = [("A", None), *layers]
         chosen = self.reference.currentData()
         if chosen not in [value for _, value in entries]:
             entries.append((self.reference.currentText(), chosen))

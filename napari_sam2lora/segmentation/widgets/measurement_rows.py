@@ -8,7 +8,7 @@ from qtpy.QtWidgets import QFormLayout, QLabel, QVBoxLayout, QWidget
 from napari_sam2lora.qt.widgets import Paragraph
 
 
-class NumbersView(QWidget):
+class MeasurementRows(QWidget):
     """Rows of a name and a value, and what keeps from measuring."""
 
     def __init__(self) -> None:

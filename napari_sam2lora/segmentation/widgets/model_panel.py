@@ -7,28 +7,28 @@ from qtpy.QtWidgets import QComboBox, QFormLayout, QWidget
 
 from napari_sam2lora.qt.widgets import Paragraph
 
-Entry = tuple[str, str | None]
+ComboEntry = tuple[str, str | None]
 """What is shown, and what it means."""
 
-DETAILS: Sequence[Entry] = (
+DETAILS: Sequence[ComboEntry] = (
     ("as the adapter was trained", None),
     ("whole field", "whole"),
     ("tiles", "tiles"),
     ("zoom", "zoom"),
     ("squashed whole image", "squash"),
 )
-DEVICES: Sequence[Entry] = (
+DEVICES: Sequence[ComboEntry] = (
     ("as in Preferences", None),
     ("automatic", "auto"),
     ("processor (cpu)", "cpu"),
     ("NVIDIA GPU (cuda)", "cuda"),
     ("Apple GPU (mps)", "mps"),
 )
-AUTOMATIC, BARE = "automatic", "bare"
+AUTOMATIC, NO_ADAPTER = "automatic", "bare"
 """Adapters that are none: the one that fits, and the base model alone."""
 
 
-class ListOnOpening(QComboBox):
+class RefreshingComboBox(QComboBox):
     """A list that asks for its entries to be looked up again when it is opened."""
 
     opening = Signal()
@@ -39,7 +39,7 @@ class ListOnOpening(QComboBox):
         super().showPopup()
 
 
-class Advanced(QWidget):
+class ModelPanel(QWidget):
     """Lists of what can answer.
 
     Signals
@@ -47,7 +47,7 @@ class Advanced(QWidget):
     model_chosen(name), detail_chosen(detail), device_chosen(device)
         The user chose another one; None for what is usual.
     adapter_chosen(name)
-        The name of an adapter, `AUTOMATIC` or `BARE`.
+        The name of an adapter, `AUTOMATIC` or `NO_ADAPTER`.
     adapters_wanted()
         The list of adapters is about to open.
     """
@@ -60,7 +60,7 @@ class Advanced(QWidget):
 
     def __init__(self) -> None:
         super().__init__()
-        self.model, self.adapter = QComboBox(), ListOnOpening()
+        self.model, self.adapter = QComboBox(), RefreshingComboBox()
         self.detail, self.device = QComboBox(), QComboBox()
         self.words = Paragraph()
         for box in (self.model, self.adapter, self.detail, self.device):
@@ -83,13 +83,16 @@ class Advanced(QWidget):
         form.addRow("Device", self.device)
         form.addRow(self.words)
 
-    def show_models(self, models: Sequence[Entry], chosen: str) -> None:
+    def show_models(self, models: Sequence[ComboEntry], chosen: str) -> None:
         """List the base models."""
         fill(self.model, models, chosen)
 
-    def show_adapters(self, adapters: Sequence[Entry], chosen: str) -> None:
+    def show_adapters(self, adapters: Sequence[ComboEntry], chosen: str) -> None:
         """List the adapters for the present target, after the two that are always there."""
-        always = [("automatic: shipped, else newest", AUTOMATIC), ("none: base model alone", BARE)]
+        always = [
+            ("automatic: shipped, else newest", AUTOMATIC),
+            ("none: base model alone", NO_ADAPTER),
+        ]
         fill(self.adapter, [*always, *adapters], chosen)
 
     def show_detail(self, detail: str | None) -> None:
@@ -113,7 +116,7 @@ class Advanced(QWidget):
         self.device_chosen.emit(self.device.itemData(number))
 
 
-def fill(box: QComboBox, entries: Sequence[Entry], chosen: str | None) -> None:
+def fill(box: QComboBox, entries: Sequence[ComboEntry], chosen: str | None) -> None:
     """List entries, unless they are there already, and choose one, or else the first."""
     shown = [(box.itemText(number), box.itemData(number)) for number in range(box.count())]
     if shown != list(entries):

@@ -25,7 +25,7 @@ _DETAILS = (
 )
 
 
-class NewTarget(QDialog):
+class NewTargetDialog(QDialog):
     """Asks for name, color and detail, and keeps the target for the command line as well.
 
     Attributes

@@ -9,7 +9,7 @@ _MEGABYTE = 1_000_000
 _PATIENCE, _INTERVAL = 300, 100  # milliseconds until the bar is shown, and between its changes
 
 
-class ProgressRow(QWidget):
+class SegmentationProgress(QWidget):
     """A bar while something runs, and under it one sentence.
 
     Signals

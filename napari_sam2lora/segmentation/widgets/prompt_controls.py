@@ -8,7 +8,7 @@ from napari_sam2lora.layers.prompt_conversion import NEGATIVE, POSITIVE
 _SIGNS = (("+ Point", POSITIVE, True), ("− Point", NEGATIVE, False))
 
 
-class PromptRow(QWidget):
+class PromptControls(QWidget):
     """Buttons for points on and off the target and for boxes.
 
     Signals

@@ -9,7 +9,7 @@ from qtpy.QtWidgets import QComboBox, QFormLayout, QHBoxLayout, QToolButton, QWi
 from sam2lora.targets import Target
 
 
-class TargetRow(QWidget):
+class TargetSelector(QWidget):
     """Two lists to choose from, and a button for a target of one's own.
 
     Signals

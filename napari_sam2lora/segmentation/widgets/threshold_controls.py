@@ -19,7 +19,7 @@ _MODES = {
 _STEPS = 1000
 
 
-class ThresholdRow(QWidget):
+class ThresholdControls(QWidget):
     """A slider with its number, and the button that accepts.
 
     Signals

@@ -8,8 +8,8 @@ from napari.layers import Image, Labels, Layer, Shapes
 from napari.viewer import Viewer
 
 from napari_sam2lora.layers.conversion import mask_of, view_layer
-from napari_sam2lora.layers.lookup import AREA, chosen_image, data_of
-from napari_sam2lora.layers.metadata import key_in, noted
+from napari_sam2lora.layers.lookup import AREA, layer_data, selected_image
+from napari_sam2lora.layers.metadata import image_id, plugin_metadata
 from sam2lora.errors import GeometryError
 from sam2lora.types import Mask
 
@@ -22,9 +22,9 @@ def add_annotated_area(viewer: Viewer) -> Layer:
     ImageError
         If it is not clear which image is meant.
     """
-    image = chosen_image(viewer)
+    image = selected_image(viewer)
     look = {"edge_color": "white", "face_color": "#ffffff30", "edge_width": 2}
-    data = view_layer(AREA, [], data_of(image), "shapes", ndim=2, **look)
+    data = view_layer(AREA, [], layer_data(image), "shapes", ndim=2, **look)
     layer = viewer.add_layer(Layer.create(*data))
     layer.mode = "add_polygon"
     viewer.layers.selection.active = layer
@@ -33,7 +33,7 @@ def add_annotated_area(viewer: Viewer) -> Layer:
 
 def area_of_image(layers: Iterable[Layer], image: Image) -> Layer | None:
     """Find the annotated area of an image in the viewer, by what was noted or by name."""
-    key, named = key_in(image.metadata, image.name), f"{image.name} {AREA}".lower()
+    key, named = image_id(image.metadata, image.name), f"{image.name} {AREA}".lower()
     layers = list(layers)
     own = [one for one in layers if _is_area_of(one, key)]
     return next(iter([*own, *(one for one in layers if one.name.lower() == named)]), None)
@@ -74,7 +74,7 @@ def outside(area: Layer | None, shape: tuple[int, ...], image: Image | None = No
             return None
         marked: Mask = area.to_labels(labels_shape=shape) != 0
     elif isinstance(area, Labels):
-        marked = mask_of(data_of(area))
+        marked = mask_of(layer_data(area))
     else:
         raise GeometryError(f"{area.name}: is no Shapes or Labels layer.")
     if marked.shape != shape:
@@ -83,5 +83,5 @@ def outside(area: Layer | None, shape: tuple[int, ...], image: Image | None = No
 
 
 def _is_area_of(layer: Layer, key: str) -> bool:
-    about = noted(layer.metadata)
+    about = plugin_metadata(layer.metadata)
     return about.get("view") == AREA and about.get("image") == key

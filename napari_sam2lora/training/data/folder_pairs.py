@@ -9,15 +9,15 @@ from pathlib import Path
 
 from napari.layers import Layer
 
-from napari_sam2lora.layers.loading import Listing, Photograph, list_photographs
-from napari_sam2lora.layers.metadata import noted
+from napari_sam2lora.layers.loading import ImageFile, ImageFolder, list_image_folder
+from napari_sam2lora.layers.metadata import plugin_metadata
 from napari_sam2lora.training.data.annotated_area import area_of_file
 from napari_sam2lora.training.data.pairs import (
-    Doubt,
     Pair,
+    PairIssue,
     key_of_pair,
     real_path,
-    words_on_test_half,
+    test_half_warning,
 )
 from sam2lora.annotations.store import Corrections
 from sam2lora.datasets.records import patient_from_name
@@ -27,7 +27,7 @@ from sam2lora.datasets.records import patient_from_name
 class FilePair(Pair):
     """A photograph of a folder, with a mask of its data set or what it was corrected to."""
 
-    photograph: Photograph
+    photograph: ImageFile
     corrections: Corrections
     area: Layer | None = None
 
@@ -52,7 +52,7 @@ def pairs_in_folder(folder: Path, target: str, layers: Sequence[Layer] = ()) -> 
     DatasetError
         If there is no image in the folder, or its corrections are damaged.
     """
-    listing = list_photographs(folder)
+    listing = list_image_folder(folder)
     corrections = Corrections(listing.source)
     done = corrections.done()
     labelled = [
@@ -81,11 +81,11 @@ def pairs_in_folder(folder: Path, target: str, layers: Sequence[Layer] = ()) -> 
 
 def listed_folders(layers: Iterable[Layer]) -> list[Path]:
     """Give the folders of which an image is in the viewer as one of several."""
-    folders = (noted(layer.metadata).get("listed_in") for layer in layers)
+    folders = (plugin_metadata(layer.metadata).get("listed_in") for layer in layers)
     return [Path(folder) for folder in dict.fromkeys(folders) if folder]
 
 
-def patient_of(photograph: Photograph) -> str:
+def patient_of(photograph: ImageFile) -> str:
     """Name the person of a photograph, apart from those of other data sets."""
     record = photograph.record
     if record is None:
@@ -93,11 +93,11 @@ def patient_of(photograph: Photograph) -> str:
     return f"{record.dataset} {record.patient}"
 
 
-def _doubt_of_file(photograph: Photograph) -> Doubt | None:
+def _doubt_of_file(photograph: ImageFile) -> PairIssue | None:
     record = photograph.record
-    words = words_on_test_half(record.split, record.dataset) if record else []
-    return Doubt(" ".join(words)) if words else None
+    words = test_half_warning(record.split, record.dataset) if record else []
+    return PairIssue(" ".join(words)) if words else None
 
 
-def _set_of(photograph: Photograph, listing: Listing) -> str:
+def _set_of(photograph: ImageFile, listing: ImageFolder) -> str:
     return photograph.record.dataset if photograph.record else listing.source.stem

@@ -6,8 +6,8 @@ from pathlib import Path
 from typing import Any
 
 from napari_sam2lora._settings import preferences
-from napari_sam2lora.training.data.pairs import Pair, only_one_person
-from napari_sam2lora.training.data.snapshot import DATA, Load, loads_of, write_run
+from napari_sam2lora.training.data.pairs import Pair, is_single_patient
+from napari_sam2lora.training.data.snapshot import DATA, PairSource, sources_of, write_run
 from sam2lora.adapters import Adapter, installed_names, is_installed, preferred_first
 from sam2lora.errors import SettingsError
 from sam2lora.runs import RunFolder, new_run_folder, runs_folder
@@ -24,7 +24,7 @@ PRESETS = {
 
 
 @dataclass(frozen=True)
-class Draft:
+class TrainingPlan:
     """A training that has not begun.
 
     Attributes
@@ -69,7 +69,7 @@ class Draft:
         }
         if self.preset != "paper":
             base["precision"] = chosen.precision
-        if self.pairs and only_one_person(self.pairs):
+        if self.pairs and is_single_patient(self.pairs):
             base["validation"] = {"within_images": True}
         return make_settings(self.preset, base, self.changes)
 
@@ -126,7 +126,7 @@ class NewRun:
 
     folder: Path
     settings: TrainSettings
-    loads: Sequence[Load]
+    loads: Sequence[PairSource]
 
     def write(self) -> Path:
         """Make the run folder with its snapshot, and give it; `sam2lora train` can begin there.
@@ -139,7 +139,7 @@ class NewRun:
         return write_run(self.folder, self.settings.model_dump_json(indent=2), self.loads)
 
 
-def plan_run(draft: Draft) -> NewRun:
+def plan_run(draft: TrainingPlan) -> NewRun:
     """Look whether a draft can be trained, and take from the layers what they hold now.
 
     Raises
@@ -161,7 +161,7 @@ def plan_run(draft: Draft) -> NewRun:
             f"An adapter called {folder.name!r} is there already, and would be replaced. "
             "Choose another name."
         )
-    return NewRun(folder, settings, loads_of(draft.pairs, draft.target))
+    return NewRun(folder, settings, sources_of(draft.pairs, draft.target))
 
 
 def waits(run: Path) -> bool:

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 
 
 @dataclass(frozen=True)
-class Doubt:
+class PairIssue:
     """What is wrong with a pair, in words.
 
     Attributes
@@ -50,7 +50,7 @@ class Pair:
     labels: str
     patient: str
     proposed: bool
-    doubt: Doubt | None
+    doubt: PairIssue | None
     file: str = field(default="", kw_only=True)
 
     @property
@@ -68,7 +68,7 @@ def key_of_pair(image: str, target: str, layer: str = "") -> str:
     return "|".join((image, target, layer) if layer else (image, target))
 
 
-def words_on_test_half(split: object, dataset: object) -> list[str]:
+def test_half_warning(split: object, dataset: object) -> list[str]:
     """Say what speaks against training on an image of a public data set's test half."""
     if split != "test":
         return []
@@ -80,7 +80,7 @@ def real_path(path: object) -> str:
     return os.path.realpath(str(path)) if path else ""
 
 
-def doubts_of(pairs: Sequence[Pair]) -> list[str]:
+def issues_of(pairs: Sequence[Pair]) -> list[str]:
     """Say what is to be known about pairs that are trained on together."""
     if not pairs:
         return ["Tick at least one image with labels."]
@@ -106,6 +106,6 @@ def doubts_of(pairs: Sequence[Pair]) -> list[str]:
     return []
 
 
-def only_one_person(pairs: Sequence[Pair]) -> bool:
+def is_single_patient(pairs: Sequence[Pair]) -> bool:
     """Tell whether nobody can be held out."""
     return len({pair.patient for pair in pairs}) < 2

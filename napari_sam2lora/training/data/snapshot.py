@@ -10,9 +10,9 @@ from pathlib import Path
 import numpy as np
 
 from napari_sam2lora.layers.conversion import LayerData, mask_of, pixels_of
-from napari_sam2lora.layers.loading import list_photographs
-from napari_sam2lora.layers.lookup import data_of
-from napari_sam2lora.layers.metadata import noted
+from napari_sam2lora.layers.loading import list_image_folder
+from napari_sam2lora.layers.lookup import layer_data
+from napari_sam2lora.layers.metadata import plugin_metadata
 from napari_sam2lora.training.data.annotated_area import outside
 from napari_sam2lora.training.data.folder_pairs import FilePair
 from napari_sam2lora.training.data.pairs import Pair
@@ -25,14 +25,14 @@ from sam2lora.errors import SettingsError
 from sam2lora.runs import RunFolder, new_run
 from sam2lora.types import Mask
 
-Load = Callable[[], LabelledImage]
+PairSource = Callable[[], LabelledImage]
 """Reads one pair, in any thread."""
 
 DATA = "data/dataset.csv"
 """The snapshot, from its run folder."""
 
 
-def loads_of(pairs: Iterable[Pair], target: str) -> list[Load]:
+def sources_of(pairs: Iterable[Pair], target: str) -> list[PairSource]:
     """Take from the layers what they hold now, and say how the rest is read.
 
     Raises
@@ -43,7 +43,7 @@ def loads_of(pairs: Iterable[Pair], target: str) -> list[Load]:
     return [_load_of(pair, target) for pair in pairs]
 
 
-def write_run(folder: Path, settings: str, loads: Sequence[Load]) -> Path:
+def write_run(folder: Path, settings: str, loads: Sequence[PairSource]) -> Path:
     """Make a run folder with its snapshot; where that fails, nothing is left of it.
 
     Parameters
@@ -53,7 +53,7 @@ def write_run(folder: Path, settings: str, loads: Sequence[Load]) -> Path:
     settings
         As JSON.
     loads
-        From `loads_of`.
+        From `sources_of`.
 
     Raises
     ------
@@ -66,7 +66,7 @@ def write_run(folder: Path, settings: str, loads: Sequence[Load]) -> Path:
     return folder
 
 
-def write_draft(folder: Path, settings: str, loads: Sequence[Load]) -> Path:
+def write_snapshot(folder: Path, settings: str, loads: Sequence[PairSource]) -> Path:
     """Write the same for a look ahead: images that are files stay where they are.
 
     Returns
@@ -84,7 +84,7 @@ def write_draft(folder: Path, settings: str, loads: Sequence[Load]) -> Path:
     return path
 
 
-def _load_of(pair: Pair, target: str) -> Load:
+def _load_of(pair: Pair, target: str) -> PairSource:
     if pair.doubt is not None and pair.refused:
         raise SettingsError(f"{pair.name}: {pair.doubt.words}")
     if isinstance(pair, FilePair):
@@ -93,13 +93,13 @@ def _load_of(pair: Pair, target: str) -> Load:
             ignored = outside(pair.area, read_shape(pair.photograph.path))
         return partial(_load_file, pair, target, ignored)
     if isinstance(pair, LayerPair) and pair.layer is not None:
-        mask = mask_of(data_of(pair.layer))
+        mask = mask_of(layer_data(pair.layer))
         ignored = outside(pair.area, mask.shape, pair.image)
-        about = noted(pair.image.metadata)
+        about = plugin_metadata(pair.image.metadata)
         path, listed_in = about.get("path"), about.get("listed_in")
         if path and Path(path).is_file():
             return partial(_load_layer, Path(path), listed_in, pair, target, mask, ignored)
-        return partial(_load_pixels, data_of(pair.image), pair, target, mask, ignored)
+        return partial(_load_pixels, layer_data(pair.image), pair, target, mask, ignored)
     raise SettingsError(f"{pair.name}: has no labels of {target}.")
 
 
@@ -165,7 +165,7 @@ def _check(pair: FilePair, target: str, mask: Mask) -> None:
 
 def _record_at(path: Path, listed_in: str | None) -> Record | None:
     """Give what the data set says of an image: a table that lists it may lie elsewhere."""
-    listed = list_photographs(Path(listed_in)).photographs if listed_in else ()
+    listed = list_image_folder(Path(listed_in)).photographs if listed_in else ()
     own = next((one.record for one in listed if one.path == path), None)
     return own or record_of(path)
 

@@ -12,15 +12,15 @@ from napari.layers import Image, Labels, Layer
 from napari.viewer import Viewer
 
 from napari_sam2lora.layers.conversion import fingerprint, mask_of
-from napari_sam2lora.layers.lookup import AREA, data_of, image_of, photographs, size_of_layer
-from napari_sam2lora.layers.metadata import key_in, noted, target_in
+from napari_sam2lora.layers.lookup import AREA, fundus_images, image_of, layer_data, layer_size
+from napari_sam2lora.layers.metadata import image_id, plugin_metadata, target_in
 from napari_sam2lora.training.data.annotated_area import area_of_image
 from napari_sam2lora.training.data.pairs import (
-    Doubt,
     Pair,
+    PairIssue,
     key_of_pair,
     real_path,
-    words_on_test_half,
+    test_half_warning,
 )
 from sam2lora.datasets.check import looks_inverted
 from sam2lora.datasets.records import patient_from_name
@@ -54,7 +54,7 @@ def pairs_in_viewer(viewer: Viewer, target: str) -> list[LayerPair]:
 
     A photograph without is listed too, with the reason.
     """
-    images = photographs(viewer.layers)
+    images = fundus_images(viewer.layers)
     layers = [layer for layer in viewer.layers if isinstance(layer, Labels) and _may_be_mask(layer)]
     owners = [(layer, image_of(layer, images)) for layer in layers]
     pairs = [
@@ -84,13 +84,13 @@ def _pairs_of(
         words = f"There are no labels of {target}. Let the name of a Labels layer end in {target}."
         if others:
             words = f"There are labels of {', '.join(dict.fromkeys(others))}, but not of {target}."
-        yield _layer_pair(image, None, target, area, Doubt(words, refused=True))
+        yield _layer_pair(image, None, target, area, PairIssue(words, refused=True))
 
 
 def _layer_pair(
-    image: Image, layer: Labels | None, target: str, area: Layer | None, doubt: Doubt | None
+    image: Image, layer: Labels | None, target: str, area: Layer | None, doubt: PairIssue | None
 ) -> LayerPair:
-    about = noted(image.metadata)
+    about = plugin_metadata(image.metadata)
     if about.get("patient"):
         patient = f"{about['dataset']} {about['patient']}"
     else:
@@ -123,19 +123,22 @@ def _told_apart(pairs: Sequence[LayerPair], target: str) -> list[LayerPair]:
 
 def _identity(image: Image) -> str:
     """Name an image as the lists of folders do, unless it is a copy of another."""
-    about = noted(image.metadata)
+    about = plugin_metadata(image.metadata)
     file = None if about.get("key") else about.get("path")
-    return real_path(file) or key_in(image.metadata, image.name)
+    return real_path(file) or image_id(image.metadata, image.name)
 
 
 def _is_changed(layer: Labels) -> bool:
     """Tell whether a layer is not what was read or saved; of others' layers nothing was."""
-    return fingerprint(mask_of(data_of(layer))) != noted(layer.metadata).get("saved")
+    return fingerprint(mask_of(layer_data(layer))) != plugin_metadata(layer.metadata).get("saved")
 
 
 def _may_be_mask(layer: Labels) -> bool:
     """Tell views apart, such as maps of errors; a preview is kept, to say why it is refused."""
-    return noted(layer.metadata).get("view") in (None, _PREVIEW) and AREA not in layer.name.lower()
+    return (
+        plugin_metadata(layer.metadata).get("view") in (None, _PREVIEW)
+        and AREA not in layer.name.lower()
+    )
 
 
 def target_shown(layer: Labels) -> str | None:
@@ -147,28 +150,28 @@ def target_shown(layer: Labels) -> str | None:
 
 
 def _is_preview(layer: Labels) -> bool:
-    return noted(layer.metadata).get("view") == _PREVIEW
+    return plugin_metadata(layer.metadata).get("view") == _PREVIEW
 
 
-def _refusal_of_layer(image: Image, layer: Labels) -> Doubt | None:
+def _refusal_of_layer(image: Image, layer: Labels) -> PairIssue | None:
     if _is_preview(layer):
-        return Doubt("This is a preview of an answer. Accept it first, and correct it.", True)
+        return PairIssue("This is a preview of an answer. Accept it first, and correct it.", True)
     try:
-        mask = mask_of(data_of(layer))
+        mask = mask_of(layer_data(layer))
     except ImageError as error:
-        return Doubt(str(error), refused=True)
-    size = size_of_layer(image)
+        return PairIssue(str(error), refused=True)
+    size = layer_size(image)
     if mask.shape != size:
         labels, own = (" × ".join(map(str, reversed(one))) for one in (mask.shape, size))
-        return Doubt(f"The labels are {labels}, the image is {own} (width × height).", True)
+        return PairIssue(f"The labels are {labels}, the image is {own} (width × height).", True)
     return None
 
 
 def _doubt_of_layer(
     image: Image, layer: Labels, target: str, *, sure: bool, several: bool
-) -> Doubt | None:
-    about, mask = noted(image.metadata), mask_of(data_of(layer))
-    words = words_on_test_half(about.get("split"), about.get("dataset"))
+) -> PairIssue | None:
+    about, mask = plugin_metadata(image.metadata), mask_of(layer_data(layer))
+    words = test_half_warning(about.get("split"), about.get("dataset"))
     if not sure:
         words.append("Only its size says that it is of this image.")
     if not mask.any():
@@ -177,4 +180,4 @@ def _doubt_of_layer(
         words.append(f"{mask.mean():.0%} of the image is painted: inverted?")
     if several:
         words.append(f"Several layers show {target} in this image. Tick one of them.")
-    return Doubt(" ".join(words)) if words else None
+    return PairIssue(" ".join(words)) if words else None

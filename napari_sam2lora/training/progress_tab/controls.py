@@ -4,12 +4,12 @@ from qtpy.QtCore import Signal
 from qtpy.QtWidgets import QHBoxLayout, QWidget
 
 from napari_sam2lora.qt.widgets import button
-from napari_sam2lora.training.run.watcher import Standing
+from napari_sam2lora.training.run.watcher import RunStatus
 
 _CAN_GO_ON = ("stopped", "interrupted", "failed")
 
 
-class RunButtons(QWidget):
+class RunControls(QWidget):
     """What can be asked of a run as it stands.
 
     Signals
@@ -45,7 +45,7 @@ class RunButtons(QWidget):
             layout.addWidget(one)
         self.show_standing(None)
 
-    def show_standing(self, standing: Standing | None, *, to_install: bool = False) -> None:
+    def show_standing(self, standing: RunStatus | None, *, to_install: bool = False) -> None:
         """Offer what can be asked now.
 
         Parameters

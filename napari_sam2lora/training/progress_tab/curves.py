@@ -7,7 +7,7 @@ from typing import Any
 import pyqtgraph as pg
 from qtpy.QtWidgets import QLabel, QVBoxLayout, QWidget
 
-from napari_sam2lora.training.run.history import Curve
+from napari_sam2lora.training.run.history import ValidationCurve
 
 COLORS = ("#4363d8", "#f58231", "#3cb44b", "#e6194b", "#911eb4", "#42d4f4", "#bfae00")
 """Of the loss, its terms in their order, and further runs."""
@@ -42,7 +42,10 @@ class Curves(QWidget):
         layout.addWidget(self._dice)
 
     def show_run(
-        self, losses: Mapping[str, Curve], dice: Curve, start: float | None = None
+        self,
+        losses: Mapping[str, ValidationCurve],
+        dice: ValidationCurve,
+        start: float | None = None,
     ) -> None:
         """Show one run.
 
@@ -67,7 +70,7 @@ class Curves(QWidget):
             self._start = pg.InfiniteLine(start, 0, pen, label="start", labelOpts=options)
             self._dice.addItem(self._start)
 
-    def compare(self, runs: Mapping[str, tuple[Curve, Curve]]) -> None:
+    def compare(self, runs: Mapping[str, tuple[ValidationCurve, ValidationCurve]]) -> None:
         """Show the loss and the Dice of several runs: name to both curves."""
         wanted = {("loss", name): curves[0] for name, curves in runs.items()}
         wanted |= {("dice", name): curves[1] for name, curves in runs.items()}
@@ -76,7 +79,7 @@ class Curves(QWidget):
             self._dice.removeItem(self._start)
             self._start = None
 
-    def _show(self, wanted: Mapping[tuple[str, str], Curve]) -> None:
+    def _show(self, wanted: Mapping[tuple[str, str], ValidationCurve]) -> None:
         for key in [key for key in self._lines if key not in wanted]:
             self._plots[key[0]].removeItem(self._lines.pop(key))
         order = {"loss": 0, "dice": 0}

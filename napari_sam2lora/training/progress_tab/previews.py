@@ -15,7 +15,7 @@ _LARGEST = 1024  # pixels of the longer side that are decoded
 _HEIGHT = 110
 
 
-class Previews(QWidget):
+class ValidationPreviews(QWidget):
     """Shows one picture, the latest unless the user leafs back."""
 
     def __init__(self) -> None:

@@ -3,8 +3,8 @@
 from qtpy.QtWidgets import QProgressBar, QVBoxLayout, QWidget
 
 from napari_sam2lora.qt.widgets import Paragraph
-from napari_sam2lora.training.run.history import History
-from napari_sam2lora.training.run.watcher import Standing
+from napari_sam2lora.training.run.history import RunHistory
+from napari_sam2lora.training.run.watcher import RunStatus
 
 _WORDS = {
     "starting": "Starting: the model and the images are being prepared.",
@@ -18,7 +18,7 @@ _WORDS = {
 }
 
 
-class Progress(QWidget):
+class RunProgressView(QWidget):
     """Shows how the run stands that is followed."""
 
     def __init__(self) -> None:
@@ -33,7 +33,7 @@ class Progress(QWidget):
             layout.addWidget(widget)
 
     def show_run(
-        self, standing: Standing | None, history: History, validate_every: int | None = None
+        self, standing: RunStatus | None, history: RunHistory, validate_every: int | None = None
     ) -> None:
         """Show a run, or that there is none."""
         begun, last = history.started, history.step
@@ -47,11 +47,13 @@ class Progress(QWidget):
             self._state.setText("No training yet. Tick images, and press Train.")
             self._dice.setText("")
             return
-        self._state.setText(state_in_words(standing, history, validate_every))
-        self._dice.setText(dice_in_words(history))
+        self._state.setText(describe_state(standing, history, validate_every))
+        self._dice.setText(describe_dice(history))
 
 
-def state_in_words(standing: Standing, history: History, validate_every: int | None = None) -> str:
+def describe_state(
+    standing: RunStatus, history: RunHistory, validate_every: int | None = None
+) -> str:
     """Say how a run stands; of one that ended early, what it can go on from."""
     words = [_WORDS[standing.state], standing.words]
     last = history.step
@@ -65,7 +67,7 @@ def state_in_words(standing: Standing, history: History, validate_every: int | N
     return " ".join(filter(None, [*words, *history.warnings]))
 
 
-def dice_in_words(history: History) -> str:
+def describe_dice(history: RunHistory) -> str:
     """Say the best validation Dice, beside that of what it started from."""
     validations = history.validations
     if not validations:
@@ -97,7 +99,7 @@ def gib(size: int) -> str:
     return f"{size / 2**30:.1f} GiB"
 
 
-def _last_good(history: History) -> str:
+def _last_good(history: RunHistory) -> str:
     kept = history.checkpoint
     best = history.validations[-1] if history.validations else None
     words = f"Its last state is of step {kept.step}" if kept else "It wrote no state yet"

@@ -5,15 +5,15 @@ from pathlib import Path
 from qtpy.QtCore import QTimer
 from qtpy.QtWidgets import QVBoxLayout, QWidget
 
-from napari_sam2lora.qt.notifications import errors_in_words
+from napari_sam2lora.qt.notifications import show_user_errors
 from napari_sam2lora.qt.widgets import Paragraph
-from napari_sam2lora.training.progress_tab.controls import RunButtons
+from napari_sam2lora.training.progress_tab.controls import RunControls
 from napari_sam2lora.training.progress_tab.curves import Curves
-from napari_sam2lora.training.progress_tab.previews import Previews
-from napari_sam2lora.training.progress_tab.status import Progress
-from napari_sam2lora.training.run.history import History
+from napari_sam2lora.training.progress_tab.previews import ValidationPreviews
+from napari_sam2lora.training.progress_tab.status import RunProgressView
+from napari_sam2lora.training.run.history import RunHistory
 from napari_sam2lora.training.run.session import TrainingSession, settings_of
-from napari_sam2lora.training.run.watcher import Standing
+from napari_sam2lora.training.run.watcher import RunStatus
 from sam2lora.adapters import is_best_installed
 from sam2lora.errors import AdapterError, Sam2LoraError
 
@@ -21,7 +21,7 @@ _PAUSES, _STOPS = "It pauses after this step.", "It stops after this step."
 _REDRAW = 1000  # milliseconds between drawings of the curves, which cost more the longer they are
 
 
-class RunTab(QWidget):
+class ProgressTab(QWidget):
     """Shows what a session follows, and passes on what is asked of it.
 
     Parameters
@@ -36,10 +36,10 @@ class RunTab(QWidget):
         self._every: int | None = None
         self._of: Path | None = None
         self.title = Paragraph()
-        self.progress = Progress()
-        self.buttons = RunButtons()
+        self.progress = RunProgressView()
+        self.buttons = RunControls()
         self.curves = Curves()
-        self.previews = Previews()
+        self.previews = ValidationPreviews()
         self._words = Paragraph()
         layout = QVBoxLayout(self)
         for widget in (self.title, self.progress, self.buttons, self._words):
@@ -61,11 +61,11 @@ class RunTab(QWidget):
         self.buttons.install.connect(session.install)
         self._draw()
 
-    def _on_grew(self, history: History) -> None:
+    def _on_grew(self, history: RunHistory) -> None:
         if not self._timer.isActive():
             self._timer.start(0 if self._of != self._session.run else _REDRAW)
 
-    def _on_stood(self, standing: Standing | None) -> None:
+    def _on_stood(self, standing: RunStatus | None) -> None:
         if self._words.text() in (_PAUSES, _STOPS):
             self._words.setText("")  # it has
         self._draw()
@@ -95,22 +95,22 @@ class RunTab(QWidget):
         self._words.setText(f"The best adapter so far is installed as {name}, and can be used.")
 
     def _on_pause(self) -> None:
-        with errors_in_words():
+        with show_user_errors():
             self._session.pause()
             self._words.setText(_PAUSES)
 
     def _on_go_on(self) -> None:
-        with errors_in_words():
+        with show_user_errors():
             self._session.go_on()
             self._words.setText("")
 
     def _on_stop(self) -> None:
-        with errors_in_words():
+        with show_user_errors():
             self._session.stop()
             self._words.setText(_STOPS)
 
     def _on_resume(self) -> None:
-        with errors_in_words():
+        with show_user_errors():
             if self._session.run is not None:
                 self._session.resume(self._session.run)
 

@@ -14,11 +14,11 @@ from sam2lora.runs import (
     without_lost,
 )
 
-Curve = tuple[list[int], list[float]]
+ValidationCurve = tuple[list[int], list[float]]
 """Steps, and a value for each."""
 
 
-class History:
+class RunHistory:
     """The events of one run that count.
 
     Curves grow with the events, so that a long run costs no more to show than a short one.
@@ -70,11 +70,11 @@ class History:
         """What the user should know."""
         return list(self._warnings)
 
-    def losses(self) -> dict[str, Curve]:
+    def losses(self) -> dict[str, ValidationCurve]:
         """Give the loss and each of its terms by name."""
         return self._losses
 
-    def dice(self) -> Curve:
+    def dice(self) -> ValidationCurve:
         """Give the validation Dice over the steps."""
         return [one.step for one in self.validations], [one.mean or 0 for one in self.validations]
 
@@ -96,7 +96,7 @@ class History:
         self.validations: list[ValidationEvent] = []
         self.previews: list[PreviewEvent] = []
         self._warnings: dict[str, None] = {}
-        self._losses: dict[str, Curve] = {}
+        self._losses: dict[str, ValidationCurve] = {}
 
     def _take(self, event: Event) -> None:
         match event:

@@ -19,7 +19,7 @@ _TAIL = 4096  # bytes of the output that are looked at
 _LINES = 3
 
 
-def start_child(run: Path) -> "subprocess.Popen[bytes]":
+def start_process(run: Path) -> "subprocess.Popen[bytes]":
     """Start `python -m sam2lora train RUN`, which goes on when the viewer is gone.
 
     It has a lower priority and one thread fewer than there are cores, so that the viewer has room.
@@ -74,7 +74,7 @@ def yield_to_viewer(pid: int) -> None:
             Path(f"/proc/{pid}/autogroup").write_text(str(_NICENESS), encoding="ascii")
 
 
-def end_in_words(code: int, run: Path) -> str:
+def describe_exit(code: int, run: Path) -> str:
     """Say how a process ended that wrote no last event.
 
     Parameters

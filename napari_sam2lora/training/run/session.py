@@ -11,10 +11,10 @@ from threading import Event
 from qtpy.QtCore import QObject, Signal
 
 from napari_sam2lora.qt.background import in_background
-from napari_sam2lora.training.data.new_run import Draft, plan_run
-from napari_sam2lora.training.run.history import History
-from napari_sam2lora.training.run.process import start_child
-from napari_sam2lora.training.run.watcher import Standing, Watcher
+from napari_sam2lora.training.data.new_run import TrainingPlan, plan_run
+from napari_sam2lora.training.run.history import RunHistory
+from napari_sam2lora.training.run.process import start_process
+from napari_sam2lora.training.run.watcher import RunStatus, RunWatcher
 from sam2lora.adapters import Adapter, install_best, is_best_installed
 from sam2lora.errors import AdapterError, Sam2LoraError, SettingsError
 from sam2lora.runs import (
@@ -51,7 +51,7 @@ class TrainingSession(QObject):
 
     def __init__(self, parent: QObject | None = None) -> None:
         super().__init__(parent)
-        self.watcher = Watcher(self)
+        self.watcher = RunWatcher(self)
         self.watcher.grew.connect(self._on_grew)
         self.watcher.stood.connect(self._on_stood)
         self.busy = self._closed = False
@@ -71,7 +71,7 @@ class TrainingSession(QObject):
         standing = self.watcher.standing
         return standing is not None and standing.alive
 
-    def start(self, draft: Draft) -> None:
+    def start(self, draft: TrainingPlan) -> None:
         """Copy what is ticked, and begin to train.
 
         Raises
@@ -94,7 +94,7 @@ class TrainingSession(QObject):
             if called_off.is_set():
                 delete_run(folder)
                 return None
-            return start_child(folder)
+            return start_process(folder)
 
         self._prepare(planned.folder, prepare)
 
@@ -112,7 +112,7 @@ class TrainingSession(QObject):
         if not self.alive:
             self.begins.emit(settings_of(run).device)
             called_off = self._called_off = Event()
-            self._prepare(run, lambda: None if called_off.is_set() else start_child(run))
+            self._prepare(run, lambda: None if called_off.is_set() else start_process(run))
 
     def attach(self, run: Path) -> None:
         """Show a run, whether or not it is being trained."""
@@ -200,10 +200,10 @@ class TrainingSession(QObject):
         self._seen_alive, self._installed = False, None
         self.watcher.attach(run, process)
 
-    def _on_stood(self, standing: Standing | None) -> None:
+    def _on_stood(self, standing: RunStatus | None) -> None:
         self._seen_alive = self._seen_alive or (standing is not None and standing.alive)
 
-    def _on_grew(self, history: History) -> None:
+    def _on_grew(self, history: RunHistory) -> None:
         """Install each new best adapter, unless it is the one the run started from.
 
         A run that is only looked at, long after its end, installs nothing.

@@ -8,8 +8,8 @@ from typing import Literal
 
 from qtpy.QtCore import QObject, QTimer, Signal
 
-from napari_sam2lora.training.run.history import History
-from napari_sam2lora.training.run.process import end_in_words
+from napari_sam2lora.training.run.history import RunHistory
+from napari_sam2lora.training.run.process import describe_exit
 from sam2lora.runs import (
     START,
     Event,
@@ -40,7 +40,7 @@ _SPELL = 0.03  # seconds of reading in one tick, so that a long run does not sto
 
 
 @dataclass(frozen=True)
-class Standing:
+class RunStatus:
     """How a run stands, and why."""
 
     state: State
@@ -52,7 +52,7 @@ class Standing:
         return self.state in ALIVE
 
 
-class Watcher(QObject):
+class RunWatcher(QObject):
     """Follows one run at a time.
 
     Signals
@@ -69,8 +69,8 @@ class Watcher(QObject):
     def __init__(self, parent: QObject | None = None) -> None:
         super().__init__(parent)
         self.run: RunFolder | None = None
-        self.history = History()
-        self.standing: Standing | None = None
+        self.history = RunHistory()
+        self.standing: RunStatus | None = None
         self._process: subprocess.Popen[bytes] | None = None
         self._place = START
         self._ticks = 0
@@ -105,7 +105,7 @@ class Watcher(QObject):
         self._timer.stop()
         followed = self.run is not None
         self.run = self._process = self.standing = None
-        self.history = History()
+        self.history = RunHistory()
         if followed:
             self.stood.emit(None)
 
@@ -173,7 +173,7 @@ class Watcher(QObject):
         if news.missing:
             return False
         if news.restarted:
-            self.history, self._last, self._earlier = History(), None, 0
+            self.history, self._last, self._earlier = RunHistory(), None, 0
             of_earlier = 0
         moved, self._place = news.place != self._place, news.place
         self.history.add(news.events)
@@ -182,34 +182,34 @@ class Watcher(QObject):
             self._last = next(telling, self._last)
         return moved
 
-    def _stand(self, run: RunFolder) -> Standing:
+    def _stand(self, run: RunFolder) -> RunStatus:
         if not run.path.is_dir():
             words = "The run folder is not there any more."
             if self._alive:
                 words += " Its process ends at its next step."
-            return Standing("gone", words)
+            return RunStatus("gone", words)
         if self._alive:
             if isinstance(self._last, PausedEvent):
-                return Standing("paused")
+                return RunStatus("paused")
             loading = self._last is None or isinstance(self._last, ResumedEvent)
-            return Standing("starting" if loading else "running")
+            return RunStatus("starting" if loading else "running")
         match self._last:
             case FinishedEvent(words=words):
-                return Standing("finished", words)
+                return RunStatus("finished", words)
             case StoppedEvent(words=words):
-                return Standing("stopped", words)
+                return RunStatus("stopped", words)
             case FailedEvent(words=words):
-                return Standing("failed", words)
+                return RunStatus("failed", words)
         if self._called_off:
-            return Standing("stopped", "It was called off before it began.")
+            return RunStatus("stopped", "It was called off before it began.")
         code = self._process.returncode if self._process is not None else None
         if code is None and not self.history.events:
-            return Standing("interrupted", "It has not begun.")
+            return RunStatus("interrupted", "It has not begun.")
         if code is None:
-            return Standing("interrupted", "Its process died without a word.")
+            return RunStatus("interrupted", "Its process died without a word.")
         if code == 0:
-            return Standing("finished")
-        return Standing("interrupted", end_in_words(code, run.path))
+            return RunStatus("finished")
+        return RunStatus("interrupted", describe_exit(code, run.path))
 
 
 def _size(file: Path) -> int:

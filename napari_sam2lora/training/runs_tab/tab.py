@@ -14,10 +14,15 @@ from napari_sam2lora.layers.conversion import LayerData
 from napari_sam2lora.layers.metadata import METADATA_KEY
 from napari_sam2lora.qt.background import in_background
 from napari_sam2lora.qt.dialogs import ask_where_to_save
-from napari_sam2lora.qt.notifications import errors_in_words
+from napari_sam2lora.qt.notifications import show_user_errors
 from napari_sam2lora.training.progress_tab.curves import Curves
-from napari_sam2lora.training.run.history import Curve, History
-from napari_sam2lora.training.runs_tab.table import Entry, RunsList, entry_of_adapter, entry_of_run
+from napari_sam2lora.training.run.history import RunHistory, ValidationCurve
+from napari_sam2lora.training.runs_tab.table import (
+    RunsRow,
+    RunsTable,
+    entry_of_adapter,
+    entry_of_run,
+)
 from sam2lora.adapters import (
     delete_adapter,
     export_adapter,
@@ -59,7 +64,7 @@ class RunsTab(QWidget):
     def __init__(self, viewer: Viewer) -> None:
         super().__init__()
         self._viewer = viewer
-        self.list = RunsList()
+        self.list = RunsTable()
         self.curves = Curves()
         self.curves.hide()
         layout = QVBoxLayout(self)
@@ -75,7 +80,7 @@ class RunsTab(QWidget):
 
     def look(self) -> None:
         """List what is there now."""
-        with errors_in_words():
+        with show_user_errors():
             runs = [entry_of_run(one) for one in list_runs(runs_folder())]
             adapters = [entry_of_adapter(one) for one in list_adapters()]
             self.list.show_entries([*runs, *adapters])
@@ -85,7 +90,7 @@ class RunsTab(QWidget):
         super().showEvent(event)
         self.look()
 
-    def open_previews(self, entry: Entry) -> None:
+    def open_previews(self, entry: RunsRow) -> None:
         """Open the pictures of a run as layers, the last one shown."""
         pictures = sorted(RunFolder(entry.folder).previews.glob("*.png"))
 
@@ -98,16 +103,17 @@ class RunsTab(QWidget):
 
         in_background(self, read, show, self._say)
 
-    def compare(self, entries: Sequence[Entry]) -> None:
+    def compare(self, entries: Sequence[RunsRow]) -> None:
         """Show the curves of several runs in one plot."""
 
-        def read() -> dict[str, History]:
+        def read() -> dict[str, RunHistory]:
             return {
-                one.name: History(read_events(RunFolder(one.folder).events)[0]) for one in entries
+                one.name: RunHistory(read_events(RunFolder(one.folder).events)[0])
+                for one in entries
             }
 
-        def show(runs: dict[str, History]) -> None:
-            nothing: Curve = ([], [])
+        def show(runs: dict[str, RunHistory]) -> None:
+            nothing: ValidationCurve = ([], [])
             self.curves.show()
             self.curves.compare(
                 {
@@ -118,16 +124,16 @@ class RunsTab(QWidget):
 
         in_background(self, read, show, self._say)
 
-    def rename(self, entry: Entry, name: str) -> None:
+    def rename(self, entry: RunsRow, name: str) -> None:
         """Call a run or an adapter something else."""
-        with errors_in_words():
+        with show_user_errors():
             if entry.kind == "run":
                 self.moved.emit(entry.folder, rename_run(entry.folder, name))
             else:
                 rename_adapter(entry.name, name)
         self.look()
 
-    def delete(self, entry: Entry) -> None:
+    def delete(self, entry: RunsRow) -> None:
         """Delete a run or an adapter; a run with many pictures takes a while."""
 
         def delete() -> None:
@@ -143,7 +149,7 @@ class RunsTab(QWidget):
 
         in_background(self, delete, deleted, self._say)
 
-    def export(self, entry: Entry, path: Path) -> None:
+    def export(self, entry: RunsRow, path: Path) -> None:
         """Write an adapter, or the best one of a run, as a zip file, in place of an older one."""
         source = entry.folder if entry.kind == "run" else entry.name
         in_background(
@@ -153,28 +159,28 @@ class RunsTab(QWidget):
             self._say,
         )
 
-    def _on_show(self, entry: Entry) -> None:
+    def _on_show(self, entry: RunsRow) -> None:
         self.show_run.emit(entry.folder)
 
     def _say(self, error: Sam2LoraError) -> None:
         show_error(str(error))
         self.look()
 
-    def _ask_for_name(self, entry: Entry) -> None:
+    def _ask_for_name(self, entry: RunsRow) -> None:
         name, said = QInputDialog.getText(
             self, f"Rename {entry.name}", "New name:", text=entry.name
         )
         if said and name.strip() and name.strip() != entry.name:
             self.rename(entry, name.strip())
 
-    def _ask_where_to(self, entry: Entry) -> None:
+    def _ask_where_to(self, entry: RunsRow) -> None:
         path = ask_where_to_save(
             self, "Export the adapter", "Adapter", ".zip", name=f"{entry.name}.zip"
         )
         if path is not None:
             self.export(entry, path)
 
-    def _ask_to_delete(self, entry: Entry) -> None:
+    def _ask_to_delete(self, entry: RunsRow) -> None:
         what = "training, its adapters and its pictures" if entry.kind == "run" else "adapter"
         answer = QMessageBox.question(
             self, "Delete", f"Delete the {what}? {entry.name} cannot be brought back."
@@ -183,7 +189,7 @@ class RunsTab(QWidget):
             self.delete(entry)
 
 
-def _as_layer(entry: Entry, path: Path, shown: bool) -> LayerData:
+def _as_layer(entry: RunsRow, path: Path, shown: bool) -> LayerData:
     options = {
         "name": f"{entry.name} step {int(path.stem)}",
         "rgb": True,

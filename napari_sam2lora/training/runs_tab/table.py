@@ -17,7 +17,7 @@ _WIDTHS = (112, 46, 46, 64, 66, 46, 46)
 
 
 @dataclass(frozen=True)
-class Entry:
+class RunsRow:
     """A run, or an adapter of the user's.
 
     Attributes
@@ -41,7 +41,7 @@ class Entry:
     words: str = ""
 
 
-class RunsList(QWidget):
+class RunsTable(QWidget):
     """Runs and adapters, with buttons for those that are selected.
 
     Signals
@@ -64,7 +64,7 @@ class RunsList(QWidget):
 
     def __init__(self) -> None:
         super().__init__()
-        self._entries: list[Entry] = []
+        self._entries: list[RunsRow] = []
         self.tree = QTreeWidget()
         self.tree.setHeaderLabels(list(_COLUMNS))
         self.tree.setSelectionMode(QTreeWidget.SelectionMode.ExtendedSelection)
@@ -92,7 +92,7 @@ class RunsList(QWidget):
         layout.addWidget(button("Look again", self.refresh.emit))
         self._offer()
 
-    def show_entries(self, entries: Sequence[Entry]) -> None:
+    def show_entries(self, entries: Sequence[RunsRow]) -> None:
         """Show these; what was selected stays so."""
         selected = {(one.kind, one.name) for one in self.selected()}
         self._entries = list(entries)
@@ -112,7 +112,7 @@ class RunsList(QWidget):
                 item.setSelected((kind, entry.name) in selected)
         self._offer()
 
-    def selected(self) -> list[Entry]:
+    def selected(self) -> list[RunsRow]:
         """Give what is selected."""
         numbers = (one.data(0, Qt.ItemDataRole.UserRole) for one in self.tree.selectedItems())
         return [self._entries[number] for number in numbers if number is not None]
@@ -158,7 +158,7 @@ class RunsList(QWidget):
         self.delete.emit(self.selected()[0])
 
 
-def entry_of_run(run: RunSummary) -> Entry:
+def entry_of_run(run: RunSummary) -> RunsRow:
     """Show a run in the list."""
     images = "" if run.images is None else str(run.images)
     progress = f"{run.step} of {run.steps} steps. " if run.steps else ""
@@ -169,10 +169,10 @@ def entry_of_run(run: RunSummary) -> Entry:
     )
     base = f"On {run.base}, learned from {images or 'no'} images. " if run.base else ""
     words = f"{base}{progress}{start}{run.words}"
-    return Entry("run", run.name, run.folder, cells, words.strip())
+    return RunsRow("run", run.name, run.folder, cells, words.strip())
 
 
-def entry_of_adapter(adapter: Adapter) -> Entry:
+def entry_of_adapter(adapter: Adapter) -> RunsRow:
     """Show an adapter in the list."""
     card = adapter.card
     images = card.data.get("images")
@@ -186,7 +186,7 @@ def entry_of_adapter(adapter: Adapter) -> Entry:
     words = "It came with the package and stays as it is." if adapter.shipped else ""
     if isinstance(before := card.validation.get("start_dice"), float):
         words = f"It started from a Dice of {before:.3f}. {words}".strip()
-    return Entry("adapter", adapter.name, adapter.folder, cells, words)
+    return RunsRow("adapter", adapter.name, adapter.folder, cells, words)
 
 
 def _dice(value: float | None) -> str:

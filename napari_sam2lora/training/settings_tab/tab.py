@@ -25,7 +25,7 @@ Path = tuple[str, ...]
 _PREFIX = "Value error, "  # pydantic's, before the words of our own checks
 
 
-class SettingsForm(QWidget):
+class SettingsTab(QWidget):
     """Shows settings, and gives what the user changes in them.
 
     Values are checked by the models: what they say of a value stands below its field, and the

@@ -12,14 +12,14 @@ from threading import Event
 from qtpy.QtCore import QObject, QProcess, QProcessEnvironment, Signal
 
 from napari_sam2lora.qt.background import in_background
-from napari_sam2lora.training.data.snapshot import Load, write_draft
+from napari_sam2lora.training.data.snapshot import PairSource, write_snapshot
 from napari_sam2lora.training.run.process import command, environment, yield_to_viewer
 from sam2lora.annotations import LabelledImage
 from sam2lora.errors import Sam2LoraError, SettingsError
 from sam2lora.training.settings import TrainSettings
 
 
-class Estimator(QObject):
+class CostEstimator(QObject):
     """Makes one estimate at a time; a newer question takes the place of an older one.
 
     Signals
@@ -41,7 +41,7 @@ class Estimator(QObject):
         """Whether an answer is to come."""
         return self._folder is not None
 
-    def ask(self, settings: TrainSettings, loads: Sequence[Load]) -> None:
+    def ask(self, settings: TrainSettings, loads: Sequence[PairSource]) -> None:
         """Ask about a training on these images."""
         self.cancel()
         # It may be cleared away while a draft is written into it: the worker does it again then.
@@ -50,7 +50,7 @@ class Estimator(QObject):
         called_off = self._called_off = Event()
         text = settings.model_dump_json()
 
-        def unless_called_off(load: Load) -> LabelledImage:
+        def unless_called_off(load: PairSource) -> LabelledImage:
             if called_off.is_set():
                 raise SettingsError("The estimate was called off.")
             return load()
@@ -58,7 +58,7 @@ class Estimator(QObject):
         def write() -> Path:
             try:
                 wanted = [partial(unless_called_off, load) for load in loads]
-                return write_draft(Path(held.name), text, wanted)
+                return write_snapshot(Path(held.name), text, wanted)
             finally:
                 if called_off.is_set():
                     held.cleanup()

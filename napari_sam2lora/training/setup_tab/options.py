@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from qtpy.QtCore import Qt, Signal
 from qtpy.QtWidgets import QComboBox, QFormLayout, QLineEdit, QWidget
 
-_ANEW = "nothing: begin anew"
+_FROM_SCRATCH = "nothing: begin anew"
 
 TIPS: Mapping[str, str] = {
     "quick": "A few images, about a minute: the decoder's LoRA alone, from the adapter below.",
@@ -16,7 +16,7 @@ TIPS: Mapping[str, str] = {
 """What each preset is for."""
 
 
-class Choices(QWidget):
+class SetupOptions(QWidget):
     """Target, preset, base model, start and name.
 
     Signals
@@ -111,7 +111,7 @@ class Choices(QWidget):
         key = (self.target, self.model, self.preset)
         before = self._start.currentData()
         self._start.clear()
-        self._start.addItem(_ANEW, "")
+        self._start.addItem(_FROM_SCRATCH, "")
         for name, shown in adapters.items():
             self._start.addItem(shown, name)
         kept = self._start.findData(before)

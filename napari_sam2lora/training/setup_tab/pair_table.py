@@ -6,7 +6,7 @@ from qtpy.QtCore import Qt, Signal
 from qtpy.QtWidgets import QHeaderView, QTreeWidget, QTreeWidgetItem, QVBoxLayout, QWidget
 
 from napari_sam2lora.qt.widgets import Paragraph
-from napari_sam2lora.training.data.pairs import Pair, doubts_of
+from napari_sam2lora.training.data.pairs import Pair, issues_of
 
 _IMAGE, _LABELS = range(2)
 
@@ -109,4 +109,4 @@ class PairTable(QWidget):
             )
         else:
             about = f"{len(ticked)} of {len(self._pairs)} are ticked."
-            self.words.setText(" ".join(doubts_of(ticked)) or about)
+            self.words.setText(" ".join(issues_of(ticked)) or about)

@@ -11,17 +11,23 @@ from qtpy.QtWidgets import QFileDialog, QLineEdit, QVBoxLayout, QWidget
 
 from napari_sam2lora.adapters import dice_of
 from napari_sam2lora.qt.background import in_background
-from napari_sam2lora.qt.notifications import errors_in_words
+from napari_sam2lora.qt.notifications import show_user_errors
 from napari_sam2lora.qt.widgets import Paragraph, button, row
 from napari_sam2lora.training.data.annotated_area import add_annotated_area
 from napari_sam2lora.training.data.folder_pairs import FilePair, listed_folders, pairs_in_folder
-from napari_sam2lora.training.data.new_run import PRESETS, Draft, fitting_adapters, plan_run, waits
+from napari_sam2lora.training.data.new_run import (
+    PRESETS,
+    TrainingPlan,
+    fitting_adapters,
+    plan_run,
+    waits,
+)
 from napari_sam2lora.training.data.pairs import real_path
 from napari_sam2lora.training.data.proposals import propose
-from napari_sam2lora.training.data.snapshot import loads_of
+from napari_sam2lora.training.data.snapshot import sources_of
 from napari_sam2lora.training.data.viewer_pairs import pairs_in_viewer, target_shown
-from napari_sam2lora.training.setup_tab.estimator import Estimator
-from napari_sam2lora.training.setup_tab.options import Choices
+from napari_sam2lora.training.setup_tab.estimator import CostEstimator
+from napari_sam2lora.training.setup_tab.options import SetupOptions
 from napari_sam2lora.training.setup_tab.pair_table import PairTable
 from sam2lora.adapters import Adapter, list_adapters
 from sam2lora.errors import Sam2LoraError
@@ -31,7 +37,7 @@ from sam2lora.targets import all_targets
 _DELAY = 400  # milliseconds after which changes of the layers are looked at
 
 
-class TrainTab(QWidget):
+class SetupTab(QWidget):
     """Puts a draft together.
 
     Parameters
@@ -60,9 +66,9 @@ class TrainTab(QWidget):
         self._changes: dict[str, object] = {}
         self._asked: object = None
         self._written: tuple[object, Path, str] | None = None  # what Copy wrote last
-        self.choices = Choices(list(all_targets()), list(BASE_MODELS), PRESETS)
+        self.choices = SetupOptions(list(all_targets()), list(BASE_MODELS), PRESETS)
         self.pairs = PairTable()
-        self.estimator = Estimator(self)
+        self.estimator = CostEstimator(self)
         self._command = QLineEdit()
         self._command.setReadOnly(True)
         self._command.setToolTip("The command that does the same, once Copy wrote its images.")
@@ -97,9 +103,9 @@ class TrainTab(QWidget):
             self._listen(layer)
         self.look()
 
-    def draft(self) -> Draft:
+    def draft(self) -> TrainingPlan:
         """Give what is chosen now."""
-        return Draft(
+        return TrainingPlan(
             target=self.choices.target,
             model=self.choices.model,
             preset=self.choices.preset,
@@ -121,15 +127,15 @@ class TrainTab(QWidget):
         folders = {real_path(one): one for one in [*listed_folders(layers), *self._folders]}
         self._listed = []
         for folder in folders.values():
-            with errors_in_words():
+            with show_user_errors():
                 self._listed += pairs_in_folder(folder, target, layers)
-        with errors_in_words():
+        with show_user_errors():
             self._adapters = list_adapters()
         self._look_at_layers()
 
     def look_at_adapters(self) -> None:
         """List the adapters anew, and no folder: there may be many images in them."""
-        with errors_in_words():
+        with show_user_errors():
             self._adapters = list_adapters()
         self._on_chosen()
 
@@ -139,18 +145,18 @@ class TrainTab(QWidget):
 
     def add_folder(self, folder: Path) -> None:
         """List the images of a folder too."""
-        with errors_in_words():
+        with show_user_errors():
             pairs_in_folder(folder, self.choices.target)
             self._folders.append(folder)
             self.look()
 
     def estimate(self) -> None:
         """Say what the training would do."""
-        with errors_in_words():
+        with show_user_errors():
             draft = self.draft()
             self._asked = _essence(draft)
             self._estimate.setText("One sample is being tried…")
-            self.estimator.ask(draft.settings(), loads_of(draft.pairs, draft.target))
+            self.estimator.ask(draft.settings(), sources_of(draft.pairs, draft.target))
 
     def set_busy(self, busy: bool, words: str = "") -> None:
         """Offer to train, or say what is done instead."""
@@ -249,7 +255,7 @@ class TrainTab(QWidget):
 
     def _on_copy(self) -> None:
         """Write what the command trains on, so that it works, and copy it; the same only once."""
-        with errors_in_words():
+        with show_user_errors():
             draft = self.draft()
             kind = (_essence(draft), draft.name)
             if self._written is not None and self._written[0] == kind and waits(self._written[1]):
@@ -286,7 +292,7 @@ class TrainTab(QWidget):
         self.pairs.tick_all(False)
 
     def _on_area(self) -> None:
-        with errors_in_words():
+        with show_user_errors():
             add_annotated_area(self._viewer)
 
     def _on_folder(self) -> None:
@@ -295,7 +301,7 @@ class TrainTab(QWidget):
             self.add_folder(Path(folder))
 
 
-def _essence(draft: Draft) -> object:
+def _essence(draft: TrainingPlan) -> object:
     """Give what an estimate depends on."""
     pairs = tuple(pair.key for pair in draft.pairs)
     return (draft.target, draft.model, draft.preset, draft.start_from, str(draft.changes), pairs)

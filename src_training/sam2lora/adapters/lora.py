@@ -9,7 +9,7 @@ from torch import Tensor
 
 from sam2lora.adapters.peft_format import check_shapes, peft_config
 from sam2lora.adapters.serialization import shapes_of
-from sam2lora.models.sam2_image_model import Network
+from sam2lora.models.sam2_image_model import Sam2ImageModel
 from sam2lora.settings import LoraSettings
 
 if TYPE_CHECKING:
@@ -25,7 +25,7 @@ logger = logging.getLogger(__name__)
 _ID = "default"  # PEFT breaks on names with dots, so adapters have none of their own inside
 
 
-def add_lora(network: Network, settings: LoraSettings, *, seed: int = 0) -> "PeftModel":
+def add_lora(network: Sam2ImageModel, settings: LoraSettings, *, seed: int = 0) -> "PeftModel":
     """Put LoRA into a network, in place, and freeze everything else.
 
     Since B starts at 0, the network answers as before until it is trained. The trainable share is
@@ -113,7 +113,7 @@ SHARE_LIMIT = 5.0
 _LARGEST_DEFAULT = 64
 
 
-def resolve_lora(network: Network, settings: LoraSettings) -> LoraSettings:
+def resolve_lora(network: Sam2ImageModel, settings: LoraSettings) -> LoraSettings:
     """Settle rank and alpha where they are left open.
 
     Parameters
@@ -127,7 +127,7 @@ def resolve_lora(network: Network, settings: LoraSettings) -> LoraSettings:
     return settings.model_copy(update={"rank": rank, "alpha": settings.alpha or 2.0 * rank})
 
 
-def default_rank(network: Network, settings: LoraSettings) -> int:
+def default_rank(network: Sam2ImageModel, settings: LoraSettings) -> int:
     """Give the largest power of two, at most 64, that trains no more than 5 % of a network.
 
     Parameters
@@ -147,7 +147,7 @@ def default_rank(network: Network, settings: LoraSettings) -> int:
 
 
 def expected_shapes(
-    network: Network, settings: LoraSettings, *, rank: int | None = None
+    network: Sam2ImageModel, settings: LoraSettings, *, rank: int | None = None
 ) -> dict[str, tuple[int, ...]]:
     """Give the tensors LoRA has on a network without it: shapes by PEFT's names.
 

@@ -9,9 +9,9 @@ from types import MappingProxyType
 from typing import Any, Literal
 
 from sam2lora.errors import AdapterError
-from sam2lora.settings import LoraSettings, Placement
+from sam2lora.settings import LoraPlacement, LoraSettings
 
-Part = Literal["encoder", "decoder"]
+NetworkPart = Literal["encoder", "decoder"]
 Shapes = Mapping[str, tuple[int, ...]]
 
 PREFIX = "base_model.model."
@@ -21,7 +21,7 @@ _BLOCK = r"image_encoder\.trunk\.blocks\.\d+"
 _ATTENTION = r"sam_mask_decoder\.transformer\.(?:layers\.\d+\.)?\w+\.(?:q|k|v|out)_proj"
 _DECODER_MLP = r"sam_mask_decoder\.transformer\.layers\.\d+\.mlp\.layers\.\d+"
 
-TARGET_MODULES: Mapping[Placement, str] = MappingProxyType(
+TARGET_MODULES: Mapping[LoraPlacement, str] = MappingProxyType(
     {
         "attention": rf"{_BLOCK}\.attn\.qkv|{_ATTENTION}",
         "wide": rf"{_BLOCK}\.(?:attn\.(?:qkv|proj)|mlp\.layers\.\d+)|{_ATTENTION}|{_DECODER_MLP}",
@@ -47,7 +47,7 @@ _APPLIED_WHILE_ENCODING = ("image_encoder.", "sam_mask_decoder.conv_s")
 _LORA = re.compile(r"(?P<module>.+)\.lora_(?P<matrix>[AB])\.weight")
 
 
-def part_of(name: str) -> Part:
+def part_of(name: str) -> NetworkPart:
     """Tell whether a module changes the features (`conv_s0` and `conv_s1` do) or the answers."""
     bare = name.removeprefix(PREFIX)
     return "encoder" if bare.startswith(_APPLIED_WHILE_ENCODING) else "decoder"

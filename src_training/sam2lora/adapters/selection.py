@@ -7,7 +7,7 @@ from sam2lora.adapters.store import default_adapter, find_adapter
 from sam2lora.errors import AdapterError
 from sam2lora.models.registry import BaseModel
 from sam2lora.settings import GeometrySettings
-from sam2lora.targets import Detail, Target
+from sam2lora.targets import InputMode, Target
 
 
 def check_base(adapter: Adapter, name: str, identity: str) -> None:
@@ -54,7 +54,7 @@ def check_target(adapter: Adapter, target: Target) -> None:
 
 
 def geometry_of(
-    target: Target, adapter: Adapter | None, detail: Detail | None = None
+    target: Target, adapter: Adapter | None, detail: InputMode | None = None
 ) -> GeometrySettings:
     """Say how an image is looked at: as the adapter was trained to, or else as is usual.
 

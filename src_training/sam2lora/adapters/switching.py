@@ -12,16 +12,16 @@ from torch import Tensor
 
 from sam2lora.adapters.folder import Adapter
 from sam2lora.adapters.lora import expected_shapes
-from sam2lora.adapters.peft_format import PREFIX, Part, part_of
+from sam2lora.adapters.peft_format import PREFIX, NetworkPart, part_of
 from sam2lora.adapters.selection import check_base
 from sam2lora.adapters.serialization import read_tensors
-from sam2lora.models.loading import LoadedBase
+from sam2lora.models.loading import LoadedModel
 
-BARE = "bare"
+NO_ADAPTER = "bare"
 """The state of a part that no adapter changes."""
 
 
-class AdapterSwitch:
+class AdapterManager:
     """The adapter in use on one network; it alone may change the network's weights.
 
     Parameters
@@ -35,14 +35,14 @@ class AdapterSwitch:
         The adapter in use, or None for the bare base.
     encoder_state, decoder_state
         What the adapter changes in the features, and in the answers given the features: hashes of
-        its tensors, or `BARE`. Adapters that agree in the first can share features.
+        its tensors, or `NO_ADAPTER`. Adapters that agree in the first can share features.
     """
 
-    def __init__(self, base: LoadedBase) -> None:
+    def __init__(self, base: LoadedModel) -> None:
         self._base = base
         self._kept: dict[str, Tensor] = {}
         self.adapter: Adapter | None = None
-        self.encoder_state = self.decoder_state = BARE
+        self.encoder_state = self.decoder_state = NO_ADAPTER
 
     def use(self, adapter: Adapter | None) -> None:
         """Put an adapter in the place of the one in use, or None for the bare base.
@@ -96,14 +96,14 @@ class AdapterSwitch:
             self._base.network.get_parameter(name).copy_(weight)
         self._kept.clear()
         self.adapter = None
-        self.encoder_state = self.decoder_state = BARE
+        self.encoder_state = self.decoder_state = NO_ADAPTER
 
 
-def _state(tensors: Mapping[str, Tensor], scale: float, part: Part) -> str:
+def _state(tensors: Mapping[str, Tensor], scale: float, part: NetworkPart) -> str:
     """Hash the tensors of a part, and how strongly they count."""
     digest = hashlib.sha256(f"{scale!r}".encode())
     own = sorted(name for name in tensors if part_of(name) == part)
     for name in own:
         digest.update(f"{name}\0{tuple(tensors[name].shape)}\0".encode())
         digest.update(tensors[name].contiguous().numpy().data)
-    return digest.hexdigest() if own else BARE
+    return digest.hexdigest() if own else NO_ADAPTER

@@ -49,7 +49,9 @@ def continued_lora(settings: LoraSettings, adapter: Adapter) -> LoraSettings:
     )
 
 
-def start_from(model: "PeftModel", adapter: Adapter, *, freeze_encoder: bool = False) -> None:
+def start_from_adapter(
+    model: "PeftModel", adapter: Adapter, *, freeze_encoder: bool = False
+) -> None:
     """Put an adapter's weights into a network with fresh LoRA, to train them on.
 
     Parameters

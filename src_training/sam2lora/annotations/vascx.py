@@ -16,7 +16,7 @@ from sam2lora.annotations.mask_files import save_mask
 from sam2lora.errors import GeometryError, OutputError
 from sam2lora.images.field_of_view import FieldOfView
 from sam2lora.images.visualization import save_image
-from sam2lora.transforms.windows import Frame
+from sam2lora.transforms.windows import Window
 from sam2lora.types import Mask, Pixels
 from sam2lora.utils.files import atomic_path, make_folder
 
@@ -64,7 +64,7 @@ def save_for_vascx(
         raise GeometryError(
             f"VascX reads masks of {' and '.join(FOLDERS)}; there is {', '.join(masks) or 'none'}."
         )
-    frame = Frame.around(field.center, field.diameter, SIDE)
+    frame = Window.around(field.center, field.diameter, SIDE)
     bounds = folder / "bounds.csv"
     rows = _rows(bounds) | {stem: ("True", _bounds(field))}
     name = f"{stem}.png"

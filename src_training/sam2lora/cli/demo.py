@@ -33,8 +33,8 @@ def demo(
     from sam2lora.images.views import clahe_view, green_view
     from sam2lora.images.visualization import overlay, save_image, save_overview
     from sam2lora.inference.predictor import Predictor
-    from sam2lora.inference.prepared_image import Scene
-    from sam2lora.inference.segment import Task, segment_scene
+    from sam2lora.inference.prepared_image import PreparedImage
+    from sam2lora.inference.segment import SegmentationTask, segment_prepared
     from sam2lora.metrics.measurements import measure
     from sam2lora.models.loading import load_base
     from sam2lora.targets import TARGETS
@@ -47,7 +47,7 @@ def demo(
     make_folder(out)
     pixels = sample.image.pixels
     with clock("find the field of view"):
-        scene = Scene.of(pixels)
+        scene = PreparedImage.of(pixels)
     with clock("load the model"):
         base = load_base("nano")
         predictor = Predictor(base, device=device)
@@ -56,8 +56,8 @@ def demo(
     for target in TARGETS.values():
         adapter = choose_adapter(base.base, base.identity, target)
         with clock(f"segment {target.name}"):
-            task = Task.of(target, adapter=adapter)
-            found = segment_scene(predictor, scene, [task])[target.name]
+            task = SegmentationTask.of(target, adapter=adapter)
+            found = segment_prepared(predictor, scene, [task])[target.name]
         masks[target.name], iou[target.name] = found.mask, round(found.iou, 3)
     with clock("measure"):
         measured = measure(masks, scene.field, spacing=sample.image.spacing)

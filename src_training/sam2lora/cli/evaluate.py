@@ -19,7 +19,7 @@ from sam2lora.errors import SettingsError
 from sam2lora.settings import PrecisionChoice, ProtocolName, SplitChoice
 
 if TYPE_CHECKING:
-    from sam2lora.evaluation import Contestant, EvaluateSettings, Report
+    from sam2lora.evaluation import Candidate, EvaluateSettings, Report
     from sam2lora.evaluation.loop import Progress as ImageProgress
     from sam2lora.inference.predictor import Predictor
 
@@ -122,7 +122,7 @@ def evaluate(
     from sam2lora.datasets.splits import check_expression
     from sam2lora.evaluation import (
         EvaluateSettings,
-        grader_contestant,
+        grader_candidate,
         parse_regimes,
         plan_parts,
         write_report,
@@ -141,14 +141,14 @@ def evaluate(
     )
     parts = plan_parts(roots, settings, layout=layout)
     check_place(out)
-    contestants: list[Contestant] = []
+    contestants: list[Candidate] = []
     used = ("none", "none")
     if model or adapter or bare or not second_grader:
         predictor = _load(model or "nano", device, precision)
         used = (str(predictor.device), predictor.precision)
         contestants += _networks(predictor, settings, adapter or [], bare=bare)
     if second_grader:
-        contestants.append(grader_contestant(settings))
+        contestants.append(grader_candidate(settings))
     with _bar(len(contestants) * sum(len(part.records) for part in parts)) as show:
         report = write_report(
             out,
@@ -172,10 +172,10 @@ def _load(model: str, device: str, precision: PrecisionChoice) -> "Predictor":
 
 def _networks(
     predictor: "Predictor", settings: "EvaluateSettings", named: Sequence[str], *, bare: bool
-) -> list["Contestant"]:
+) -> list["Candidate"]:
     """Give the adapters that are named, or else the default one; and the bare base if asked for."""
     from sam2lora.adapters import choose_adapter
-    from sam2lora.evaluation import network_contestant
+    from sam2lora.evaluation import network_candidate
     from sam2lora.targets import get_target
 
     base, target = predictor.base, get_target(settings.target)
@@ -187,7 +187,7 @@ def _networks(
     ]
     if bare and None not in adapters:
         adapters.append(None)
-    return [network_contestant(predictor, settings, adapter) for adapter in adapters]
+    return [network_candidate(predictor, settings, adapter) for adapter in adapters]
 
 
 def _say(report: "Report", out: Path) -> None:

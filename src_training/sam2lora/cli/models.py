@@ -23,7 +23,7 @@ from sam2lora.models.registry import (
 from sam2lora.utils.download import Progress, cache_folder
 
 if TYPE_CHECKING:
-    from sam2lora.models.loading import LoadedBase
+    from sam2lora.models.loading import LoadedModel
 
 app = typer.Typer(help="List, download and verify base models.", no_args_is_help=True)
 
@@ -97,7 +97,7 @@ def print_path(
     typer.echo(str(get_base(name).path if name else cache_folder()))
 
 
-def load_with_bar(model: str) -> "LoadedBase":
+def load_with_bar(model: str) -> "LoadedModel":
     """Load a base model by name or path, showing its download where there is one."""
     from sam2lora.models.loading import load_base
 

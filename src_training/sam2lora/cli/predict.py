@@ -16,7 +16,7 @@ from sam2lora.errors import AdapterError, Sam2LoraError, SettingsError
 from sam2lora.settings import PrecisionChoice
 
 if TYPE_CHECKING:
-    from sam2lora.inference.batch import FileProgress, Outcome
+    from sam2lora.inference.batch import FileProgress, FileResult
 
 
 def predict(
@@ -80,7 +80,7 @@ def predict(
     from sam2lora.inference.pipeline import tasks_of
     from sam2lora.inference.predictor import Predictor
     from sam2lora.inference.settings import PredictSettings
-    from sam2lora.prompts.user_prompts import ImagePrompts, parse_box, parse_point
+    from sam2lora.prompts.user_prompts import Prompts, parse_box, parse_point
     from sam2lora.targets import get_target
 
     if bare and adapter is not None:
@@ -88,7 +88,7 @@ def predict(
     if threshold is not None and not 0 < threshold < 1:
         raise SettingsError(f"A threshold is a probability between 0 and 1, not {threshold}.")
     points = tuple(parse_point(text) for text in point or ())
-    ImagePrompts(points, corners := parse_box(box) if box else None)  # refused before all else
+    Prompts(points, corners := parse_box(box) if box else None)  # refused before all else
     for name in target:
         get_target(name)
     paths = find_images(images)
@@ -146,7 +146,7 @@ def _bar(paths: Sequence[Path]) -> Iterator["FileProgress"]:
         progress.update(bar, completed=len(paths))
 
 
-def _report(outcomes: Sequence["Outcome"], out: Path) -> None:
+def _report(outcomes: Sequence["FileResult"], out: Path) -> None:
     """Say what was written and what failed; exit with 1 if anything did, with 2 if it was alone."""
     failed = [outcome for outcome in outcomes if outcome.error]
     if failed and len(outcomes) == 1:

@@ -94,7 +94,7 @@ def autocast(device: torch.device, precision: Precision) -> Iterator[None]:
 
 
 @contextmanager
-def out_of_memory_in_words(
+def explain_out_of_memory(
     device: torch.device, doing: str, *, less: str = "a smaller batch"
 ) -> Iterator[None]:
     """Turn running out of memory into a message, and give back what the device held.

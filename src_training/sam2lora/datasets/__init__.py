@@ -6,7 +6,13 @@ is one entry.
 
 from sam2lora.datasets.check import DatasetReport, Problem, check_dataset
 from sam2lora.datasets.mask_encodings import ENCODINGS, MaskFile
-from sam2lora.datasets.recognition import Found, list_images, read_dataset, recognize, record_of
+from sam2lora.datasets.recognition import (
+    RecognizedFolder,
+    list_images,
+    read_dataset,
+    recognize,
+    record_of,
+)
 from sam2lora.datasets.records import Dataset, Record
 from sam2lora.datasets.registry import DATASETS
 from sam2lora.datasets.splits import filter_by_stem, official_split, split_by_patient
@@ -16,9 +22,9 @@ __all__ = [
     "ENCODINGS",
     "Dataset",
     "DatasetReport",
-    "Found",
     "MaskFile",
     "Problem",
+    "RecognizedFolder",
     "Record",
     "check_dataset",
     "filter_by_stem",

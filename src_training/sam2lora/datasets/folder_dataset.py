@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 
 from sam2lora.datasets.folders import Folders, find_mask, pattern_of
-from sam2lora.datasets.layouts import ANY_TARGET, IMAGE_ENDING, Layout, Place
+from sam2lora.datasets.layouts import ANY_TARGET, IMAGE_ENDING, Layout, MaskLocation
 from sam2lora.datasets.records import Dataset, Record, Split, patient_from_name
 from sam2lora.errors import DatasetError
 from sam2lora.images.decoding import Eye, image_stem
@@ -86,7 +86,7 @@ def make_record(
     root: Path,
     image: Path,
     groups: Mapping[str, str],
-    places: Mapping[str, tuple[Place, ...]],
+    places: Mapping[str, tuple[MaskLocation, ...]],
     folders: Folders,
 ) -> Record:
     """Make the record of one image, looking for its masks.
@@ -120,7 +120,7 @@ def make_record(
     )
 
 
-def places_of(layout: Layout, target: str | None) -> dict[str, tuple[Place, ...]]:
+def places_of(layout: Layout, target: str | None) -> dict[str, tuple[MaskLocation, ...]]:
     """Give target name to places, of the wanted target or of all.
 
     In a layout for any target, a path that does not name the target counts only when one target is
@@ -143,7 +143,7 @@ def places_of(layout: Layout, target: str | None) -> dict[str, tuple[Place, ...]
     if target is not None:
         return {get_target(target).name: places}
     naming = tuple(
-        Place(place.encoding, tuple(path for path in place.paths if "{target}" in path))
+        MaskLocation(place.encoding, tuple(path for path in place.paths if "{target}" in path))
         for place in places
     )
     return dict.fromkeys(all_targets(), naming)
@@ -153,7 +153,7 @@ def _lone_masks(
     layout: Layout,
     root: Path,
     used: set[str],
-    places: Mapping[str, tuple[Place, ...]],
+    places: Mapping[str, tuple[MaskLocation, ...]],
     folders: Folders,
 ) -> set[Path]:
     """Give the files named as masks are that are no record's.

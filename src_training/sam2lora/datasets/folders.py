@@ -4,7 +4,7 @@ import re
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 
-from sam2lora.datasets.layouts import IMAGE_ENDING, Place
+from sam2lora.datasets.layouts import IMAGE_ENDING, MaskLocation
 from sam2lora.datasets.mask_encodings import MaskFile
 from sam2lora.errors import DatasetError
 from sam2lora.images.decoding import IMAGE_SUFFIXES
@@ -71,7 +71,7 @@ class Folders:
 
 
 def find_mask(
-    place: Place, root: Path, groups: Mapping[str, str], folders: Folders
+    place: MaskLocation, root: Path, groups: Mapping[str, str], folders: Folders
 ) -> MaskFile | None:
     """Find the first file of a place that exists."""
     found = (folders.find(root, path.format_map(groups)) for path in place.paths)

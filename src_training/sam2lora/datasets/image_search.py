@@ -4,7 +4,7 @@ import os
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
-from sam2lora.datasets import Found, list_images, recognize
+from sam2lora.datasets import RecognizedFolder, list_images, recognize
 from sam2lora.errors import DatasetError, ImageError, SeveralDatasetsError
 from sam2lora.images.decoding import image_stem, is_image_file
 
@@ -49,7 +49,7 @@ def find_images(inputs: Sequence[str | Path]) -> list[Path]:
     return list(found.values())
 
 
-def data_set_meant(folder: Path) -> Found | None:
+def data_set_meant(folder: Path) -> RecognizedFolder | None:
     """Recognize the data set a folder stands for; None where it is just a folder.
 
     Photographs directly in a folder count more than a data set in one of its folders.

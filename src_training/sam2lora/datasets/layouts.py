@@ -14,7 +14,7 @@ IMAGE_ENDING = "(?:" + "|".join(sorted(re.escape(s[1:]) for s in IMAGE_SUFFIXES)
 
 
 @dataclass(frozen=True)
-class Place:
+class MaskLocation:
     """Where one grader's mask lies.
 
     Attributes
@@ -66,9 +66,9 @@ class Layout:
     about: str
     example: str
     images: tuple[str, ...]
-    masks: Mapping[str, tuple[Place, ...]]
-    fov: Place | None = None
-    ignored: Place | None = None
+    masks: Mapping[str, tuple[MaskLocation, ...]]
+    fov: MaskLocation | None = None
+    ignored: MaskLocation | None = None
     stem: str = ""
     note: str = ""
     public: bool = True

@@ -20,7 +20,7 @@ from sam2lora.targets import all_targets, get_target
 
 
 @dataclass(frozen=True)
-class Found:
+class RecognizedFolder:
     """A data set that was recognised.
 
     Attributes
@@ -39,7 +39,7 @@ class Found:
     within: Path
 
 
-def recognize(root: Path, *, layout: str | None = None) -> Found:
+def recognize(root: Path, *, layout: str | None = None) -> RecognizedFolder:
     """Recognise the data set in a folder, in its one sub-folder that holds one, or around it.
 
     Parameters
@@ -62,7 +62,7 @@ def recognize(root: Path, *, layout: str | None = None) -> Found:
     if root.is_file():
         if root.suffix.lower() != ".csv":
             raise DatasetError(f"{root}: is a file; a folder or a CSV file was expected.")
-        return Found(DATASETS["csv"], root, root.parent)
+        return RecognizedFolder(DATASETS["csv"], root, root.parent)
     folders = Folders()
     children = [root / name for name in folders.names(root) if not name.startswith(".")]
     readable = [child for child in children if child.is_dir() and os.access(child, os.R_OK)]
@@ -110,7 +110,7 @@ def read_dataset(root: Path, *, layout: str | None = None, target: str | None = 
     return dataset
 
 
-def list_images(found: Found) -> list[Path]:
+def list_images(found: RecognizedFolder) -> list[Path]:
     """List the images of a data set, whether or not their masks say what they show.
 
     Those among them that are not named as the set's are come along.
@@ -129,7 +129,7 @@ def list_images(found: Found) -> list[Path]:
     return sorted([*(record.image for record in dataset.records), *dataset.odd_images])
 
 
-def _listed(found: Found, target: str | None) -> Dataset:
+def _listed(found: RecognizedFolder, target: str | None) -> Dataset:
     if found.layout.name == "csv":
         dataset = _from_table(found, target)
     else:
@@ -177,13 +177,15 @@ def _layout(name: str) -> Layout:
     return DATASETS[name]
 
 
-def _fit(layouts: list[Layout], folder: Path, within: Path, folders: Folders) -> Found | None:
+def _fit(
+    layouts: list[Layout], folder: Path, within: Path, folders: Folders
+) -> RecognizedFolder | None:
     """Find the first layout by which `folder` has, inside `within`, an image with a mask."""
     for layout in layouts:
         if layout.name == "csv":
             table = folders.find(folder, TABLE_NAME)
             if table is not None and folder.is_relative_to(within):
-                return Found(layout, table, within)
+                return RecognizedFolder(layout, table, within)
             continue
         targets = all_targets() if ANY_TARGET in layout.masks else layout.masks
         places = [place for graders in layout.masks.values() for place in graders]
@@ -193,7 +195,7 @@ def _fit(layouts: list[Layout], folder: Path, within: Path, folders: Folders) ->
                 for target in targets
                 for place in places
             ):
-                return Found(layout, folder, within)
+                return RecognizedFolder(layout, folder, within)
     return None
 
 
@@ -221,7 +223,7 @@ def _nothing_found(root: Path, layouts: list[Layout], folders: Folders) -> str:
     )
 
 
-def _from_table(found: Found, target: str | None) -> Dataset:
+def _from_table(found: RecognizedFolder, target: str | None) -> Dataset:
     records = read_table(found.root)
     if target is not None:
         wanted = get_target(target).name

@@ -7,7 +7,7 @@ labels of lesions and of arteries and veins): read those as a plain folder or by
 from collections.abc import Mapping
 from types import MappingProxyType
 
-from sam2lora.datasets.layouts import ANY_TARGET, IMAGE_ENDING, Layout, Place
+from sam2lora.datasets.layouts import ANY_TARGET, IMAGE_ENDING, Layout, MaskLocation
 
 _ONE_PERSON_EACH = "Patients are not named, so every image counts as a patient of its own."
 _OWN_IMAGE = rf"(?P<id>.+)\.{IMAGE_ENDING}"
@@ -31,11 +31,11 @@ _LAYOUTS = (
         ),
         masks={
             "vessel": (
-                Place("half", ("{split}/1st_manual/{id}_manual1.gif",)),
-                Place("half", ("{split}/2nd_manual/{id}_manual2.gif",)),
+                MaskLocation("half", ("{split}/1st_manual/{id}_manual1.gif",)),
+                MaskLocation("half", ("{split}/2nd_manual/{id}_manual2.gif",)),
             )
         },
-        fov=Place("half", ("{split}/mask/{id}_{split}_mask.gif",)),
+        fov=MaskLocation("half", ("{split}/mask/{id}_{split}_mask.gif",)),
     ),
     Layout(
         name="CHASE_DB1",
@@ -44,8 +44,8 @@ _LAYOUTS = (
         images=(r"(?P<id>Image_(?P<patient>\d+)(?P<eye>[LR]))\.jpg",),
         masks={
             "vessel": (
-                Place("half", ("{id}_1stHO.png",)),
-                Place("half", ("{id}_2ndHO.png",)),
+                MaskLocation("half", ("{id}_1stHO.png",)),
+                MaskLocation("half", ("{id}_2ndHO.png",)),
             )
         },
     ),
@@ -56,8 +56,8 @@ _LAYOUTS = (
         images=(r"stare-images/(?P<id>im\d+)\.ppm", r"stare-images/(?P<id>im\d+)\.ppm\.gz"),
         masks={
             "vessel": (
-                Place("half", ("labels-ah/{id}.ah.ppm", "labels-ah/{id}.ah.ppm.gz")),
-                Place("half", ("labels-vk/{id}.vk.ppm", "labels-vk/{id}.vk.ppm.gz")),
+                MaskLocation("half", ("labels-ah/{id}.ah.ppm", "labels-ah/{id}.ah.ppm.gz")),
+                MaskLocation("half", ("labels-vk/{id}.vk.ppm", "labels-vk/{id}.vk.ppm.gz")),
             )
         },
         note=_ONE_PERSON_EACH,
@@ -67,15 +67,15 @@ _LAYOUTS = (
         about="45 images of different people (dr, g, h) with vessels",
         example="images/01_dr.JPG",
         images=(r"images/(?P<id>\d+_(?:dr|g|h))\.jpg",),
-        masks={"vessel": (Place("half", ("manual1/{id}.tif",)),)},
-        fov=Place("half", ("mask/{id}_mask.tif",)),
+        masks={"vessel": (MaskLocation("half", ("manual1/{id}.tif",)),)},
+        fov=MaskLocation("half", ("mask/{id}_mask.tif",)),
     ),
     Layout(
         name="FIVES",
         about="800 images with vessels, official split 600/200",
         example="train/Original/1_A.png",
         images=(r"(?P<split>train|test)/Original/(?P<id>\d+_[A-Z])\.png",),
-        masks={"vessel": (Place("half", ("{split}/Ground truth/{id}.png",)),)},
+        masks={"vessel": (MaskLocation("half", ("{split}/Ground truth/{id}.png",)),)},
         stem="{split}_{id}",  # both halves are numbered from 1
         note=_ONE_PERSON_EACH,
     ),
@@ -84,8 +84,8 @@ _LAYOUTS = (
         about="30 scanning-laser images with vessels",
         example="image/STAR 01_OSC.jpg",
         images=(r"image/(?P<id>STAR (?P<patient>\d+)_(?P<eye>O[DS])[A-Z]*)\.jpg",),
-        masks={"vessel": (Place("half", ("GT/{id}_GT.tif",)),)},
-        fov=Place("half", ("mask/{id}_Mask.tif",)),
+        masks={"vessel": (MaskLocation("half", ("GT/{id}_GT.tif",)),)},
+        fov=MaskLocation("half", ("mask/{id}_Mask.tif",)),
         note="Patients are not named; the image's number is taken for the patient.",
     ),
     Layout(
@@ -98,7 +98,7 @@ _LAYOUTS = (
         ),
         masks={
             target: (
-                Place(
+                MaskLocation(
                     "soft",
                     (
                         f"{{split}}/GT/{{id}}/SoftMap/{{id}}_{name}segSoftmap.png",
@@ -118,8 +118,8 @@ _LAYOUTS = (
         images=(r"images/image_(?P<id>\d+)\.jpg",),
         masks={
             "disc": (
-                Place("contour", ("experts_anotation/anotExpert1_{id}.txt",)),
-                Place("contour", ("experts_anotation/anotExpert2_{id}.txt",)),
+                MaskLocation("contour", ("experts_anotation/anotExpert1_{id}.txt",)),
+                MaskLocation("contour", ("experts_anotation/anotExpert2_{id}.txt",)),
             )
         },
         note="110 images of 55 people, not named: a split by patient is a split by image.",
@@ -129,7 +129,7 @@ _LAYOUTS = (
         about="DRIONS-DB with the discs drawn as JPEG masks",
         example="images/image_001.jpg",
         images=(r"images/(?P<id>image_\d+)\.jpg",),
-        masks={"disc": (Place("half", ("disc/{id}.jpg",)),)},
+        masks={"disc": (MaskLocation("half", ("disc/{id}.jpg",)),)},
         note="110 images of 55 people, not named: a split by patient is a split by image.",
     ),
     Layout(
@@ -142,7 +142,7 @@ _LAYOUTS = (
         ),
         masks={
             "disc": (
-                Place(
+                MaskLocation(
                     "nonzero",
                     ("2. All Segmentation Groundtruths/{split}/5. Optic Disc/{id}_OD.tif",),
                 ),
@@ -156,8 +156,12 @@ _LAYOUTS = (
         example="train/images/g0001.jpg",
         images=(r"(?P<split>train|val|test)/images/(?P<id>.+)\.jpg",),
         masks={
-            "disc": (Place("refuge-disc", ("{split}/mask/{id}.bmp", "{split}/mask/{id}.png")),),
-            "cup": (Place("refuge-cup", ("{split}/mask/{id}.bmp", "{split}/mask/{id}.png")),),
+            "disc": (
+                MaskLocation("refuge-disc", ("{split}/mask/{id}.bmp", "{split}/mask/{id}.png")),
+            ),
+            "cup": (
+                MaskLocation("refuge-cup", ("{split}/mask/{id}.bmp", "{split}/mask/{id}.png")),
+            ),
         },
         stem="{split}_{id}",
         note=_ONE_PERSON_EACH,
@@ -168,8 +172,8 @@ _LAYOUTS = (
         example="Images/001.jpg",
         images=(r"Images/(?P<id>.+)\.jpg",),
         masks={
-            "disc": (Place("matlab-disc", ("Semi-automatic-annotations/{id}.mat",)),),
-            "cup": (Place("matlab-cup", ("Semi-automatic-annotations/{id}.mat",)),),
+            "disc": (MaskLocation("matlab-disc", ("Semi-automatic-annotations/{id}.mat",)),),
+            "cup": (MaskLocation("matlab-cup", ("Semi-automatic-annotations/{id}.mat",)),),
         },
         note=_ONE_PERSON_EACH,
     ),
@@ -179,8 +183,8 @@ _LAYOUTS = (
         example="Images/image_0.jpg",
         images=(r"Images/(?P<id>image_\d+)\.jpg",),
         masks={
-            "disc": (Place("labelme-disc", ("Images/{id}.json",)),),
-            "cup": (Place("labelme-cup-if-any", ("Images/{id}.json",)),),
+            "disc": (MaskLocation("labelme-disc", ("Images/{id}.json",)),),
+            "cup": (MaskLocation("labelme-cup-if-any", ("Images/{id}.json",)),),
         },
         note="1020 images of 432 people, not named: a split by patient is a split by image.",
     ),
@@ -190,8 +194,8 @@ _LAYOUTS = (
         example="ROI images/1_OD_1.jpg",
         images=(r"ROI images/(?P<id>(?P<patient>\d+)_(?P<eye>OD|OS)_\d+)\.jpg",),
         masks={
-            "disc": (Place("labelme-od", ("json/{id}.json",)),),
-            "cup": (Place("labelme-oc", ("json/{id}.json",)),),
+            "disc": (MaskLocation("labelme-od", ("json/{id}.json",)),),
+            "cup": (MaskLocation("labelme-oc", ("json/{id}.json",)),),
         },
     ),
     Layout(
@@ -201,7 +205,7 @@ _LAYOUTS = (
         images=(r"FundusImages/(?P<id>RET(?P<patient>\d+)(?P<eye>OD|OS))\.jpg",),
         masks={
             target: tuple(
-                Place(
+                MaskLocation(
                     "contour",
                     (f"ExpertsSegmentations/Contours/{{id}}_{target}_exp{expert}.txt",),
                 )
@@ -219,11 +223,13 @@ _LAYOUTS = (
         images=(rf"images/{_OWN_IMAGE}",),
         masks={
             ANY_TARGET: (
-                Place("half", ("masks/{target}/{id}.*", "masks/{id}_{target}.*", "masks/{id}.*")),
+                MaskLocation(
+                    "half", ("masks/{target}/{id}.*", "masks/{id}_{target}.*", "masks/{id}.*")
+                ),
             )
         },
-        fov=Place("half", ("fov/{id}.*",)),
-        ignored=Place("half", ("ignore/{id}.*",)),
+        fov=MaskLocation("half", ("fov/{id}.*",)),
+        ignored=MaskLocation("half", ("ignore/{id}.*",)),
         public=False,
     ),
     Layout(
@@ -233,7 +239,7 @@ _LAYOUTS = (
         images=(rf"(?P<split>train|val|test)/images/{_OWN_IMAGE}",),
         masks={
             ANY_TARGET: (
-                Place(
+                MaskLocation(
                     "half",
                     (
                         "{split}/masks/{target}/{id}.*",
@@ -243,8 +249,8 @@ _LAYOUTS = (
                 ),
             )
         },
-        fov=Place("half", ("{split}/fov/{id}.*",)),
-        ignored=Place("half", ("{split}/ignore/{id}.*",)),
+        fov=MaskLocation("half", ("{split}/fov/{id}.*",)),
+        ignored=MaskLocation("half", ("{split}/ignore/{id}.*",)),
         stem="{split}_{id}",
         public=False,
     ),

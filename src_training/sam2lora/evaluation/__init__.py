@@ -7,11 +7,11 @@ torch; who has a predictor has it already.
 """
 
 from sam2lora.evaluation.cases import Case
-from sam2lora.evaluation.data_selection import Part, plan_parts
+from sam2lora.evaluation.data_selection import EvaluationPart, plan_parts
 from sam2lora.evaluation.loop import evaluate, evaluate_grader
 from sam2lora.evaluation.protocols import PROTOCOLS, Protocol
-from sam2lora.evaluation.report.candidates import Contestant, grader_contestant, network_contestant
-from sam2lora.evaluation.report.comparison import Comparison, Side, compare
+from sam2lora.evaluation.report.candidates import Candidate, grader_candidate, network_candidate
+from sam2lora.evaluation.report.comparison import ReportComparison, Side, make_comparison
 from sam2lora.evaluation.report.comparison_writer import write_comparison
 from sam2lora.evaluation.report.cup_disc_ratio import RatioEntry, cup_disc_ratios, write_cup_disc
 from sam2lora.evaluation.report.schema import Report, read_report
@@ -21,22 +21,22 @@ from sam2lora.evaluation.settings import EvaluateSettings, parse_regimes
 
 __all__ = [
     "PROTOCOLS",
+    "Candidate",
     "Case",
-    "Comparison",
-    "Contestant",
     "EvaluateSettings",
-    "Part",
+    "EvaluationPart",
     "Protocol",
     "RatioEntry",
     "Report",
+    "ReportComparison",
     "Result",
     "Side",
-    "compare",
     "cup_disc_ratios",
     "evaluate",
     "evaluate_grader",
-    "grader_contestant",
-    "network_contestant",
+    "grader_candidate",
+    "make_comparison",
+    "network_candidate",
     "parse_regimes",
     "plan_parts",
     "read_report",

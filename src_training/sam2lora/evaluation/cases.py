@@ -12,9 +12,9 @@ from sam2lora.errors import DatasetError, GeometryError, ImageError
 from sam2lora.evaluation.protocols import Grader, Protocol
 from sam2lora.images.decoding import IMAGE_SUFFIXES, image_suffix
 from sam2lora.images.field_of_view import FieldOfView
-from sam2lora.inference.prepared_image import Scene
+from sam2lora.inference.prepared_image import PreparedImage
 from sam2lora.targets import Target
-from sam2lora.transforms.windows import Frame
+from sam2lora.transforms.windows import Window
 from sam2lora.types import Mask, Pixels
 
 
@@ -67,7 +67,7 @@ class Case:
 
 
 @dataclass(frozen=True, eq=False)
-class View:
+class PreparedCase:
     """A case as a protocol looks at it.
 
     Attributes
@@ -80,7 +80,7 @@ class View:
         `(H, W)` bool: the pixels that are judged; None: all.
     """
 
-    scene: Scene
+    scene: PreparedImage
     truth: Mask
     valid: Mask | None
 
@@ -113,24 +113,26 @@ def read_case(record: Record, target: str, protocol: Protocol) -> Case:
     )
 
 
-def look(case: Case, target: Target, protocol: Protocol) -> View:
+def prepare_case(case: Case, target: Target, protocol: Protocol) -> PreparedCase:
     """Look at a case as a protocol does; the field of view is found where it is not given."""
     if protocol.size is None:
-        scene = Scene.of(case.pixels, field=case.field)
+        scene = PreparedImage.of(case.pixels, field=case.field)
         valid = scene.field.mask if protocol.judges_only_field(target) else None
-        return View(scene, case.truth, valid)
-    pixels = squash(case.pixels, protocol.size)
-    return View(
-        Scene.of(pixels, field=_whole(protocol.size)), squash_mask(case.truth, protocol.size), None
+        return PreparedCase(scene, case.truth, valid)
+    pixels = stretch_to_square(case.pixels, protocol.size)
+    return PreparedCase(
+        PreparedImage.of(pixels, field=_whole(protocol.size)),
+        stretch_mask(case.truth, protocol.size),
+        None,
     )
 
 
-def squash(pixels: Pixels, size: int) -> Pixels:
+def stretch_to_square(pixels: Pixels, size: int) -> Pixels:
     """Resample an image to a square, with antialiasing and without keeping its aspect."""
-    return Frame.squash(pixels.shape[:2], size).cut(pixels)
+    return Window.squash(pixels.shape[:2], size).cut(pixels)
 
 
-def squash_mask(mask: Mask, size: int) -> Mask:
+def stretch_mask(mask: Mask, size: int) -> Mask:
     """Resample a mask to a square by nearest neighbour, as the paper's code does."""
     # Not as a bool: Pillow gives those back with the bytes 0 and 255, which are no booleans.
     image = Image.fromarray(mask.astype(np.uint8))

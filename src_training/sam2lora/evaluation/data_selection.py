@@ -12,7 +12,7 @@ from sam2lora.targets import get_target
 
 
 @dataclass(frozen=True)
-class Part:
+class EvaluationPart:
     """The images of one data set that are judged.
 
     Attributes
@@ -35,7 +35,7 @@ class Part:
 
 def plan_parts(
     roots: Sequence[Path], settings: EvaluateSettings, *, layout: str | None = None
-) -> tuple[Part, ...]:
+) -> tuple[EvaluationPart, ...]:
     """Read the data sets, and prove that the images can be judged.
 
     Parameters
@@ -56,7 +56,7 @@ def plan_parts(
         If the target is unknown.
     """
     target = get_target(settings.target).name
-    parts: dict[str, Part] = {}
+    parts: dict[str, EvaluationPart] = {}
     for root in roots:
         dataset = read_dataset(root, layout=layout, target=target)
         if dataset.name in parts:
@@ -71,7 +71,7 @@ def plan_parts(
     return tuple(parts.values())
 
 
-def _part(dataset: Dataset, target: str, settings: EvaluateSettings) -> Part:
+def _part(dataset: Dataset, target: str, settings: EvaluateSettings) -> EvaluationPart:
     dataset.with_target(target)  # says which targets there are, before a split hides them
     records: Sequence[Record] = dataset.records
     has_test = any(record.split == "test" for record in records)
@@ -92,4 +92,4 @@ def _part(dataset: Dataset, target: str, settings: EvaluateSettings) -> Part:
             f"{dataset.root}: none of the {len(records)} images of its split {split!r} has a mask "
             f"of {target}."
         )
-    return Part(dataset, split, masked, len(records) - len(masked))
+    return EvaluationPart(dataset, split, masked, len(records) - len(masked))

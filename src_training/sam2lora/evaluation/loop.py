@@ -12,11 +12,11 @@ import numpy as np
 from sam2lora.adapters import Adapter, check_base, check_target
 from sam2lora.datasets import Record
 from sam2lora.errors import DatasetError, DeviceError, GeometryError, Sam2LoraError, SettingsError
-from sam2lora.evaluation.cases import Case, View, check_records, look, read_case
-from sam2lora.evaluation.scoring import Result, judge, judge_mask
+from sam2lora.evaluation.cases import Case, PreparedCase, check_records, prepare_case, read_case
+from sam2lora.evaluation.scoring import Result, score_binary_mask, score_probabilities
 from sam2lora.evaluation.settings import EvaluateSettings
-from sam2lora.prompts.sampling import REGIMES, Regime, draw_prompts
-from sam2lora.prompts.user_prompts import ImagePrompts
+from sam2lora.prompts.sampling import REGIMES, Regime, sample_prompts
+from sam2lora.prompts.user_prompts import Prompts
 from sam2lora.settings import GeometrySettings
 from sam2lora.targets import get_target
 
@@ -125,7 +125,7 @@ def evaluate_grader(
     return _evaluate_grader(records, settings, grader, progress)
 
 
-def draw_for(case: Case, view: View, regime: Regime, seed: int) -> ImagePrompts:
+def sample_prompts_for(case: Case, view: PreparedCase, regime: Regime, seed: int) -> Prompts:
     """Draw the prompts of a regime for one image; nothing else that is judged changes them.
 
     Raises
@@ -136,7 +136,7 @@ def draw_for(case: Case, view: View, regime: Regime, seed: int) -> ImagePrompts:
     words = "\0".join([str(seed), case.dataset, case.name, regime.name])
     digest = hashlib.sha256(words.encode()).digest()
     rng = np.random.default_rng(int.from_bytes(digest[:16]))
-    return draw_prompts(view.truth, regime, rng, valid=view.scene.field.mask)
+    return sample_prompts(view.truth, regime, rng, valid=view.scene.field.mask)
 
 
 def _check(records: Sequence[Record | Case], settings: EvaluateSettings) -> None:
@@ -168,7 +168,9 @@ def _evaluate(
             show = _within(progress, number + turn * width, width, len(records))
             asked = replace(nothing, regime=regime.name)
             try:
-                asked = replace(asked, prompts=draw_for(case, view, regime, settings.seed))
+                asked = replace(
+                    asked, prompts=sample_prompts_for(case, view, regime, settings.seed)
+                )
             except GeometryError as error:
                 yield replace(asked, status="not drawn", problem=str(error))
                 continue
@@ -183,14 +185,14 @@ def _evaluate(
 
 def _answer(
     predictor: "Predictor",
-    view: View,
+    view: PreparedCase,
     settings: EvaluateSettings,
     adapter: Adapter | None,
     asked: Result,
     show: Callable[[int, int], None],
 ) -> Result:
     """Answer the prompts of `asked`, and judge the answer."""
-    from sam2lora.inference.tta import answer_with_flips  # with the predictor torch is loaded, too
+    from sam2lora.inference.tta import predict_with_flips  # with the predictor torch is loaded, too
 
     target = get_target(settings.target)
     if adapter is None:
@@ -202,7 +204,7 @@ def _answer(
     started = time.perf_counter()
     predictor.use(adapter)
     if settings.flips:
-        answer = answer_with_flips(predictor, view.scene, geometry, asked.prompts, progress=show)
+        answer = predict_with_flips(predictor, view.scene, geometry, asked.prompts, progress=show)
     else:
         answer = predictor.answer(view.scene, geometry, asked.prompts, progress=show)
     if np.isnan(answer.probabilities).any():
@@ -210,7 +212,7 @@ def _answer(
             f"The network answered with numbers that are none, in {predictor.precision}. Use "
             "--precision float32."
         )
-    judgement = judge(answer.probabilities, view, threshold)
+    judgement = score_probabilities(answer.probabilities, view, threshold)
     mask = answer.mask(threshold)
     return replace(
         asked,
@@ -237,7 +239,7 @@ def _evaluate_grader(
         started = time.perf_counter()
         yield replace(
             nothing,
-            judgement=judge_mask(mask, view),
+            judgement=score_binary_mask(mask, view),
             answer=mask if view.valid is None else mask & view.valid,
             truth=view.judged_truth,
             seconds=time.perf_counter() - started,
@@ -245,10 +247,10 @@ def _evaluate_grader(
     progress(len(records), len(records))
 
 
-def _read(record: Record | Case, settings: EvaluateSettings) -> tuple[Case, View]:
+def _read(record: Record | Case, settings: EvaluateSettings) -> tuple[Case, PreparedCase]:
     protocol = settings.conventions
     case = read_case(record, settings.target, protocol) if isinstance(record, Record) else record
-    return case, look(case, get_target(settings.target), protocol)
+    return case, prepare_case(case, get_target(settings.target), protocol)
 
 
 def _nothing(record: Record | Case) -> Result:

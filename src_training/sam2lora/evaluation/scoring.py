@@ -9,14 +9,14 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import special
 
-from sam2lora.evaluation.cases import View
+from sam2lora.evaluation.cases import PreparedCase
 from sam2lora.metrics.aggregate import score, score_mask
 from sam2lora.metrics.segmentation import Counts, count
-from sam2lora.prompts.user_prompts import ImagePrompts
+from sam2lora.prompts.user_prompts import Prompts
 from sam2lora.transforms.windows import Values
 from sam2lora.types import Mask
 
-Numbers = NDArray[np.float64]
+FloatArray = NDArray[np.float64]
 Pixels = NDArray[np.int64]
 
 THRESHOLDS = tuple(round(0.01 * step, 2) for step in range(1, 100))
@@ -29,8 +29,8 @@ _LEVELS = np.unique(
 
 
 @dataclass(frozen=True, eq=False)
-class Curve:
-    """How many pixels reach each of the levels that `Curve.levels` gives.
+class ThresholdCurve:
+    """How many pixels reach each of the levels that `ThresholdCurve.levels` gives.
 
     Attributes
     ----------
@@ -47,7 +47,7 @@ class Curve:
         return _LEVELS
 
     @classmethod
-    def of(cls, probabilities: Values, view: View) -> "Curve":
+    def of(cls, probabilities: Values, view: PreparedCase) -> "ThresholdCurve":
         """Count the pixels of one image."""
         on = view.judged_truth
         off = ~view.truth if view.valid is None else ~view.truth & view.valid
@@ -62,7 +62,7 @@ class Curve:
 
 
 @dataclass(frozen=True, eq=False)
-class Judgement:
+class ImageScore:
     """What an answer is worth.
 
     Attributes
@@ -77,29 +77,29 @@ class Judgement:
 
     scores: dict[str, float]
     counts: Counts
-    curve: Curve | None = None
+    curve: ThresholdCurve | None = None
 
 
-def judge(probabilities: Values, view: View, threshold: float) -> Judgement:
+def score_probabilities(probabilities: Values, view: PreparedCase, threshold: float) -> ImageScore:
     """Judge probabilities, cut at a threshold."""
     scores = score(probabilities, view.truth, valid=view.valid, threshold=threshold)
     counts = count(probabilities >= threshold, view.truth, valid=view.valid)
-    return Judgement(scores, counts, Curve.of(probabilities, view))
+    return ImageScore(scores, counts, ThresholdCurve.of(probabilities, view))
 
 
-def judge_mask(mask: Mask, view: View) -> Judgement:
+def score_binary_mask(mask: Mask, view: PreparedCase) -> ImageScore:
     """Judge a mask without probabilities, such as another grader's."""
     scores = score_mask(mask, view.truth, valid=view.valid)
-    return Judgement(scores, count(mask, view.truth, valid=view.valid))
+    return ImageScore(scores, count(mask, view.truth, valid=view.valid))
 
 
-def sweep(curves: Sequence[Curve]) -> list[float]:
+def sweep(curves: Sequence[ThresholdCurve]) -> list[float]:
     """Give the mean of the images' Dice at each of `THRESHOLDS`."""
     dice = [[curve.dice(threshold) for curve in curves] for threshold in THRESHOLDS]
     return [_mean(at_one) for at_one in dice]
 
 
-def roc(curves: Sequence[Curve]) -> tuple[list[float], list[float]]:
+def roc(curves: Sequence[ThresholdCurve]) -> tuple[list[float], list[float]]:
     """Give the ROC curve over the pixels of all images.
 
     Returns
@@ -166,8 +166,8 @@ class Result:
     regime: str
     status: Status = "scored"
     problem: str = ""
-    prompts: ImagePrompts = field(default_factory=ImagePrompts)
-    judgement: Judgement | None = None
+    prompts: Prompts = field(default_factory=Prompts)
+    judgement: ImageScore | None = None
     answer: Mask | None = None
     truth: Mask | None = None
     expected_iou: float | None = None

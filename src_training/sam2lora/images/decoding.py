@@ -38,7 +38,7 @@ IMAGE_SUFFIXES = _PILLOW | {".ppm.gz", ".pgm.gz"} | _TIFF | _DICOM
 
 
 @dataclass(frozen=True, eq=False)
-class Decoded:
+class DecodedImage:
     """What a file holds, unscaled.
 
     Attributes
@@ -72,7 +72,7 @@ def is_image_file(path: Path) -> bool:
     return image_suffix(path) in IMAGE_SUFFIXES and not path.name.startswith(".")
 
 
-def decode(path: Path, *, palette_indices: bool = False) -> Decoded:
+def decode(path: Path, *, palette_indices: bool = False) -> DecodedImage:
     """Decode one image file.
 
     Parameters
@@ -90,13 +90,13 @@ def decode(path: Path, *, palette_indices: bool = False) -> Decoded:
     with _reading(path):
         suffix = image_suffix(path)
         if suffix in _TIFF:
-            return Decoded(_read_tiff(path, palette_indices=palette_indices))
+            return DecodedImage(_read_tiff(path, palette_indices=palette_indices))
         if suffix in _DICOM:
             return _read_dicom(path)
         content = path.read_bytes()
         if suffix.endswith(".gz"):
             content = _gunzip(path, content)
-        return Decoded(_read_with_pillow(path, content, palette_indices=palette_indices))
+        return DecodedImage(_read_with_pillow(path, content, palette_indices=palette_indices))
 
 
 @contextmanager
@@ -238,7 +238,7 @@ def _pillow_array(image: Image.Image, *, palette_indices: bool) -> Array:
     return values.astype(np.uint16) if fits_16_bit else values
 
 
-def _read_dicom(path: Path) -> Decoded:
+def _read_dicom(path: Path) -> DecodedImage:
     try:
         import pydicom
     except ImportError as error:
@@ -254,7 +254,7 @@ def _read_dicom(path: Path) -> Decoded:
         values = (2**dataset.BitsStored - 1 - values.astype(np.int64)).astype(np.uint16)
     laterality = str(dataset.get("ImageLaterality") or dataset.get("Laterality") or "")
     eyes: dict[str, Eye] = {"L": "left", "R": "right"}
-    return Decoded(values, spacing=_dicom_spacing(dataset), eye=eyes.get(laterality))
+    return DecodedImage(values, spacing=_dicom_spacing(dataset), eye=eyes.get(laterality))
 
 
 def _dicom_spacing(dataset: "Dataset") -> tuple[float, float] | None:

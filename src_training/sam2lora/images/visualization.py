@@ -67,7 +67,7 @@ def outline(mask: Mask, width: int = 1) -> Mask:
     return mask & ~inside
 
 
-def error_picture(pixels: Pixels, answer: Mask, truth: Mask) -> Pixels:
+def draw_errors(pixels: Pixels, answer: Mask, truth: Mask) -> Pixels:
     """Paint an answer against the truth: hits green, false pixels red, missed pixels blue.
 
     Parameters

@@ -15,8 +15,8 @@ from sam2lora.images.decoding import image_stem
 from sam2lora.images.reading import FundusImage, read_image
 from sam2lora.images.visualization import save_image
 from sam2lora.inference.predictor import Predictor
-from sam2lora.inference.prepared_image import Scene
-from sam2lora.inference.segment import Segmented, Task, segment_scene
+from sam2lora.inference.prepared_image import PreparedImage
+from sam2lora.inference.segment import SegmentationTask, TargetPrediction, segment_prepared
 from sam2lora.metrics.measurements import Measurements, measure
 from sam2lora.utils.files import atomic_path, make_folder
 
@@ -29,7 +29,7 @@ def no_file_progress(path: Path, share: float) -> None:
 
 
 @dataclass(frozen=True)
-class Outcome:
+class FileResult:
     """What became of one image file.
 
     Attributes
@@ -59,13 +59,13 @@ class Outcome:
 def segment_files(
     predictor: Predictor,
     paths: Iterable[Path],
-    tasks: Sequence[Task],
+    tasks: Sequence[SegmentationTask],
     out: Path,
     *,
     probabilities: bool = False,
     keep: bool = False,
     progress: FileProgress = no_file_progress,
-) -> Iterator[Outcome]:
+) -> Iterator[FileResult]:
     """Segment image files one after the other, the next being read and the last written meanwhile.
 
     Parameters
@@ -103,7 +103,7 @@ def segment_files(
     make_folder(out)
     with ThreadPoolExecutor(1) as reader, ThreadPoolExecutor(1) as writer:
         coming = _read_ahead(paths, reader)
-        writing: Future[Outcome] | None = None
+        writing: Future[FileResult] | None = None
         try:
             for path, image in coming:
                 wanted = [task for task in tasks if not (keep and _is_there(path, task, out))]
@@ -124,13 +124,13 @@ def segment_files(
 @dataclass(frozen=True, eq=False)
 class _Done:
     path: Path
-    scene: Scene | None = None
-    segmented: Mapping[str, Segmented] = field(default_factory=dict)
+    scene: PreparedImage | None = None
+    segmented: Mapping[str, TargetPrediction] = field(default_factory=dict)
     spacing: tuple[float, float] | None = None
     error: str = ""
 
 
-def _check_images_stay(paths: Sequence[Path], tasks: Sequence[Task], out: Path) -> None:
+def _check_images_stay(paths: Sequence[Path], tasks: Sequence[SegmentationTask], out: Path) -> None:
     """Refuse to write a mask over one of the images, such as the `a_cup.png` beside `a.png`."""
     images = {entry_of(path) for path in paths}
     for path in paths:
@@ -147,7 +147,7 @@ def _mask_path(image: Path, target: str, out: Path) -> Path:
     return out / f"{image_stem(image)}_{target}.png"
 
 
-def _is_there(image: Path, task: Task, out: Path) -> bool:
+def _is_there(image: Path, task: SegmentationTask, out: Path) -> bool:
     return _mask_path(image, task.target.name, out).exists()
 
 
@@ -168,18 +168,18 @@ def _segment_one(
     predictor: Predictor,
     path: Path,
     image: Future[FundusImage],
-    tasks: Sequence[Task],
+    tasks: Sequence[SegmentationTask],
     progress: FileProgress,
 ) -> _Done:
     if not tasks:
         return _Done(path)
     try:
         fundus = image.result()
-        scene = Scene.of(fundus.pixels)
-        segmented: dict[str, Segmented] = {}
+        scene = PreparedImage.of(fundus.pixels)
+        segmented: dict[str, TargetPrediction] = {}
         for number, task in enumerate(tasks):
             show = partial(_show_share, progress, path, number, len(tasks))
-            segmented |= segment_scene(predictor, scene, [task], progress=show)
+            segmented |= segment_prepared(predictor, scene, [task], progress=show)
         return _Done(path, scene, segmented, fundus.spacing)
     except Sam2LoraError as error:
         logger.debug("%s failed", path, exc_info=error)
@@ -193,9 +193,9 @@ def _show_share(
     progress(path, (number + done / total) / tasks)
 
 
-def _write(done: _Done, out: Path, kept: tuple[str, ...], *, probabilities: bool) -> Outcome:
+def _write(done: _Done, out: Path, kept: tuple[str, ...], *, probabilities: bool) -> FileResult:
     if done.scene is None:
-        return Outcome(done.path, error=done.error, kept=kept)
+        return FileResult(done.path, error=done.error, kept=kept)
     files = {}
     for target, answer in done.segmented.items():
         files[target] = _mask_path(done.path, target, out)
@@ -205,7 +205,7 @@ def _write(done: _Done, out: Path, kept: tuple[str, ...], *, probabilities: bool
             with atomic_path(values) as temporary:
                 tifffile.imwrite(temporary, answer.probabilities, compression="zlib")
     masks = {target: answer.mask for target, answer in done.segmented.items()}
-    return Outcome(
+    return FileResult(
         done.path,
         files,
         measure(masks, done.scene.field, spacing=done.spacing),

@@ -16,7 +16,7 @@ import safetensors.torch
 import torch
 from safetensors import SafetensorError
 
-from sam2lora.models.sam2_image_model import Features
+from sam2lora.models.sam2_image_model import ImageEmbedding
 from sam2lora.utils.files import atomic_path, make_folder
 
 logger = logging.getLogger(__name__)
@@ -86,7 +86,7 @@ class ByteLru(Generic[Value]):
             self._bytes = 0
 
 
-class FeatureCache:
+class EmbeddingCache:
     """Features by key: in memory, and on request in a folder that outlives the session.
 
     Parameters
@@ -106,11 +106,11 @@ class FeatureCache:
         folder: Path | None = None,
         folder_limit: int = 20 * DEFAULT_LIMIT,
     ) -> None:
-        self.memory = ByteLru[Features](limit)
+        self.memory = ByteLru[ImageEmbedding](limit)
         self._folder = make_folder(folder) if folder else None
         self._folder_limit = folder_limit
 
-    def get(self, key: str, *, device: torch.device) -> Features | None:
+    def get(self, key: str, *, device: torch.device) -> ImageEmbedding | None:
         """Give the features kept under `key`, on `device`, or None.
 
         A file that is damaged is deleted, with a warning in the log, and counts as missing.
@@ -122,7 +122,7 @@ class FeatureCache:
                 self.memory.put(key, features.to(device=device))
         return None if features is None else features.to(device=device)
 
-    def put(self, key: str, features: Features) -> None:
+    def put(self, key: str, features: ImageEmbedding) -> None:
         """Keep features under `key`; in memory they stay on their device.
 
         Raises
@@ -144,9 +144,9 @@ def _file(folder: Path, key: str) -> Path:
     return folder / f"{key}.safetensors"
 
 
-def _load(path: Path) -> Features | None:
+def _load(path: Path) -> ImageEmbedding | None:
     try:
-        features = Features(**safetensors.torch.load_file(path)).to(dtype=torch.float32)
+        features = ImageEmbedding(**safetensors.torch.load_file(path)).to(dtype=torch.float32)
     except FileNotFoundError:
         return None
     except (SafetensorError, TypeError, OSError) as error:

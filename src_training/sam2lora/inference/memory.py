@@ -55,7 +55,7 @@ def bytes_needed(
     return resident + encoding + kept + native
 
 
-def too_little_memory(
+def memory_warning(
     base: BaseModel,
     shape: tuple[int, int],
     geometry: GeometrySettings,

@@ -5,13 +5,13 @@ from pathlib import Path
 from sam2lora.adapters import choose_adapter
 from sam2lora.adapters.folder import Adapter
 from sam2lora.adapters.selection import require_adapter
-from sam2lora.inference.segment import Task
+from sam2lora.inference.segment import SegmentationTask
 from sam2lora.inference.settings import PredictSettings
-from sam2lora.models.loading import LoadedBase
+from sam2lora.models.loading import LoadedModel
 from sam2lora.targets import Target, get_target
 
 
-def tasks_of(settings: PredictSettings, base: LoadedBase) -> list[Task]:
+def tasks_of(settings: PredictSettings, base: LoadedModel) -> list[SegmentationTask]:
     """Say what to segment in each image, by which adapter, and how.
 
     Parameters
@@ -35,7 +35,7 @@ def tasks_of(settings: PredictSettings, base: LoadedBase) -> list[Task]:
     """
     prompts = settings.prompts()
     return [
-        Task.of(
+        SegmentationTask.of(
             target,
             adapter=adapter_for(
                 base, target, named=settings.adapter, bare=settings.bare, prompted=not prompts.empty
@@ -50,7 +50,7 @@ def tasks_of(settings: PredictSettings, base: LoadedBase) -> list[Task]:
 
 
 def adapter_for(
-    base: LoadedBase,
+    base: LoadedModel,
     target: Target,
     *,
     named: str | Path | None = None,

@@ -12,27 +12,27 @@ import numpy as np
 import torch
 
 from sam2lora.adapters.folder import Adapter
-from sam2lora.adapters.switching import AdapterSwitch
+from sam2lora.adapters.switching import AdapterManager
 from sam2lora.compute.device import (
     autocast,
     choose_device,
     choose_precision,
-    out_of_memory_in_words,
+    explain_out_of_memory,
 )
-from sam2lora.inference.embedding_cache import ByteLru, FeatureCache
+from sam2lora.inference.embedding_cache import ByteLru, EmbeddingCache
 from sam2lora.inference.postprocessing import convex_envelope
-from sam2lora.inference.prepared_image import Scene, crop_of, pixels_inside, windows_of
-from sam2lora.models.loading import LoadedBase
-from sam2lora.models.sam2_image_model import Features, normalize
-from sam2lora.prompts.prompt_batch import Prompts, in_window
-from sam2lora.prompts.user_prompts import ImagePrompts
+from sam2lora.inference.prepared_image import PreparedImage, crop_of, pixels_inside, windows_of
+from sam2lora.models.loading import LoadedModel
+from sam2lora.models.sam2_image_model import ImageEmbedding, normalize
+from sam2lora.prompts.prompt_batch import PromptBatch, in_window
+from sam2lora.prompts.user_prompts import Prompts
 from sam2lora.settings import GeometrySettings, PrecisionChoice
-from sam2lora.transforms.windows import Blend, Frame, Values
+from sam2lora.transforms.windows import Blend, Values, Window
 from sam2lora.types import Mask
 
 Progress = Callable[[int, int], None]
 
-NO_PROMPTS = ImagePrompts()
+NO_PROMPTS = Prompts()
 
 _AUTOMATIC_LIMIT = 64 << 20  # bytes of automatic answers kept: a thousand windows at 128²
 
@@ -42,7 +42,7 @@ def no_progress(done: int, total: int) -> None:
 
 
 @dataclass(frozen=True, eq=False)
-class Answer:
+class Prediction:
     """What the network says about one target in one image.
 
     Attributes
@@ -62,7 +62,7 @@ class Answer:
 
 
 @dataclass(frozen=True, eq=False)
-class _Decoded:
+class _WindowOutput:
     """The network's answer in one window: logits `(n, n)` float32, and the IoU it expects."""
 
     logits: Values
@@ -111,11 +111,11 @@ class Predictor:
 
     def __init__(
         self,
-        base: LoadedBase,
+        base: LoadedModel,
         *,
         device: str = "auto",
         precision: PrecisionChoice = "auto",
-        cache: FeatureCache | None = None,
+        cache: EmbeddingCache | None = None,
         batch: int = 4,
         multimask_token: bool | None = None,
     ) -> None:
@@ -123,11 +123,11 @@ class Predictor:
         self.device = choose_device(device)
         self.precision = choose_precision(precision, self.device)
         self._network = base.network.to(self.device).eval()
-        self._cache = cache or FeatureCache()
-        self._automatic = ByteLru[_Decoded](_AUTOMATIC_LIMIT)
+        self._cache = cache or EmbeddingCache()
+        self._automatic = ByteLru[_WindowOutput](_AUTOMATIC_LIMIT)
         self._batch = batch
         self._multimask_token = multimask_token
-        self._switch = AdapterSwitch(base)
+        self._switch = AdapterManager(base)
 
     @property
     def adapter(self) -> Adapter | None:
@@ -147,7 +147,7 @@ class Predictor:
         self._switch.use(adapter)
 
     def encode(
-        self, scene: Scene, geometry: GeometrySettings, *, progress: Progress = no_progress
+        self, scene: PreparedImage, geometry: GeometrySettings, *, progress: Progress = no_progress
     ) -> None:
         """Encode all windows that an automatic answer needs, so that prompts answer at once.
 
@@ -172,12 +172,12 @@ class Predictor:
 
     def answer(
         self,
-        scene: Scene,
+        scene: PreparedImage,
         geometry: GeometrySettings,
-        prompts: ImagePrompts = NO_PROMPTS,
+        prompts: Prompts = NO_PROMPTS,
         *,
         progress: Progress = no_progress,
-    ) -> Answer:
+    ) -> Prediction:
         """Say where the target is.
 
         Parameters
@@ -214,14 +214,14 @@ class Predictor:
             decoded = [replace(decoded[0], logits=logits)]
         probabilities = _together(windows, decoded, scene.shape)
         np.multiply(probabilities, scene.field.mask, out=probabilities)
-        return Answer(probabilities, float(np.mean([one.iou for one in decoded])))
+        return Prediction(probabilities, float(np.mean([one.iou for one in decoded])))
 
     def _decode(
-        self, scene: Scene, windows: Sequence[Frame], prompts: ImagePrompts, steps: _Steps
-    ) -> list[_Decoded]:
+        self, scene: PreparedImage, windows: Sequence[Window], prompts: Prompts, steps: _Steps
+    ) -> list[_WindowOutput]:
         """Answer in each window, from the cache where no prompt touches it."""
-        answers: dict[int, _Decoded] = {}
-        to_ask: list[tuple[int, Prompts]] = []
+        answers: dict[int, _WindowOutput] = {}
+        to_ask: list[tuple[int, PromptBatch]] = []
         for number, window in enumerate(windows):
             local = prompts.within(window)
             kept = self._automatic.get(self._answer_key(scene, window)) if local.empty else None
@@ -242,11 +242,13 @@ class Predictor:
         return [answers[number] for number in range(len(windows))]
 
     @torch.inference_mode()
-    def _ask(self, prompts: Sequence[Prompts], features: Sequence[Features]) -> list[_Decoded]:
+    def _ask(
+        self, prompts: Sequence[PromptBatch], features: Sequence[ImageEmbedding]
+    ) -> list[_WindowOutput]:
         """Run the decoder on prompts of one kind, each with the features of its window."""
-        together = Prompts.cat(prompts)
+        together = PromptBatch.cat(prompts)
         with (
-            out_of_memory_in_words(self.device, "Answering a prompt"),
+            explain_out_of_memory(self.device, "Answering a prompt"),
             autocast(self.device, self.precision),
         ):
             token = self._trained_token()
@@ -254,19 +256,23 @@ class Predictor:
             one_click = together.shape_key == (1, False, False)
             unsure = token is None and one_click and not self.base.single_mask
             decoded = self._network.decode(
-                Features.cat(features), together.to(self.device), multimask=bool(token) or unsure
+                ImageEmbedding.cat(features),
+                together.to(self.device),
+                multimask=bool(token) or unsure,
             )
             decoded = decoded.first() if token else decoded.best()
         return [
             # Copied, to be no view of the batch; what is expected is a guess that may leave 0…1.
-            _Decoded(logits[0].cpu().numpy().copy(), float(iou[0].clamp(0, 1)))
+            _WindowOutput(logits[0].cpu().numpy().copy(), float(iou[0].clamp(0, 1)))
             for logits, iou in zip(decoded.logits, decoded.iou, strict=True)
         ]
 
-    def _features(self, scene: Scene, windows: Sequence[Frame], steps: _Steps) -> list[Features]:
+    def _features(
+        self, scene: PreparedImage, windows: Sequence[Window], steps: _Steps
+    ) -> list[ImageEmbedding]:
         """Give the features of windows, encoding those that are not in the cache."""
         keys = [self._feature_key(scene, window) for window in windows]
-        found: dict[str, Features | None] = {
+        found: dict[str, ImageEmbedding | None] = {
             key: self._cache.get(key, device=self.device) for key in keys
         }
         missing = [pair for pair in zip(keys, windows, strict=True) if found[pair[0]] is None]
@@ -280,11 +286,13 @@ class Predictor:
         return [features for key in keys if (features := found[key]) is not None]
 
     @torch.inference_mode()
-    def _see(self, scene: Scene, windows: Sequence[tuple[str, Frame]]) -> list[Features]:
+    def _see(
+        self, scene: PreparedImage, windows: Sequence[tuple[str, Window]]
+    ) -> list[ImageEmbedding]:
         """Run the encoder on windows of an image."""
         cuts = np.stack([window.cut(scene.pixels) for _, window in windows])
         with (
-            out_of_memory_in_words(self.device, "Encoding an image"),
+            explain_out_of_memory(self.device, "Encoding an image"),
             autocast(self.device, self.precision),
         ):
             features = self._network.encode(normalize(torch.from_numpy(cuts).to(self.device)))
@@ -296,12 +304,12 @@ class Predictor:
             return self._multimask_token
         return self.adapter.card.multimask_token
 
-    def _feature_key(self, scene: Scene, window: Frame) -> str:
+    def _feature_key(self, scene: PreparedImage, window: Window) -> str:
         """Name the features of a window by everything they depend on."""
         state = self._switch.encoder_state
         return _digest(scene.key, repr(window), self.base.identity, self.precision, state)
 
-    def _answer_key(self, scene: Scene, window: Frame) -> str:
+    def _answer_key(self, scene: PreparedImage, window: Window) -> str:
         """Name the automatic answer in a window by everything it depends on."""
         token, state = self._trained_token(), self._switch.decoder_state
         return _digest(self._feature_key(scene, window), state, repr(token))
@@ -312,10 +320,10 @@ def _digest(*parts: str) -> str:
 
 
 def _batches(
-    asked: Sequence[tuple[int, Prompts, Features]], size: int
-) -> Iterator[list[tuple[int, Prompts, Features]]]:
+    asked: Sequence[tuple[int, PromptBatch, ImageEmbedding]], size: int
+) -> Iterator[list[tuple[int, PromptBatch, ImageEmbedding]]]:
     """Group what is asked by the kind of prompt, at most `size` together."""
-    kinds: dict[tuple[int, bool, bool], list[tuple[int, Prompts, Features]]] = {}
+    kinds: dict[tuple[int, bool, bool], list[tuple[int, PromptBatch, ImageEmbedding]]] = {}
     for one in asked:
         kinds.setdefault(one[1].shape_key, []).append(one)
     for group in kinds.values():
@@ -324,7 +332,7 @@ def _batches(
 
 
 def _together(
-    windows: Sequence[Frame], decoded: Sequence[_Decoded], shape: tuple[int, int]
+    windows: Sequence[Window], decoded: Sequence[_WindowOutput], shape: tuple[int, int]
 ) -> Values:
     """Put the answers of windows together: probabilities `(H, W)`, 0 where no window reached."""
     if len(windows) == 1:  # it keeps its values; weighing them costs more than a click's answer
@@ -339,7 +347,7 @@ def _together(
     return blend.result()
 
 
-def _convex(logits: Values, window: Frame, scene: Scene, prompts: ImagePrompts) -> Values:
+def _convex(logits: Values, window: Window, scene: PreparedImage, prompts: Prompts) -> Values:
     """Let the answer in a window have no dents, but those that clicks ask for."""
     coarse = replace(window, size=len(logits))
     on, off = (

@@ -9,16 +9,16 @@ from numpy.typing import NDArray
 from scipy import ndimage
 
 from sam2lora.images.field_of_view import FieldOfView, find_field_of_view
-from sam2lora.prompts.user_prompts import ImagePrompts
+from sam2lora.prompts.user_prompts import Prompts
 from sam2lora.settings import GeometrySettings
-from sam2lora.transforms.windows import Frame, Values, tile_frames, whole_frame, zoom_frame
+from sam2lora.transforms.windows import Values, Window, full_window, tile_windows, zoom_window
 from sam2lora.types import Mask
 
 _ROOM = 1.5  # a crop's side is at least this many times what it has to show
 
 
 @dataclass(frozen=True, eq=False)
-class Scene:
+class PreparedImage:
     """One image as a network looks at it.
 
     Attributes
@@ -48,7 +48,7 @@ class Scene:
         return self.pixels.shape[0], self.pixels.shape[1]
 
 
-def windows_of(scene: Scene, geometry: GeometrySettings, size: int) -> list[Frame]:
+def windows_of(scene: PreparedImage, geometry: GeometrySettings, size: int) -> list[Window]:
     """Give the windows an automatic answer starts from: the tiles, the field, or the image.
 
     Parameters
@@ -59,17 +59,21 @@ def windows_of(scene: Scene, geometry: GeometrySettings, size: int) -> list[Fram
         Side of the network's input in pixels.
     """
     if geometry.detail == "tiles":
-        return tile_frames(
+        return tile_windows(
             scene.field, size, field_size=geometry.field_size, overlap=geometry.overlap
         )
     if geometry.detail == "squash":
-        return [Frame.squash(scene.shape, size)]
-    return [whole_frame(scene.field, size, margin=geometry.margin)]
+        return [Window.squash(scene.shape, size)]
+    return [full_window(scene.field, size, margin=geometry.margin)]
 
 
 def crop_of(
-    scene: Scene, geometry: GeometrySettings, whole: Frame, logits: Values, prompts: ImagePrompts
-) -> Frame:
+    scene: PreparedImage,
+    geometry: GeometrySettings,
+    whole: Window,
+    logits: Values,
+    prompts: Prompts,
+) -> Window:
     """Place the crop of a zoom around the first answer and all that is prompted to be on target.
 
     Its place is rounded to a sixteenth of its side, so that a click that hardly moves the first
@@ -92,10 +96,10 @@ def crop_of(
     step = side / 16
     center = (round((x0 + x1) / 2 / step) * step, round((y0 + y1) / 2 / step) * step)
     share = min(side / scene.field.diameter, 1.0)
-    return zoom_frame(center, scene.field, whole.size, share=share)
+    return zoom_window(center, scene.field, whole.size, share=share)
 
 
-def pixels_inside(field: Mask, frame: Frame) -> Mask:
+def pixels_inside(field: Mask, frame: Window) -> Mask:
     """Tell which of a window's pixels have their center in the field of view: `(n, n)`."""
     ticks = np.arange(frame.size, dtype=np.float64)
     places = np.stack(np.meshgrid(ticks, ticks), axis=-1)
@@ -106,9 +110,7 @@ def pixels_inside(field: Mask, frame: Frame) -> Mask:
     return inside
 
 
-def _extent(
-    coarse: Frame, logits: Values, prompts: ImagePrompts
-) -> tuple[float, float, float, float]:
+def _extent(coarse: Window, logits: Values, prompts: Prompts) -> tuple[float, float, float, float]:
     """Give the native box (x0, y0, x1, y1) of the first answer and the prompts on the target.
 
     Of several parts of the answer the largest counts; of an empty answer, its likeliest pixel. A

@@ -7,11 +7,11 @@ from typing import Self
 from sam2lora.adapters import Adapter
 from sam2lora.adapters.selection import geometry_of
 from sam2lora.inference.predictor import NO_PROMPTS, Predictor, no_progress
-from sam2lora.inference.prepared_image import Scene
-from sam2lora.inference.tta import answer_with_flips
-from sam2lora.prompts.user_prompts import ImagePrompts
+from sam2lora.inference.prepared_image import PreparedImage
+from sam2lora.inference.tta import predict_with_flips
+from sam2lora.prompts.user_prompts import Prompts
 from sam2lora.settings import GeometrySettings
-from sam2lora.targets import Detail, Target
+from sam2lora.targets import InputMode, Target
 from sam2lora.transforms.windows import Values
 from sam2lora.types import Mask
 
@@ -19,7 +19,7 @@ Progress = Callable[[int, int], None]
 
 
 @dataclass(frozen=True, eq=False)
-class Task:
+class SegmentationTask:
     """One target to segment, and how.
 
     Attributes
@@ -42,7 +42,7 @@ class Task:
     geometry: GeometrySettings
     threshold: float
     adapter: Adapter | None = None
-    prompts: ImagePrompts = NO_PROMPTS
+    prompts: Prompts = NO_PROMPTS
     flips: bool = False
 
     @classmethod
@@ -51,8 +51,8 @@ class Task:
         target: Target,
         *,
         adapter: Adapter | None = None,
-        prompts: ImagePrompts = NO_PROMPTS,
-        detail: Detail | None = None,
+        prompts: Prompts = NO_PROMPTS,
+        detail: InputMode | None = None,
         threshold: float | None = None,
         flips: bool = False,
     ) -> Self:
@@ -72,7 +72,7 @@ class Task:
 
 
 @dataclass(frozen=True, eq=False)
-class Segmented:
+class TargetPrediction:
     """One target's answer in one image.
 
     Attributes
@@ -90,9 +90,13 @@ class Segmented:
     iou: float
 
 
-def segment_scene(
-    predictor: Predictor, scene: Scene, tasks: Sequence[Task], *, progress: Progress = no_progress
-) -> dict[str, Segmented]:
+def segment_prepared(
+    predictor: Predictor,
+    scene: PreparedImage,
+    tasks: Sequence[SegmentationTask],
+    *,
+    progress: Progress = no_progress,
+) -> dict[str, TargetPrediction]:
     """Segment every target of one image; `progress` is called as by `Predictor.answer`, for each.
 
     Raises
@@ -108,12 +112,12 @@ def segment_scene(
     for task in tasks:
         predictor.use(task.adapter)
         if task.flips:
-            answer = answer_with_flips(
+            answer = predict_with_flips(
                 predictor, scene, task.geometry, task.prompts, progress=progress
             )
         else:
             answer = predictor.answer(scene, task.geometry, task.prompts, progress=progress)
-        segmented[task.target.name] = Segmented(
+        segmented[task.target.name] = TargetPrediction(
             answer.mask(task.threshold), answer.probabilities, answer.iou
         )
     return segmented

@@ -11,9 +11,9 @@ from pydantic import ConfigDict, Field, model_validator
 
 from sam2lora.errors import GeometryError
 from sam2lora.images.reading import read_mask
-from sam2lora.prompts.user_prompts import Box, Click, ImagePrompts
+from sam2lora.prompts.user_prompts import Box, PointPrompt, Prompts
 from sam2lora.settings import PrecisionChoice, Settings
-from sam2lora.targets import Detail
+from sam2lora.targets import InputMode
 
 
 class PredictSettings(Settings):
@@ -32,10 +32,10 @@ class PredictSettings(Settings):
         description="name, folder or run of an adapter; None: the shipped one, else the newest",
     )
     bare: bool = Field(default=False, description="answer by the base model alone")
-    points: tuple[Click, ...] = Field(default=(), description="points on and off the target")
+    points: tuple[PointPrompt, ...] = Field(default=(), description="points on and off the target")
     box: Box | None = Field(default=None, description="a box, (x0, y0, x1, y1)")
     mask: str | None = Field(default=None, description="file of a previous mask to start from")
-    detail: Detail | None = Field(
+    detail: InputMode | None = Field(
         default=None, description="how images are looked at; None: as the adapter was trained"
     )
     threshold: float | None = Field(
@@ -78,7 +78,7 @@ class PredictSettings(Settings):
                 f"targets and {images} images."
             )
 
-    def prompts(self) -> ImagePrompts:
+    def prompts(self) -> Prompts:
         """Give the points, the box and the mask as the predictor takes them.
 
         Raises
@@ -89,7 +89,7 @@ class PredictSettings(Settings):
             If the mask cannot be read.
         """
         mask = None if self.mask is None else read_mask(Path(self.mask).expanduser())
-        return ImagePrompts(self.points, self.box, mask)
+        return Prompts(self.points, self.box, mask)
 
 
 def together(settings: Iterable[PredictSettings]) -> list[PredictSettings]:

@@ -7,25 +7,25 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from sam2lora.images.field_of_view import FieldOfView
-from sam2lora.inference.prepared_image import Scene
-from sam2lora.prompts.user_prompts import Click, ImagePrompts
+from sam2lora.inference.prepared_image import PreparedImage
+from sam2lora.prompts.user_prompts import PointPrompt, Prompts
 from sam2lora.settings import GeometrySettings
 
 if TYPE_CHECKING:
-    from sam2lora.inference.predictor import Answer, Predictor, Progress
+    from sam2lora.inference.predictor import Prediction, Predictor, Progress
 
 FLIPS = ((False, False), (True, False), (False, True), (True, True))
 """Whether left and right, and whether top and bottom, are exchanged."""
 
 
-def answer_with_flips(
+def predict_with_flips(
     predictor: "Predictor",
-    scene: Scene,
+    scene: PreparedImage,
     geometry: GeometrySettings,
-    prompts: ImagePrompts,
+    prompts: Prompts,
     *,
     progress: "Progress",
-) -> "Answer":
+) -> "Prediction":
     """Say where the target is: the mean of the answers to an image and its three mirror images.
 
     Parameters
@@ -50,7 +50,7 @@ def answer_with_flips(
     """
     answers, turned_back = [], []
     for number, (sideways, upside_down) in enumerate(FLIPS):
-        flipped = flip_scene(scene, sideways=sideways, upside_down=upside_down)
+        flipped = flip_image(scene, sideways=sideways, upside_down=upside_down)
         asked = flip_prompts(prompts, scene.shape, sideways=sideways, upside_down=upside_down)
         show = partial(_show_share, progress, number)
         answers.append(predictor.answer(flipped, geometry, asked, progress=show))
@@ -63,7 +63,7 @@ def answer_with_flips(
     )
 
 
-def flip_scene(scene: Scene, *, sideways: bool, upside_down: bool) -> Scene:
+def flip_image(scene: PreparedImage, *, sideways: bool, upside_down: bool) -> PreparedImage:
     """Mirror an image with its field of view."""
     if not (sideways or upside_down):
         return scene
@@ -74,19 +74,19 @@ def flip_scene(scene: Scene, *, sideways: bool, upside_down: bool) -> Scene:
     center = (width - 1 - x if sideways else x, height - 1 - y if upside_down else y)
     mask = np.ascontiguousarray(field.mask[steps])
     mirrored = FieldOfView(mask, center, field.diameter, field.found)
-    return Scene.of(np.ascontiguousarray(scene.pixels[steps]), field=mirrored)
+    return PreparedImage.of(np.ascontiguousarray(scene.pixels[steps]), field=mirrored)
 
 
 def flip_prompts(
-    prompts: ImagePrompts, shape: tuple[int, int], *, sideways: bool, upside_down: bool
-) -> ImagePrompts:
+    prompts: Prompts, shape: tuple[int, int], *, sideways: bool, upside_down: bool
+) -> Prompts:
     """Mirror prompts with an image of `shape` (H, W): pixel 0 becomes the last one."""
     height, width = shape
 
     def mirrored(x: float, y: float) -> tuple[float, float]:
         return width - 1 - x if sideways else x, height - 1 - y if upside_down else y
 
-    clicks = tuple(Click(*mirrored(one.x, one.y), one.positive) for one in prompts.clicks)
+    clicks = tuple(PointPrompt(*mirrored(one.x, one.y), one.positive) for one in prompts.clicks)
     box = prompts.box
     if box:
         (xa, ya), (xb, yb) = mirrored(box[0], box[1]), mirrored(box[2], box[3])
@@ -94,7 +94,7 @@ def flip_prompts(
     mask = prompts.mask
     if mask is not None:
         mask = np.ascontiguousarray(mask[:: -1 if upside_down else 1, :: -1 if sideways else 1])
-    return ImagePrompts(clicks, box, mask)
+    return Prompts(clicks, box, mask)
 
 
 def _show_share(progress: "Progress", number: int, done: int, total: int) -> None:

@@ -19,7 +19,7 @@ from sam2lora.types import Mask
 
 
 @dataclass(frozen=True)
-class Summary:
+class MetricSummary:
     """One metric over several images.
 
     Attributes
@@ -104,7 +104,7 @@ def pooled(counts: Iterable[Counts]) -> dict[str, float]:
     return _overlaps(sum(counts, Counts()))
 
 
-def summarize(scores: Sequence[Mapping[str, float]]) -> dict[str, Summary]:
+def summarize(scores: Sequence[Mapping[str, float]]) -> dict[str, MetricSummary]:
     """Summarize each metric over images; undefined values are left out and counted.
 
     Raises
@@ -128,10 +128,10 @@ def _overlaps(counts: Counts) -> dict[str, float]:
     }
 
 
-def _summary(values: Sequence[float]) -> Summary:
+def _summary(values: Sequence[float]) -> MetricSummary:
     defined = [value for value in values if not math.isnan(value)]
     n = len(defined)
-    return Summary(
+    return MetricSummary(
         mean=float(np.mean(defined)) if n else math.nan,
         std=float(np.std(defined, ddof=1)) if n > 1 else math.nan,
         n=n,

@@ -21,17 +21,17 @@ from torch import Tensor, nn
 
 from sam2lora.errors import ModelError
 from sam2lora.models.registry import BASE_MODELS, BaseModel, fetch_base, get_base
-from sam2lora.models.sam2_image_model import Network
+from sam2lora.models.sam2_image_model import Sam2ImageModel
 from sam2lora.models.weights import (
     MASK_TOKEN,
     WEIGHT_SUFFIXES,
+    file_digest,
     fit_weights,
-    identify,
-    identify_file,
     images_learned,
     read_notes,
     read_weights,
     seed_weights,
+    weights_digest,
 )
 from sam2lora.utils.download import Progress, ignore_progress
 
@@ -114,7 +114,7 @@ class Trunk(Hiera):  # type: ignore[misc]
 
 
 @dataclass(frozen=True, eq=False)
-class LoadedBase:
+class LoadedModel:
     """A base model in memory.
 
     Attributes
@@ -137,7 +137,7 @@ class LoadedBase:
     """
 
     base: BaseModel
-    network: Network
+    network: Sam2ImageModel
     identity: str
     trained: bool
     path: Path | None
@@ -160,7 +160,7 @@ def load_base(
     *,
     progress: Progress = ignore_progress,
     offline: bool | None = None,
-) -> LoadedBase:
+) -> LoadedModel:
     """Load a base model by name or from a file.
 
     Parameters
@@ -189,10 +189,10 @@ def load_base(
     network = build_network(base)
     fit_weights(network, weights, path)
     notes = read_notes(path)
-    return LoadedBase(
+    return LoadedModel(
         base,
         network,
-        identify_file(network, path),
+        file_digest(network, path),
         trained=True,
         path=path,
         single_mask=notes.get(MASK_TOKEN) == "single",
@@ -200,7 +200,7 @@ def load_base(
     )
 
 
-def random_base(name: str) -> LoadedBase:
+def random_base(name: str) -> LoadedModel:
     """Build a base model with random weights, the same ones each time, to train from scratch.
 
     Raises
@@ -211,10 +211,10 @@ def random_base(name: str) -> LoadedBase:
     base = get_base(name)
     network = build_network(base)
     seed_weights(network, seed=_RANDOM_SEED)
-    return LoadedBase(base, network, identify(network), trained=False, path=None)
+    return LoadedModel(base, network, weights_digest(network), trained=False, path=None)
 
 
-def build_network(base: BaseModel) -> Network:
+def build_network(base: BaseModel) -> Sam2ImageModel:
     """Build the network of a base model, in evaluation mode and frozen; the weights are random.
 
     Torch's random state stays as it was.
@@ -233,7 +233,7 @@ def build_network(base: BaseModel) -> Network:
         raise ModelError(_other_sam2(f"{base.config} has other sizes or parts"))
     width, side = neck["d_model"], base.input_size // 16
     with torch.random.fork_rng(devices=[]):
-        network = Network(
+        network = Sam2ImageModel(
             ImageEncoder(trunk=Trunk(**trunk), neck=FpnNeck(**neck), scalp=scalp),
             # From here on, numbers that are not in a file are fixed in SAM 2's code.
             PromptEncoder(

@@ -16,7 +16,7 @@ from sam2lora.utils.download import (
     is_offline,
     rejected_path,
 )
-from sam2lora.utils.hash_cache import remember, remembered
+from sam2lora.utils.hash_cache import cache_hash, cached_hash
 
 _SERVER = "https://dl.fbaipublicfiles.com/segment_anything_2/092824/"
 _META = "Apache-2.0, Meta"
@@ -210,9 +210,9 @@ def verify_base(base: BaseModel, *, again: bool = False) -> None:
         If it is another file; it is kept aside as `<file>.rejected`.
     """
     _, sha256 = _source(base)
-    if again or remembered(base.path, "sha256") != sha256:
+    if again or cached_hash(base.path, "sha256") != sha256:
         check_file(base.path, sha256=sha256, size=base.size, aside=rejected_path(base.path))
-        remember(base.path, "sha256", sha256)
+        cache_hash(base.path, "sha256", sha256)
 
 
 def _source(base: BaseModel) -> tuple[str, str]:

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from sam2lora.errors import GeometryError
-from sam2lora.prompts.prompt_batch import Prompts, batch_slice
+from sam2lora.prompts.prompt_batch import PromptBatch, batch_slice
 
 MEAN = (0.485, 0.456, 0.406)
 """Mean of red, green and blue (of 1) that SAM 2 subtracts."""
@@ -52,7 +52,7 @@ def normalize(pixels: Tensor | NDArray[np.uint8]) -> Tensor:
 
 
 @dataclass(frozen=True, eq=False)
-class Features:
+class ImageEmbedding:
     """What the encoder knows about B images; enough to answer any number of prompts.
 
     Attributes
@@ -109,7 +109,7 @@ class Features:
 
 
 @dataclass(frozen=True, eq=False)
-class Decoded:
+class DecoderOutput:
     """The answers to B prompts.
 
     Attributes
@@ -141,7 +141,7 @@ class Decoded:
         return type(self)(self.logits[:, :1], self.iou[:, :1], self.object_score)
 
 
-class Network(nn.Module):
+class Sam2ImageModel(nn.Module):
     """The parts of SAM 2 that images need.
 
     Parameters
@@ -185,7 +185,7 @@ class Network(nn.Module):
         """The device the weights are on."""
         return self.no_mem_embed.device
 
-    def encode(self, images: Tensor) -> Features:
+    def encode(self, images: Tensor) -> ImageEmbedding:
         """Look at images once.
 
         Parameters
@@ -207,13 +207,15 @@ class Network(nn.Module):
             raise GeometryError(f"Images must be normalized to float first, not {images.dtype}.")
         # Strides 4, 8 and 16.
         fine, middle, coarse = self.image_encoder(images)["backbone_fpn"]
-        return Features(
+        return ImageEmbedding(
             image_embed=coarse + self.no_mem_embed.view(1, -1, 1, 1),
             fine=self.sam_mask_decoder.conv_s0(fine),
             middle=self.sam_mask_decoder.conv_s1(middle),
         )
 
-    def decode(self, features: Features, prompts: Prompts, *, multimask: bool = False) -> Decoded:
+    def decode(
+        self, features: ImageEmbedding, prompts: PromptBatch, *, multimask: bool = False
+    ) -> DecoderOutput:
         """Answer prompts.
 
         Parameters
@@ -248,16 +250,16 @@ class Network(nn.Module):
             repeat_image=False,
             high_res_features=[features.fine, features.middle],
         )
-        return Decoded(logits.float(), iou.float(), object_score.float())
+        return DecoderOutput(logits.float(), iou.float(), object_score.float())
 
     def forward(
-        self, images: Tensor | Features, prompts: Prompts, *, multimask: bool = False
-    ) -> Decoded:
+        self, images: Tensor | ImageEmbedding, prompts: PromptBatch, *, multimask: bool = False
+    ) -> DecoderOutput:
         """Encode images, unless these are features already, and answer the prompts."""
-        features = images if isinstance(images, Features) else self.encode(images)
+        features = images if isinstance(images, ImageEmbedding) else self.encode(images)
         return self.decode(features, prompts, multimask=multimask)
 
-    def _embed(self, prompts: Prompts) -> tuple[Tensor, Tensor, Tensor]:
+    def _embed(self, prompts: PromptBatch) -> tuple[Tensor, Tensor, Tensor]:
         """Embed prompts: tokens `(B, T, C)`, masks `(B, C, s, s)`, positions `(1, C, s, s)`."""
         masks = prompts.mask_logits
         side = self.mask_size
@@ -276,7 +278,7 @@ class Network(nn.Module):
             return sparse, dense, self.sam_prompt_encoder.get_dense_pe()
 
 
-def _as_points(prompts: Prompts) -> tuple[Tensor, Tensor]:
+def _as_points(prompts: PromptBatch) -> tuple[Tensor, Tensor]:
     """Give the one list of points SAM 2's heads take: `(B, N, 2)` and labels `(B, N)`.
 
     A box is its two corners, labelled 2 and 3, before the points. Without points and box there is

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from sam2lora.errors import ModelError
-from sam2lora.utils.hash_cache import remember, remembered
+from sam2lora.utils.hash_cache import cache_hash, cached_hash
 
 MASK_TOKEN = "mask_token"
 """Key in a file's notes: "single" where only SAM 2's single mask was trained."""
@@ -152,7 +152,7 @@ def seed_weights(network: nn.Module, *, seed: int) -> None:
                 tensor.copy_(_draw(bits, tensor.shape, spread))
 
 
-def identify(network: nn.Module) -> str:
+def weights_digest(network: nn.Module) -> str:
     """Compute the identity of a base: the SHA-256 over all its image-part tensors.
 
     Hashed are, for each tensor in the order of sorted names: the name, a zero byte, the shape as
@@ -171,15 +171,15 @@ def identify(network: nn.Module) -> str:
     return digest.hexdigest()
 
 
-def identify_file(network: nn.Module, path: Path) -> str:
+def file_digest(network: nn.Module, path: Path) -> str:
     """Give the identity of a network just loaded from `path`, computed once per file.
 
     It is kept in the cache folder, by the file's path, size and time of change.
     """
-    known = remembered(path, "identity")
+    known = cached_hash(path, "identity")
     if known is None:
-        known = identify(network)
-        remember(path, "identity", known)
+        known = weights_digest(network)
+        cache_hash(path, "identity", known)
     return known
 
 

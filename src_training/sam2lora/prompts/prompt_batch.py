@@ -15,15 +15,15 @@ from numpy.typing import ArrayLike
 from torch import Tensor
 
 from sam2lora.errors import GeometryError
-from sam2lora.prompts.user_prompts import ImagePrompts
-from sam2lora.transforms.windows import Frame
+from sam2lora.prompts.user_prompts import Prompts
+from sam2lora.transforms.windows import Window
 
 MASK_LOGIT = 10.0
 """A painted mask enters as this logit inside and its negative outside, as in SAM 2."""
 
 
 @dataclass(frozen=True, eq=False)
-class Prompts:
+class PromptBatch:
     """What B prompts ask for; each may have points, a box and a previous mask, or nothing.
 
     All prompts of one batch have the same number of points, and all or none have a box or a mask:
@@ -177,13 +177,13 @@ class Prompts:
         )
 
 
-def in_window(prompts: ImagePrompts, window: Frame, *, mask_size: int) -> Prompts:
+def in_window(prompts: Prompts, window: Window, *, mask_size: int) -> PromptBatch:
     """Map a user's prompts from native pixels to those of a network that is shown a window.
 
     Parameters
     ----------
     prompts
-        What lies in the window (`ImagePrompts.within`).
+        What lies in the window (`Prompts.within`).
     window
         What the network is shown.
     mask_size
@@ -199,7 +199,7 @@ def in_window(prompts: ImagePrompts, window: Frame, *, mask_size: int) -> Prompt
     if prompts.mask is not None:
         coverage = window.cut(prompts.mask.astype(np.uint8) * np.uint8(255)) / np.float32(255)
         mask = mask_to_logits(torch.from_numpy(coverage)[None, None], size=mask_size)[0, 0]
-    return Prompts.single(
+    return PromptBatch.single(
         points=window.to_network(points),
         labels=[int(click.positive) for click in prompts.clicks],
         box=None if corners is None else window.to_network(corners).reshape(4),

@@ -14,8 +14,8 @@ from scipy import ndimage
 
 from sam2lora.errors import GeometryError
 from sam2lora.prompts.mask_corruption import corrupt
-from sam2lora.prompts.user_prompts import Box, Click, ImagePrompts
-from sam2lora.settings import PromptMix
+from sam2lora.prompts.user_prompts import Box, PointPrompt, Prompts
+from sam2lora.settings import PromptSamplingSettings
 from sam2lora.types import Mask
 
 Pixels = NDArray[np.int64]  # (N,) flat indices into a mask
@@ -54,14 +54,14 @@ REGIMES = MappingProxyType(
 """The seven prompt regimes of the paper, by name."""
 
 
-def draw_prompts(
+def sample_prompts(
     mask: Mask,
     regime: Regime,
     rng: np.random.Generator,
     *,
     valid: Mask | None = None,
     jitter: float = 0.0,
-) -> ImagePrompts:
+) -> Prompts:
     """Draw the prompts of a regime from a mask.
 
     Points on the mask start anywhere on it and move a few pixels inwards. Points off the mask are
@@ -106,9 +106,9 @@ def draw_prompts(
     return _draw(on, off, regime, rng, jitter)
 
 
-def draw_training_prompts(
-    mask: Mask, mix: PromptMix, rng: np.random.Generator, *, valid: Mask | None = None
-) -> ImagePrompts:
+def sample_training_prompts(
+    mask: Mask, mix: PromptSamplingSettings, rng: np.random.Generator, *, valid: Mask | None = None
+) -> Prompts:
     """Draw the prompts of one training sample; what cannot be drawn is left out.
 
     An empty mask gets points off it if its kind has any, else nothing, or one such point where the
@@ -117,7 +117,7 @@ def draw_training_prompts(
     Parameters
     ----------
     mask, rng, valid
-        As for `draw_prompts`.
+        As for `sample_prompts`.
     mix
         How often each kind of prompt is drawn.
 
@@ -135,7 +135,7 @@ def draw_training_prompts(
     total = sum(weights.values())
     kind = rng.choice(list(weights), p=[weight / total for weight in weights.values()])
     if kind == "none":
-        return ImagePrompts()
+        return Prompts()
     if kind == "previous" and on.any():
         return _previous_answer(on, on | off, mix, rng)
     target, other = bool(on.any()), bool(off.any())
@@ -161,18 +161,16 @@ def _split(mask: Mask, valid: Mask | None) -> tuple[Mask, Mask]:
     return (mask, ~mask) if valid is None else (mask & valid, valid & ~mask)
 
 
-def _draw(
-    on: Mask, off: Mask, regime: Regime, rng: np.random.Generator, jitter: float
-) -> ImagePrompts:
+def _draw(on: Mask, off: Mask, regime: Regime, rng: np.random.Generator, jitter: float) -> Prompts:
     positive = _points_inside(on, regime.positive, rng)
     negative = _points_near(on, off, regime.negative, rng)
     box = _box(on, rng, jitter) if regime.box else None
-    return ImagePrompts(_clicks(positive, negative, on.shape), box)
+    return Prompts(_clicks(positive, negative, on.shape), box)
 
 
 def _previous_answer(
-    on: Mask, valid: Mask, mix: PromptMix, rng: np.random.Generator
-) -> ImagePrompts:
+    on: Mask, valid: Mask, mix: PromptSamplingSettings, rng: np.random.Generator
+) -> Prompts:
     """Give a wrong answer, and clicks where it is wrong, as a user corrects it."""
     answer = corrupt(on, rng) & valid
     missed, false = on & ~answer, answer & ~on
@@ -184,7 +182,7 @@ def _previous_answer(
         _points_inside(false, count - positive, rng),
         on.shape,
     )
-    return ImagePrompts(clicks, mask=answer if answer.any() else None)
+    return Prompts(clicks, mask=answer if answer.any() else None)
 
 
 def _points_inside(mask: Mask, count: int, rng: np.random.Generator) -> Pixels:
@@ -259,9 +257,9 @@ def _box(mask: Mask, rng: np.random.Generator, jitter: float) -> Box:
     return x0, y0, x1, y1
 
 
-def _clicks(positive: Pixels, negative: Pixels, shape: Sequence[int]) -> tuple[Click, ...]:
+def _clicks(positive: Pixels, negative: Pixels, shape: Sequence[int]) -> tuple[PointPrompt, ...]:
     return tuple(
-        Click(float(pixel % shape[1]), float(pixel // shape[1]), positive=on_target)
+        PointPrompt(float(pixel % shape[1]), float(pixel // shape[1]), positive=on_target)
         for pixels, on_target in ((positive, True), (negative, False))
         for pixel in pixels.tolist()
     )

@@ -8,7 +8,7 @@ from typing import Self
 import numpy as np
 
 from sam2lora.errors import GeometryError
-from sam2lora.transforms.windows import Frame
+from sam2lora.transforms.windows import Window
 from sam2lora.types import Mask
 
 Box = tuple[float, float, float, float]
@@ -17,7 +17,7 @@ _ONE_PIXEL = 1 - 1e-6  # whatever rounding leaves of it
 
 
 @dataclass(frozen=True)
-class Click:
+class PointPrompt:
     """A point on the target (`positive`) or off it, (x, y) in native pixels."""
 
     x: float
@@ -26,7 +26,7 @@ class Click:
 
 
 @dataclass(frozen=True, eq=False)
-class ImagePrompts:
+class Prompts:
     """What a user says about one target in one image; all of it may be missing.
 
     Attributes
@@ -45,7 +45,7 @@ class ImagePrompts:
         If a coordinate is not finite, or the box is turned round or smaller than a pixel.
     """
 
-    clicks: tuple[Click, ...] = ()
+    clicks: tuple[PointPrompt, ...] = ()
     box: Box | None = None
     mask: Mask | None = None
 
@@ -63,7 +63,7 @@ class ImagePrompts:
         """Whether nothing is said, so that the answer is the automatic one."""
         return not (self.clicks or self.box) and (self.mask is None or not self.mask.any())
 
-    def by_sign(self) -> tuple[list[Click], list[Click]]:
+    def by_sign(self) -> tuple[list[PointPrompt], list[PointPrompt]]:
         """Give the points on the target, and those off it."""
         on = [click for click in self.clicks if click.positive]
         return on, [click for click in self.clicks if not click.positive]
@@ -130,7 +130,7 @@ class ImagePrompts:
     def _box_inside(self, field: Mask) -> bool:
         return not self.box or bool(field[_covered(self.box, field.shape)].any())
 
-    def within(self, frame: Frame) -> Self:
+    def within(self, frame: Window) -> Self:
         """Keep what a window shows: points inside it, the box clipped to it, and the mask.
 
         The mask is kept, whole, if one of its pixels has its center in the window.
@@ -146,7 +146,7 @@ class ImagePrompts:
         return type(self)(clicks, box, mask)
 
 
-def parse_point(text: str) -> Click:
+def parse_point(text: str) -> PointPrompt:
     """Read a point as the command line takes it: `x,y`, `x,y,+` or `x,y,-`.
 
     Raises
@@ -158,7 +158,7 @@ def parse_point(text: str) -> Click:
     numbers = _numbers(place)
     if len(numbers) != 2 or sign.strip() not in ("+", "-"):
         raise GeometryError(f"A point is written x,y,+ (on the target) or x,y,- , not {text!r}.")
-    return Click(numbers[0], numbers[1], positive=sign.strip() == "+")
+    return PointPrompt(numbers[0], numbers[1], positive=sign.strip() == "+")
 
 
 def parse_box(text: str) -> Box:
@@ -184,7 +184,7 @@ def _numbers(texts: Sequence[str]) -> list[float]:
         return []
 
 
-def _clipped(box: Box, frame: Frame) -> Box | None:
+def _clipped(box: Box, frame: Window) -> Box | None:
     """Give the part of a box inside a window, or None when less than a pixel is left."""
     x0, y0 = max(box[0], frame.left - 0.5), max(box[1], frame.top - 0.5)
     x1 = min(box[2], frame.left + frame.width - 0.5)
@@ -193,7 +193,7 @@ def _clipped(box: Box, frame: Frame) -> Box | None:
     return (x0, y0, x1, y1) if large_enough else None
 
 
-def _shown(mask: Mask, frame: Frame) -> Mask:
+def _shown(mask: Mask, frame: Window) -> Mask:
     """Give the pixels of a mask whose centers lie in a window."""
     top, left = (max(math.ceil(edge - 0.5), 0) for edge in (frame.top, frame.left))
     bottom = max(math.ceil(frame.top + frame.height - 0.5), 0)

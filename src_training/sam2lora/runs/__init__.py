@@ -17,8 +17,8 @@ from sam2lora.runs.checkpoint import load_checkpoint, save_checkpoint
 from sam2lora.runs.control import Control
 from sam2lora.runs.event_log import (
     START,
-    News,
-    Place,
+    LogPosition,
+    NewEvents,
     append_event,
     follow_events,
     read_events,
@@ -58,9 +58,9 @@ __all__ = [
     "FailedEvent",
     "FinishedEvent",
     "Holder",
-    "News",
+    "LogPosition",
+    "NewEvents",
     "PausedEvent",
-    "Place",
     "PreviewEvent",
     "ResumedEvent",
     "RunAdapter",

@@ -51,7 +51,7 @@ def load_checkpoint(path: Path, *, map_location: "str | torch.device" = "cpu") -
     """
     import torch
 
-    from sam2lora.compute.device import out_of_memory_in_words
+    from sam2lora.compute.device import explain_out_of_memory
 
     if not path.is_file():
         raise ModelError(f"{path}: there is no checkpoint yet.")
@@ -61,7 +61,7 @@ def load_checkpoint(path: Path, *, map_location: "str | torch.device" = "cpu") -
             damaged = archive.testzip()
         if damaged is not None:
             raise ValueError(f"{damaged} is not as it was written")
-        with out_of_memory_in_words(torch.device(map_location), "Reading a checkpoint"):
+        with explain_out_of_memory(torch.device(map_location), "Reading a checkpoint"):
             content = torch.load(path, map_location=map_location, weights_only=True, mmap=False)
         if not isinstance(content, dict):
             raise TypeError("it holds no state of a training")

@@ -119,19 +119,19 @@ def without_lost(events: Iterable[Event]) -> list[Event]:
 
 
 @dataclass(frozen=True)
-class Place:
+class LogPosition:
     """How far a file of events was read; `head` is how it begins, to notice another file."""
 
     offset: int = 0
     head: bytes = b""
 
 
-START = Place()
+START = LogPosition()
 """Nothing was read yet."""
 
 
 @dataclass(frozen=True)
-class News:
+class NewEvents:
     """What `follow_events` gives.
 
     Attributes
@@ -150,13 +150,13 @@ class News:
     """
 
     events: list[Event]
-    place: Place
+    place: LogPosition
     restarted: bool = False
     missing: bool = False
     skipped: int = 0
 
 
-def follow_events(path: Path, place: Place = START, *, limit: int = 1 << 18) -> News:
+def follow_events(path: Path, place: LogPosition = START, *, limit: int = 1 << 18) -> NewEvents:
     """Give the events that were written since `place`, at little cost.
 
     Parameters
@@ -181,9 +181,9 @@ def follow_events(path: Path, place: Place = START, *, limit: int = 1 << 18) -> 
             stream.seek(0)
             head = stream.read(min(_HEAD, offset))
     except OSError:
-        return News([], place, missing=True)
+        return NewEvents([], place, missing=True)
     events, skipped = _parse(content)
-    return News(events, Place(offset, head), restarted=not same, skipped=skipped)
+    return NewEvents(events, LogPosition(offset, head), restarted=not same, skipped=skipped)
 
 
 def _parse(content: bytes) -> tuple[list[Event], int]:

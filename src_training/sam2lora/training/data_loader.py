@@ -11,9 +11,9 @@ from torch import Tensor
 from torch.utils.data import DataLoader
 
 from sam2lora.errors import Sam2LoraError
-from sam2lora.models.sam2_image_model import Features, normalize
-from sam2lora.prompts.prompt_batch import Prompts
-from sam2lora.training.dataset import Sample, Samples
+from sam2lora.models.sam2_image_model import ImageEmbedding, normalize
+from sam2lora.prompts.prompt_batch import PromptBatch
+from sam2lora.training.dataset import TrainingDataset, TrainingSample
 
 
 @dataclass(frozen=True, eq=False)
@@ -30,8 +30,8 @@ class Batch:
         `(B, 1, S, S)` bool.
     """
 
-    images: Tensor | Features
-    prompts: list[Prompts]
+    images: Tensor | ImageEmbedding
+    prompts: list[PromptBatch]
     target: Tensor
     valid: Tensor
 
@@ -65,7 +65,9 @@ def sample_numbers(
     ]
 
 
-def read_samples(samples: Samples, numbers: Sequence[int], *, workers: int) -> Iterator[Sample]:
+def read_samples(
+    samples: TrainingDataset, numbers: Sequence[int], *, workers: int
+) -> Iterator[TrainingSample]:
     """Give samples in order, prepared ahead by `workers` processes.
 
     Raises
@@ -89,7 +91,10 @@ def read_samples(samples: Samples, numbers: Sequence[int], *, workers: int) -> I
 
 
 def collate(
-    samples: Sequence[Sample], device: torch.device, *, features: Features | None = None
+    samples: Sequence[TrainingSample],
+    device: torch.device,
+    *,
+    features: ImageEmbedding | None = None,
 ) -> Batch:
     """Put samples together, on a device; their images are left out where there are features."""
     target, valid = (
@@ -100,7 +105,7 @@ def collate(
     return Batch(features or images_of(samples, device), prompts, target, valid)
 
 
-def images_of(samples: Sequence[Sample], device: torch.device) -> Tensor:
+def images_of(samples: Sequence[TrainingSample], device: torch.device) -> Tensor:
     """Give the windows of samples as the network takes them: `(B, 3, S, S)` float32."""
     pixels = torch.from_numpy(np.stack([sample.pixels for sample in samples]))
     return normalize(pixels.to(device))

@@ -23,7 +23,7 @@ from sam2lora.utils.files import sha256_of
 
 
 @dataclass(frozen=True)
-class Part:
+class SplitRole:
     """The share of an image that is learned from, or the one that judges.
 
     A row of the image parts them, above which all but `judging` of the target's pixels lie.
@@ -40,7 +40,7 @@ class Item:
     record: Record
     target: str
     grader: Any
-    part: Part | None = None
+    part: SplitRole | None = None
 
     def valid(self, field: FieldOfView, marked: Mask) -> Mask:
         """Tell what counts: the field of view without what is ignored, of the item's part.
@@ -172,7 +172,7 @@ def _plan_within_images(
     share = settings.validation.share
     groups = [
         tuple(
-            Item(one, target, source.grader, Part("learned", share))
+            Item(one, target, source.grader, SplitRole("learned", share))
             for one in those
             if target in one.masks
         )
@@ -181,7 +181,7 @@ def _plan_within_images(
     ]
     judging = [
         [
-            replace(item, part=Part("judging", share))
+            replace(item, part=SplitRole("judging", share))
             for item in group
             if item.target == settings.target
         ]
@@ -227,7 +227,7 @@ def _images_that_judge(
     records: Sequence[Record], hashes: Mapping[Path, str], settings: TrainSettings
 ) -> set[Path]:
     """Give all images of the held-out patients, by whatever name a source calls them."""
-    held_out = _held_out_patients(records, settings)
+    held_out = _validation_patients(records, settings)
     content = {record.image: hashes.get(record.image, str(record.image)) for record in records}
     while True:
         theirs = {content[record.image] for record in records if _patient(record) in held_out}
@@ -237,7 +237,9 @@ def _images_that_judge(
         held_out = same_people
 
 
-def _held_out_patients(records: Sequence[Record], settings: TrainSettings) -> set[tuple[str, str]]:
+def _validation_patients(
+    records: Sequence[Record], settings: TrainSettings
+) -> set[tuple[str, str]]:
     """Choose in each data set whose images judge."""
     share = settings.validation.share
     held_out: set[tuple[str, str]] = set()

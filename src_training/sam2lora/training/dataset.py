@@ -15,13 +15,13 @@ from torch.utils.data import Dataset
 from sam2lora.errors import Sam2LoraError
 from sam2lora.images.field_of_view import FieldOfView
 from sam2lora.inference.embedding_cache import ByteLru
-from sam2lora.prompts.prompt_batch import Prompts, in_window
-from sam2lora.prompts.sampling import draw_training_prompts
+from sam2lora.prompts.prompt_batch import PromptBatch, in_window
+from sam2lora.prompts.sampling import sample_training_prompts
 from sam2lora.settings import GeometrySettings
 from sam2lora.training.data_split import Item
 from sam2lora.training.settings import TrainSettings
-from sam2lora.transforms.augmentation import Window, apply_augmentation, draw_augmentation
-from sam2lora.transforms.windows import Frame, tile_side, whole_frame, zoom_frame
+from sam2lora.transforms.augmentation import LabelledWindow, apply_augmentation, sample_augmentation
+from sam2lora.transforms.windows import Window, full_window, tile_side, zoom_window
 from sam2lora.types import Mask
 
 _ORDER, _WINDOW, _PROMPTS = range(3)  # streams of random numbers
@@ -33,7 +33,7 @@ _SHIFT = 0.25  # a crop is off its target's center by up to this share of its si
 
 
 @dataclass(frozen=True, eq=False)
-class Sample:
+class TrainingSample:
     """One window to learn from.
 
     Attributes
@@ -55,13 +55,13 @@ class Sample:
     pixels: NDArray[np.uint8]
     mask: Mask
     valid: Mask
-    prompts: Prompts
+    prompts: PromptBatch
     name: str
     key: str
 
 
 @dataclass(frozen=True, eq=False)
-class _Photograph:
+class _CachedImage:
     """An image in memory with its field of view."""
 
     pixels: NDArray[np.uint8]
@@ -72,7 +72,7 @@ class _Photograph:
 
 
 @dataclass(frozen=True, eq=False)
-class _Marks:
+class _CachedMask:
     """A mask in memory, with what counts of it."""
 
     mask: Mask
@@ -82,7 +82,7 @@ class _Marks:
         return self.mask.nbytes + self.valid.nbytes
 
 
-class Samples(Dataset[Sample | Sam2LoraError]):
+class TrainingDataset(Dataset[TrainingSample | Sam2LoraError]):
     """Endless samples by index.
 
     Groups take turns, so that each counts the same; within a group, items come in a new random
@@ -114,16 +114,16 @@ class Samples(Dataset[Sample | Sam2LoraError]):
         self._size = size
         self._mask_size = mask_size
         # Made in the process that uses them.
-        self._decoded: ByteLru[_Photograph | _Marks] | None = None
-        self._windows: ByteLru[Window] | None = None
+        self._decoded: ByteLru[_CachedImage | _CachedMask] | None = None
+        self._windows: ByteLru[LabelledWindow] | None = None
 
-    def __getitem__(self, index: int) -> Sample | Sam2LoraError:
+    def __getitem__(self, index: int) -> TrainingSample | Sam2LoraError:
         try:
             return self.draw(index)
         except Sam2LoraError as error:
             return error
 
-    def draw(self, index: int) -> Sample:
+    def draw(self, index: int) -> TrainingSample:
         """Cut, augment and prompt a sample.
 
         Raises
@@ -136,9 +136,9 @@ class Samples(Dataset[Sample | Sam2LoraError]):
         mix = self._settings.prompts
         if item.target != self._settings.target:
             mix = mix.always()  # without a prompt, the main target is meant
-        prompts = draw_training_prompts(window.mask, mix, rng, valid=window.valid)
-        as_is = Frame.squash((self._size, self._size), self._size)
-        return Sample(
+        prompts = sample_training_prompts(window.mask, mix, rng, valid=window.valid)
+        as_is = Window.squash((self._size, self._size), self._size)
+        return TrainingSample(
             window.pixels,
             window.mask,
             window.valid,
@@ -147,7 +147,7 @@ class Samples(Dataset[Sample | Sam2LoraError]):
             key,
         )
 
-    def _window(self, index: int) -> tuple[Item, Window, str]:
+    def _window(self, index: int) -> tuple[Item, LabelledWindow, str]:
         """Draw the window of a sample: a new one each time, or one of a few that come again."""
         settings = self._settings
         number = index % len(self._groups)
@@ -169,7 +169,7 @@ class Samples(Dataset[Sample | Sam2LoraError]):
             self._windows.put(key, window)
         return item, window, key
 
-    def _cut(self, item: Item, seed: tuple[int, ...]) -> Window:
+    def _cut(self, item: Item, seed: tuple[int, ...]) -> LabelledWindow:
         shown = self._photograph(item)
         marks = self._marks(item, shown.field)
         rng = np.random.default_rng(seed)
@@ -178,33 +178,33 @@ class Samples(Dataset[Sample | Sam2LoraError]):
             shown.field, marks.mask, geometry, self._size, rng, valid=marks.valid
         )
         return apply_augmentation(
-            draw_augmentation(self._settings.augment, rng),
+            sample_augmentation(self._settings.augment, rng),
             frame,
             shown.pixels,
             marks.mask,
             valid=marks.valid,
         )
 
-    def _photograph(self, item: Item) -> _Photograph:
+    def _photograph(self, item: Item) -> _CachedImage:
         record, decoded = item.record, self._in_memory()
         key = str(record.image)
         kept = decoded.get(key)
-        if not isinstance(kept, _Photograph):
-            kept = _Photograph(record.read_image().pixels, record.read_field_of_view())
+        if not isinstance(kept, _CachedImage):
+            kept = _CachedImage(record.read_image().pixels, record.read_field_of_view())
             decoded.put(key, kept)
         return kept
 
-    def _marks(self, item: Item, field: FieldOfView) -> _Marks:
+    def _marks(self, item: Item, field: FieldOfView) -> _CachedMask:
         decoded = self._in_memory()
         key = f"{item.record.image}|{item.target}|{item.grader}"
         kept = decoded.get(key)
-        if not isinstance(kept, _Marks):
+        if not isinstance(kept, _CachedMask):
             mask = item.record.read_mask(item.target, grader=item.grader)
-            kept = _Marks(mask, item.valid(field, mask))
+            kept = _CachedMask(mask, item.valid(field, mask))
             decoded.put(key, kept)
         return kept
 
-    def _in_memory(self) -> ByteLru[_Photograph | _Marks]:
+    def _in_memory(self) -> ByteLru[_CachedImage | _CachedMask]:
         if self._decoded is None:
             limit = int(psutil.virtual_memory().available * _MEMORY_SHARE)
             self._decoded = ByteLru(limit)
@@ -219,7 +219,7 @@ def training_window(
     rng: np.random.Generator,
     *,
     valid: Mask | None = None,
-) -> Frame:
+) -> Window:
     """Draw a window as prediction would cut one: a tile anywhere, the field, or a crop.
 
     Of tiles, half are centered on the target; of a zoom, half show the whole field and half a crop
@@ -247,9 +247,9 @@ def training_window(
         marked = mask if counting is field.mask else mask & counting
         on_target = choice < _ON_TARGET and bool(marked.any())
         center = _random_pixel(marked if on_target else counting, rng)
-        return Frame.around(center, tile_side(field, size, field_size=geometry.field_size), size)
+        return Window.around(center, tile_side(field, size, field_size=geometry.field_size), size)
     if geometry.detail == "squash":
-        return Frame.squash(mask.shape, size)
+        return Window.squash(mask.shape, size)
     if geometry.detail == "zoom" and choice < 0.5 and mask.any():
         rows, columns = (np.flatnonzero(mask.any(axis=axis)) for axis in (1, 0))
         side = geometry.zoom_share * field.diameter
@@ -258,8 +258,8 @@ def training_window(
             float(columns[0] + columns[-1]) / 2 + (x - 0.5) * shift,
             float(rows[0] + rows[-1]) / 2 + (y - 0.5) * shift,
         )
-        return zoom_frame(center, field, size, share=geometry.zoom_share)
-    return whole_frame(field, size, margin=geometry.margin)
+        return zoom_window(center, field, size, share=geometry.zoom_share)
+    return full_window(field, size, margin=geometry.margin)
 
 
 def _random_pixel(mask: Mask, rng: np.random.Generator) -> tuple[float, float]:

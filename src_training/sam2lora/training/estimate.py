@@ -8,15 +8,15 @@ import psutil
 import torch
 
 from sam2lora.adapters.lora import describe_share
-from sam2lora.compute.device import autocast, choose_device, out_of_memory_in_words, release_memory
+from sam2lora.compute.device import autocast, choose_device, explain_out_of_memory, release_memory
 from sam2lora.losses.composite import composite_loss
-from sam2lora.models.sam2_image_model import Features
+from sam2lora.models.sam2_image_model import ImageEmbedding
 from sam2lora.training.data_loader import collate, images_of
 from sam2lora.training.data_split import plan_data
-from sam2lora.training.dataset import Samples
+from sam2lora.training.dataset import TrainingDataset
 from sam2lora.training.optimizer_step import saves_memory, training_precision
 from sam2lora.training.settings import TrainSettings
-from sam2lora.training.trainable import find_start, make_trainee
+from sam2lora.training.trainable import find_start, make_trainable
 
 
 @dataclass(frozen=True)
@@ -60,14 +60,16 @@ def estimate(settings: TrainSettings) -> Estimate:
     plan = plan_data(settings)
     device = choose_device(settings.device)
     precision = training_precision(settings, device)
-    trainee = make_trainee(settings, start=find_start(settings))
+    trainee = make_trainable(settings, start=find_start(settings))
     network = trainee.base.network
-    samples = Samples(plan.groups, settings, size=network.input_size, mask_size=network.mask_size)
+    samples = TrainingDataset(
+        plan.groups, settings, size=network.input_size, mask_size=network.mask_size
+    )
     sample, less = samples.draw(0), saves_memory(settings, 1)
-    with out_of_memory_in_words(device, "Training on one sample", less=less):
+    with explain_out_of_memory(device, "Training on one sample", less=less):
         model = trainee.model.to(device).train()
         memory, encoding, seconds = _Memory(device), 0.0, 0.0
-        features: Features | None = None
+        features: ImageEmbedding | None = None
         if settings.freeze_encoder:
             images = images_of([sample], device)
             for _ in range(2):

@@ -29,8 +29,8 @@ from sam2lora.adapters import Adapter, open_adapter
 from sam2lora.adapters.lora import trainable_share
 from sam2lora.compute.device import choose_device
 from sam2lora.errors import AdapterError, DeviceError, TrainingError
-from sam2lora.inference.embedding_cache import FeatureCache
-from sam2lora.models.weights import identify
+from sam2lora.inference.embedding_cache import EmbeddingCache
+from sam2lora.models.weights import weights_digest
 from sam2lora.runs import (
     CheckpointEvent,
     Event,
@@ -54,12 +54,18 @@ from sam2lora.runs.control import Request
 from sam2lora.runs.folder import MANIFEST, START_ADAPTER
 from sam2lora.training.data_loader import read_samples, sample_numbers
 from sam2lora.training.data_split import DataPlan, data_hash, plan_data
-from sam2lora.training.dataset import Sample, Samples
+from sam2lora.training.dataset import TrainingDataset, TrainingSample
 from sam2lora.training.lr_schedule import learning_rate
-from sam2lora.training.optimizer_step import Stepper
+from sam2lora.training.optimizer_step import OptimizerStep
 from sam2lora.training.settings import TrainSettings, validate_settings
-from sam2lora.training.trainable import Record, Trainee, find_start, make_trainee, name_of_run
-from sam2lora.training.validation import HeldOut, read_held_out, validate
+from sam2lora.training.trainable import (
+    TrainableModel,
+    TrainingResult,
+    find_start,
+    make_trainable,
+    name_of_run,
+)
+from sam2lora.training.validation import ValidationImage, read_validation_image, validate
 from sam2lora.utils.files import durable_path
 from sam2lora.utils.folders import new_folder
 
@@ -134,10 +140,10 @@ class _Training:
         self._plan: DataPlan = plan_data(settings)
         start = _kept_start(run, settings)
         self._usual = start.card.threshold if start else 0.5
-        self._trainee: Trainee = make_trainee(settings, start=start)
+        self._trainee: TrainableModel = make_trainable(settings, start=start)
         self._manifest = self._plan.manifest()
-        self._stepper = Stepper(self._trainee, settings, accelerator, self._feature_cache())
-        self._held_out: list[HeldOut] = []
+        self._stepper = OptimizerStep(self._trainee, settings, accelerator, self._feature_cache())
+        self._held_out: list[ValidationImage] = []
         self._seconds: list[float] = []
         self._start_dice: float | None = None
 
@@ -196,7 +202,7 @@ class _Training:
         self._accelerator.wait_for_everyone()
         if self._accelerator.is_main_process:
             yield from self._keep_manifest()
-            self._held_out = read_held_out(self._plan.validation)
+            self._held_out = read_validation_image(self._plan.validation)
         if self._settings.start_from and self.state.step == 0 and self.state.best_step is None:
             yield from self._validate()  # what it started from is what it has to beat
 
@@ -212,25 +218,25 @@ class _Training:
                 words="The images or masks have changed since this training began.",
             )
 
-    def _feature_cache(self) -> FeatureCache:
+    def _feature_cache(self) -> EmbeddingCache:
         """Keep the features of a frozen encoder in memory, or in the run folder if they are many.
 
         The folder's name is a hash of all that features depend on beside the window's number.
         """
         if not self._settings.freeze_encoder:
-            return FeatureCache(0)
+            return EmbeddingCache(0)
         windows = self._plan.samples_per_epoch * self._settings.variants
         limit = psutil.virtual_memory().available // 4
         if self._trainee.base.network.feature_bytes // 2 * windows <= limit:  # kept in float16
-            return FeatureCache(limit)
-        weights = identify(self._trainee.base.network)
+            return EmbeddingCache(limit)
+        weights = weights_digest(self._trainee.base.network)
         depends = (data_hash(self._manifest), self._settings.model_dump_json(), weights)
         name = hashlib.sha256("|".join(depends).encode()).hexdigest()[:16]
-        return FeatureCache(limit, folder=self._run.path / _FEATURES / name)
+        return EmbeddingCache(limit, folder=self._run.path / _FEATURES / name)
 
-    def _samples(self) -> Iterator[Sample]:
+    def _samples(self) -> Iterator[TrainingSample]:
         settings, network = self._settings, self._trainee.base.network
-        samples = Samples(
+        samples = TrainingDataset(
             self._plan.groups, settings, size=network.input_size, mask_size=network.mask_size
         )
         numbers = sample_numbers(
@@ -244,7 +250,7 @@ class _Training:
         workers = 0 if settings.freeze_encoder else settings.workers
         return read_samples(samples, numbers, workers=workers)
 
-    def _draw(self, samples: Iterator[Sample]) -> list[Sample]:
+    def _draw(self, samples: Iterator[TrainingSample]) -> list[TrainingSample]:
         """Give the samples of the next step; what fails in one process is raised in all of them.
 
         Otherwise the first process would wait for the others, and could not say what went wrong.
@@ -252,7 +258,7 @@ class _Training:
         count = self._settings.batch * self._settings.accumulate
         if self._accelerator.num_processes == 1:
             return list(islice(samples, count))
-        drawn: list[Sample] = []
+        drawn: list[TrainingSample] = []
         own: list[Exception | None] = [None]
         try:
             drawn = list(islice(samples, count))
@@ -264,7 +270,7 @@ class _Training:
                 raise problem
         return drawn
 
-    def _step(self, samples: Sequence[Sample]) -> Iterator[Event]:
+    def _step(self, samples: Sequence[TrainingSample]) -> Iterator[Event]:
         """Do one optimizer step; out of memory, do it again in smaller batches."""
         settings, state = self._settings, self.state
         started = time.perf_counter()
@@ -315,7 +321,7 @@ class _Training:
             )
             if state.step == 0:
                 self._start_dice = result.dice
-            record = Record(
+            record = TrainingResult(
                 name_of_run(run.path),
                 state.step,
                 result,

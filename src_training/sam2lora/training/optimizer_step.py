@@ -8,22 +8,22 @@ import torch
 from accelerate import Accelerator
 from torch import Tensor
 
-from sam2lora.compute.device import autocast, choose_precision, out_of_memory_in_words
+from sam2lora.compute.device import autocast, choose_precision, explain_out_of_memory
 from sam2lora.errors import DeviceError, TrainingError
-from sam2lora.inference.embedding_cache import FeatureCache
+from sam2lora.inference.embedding_cache import EmbeddingCache
 from sam2lora.losses.composite import LossTerms, composite_loss
-from sam2lora.models.sam2_image_model import Features
+from sam2lora.models.sam2_image_model import ImageEmbedding
 from sam2lora.settings import Precision
 from sam2lora.training.data_loader import collate, images_of
-from sam2lora.training.dataset import Sample
+from sam2lora.training.dataset import TrainingSample
 from sam2lora.training.settings import TrainSettings
-from sam2lora.training.trainable import Trainee
+from sam2lora.training.trainable import TrainableModel
 
 _CPU = torch.device("cpu")
 _SKIPS = 20  # steps in a row that float16 may leave out: its scale has shrunk a million times then
 
 
-class Stepper:
+class OptimizerStep:
     """Turns samples into one step of AdamW.
 
     Parameters
@@ -40,16 +40,16 @@ class Stepper:
 
     def __init__(
         self,
-        trainee: Trainee,
+        trainee: TrainableModel,
         settings: TrainSettings,
         accelerator: Accelerator,
-        features: FeatureCache,
+        features: EmbeddingCache,
     ) -> None:
         self.device: torch.device = accelerator.device
         self.precision = training_precision(settings, self.device)
         self._settings, self._accelerator, self._features = settings, accelerator, features
         self._network = trainee.base.network
-        with out_of_memory_in_words(self.device, "The model", less=""):
+        with explain_out_of_memory(self.device, "The model", less=""):
             trainee.model.to(self.device)
         self.weights = [one for one in trainee.model.parameters() if one.requires_grad]
         # Only its forward synchronises several processes, so all work goes through it.
@@ -59,7 +59,7 @@ class Stepper:
         self._skipped = 0
 
     def step(
-        self, samples: Sequence[Sample], *, number: int, rate: float, batch: int
+        self, samples: Sequence[TrainingSample], *, number: int, rate: float, batch: int
     ) -> tuple[float, dict[str, float]]:
         """Do one step; give its loss and each term, as means over the samples of all processes.
 
@@ -95,7 +95,7 @@ class Stepper:
             last = part is parts[-1]
             with (
                 nullcontext() if last else self._accelerator.no_sync(self._model),
-                out_of_memory_in_words(
+                explain_out_of_memory(
                     self.device, "A training step", less=saves_memory(self._settings, batch)
                 ),
             ):
@@ -104,14 +104,14 @@ class Stepper:
         if not math.isfinite(total):
             raise _no_number(f"The loss is {total}", number, samples)
         try:
-            with out_of_memory_in_words(self.device, "AdamW", less=saves_memory(self._settings, 1)):
+            with explain_out_of_memory(self.device, "AdamW", less=saves_memory(self._settings, 1)):
                 self._update(number, samples)
         except DeviceError as error:
             # Some weights may have moved, so unlike the gradient this cannot be tried again.
             raise TrainingError(str(error)) from error
         return total, terms
 
-    def _update(self, number: int, samples: Sequence[Sample]) -> None:
+    def _update(self, number: int, samples: Sequence[TrainingSample]) -> None:
         """Clip the gradient and step."""
         self.scaler.unscale_(self.optimizer)
         norm = float(torch.nn.utils.clip_grad_norm_(self.weights, self._settings.optimizer.clip))
@@ -122,7 +122,7 @@ class Stepper:
         self.scaler.step(self.optimizer)
         self.scaler.update()
 
-    def _backward(self, samples: Sequence[Sample], *, share: float) -> LossTerms:
+    def _backward(self, samples: Sequence[TrainingSample], *, share: float) -> LossTerms:
         features = self._kept_features(samples) if self._settings.freeze_encoder else None
         batch = collate(samples, self.device, features=features)
         with autocast(self.device, self.precision):
@@ -132,7 +132,7 @@ class Stepper:
         return LossTerms(loss.total.detach(), loss.terms)
 
     @torch.no_grad()
-    def _kept_features(self, samples: Sequence[Sample]) -> Features:
+    def _kept_features(self, samples: Sequence[TrainingSample]) -> ImageEmbedding:
         """Give the features of windows, encoding each once: the encoder does not change."""
         found = []
         for sample in samples:
@@ -143,7 +143,7 @@ class Stepper:
                 features = _as_from_a_file(encoded)
                 self._features.put(sample.key, features)
             found.append(features.to(device=self.device, dtype=torch.float32))
-        return Features.cat(found)
+        return ImageEmbedding.cat(found)
 
     def _means(
         self, losses: Sequence[LossTerms], shares: Sequence[float]
@@ -155,17 +155,19 @@ class Stepper:
         return total, dict(zip(names, terms, strict=True))
 
 
-def _as_from_a_file(features: Features) -> Features:
+def _as_from_a_file(features: ImageEmbedding) -> ImageEmbedding:
     """Round features, and lay them out, as they come back from a file.
 
     A resumed run reads them where the first one computed them, and has to be the same. The layout
     counts too: dropout draws its mask in the order of memory.
     """
     half = features.to(device=_CPU, dtype=torch.float16)
-    return Features(half.image_embed.contiguous(), half.fine.contiguous(), half.middle.contiguous())
+    return ImageEmbedding(
+        half.image_embed.contiguous(), half.fine.contiguous(), half.middle.contiguous()
+    )
 
 
-def _no_number(what: str, number: int, samples: Sequence[Sample]) -> TrainingError:
+def _no_number(what: str, number: int, samples: Sequence[TrainingSample]) -> TrainingError:
     names = ", ".join(sorted({sample.name for sample in samples}))
     return TrainingError(
         f"{what} at step {number}, on {names}. The weights are as before this step. Lower the "

@@ -10,8 +10,8 @@ from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
 from sam2lora.compute.attention import quick_attention
-from sam2lora.models.sam2_image_model import Features, Network
-from sam2lora.prompts.prompt_batch import Prompts
+from sam2lora.models.sam2_image_model import ImageEmbedding, Sam2ImageModel
+from sam2lora.prompts.prompt_batch import PromptBatch
 
 
 class PromptedNetwork(nn.Module):
@@ -25,13 +25,13 @@ class PromptedNetwork(nn.Module):
         Answer with SAM 2's first multimask output instead of its single one.
     """
 
-    def __init__(self, network: Network, *, multimask_token: bool = False) -> None:
+    def __init__(self, network: Sam2ImageModel, *, multimask_token: bool = False) -> None:
         super().__init__()
         self.network = network
         self._multimask = multimask_token
 
     def forward(
-        self, images: Tensor | Features, prompts: Sequence[Prompts]
+        self, images: Tensor | ImageEmbedding, prompts: Sequence[PromptBatch]
     ) -> tuple[Tensor, Tensor]:
         """Answer one prompt for each image.
 
@@ -49,15 +49,15 @@ class PromptedNetwork(nn.Module):
         -------
         Logits `(B, 1, S, S)` and the IoU expected of each `(B, 1)`, both float32.
         """
-        features = images if isinstance(images, Features) else self.network.encode(images)
+        features = images if isinstance(images, ImageEmbedding) else self.network.encode(images)
         kinds: dict[tuple[int, bool, bool], list[int]] = {}
         for number, prompt in enumerate(prompts):
             kinds.setdefault(prompt.shape_key, []).append(number)
         logits, iou, order = [], [], []
         for numbers in kinds.values():
             decoded = self.network.decode(
-                Features.cat([features[number] for number in numbers]),
-                Prompts.cat([prompts[number] for number in numbers]),
+                ImageEmbedding.cat([features[number] for number in numbers]),
+                PromptBatch.cat([prompts[number] for number in numbers]),
                 multimask=self._multimask,
             )
             logits.append(decoded.logits[:, :1])
@@ -69,7 +69,7 @@ class PromptedNetwork(nn.Module):
         return full, torch.cat(iou)[back]
 
 
-def checkpoint_blocks(network: Network) -> None:
+def checkpoint_blocks(network: Sam2ImageModel) -> None:
     """Let every block of the encoder compute its activations twice instead of keeping them."""
     for block in network.image_encoder.trunk.blocks:
         block.forward = partial(

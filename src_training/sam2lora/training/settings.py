@@ -16,7 +16,7 @@ from sam2lora.settings import (
     LoraSettings,
     LossSettings,
     PrecisionChoice,
-    PromptMix,
+    PromptSamplingSettings,
     Settings,
 )
 from sam2lora.targets import all_targets, get_target
@@ -123,7 +123,7 @@ class TrainSettings(Settings):
     )
     loss: LossSettings = LossSettings()
     augment: AugmentSettings = AugmentSettings()
-    prompts: PromptMix = PromptMix()
+    prompts: PromptSamplingSettings = PromptSamplingSettings()
     optimizer: OptimizerSettings = OptimizerSettings()
     validation: ValidationSettings = ValidationSettings()
     multimask_token: bool = Field(

@@ -30,9 +30,9 @@ from sam2lora.adapters.lora import (
     trainable_share,
 )
 from sam2lora.adapters.serialization import save_adapter
-from sam2lora.adapters.warm_start import continued_lora, start_from
+from sam2lora.adapters.warm_start import continued_lora, start_from_adapter
 from sam2lora.errors import AdapterError, SettingsError, TrainingError
-from sam2lora.models.loading import LoadedBase, load_base, random_base
+from sam2lora.models.loading import LoadedModel, load_base, random_base
 from sam2lora.models.weights import LEARNED, MASK_TOKEN
 from sam2lora.settings import LoraSettings
 from sam2lora.targets import get_target
@@ -43,7 +43,7 @@ from sam2lora.utils.folders import new_folder
 
 
 @dataclass(frozen=True)
-class Record:
+class TrainingResult:
     """What is known about a result beside its weights, for its card.
 
     Attributes
@@ -61,7 +61,7 @@ class Record:
     start_dice: float | None = None
 
 
-class Trainee(Protocol):
+class TrainableModel(Protocol):
     """A network in training.
 
     Attributes
@@ -72,7 +72,7 @@ class Trainee(Protocol):
         What answers batches.
     """
 
-    base: LoadedBase
+    base: LoadedModel
     model: PromptedNetwork
 
     def tensors(self) -> dict[str, Tensor]:
@@ -81,11 +81,11 @@ class Trainee(Protocol):
     def load(self, tensors: Mapping[str, Tensor], source: str) -> None:
         """Put trained tensors back, as from a checkpoint."""
 
-    def save(self, folder: Path, record: Record) -> None:
+    def save(self, folder: Path, record: TrainingResult) -> None:
         """Write the result as it is now; the folder appears whole or not at all."""
 
 
-def make_trainee(settings: TrainSettings, *, start: Adapter | None = None) -> Trainee:
+def make_trainable(settings: TrainSettings, *, start: Adapter | None = None) -> TrainableModel:
     """Load the base model and make trainable what the settings say.
 
     Parameters
@@ -113,7 +113,7 @@ def make_trainee(settings: TrainSettings, *, start: Adapter | None = None) -> Tr
                 f"A base model cannot go on from an adapter (start_from {settings.start_from!r}). "
                 "Give the weights to go on from by --model."
             )
-        return _BaseTrainee(settings)
+        return _TrainableBase(settings)
     if settings.from_scratch:
         raise SettingsError(
             "An adapter on random weights learns nothing of use: from_scratch is for train=base."
@@ -123,7 +123,7 @@ def make_trainee(settings: TrainSettings, *, start: Adapter | None = None) -> Tr
             f"An adapter learns one target: {settings.target!r}. Leave out {settings.also!r} "
             "(also), or train a base model (train=base)."
         )
-    return _LoraTrainee(settings, start)
+    return _TrainableLora(settings, start)
 
 
 def find_start(settings: TrainSettings) -> Adapter | None:
@@ -137,7 +137,7 @@ def find_start(settings: TrainSettings) -> Adapter | None:
     return find_adapter(settings.start_from) if settings.start_from else None
 
 
-class _LoraTrainee:
+class _TrainableLora:
     def __init__(self, settings: TrainSettings, start: Adapter | None) -> None:
         self._settings = settings
         self._start = start
@@ -151,7 +151,7 @@ class _LoraTrainee:
         self._lora: LoraSettings = lora
         self._peft = add_lora(network, lora, seed=settings.seed)
         if self._start:
-            start_from(self._peft, self._start, freeze_encoder=settings.freeze_encoder)
+            start_from_adapter(self._peft, self._start, freeze_encoder=settings.freeze_encoder)
         self.model = _prompted(self.base, settings)
 
     def tensors(self) -> dict[str, Tensor]:
@@ -160,7 +160,7 @@ class _LoraTrainee:
     def load(self, tensors: Mapping[str, Tensor], source: str) -> None:
         load_lora(self._peft, tensors, source)
 
-    def save(self, folder: Path, record: Record) -> None:
+    def save(self, folder: Path, record: TrainingResult) -> None:
         settings, validation = self._settings, record.validation
         start, before = self._start, record.start_dice
         card = AdapterCard(
@@ -191,7 +191,7 @@ class _LoraTrainee:
         save_adapter(self.tensors(), card, folder, replace=True)
 
 
-class _BaseTrainee:
+class _TrainableBase:
     def __init__(self, settings: TrainSettings) -> None:
         self._settings = settings
         self.base = (
@@ -211,7 +211,7 @@ class _BaseTrainee:
             for name, tensor in own.items():
                 tensor.copy_(tensors[name])
 
-    def save(self, folder: Path, record: Record) -> None:
+    def save(self, folder: Path, record: TrainingResult) -> None:
         tensors = {
             name: tensor.detach().to("cpu", torch.float16).contiguous()
             for name, tensor in self.tensors().items()
@@ -239,7 +239,7 @@ def _shareable(settings: TrainSettings) -> dict[str, Any]:
     return settings.model_dump(mode="json", exclude={"data", "model", "start_from", "device"})
 
 
-def _prompted(base: LoadedBase, settings: TrainSettings) -> PromptedNetwork:
+def _prompted(base: LoadedModel, settings: TrainSettings) -> PromptedNetwork:
     if settings.gradient_checkpointing:
         checkpoint_blocks(base.network)
     return PromptedNetwork(base.network, multimask_token=settings.multimask_token)

@@ -6,12 +6,12 @@ from pathlib import Path
 
 import numpy as np
 
-from sam2lora.images.visualization import error_picture, save_image
-from sam2lora.inference.embedding_cache import FeatureCache
+from sam2lora.images.visualization import draw_errors, save_image
+from sam2lora.inference.embedding_cache import EmbeddingCache
 from sam2lora.inference.predictor import Predictor
-from sam2lora.inference.prepared_image import Scene
+from sam2lora.inference.prepared_image import PreparedImage
 from sam2lora.metrics.segmentation import dice
-from sam2lora.models.loading import LoadedBase
+from sam2lora.models.loading import LoadedModel
 from sam2lora.settings import Precision
 from sam2lora.training.data_split import Item
 from sam2lora.training.settings import TrainSettings
@@ -50,16 +50,16 @@ class Validation:
 
 
 @dataclass(frozen=True, eq=False)
-class HeldOut:
+class ValidationImage:
     """A held-out image in memory."""
 
     name: str
-    scene: Scene
+    scene: PreparedImage
     truth: Mask
     valid: Mask
 
 
-def read_held_out(items: Sequence[Item]) -> list[HeldOut]:
+def read_validation_image(items: Sequence[Item]) -> list[ValidationImage]:
     """Read the images that judge a training.
 
     Raises
@@ -67,21 +67,23 @@ def read_held_out(items: Sequence[Item]) -> list[HeldOut]:
     ImageError
         If a file cannot be read; the message names it.
     """
-    held_out: list[HeldOut] = []
+    held_out: list[ValidationImage] = []
     for item in items:
         record = item.record
-        scene = Scene.of(record.read_image().pixels, field=record.read_field_of_view())
+        scene = PreparedImage.of(record.read_image().pixels, field=record.read_field_of_view())
         truth = record.read_mask(item.target, grader=item.grader)
         name = f"{record.dataset}/{record.stem}"
         same = sum(other.name.partition(" (")[0] == name for other in held_out)
         valid = item.valid(scene.field, truth)
-        held_out.append(HeldOut(f"{name} ({same + 1})" if same else name, scene, truth, valid))
+        held_out.append(
+            ValidationImage(f"{name} ({same + 1})" if same else name, scene, truth, valid)
+        )
     return held_out
 
 
 def validate(
-    base: LoadedBase,
-    held_out: Sequence[HeldOut],
+    base: LoadedModel,
+    held_out: Sequence[ValidationImage],
     settings: TrainSettings,
     *,
     precision: Precision,
@@ -122,7 +124,7 @@ def validate(
         base,
         device=settings.device,
         precision=precision,
-        cache=FeatureCache(0),
+        cache=EmbeddingCache(0),
         batch=batch,
         multimask_token=settings.multimask_token,
     )
@@ -143,7 +145,7 @@ def validate(
     if preview and first is not None:
         shown = held_out[0]
         answer = first >= THRESHOLDS[best]
-        save_image(preview, error_picture(shown.scene.pixels, answer, shown.truth))
+        save_image(preview, draw_errors(shown.scene.pixels, answer, shown.truth))
     per_image = {
         image.name: float(score) for image, score in zip(held_out, scores[:, best], strict=True)
     }
@@ -151,6 +153,6 @@ def validate(
     return Validation(mean, THRESHOLDS[best], float(np.mean(losses)), per_image)
 
 
-def _cross_entropy(probabilities: Values, image: HeldOut) -> float:
+def _cross_entropy(probabilities: Values, image: ValidationImage) -> float:
     right = np.where(image.truth, probabilities, 1 - probabilities)[image.valid]
     return float(-np.log(np.maximum(right, _LEAST)).mean())

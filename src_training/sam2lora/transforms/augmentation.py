@@ -15,8 +15,8 @@ from torch import Tensor
 
 from sam2lora.errors import GeometryError
 from sam2lora.settings import AugmentSettings
-from sam2lora.transforms.intensity import Appearance, change_appearance, draw_appearance
-from sam2lora.transforms.windows import Frame
+from sam2lora.transforms.intensity import Appearance, change_appearance, sample_appearance
+from sam2lora.transforms.windows import Window
 from sam2lora.types import Mask
 
 _ELASTIC_POINTS = 5
@@ -58,7 +58,7 @@ class Augmentation:
 
 
 @dataclass(frozen=True, eq=False)
-class Window:
+class LabelledWindow:
     """What a frame shows of an image, S network pixels wide.
 
     Attributes
@@ -80,7 +80,7 @@ class Window:
         return self.pixels.nbytes + self.mask.nbytes + self.valid.nbytes
 
 
-def draw_augmentation(settings: AugmentSettings, rng: np.random.Generator) -> Augmentation:
+def sample_augmentation(settings: AugmentSettings, rng: np.random.Generator) -> Augmentation:
     """Draw what is done to one window.
 
     As many numbers are drawn whatever is switched off, so that a part that is switched off changes
@@ -93,19 +93,19 @@ def draw_augmentation(settings: AugmentSettings, rng: np.random.Generator) -> Au
         angle=float(rng.uniform(-1, 1)) * settings.rotation,
         scale=math.exp(rng.uniform(*np.log(settings.scale))),
         elastic=float(rng.random()) * settings.elastic,
-        appearance=draw_appearance(settings, rng),
+        appearance=sample_appearance(settings, rng),
         seed=int(rng.integers(2**63)),
     )
 
 
 def apply_augmentation(
     augmentation: Augmentation,
-    frame: Frame,
+    frame: Window,
     pixels: NDArray[np.uint8],
     mask: Mask,
     *,
     valid: Mask | None = None,
-) -> Window:
+) -> LabelledWindow:
     """Cut a window out of an image and vary it.
 
     More than the window is cut, so that a turn brings in what lies beside it. The scale is part of
@@ -148,13 +148,13 @@ def apply_augmentation(
         grid = _grid(augmentation, frame.size, wide.size, generator)
         cut = F.grid_sample(cut[None], grid, mode="bicubic", align_corners=False)[0]
     image = cut[:3].clamp_(0, 255).div_(255)
-    # Half covered counts; 127.5 so that a plain window agrees with `Frame.cut_mask`.
+    # Half covered counts; 127.5 so that a plain window agrees with `Window.cut_mask`.
     target, seen = cut[3:] >= 127.5
     changed = change_appearance(image, seen, augmentation.appearance, generator)
-    return Window(changed.movedim(0, -1).contiguous().numpy(), target.numpy(), seen.numpy())
+    return LabelledWindow(changed.movedim(0, -1).contiguous().numpy(), target.numpy(), seen.numpy())
 
 
-def _wider(frame: Frame, augmentation: Augmentation) -> Frame:
+def _wider(frame: Window, augmentation: Augmentation) -> Window:
     """Give the window to cut: at the drawn scale, with the room that a turn and shifts need."""
     if not augmentation.moves and augmentation.scale == 1:
         return frame

@@ -56,7 +56,7 @@ class Appearance:
     jpeg: int | None = None
 
 
-def draw_appearance(settings: AugmentSettings, rng: np.random.Generator) -> Appearance:
+def sample_appearance(settings: AugmentSettings, rng: np.random.Generator) -> Appearance:
     """Draw what is done to light, color and quality; as many numbers whatever is switched off."""
     exposure = _factor(settings.brightness, rng)
     # Mean red / green is 2.0 to 3.3 over five public data sets, blue / green 0.2 to 0.6.

@@ -1,6 +1,6 @@
 """Where the network looks: square windows of the native image, tile grids, and the way back.
 
-A `Frame` is the one map between native pixels and network pixels. Points have their pixel centres
+A `Window` is the one map between native pixels and network pixels. Points have their pixel centres
 at integers on both sides; windows are given by their edges, so that pixel 0 covers 0…1.
 """
 
@@ -19,7 +19,7 @@ Values = NDArray[np.float32]
 
 
 @dataclass(frozen=True)
-class Frame:
+class Window:
     """A window of the native image, shown at the network's square input.
 
     Attributes
@@ -28,7 +28,7 @@ class Frame:
         Corner of the window, in native pixels from the image's corner; the window may reach beyond
         the image, where it is black.
     width, height
-        Its sides in native pixels. Equal sides keep the aspect; `Frame.squash` does not.
+        Its sides in native pixels. Equal sides keep the aspect; `Window.squash` does not.
     size
         Side of the network's input in pixels.
 
@@ -52,12 +52,12 @@ class Frame:
             )
 
     @classmethod
-    def squash(cls, shape: tuple[int, int], size: int) -> "Frame":
+    def squash(cls, shape: tuple[int, int], size: int) -> "Window":
         """Show the whole image of `shape` (H, W) without keeping its aspect, as SAM 2 does."""
         return cls(0, 0, shape[1], shape[0], size)
 
     @classmethod
-    def around(cls, center: tuple[float, float], side: float, size: int) -> "Frame":
+    def around(cls, center: tuple[float, float], side: float, size: int) -> "Window":
         """Show the square of `side` native pixels around `center` (x, y)."""
         x, y = center
         return cls(x + 0.5 - side / 2, y + 0.5 - side / 2, side, side, size)
@@ -162,11 +162,11 @@ class Blend:
         self._sum = np.zeros(shape, dtype=np.float32)
         self._weight = np.zeros(shape, dtype=np.float32)
 
-    def add(self, frame: Frame, values: Values) -> None:
-        """Add one window's values, `(n, n)` float32 (see `Frame.paste`)."""
+    def add(self, frame: Window, values: Values) -> None:
+        """Add one window's values, `(n, n)` float32 (see `Window.paste`)."""
         self.add_pasted(frame, frame.paste(values, self._shape))
 
-    def add_pasted(self, frame: Frame, pasted: Pasted) -> None:
+    def add_pasted(self, frame: Window, pasted: Pasted) -> None:
         """Add one window's values, already on native pixels."""
         weight = np.outer(
             _hann(pasted.rows, frame.top, frame.height),
@@ -187,20 +187,20 @@ class Blend:
         )
 
 
-def whole_frame(field: FieldOfView, size: int, *, margin: float = 0.02) -> Frame:
+def full_window(field: FieldOfView, size: int, *, margin: float = 0.02) -> Window:
     """Show the whole field of view, its circle `1 + margin` times as wide as the window's inside.
 
     The window is the circle's, not the visible part's, so that the scale is the same for an image
     whose circle is cut.
     """
-    return Frame.around(field.center, field.diameter * (1 + margin), size)
+    return Window.around(field.center, field.diameter * (1 + margin), size)
 
 
-def zoom_frame(
+def zoom_window(
     center: tuple[float, float], field: FieldOfView, size: int, *, share: float
-) -> Frame:
+) -> Window:
     """Show a square around `center` (x, y) whose side is `share` of the field's diameter."""
-    return Frame.around(center, field.diameter * share, size)
+    return Window.around(center, field.diameter * share, size)
 
 
 def tile_side(field: FieldOfView, size: int, *, field_size: float) -> float:
@@ -208,7 +208,9 @@ def tile_side(field: FieldOfView, size: int, *, field_size: float) -> float:
     return size * field.diameter / field_size
 
 
-def tile_frames(field: FieldOfView, size: int, *, field_size: float, overlap: float) -> list[Frame]:
+def tile_windows(
+    field: FieldOfView, size: int, *, field_size: float, overlap: float
+) -> list[Window]:
     """Cover the field of view with overlapping square windows; those outside it are left out.
 
     Parameters
@@ -243,7 +245,7 @@ def tile_frames(field: FieldOfView, size: int, *, field_size: float, overlap: fl
     if not len(rows):
         raise GeometryError("The field of view is empty, so there is nothing to cover.")
     frames = (
-        Frame(left, top, side, side, size)
+        Window(left, top, side, side, size)
         for top in _starts(rows[0], rows[-1] + 1, side, overlap)
         for left in _starts(columns[0], columns[-1] + 1, side, overlap)
     )
@@ -259,7 +261,7 @@ def _starts(low: int, high: int, side: float, overlap: float) -> list[float]:
     return [low + beyond * i / (count - 1) for i in range(count)]
 
 
-def _touches(frame: Frame, mask: NDArray[np.bool_]) -> bool:
+def _touches(frame: Window, mask: NDArray[np.bool_]) -> bool:
     top, bottom = _inside(frame.top, frame.height, mask.shape[0])
     left, right = _inside(frame.left, frame.width, mask.shape[1])
     return bool(mask[top:bottom, left:right].any())

@@ -19,7 +19,7 @@ def new_folder(path: Path, *, replace: bool = False) -> Iterator[Path]:
     """Give an empty folder beside `path`, moved to `path` when the block ends without error.
 
     On any error it is deleted, and an older `path` stays as it was. Where the computer stops
-    between the two moves of a replacement, `mend` puts the older one back.
+    between the two moves of a replacement, `repair` puts the older one back.
 
     Parameters
     ----------
@@ -38,7 +38,7 @@ def new_folder(path: Path, *, replace: bool = False) -> Iterator[Path]:
     make_folder(path.parent)
     partial, replaced = _partial(path), _replaced(path)
     with locked(path.parent), _writing(path):
-        _mend(path)
+        _repair(path)
         if path.exists() and not replace:
             raise AdapterError(
                 f"{path}: is there already. Choose another name, or allow to replace it."
@@ -52,7 +52,7 @@ def new_folder(path: Path, *, replace: bool = False) -> Iterator[Path]:
                 path.rename(replaced)
             partial.rename(path)
         finally:
-            _mend(path)
+            _repair(path)
             shutil.rmtree(partial, ignore_errors=True)
 
 
@@ -71,7 +71,7 @@ def remove_folder(path: Path) -> None:
         shutil.rmtree(partial)
 
 
-def mend(folder: Path) -> None:
+def repair(folder: Path) -> None:
     """Put back folders inside `folder` whose replacement was cut off, if there are any.
 
     Raises
@@ -83,7 +83,7 @@ def mend(folder: Path) -> None:
         return
     with locked(folder), _writing(folder):
         for replaced in folder.glob(".*.replaced"):
-            _mend(folder / replaced.name.removeprefix(".").removesuffix(".replaced"))
+            _repair(folder / replaced.name.removeprefix(".").removesuffix(".replaced"))
 
 
 @contextmanager
@@ -104,7 +104,7 @@ def locked(folder: Path) -> Iterator[None]:
         ) from error
 
 
-def _mend(path: Path) -> None:
+def _repair(path: Path) -> None:
     """Bring `path` and what it replaced to one folder: the new one if it is there."""
     replaced = _replaced(path)
     if replaced.exists() and not path.exists():

@@ -12,13 +12,13 @@ from sam2lora.utils.download import cache_folder
 from sam2lora.utils.files import atomic_path, make_folder
 
 
-def remembered(path: Path, fact: str) -> str | None:
+def cached_hash(path: Path, fact: str) -> str | None:
     """Give what was noted about a file, if it has not changed since."""
     note = _notes().get(str(path.resolve()), {})
     return note.get(fact) if note.get("stamp") == _stamp(path) else None
 
 
-def remember(path: Path, fact: str, value: str) -> None:
+def cache_hash(path: Path, fact: str, value: str) -> None:
     """Note something about a file that takes long to compute."""
     notes = _notes()
     key, stamp = str(path.resolve()), _stamp(path)

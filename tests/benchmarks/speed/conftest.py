@@ -4,7 +4,7 @@ import pytest
 
 from benchmarks.speed import prediction, training
 from benchmarks.speed.questions import BenchmarkSettings
-from sam2lora.models.loading import LoadedBase
+from sam2lora.models.loading import LoadedModel
 
 
 @pytest.fixture
@@ -16,7 +16,7 @@ def small() -> BenchmarkSettings:
 
 
 @pytest.fixture
-def small_base(pocket, monkeypatch: pytest.MonkeyPatch) -> LoadedBase:
+def small_base(pocket, monkeypatch: pytest.MonkeyPatch) -> LoadedModel:
     """Let all sides of this process use nano at 128²."""
     for module in (prediction, training):
         monkeypatch.setattr(module, "load_base", pocket)

@@ -7,20 +7,20 @@ from pathlib import Path
 import pytest
 
 from benchmarks.speed import __main__ as command
-from benchmarks.speed.questions import QUESTIONS
-from benchmarks.speed.result import Result, SideResult, read_results
+from benchmarks.speed.questions import BENCHMARKS
+from benchmarks.speed.result import BenchmarkResult, SideResult, read_results
 
 
 @pytest.fixture(autouse=True)
-def asked(monkeypatch: pytest.MonkeyPatch) -> list[Result]:
+def asked(monkeypatch: pytest.MonkeyPatch) -> list[BenchmarkResult]:
     """Answer at once, and keep what was asked."""
-    answers: list[Result] = []
+    answers: list[BenchmarkResult] = []
 
     def run(question, settings, *, progress):
         side = SideResult(clock=(1.0,), processor=(2.0,), before=0, peak=1 << 20)
-        names = (QUESTIONS[question].peer, *QUESTIONS[question].sides)
+        names = (BENCHMARKS[question].peer, *BENCHMARKS[question].sides)
         answers.append(
-            Result(
+            BenchmarkResult(
                 question=question,
                 settings=settings,
                 machine={"processor": "Abacus"},
@@ -50,7 +50,7 @@ def run(
     return run
 
 
-def test_one_question_with_its_conditions(run, asked: list[Result], tmp_path: Path):
+def test_one_question_with_its_conditions(run, asked: list[BenchmarkResult], tmp_path: Path):
     out = tmp_path / "out.json"
     words = ("--base", "tiny", "--rounds", 2, "--size", 300, 200, "--json", out)
     code, printed, _ = run("encode", *words)
@@ -67,12 +67,12 @@ def test_one_question_with_its_conditions(run, asked: list[Result], tmp_path: Pa
     assert read_results(out) == asked
 
 
-def test_all_of_them_by_default(run, asked: list[Result]):
+def test_all_of_them_by_default(run, asked: list[BenchmarkResult]):
     assert run("--by", "processor")[0] == 0
-    assert [one.question for one in asked] == list(QUESTIONS)
+    assert [one.question for one in asked] == list(BENCHMARKS)
 
 
-def test_an_unknown_question_is_refused_with_the_known_ones(run, asked: list[Result]):
+def test_an_unknown_question_is_refused_with_the_known_ones(run, asked: list[BenchmarkResult]):
     code, _, printed = run("encode", "luck")
     assert code == 2
     assert "luck" in printed

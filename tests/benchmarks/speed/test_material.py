@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from benchmarks.speed.material import picture, random_adapter, usable_base
-from sam2lora.adapters.switching import AdapterSwitch
+from sam2lora.adapters.switching import AdapterManager
 from sam2lora.models.loading import load_base
 
 
@@ -31,7 +31,7 @@ def test_another_base_gets_random_weights_of_its_shape(tmp_path: Path):
 def test_a_random_adapter_can_be_merged(pocket_base, pocket, tmp_path: Path):
     base = pocket()
     adapter = random_adapter(base, 2, tmp_path / "random")
-    AdapterSwitch(base).use(adapter)
+    AdapterManager(base).use(adapter)
     name = "image_encoder.trunk.blocks.0.attn.qkv.weight"
     own, other = (one.network.get_parameter(name) for one in (base, pocket_base))
     assert not own.equal(other)

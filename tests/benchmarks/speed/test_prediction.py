@@ -5,7 +5,7 @@ from unittest.mock import Mock
 import pytest
 
 from benchmarks.speed import prediction
-from sam2lora.models.sam2_image_model import Network
+from sam2lora.models.sam2_image_model import Sam2ImageModel
 
 
 @pytest.mark.parametrize(
@@ -20,9 +20,9 @@ from sam2lora.models.sam2_image_model import Network
 )
 def test_a_turn_does_it_again(small, small_base, monkeypatch, make, encodes, decodes):
     turn = make(small)
-    encode, decode = Mock(wraps=Network.encode), Mock(wraps=Network.decode)
-    monkeypatch.setattr(Network, "encode", lambda *how, **more: encode(*how, **more))
-    monkeypatch.setattr(Network, "decode", lambda *how, **more: decode(*how, **more))
+    encode, decode = Mock(wraps=Sam2ImageModel.encode), Mock(wraps=Sam2ImageModel.decode)
+    monkeypatch.setattr(Sam2ImageModel, "encode", lambda *how, **more: encode(*how, **more))
+    monkeypatch.setattr(Sam2ImageModel, "decode", lambda *how, **more: decode(*how, **more))
     turn()
     turn()
     assert (encode.call_count, decode.call_count) == (2 * encodes, 2 * decodes)

@@ -9,7 +9,7 @@ import pytest
 from benchmarks.speed.questions import BenchmarkError, BenchmarkSettings
 from benchmarks.speed.result import (
     HEADER,
-    Result,
+    BenchmarkResult,
     SideResult,
     describe_machine,
     markdown,
@@ -19,10 +19,10 @@ from benchmarks.speed.result import (
 
 
 @pytest.fixture
-def result() -> Result:
+def result() -> BenchmarkResult:
     ours = SideResult(clock=(1, 2, 30), processor=(1, 1, 1), before=100, peak=300 << 20)
     stock = SideResult(clock=(2, 8, 40), processor=(4, 4, 4), before=100, peak=400 << 20)
-    return Result(
+    return BenchmarkResult(
         question="encode",
         settings=BenchmarkSettings(base="tiny", rounds=3),
         machine={"processor": "Abacus", "cores": 2, "versions": {"torch": "2.9"}},
@@ -32,13 +32,13 @@ def result() -> Result:
     )
 
 
-def test_a_ratio_compares_turns_of_one_round(result: Result):
+def test_a_ratio_compares_turns_of_one_round(result: BenchmarkResult):
     assert result.ratio("ours", "clock") == 0.5  # of 1/2, 2/8 and 30/40
     assert result.ratio("ours", "processor") == 0.25
     assert result.memory_ratio("ours") == 0.75
 
 
-def test_a_gpu_counts_its_own_memory(result: Result):
+def test_a_gpu_counts_its_own_memory(result: BenchmarkResult):
     sides = {
         name: side.model_copy(update={"device_peak": peak})
         for (name, side), peak in zip(result.sides.items(), (1000, 400), strict=True)
@@ -46,20 +46,20 @@ def test_a_gpu_counts_its_own_memory(result: Result):
     assert result.model_copy(update={"sides": sides}).memory_ratio("ours") == 0.4
 
 
-def test_rows_have_ratio_and_aim_but_for_the_peer(result: Result):
+def test_rows_have_ratio_and_aim_but_for_the_peer(result: BenchmarkResult):
     peer, ours = result.rows("clock")
     assert len(peer) == len(ours) == len(HEADER)
     assert peer == ("encode, tiny", "stock", "8.00 s", "", "", "400 MiB", "", "")
     assert ours == ("encode, tiny", "ours", "2.00 s", "0.50", "≤ 0.55", "300 MiB", "0.75", "")
 
 
-def test_short_times_are_in_milliseconds(result: Result):
+def test_short_times_are_in_milliseconds(result: BenchmarkResult):
     quick = result.sides["ours"].model_copy(update={"clock": (0.0125,) * 3})
     rows = result.model_copy(update={"sides": result.sides | {"ours": quick}}).rows("clock")
     assert rows[1][2] == "12.5 ms"
 
 
-def test_a_table_says_on_what_it_was_measured(result: Result):
+def test_a_table_says_on_what_it_was_measured(result: BenchmarkResult):
     table = markdown([result, result], "clock").splitlines()
     assert len(table) == 2 + 4 + 1 + 1  # the same conditions once
     assert "Abacus" in table[-1]
@@ -76,7 +76,7 @@ def test_it_has_what_numbers_depend_on_and_no_name():
 
 def test_what_is_written_is_read_again(tmp_path: Path):
     side = SideResult(clock=(0.5,), processor=(0.25,), before=1, peak=2)
-    result = Result(
+    result = BenchmarkResult(
         question="prompt",
         settings=BenchmarkSettings(rounds=1),
         machine={"cores": 2},

@@ -12,7 +12,7 @@ from benchmarks.speed.stock import (
     stock_predictor,
 )
 from sam2lora.models.sam2_image_model import normalize
-from sam2lora.prompts.prompt_batch import Prompts
+from sam2lora.prompts.prompt_batch import PromptBatch
 
 
 @torch.inference_mode()
@@ -23,7 +23,7 @@ def test_a_batch_is_answered_as_our_network_answers(pocket_base):
     points, labels = torch.tensor([[[40.0, 50.0]], [[70.0, 60.0]]]), torch.ones(2, 1).long()
     model = stock_model(pocket_base.base, network)
     logits, iou = stock_answer(model, stock_features(model, images), points, labels)
-    ours = network(images, Prompts(points, labels))
+    ours = network(images, PromptBatch(points, labels))
     torch.testing.assert_close(logits, ours.logits, rtol=1e-4, atol=1e-4)
     torch.testing.assert_close(iou, ours.iou, rtol=1e-4, atol=1e-4)
 

@@ -5,7 +5,7 @@ from unittest.mock import Mock
 import pytest
 
 from benchmarks.speed import training
-from sam2lora.models.sam2_image_model import Network
+from sam2lora.models.sam2_image_model import Sam2ImageModel
 from sam2lora.training.prompted_model import PromptedNetwork
 
 
@@ -33,8 +33,8 @@ def test_a_step_learns_from_the_whole_batch(small, small_base, monkeypatch, make
 )
 def test_kept_features_are_computed_once(small, small_base, monkeypatch, make, encoded):
     turn = make(small)
-    encode = Mock(wraps=Network.encode)
-    monkeypatch.setattr(Network, "encode", lambda *how: encode(*how))
+    encode = Mock(wraps=Sam2ImageModel.encode)
+    monkeypatch.setattr(Sam2ImageModel, "encode", lambda *how: encode(*how))
     counts = []
     for _ in range(3):
         encode.reset_mock()

@@ -13,9 +13,9 @@ from napari_sam2lora.evaluation.mask_comparison import (
     FALSE,
     HIT,
     MISSED,
-    compare,
+    compare_masks,
+    comparison_input,
     error_map,
-    question_of,
     save_comparisons,
 )
 from sam2lora.errors import GeometryError
@@ -44,8 +44,8 @@ def test_errors_are_told_apart() -> None:
 
 def test_only_the_field_of_view_is_judged(viewer: ViewerModel) -> None:
     mask, reference = viewer.layers["eye disc"], viewer.layers["reference"]
-    inside, errors = compare(question_of(viewer, mask, reference, inside_field=True))
-    whole, _ = compare(question_of(viewer, mask, reference, inside_field=False))
+    inside, errors = compare_masks(comparison_input(viewer, mask, reference, inside_field=True))
+    whole, _ = compare_masks(comparison_input(viewer, mask, reference, inside_field=False))
     assert (whole.pixels["fn"] - inside.pixels["fn"], inside.unit) == (16, "px")
     assert 0 < whole.scores["dice"] < inside.scores["dice"] < 1
     assert "auc" not in inside.scores
@@ -56,9 +56,9 @@ def test_only_the_field_of_view_is_judged(viewer: ViewerModel) -> None:
 
 def test_what_is_painted_later_does_not_count(viewer: ViewerModel) -> None:
     mask, reference = viewer.layers["eye disc"], viewer.layers["reference"]
-    question = question_of(viewer, mask, reference, inside_field=True)
+    question = comparison_input(viewer, mask, reference, inside_field=True)
     mask.data[:] = 0
-    assert compare(question)[0].pixels["tp"] > 0
+    assert compare_masks(question)[0].pixels["tp"] > 0
 
 
 def test_masks_of_different_images_are_refused(viewer: ViewerModel) -> None:
@@ -70,23 +70,23 @@ def test_masks_of_different_images_are_refused(viewer: ViewerModel) -> None:
     viewer.layers["other disc"].metadata = {"sam2lora": {"image": "other.png"}}
     layers = viewer.layers["eye disc"], viewer.layers["other disc"]
     with pytest.raises(GeometryError, match="masks of different images"):
-        question_of(viewer, *layers, inside_field=True)
+        comparison_input(viewer, *layers, inside_field=True)
     viewer.layers.remove("other")  # an image of the same size is open, but not its own
     with pytest.raises(GeometryError, match="its photograph is not open"):
-        question_of(viewer, layers[1], layers[1], inside_field=True)
+        comparison_input(viewer, layers[1], layers[1], inside_field=True)
 
 
 def test_what_only_the_size_says_is_said(viewer: ViewerModel, tmp_path: Path) -> None:
     eye_disc, reference = viewer.layers["eye disc"], viewer.layers["reference"]
     named = Labels(reference.data, name="eye reference")
-    assert question_of(viewer, eye_disc, named, inside_field=False).doubt == ""
+    assert comparison_input(viewer, eye_disc, named, inside_field=False).doubt == ""
     other = Labels(reference.data, name="eye1 disc")
-    question = question_of(viewer, other, eye_disc, inside_field=False)
+    question = comparison_input(viewer, other, eye_disc, inside_field=False)
     assert question.doubt == "Only its size says that eye1 disc is of eye."
-    save_comparisons(tmp_path / "scores.csv", [compare(question)[0]])
+    save_comparisons(tmp_path / "scores.csv", [compare_masks(question)[0]])
     assert question.doubt in (tmp_path / "scores.csv").read_text(encoding="utf-8")
     with pytest.raises(GeometryError, match="eye1 disc: it is not known of which photograph"):
-        question_of(viewer, other, reference, inside_field=False)
+        comparison_input(viewer, other, reference, inside_field=False)
 
 
 def test_a_mask_of_a_photograph_that_is_gone_is_refused(viewer: ViewerModel) -> None:
@@ -94,21 +94,23 @@ def test_a_mask_of_a_photograph_that_is_gone_is_refused(viewer: ViewerModel) -> 
     gone.metadata = {"sam2lora": {"image": "gone.png"}}
     for layers in ((gone, viewer.layers["reference"]), (viewer.layers["eye disc"], gone)):
         with pytest.raises(GeometryError, match="gone disc: its photograph is not open"):
-            question_of(viewer, *layers, inside_field=True)
+            comparison_input(viewer, *layers, inside_field=True)
 
 
 def test_sizes_that_differ_are_named(viewer: ViewerModel) -> None:
     small = Labels(np.zeros((5, 6), np.uint8), name="small")
-    question = question_of(viewer, viewer.layers["eye disc"], small, inside_field=False)
+    question = comparison_input(viewer, viewer.layers["eye disc"], small, inside_field=False)
     with pytest.raises(GeometryError, match="the reference 6 × 5"):
-        compare(question)
+        compare_masks(question)
 
 
 def test_a_file_has_a_line_for_each(viewer: ViewerModel, tmp_path: Path) -> None:
     empty = Labels(np.zeros(SHAPE, np.uint8), name="eye nothing")
     layers = [viewer.layers["eye disc"], empty]
     made = [
-        compare(question_of(viewer, one, viewer.layers["reference"], inside_field=True))[0]
+        compare_masks(comparison_input(viewer, one, viewer.layers["reference"], inside_field=True))[
+            0
+        ]
         for one in layers
     ]
     assert math.isnan(made[1].scores["assd"])

@@ -5,10 +5,10 @@ import pytest
 from napari import Viewer
 from napari.layers import Image, Labels
 
-from napari_sam2lora.layers.alignment import Placement
-from napari_sam2lora.layers.preview import Previews
+from napari_sam2lora.layers.alignment import TransformSync
+from napari_sam2lora.layers.preview import PreviewLayers
 from napari_sam2lora.layers.prompts import PromptLayers
-from sam2lora.prompts.user_prompts import Click
+from sam2lora.prompts.user_prompts import PointPrompt
 from sam2lora.targets import TARGETS
 
 from ..conftest import SHAPE, disk, eye
@@ -29,8 +29,8 @@ def test_a_click_is_where_it_is_seen(viewer: Viewer):
     image, other, prompts = viewer.layers["eye"], viewer.layers["other"], PromptLayers(viewer)
     points, boxes = prompts.points(image, DISC), prompts.boxes(image, DISC)
     theirs = prompts.points(other, DISC)
-    preview = Previews(viewer).show(image, DISC, disk(12).astype(np.float32), threshold=0.5)
-    placement = Placement(viewer)
+    preview = PreviewLayers(viewer).show(image, DISC, disk(12).astype(np.float32), threshold=0.5)
+    placement = TransformSync(viewer)
     placement.look()
     image.scale, image.translate, image.units = (0.01, 0.02), (3, 4), ("mm", "mm")
     image.rotate, image.shear = 20, [0.1]
@@ -44,7 +44,7 @@ def test_a_click_is_where_it_is_seen(viewer: Viewer):
     points.add(points.world_to_data(image.data_to_world((20, 30))))
     (click,) = prompts.at(("eye", "disc")).clicks
     assert (click.x, click.y) == pytest.approx((30, 20))
-    assert click.positive == Click(30, 20).positive
+    assert click.positive == PointPrompt(30, 20).positive
     assert tuple(theirs.scale) == (1, 1)
 
 
@@ -52,7 +52,7 @@ def test_it_is_so_from_the_first_look_and_until_it_is_closed(viewer: Viewer):
     image, prompts = viewer.layers["eye"], PromptLayers(viewer)
     points = prompts.points(image, DISC)
     image.scale = (0.5, 0.5)
-    placement = Placement(viewer)
+    placement = TransformSync(viewer)
     placement.look()
     assert tuple(points.scale) == (0.5, 0.5)
     placement.close()
@@ -63,7 +63,7 @@ def test_it_is_so_from_the_first_look_and_until_it_is_closed(viewer: Viewer):
 def test_masks_are_the_users_own(viewer: Viewer):
     labels = viewer.add_layer(eye("disc")[1])
     assert isinstance(labels, Labels)
-    Placement(viewer).look()
+    TransformSync(viewer).look()
     viewer.layers["eye"].scale = (0.5, 0.5)
     assert tuple(labels.scale) == (1, 1)
 
@@ -71,7 +71,7 @@ def test_masks_are_the_users_own(viewer: Viewer):
 def test_images_with_channels_first_and_turned_ones(viewer: Viewer, notices: list[str]):
     image = viewer.add_layer(Image(np.zeros((3, *SHAPE), np.uint8), name="channels"))
     points = PromptLayers(viewer).points(image, DISC)
-    Placement(viewer).look()
+    TransformSync(viewer).look()
     image.scale = (1, 0.5, 0.25)
     assert tuple(points.scale) == (0.5, 0.25)
     image.rotate = (10, 20, 30)

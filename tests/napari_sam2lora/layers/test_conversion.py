@@ -11,11 +11,11 @@ from napari_sam2lora.layers.conversion import (
     mask_of,
     masks_of,
     pixels_of,
-    placement_of,
     spacing_of,
+    transform_of,
     view_layer,
 )
-from napari_sam2lora.layers.lookup import data_of
+from napari_sam2lora.layers.lookup import layer_data
 from sam2lora.errors import GeometryError, ImageError, TargetError
 from sam2lora.images.field_of_view import FieldOfView
 from sam2lora.images.reading import FundusImage
@@ -103,9 +103,9 @@ def test_a_mask_knows_its_image_and_what_it_was(tmp_path):
     _, disc = layers(FundusImage(PIXELS, tmp_path / "eye.png"), disc=part(8))
     known = disc.metadata["sam2lora"]
     assert known["image"] == str(tmp_path / "eye.png")
-    assert known["saved"] == fingerprint(mask_of(data_of(disc)))
+    assert known["saved"] == fingerprint(mask_of(layer_data(disc)))
     disc.data_setitem((np.array([0]), np.array([0])), 1)
-    assert known["saved"] != fingerprint(mask_of(data_of(disc)))
+    assert known["saved"] != fingerprint(mask_of(layer_data(disc)))
 
 
 # Images that others opened
@@ -131,7 +131,7 @@ RGB = np.stack([GREY, GREY // 2, GREY // 3], axis=-1)
     ids=["RGB", "RGBA", "CHW", "grey", "1HW", "float RGB", "float", "16 bit", "dask", "multiscale"],
 )
 def test_images_of_others_are_understood(layer: Image, expected: np.ndarray):
-    pixels = pixels_of(data_of(layer))
+    pixels = pixels_of(layer_data(layer))
     assert pixels.dtype == np.uint8
     np.testing.assert_array_equal(pixels, expected)
 
@@ -148,7 +148,7 @@ def test_images_of_others_are_understood(layer: Image, expected: np.ndarray):
 )
 def test_images_that_are_no_photograph_are_refused_by_name(data: np.ndarray, reason: str):
     with pytest.raises(ImageError, match=rf"^scan: .*{reason}"):
-        pixels_of(data_of(Image(data, name="scan", contrast_limits=(0, 1))))
+        pixels_of(layer_data(Image(data, name="scan", contrast_limits=(0, 1))))
 
 
 @pytest.mark.parametrize(
@@ -163,7 +163,7 @@ def test_images_that_are_no_photograph_are_refused_by_name(data: np.ndarray, rea
     ids=["scaled", "turned", "affine", "CHW", "multiscale"],
 )
 def test_what_is_made_of_an_image_lies_where_it_lies(layer: Image):
-    view = Layer.create(*view_layer("green", GREY, data_of(layer), "image"))
+    view = Layer.create(*view_layer("green", GREY, layer_data(layer), "image"))
     np.testing.assert_allclose(view.extent.world, layer.extent.world[:, -2:])
     assert view.units == layer.units[-2:]
     corner = np.array([[3, 4]])
@@ -175,7 +175,7 @@ def test_what_is_made_of_an_image_lies_where_it_lies(layer: Image):
 def test_a_turned_stack_is_refused():
     stack = Image(np.moveaxis(RGB, -1, 0), rotate=(0, 0, 20), name="scan")
     with pytest.raises(GeometryError, match="scan: is turned"):
-        placement_of(data_of(stack))
+        transform_of(layer_data(stack))
 
 
 @pytest.mark.parametrize(
@@ -184,7 +184,7 @@ def test_a_turned_stack_is_refused():
 )
 def test_spacing_is_in_millimetres_whatever_the_unit_of_length(units, expected):
     image = Image(GREY, scale=(10, 20), units=units)
-    assert spacing_of(data_of(image)) == (expected and pytest.approx(expected))
+    assert spacing_of(layer_data(image)) == (expected and pytest.approx(expected))
 
 
 # Labels that others made
@@ -199,12 +199,12 @@ def test_labels_of_others_are_masks():
         Labels(dask.array.from_array(values)),
         Labels(pyramid, multiscale=True),
     ):
-        np.testing.assert_array_equal(mask_of(data_of(layer)), part(3))
+        np.testing.assert_array_equal(mask_of(layer_data(layer)), part(3))
     with pytest.raises(ImageError, match=r"^many: is a stack of shape \(3, 20, 30\)"):
-        mask_of(data_of(Labels(np.zeros((3, 20, 30), int), name="many")))
+        mask_of(layer_data(Labels(np.zeros((3, 20, 30), int), name="many")))
 
 
 def test_two_layers_of_one_target_are_refused_by_name():
-    both = [data_of(Labels(part(3).astype(int), name=name)) for name in ("a disc", "b disc")]
+    both = [layer_data(Labels(part(3).astype(int), name=name)) for name in ("a disc", "b disc")]
     with pytest.raises(TargetError, match="Two layers show disc: a disc and b disc"):
         masks_of(both)

@@ -5,7 +5,7 @@ import pytest
 from napari.layers import Layer
 
 from napari_sam2lora.layers.lookup import labels_of_image
-from napari_sam2lora.layers.metadata import key_in, noted
+from napari_sam2lora.layers.metadata import image_id, plugin_metadata
 
 from ..segmentation.conftest import Window, fundus, press
 
@@ -107,8 +107,8 @@ def test_masks_that_come_along_stay_with_their_image(open_window, make_napari_vi
         window.qtbot.waitUntil(lambda: window.session.image is None)
         opened = window.viewer.open_sample("napari-sam2lora", "healthy")
         image, *masks = opened
-        key = key_in(image.metadata, image.name)
-        assert {noted(mask.metadata)["image"] for mask in masks} == {key}
+        key = image_id(image.metadata, image.name)
+        assert {plugin_metadata(mask.metadata)["image"] for mask in masks} == {key}
         assert labels_of_image(window.viewer, image) == masks
 
 

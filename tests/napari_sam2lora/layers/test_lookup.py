@@ -6,7 +6,7 @@ from napari.components import ViewerModel
 from napari.layers import Image, Labels, Layer
 
 from napari_sam2lora.layers.conversion import view_layer
-from napari_sam2lora.layers.lookup import chosen_image, data_of, image_of, masks_of_image
+from napari_sam2lora.layers.lookup import image_of, layer_data, masks_of_image, selected_image
 from sam2lora.errors import ImageError, TargetError
 
 from ..conftest import SHAPE, bar, eye
@@ -23,34 +23,34 @@ def test_the_selected_image_is_meant():
     one, two = eye(name="one"), eye(name="two")
     viewer = viewer_with(*one, *two)
     viewer.layers.selection.active = one[0]
-    assert chosen_image(viewer) is one[0]
+    assert selected_image(viewer) is one[0]
 
 
 def test_a_mask_and_a_view_mean_the_image_they_belong_to():
     one, two = eye("vessel", name="one"), eye("vessel", name="two")
-    green = Layer.create(*view_layer("green", np.zeros(SHAPE), data_of(one[0]), "image"))
+    green = Layer.create(*view_layer("green", np.zeros(SHAPE), layer_data(one[0]), "image"))
     viewer = viewer_with(*one, *two, green)
     for selected in (one[1], green):
         viewer.layers.selection.active = selected
-        assert chosen_image(viewer) is one[0]
+        assert selected_image(viewer) is one[0]
 
 
 def test_the_only_image_is_meant_whatever_is_selected():
     (image,) = eye()
     viewer = viewer_with(image)
     viewer.add_points(np.zeros((1, 2)))
-    assert chosen_image(viewer) is image
+    assert selected_image(viewer) is image
     viewer.layers.selection.clear()
-    assert chosen_image(viewer) is image
+    assert selected_image(viewer) is image
 
 
 def test_none_and_several_are_said():
     with pytest.raises(ImageError, match="no image"):
-        chosen_image(viewer_with())
+        selected_image(viewer_with())
     viewer = viewer_with(*eye(name="one"), *eye(name="two"))
     viewer.layers.selection.clear()
     with pytest.raises(ImageError, match=r"Several images are open: one, two\. Select"):
-        chosen_image(viewer)
+        selected_image(viewer)
 
 
 def test_masks_of_another_image_are_not_meant():
@@ -62,7 +62,7 @@ def test_masks_of_another_image_are_not_meant():
 
 def test_labels_that_are_a_view_are_no_masks():
     image, mask = eye("disc")
-    view = Layer.create(*view_layer("comparison", mask.data, data_of(image), "labels"))
+    view = Layer.create(*view_layer("comparison", mask.data, layer_data(image), "labels"))
     viewer = viewer_with(image, mask, view)
     assert masks_of_image(viewer, image) == [mask]
 

@@ -2,7 +2,12 @@
 
 import pytest
 
-from napari_sam2lora.layers.metadata import key_in, noted, target_in, with_note
+from napari_sam2lora.layers.metadata import (
+    image_id,
+    plugin_metadata,
+    target_in,
+    with_plugin_metadata,
+)
 from sam2lora.errors import TargetError
 
 
@@ -14,7 +19,7 @@ def test_a_target_is_told_by_the_last_word_of_the_name(name: str, expected: str)
 
 
 def test_what_the_plugin_noted_goes_before_the_name():
-    assert target_in(with_note({}, target="disc"), "my cup").name == "disc"
+    assert target_in(with_plugin_metadata({}, target="disc"), "my cup").name == "disc"
 
 
 @pytest.mark.parametrize("name", ["Labels", "vessels and more", "cells"])
@@ -29,10 +34,10 @@ def test_metadata_of_others_under_our_key_do_no_harm():
 
 def test_an_image_goes_by_its_noted_key_else_its_file_else_its_name():
     metadata = {"theirs": 1}
-    assert key_in(metadata, "eye") == "eye"
-    metadata = with_note(metadata, path="/eyes/eye.png")
-    assert key_in(metadata, "eye") == "/eyes/eye.png"
-    metadata = with_note(metadata, key="eye 1")
-    assert key_in(metadata, "eye") == "eye 1"
+    assert image_id(metadata, "eye") == "eye"
+    metadata = with_plugin_metadata(metadata, path="/eyes/eye.png")
+    assert image_id(metadata, "eye") == "/eyes/eye.png"
+    metadata = with_plugin_metadata(metadata, key="eye 1")
+    assert image_id(metadata, "eye") == "eye 1"
     assert metadata["theirs"] == 1
-    assert noted(metadata) == {"path": "/eyes/eye.png", "key": "eye 1"}
+    assert plugin_metadata(metadata) == {"path": "/eyes/eye.png", "key": "eye 1"}

@@ -5,8 +5,8 @@ import pytest
 from napari import Viewer
 
 from napari_sam2lora.layers.insertion import add_quietly, set_visible
-from napari_sam2lora.layers.masks import accept, mask_layer_of
-from napari_sam2lora.layers.preview import Previews
+from napari_sam2lora.layers.masks import accept_mask, find_mask_layer
+from napari_sam2lora.layers.preview import PreviewLayers
 from napari_sam2lora.layers.prompts import PromptLayers
 from sam2lora.errors import GeometryError, ImageError, TargetError
 from sam2lora.targets import TARGETS
@@ -29,7 +29,7 @@ def values(level: float = 0.6) -> np.ndarray:
 
 
 def test_a_second_answer_takes_the_place_of_the_first(viewer: Viewer):
-    previews, image = Previews(viewer), viewer.layers["eye"]
+    previews, image = PreviewLayers(viewer), viewer.layers["eye"]
     layer = previews.show(image, DISC, values(), threshold=0.5)
     again = previews.show(image, DISC, values(0.9), threshold=0.7)
     assert again is layer
@@ -40,7 +40,7 @@ def test_a_second_answer_takes_the_place_of_the_first(viewer: Viewer):
 
 
 def test_what_is_below_the_threshold_is_invisible_and_what_reaches_it_is_not(viewer: Viewer):
-    layer = Previews(viewer).show(viewer.layers["eye"], DISC, values(), threshold=0.5)
+    layer = PreviewLayers(viewer).show(viewer.layers["eye"], DISC, values(), threshold=0.5)
     low, high = layer.contrast_limits
     shown = [layer.colormap.map((one - low) / (high - low))[0, 3] for one in (0.4999, 0.5, 0.999)]
     assert shown[0] < 0.01
@@ -50,7 +50,7 @@ def test_what_is_below_the_threshold_is_invisible_and_what_reaches_it_is_not(vie
 def test_it_lies_below_the_prompts_and_leaves_the_tool_alone(viewer: Viewer):
     image, prompts = viewer.layers["eye"], PromptLayers(viewer)
     prompts.use(image, DISC, "point")
-    Previews(viewer).show(image, DISC, values(), threshold=0.5)
+    PreviewLayers(viewer).show(image, DISC, values(), threshold=0.5)
     assert [layer.name for layer in viewer.layers] == [
         *("eye", "eye disc preview", "eye disc points")
     ]
@@ -59,7 +59,7 @@ def test_it_lies_below_the_prompts_and_leaves_the_tool_alone(viewer: Viewer):
 
 
 def test_it_lies_above_its_own_image_where_there_are_several(viewer: Viewer):
-    previews, prompts = Previews(viewer), PromptLayers(viewer)
+    previews, prompts = PreviewLayers(viewer), PromptLayers(viewer)
     prompts.use(viewer.layers["eye"], DISC, "point")
     other = viewer.add_layer(eye(name="other")[0])
     layer = previews.show(other, DISC, values(), threshold=0.5)
@@ -74,7 +74,7 @@ def test_it_lies_above_its_own_image_where_there_are_several(viewer: Viewer):
 
 
 def test_only_those_of_the_present_image_are_seen(viewer: Viewer):
-    previews, image = Previews(viewer), viewer.layers["eye"]
+    previews, image = PreviewLayers(viewer), viewer.layers["eye"]
     other = viewer.add_layer(eye(name="other")[0])
     disc = previews.show(image, DISC, values(), threshold=0.5)
     cup = previews.show(image, TARGETS["cup"], values(), threshold=0.5)
@@ -97,7 +97,7 @@ def test_one_step_of_undo_takes_it_back(viewer: Viewer, mode: str):
     labels = viewer.layers["eye disc"]
     before = labels.data.copy()
     changed = np.roll(disk(12), 5, axis=0)
-    assert accept(viewer, image, DISC, changed, mode) is labels
+    assert accept_mask(viewer, image, DISC, changed, mode) is labels
     assert (labels.data != before).any()
     labels.undo()
     np.testing.assert_array_equal(labels.data, before)
@@ -107,30 +107,30 @@ def test_one_step_of_undo_takes_it_back(viewer: Viewer, mode: str):
 
 
 def test_what_is_the_same_already_is_no_step(viewer: Viewer):
-    labels = accept(viewer, viewer.layers["eye"], DISC, disk(12), "replace")
-    accept(viewer, viewer.layers["eye"], DISC, disk(12), "replace")
+    labels = accept_mask(viewer, viewer.layers["eye"], DISC, disk(12), "replace")
+    accept_mask(viewer, viewer.layers["eye"], DISC, disk(12), "replace")
     labels.undo()
     assert not labels.data.any()
 
 
 def test_layers_that_do_not_fit_are_refused(viewer: Viewer):
     image = viewer.layers["eye"]
-    labels = accept(viewer, image, DISC, disk(12), "add")
+    labels = accept_mask(viewer, image, DISC, disk(12), "add")
     with pytest.raises(GeometryError, match="has shape"):
-        accept(viewer, image, DISC, np.ones((5, 5), bool), "add")
+        accept_mask(viewer, image, DISC, np.ones((5, 5), bool), "add")
     copy = viewer.add_labels(labels.data.copy(), name="copy disc", metadata=labels.metadata)
     with pytest.raises(TargetError, match="Two layers show disc"):
-        mask_layer_of(viewer, image, DISC)
+        find_mask_layer(viewer, image, DISC)
     viewer.layers.remove(copy)
     labels.data = np.zeros((2, *SHAPE), np.uint8)
     with pytest.raises(ImageError, match="stack"):
-        accept(viewer, image, DISC, disk(12), "add")
+        accept_mask(viewer, image, DISC, disk(12), "add")
 
 
 def test_a_layer_of_something_else_is_no_mask(viewer: Viewer):
     image = viewer.layers["eye"]
     viewer.add_labels(np.zeros(SHAPE, np.uint8), name="cells")
-    assert mask_layer_of(viewer, image, DISC) is None
+    assert find_mask_layer(viewer, image, DISC) is None
 
 
 def test_showing_what_is_shown_keeps_the_mode(viewer: Viewer):

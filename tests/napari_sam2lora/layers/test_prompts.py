@@ -8,10 +8,10 @@ from napari import Viewer
 from napari.layers import Image, Labels, Layer, Points, Shapes
 from pytestqt.qtbot import QtBot
 
-from napari_sam2lora.layers.metadata import keep_key, noted
+from napari_sam2lora.layers.metadata import ensure_image_id, plugin_metadata
 from napari_sam2lora.layers.prompt_conversion import NEGATIVE, POSITIVE
 from napari_sam2lora.layers.prompts import PromptLayers
-from sam2lora.prompts.user_prompts import Click
+from sam2lora.prompts.user_prompts import PointPrompt
 from sam2lora.targets import TARGETS
 
 from ..conftest import disk, eye
@@ -47,7 +47,7 @@ def test_rows_and_columns_become_x_and_y(prompts: PromptLayers, image: Image):
     points.add([50, 40])
     boxes.add([np.array([(10, 20), (10, 60), (70, 60), (70, 20)])], shape_type="rectangle")
     said = prompts.at(PLACE)
-    assert said.clicks == (Click(30.5, 20.25), Click(40, 50, positive=False))
+    assert said.clicks == (PointPrompt(30.5, 20.25), PointPrompt(40, 50, positive=False))
     assert said.box == (20, 10, 60, 70)
     assert changed == [PLACE] * 3
     assert [tuple(color[:3].round(2)) for color in points.face_color] == [
@@ -64,14 +64,18 @@ def test_every_step_can_be_undone_and_made_again(prompts: PromptLayers, image: I
     points.add([20, 30])
     boxes.add([np.array([(10, 20), (10, 60), (70, 60), (70, 20)])], shape_type="rectangle")
     points.data = np.array([[25.0, 35.0]])  # moved
-    for clicks, box in (((Click(30, 20),), True), ((Click(30, 20),), False), ((), False)):
+    for clicks, box in (
+        ((PointPrompt(30, 20),), True),
+        ((PointPrompt(30, 20),), False),
+        ((), False),
+    ):
         assert prompts.undo(PLACE)
         assert (prompts.at(PLACE).clicks, prompts.at(PLACE).box is not None) == (clicks, box)
         assert (len(points.data), len(boxes.data)) == (len(clicks), int(box))
     for _ in range(3):
         assert prompts.redo(PLACE)
     assert not prompts.redo(PLACE)
-    assert prompts.at(PLACE).clicks == (Click(35, 25),)
+    assert prompts.at(PLACE).clicks == (PointPrompt(35, 25),)
     prompts.clear(PLACE)
     assert prompts.at(PLACE).empty
     assert len(points.data) == 0
@@ -113,14 +117,14 @@ def test_what_lies_outside_goes_from_every_step(prompts: PromptLayers, image: Im
     changed: list[object] = []
     prompts.changed.connect(changed.append)
     prompts.keep_inside(PLACE, disk(40))
-    assert prompts.at(PLACE).clicks == (Click(30, 20),)
+    assert prompts.at(PLACE).clicks == (PointPrompt(30, 20),)
     assert prompts.at(PLACE).box is None
     assert (len(points.data), boxes.nshapes) == (1, 0)
     assert changed == [PLACE]
     prompts.keep_inside(PLACE, disk(40))
     assert changed == [PLACE]
     assert prompts.redo(PLACE)
-    assert prompts.at(PLACE).clicks == (Click(30, 20), Click(50, 50))
+    assert prompts.at(PLACE).clicks == (PointPrompt(30, 20), PointPrompt(50, 50))
     assert prompts.undo(PLACE)
     assert prompts.undo(PLACE)
     assert not prompts.undo(PLACE)
@@ -153,7 +157,7 @@ def test_layers_are_found_by_what_is_noted_whatever_their_names(
     another = PromptLayers(viewer)
     assert another.points(image, DISC) is points
     assert len(viewer.layers) == count
-    assert another.at(PLACE).clicks == (Click(30, 20),)
+    assert another.at(PLACE).clicks == (PointPrompt(30, 20),)
 
 
 def test_layers_that_are_there_already_take_the_sign_that_is_shown(
@@ -165,7 +169,7 @@ def test_layers_that_are_there_already_take_the_sign_that_is_shown(
     another = PromptLayers(viewer)
     assert another.adopt()
     points.add([20, 30])
-    assert another.at(PLACE).clicks == (Click(30, 20, positive=another.positive),)
+    assert another.at(PLACE).clicks == (PointPrompt(30, 20, positive=another.positive),)
 
 
 def test_a_copy_of_a_layer_says_nothing(viewer: Viewer, prompts: PromptLayers, image: Image):
@@ -176,7 +180,7 @@ def test_a_copy_of_a_layer_says_nothing(viewer: Viewer, prompts: PromptLayers, i
     assert not prompts.has(copy)
     points.add([50, 40])
     copy.add([60, 60])
-    assert prompts.at(PLACE).clicks == (Click(30, 20), Click(40, 50))
+    assert prompts.at(PLACE).clicks == (PointPrompt(30, 20), PointPrompt(40, 50))
     prompts.undo(PLACE)
     assert len(copy.data) == 2
 
@@ -285,7 +289,7 @@ def test_prompts_of_an_image_that_is_opened_anew_at_once_are_not_deleted(
 
 
 def test_a_key_stays_when_the_image_is_renamed(image: Image):
-    assert keep_key(image) == "eye"
+    assert ensure_image_id(image) == "eye"
     image.name = "other"
-    assert keep_key(image) == "eye"
-    assert noted(image.metadata)["fov"]  # what was noted before is there still
+    assert ensure_image_id(image) == "eye"
+    assert plugin_metadata(image.metadata)["fov"]  # what was noted before is there still

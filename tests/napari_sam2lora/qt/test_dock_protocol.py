@@ -4,7 +4,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from napari_sam2lora.qt.dock_protocol import let_go, use_adapter
+from napari_sam2lora.qt.dock_protocol import free_gpu, use_adapter
 from sam2lora.adapters import find_adapter
 from sam2lora.errors import AdapterError
 from sam2lora.targets import TARGETS
@@ -54,7 +54,7 @@ def test_a_gpu_is_freed_for_the_training_and_main_memory_is_not(
     monkeypatch.setattr("sam2lora.compute.device.release_memory", released.append)
     device = SimpleNamespace(type=kind)
     monkeypatch.setattr(engine, "_predictor", SimpleNamespace(device=device))
-    let_go(window.viewer, "auto")
+    free_gpu(window.viewer, "auto")
     window.idle()
     assert (engine._predictor is None) == (kind == "cuda")
     assert released == ([device] if kind == "cuda" else [])

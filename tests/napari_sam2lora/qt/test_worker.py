@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from pytestqt.qtbot import QtBot
 
-from napari_sam2lora.qt.worker import Report, Stopped, Worker
+from napari_sam2lora.qt.worker import ReportProgress, Stopped, Worker
 
 WAIT = 20_000  # milliseconds
 
@@ -42,7 +42,7 @@ class Gate:
     def __init__(self, result: object = None) -> None:
         self.begun, self.open, self.result = threading.Event(), threading.Event(), result
 
-    def __call__(self, report: Report) -> object:
+    def __call__(self, report: ReportProgress) -> object:
         self.begun.set()
         assert self.open.wait(20)
         report("through", 1, 1)
@@ -56,10 +56,10 @@ def idle(worker: Worker, qtbot: QtBot) -> None:
 def test_it_tells_how_work_ends(worker: Worker, heard, qtbot: QtBot):
     error = ValueError("no")
 
-    def fail(report: Report) -> None:
+    def fail(report: ReportProgress) -> None:
         raise error
 
-    def count(report: Report) -> Iterator[int]:
+    def count(report: ReportProgress) -> Iterator[int]:
         report("counting", 0, None)
         yield from (1, 2)
 
@@ -173,7 +173,7 @@ def test_after_closing_nothing_is_told_and_the_thread_ends(worker: Worker, heard
 def test_work_notices_that_it_is_to_stop(worker: Worker, qtbot: QtBot):
     noticed, gate = threading.Event(), Gate()
 
-    def work(report: Report) -> None:
+    def work(report: ReportProgress) -> None:
         try:
             gate(report)
         except Stopped:

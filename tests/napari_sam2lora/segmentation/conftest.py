@@ -13,9 +13,9 @@ from pytestqt.qtbot import QtBot
 from qtpy.QtWidgets import QAbstractButton, QComboBox, QLabel, QWidget
 
 from napari_sam2lora.layers.conversion import fundus_layers
-from napari_sam2lora.layers.metadata import noted
+from napari_sam2lora.layers.metadata import plugin_metadata
 from napari_sam2lora.segmentation.dock import SegmentDock
-from napari_sam2lora.segmentation.requests import Choice
+from napari_sam2lora.segmentation.requests import ModelChoice
 from sam2lora.adapters import Adapter, AdapterCard, install_adapter
 from sam2lora.adapters.card import now
 from sam2lora.images.field_of_view import field_of_view_from_mask
@@ -61,7 +61,7 @@ class Window:
         viewer.window.add_dock_widget(self.dock, name="Segment")
         self.session = self.dock.session
         for target in TARGETS.values():  # one window is enough, and quick
-            self.session.choose(target, Choice(detail="whole"))
+            self.session.choose(target, ModelChoice(detail="whole"))
         self.said: list[str] = []
         self.session.said.connect(self.said.append)
 
@@ -94,7 +94,7 @@ class Window:
         (found,) = (
             layer
             for layer in self.viewer.layers
-            if about.items() <= dict(noted(layer.metadata)).items()
+            if about.items() <= dict(plugin_metadata(layer.metadata)).items()
         )
         return found
 

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from sam2lora.inference.segment import segment_scene
+from sam2lora.inference.segment import segment_prepared
 from sam2lora.targets import TARGETS
 
 from .conftest import Window, fundus, pick, press
@@ -93,7 +93,7 @@ def test_it_answers_as_the_command_line_does(window: Window):
         window.click(70, 90)
     reply = window.session.reply
     predictor = window.session.answering.engine.predictor(window.session.machine, lambda *_: None)
-    expected = segment_scene(predictor, reply.scene, [reply.task])["disc"]
+    expected = segment_prepared(predictor, reply.scene, [reply.task])["disc"]
     # Sums of products differ in their last bits with where in memory the numbers lie.
     np.testing.assert_allclose(window.values(), expected.probabilities, atol=1e-5)
 

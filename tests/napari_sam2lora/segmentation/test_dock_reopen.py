@@ -3,7 +3,7 @@
 import pytest
 from qtpy.QtWidgets import QAbstractButton
 
-from napari_sam2lora.segmentation.requests import Choice
+from napari_sam2lora.segmentation.requests import ModelChoice
 from sam2lora.targets import TARGETS
 
 from .conftest import Window, pick, press
@@ -32,7 +32,7 @@ def make_old(window: Window) -> float:
     """Let the answer be out of date, and give the opacity it had before."""
     window.segment()
     usual = window.preview().opacity
-    window.session.choose(TARGETS["disc"], Choice(detail="zoom"))
+    window.session.choose(TARGETS["disc"], ModelChoice(detail="zoom"))
     assert window.preview().opacity < usual
     return usual
 

@@ -6,7 +6,7 @@ from napari.layers import Labels
 from pytestqt.qtbot import QtBot
 from qtpy.QtWidgets import QLabel
 
-from napari_sam2lora.segmentation.live_measurements import Measured, Numbers, rows
+from napari_sam2lora.segmentation.live_measurements import LiveMeasurements, MeasurementResult, rows
 from sam2lora.images.field_of_view import field_of_view_from_mask
 from sam2lora.metrics.measurements import measure
 
@@ -17,7 +17,9 @@ MASKS = {"disc": disk(12), "cup": disk(6), "vessel": bar()}
 
 
 def shown(target: str, spacing: tuple[float, float] | None = None) -> dict[str, str]:
-    return dict(rows(Measured(("eye", target), 0.5, measure(MASKS, FIELD, spacing=spacing))))
+    return dict(
+        rows(MeasurementResult(("eye", target), 0.5, measure(MASKS, FIELD, spacing=spacing)))
+    )
 
 
 def test_pixels_without_a_scale_and_lengths_with_one():
@@ -33,13 +35,13 @@ def test_pixels_without_a_scale_and_lengths_with_one():
 
 
 def test_what_is_not_there_is_not_shown():
-    only = Measured(("eye", "drusen"), None, measure({}, FIELD))
+    only = MeasurementResult(("eye", "drusen"), None, measure({}, FIELD))
     assert list(rows(only)) == []
 
 
 @pytest.mark.viewer
 def test_the_last_of_several_wishes_is_measured(qtbot: QtBot):
-    numbers, found = Numbers(), []
+    numbers, found = LiveMeasurements(), []
     numbers.measured.connect(found.append)
     with qtbot.waitSignal(numbers.measured, timeout=20_000):
         for radius in (5, 6, 12):

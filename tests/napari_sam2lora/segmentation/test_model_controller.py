@@ -8,8 +8,8 @@ import pytest
 from napari.settings import get_plugin_settings
 from qtpy.QtWidgets import QComboBox
 
-from napari_sam2lora.segmentation.requests import Computer
-from napari_sam2lora.segmentation.widgets.model_panel import AUTOMATIC, BARE
+from napari_sam2lora.segmentation.requests import DeviceInfo
+from napari_sam2lora.segmentation.widgets.model_panel import AUTOMATIC, NO_ADAPTER
 from sam2lora.adapters import delete_adapter
 from sam2lora.errors import DeviceError
 from sam2lora.targets import TARGETS
@@ -27,7 +27,7 @@ def test_an_adapter_made_a_minute_ago_is_in_the_list_and_answers(window: Window,
     adapters = window.dock.advanced.adapter
     window.segment()
     bare = np.array(window.preview().data)
-    assert listed(adapters)[:2] == [AUTOMATIC, BARE]
+    assert listed(adapters)[:2] == [AUTOMATIC, NO_ADAPTER]
     with window.qtbot.waitSignal(window.dock.setup.watch.changed, timeout=WAIT):
         install_for_nano("just-made", validation={"dice": 0.91, "start_dice": 0.7})
         install_for_nano("for-vessels", TARGETS["vessel"])
@@ -39,7 +39,7 @@ def test_an_adapter_made_a_minute_ago_is_in_the_list_and_answers(window: Window,
     assert window.session.reply.task.adapter.name == "just-made"
     assert np.abs(bare - window.preview().data).max() > 1e-4
     assert window.dock.threshold.number.value() == 0.45
-    pick(adapters, BARE)
+    pick(adapters, NO_ADAPTER)
     window.segment()
     np.testing.assert_allclose(window.preview().data, bare, atol=1e-6)
     pick(adapters, "just-made")
@@ -84,7 +84,7 @@ def test_switching_adapters_encodes_nothing_again(window: Window, install_for_na
     monkeypatch.setattr(
         "sam2lora.inference.predictor.Predictor._see", lambda *given: encoded.append(given) or []
     )
-    pick(window.dock.advanced.adapter, BARE)
+    pick(window.dock.advanced.adapter, NO_ADAPTER)
     window.segment()
     with window.replied():
         window.click(90, 90)
@@ -157,7 +157,7 @@ def test_a_gpu_that_cannot_be_used_is_said_where_it_is_seen(
 
 def test_memory_is_judged_for_each_target(window: Window):
     window.segment()
-    window.session.answering.machine_told.emit(Computer("Computes on a tiny GPU.", free=1))
+    window.session.answering.machine_told.emit(DeviceInfo("Computes on a tiny GPU.", free=1))
     assert window.dock.warnings.text() == ""  # the disc was answered already
     window.dock.setup.warn(*TARGETS.values())
     assert "pixels need" in window.dock.warnings.text()

@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 
 from napari_sam2lora.segmentation.preflight import warnings
-from napari_sam2lora.segmentation.requests import Choice
+from napari_sam2lora.segmentation.requests import ModelChoice
 from sam2lora.adapters import Adapter
 from sam2lora.inference.memory import bytes_needed
 from sam2lora.models.registry import BASE_MODELS
@@ -15,9 +15,11 @@ from sam2lora.targets import TARGETS
 DISC = TARGETS["disc"]
 
 
-def said(model: str = "nano", choice: Choice | None = None, adapters=(), **how: object) -> str:
+def said(model: str = "nano", choice: ModelChoice | None = None, adapters=(), **how: object) -> str:
     usual = {"shape": (500, 500), "prompted": True}
-    return " ".join(warnings(model, choice or Choice(), DISC, list(adapters), **{**usual, **how}))
+    return " ".join(
+        warnings(model, choice or ModelChoice(), DISC, list(adapters), **{**usual, **how})
+    )
 
 
 def with_card(adapter: Adapter, **fields: object) -> Adapter:
@@ -43,9 +45,9 @@ def test_a_big_base_without_an_adapter_or_a_prompt(make_adapter):
 def test_an_adapter_for_something_else(make_adapter):
     vessels = make_adapter("vessels")  # on nano
     discs = make_adapter("discs", DISC)
-    assert "segments vessel, not disc" in said(choice=Choice("vessels"), adapters=[vessels])
-    assert "is for nano, not for tiny" in said("tiny", Choice("discs"), [discs])
-    assert "not there any more" in said(choice=Choice("gone"), adapters=[discs])
+    assert "segments vessel, not disc" in said(choice=ModelChoice("vessels"), adapters=[vessels])
+    assert "is for nano, not for tiny" in said("tiny", ModelChoice("discs"), [discs])
+    assert "not there any more" in said(choice=ModelChoice("gone"), adapters=[discs])
 
 
 def test_an_image_too_large_for_the_memory():
@@ -58,7 +60,7 @@ def test_a_big_base_without_its_adapter(make_adapter, monkeypatch: pytest.Monkey
     made = make_adapter("discs", DISC)
     for_tiny = with_card(made, base=made.card.base.model_copy(update={"name": "tiny"}))
     assert "no adapter" not in said("tiny", adapters=[for_tiny], prompted=False)
-    assert "no adapter" in said("tiny", Choice(bare=True), [for_tiny], prompted=False)
+    assert "no adapter" in said("tiny", ModelChoice(bare=True), [for_tiny], prompted=False)
 
 
 def test_memory_is_judged_by_what_is_still_to_be_loaded_and_by_how_it_is_looked_at(make_adapter):
@@ -71,4 +73,7 @@ def test_memory_is_judged_by_what_is_still_to_be_loaded_and_by_how_it_is_looked_
     tiles = GeometrySettings(detail="tiles", field_size=4000)
     adapter = with_card(make_adapter("discs", DISC), geometry=tiles)
     assert "need" in said(shape=(3000, 4000), free=needed, adapters=[adapter])
-    assert said(choice=Choice(bare=True), adapters=[adapter], shape=(3000, 4000), free=needed) == ""
+    assert (
+        said(choice=ModelChoice(bare=True), adapters=[adapter], shape=(3000, 4000), free=needed)
+        == ""
+    )

@@ -5,7 +5,7 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 
-from napari_sam2lora.layers.metadata import noted
+from napari_sam2lora.layers.metadata import plugin_metadata
 
 from .conftest import WAIT, Held, Window, fundus, pick, press
 
@@ -21,7 +21,7 @@ def test_switching_images_while_it_works_keeps_answers_where_they_belong(open_wi
     window.idle()
     for name in ("left", "right"):
         layer = window.session.answers.previews.find((name, "disc"))
-        assert noted(layer.metadata)["image"] == name
+        assert plugin_metadata(layer.metadata)["image"] == name
         np.testing.assert_array_equal(
             layer.data, window.session.answers.replies[name, "disc"].segmented.probabilities
         )

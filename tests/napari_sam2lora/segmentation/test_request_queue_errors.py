@@ -8,7 +8,7 @@ import pytest
 from napari.layers import Labels
 
 from napari_sam2lora.layers.metadata import METADATA_KEY
-from napari_sam2lora.segmentation.requests import Choice
+from napari_sam2lora.segmentation.requests import ModelChoice
 from sam2lora.targets import TARGETS
 
 from .conftest import WAIT, Held, Window, pick, press
@@ -120,7 +120,7 @@ def test_a_point_outside_the_field_is_refused_in_words_and_taken_back(window: Wi
 
 
 def test_a_refusal_stays_while_other_targets_are_answered(window: Window):
-    window.session.choose(TARGETS["vessel"], Choice(adapter="gone", detail="whole"))
+    window.session.choose(TARGETS["vessel"], ModelChoice(adapter="gone", detail="whole"))
     press(window.dock, "Segment all")
     window.idle()
     assert {target for _, target in window.session.answers.replies} == {"disc", "cup"}
@@ -129,7 +129,7 @@ def test_a_refusal_stays_while_other_targets_are_answered(window: Window):
     assert "gone" in shown.text()
     window.segment()  # the disc again
     assert "gone" in shown.text()
-    window.session.choose(TARGETS["vessel"], Choice(detail="whole"))
+    window.session.choose(TARGETS["vessel"], ModelChoice(detail="whole"))
     pick(window.dock.targets.targets, "vessel")
     window.segment()
     assert shown.text() == ""
@@ -137,7 +137,7 @@ def test_a_refusal_stays_while_other_targets_are_answered(window: Window):
 
 def test_refusals_of_several_targets_are_all_there_to_be_read(window: Window):
     for name in ("vessel", "cup"):
-        window.session.choose(TARGETS[name], Choice(adapter=f"no-{name}", detail="whole"))
+        window.session.choose(TARGETS[name], ModelChoice(adapter=f"no-{name}", detail="whole"))
     press(window.dock, "Segment all")
     window.idle()
     assert "no-vessel" in window.dock.progress.words.text()

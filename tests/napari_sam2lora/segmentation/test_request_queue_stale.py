@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 from napari.layers import Labels
 
-from napari_sam2lora.layers.metadata import noted
-from napari_sam2lora.segmentation.requests import Choice
+from napari_sam2lora.layers.metadata import plugin_metadata
+from napari_sam2lora.segmentation.requests import ModelChoice
 from sam2lora.targets import TARGETS
 
 from .conftest import WAIT, Held, Window, fundus, pick, press
@@ -70,11 +70,11 @@ def test_an_undone_click_that_was_cancelled_leaves_the_answer_good(
 def test_nor_is_the_answer_of_another_model_or_choice(window: Window):
     window.segment()
     usual = window.preview().opacity
-    window.session.choose(TARGETS["disc"], Choice(detail="zoom"))
+    window.session.choose(TARGETS["disc"], ModelChoice(detail="zoom"))
     assert window.preview().opacity < usual
     press(window.dock, "Accept")
     assert MASK not in window.viewer.layers
-    window.session.choose(TARGETS["disc"], Choice(detail="whole"))
+    window.session.choose(TARGETS["disc"], ModelChoice(detail="whole"))
     window.session.set_machine("tiny")
     press(window.dock, "Accept")
     assert MASK not in window.viewer.layers
@@ -106,8 +106,11 @@ def test_a_mask_that_may_be_another_images_is_left_alone(open_window):
     window.dock.threshold.number.setValue(0.0)
     press(window.dock, "Accept")
     assert (theirs.data == 3).all()
-    assert "image" not in noted(theirs.metadata)
-    assert noted(window.viewer.layers["right disc"].metadata)["image"] == window.session.place[0]
+    assert "image" not in plugin_metadata(theirs.metadata)
+    assert (
+        plugin_metadata(window.viewer.layers["right disc"].metadata)["image"]
+        == window.session.place[0]
+    )
     said = len(window.said)
     press(window.dock, "Accept")
     window.session.measure()  # two layers do not show one target
@@ -121,7 +124,7 @@ def test_a_mask_of_the_only_image_becomes_its_own(open_window):
     window.segment()
     press(window.dock, "Accept")
     assert window.viewer.layers.selection.active is theirs
-    about = noted(theirs.metadata)
+    about = plugin_metadata(theirs.metadata)
     assert (about["image"], about["target"]) == window.session.place
     window.viewer.add_layer(fundus("another", 1))
     pick(window.dock.targets.images, "photo")

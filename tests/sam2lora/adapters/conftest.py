@@ -13,7 +13,7 @@ from sam2lora.adapters.card import AdapterCard, library_versions, now
 from sam2lora.adapters.folder import Adapter
 from sam2lora.adapters.lora import add_lora, lora_tensors, trainable_count, trainable_share
 from sam2lora.adapters.serialization import save_adapter
-from sam2lora.models.loading import LoadedBase, random_base
+from sam2lora.models.loading import LoadedModel, random_base
 from sam2lora.settings import GeometrySettings, LoraSettings
 from sam2lora.targets import TARGETS
 
@@ -21,19 +21,19 @@ RANK_4 = LoraSettings(rank=4, alpha=8)
 
 
 @pytest.fixture(scope="session")
-def untouched() -> LoadedBase:
+def untouched() -> LoadedModel:
     """Give nano, which no test may change."""
     return random_base("nano")
 
 
 @pytest.fixture
-def base(untouched: LoadedBase) -> LoadedBase:
+def base(untouched: LoadedModel) -> LoadedModel:
     """Give nano with a network of the test's own."""
     return replace(untouched, network=copy.deepcopy(untouched.network))
 
 
 @pytest.fixture
-def make_card(untouched: LoadedBase) -> Callable[..., AdapterCard]:
+def make_card(untouched: LoadedModel) -> Callable[..., AdapterCard]:
     """Give a function that makes cards; its arguments are the fields that differ."""
 
     def make(**fields: Any) -> AdapterCard:
@@ -56,7 +56,7 @@ def make_card(untouched: LoadedBase) -> Callable[..., AdapterCard]:
 
 @pytest.fixture
 def make_adapter(
-    untouched: LoadedBase, make_card: Callable[..., AdapterCard], tmp_path: Path
+    untouched: LoadedModel, make_card: Callable[..., AdapterCard], tmp_path: Path
 ) -> Callable[..., Adapter]:
     """Give a function that trains nothing but writes an adapter whose B and heads are random."""
 
@@ -66,7 +66,7 @@ def make_adapter(
         folder: Path | None = None,
         lora: LoraSettings = RANK_4,
         seed: int = 1,
-        source: LoadedBase = untouched,
+        source: LoadedModel = untouched,
         **fields: Any,
     ) -> Adapter:
         model = add_lora(copy.deepcopy(source.network), lora, seed=seed)

@@ -22,14 +22,14 @@ from sam2lora.adapters.lora import (
 from sam2lora.adapters.peft_format import PREFIX, part_of
 from sam2lora.adapters.serialization import shapes_of
 from sam2lora.errors import AdapterError
-from sam2lora.models.loading import LoadedBase, build_network
+from sam2lora.models.loading import LoadedModel, build_network
 from sam2lora.models.registry import BASE_MODELS
-from sam2lora.models.sam2_image_model import Network, normalize
-from sam2lora.prompts.prompt_batch import Prompts
+from sam2lora.models.sam2_image_model import Sam2ImageModel, normalize
+from sam2lora.prompts.prompt_batch import PromptBatch
 from sam2lora.settings import LoraSettings
 
 RANK_4 = LoraSettings(rank=4, alpha=8)
-PROMPT = Prompts.single(points=[(200.0, 300.0)], labels=[1])
+PROMPT = PromptBatch.single(points=[(200.0, 300.0)], labels=[1])
 HEADS = ("output_upscaling.0", "output_upscaling.1", "output_upscaling.3", "conv_s0", "conv_s1")
 
 
@@ -50,7 +50,7 @@ def bytes_of(network: torch.nn.Module) -> str:
 
 
 @pytest.mark.parametrize("placement", ["attention", "wide", "decoder"])
-def test_at_the_start_it_answers_exactly_as_the_base(base: LoadedBase, placement: str):
+def test_at_the_start_it_answers_exactly_as_the_base(base: LoadedModel, placement: str):
     with torch.inference_mode():
         expected = base.network(picture(), PROMPT)
     model = add_lora(base.network, LoraSettings(placement=placement, rank=2, train_heads=True))
@@ -61,7 +61,7 @@ def test_at_the_start_it_answers_exactly_as_the_base(base: LoadedBase, placement
 
 
 @pytest.mark.parametrize("heads", [False, True])
-def test_trainable_names_after_moving_device_are_exactly_those(base: LoadedBase, heads: bool):
+def test_trainable_names_after_moving_device_are_exactly_those(base: LoadedModel, heads: bool):
     model = add_lora(base.network, RANK_4.model_copy(update={"train_heads": heads}))
     before = trainable(model)
     assert len(before) == 2 * (9 + 28) + (10 if heads else 0)
@@ -75,7 +75,7 @@ def test_trainable_names_after_moving_device_are_exactly_those(base: LoadedBase,
         assert {weight.device.type for weight in moved.parameters()} == {device}
 
 
-def test_training_moves_lora_and_nothing_of_the_base(base: LoadedBase):
+def test_training_moves_lora_and_nothing_of_the_base(base: LoadedModel):
     original = bytes_of(base.network)
     model = add_lora(base.network, RANK_4)
     start = {name: tensor.clone() for name, tensor in lora_tensors(model).items()}
@@ -94,7 +94,7 @@ def test_training_moves_lora_and_nothing_of_the_base(base: LoadedBase):
     assert bytes_of(model.unload()) == original
 
 
-def test_it_is_the_papers_formula(base: LoadedBase):
+def test_it_is_the_papers_formula(base: LoadedModel):
     model = add_lora(base.network, LoraSettings(rank=4, alpha=6, dropout=0.5))
     network = model.get_base_model()
     layer = network.sam_mask_decoder.transformer.layers[0].self_attn.q_proj
@@ -113,7 +113,7 @@ def test_it_is_the_papers_formula(base: LoadedBase):
 
 
 @pytest.mark.parametrize("rank", [4, 64])
-def test_starts_are_as_named(base: LoadedBase, rank: int):
+def test_starts_are_as_named(base: LoadedModel, rank: int):
     paper = lora_tensors(add_lora(copy.deepcopy(base.network), LoraSettings(rank=rank)))
     kaiming = LoraSettings(rank=rank, init="kaiming")
     usual = lora_tensors(add_lora(copy.deepcopy(base.network), kaiming))
@@ -129,7 +129,7 @@ def test_starts_are_as_named(base: LoadedBase, rank: int):
         assert all((tensor == 0).all() for name, tensor in tensors.items() if "lora_B" in name)
 
 
-def test_starts_repeat_by_seed_whatever_torch_drew_before(base: LoadedBase):
+def test_starts_repeat_by_seed_whatever_torch_drew_before(base: LoadedModel):
     first = lora_tensors(add_lora(copy.deepcopy(base.network), RANK_4, seed=3))
     torch.rand(5)
     again = lora_tensors(add_lora(copy.deepcopy(base.network), RANK_4, seed=3))
@@ -140,7 +140,7 @@ def test_starts_repeat_by_seed_whatever_torch_drew_before(base: LoadedBase):
 
 
 @pytest.mark.parametrize("heads", [False, True])
-def test_tensors_go_into_another_network(base: LoadedBase, heads: bool):
+def test_tensors_go_into_another_network(base: LoadedModel, heads: bool):
     lora = RANK_4.model_copy(update={"train_heads": heads})
     one = add_lora(copy.deepcopy(base.network), lora, seed=1)
     other = add_lora(copy.deepcopy(base.network), lora, seed=2)
@@ -154,17 +154,17 @@ def test_tensors_go_into_another_network(base: LoadedBase, heads: bool):
         load_lora(other, part, "a checkpoint")
 
 
-def test_features_go_through_the_wrapper(base: LoadedBase):
+def test_features_go_through_the_wrapper(base: LoadedModel):
     model = add_lora(base.network, RANK_4)
     with torch.inference_mode():
         features = model.get_base_model().encode(picture(2))
-        prompts = Prompts.none(2)
+        prompts = PromptBatch.none(2)
         expected = model(picture(2), prompts, multimask=True).logits
         torch.testing.assert_close(model(features, prompts, multimask=True).logits, expected)
 
 
 @pytest.mark.gpu
-def test_on_a_gpu_it_starts_the_same_and_trains(base: LoadedBase):
+def test_on_a_gpu_it_starts_the_same_and_trains(base: LoadedModel):
     on_cpu = lora_tensors(add_lora(copy.deepcopy(base.network), RANK_4))
     model = add_lora(base.network.to("cuda"), RANK_4)
     for name, tensor in lora_tensors(model).items():
@@ -179,14 +179,14 @@ ONE = LoraSettings(rank=1, alpha=2)
 
 
 @pytest.fixture(scope="module")
-def networks() -> dict[str, Network]:
+def networks() -> dict[str, Sam2ImageModel]:
     """Build all base models without memory; Hiera reads values of one small tensor meanwhile."""
     with pytest.MonkeyPatch.context() as patch, torch.device("meta"):
         patch.setattr(torch, "linspace", functools.partial(torch.linspace, device="cpu"))
         return {name: build_network(base) for name, base in BASE_MODELS.items()}
 
 
-def count(network: Network, lora: LoraSettings, part: str | None = None) -> int:
+def count(network: Sam2ImageModel, lora: LoraSettings, part: str | None = None) -> int:
     shapes = expected_shapes(network, lora)
     return sum(
         torch.Size(shape).numel() for name, shape in shapes.items() if part in (None, part_of(name))

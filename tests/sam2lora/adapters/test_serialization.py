@@ -11,17 +11,17 @@ import torch
 from sam2lora.adapters.folder import FILES, open_adapter
 from sam2lora.adapters.lora import add_lora, expected_shapes, lora_tensors
 from sam2lora.adapters.serialization import read_tensors, save_adapter
-from sam2lora.adapters.switching import AdapterSwitch
+from sam2lora.adapters.switching import AdapterManager
 from sam2lora.errors import AdapterError
-from sam2lora.models.loading import LoadedBase, build_network
+from sam2lora.models.loading import LoadedModel, build_network
 from sam2lora.models.registry import BASE_MODELS
-from sam2lora.models.sam2_image_model import Network, normalize
-from sam2lora.models.weights import fit_weights, identify
-from sam2lora.prompts.prompt_batch import Prompts
+from sam2lora.models.sam2_image_model import Sam2ImageModel, normalize
+from sam2lora.models.weights import fit_weights, weights_digest
+from sam2lora.prompts.prompt_batch import PromptBatch
 from sam2lora.settings import LoraSettings
 
 RANK_4 = LoraSettings(rank=4, alpha=8)
-PROMPT = Prompts.single(points=[(200.0, 300.0)], labels=[1])
+PROMPT = PromptBatch.single(points=[(200.0, 300.0)], labels=[1])
 
 
 def picture() -> torch.Tensor:
@@ -30,13 +30,13 @@ def picture() -> torch.Tensor:
 
 
 @pytest.fixture
-def stock(stock_sam2) -> LoadedBase:
+def stock(stock_sam2) -> LoadedModel:
     """Give our network with the weights of stock SAM 2, of which no test may change anything."""
-    network = Network(*_parts(stock_sam2("nano")), input_size=512)
+    network = Sam2ImageModel(*_parts(stock_sam2("nano")), input_size=512)
     ours = copy.deepcopy(network)
     fit_weights(ours, stock_sam2("nano").state_dict(), Path("stock"))
     ours.eval().requires_grad_(False)
-    return LoadedBase(BASE_MODELS["nano"], ours, identify(ours), trained=True, path=None)
+    return LoadedModel(BASE_MODELS["nano"], ours, weights_digest(ours), trained=True, path=None)
 
 
 def _parts(model):
@@ -52,7 +52,7 @@ def test_an_adapter_is_four_files_without_the_base(make_adapter):
         assert all(".lora_" in name for name in file.keys())  # noqa: SIM118 - not a mapping
 
 
-def test_tensors_come_back_bit_by_bit(base: LoadedBase, make_card, tmp_path: Path):
+def test_tensors_come_back_bit_by_bit(base: LoadedModel, make_card, tmp_path: Path):
     model = add_lora(base.network, RANK_4)
     adapter = save_adapter(lora_tensors(model), make_card(), tmp_path / "a")
     back = read_tensors(adapter, expected_shapes(build_network(BASE_MODELS["nano"]), RANK_4))
@@ -70,9 +70,9 @@ def test_plain_peft_loads_it_onto_stock_sam2(make_adapter, stock, stock_sam2, he
     with warnings.catch_warnings():
         warnings.simplefilter("error")  # PEFT warns of missing and left over names
         PeftModel.from_pretrained(model, adapter.folder)
-    theirs = Network(*_parts(model), input_size=512).eval()
+    theirs = Sam2ImageModel(*_parts(model), input_size=512).eval()
     theirs.no_mem_embed = model.no_mem_embed
-    AdapterSwitch(stock).use(adapter)
+    AdapterManager(stock).use(adapter)
     with torch.inference_mode():
         expected = theirs(picture(), PROMPT).logits
         found = stock.network(picture(), PROMPT).logits
@@ -102,7 +102,7 @@ def test_no_network_is_asked_and_no_argument_needed(
     assert no_network == []
 
 
-def test_what_is_not_the_cards_is_not_written(base: LoadedBase, make_card, tmp_path: Path):
+def test_what_is_not_the_cards_is_not_written(base: LoadedModel, make_card, tmp_path: Path):
     tensors = lora_tensors(add_lora(base.network, RANK_4))
     card = make_card(lora=LoraSettings(rank=5, alpha=8))
     with pytest.raises(AdapterError, match=r"'vessel-test': .*rank 5"):

@@ -5,17 +5,17 @@ import torch
 from sam2lora.adapters.lora import add_lora, lora_tensors, trainable_count
 from sam2lora.adapters.peft_format import part_of
 from sam2lora.adapters.serialization import save_adapter
-from sam2lora.adapters.switching import AdapterSwitch
-from sam2lora.adapters.warm_start import continued_lora, start_from
+from sam2lora.adapters.switching import AdapterManager
+from sam2lora.adapters.warm_start import continued_lora, start_from_adapter
 from sam2lora.errors import AdapterError
-from sam2lora.models.loading import LoadedBase
-from sam2lora.models.sam2_image_model import Network, normalize
-from sam2lora.prompts.prompt_batch import Prompts
+from sam2lora.models.loading import LoadedModel
+from sam2lora.models.sam2_image_model import Sam2ImageModel, normalize
+from sam2lora.prompts.prompt_batch import PromptBatch
 from sam2lora.settings import LoraSettings
 
 RANK_4 = LoraSettings(rank=4, alpha=8)
 HEADS = RANK_4.model_copy(update={"train_heads": True})
-PROMPT = Prompts.none(1)
+PROMPT = PromptBatch.none(1)
 
 
 def answer(network: torch.nn.Module) -> torch.Tensor:
@@ -24,9 +24,9 @@ def answer(network: torch.nn.Module) -> torch.Tensor:
         return network(normalize(pixels)[None], PROMPT).logits
 
 
-def answer_of(adapter, untouched: LoadedBase, base: LoadedBase) -> torch.Tensor:
+def answer_of(adapter, untouched: LoadedModel, base: LoadedModel) -> torch.Tensor:
     """Give the merged answer on a network that is put back afterwards."""
-    switch = AdapterSwitch(base)
+    switch = AdapterManager(base)
     switch.use(adapter)
     found = answer(base.network)
     switch.use(None)
@@ -39,7 +39,7 @@ def test_training_goes_on_where_the_adapter_is(make_adapter, base, untouched, lo
     expected = answer_of(adapter, untouched, base)
     assert not torch.allclose(expected, answer(base.network), atol=1e-2)
     model = add_lora(base.network, continued_lora(LoraSettings(), adapter), seed=9)
-    start_from(model, adapter)
+    start_from_adapter(model, adapter)
     torch.testing.assert_close(answer(model), expected, atol=1e-4, rtol=0)
     assert trainable_count(model) == adapter.card.trainable
 
@@ -50,7 +50,7 @@ def test_heads_may_join_in_with_the_bases_weights(make_adapter, base, untouched)
     lora = continued_lora(LoraSettings(train_heads=True), adapter)
     assert lora.train_heads
     model = add_lora(base.network, lora)
-    start_from(model, adapter)
+    start_from_adapter(model, adapter)
     torch.testing.assert_close(answer(model), expected, atol=1e-4, rtol=0)
 
 
@@ -65,28 +65,28 @@ def test_placement_rank_and_alpha_are_the_adapters(make_adapter):
             continued_lora(LoraSettings(**asked), adapter)
 
 
-def test_trained_heads_are_never_lost(make_adapter, base: LoadedBase):
+def test_trained_heads_are_never_lost(make_adapter, base: LoadedModel):
     adapter = make_adapter(lora=HEADS)
     assert continued_lora(LoraSettings(), adapter).train_heads
     with pytest.raises(AdapterError, match="does not fit"):
-        start_from(add_lora(base.network, RANK_4), adapter)
+        start_from_adapter(add_lora(base.network, RANK_4), adapter)
 
 
-def test_an_adapter_of_another_rank_does_not_fit(make_adapter, base: LoadedBase):
+def test_an_adapter_of_another_rank_does_not_fit(make_adapter, base: LoadedModel):
     adapter = make_adapter(lora=LoraSettings(rank=5, alpha=8))
     with pytest.raises(AdapterError, match=r"shape \(5, 32\), the network shape \(4, 32\)"):
-        start_from(add_lora(base.network, RANK_4), adapter)
+        start_from_adapter(add_lora(base.network, RANK_4), adapter)
 
 
 @pytest.mark.parametrize("lora", [RANK_4, HEADS], ids=["lora", "heads"])
 def test_a_frozen_encoder_keeps_its_features(make_adapter, make_card, base, tmp_path, lora):
     adapter = make_adapter(lora=lora)
     model = add_lora(base.network, continued_lora(LoraSettings(dropout=0.5), adapter))
-    start_from(model, adapter, freeze_encoder=True)
+    start_from_adapter(model, adapter, freeze_encoder=True)
     names = {name for name, weight in model.named_parameters() if weight.requires_grad}
     assert {part_of(name) for name in names} == {"decoder"}
     assert len(names) == 2 * 28 + (6 if lora.train_heads else 0)
-    network: Network = model.get_base_model()
+    network: Sam2ImageModel = model.get_base_model()
     image = torch.zeros(1, 3, 512, 512)
     before = network.encode(image)
     model.train()
@@ -102,8 +102,8 @@ def test_a_frozen_encoder_keeps_its_features(make_adapter, make_card, base, tmp_
     # The result is complete, and shares features with the adapter it started from.
     result = save_adapter(lora_tensors(model), make_card(lora=lora, name="quick"), tmp_path / "q")
     expected = answer(model)
-    fresh = LoadedBase(base.base, model.unload(), base.identity, trained=False, path=None)
-    switch = AdapterSwitch(fresh)
+    fresh = LoadedModel(base.base, model.unload(), base.identity, trained=False, path=None)
+    switch = AdapterManager(fresh)
     switch.use(adapter)
     states = (switch.encoder_state, switch.decoder_state)
     switch.use(result)

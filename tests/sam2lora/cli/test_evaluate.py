@@ -15,7 +15,7 @@ from sam2lora.adapters.card import AdapterCard, now
 from sam2lora.adapters.lora import add_lora, lora_tensors
 from sam2lora.adapters.serialization import save_adapter
 from sam2lora.evaluation import read_report
-from sam2lora.models.loading import LoadedBase
+from sam2lora.models.loading import LoadedModel
 from sam2lora.settings import GeometrySettings, LoraSettings
 from sam2lora.targets import TARGETS, Target, save_target
 
@@ -30,10 +30,10 @@ def spot() -> None:
 
 
 @pytest.fixture(autouse=True)
-def small_network(pocket_base: LoadedBase, monkeypatch: pytest.MonkeyPatch) -> None:
+def small_network(pocket_base: LoadedModel, monkeypatch: pytest.MonkeyPatch) -> None:
     """Let the command load a small network with random weights of its own."""
 
-    def load(model: str, *, progress: object) -> LoadedBase:
+    def load(model: str, *, progress: object) -> LoadedModel:
         return replace(pocket_base, network=copy.deepcopy(pocket_base.network))
 
     monkeypatch.setattr("sam2lora.models.loading.load_base", load)
@@ -52,7 +52,7 @@ def no_pictures(monkeypatch: pytest.MonkeyPatch) -> None:
 def no_network(monkeypatch: pytest.MonkeyPatch) -> None:
     """Let any loading of a network fail: nothing may be done before input is checked."""
 
-    def load(model: str, *, progress: object) -> LoadedBase:
+    def load(model: str, *, progress: object) -> LoadedModel:
         raise AssertionError("the work has begun")
 
     monkeypatch.setattr("sam2lora.models.loading.load_base", load)
@@ -89,7 +89,7 @@ def data(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def make_adapter(pocket_base: LoadedBase, tmp_path: Path) -> Callable[..., Path]:
+def make_adapter(pocket_base: LoadedModel, tmp_path: Path) -> Callable[..., Path]:
     """Give a function that writes an adapter to a folder and gives the folder."""
 
     def make(name: str, *, target: Target = SPOT, seed: int = 1, identity: str = "") -> Path:

@@ -16,7 +16,7 @@ from PIL import Image
 
 from sam2lora.images.field_of_view import find_field_of_view
 from sam2lora.inference.predictor import Predictor
-from sam2lora.inference.prepared_image import Scene
+from sam2lora.inference.prepared_image import PreparedImage
 from sam2lora.models.loading import load_base
 from sam2lora.settings import GeometrySettings
 from sam2lora.targets import Target, save_target
@@ -35,7 +35,7 @@ def pictures(tmp_path: Path, photo: NDArray[np.uint8]) -> Path:
 @pytest.fixture(scope="module")
 def threshold(photo: NDArray[np.uint8]) -> float:
     """Give a probability between those that nano answers, whatever its weights."""
-    scene = Scene.of(photo)
+    scene = PreparedImage.of(photo)
     answer = Predictor(load_base("nano")).answer(scene, GeometrySettings()).probabilities
     return float(np.median(answer[scene.field.mask]))
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from sam2lora.evaluation import EvaluateSettings, grader_contestant, plan_parts, write_report
+from sam2lora.evaluation import EvaluateSettings, grader_candidate, plan_parts, write_report
 
 
 @pytest.fixture
@@ -26,7 +26,7 @@ def reports(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> tuple[Path, Path
     made = []
     for target in ("disc", "cup"):
         settings = EvaluateSettings(target=target)
-        everyone = [grader_contestant(settings, grader=1)]
+        everyone = [grader_candidate(settings, grader=1)]
         made.append(tmp_path / target)
         write_report(made[-1], everyone, plan_parts([root], settings), settings, command="x")
     return made[0], made[1]

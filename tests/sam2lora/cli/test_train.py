@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 
 from sam2lora.runs import RunFolder, StepEvent, best_adapter, read_events, summarize
-from sam2lora.training.optimizer_step import Stepper
+from sam2lora.training.optimizer_step import OptimizerStep
 from sam2lora.training.settings import validate_settings
 
 SMALL = (
@@ -182,15 +182,15 @@ def test_a_finished_run_is_only_shown_again(
 
 def interrupt_after(monkeypatch: pytest.MonkeyPatch, step: int, *signals: int) -> None:
     """Let signals arrive while a step is computed."""
-    compute = Stepper.step
+    compute = OptimizerStep.step
 
-    def interrupted(self: Stepper, *words: Any, number: int, **named: Any) -> Any:
+    def interrupted(self: OptimizerStep, *words: Any, number: int, **named: Any) -> Any:
         if number == step:
             for one in signals:
                 signal.raise_signal(one)
         return compute(self, *words, number=number, **named)
 
-    monkeypatch.setattr(Stepper, "step", interrupted)
+    monkeypatch.setattr(OptimizerStep, "step", interrupted)
 
 
 @pytest.mark.parametrize("kind", [signal.SIGINT, signal.SIGTERM])

@@ -9,8 +9,8 @@ from sam2lora.compute.device import (
     autocast,
     choose_device,
     choose_precision,
+    explain_out_of_memory,
     gpu_hint,
-    out_of_memory_in_words,
     release_memory,
 )
 from sam2lora.errors import DeviceError
@@ -126,7 +126,7 @@ def test_autocast_computes_in_the_precision():
 def test_out_of_memory_is_said_in_words(error: Exception):
     with (
         pytest.raises(DeviceError, match=r"Encoding an image needs more memory.*nano"),
-        out_of_memory_in_words(CPU, "Encoding an image"),
+        explain_out_of_memory(CPU, "Encoding an image"),
     ):
         raise error
 
@@ -139,7 +139,7 @@ def test_out_of_memory_is_said_in_words(error: Exception):
     ],
 )
 def test_what_would_need_less_memory_is_said(less: str, advice: str):
-    with pytest.raises(DeviceError) as said, out_of_memory_in_words(CPU, "Work", less=less):
+    with pytest.raises(DeviceError) as said, explain_out_of_memory(CPU, "Work", less=less):
         raise MemoryError
     assert str(said.value).endswith(advice)
 
@@ -152,19 +152,19 @@ def test_out_of_memory_lets_go_of_the_tensors():
         kept.append(weakref.ref(tensor))
         raise torch.OutOfMemoryError("out of memory")
 
-    with pytest.raises(DeviceError), out_of_memory_in_words(CPU, "Work"):
+    with pytest.raises(DeviceError), explain_out_of_memory(CPU, "Work"):
         work()
     gc.collect()
     assert kept[0]() is None
 
 
 def test_a_real_allocation_that_is_too_large_is_noticed():
-    with pytest.raises(DeviceError), out_of_memory_in_words(CPU, "Work"):
+    with pytest.raises(DeviceError), explain_out_of_memory(CPU, "Work"):
         torch.empty(2**50)
 
 
 def test_other_errors_stay_what_they_are():
-    with pytest.raises(RuntimeError, match="shapes"), out_of_memory_in_words(CPU, "Work"):
+    with pytest.raises(RuntimeError, match="shapes"), explain_out_of_memory(CPU, "Work"):
         raise RuntimeError("shapes do not match")
 
 
@@ -194,7 +194,7 @@ def test_gpu_out_of_memory_is_said_in_words_and_memory_returns():
 
     with (
         pytest.raises(DeviceError, match=r"GiB\) has free.*--device cpu"),
-        out_of_memory_in_words(device, "Work"),
+        explain_out_of_memory(device, "Work"),
     ):
         work()
     assert torch.cuda.mem_get_info(device)[0] > free - 2**27

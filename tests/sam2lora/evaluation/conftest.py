@@ -15,10 +15,10 @@ from sam2lora.adapters import Adapter, AdapterCard
 from sam2lora.adapters.card import now
 from sam2lora.evaluation import Case
 from sam2lora.images.field_of_view import FieldOfView
-from sam2lora.inference.predictor import Answer, Predictor
-from sam2lora.inference.prepared_image import Scene
-from sam2lora.models.loading import LoadedBase
-from sam2lora.prompts.user_prompts import ImagePrompts
+from sam2lora.inference.predictor import Prediction, Predictor
+from sam2lora.inference.prepared_image import PreparedImage
+from sam2lora.models.loading import LoadedModel
+from sam2lora.prompts.user_prompts import Prompts
 from sam2lora.settings import GeometrySettings, LoraSettings
 from sam2lora.targets import TARGETS, Target, save_target
 
@@ -59,8 +59,8 @@ BASE = SimpleNamespace(
 class Oracle:
     """Stands for a predictor: answers by a function of scene and prompts, and remembers."""
 
-    say: Callable[[Scene, ImagePrompts], NDArray[np.floating]]
-    asked: list[tuple[Scene, GeometrySettings, ImagePrompts]] = field(default_factory=list)
+    say: Callable[[PreparedImage, Prompts], NDArray[np.floating]]
+    asked: list[tuple[PreparedImage, GeometrySettings, Prompts]] = field(default_factory=list)
     used: list[Adapter | None] = field(default_factory=list)
     base: SimpleNamespace = field(default_factory=lambda: BASE)
     device: str = "cpu"
@@ -71,16 +71,16 @@ class Oracle:
 
     def answer(
         self,
-        scene: Scene,
+        scene: PreparedImage,
         geometry: GeometrySettings,
-        prompts: ImagePrompts,
+        prompts: Prompts,
         *,
         progress: Callable[[int, int], None],
-    ) -> Answer:
+    ) -> Prediction:
         progress(0, 2)
         self.asked.append((scene, geometry, prompts))
         progress(2, 2)
-        return Answer(np.asarray(self.say(scene, prompts), np.float32), 0.75)
+        return Prediction(np.asarray(self.say(scene, prompts), np.float32), 0.75)
 
 
 def always(mask: NDArray[np.bool_]) -> Oracle:
@@ -140,7 +140,7 @@ def write_chase(tmp_path: Path) -> Callable[..., Path]:
 
 
 @pytest.fixture
-def predictor(pocket_base: LoadedBase) -> Predictor:
+def predictor(pocket_base: LoadedModel) -> Predictor:
     """Give a real network with random weights, of the test's own."""
     base = replace(pocket_base, network=copy.deepcopy(pocket_base.network))
     return Predictor(base, device="cpu", precision="float32")

@@ -10,7 +10,7 @@ from PIL import Image
 from sam2lora.datasets import read_dataset
 from sam2lora.errors import DatasetError, GeometryError
 from sam2lora.evaluation import PROTOCOLS, Case
-from sam2lora.evaluation.cases import check_records, look, read_case, squash_mask
+from sam2lora.evaluation.cases import check_records, prepare_case, read_case, stretch_mask
 from sam2lora.images.field_of_view import find_field_of_view
 from sam2lora.synthetic import draw_fundus
 from sam2lora.synthetic.settings import SyntheticSettings
@@ -22,7 +22,7 @@ LITERATURE, PAPER = PROTOCOLS["literature"], PROTOCOLS["paper"]
 
 def test_the_literature_sees_the_image_as_it_is_and_judges_vessels_inside_the_field() -> None:
     case = make_case(truth=square(0, 0, 40))
-    view = look(case, VESSEL, LITERATURE)
+    view = prepare_case(case, VESSEL, LITERATURE)
     assert view.scene.pixels is case.pixels
     assert view.scene.field is FIELD
     np.testing.assert_array_equal(view.valid, INSIDE)
@@ -30,7 +30,7 @@ def test_the_literature_sees_the_image_as_it_is_and_judges_vessels_inside_the_fi
 
 
 def test_compact_targets_are_judged_in_the_whole_image() -> None:
-    view = look(make_case(truth=square(0, 0, 40)), SPOT, LITERATURE)
+    view = prepare_case(make_case(truth=square(0, 0, 40)), SPOT, LITERATURE)
     assert view.valid is None
     np.testing.assert_array_equal(view.judged_truth, square(0, 0, 40))
 
@@ -39,7 +39,7 @@ def test_a_field_that_is_not_given_is_found() -> None:
     drawn = draw_fundus(1, SyntheticSettings(size=160))
     case = Case("a", drawn.image, drawn.masks["vessel"])
     found = find_field_of_view(drawn.image)
-    np.testing.assert_array_equal(look(case, VESSEL, LITERATURE).valid, found.mask)
+    np.testing.assert_array_equal(prepare_case(case, VESSEL, LITERATURE).valid, found.mask)
 
 
 def test_the_paper_squashes_image_and_truth_and_judges_everything() -> None:
@@ -47,7 +47,7 @@ def test_the_paper_squashes_image_and_truth_and_judges_everything() -> None:
     wide[:, 45:] = 255
     truth = np.zeros((30, 90), bool)
     truth[:15] = True
-    view = look(Case("a", wide, truth), VESSEL, PAPER)
+    view = prepare_case(Case("a", wide, truth), VESSEL, PAPER)
     assert view.scene.pixels.shape == (1024, 1024, 3)
     assert view.valid is None
     assert view.truth[:512].all()
@@ -63,7 +63,7 @@ def test_thin_structures_survive_the_squash_as_often_as_their_width_says() -> No
     """Nearest neighbour keeps the area; a rule of the majority would drop every thin line."""
     lines = np.zeros((3000, 3000), bool)
     lines[:, ::3] = True
-    assert squash_mask(lines, 1024).mean() == pytest.approx(1 / 3, abs=0.01)
+    assert stretch_mask(lines, 1024).mean() == pytest.approx(1 / 3, abs=0.01)
 
 
 @pytest.mark.parametrize(

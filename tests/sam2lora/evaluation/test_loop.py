@@ -8,9 +8,9 @@ from sam2lora.datasets import read_dataset
 from sam2lora.errors import AdapterError, DatasetError, SettingsError, TargetError
 from sam2lora.evaluation import Case, EvaluateSettings, evaluate, evaluate_grader
 from sam2lora.inference.predictor import Predictor
-from sam2lora.inference.prepared_image import Scene
+from sam2lora.inference.prepared_image import PreparedImage
 from sam2lora.prompts.sampling import REGIMES
-from sam2lora.prompts.user_prompts import Click
+from sam2lora.prompts.user_prompts import PointPrompt
 from sam2lora.settings import GeometrySettings
 from sam2lora.targets import TARGETS
 
@@ -78,7 +78,7 @@ def test_prompts_are_those_of_the_regime_and_lie_where_they_should() -> None:
 
 @pytest.mark.usefixtures("spot")
 def test_prompts_depend_on_the_seed_and_the_image_and_on_nothing_else() -> None:
-    def drawn(*cases: Case, **fields: object) -> dict[str, tuple[Click, ...]]:
+    def drawn(*cases: Case, **fields: object) -> dict[str, tuple[PointPrompt, ...]]:
         results = evaluate(always(INSIDE), cases, spots(**fields))
         return {one.image: one.prompts.clicks for one in results if one.regime == "5p"}
 
@@ -177,7 +177,7 @@ def test_one_image_that_cannot_be_read_stops_no_other(write_chase) -> None:
 def test_an_answer_that_is_no_number_is_a_failure_that_says_what_to_do() -> None:
     first = make_case("a").pixels
 
-    def say(scene: Scene, prompts: object) -> np.ndarray:
+    def say(scene: PreparedImage, prompts: object) -> np.ndarray:
         return np.full(scene.shape, np.nan if (scene.pixels == first).all() else 1.0)
 
     broken, fine = evaluate(Oracle(say), [make_case("a"), make_case("b")], spots())

@@ -7,9 +7,9 @@ import pytest
 
 from sam2lora.datasets import read_dataset
 from sam2lora.evaluation import PROTOCOLS, EvaluateSettings, evaluate_grader, plan_parts
-from sam2lora.evaluation.cases import look, read_case
+from sam2lora.evaluation.cases import prepare_case, read_case
 from sam2lora.evaluation.report.schema import METRICS
-from sam2lora.evaluation.scoring import judge
+from sam2lora.evaluation.scoring import score_probabilities
 from sam2lora.targets import TARGETS
 
 
@@ -28,8 +28,8 @@ def test_a_large_image_has_all_metrics(real_data: Path) -> None:
     case = read_case(record, "vessel", PROTOCOLS["literature"])
     assert case.truth.shape == (2336, 3504)
     noise = np.random.default_rng(0).random(case.truth.shape, dtype=np.float32)
-    view = look(case, TARGETS["vessel"], PROTOCOLS["literature"])
-    judged = judge(0.5 * case.truth + 0.7 * noise, view, 0.6)
+    view = prepare_case(case, TARGETS["vessel"], PROTOCOLS["literature"])
+    judged = score_probabilities(0.5 * case.truth + 0.7 * noise, view, 0.6)
     assert all(judged.scores[name] is not None for name in METRICS)
     assert 0.3 < judged.scores["dice"] < 0.9
 
@@ -39,6 +39,6 @@ def test_by_the_papers_protocol_the_truth_keeps_its_area(real_data: Path, name: 
     record = next(one for one in read_dataset(real_data / name).records if one.split != "train")
     paper = PROTOCOLS["paper"]
     case = read_case(record, "vessel", paper)
-    view = look(case, TARGETS["vessel"], paper)
+    view = prepare_case(case, TARGETS["vessel"], paper)
     assert view.truth.shape == (1024, 1024)
     assert view.truth.mean() == pytest.approx(case.truth.mean(), rel=0.01)

@@ -12,7 +12,7 @@ from sam2lora.images.field_of_view import FieldOfView
 from sam2lora.images.views import clahe_view
 from sam2lora.images.visualization import (
     ERROR_COLORS,
-    error_picture,
+    draw_errors,
     outline,
     overlay,
     save_image,
@@ -97,7 +97,7 @@ def test_an_unknown_target_has_no_color() -> None:
 def test_errors_are_painted_by_their_kind() -> None:
     answer, truth = np.zeros((2, 4, 6), bool)
     answer[:, 1:4], truth[:, 2:] = True, True
-    painted = error_picture(plain(4, 6), answer, truth)
+    painted = draw_errors(plain(4, 6), answer, truth)
     hit, false, missed = (count(painted, ImageColor.getrgb(color)) for color in ERROR_COLORS)
     assert (hit, false, missed) == (8, 4, 8)
     assert len(set(painted[0, 0])) == 1  # what is neither is grey

@@ -10,27 +10,27 @@ from sam2lora.adapters.folder import Adapter, open_adapter
 from sam2lora.errors import AdapterError
 from sam2lora.images.field_of_view import FieldOfView
 from sam2lora.inference.predictor import Predictor
-from sam2lora.inference.prepared_image import Scene
-from sam2lora.models.loading import LoadedBase
-from sam2lora.models.sam2_image_model import Network
-from sam2lora.prompts.user_prompts import Click, ImagePrompts
+from sam2lora.inference.prepared_image import PreparedImage
+from sam2lora.models.loading import LoadedModel
+from sam2lora.models.sam2_image_model import Sam2ImageModel
+from sam2lora.prompts.user_prompts import PointPrompt, Prompts
 from sam2lora.settings import GeometrySettings, LoraSettings
 
 WHOLE = GeometrySettings(detail="whole")
 DECODER = LoraSettings(placement="decoder", rank=4, alpha=8)
-CLICK = ImagePrompts((Click(100, 100),))
+CLICK = Prompts((PointPrompt(100, 100),))
 
 
 @pytest.fixture(scope="module")
-def scene() -> Scene:
+def scene() -> PreparedImage:
     pixels = np.random.default_rng(0).integers(0, 256, (200, 200, 3), dtype=np.uint8)
-    return Scene.of(pixels, field=FieldOfView(np.ones((200, 200), bool), (99.5, 99.5), 200))
+    return PreparedImage.of(pixels, field=FieldOfView(np.ones((200, 200), bool), (99.5, 99.5), 200))
 
 
 class Counter:
     """Counts what passes the encoder and the decoder, and which masks were asked for."""
 
-    def __init__(self, network: Network, monkeypatch: pytest.MonkeyPatch) -> None:
+    def __init__(self, network: Sam2ImageModel, monkeypatch: pytest.MonkeyPatch) -> None:
         self.encoded = self.decoded = 0
         self.multimask: bool | None = None
         encode, decode = network.encode, network.decode
@@ -49,12 +49,12 @@ class Counter:
 
 
 @pytest.fixture
-def counter(base: LoadedBase, monkeypatch) -> Counter:
+def counter(base: LoadedModel, monkeypatch) -> Counter:
     return Counter(base.network, monkeypatch)
 
 
 @pytest.fixture
-def predictor(base: LoadedBase, counter: Counter) -> Predictor:
+def predictor(base: LoadedModel, counter: Counter) -> Predictor:
     return Predictor(base, device="cpu", precision="float32")
 
 
@@ -120,7 +120,7 @@ def test_an_adapter_says_which_mask_it_was_trained_on(make_adapter, base, scene)
     found = {}
     for first in (False, True):
         predictor.use(make_adapter(f"first-{first}", multimask_token=first))
-        for prompts in (ImagePrompts(), CLICK):
+        for prompts in (Prompts(), CLICK):
             found[first, prompts.empty] = predictor.answer(scene, WHOLE, prompts)
         # A network in training says so itself; here the adapter is merged already.
         training = Predictor(base, device="cpu", precision="float32", multimask_token=first)

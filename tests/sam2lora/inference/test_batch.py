@@ -17,13 +17,13 @@ from PIL import Image
 
 from sam2lora.errors import OutputError
 from sam2lora.inference import batch
-from sam2lora.inference.batch import Outcome, segment_files
-from sam2lora.inference.predictor import Answer, Predictor, no_progress
-from sam2lora.inference.prepared_image import Scene
-from sam2lora.inference.segment import Task, segment_scene
-from sam2lora.inference.tta import answer_with_flips
+from sam2lora.inference.batch import FileResult, segment_files
+from sam2lora.inference.predictor import Prediction, Predictor, no_progress
+from sam2lora.inference.prepared_image import PreparedImage
+from sam2lora.inference.segment import SegmentationTask, segment_prepared
+from sam2lora.inference.tta import predict_with_flips
 from sam2lora.models.loading import random_base
-from sam2lora.prompts.user_prompts import Click, ImagePrompts
+from sam2lora.prompts.user_prompts import PointPrompt, Prompts
 from sam2lora.targets import Target
 
 SPOT = Target(name="spot", label=9, color="#112233", detail="whole")
@@ -36,11 +36,11 @@ def nano() -> Predictor:
 
 
 @pytest.fixture(scope="module")
-def tasks(nano: Predictor, photo: NDArray[np.uint8]) -> list[Task]:
+def tasks(nano: Predictor, photo: NDArray[np.uint8]) -> list[SegmentationTask]:
     """Ask for two targets, with thresholds between what nano answers, whatever its weights."""
-    scene, made = Scene.of(photo), []
+    scene, made = PreparedImage.of(photo), []
     for target in (SPOT, FOG):
-        task = Task.of(target)
+        task = SegmentationTask.of(target)
         answer = nano.answer(scene, task.geometry).probabilities
         made.append(replace(task, threshold=float(np.median(answer[answer > 0]))))
     return made
@@ -79,7 +79,7 @@ def test_a_bad_file_in_the_middle_stops_nothing(
     nano: Predictor,
     photos: list[Path],
     tmp_path: Path,
-    tasks: list[Task],
+    tasks: list[SegmentationTask],
 ) -> None:
     photos[1].write_text("no image")
     missing = tmp_path / "missing.tif"
@@ -87,7 +87,7 @@ def test_a_bad_file_in_the_middle_stops_nothing(
     outcomes = list(segment_files(nano, paths, tasks, tmp_path / "new" / "out"))
     assert [outcome.path for outcome in outcomes] == paths
     good, bad, gone, last = outcomes
-    assert bad == Outcome(photos[1], error=bad.error)
+    assert bad == FileResult(photos[1], error=bad.error)
     assert str(photos[1]) in bad.error
     assert "not an image" in bad.error
     assert "no such file" in gone.error
@@ -103,12 +103,12 @@ def test_masks_are_native_zero_or_255_and_nothing_outside_the_field(
     nano: Predictor,
     photos: list[Path],
     tmp_path: Path,
-    tasks: list[Task],
+    tasks: list[SegmentationTask],
 ) -> None:
     (outcome,) = segment_files(nano, photos[:1], tasks, tmp_path, probabilities=True)
-    scene = Scene.of(np.asarray(Image.open(photos[0])))
+    scene = PreparedImage.of(np.asarray(Image.open(photos[0])))
     assert 0.5 < scene.field.mask.mean() < 0.8
-    direct = segment_scene(nano, scene, tasks)
+    direct = segment_prepared(nano, scene, tasks)
     for task in tasks:
         name = task.target.name
         image = Image.open(outcome.files[name])
@@ -131,19 +131,19 @@ def test_probabilities_are_written_when_asked_for_only(
     nano: Predictor,
     photos: list[Path],
     tmp_path: Path,
-    tasks: list[Task],
+    tasks: list[SegmentationTask],
 ) -> None:
     list(segment_files(nano, photos[:1], tasks[:1], tmp_path / "out"))
     assert names(tmp_path / "out") == ["a_spot.png"]
 
 
 def test_mirror_images_are_averaged_when_asked_for_only(
-    nano: Predictor, tasks: list[Task], photo: NDArray[np.uint8]
+    nano: Predictor, tasks: list[SegmentationTask], photo: NDArray[np.uint8]
 ) -> None:
-    scene, task = Scene.of(photo), tasks[0]
-    plain = segment_scene(nano, scene, [task])["spot"]
-    mean = segment_scene(nano, scene, [replace(task, flips=True)])["spot"]
-    expected = answer_with_flips(nano, scene, task.geometry, task.prompts, progress=no_progress)
+    scene, task = PreparedImage.of(photo), tasks[0]
+    plain = segment_prepared(nano, scene, [task])["spot"]
+    mean = segment_prepared(nano, scene, [replace(task, flips=True)])["spot"]
+    expected = predict_with_flips(nano, scene, task.geometry, task.prompts, progress=no_progress)
     np.testing.assert_array_equal(mean.probabilities, expected.probabilities)
     assert np.abs(mean.probabilities - plain.probabilities).max() > 0
 
@@ -152,7 +152,7 @@ def test_packed_images_lose_both_endings(
     nano: Predictor,
     tmp_path: Path,
     photo: NDArray[np.uint8],
-    tasks: list[Task],
+    tasks: list[SegmentationTask],
 ) -> None:
     import gzip
 
@@ -166,7 +166,7 @@ def test_packed_images_lose_both_endings(
 def test_a_prompt_outside_is_the_outcome_of_its_image(
     nano: Predictor, photos: list[Path], tmp_path: Path
 ) -> None:
-    outside = [Task.of(SPOT, prompts=ImagePrompts((Click(1, 1),)))]
+    outside = [SegmentationTask.of(SPOT, prompts=Prompts((PointPrompt(1, 1),)))]
     (outcome,) = segment_files(nano, photos[:1], outside, tmp_path / "out")
     assert "outside the field of view" in outcome.error
     assert outcome.measurements is None
@@ -178,7 +178,7 @@ def test_an_unwritable_place_is_refused_before_any_work(
     photos: list[Path],
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
-    tasks: list[Task],
+    tasks: list[SegmentationTask],
 ) -> None:
     monkeypatch.setattr(batch, "read_image", lambda path: pytest.fail("was read"))
     for place in (photos[0], photos[0] / "below"):
@@ -193,7 +193,7 @@ def test_no_mask_ever_replaces_an_image(
     photos: list[Path],
     tmp_path: Path,
     linked: bool,
-    tasks: list[Task],
+    tasks: list[SegmentationTask],
 ) -> None:
     folder = photos[0].parent
     marked = photos[1].rename(folder / "a_spot.png")
@@ -213,7 +213,7 @@ def test_a_full_disk_stops_everything_and_leaves_whole_files(
     photos: list[Path],
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
-    tasks: list[Task],
+    tasks: list[SegmentationTask],
 ) -> None:
     out = tmp_path / "out"
     out.mkdir()
@@ -238,7 +238,7 @@ def test_leaving_early_leaves_nothing_half_done(
     nano: Predictor,
     photos: list[Path],
     tmp_path: Path,
-    tasks: list[Task],
+    tasks: list[SegmentationTask],
 ) -> None:
     outcomes = segment_files(nano, photos, tasks, tmp_path / "out")
     assert next(outcomes).path == photos[0]
@@ -251,11 +251,13 @@ def test_progress_runs_from_nothing_to_all_of_each_image_and_can_stop_the_work(
     nano: Predictor,
     photos: list[Path],
     tmp_path: Path,
-    tasks: list[Task],
+    tasks: list[SegmentationTask],
 ) -> None:
     shown: list[tuple[Path, float]] = []
     fresh = Predictor(nano.base, device="cpu", precision="float32")
-    two = [Task.of(Target(name=name, label=9, color="#112233")) for name in ("one", "two")]
+    two = [
+        SegmentationTask.of(Target(name=name, label=9, color="#112233")) for name in ("one", "two")
+    ]
     show = lambda path, share: shown.append((path, share))  # noqa: E731
     list(segment_files(fresh, photos[:2], two, tmp_path / "out", progress=show))
     # Encoded and answered for the first task; for the second, the answer is there already.
@@ -268,7 +270,7 @@ def test_progress_runs_from_nothing_to_all_of_each_image_and_can_stop_the_work(
         if path == photos[1]:
             raise StopError
 
-    told: list[Outcome] = []
+    told: list[FileResult] = []
     coming = segment_files(nano, photos, tasks, tmp_path / "new", progress=stop_in_second)
     with pytest.raises(StopError):
         told.extend(coming)
@@ -280,7 +282,7 @@ def test_masks_that_are_there_can_be_kept(
     nano: Predictor,
     photos: list[Path],
     tmp_path: Path,
-    tasks: list[Task],
+    tasks: list[SegmentationTask],
 ) -> None:
     out = tmp_path / "out"
     out.mkdir()
@@ -300,13 +302,13 @@ def test_masks_that_are_there_can_be_kept(
 def test_a_defect_is_not_taken_for_a_bad_file(
     photos: list[Path],
     tmp_path: Path,
-    tasks: list[Task],
+    tasks: list[SegmentationTask],
 ) -> None:
     class Broken:
         def use(self, adapter: object) -> None:
             pass
 
-        def answer(self, *_: object, **__: object) -> Answer:
+        def answer(self, *_: object, **__: object) -> Prediction:
             raise ZeroDivisionError
 
     with pytest.raises(ZeroDivisionError):
@@ -326,19 +328,19 @@ class Steps:
     def use(self, adapter: object) -> None:
         """Take any adapter for none."""
 
-    def answer(self, scene: Scene, *_: object, **__: object) -> Answer:
+    def answer(self, scene: PreparedImage, *_: object, **__: object) -> Prediction:
         number, self._number = self._number, self._number + 1
         self.asked[number].set()
         if number in self.wait_for:
             self.waited.append(self.wait_for[number].wait(10))
-        return Answer(np.zeros(scene.shape, np.float32), 0.5)
+        return Prediction(np.zeros(scene.shape, np.float32), 0.5)
 
 
 def test_reading_computing_and_writing_overlap(
     photos: list[Path],
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
-    tasks: list[Task],
+    tasks: list[SegmentationTask],
 ) -> None:
     """While a is computed, b is read; while b is, a is written; d is not read before c is asked."""
     steps = Steps()
@@ -373,9 +375,9 @@ def test_no_images_and_no_targets_write_nothing(
     nano: Predictor,
     photos: list[Path],
     tmp_path: Path,
-    tasks: list[Task],
+    tasks: list[SegmentationTask],
 ) -> None:
-    def run(paths: Sequence[Path], wanted: Sequence[Task]) -> list[Outcome]:
+    def run(paths: Sequence[Path], wanted: Sequence[SegmentationTask]) -> list[FileResult]:
         return list(segment_files(nano, paths, wanted, tmp_path / "out"))
 
     assert run([], tasks) == []

@@ -9,15 +9,15 @@ import pytest
 import torch
 
 from sam2lora.errors import OutputError
-from sam2lora.inference.embedding_cache import FeatureCache
-from sam2lora.models.sam2_image_model import Features
+from sam2lora.inference.embedding_cache import EmbeddingCache
+from sam2lora.models.sam2_image_model import ImageEmbedding
 
 CPU = torch.device("cpu")
 
 
-def features(value: float = 1.0) -> Features:
+def features(value: float = 1.0) -> ImageEmbedding:
     """Features of 448 bytes."""
-    return Features(
+    return ImageEmbedding(
         torch.full((1, 16, 2, 2), value),
         torch.full((1, 2, 4, 4), value),
         torch.full((1, 4, 2, 2), value),
@@ -28,7 +28,7 @@ SIZE = features(0.0).nbytes()
 
 
 def test_the_least_recently_used_goes_first() -> None:
-    cache = FeatureCache(2 * SIZE)
+    cache = EmbeddingCache(2 * SIZE)
     for name in ("a", "b"):
         cache.put(name, features())
     assert cache.get("a", device=CPU) is not None
@@ -39,7 +39,7 @@ def test_the_least_recently_used_goes_first() -> None:
 
 
 def test_replacing_does_not_count_twice() -> None:
-    cache = FeatureCache(10 * SIZE)
+    cache = EmbeddingCache(10 * SIZE)
     for value in (1.0, 2.0):
         cache.put("a", features(value))
     assert cache.memory.nbytes() == SIZE
@@ -49,28 +49,28 @@ def test_replacing_does_not_count_twice() -> None:
 
 
 def test_what_is_larger_than_the_limit_is_not_kept() -> None:
-    cache = FeatureCache(SIZE - 1)
+    cache = EmbeddingCache(SIZE - 1)
     cache.put("a", features())
     assert cache.get("a", device=CPU) is None
     assert cache.memory.nbytes() == 0
 
 
 def test_the_folder_outlives_the_session(tmp_path: Path) -> None:
-    FeatureCache(folder=tmp_path / "features").put("a", features(0.123))
-    kept = FeatureCache(folder=tmp_path / "features").get("a", device=CPU)
+    EmbeddingCache(folder=tmp_path / "features").put("a", features(0.123))
+    kept = EmbeddingCache(folder=tmp_path / "features").get("a", device=CPU)
     assert kept is not None
     assert kept.fine.dtype == torch.float32
     torch.testing.assert_close(kept.image_embed, features(0.123).image_embed, atol=1e-3, rtol=0)
 
 
 def test_the_folder_is_bounded_by_last_use(tmp_path: Path) -> None:
-    cache = FeatureCache(0, folder=tmp_path, folder_limit=10**9)
+    cache = EmbeddingCache(0, folder=tmp_path, folder_limit=10**9)
     for age, name in enumerate(["old", "used", "new"]):
         cache.put(name, features())
         os.utime(tmp_path / f"{name}.safetensors", (age, age))
     one = (tmp_path / "new.safetensors").stat().st_size
     assert cache.get("old", device=CPU) is not None
-    limited = FeatureCache(0, folder=tmp_path, folder_limit=2 * one)
+    limited = EmbeddingCache(0, folder=tmp_path, folder_limit=2 * one)
     limited.put("newest", features())
     assert {path.stem for path in tmp_path.iterdir()} == {"old", "newest"}
 
@@ -78,11 +78,11 @@ def test_the_folder_is_bounded_by_last_use(tmp_path: Path) -> None:
 def test_a_damaged_file_is_deleted_and_said(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    FeatureCache(folder=tmp_path).put("a", features())
+    EmbeddingCache(folder=tmp_path).put("a", features())
     path = tmp_path / "a.safetensors"
     path.write_bytes(path.read_bytes()[:50])
     with caplog.at_level(logging.WARNING):
-        assert FeatureCache(folder=tmp_path).get("a", device=CPU) is None
+        assert EmbeddingCache(folder=tmp_path).get("a", device=CPU) is None
     assert "damaged" in caplog.text
     assert not path.exists()
 
@@ -91,7 +91,7 @@ def test_files_of_other_processes_are_left_alone(tmp_path: Path) -> None:
     half = tmp_path / ".b-0123.safetensors"
     half.write_bytes(b"being written")
     (tmp_path / "gone.safetensors").symlink_to(tmp_path / "deleted meanwhile")
-    FeatureCache(0, folder=tmp_path, folder_limit=0).put("a", features())
+    EmbeddingCache(0, folder=tmp_path, folder_limit=0).put("a", features())
     assert half.exists()
     assert not (tmp_path / "a.safetensors").exists()
 
@@ -100,7 +100,7 @@ def test_a_full_disk_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
     def full(path: Path, content: bytes) -> int:
         raise OSError(errno.ENOSPC, "No space left on device")
 
-    cache = FeatureCache(folder=tmp_path)
+    cache = EmbeddingCache(folder=tmp_path)
     monkeypatch.setattr(Path, "write_bytes", full)
     with pytest.raises(OutputError, match="No space left"):
         cache.put("a", features())
@@ -113,8 +113,8 @@ def test_a_folder_that_may_only_be_read_is_read(
     def refused(path: Path) -> None:
         raise PermissionError("Read-only file system")
 
-    FeatureCache(folder=tmp_path).put("a", features())
-    cache = FeatureCache(folder=tmp_path)
+    EmbeddingCache(folder=tmp_path).put("a", features())
+    cache = EmbeddingCache(folder=tmp_path)
     monkeypatch.setattr(Path, "touch", refused)
     assert cache.get("a", device=CPU) is not None
     assert not caplog.records
@@ -124,4 +124,4 @@ def test_a_folder_that_may_only_be_read_is_read(
 def test_a_folder_that_cannot_be_made_is_said(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     with pytest.raises(OutputError):
-        FeatureCache(folder=tmp_path / "file" / "cache")
+        EmbeddingCache(folder=tmp_path / "file" / "cache")

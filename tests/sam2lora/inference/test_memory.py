@@ -4,11 +4,11 @@ import numpy as np
 import pytest
 
 from sam2lora.images.field_of_view import field_of_view_from_mask
-from sam2lora.inference.memory import bytes_needed, too_little_memory, windows_at_most
+from sam2lora.inference.memory import bytes_needed, memory_warning, windows_at_most
 from sam2lora.models.loading import build_network
 from sam2lora.models.registry import BASE_MODELS
 from sam2lora.settings import GeometrySettings
-from sam2lora.transforms.windows import tile_frames
+from sam2lora.transforms.windows import tile_windows
 
 NANO, TINY = BASE_MODELS["nano"], BASE_MODELS["tiny"]
 TILES = GeometrySettings(detail="tiles")
@@ -22,7 +22,7 @@ def test_features_take_what_the_network_says(name: str):
 @pytest.mark.parametrize("base", [NANO, TINY], ids=["nano", "tiny"])
 def test_there_are_no_more_tiles_than_estimated(base):
     field = field_of_view_from_mask(np.ones((700, 700), bool))
-    tiles = tile_frames(field, base.input_size, field_size=1600, overlap=0.25)
+    tiles = tile_windows(field, base.input_size, field_size=1600, overlap=0.25)
     assert len(tiles) <= windows_at_most(base, TILES) < 30
 
 
@@ -37,9 +37,9 @@ def test_more_needs_more():
 
 
 def test_it_is_said_only_where_it_does_not_suffice():
-    assert too_little_memory(NANO, (584, 565), TILES, free=4 << 30) is None
-    words = too_little_memory(NANO, (20000, 30000), TILES, free=4 << 30)
+    assert memory_warning(NANO, (584, 565), TILES, free=4 << 30) is None
+    words = memory_warning(NANO, (20000, 30000), TILES, free=4 << 30)
     assert words is not None
     assert "30000 × 20000" in words
     assert "4.0 GiB are free" in words
-    assert too_little_memory(NANO, (64, 64), TILES, free=0) is not None
+    assert memory_warning(NANO, (64, 64), TILES, free=0) is not None

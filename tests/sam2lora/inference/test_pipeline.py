@@ -8,42 +8,44 @@ import pytest
 from sam2lora.errors import AdapterError, TargetError
 from sam2lora.inference.pipeline import adapter_for, tasks_of
 from sam2lora.inference.settings import PredictSettings
-from sam2lora.models.loading import LoadedBase, load_base
+from sam2lora.models.loading import LoadedModel, load_base
 from sam2lora.models.registry import BASE_MODELS
-from sam2lora.prompts.user_prompts import Click
+from sam2lora.prompts.user_prompts import PointPrompt
 from sam2lora.targets import TARGETS
 
 PLAIN: dict[str, Any] = {"images": ("a.png",), "targets": ("disc", "vessel"), "out": "masks"}
 
 
 @pytest.fixture(scope="module")
-def nano() -> LoadedBase:
+def nano() -> LoadedModel:
     return load_base("nano")
 
 
-def test_each_target_is_a_task_once(nano: LoadedBase):
+def test_each_target_is_a_task_once(nano: LoadedModel):
     tasks = tasks_of(PredictSettings(**PLAIN | {"targets": ("disc", "vessel", "disc")}), nano)
     assert [task.target.name for task in tasks] == ["disc", "vessel"]
     assert [task.geometry.detail for task in tasks] == ["zoom", "tiles"]
 
 
-def test_what_is_said_goes_before_what_is_usual(nano: LoadedBase):
+def test_what_is_said_goes_before_what_is_usual(nano: LoadedModel):
     settings = PredictSettings(**PLAIN, detail="whole", threshold=0.2, bare=True)
     for task in tasks_of(settings, nano):
         assert (task.geometry.detail, task.threshold, task.adapter) == ("whole", 0.2, None)
 
 
-def test_an_unknown_target_or_adapter_is_refused(nano: LoadedBase):
+def test_an_unknown_target_or_adapter_is_refused(nano: LoadedModel):
     with pytest.raises(TargetError, match="iris"):
         tasks_of(PredictSettings(**PLAIN | {"targets": ("iris",)}), nano)
     with pytest.raises(AdapterError, match="none-such"):
         tasks_of(PredictSettings(**PLAIN, adapter="none-such"), nano)
 
 
-def test_a_bare_big_base_needs_a_prompt(nano: LoadedBase):
+def test_a_bare_big_base_needs_a_prompt(nano: LoadedModel):
     tiny = replace(nano, base=BASE_MODELS["tiny"])
     with pytest.raises(AdapterError, match="only follows points and boxes"):
         adapter_for(tiny, TARGETS["disc"], bare=True)
     assert adapter_for(tiny, TARGETS["disc"], bare=True, prompted=True) is None
-    pointed = PredictSettings(**PLAIN | {"targets": ("disc",)}, points=(Click(1, 2),), bare=True)
-    assert tasks_of(pointed, tiny)[0].prompts.clicks == (Click(1, 2),)
+    pointed = PredictSettings(
+        **PLAIN | {"targets": ("disc",)}, points=(PointPrompt(1, 2),), bare=True
+    )
+    assert tasks_of(pointed, tiny)[0].prompts.clicks == (PointPrompt(1, 2),)

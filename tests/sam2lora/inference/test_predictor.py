@@ -12,14 +12,14 @@ from skimage.morphology import convex_hull_image
 from sam2lora.compute.device import choose_precision, release_memory
 from sam2lora.errors import GeometryError
 from sam2lora.images.field_of_view import FieldOfView
-from sam2lora.inference.embedding_cache import FeatureCache
+from sam2lora.inference.embedding_cache import EmbeddingCache
 from sam2lora.inference.postprocessing import LEVELS
 from sam2lora.inference.predictor import Predictor
-from sam2lora.inference.prepared_image import Scene, windows_of
-from sam2lora.models.loading import LoadedBase, load_base, random_base
+from sam2lora.inference.prepared_image import PreparedImage, windows_of
+from sam2lora.models.loading import LoadedModel, load_base, random_base
 from sam2lora.models.sam2_image_model import normalize
-from sam2lora.prompts.prompt_batch import Prompts, mask_to_logits
-from sam2lora.prompts.user_prompts import Click, ImagePrompts
+from sam2lora.prompts.prompt_batch import PromptBatch, mask_to_logits
+from sam2lora.prompts.user_prompts import PointPrompt, Prompts
 from sam2lora.settings import GeometrySettings, PrecisionChoice
 
 WHOLE, TILES = GeometrySettings(detail="whole"), GeometrySettings(detail="tiles", field_size=760)
@@ -28,24 +28,24 @@ ROWS, COLUMNS = np.ogrid[:300, :360]
 
 
 @pytest.fixture(scope="module")
-def nano() -> LoadedBase:
+def nano() -> LoadedModel:
     return random_base("nano")
 
 
 @pytest.fixture
-def predictor(nano: LoadedBase) -> Predictor:
+def predictor(nano: LoadedModel) -> Predictor:
     return Predictor(nano, device="cpu", precision="float32")
 
 
 @pytest.fixture(scope="module")
-def scene() -> Scene:
+def scene() -> PreparedImage:
     pixels = np.random.default_rng(0).integers(0, 256, (300, 360, 3), dtype=np.uint8)
     field = FieldOfView(np.hypot(COLUMNS - 180, ROWS - 150) <= 140, (180, 150), 280)
-    return Scene.of(pixels, field=field)
+    return PreparedImage.of(pixels, field=field)
 
 
 @contextmanager
-def counting(nano: LoadedBase) -> Iterator[dict[str, int]]:
+def counting(nano: LoadedModel) -> Iterator[dict[str, int]]:
     """Count the windows that pass the encoder and the decoder."""
     seen = {"encoded": 0, "decoded": 0}
 
@@ -66,7 +66,7 @@ def counting(nano: LoadedBase) -> Iterator[dict[str, int]]:
 
 @pytest.mark.parametrize("geometry", [WHOLE, TILES, ZOOM], ids=["whole", "tiles", "zoom"])
 def test_answers_are_native_probabilities_inside_the_field(
-    predictor: Predictor, scene: Scene, geometry: GeometrySettings
+    predictor: Predictor, scene: PreparedImage, geometry: GeometrySettings
 ) -> None:
     answer = predictor.answer(scene, geometry)
     assert answer.probabilities.shape == (300, 360)
@@ -77,21 +77,21 @@ def test_answers_are_native_probabilities_inside_the_field(
     assert not answer.mask(0.01)[~scene.field.mask].any()
 
 
-def test_the_answer_is_the_networks_own(nano: LoadedBase, predictor: Predictor) -> None:
+def test_the_answer_is_the_networks_own(nano: LoadedModel, predictor: Predictor) -> None:
     """On an image of the input's size, squashing nothing, it is the network's own output."""
     pixels = np.random.default_rng(1).integers(0, 256, (512, 512, 3), dtype=np.uint8)
     field = FieldOfView(np.ones((512, 512), bool), (255.5, 255.5), 512)
     painted = np.zeros((512, 512), bool)
     painted[100:200, 120:300] = True
-    prompts = ImagePrompts(
-        (Click(200, 150), Click(40, 400, positive=False)), (90, 80, 310, 220), painted
+    prompts = Prompts(
+        (PointPrompt(200, 150), PointPrompt(40, 400, positive=False)), (90, 80, 310, 220), painted
     )
     geometry = GeometrySettings(margin=0)
-    answer = predictor.answer(Scene.of(pixels, field=field), geometry, prompts)
+    answer = predictor.answer(PreparedImage.of(pixels, field=field), geometry, prompts)
     with torch.inference_mode():
         direct = nano.network(
             normalize(pixels[None]),
-            Prompts.single(
+            PromptBatch.single(
                 points=[(200, 150), (40, 400)],
                 labels=[1, 0],
                 box=(90, 80, 310, 220),
@@ -104,21 +104,21 @@ def test_the_answer_is_the_networks_own(nano: LoadedBase, predictor: Predictor) 
 
 
 def test_an_image_is_encoded_once_whatever_is_asked(
-    nano: LoadedBase, predictor: Predictor, scene: Scene
+    nano: LoadedModel, predictor: Predictor, scene: PreparedImage
 ) -> None:
     with counting(nano) as seen:
         predictor.encode(scene, WHOLE)
         for x in range(100, 200, 20):
-            predictor.answer(scene, WHOLE, ImagePrompts((Click(x, 150),)))
+            predictor.answer(scene, WHOLE, Prompts((PointPrompt(x, 150),)))
     assert seen == {"encoded": 1, "decoded": 5}
 
 
 def test_tiles_that_no_prompt_touches_are_not_asked_again(
-    nano: LoadedBase, predictor: Predictor, scene: Scene
+    nano: LoadedModel, predictor: Predictor, scene: PreparedImage
 ) -> None:
     tiles = windows_of(scene, TILES, 512)
     before = predictor.answer(scene, TILES)
-    click = ImagePrompts((Click(70, 120),))
+    click = Prompts((PointPrompt(70, 120),))
     touched = [tile for tile in tiles if click.within(tile).clicks]
     with counting(nano) as seen:
         after = predictor.answer(scene, TILES, click)
@@ -128,15 +128,15 @@ def test_tiles_that_no_prompt_touches_are_not_asked_again(
     assert changed.max() <= max(tile.left + tile.width for tile in touched)
 
 
-def test_a_full_cache_changes_no_answer(nano: LoadedBase, scene: Scene) -> None:
+def test_a_full_cache_changes_no_answer(nano: LoadedModel, scene: PreparedImage) -> None:
     kept = Predictor(nano, device="cpu", precision="float32")
-    forgetful = Predictor(nano, device="cpu", precision="float32", cache=FeatureCache(0))
+    forgetful = Predictor(nano, device="cpu", precision="float32", cache=EmbeddingCache(0))
     np.testing.assert_array_equal(
         kept.answer(scene, TILES).probabilities, forgetful.answer(scene, TILES).probabilities
     )
 
 
-def test_the_batch_changes_no_answer(nano: LoadedBase, scene: Scene) -> None:
+def test_the_batch_changes_no_answer(nano: LoadedModel, scene: PreparedImage) -> None:
     one, many = (
         Predictor(nano, device="cpu", precision="float32", batch=batch) for batch in (1, 8)
     )
@@ -145,14 +145,16 @@ def test_the_batch_changes_no_answer(nano: LoadedBase, scene: Scene) -> None:
     )
 
 
-def test_every_kind_of_prompt_changes_the_answer(predictor: Predictor, scene: Scene) -> None:
+def test_every_kind_of_prompt_changes_the_answer(
+    predictor: Predictor, scene: PreparedImage
+) -> None:
     painted = np.hypot(COLUMNS - 180, ROWS - 150) <= 30
     kinds = [
-        ImagePrompts(),
-        ImagePrompts((Click(180, 150),)),
-        ImagePrompts((Click(180, 150), Click(90, 150, positive=False))),
-        ImagePrompts(box=(100, 100, 200, 200)),
-        ImagePrompts(mask=painted),
+        Prompts(),
+        Prompts((PointPrompt(180, 150),)),
+        Prompts((PointPrompt(180, 150), PointPrompt(90, 150, positive=False))),
+        Prompts(box=(100, 100, 200, 200)),
+        Prompts(mask=painted),
     ]
     answers = [predictor.answer(scene, WHOLE, prompts).probabilities for prompts in kinds]
     for number, answer in enumerate(answers):
@@ -161,11 +163,11 @@ def test_every_kind_of_prompt_changes_the_answer(predictor: Predictor, scene: Sc
 
 
 def test_zoom_looks_twice_and_answers_inside_the_crop_only(
-    nano: LoadedBase, predictor: Predictor, scene: Scene
+    nano: LoadedModel, predictor: Predictor, scene: PreparedImage
 ) -> None:
     box = (170, 140, 200, 170)
     with counting(nano) as seen:
-        answer = predictor.answer(scene, ZOOM, ImagePrompts(box=box))
+        answer = predictor.answer(scene, ZOOM, Prompts(box=box))
     assert seen == {"encoded": 2, "decoded": 2}
     rows, columns = np.nonzero(answer.probabilities)
     assert rows.min() > 80
@@ -174,9 +176,9 @@ def test_zoom_looks_twice_and_answers_inside_the_crop_only(
 
 
 @pytest.mark.parametrize("geometry", [WHOLE, ZOOM])
-def test_a_convex_answer_has_no_dents(scene: Scene, geometry: GeometrySettings) -> None:
+def test_a_convex_answer_has_no_dents(scene: PreparedImage, geometry: GeometrySettings) -> None:
     trained = Predictor(load_base("nano"), device="cpu", precision="float32")
-    prompts = ImagePrompts(box=(120.0, 90.0, 250.0, 220.0))  # in noise: crumbs
+    prompts = Prompts(box=(120.0, 90.0, 250.0, 220.0))  # in noise: crumbs
     missing = {}
     for convex in (False, True):
         asked = geometry.model_copy(update={"convex": convex})
@@ -190,22 +192,24 @@ def test_a_convex_answer_has_no_dents(scene: Scene, geometry: GeometrySettings) 
     assert missing[True] < 0.4  # of a few pixels those at the edge
 
 
-def test_a_click_keeps_its_part_of_a_convex_answer(predictor: Predictor, scene: Scene) -> None:
+def test_a_click_keeps_its_part_of_a_convex_answer(
+    predictor: Predictor, scene: PreparedImage
+) -> None:
     whole = WHOLE.model_copy(update={"convex": True})
-    click = ImagePrompts((Click(120.0, 140.0),))
+    click = Prompts((PointPrompt(120.0, 140.0),))
     plain = predictor.answer(scene, WHOLE, click).probabilities
     convex = predictor.answer(scene, whole, click).probabilities
     assert convex[140, 120] == pytest.approx(plain[140, 120], abs=0.05)
 
 
-def test_tiles_have_no_form(predictor: Predictor, scene: Scene) -> None:
+def test_tiles_have_no_form(predictor: Predictor, scene: PreparedImage) -> None:
     plain = predictor.answer(scene, TILES).probabilities
     convex = predictor.answer(scene, TILES.model_copy(update={"convex": True})).probabilities
     np.testing.assert_array_equal(convex, plain)
 
 
 def test_work_can_be_stopped_between_tiles_and_goes_on_from_there(
-    nano: LoadedBase, scene: Scene
+    nano: LoadedModel, scene: PreparedImage
 ) -> None:
     class StopError(Exception):
         pass
@@ -224,7 +228,7 @@ def test_work_can_be_stopped_between_tiles_and_goes_on_from_there(
 
 
 def test_answers_can_be_stopped_between_tiles_though_all_is_encoded(
-    nano: LoadedBase, scene: Scene
+    nano: LoadedModel, scene: PreparedImage
 ) -> None:
     class StopError(Exception):
         pass
@@ -248,11 +252,11 @@ def test_answers_can_be_stopped_between_tiles_though_all_is_encoded(
 
 @pytest.mark.parametrize("geometry", [WHOLE, TILES, ZOOM], ids=["whole", "tiles", "zoom"])
 def test_progress_of_an_answer_never_falls_and_ends_at_all(
-    predictor: Predictor, scene: Scene, geometry: GeometrySettings
+    predictor: Predictor, scene: PreparedImage, geometry: GeometrySettings
 ) -> None:
     """At first, with everything in the caches, and with a prompt that asks some windows anew."""
     steps: list[tuple[int, int]] = []
-    for prompts in (ImagePrompts(), ImagePrompts(), ImagePrompts((Click(150, 120),))):
+    for prompts in (Prompts(), Prompts(), Prompts((PointPrompt(150, 120),))):
         steps.clear()
         predictor.answer(
             scene, geometry, prompts, progress=lambda done, total: steps.append((done, total))
@@ -261,12 +265,12 @@ def test_progress_of_an_answer_never_falls_and_ends_at_all(
         assert {total for _, total in steps} == {steps[-1][0]}
 
 
-def test_points_outside_are_refused(predictor: Predictor, scene: Scene) -> None:
+def test_points_outside_are_refused(predictor: Predictor, scene: PreparedImage) -> None:
     with pytest.raises(GeometryError, match="outside the field of view"):
-        predictor.answer(scene, WHOLE, ImagePrompts((Click(3, 3),)))
+        predictor.answer(scene, WHOLE, Prompts((PointPrompt(3, 3),)))
 
 
-def test_bfloat16_is_close_to_float32(nano: LoadedBase, scene: Scene) -> None:
+def test_bfloat16_is_close_to_float32(nano: LoadedModel, scene: PreparedImage) -> None:
     exact, fast = (
         Predictor(nano, device="cpu", precision=precision).answer(scene, WHOLE).probabilities
         for precision in ("float32", "bfloat16")
@@ -279,16 +283,16 @@ def test_precision_is_chosen_by_the_device() -> None:
 
 
 def test_a_click_on_a_base_trained_here_is_answered_by_the_mask_that_was_trained(
-    nano: LoadedBase, scene: Scene
+    nano: LoadedModel, scene: PreparedImage
 ) -> None:
     """A bare SAM 2 takes the likeliest of three masks; our training leaves those untrained."""
-    click = ImagePrompts((Click(180, 150),))
-    both = ImagePrompts((Click(180, 150),), mask=scene.field.mask)
+    click = Prompts((PointPrompt(180, 150),))
+    both = Prompts((PointPrompt(180, 150),), mask=scene.field.mask)
     ours = replace(nano, single_mask=True)
     of_three = Predictor(nano, device="cpu", precision="float32").answer(scene, WHOLE, click)
     single = Predictor(ours, device="cpu", precision="float32").answer(scene, WHOLE, click)
     assert np.abs(of_three.probabilities - single.probabilities).max() > 1e-3
-    for prompts in (both, ImagePrompts()):
+    for prompts in (both, Prompts()):
         one, other = (
             Predictor(base, device="cpu", precision="float32").answer(scene, WHOLE, prompts)
             for base in (nano, ours)
@@ -300,19 +304,19 @@ def test_a_click_on_a_base_trained_here_is_answered_by_the_mask_that_was_trained
 @pytest.mark.parametrize("geometry", [WHOLE, TILES], ids=["whole", "tiles"])
 @pytest.mark.parametrize(("precision", "tolerance"), [("float32", 1e-3), ("bfloat16", 0.05)])
 def test_gpu_answers_as_the_cpu_does(
-    scene: Scene, geometry: GeometrySettings, precision: PrecisionChoice, tolerance: float
+    scene: PreparedImage, geometry: GeometrySettings, precision: PrecisionChoice, tolerance: float
 ) -> None:
     on_cpu = Predictor(random_base("nano"), device="cpu", precision="float32")
     on_gpu = Predictor(random_base("nano"), device="cuda", precision=precision)
-    clicks = (Click(180, 150), Click(90, 150, positive=False))
-    for prompts in (ImagePrompts(), ImagePrompts(clicks), ImagePrompts(box=(100, 100, 200, 200))):
+    clicks = (PointPrompt(180, 150), PointPrompt(90, 150, positive=False))
+    for prompts in (Prompts(), Prompts(clicks), Prompts(box=(100, 100, 200, 200))):
         expected, found = (one.answer(scene, geometry, prompts) for one in (on_cpu, on_gpu))
         assert np.abs(expected.probabilities - found.probabilities).max() < tolerance
         assert found.iou == pytest.approx(expected.iou, abs=tolerance)
 
 
 @pytest.mark.gpu
-def test_gpu_memory_returns_with_the_predictor(scene: Scene) -> None:
+def test_gpu_memory_returns_with_the_predictor(scene: PreparedImage) -> None:
     device = torch.device("cuda")
 
     def left() -> int:
@@ -330,8 +334,10 @@ def test_gpu_memory_returns_with_the_predictor(scene: Scene) -> None:
     assert left() == before
 
 
-def test_what_is_kept_takes_no_more_memory_than_is_counted(nano: LoadedBase, scene: Scene) -> None:
-    cache = FeatureCache()
+def test_what_is_kept_takes_no_more_memory_than_is_counted(
+    nano: LoadedModel, scene: PreparedImage
+) -> None:
+    cache = EmbeddingCache()
     predictor = Predictor(nano, device="cpu", precision="float32", cache=cache)
     predictor.answer(scene, TILES)
     kept = list(cache.memory._kept.values())

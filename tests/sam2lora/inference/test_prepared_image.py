@@ -4,23 +4,23 @@ import numpy as np
 import pytest
 
 from sam2lora.images.field_of_view import FieldOfView
-from sam2lora.inference.prepared_image import Scene, crop_of, windows_of
-from sam2lora.prompts.user_prompts import Click, ImagePrompts
+from sam2lora.inference.prepared_image import PreparedImage, crop_of, windows_of
+from sam2lora.prompts.user_prompts import PointPrompt, Prompts
 from sam2lora.settings import GeometrySettings
 
 ROWS, COLUMNS = np.ogrid[:600, :800]
 FIELD = FieldOfView(np.hypot(COLUMNS - 400, ROWS - 300) <= 280, (400, 300), 560)
-SCENE = Scene.of(np.zeros((600, 800, 3), np.uint8), field=FIELD)
+SCENE = PreparedImage.of(np.zeros((600, 800, 3), np.uint8), field=FIELD)
 ZOOM = GeometrySettings(detail="zoom", zoom_share=0.25)
 
 
 def test_the_key_is_the_pixels() -> None:
     pixels = np.zeros((600, 800, 3), np.uint8)
-    assert Scene.of(pixels, field=FIELD).key == SCENE.key
+    assert PreparedImage.of(pixels, field=FIELD).key == SCENE.key
     pixels[0, 0, 0] = 1
-    assert Scene.of(pixels, field=FIELD).key != SCENE.key
+    assert PreparedImage.of(pixels, field=FIELD).key != SCENE.key
     turned = np.zeros((800, 600, 3), np.uint8)
-    assert Scene.of(turned).key != SCENE.key
+    assert PreparedImage.of(turned).key != SCENE.key
 
 
 def test_whole_and_zoom_start_from_the_field_and_tiles_from_tiles() -> None:
@@ -45,7 +45,7 @@ def first_answer(*blobs: tuple[int, int, int]) -> np.ndarray:
 
 def test_the_crop_is_around_the_largest_part() -> None:
     (whole,) = windows_of(SCENE, ZOOM, 512)
-    crop = crop_of(SCENE, ZOOM, whole, first_answer((90, 40, 10), (10, 100, 3)), ImagePrompts())
+    crop = crop_of(SCENE, ZOOM, whole, first_answer((90, 40, 10), (10, 100, 3)), Prompts())
     x, y = whole.left + 90.5 / 128 * whole.width, whole.top + 40.5 / 128 * whole.height
     assert crop.left + crop.width / 2 == pytest.approx(x, abs=crop.width / 16)
     assert crop.top + crop.height / 2 == pytest.approx(y, abs=crop.width / 16)
@@ -54,16 +54,16 @@ def test_the_crop_is_around_the_largest_part() -> None:
 
 def test_a_large_answer_gets_a_large_crop_but_none_beyond_the_field() -> None:
     (whole,) = windows_of(SCENE, ZOOM, 512)
-    crop = crop_of(SCENE, ZOOM, whole, first_answer((64, 64, 30)), ImagePrompts())
+    crop = crop_of(SCENE, ZOOM, whole, first_answer((64, 64, 30)), Prompts())
     assert crop.width == pytest.approx(1.5 * 60 / 128 * whole.width, rel=0.05)
-    assert crop_of(SCENE, ZOOM, whole, first_answer((64, 64, 99)), ImagePrompts()).width <= 560
+    assert crop_of(SCENE, ZOOM, whole, first_answer((64, 64, 99)), Prompts()).width <= 560
 
 
 def test_an_empty_answer_is_looked_for_at_its_likeliest_pixel() -> None:
     (whole,) = windows_of(SCENE, ZOOM, 512)
     logits = first_answer()
     logits[100, 20] = -1
-    crop = crop_of(SCENE, ZOOM, whole, logits, ImagePrompts())
+    crop = crop_of(SCENE, ZOOM, whole, logits, Prompts())
     x = whole.left + 20.5 / 128 * whole.width
     assert crop.left + crop.width / 2 == pytest.approx(x, abs=crop.width / 16)
 
@@ -71,36 +71,35 @@ def test_an_empty_answer_is_looked_for_at_its_likeliest_pixel() -> None:
 def test_a_users_box_and_clicks_decide() -> None:
     (whole,) = windows_of(SCENE, ZOOM, 512)
     logits = first_answer((90, 40, 10))
-    box = crop_of(SCENE, ZOOM, whole, logits, ImagePrompts(box=(200, 300, 260, 380)))
+    box = crop_of(SCENE, ZOOM, whole, logits, Prompts(box=(200, 300, 260, 380)))
     assert box.left < 200 < 260 < box.left + box.width
     assert box.left + box.width / 2 == pytest.approx(230, abs=box.width / 16)
-    far = crop_of(SCENE, ZOOM, whole, logits, ImagePrompts((Click(250, 450),)))
+    far = crop_of(SCENE, ZOOM, whole, logits, Prompts((PointPrompt(250, 450),)))
     assert far.left < 250 < far.left + far.width
     assert far.top < 450 < far.top + far.height
-    off = crop_of(SCENE, ZOOM, whole, logits, ImagePrompts((Click(250, 450, positive=False),)))
-    assert off == crop_of(SCENE, ZOOM, whole, logits, ImagePrompts())
+    off = crop_of(SCENE, ZOOM, whole, logits, Prompts((PointPrompt(250, 450, positive=False),)))
+    assert off == crop_of(SCENE, ZOOM, whole, logits, Prompts())
 
 
 def test_a_small_move_of_the_answer_keeps_the_crop() -> None:
     (whole,) = windows_of(SCENE, ZOOM, 512)
     crops = {
-        crop_of(SCENE, ZOOM, whole, first_answer((x, 40, 10)), ImagePrompts())
-        for x in range(60, 80)
+        crop_of(SCENE, ZOOM, whole, first_answer((x, 40, 10)), Prompts()) for x in range(60, 80)
     }
     assert len(crops) < 14
 
 
 def test_a_first_answer_outside_the_field_draws_the_crop_nowhere() -> None:
     (whole,) = windows_of(SCENE, ZOOM, 512)
-    crop = crop_of(SCENE, ZOOM, whole, first_answer((2, 2, 12), (90, 40, 3)), ImagePrompts())
+    crop = crop_of(SCENE, ZOOM, whole, first_answer((2, 2, 12), (90, 40, 3)), Prompts())
     x = whole.left + 90.5 / 128 * whole.width
     assert crop.left + crop.width / 2 == pytest.approx(x, abs=crop.width / 16)
 
 
 def test_a_crop_touches_the_image_where_the_field_is_all_of_it() -> None:
-    wide = Scene.of(np.full((300, 900, 3), 120, np.uint8))
+    wide = PreparedImage.of(np.full((300, 900, 3), 120, np.uint8))
     (whole,) = windows_of(wide, ZOOM, 512)
     for first in (first_answer((64, 4, 3)), first_answer()):  # in the padding above; nowhere
         first[0, 64] += 1
-        crop = crop_of(wide, ZOOM, whole, first, ImagePrompts())
+        crop = crop_of(wide, ZOOM, whole, first, Prompts())
         crop.paste(np.zeros((128, 128), np.float32), wide.shape)  # it would say so

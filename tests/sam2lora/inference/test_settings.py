@@ -12,7 +12,7 @@ from pydantic import ValidationError
 
 from sam2lora.errors import GeometryError
 from sam2lora.inference.settings import PredictSettings, command_line, command_words, together
-from sam2lora.prompts.user_prompts import Click
+from sam2lora.prompts.user_prompts import PointPrompt
 
 PLAIN: dict[str, Any] = {"images": ("a b.png",), "targets": ("disc",), "out": "masks"}
 
@@ -48,7 +48,7 @@ def test_what_cannot_be_is_refused(change: dict[str, Any]):
 
 
 def test_prompts_are_for_one_target_in_one_image():
-    settings = PredictSettings(**PLAIN, points=(Click(1, 2),))
+    settings = PredictSettings(**PLAIN, points=(PointPrompt(1, 2),))
     settings.check_prompts_fit(1)
     with pytest.raises(GeometryError, match="1 targets and 2 images"):
         settings.check_prompts_fit(2)
@@ -73,8 +73,8 @@ def test_the_command_gives_what_the_settings_give(
     """Whatever can be said in settings is said in words, and read back to the same."""
     from sam2lora.inference.pipeline import tasks_of
     from sam2lora.inference.predictor import Predictor
-    from sam2lora.inference.prepared_image import Scene
-    from sam2lora.inference.segment import segment_scene
+    from sam2lora.inference.prepared_image import PreparedImage
+    from sam2lora.inference.segment import segment_prepared
     from sam2lora.models.loading import load_base
 
     image, painted = tmp_path / "an eye.png", np.zeros(photo.shape[:2], bool)
@@ -86,7 +86,7 @@ def test_the_command_gives_what_the_settings_give(
         targets=("cup",),
         out=str(tmp_path / "out"),
         bare=True,
-        points=(Click(70.25, 1 / 3 + 80), Click(90, 60, positive=False)),
+        points=(PointPrompt(70.25, 1 / 3 + 80), PointPrompt(90, 60, positive=False)),
         box=(-3.5, 40.0, 100.0, 99.75),
         mask=str(tmp_path / "painted.png"),
         detail="whole",
@@ -100,9 +100,9 @@ def test_the_command_gives_what_the_settings_give(
     assert ran.code == 0, ran.err
     base = load_base("nano")
     predictor = Predictor(base, device="cpu", precision="float32")
-    expected = segment_scene(predictor, Scene.of(photo), tasks_of(settings, base))["cup"]
+    expected = segment_prepared(predictor, PreparedImage.of(photo), tasks_of(settings, base))["cup"]
     written = np.asarray(Image.open(tmp_path / "out" / "an eye_cup.png")) > 0
     np.testing.assert_array_equal(written, expected.mask)
     without = settings.model_copy(update={"mask": None})
-    other = segment_scene(predictor, Scene.of(photo), tasks_of(without, base))["cup"]
+    other = segment_prepared(predictor, PreparedImage.of(photo), tasks_of(without, base))["cup"]
     assert np.abs(other.probabilities - expected.probabilities).max() > 1e-4

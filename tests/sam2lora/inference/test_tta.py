@@ -6,19 +6,21 @@ import numpy as np
 import pytest
 
 from sam2lora.images.field_of_view import FieldOfView
-from sam2lora.inference.predictor import Answer
-from sam2lora.inference.prepared_image import Scene
-from sam2lora.inference.tta import FLIPS, answer_with_flips, flip_prompts, flip_scene
-from sam2lora.prompts.user_prompts import Click, ImagePrompts
+from sam2lora.inference.predictor import Prediction
+from sam2lora.inference.prepared_image import PreparedImage
+from sam2lora.inference.tta import FLIPS, flip_image, flip_prompts, predict_with_flips
+from sam2lora.prompts.user_prompts import PointPrompt, Prompts
 from sam2lora.settings import GeometrySettings
 
 SHAPE = (7, 10)
 PIXELS = np.random.default_rng(0).integers(0, 256, (*SHAPE, 3), dtype=np.uint8)
 MASK = np.zeros(SHAPE, bool)
 MASK[1:6, 2:9] = True
-SCENE = Scene.of(PIXELS, field=FieldOfView(MASK, (5.0, 2.5), 6.5, "region"))
-PROMPTS = ImagePrompts(
-    (Click(3, 2), Click(7.5, 4, positive=False)), box=(2, 1, 6.5, 4), mask=np.eye(*SHAPE) > 0
+SCENE = PreparedImage.of(PIXELS, field=FieldOfView(MASK, (5.0, 2.5), 6.5, "region"))
+PROMPTS = Prompts(
+    (PointPrompt(3, 2), PointPrompt(7.5, 4, positive=False)),
+    box=(2, 1, 6.5, 4),
+    mask=np.eye(*SHAPE) > 0,
 )
 WHOLE = GeometrySettings()
 
@@ -31,7 +33,7 @@ class Painter:
     windows: list[int] = field(default_factory=lambda: [2, 2, 2, 2])
     asked: int = 0
 
-    def answer(self, scene, geometry, prompts, *, progress) -> Answer:
+    def answer(self, scene, geometry, prompts, *, progress) -> Prediction:
         total = self.windows[self.asked]
         for done in range(total + 1):
             progress(done, total)
@@ -47,16 +49,16 @@ class Painter:
             near = np.exp(-np.hypot(rows - click.y, columns - click.x))
             painted += (0.2 if click.positive else -0.1) * near
         painted += self.lean * columns
-        return Answer(painted.astype(np.float32), 0.1 * self.asked)
+        return Prediction(painted.astype(np.float32), 0.1 * self.asked)
 
 
-def ask(painter: Painter, seen: list[tuple[int, int]] | None = None) -> Answer:
+def ask(painter: Painter, seen: list[tuple[int, int]] | None = None) -> Prediction:
     steps: list[tuple[int, int]] = [] if seen is None else seen
 
     def progress(done: int, total: int) -> None:
         steps.append((done, total))
 
-    return answer_with_flips(painter, SCENE, WHOLE, PROMPTS, progress=progress)
+    return predict_with_flips(painter, SCENE, WHOLE, PROMPTS, progress=progress)
 
 
 def test_a_network_that_knows_no_direction_answers_as_without_flips() -> None:
@@ -86,8 +88,8 @@ def test_progress_runs_once_over_all_four() -> None:
 
 @pytest.mark.parametrize(("sideways", "upside_down"), FLIPS)
 def test_twice_is_the_same_again(sideways: bool, upside_down: bool) -> None:
-    def flipped(scene: Scene) -> Scene:
-        return flip_scene(scene, sideways=sideways, upside_down=upside_down)
+    def flipped(scene: PreparedImage) -> PreparedImage:
+        return flip_image(scene, sideways=sideways, upside_down=upside_down)
 
     back = flipped(flipped(SCENE))
     assert back.key == SCENE.key
@@ -101,17 +103,17 @@ def test_twice_is_the_same_again(sideways: bool, upside_down: bool) -> None:
 
 
 def test_a_mirror_image_is_another_image_in_the_same_kind_of_field() -> None:
-    mirrored = flip_scene(SCENE, sideways=True, upside_down=False)
+    mirrored = flip_image(SCENE, sideways=True, upside_down=False)
     assert mirrored.key != SCENE.key
     assert mirrored.field.center == (4.0, 2.5)
     assert (mirrored.field.diameter, mirrored.field.found) == (6.5, "region")
 
 
 def test_nothing_said_stays_nothing() -> None:
-    assert flip_prompts(ImagePrompts(), SHAPE, sideways=True, upside_down=True).empty
+    assert flip_prompts(Prompts(), SHAPE, sideways=True, upside_down=True).empty
 
 
 def test_a_click_on_the_corner_pixel_stays_on_it() -> None:
-    clicks = ImagePrompts((Click(0, 0),))
+    clicks = Prompts((PointPrompt(0, 0),))
     (click,) = flip_prompts(clicks, SHAPE, sideways=True, upside_down=True).clicks
     assert (click.x, click.y) == (9, 6)

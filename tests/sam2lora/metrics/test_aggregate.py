@@ -8,7 +8,7 @@ import pytest
 
 from sam2lora.errors import GeometryError
 from sam2lora.metrics import segmentation as metrics
-from sam2lora.metrics.aggregate import Summary, pooled, score, score_mask, summarize
+from sam2lora.metrics.aggregate import MetricSummary, pooled, score, score_mask, summarize
 from sam2lora.metrics.segmentation import Counts
 
 ROWS, COLUMNS = np.ogrid[:60, :80]
@@ -91,7 +91,7 @@ def test_undefined_values_are_counted() -> None:
                 {"dice": 0.9, "hd95": nan, "auc": nan},
             ]
         )
-    assert found["dice"] == Summary(pytest.approx(0.7), pytest.approx(0.2), n=3, undefined=0)
+    assert found["dice"] == MetricSummary(pytest.approx(0.7), pytest.approx(0.2), n=3, undefined=0)
     assert found["hd95"].mean == 3
     assert isnan(found["hd95"].std)
     assert (found["hd95"].n, found["hd95"].undefined) == (1, 2)

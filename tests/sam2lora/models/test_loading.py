@@ -12,8 +12,8 @@ from sam2lora.errors import ModelError
 from sam2lora.models import registry as model_table
 from sam2lora.models.loading import build_network, load_base, random_base, recognize
 from sam2lora.models.registry import BASE_MODELS, BaseModel
-from sam2lora.models.sam2_image_model import Network
-from sam2lora.models.weights import MEMORY_PARTS, fit_weights, identify
+from sam2lora.models.sam2_image_model import Sam2ImageModel
+from sam2lora.models.weights import MEMORY_PARTS, fit_weights, weights_digest
 
 RANDOM_NANO = "e201e6dbc7bb2899d0356393ac6efa275e8eb01efc274e9dad169e4a4c9baf4c"
 
@@ -111,7 +111,7 @@ def test_nano_is_what_its_file_says(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     assert loaded.path == path
     assert loaded.identity != RANDOM_NANO
     network.load_state_dict(half)
-    assert loaded.identity == identify(network)
+    assert loaded.identity == weights_digest(network)
     assert loaded.network.no_mem_embed.dtype == torch.float32
 
 
@@ -206,6 +206,6 @@ def test_an_official_checkpoint_is_downloaded_resumed_and_loaded(
     assert len(file_server.ranges) == 2
 
 
-def equal(one: Network, other: Network) -> bool:
+def equal(one: Sam2ImageModel, other: Sam2ImageModel) -> bool:
     pairs = zip(one.state_dict().items(), other.state_dict().items(), strict=True)
     return all(a == b and torch.equal(x, y) for (a, x), (b, y) in pairs)

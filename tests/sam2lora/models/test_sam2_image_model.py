@@ -11,18 +11,25 @@ from sam2lora.compute.device import autocast, release_memory
 from sam2lora.errors import GeometryError
 from sam2lora.models.loading import build_network
 from sam2lora.models.registry import BASE_MODELS
-from sam2lora.models.sam2_image_model import MEAN, STD, Decoded, Features, Network, normalize
+from sam2lora.models.sam2_image_model import (
+    MEAN,
+    STD,
+    DecoderOutput,
+    ImageEmbedding,
+    Sam2ImageModel,
+    normalize,
+)
 from sam2lora.models.weights import fit_weights
-from sam2lora.prompts.prompt_batch import Prompts, mask_to_logits
+from sam2lora.prompts.prompt_batch import PromptBatch, mask_to_logits
 
 TOLERANCE = 1e-4
 
 
 @pytest.fixture(scope="module")
-def networks(stock_sam2) -> Callable[[str], Network]:
+def networks(stock_sam2) -> Callable[[str], Sam2ImageModel]:
     """Give our networks with the weights of the stock models."""
 
-    def build(name: str) -> Network:
+    def build(name: str) -> Sam2ImageModel:
         network = build_network(BASE_MODELS[name])
         fit_weights(network, stock_sam2(name).state_dict(), Path("stock"))
         return network
@@ -31,7 +38,7 @@ def networks(stock_sam2) -> Callable[[str], Network]:
 
 
 @pytest.fixture(scope="module")
-def nano(networks) -> Network:
+def nano(networks) -> Sam2ImageModel:
     return networks("nano")
 
 
@@ -51,18 +58,18 @@ def blob(size: int) -> Tensor:
     return mask_to_logits(inside[None, None], size=size)
 
 
-def asked(size: int) -> dict[str, Prompts]:
+def asked(size: int) -> dict[str, PromptBatch]:
     """Give one prompt of each kind for an image of `size`."""
     points = {"points": [(size * 0.4, size * 0.6), (size * 0.9, 3.25)], "labels": [1, 0]}
     box = {"box": (size * 0.2, size * 0.35, size * 0.6, size * 0.8)}
     mask = {"mask_logits": blob(size // 4)[0, 0]}
     return {
-        "points": Prompts.single(**points),
-        "box": Prompts.single(**box),
-        "both": Prompts.single(**points, **box),
-        "points + mask": Prompts.single(**points, **mask),
-        "none": Prompts.none(1),
-        "mask": Prompts.single(**mask),
+        "points": PromptBatch.single(**points),
+        "box": PromptBatch.single(**box),
+        "both": PromptBatch.single(**points, **box),
+        "points + mask": PromptBatch.single(**points, **mask),
+        "none": PromptBatch.none(1),
+        "mask": PromptBatch.single(**mask),
     }
 
 
@@ -79,7 +86,7 @@ def stock_predictor(model, pixels: np.ndarray):
 
 
 @torch.inference_mode()
-def stock_answer(predictor, prompt: Prompts, multimask: bool) -> tuple[Tensor, Tensor]:
+def stock_answer(predictor, prompt: PromptBatch, multimask: bool) -> tuple[Tensor, Tensor]:
     """Ask stock SAM 2: its image predictor, and its heads for what the predictor cannot ask."""
     has_points = prompt.points.shape[1] > 0
     if not has_points and prompt.boxes is None:
@@ -120,19 +127,19 @@ def test_answers_are_those_of_stock_sam2(name: str, networks, stock_sam2):
             assert (mine.iou - iou).abs().max() < TOLERANCE, kind
 
 
-def test_what_parity_rests_on_is_not_without_effect(nano: Network):
+def test_what_parity_rests_on_is_not_without_effect(nano: Sam2ImageModel):
     image = normalize(picture(512))[None]
     prompt = asked(512)["points"]
     with torch.inference_mode():
         features = nano.encode(image)
         right = nano.decode(features, prompt).logits
-        bare = Features(
+        bare = ImageEmbedding(
             features.image_embed - nano.no_mem_embed.view(1, -1, 1, 1),
             features.fine,
             features.middle,
         )
         assert (nano.decode(bare, prompt).logits - right).abs().max() > 100 * TOLERANCE
-        moved = Prompts(prompt.points + 4, prompt.labels)
+        moved = PromptBatch(prompt.points + 4, prompt.labels)
         assert (nano.decode(features, moved).logits - right).abs().max() > 10 * TOLERANCE
 
 
@@ -162,21 +169,23 @@ def test_normalize_refuses_other_images(pixels: np.ndarray, words: str):
 
 
 @pytest.fixture(scope="module")
-def features(nano: Network) -> Features:
+def features(nano: Sam2ImageModel) -> ImageEmbedding:
     """Give the features of three images."""
     images = normalize(np.stack([picture(512, seed) for seed in range(3)]))
     with torch.inference_mode():
         return nano.encode(images)
 
 
-def some_points(batch: int) -> Prompts:
+def some_points(batch: int) -> PromptBatch:
     generator = torch.Generator().manual_seed(1)
     points = torch.rand(batch, 2, 2, generator=generator) * 511
-    return Prompts(points, torch.tensor([[1, 0]]).expand(batch, 2))
+    return PromptBatch(points, torch.tensor([[1, 0]]).expand(batch, 2))
 
 
 @torch.inference_mode()
-def test_many_prompts_for_one_image_are_as_one_by_one(nano: Network, features: Features):
+def test_many_prompts_for_one_image_are_as_one_by_one(
+    nano: Sam2ImageModel, features: ImageEmbedding
+):
     prompts = some_points(4)
     together = nano.decode(features[0], prompts)
     assert together.logits.shape == (4, 1, 128, 128)
@@ -186,20 +195,20 @@ def test_many_prompts_for_one_image_are_as_one_by_one(nano: Network, features: F
 
 
 @torch.inference_mode()
-def test_each_image_of_a_batch_gets_its_own_prompt(nano: Network, features: Features):
+def test_each_image_of_a_batch_gets_its_own_prompt(nano: Sam2ImageModel, features: ImageEmbedding):
     prompts = some_points(3)
     together = nano.decode(features, prompts).logits
     for i in range(3):
         alone = nano.decode(features[i], prompts[i]).logits
         torch.testing.assert_close(together[i : i + 1], alone, atol=1e-4, rtol=0)
-    changed = Features.cat([features[1], features[1], features[2]])
+    changed = ImageEmbedding.cat([features[1], features[1], features[2]])
     answers = nano.decode(changed, prompts).logits
     assert not torch.allclose(answers[0], together[0], atol=1e-3)
     torch.testing.assert_close(answers[1:], together[1:], atol=1e-4, rtol=0)
 
 
 @torch.inference_mode()
-def test_forward_takes_images_or_features(nano: Network, features: Features):
+def test_forward_takes_images_or_features(nano: Sam2ImageModel, features: ImageEmbedding):
     image = normalize(picture(512, 0))[None]
     prompts = some_points(1)
     torch.testing.assert_close(
@@ -211,7 +220,9 @@ def test_forward_takes_images_or_features(nano: Network, features: Features):
 
 
 @torch.inference_mode()
-def test_half_precision_features_answer_nearly_the_same(nano: Network, features: Features):
+def test_half_precision_features_answer_nearly_the_same(
+    nano: Sam2ImageModel, features: ImageEmbedding
+):
     prompts = some_points(1)
     full = nano.decode(features[0], prompts).logits
     half = features[0].to(dtype=torch.float16)
@@ -221,7 +232,7 @@ def test_half_precision_features_answer_nearly_the_same(nano: Network, features:
     assert (answer - full).abs().max() < 0.02 * full.std()
 
 
-def test_features_count_their_bytes(features: Features):
+def test_features_count_their_bytes(features: ImageEmbedding):
     per_image = 4 * (128 * 32 * 32 + 16 * 128 * 128 + 32 * 64 * 64)
     assert features.nbytes() == 3 * per_image
     assert features[1:].nbytes() == 2 * per_image
@@ -231,14 +242,14 @@ def test_features_count_their_bytes(features: Features):
         features[3]
 
 
-def test_sizes_that_do_not_fit_are_refused(nano: Network, features: Features):
+def test_sizes_that_do_not_fit_are_refused(nano: Sam2ImageModel, features: ImageEmbedding):
     with pytest.raises(GeometryError, match=r"\(B, 3, 512, 512\), not \(1, 3, 1024, 1024\)"):
         nano.encode(torch.zeros(1, 3, 1024, 1024))
     with pytest.raises(GeometryError, match="normalized"):
         nano.encode(torch.zeros(1, 3, 512, 512, dtype=torch.uint8))
     with pytest.raises(GeometryError, match="3 images for 2 prompts"):
-        nano.decode(features, Prompts.none(2))
-    wrong = Prompts.single(mask_logits=np.zeros((64, 64)))
+        nano.decode(features, PromptBatch.none(2))
+    wrong = PromptBatch.single(mask_logits=np.zeros((64, 64)))
     with pytest.raises(GeometryError, match="128 x 128 for this network, not 64 x 64"):
         nano.decode(features[0], wrong)
 
@@ -246,11 +257,11 @@ def test_sizes_that_do_not_fit_are_refused(nano: Network, features: Features):
 def test_best_keeps_the_mask_expected_to_be_best():
     logits = torch.arange(6.0).view(2, 3, 1, 1)
     iou = torch.tensor([[0.1, 0.9, 0.5], [0.7, 0.2, 0.1]])
-    best = Decoded(logits, iou, torch.zeros(2, 1)).best()
+    best = DecoderOutput(logits, iou, torch.zeros(2, 1)).best()
     assert best.logits.flatten().tolist() == [1, 3]
     assert best.iou.flatten().tolist() == pytest.approx([0.9, 0.7])
     assert best.logits.shape == (2, 1, 1, 1)
-    first = Decoded(logits, iou, torch.zeros(2, 1)).first()
+    first = DecoderOutput(logits, iou, torch.zeros(2, 1)).first()
     assert first.logits.flatten().tolist() == [0, 3]
     assert first.iou.flatten().tolist() == pytest.approx([0.1, 0.7])
     assert first.logits.shape == (2, 1, 1, 1)
@@ -267,10 +278,10 @@ def test_gradients_reach_encoder_and_decoder(networks):
 
 
 @torch.inference_mode()
-def test_points_stay_exact_in_half_precision(nano: Network, features: Features):
+def test_points_stay_exact_in_half_precision(nano: Sam2ImageModel, features: ImageEmbedding):
     device = torch.device("cpu")
-    here = Prompts.single(points=[(400.0, 300.0)], labels=[1])
-    there = Prompts.single(points=[(400.5, 300.0)], labels=[1])
+    here = PromptBatch.single(points=[(400.0, 300.0)], labels=[1])
+    there = PromptBatch.single(points=[(400.5, 300.0)], labels=[1])
     with autocast(device, "bfloat16"):
         tokens = [nano._embed(prompts)[0] for prompts in (here, there)]
         answer = nano.decode(features[0], here)
@@ -300,7 +311,7 @@ def test_gpu_memory_is_given_back(networks):
     device = torch.device("cuda")
     empty = torch.cuda.memory_allocated()
     network = networks("nano").to(device)
-    image, prompts = normalize(picture(512))[None].to(device), Prompts.none(1).to(device)
+    image, prompts = normalize(picture(512))[None].to(device), PromptBatch.none(1).to(device)
     loaded = []
     for _ in range(4):
         with torch.inference_mode():

@@ -11,12 +11,12 @@ from torch import nn
 
 from sam2lora.errors import ModelError
 from sam2lora.models.weights import (
+    file_digest,
     fit_weights,
-    identify,
-    identify_file,
     images_learned,
     read_weights,
     seed_weights,
+    weights_digest,
 )
 
 TENSORS = {"a.weight": torch.arange(6.0).view(2, 3), "b": torch.ones(2)}
@@ -146,28 +146,28 @@ def test_the_identity_is_the_documented_hash():
     network.load_state_dict(TENSORS)
     content = b"a.weight\x002,3\x00" + np.arange(6, dtype="<f4").tobytes()
     content += b"b\x002\x00" + np.ones(2, dtype="<f4").tobytes()
-    assert identify(network) == hashlib.sha256(content).hexdigest()
+    assert weights_digest(network) == hashlib.sha256(content).hexdigest()
 
 
 def test_the_identity_changes_with_any_value():
     network = Small()
     network.load_state_dict(TENSORS)
-    before = identify(network)
+    before = weights_digest(network)
     with torch.no_grad():
         network.b[1] += 1e-6
-    assert identify(network) != before
+    assert weights_digest(network) != before
 
 
 def test_the_identity_of_a_file_is_computed_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     path = tmp_path / "weights.pt"
     path.write_bytes(b"x")
     network = Small()
-    first = identify_file(network, path)
-    assert first == identify(network)
-    monkeypatch.setattr("sam2lora.models.weights.identify", lambda network: "computed again")
-    assert identify_file(network, path) == first
+    first = file_digest(network, path)
+    assert first == weights_digest(network)
+    monkeypatch.setattr("sam2lora.models.weights.weights_digest", lambda network: "computed again")
+    assert file_digest(network, path) == first
     path.write_bytes(b"xy")
-    assert identify_file(network, path) == "computed again"
+    assert file_digest(network, path) == "computed again"
 
 
 def test_seeded_weights_have_the_spread_of_torch_and_repeat():

@@ -3,18 +3,18 @@ import pytest
 import torch
 
 from sam2lora.errors import GeometryError
-from sam2lora.prompts.prompt_batch import Prompts, mask_to_logits
+from sam2lora.prompts.prompt_batch import PromptBatch, mask_to_logits
 
 
 def test_none_asks_for_nothing():
-    prompts = Prompts.none(3)
+    prompts = PromptBatch.none(3)
     assert len(prompts) == 3
     assert prompts.is_empty
     assert prompts.shape_key == (0, False, False)
 
 
 def test_single_keeps_the_numbers():
-    prompts = Prompts.single(
+    prompts = PromptBatch.single(
         points=[(1.5, 2), (3, 4)], labels=[1, 0], box=(0, 1, 2, 3), mask_logits=np.ones((8, 8))
     )
     assert prompts.points.tolist() == [[[1.5, 2.0], [3.0, 4.0]]]
@@ -28,7 +28,7 @@ def test_single_keeps_the_numbers():
 
 
 def test_single_without_anything_is_none():
-    assert Prompts.single().is_empty
+    assert PromptBatch.single().is_empty
 
 
 @pytest.mark.parametrize(
@@ -47,7 +47,7 @@ def test_single_without_anything_is_none():
 )
 def test_bad_numbers_are_refused_in_words(arguments: dict, words: str):
     with pytest.raises(GeometryError, match=words):
-        Prompts.single(**arguments)
+        PromptBatch.single(**arguments)
 
 
 @pytest.mark.parametrize(
@@ -62,17 +62,17 @@ def test_bad_numbers_are_refused_in_words(arguments: dict, words: str):
 )
 def test_shapes_that_do_not_fit_are_refused(arguments: tuple, words: str):
     with pytest.raises(GeometryError, match=words):
-        Prompts(*arguments)
+        PromptBatch(*arguments)
 
 
 def test_cat_and_index_are_inverse():
     parts = [
-        Prompts.single(
+        PromptBatch.single(
             points=[(i, i)], labels=[i % 2], box=(0, 0, i, i), mask_logits=np.full((4, 4), i)
         )
         for i in range(3)
     ]
-    joined = Prompts.cat(parts)
+    joined = PromptBatch.cat(parts)
     assert len(joined) == 3
     for i, part in enumerate(parts):
         for index in (i, i - 3):
@@ -88,13 +88,13 @@ def test_cat_and_index_are_inverse():
 
 def test_cat_refuses_different_kinds():
     with pytest.raises(GeometryError, match="one kind"):
-        Prompts.cat([Prompts.none(1), Prompts.single(points=[(1, 1)], labels=[1])])
+        PromptBatch.cat([PromptBatch.none(1), PromptBatch.single(points=[(1, 1)], labels=[1])])
     with pytest.raises(GeometryError, match="one kind"):
-        Prompts.cat([])
+        PromptBatch.cat([])
 
 
 def test_to_moves_every_part():
-    prompts = Prompts.single(
+    prompts = PromptBatch.single(
         points=[(1, 1)], labels=[1], box=(0, 0, 1, 1), mask_logits=np.zeros((4, 4))
     )
     moved = prompts.to("meta")

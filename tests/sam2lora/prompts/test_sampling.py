@@ -6,10 +6,10 @@ from pydantic import ValidationError
 from scipy import ndimage
 
 from sam2lora.errors import GeometryError
-from sam2lora.prompts.prompt_batch import Prompts, mask_to_logits
-from sam2lora.prompts.sampling import REGIMES, Regime, draw_prompts, draw_training_prompts
-from sam2lora.prompts.user_prompts import Click, ImagePrompts
-from sam2lora.settings import PromptMix
+from sam2lora.prompts.prompt_batch import PromptBatch, mask_to_logits
+from sam2lora.prompts.sampling import REGIMES, Regime, sample_prompts, sample_training_prompts
+from sam2lora.prompts.user_prompts import PointPrompt, Prompts
+from sam2lora.settings import PromptSamplingSettings
 
 SIDE = 96
 ROWS, COLUMNS = np.ogrid[:SIDE, :SIDE]
@@ -42,22 +42,22 @@ MASKS = {
     "at the edge": ellipse(0, 0, 20, 20),
     "nearly everything": FIELD & ~ellipse(48, 48, 1, 1),
 }
-ONLY = dict.fromkeys(PromptMix().weights, 0.0)
+ONLY = dict.fromkeys(PromptSamplingSettings().weights, 0.0)
 
 
-def only(kind: str, **settings: object) -> PromptMix:
-    return PromptMix.model_validate({**ONLY, kind: 1, **settings})
+def only(kind: str, **settings: object) -> PromptSamplingSettings:
+    return PromptSamplingSettings.model_validate({**ONLY, kind: 1, **settings})
 
 
-def at(click: Click, mask: np.ndarray) -> bool:
+def at(click: PointPrompt, mask: np.ndarray) -> bool:
     return bool(mask[round(click.y), round(click.x)])
 
 
-def places(prompts: ImagePrompts) -> list[tuple[float, float]]:
+def places(prompts: Prompts) -> list[tuple[float, float]]:
     return [(click.x, click.y) for click in prompts.clicks]
 
 
-def same(one: ImagePrompts, other: ImagePrompts) -> bool:
+def same(one: Prompts, other: Prompts) -> bool:
     masks = (one.mask is None) == (other.mask is None)
     if one.mask is not None and other.mask is not None:
         masks = np.array_equal(one.mask, other.mask)
@@ -84,7 +84,7 @@ def test_a_regime_holds_what_it_says(regime: Regime, name: str) -> None:
     mask, rng = MASKS[name], np.random.default_rng(0)
     for valid in (None, FIELD) if name != "at the edge" else (None,):
         for _ in range(40):
-            prompts = draw_prompts(mask, regime, rng, valid=valid)
+            prompts = sample_prompts(mask, regime, rng, valid=valid)
             labels = [click.positive for click in prompts.clicks]
             assert labels == [True] * regime.positive + [False] * regime.negative
             assert all(at(click, mask) == click.positive for click in prompts.clicks)
@@ -98,7 +98,7 @@ def test_points_prefer_the_inside_of_what_they_lie_on() -> None:
     mask = ellipse(48, 48, 20, 20)
     depth = ndimage.distance_transform_edt(mask)
     rng = np.random.default_rng(0)
-    drawn = [draw_prompts(mask, REGIMES["5p"], rng) for _ in range(200)]
+    drawn = [sample_prompts(mask, REGIMES["5p"], rng) for _ in range(200)]
     depths = [depth[int(click.y), int(click.x)] for one in drawn for click in one.clicks]
     assert np.mean(depths) > 1.2 * depth[mask].mean()
     assert np.mean(np.array(depths) < 2) < 0.5 * np.mean(depth[mask] < 2)
@@ -107,7 +107,7 @@ def test_points_prefer_the_inside_of_what_they_lie_on() -> None:
 def test_points_reach_every_part() -> None:
     rng = np.random.default_rng(0)
     mask = MASKS["two parts"]
-    drawn = [draw_prompts(mask, REGIMES["1p"], rng).clicks[0] for _ in range(200)]
+    drawn = [sample_prompts(mask, REGIMES["1p"], rng).clicks[0] for _ in range(200)]
     right = np.mean([click.x > 50 for click in drawn])
     assert right == pytest.approx(mask[:, 50:].sum() / mask.sum(), abs=0.1)
 
@@ -116,7 +116,7 @@ def test_points_off_the_target_are_mostly_near_it() -> None:
     mask = MASKS["disc"]
     away = ndimage.distance_transform_edt(~mask)
     rng = np.random.default_rng(0)
-    drawn = [draw_prompts(mask, REGIMES["5p1n"], rng, valid=FIELD).clicks[5] for _ in range(200)]
+    drawn = [sample_prompts(mask, REGIMES["5p1n"], rng, valid=FIELD).clicks[5] for _ in range(200)]
     distances = np.array([away[int(click.y), int(click.x)] for click in drawn])
     assert np.mean(distances <= SIDE / 16) > 0.75
     assert distances.max() > SIDE / 4
@@ -126,34 +126,34 @@ def test_too_few_pixels_repeat_only_as_far_as_needed() -> None:
     rng = np.random.default_rng(0)
     three = [(10, 10), (50, 50), (80, 20)]
     for pixels in ([(10, 10)], three, [*three, (3, 3), (60, 70)]):
-        drawn = places(draw_prompts(dots(*pixels), REGIMES["5p"], rng))
+        drawn = places(sample_prompts(dots(*pixels), REGIMES["5p"], rng))
         assert len(drawn) == 5
         assert {(y, x) for x, y in drawn} == set(pixels)
 
 
 def test_few_places_off_the_target() -> None:
     mask = ~dots((4, 5), (60, 61))
-    drawn = draw_prompts(mask, Regime("", negative=3), np.random.default_rng(0))
+    drawn = sample_prompts(mask, Regime("", negative=3), np.random.default_rng(0))
     assert len(drawn.clicks) == 3
     assert set(places(drawn)) == {(5, 4), (61, 60)}
 
 
 def test_a_box_holds_all_parts_and_no_more() -> None:
     mask = dots((10, 20), (30, 25), (90, 40))
-    box = draw_prompts(mask, REGIMES["box"], np.random.default_rng(0)).box
+    box = sample_prompts(mask, REGIMES["box"], np.random.default_rng(0)).box
     assert box == (20, 10, 40, 90)
 
 
 def test_a_box_of_one_pixel_is_as_wide_as_the_pixel() -> None:
     rng = np.random.default_rng(0)
-    assert draw_prompts(dots((0, 95)), REGIMES["box"], rng).box == (94.5, -0.5, 95.5, 0.5)
+    assert sample_prompts(dots((0, 95)), REGIMES["box"], rng).box == (94.5, -0.5, 95.5, 0.5)
 
 
 def test_a_jittered_box_is_never_smaller_than_a_pixel() -> None:
     mask = np.zeros((9, 9), bool)
     mask[8, 7:] = True
     for seed in range(50):
-        drawn = draw_prompts(mask, REGIMES["box"], np.random.default_rng(seed), jitter=0.3)
+        drawn = sample_prompts(mask, REGIMES["box"], np.random.default_rng(seed), jitter=0.3)
         assert drawn.box is not None
         x0, y0, x1, y1 = drawn.box
         assert min(x1 - x0, y1 - y0) == pytest.approx(1) or min(x1 - x0, y1 - y0) > 1
@@ -163,12 +163,13 @@ def test_a_jittered_box_is_never_smaller_than_a_pixel() -> None:
 
 def test_a_box_is_moved_by_its_share_and_stays_inside() -> None:
     mask, rng = MASKS["disc"], np.random.default_rng(0)
-    plain = np.array(draw_prompts(mask, REGIMES["box"], rng).box)
-    boxes = [draw_prompts(mask, REGIMES["box"], rng, jitter=0.1).box for _ in range(200)]
+    plain = np.array(sample_prompts(mask, REGIMES["box"], rng).box)
+    boxes = [sample_prompts(mask, REGIMES["box"], rng, jitter=0.1).box for _ in range(200)]
     shift = np.abs(np.array(boxes) - plain) / np.tile(plain[2:] - plain[:2], 2)
     assert 0.08 < shift.max() <= 0.1 + 1e-9
     whole = [
-        draw_prompts(np.ones((9, 9), bool), REGIMES["box"], rng, jitter=0.3).box for _ in range(99)
+        sample_prompts(np.ones((9, 9), bool), REGIMES["box"], rng, jitter=0.3).box
+        for _ in range(99)
     ]
     assert np.min(whole) == -0.5
     assert np.max(whole) == 8.5
@@ -176,34 +177,36 @@ def test_a_box_is_moved_by_its_share_and_stays_inside() -> None:
 
 def test_nothing_to_draw_from_is_said() -> None:
     rng, empty, full = np.random.default_rng(0), np.zeros((9, 9), bool), np.ones((9, 9), bool)
-    assert draw_prompts(empty, REGIMES["none"], rng).empty
+    assert sample_prompts(empty, REGIMES["none"], rng).empty
     with pytest.raises(GeometryError, match="empty inside the field of view"):
-        draw_prompts(empty, REGIMES["1p"], rng)
+        sample_prompts(empty, REGIMES["1p"], rng)
     with pytest.raises(GeometryError, match="empty inside the field of view"):
-        draw_prompts(full, REGIMES["box"], rng, valid=empty)
+        sample_prompts(full, REGIMES["box"], rng, valid=empty)
     with pytest.raises(GeometryError, match="covers the whole field"):
-        draw_prompts(full, REGIMES["5p1n"], rng)
+        sample_prompts(full, REGIMES["5p1n"], rng)
     with pytest.raises(GeometryError, match=r"\(9, 9\) and \(9, 8\)"):
-        draw_prompts(full, REGIMES["1p"], rng, valid=full[:, :8])
+        sample_prompts(full, REGIMES["1p"], rng, valid=full[:, :8])
 
 
 def test_what_cannot_be_drawn_is_left_out_of_training() -> None:
     rng, empty, full = np.random.default_rng(0), np.zeros((9, 9), bool), np.ones((9, 9), bool)
-    drawn = [draw_training_prompts(empty, PromptMix(), rng) for _ in range(200)]
+    drawn = [sample_training_prompts(empty, PromptSamplingSettings(), rng) for _ in range(200)]
     assert all(one.box is None and one.mask is None for one in drawn)
     assert not any(click.positive for one in drawn for click in one.clicks)
     assert any(one.clicks for one in drawn)
-    for mix in (PromptMix(), only("points", positive=(0, 0), negative=(2, 2))):
+    for mix in (PromptSamplingSettings(), only("points", positive=(0, 0), negative=(2, 2))):
         for _ in range(100):
-            drawn_one = draw_training_prompts(full, mix, rng)
+            drawn_one = sample_training_prompts(full, mix, rng)
             assert all(click.positive for click in drawn_one.clicks)
-    assert draw_training_prompts(full, PromptMix(), rng, valid=empty).empty
+    assert sample_training_prompts(full, PromptSamplingSettings(), rng, valid=empty).empty
 
 
 def test_the_mix_is_drawn_as_often_as_it_says() -> None:
     rng, mask = np.random.default_rng(0), MASKS["disc"]
-    mix = PromptMix(none=5, points=2, box=1, box_and_points=0, previous=2, positive=(1, 5))
-    drawn = [draw_training_prompts(mask, mix, rng) for _ in range(2000)]
+    mix = PromptSamplingSettings(
+        none=5, points=2, box=1, box_and_points=0, previous=2, positive=(1, 5)
+    )
+    drawn = [sample_training_prompts(mask, mix, rng) for _ in range(2000)]
     shares = {
         "none": np.mean([one.empty for one in drawn]),
         "box": np.mean([one.box is not None and not one.clicks for one in drawn]),
@@ -215,7 +218,7 @@ def test_the_mix_is_drawn_as_often_as_it_says() -> None:
 
 def test_points_for_training_are_as_many_as_the_mix_says() -> None:
     rng = np.random.default_rng(0)
-    drawn = [draw_training_prompts(MASKS["disc"], only("points"), rng) for _ in range(400)]
+    drawn = [sample_training_prompts(MASKS["disc"], only("points"), rng) for _ in range(400)]
     counts = {
         (sum(click.positive for click in one.clicks), sum(not c.positive for c in one.clicks))
         for one in drawn
@@ -223,16 +226,16 @@ def test_points_for_training_are_as_many_as_the_mix_says() -> None:
     assert counts == {(p, n) for p in range(6) for n in range(3)} - {(0, 0)}
     five = only("points", positive=(5, 5), negative=(0, 0))
     for _ in range(20):
-        labels = [c.positive for c in draw_training_prompts(MASKS["disc"], five, rng).clicks]
+        labels = [c.positive for c in sample_training_prompts(MASKS["disc"], five, rng).clicks]
         assert labels == [True] * 5
 
 
 def test_boxes_for_training_are_jittered_and_have_points_if_asked() -> None:
     rng = np.random.default_rng(0)
-    boxes = {draw_training_prompts(MASKS["disc"], only("box"), rng).box for _ in range(9)}
+    boxes = {sample_training_prompts(MASKS["disc"], only("box"), rng).box for _ in range(9)}
     assert len(boxes) == 9
     both = only("box_and_points", positive=(3, 3), box_jitter=0)
-    drawn = draw_training_prompts(MASKS["disc"], both, rng)
+    drawn = sample_training_prompts(MASKS["disc"], both, rng)
     assert drawn.box == (21, 28, 39, 52)
     assert sum(click.positive for click in drawn.clicks) == 3
 
@@ -242,7 +245,7 @@ def test_a_previous_answer_is_wrong_and_clicks_are_where_it_is(name: str) -> Non
     rng, mask = np.random.default_rng(0), MASKS[name] & FIELD
     wrong = clicks = 0
     for _ in range(60):
-        drawn = draw_training_prompts(MASKS[name], only("previous"), rng, valid=FIELD)
+        drawn = sample_training_prompts(MASKS[name], only("previous"), rng, valid=FIELD)
         answer = np.zeros_like(mask) if drawn.mask is None else drawn.mask
         assert drawn.box is None
         assert not (answer & ~FIELD).any()
@@ -257,11 +260,14 @@ def test_a_previous_answer_is_wrong_and_clicks_are_where_it_is(name: str) -> Non
 
 @pytest.mark.parametrize("name", MASKS)
 def test_one_seed_repeats_and_two_differ(name: str) -> None:
-    def some(seed: int) -> list[ImagePrompts]:
+    def some(seed: int) -> list[Prompts]:
         rng = np.random.default_rng(seed)
         return [
-            *(draw_training_prompts(MASKS[name], PromptMix(), rng) for _ in range(30)),
-            *(draw_prompts(MASKS[name], regime, rng) for regime in REGIMES.values()),
+            *(
+                sample_training_prompts(MASKS[name], PromptSamplingSettings(), rng)
+                for _ in range(30)
+            ),
+            *(sample_prompts(MASKS[name], regime, rng) for regime in REGIMES.values()),
         ]
 
     assert all(map(same, some(1), some(1)))
@@ -272,7 +278,7 @@ def test_masks_are_left_as_they_are() -> None:
     mask, field, rng = MASKS["disc"].copy(), FIELD.copy(), np.random.default_rng(0)
     for kind in ONLY:
         for _ in range(20):
-            draw_training_prompts(mask, only(kind), rng, valid=field)
+            sample_training_prompts(mask, only(kind), rng, valid=field)
     assert np.array_equal(mask, MASKS["disc"])
     assert np.array_equal(field, FIELD)
 
@@ -282,11 +288,11 @@ def test_the_network_takes_all_that_is_drawn() -> None:
 
     rng = np.random.default_rng(0)
     for kind in ONLY:
-        drawn = draw_training_prompts(MASKS["disc"], only(kind, positive=(1, 5)), rng)
+        drawn = sample_training_prompts(MASKS["disc"], only(kind, positive=(1, 5)), rng)
         logits = None
         if drawn.mask is not None:
             logits = mask_to_logits(torch.from_numpy(drawn.mask)[None, None], size=24)[0, 0]
-        prompts = Prompts.single(
+        prompts = PromptBatch.single(
             points=[(click.x, click.y) for click in drawn.clicks],
             labels=[click.positive for click in drawn.clicks],
             box=drawn.box,
@@ -308,12 +314,12 @@ def test_the_network_takes_all_that_is_drawn() -> None:
 )
 def test_impossible_mixes_are_refused(settings: dict[str, object], words: str) -> None:
     with pytest.raises(ValidationError, match=words):
-        PromptMix.model_validate(settings)
+        PromptSamplingSettings.model_validate(settings)
 
 
 def test_a_mix_that_always_prompts_finds_something_to_say_of_an_empty_mask() -> None:
     rng, empty = np.random.default_rng(0), np.zeros((9, 9), bool)
     for _ in range(100):
-        drawn = draw_training_prompts(empty, PromptMix().always(), rng)
+        drawn = sample_training_prompts(empty, PromptSamplingSettings().always(), rng)
         assert drawn.clicks
         assert not any(click.positive for click in drawn.clicks)

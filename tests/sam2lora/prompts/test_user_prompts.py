@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 from sam2lora.errors import GeometryError
-from sam2lora.prompts.user_prompts import Click, ImagePrompts, parse_box, parse_point
-from sam2lora.transforms.windows import Frame
+from sam2lora.prompts.user_prompts import PointPrompt, Prompts, parse_box, parse_point
+from sam2lora.transforms.windows import Window
 
 FIELD = np.zeros((100, 200), bool)
 FIELD[10:90, 20:180] = True
@@ -14,13 +14,13 @@ FIELD[10:90, 20:180] = True
 @pytest.mark.parametrize(
     ("text", "click"),
     [
-        ("10,20,+", Click(10, 20)),
-        ("10,20,-", Click(10, 20, positive=False)),
-        ("10.5, 20", Click(10.5, 20)),
-        ("-3,4,-", Click(-3, 4, positive=False)),
+        ("10,20,+", PointPrompt(10, 20)),
+        ("10,20,-", PointPrompt(10, 20, positive=False)),
+        ("10.5, 20", PointPrompt(10.5, 20)),
+        ("-3,4,-", PointPrompt(-3, 4, positive=False)),
     ],
 )
-def test_points_are_read(text: str, click: Click) -> None:
+def test_points_are_read(text: str, click: PointPrompt) -> None:
     assert parse_point(text) == click
 
 
@@ -35,87 +35,89 @@ def test_boxes_are_read() -> None:
     with pytest.raises(GeometryError, match="x0,y0,x1,y1"):
         parse_box("1,2,3")
     with pytest.raises(GeometryError, match="x0 < x1"):
-        ImagePrompts(box=parse_box("5,2,3,4"))
+        Prompts(box=parse_box("5,2,3,4"))
 
 
 def test_endless_numbers_are_refused() -> None:
     with pytest.raises(GeometryError, match="finite"):
-        ImagePrompts((parse_point("nan,3,+"),))
+        Prompts((parse_point("nan,3,+"),))
 
 
 @pytest.mark.parametrize(
     ("prompts", "words"),
     [
-        (ImagePrompts((Click(300, 50),)), "200 × 100"),
-        (ImagePrompts((Click(-1, 50),)), "outside the image"),
-        (ImagePrompts((Click(5, 50),)), "outside the field of view"),
-        (ImagePrompts(box=(0, 0, 8, 100)), "box"),
-        (ImagePrompts(mask=np.zeros((3, 3), bool)), "painted mask has shape"),
-        (ImagePrompts(mask=~FIELD), "painted mask lies outside the field of view"),
+        (Prompts((PointPrompt(300, 50),)), "200 × 100"),
+        (Prompts((PointPrompt(-1, 50),)), "outside the image"),
+        (Prompts((PointPrompt(5, 50),)), "outside the field of view"),
+        (Prompts(box=(0, 0, 8, 100)), "box"),
+        (Prompts(mask=np.zeros((3, 3), bool)), "painted mask has shape"),
+        (Prompts(mask=~FIELD), "painted mask lies outside the field of view"),
     ],
 )
-def test_prompts_outside_are_refused_in_words(prompts: ImagePrompts, words: str) -> None:
+def test_prompts_outside_are_refused_in_words(prompts: Prompts, words: str) -> None:
     with pytest.raises(GeometryError, match=words):
         prompts.check_inside(FIELD)
 
 
 def test_prompts_inside_pass() -> None:
-    ImagePrompts((Click(20, 10), Click(179, 89)), (0, 0, 30, 30), FIELD).check_inside(FIELD)
-    ImagePrompts(mask=np.ones_like(FIELD)).check_inside(FIELD)
+    Prompts((PointPrompt(20, 10), PointPrompt(179, 89)), (0, 0, 30, 30), FIELD).check_inside(FIELD)
+    Prompts(mask=np.ones_like(FIELD)).check_inside(FIELD)
 
 
 def test_a_layer_nobody_has_painted_on_says_nothing() -> None:
-    untouched = ImagePrompts(mask=np.zeros((100, 200), bool))
+    untouched = Prompts(mask=np.zeros((100, 200), bool))
     untouched.check_inside(FIELD)
     assert untouched.empty
-    assert not ImagePrompts(mask=FIELD).empty
-    assert untouched.within(Frame(0, 0, 200, 200, 64)).mask is None
+    assert not Prompts(mask=FIELD).empty
+    assert untouched.within(Window(0, 0, 200, 200, 64)).mask is None
 
 
 def test_a_window_gets_what_lies_in_it() -> None:
     painted = np.zeros((100, 200), bool)
     painted[40:60, 90:110] = True
-    prompts = ImagePrompts(
-        (Click(30, 50), Click(99, 50), Click(100, 50)), (50, 20, 150, 70), painted
+    prompts = Prompts(
+        (PointPrompt(30, 50), PointPrompt(99, 50), PointPrompt(100, 50)), (50, 20, 150, 70), painted
     )
-    left = prompts.within(Frame(0, 0, 100, 100, 64))
-    right = prompts.within(Frame(100, 0, 100, 100, 64))
-    assert left.clicks == (Click(30, 50), Click(99, 50))
-    assert right.clicks == (Click(100, 50),)
+    left = prompts.within(Window(0, 0, 100, 100, 64))
+    right = prompts.within(Window(100, 0, 100, 100, 64))
+    assert left.clicks == (PointPrompt(30, 50), PointPrompt(99, 50))
+    assert right.clicks == (PointPrompt(100, 50),)
     assert left.box == (50, 20, 99.5, 70)
     assert right.box == (99.5, 20, 150, 70)
     assert left.mask is painted
-    assert prompts.within(Frame(0, 80, 20, 20, 64)).empty
+    assert prompts.within(Window(0, 80, 20, 20, 64)).empty
 
 
 def test_thin_lines_are_seen_in_the_windows_they_cross_and_in_no_others() -> None:
     painted = np.zeros((2336, 3504), bool)
     painted[1000:1003, 1500:2000] = True
-    prompts = ImagePrompts(mask=painted)
-    assert prompts.within(Frame(0, -584, 3504, 3504, 512)).mask is painted
-    assert prompts.within(Frame(1999.4, 900, 512, 512, 512)).mask is painted
-    assert prompts.within(Frame(1999.6, 900, 512, 512, 512)).empty
-    assert prompts.within(Frame(1500, 1002.4, 512, 512, 512)).mask is painted
-    assert prompts.within(Frame(1500, 1003, 512, 512, 512)).empty
-    assert prompts.within(Frame(-600, 900, 512, 512, 512)).empty
+    prompts = Prompts(mask=painted)
+    assert prompts.within(Window(0, -584, 3504, 3504, 512)).mask is painted
+    assert prompts.within(Window(1999.4, 900, 512, 512, 512)).mask is painted
+    assert prompts.within(Window(1999.6, 900, 512, 512, 512)).empty
+    assert prompts.within(Window(1500, 1002.4, 512, 512, 512)).mask is painted
+    assert prompts.within(Window(1500, 1003, 512, 512, 512)).empty
+    assert prompts.within(Window(-600, 900, 512, 512, 512)).empty
 
 
 def test_a_sliver_of_a_box_is_no_box() -> None:
-    assert ImagePrompts(box=(10, 10, 20.2, 20)).within(Frame(20, 0, 50, 50, 64)).box is None
+    assert Prompts(box=(10, 10, 20.2, 20)).within(Window(20, 0, 50, 50, 64)).box is None
 
 
 @pytest.mark.parametrize("box", [(10, 10, 10.6, 40), (10, 10, 40, 10.99)])
 def test_a_box_smaller_than_a_pixel_is_refused(box: tuple[float, float, float, float]) -> None:
     with pytest.raises(GeometryError, match="at least one pixel"):
-        ImagePrompts(box=box)
+        Prompts(box=box)
 
 
 def test_what_is_refused_can_be_left_out() -> None:
     mask = np.zeros(FIELD.shape, bool)
-    prompts = ImagePrompts((Click(5, 5), Click(50, 50), Click(500, 50)), (0, 0, 9, 9), mask)
+    prompts = Prompts(
+        (PointPrompt(5, 5), PointPrompt(50, 50), PointPrompt(500, 50)), (0, 0, 9, 9), mask
+    )
     kept = prompts.inside(FIELD)
-    assert kept.clicks == (Click(50, 50),)
+    assert kept.clicks == (PointPrompt(50, 50),)
     assert kept.box is None
     assert kept.mask is mask
     kept.check_inside(FIELD)
-    assert ImagePrompts(box=(0, 0, 60, 60)).inside(FIELD).box == (0, 0, 60, 60)
+    assert Prompts(box=(0, 0, 60, 60)).inside(FIELD).box == (0, 0, 60, 60)

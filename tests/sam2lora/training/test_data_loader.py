@@ -8,10 +8,10 @@ import pytest
 import torch
 
 from sam2lora.errors import ImageError
-from sam2lora.models.sam2_image_model import Features, normalize
+from sam2lora.models.sam2_image_model import ImageEmbedding, normalize
 from sam2lora.training.data_loader import collate, images_of, read_samples, sample_numbers
 from sam2lora.training.data_split import plan_data
-from sam2lora.training.dataset import Samples
+from sam2lora.training.dataset import TrainingDataset
 from sam2lora.training.settings import TrainSettings
 
 Make = Callable[..., TrainSettings]
@@ -19,8 +19,8 @@ Make = Callable[..., TrainSettings]
 CPU = torch.device("cpu")
 
 
-def samples_of(settings: TrainSettings) -> Samples:
-    return Samples(plan_data(settings).groups, settings, size=128, mask_size=32)
+def samples_of(settings: TrainSettings) -> TrainingDataset:
+    return TrainingDataset(plan_data(settings).groups, settings, size=128, mask_size=32)
 
 
 def test_one_process_sees_the_samples_in_order() -> None:
@@ -87,7 +87,7 @@ def test_a_batch_is_what_the_network_takes(make: Make) -> None:
 
 def test_features_take_the_place_of_images(make: Make, monkeypatch: pytest.MonkeyPatch) -> None:
     drawn = [samples_of(make()).draw(0)]
-    features = Features(*(torch.zeros(1, 2, 2, 2) for _ in range(3)))
+    features = ImageEmbedding(*(torch.zeros(1, 2, 2, 2) for _ in range(3)))
     monkeypatch.setattr("sam2lora.training.data_loader.images_of", lambda *_: pytest.fail("made"))
     assert collate(drawn, CPU, features=features).images is features
 

@@ -12,20 +12,20 @@ from PIL import Image
 from sam2lora.datasets.mask_encodings import MaskFile
 from sam2lora.errors import ImageError, Sam2LoraError
 from sam2lora.images.field_of_view import find_field_of_view
-from sam2lora.inference.prepared_image import Scene, windows_of
+from sam2lora.inference.prepared_image import PreparedImage, windows_of
 from sam2lora.settings import AugmentSettings, GeometrySettings
 from sam2lora.training.data_split import Item, plan_data
-from sam2lora.training.dataset import Sample, Samples, training_window
+from sam2lora.training.dataset import TrainingDataset, TrainingSample, training_window
 from sam2lora.training.settings import TrainSettings
-from sam2lora.transforms.windows import whole_frame
+from sam2lora.transforms.windows import full_window
 
 Make = Callable[..., TrainSettings]
 
 SIZE = 128
 
 
-def samples_of(settings: TrainSettings) -> Samples:
-    return Samples(plan_data(settings).groups, settings, size=SIZE, mask_size=SIZE // 4)
+def samples_of(settings: TrainSettings) -> TrainingDataset:
+    return TrainingDataset(plan_data(settings).groups, settings, size=SIZE, mask_size=SIZE // 4)
 
 
 def test_a_sample_is_what_the_network_takes(make: Make) -> None:
@@ -76,7 +76,7 @@ def test_few_windows_come_again_when_their_features_are_kept(make: Make) -> None
     drawn = [samples.draw(number) for number in range(24)]  # 6 images, 4 epochs
     assert len({sample.key for sample in drawn}) == 12
     assert Counter(Counter(sample.key for sample in drawn).values()) == {2: 12}
-    by_key: dict[str, Sample] = {}
+    by_key: dict[str, TrainingSample] = {}
     for sample in drawn:
         first = by_key.setdefault(sample.key, sample)
         assert np.array_equal(first.pixels, sample.pixels)
@@ -98,7 +98,7 @@ def test_each_grader_s_masks_are_that_grader_s(make: Make, eyes: Path, tmp_path:
     two = replace(record, masks={"disc": graders})
     settings = make(augment=AugmentSettings.off().model_dump())
     groups = [[Item(two, "disc", 1)], [Item(two, "disc", 2)], [Item(two, "disc", "union")]]
-    samples = Samples(groups, settings, size=SIZE, mask_size=SIZE // 4)
+    samples = TrainingDataset(groups, settings, size=SIZE, mask_size=SIZE // 4)
     areas = [int((sample.mask & sample.valid).sum()) for sample in map(samples.draw, range(3))]
     assert areas[0] < areas[1] == areas[2]
 
@@ -116,13 +116,13 @@ def test_a_sample_that_cannot_be_made_is_given_as_its_error(
     assert isinstance(fresh[0], Sam2LoraError)
 
 
-def scene() -> tuple[Scene, np.ndarray]:
+def scene() -> tuple[PreparedImage, np.ndarray]:
     pixels = np.zeros((200, 300, 3), np.uint8)
     rows, columns = np.mgrid[:200, :300]
     pixels[(rows - 100) ** 2 + (columns - 150) ** 2 < 95**2] = 120
     mask = np.zeros((200, 300), bool)
     mask[90:110, 180:200] = True
-    return Scene.of(pixels, field=find_field_of_view(pixels)), mask
+    return PreparedImage.of(pixels, field=find_field_of_view(pixels)), mask
 
 
 def windows(detail: str, mask: np.ndarray, count: int = 200) -> list:
@@ -156,7 +156,7 @@ def test_zooms_are_the_field_or_a_crop_that_holds_the_target() -> None:
     seen, mask = scene()
     drawn = windows("zoom", mask)
     geometry = GeometrySettings(detail="zoom")
-    whole = whole_frame(seen.field, SIZE, margin=geometry.margin)
+    whole = full_window(seen.field, SIZE, margin=geometry.margin)
     crops = [one for one in drawn if one != whole]
     assert 70 < len(crops) < 130
     for crop in crops:

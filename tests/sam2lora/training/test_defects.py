@@ -32,12 +32,12 @@ from accelerate import Accelerator
 
 from sam2lora.adapters import open_adapter
 from sam2lora.errors import ImageError
-from sam2lora.inference.embedding_cache import FeatureCache
+from sam2lora.inference.embedding_cache import EmbeddingCache
 from sam2lora.inference.predictor import Predictor
 from sam2lora.losses.composite import composite_loss
 from sam2lora.metrics.segmentation import dice
-from sam2lora.models.loading import LoadedBase
-from sam2lora.models.weights import identify
+from sam2lora.models.loading import LoadedModel
+from sam2lora.models.weights import weights_digest
 from sam2lora.runs import (
     Event,
     FailedEvent,
@@ -49,12 +49,12 @@ from sam2lora.runs import (
 )
 from sam2lora.training.data_loader import collate
 from sam2lora.training.data_split import plan_data
-from sam2lora.training.dataset import Sample, Samples
+from sam2lora.training.dataset import TrainingDataset, TrainingSample
 from sam2lora.training.loop import train
-from sam2lora.training.optimizer_step import Stepper
+from sam2lora.training.optimizer_step import OptimizerStep
 from sam2lora.training.settings import TrainSettings
-from sam2lora.training.trainable import make_trainee
-from sam2lora.training.validation import Validation, read_held_out
+from sam2lora.training.trainable import make_trainable
+from sam2lora.training.validation import Validation, read_validation_image
 
 Make = Callable[..., TrainSettings]
 RunThrough = Callable[..., tuple[RunFolder, list[Event]]]
@@ -65,15 +65,17 @@ CPU = torch.device("cpu")
 TESTS = Path(__file__).parents[1]
 
 
-def stepper_of(settings: TrainSettings) -> Stepper:
-    return Stepper(make_trainee(settings), settings, Accelerator(cpu=True), FeatureCache(0))
+def stepper_of(settings: TrainSettings) -> OptimizerStep:
+    return OptimizerStep(
+        make_trainable(settings), settings, Accelerator(cpu=True), EmbeddingCache(0)
+    )
 
 
-def samples_of(settings: TrainSettings) -> Samples:
-    return Samples(plan_data(settings).groups, settings, size=128, mask_size=32)
+def samples_of(settings: TrainSettings) -> TrainingDataset:
+    return TrainingDataset(plan_data(settings).groups, settings, size=128, mask_size=32)
 
 
-def draw(settings: TrainSettings, *numbers: int) -> list[Sample]:
+def draw(settings: TrainSettings, *numbers: int) -> list[TrainingSample]:
     samples = samples_of(settings)
     return [samples.draw(number) for number in numbers]
 
@@ -110,8 +112,8 @@ def test_defect_01_a_run_from_scratch_lowers_the_loss(
 
 def test_defect_02_what_is_optimized_is_exactly_what_an_adapter_keeps(make: Make) -> None:
     settings = make()
-    trainee = make_trainee(settings)
-    stepper = Stepper(trainee, settings, Accelerator(cpu=True), FeatureCache(0))
+    trainee = make_trainable(settings)
+    stepper = OptimizerStep(trainee, settings, Accelerator(cpu=True), EmbeddingCache(0))
     trainee.model.to("meta")  # another device: what is no parameter would stay behind
     names = {name for name, weight in trainee.model.named_parameters() if weight.requires_grad}
     optimized = {id(one) for group in stepper.optimizer.param_groups for one in group["params"]}
@@ -124,12 +126,12 @@ def test_defect_02_what_is_optimized_is_exactly_what_an_adapter_keeps(make: Make
 
 def test_defect_03_each_image_is_encoded_and_only_its_own_loss_changes(make: Make) -> None:
     settings = make(lora={"rank": 4, "dropout": 0})
-    model = make_trainee(settings).model.eval()
+    model = make_trainable(settings).model.eval()
     samples = draw(settings, 0, 1, 2)
     others = draw(make(seed=9), 0, 1, 2)
 
     @torch.no_grad()
-    def losses(images: list[Sample]) -> list[float]:
+    def losses(images: list[TrainingSample]) -> list[float]:
         batch, shown = collate(samples, CPU), collate(images, CPU)
         logits, iou = model(shown.images, batch.prompts)
         return [
@@ -158,7 +160,7 @@ def test_defect_04_four_micro_steps_give_the_gradient_of_their_mean(make: Make) 
     settings = make(lora={"rank": 4, "dropout": 0}, optimizer={"clip": 1e9})
     samples = draw(settings, 0, 1, 2, 3)
 
-    def gradient(chosen: list[Sample], batch: int) -> torch.Tensor:
+    def gradient(chosen: list[TrainingSample], batch: int) -> torch.Tensor:
         stepper = stepper_of(settings)
         stepper.step(chosen, number=0, rate=0, batch=batch)
         return torch.cat([one.grad.flatten() for one in stepper.weights])
@@ -177,7 +179,7 @@ def test_defect_06_epochs_draw_differently_and_a_seed_repeats(make: Make) -> Non
     settings = make(prompts=mix | {"positive": (5, 5), "negative": (0, 0)})
     images = 6
 
-    def epoch(number: int, settings: TrainSettings) -> dict[str, Sample]:
+    def epoch(number: int, settings: TrainSettings) -> dict[str, TrainingSample]:
         numbers = range(number * images, (number + 1) * images)
         return {sample.name: sample for sample in draw(settings, *numbers)}
 
@@ -196,7 +198,7 @@ def test_defect_06_epochs_draw_differently_and_a_seed_repeats(make: Make) -> Non
 
 
 def test_defect_08_training_leaves_the_base_as_it_was(
-    make: Make, begin: Callable[..., RunFolder], pocket: Callable[[], LoadedBase], monkeypatch
+    make: Make, begin: Callable[..., RunFolder], pocket: Callable[[], LoadedModel], monkeypatch
 ) -> None:
     loaded = pocket()
     before = {name: one.clone() for name, one in loaded.network.state_dict().items()}
@@ -210,7 +212,7 @@ def test_defect_08_training_leaves_the_base_as_it_was(
     assert after.keys() == before.keys()
     assert "no_mem_embed" in before
     assert all(torch.equal(after[name], tensor) for name, tensor in before.items())
-    assert identify(pocket().network) == loaded.identity
+    assert weights_digest(pocket().network) == loaded.identity
 
 
 def test_defect_09_a_failing_sample_stops_the_run_with_its_file_name(
@@ -255,7 +257,7 @@ def test_defect_14_the_best_is_chosen_by_validation_dice(
 
 
 def test_defect_15_an_adapter_is_safetensors_only_and_loads_with_no_other_input(
-    make: Make, run_through: RunThrough, pocket: Callable[[], LoadedBase]
+    make: Make, run_through: RunThrough, pocket: Callable[[], LoadedModel]
 ) -> None:
     settings = make(lora={"rank": 4, "alpha": 5})
     run, events = run_through(settings)
@@ -271,7 +273,7 @@ def test_defect_15_an_adapter_is_safetensors_only_and_loads_with_no_other_input(
     # Its answer is the one that was validated.
     predictor = Predictor(pocket(), device="cpu", precision="float32")
     predictor.use(adapter)
-    (held_out,) = read_held_out(plan_data(settings).validation)
+    (held_out,) = read_validation_image(plan_data(settings).validation)
     answer = predictor.answer(held_out.scene, adapter.card.geometry).mask(adapter.card.threshold)
     found = dice(answer, held_out.truth, valid=held_out.scene.field.mask)
     validated = next(event for event in events if isinstance(event, ValidationEvent))

@@ -13,7 +13,7 @@ import torch
 from sam2lora.errors import DatasetError, DeviceError, SettingsError
 from sam2lora.training.estimate import estimate
 from sam2lora.training.settings import TrainSettings
-from sam2lora.training.trainable import make_trainee
+from sam2lora.training.trainable import make_trainable
 
 Make = Callable[..., TrainSettings]
 
@@ -111,7 +111,7 @@ def test_quick_is_reckoned_with_a_frozen_encoder(
     assert found.seconds == 3 * 200 + 3 * 2 * sum(found.images.values())
     decoder = [
         tensor.numel()
-        for name, tensor in make_trainee(make()).tensors().items()
+        for name, tensor in make_trainable(make()).tensors().items()
         if "sam_mask_decoder" in name
     ]
     assert found.share.startswith(f"{sum(decoder)} of")

@@ -11,13 +11,13 @@ from accelerate import Accelerator
 from torch import Tensor
 
 from sam2lora.errors import DeviceError, TrainingError
-from sam2lora.inference.embedding_cache import FeatureCache
+from sam2lora.inference.embedding_cache import EmbeddingCache
 from sam2lora.losses.composite import LossTerms, composite_loss
 from sam2lora.training.data_split import plan_data
-from sam2lora.training.dataset import Sample, Samples
-from sam2lora.training.optimizer_step import Stepper, saves_memory, training_precision
+from sam2lora.training.dataset import TrainingDataset, TrainingSample
+from sam2lora.training.optimizer_step import OptimizerStep, saves_memory, training_precision
 from sam2lora.training.settings import TrainSettings
-from sam2lora.training.trainable import make_trainee
+from sam2lora.training.trainable import make_trainable
 
 Make = Callable[..., TrainSettings]
 
@@ -27,12 +27,14 @@ NO_DROPOUT = {"rank": 4, "dropout": 0}
 pytestmark = pytest.mark.usefixtures("pocket")
 
 
-def stepper_of(settings: TrainSettings) -> Stepper:
-    return Stepper(make_trainee(settings), settings, Accelerator(cpu=True), FeatureCache(1 << 30))
+def stepper_of(settings: TrainSettings) -> OptimizerStep:
+    return OptimizerStep(
+        make_trainable(settings), settings, Accelerator(cpu=True), EmbeddingCache(1 << 30)
+    )
 
 
-def draw(settings: TrainSettings, count: int) -> list[Sample]:
-    samples = Samples(plan_data(settings).groups, settings, size=128, mask_size=32)
+def draw(settings: TrainSettings, count: int) -> list[TrainingSample]:
+    samples = TrainingDataset(plan_data(settings).groups, settings, size=128, mask_size=32)
     return [samples.draw(number) for number in range(count)]
 
 
@@ -44,7 +46,7 @@ def norm(gradients: list[Tensor]) -> float:
     return float(torch.stack([gradient.norm() for gradient in gradients]).norm())
 
 
-def gradients_of(stepper: Stepper) -> list[Tensor]:
+def gradients_of(stepper: OptimizerStep) -> list[Tensor]:
     return [weight.grad.clone() for weight in stepper.weights if weight.grad is not None]
 
 
@@ -270,8 +272,8 @@ def test_what_saves_memory_depends_on_what_is_left_to_save(make: Make) -> None:
 
 def test_a_frozen_base_gets_no_gradient(make: Make) -> None:
     settings = make()
-    trainee = make_trainee(settings)
-    stepper = Stepper(trainee, settings, Accelerator(cpu=True), FeatureCache(0))
+    trainee = make_trainable(settings)
+    stepper = OptimizerStep(trainee, settings, Accelerator(cpu=True), EmbeddingCache(0))
     stepper.step(draw(settings, 1), number=0, rate=1e-3, batch=1)
     with_gradient = {
         name for name, weight in trainee.model.named_parameters() if weight.grad is not None

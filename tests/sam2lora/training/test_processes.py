@@ -22,7 +22,7 @@ from sam2lora.runs import (
     read_events,
 )
 from sam2lora.training.data_split import plan_data
-from sam2lora.training.dataset import Samples
+from sam2lora.training.dataset import TrainingDataset
 from sam2lora.training.loop import train
 from sam2lora.training.settings import TrainSettings
 
@@ -115,7 +115,7 @@ def test_an_error_of_one_process_is_told_by_the_first(
     make: Make, begin: Begin, write_eyes: Callable[..., Path], tmp_path: Path
 ) -> None:
     settings = make(data=[{"root": str(write_eyes(tmp_path / "eyes"))}])
-    samples = Samples(plan_data(settings).groups, settings, size=512, mask_size=128)
+    samples = TrainingDataset(plan_data(settings).groups, settings, size=512, mask_size=128)
     unreadable = Path(samples.draw(1).name)  # the first sample of the second process
     unreadable.write_text("no picture")
     run = begin(settings)

@@ -12,26 +12,26 @@ from torch import Tensor
 
 from sam2lora.adapters.lora import add_lora, lora_tensors
 from sam2lora.compute.device import autocast
-from sam2lora.models.loading import LoadedBase
-from sam2lora.models.sam2_image_model import Network
-from sam2lora.prompts.prompt_batch import Prompts
+from sam2lora.models.loading import LoadedModel
+from sam2lora.models.sam2_image_model import Sam2ImageModel
+from sam2lora.prompts.prompt_batch import PromptBatch
 from sam2lora.settings import LoraSettings, Precision
 from sam2lora.training.prompted_model import PromptedNetwork, checkpoint_blocks
 
-Load = Callable[..., LoadedBase]
+Load = Callable[..., LoadedModel]
 
 KINDS = [
-    Prompts.single(points=[[20, 30], [90, 60]], labels=[1, 0]),
-    Prompts.single(),
-    Prompts.single(box=[10, 10, 90, 80]),
-    Prompts.single(points=[[64, 64], [5, 100]], labels=[1, 1]),
-    Prompts.single(points=[[40, 40]], labels=[1], box=[10, 10, 90, 80]),
-    Prompts.single(mask_logits=10 * np.sign(np.arange(-512, 512).reshape(32, 32) + 0.5)),
+    PromptBatch.single(points=[[20, 30], [90, 60]], labels=[1, 0]),
+    PromptBatch.single(),
+    PromptBatch.single(box=[10, 10, 90, 80]),
+    PromptBatch.single(points=[[64, 64], [5, 100]], labels=[1, 1]),
+    PromptBatch.single(points=[[40, 40]], labels=[1], box=[10, 10, 90, 80]),
+    PromptBatch.single(mask_logits=10 * np.sign(np.arange(-512, 512).reshape(32, 32) + 0.5)),
 ]
 
 
 @pytest.fixture
-def network(pocket: Load) -> Network:
+def network(pocket: Load) -> Sam2ImageModel:
     return pocket().network
 
 
@@ -41,7 +41,7 @@ def images(count: int, *, seed: int = 0) -> Tensor:
 
 
 @torch.no_grad()
-def test_prompts_of_all_kinds_stay_with_their_images(network: Network) -> None:
+def test_prompts_of_all_kinds_stay_with_their_images(network: Sam2ImageModel) -> None:
     model, batch = PromptedNetwork(network), images(6)
     logits, iou = model(batch, KINDS)
     assert (logits.shape, iou.shape) == ((6, 1, 128, 128), (6, 1))
@@ -53,7 +53,7 @@ def test_prompts_of_all_kinds_stay_with_their_images(network: Network) -> None:
 
 
 @torch.no_grad()
-def test_features_answer_as_their_images(network: Network) -> None:
+def test_features_answer_as_their_images(network: Sam2ImageModel) -> None:
     model, batch = PromptedNetwork(network), images(2)
     from_images = model(batch, KINDS[:2])
     from_features = model(network.encode(batch), KINDS[:2])
@@ -63,7 +63,9 @@ def test_features_answer_as_their_images(network: Network) -> None:
 
 @torch.no_grad()
 @pytest.mark.parametrize("multimask", [False, True])
-def test_the_answer_is_that_of_the_token_that_is_learned(network: Network, multimask: bool) -> None:
+def test_the_answer_is_that_of_the_token_that_is_learned(
+    network: Sam2ImageModel, multimask: bool
+) -> None:
     batch = images(1)
     logits, iou = PromptedNetwork(network, multimask_token=multimask)(batch, KINDS[:1])
     features = network.encode(batch)
@@ -76,13 +78,13 @@ def test_the_answer_is_that_of_the_token_that_is_learned(network: Network, multi
 
 
 @torch.no_grad()
-def test_answers_are_float32_in_half_precision(network: Network) -> None:
+def test_answers_are_float32_in_half_precision(network: Sam2ImageModel) -> None:
     with autocast(torch.device("cpu"), "bfloat16"):
         logits, iou = PromptedNetwork(network)(images(2), KINDS[:2])
     assert logits.dtype == iou.dtype == torch.float32
 
 
-def gradients(network: Network, *, saving: bool, precision: Precision) -> dict[str, Tensor]:
+def gradients(network: Sam2ImageModel, *, saving: bool, precision: Precision) -> dict[str, Tensor]:
     """Give the gradients of LoRA with dropout, with activations kept or computed twice."""
     trained = copy.deepcopy(network)
     model = add_lora(trained, LoraSettings(rank=2, alpha=4, dropout=0.3))
@@ -105,7 +107,7 @@ def gradients(network: Network, *, saving: bool, precision: Precision) -> dict[s
 
 @pytest.mark.filterwarnings("error::UserWarning")
 @pytest.mark.parametrize("precision", ["float32", "bfloat16"])
-def test_saving_memory_changes_no_gradient(network: Network, precision: Precision) -> None:
+def test_saving_memory_changes_no_gradient(network: Sam2ImageModel, precision: Precision) -> None:
     kept, saved = (
         gradients(network, saving=saving, precision=precision) for saving in (False, True)
     )
@@ -117,7 +119,7 @@ def test_saving_memory_changes_no_gradient(network: Network, precision: Precisio
         torch.testing.assert_close(saved[name], gradient)
 
 
-def test_saving_memory_saves_memory(network: Network) -> None:
+def test_saving_memory_saves_memory(network: Sam2ImageModel) -> None:
     held = {}
     for saving in (False, True):
         trained = copy.deepcopy(network)

@@ -11,15 +11,15 @@ from sam2lora.adapters.folder import read_shapes
 from sam2lora.adapters.peft_format import part_of
 from sam2lora.adapters.serialization import read_tensors, shapes_of
 from sam2lora.inference.predictor import Predictor
-from sam2lora.inference.prepared_image import Scene
-from sam2lora.models.loading import LoadedBase
-from sam2lora.models.sam2_image_model import Network
+from sam2lora.inference.prepared_image import PreparedImage
+from sam2lora.models.loading import LoadedModel
+from sam2lora.models.sam2_image_model import Sam2ImageModel
 from sam2lora.runs import Event, RunFolder, StepEvent, ValidationEvent, best_adapter
 from sam2lora.training.data_split import plan_data
 from sam2lora.training.loop import train
 from sam2lora.training.settings import TrainSettings
-from sam2lora.training.trainable import make_trainee
-from sam2lora.training.validation import read_held_out
+from sam2lora.training.trainable import make_trainable
+from sam2lora.training.validation import read_validation_image
 
 Make = Callable[..., TrainSettings]
 RunThrough = Callable[..., tuple[RunFolder, list[Event]]]
@@ -49,13 +49,13 @@ def settings(make: Make, start: tuple[Adapter, list[Event]]) -> TrainSettings:
 @pytest.fixture
 def encoded(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     """Give a list that gets the number of images at each call of the encoder."""
-    encode, sizes = Network.encode, []
+    encode, sizes = Sam2ImageModel.encode, []
 
-    def counted(self: Network, images: torch.Tensor) -> Any:
+    def counted(self: Sam2ImageModel, images: torch.Tensor) -> Any:
         sizes.append(len(images))
         return encode(self, images)
 
-    monkeypatch.setattr(Network, "encode", counted)
+    monkeypatch.setattr(Sam2ImageModel, "encode", counted)
     return sizes
 
 
@@ -77,7 +77,7 @@ def test_only_the_decoder_learns_and_the_result_is_whole(
     settings: TrainSettings,
     start: tuple[Adapter, list[Event]],
     run_through: RunThrough,
-    pocket: Callable[[], LoadedBase],
+    pocket: Callable[[], LoadedModel],
 ) -> None:
     run, _ = run_through(settings)
     before, after = tensors(start[0]), tensors(open_adapter(run.adapter(14)))
@@ -85,8 +85,8 @@ def test_only_the_decoder_learns_and_the_result_is_whole(
     for name, tensor in before.items():
         assert torch.equal(after[name], tensor) == (part_of(name) == "encoder"), name
     predictor = Predictor(pocket(), device="cpu", precision="float32")
-    (held_out,) = read_held_out(plan_data(settings).validation)
-    scene: Scene = held_out.scene
+    (held_out,) = read_validation_image(plan_data(settings).validation)
+    scene: PreparedImage = held_out.scene
     predictor.use(start[0])
     first = predictor.answer(scene, settings.geometry_for("disc"))
     predictor.use(open_adapter(run.adapter(14)))
@@ -189,7 +189,7 @@ def test_features_of_other_images_are_not_taken_for_theirs(
 def test_what_stays_frozen_is_what_features_depend_on(
     settings: TrainSettings, start: tuple[Adapter, list[Event]]
 ) -> None:
-    trainee = make_trainee(settings, start=start[0])
+    trainee = make_trainable(settings, start=start[0])
     moving = {name for name, weight in trainee.model.named_parameters() if weight.requires_grad}
     assert moving
     assert all(name.startswith("network.sam_mask_decoder.") for name in moving)

@@ -14,22 +14,28 @@ from sam2lora.adapters import AdapterReference, open_adapter
 from sam2lora.adapters.peft_format import part_of
 from sam2lora.errors import AdapterError, ModelError, SettingsError
 from sam2lora.inference.predictor import Predictor
-from sam2lora.models.loading import LoadedBase, load_base, random_base
+from sam2lora.models.loading import LoadedModel, load_base, random_base
 from sam2lora.models.registry import BASE_MODELS
-from sam2lora.models.weights import identify, read_notes
+from sam2lora.models.weights import read_notes, weights_digest
 from sam2lora.runs import Event, RunFolder, best_adapter
 from sam2lora.training.data_split import data_hash, plan_data
 from sam2lora.training.loop import train
 from sam2lora.training.settings import TrainSettings
-from sam2lora.training.trainable import Record, Trainee, find_start, make_trainee, name_of_run
-from sam2lora.training.validation import Validation, read_held_out
+from sam2lora.training.trainable import (
+    TrainableModel,
+    TrainingResult,
+    find_start,
+    make_trainable,
+    name_of_run,
+)
+from sam2lora.training.validation import Validation, read_validation_image
 
 Make = Callable[..., TrainSettings]
 RunThrough = Callable[..., tuple[RunFolder, list[Event]]]
 
 in_pocket = pytest.mark.usefixtures("pocket")
 
-RECORD = Record(
+RECORD = TrainingResult(
     name="trial",
     step=7,
     validation=Validation(dice=0.5, threshold=0.45, loss=0.3, per_image={"eyes/a": 0.5}),
@@ -39,8 +45,8 @@ RECORD = Record(
 )
 
 
-def continued(settings: TrainSettings) -> Trainee:
-    return make_trainee(settings, start=find_start(settings))
+def continued(settings: TrainSettings) -> TrainableModel:
+    return make_trainable(settings, start=find_start(settings))
 
 
 def copies(tensors: dict[str, Tensor]) -> dict[str, Tensor]:
@@ -50,7 +56,7 @@ def copies(tensors: dict[str, Tensor]) -> dict[str, Tensor]:
 @in_pocket
 def test_its_card_says_all_that_it_came_from(make: Make, tmp_path: Path) -> None:
     settings = make(lora={"rank": 2, "dropout": 0.2}, multimask_token=True, seed=3)
-    trainee = make_trainee(settings)
+    trainee = make_trainable(settings)
     trainee.save(tmp_path / "7", RECORD)
     card = open_adapter(tmp_path / "7").card
     assert (card.name, card.target.name, card.base.name) == ("trial", "disc", "nano")
@@ -70,20 +76,20 @@ def test_its_card_says_all_that_it_came_from(make: Make, tmp_path: Path) -> None
 
 @in_pocket
 def test_its_card_does_not_tell_where_files_lie(make: Make, eyes: Path, tmp_path: Path) -> None:
-    make_trainee(make()).save(tmp_path / "7", RECORD)
+    make_trainable(make()).save(tmp_path / "7", RECORD)
     for file in (tmp_path / "7").glob("*.[jm]*"):
         assert str(eyes.parent) not in file.read_text(encoding="utf-8"), file
 
 
 @in_pocket
 def test_the_geometry_is_the_target_s_where_nothing_is_said(make: Make, tmp_path: Path) -> None:
-    make_trainee(make(geometry=None, target="vessel")).save(tmp_path / "0", RECORD)
+    make_trainable(make(geometry=None, target="vessel")).save(tmp_path / "0", RECORD)
     assert open_adapter(tmp_path / "0").card.geometry.detail == "tiles"
 
 
 @in_pocket
 def test_it_goes_on_from_another_one(make: Make, tmp_path: Path) -> None:
-    first = make_trainee(make(seed=5))
+    first = make_trainable(make(seed=5))
     for tensor in first.tensors().values():
         tensor.add_(1)
     first.save(tmp_path / "first", RECORD)
@@ -99,7 +105,7 @@ def test_it_goes_on_from_another_one(make: Make, tmp_path: Path) -> None:
 
 @in_pocket
 def test_one_for_another_target_is_no_start(make: Make, tmp_path: Path) -> None:
-    make_trainee(make()).save(tmp_path / "disc", RECORD)
+    make_trainable(make()).save(tmp_path / "disc", RECORD)
     with pytest.raises(AdapterError, match=r"disc.*vessel|vessel.*disc"):
         continued(make(target="vessel", start_from=str(tmp_path / "disc")))
 
@@ -113,19 +119,19 @@ def test_a_start_that_is_not_there_is_named(make: Make) -> None:
 
 @in_pocket
 def test_tensors_come_back_from_a_checkpoint(make: Make) -> None:
-    first, second = make_trainee(make(seed=1)), make_trainee(make(seed=2))
+    first, second = make_trainable(make(seed=1)), make_trainable(make(seed=2))
     kept = copies(first.tensors())
     second.load(kept, "checkpoint.pt")
     for name, tensor in kept.items():
         assert torch.equal(second.tensors()[name], tensor)
     with pytest.raises(AdapterError, match=r"checkpoint\.pt"):
-        second.load(make_trainee(make(lora={"rank": 2})).tensors(), "checkpoint.pt")
+        second.load(make_trainable(make(lora={"rank": 2})).tensors(), "checkpoint.pt")
 
 
 @in_pocket
 @pytest.mark.parametrize("multimask", [False, True])
 def test_it_answers_with_the_token_it_learned(
-    make: Make, run_through: RunThrough, pocket: Callable[[], LoadedBase], multimask: bool
+    make: Make, run_through: RunThrough, pocket: Callable[[], LoadedModel], multimask: bool
 ) -> None:
     settings = make(steps=1, multimask_token=multimask)
     run, _ = run_through(settings)
@@ -142,10 +148,10 @@ def test_it_answers_with_the_token_it_learned(
 
     predictor.base.network.decode = noted  # type: ignore[method-assign]
     predictor.use(adapter)
-    (held_out,) = read_held_out(plan_data(settings).validation)
+    (held_out,) = read_validation_image(plan_data(settings).validation)
     answer = predictor.answer(held_out.scene, adapter.card.geometry)
     assert asked == [multimask]
-    network = make_trainee(settings)
+    network = make_trainable(settings)
     network.load(run.load_checkpoint()["tensors"], "")
     other = Predictor(
         network.base, device="cpu", precision="float32", multimask_token=multimask
@@ -169,7 +175,7 @@ def test_settings_that_contradict_each_other_are_said(
     make: Make, changes: dict[str, Any], words: str
 ) -> None:
     with pytest.raises(SettingsError, match=words):
-        make_trainee(make(**changes))
+        make_trainable(make(**changes))
 
 
 # What neither a single mask nor its score is made of.
@@ -190,7 +196,7 @@ def test_a_base_is_trained_in_every_weight_and_can_be_used(
     assert [one.name for one in run.adapter(2).iterdir()] == ["nano.safetensors"]
     trained = load_base(run.adapter(2) / "nano.safetensors")
     assert trained.trained
-    assert trained.identity == identify(trained.network) != before.identity
+    assert trained.identity == weights_digest(trained.network) != before.identity
     assert trained.learned_from == {**before.learned_from, "eyes disc": 6}
     notes = read_notes(run.adapter(2) / "nano.safetensors")
     assert notes["targets"] == '["disc"]'
@@ -211,7 +217,7 @@ def test_a_base_is_trained_in_every_weight_and_can_be_used(
 
 @in_pocket
 def test_a_base_of_other_tensors_is_refused(make: Make) -> None:
-    trainee = make_trainee(make(train="base"))
+    trainee = make_trainable(make(train="base"))
     tensors = copies(trainee.tensors())
     tensors.popitem()
     with pytest.raises(SettingsError, match=r"checkpoint\.pt.*nano"):
@@ -220,7 +226,7 @@ def test_a_base_of_other_tensors_is_refused(make: Make) -> None:
 
 def test_an_unknown_base_is_answered_with_those_there_are(make: Make) -> None:
     with pytest.raises(ModelError, match="nano, tiny"):
-        make_trainee(make(model="nana"))
+        make_trainable(make(model="nana"))
 
 
 @in_pocket
@@ -241,7 +247,7 @@ def test_a_run_s_folder_names_its_adapter(
 ) -> None:
     assert name_of_run(tmp_path / folder) == name
     record = replace(RECORD, name=name)
-    make_trainee(make()).save(tmp_path / "out", record)  # the card takes it
+    make_trainable(make()).save(tmp_path / "out", record)  # the card takes it
     assert open_adapter(tmp_path / "out").card.name == name
 
 
@@ -274,8 +280,8 @@ def test_tiny_trains_a_step_in_each_placement(
 
 
 def test_a_base_from_scratch_ignores_the_weights_there_are(make: Make) -> None:
-    fresh = make_trainee(make(train="base", from_scratch=True))
+    fresh = make_trainable(make(train="base", from_scratch=True))
     assert not fresh.base.trained
     assert fresh.base.identity == random_base("nano").identity
     with pytest.raises(SettingsError, match="from_scratch"):
-        make_trainee(make(from_scratch=True))
+        make_trainable(make(from_scratch=True))

@@ -10,24 +10,29 @@ from PIL import Image
 
 from sam2lora.datasets import Record
 from sam2lora.images.field_of_view import FieldOfView
-from sam2lora.inference.predictor import Answer, Predictor
-from sam2lora.inference.prepared_image import Scene
-from sam2lora.models.loading import LoadedBase
+from sam2lora.inference.predictor import Prediction, Predictor
+from sam2lora.inference.prepared_image import PreparedImage
+from sam2lora.models.loading import LoadedModel
 from sam2lora.training.data_split import plan_data
 from sam2lora.training.settings import TrainSettings
-from sam2lora.training.validation import THRESHOLDS, HeldOut, read_held_out, validate
+from sam2lora.training.validation import (
+    THRESHOLDS,
+    ValidationImage,
+    read_validation_image,
+    validate,
+)
 
 Make = Callable[..., TrainSettings]
 
 SIDE = 40
 
 
-def held_out(name: str, truth: np.ndarray) -> HeldOut:
+def held_out(name: str, truth: np.ndarray) -> ValidationImage:
     field = np.ones((SIDE, SIDE), bool)
     field[:, :4] = False
     whole = FieldOfView(field, (SIDE / 2, SIDE / 2), float(SIDE))
     pixels = np.full((SIDE, SIDE, 3), len(name), np.uint8)
-    return HeldOut(name, Scene.of(pixels, field=whole), truth, whole.mask)
+    return ValidationImage(name, PreparedImage.of(pixels, field=whole), truth, whole.mask)
 
 
 def square(*, at: int = 10) -> np.ndarray:
@@ -41,13 +46,13 @@ def answers(monkeypatch: pytest.MonkeyPatch) -> dict[str, np.ndarray]:
     """Give a dict of what the predictor shall say about each scene, by its key."""
     said: dict[str, np.ndarray] = {}
     monkeypatch.setattr(
-        Predictor, "answer", lambda _, scene, geometry: Answer(said[scene.key], iou=1.0)
+        Predictor, "answer", lambda _, scene, geometry: Prediction(said[scene.key], iou=1.0)
     )
     return said
 
 
 def test_the_threshold_is_the_one_with_the_best_mean(
-    make: Make, pocket: Callable[[], LoadedBase], answers: dict[str, np.ndarray]
+    make: Make, pocket: Callable[[], LoadedModel], answers: dict[str, np.ndarray]
 ) -> None:
     first, second = held_out("a", square()), held_out("bb", square(at=25))
     for image, (on, off) in {first: (0.9, 0.1), second: (0.38, 0.31)}.items():
@@ -65,7 +70,7 @@ def test_the_threshold_is_the_one_with_the_best_mean(
 @pytest.mark.parametrize(("usual", "kept"), [(0.5, 0.5), (0.65, 0.65), (0.1, 0.35)])
 def test_of_thresholds_that_are_as_good_the_one_nearest_to_the_usual_is_kept(
     make: Make,
-    pocket: Callable[[], LoadedBase],
+    pocket: Callable[[], LoadedModel],
     answers: dict[str, np.ndarray],
     usual: float,
     kept: float,
@@ -84,7 +89,7 @@ def test_thresholds_are_between_a_fifth_and_four_fifths() -> None:
 
 
 def test_only_the_field_of_view_is_judged(
-    make: Make, pocket: Callable[[], LoadedBase], answers: dict[str, np.ndarray]
+    make: Make, pocket: Callable[[], LoadedModel], answers: dict[str, np.ndarray]
 ) -> None:
     image = held_out("a", square())
     wrong_outside = np.where(image.truth, 0.9, 0.1).astype(np.float32)
@@ -97,7 +102,7 @@ def test_only_the_field_of_view_is_judged(
 
 
 def test_a_sure_and_wrong_answer_has_a_finite_loss(
-    make: Make, pocket: Callable[[], LoadedBase], answers: dict[str, np.ndarray]
+    make: Make, pocket: Callable[[], LoadedModel], answers: dict[str, np.ndarray]
 ) -> None:
     image = held_out("a", square())
     answers[image.scene.key] = (~image.truth).astype(np.float32)
@@ -113,7 +118,7 @@ def test_held_out_images_are_read_at_their_own_size(
 ) -> None:
     root = write_eyes(tmp_path / "eyes", size=150)
     plan = plan_data(make(data=[{"root": str(root)}], validation={"images": 8}))
-    images = read_held_out(plan.validation)
+    images = read_validation_image(plan.validation)
     assert len(images) == 2
     for image, item in zip(images, plan.validation, strict=True):
         record: Record = item.record
@@ -123,7 +128,7 @@ def test_held_out_images_are_read_at_their_own_size(
 
 
 def test_the_picture_shows_the_first_image_with_its_errors(
-    make: Make, pocket: Callable[[], LoadedBase], answers: dict[str, np.ndarray], tmp_path: Path
+    make: Make, pocket: Callable[[], LoadedModel], answers: dict[str, np.ndarray], tmp_path: Path
 ) -> None:
     image = held_out("a", square())
     answers[image.scene.key] = np.where(square(at=15), 0.9, 0.1).astype(np.float32)
@@ -140,10 +145,10 @@ def test_the_picture_shows_the_first_image_with_its_errors(
 
 
 def test_it_is_the_answer_of_prediction_without_a_prompt(
-    make: Make, pocket: Callable[[], LoadedBase]
+    make: Make, pocket: Callable[[], LoadedModel]
 ) -> None:
     settings = make(multimask_token=True)
-    images = read_held_out(plan_data(settings).validation)
+    images = read_validation_image(plan_data(settings).validation)
     base = pocket()
     base.network.train()
     result = validate(base, images, settings, precision="float32", batch=2)

@@ -13,15 +13,15 @@ from sam2lora.errors import GeometryError
 from sam2lora.settings import AugmentSettings
 from sam2lora.transforms.augmentation import (
     Augmentation,
-    Window,
+    LabelledWindow,
     apply_augmentation,
-    draw_augmentation,
+    sample_augmentation,
 )
-from sam2lora.transforms.windows import Frame
+from sam2lora.transforms.windows import Window
 
 SIDE = 128
 ROWS, COLUMNS = np.mgrid[:SIDE, :SIDE]
-INSIDE = Frame(30, 30, 64, 64, 64)  # at native scale, with room for every turn
+INSIDE = Window(30, 30, 64, 64, 64)  # at native scale, with room for every turn
 
 
 def photograph() -> np.ndarray:
@@ -45,14 +45,14 @@ def overlap(one: np.ndarray, other: np.ndarray) -> float:
 
 def drawn(count: int, settings: AugmentSettings | None = None, seed: int = 0) -> list[Augmentation]:
     rng = np.random.default_rng(seed)
-    return [draw_augmentation(settings or AugmentSettings(), rng) for _ in range(count)]
+    return [sample_augmentation(settings or AugmentSettings(), rng) for _ in range(count)]
 
 
 def off(**settings: object) -> AugmentSettings:
     return AugmentSettings.off().model_copy(update=settings)
 
 
-def same(one: Window, other: Window) -> bool:
+def same(one: LabelledWindow, other: LabelledWindow) -> bool:
     return (
         np.array_equal(one.pixels, other.pixels)
         and np.array_equal(one.mask, other.mask)
@@ -64,12 +64,12 @@ def same(one: Window, other: Window) -> bool:
     "frame",
     [
         INSIDE,
-        Frame(10.3, 7.7, 90.1, 90.1, 50),
-        Frame(-20, 60.5, 100, 100, 160),
-        Frame(9, 0, 7, 90, 64),
+        Window(10.3, 7.7, 90.1, 90.1, 50),
+        Window(-20, 60.5, 100, 100, 160),
+        Window(9, 0, 7, 90, 64),
     ],
 )
-def test_with_everything_off_the_window_is_the_plain_cut(frame: Frame) -> None:
+def test_with_everything_off_the_window_is_the_plain_cut(frame: Window) -> None:
     (augmentation,) = drawn(1, AugmentSettings.off())
     assert augmentation == Augmentation(seed=augmentation.seed)
     field = disc(64, 64, 60)
@@ -101,7 +101,7 @@ def test_without_a_field_all_of_the_image_is_valid() -> None:
 def test_flips_and_quarter_turns_are_exact(
     augmentation: Augmentation, expected: object, size: int
 ) -> None:
-    frame = Frame(30, 25, size, size, size)
+    frame = Window(30, 25, size, size, size)
     plain = apply_augmentation(Augmentation(), frame, PIXELS, MASK, valid=disc(50, 50, 40))
     moved = apply_augmentation(augmentation, frame, PIXELS, MASK, valid=disc(50, 50, 40))
     assert np.array_equal(moved.pixels, expected(plain.pixels))
@@ -168,7 +168,7 @@ def test_turns_bring_in_what_lies_beside_the_window() -> None:
 def test_beyond_the_image_is_black_and_not_valid() -> None:
     bright = np.full((SIDE, SIDE, 3), 200, np.uint8)
     full = np.ones((SIDE, SIDE), bool)
-    frame = Frame(0, 0, SIDE, SIDE, SIDE)
+    frame = Window(0, 0, SIDE, SIDE, SIDE)
     window = apply_augmentation(Augmentation(angle=45), frame, bright, full)
     beyond = np.abs(ROWS - 63.5) + np.abs(COLUMNS - 63.5) > 64 * np.sqrt(2) + 2
     within = np.abs(ROWS - 63.5) + np.abs(COLUMNS - 63.5) < 64 * np.sqrt(2) - 2
@@ -220,14 +220,14 @@ def fingerprint() -> str:
     import numpy as np
 
     from sam2lora.settings import AugmentSettings
-    from sam2lora.transforms.augmentation import apply_augmentation, draw_augmentation
-    from sam2lora.transforms.windows import Frame
+    from sam2lora.transforms.augmentation import apply_augmentation, sample_augmentation
+    from sam2lora.transforms.windows import Window
 
     pixels = np.random.default_rng(0).integers(0, 256, (300, 300, 3), dtype=np.uint8)
     settings = AugmentSettings(blur_share=1, noise_share=1, jpeg_share=1, clahe_share=0.5)
     rng, digest = np.random.default_rng(5), hashlib.sha256()
     for _ in range(6):
-        augmentation, frame = draw_augmentation(settings, rng), Frame(20, 30, 200, 200, 256)
+        augmentation, frame = sample_augmentation(settings, rng), Window(20, 30, 200, 200, 256)
         window = apply_augmentation(augmentation, frame, pixels, pixels[..., 0] > 99)
         for part in (window.pixels, window.mask, window.valid):
             digest.update(part.tobytes())
@@ -252,7 +252,7 @@ def test_what_goes_in_is_left_as_it_is() -> None:
         array.flags.writeable = False
     for augmentation in drawn(10):
         apply_augmentation(augmentation, INSIDE, pixels, mask, valid=valid)
-        apply_augmentation(augmentation, Frame(0, 0, SIDE, SIDE, SIDE), pixels, mask, valid=valid)
+        apply_augmentation(augmentation, Window(0, 0, SIDE, SIDE, SIDE), pixels, mask, valid=valid)
 
 
 def test_masks_of_another_size_are_refused() -> None:
@@ -283,7 +283,7 @@ def test_a_photograph_stays_one(real_data: object) -> None:
 
     from sam2lora.images.field_of_view import find_field_of_view
     from sam2lora.images.reading import read_image, read_mask
-    from sam2lora.transforms.windows import whole_frame
+    from sam2lora.transforms.windows import full_window
 
     folder = real_data / "DRIVE" / "training"
     pixels = read_image(folder / "images" / "21_training.tif").pixels
@@ -291,7 +291,7 @@ def test_a_photograph_stays_one(real_data: object) -> None:
     field = find_field_of_view(pixels)
     for augmentation in drawn(24):
         window = apply_augmentation(
-            augmentation, whole_frame(field, 256), pixels, mask, valid=field.mask
+            augmentation, full_window(field, 256), pixels, mask, valid=field.mask
         )
         inside = ndimage.binary_erosion(window.valid, iterations=5)
         green = window.pixels[..., 1].astype(float)

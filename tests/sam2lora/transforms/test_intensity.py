@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from sam2lora.settings import AugmentSettings
-from sam2lora.transforms.intensity import Appearance, change_appearance, draw_appearance
+from sam2lora.transforms.intensity import Appearance, change_appearance, sample_appearance
 
 SIDE = 96
 ROWS, COLUMNS = np.mgrid[:SIDE, :SIDE]
@@ -152,7 +152,7 @@ def test_draws_keep_to_their_ranges() -> None:
         brightness=0, white_balance=0.1, contrast=0.5, noise=0.04, blur=2, jpeg=60, illumination=0.2
     )
     rng = np.random.default_rng(0)
-    some = [draw_appearance(settings, rng) for _ in range(600)]
+    some = [sample_appearance(settings, rng) for _ in range(600)]
     for number, most in enumerate((1.1, 1.1, 1.21)):
         gains = [one.gains[number] for one in some]
         assert 1 / most <= min(gains) < 1.01 / most
@@ -177,4 +177,4 @@ def test_draws_keep_to_their_ranges() -> None:
 
 def test_nothing_is_drawn_when_all_is_off() -> None:
     rng = np.random.default_rng(0)
-    assert all(draw_appearance(AugmentSettings.off(), rng) == NONE for _ in range(20))
+    assert all(sample_appearance(AugmentSettings.off(), rng) == NONE for _ in range(20))

@@ -7,7 +7,7 @@ import torch.nn.functional as F
 
 from sam2lora.errors import GeometryError
 from sam2lora.images.field_of_view import FieldOfView, field_of_view_from_mask
-from sam2lora.transforms.windows import Blend, Frame, tile_frames, whole_frame, zoom_frame
+from sam2lora.transforms.windows import Blend, Window, full_window, tile_windows, zoom_window
 
 SHAPES = [(584, 565), (960, 999), (2336, 3504), (400, 600), (37, 512), (1, 1)]
 
@@ -19,12 +19,12 @@ def circle_field(shape: tuple[int, int], radius: float) -> FieldOfView:
     return FieldOfView(mask, center, 2 * radius)
 
 
-def frames_of(shape: tuple[int, int]) -> list[Frame]:
+def frames_of(shape: tuple[int, int]) -> list[Window]:
     field = FieldOfView(np.ones(shape, bool), (shape[1] / 2, shape[0] / 2), max(shape))
     return [
-        Frame.squash(shape, 512),
-        whole_frame(field, 512),
-        zoom_frame((3, 5), field, 64, share=0.3),
+        Window.squash(shape, 512),
+        full_window(field, 512),
+        zoom_window((3, 5), field, 64, share=0.3),
     ]
 
 
@@ -36,7 +36,7 @@ def test_points_come_back(shape: tuple[int, int]) -> None:
 
 
 def test_pixel_centers_are_integers_on_both_sides() -> None:
-    frame = Frame.squash((100, 100), 200)
+    frame = Window.squash((100, 100), 200)
     np.testing.assert_allclose(frame.to_network(np.array([0.0, 99.0])), [0.5, 198.5])
 
 
@@ -44,7 +44,7 @@ def test_pixel_centers_are_integers_on_both_sides() -> None:
 def test_a_mask_comes_back_within_a_pixel(shape: tuple[int, int]) -> None:
     """Native → network → native moves the border of a shape by at most one network pixel."""
     field = circle_field(shape, min(shape) * 0.3)
-    frame = whole_frame(field_of_view_from_mask(circle_field(shape, min(shape) * 0.48).mask), 1024)
+    frame = full_window(field_of_view_from_mask(circle_field(shape, min(shape) * 0.48).mask), 1024)
     pasted = frame.paste(frame.cut_mask(field.mask).astype(np.float32), shape)
     back = np.zeros(shape, bool)
     back[pasted.rows, pasted.columns] = pasted.values > 0.5
@@ -56,16 +56,17 @@ def test_a_mask_comes_back_within_a_pixel(shape: tuple[int, int]) -> None:
 
 def test_values_are_enlarged_as_sam2_enlarges_masks() -> None:
     values = np.random.default_rng(0).normal(size=(8, 8)).astype(np.float32)
-    pasted = Frame.squash((60, 50), 32).paste(values, (60, 50))
+    pasted = Window.squash((60, 50), 32).paste(values, (60, 50))
     expected = F.interpolate(torch.from_numpy(values)[None, None], size=(60, 50), mode="bilinear")
     assert (pasted.rows, pasted.columns) == (slice(0, 60), slice(0, 50))
     np.testing.assert_allclose(pasted.values, expected[0, 0], atol=1e-5)
 
 
 @pytest.mark.parametrize(
-    "frame", [Frame(-3.3, 5.2, 40.7, 40.7, 64), Frame(2, 2, 9, 9, 64), Frame(30.4, 20.1, 90, 90, 8)]
+    "frame",
+    [Window(-3.3, 5.2, 40.7, 40.7, 64), Window(2, 2, 9, 9, 64), Window(30.4, 20.1, 90, 90, 8)],
 )
-def test_a_slope_is_pasted_as_a_slope(frame: Frame) -> None:
+def test_a_slope_is_pasted_as_a_slope(frame: Window) -> None:
     """Wherever a window lies: what rises evenly in it does so in the image, at the same places."""
     centers = (np.arange(16) + 0.5) / 16
     x, y = frame.left + frame.width * centers - 0.5, frame.top + frame.height * centers - 0.5
@@ -79,7 +80,7 @@ def test_a_slope_is_pasted_as_a_slope(frame: Frame) -> None:
 def test_a_bright_pixel_is_where_its_point_is() -> None:
     image = np.zeros((300, 200, 3), np.uint8)
     image[120:125, 60:65] = 255
-    frame = Frame.around((80, 100), 150, 600)
+    frame = Window.around((80, 100), 150, 600)
     cut = frame.cut(image)[..., 1]
     rows, columns = np.nonzero(cut > 127)
     expected = frame.to_network(np.array([62.0, 122.0]))
@@ -87,18 +88,18 @@ def test_a_bright_pixel_is_where_its_point_is() -> None:
 
 
 def test_beyond_the_image_is_black() -> None:
-    cut = Frame.around((0, 0), 100, 50).cut(np.full((80, 80, 3), 200, np.uint8))
+    cut = Window.around((0, 0), 100, 50).cut(np.full((80, 80, 3), 200, np.uint8))
     assert cut[:20, :20].max() == 0
     assert (cut[30:, 30:] == 200).all()
     for x, y in ((-500, 40), (40, -500), (500, 40), (500, 500)):
-        assert not Frame.around((x, y), 100, 50).cut(np.full((80, 80), 200, np.uint8)).any()
+        assert not Window.around((x, y), 100, 50).cut(np.full((80, 80), 200, np.uint8)).any()
 
 
 def test_reduction_averages_instead_of_skipping() -> None:
     """Lines one pixel wide survive as grey: nearest-neighbour sampling would lose half of them."""
     stripes = np.zeros((400, 400), np.uint8)
     stripes[:, ::2] = 255
-    cut = Frame.squash((400, 400), 50).cut(stripes)
+    cut = Window.squash((400, 400), 50).cut(stripes)
     assert 120 <= cut[5:-5, 5:-5].min() <= cut[5:-5, 5:-5].max() <= 135
 
 
@@ -110,7 +111,7 @@ def test_tiles_cover_the_field_and_blend_to_one(
     shape: tuple[int, int], radius: float, overlap: float
 ) -> None:
     field = circle_field(shape, radius)
-    frames = tile_frames(field, 512, field_size=1300, overlap=overlap)
+    frames = tile_windows(field, 512, field_size=1300, overlap=overlap)
     blend = Blend(shape)
     for frame in frames:
         blend.add(frame, np.ones((128, 128), np.float32))
@@ -120,7 +121,7 @@ def test_tiles_cover_the_field_and_blend_to_one(
 
 def test_tiles_outside_the_field_are_left_out() -> None:
     field = circle_field((1000, 1000), 490)
-    frames = tile_frames(field, 128, field_size=1024, overlap=0.1)
+    frames = tile_windows(field, 128, field_size=1024, overlap=0.1)
     grid = len({frame.left for frame in frames}) * len({frame.top for frame in frames})
     assert len(frames) < grid
     for frame in frames:
@@ -130,23 +131,23 @@ def test_tiles_outside_the_field_are_left_out() -> None:
 def test_the_fields_diameter_sets_the_scale() -> None:
     """The same eye by a small and a large camera gives the same tiles at the network's input."""
     small, large = circle_field((600, 600), 280), circle_field((2400, 2400), 1120)
-    few = tile_frames(small, 512, field_size=1080, overlap=0.25)
-    many = tile_frames(large, 512, field_size=1080, overlap=0.25)
+    few = tile_windows(small, 512, field_size=1080, overlap=0.25)
+    many = tile_windows(large, 512, field_size=1080, overlap=0.25)
     assert len(few) == len(many)
     assert many[0].width == pytest.approx(4 * few[0].width)
 
 
 def test_a_field_smaller_than_a_tile_gives_one_centered_tile() -> None:
     field = circle_field((200, 300), 50)
-    (frame,) = tile_frames(field, 512, field_size=256, overlap=0.25)
+    (frame,) = tile_windows(field, 512, field_size=256, overlap=0.25)
     np.testing.assert_allclose(frame.to_network(np.array(field.center)), [255.5, 255.5], atol=1)
 
 
 def test_blending_is_smooth_between_disagreeing_tiles() -> None:
     shape = (100, 180)
     blend = Blend(shape)
-    blend.add(Frame(0, 0, 100, 100, 64), np.zeros((64, 64), np.float32))
-    blend.add(Frame(80, 0, 100, 100, 64), np.ones((64, 64), np.float32))
+    blend.add(Window(0, 0, 100, 100, 64), np.zeros((64, 64), np.float32))
+    blend.add(Window(80, 0, 100, 100, 64), np.ones((64, 64), np.float32))
     line = blend.result()[50]
     assert line[79] == 0
     assert line[101] == 1
@@ -156,11 +157,11 @@ def test_blending_is_smooth_between_disagreeing_tiles() -> None:
 def test_impossible_windows_are_refused_in_words() -> None:
     field = circle_field((100, 100), 40)
     with pytest.raises(GeometryError, match="positive"):
-        Frame(0, 0, 0, 10, 512)
+        Window(0, 0, 0, 10, 512)
     with pytest.raises(GeometryError, match="overlap"):
-        tile_frames(field, 512, field_size=1000, overlap=1.0)
+        tile_windows(field, 512, field_size=1000, overlap=1.0)
     with pytest.raises(GeometryError, match="outside an image"):
-        Frame(500, 0, 10, 10, 16).paste(np.zeros((4, 4), np.float32), (100, 100))
+        Window(500, 0, 10, 10, 16).paste(np.zeros((4, 4), np.float32), (100, 100))
     empty = FieldOfView(np.zeros((9, 9), bool), (4, 4), 9)
     with pytest.raises(GeometryError, match="empty"):
-        tile_frames(empty, 64, field_size=64, overlap=0.2)
+        tile_windows(empty, 64, field_size=64, overlap=0.2)

@@ -8,7 +8,7 @@ import pytest
 
 from sam2lora.errors import AdapterError, OutputError
 from sam2lora.utils import folders as replacing
-from sam2lora.utils.folders import mend, new_folder, remove_folder
+from sam2lora.utils.folders import new_folder, remove_folder, repair
 
 
 def write(path: Path, text: str, *, replace: bool = False) -> None:
@@ -103,7 +103,7 @@ def test_a_computer_that_stops_leaves_one_whole_folder(tmp_path: Path, at: str, 
     write(path, "first")
     done = subprocess.run([sys.executable, "-c", CUT_OFF, at, str(path)], check=False)
     assert done.returncode == 9
-    mend(tmp_path)
+    repair(tmp_path)
     assert (path / "one.txt").read_text() == (path / "two.txt").read_text() == kept
     write(path, "third", replace=True)
     assert visible(tmp_path) == {"folder"}
@@ -112,7 +112,7 @@ def test_a_computer_that_stops_leaves_one_whole_folder(tmp_path: Path, at: str, 
 def test_mending_what_is_whole_changes_nothing(tmp_path: Path):
     write(tmp_path / "folder", "first")
     (tmp_path / ".lock").unlink(missing_ok=True)
-    mend(tmp_path)
+    repair(tmp_path)
     assert visible(tmp_path) == {"folder"}
     assert not (tmp_path / ".lock").exists(), "nothing to mend needs no lock, so no permission"
 

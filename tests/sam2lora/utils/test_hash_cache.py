@@ -4,7 +4,7 @@ from pathlib import Path
 import pytest
 
 from sam2lora.utils.download import cache_folder
-from sam2lora.utils.hash_cache import remember, remembered
+from sam2lora.utils.hash_cache import cache_hash, cached_hash
 
 
 @pytest.fixture
@@ -15,35 +15,35 @@ def file(tmp_path: Path) -> Path:
 
 
 def test_facts_are_kept_side_by_side(file: Path):
-    assert remembered(file, "identity") is None
-    remember(file, "identity", "a")
-    remember(file, "sha256", "b")
-    assert remembered(file, "identity") == "a"
-    assert remembered(file, "sha256") == "b"
+    assert cached_hash(file, "identity") is None
+    cache_hash(file, "identity", "a")
+    cache_hash(file, "sha256", "b")
+    assert cached_hash(file, "identity") == "a"
+    assert cached_hash(file, "sha256") == "b"
 
 
 @pytest.mark.parametrize("content", [b"123456", b"54321"])
 def test_a_changed_file_is_unknown_again(file: Path, content: bytes):
-    remember(file, "identity", "a")
+    cache_hash(file, "identity", "a")
     before = file.stat()
     file.write_bytes(content)
     os.utime(file, ns=(before.st_atime_ns, before.st_mtime_ns + 1000))
-    assert remembered(file, "identity") is None
-    remember(file, "sha256", "b")
-    assert remembered(file, "identity") is None
+    assert cached_hash(file, "identity") is None
+    cache_hash(file, "sha256", "b")
+    assert cached_hash(file, "identity") is None
 
 
 @pytest.mark.parametrize("content", ["", "{", "[1, 2]", '{"FILE": 1}'])
 def test_damaged_notes_count_as_none(file: Path, content: str):
     cache_folder().mkdir(parents=True)
     (cache_folder() / "models.json").write_text(content.replace("FILE", str(file)))
-    assert remembered(file, "identity") is None
-    remember(file, "identity", "a")
-    assert remembered(file, "identity") == "a"
+    assert cached_hash(file, "identity") is None
+    cache_hash(file, "identity", "a")
+    assert cached_hash(file, "identity") == "a"
 
 
 def test_a_cache_that_cannot_be_written_is_no_error(file: Path):
     cache_folder().parent.mkdir(parents=True, exist_ok=True)
     cache_folder().write_text("in the way")
-    remember(file, "identity", "a")
-    assert remembered(file, "identity") is None
+    cache_hash(file, "identity", "a")
+    assert cached_hash(file, "identity") is None

@@ -16,11 +16,11 @@ from sam2lora.targets import get_target
 if TYPE_CHECKING:
     from sam2lora.inference.predictor import Predictor
 
-Judge = Callable[[Sequence[Record], Progress], Iterator[Result]]
+Scorer = Callable[[Sequence[Record], Progress], Iterator[Result]]
 
 
 @dataclass(frozen=True, eq=False)
-class Contestant:
+class Candidate:
     """One who answers.
 
     Attributes
@@ -32,12 +32,12 @@ class Contestant:
     """
 
     entry: ModelEntry
-    judge: Judge
+    judge: Scorer
 
 
-def network_contestant(
+def network_candidate(
     predictor: "Predictor", settings: EvaluateSettings, adapter: Adapter | None = None
-) -> Contestant:
+) -> Candidate:
     """Let an adapter answer, or the bare base model.
 
     Raises
@@ -67,10 +67,10 @@ def network_contestant(
     def judge(records: Sequence[Record], progress: Progress) -> Iterator[Result]:
         return evaluate(predictor, records, settings, adapter=adapter, progress=progress)
 
-    return Contestant(entry, judge)
+    return Candidate(entry, judge)
 
 
-def grader_contestant(settings: EvaluateSettings, *, grader: int = 2) -> Contestant:
+def grader_candidate(settings: EvaluateSettings, *, grader: int = 2) -> Candidate:
     """Let another grader's masks answer; they are judged by grader 1's."""
     entry = ModelEntry(
         name=f"grader {grader}",
@@ -81,4 +81,4 @@ def grader_contestant(settings: EvaluateSettings, *, grader: int = 2) -> Contest
     def judge(records: Sequence[Record], progress: Progress) -> Iterator[Result]:
         return evaluate_grader(records, settings, grader=grader, progress=progress)
 
-    return Contestant(entry, judge)
+    return Candidate(entry, judge)

@@ -60,7 +60,7 @@ class PairEntry(Settings):
     difference: float | None
 
 
-class Comparison(Settings):
+class ReportComparison(Settings):
     """Two evaluations, compared image by image."""
 
     format: Literal[1] = 1
@@ -123,7 +123,9 @@ class Side:
         return SideEntry(report=str(self.folder), model=self.model, flips=flips)
 
 
-def compare(a: Side, b: Side, *, command: str, seed: int = 0) -> tuple[Comparison, Pairs]:
+def make_comparison(
+    a: Side, b: Side, *, command: str, seed: int = 0
+) -> tuple[ReportComparison, Pairs]:
     """Compare two evaluations of the same images by the same protocol.
 
     Parameters
@@ -153,7 +155,7 @@ def compare(a: Side, b: Side, *, command: str, seed: int = 0) -> tuple[Compariso
             )
     pairs = _pairs(a, b)
     cells = list(dict.fromkeys((dataset, regime) for dataset, regime, _ in pairs))
-    comparison = Comparison(
+    comparison = ReportComparison(
         command=command,
         target=a.report.settings.target,
         protocol=a.report.settings.protocol,

@@ -8,27 +8,27 @@ from typing import TYPE_CHECKING
 
 from sam2lora.evaluation.report.comparison import (
     COMPARISON,
-    Comparison,
     DifferenceEntry,
     PairEntry,
     Pairs,
+    ReportComparison,
     Side,
-    compare,
+    make_comparison,
 )
 from sam2lora.evaluation.report.folder import check_apart, report_folder
 from sam2lora.evaluation.report.gallery import (
-    Row,
-    overview_names,
+    GalleryRow,
+    gallery_names,
     pixels_of,
     read_own_mask,
     save_rows,
     white,
     window_of,
 )
-from sam2lora.evaluation.report.markdown import columns_of, number, regime_in_words, table
+from sam2lora.evaluation.report.markdown import columns_of, describe_regime, number, table
 from sam2lora.evaluation.report.plots import COLORS, draw_column, new_figure
 from sam2lora.evaluation.report.writer import write_texts
-from sam2lora.images.visualization import error_picture
+from sam2lora.images.visualization import draw_errors
 from sam2lora.prompts.sampling import REGIMES
 from sam2lora.targets import Target
 
@@ -38,7 +38,9 @@ if TYPE_CHECKING:
 _SHOWN = 3  # images in which B gains most, and as many in which it loses most
 
 
-def write_comparison(out: Path, a: Side, b: Side, *, command: str, seed: int = 0) -> Comparison:
+def write_comparison(
+    out: Path, a: Side, b: Side, *, command: str, seed: int = 0
+) -> ReportComparison:
     """Compare two evaluations, and write tables, a plot and pictures to a folder.
 
     Parameters
@@ -46,7 +48,7 @@ def write_comparison(out: Path, a: Side, b: Side, *, command: str, seed: int = 0
     out
         The folder; an older comparison or report in it is replaced when this one is complete.
     a, b, command, seed
-        As for `compare`.
+        As for `make_comparison`.
 
     Returns
     -------
@@ -55,17 +57,17 @@ def write_comparison(out: Path, a: Side, b: Side, *, command: str, seed: int = 0
     Raises
     ------
     ReportError
-        As `compare`, or if a mask of a report is not there any more.
+        As `make_comparison`, or if a mask of a report is not there any more.
     OutputError
         If `out` is one of the reports or holds one of them, holds something else than a report, or
         cannot be written.
     """
     check_apart(out, a.folder, b.folder)
-    comparison, pairs = compare(a, b, command=command, seed=seed)
+    comparison, pairs = make_comparison(a, b, command=command, seed=seed)
     regimes = list(dict.fromkeys(pair.regime for pair in comparison.pairs))
     shown = {
         name: (regime, chosen)
-        for name, regime in overview_names(regimes).items()
+        for name, regime in gallery_names(regimes).items()
         if (chosen := _most_different(comparison, regime))
     }
     with report_folder(out) as folder:
@@ -84,7 +86,7 @@ def write_comparison(out: Path, a: Side, b: Side, *, command: str, seed: int = 0
 
 
 def _text(
-    comparison: Comparison, regimes: Sequence[str], target: Target, overviews: Sequence[str]
+    comparison: ReportComparison, regimes: Sequence[str], target: Target, overviews: Sequence[str]
 ) -> str:
     a, b = comparison.a, comparison.b
     sides = [
@@ -105,7 +107,7 @@ def _text(
     for regime in regimes:
         lines += [
             "",
-            f"## {regime_in_words(REGIMES[regime])}",
+            f"## {describe_regime(REGIMES[regime])}",
             "",
             *table(_rows(comparison, regime, target)),
         ]
@@ -116,7 +118,7 @@ def _text(
     return "\n".join(lines) + "\n"
 
 
-def _rows(comparison: Comparison, regime: str, target: Target) -> Iterator[list[str]]:
+def _rows(comparison: ReportComparison, regime: str, target: Target) -> Iterator[list[str]]:
     yield [
         *("data set", "metric", "A", "B", "B − A", "95 % interval", "B better in"),
         *("images", "patients"),
@@ -143,7 +145,7 @@ def _rows(comparison: Comparison, regime: str, target: Target) -> Iterator[list[
         ]
 
 
-def _csv(comparison: Comparison) -> str:
+def _csv(comparison: ReportComparison) -> str:
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     names = ("dataset", "image", "patient", "regime")
@@ -155,7 +157,7 @@ def _csv(comparison: Comparison) -> str:
     return text.getvalue()
 
 
-def _figure(comparison: Comparison) -> "Figure":
+def _figure(comparison: ReportComparison) -> "Figure":
     """Draw the differences in Dice, a column of dots a cell, with their mean and its interval."""
     cells = [one for one in comparison.differences if one.metric == "dice"]
     figure = new_figure(max(5.0, 1.6 + 0.8 * len(cells)), 5.0)
@@ -184,7 +186,7 @@ def _figure(comparison: Comparison) -> "Figure":
     return figure
 
 
-def _changes(comparison: Comparison, cell: DifferenceEntry) -> list[float]:
+def _changes(comparison: ReportComparison, cell: DifferenceEntry) -> list[float]:
     return [
         pair.difference
         for pair in comparison.pairs
@@ -193,7 +195,7 @@ def _changes(comparison: Comparison, cell: DifferenceEntry) -> list[float]:
     ]
 
 
-def _most_different(comparison: Comparison, regime: str) -> list[PairEntry]:
+def _most_different(comparison: ReportComparison, regime: str) -> list[PairEntry]:
     """Give the images in which B gains most, then those in which it loses most."""
     ranked = sorted(
         (one for one in comparison.pairs if one.regime == regime and one.difference),
@@ -204,7 +206,7 @@ def _most_different(comparison: Comparison, regime: str) -> list[PairEntry]:
     return gained + lost
 
 
-def _row(a: Side, b: Side, pairs: Pairs, pair: PairEntry) -> Row:
+def _row(a: Side, b: Side, pairs: Pairs, pair: PairEntry) -> GalleryRow:
     one, other = pairs[pair.dataset, pair.regime, pair.image]
     truth = read_own_mask(a.folder / one.truth)
     answers = [read_own_mask(a.folder / one.answer), read_own_mask(b.folder / other.answer)]
@@ -212,11 +214,11 @@ def _row(a: Side, b: Side, pairs: Pairs, pair: PairEntry) -> Row:
     panels = {
         "image": pixels,
         "truth": white(truth),
-        f"A: {a.model}": error_picture(pixels, answers[0], truth),
-        f"B: {b.model}": error_picture(pixels, answers[1], truth),
+        f"A: {a.model}": draw_errors(pixels, answers[0], truth),
+        f"B: {b.model}": draw_errors(pixels, answers[1], truth),
     }
     text = (
         f"{pair.dataset} {pair.image}, Dice {number(pair.a)} → {number(pair.b)} "
         f"({pair.difference:+.3f})"
     )
-    return Row.of(text, panels, window_of(a.report, truth | answers[0] | answers[1]))
+    return GalleryRow.of(text, panels, window_of(a.report, truth | answers[0] | answers[1]))

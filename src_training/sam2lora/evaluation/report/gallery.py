@@ -9,17 +9,17 @@ import numpy as np
 from PIL import Image
 
 from sam2lora.errors import ImageError, ReportError
-from sam2lora.evaluation.cases import squash
+from sam2lora.evaluation.cases import stretch_to_square
 from sam2lora.evaluation.report.plots import new_figure
 from sam2lora.evaluation.report.schema import ImageEntry, Report
 from sam2lora.images.reading import read_image, read_mask
-from sam2lora.images.visualization import ERROR_COLORS, error_picture
+from sam2lora.images.visualization import ERROR_COLORS, draw_errors
 from sam2lora.types import Mask, Pixels
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-Window = tuple[slice, slice]
+PictureRange = tuple[slice, slice]
 
 _PANEL = 460  # longer side of a panel, in pixels
 _ROOM = 0.35  # around a compact structure, as a share of its larger side
@@ -28,7 +28,7 @@ _LEGEND = ("found", "false", "missed")
 
 
 @dataclass(frozen=True, eq=False)
-class Row:
+class GalleryRow:
     """A line of a picture.
 
     Attributes
@@ -43,12 +43,12 @@ class Row:
     panels: Sequence[tuple[str, Pixels]]
 
     @classmethod
-    def of(cls, text: str, panels: Mapping[str, Pixels], window: Window) -> Self:
+    def of(cls, text: str, panels: Mapping[str, Pixels], window: PictureRange) -> Self:
         """Cut a part out of panels of native size, and reduce it to what a picture can show."""
         return cls(text, [(caption, _reduced(one[window])) for caption, one in panels.items()])
 
 
-def save_overviews(folder: Path, report: Report) -> None:
+def save_galleries(folder: Path, report: Report) -> None:
     """Write `overview.png` for the first regime, and `overview_<regime>.png` for the others.
 
     Parameters
@@ -58,7 +58,7 @@ def save_overviews(folder: Path, report: Report) -> None:
     report
         What it says.
     """
-    for name, regime in overview_names(report.settings.regimes).items():
+    for name, regime in gallery_names(report.settings.regimes).items():
         rows = [
             _row(folder, report, entry, place)
             for data in report.data
@@ -69,7 +69,7 @@ def save_overviews(folder: Path, report: Report) -> None:
             save_rows(folder / name, rows, title=f"{report.target.name}, prompts: {regime}")
 
 
-def overview_names(regimes: Sequence[str]) -> dict[str, str]:
+def gallery_names(regimes: Sequence[str]) -> dict[str, str]:
     """Give the regime that each picture shows, by the picture's name."""
     return {
         f"overview_{regime}.png" if number else "overview.png": regime
@@ -77,7 +77,7 @@ def overview_names(regimes: Sequence[str]) -> dict[str, str]:
     }
 
 
-def _row(folder: Path, report: Report, entry: ImageEntry, place: str) -> Row:
+def _row(folder: Path, report: Report, entry: ImageEntry, place: str) -> GalleryRow:
     """Show one image: as it is, the truth, the answer, the errors."""
     truth, answer = (read_own_mask(folder / file) for file in (entry.truth, entry.answer))
     pixels = pixels_of(entry, report, truth.shape)
@@ -86,10 +86,10 @@ def _row(folder: Path, report: Report, entry: ImageEntry, place: str) -> Row:
         "image": pixels,
         "truth": white(truth),
         entry.model: white(answer),
-        "errors": error_picture(pixels, answer, truth),
+        "errors": draw_errors(pixels, answer, truth),
     }
     text = f"{place}: {entry.dataset} {entry.image}, Dice {dice:.3f}"
-    return Row.of(text, panels, window_of(report, truth | answer))
+    return GalleryRow.of(text, panels, window_of(report, truth | answer))
 
 
 def read_own_mask(path: Path) -> Mask:
@@ -113,11 +113,11 @@ def pixels_of(entry: ImageEntry, report: Report, shape: tuple[int, ...]) -> Pixe
     except ImageError:
         return np.zeros((*shape, 3), np.uint8)
     size = report.settings.conventions.size
-    pixels = pixels if size is None else squash(pixels, size)
+    pixels = pixels if size is None else stretch_to_square(pixels, size)
     return pixels if pixels.shape[:2] == shape else np.zeros((*shape, 3), np.uint8)
 
 
-def window_of(report: Report, masks: Mask) -> Window:
+def window_of(report: Report, masks: Mask) -> PictureRange:
     """Give the part of an image to show: a square around a compact structure, else everything."""
     if report.target.detail == "tiles" or not masks.any():
         return np.s_[:, :]
@@ -132,7 +132,7 @@ def window_of(report: Report, masks: Mask) -> Window:
     return ends[0], ends[1]
 
 
-def save_rows(path: Path, rows: Sequence[Row], *, title: str) -> None:
+def save_rows(path: Path, rows: Sequence[GalleryRow], *, title: str) -> None:
     """Write rows of panels as a PNG; each row is as high as its panels are."""
     width = len(rows[0].panels) * (_WIDTH + _GAP) + _GAP
     heights = [_WIDTH * max(_aspect(panel) for _, panel in row.panels) for row in rows]

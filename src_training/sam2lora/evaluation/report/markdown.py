@@ -4,9 +4,9 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from pydantic import JsonValue
 
-from sam2lora.evaluation.report.gallery import overview_names
+from sam2lora.evaluation.report.gallery import gallery_names
 from sam2lora.evaluation.report.plots import plot_names
-from sam2lora.evaluation.report.published_figures import SOURCES, known_figures
+from sam2lora.evaluation.report.published_figures import SOURCES, published_figures
 from sam2lora.evaluation.report.schema import CellEntry, DataEntry, ModelEntry, Report, SummaryEntry
 from sam2lora.evaluation.settings import EvaluateSettings
 from sam2lora.prompts.sampling import REGIMES, Regime
@@ -35,14 +35,14 @@ def report_text(report: Report) -> str:
         *_notes(report),
     ]
     for name in report.settings.regimes:
-        lines += ["", f"## {regime_in_words(REGIMES[name])}", "", *_tables(report, name)]
+        lines += ["", f"## {describe_regime(REGIMES[name])}", "", *_tables(report, name)]
     lines += ["", "## How to read the tables", "", *_legend(report)]
     lines += _not_scored(report)
     lines += ["", "## Pictures", "", *_pictures(report)]
     return "\n".join(lines) + "\n"
 
 
-def regime_in_words(regime: Regime) -> str:
+def describe_regime(regime: Regime) -> str:
     """Say what a user would have done: `5 points, 1 point off the target (5p1n)`."""
     parts = []
     if regime.positive:
@@ -154,7 +154,7 @@ def _all_rows(report: Report, regime: str) -> Iterator[list[str]]:
             if cell:
                 known = " †" if learned_from(model, data.dataset) else ""
                 yield [data.dataset, model.name + known, *_measured(cell, columns)]
-        for figure in known_figures(data.dataset, report.target.name):
+        for figure in published_figures(data.dataset, report.target.name):
             who = f"*{figure.who}* [{figure.source.key}]"
             yield [data.dataset, who, f"*{figure.dice}*", *[""] * (len(columns) + 2)]
 
@@ -207,7 +207,7 @@ def _legend(report: Report) -> list[str]:
     figures = [
         figure.source
         for data in report.data
-        for figure in known_figures(data.dataset, report.target.name)
+        for figure in published_figures(data.dataset, report.target.name)
     ]
     used = [source for source in SOURCES.values() if source in figures]
     if used:
@@ -230,7 +230,7 @@ def _not_scored(report: Report) -> list[str]:
 
 
 def _pictures(report: Report) -> list[str]:
-    overviews, plots = overview_names(report.settings.regimes), plot_names(report)
+    overviews, plots = gallery_names(report.settings.regimes), plot_names(report)
     return [
         "Best, median and worst image by Dice: the image, the truth, the answer, and the errors "
         "(green: found, red: false, blue: missed).",

@@ -9,7 +9,7 @@ from pydantic import JsonValue
 
 from sam2lora.adapters.card import library_versions
 from sam2lora.datasets import Record
-from sam2lora.evaluation.data_selection import Part
+from sam2lora.evaluation.data_selection import EvaluationPart
 from sam2lora.evaluation.protocols import Protocol
 from sam2lora.evaluation.report.schema import DataEntry, FileEntry
 from sam2lora.utils.files import sha256_of
@@ -17,7 +17,7 @@ from sam2lora.utils.files import sha256_of
 _LIBRARIES = ("numpy", "scipy", "scikit-image", "pillow")
 
 
-def describe_part(part: Part, target: str, protocol: Protocol) -> DataEntry:
+def describe_part(part: EvaluationPart, target: str, protocol: Protocol) -> DataEntry:
     """Describe the images of one data set, each file with the hash of its content."""
     paths = sorted({path for record in part.records for path in _files(record, target)})
     files = tuple(FileEntry(path=str(path), sha256=_sha256(path)) for path in paths)
@@ -64,7 +64,7 @@ def _sha256(path: Path) -> str | None:
         return None
 
 
-def _field_of_view(part: Part, protocol: Protocol) -> str:
+def _field_of_view(part: EvaluationPart, protocol: Protocol) -> str:
     if not protocol.knows_field:
         return "whole image"
     given = sum(record.fov is not None for record in part.records)

@@ -14,7 +14,7 @@ class Source:
 
 
 @dataclass(frozen=True)
-class Known:
+class PublishedFigure:
     """A published figure.
 
     Attributes
@@ -93,11 +93,11 @@ _FIGURES: Mapping[tuple[str, str], tuple[str, ...]] = MappingProxyType(
 """Figures by data set and target, in the order of `_WHO`; empty where there is none."""
 
 
-def known_figures(dataset: str, target: str) -> list[Known]:
+def published_figures(dataset: str, target: str) -> list[PublishedFigure]:
     """Give the published figures for a target on a data set, if it is one that is known."""
     figures = _FIGURES.get((dataset, target), ())
     return [
-        Known(who, dice, SOURCES[key])
+        PublishedFigure(who, dice, SOURCES[key])
         for (who, key), dice in zip(_WHO, figures, strict=False)
         if dice
     ]

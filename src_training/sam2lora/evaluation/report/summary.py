@@ -13,30 +13,30 @@ from sam2lora.evaluation.report.schema import (
     number_or_none,
     numbers_or_none,
 )
-from sam2lora.evaluation.scoring import Judgement, roc, sweep
-from sam2lora.metrics.aggregate import Summary, pooled, summarize
+from sam2lora.evaluation.scoring import ImageScore, roc, sweep
+from sam2lora.metrics.aggregate import MetricSummary, pooled, summarize
 
 _ROC_STEPS = 5  # decimals of a rate
 
 
 @dataclass(frozen=True, eq=False)
-class Kept:
+class ScoredImage:
     """What is kept of a result: everything but its masks, which are on disk."""
 
     entry: ImageEntry
-    judgement: Judgement | None
+    judgement: ImageScore | None
 
 
-def make_cells(kept: Iterable[Kept]) -> list[CellEntry]:
+def make_cells(kept: Iterable[ScoredImage]) -> list[CellEntry]:
     """Group results by model, data set and regime, in the order they came, and sum each up."""
-    groups: dict[tuple[str, str, str], list[Kept]] = {}
+    groups: dict[tuple[str, str, str], list[ScoredImage]] = {}
     for one in kept:
         entry = one.entry
         groups.setdefault((entry.model, entry.dataset, entry.regime), []).append(one)
     return [_cell(*key, group) for key, group in groups.items()]
 
 
-def _cell(model: str, dataset: str, regime: str, group: Sequence[Kept]) -> CellEntry:
+def _cell(model: str, dataset: str, regime: str, group: Sequence[ScoredImage]) -> CellEntry:
     judgements = [one.judgement for one in group if one.judgement]
     curves = [judgement.curve for judgement in judgements if judgement.curve]
     states = [one.entry.status for one in group]
@@ -57,7 +57,7 @@ def _cell(model: str, dataset: str, regime: str, group: Sequence[Kept]) -> CellE
     )
 
 
-def _summary(summary: Summary) -> SummaryEntry:
+def _summary(summary: MetricSummary) -> SummaryEntry:
     return SummaryEntry(
         mean=number_or_none(summary.mean),
         std=number_or_none(summary.std),

@@ -9,11 +9,11 @@ from PIL import Image
 
 from sam2lora.adapters.card import now
 from sam2lora.errors import ReportError, SettingsError
-from sam2lora.evaluation.data_selection import Part
+from sam2lora.evaluation.data_selection import EvaluationPart
 from sam2lora.evaluation.loop import Progress, no_progress
-from sam2lora.evaluation.report.candidates import Contestant
+from sam2lora.evaluation.report.candidates import Candidate
 from sam2lora.evaluation.report.folder import MASKS, report_folder
-from sam2lora.evaluation.report.gallery import save_overviews
+from sam2lora.evaluation.report.gallery import save_galleries
 from sam2lora.evaluation.report.markdown import report_text
 from sam2lora.evaluation.report.plots import save_plots
 from sam2lora.evaluation.report.provenance import all_versions, describe_machine, describe_part
@@ -25,7 +25,7 @@ from sam2lora.evaluation.report.schema import (
     defined,
     number_or_none,
 )
-from sam2lora.evaluation.report.summary import Kept, make_cells
+from sam2lora.evaluation.report.summary import ScoredImage, make_cells
 from sam2lora.evaluation.scoring import Result
 from sam2lora.evaluation.settings import EvaluateSettings
 from sam2lora.targets import get_target
@@ -34,8 +34,8 @@ from sam2lora.types import Mask
 
 def write_report(
     out: Path,
-    contestants: Sequence[Contestant],
-    parts: Sequence[Part],
+    contestants: Sequence[Candidate],
+    parts: Sequence[EvaluationPart],
     settings: EvaluateSettings,
     *,
     command: str,
@@ -76,7 +76,7 @@ def write_report(
         If `out` holds something else than a report, or cannot be written.
     """
     _check_names([one.entry.name for one in contestants])
-    kept: list[Kept] = []
+    kept: list[ScoredImage] = []
     with report_folder(out) as folder:
         runs, done = [], 0
         total = len(contestants) * sum(len(part.records) for part in parts)
@@ -108,7 +108,7 @@ def write_report(
         texts = {"per_image.csv": report.to_csv(), "report.md": report_text(report)}
         write_texts(folder, texts | {REPORT: report.to_json()})
         save_plots(folder, report)
-        save_overviews(folder, report)
+        save_galleries(folder, report)
     return report
 
 
@@ -145,7 +145,7 @@ def _from(progress: Progress, before: int, total: int) -> Progress:
     return show
 
 
-def _keep(model: str, part: Part, result: Result, folder: Path) -> Kept:
+def _keep(model: str, part: EvaluationPart, result: Result, folder: Path) -> ScoredImage:
     """Write the masks of a result, and keep the rest."""
     judgement, prompts, dataset = result.judgement, result.prompts, part.dataset.name
     answer = truth = ""
@@ -175,7 +175,7 @@ def _keep(model: str, part: Part, result: Result, folder: Path) -> Kept:
         answer=answer,
         truth=truth,
     )
-    return Kept(entry, judgement)
+    return ScoredImage(entry, judgement)
 
 
 def _save_mask(path: Path, mask: Mask) -> None:

@@ -10,7 +10,7 @@ from PIL import Image
 from qtpy.QtGui import QGuiApplication
 from qtpy.QtWidgets import QFileDialog, QTableWidget
 
-from napari_sam2lora.segmentation.widgets.model_panel import BARE
+from napari_sam2lora.segmentation.widgets.model_panel import NO_ADAPTER
 from sam2lora.cli import main
 
 from ..conftest import WAIT, Window, fundus, pick, press
@@ -67,7 +67,7 @@ def test_all_files_with_a_table_of_what_became_of_them(ready: Window, files: Pat
 def test_the_copied_command_writes_the_same_masks(
     ready: Window, files: Path, monkeypatch: pytest.MonkeyPatch
 ):
-    pick(ready.dock.advanced.adapter, BARE)
+    pick(ready.dock.advanced.adapter, NO_ADAPTER)
     press(ready.dock.batch, "cup")
     press(ready.dock.batch, "Segment files")
     ready.idle()

@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 from napari.layers import Image, Labels
 
-from napari_sam2lora.layers.metadata import noted
-from napari_sam2lora.segmentation.requests import Choice
-from napari_sam2lora.segmentation.widgets.model_panel import AUTOMATIC, BARE
+from napari_sam2lora.layers.metadata import plugin_metadata
+from napari_sam2lora.segmentation.requests import ModelChoice
+from napari_sam2lora.segmentation.widgets.model_panel import AUTOMATIC, NO_ADAPTER
 from sam2lora.metrics.segmentation import dice
 
 from ..conftest import WAIT, Window, pick, press
@@ -18,7 +18,7 @@ pytestmark = pytest.mark.viewer
 
 def shown(window: Window) -> list[Labels]:
     layers = (one for one in window.viewer.layers if isinstance(one, Labels))
-    return [one for one in layers if noted(one.metadata).get("view") == "comparison"]
+    return [one for one in layers if plugin_metadata(one.metadata).get("view") == "comparison"]
 
 
 def compare(window: Window) -> None:
@@ -34,7 +34,7 @@ def two(window: Window, install_for_nano) -> Window:
     window.dock.setup.look()
     window.dock.compare.lists_wanted.emit()
     for box, name in zip(
-        window.dock.compare.contestants, (BARE, "first", "the-second"), strict=True
+        window.dock.compare.contestants, (NO_ADAPTER, "first", "the-second"), strict=True
     ):
         pick(box, name)
     return window
@@ -120,7 +120,9 @@ def test_clearing_takes_it_all_away(two: Window):
     assert two.dock.compare.results.text() == ""
 
 
-def held(window: Window, monkeypatch: pytest.MonkeyPatch) -> tuple[threading.Event, list[Choice]]:
+def held(
+    window: Window, monkeypatch: pytest.MonkeyPatch
+) -> tuple[threading.Event, list[ModelChoice]]:
     """Let the first answer wait, and write down which ones are asked for."""
     go_on, asked = threading.Event(), []
     real = window.session.answering.engine.answer

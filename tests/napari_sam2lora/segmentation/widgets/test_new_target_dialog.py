@@ -5,7 +5,7 @@ from pytestqt.qtbot import QtBot
 from qtpy.QtGui import QColor
 from qtpy.QtWidgets import QColorDialog
 
-from napari_sam2lora.segmentation.widgets.new_target_dialog import NewTarget
+from napari_sam2lora.segmentation.widgets.new_target_dialog import NewTargetDialog
 from sam2lora.targets import get_target
 
 from ..conftest import Window, pick, press
@@ -15,7 +15,7 @@ pytestmark = pytest.mark.viewer
 
 def test_it_is_kept_with_a_label_of_its_own(qtbot: QtBot, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(QColorDialog, "getColor", lambda *_: QColor("#102030"))
-    dialog = NewTarget()
+    dialog = NewTargetDialog()
     qtbot.addWidget(dialog)
     dialog.name.setText("drusen")
     pick(dialog.detail, "tiles")
@@ -28,7 +28,7 @@ def test_it_is_kept_with_a_label_of_its_own(qtbot: QtBot, monkeypatch: pytest.Mo
 
 
 def test_it_may_have_the_form_of_a_disc(qtbot: QtBot):
-    dialog = NewTarget()
+    dialog = NewTargetDialog()
     qtbot.addWidget(dialog)
     dialog.name.setText("macula")
     dialog.convex.setChecked(True)
@@ -40,7 +40,7 @@ def test_it_may_have_the_form_of_a_disc(qtbot: QtBot):
     ("name", "words"), [("disc", "already"), ("Big Name", "lower-case"), ("", "lower-case")]
 )
 def test_what_cannot_be_is_said_and_asked_again(qtbot: QtBot, name: str, words: str):
-    dialog = NewTarget()
+    dialog = NewTargetDialog()
     qtbot.addWidget(dialog)
     dialog.name.setText(name)
     dialog.accept()
@@ -49,12 +49,12 @@ def test_what_cannot_be_is_said_and_asked_again(qtbot: QtBot, name: str, words: 
 
 
 def test_the_dock_goes_on_with_it(window: Window, monkeypatch: pytest.MonkeyPatch):
-    def fill_in(dialog: NewTarget) -> int:
+    def fill_in(dialog: NewTargetDialog) -> int:
         dialog.name.setText("drusen")
         dialog.accept()
         return 1
 
-    monkeypatch.setattr(NewTarget, "exec", fill_in)
+    monkeypatch.setattr(NewTargetDialog, "exec", fill_in)
     press(window.dock, "New…")
     assert window.session.target.name == "drusen"
     assert window.dock.targets.targets.currentData() == "drusen"

@@ -4,11 +4,11 @@ import pytest
 from pytestqt.qtbot import QtBot
 from qtpy.QtWidgets import QLabel
 
-from napari_sam2lora.segmentation.widgets.measurement_rows import NumbersView
-from napari_sam2lora.segmentation.widgets.progress_bar import ProgressRow
-from napari_sam2lora.segmentation.widgets.prompt_controls import PromptRow
-from napari_sam2lora.segmentation.widgets.target_selector import TargetRow
-from napari_sam2lora.segmentation.widgets.threshold_controls import ThresholdRow
+from napari_sam2lora.segmentation.widgets.measurement_rows import MeasurementRows
+from napari_sam2lora.segmentation.widgets.progress_bar import SegmentationProgress
+from napari_sam2lora.segmentation.widgets.prompt_controls import PromptControls
+from napari_sam2lora.segmentation.widgets.target_selector import TargetSelector
+from napari_sam2lora.segmentation.widgets.threshold_controls import ThresholdControls
 from sam2lora.targets import TARGETS
 
 from ..conftest import pick, press
@@ -17,7 +17,7 @@ pytestmark = pytest.mark.viewer
 
 
 def test_images_and_targets_are_told_by_key_and_name(qtbot: QtBot):
-    rows, told = TargetRow(), []
+    rows, told = TargetSelector(), []
     qtbot.addWidget(rows)
     rows.image_chosen.connect(told.append)
     rows.target_chosen.connect(told.append)
@@ -35,7 +35,7 @@ def test_images_and_targets_are_told_by_key_and_name(qtbot: QtBot):
 
 
 def test_the_tool_in_use_is_pressed(qtbot: QtBot):
-    prompts, told = PromptRow(), []
+    prompts, told = PromptControls(), []
     qtbot.addWidget(prompts)
     prompts.point_wanted.connect(told.append)
     prompts.box_wanted.connect(lambda: told.append("box"))
@@ -56,7 +56,7 @@ def test_the_tool_in_use_is_pressed(qtbot: QtBot):
 
 
 def test_slider_and_number_go_together(qtbot: QtBot):
-    threshold, told = ThresholdRow(), []
+    threshold, told = ThresholdControls(), []
     qtbot.addWidget(threshold)
     threshold.threshold_changed.connect(told.append)
     threshold.show_threshold(0.4)
@@ -70,7 +70,7 @@ def test_slider_and_number_go_together(qtbot: QtBot):
 
 @pytest.mark.parametrize("mode", ["replace", "add", "empty"])
 def test_the_way_to_accept_is_told(qtbot: QtBot, mode: str):
-    threshold, told = ThresholdRow(), []
+    threshold, told = ThresholdControls(), []
     qtbot.addWidget(threshold)
     threshold.accepted.connect(told.append)
     pick(threshold.mode, mode)
@@ -79,7 +79,7 @@ def test_the_way_to_accept_is_told(qtbot: QtBot, mode: str):
 
 
 def test_progress_and_cancel(qtbot: QtBot):
-    progress, told = ProgressRow(), []
+    progress, told = SegmentationProgress(), []
     qtbot.addWidget(progress)
     progress.cancelled.connect(lambda: told.append("cancel"))
     press(progress, "Cancel")
@@ -108,7 +108,7 @@ def test_progress_and_cancel(qtbot: QtBot):
 
 
 def test_numbers_take_the_place_of_others(qtbot: QtBot):
-    numbers = NumbersView()
+    numbers = MeasurementRows()
     qtbot.addWidget(numbers)
     numbers.show_rows([("a", "1"), ("b", "2")])
     numbers.show_rows([("c", "3")])

@@ -9,7 +9,7 @@ from napari.layers import Labels
 
 from napari_sam2lora.image_list.model import ImageList
 from napari_sam2lora.training.data.folder_pairs import listed_folders, pairs_in_folder
-from napari_sam2lora.training.data.pairs import doubts_of, only_one_person
+from napari_sam2lora.training.data.pairs import is_single_patient, issues_of
 from napari_sam2lora.training.data.proposals import propose
 from napari_sam2lora.training.data.viewer_pairs import pairs_in_viewer
 from sam2lora.annotations.store import Corrections
@@ -177,12 +177,12 @@ def test_a_folder_without_images_is_refused(tmp_path: Path) -> None:
 
 def test_what_holds_for_all_is_said(folder: Path) -> None:
     left, right, ben = pairs_in_folder(folder, "disc")
-    assert "Tick at least one" in doubts_of([])[0]
-    assert "only one image" in doubts_of([left])[0]
-    assert "of one person" in doubts_of([left, right])[0]
-    assert "3 images of 2 people: anna_left, anna_right" in doubts_of([left, right, ben])[0]
-    assert doubts_of([left, ben]) == []
-    assert [only_one_person(some) for some in ([left], [left, right], [left, ben])] == [
+    assert "Tick at least one" in issues_of([])[0]
+    assert "only one image" in issues_of([left])[0]
+    assert "of one person" in issues_of([left, right])[0]
+    assert "3 images of 2 people: anna_left, anna_right" in issues_of([left, right, ben])[0]
+    assert issues_of([left, ben]) == []
+    assert [is_single_patient(some) for some in ([left], [left, right], [left, ben])] == [
         *(True, True, False)
     ]
 

@@ -3,20 +3,20 @@
 import pytest
 from qtpy.QtWidgets import QPushButton
 
-from napari_sam2lora.training.progress_tab.controls import RunButtons
-from napari_sam2lora.training.run.watcher import Standing
+from napari_sam2lora.training.progress_tab.controls import RunControls
+from napari_sam2lora.training.run.watcher import RunStatus
 
 pytestmark = pytest.mark.viewer
 
 
 @pytest.fixture
-def buttons(qtbot) -> RunButtons:
-    made = RunButtons()
+def buttons(qtbot) -> RunControls:
+    made = RunControls()
     qtbot.addWidget(made)
     return made
 
 
-def offered(buttons: RunButtons) -> list[str]:
+def offered(buttons: RunControls) -> list[str]:
     return [
         one.text()
         for one in buttons.findChildren(QPushButton)
@@ -36,10 +36,10 @@ def offered(buttons: RunButtons) -> list[str]:
         ("failed", ["Resume"]),
     ],
 )
-def test_what_can_be_asked_is_offered(buttons: RunButtons, state: str, words: list[str]) -> None:
-    buttons.show_standing(Standing(state))
+def test_what_can_be_asked_is_offered(buttons: RunControls, state: str, words: list[str]) -> None:
+    buttons.show_standing(RunStatus(state))
     assert offered(buttons) == words
-    buttons.show_standing(Standing(state), to_install=True)
+    buttons.show_standing(RunStatus(state), to_install=True)
     installs = state in ("finished", "stopped", "interrupted", "failed")
     assert offered(buttons) == words + ["Install adapter"] * installs
     buttons.show_standing(None)
@@ -57,7 +57,7 @@ def test_what_can_be_asked_is_offered(buttons: RunButtons, state: str, words: li
     ],
 )
 def test_each_asks_for_its_own(qtbot, buttons, state: str, text: str, signal: str) -> None:
-    buttons.show_standing(Standing(state))
+    buttons.show_standing(RunStatus(state))
     (button,) = (one for one in buttons.findChildren(QPushButton) if one.text() == text)
     with qtbot.waitSignal(getattr(buttons, signal)):
         button.click()

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from napari_sam2lora.training.progress_tab.previews import Previews
+from napari_sam2lora.training.progress_tab.previews import ValidationPreviews
 
 pytestmark = pytest.mark.viewer
 
@@ -21,12 +21,12 @@ def pictures(tmp_path: Path) -> list[tuple[int, Path]]:
     return made
 
 
-def shows(qtbot, previews: Previews, words: str) -> None:
+def shows(qtbot, previews: ValidationPreviews, words: str) -> None:
     qtbot.waitUntil(lambda: previews._words.text().startswith(words))
 
 
 def test_the_latest_is_shown_unless_the_user_leafs_back(qtbot, pictures) -> None:
-    previews = Previews()
+    previews = ValidationPreviews()
     qtbot.addWidget(previews)
     assert previews.isHidden()  # in a window it would be too
     previews.show_pictures(pictures[:1])
@@ -41,7 +41,7 @@ def test_the_latest_is_shown_unless_the_user_leafs_back(qtbot, pictures) -> None
 
 
 def test_a_picture_that_is_gone_is_said(qtbot, pictures) -> None:
-    previews = Previews()
+    previews = ValidationPreviews()
     qtbot.addWidget(previews)
     pictures[0][1].unlink()
     previews.show_pictures(pictures[:1])
@@ -51,7 +51,7 @@ def test_a_picture_that_is_gone_is_said(qtbot, pictures) -> None:
 def test_large_pictures_are_decoded_smaller(qtbot, tmp_path: Path) -> None:
     path = tmp_path / "large.png"
     Image.fromarray(np.zeros((1500, 3000, 3), np.uint8)).save(path)
-    previews = Previews()
+    previews = ValidationPreviews()
     qtbot.addWidget(previews)
     previews.show_pictures([(1, path)])
     shows(qtbot, previews, "Step 1")

@@ -6,7 +6,7 @@ from collections.abc import Callable
 import pytest
 from qtpy.QtWidgets import QPushButton
 
-from napari_sam2lora.training.progress_tab.tab import RunTab
+from napari_sam2lora.training.progress_tab.tab import ProgressTab
 from napari_sam2lora.training.run.session import TrainingSession
 from sam2lora.adapters import find_adapter, is_installed
 from sam2lora.runs import FailedEvent, FinishedEvent, RunFolder, set_best
@@ -18,19 +18,19 @@ pytestmark = [pytest.mark.viewer, pytest.mark.usefixtures("stand_in")]
 
 
 @pytest.fixture
-def tab(qtbot, session: TrainingSession) -> RunTab:
-    made = RunTab(session)
+def tab(qtbot, session: TrainingSession) -> ProgressTab:
+    made = ProgressTab(session)
     qtbot.addWidget(made)
     return made
 
 
-def press(tab: RunTab, text: str) -> None:
+def press(tab: ProgressTab, text: str) -> None:
     (button,) = (one for one in tab.findChildren(QPushButton) if one.text() == text)
     button.click()
 
 
 def test_every_button_does_what_it_says(
-    qtbot, tab: RunTab, session: TrainingSession, make_run: Callable[..., RunFolder]
+    qtbot, tab: ProgressTab, session: TrainingSession, make_run: Callable[..., RunFolder]
 ) -> None:
     assert "No training yet" in tab.progress._state.text()
     session.resume(make_run(steps=300).path)
@@ -49,7 +49,7 @@ def test_every_button_does_what_it_says(
 
 
 def test_a_failed_run_is_shown_with_its_curves(
-    tab: RunTab, session: TrainingSession, make_run: Callable[..., RunFolder]
+    tab: ProgressTab, session: TrainingSession, make_run: Callable[..., RunFolder]
 ) -> None:
     run = make_run()
     for event in (step(1), validation(1, 0.5), FailedEvent(reason="E", words="It was full.")):
@@ -62,18 +62,18 @@ def test_a_failed_run_is_shown_with_its_curves(
     assert "No training yet" in tab.progress._state.text()
 
 
-def test_the_installed_adapter_is_named(tab: RunTab, session: TrainingSession) -> None:
+def test_the_installed_adapter_is_named(tab: ProgressTab, session: TrainingSession) -> None:
     session.installed.emit("mine")
     assert "installed as mine" in tab._words.text()
 
 
-def test_what_cannot_be_asked_is_said(tab: RunTab, notices) -> None:
+def test_what_cannot_be_asked_is_said(tab: ProgressTab, notices) -> None:
     tab._on_pause()
     assert "No training is shown" in notices[-1]
 
 
 def test_the_adapter_of_a_run_that_ended_unseen_is_installed(
-    qtbot, tab: RunTab, session: TrainingSession, make_run, make_adapter
+    qtbot, tab: ProgressTab, session: TrainingSession, make_run, make_adapter
 ) -> None:
     run = make_run("mine")
     shutil.copytree(make_adapter("other", TARGETS["disc"]).folder, run.adapter(1))

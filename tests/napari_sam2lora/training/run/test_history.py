@@ -1,6 +1,6 @@
 """What happened in a run, as curves and figures."""
 
-from napari_sam2lora.training.run.history import History
+from napari_sam2lora.training.run.history import RunHistory
 from sam2lora.runs import (
     PreviewEvent,
     ResumedEvent,
@@ -30,34 +30,34 @@ def validation(number: int, mean: float | None) -> ValidationEvent:
 
 
 def test_curves_have_the_loss_and_every_term() -> None:
-    history = History([step(1, 2.0), step(2, 1.0)])
+    history = RunHistory([step(1, 2.0), step(2, 1.0)])
     assert history.losses() == {"loss": ([1, 2], [2.0, 1.0]), "bce": ([1, 2], [1.0, 0.5])}
-    assert History().losses() == {}
+    assert RunHistory().losses() == {}
 
 
 def test_what_a_resumed_run_does_again_is_dropped() -> None:
-    history = History([step(1), step(2), step(3)])
+    history = RunHistory([step(1), step(2), step(3)])
     history.add([ResumedEvent(step=1), step(2, 5.0)])
     assert history.losses()["loss"] == ([1, 2], [1.0, 5.0])
 
 
 def test_dice_is_that_of_validations_and_of_the_start() -> None:
-    history = History([validation(0, 0.5), validation(5, None), validation(10, 0.7)])
+    history = RunHistory([validation(0, 0.5), validation(5, None), validation(10, 0.7)])
     assert history.dice() == ([0, 10], [0.5, 0.7])
     assert history.start_dice == 0.5
-    assert History([validation(5, 0.6)]).start_dice is None
+    assert RunHistory([validation(5, 0.6)]).start_dice is None
 
 
 def test_time_left_counts_validations() -> None:
-    history = History([StartedEvent(target="disc", base="nano", steps=10), step(4)])
+    history = RunHistory([StartedEvent(target="disc", base="nano", steps=10), step(4)])
     assert history.seconds_left() == 6
     history.add([validation(4, 0.5)])
     assert history.seconds_left(2) == 6 + 3 * 3
-    assert History().seconds_left() is None
+    assert RunHistory().seconds_left() is None
 
 
 def test_warnings_are_said_once_and_pictures_listed() -> None:
-    history = History([WarningEvent(words="full"), WarningEvent(words="full")])
+    history = RunHistory([WarningEvent(words="full"), WarningEvent(words="full")])
     assert history.warnings == ["full"]
     history.add([PreviewEvent(step=3, path="previews/3.png")])
     assert [one.step for one in history.previews] == [3]

@@ -12,7 +12,7 @@ import psutil
 import pytest
 
 from napari_sam2lora.training.run import process as child
-from napari_sam2lora.training.run.process import end_in_words, last_output, start_child
+from napari_sam2lora.training.run.process import describe_exit, last_output, start_process
 from sam2lora.errors import OutputError
 from sam2lora.runs import RunFolder, is_alive, summarize
 
@@ -28,7 +28,7 @@ def test_it_trains_in_a_session_of_its_own_and_keeps_what_it_prints(
     stand_in: None, make_run: Callable[..., RunFolder]
 ) -> None:
     run = make_run()
-    process = start_child(run.path)
+    process = start_process(run.path)
     wait_until(lambda: is_alive(run.path))
     if sys.platform != "win32":
         assert os.getsid(process.pid) == process.pid
@@ -42,7 +42,7 @@ def test_it_leaves_the_viewer_room(make_run: Callable[..., RunFolder], monkeypat
     monkeypatch.setattr(child, "command", lambda *words: [sys.executable, "-c", asked])
     monkeypatch.setattr(child, "_cores", lambda: 2)
     run = make_run()
-    process = start_child(run.path)
+    process = start_process(run.path)
     try:
         wait_until(lambda: last_output(run.path) == "1")
         assert psutil.Process(process.pid).nice() != psutil.Process().nice()
@@ -68,15 +68,15 @@ def test_the_session_of_the_viewer_keeps_its_priority() -> None:
 def test_one_that_cannot_be_started_is_said(make_run: Callable[..., RunFolder], monkeypatch):
     monkeypatch.setattr(child, "command", lambda *words: ["/no/such/python"])
     with pytest.raises(OutputError, match="cannot be started"):
-        start_child(make_run().path)
+        start_process(make_run().path)
 
 
 def test_how_it_ended_is_said_in_words(tmp_path: Path) -> None:
-    assert "SIGKILL" in end_in_words(-signal.SIGKILL, tmp_path)
-    assert "memory" in end_in_words(-signal.SIGKILL, tmp_path)
-    assert end_in_words(3, tmp_path) == "Its process ended with code 3."
+    assert "SIGKILL" in describe_exit(-signal.SIGKILL, tmp_path)
+    assert "memory" in describe_exit(-signal.SIGKILL, tmp_path)
+    assert describe_exit(3, tmp_path) == "Its process ended with code 3."
     (tmp_path / child.OUTPUT).write_text("one\n\ntwo\nthree\nfour\n")
-    assert end_in_words(1, tmp_path).endswith("It said: two three four")
+    assert describe_exit(1, tmp_path).endswith("It said: two three four")
 
 
 def test_the_command_is_that_of_this_python() -> None:

@@ -8,10 +8,10 @@ from pathlib import Path
 import pytest
 
 from napari_sam2lora.training.data.folder_pairs import pairs_in_folder
-from napari_sam2lora.training.data.new_run import Draft
+from napari_sam2lora.training.data.new_run import TrainingPlan
 from napari_sam2lora.training.run import session as session_module
 from napari_sam2lora.training.run.session import TrainingSession, settings_of
-from napari_sam2lora.training.run.watcher import Standing
+from napari_sam2lora.training.run.watcher import RunStatus
 from sam2lora.adapters import install_adapter, install_best
 from sam2lora.errors import SettingsError
 from sam2lora.runs import (
@@ -28,11 +28,11 @@ pytestmark = [pytest.mark.viewer, pytest.mark.usefixtures("stand_in")]
 
 
 @pytest.fixture
-def draft(folder: Path) -> Callable[..., Draft]:
-    def make(steps: int = 40, **options: object) -> Draft:
+def draft(folder: Path) -> Callable[..., TrainingPlan]:
+    def make(steps: int = 40, **options: object) -> TrainingPlan:
         pairs = pairs_in_folder(folder, "disc")
         changes = {"steps": steps}
-        return Draft("disc", preset="standard", changes=changes, pairs=pairs, **options)
+        return TrainingPlan("disc", preset="standard", changes=changes, pairs=pairs, **options)
 
     return make
 
@@ -135,7 +135,7 @@ def test_a_run_that_failed_is_found_and_can_go_on(qtbot, session, make_run) -> N
     run = RunFolder.create(runs_folder() / "full", make_run().settings.read_text())
     run.append(FailedEvent(step=1, reason="OSError", words="No space left on device"))
     assert session.attach_to_unfinished().folder == run.path
-    assert session.watcher.standing == Standing("failed", "No space left on device")
+    assert session.watcher.standing == RunStatus("failed", "No space left on device")
     session.resume(run.path)
     until(qtbot, session, "finished")
 
@@ -258,9 +258,9 @@ def test_what_cannot_be_trained_is_refused_before_anything_is_written(
     session, draft, make_adapter
 ) -> None:
     with pytest.raises(SettingsError, match="Tick at least one"):
-        session.start(Draft("disc"))
+        session.start(TrainingPlan("disc"))
     with pytest.raises(SettingsError, match="Choose the preset Standard"):
-        session.start(Draft("disc", preset="quick", pairs=draft().pairs))
+        session.start(TrainingPlan("disc", preset="quick", pairs=draft().pairs))
     with pytest.raises(SettingsError, match="cannot be the name"):
         session.start(draft(name="a/b"))
     RunFolder.create(runs_folder() / "taken", "{}")

@@ -5,8 +5,8 @@ from collections.abc import Callable
 
 import pytest
 
-from napari_sam2lora.training.run.process import start_child
-from napari_sam2lora.training.run.watcher import Watcher
+from napari_sam2lora.training.run.process import start_process
+from napari_sam2lora.training.run.watcher import RunWatcher
 from sam2lora.runs import FailedEvent, FinishedEvent, RunFolder, StartedEvent, StoppedEvent
 
 from .test_history import step
@@ -17,23 +17,23 @@ pytestmark = [pytest.mark.viewer, pytest.mark.usefixtures("stand_in")]
 
 
 @pytest.fixture
-def watcher(qtbot) -> Watcher:
-    made = Watcher()
+def watcher(qtbot) -> RunWatcher:
+    made = RunWatcher()
     yield made
     made.detach()
 
 
-def until(qtbot, watcher: Watcher, state: str) -> None:
+def until(qtbot, watcher: RunWatcher, state: str) -> None:
     qtbot.waitUntil(
         lambda: watcher.standing is not None and watcher.standing.state == state, timeout=60_000
     )
 
 
-def test_a_run_is_followed_to_its_end(qtbot, watcher: Watcher, make_run: Make) -> None:
+def test_a_run_is_followed_to_its_end(qtbot, watcher: RunWatcher, make_run: Make) -> None:
     states: list[str] = []
     run = make_run()
     watcher.stood.connect(lambda standing: states.append(standing.state if standing else "none"))
-    watcher.attach(run.path, start_child(run.path))
+    watcher.attach(run.path, start_process(run.path))
     until(qtbot, watcher, "finished")
     assert states == ["starting", "running", "finished"]
     assert watcher.history.step.step == 40
@@ -42,9 +42,9 @@ def test_a_run_is_followed_to_its_end(qtbot, watcher: Watcher, make_run: Make) -
     assert states[-1] == "none"
 
 
-def test_it_pauses_goes_on_stops_and_is_resumed(qtbot, watcher: Watcher, make_run: Make) -> None:
+def test_it_pauses_goes_on_stops_and_is_resumed(qtbot, watcher: RunWatcher, make_run: Make) -> None:
     run = make_run(steps=300)
-    watcher.attach(run.path, start_child(run.path))
+    watcher.attach(run.path, start_process(run.path))
     until(qtbot, watcher, "running")
     run.control.request("pause")
     until(qtbot, watcher, "paused")
@@ -53,15 +53,15 @@ def test_it_pauses_goes_on_stops_and_is_resumed(qtbot, watcher: Watcher, make_ru
     run.control.request("stop")
     until(qtbot, watcher, "stopped")
     done = watcher.history.step.step
-    watcher.attach(run.path, start_child(run.path))
+    watcher.attach(run.path, start_process(run.path))
     assert watcher.standing.state == "starting"  # though the last event is that it stopped
     until(qtbot, watcher, "running")
     assert watcher.history.step.step > done
 
 
-def test_a_killed_one_is_told_with_its_reason(qtbot, watcher: Watcher, make_run: Make) -> None:
+def test_a_killed_one_is_told_with_its_reason(qtbot, watcher: RunWatcher, make_run: Make) -> None:
     run = make_run(steps=3000)
-    process = start_child(run.path)
+    process = start_process(run.path)
     watcher.attach(run.path, process)
     qtbot.waitUntil(lambda: len(watcher.history.validations) > 0, timeout=60_000)
     process.kill()
@@ -70,10 +70,10 @@ def test_a_killed_one_is_told_with_its_reason(qtbot, watcher: Watcher, make_run:
 
 
 def test_one_that_someone_else_started_is_known_by_its_lock(
-    qtbot, watcher: Watcher, make_run: Make
+    qtbot, watcher: RunWatcher, make_run: Make
 ) -> None:
     run = make_run(steps=3000)
-    process = start_child(run.path)
+    process = start_process(run.path)
     qtbot.waitUntil(run.events.exists, timeout=60_000)
     watcher.attach(run.path)
     assert watcher.standing.alive
@@ -82,9 +82,9 @@ def test_one_that_someone_else_started_is_known_by_its_lock(
     until(qtbot, watcher, "interrupted")
 
 
-def test_a_deleted_folder_is_noticed(qtbot, watcher: Watcher, make_run: Make) -> None:
+def test_a_deleted_folder_is_noticed(qtbot, watcher: RunWatcher, make_run: Make) -> None:
     run = make_run(steps=3000)
-    watcher.attach(run.path, start_child(run.path))
+    watcher.attach(run.path, start_process(run.path))
     until(qtbot, watcher, "running")
     shutil.rmtree(run.path, ignore_errors=True)
     shutil.rmtree(run.path, ignore_errors=True)
@@ -92,12 +92,14 @@ def test_a_deleted_folder_is_noticed(qtbot, watcher: Watcher, make_run: Make) ->
     qtbot.waitUntil(lambda: not watcher._timer.isActive(), timeout=60_000)
 
 
-def test_one_that_was_only_written_has_not_begun(watcher: Watcher, make_run: Make) -> None:
+def test_one_that_was_only_written_has_not_begun(watcher: RunWatcher, make_run: Make) -> None:
     watcher.attach(make_run().path)
     assert (watcher.standing.state, watcher.standing.words) == ("interrupted", "It has not begun.")
 
 
-def test_a_failure_is_told_in_the_words_of_the_run(qtbot, watcher: Watcher, make_run: Make) -> None:
+def test_a_failure_is_told_in_the_words_of_the_run(
+    qtbot, watcher: RunWatcher, make_run: Make
+) -> None:
     run = make_run()
     run.append(StartedEvent(target="disc", base="nano", steps=9))
     run.append(FailedEvent(reason="OutputError", words="The disk is full."))
@@ -106,7 +108,7 @@ def test_a_failure_is_told_in_the_words_of_the_run(qtbot, watcher: Watcher, make
 
 
 def test_another_run_is_followed_from_its_beginning(
-    qtbot, watcher: Watcher, make_run: Make
+    qtbot, watcher: RunWatcher, make_run: Make
 ) -> None:
     first, second = make_run("first"), make_run("second")
     for run, target in ((first, "disc"), (second, "cup")):
@@ -119,12 +121,12 @@ def test_another_run_is_followed_from_its_beginning(
 
 
 def test_where_another_process_trains_it_is_followed(
-    qtbot, watcher: Watcher, make_run: Make
+    qtbot, watcher: RunWatcher, make_run: Make
 ) -> None:
     run = make_run(steps=3000)
-    other = start_child(run.path)
+    other = start_process(run.path)
     qtbot.waitUntil(run.events.exists, timeout=60_000)
-    own = start_child(run.path)  # cannot take the run
+    own = start_process(run.path)  # cannot take the run
     watcher.attach(run.path, own)
     qtbot.waitUntil(lambda: own.poll() not in (None, 0), timeout=60_000)
     qtbot.waitUntil(lambda: watcher._ticks > 0, timeout=10_000)
@@ -135,7 +137,7 @@ def test_where_another_process_trains_it_is_followed(
 
 
 def test_a_long_run_is_read_little_by_little(
-    qtbot, watcher: Watcher, make_run: Make, monkeypatch: pytest.MonkeyPatch
+    qtbot, watcher: RunWatcher, make_run: Make, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("napari_sam2lora.training.run.watcher._SPELL", 0)
     run = make_run()

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from qtpy.QtWidgets import QPushButton
 
-from napari_sam2lora.training.runs_tab.table import RunsList, entry_of_adapter, entry_of_run
+from napari_sam2lora.training.runs_tab.table import RunsTable, entry_of_adapter, entry_of_run
 from sam2lora.runs import RunSummary
 
 pytestmark = pytest.mark.viewer
@@ -29,15 +29,15 @@ def run(name: str) -> RunSummary:
 
 
 @pytest.fixture
-def shown(qtbot, make_adapter: Callable) -> RunsList:
-    made = RunsList()
+def shown(qtbot, make_adapter: Callable) -> RunsTable:
+    made = RunsTable()
     qtbot.addWidget(made)
     adapter = entry_of_adapter(make_adapter("kept"))
     made.show_entries([entry_of_run(run("first")), entry_of_run(run("second")), adapter])
     return made
 
 
-def offered(shown: RunsList) -> set[str]:
+def offered(shown: RunsTable) -> set[str]:
     return {one.text() for one in shown.findChildren(QPushButton) if one.isEnabled()}
 
 
@@ -53,7 +53,7 @@ def test_an_adapter_tells_the_dice_it_started_from(make_adapter: Callable) -> No
     assert entry.words == "It started from a Dice of 0.710."
 
 
-def test_what_is_selected_decides_what_is_offered(shown: RunsList) -> None:
+def test_what_is_selected_decides_what_is_offered(shown: RunsTable) -> None:
     assert offered(shown) == {"Look again"}
     shown.select("first")
     assert offered(shown) == {
@@ -83,7 +83,7 @@ def test_each_button_is_about_the_selected_one(qtbot, shown, text: str, signal: 
     assert asked.args[0].name == "second"
 
 
-def test_what_was_selected_stays_so(shown: RunsList) -> None:
+def test_what_was_selected_stays_so(shown: RunsTable) -> None:
     shown.select("second")
     shown.show_entries([entry_of_run(run("second")), entry_of_run(run("third"))])
     assert [one.name for one in shown.selected()] == ["second"]

@@ -3,7 +3,7 @@
 import pytest
 from pydantic import BaseModel
 
-from napari_sam2lora.training.settings_tab.tab import CHOSEN_ELSEWHERE, SettingsForm
+from napari_sam2lora.training.settings_tab.tab import CHOSEN_ELSEWHERE, SettingsTab
 from sam2lora.training.settings import TrainSettings, make_settings
 
 pytestmark = pytest.mark.viewer
@@ -14,8 +14,8 @@ def settings(preset: str = "standard") -> TrainSettings:
 
 
 @pytest.fixture
-def form(qtbot) -> SettingsForm:
-    made = SettingsForm()
+def form(qtbot) -> SettingsTab:
+    made = SettingsTab()
     qtbot.addWidget(made)
     made.show_settings(settings())
     return made
@@ -29,7 +29,7 @@ def leaves(content: dict, path: tuple[str, ...] = ()) -> set[tuple[str, ...]]:
     return found
 
 
-def test_every_setting_has_a_field(form: SettingsForm) -> None:
+def test_every_setting_has_a_field(form: SettingsTab) -> None:
     shown = settings()
     content = shown.model_dump(mode="json")
     content["geometry"] = shown.geometry_for("vessel").model_dump(mode="json")
@@ -38,7 +38,7 @@ def test_every_setting_has_a_field(form: SettingsForm) -> None:
     assert issubclass(TrainSettings, BaseModel)
 
 
-def test_changes_are_nested_and_make_settings(qtbot, form: SettingsForm) -> None:
+def test_changes_are_nested_and_make_settings(qtbot, form: SettingsTab) -> None:
     with qtbot.waitSignal(form.changed) as changed:
         form.edit(("optimizer", "learning_rate"), 5e-4)
     assert changed.args == [{"optimizer": {"learning_rate": 5e-4}}]
@@ -48,14 +48,14 @@ def test_changes_are_nested_and_make_settings(qtbot, form: SettingsForm) -> None
     assert "steps" in form._state.text()
 
 
-def test_a_group_that_may_be_missing_is_given_whole(form: SettingsForm) -> None:
+def test_a_group_that_may_be_missing_is_given_whole(form: SettingsTab) -> None:
     form.edit(("geometry", "margin"), 0.1)
     made = make_settings("standard", {"data": [{"root": "x"}]}, form.changes)
     assert made.geometry.detail == "tiles"  # the vessel's, not the default of the model
     assert made.geometry.margin == 0.1
 
 
-def test_what_cannot_be_is_said_at_its_field_and_kept_back(qtbot, form: SettingsForm) -> None:
+def test_what_cannot_be_is_said_at_its_field_and_kept_back(qtbot, form: SettingsTab) -> None:
     path = ("optimizer", "learning_rate")
     with qtbot.assertNotEmitted(form.changed):
         form.edit(path, 5)
@@ -65,13 +65,13 @@ def test_what_cannot_be_is_said_at_its_field_and_kept_back(qtbot, form: Settings
     assert form.field(path)._error.text() == ""
 
 
-def test_what_a_group_says_stands_at_what_was_changed_in_it(form: SettingsForm) -> None:
+def test_what_a_group_says_stands_at_what_was_changed_in_it(form: SettingsTab) -> None:
     form.edit(("prompts", "positive"), [5, 1])
     words = form.field(("prompts", "positive"))._error.text()
     assert words.startswith("positive is the fewest and the most points")
 
 
-def test_changes_stay_when_the_preset_is_another(form: SettingsForm) -> None:
+def test_changes_stay_when_the_preset_is_another(form: SettingsTab) -> None:
     form.edit(("steps",), 12)
     form.show_settings(settings("low-memory"))
     assert form.field(("gradient_checkpointing",)).value is True
@@ -81,7 +81,7 @@ def test_changes_stay_when_the_preset_is_another(form: SettingsForm) -> None:
     assert form.changes == {}
 
 
-def test_a_change_taken_back_is_none(form: SettingsForm) -> None:
+def test_a_change_taken_back_is_none(form: SettingsTab) -> None:
     form.edit(("steps",), 12)
     form.edit(("steps",), 600)
     assert form.changes == {}

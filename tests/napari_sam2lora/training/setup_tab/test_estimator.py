@@ -9,10 +9,10 @@ from threading import Event
 import pytest
 
 from napari_sam2lora.training.data.folder_pairs import pairs_in_folder
-from napari_sam2lora.training.data.new_run import Draft
-from napari_sam2lora.training.data.snapshot import Load, loads_of
+from napari_sam2lora.training.data.new_run import TrainingPlan
+from napari_sam2lora.training.data.snapshot import PairSource, sources_of
 from napari_sam2lora.training.setup_tab import estimator as module
-from napari_sam2lora.training.setup_tab.estimator import Estimator
+from napari_sam2lora.training.setup_tab.estimator import CostEstimator
 from sam2lora.annotations import LabelledImage
 
 pytestmark = pytest.mark.viewer
@@ -29,8 +29,8 @@ print((settings.parent / "data/dataset.csv").is_file())
 
 
 @pytest.fixture
-def estimator(qtbot) -> Estimator:
-    made = Estimator()
+def estimator(qtbot) -> CostEstimator:
+    made = CostEstimator()
     yield made
     made.cancel()
 
@@ -38,7 +38,9 @@ def estimator(qtbot) -> Estimator:
 @pytest.fixture
 def question(folder: Path) -> tuple:
     pairs = pairs_in_folder(folder, "disc")
-    return Draft("disc", preset="standard", pairs=pairs).settings(), loads_of(pairs, "disc")
+    return TrainingPlan("disc", preset="standard", pairs=pairs).settings(), sources_of(
+        pairs, "disc"
+    )
 
 
 def let_it_run(monkeypatch: pytest.MonkeyPatch, code: str) -> None:
@@ -92,7 +94,7 @@ def test_a_cancelled_one_reads_no_more_and_leaves_nothing(
     settings, loads = question
     begun, go_on, read = Event(), Event(), []
 
-    def slow(load: Load) -> LabelledImage:
+    def slow(load: PairSource) -> LabelledImage:
         begun.set()
         assert go_on.wait(60)
         read.append(load)

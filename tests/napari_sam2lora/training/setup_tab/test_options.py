@@ -2,20 +2,20 @@
 
 import pytest
 
-from napari_sam2lora.training.setup_tab.options import Choices
+from napari_sam2lora.training.setup_tab.options import SetupOptions
 
 pytestmark = pytest.mark.viewer
 
 
 @pytest.fixture
-def choices(qtbot) -> Choices:
+def choices(qtbot) -> SetupOptions:
     presets = {"quick": "Quick adapt", "standard": "Standard"}
-    made = Choices(["vessel", "disc"], ["nano", "tiny"], presets)
+    made = SetupOptions(["vessel", "disc"], ["nano", "tiny"], presets)
     qtbot.addWidget(made)
     return made
 
 
-def test_what_is_chosen_is_said(qtbot, choices: Choices) -> None:
+def test_what_is_chosen_is_said(qtbot, choices: SetupOptions) -> None:
     with qtbot.waitSignals([choices.target_changed, choices.changed]):
         choices.choose(target="disc")
     choices.choose(preset="standard", model="tiny")
@@ -24,7 +24,7 @@ def test_what_is_chosen_is_said(qtbot, choices: Choices) -> None:
     assert chosen == ("disc", "standard", "tiny", "mine", None)
 
 
-def test_quick_goes_on_from_the_first_and_others_begin_anew(choices: Choices) -> None:
+def test_quick_goes_on_from_the_first_and_others_begin_anew(choices: SetupOptions) -> None:
     choices.show_starts({"a": "a (Dice 0.8)", "b": "b"})
     assert choices.start_from == "a"
     choices.choose(preset="standard")
@@ -32,7 +32,7 @@ def test_quick_goes_on_from_the_first_and_others_begin_anew(choices: Choices) ->
     assert choices.start_from is None
 
 
-def test_what_was_chosen_stays_chosen(choices: Choices) -> None:
+def test_what_was_chosen_stays_chosen(choices: SetupOptions) -> None:
     choices.show_starts({"a": "a", "b": "b"})
     choices.choose_start("b")
     choices.show_starts({"new": "new", "a": "a", "b": "b"})
@@ -45,7 +45,7 @@ def test_what_was_chosen_stays_chosen(choices: Choices) -> None:
     assert choices.start_from == "a"
 
 
-def test_without_adapters_there_is_nothing_to_go_on_from(choices: Choices) -> None:
+def test_without_adapters_there_is_nothing_to_go_on_from(choices: SetupOptions) -> None:
     choices.show_starts({})
     assert choices.start_from is None
     choices.show_name("disc-quick-1")

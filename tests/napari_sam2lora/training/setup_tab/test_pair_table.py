@@ -3,20 +3,20 @@
 import pytest
 from qtpy.QtCore import Qt
 
-from napari_sam2lora.training.data.pairs import Doubt, Pair
+from napari_sam2lora.training.data.pairs import Pair, PairIssue
 from napari_sam2lora.training.setup_tab.pair_table import PairTable
 
 pytestmark = pytest.mark.viewer
 
 
-def pair(name: str, doubt: Doubt | None = None, patient: str | None = None) -> Pair:
+def pair(name: str, doubt: PairIssue | None = None, patient: str | None = None) -> Pair:
     return Pair(name, name, f"{name} disc", patient or name, doubt is None, doubt)
 
 
 PAIRS = [
     pair("good"),
-    pair("empty", Doubt("Nothing is painted.")),
-    pair("preview", Doubt("This is a preview.", refused=True)),
+    pair("empty", PairIssue("Nothing is painted.")),
+    pair("preview", PairIssue("This is a preview.", refused=True)),
 ]
 
 

@@ -15,7 +15,7 @@ from qtpy.QtWidgets import QPushButton
 from napari_sam2lora.image_list.model import ImageList
 from napari_sam2lora.training.run.session import settings_of
 from napari_sam2lora.training.setup_tab import tab as train_tab
-from napari_sam2lora.training.setup_tab.tab import TrainTab
+from napari_sam2lora.training.setup_tab.tab import SetupTab
 from sam2lora.adapters import install_adapter
 from sam2lora.cli import main
 from sam2lora.errors import OutputError
@@ -36,8 +36,8 @@ def viewer() -> ViewerModel:
 
 
 @pytest.fixture
-def tab(qtbot, viewer: ViewerModel) -> TrainTab:
-    made = TrainTab(viewer)
+def tab(qtbot, viewer: ViewerModel) -> SetupTab:
+    made = SetupTab(viewer)
     qtbot.addWidget(made)
     made.choices.choose(target="disc", preset="standard")
     made.show()
@@ -45,16 +45,16 @@ def tab(qtbot, viewer: ViewerModel) -> TrainTab:
     made.estimator.cancel()
 
 
-def names(tab: TrainTab) -> list[str]:
+def names(tab: SetupTab) -> list[str]:
     return [pair.labels for pair in tab.draft().pairs]
 
 
-def press(tab: TrainTab, text: str) -> None:
+def press(tab: SetupTab, text: str) -> None:
     (button,) = (one for one in tab.findChildren(QPushButton) if one.text() == text)
     button.click()
 
 
-def test_the_target_decides_which_labels(tab: TrainTab) -> None:
+def test_the_target_decides_which_labels(tab: SetupTab) -> None:
     assert names(tab) == ["a disc"]
     tab.choices.choose(target="vessel")
     assert names(tab) == ["a vessel"]
@@ -63,13 +63,13 @@ def test_the_target_decides_which_labels(tab: TrainTab) -> None:
 def test_it_begins_with_the_target_that_was_corrected_last(qtbot, viewer) -> None:
     for name, target in (("a disc", "disc"), ("a vessel", "vessel"), ("a", "vessel")):
         viewer.layers.selection.active = viewer.layers[name]
-        made = TrainTab(viewer)
+        made = SetupTab(viewer)
         qtbot.addWidget(made)
         assert made.choices.target == target
         made.close_down()
 
 
-def test_layers_that_come_go_and_change_are_noticed(qtbot, tab: TrainTab, viewer) -> None:
+def test_layers_that_come_go_and_change_are_noticed(qtbot, tab: SetupTab, viewer) -> None:
     add_eye(viewer, "b", "disc")
     qtbot.waitUntil(lambda: names(tab) == ["a disc", "b disc"])
     viewer.layers.remove("a disc")
@@ -85,7 +85,7 @@ def test_layers_that_come_go_and_change_are_noticed(qtbot, tab: TrainTab, viewer
 
 
 def test_a_folder_is_added_and_loaded_images_come_from_their_layers(
-    qtbot, tab: TrainTab, viewer, folder: Path, notices
+    qtbot, tab: SetupTab, viewer, folder: Path, notices
 ) -> None:
     add_eye(viewer, "ben_left", "disc", path=folder / "images/ben_left.png")
     tab.add_folder(folder)
@@ -96,7 +96,7 @@ def test_a_folder_is_added_and_loaded_images_come_from_their_layers(
 
 
 def test_an_image_without_labels_here_has_those_of_its_list(
-    qtbot, tab: TrainTab, viewer, folder: Path
+    qtbot, tab: SetupTab, viewer, folder: Path
 ) -> None:
     image, *_ = add_eye(viewer, "ben_left", path=folder / "images/ben_left.png")
     tab.add_folder(folder)
@@ -107,7 +107,7 @@ def test_an_image_without_labels_here_has_those_of_its_list(
 
 
 def test_what_was_unticked_stays_so_when_the_image_list_goes_on(
-    qtbot, tab: TrainTab, viewer, folder: Path
+    qtbot, tab: SetupTab, viewer, folder: Path
 ) -> None:
     images = ImageList(viewer, folder)
     images.go(0)
@@ -120,7 +120,7 @@ def test_what_was_unticked_stays_so_when_the_image_list_goes_on(
 
 
 def test_adapters_are_looked_at_without_the_folders(
-    tab: TrainTab, make_adapter: Callable, folder: Path, monkeypatch
+    tab: SetupTab, make_adapter: Callable, folder: Path, monkeypatch
 ) -> None:
     tab.add_folder(folder)
     listed: list[Path] = []
@@ -131,21 +131,21 @@ def test_adapters_are_looked_at_without_the_folders(
     assert tab.choices._start.findText("mine") >= 0
 
 
-def test_all_and_none(tab: TrainTab) -> None:
+def test_all_and_none(tab: SetupTab) -> None:
     press(tab, "None")
     assert names(tab) == []
     press(tab, "All")
     assert names(tab) == ["a disc"]
 
 
-def test_the_command_is_shown(tab: TrainTab) -> None:
+def test_the_command_is_shown(tab: SetupTab) -> None:
     tab.set_changes({"steps": 12})
     assert tab._command.text().endswith("validation.within_images=true --steps 12")
     tab.set_changes({"steps": 0})
     assert "steps" in tab._command.text()
 
 
-def test_the_copied_command_works(qtbot, tab: TrainTab, monkeypatch, capsys) -> None:
+def test_the_copied_command_works(qtbot, tab: SetupTab, monkeypatch, capsys) -> None:
     tab.set_changes({"steps": 12, "batch": 1, "geometry": {"detail": "whole"}})
     shown = tab._command.text()
     press(tab, "Copy")
@@ -174,7 +174,7 @@ def test_the_copied_command_works(qtbot, tab: TrainTab, monkeypatch, capsys) -> 
     assert plan_data(settings_of(followed[0]).counted_from(followed[0])).validation
 
 
-def test_copy_writes_the_same_only_once(qtbot, tab: TrainTab, viewer) -> None:
+def test_copy_writes_the_same_only_once(qtbot, tab: SetupTab, viewer) -> None:
     def copied() -> str:
         QGuiApplication.clipboard().clear()
         press(tab, "Copy")
@@ -198,7 +198,7 @@ def test_copy_writes_the_same_only_once(qtbot, tab: TrainTab, viewer) -> None:
     assert runs() == 4  # that one has begun
 
 
-def test_what_cannot_be_written_is_not_copied(qtbot, tab: TrainTab, monkeypatch, notices) -> None:
+def test_what_cannot_be_written_is_not_copied(qtbot, tab: SetupTab, monkeypatch, notices) -> None:
     QGuiApplication.clipboard().setText("before")
 
     def full(*_: object) -> None:
@@ -215,7 +215,7 @@ def test_what_cannot_be_written_is_not_copied(qtbot, tab: TrainTab, monkeypatch,
     assert list_runs(runs_folder()) == []
 
 
-def test_quick_goes_on_from_an_adapter(tab: TrainTab, make_adapter: Callable) -> None:
+def test_quick_goes_on_from_an_adapter(tab: SetupTab, make_adapter: Callable) -> None:
     for name, dice in (("mine", {"dice": 0.84, "start_dice": 0.71}), ("theirs", {"dice": 0.8})):
         install_adapter(make_adapter(name, TARGETS["vessel"], validation=dice))
     tab.look()
@@ -226,7 +226,7 @@ def test_quick_goes_on_from_an_adapter(tab: TrainTab, make_adapter: Callable) ->
     assert shown >= {"mine, Dice 0.840 (before 0.710)", "theirs, Dice 0.800"}
 
 
-def test_train_gives_the_draft_away(qtbot, tab: TrainTab) -> None:
+def test_train_gives_the_draft_away(qtbot, tab: SetupTab) -> None:
     with qtbot.waitSignal(tab.train) as asked:
         press(tab, "Train")
     assert asked.args[0].target == "disc"
@@ -245,12 +245,12 @@ def test_an_estimate_holds_until_something_else_is_chosen(qtbot, tab, monkeypatc
     assert tab._estimate.text() == ""
 
 
-def test_an_area_is_added_to_the_chosen_image(tab: TrainTab, viewer: ViewerModel) -> None:
+def test_an_area_is_added_to_the_chosen_image(tab: SetupTab, viewer: ViewerModel) -> None:
     press(tab, "Area…")
     assert "a annotated area" in viewer.layers
 
 
-def test_it_lets_go_of_the_viewer(qtbot, tab: TrainTab, viewer: ViewerModel) -> None:
+def test_it_lets_go_of_the_viewer(qtbot, tab: SetupTab, viewer: ViewerModel) -> None:
     tab.close_down()
     add_eye(viewer, "b", "disc")
     qtbot.wait(600)

@@ -16,8 +16,8 @@ from sam2lora.errors import OutputError, ReportError
 from sam2lora.evaluation import (
     EvaluateSettings,
     Side,
-    compare,
-    network_contestant,
+    make_comparison,
+    network_candidate,
     plan_parts,
     write_comparison,
     write_report,
@@ -55,9 +55,9 @@ def write(tmp_path: Path, write_set, spot, no_pictures: None) -> Callable[..., P
         make_adapter: Callable[..., object] | None = None,
     ) -> Path:
         parts = plan_parts([root or write_set("mine", EYES)], settings)
-        everyone = [network_contestant(shifted(by), settings)]
+        everyone = [network_candidate(shifted(by), settings)]
         if make_adapter and also:
-            everyone.append(network_contestant(shifted(also), settings, make_adapter("second")))
+            everyone.append(network_candidate(shifted(also), settings, make_adapter("second")))
         write_report(tmp_path / name, everyone, parts, settings, command="x")
         return tmp_path / name
 
@@ -73,7 +73,7 @@ def pair(write) -> tuple[Path, Path]:
 
 
 def test_differences_are_those_that_were_worked_out(pair) -> None:
-    comparison, _ = compare(*map(Side, pair), command="x")
+    comparison, _ = make_comparison(*map(Side, pair), command="x")
     (dice,) = [one for one in comparison.differences if (one.metric, one.regime) == ("dice", "1p")]
     change = [1 / 16, 2 / 16, 3 / 16, -1 / 16]
     assert [one.difference for one in comparison.pairs if one.regime == "1p"] == pytest.approx(
@@ -86,14 +86,14 @@ def test_differences_are_those_that_were_worked_out(pair) -> None:
 
 
 def test_better_means_nearer_for_distances(pair) -> None:
-    comparison, _ = compare(*map(Side, pair), command="x")
+    comparison, _ = make_comparison(*map(Side, pair), command="x")
     (assd,) = [one for one in comparison.differences if (one.metric, one.regime) == ("assd", "1p")]
     assert assd.difference < 0
     assert assd.better == 3
 
 
 def test_a_report_equals_itself(pair) -> None:
-    comparison, _ = compare(Side(pair[0]), Side(pair[0]), command="x")
+    comparison, _ = make_comparison(Side(pair[0]), Side(pair[0]), command="x")
     for one in comparison.differences:
         assert (one.difference, one.low, one.high, one.better) == (0, 0, 0, 0)
 
@@ -150,7 +150,7 @@ def test_one_of_several_models_is_named(write, make_adapter) -> None:
     with pytest.raises(ReportError, match="does not judge 'third'"):
         Side(both, "third")
     first, second = Side(both, "nano without adapter"), Side(both, "second")
-    comparison, _ = compare(first, second, command="x")
+    comparison, _ = make_comparison(first, second, command="x")
     assert comparison.differences[0].difference == pytest.approx(2.5 / 16)
 
 
@@ -160,7 +160,7 @@ def test_what_one_side_alone_has_is_left_out_and_said(write, write_set) -> None:
     b = write(
         "b", SHIFTS, root=write_set("x/mine", fewer), settings=EvaluateSettings(target="spot")
     )
-    comparison, _ = compare(Side(a), Side(b), command="x")
+    comparison, _ = make_comparison(Side(a), Side(b), command="x")
     assert {one.n for one in comparison.differences if one.metric == "dice"} == {3}
     assert comparison.unpaired == ("A alone: mine, 1p, 4 images", "A alone: mine, none, 1 images")
 
@@ -169,21 +169,21 @@ def test_reports_that_do_not_fit_are_refused(write, write_set, tmp_path: Path) -
     a = write("a", SHIFTS)
     other = write("seed", SHIFTS, settings=SPOTS.model_copy(update={"seed": 1}))
     with pytest.raises(ReportError, match=r"other prompts \(1p\).*same --seed"):
-        compare(Side(a), Side(other), command="x")
+        make_comparison(Side(a), Side(other), command="x")
     changed = {name: make_case(name, truth=square(21, 20, 16)) for name in EYES}
     truth = write("truth", SHIFTS, root=write_set("x/mine", changed))
     with pytest.raises(ReportError, match="another truth"):
-        compare(Side(a), Side(truth), command="x")
+        make_comparison(Side(a), Side(truth), command="x")
     elsewhere = write("elsewhere", SHIFTS, root=write_set("another", EYES))
     with pytest.raises(ReportError, match="no scored image and regime in common"):
-        compare(Side(a), Side(elsewhere), command="x")
+        make_comparison(Side(a), Side(elsewhere), command="x")
     text = (a / "report.json").read_text(encoding="utf-8")
     (tmp_path / "disc").mkdir()
     (tmp_path / "disc" / "report.json").write_text(
         text.replace('"target": "spot"', '"target": "d"')
     )
     with pytest.raises(ReportError, match=r"has the target 'spot' and .*disc 'd'"):
-        compare(Side(a), Side(tmp_path / "disc"), command="x")
+        make_comparison(Side(a), Side(tmp_path / "disc"), command="x")
 
 
 def test_a_report_without_its_masks_is_refused(pair, tmp_path: Path) -> None:

@@ -12,7 +12,7 @@ from sam2lora.evaluation import (
     EvaluateSettings,
     Side,
     cup_disc_ratios,
-    network_contestant,
+    network_candidate,
     plan_parts,
     write_cup_disc,
     write_report,
@@ -50,7 +50,7 @@ def write(tmp_path: Path, eyes: Path, no_pictures: None) -> Callable[..., Path]:
 
         out = tmp_path / (name or target)
         parts = plan_parts([eyes], settings)
-        write_report(out, [network_contestant(Oracle(say), settings)], parts, settings, command="x")
+        write_report(out, [network_candidate(Oracle(say), settings)], parts, settings, command="x")
         return out
 
     return write

@@ -7,12 +7,12 @@ import pytest
 from PIL import Image
 
 from sam2lora.errors import ReportError
-from sam2lora.evaluation import EvaluateSettings, network_contestant, plan_parts
+from sam2lora.evaluation import EvaluateSettings, network_candidate, plan_parts
 from sam2lora.evaluation.report.gallery import (
-    Row,
-    overview_names,
+    GalleryRow,
+    gallery_names,
     read_own_mask,
-    save_overviews,
+    save_galleries,
     save_rows,
     white,
     window_of,
@@ -54,14 +54,14 @@ def test_best_median_and_worst_are_different_images(
     }
     settings = EvaluateSettings(target="spot")
     parts = plan_parts([write_set("mine", cases)], settings)
-    everyone = [network_contestant(always(square(20, 20, 16)), settings)]
+    everyone = [network_candidate(always(square(20, 20, 16)), settings)]
     report = write_report(tmp_path / "out", everyone, parts, settings, command="x")
     shown: list[str] = []
     monkeypatch.setattr(
         "sam2lora.evaluation.report.gallery.save_rows",
         lambda path, rows, title: shown.extend(row.text for row in rows),
     )
-    save_overviews(tmp_path / "out", report)
+    save_galleries(tmp_path / "out", report)
     expected = {1: ["best: mine 0"], 2: ["best: mine 0", "worst: mine 1"]}.get(
         count, ["best: mine 0", f"median: mine {count // 2}", f"worst: mine {count - 1}"]
     )
@@ -73,15 +73,15 @@ def test_rows_of_different_shapes_and_odd_names_make_a_picture(tmp_path: Path) -
     wide, high = (np.full((*size, 3), 128, np.uint8) for size in ((20, 50), (900, 300)))
     window = np.s_[:, :]
     rows = [
-        Row.of("$_$ <b>", {"image": wide, "truth": wide}, window),
-        Row.of("x", {"image": high, "truth": high}, window),
+        GalleryRow.of("$_$ <b>", {"image": wide, "truth": wide}, window),
+        GalleryRow.of("x", {"image": high, "truth": high}, window),
     ]
     save_rows(tmp_path / "p.png", rows, title="a $ b")
     assert Image.open(tmp_path / "p.png").size[1] > 1000
 
 
 def test_pictures_are_named_after_the_regimes_beyond_the_first() -> None:
-    names = overview_names(("none", "5p1n+box"))
+    names = gallery_names(("none", "5p1n+box"))
     assert names == {"overview.png": "none", "overview_5p1n+box.png": "5p1n+box"}
 
 

@@ -6,8 +6,8 @@ from types import SimpleNamespace
 
 import pytest
 
-from sam2lora.evaluation import EvaluateSettings, Report, network_contestant, plan_parts
-from sam2lora.evaluation.report.markdown import regime_in_words, report_text, table
+from sam2lora.evaluation import EvaluateSettings, Report, network_candidate, plan_parts
+from sam2lora.evaluation.report.markdown import describe_regime, report_text, table
 from sam2lora.evaluation.report.writer import write_report
 from sam2lora.prompts.sampling import REGIMES
 from sam2lora.targets import TARGETS
@@ -25,8 +25,8 @@ def report(write_chase, write_set, make_adapter, tmp_path: Path, no_pictures: No
     learned = {"images": {"CHASE_DB1 vessel": 16}}
     adapter = make_adapter("mine-v1", target=TARGETS["vessel"], data=learned)
     contestants = [
-        network_contestant(always(square(24, 20, 16)), settings, adapter),
-        network_contestant(always(INSIDE), settings),
+        network_candidate(always(square(24, 20, 16)), settings, adapter),
+        network_candidate(always(INSIDE), settings),
     ]
     return write_report(tmp_path / "out", contestants, parts, settings, command="sam2lora e")
 
@@ -79,7 +79,7 @@ def test_what_the_base_has_seen_is_marked_too(
     sets = {name: write_set(name, {"a": make_case("a")}) for name in ("mine", "others")}
     oracle = always(INSIDE)
     oracle.base = SimpleNamespace(**vars(oracle.base) | {"learned_from": {"mine spot": 4}})
-    everyone = [network_contestant(oracle, settings, one) for one in (make_adapter(), None)]
+    everyone = [network_candidate(oracle, settings, one) for one in (make_adapter(), None)]
     parts = plan_parts([*sets.values()], settings)
     report = write_report(tmp_path / "out", everyone, parts, settings, command="x")
     assert [one.base_learned_from for one in report.models] == [{"mine spot": 4}] * 2
@@ -112,13 +112,13 @@ def test_names_cannot_break_a_table() -> None:
     ],
 )
 def test_regimes_are_said_in_words(name: str, words: str) -> None:
-    assert regime_in_words(REGIMES[name]) == words
+    assert describe_regime(REGIMES[name]) == words
 
 
 def test_a_compact_target_has_no_center_line_in_its_table(write_set, spot, tmp_path) -> None:
     settings = EvaluateSettings(target="spot")
     parts = plan_parts([write_set("mine", {"a": make_case("a")})], settings)
-    everyone = [network_contestant(always(INSIDE), settings)]
+    everyone = [network_candidate(always(INSIDE), settings)]
     report = write_report(tmp_path / "out", everyone, parts, settings, command="x")
     assert "clDice" not in report_text(report)
     assert "cldice" in report.images[0].scores

@@ -3,7 +3,7 @@
 import pytest
 
 from sam2lora.datasets import DATASETS
-from sam2lora.evaluation.report.published_figures import SOURCES, known_figures
+from sam2lora.evaluation.report.published_figures import SOURCES, published_figures
 
 KNOWN = [
     *((name, "vessel") for name in ("DRIVE", "CHASE_DB1", "STARE", "HRF", "FIVES")),
@@ -13,7 +13,7 @@ KNOWN = [
 
 @pytest.mark.parametrize(("dataset", "target"), KNOWN)
 def test_each_has_a_source_and_a_layout_of_that_name(dataset: str, target: str) -> None:
-    figures = known_figures(dataset, target)
+    figures = published_figures(dataset, target)
     assert len(figures) >= 4
     assert dataset in DATASETS
     assert target in DATASETS[dataset].masks
@@ -24,11 +24,11 @@ def test_each_has_a_source_and_a_layout_of_that_name(dataset: str, target: str) 
 
 
 def test_the_second_grader_of_drive_is_the_figure_the_path_is_proved_by() -> None:
-    figures = {one.who: one.dice for one in known_figures("DRIVE", "vessel")}
+    figures = {one.who: one.dice for one in published_figures("DRIVE", "vessel")}
     assert figures["second human grader"] == "0.788"
     assert figures["SAM2LoRA as published, best rank"] == "0.796"
 
 
 @pytest.mark.parametrize(("dataset", "target"), [("DRIVE", "disc"), ("mine", "vessel")])
 def test_of_others_nothing_is_known(dataset: str, target: str) -> None:
-    assert known_figures(dataset, target) == []
+    assert published_figures(dataset, target) == []

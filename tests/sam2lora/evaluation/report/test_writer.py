@@ -12,11 +12,11 @@ from PIL import Image, ImageColor
 
 from sam2lora.errors import DatasetError, ReportError, SettingsError
 from sam2lora.evaluation import (
-    Contestant,
+    Candidate,
     EvaluateSettings,
     Report,
-    grader_contestant,
-    network_contestant,
+    grader_candidate,
+    network_candidate,
     plan_parts,
     read_report,
     write_report,
@@ -53,7 +53,7 @@ def write(tmp_path: Path) -> Callable[..., Report]:
 
     def write(
         roots: list[Path],
-        contestants: list[Contestant],
+        contestants: list[Candidate],
         settings: EvaluateSettings = VESSEL,
         **more: object,
     ) -> Report:
@@ -71,7 +71,7 @@ def smooth(mask: np.ndarray) -> Oracle:
 
 
 def test_everything_is_written_and_read_back_as_it_was(chase, write, tmp_path: Path) -> None:
-    written = write([chase], [network_contestant(smooth(square(20, 20, 16)), VESSEL)])
+    written = write([chase], [network_candidate(smooth(square(20, 20, 16)), VESSEL)])
     out = tmp_path / "report"
     assert {path.name for path in out.iterdir()} == FILES
     assert read_report(out) == written
@@ -86,7 +86,7 @@ def test_everything_is_written_and_read_back_as_it_was(chase, write, tmp_path: P
 
 @pytest.mark.usefixtures("no_pictures")
 def test_it_says_what_it_was_made_from_and_by(chase, write) -> None:
-    report = write([chase], [network_contestant(always(INSIDE), VESSEL)], device="cpu")
+    report = write([chase], [network_candidate(always(INSIDE), VESSEL)], device="cpu")
     (data,) = report.data
     assert (data.dataset, data.split, data.images) == ("CHASE_DB1", "all", 4)
     assert data.field_of_view == "found in the images"
@@ -103,7 +103,7 @@ def test_it_says_what_it_was_made_from_and_by(chase, write) -> None:
 
 @pytest.mark.usefixtures("no_pictures")
 def test_the_hash_of_the_data_changes_with_any_file(chase: Path, write) -> None:
-    contestants = [network_contestant(always(INSIDE), VESSEL)]
+    contestants = [network_candidate(always(INSIDE), VESSEL)]
     before = write([chase], contestants).data[0].sha256
     assert write([chase], contestants).data[0].sha256 == before
     Image.fromarray(square(1, 1, 40)).save(chase / "Image_01L_1stHO.png")
@@ -112,7 +112,7 @@ def test_the_hash_of_the_data_changes_with_any_file(chase: Path, write) -> None:
 
 @pytest.mark.usefixtures("no_pictures")
 def test_cells_are_the_means_of_the_images_and_undefined_is_counted(chase, write) -> None:
-    report = write([chase], [network_contestant(smooth(square(20, 20, 16)), VESSEL)])
+    report = write([chase], [network_candidate(smooth(square(20, 20, 16)), VESSEL)])
     none = report.cell("nano without adapter", "CHASE_DB1", "none")
     entries = report.scored("nano without adapter", "CHASE_DB1", "none")
     assert (none.images, none.failed, none.not_drawn, len(entries)) == (4, 0, 0, 4)
@@ -131,7 +131,7 @@ def test_cells_are_the_means_of_the_images_and_undefined_is_counted(chase, write
 
 @pytest.mark.usefixtures("no_pictures")
 def test_the_csv_has_a_row_for_each_image_regime_and_model(chase, write, tmp_path: Path) -> None:
-    report = write([chase], [network_contestant(smooth(square(20, 20, 16)), VESSEL)])
+    report = write([chase], [network_candidate(smooth(square(20, 20, 16)), VESSEL)])
     with (tmp_path / "report" / "per_image.csv").open(encoding="utf-8", newline="") as stream:
         rows = list(csv.DictReader(stream))
     assert [(row["image"], row["regime"]) for row in rows] == [
@@ -151,7 +151,7 @@ def test_the_csv_has_a_row_for_each_image_regime_and_model(chase, write, tmp_pat
 @pytest.mark.usefixtures("no_pictures")
 def test_masks_are_those_that_were_judged(chase, write, tmp_path: Path) -> None:
     answer = square(10, 10, 40) | ~INSIDE
-    report = write([chase], [network_contestant(always(answer), VESSEL)])
+    report = write([chase], [network_candidate(always(answer), VESSEL)])
     (entry,) = [one for one in report.images if (one.image, one.regime) == ("Image_01L", "1p")]
     truth = read_mask(tmp_path / "report" / entry.truth)
     found = read_mask(tmp_path / "report" / entry.answer)
@@ -169,8 +169,8 @@ def test_several_models_and_sets_make_a_matrix(chase, write, write_set, make_ada
     report = write(
         [chase, other],
         [
-            network_contestant(smooth(INSIDE), settings),
-            network_contestant(smooth(square(20, 20, 16)), settings, adapter),
+            network_candidate(smooth(INSIDE), settings),
+            network_candidate(smooth(square(20, 20, 16)), settings, adapter),
         ],
         settings,
     )
@@ -186,7 +186,7 @@ def test_several_models_and_sets_make_a_matrix(chase, write, write_set, make_ada
 
 @pytest.mark.usefixtures("no_pictures")
 def test_a_second_grader_stands_beside_a_network(chase, write, tmp_path: Path) -> None:
-    both = [network_contestant(always(INSIDE), VESSEL), grader_contestant(VESSEL)]
+    both = [network_candidate(always(INSIDE), VESSEL), grader_candidate(VESSEL)]
     report = write([chase], both)
     cell = report.cell("grader 2", "CHASE_DB1", "none")
     expected = [0.75, 1, 2 * 6 * 16 / 512, 0]
@@ -198,7 +198,7 @@ def test_a_second_grader_stands_beside_a_network(chase, write, tmp_path: Path) -
 
 def test_a_report_of_graders_alone_has_no_curves(chase, write, tmp_path: Path) -> None:
     settings = EvaluateSettings(target="vessel")
-    write([chase], [grader_contestant(settings)], settings)
+    write([chase], [grader_candidate(settings)], settings)
     out = tmp_path / "report"
     assert not (out / "roc.png").exists()
     text = (out / "report.md").read_text(encoding="utf-8")
@@ -213,11 +213,11 @@ def test_one_that_cannot_judge_is_refused_before_anyone_works(write, write_set) 
         raise AssertionError("work has begun")
 
     with pytest.raises(DatasetError, match="mine: none of the 1 images has a mask of vessel by"):
-        write([mine], [network_contestant(Oracle(refuse), VESSEL), grader_contestant(VESSEL)])
+        write([mine], [network_candidate(Oracle(refuse), VESSEL), grader_candidate(VESSEL)])
 
 
 def test_two_of_one_name_are_refused(chase, write) -> None:
-    same = [network_contestant(always(INSIDE), VESSEL) for _ in range(2)]
+    same = [network_candidate(always(INSIDE), VESSEL) for _ in range(2)]
     with pytest.raises(SettingsError, match="called 'nano without adapter'"):
         write([chase], same)
 
@@ -226,14 +226,14 @@ def test_where_nothing_could_be_scored_there_is_no_report(chase: Path, write, tm
     for image in chase.glob("*.jpg"):
         image.write_text("no picture")
     with pytest.raises(ReportError, match=r"None of the images could be scored.*Image_01L\.jpg"):
-        write([chase], [network_contestant(always(INSIDE), VESSEL)])
+        write([chase], [network_candidate(always(INSIDE), VESSEL)])
     assert {path.name for path in tmp_path.iterdir()} == {"chase"}
 
 
 @pytest.mark.usefixtures("no_pictures")
 def test_failures_are_counted_and_named(chase: Path, write, tmp_path: Path) -> None:
     (chase / "Image_01R.jpg").write_text("no picture")
-    report = write([chase], [network_contestant(always(INSIDE), VESSEL)])
+    report = write([chase], [network_candidate(always(INSIDE), VESSEL)])
     assert [cell.failed for cell in report.cells] == [1, 1]
     assert [file.path for file in report.data[0].files if file.sha256 is None] == []
     text = (tmp_path / "report" / "report.md").read_text(encoding="utf-8")
@@ -245,14 +245,14 @@ def test_failures_are_counted_and_named(chase: Path, write, tmp_path: Path) -> N
 def test_progress_runs_over_everyone_and_everything(chase, write, write_set) -> None:
     seen: list[tuple[float, int]] = []
     mine = write_set("mine", {"a": make_case("a")}, target="vessel")
-    both = [network_contestant(always(INSIDE), VESSEL)]
+    both = [network_candidate(always(INSIDE), VESSEL)]
     write([chase, mine], both, progress=lambda done, total: seen.append((done, total)))
     assert seen == sorted(seen)
     assert (seen[0], seen[-1]) == ((0, 5), (5, 5))
 
 
 def test_an_overview_shows_hits_false_and_missed_pixels(chase, write, tmp_path: Path) -> None:
-    write([chase], [network_contestant(always(square(26, 20, 16)), VESSEL)])
+    write([chase], [network_candidate(always(square(26, 20, 16)), VESSEL)])
     picture = np.asarray(Image.open(tmp_path / "report" / "overview.png").convert("RGB"))
     for color in ERROR_COLORS:
         rgb = ImageColor.getrgb(color)
@@ -268,7 +268,7 @@ def test_an_image_that_is_gone_by_the_time_of_the_picture_is_black(
         for image in chase.glob("*.jpg"):
             image.unlink()
 
-    honest = network_contestant(always(square(26, 20, 16)), VESSEL)
-    report = write([chase], [Contestant(honest.entry, judge_then_delete)])
+    honest = network_candidate(always(square(26, 20, 16)), VESSEL)
+    report = write([chase], [Candidate(honest.entry, judge_then_delete)])
     assert (tmp_path / "report" / "overview.png").is_file()
     assert sum(file.sha256 is None for file in report.data[0].files) == 4
