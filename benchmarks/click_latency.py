@@ -165,29 +165,29 @@ def measure_dock(
     dock = SegmentDock(viewer)
     viewer.window.add_dock_widget(dock, name="Segment", area="right")
     session = dock.session
-    until(lambda: not session.answering.worker.busy)
+    until(lambda: not session.queue.worker.busy)
     standstills = {"loading": pulse.longest}
     use_random_weights_where_there_are_none()
-    session.choose(session.target, ModelChoice(bare=True, detail="whole"))
-    session.set_machine(name, "cpu", "auto")
+    session.choose(session.target, ModelChoice(no_adapter=True, detail="whole"))
+    session.set_compute(name, "cpu", "auto")
     if session.image is None:
         raise SystemExit("There is no image in the window.")
     pulse.restart()
     # A bare big base wants a point before it answers.
     session.prompts.points(session.image, session.target).add(center(viewer))
-    until(lambda: session.reply is not None and not session.answering.worker.busy)
+    until(lambda: session.result is not None and not session.queue.worker.busy)
     dock.segment()
-    until(lambda: not session.answering.worker.busy)
+    until(lambda: not session.queue.worker.busy)
     standstills["encoding"] = pulse.longest
 
     found, random, canvas = Clicks(), np.random.default_rng(0), drawn_on(viewer)
     answered: list[float] = []
-    session.answering.replied.connect(lambda _: answered.append(clock()))
+    session.queue.result_ready.connect(lambda _: answered.append(clock()))
     pulse.restart()
     for number in range(clicks):
         if number % ROUND == 0:
             dock.clear()
-            until(lambda: not session.answering.worker.busy)
+            until(lambda: not session.queue.worker.busy)
         QTest.qWait(PAUSE)
         answered.clear()
         start = clock()
@@ -199,7 +199,7 @@ def measure_dock(
     standstills["clicking"] = pulse.longest
     pulse.restart()
     dock.segment_all()
-    until(lambda: not session.answering.worker.busy)
+    until(lambda: not session.queue.worker.busy)
     standstills["segmenting all"] = pulse.longest
     pulse.restart()
     dock.accept()

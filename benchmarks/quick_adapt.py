@@ -165,8 +165,8 @@ def train(draft: object) -> tuple[float | None, float, object, Path]:
     session, loop, installed, said = TrainingSession(), QEventLoop(), [], []
     pressed = time.monotonic()
     session.installed.connect(lambda name: installed.append(time.monotonic() - pressed))
-    session.said.connect(lambda words: (said.append(words), loop.quit()))
-    session.watcher.stood.connect(lambda one: one and not one.alive and loop.quit())
+    session.messages.connect(lambda words: (said.append(words), loop.quit()))
+    session.watcher.status_changed.connect(lambda one: one and not one.alive and loop.quit())
     QTimer.singleShot(1000 * _PATIENCE, loop.quit)
     session.start(draft)
     loop.exec()
@@ -192,14 +192,14 @@ def score(adapter: str, target: str, pairs: Sequence[object]) -> float:
 
     chosen = find_adapter(adapter)
     predictor = Predictor(load_base("nano"))
-    predictor.use(chosen)
+    predictor.set_adapter(chosen)
     found = []
     for pair in pairs:
         record = pair.photograph.record
-        scene = PreparedImage.of(record.read_image().pixels, field=record.read_field_of_view())
-        answer = predictor.answer(scene, chosen.card.geometry)
+        prepared = PreparedImage.of(record.read_image().pixels, field=record.read_field_of_view())
+        answer = predictor.predict(prepared, chosen.card.geometry)
         fine = get_target(target).detail == "tiles"
-        valid = scene.field.mask if fine else None
+        valid = prepared.field.mask if fine else None
         mask = answer.mask(chosen.card.threshold)
         found.append(dice(mask, record.read_mask(target), valid=valid))
     return sum(found) / len(found)

@@ -100,7 +100,7 @@ def watch(viewer: object, seconds: float) -> Stalls:
     def tick() -> None:
         times.append(time.perf_counter())
         if len(times) % 10 == 0:
-            viewer.scene.camera.zoom *= 1.02 if len(times) % 200 < 100 else 1 / 1.02
+            viewer.prepared.camera.zoom *= 1.02 if len(times) % 200 < 100 else 1 / 1.02
 
     timer, loop = QTimer(), QEventLoop()
     timer.setTimerType(Qt.TimerType.PreciseTimer)

@@ -126,9 +126,9 @@ def segment_compare(viewer: napari.Viewer) -> None:
     (part,) = (one for one in dock.findChildren(Section) if "Compare" in one.title.text())
     part.title.click()
     view = dock.compare
-    view.lists_wanted.emit()
+    view.lists_requested.emit()
     view.reference.setCurrentIndex(view.reference.count() - 1)
-    view.compare_wanted.emit(["bare", "automatic"], view.reference.currentData(), "side by side")
+    view.compare_requested.emit(["bare", "automatic"], view.reference.currentData(), "side by side")
     wait(dock)
 
 
@@ -141,7 +141,7 @@ def segment_dock(viewer: napari.Viewer) -> SegmentDock:
 
 def wait(dock: SegmentDock) -> None:
     """Wait until all answers and numbers are there."""
-    for worker in (dock.session.answering.worker, dock.session.answers.numbers.worker):
+    for worker in (dock.session.queue.worker, dock.session.results.live_measurements.worker):
         QTest.qWait(400)  # numbers are measured when nothing has changed for a moment
         while worker.busy:
             QTest.qWait(50)

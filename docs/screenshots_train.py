@@ -48,7 +48,7 @@ def train_runs(viewer: napari.Viewer) -> None:
         dock.session.stop()
         _wait(lambda: not dock.session.alive, lambda: len(dock.session.watcher.history.events))
     dock.tabs.setCurrentWidget(dock.runs_tab)
-    dock.runs_tab.look()
+    dock.runs_tab.refresh()
     dock.runs_tab.list.tree.topLevelItem(0).child(0).setSelected(True)
 
 

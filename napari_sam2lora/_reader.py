@@ -61,8 +61,8 @@ def read(path: Paths) -> list[LayerData]:
         return read_image_layers(image_file_at(chosen))
     chosen = chosen.absolute()
     listing = list_image_folder(chosen)
-    first = listing.photographs[0]
-    if len(listing.photographs) > 1 and (viewer := current_viewer()) is not None:
+    first = listing.images[0]
+    if len(listing.images) > 1 and (viewer := current_viewer()) is not None:
         from napari_sam2lora.image_list.dock import open_once_shown
 
         open_once_shown(viewer, chosen)

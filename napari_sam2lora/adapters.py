@@ -48,9 +48,9 @@ class AdapterWatcher(QObject):
         self._timer.setSingleShot(True)
         self._timer.setInterval(_SETTLED)
         self._watcher.directoryChanged.connect(self._timer.start)
-        self._timer.timeout.connect(self.look)
+        self._timer.timeout.connect(self.refresh)
 
-    def look(self) -> None:
+    def refresh(self) -> None:
         """List the adapters again.
 
         Raises

@@ -93,11 +93,11 @@ def images_a_second(base: str, geometry: str, batch: int, images: int, device: s
     predictor = Predictor(loaded, device=device, batch=batch, cache=EmbeddingCache(0))
     shown = GeometrySettings(detail=geometry)
     pixels = picture(1444, 1444)
-    predictor.answer(PreparedImage.of(pixels), shown)
+    predictor.predict(PreparedImage.of(pixels), shown)
     started = time.perf_counter()
     for number in range(images):
         pixels[0, 0] = number % 256  # another image, so that no answer is there already
-        predictor.answer(PreparedImage.of(pixels), shown)
+        predictor.predict(PreparedImage.of(pixels), shown)
     return images / (time.perf_counter() - started)
 
 

@@ -63,7 +63,7 @@ def random_adapter(base: LoadedModel, rank: int, folder: Path) -> Adapter:
     card = AdapterCard(
         name="random",
         target=get_target("disc"),
-        base=BaseReference(name=base.base.name, identity=base.identity),
+        base=BaseReference(name=base.spec.name, identity=base.weights_sha256),
         geometry=GeometrySettings(),
         lora=lora,
         threshold=0.5,

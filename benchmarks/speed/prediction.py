@@ -41,7 +41,7 @@ def encode_ours(settings: BenchmarkSettings) -> Turn:
 def encode_stock(settings: BenchmarkSettings) -> Turn:
     """Encode an image as stock SAM 2 does."""
     base, pixels = _base(settings), picture(settings.width, settings.height)
-    predictor = stock_predictor(base.base, base.network)
+    predictor = stock_predictor(base.spec, base.network)
 
     def turn() -> None:
         predictor.set_image(pixels)
@@ -53,14 +53,14 @@ def encode_stock(settings: BenchmarkSettings) -> Turn:
 def prompt_ours(settings: BenchmarkSettings) -> Turn:
     """Answer a click at a place that changes, to probabilities of each native pixel."""
     predictor = _predictor(settings, cache=EmbeddingCache())
-    scene = PreparedImage.of(picture(settings.width, settings.height))
-    predictor.encode(scene, _WHOLE)
+    prepared = PreparedImage.of(picture(settings.width, settings.height))
+    predictor.encode(prepared, _WHOLE)
     places = _places(settings)
 
     def turn() -> None:
         x, y = next(places)
-        prompts = Prompts(clicks=(PointPrompt(x, y, positive=True),))
-        predictor.answer(scene, _WHOLE, prompts).mask(0.5)
+        prompts = Prompts(points=(PointPrompt(x, y, positive=True),))
+        predictor.predict(prepared, _WHOLE, prompts).mask(0.5)
 
     return turn
 
@@ -68,7 +68,7 @@ def prompt_ours(settings: BenchmarkSettings) -> Turn:
 def prompt_stock(settings: BenchmarkSettings) -> Turn:
     """Answer a click as stock SAM 2 does: one mask of each native pixel, as ours."""
     base = _base(settings)
-    predictor = stock_predictor(base.base, base.network)
+    predictor = stock_predictor(base.spec, base.network)
     predictor.set_image(picture(settings.width, settings.height))
     places = _places(settings)
     return lambda: stock_mask(predictor, next(places))
@@ -83,7 +83,7 @@ def forward_merged(settings: BenchmarkSettings) -> Turn:
     """Do the same with LoRA merged into the weights."""
     base = _base(settings)
     with TemporaryDirectory() as folder:
-        AdapterManager(base).use(random_adapter(base, settings.rank, Path(folder) / "random"))
+        AdapterManager(base).activate(random_adapter(base, settings.rank, Path(folder) / "random"))
     return _forward(settings, base)
 
 
@@ -127,7 +127,7 @@ def _predictor(settings: BenchmarkSettings, *, cache: EmbeddingCache | None = No
         cache=cache or EmbeddingCache(0),
     )
     with TemporaryDirectory() as folder:
-        predictor.use(random_adapter(base, settings.rank, Path(folder) / "random"))
+        predictor.set_adapter(random_adapter(base, settings.rank, Path(folder) / "random"))
     return predictor
 
 

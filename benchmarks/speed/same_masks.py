@@ -37,10 +37,10 @@ def main() -> None:
     options = parser.parse_args()
     target = get_target("vessel")
     fast = Predictor(load_base(), device=options.device, precision=options.precision)
-    adapter = choose_adapter(fast.base.base, fast.base.identity, target)
+    adapter = choose_adapter(fast.base.spec, fast.base.weights_sha256, target)
     if adapter is None:
         raise SystemExit("The package's adapter for vessels is missing.")
-    fast.use(adapter)
+    fast.set_adapter(adapter)
     unmerged = load_base()
     start_from_adapter(add_lora(unmerged.network, adapter.card.lora), adapter)
     plain = Predictor(
@@ -55,13 +55,13 @@ def main() -> None:
     differences, scores = [], []
     records = read_dataset(options.data).records
     for record in [one for one in records if one.split == "test"][: options.images]:
-        scene = PreparedImage.of(record.read_image().pixels, field=record.read_field_of_view())
+        prepared = PreparedImage.of(record.read_image().pixels, field=record.read_field_of_view())
         truth = record.read_mask("vessel")
         masks = [
-            predictor.answer(scene, adapter.card.geometry).mask(adapter.card.threshold)
+            predictor.predict(prepared, adapter.card.geometry).mask(adapter.card.threshold)
             for predictor in (fast, plain)
         ]
-        field = scene.field.mask
+        field = prepared.field.mask
         differences.append(1 - dice(*masks, valid=field))
         scores.append([dice(mask, truth, valid=field) for mask in masks])
         ours, other = scores[-1]

@@ -32,7 +32,7 @@ def train_plain(settings: BenchmarkSettings) -> Turn:
     base = load_base(settings.base)
     lora = resolve_lora(base.network, LoraSettings(rank=settings.rank))
     network = base.network.to(choose_device(settings.device))
-    loop = PlainLoop(stock_model(base.base, network), lora)
+    loop = PlainLoop(stock_model(base.spec, network), lora)
     samples = _samples(network.input_size, settings.batch)
     images = torch.from_numpy(np.stack([one.pixels for one in samples]))
     target = torch.from_numpy(np.stack([one.mask for one in samples]))[:, None]

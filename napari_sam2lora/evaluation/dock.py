@@ -77,21 +77,21 @@ class EvaluateDock(QWidget):
         for box, name in ((self._mask, mask), (self._reference, reference)):
             box.setCurrentIndex(box.findText(name))
 
-    def compare_masks(self) -> None:
+    def compare(self) -> None:
         """Compare the chosen layers, in a thread: distances of a large mask take seconds."""
         mask, reference = self._layer(self._mask), self._layer(self._reference)
         if mask is None or reference is None or mask is reference:
             show_error("Choose two Labels layers: the mask to judge, and the reference.")
             return
         with show_user_errors():
-            question = comparison_input(
+            inputs = comparison_input(
                 self._viewer, mask, reference, inside_field=self._inside.isChecked()
             )
             self._button.setEnabled(False)
             self._state.setText(_COMPARING)
             in_background(
                 self,
-                lambda: compare_masks(question),
+                lambda: compare_masks(inputs),
                 self._on_compared,
                 self._on_failed,
                 self._on_ended,

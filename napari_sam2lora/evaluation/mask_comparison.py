@@ -82,7 +82,7 @@ def comparison_input(
     images, layers = fundus_images(viewer.layers), (mask, reference)
     owners = [image_of(layer, images) for layer in layers]
     for layer, owner in zip(layers, owners, strict=True):
-        if owner.sure and owner.image is None:
+        if owner.certain and owner.image is None:
             raise GeometryError(
                 f"{layer.name}: its photograph is not open, so the field of view is not known."
             )
@@ -98,13 +98,13 @@ def comparison_input(
             f"{mask.name} is of {image.name}, {reference.name} of {found[-1].name}: they are masks "
             "of different images."
         )
-    unsure = [one.name for one, its in zip(layers, owners, strict=True) if not its.sure]
+    unsure = [one.name for one, its in zip(layers, owners, strict=True) if not its.certain]
     doubt = " ".join(f"Only its size says that {one} is of {image.name}." for one in unsure)
     frozen = [_frozen(layer_data(one)) for one in layers]
     return ComparisonInput(layer_data(image), frozen[0], frozen[1], inside_field, doubt)
 
 
-def compare_masks(question: ComparisonInput) -> tuple[MaskComparison, LayerData]:
+def compare_masks(inputs: ComparisonInput) -> tuple[MaskComparison, LayerData]:
     """Compute every metric, and the layer that shows the errors.
 
     Raises
@@ -112,23 +112,23 @@ def compare_masks(question: ComparisonInput) -> tuple[MaskComparison, LayerData]
     Sam2LoraError
         If the sizes differ, or a layer is a stack.
     """
-    pixels = pixels_of(question.image)
-    mask, truth = mask_of(question.mask), mask_of(question.reference)
+    pixels = pixels_of(inputs.image)
+    mask, truth = mask_of(inputs.mask), mask_of(inputs.reference)
     names = {"the mask": mask.shape, "the reference": truth.shape, "the image": pixels.shape[:2]}
     if len(set(names.values())) > 1:
         sizes = ", ".join(f"{name} {shape[1]} × {shape[0]}" for name, shape in names.items())
         raise GeometryError(f"The sizes differ: {sizes} (width × height).")
     valid: Mask | None = None
-    if question.inside_field:
-        about = plugin_metadata(question.image[1]["metadata"])
+    if inputs.inside_field:
+        about = plugin_metadata(inputs.image[1]["metadata"])
         valid = field_of_view_of(about.get("path"), pixels).mask
-    spacing = spacing_of(question.image)
+    spacing = spacing_of(inputs.image)
     counts = count(mask, truth, valid=valid)
     result = MaskComparison(
-        image=question.image[1]["name"],
-        mask=question.mask[1]["name"],
-        reference=question.reference[1]["name"],
-        inside_field=question.inside_field,
+        image=inputs.image[1]["name"],
+        mask=inputs.mask[1]["name"],
+        reference=inputs.reference[1]["name"],
+        inside_field=inputs.inside_field,
         scores={
             name: value
             for name, value in score_mask(mask, truth, valid=valid, spacing=spacing).items()
@@ -136,9 +136,9 @@ def compare_masks(question: ComparisonInput) -> tuple[MaskComparison, LayerData]
         },
         pixels={name: int(getattr(counts, name)) for name in ("tp", "fp", "fn", "tn")},
         unit="px" if spacing is None else "mm",
-        doubt=question.doubt,
+        doubt=inputs.doubt,
     )
-    return result, error_layer(question, error_map(mask, truth, valid))
+    return result, error_layer(inputs, error_map(mask, truth, valid))
 
 
 def error_map(mask: Mask, truth: Mask, valid: Mask | None = None) -> np.ndarray:
@@ -152,13 +152,13 @@ def error_map(mask: Mask, truth: Mask, valid: Mask | None = None) -> np.ndarray:
     return errors
 
 
-def error_layer(question: ComparisonInput, errors: np.ndarray) -> LayerData:
+def error_layer(inputs: ComparisonInput, errors: np.ndarray) -> LayerData:
     """Make the layer of a map of errors, over its image."""
     colors = dict(zip((HIT, FALSE, MISSED), ERROR_COLORS, strict=True))
     data, options, kind = view_layer(
-        f"errors of {question.mask[1]['name']}",
+        f"errors of {inputs.mask[1]['name']}",
         errors,
-        question.image,
+        inputs.image,
         "labels",
         colormap={0: "transparent", None: "transparent", **colors},
         opacity=0.7,

@@ -97,7 +97,7 @@ class ImageListDock(QWidget):
     def go(self, number: int) -> None:
         """Show another image, if what was painted can be saved; else say why not."""
         images = self._images
-        if images is None or number not in range(len(images.photographs)):
+        if images is None or number not in range(len(images.images)):
             return
         if number == images.current:
             return
@@ -140,7 +140,7 @@ class ImageListDock(QWidget):
     def showEvent(self, event: QShowEvent) -> None:
         """Watch the main window, to save before it closes."""
         super().showEvent(event)
-        self._closing.look()
+        self._closing.refresh()
 
     def _may_close(self) -> bool:
         """Save; where that fails, closing is for the user to decide."""
@@ -218,7 +218,7 @@ class ImageListDock(QWidget):
                 self._images = images = new
             number = images.find(path)
             if number is not None:
-                images.take_over(number)
+                images.adopt(number)
 
     def _refresh(self) -> None:
         """Show the list as it is now."""
@@ -232,17 +232,17 @@ class ImageListDock(QWidget):
         with show_user_errors():
             done = images.corrections.done()
             self._list.clear()
-            for photograph in images.photographs:
+            for photograph in images.images:
                 corrected = images.corrections.corrected(photograph.stem)
                 self._list.addItem(_item(photograph.stem, photograph.stem in done, corrected))
             self._title.setText(
-                f"{images.source.stem}: {len(images.photographs)} images, {len(done)} done"
+                f"{images.source.stem}: {len(images.images)} images, {len(done)} done"
             )
             if images.current is not None:
                 self._list.setCurrentRow(images.current)
-                self._done.setChecked(images.photographs[images.current].stem in done)
+                self._done.setChecked(images.images[images.current].stem in done)
                 self._previous.setEnabled(images.current > 0)
-                self._next.setEnabled(images.current + 1 < len(images.photographs))
+                self._next.setEnabled(images.current + 1 < len(images.images))
         if not self._trouble:
             self._state.setText("")
 

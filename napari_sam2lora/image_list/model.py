@@ -31,7 +31,7 @@ class ImageList:
 
     Attributes
     ----------
-    photographs
+    images
         All of them.
     current
         Number of the one that is shown; None before any is.
@@ -48,7 +48,7 @@ class ImageList:
         listing = list_image_folder(folder)
         self.folder = folder
         self.source = listing.source
-        self.photographs = listing.photographs
+        self.images = listing.images
         self.corrections = Corrections(listing.source)
         self.current: int | None = None
         self._viewer = viewer
@@ -60,7 +60,7 @@ class ImageList:
 
     def find(self, path: str) -> int | None:
         """Give the number of the image in a file; None if it is not one of the list."""
-        paths = (str(photograph.path) for photograph in self.photographs)
+        paths = (str(photograph.path) for photograph in self.images)
         return next((number for number, one in enumerate(paths) if one == path), None)
 
     def go(self, number: int) -> None:
@@ -75,7 +75,7 @@ class ImageList:
             If something cannot be saved, or the other image cannot be read. All stays as it was.
         """
         self.save()
-        layers = self._read(self.photographs[number])
+        layers = self._read(self.images[number])
         selected = self._selected_target()
         shape = self._shape()
         self._take_out()
@@ -84,7 +84,7 @@ class ImageList:
         if self._shape() != shape:
             self._viewer.fit_to_view()
 
-    def take_over(self, number: int) -> None:
+    def adopt(self, number: int) -> None:
         """Follow an image of the list that something else has put into the viewer.
 
         Raises
@@ -148,7 +148,7 @@ class ImageList:
         Sam2LoraError
             If something cannot be saved.
         """
-        photograph = self.photographs[number]
+        photograph = self.images[number]
         if done and number == self.current:
             self._keep(masks_of([layer_data(layer) for layer in self._labels()]))
         self.corrections.set_done(photograph.stem, done)
@@ -188,7 +188,7 @@ class ImageList:
     def _present(self) -> ImageFile:
         if self.current is None:
             raise ValueError("No image of the list is shown.")
-        return self.photographs[self.current]
+        return self.images[self.current]
 
     def _read(self, photograph: ImageFile) -> list[LayerData]:
         return read_image_layers(photograph, corrections=self.corrections, listed_in=self.folder)

@@ -32,10 +32,10 @@ class TransformSync:
         self._viewer = viewer
         self._watched: dict[Layer, partial[None]] = {}
 
-    def look(self) -> None:
+    def refresh(self) -> None:
         """Follow the photographs that are in the viewer now."""
         images = fundus_images(self._viewer.layers)
-        self._let_go(one for one in list(self._watched) if one not in images)
+        self._disconnect(one for one in list(self._watched) if one not in images)
         for image in images:
             if image not in self._watched:
                 self._watched[image] = partial(self._follow, image)
@@ -45,9 +45,9 @@ class TransformSync:
 
     def close(self) -> None:
         """Let go of all of them."""
-        self._let_go(list(self._watched))
+        self._disconnect(list(self._watched))
 
-    def _let_go(self, images: Iterable[Layer]) -> None:
+    def _disconnect(self, images: Iterable[Layer]) -> None:
         for image in images:
             follow = self._watched.pop(image)
             for part in _PARTS:

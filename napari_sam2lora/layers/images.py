@@ -45,7 +45,7 @@ class ImageLayers:
     def __init__(self, viewer: Viewer) -> None:
         self._viewer = viewer
 
-    def keys(self) -> set[str]:
+    def ids(self) -> set[str]:
         """Give the keys of all photographs."""
         return {image_id(one.metadata, one.name) for one in fundus_images(self._viewer.layers)}
 
@@ -66,7 +66,7 @@ class ImageLayers:
             if layer is image or plugin_metadata(layer.metadata).get("image") == key:
                 self._viewer.layers.move(self._viewer.layers.index(layer), len(layers))
 
-    def of(self, image: Image) -> ImageSnapshot:
+    def snapshot(self, image: Image) -> ImageSnapshot:
         """Give what is asked about.
 
         Raises

@@ -46,13 +46,13 @@ class ImageFolder:
         What was opened.
     source
         What the corrections are kept for: the data set's folder or table, else the folder itself.
-    photographs
+    images
         At least one; in the order of their stems.
     """
 
     folder: Path
     source: Path
-    photographs: Sequence[ImageFile]
+    images: Sequence[ImageFile]
 
 
 def list_image_folder(folder: Path) -> ImageFolder:

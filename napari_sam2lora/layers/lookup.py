@@ -138,13 +138,13 @@ class Owner:
     ----------
     image
         None if it is not open, or not known.
-    sure
+    certain
         The layer itself says which it is, by what was noted or by its name. Else nothing speaks for
         the image but its size.
     """
 
     image: Image | None
-    sure: bool
+    certain: bool
 
 
 def image_of(labels: Labels, images: Sequence[Image]) -> Owner:
@@ -157,15 +157,15 @@ def image_of(labels: Labels, images: Sequence[Image]) -> Owner:
     about = plugin_metadata(labels.metadata)
     if "image" in about:
         own = (one for one in images if image_id(one.metadata, one.name) == about["image"])
-        return Owner(next(own, None), sure=True)
+        return Owner(next(own, None), certain=True)
     named = [one for one in images if _is_named_after(labels.name, one.name)]
     if named:
-        return Owner(max(named, key=lambda one: len(one.name)), sure=True)
+        return Owner(max(named, key=lambda one: len(one.name)), certain=True)
     same_size = [one for one in images if layer_size(one) == layer_size(labels)]
     for found in (same_size, images):
         if len(found) == 1 and not _may_name_an_image(labels.name):
-            return Owner(found[0], sure=False)
-    return Owner(None, sure=False)
+            return Owner(found[0], certain=False)
+    return Owner(None, certain=False)
 
 
 def _is_named_after(name: str, image: str) -> bool:

@@ -39,11 +39,11 @@ class MaskWatcher(QObject):
         self._timer.setInterval(_PAUSE)
         self._timer.timeout.connect(self._tell)
 
-    def look(self) -> None:
+    def refresh(self) -> None:
         """Watch those that are in the viewer now."""
         there = [] if self._closed else [one for one in self._viewer.layers if _events_of(one)]
         if there != self._watched:
-            self._let_go(one for one in self._watched if one not in there)
+            self._disconnect(one for one in self._watched if one not in there)
             self._watch(one for one in there if one not in self._watched)
             self._watched = there
             self._soon()
@@ -51,7 +51,7 @@ class MaskWatcher(QObject):
     def close(self) -> None:
         """Let go of all of them; Qt's own parts may be gone already."""
         self._closed = True
-        self._let_go(self._watched)
+        self._disconnect(self._watched)
         self._watched = []
 
     def _soon(self) -> None:
@@ -67,7 +67,7 @@ class MaskWatcher(QObject):
             for name in _events_of(layer):
                 layer.events[name].connect(self._soon)
 
-    def _let_go(self, layers: Iterable[Layer]) -> None:
+    def _disconnect(self, layers: Iterable[Layer]) -> None:
         for layer in layers:
             for name in _events_of(layer):
                 layer.events[name].disconnect(self._soon)

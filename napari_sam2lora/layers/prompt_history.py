@@ -32,4 +32,4 @@ class PromptHistory:
 
 def same_prompts(one: Prompts, other: Prompts) -> bool:
     """Tell whether both have the same points and box."""
-    return (one.clicks, one.box) == (other.clicks, other.box)
+    return (one.points, one.box) == (other.points, other.box)

@@ -50,17 +50,17 @@ class PromptLayers(QObject):
     -------
     changed(place)
         The prompts of this image and target are others now.
-    made(layer)
+    layer_added(layer)
         A layer was made, or found to be one of ours.
     """
 
     changed = Signal(object)
-    made = Signal(object)
+    layer_added = Signal(object)
 
     def __init__(self, viewer: Viewer) -> None:
         super().__init__()
         self._viewer = viewer
-        self._photos = ImageLayers(viewer)
+        self._images_by_id = ImageLayers(viewer)
         self._past: dict[TargetKey, PromptHistory] = {}
         self._connected: dict[Layer, Any] = {}
         self._images: dict[Layer, Image | None] = {}  # to which the connected ones belong
@@ -91,7 +91,7 @@ class PromptLayers(QObject):
         found = {tool: one for one in self._of(place) if (tool := prompt_tool(one))}
         said, made = self.at(place), []
         for tool, make, counts in (
-            ("point", points_layer, bool(said.clicks)),
+            ("point", points_layer, bool(said.points)),
             ("box", boxes_layer, said.box is not None),
         ):
             if tool not in found and (counts or tool in tools):
@@ -141,7 +141,7 @@ class PromptLayers(QObject):
         """Whether the next points are on the target."""
         return self._positive
 
-    def set_sign(self, positive: bool) -> None:
+    def set_positive(self, positive: bool) -> None:
         """Say whether the next points are on the target."""
         self._positive = positive
         for layer in self._connected:
@@ -192,7 +192,7 @@ class PromptLayers(QObject):
             if image is not None and image in layers:
                 self._read(target_key(layer))
         for layer in list(self._connected):
-            image = self._photos.find(target_key(layer)[0])
+            image = self._images_by_id.find(target_key(layer)[0])
             if image is None and self._images[layer] is not None:
                 self._disconnect(layer)
                 layers.selection.discard(layer)
@@ -213,11 +213,11 @@ class PromptLayers(QObject):
         if layer not in self._connected:
             place = target_key(layer)
             self._connected[layer] = partial(self._on_data, place)
-            self._images[layer] = self._photos.find(place[0])
+            self._images[layer] = self._images_by_id.find(place[0])
             layer.events.data.connect(self._connected[layer])
             if isinstance(layer, Points):
                 self._set_next(layer)
-            self.made.emit(layer)
+            self.layer_added.emit(layer)
 
     def _set_next(self, layer: Points) -> None:
         layer.feature_defaults = {"positive": [self._positive]}
@@ -240,7 +240,7 @@ class PromptLayers(QObject):
         said = Prompts()
         for layer in self._of(place):
             if isinstance(layer, Points):
-                said = replace(said, clicks=read_points(layer))
+                said = replace(said, points=read_points(layer))
             elif isinstance(layer, Shapes):
                 said = replace(said, box=newest_box(layer))
         return said
@@ -268,8 +268,8 @@ class PromptLayers(QObject):
         said = self.at(place)
         with self._unheard():
             for layer in self._of(place) if layers is None else layers:
-                if isinstance(layer, Points) and said.clicks != before.clicks:
-                    write_points(layer, said.clicks)
+                if isinstance(layer, Points) and said.points != before.points:
+                    write_points(layer, said.points)
                     # napari forgets what the next point is when the features are set.
                     self._set_next(layer)
                 elif isinstance(layer, Shapes) and said.box != before.box:

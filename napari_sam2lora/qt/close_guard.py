@@ -22,7 +22,7 @@ class CloseGuard(QObject):
         self._dock, self._may_close = dock, may_close
         self._window: QWidget | None = None
 
-    def look(self) -> None:
+    def refresh(self) -> None:
         """Watch the window the dock is in now; to be called when the dock is shown."""
         window = self._dock
         while (parent := window.parentWidget()) is not None:  # not `window()`: docks may float
@@ -31,7 +31,7 @@ class CloseGuard(QObject):
             window.installEventFilter(self)
             self._window = window
 
-    def let_go(self) -> None:
+    def release(self) -> None:
         """Watch no window any more."""
         if self._window is not None:
             self._window.removeEventFilter(self)

@@ -34,7 +34,7 @@ def free_gpu(viewer: Viewer, device: str) -> None:
         As in the settings of the training: auto, cpu, cuda, cuda:1 or mps.
     """
     for dock in _users(viewer):
-        dock.let_go(device)
+        dock.free_gpu(device)
 
 
 def _users(viewer: Viewer) -> Iterator[AdapterUser]:

@@ -37,14 +37,14 @@ class BatchController(QObject):
         self._session, self._view = session, view
         self._listed = ""
         self._failed = self._done = self._kept = self._all = 0
-        view.run_wanted.connect(self._on_run)
-        view.stop_wanted.connect(self._on_stop)
-        view.command_wanted.connect(self._on_command)
-        session.answering.worker.yielded.connect(self._on_outcome)
-        session.answering.worker.done.connect(self._on_end)
-        session.answering.worker.stopped.connect(self._on_stopped)
-        session.answering.worker.failed.connect(self._on_failed)
-        session.chosen.connect(self.refresh)
+        view.run_requested.connect(self._on_run)
+        view.stop_requested.connect(self._on_stop)
+        view.command_requested.connect(self._on_command)
+        session.queue.worker.yielded.connect(self._on_outcome)
+        session.queue.worker.done.connect(self._on_end)
+        session.queue.worker.stopped.connect(self._on_stopped)
+        session.queue.worker.failed.connect(self._on_failed)
+        session.selection_changed.connect(self.refresh)
         self.refresh()
 
     def refresh(self) -> None:
@@ -82,10 +82,10 @@ class BatchController(QObject):
             return
         self._view.start()
         self._failed = self._done = self._kept = 0
-        self._session.answering.segment_files(settings, self._session.machine, key=_KEY)
+        self._session.queue.segment_files(settings, self._session.compute, key=_KEY)
 
     def _on_stop(self) -> None:
-        self._session.answering.cancel(_KEY)
+        self._session.queue.cancel(_KEY)
 
     def _on_command(self) -> None:
         try:
@@ -103,7 +103,7 @@ class BatchController(QObject):
         self._failed += bool(outcome.error)
         self._kept += len(outcome.kept)
         self._view.add_result(outcome.path.name, _words(outcome), str(outcome.path))
-        self._say()
+        self._show_message()
 
     def _on_end(self, key: object, _: object = None) -> None:
         if key == _KEY:
@@ -112,14 +112,14 @@ class BatchController(QObject):
     def _on_stopped(self, key: object) -> None:
         if key == _KEY:
             self._view.show_busy(False)
-            self._say(f"Cancelled after {self._done} of {self._all} images: ")
+            self._show_message(f"Cancelled after {self._done} of {self._all} images: ")
 
     def _on_failed(self, key: object, error: BaseException) -> None:
         if key == _KEY:
             self._view.show_busy(False)
             self._view.words.setText(str(error))
 
-    def _say(self, before: str = "") -> None:
+    def _show_message(self, before: str = "") -> None:
         failed = f", {self._failed} failed" if self._failed else ""
         kept = f", kept as they were: {self._kept}" if self._kept else ""
         self._view.words.setText(f"{before}{self._done - self._failed} segmented{failed}{kept}")

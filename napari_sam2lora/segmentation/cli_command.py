@@ -40,9 +40,9 @@ def settings_of_image(session: Session) -> PredictSettings:
         raise ImageError("The command needs a file: save the image, and open it from there.")
     prompts = session.prompts.at(place)
     usual = _settings(session, [path], session.target.name, _OUT)
-    threshold = session.answers.chosen_threshold(place)
+    threshold = session.results.chosen_threshold(place)
     return usual.model_copy(
-        update={"points": prompts.clicks, "box": prompts.box, "threshold": threshold}
+        update={"points": prompts.points, "box": prompts.box, "threshold": threshold}
     )
 
 
@@ -52,14 +52,14 @@ def as_text(settings: Sequence[PredictSettings]) -> str:
 
 
 def _settings(session: Session, images: Sequence[str], name: str, out: str) -> PredictSettings:
-    chosen, machine = session.choice(get_target(name)), session.machine
+    chosen, machine = session.choice(get_target(name)), session.compute
     return PredictSettings(
         images=tuple(images),
         targets=(name,),
         out=out,
         model=machine.model,
         adapter=chosen.adapter,
-        bare=chosen.bare,
+        no_adapter=chosen.no_adapter,
         detail=chosen.detail,
         device=machine.device,
         precision=machine.precision,

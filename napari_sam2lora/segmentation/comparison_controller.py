@@ -30,13 +30,13 @@ class ComparisonController(QObject):
     def __init__(self, session: Session, setup: ModelController, view: ComparisonPanel) -> None:
         super().__init__(view)
         self._session, self._setup, self._view = session, setup, view
-        self.comparison = ModelComparison(session.viewer, session.answering.worker, self)
+        self.comparison = ModelComparison(session.viewer, session.queue.worker, self)
         self.comparison.changed.connect(self._on_changed)
         self.comparison.busy_changed.connect(view.show_busy)
-        view.compare_wanted.connect(self._on_compare)
-        view.clear_wanted.connect(self.comparison.clear)
-        view.lists_wanted.connect(self._fill_lists)
-        session.chosen.connect(self._fill_lists)
+        view.compare_requested.connect(self._on_compare)
+        view.clear_requested.connect(self.comparison.clear)
+        view.lists_requested.connect(self._fill_lists)
+        session.selection_changed.connect(self._fill_lists)
         self._fill_lists()
 
     def close(self) -> None:
@@ -56,31 +56,33 @@ class ComparisonController(QObject):
     def _on_compare(self, names: list[str], reference: str | None, way: Display) -> None:
         session = self._session
         if session.image is None:
-            self._view.say("Open a fundus photograph first.")
+            self._view.show_message("Open a fundus photograph first.")
             return
         references = self._references()
         if reference is not None and reference not in references:
-            self._view.say("The reference is no mask of this image any more. Choose another.")
+            self._view.show_message(
+                "The reference is no mask of this image any more. Choose another."
+            )
             return
         detail = session.choice(session.target).detail
-        contestants = [(_title(name), _choice(name, detail)) for name in names]
+        models = [(_title(name), _choice(name, detail)) for name in names]
         with show_user_errors():
             mask = None if reference is None else mask_of(layer_data(references[reference]))
-            question = session.question(session.image, session.target)
-            self._view.say("")
+            request = session.request(session.image, session.target)
+            self._view.show_message("")
             self.comparison.ask(
-                session.answering.engine,
+                session.queue.engine,
                 session.image,
-                question,
-                contestants,
+                request,
+                models,
                 reference=mask,
                 way=way,
             )
 
     def _on_changed(self) -> None:
         results = self.comparison.results
-        lines = [f"{one.title}: {one.words}" for one in results]
-        self._view.say("\n".join([*lines, _COLORS] if results else []))
+        lines = [f"{one.title}: {one.score_text}" for one in results]
+        self._view.show_message("\n".join([*lines, _COLORS] if results else []))
 
 
 def _title(name: str) -> str:
@@ -89,4 +91,4 @@ def _title(name: str) -> str:
 
 def _choice(name: str, detail: str | None) -> ModelChoice:
     named = None if name in (AUTOMATIC, NO_ADAPTER) else name
-    return ModelChoice(adapter=named, bare=name == NO_ADAPTER, detail=detail)
+    return ModelChoice(adapter=named, no_adapter=name == NO_ADAPTER, detail=detail)

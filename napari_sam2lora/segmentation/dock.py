@@ -67,16 +67,16 @@ class SegmentDock(QWidget):
         self.batching = BatchController(self.session, self.batch)
         actions = {key.action: getattr(self, key.action) for key in keys.KEYS}
         self.following = ViewerSync(self.session, actions)
-        self.following.followed.connect(self._on_followed)
+        self.following.layers_changed.connect(self._on_followed)
         self.masks = MaskWatcher(napari_viewer)
         self.masks.changed.connect(self._measure)
-        self.following.followed.connect(self.masks.look)
+        self.following.layers_changed.connect(self.masks.refresh)
         self.following.tool_changed.connect(self._show_tool)
         # A window that closes destroys the dock without taking it out.
         self._parts = _Parts(self.following, self.masks, self.comparing, self.session)
         self.destroyed.connect(self._parts.close)
-        self.following.look()
-        self.session.answering.describe(self.session.machine)
+        self.following.refresh()
+        self.session.queue.describe(self.session.compute)
 
     def segment(self) -> None:
         """Ask for the chosen target in the chosen image."""
@@ -87,9 +87,9 @@ class SegmentDock(QWidget):
         self.setup.warn(*TARGETS.values())
         self.session.segment(list(TARGETS.values()))
 
-    def switch_sign(self) -> None:
+    def toggle_positive(self) -> None:
         """Let the next points mean the opposite."""
-        self.session.set_sign(not self.session.prompts.positive)
+        self.session.set_positive(not self.session.prompts.positive)
 
     def use_points(self) -> None:
         """Let the next click set a point."""
@@ -118,7 +118,7 @@ class SegmentDock(QWidget):
     def toggle_preview(self) -> None:
         """Hide or show the answer."""
         place = self.session.place
-        layer = self.session.answers.previews.find(place) if place else None
+        layer = self.session.results.previews.find(place) if place else None
         if layer is not None:
             layer.visible = not layer.visible
 
@@ -126,10 +126,10 @@ class SegmentDock(QWidget):
         """Answer by an adapter that was just trained; the Train dock calls it."""
         self.setup.use_adapter(name)
 
-    def let_go(self, device: str) -> None:
+    def free_gpu(self, device: str) -> None:
         """Free the GPU for a training that is about to begin; the Train dock calls it."""
         if device != "cpu":
-            self.session.answering.free_memory()
+            self.session.queue.free_memory()
 
     def sizeHint(self) -> QSize:
         """Ask for little width: the picture is what matters, and all parts fit."""
@@ -144,7 +144,7 @@ class SegmentDock(QWidget):
     def _build(self) -> None:
         self.targets, self.prompts = TargetSelector(), PromptControls()
         self.threshold, self.progress = ThresholdControls(), SegmentationProgress()
-        self.numbers, self.advanced = MeasurementRows(), ModelPanel()
+        self.live_measurements, self.advanced = MeasurementRows(), ModelPanel()
         self.compare, self.batch = ComparisonPanel(), BatchPanel()
         self._copy = QPushButton("Copy as command")
         self._copy.setToolTip("The command line that gives the same answer, on the clipboard")
@@ -166,7 +166,7 @@ class SegmentDock(QWidget):
         column.addWidget(self.prompts)
         column.addWidget(self.threshold)
         column.addWidget(self.progress)
-        column.addWidget(self.numbers)
+        column.addWidget(self.live_measurements)
         column.addWidget(self._copy)
         for title, part in (
             ("ModelPanel", self.advanced),
@@ -193,37 +193,37 @@ class SegmentDock(QWidget):
         self._copy.clicked.connect(self._copy_command)
         self.targets.image_chosen.connect(self._on_image)
         self.targets.target_chosen.connect(self._on_target)
-        self.targets.new_target_wanted.connect(self._ask_for_target)
-        self.prompts.point_wanted.connect(self._on_point_wanted)
-        self.prompts.box_wanted.connect(self.use_box)
-        self.prompts.undo_wanted.connect(self.undo)
-        self.prompts.clear_wanted.connect(self.clear)
-        self.prompts.painted_wanted.connect(self._on_painted)
+        self.targets.new_target_requested.connect(self._ask_for_target)
+        self.prompts.point_requested.connect(self._on_point_wanted)
+        self.prompts.box_requested.connect(self.use_box)
+        self.prompts.undo_requested.connect(self.undo)
+        self.prompts.clear_requested.connect(self.clear)
+        self.prompts.use_mask_toggled.connect(self._on_painted)
         self.threshold.threshold_changed.connect(session.set_threshold)
         self.threshold.accepted.connect(self._on_accept)
-        self.progress.cancelled.connect(session.answering.cancel)
-        session.answering.worker.busy_changed.connect(self.progress.show_busy)
-        session.answering.worker.progressed.connect(self.progress.show_progress)
-        session.said.connect(self.progress.say)
-        session.chosen.connect(self._on_chosen)
-        session.answering.replied.connect(self._on_reply)
-        session.sign_changed.connect(self._show_tool)
+        self.progress.cancelled.connect(session.queue.cancel)
+        session.queue.worker.busy_changed.connect(self.progress.show_busy)
+        session.queue.worker.progressed.connect(self.progress.show_progress)
+        session.message.connect(self.progress.show_message)
+        session.selection_changed.connect(self._on_chosen)
+        session.queue.result_ready.connect(self._on_reply)
+        session.positive_changed.connect(self._show_tool)
         session.prompts.changed.connect(self._on_prompts)
-        session.answers.threshold_changed.connect(self._on_threshold)
-        session.answers.numbers.measured.connect(self._on_measured)
+        session.results.threshold_changed.connect(self._on_threshold)
+        session.results.live_measurements.measured.connect(self._on_measured)
 
     def _copy_command(self) -> None:
         with show_user_errors():
             text = as_text([settings_of_image(self.session)])
             QGuiApplication.clipboard().setText(text)
-            if self.session.start_from_painted:
+            if self.session.start_from_mask:
                 text += "\nThe painted mask is no file: export it, and add --mask FILE."
-            self.progress.say(text)
+            self.progress.show_message(text)
 
     def _on_image(self, key: str) -> None:
-        image = self.session.photos.find(key)
+        image = self.session.images.find(key)
         if image is not None:
-            self.session.photos.bring_to_front(image)
+            self.session.images.bring_to_front(image)
             self._viewer.layers.selection.active = image  # which the session follows
 
     def _on_target(self, name: str) -> None:
@@ -237,7 +237,7 @@ class SegmentDock(QWidget):
             self.session.set_target(asked.target.name)
 
     def _on_point_wanted(self, positive: bool) -> None:
-        self.session.set_sign(positive)
+        self.session.set_positive(positive)
         self.session.use("point")
         self._show_tool()
 
@@ -252,18 +252,18 @@ class SegmentDock(QWidget):
     def _on_chosen(self) -> None:
         place = self.session.place
         if place:
-            self.threshold.show_threshold(self.session.answers.threshold(place))
+            self.threshold.show_threshold(self.session.results.threshold(place))
         if place != self._measured:
             self._show_numbers(None)
         self._on_followed()
         self._measure()
 
-    def _on_reply(self, reply: SegmentationResult) -> None:
+    def _on_reply(self, result: SegmentationResult) -> None:
         place = self.session.place
-        if place == (reply.question.photo.key, reply.question.target.name):
-            self.threshold.show_threshold(self.session.answers.threshold(place))
+        if place == (result.request.image.key, result.request.target.name):
+            self.threshold.show_threshold(self.session.results.threshold(place))
         # Another target's refusal stays to be read.
-        self.progress.say(self.session.answering.troubles.of_image(reply.question.photo.key))
+        self.progress.show_message(self.session.queue.errors.of_image(result.request.image.key))
         self._measure()
 
     def _on_prompts(self) -> None:
@@ -281,21 +281,21 @@ class SegmentDock(QWidget):
         except Sam2LoraError as error:
             words = str(error)
             self._show_numbers(None)
-        self.numbers.say(words)
+        self.live_measurements.show_message(words)
 
     def _on_threshold(self) -> None:
         place = self.session.place
         if place:
-            self.threshold.show_threshold(self.session.answers.threshold(place))
+            self.threshold.show_threshold(self.session.results.threshold(place))
         self._measure()
 
     def _on_measured(self, measured: MeasurementResult) -> None:
-        if measured.place == self.session.place and not self.numbers.words.text():
+        if measured.place == self.session.place and not self.live_measurements.words.text():
             self._show_numbers(measured)
 
     def _show_numbers(self, measured: MeasurementResult | None) -> None:
         self._measured = None if measured is None else measured.place
-        self.numbers.show_rows([] if measured is None else rows(measured))
+        self.live_measurements.show_rows([] if measured is None else rows(measured))
 
     def _on_followed(self) -> None:
         """List what is in the viewer now."""

@@ -44,7 +44,7 @@ class Engine:
         self._adapters: dict[tuple[Any, ...], Adapter | None] = {}
         self._adapters_of = 0  # the number of the questions for which they were looked up
 
-    def let_go(self) -> None:
+    def release(self) -> None:
         """Keep no network and no image any more; what is at work ends first by itself."""
         self._machine = self._predictor = None
         self._scenes.clear()
@@ -60,7 +60,7 @@ class Engine:
         from sam2lora.compute.device import release_memory
 
         device = self._predictor.device
-        self.let_go()
+        self.release()
         release_memory(device)
 
     def describe(self, machine: ComputeSettings, report: ReportProgress) -> DeviceInfo:
@@ -78,7 +78,7 @@ class Engine:
         words = f"Computes on {device} in {precision}."
         return DeviceInfo(words, gpu_hint() or "", free_memory(device))
 
-    def answer(self, question: SegmentationRequest, report: ReportProgress) -> SegmentationResult:
+    def segment(self, request: SegmentationRequest, report: ReportProgress) -> SegmentationResult:
         """Answer a question.
 
         Raises
@@ -88,32 +88,32 @@ class Engine:
         Stopped
             If it was cancelled.
         """
-        predictor = self.predictor(question.machine, report)
+        predictor = self.predictor(request.compute, report)
         from sam2lora.inference.segment import SegmentationTask, segment_prepared
 
-        target = question.target
+        target = request.target
         task = SegmentationTask.of(
             target,
-            adapter=self._adapter(question, predictor),
-            prompts=question.prompts,
-            detail=question.choice.detail,
+            adapter=self._adapter(request, predictor),
+            prompts=request.prompts,
+            detail=request.choice.detail,
         )
-        scene = self._scene(question.photo)
+        prepared = self._scene(request.image)
         show = partial(report, f"Looking for {target.name}")
-        segmented = segment_prepared(predictor, scene, [task], progress=show)[target.name]
-        return SegmentationResult(question, task, scene, segmented)
+        segmented = segment_prepared(predictor, prepared, [task], progress=show)[target.name]
+        return SegmentationResult(request, task, prepared, segmented)
 
-    def try_to_answer(
-        self, question: SegmentationRequest, report: ReportProgress
+    def try_segment(
+        self, request: SegmentationRequest, report: ReportProgress
     ) -> SegmentationResult | FailedRequest:
         """Answer a question, or say why that is not possible."""
         try:
-            return self.answer(question, report)
+            return self.segment(request, report)
         except GeometryError as error:
-            kept = self._scenes.get(question.photo.key)
-            return FailedRequest(question, error, kept and kept[1].field.mask)
+            kept = self._scenes.get(request.image.key)
+            return FailedRequest(request, error, kept and kept[1].field.mask)
         except Sam2LoraError as error:
-            return FailedRequest(question, error)
+            return FailedRequest(request, error)
 
     def segment_files(
         self, settings: Sequence[PredictSettings], machine: ComputeSettings, report: ReportProgress
@@ -124,7 +124,7 @@ class Engine:
         ----------
         settings
             They differ in their targets, and in how these are answered; not in images and folder.
-        machine
+        compute
             By what.
         report
             Told how far it is.
@@ -194,34 +194,34 @@ class Engine:
         self._machine, self._predictor, self._adapters = machine, predictor, {}
         return predictor
 
-    def _adapter(self, question: SegmentationRequest, predictor: "Predictor") -> Adapter | None:
+    def _adapter(self, request: SegmentationRequest, predictor: "Predictor") -> Adapter | None:
         """Choose the adapter; the same object each time, which spares reading its files again."""
         from sam2lora.inference.pipeline import adapter_for
 
-        if question.adapters != self._adapters_of:
-            self._adapters, self._adapters_of = {}, question.adapters
-        prompted = not question.prompts.empty
-        key = (question.target, question.choice, prompted)
+        if request.adapters_revision != self._adapters_of:
+            self._adapters, self._adapters_of = {}, request.adapters_revision
+        prompted = not request.prompts.empty
+        key = (request.target, request.choice, prompted)
         if key not in self._adapters:
             found = adapter_for(
                 predictor.base,
-                question.target,
-                named=question.choice.adapter,
-                bare=question.choice.bare,
+                request.target,
+                named=request.choice.adapter,
+                bare=request.choice.no_adapter,
                 prompted=prompted,
             )
             same = (one for one in self._adapters.values() if one == found)
             self._adapters[key] = next(same, found)
         return self._adapters[key]
 
-    def _scene(self, photo: ImageSnapshot) -> "PreparedImage":
+    def _scene(self, snapshot: ImageSnapshot) -> "PreparedImage":
         """Look at an image; its field of view is found as `sam2lora predict` finds it."""
         from sam2lora.inference.prepared_image import PreparedImage
 
-        kept = self._scenes.pop(photo.key, None)
-        if kept is None or kept[0].source is not photo.source:
-            kept = (photo, PreparedImage.of(pixels_of(photo.layer)))
-        self._scenes[photo.key] = kept
+        kept = self._scenes.pop(snapshot.key, None)
+        if kept is None or kept[0].source is not snapshot.source:
+            kept = (snapshot, PreparedImage.of(pixels_of(snapshot.layer)))
+        self._scenes[snapshot.key] = kept
         while len(self._scenes) > _SCENES:
             self._scenes.popitem(last=False)
         return kept[1]

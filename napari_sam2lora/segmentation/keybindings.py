@@ -21,7 +21,7 @@ class KeyBinding:
         As people do.
     action
         What it does, by the name of the dock's method.
-    words
+    description
         What it does, to be read.
     everywhere
         On all layers of the image; else on its prompts alone.
@@ -30,7 +30,7 @@ class KeyBinding:
     napari: str
     shown: str
     action: str
-    words: str
+    description: str
     everywhere: bool = True
 
 
@@ -76,7 +76,7 @@ def unbind(layer: Layer) -> None:
 def table() -> str:
     """Give the keys as rows of a table in HTML."""
     rows = "".join(
-        f"<tr><td><b>{k.shown}</b>&nbsp;&nbsp;</td><td>{k.words}</td></tr>" for k in KEYS
+        f"<tr><td><b>{k.shown}</b>&nbsp;&nbsp;</td><td>{k.description}</td></tr>" for k in KEYS
     )
     return f"<table>{rows}</table>"
 

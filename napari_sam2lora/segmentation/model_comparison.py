@@ -42,24 +42,24 @@ class ComparedModel:
     ----------
     title
         Whose it is.
-    reply
+    result
         Its answer; None if it could not answer.
-    words
+    score_text
         Its Dice against the reference, or why there is none.
-    judged
+    agreement
         `(H, W)` uint8: 1 where it agrees with the reference, 2 where it has more, 3 less.
     """
 
     title: str
-    reply: SegmentationResult | None
-    words: str
-    judged: np.ndarray
+    result: SegmentationResult | None
+    score_text: str
+    agreement: np.ndarray
 
 
 def compare_models(
     engine: Engine,
-    question: SegmentationRequest,
-    contestants: Sequence[tuple[str, ModelChoice]],
+    request: SegmentationRequest,
+    models: Sequence[tuple[str, ModelChoice]],
     reference: Mask | None,
     report: ReportProgress,
 ) -> Iterator[ComparedModel]:
@@ -69,9 +69,9 @@ def compare_models(
     ----------
     engine
         What answers.
-    question
+    request
         What is asked.
-    contestants
+    models
         Titles, and how each answers.
     reference
         `(H, W)` bool to judge by; None for the first contestant's mask.
@@ -82,18 +82,18 @@ def compare_models(
     ------
     What each found.
     """
-    for title, choice in contestants:
-        reply = engine.try_to_answer(replace(question, choice=choice), report)
-        if isinstance(reply, FailedRequest):
-            yield ComparedModel(title, None, str(reply.error), np.zeros((0, 0), np.uint8))
+    for title, choice in models:
+        result = engine.try_segment(replace(request, choice=choice), report)
+        if isinstance(result, FailedRequest):
+            yield ComparedModel(title, None, str(result.error), np.zeros((0, 0), np.uint8))
             continue
-        mask = reply.segmented.mask
+        mask = result.prediction.mask
         if reference is None:
             reference, words = mask, "the reference"
         else:
-            words = f"Dice {dice(mask, reference, valid=reply.scene.field.mask):.3f}"
+            words = f"Dice {dice(mask, reference, valid=result.prepared.field.mask):.3f}"
         judged = np.select([mask & reference, mask, reference], [1, 2, 3]).astype(np.uint8)
-        yield ComparedModel(title, reply, words, judged)
+        yield ComparedModel(title, result, words, judged)
 
 
 class ModelComparison(QObject):
@@ -143,8 +143,8 @@ class ModelComparison(QObject):
         self,
         engine: Engine,
         image: Image,
-        question: SegmentationRequest,
-        contestants: Sequence[tuple[str, ModelChoice]],
+        request: SegmentationRequest,
+        models: Sequence[tuple[str, ModelChoice]],
         *,
         reference: Mask | None,
         way: Display,
@@ -152,7 +152,7 @@ class ModelComparison(QObject):
         """Compare contestants, in place of a comparison that runs; see `compare_models`."""
         self.clear()
         self._image, self._way = image, way
-        work = partial(compare_models, engine, question, contestants, reference)
+        work = partial(compare_models, engine, request, models, reference)
         self._worker.ask(self._key, work)
         self._set_runs(True)
 
@@ -197,7 +197,7 @@ class ModelComparison(QObject):
         if key != self._key or not isinstance(result, ComparedModel):
             return
         self.results.append(result)
-        if result.reply is not None and self._image in self._viewer.layers:
+        if result.result is not None and self._image in self._viewer.layers:
             if self._way == "side by side":
                 self._show_beside(result, len(self.results))
             else:
@@ -205,12 +205,15 @@ class ModelComparison(QObject):
                 self._timer.start()
         self.changed.emit()
 
-    def _show_beside(self, result: ComparedModel, number: int) -> None:
-        image, reply = self._image, result.reply
-        if image is None or reply is None:
+    def _show_beside(self, compared: ComparedModel, number: int) -> None:
+        image, found = self._image, compared.result
+        if image is None or found is None:
             return
-        step = number * _GAP * reply.scene.shape[1] * image.scale[-1]
-        for layer in (_copy(image, reply.scene.pixels, result.title), _errors(image, result)):
+        step = number * _GAP * found.prepared.shape[1] * image.scale[-1]
+        for layer in (
+            _copy(image, found.prepared.pixels, compared.title),
+            _errors(image, compared),
+        ):
             place = transform_of(layer_data(layer))["translate"]
             layer.translate = (place[0], place[1] + step)
             add_quietly(self._viewer, layer)
@@ -241,11 +244,11 @@ def _errors(image: Image, result: ComparedModel) -> Layer:
     colors = {1: ERROR_COLORS[0], 2: ERROR_COLORS[1], 3: ERROR_COLORS[2]}
     made = view_layer(
         _VIEW,
-        result.judged,
+        result.agreement,
         layer_data(image),
         "labels",
         colormap=DirectLabelColormap(color_dict={0: "transparent", None: "transparent", **colors}),
         opacity=0.6,
     )
-    made[1]["name"] = f"{result.title}: {result.words}"
+    made[1]["name"] = f"{result.title}: {result.score_text}"
     return Layer.create(*made)

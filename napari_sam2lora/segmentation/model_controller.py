@@ -52,16 +52,16 @@ class ModelController(QObject):
         advanced.device_chosen.connect(self._on_device)
         advanced.adapter_chosen.connect(self._on_adapter)
         advanced.detail_chosen.connect(self._on_detail)
-        advanced.adapters_wanted.connect(self.look)
-        session.chosen.connect(self.refresh)
-        session.answering.machine_told.connect(self._on_computer)
-        self.look()
+        advanced.adapters_requested.connect(self.refresh_adapters)
+        session.selection_changed.connect(self.refresh)
+        session.queue.device_ready.connect(self._on_computer)
+        self.refresh_adapters()
         self.refresh()
 
-    def look(self) -> None:
+    def refresh_adapters(self) -> None:
         """List the adapters that are there now."""
         with show_user_errors():
-            self.watch.look()
+            self.watch.refresh()
 
     def refresh(self) -> None:
         """Show what is chosen, and what could go wrong with it."""
@@ -74,7 +74,7 @@ class ModelController(QObject):
         entries = self.adapter_entries()
         if chosen.adapter and chosen.adapter not in [value for _, value in entries]:
             entries.append((chosen.adapter, chosen.adapter))
-        named = NO_ADAPTER if chosen.bare else chosen.adapter or AUTOMATIC
+        named = NO_ADAPTER if chosen.no_adapter else chosen.adapter or AUTOMATIC
         self._advanced.show_adapters(entries, named)
         self._advanced.show_detail(chosen.detail)
         self.warn()
@@ -93,24 +93,24 @@ class ModelController(QObject):
             If it is not there.
         """
         session, card = self._session, find_adapter(name).card
-        self.watch.look()
+        self.watch.refresh()
         session.forget_adapters()
         if card.base.name in BASE_MODELS and card.base.name != session.model:
             self._on_model(card.base.name)
         target = get_target(card.target.name)
-        session.choose(target, replace(session.choice(target), adapter=name, bare=False))
+        session.choose(target, replace(session.choice(target), adapter=name, no_adapter=False))
 
     def warn(self, *others: Target) -> None:
         """Say what could go wrong with the next answer, and with those for other targets."""
         session, place, image = self._session, self._session.place, self._session.image
-        replies = session.answers.replies
-        loaded = any(one.question.machine == session.machine for one in replies.values())
+        replies = session.results.latest
+        loaded = any(one.request.compute == session.compute for one in replies.values())
         found = [] if self._computer is None else [self._computer.hint]
         for target in dict.fromkeys((session.target, *others)):
             at = None if place is None else (place[0], target.name)
             answered = None if at is None else replies.get(at)
             # What was answered once needs no more memory now.
-            fits = answered is not None and answered.question.machine == session.machine
+            fits = answered is not None and answered.request.compute == session.compute
             found += warnings(
                 session.model,
                 session.choice(target),
@@ -143,20 +143,22 @@ class ModelController(QObject):
 
     def _on_computer(self, computer: DeviceInfo) -> None:
         self._computer = computer
-        self._advanced.say(computer.words)
+        self._advanced.show_message(computer.text)
         self.warn()
 
     def _on_model(self, name: str) -> None:
-        self._session.set_machine(name, self._session.device, self._session.precision)
+        self._session.set_compute(name, self._session.device, self._session.precision)
 
     def _on_device(self, device: str | None) -> None:
-        self._session.set_machine(self._session.model, device, self._session.precision)
-        self._session.answering.describe(self._session.machine)
+        self._session.set_compute(self._session.model, device, self._session.precision)
+        self._session.queue.describe(self._session.compute)
 
     def _on_adapter(self, name: str) -> None:
         session = self._session
         named = None if name in (AUTOMATIC, NO_ADAPTER) else name
-        chosen = replace(session.choice(session.target), adapter=named, bare=name == NO_ADAPTER)
+        chosen = replace(
+            session.choice(session.target), adapter=named, no_adapter=name == NO_ADAPTER
+        )
         session.choose(session.target, chosen)
 
     def _on_detail(self, detail: str | None) -> None:

@@ -49,13 +49,17 @@ def warnings(
     named = next((one for one in adapters if one.name == choice.adapter), None)
     found = [*_about_base(base), *_about_adapter(base, choice, named, target)]
     fitting = preferred_first(one for one in adapters if _fits(one, base, target))
-    if choice.adapter is None and (choice.bare or not fitting) and not (base.embedded or prompted):
+    if (
+        choice.adapter is None
+        and (choice.no_adapter or not fitting)
+        and not (base.embedded or prompted)
+    ):
         found.append(
             f"There is no adapter for {target.name} on {base.name}: it only follows points and "
             "boxes. Set one, choose nano, or train an adapter."
         )
     if shape is not None:
-        answering = named or (None if choice.bare else next(iter(fitting), None))
+        answering = named or (None if choice.no_adapter else next(iter(fitting), None))
         geometry = geometry_of(target, answering, choice.detail)
         words = memory_warning(base, shape, geometry, loaded=loaded, free=free)
         found += [words] if words else []

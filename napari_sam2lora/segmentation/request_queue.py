@@ -36,33 +36,33 @@ class RequestQueue(QObject):
 
     Parameters
     ----------
-    photos, prompts, answers
+    images, prompts, results
         Of the session.
-    question
+    request
         Says what would be asked about a target in an image as things are now; it may raise.
     how
         Gives by what, and how, a target would be answered now, and whether from what is painted.
 
     Signals
     -------
-    replied(reply)
+    result_ready(reply)
         An answer is shown.
-    machine_told(computer)
+    device_ready(computer)
         What computes, and what would be faster.
-    said(words)
+    message(words)
         Something the user should read.
 
     Attributes
     ----------
     worker, engine
         What computes, and in which thread.
-    troubles
+    errors
         Why targets have no answer.
     """
 
-    replied = Signal(object)
-    machine_told = Signal(object)
-    said = Signal(str)
+    result_ready = Signal(object)
+    device_ready = Signal(object)
+    message = Signal(str)
 
     def __init__(
         self,
@@ -70,16 +70,16 @@ class RequestQueue(QObject):
         prompts: PromptLayers,
         answers: ResultStore,
         *,
-        question: Callable[[Image, Target], SegmentationRequest],
+        request: Callable[[Image, Target], SegmentationRequest],
         how: Callable[[Target], tuple[ComputeSettings, ModelChoice, bool]],
     ) -> None:
         super().__init__()
-        self.worker, self.engine, self.troubles = Worker(), Engine(), RequestErrors()
-        self._photos, self._prompts, self._answers = photos, prompts, answers
-        self._question = question
+        self.worker, self.engine, self.errors = Worker(), Engine(), RequestErrors()
+        self._images_by_id, self._prompts, self._results = photos, prompts, answers
+        self._question = request
         self._asked = PendingRequests(photos, prompts, how)
         prompts.changed.connect(self._on_prompts)
-        answers.numbers.failed.connect(self._on_failed)
+        answers.live_measurements.failed.connect(self._on_failed)
         self.worker.done.connect(self._on_done)
         self.worker.failed.connect(self._on_failed)
         self.worker.stopped.connect(self._on_stopped)
@@ -95,14 +95,14 @@ class RequestQueue(QObject):
     def ask(self, image: Image, target: Target) -> None:
         """Ask for a target in an image, with what is said about it, or say why that cannot be."""
         place = ensure_image_id(image), target.name
-        self.troubles.settle(place)
+        self.errors.settle(place)
         try:
-            question = self._question(image, target)
+            request = self._question(image, target)
         except Sam2LoraError as error:
             self._say_trouble(place, str(error))
             return
-        self._asked.add(question)
-        self.worker.ask(place, partial(self.engine.try_to_answer, question))
+        self._asked.add(request)
+        self.worker.ask(place, partial(self.engine.try_segment, request))
 
     def segment_files(
         self, settings: Sequence[PredictSettings], machine: ComputeSettings, *, key: str
@@ -115,12 +115,12 @@ class RequestQueue(QObject):
         """Stop what was asked for: all of it, or what goes by these keys."""
         self.worker.cancel(*keys, but=_MACHINE)
 
-    def obstacle(self, reply: SegmentationResult) -> str:
+    def obstacle(self, result: SegmentationResult) -> str:
         """Say why an answer must not be accepted now; empty if it may be."""
-        question = reply.question
-        if self._asked.newest((question.photo.key, question.target.name)) is not None:
+        request = result.request
+        if self._asked.newest((request.image.key, request.target.name)) is not None:
             return "The newest answer is still coming. Accept it when it is there."
-        if not self._asked.is_present(question):
+        if not self._asked.is_present(request):
             return (
                 "This answer is older than what is chosen and clicked now. Press Segment for a new "
                 "one first."
@@ -129,22 +129,22 @@ class RequestQueue(QObject):
 
     def mark_old(self) -> None:
         """Tell previews that are out of date from those that are not, or will be soon."""
-        for place, reply in self._answers.replies.items():
+        for place, result in self._results.latest.items():
             coming = self._asked.newest(place) is not None
-            old = not coming and not self._asked.is_present(reply.question)
-            self._answers.mark(place, old=old)
+            old = not coming and not self._asked.is_present(result.request)
+            self._results.mark(place, old=old)
 
     def close(self) -> None:
         """End the work."""
         self.worker.close()
-        self.engine.let_go()
+        self.engine.release()
 
     def _on_prompts(self, place: TargetKey) -> None:
-        self.troubles.settle(place)
-        image = self._photos.find(place[0])
+        self.errors.settle(place)
+        image = self._images_by_id.find(place[0])
         if image is None:
             return
-        field = self._answers.field_of(image)
+        field = self._results.field_of(image)
         if field is not None:
             try:
                 self._prompts.at(place).check_inside(field)
@@ -153,8 +153,8 @@ class RequestQueue(QObject):
                 QTimer.singleShot(0, partial(self._take_back, place, field, str(error)))
                 return
         newest = self._asked.newest(place)
-        if newest is None and place in self._answers.replies:
-            newest = self._answers.replies[place].question
+        if newest is None and place in self._results.latest:
+            newest = self._results.latest[place].request
         if newest is None or not self._asked.is_present(newest):
             self.ask(image, get_target(place[1]))
         self.mark_old()
@@ -166,52 +166,54 @@ class RequestQueue(QObject):
 
     def _on_done(self, key: object, result: object) -> None:
         if isinstance(result, SegmentationResult | FailedRequest):
-            self._asked.end(key, result.question)
+            self._asked.end(key, result.request)
         if isinstance(result, SegmentationResult):
             self._show(result)
         elif isinstance(result, FailedRequest):
             self._refuse(result)
         elif isinstance(result, DeviceInfo):
-            self.machine_told.emit(result)
+            self.device_ready.emit(result)
 
-    def _show(self, reply: SegmentationResult) -> None:
-        image = self._photos.find(reply.question.photo.key)
-        if image is None or image.data is not reply.question.photo.source:
+    def _show(self, result: SegmentationResult) -> None:
+        image = self._images_by_id.find(result.request.image.key)
+        if image is None or image.data is not result.request.image.source:
             # It was closed, or became another, while its answer was on the way.
-            self.said.emit("The image is not there any more as it was, so its answer is not shown.")
+            self.message.emit(
+                "The image is not there any more as it was, so its answer is not shown."
+            )
             return
-        self._answers.show(image, reply)
+        self._results.show(image, result)
         self.mark_old()
-        self.replied.emit(reply)
+        self.result_ready.emit(result)
 
     def _refuse(self, refused: FailedRequest) -> None:
-        place = refused.question.photo.key, refused.question.target.name
+        place = refused.request.image.key, refused.request.target.name
         if refused.field is not None:
             self._prompts.keep_inside(place, refused.field)  # asks anew, with what is left
         self.mark_old()
         self._say_trouble(place, str(refused.error))
 
     def _say_trouble(self, place: TargetKey, words: str) -> None:
-        self.troubles.note(place, words)
-        self.said.emit(self.troubles.of_image(place[0]))
+        self.errors.note(place, words)
+        self.message.emit(self.errors.of_image(place[0]))
 
     def _on_failed(self, key: object, error: BaseException) -> None:
         self._asked.end(key)
         self.mark_old()
         if isinstance(error, Sam2LoraError):
-            self.said.emit(str(error))
+            self.message.emit(str(error))
             return
         words = f"This went wrong, and it is a defect: {type(error).__name__}: {error}"
         if isinstance(key, tuple):  # an image and a target
             self._say_trouble(key, words)
         else:
-            self.said.emit(words)
+            self.message.emit(words)
         notification_manager.receive_error(type(error), error, error.__traceback__)
 
     def _on_stopped(self, key: object) -> None:
         self._asked.end(key)
         self.mark_old()
-        self.said.emit("Cancelled.")
+        self.message.emit("Cancelled.")
 
 
 class PendingRequests:
@@ -219,7 +221,7 @@ class PendingRequests:
 
     Parameters
     ----------
-    photos, prompts
+    images, prompts
         Of the session.
     how
         Gives by what, and how, a target would be answered now, and whether from what is painted.
@@ -231,31 +233,31 @@ class PendingRequests:
         prompts: PromptLayers,
         how: Callable[[Target], tuple[ComputeSettings, ModelChoice, bool]],
     ) -> None:
-        self._photos, self._prompts, self._how = photos, prompts, how
+        self._images_by_id, self._prompts, self._how = photos, prompts, how
         self._open: dict[TargetKey, SegmentationRequest] = {}
 
-    def add(self, question: SegmentationRequest) -> None:
+    def add(self, request: SegmentationRequest) -> None:
         """Wait for the answer to a question, and no longer to those before it."""
-        self._open[question.photo.key, question.target.name] = question
+        self._open[request.image.key, request.target.name] = request
 
-    def end(self, key: Any, question: SegmentationRequest | None = None) -> None:
+    def end(self, key: Any, request: SegmentationRequest | None = None) -> None:
         """Wait no longer for the answer to this question, or to any at this place."""
-        if question is None or self._open.get(key) is question:
+        if request is None or self._open.get(key) is request:
             self._open.pop(key, None)
 
     def newest(self, place: TargetKey) -> SegmentationRequest | None:
         """Give the question whose answer is still to come."""
         return self._open.get(place)
 
-    def is_present(self, question: SegmentationRequest) -> bool:
+    def is_present(self, request: SegmentationRequest) -> bool:
         """Tell whether the same would be asked now; what was painted since is another matter."""
-        key, target = question.photo.key, question.target
-        image = self._photos.find(key)
+        key, target = request.image.key, request.target
+        image = self._images_by_id.find(key)
         return (
             image is not None
-            and image.data is question.photo.source
-            and same_prompts(self._prompts.at((key, target.name)), question.prompts)
-            and self._how(target) == (question.machine, question.choice, question.painted)
+            and image.data is request.image.source
+            and same_prompts(self._prompts.at((key, target.name)), request.prompts)
+            and self._how(target) == (request.compute, request.choice, request.start_from_mask)
         )
 
 

@@ -30,7 +30,7 @@ class DeviceInfo:
 
     Attributes
     ----------
-    words
+    text
         Device and precision, or why there is none.
     hint
         What is amiss: why there is none, or what to install for a GPU that is there and not used.
@@ -38,7 +38,7 @@ class DeviceInfo:
         Bytes of memory that are free on a GPU; None where it computes in main memory.
     """
 
-    words: str
+    text: str
     hint: str = ""
     free: int | None = None
 
@@ -51,14 +51,14 @@ class ModelChoice:
     ----------
     adapter
         Name or folder; None for the shipped one, else the newest.
-    bare
+    no_adapter
         By the base model alone.
     detail
         How the image is looked at; None: as the adapter was trained.
     """
 
     adapter: str | None = None
-    bare: bool = False
+    no_adapter: bool = False
     detail: InputMode | None = None
 
 
@@ -68,23 +68,23 @@ class SegmentationRequest:
 
     Attributes
     ----------
-    photo, target, prompts
+    image, target, prompts
         Of what.
-    machine, choice
+    compute, choice
         By what, and how.
-    painted
+    start_from_mask
         Whether the answer is to start from what is painted, if anything is.
-    adapters
+    adapters_revision
         A number that is another when there may be others on the disk.
     """
 
-    photo: ImageSnapshot
+    image: ImageSnapshot
     target: Target
     prompts: Prompts
-    machine: ComputeSettings
+    compute: ComputeSettings
     choice: ModelChoice
-    painted: bool = False
-    adapters: int = 0
+    start_from_mask: bool = False
+    adapters_revision: int = 0
 
 
 @dataclass(frozen=True, eq=False)
@@ -93,20 +93,20 @@ class SegmentationResult:
 
     Attributes
     ----------
-    question
+    request
         What was asked.
     task
         How it was answered: the adapter, the geometry, and the threshold that belongs to it.
-    scene
+    prepared
         The image as the network looked at it.
-    segmented
+    prediction
         Probabilities, and the IoU the network expects.
     """
 
-    question: SegmentationRequest
+    request: SegmentationRequest
     task: "SegmentationTask"
-    scene: "PreparedImage"
-    segmented: "TargetPrediction"
+    prepared: "PreparedImage"
+    prediction: "TargetPrediction"
 
 
 @dataclass(frozen=True, eq=False)
@@ -115,12 +115,12 @@ class FailedRequest:
 
     Attributes
     ----------
-    question, error
+    request, error
         Which, and why.
     field
         `(H, W)` bool: the field of view, where points or a box may lie outside of it.
     """
 
-    question: SegmentationRequest
+    request: SegmentationRequest
     error: Sam2LoraError
     field: Mask | None = None

@@ -35,9 +35,9 @@ class ResultStore(QObject):
 
     Attributes
     ----------
-    replies
+    latest
         The last answers.
-    numbers
+    live_measurements
         What measures them.
     """
 
@@ -45,28 +45,28 @@ class ResultStore(QObject):
 
     def __init__(self, viewer: Viewer) -> None:
         super().__init__()
-        self.replies: dict[TargetKey, SegmentationResult] = {}
-        self.numbers = LiveMeasurements()
+        self.latest: dict[TargetKey, SegmentationResult] = {}
+        self.live_measurements = LiveMeasurements()
         self.previews = PreviewLayers(viewer)
         self._viewer = viewer
         self._thresholds: dict[TargetKey, float] = {}
         self._old: dict[TargetKey, float] = {}  # opacities of previews before they were marked
 
-    def show(self, image: Image, reply: SegmentationResult) -> None:
+    def show(self, image: Image, result: SegmentationResult) -> None:
         """Show an answer, in place of the one before."""
-        target = reply.question.target
-        place = (reply.question.photo.key, target.name)
-        self.replies[place] = reply
+        target = result.request.target
+        place = (result.request.image.key, target.name)
+        self.latest[place] = result
         self.previews.show(
-            image, target, reply.segmented.probabilities, threshold=self.threshold(place)
+            image, target, result.prediction.probabilities, threshold=self.threshold(place)
         )
 
     def threshold(self, place: TargetKey) -> float:
         """Give the probability that makes a mask: as set, else the adapter's or the target's."""
         if place in self._thresholds:
             return self._thresholds[place]
-        reply = self.replies.get(place)
-        return reply.task.threshold if reply else get_target(place[1]).threshold
+        result = self.latest.get(place)
+        return result.task.threshold if result else get_target(place[1]).threshold
 
     def chosen_threshold(self, place: TargetKey) -> float | None:
         """Give the threshold that the user set; None where it is the usual one."""
@@ -84,9 +84,9 @@ class ResultStore(QObject):
 
     def mask(self, place: TargetKey) -> Mask:
         """Give the mask of the last answer at the threshold."""
-        return self.replies[place].segmented.probabilities >= self.threshold(place)
+        return self.latest[place].prediction.probabilities >= self.threshold(place)
 
-    def accept_mask(self, image: Image, target: Target, mode: AcceptMode) -> Labels:
+    def accept(self, image: Image, target: Target, mode: AcceptMode) -> Labels:
         """Write an answer into the target's mask, and hide its preview.
 
         Raises
@@ -111,21 +111,23 @@ class ResultStore(QObject):
             If a mask is a stack, or two layers show one target.
         """
         key = ensure_image_id(image)
-        reply = self.replies[key, target.name]
+        result = self.latest[key, target.name]
         painted = masks_of([layer_data(one) for one in linked_labels(self._viewer, image)])
-        masks = {name: one for name, one in painted.items() if one.shape == reply.scene.shape}
-        for place in self.replies:
+        masks = {name: one for name, one in painted.items() if one.shape == result.prepared.shape}
+        for place in self.latest:
             layer = self.previews.find(place)
             if place[0] == key and layer is not None and layer.visible:
                 masks[place[1]] = self.mask(place)
         spacing = spacing_of(layer_data(image))
-        self.numbers.ask((key, target.name), reply.segmented.iou, masks, reply.scene.field, spacing)
+        self.live_measurements.ask(
+            (key, target.name), result.prediction.iou, masks, result.prepared.field, spacing
+        )
 
     def field_of(self, image: Image) -> Mask | None:
         """Give an image's field of view as an answer to it had it; None before the first one."""
-        for reply in self.replies.values():
-            if reply.question.photo.source is image.data:
-                return reply.scene.field.mask
+        for result in self.latest.values():
+            if result.request.image.source is image.data:
+                return result.prepared.field.mask
         return None
 
     def mark(self, place: TargetKey, *, old: bool) -> None:
@@ -141,12 +143,12 @@ class ResultStore(QObject):
     def forget_but(self, images: Container[str]) -> None:
         """Let go of the answers for all images but those with these keys, and of their previews."""
         self.previews.remove_but(images)
-        self.replies = {place: one for place, one in self.replies.items() if place[0] in images}
+        self.latest = {place: one for place, one in self.latest.items() if place[0] in images}
         there = {place for place in self._old if self.previews.find(place) is not None}
         self._old = {place: one for place, one in self._old.items() if place in there}
 
     def close(self) -> None:
         """Measure nothing more; previews that are out of date look as they did before."""
-        self.numbers.close()
+        self.live_measurements.close()
         for place in list(self._old):
             self.mark(place, old=False)

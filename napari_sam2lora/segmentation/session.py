@@ -43,47 +43,47 @@ class Session(QObject):
 
     Signals
     -------
-    chosen()
+    selection_changed()
         Another image, target, model, adapter or detail is chosen.
-    sign_changed(positive)
+    positive_changed(positive)
         Whether the next points are on the target.
-    said(words)
+    message(words)
         Something the user should read.
 
     Attributes
     ----------
-    answering
+    queue
         What asks the network, shows its answers, and says what computes.
     """
 
-    chosen = Signal()
-    sign_changed = Signal(bool)
-    said = Signal(str)
+    selection_changed = Signal()
+    positive_changed = Signal(bool)
+    message = Signal(str)
 
     def __init__(self, viewer: Viewer) -> None:
         super().__init__()
         self.viewer = viewer
         self.prompts = PromptLayers(viewer)
-        self.answers = ResultStore(viewer)
-        self.identities = UniqueImageIds(viewer)
-        self.photos = ImageLayers(viewer)
-        self.placement = TransformSync(viewer)
+        self.results = ResultStore(viewer)
+        self.image_ids = UniqueImageIds(viewer)
+        self.images = ImageLayers(viewer)
+        self.transform_sync = TransformSync(viewer)
         self.image: Image | None = None
         self.target: Target = TARGETS["disc"]
         self.model = "nano"
         self.device: str | None = None
         self.precision: PrecisionChoice | None = None
-        self.start_from_painted = False
+        self.start_from_mask = False
         self._choices: dict[str, ModelChoice] = {}
         self._adapters = 0
-        self.answering = RequestQueue(
-            self.photos,
+        self.queue = RequestQueue(
+            self.images,
             self.prompts,
-            self.answers,
-            question=self.question,
-            how=lambda target: (self.machine, self.choice(target), self.start_from_painted),
+            self.results,
+            request=self.request,
+            how=lambda target: (self.compute, self.choice(target), self.start_from_mask),
         )
-        self.answering.said.connect(self.said)
+        self.queue.message.connect(self.message)
 
     # What is chosen
 
@@ -93,7 +93,7 @@ class Session(QObject):
         return None if self.image is None else (ensure_image_id(self.image), self.target.name)
 
     @property
-    def machine(self) -> ComputeSettings:
+    def compute(self) -> ComputeSettings:
         """The base model with device and precision: those chosen here, else the Preferences'."""
         chosen = preferences()
         return ComputeSettings(
@@ -114,13 +114,13 @@ class Session(QObject):
         """
         self._choose(image or self.image, get_target(name))
 
-    def set_machine(
+    def set_compute(
         self, model: str, device: str | None = None, precision: PrecisionChoice | None = None
     ) -> None:
         """Choose what computes; None is what the Preferences say."""
         self.model, self.device, self.precision = model, device, precision
-        self.answering.mark_old()
-        self.chosen.emit()
+        self.queue.mark_old()
+        self.selection_changed.emit()
 
     def choice(self, target: Target) -> ModelChoice:
         """Give how a target is answered."""
@@ -129,13 +129,13 @@ class Session(QObject):
     def choose(self, target: Target, choice: ModelChoice) -> None:
         """Say how a target is answered from now on."""
         self._choices[target.name] = choice
-        self.answering.mark_old()
-        self.chosen.emit()
+        self.queue.mark_old()
+        self.selection_changed.emit()
 
     def start_from(self, painted: bool) -> None:
         """Say whether answers start from what is painted from now on."""
-        self.start_from_painted = painted
-        self.answering.mark_old()
+        self.start_from_mask = painted
+        self.queue.mark_old()
 
     def forget_adapters(self) -> None:
         """Look adapters up again for what is asked from now on."""
@@ -146,14 +146,14 @@ class Session(QObject):
     def segment(self, targets: Sequence[Target]) -> None:
         """Ask for targets in the present image, with what is said about each."""
         if self.image is None:
-            self.said.emit("Open a fundus photograph first.")
+            self.message.emit("Open a fundus photograph first.")
             return
         for target in targets:
-            self.answering.ask(self.image, target)
+            self.queue.ask(self.image, target)
         self._show_own()
         self.use(self.tool or "point")
 
-    def question(self, image: Image, target: Target) -> SegmentationRequest:
+    def request(self, image: Image, target: Target) -> SegmentationRequest:
         """Say what would be asked about a target in an image as things are now.
 
         Raises
@@ -165,14 +165,14 @@ class Session(QObject):
         """
         place = (ensure_image_id(image), target.name)
         prompts = self.prompts.at(place)
-        if self.start_from_painted:
+        if self.start_from_mask:
             painted = find_mask_layer(self.viewer, image, target)
             mask = None if painted is None else mask_of(layer_data(painted))
             prompts = replace(prompts, mask=mask)
         choice = self.choice(target)
-        photo, painted = self.photos.of(image), self.start_from_painted
+        snapshot, painted = self.images.snapshot(image), self.start_from_mask
         return SegmentationRequest(
-            photo, target, prompts, self.machine, choice, painted, self._adapters
+            snapshot, target, prompts, self.compute, choice, painted, self._adapters
         )
 
     # Prompts
@@ -192,16 +192,16 @@ class Session(QObject):
             self.prompts.use(self.image, self.target, tool)
             self._show_own()
 
-    def set_sign(self, positive: bool) -> None:
+    def set_positive(self, positive: bool) -> None:
         """Say whether the next points are on the target."""
         if positive != self.prompts.positive:
-            self.prompts.set_sign(positive)
-            self.sign_changed.emit(positive)
+            self.prompts.set_positive(positive)
+            self.positive_changed.emit(positive)
 
     def undo(self) -> None:
         """Take the last point or box back."""
         if self.place and not self.prompts.undo(self.place):
-            self.said.emit("There is no point or box to take back.")
+            self.message.emit("There is no point or box to take back.")
         elif self.image is not None:
             self.prompts.restore(self.image, self.target)  # one may have been deleted by hand
 
@@ -220,14 +220,14 @@ class Session(QObject):
     # Answers
 
     @property
-    def reply(self) -> SegmentationResult | None:
+    def result(self) -> SegmentationResult | None:
         """The last answer for the present image and target."""
-        return self.answers.replies.get(self.place) if self.place else None
+        return self.results.latest.get(self.place) if self.place else None
 
     def set_threshold(self, threshold: float) -> None:
         """Set the probability that makes the present target's mask, and show it."""
         if self.place is not None:
-            self.answers.set_threshold(self.place, threshold)
+            self.results.set_threshold(self.place, threshold)
 
     def accept(self, mode: AcceptMode) -> Labels | None:
         """Write the present target's answer into its mask, and select that, to be corrected.
@@ -239,16 +239,18 @@ class Session(QObject):
         Sam2LoraError
             If the mask's layer does not fit.
         """
-        if self.image is None or self.reply is None:
-            self.said.emit("There is no answer to accept. Press Segment first.")
+        if self.image is None or self.result is None:
+            self.message.emit("There is no answer to accept. Press Segment first.")
             return None
-        obstacle = self.answering.obstacle(self.reply)
+        obstacle = self.queue.obstacle(self.result)
         if obstacle:
-            self.said.emit(obstacle)
+            self.message.emit(obstacle)
             return None
-        labels = self.answers.accept(self.image, self.target, mode)
+        labels = self.results.accept(self.image, self.target, mode)
         self.viewer.layers.selection.active = labels
-        self.said.emit(f"{labels.name} has the answer. Ctrl+Z takes it back; H shows the answer.")
+        self.message.emit(
+            f"{labels.name} has the answer. Ctrl+Z takes it back; H shows the answer."
+        )
         return labels
 
     def measure(self) -> None:
@@ -259,27 +261,27 @@ class Session(QObject):
         Sam2LoraError
             If a mask is a stack, or two layers show one target.
         """
-        self.answers.numbers.forget()
-        if self.image is not None and self.reply is not None:
-            self.answers.measure(self.image, self.target)
+        self.results.live_measurements.forget()
+        if self.image is not None and self.result is not None:
+            self.results.measure(self.image, self.target)
 
     def forget_missing(self) -> None:
         """Let go of images and layers that left the viewer, and know prompts that are in it."""
-        self.identities.settle()
-        images = self.photos.keys()
-        self.answers.forget_but(images)
+        self.image_ids.settle()
+        images = self.images.ids()
+        self.results.forget_but(images)
         self.prompts.forget_missing()
         # Without an image there is nothing to hide yet, and a layer that is hidden loses its tool.
         if self.prompts.adopt() and self.image is not None:
             self._show_own()
-        self.placement.look()
+        self.transform_sync.refresh()
 
     def close(self) -> None:
         """End the work, and let go of the viewer."""
-        self.answering.close()
-        self.answers.close()
-        self.identities.close()
-        self.placement.close()
+        self.queue.close()
+        self.results.close()
+        self.image_ids.close()
+        self.transform_sync.close()
         self.prompts.close()
 
     def _choose(self, image: Image | None, target: Target) -> None:
@@ -289,7 +291,7 @@ class Session(QObject):
         tool = self.tool if target != self.target else None
         self.image, self.target = image, target
         self._show_own()
-        self.chosen.emit()
+        self.selection_changed.emit()
         if tool and image is not None:
             self.use(tool)
 
@@ -297,4 +299,4 @@ class Session(QObject):
         if self.image is not None and self.place and not self.prompts.at(self.place).empty:
             self.prompts.restore(self.image, self.target)  # the image may have come back
         self.prompts.show_only(self.place)
-        self.answers.previews.show_only(self.place and self.place[0])
+        self.results.previews.show_only(self.place and self.place[0])

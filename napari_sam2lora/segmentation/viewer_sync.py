@@ -24,13 +24,13 @@ class ViewerSync(QObject):
 
     Signals
     -------
-    followed()
+    layers_changed()
         Layers came or left, and the session knows it.
     tool_changed()
         A click in the window may do something else now.
     """
 
-    followed = Signal()
+    layers_changed = Signal()
     tool_changed = Signal()
 
     def __init__(self, session: Session, actions: Mapping[str, Callable[[], object]]) -> None:
@@ -40,15 +40,15 @@ class ViewerSync(QObject):
         self._closed = self._followed = False
         self._timer = QTimer(self)
         self._timer.setSingleShot(True)
-        self._timer.timeout.connect(self.look)
-        session.prompts.made.connect(self._bind_prompts)
+        self._timer.timeout.connect(self.refresh)
+        session.prompts.layer_added.connect(self._bind_prompts)
         layers = session.viewer.layers
         layers.events.inserted.connect(self._soon)
         layers.events.removed.connect(self._soon)
         layers.events.reordered.connect(self._soon)
         layers.selection.events.active.connect(self._on_active)
 
-    def look(self) -> None:
+    def refresh(self) -> None:
         """Let the session know what is in the viewer now; an image that left is replaced."""
         if self._closed:
             return
@@ -65,7 +65,7 @@ class ViewerSync(QObject):
         self._bound = [layer for layer in self._bound if layer in layers]
         for layer in layers:
             self._bind(layer)
-        self.followed.emit()
+        self.layers_changed.emit()
 
     def close(self) -> None:
         """Let go of the viewer, and give its keys back.
@@ -112,7 +112,7 @@ class ViewerSync(QObject):
         active = session.viewer.layers.selection.active
         known = {} if active is None else plugin_metadata(active.metadata)
         if "image" in known and "target" in known:
-            image = session.photos.find(known["image"])
+            image = session.images.find(known["image"])
             with show_user_errors():
                 session.set_target(known["target"], image=image)
         elif active in fundus_images(session.viewer.layers):

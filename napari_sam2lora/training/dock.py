@@ -43,12 +43,12 @@ class TrainDock(QWidget):
     -------
     installed(name)
         An adapter was trained that is better than what it started from; it can be used.
-    begins(device)
+    starting(device)
         A training is about to start there.
     """
 
     installed = Signal(str)
-    begins = Signal(str)
+    starting = Signal(str)
 
     def __init__(self, napari_viewer: Viewer) -> None:
         super().__init__()
@@ -77,10 +77,10 @@ class TrainDock(QWidget):
         self.train_tab.choices.changed.connect(self._on_choices)
         self.form.changed.connect(self.train_tab.set_changes)
         self.session.preparing.connect(self._on_standing)
-        self.session.watcher.stood.connect(self._on_standing)
-        self.session.said.connect(show_error)
+        self.session.watcher.status_changed.connect(self._on_standing)
+        self.session.message.connect(show_error)
         self.session.installed.connect(self._on_installed)
-        self.session.begins.connect(self._on_begins)
+        self.session.starting.connect(self._on_begins)
         self.runs_tab.show_run.connect(self.show_run)
         self.runs_tab.moved.connect(self._on_moved)
         self._on_choices()
@@ -110,7 +110,7 @@ class TrainDock(QWidget):
     def showEvent(self, event: QShowEvent) -> None:
         """Watch the main window, to ask before it closes."""
         super().showEvent(event)
-        self._closing.look()
+        self._closing.refresh()
 
     def changeEvent(self, event: QEvent) -> None:
         """Ask, and let go of the viewer, when the dock is taken out of the window."""
@@ -119,7 +119,7 @@ class TrainDock(QWidget):
             self._may_close(can_stay=False)
             self.session.close()
             self.train_tab.close_down()
-            self._closing.let_go()
+            self._closing.release()
 
     def _may_close(self, *, can_stay: bool) -> bool:
         """Ask what becomes of a running training; tell whether to go on with closing.
@@ -169,10 +169,10 @@ class TrainDock(QWidget):
 
     def _on_begins(self, device: str) -> None:
         free_gpu(self._viewer, device)
-        self.begins.emit(device)
+        self.starting.emit(device)
 
     def _on_installed(self, name: str) -> None:
-        self.train_tab.look_at_adapters()
+        self.train_tab.refresh_adapters()
         use_adapter(self._viewer, name)
         self.installed.emit(name)
 
@@ -180,6 +180,6 @@ class TrainDock(QWidget):
         """Follow a run that is called otherwise; let go of one that was deleted."""
         if self.session.run == before:
             if after is None:
-                self.session.let_go()
+                self.session.release()
             else:
                 self.session.attach(after)

@@ -112,7 +112,7 @@ def make_adapter(tmp_path: Path) -> Callable[..., Adapter]:
         safetensors.numpy.save_file(tensors, folder / WEIGHTS)
         (folder / CONFIG).write_text(json.dumps(peft_config(lora)))
         adapter = Adapter(folder, card)
-        for file, text in adapter.texts().items():
+        for file, text in adapter.card_files().items():
             (folder / file).write_text(text, encoding="utf-8")
         return adapter
 

@@ -33,7 +33,7 @@ def names(watch: AdapterWatcher) -> list[str]:
 
 def test_an_adapter_is_listed_as_soon_as_it_is_there(qtbot: QtBot, make_adapter):
     watch = AdapterWatcher()
-    watch.look()
+    watch.refresh()
     assert names(watch) == []
     adapters_folder().parent.mkdir(parents=True, exist_ok=True)
     with qtbot.waitSignal(watch.changed, timeout=20_000):  # not even the folder was there
@@ -51,8 +51,8 @@ def test_looking_again_says_something_only_if_it_changed(qtbot: QtBot, make_adap
     watch, changes = AdapterWatcher(), []
     watch.changed.connect(lambda: changes.append(1))
     install_adapter(make_adapter("first"))
-    watch.look()
-    watch.look()
+    watch.refresh()
+    watch.refresh()
     assert changes == [1]
 
 

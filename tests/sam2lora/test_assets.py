@@ -39,7 +39,7 @@ def shipped() -> list[Adapter]:
 def test_there_is_one_adapter_for_each_target(base: LoadedModel, shipped: list[Adapter]) -> None:
     assert sorted(one.name for one in shipped) == ["nano-cup", "nano-disc", "nano-vessel"]
     for target in TARGETS.values():
-        adapter = default_adapter(base.identity, target)
+        adapter = default_adapter(base.weights_sha256, target)
         assert adapter is not None
         assert adapter.name == f"nano-{target.name}"
 
@@ -74,7 +74,7 @@ def test_a_drawn_fundus_is_segmented(base: LoadedModel, target: str, least: floa
     fundus = draw_fundus(UNSEEN, SyntheticSettings(size=700))
     predictor = Predictor(base, device="cpu", precision="float32")
     task = SegmentationTask.of(
-        get_target(target), adapter=default_adapter(base.identity, get_target(target))
+        get_target(target), adapter=default_adapter(base.weights_sha256, get_target(target))
     )
     found = segment_prepared(predictor, PreparedImage.of(fundus.image), [task])[target]
     assert metrics.dice(found.mask, fundus.masks[target]) > least
@@ -86,7 +86,7 @@ def test_a_photograph_is_segmented(base: LoadedModel, real_data: Path) -> None:
     fov = record.read_field_of_view()
     scene = PreparedImage.of(record.read_image().pixels, field=fov)
     task = SegmentationTask.of(
-        get_target("vessel"), adapter=default_adapter(base.identity, get_target("vessel"))
+        get_target("vessel"), adapter=default_adapter(base.weights_sha256, get_target("vessel"))
     )
     predictor = Predictor(base, device="cpu", precision="float32")
     found = segment_prepared(predictor, scene, [task])["vessel"]

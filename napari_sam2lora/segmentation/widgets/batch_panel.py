@@ -25,13 +25,13 @@ class BatchPanel(QWidget):
 
     Signals
     -------
-    run_wanted(), stop_wanted(), command_wanted()
+    run_requested(), stop_wanted(), command_wanted()
         Segment the files, stop that, or put the command that does so on the clipboard.
     """
 
-    run_wanted = Signal()
-    stop_wanted = Signal()
-    command_wanted = Signal()
+    run_requested = Signal()
+    stop_requested = Signal()
+    command_requested = Signal()
 
     def __init__(self) -> None:
         super().__init__()
@@ -49,10 +49,10 @@ class BatchPanel(QWidget):
         self.run, self.stop = QPushButton("Segment files"), QPushButton("Stop")
         self.stop.setToolTip("Stop the files alone; masks that are written by then stay")
         self.stop.setEnabled(False)
-        self.stop.clicked.connect(self.stop_wanted)
+        self.stop.clicked.connect(self.stop_requested)
         copy = QPushButton("Copy as command")
-        self.run.clicked.connect(self.run_wanted)
-        copy.clicked.connect(self.command_wanted)
+        self.run.clicked.connect(self.run_requested)
+        copy.clicked.connect(self.command_requested)
         self.words = Paragraph()
         self.table = QTableWidget(0, 2)
         self.table.setHorizontalHeaderLabels(["image", "result"])

@@ -24,40 +24,40 @@ class ComparisonPanel(QWidget):
 
     Signals
     -------
-    compare_wanted(contestants, reference, way)
+    compare_requested(contestants, reference, way)
         Names of adapters, `AUTOMATIC` or `NO_ADAPTER`; the reference as its list names it, or
         None; how to show it.
-    clear_wanted()
+    clear_requested()
         What is shown is to be taken away.
-    lists_wanted()
+    lists_requested()
         A list is about to open.
     """
 
-    compare_wanted = Signal(list, object, str)
-    clear_wanted = Signal()
-    lists_wanted = Signal()
+    compare_requested = Signal(list, object, str)
+    clear_requested = Signal()
+    lists_requested = Signal()
 
     def __init__(self) -> None:
         super().__init__()
-        self.contestants = [RefreshingComboBox() for _ in range(3)]
+        self.models = [RefreshingComboBox() for _ in range(3)]
         self.reference, self.way = RefreshingComboBox(), QComboBox()
         fill(self.way, _WAYS, None)
         self.results = Paragraph()
         self._compare, away = QPushButton("Compare"), QPushButton("Take away")
         self._compare.clicked.connect(self._on_compare)
-        away.clicked.connect(self.clear_wanted)
+        away.clicked.connect(self.clear_requested)
         form = QFormLayout(self)
         form.setContentsMargins(12, 0, 0, 0)
-        for letter, box in zip("ABC", self.contestants, strict=True):
+        for letter, box in zip("ABC", self.models, strict=True):
             form.addRow(letter, box)
         form.addRow("Reference", self.reference)
         form.addRow("Shown", self.way)
-        for box in (*self.contestants, self.reference):
+        for box in (*self.models, self.reference):
             box.setMinimumContentsLength(8)
             box.setSizeAdjustPolicy(
                 QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon
             )
-            box.opening.connect(self.lists_wanted)
+            box.opening.connect(self.lists_requested)
         form.addRow(row(self._compare, away))
         form.addRow(self.results)
         self.show_adapters([])
@@ -65,7 +65,7 @@ class ComparisonPanel(QWidget):
 
     def show_adapters(self, adapters: Sequence[ComboEntry]) -> None:
         """List those who can take part; the base model alone and automatic always can."""
-        for number, box in enumerate(self.contestants):
+        for number, box in enumerate(self.models):
             chosen = box.currentData() or (NO_ADAPTER, AUTOMATIC, _NOBODY)[number]
             nobody = [("—", _NOBODY)] if number else []
             fill(box, [*nobody, *_ALWAYS, *adapters], chosen)
@@ -82,11 +82,11 @@ class ComparisonPanel(QWidget):
         """Let nothing be compared while a comparison runs; it can be taken away."""
         self._compare.setEnabled(not busy)
 
-    def say(self, words: str) -> None:
+    def show_message(self, words: str) -> None:
         """Show the results."""
         self.results.setText(words)
 
     def _on_compare(self) -> None:
-        chosen = [box.currentData() for box in self.contestants]
+        chosen = [box.currentData() for box in self.models]
         names = [name for name in dict.fromkeys(chosen) if name != _NOBODY]
-        self.compare_wanted.emit(names, self.reference.currentData(), self.way.currentData())
+        self.compare_requested.emit(names, self.reference.currentData(), self.way.currentData())

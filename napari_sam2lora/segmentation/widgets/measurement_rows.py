@@ -22,7 +22,7 @@ class MeasurementRows(QWidget):
         layout.addLayout(self._form)
         layout.addWidget(self.words)
 
-    def say(self, words: str) -> None:
+    def show_message(self, words: str) -> None:
         """Show what keeps from measuring; nothing if it is empty."""
         self.words.setText(words)
         self.words.setVisible(bool(words))

@@ -48,7 +48,7 @@ class ModelPanel(QWidget):
         The user chose another one; None for what is usual.
     adapter_chosen(name)
         The name of an adapter, `AUTOMATIC` or `NO_ADAPTER`.
-    adapters_wanted()
+    adapters_requested()
         The list of adapters is about to open.
     """
 
@@ -56,7 +56,7 @@ class ModelPanel(QWidget):
     adapter_chosen = Signal(str)
     detail_chosen = Signal(object)
     device_chosen = Signal(object)
-    adapters_wanted = Signal()
+    adapters_requested = Signal()
 
     def __init__(self) -> None:
         super().__init__()
@@ -74,7 +74,7 @@ class ModelPanel(QWidget):
         self.adapter.activated.connect(self._on_adapter)
         self.detail.activated.connect(self._on_detail)
         self.device.activated.connect(self._on_device)
-        self.adapter.opening.connect(self.adapters_wanted)
+        self.adapter.opening.connect(self.adapters_requested)
         form = QFormLayout(self)
         form.setContentsMargins(12, 0, 0, 0)
         form.addRow("Base model", self.model)
@@ -99,7 +99,7 @@ class ModelPanel(QWidget):
         """Show how the image is looked at."""
         self.detail.setCurrentIndex(self.detail.findData(detail))
 
-    def say(self, words: str) -> None:
+    def show_message(self, words: str) -> None:
         """Show what computes."""
         self.words.setText(words)
 

@@ -82,6 +82,6 @@ class SegmentationProgress(QWidget):
         self.bar.setRange(0, 1)
         self.bar.setValue(0)
 
-    def say(self, words: str) -> None:
+    def show_message(self, words: str) -> None:
         """Show a sentence, in place of the one before."""
         self.words.setText(words)

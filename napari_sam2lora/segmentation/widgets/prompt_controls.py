@@ -13,19 +13,19 @@ class PromptControls(QWidget):
 
     Signals
     -------
-    point_wanted(positive), box_wanted()
+    point_requested(positive), box_wanted()
         The next click is to set a point, or to draw a box.
-    undo_wanted(), clear_wanted()
+    undo_requested(), clear_wanted()
         The last prompt, or all, are to be taken away.
-    painted_wanted(on)
+    use_mask_toggled(on)
         Whether what is painted is where answers start from.
     """
 
-    point_wanted = Signal(bool)
-    box_wanted = Signal()
-    undo_wanted = Signal()
-    clear_wanted = Signal()
-    painted_wanted = Signal(bool)
+    point_requested = Signal(bool)
+    box_requested = Signal()
+    undo_requested = Signal()
+    clear_requested = Signal()
+    use_mask_toggled = Signal(bool)
 
     def __init__(self) -> None:
         super().__init__()
@@ -39,18 +39,18 @@ class PromptControls(QWidget):
             made.clicked.connect(self._on_positive if positive else self._on_negative)
             layout.addWidget(made, 0, column)
         box = self._tool("Box", "Draw a rectangle around the target")
-        box.clicked.connect(self.box_wanted)
+        box.clicked.connect(self.box_requested)
         layout.addWidget(box, 0, 2)
         undo, clear = QPushButton("Undo"), QPushButton("Clear")
         undo.setToolTip("Take the last point or box back (Ctrl+Z)")
         clear.setToolTip("Take all points and the box of this target away (N)")
-        undo.clicked.connect(self.undo_wanted)
-        clear.clicked.connect(self.clear_wanted)
+        undo.clicked.connect(self.undo_requested)
+        clear.clicked.connect(self.clear_requested)
         layout.addWidget(undo, 0, 3)
         layout.addWidget(clear, 0, 4)
         self.painted = QCheckBox("Start from what is painted")
         self.painted.setToolTip("The target's mask as painted is where the answer starts from.")
-        self.painted.toggled.connect(self.painted_wanted)
+        self.painted.toggled.connect(self.use_mask_toggled)
         layout.addWidget(self.painted, 1, 0, 1, 5)
 
     def show_tool(self, tool: str | None, positive: bool) -> None:
@@ -71,7 +71,7 @@ class PromptControls(QWidget):
         return made
 
     def _on_positive(self) -> None:
-        self.point_wanted.emit(True)
+        self.point_requested.emit(True)
 
     def _on_negative(self) -> None:
-        self.point_wanted.emit(False)
+        self.point_requested.emit(False)

@@ -16,13 +16,13 @@ class TargetSelector(QWidget):
     -------
     image_chosen(key), target_chosen(name)
         The user chose another one.
-    new_target_wanted()
+    new_target_requested()
         The button was pressed.
     """
 
     image_chosen = Signal(str)
     target_chosen = Signal(str)
-    new_target_wanted = Signal()
+    new_target_requested = Signal()
 
     def __init__(self) -> None:
         super().__init__()
@@ -37,7 +37,7 @@ class TargetSelector(QWidget):
         add = QToolButton()
         add.setText("New…")
         add.setToolTip("Add a target of your own")
-        add.clicked.connect(self.new_target_wanted)
+        add.clicked.connect(self.new_target_requested)
         line = QHBoxLayout()
         line.addWidget(self.targets, stretch=1)
         line.addWidget(add)

@@ -57,7 +57,7 @@ def pairs_in_folder(folder: Path, target: str, layers: Sequence[Layer] = ()) -> 
     done = corrections.done()
     labelled = [
         (one, corrections.has(one.stem, target))
-        for one in listing.photographs
+        for one in listing.images
         if corrections.has(one.stem, target) or (one.record and target in one.record.masks)
     ]
     looked_at = {one.stem for one, corrected in labelled if corrected or one.stem in done}

@@ -11,14 +11,14 @@ class PairIssue:
 
     Attributes
     ----------
-    words
+    message
         A sentence.
-    refused
+    blocking
         The pair cannot be trained on as it is.
     """
 
-    words: str
-    refused: bool = False
+    message: str
+    blocking: bool = False
 
 
 @dataclass(frozen=True, eq=False)
@@ -38,7 +38,7 @@ class Pair:
         Identifies the person.
     proposed
         Whether it is ticked unless the user says otherwise.
-    doubt
+    issue
         What is wrong with it; None if nothing is known to be.
     file
         The image's file without links, by which it is known however it was opened; empty if it has
@@ -50,13 +50,13 @@ class Pair:
     labels: str
     patient: str
     proposed: bool
-    doubt: PairIssue | None
+    issue: PairIssue | None
     file: str = field(default="", kw_only=True)
 
     @property
     def refused(self) -> bool:
         """Whether it cannot be trained on as it is."""
-        return self.doubt is not None and self.doubt.refused
+        return self.issue is not None and self.issue.blocking
 
 
 def key_of_pair(image: str, target: str, layer: str = "") -> str:

@@ -85,8 +85,8 @@ def write_snapshot(folder: Path, settings: str, loads: Sequence[PairSource]) -> 
 
 
 def _load_of(pair: Pair, target: str) -> PairSource:
-    if pair.doubt is not None and pair.refused:
-        raise SettingsError(f"{pair.name}: {pair.doubt.words}")
+    if pair.issue is not None and pair.refused:
+        raise SettingsError(f"{pair.name}: {pair.issue.message}")
     if isinstance(pair, FilePair):
         ignored = None
         if pair.area is not None:
@@ -165,7 +165,7 @@ def _check(pair: FilePair, target: str, mask: Mask) -> None:
 
 def _record_at(path: Path, listed_in: str | None) -> Record | None:
     """Give what the data set says of an image: a table that lists it may lie elsewhere."""
-    listed = list_image_folder(Path(listed_in)).photographs if listed_in else ()
+    listed = list_image_folder(Path(listed_in)).images if listed_in else ()
     own = next((one.record for one in listed if one.path == path), None)
     return own or record_of(path)
 

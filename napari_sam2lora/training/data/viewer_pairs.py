@@ -61,7 +61,7 @@ def pairs_in_viewer(viewer: Viewer, target: str) -> list[LayerPair]:
         pair
         for image in images
         for pair in _pairs_of(
-            viewer, image, {one: its.sure for one, its in owners if its.image is image}, target
+            viewer, image, {one: its.certain for one, its in owners if its.image is image}, target
         )
     ]
     return _told_apart(pairs, target)
@@ -84,7 +84,7 @@ def _pairs_of(
         words = f"There are no labels of {target}. Let the name of a Labels layer end in {target}."
         if others:
             words = f"There are labels of {', '.join(dict.fromkeys(others))}, but not of {target}."
-        yield _layer_pair(image, None, target, area, PairIssue(words, refused=True))
+        yield _layer_pair(image, None, target, area, PairIssue(words, blocking=True))
 
 
 def _layer_pair(
@@ -105,7 +105,7 @@ def _layer_pair(
         file=real_path(about.get("path")),
         image=image,
         layer=layer,
-        changed=layer is not None and not (doubt and doubt.refused) and _is_changed(layer),
+        changed=layer is not None and not (doubt and doubt.blocking) and _is_changed(layer),
         area=area,
     )
 
@@ -159,7 +159,7 @@ def _refusal_of_layer(image: Image, layer: Labels) -> PairIssue | None:
     try:
         mask = mask_of(layer_data(layer))
     except ImageError as error:
-        return PairIssue(str(error), refused=True)
+        return PairIssue(str(error), blocking=True)
     size = layer_size(image)
     if mask.shape != size:
         labels, own = (" × ".join(map(str, reversed(one))) for one in (mask.shape, size))

@@ -19,7 +19,7 @@ class RunControls(QWidget):
     """
 
     pause = Signal()
-    go_on = Signal()
+    resume_paused = Signal()
     stop = Signal()
     resume = Signal()
     install = Signal()
@@ -68,6 +68,6 @@ class RunControls(QWidget):
 
     def _on_pause(self) -> None:
         if self._paused:
-            self.go_on.emit()
+            self.resume_paused.emit()
         else:
             self.pause.emit()

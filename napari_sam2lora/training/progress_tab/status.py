@@ -55,7 +55,7 @@ def describe_state(
     standing: RunStatus, history: RunHistory, validate_every: int | None = None
 ) -> str:
     """Say how a run stands; of one that ended early, what it can go on from."""
-    words = [_WORDS[standing.state], standing.words]
+    words = [_WORDS[standing.state], standing.message]
     last = history.step
     if standing.state == "running" and last is not None:
         left = history.seconds_left(validate_every)

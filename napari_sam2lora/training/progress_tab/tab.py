@@ -50,12 +50,12 @@ class ProgressTab(QWidget):
         self._timer.setSingleShot(True)
         self._timer.setInterval(_REDRAW)
         self._timer.timeout.connect(self._draw)
-        session.watcher.grew.connect(self._on_grew)
-        session.watcher.stood.connect(self._on_stood)
+        session.watcher.updated.connect(self._on_grew)
+        session.watcher.status_changed.connect(self._on_stood)
         session.installed.connect(self._on_installed)
         session.preparing.connect(self._on_preparing)
         self.buttons.pause.connect(self._on_pause)
-        self.buttons.go_on.connect(self._on_go_on)
+        self.buttons.resume_paused.connect(self._on_go_on)
         self.buttons.stop.connect(self._on_stop)
         self.buttons.resume.connect(self._on_resume)
         self.buttons.install.connect(session.install)
@@ -101,7 +101,7 @@ class ProgressTab(QWidget):
 
     def _on_go_on(self) -> None:
         with show_user_errors():
-            self._session.go_on()
+            self._session.resume_paused()
             self._words.setText("")
 
     def _on_stop(self) -> None:

@@ -36,24 +36,24 @@ class TrainingSession(QObject):
     -------
     preparing(busy)
         Images are being copied, or no longer.
-    begins(device)
+    starting(device)
         A process is about to train there: who holds memory of it should let go.
     installed(name)
         The best adapter of the run is among the user's own, under this name.
-    said(words)
+    message(words)
         Something the user should read.
     """
 
     preparing = Signal(bool)
-    begins = Signal(str)
+    starting = Signal(str)
     installed = Signal(str)
-    said = Signal(str)
+    message = Signal(str)
 
     def __init__(self, parent: QObject | None = None) -> None:
         super().__init__(parent)
         self.watcher = RunWatcher(self)
-        self.watcher.grew.connect(self._on_grew)
-        self.watcher.stood.connect(self._on_stood)
+        self.watcher.updated.connect(self._on_grew)
+        self.watcher.status_changed.connect(self._on_stood)
         self.busy = self._closed = False
         self._seen_alive = False
         self._installed: int | None = None
@@ -85,7 +85,7 @@ class TrainingSession(QObject):
             raise SettingsError("A training is running here. Stop it, or wait until it ends.")
         planned = plan_run(draft)
         self.watcher.detach()
-        self.begins.emit(planned.settings.device)
+        self.starting.emit(planned.settings.device)
 
         called_off = self._called_off = Event()
 
@@ -110,7 +110,7 @@ class TrainingSession(QObject):
             raise SettingsError("A training is running here. Stop it, or wait until it ends.")
         self.attach(run)
         if not self.alive:
-            self.begins.emit(settings_of(run).device)
+            self.starting.emit(settings_of(run).device)
             called_off = self._called_off = Event()
             self._prepare(run, lambda: None if called_off.is_set() else start_process(run))
 
@@ -151,7 +151,7 @@ class TrainingSession(QObject):
             raise SettingsError("It is still starting. Pause it once it trains.")
         control.request("pause")
 
-    def go_on(self) -> None:
+    def resume_paused(self) -> None:
         """Let a paused run go on.
 
         Raises
@@ -173,7 +173,7 @@ class TrainingSession(QObject):
         """
         if self.busy:
             self._called_off.set()
-        elif not self.watcher.call_off():
+        elif not self.watcher.cancel_start():
             self._control().request("stop")
 
     def install(self) -> None:
@@ -181,7 +181,7 @@ class TrainingSession(QObject):
         if self.run is not None and not self._installing:
             self._install(self.run, None)
 
-    def let_go(self) -> None:
+    def release(self) -> None:
         """Show no run any more; its process goes on. What is only being prepared is called off."""
         self._called_off.set()
         self.watcher.detach()
@@ -189,7 +189,7 @@ class TrainingSession(QObject):
     def close(self) -> None:
         """Let go, for good."""
         self._closed = True
-        self.let_go()
+        self.release()
 
     def _control(self) -> Control:
         if self.watcher.run is None:
@@ -233,7 +233,7 @@ class TrainingSession(QObject):
             if adapter is not None and not self._closed:
                 self.installed.emit(adapter.name)
 
-        in_background(self, install, done, self._say, ended)
+        in_background(self, install, done, self._show_message, ended)
 
     def _prepare(self, run: Path, work: "Callable[[], subprocess.Popen[bytes] | None]") -> None:
         """Let a worker start a process, then follow it."""
@@ -252,11 +252,11 @@ class TrainingSession(QObject):
 
         self.busy = True
         self.preparing.emit(True)
-        in_background(self, work, done, self._say, ended)
+        in_background(self, work, done, self._show_message, ended)
 
-    def _say(self, error: Sam2LoraError) -> None:
+    def _show_message(self, error: Sam2LoraError) -> None:
         if not self._closed:
-            self.said.emit(str(error))
+            self.message.emit(str(error))
 
 
 def _is_not_done_with(run: RunSummary) -> bool:

@@ -44,7 +44,7 @@ class RunStatus:
     """How a run stands, and why."""
 
     state: State
-    words: str = ""
+    message: str = ""
 
     @property
     def alive(self) -> bool:
@@ -57,14 +57,14 @@ class RunWatcher(QObject):
 
     Signals
     -------
-    grew(history)
+    updated(history)
         Something happened in the run, or another run is followed.
-    stood(standing)
+    status_changed(standing)
         The run stands otherwise than before; None: it is no longer followed.
     """
 
-    grew = Signal(object)
-    stood = Signal(object)
+    updated = Signal(object)
+    status_changed = Signal(object)
 
     def __init__(self, parent: QObject | None = None) -> None:
         super().__init__(parent)
@@ -79,7 +79,7 @@ class RunWatcher(QObject):
         self._earlier = 0  # bytes of events that an earlier process wrote
         self._timer = QTimer(self)
         self._timer.setInterval(_TICK)
-        self._timer.timeout.connect(self.look)
+        self._timer.timeout.connect(self.refresh)
 
     def attach(self, run: Path, process: "subprocess.Popen[bytes] | None" = None) -> None:
         """Follow a run from its beginning; of a long one, the rest is read little by little.
@@ -96,8 +96,8 @@ class RunWatcher(QObject):
         self._place, self._ticks = START, 0
         self._last, self._called_off = None, False
         self._earlier = _size(self.run.events) if process is not None else 0
-        self.look()
-        self.grew.emit(self.history)
+        self.refresh()
+        self.updated.emit(self.history)
         self._timer.start()
 
     def detach(self) -> None:
@@ -107,9 +107,9 @@ class RunWatcher(QObject):
         self.run = self._process = self.standing = None
         self.history = RunHistory()
         if followed:
-            self.stood.emit(None)
+            self.status_changed.emit(None)
 
-    def call_off(self) -> bool:
+    def cancel_start(self) -> bool:
         """End a process that was started here and has not begun to train; nothing is lost by it.
 
         It would not see a request: what was asked before it holds its run is not asked of it.
@@ -125,7 +125,7 @@ class RunWatcher(QObject):
         process.terminate()
         return True
 
-    def look(self) -> None:
+    def refresh(self) -> None:
         """Take what is new, now."""
         run = self.run
         if run is None:
@@ -133,14 +133,14 @@ class RunWatcher(QObject):
         self._look_after_process(run)
         grown, whole = self._read_a_spell()
         if grown:
-            self.grew.emit(self.history)
+            self.updated.emit(self.history)
         self._timer.setInterval(_TICK if whole else _SOON)
         if self.run is not run or not (whole or self._alive):
             return  # how it stands is in what is not read yet
         standing = self._stand(run)
         if standing != self.standing:
             self.standing = standing
-            self.stood.emit(standing)
+            self.status_changed.emit(standing)
         if self.run is run and not (standing.alive or self._alive or grown):
             self._timer.stop()
 

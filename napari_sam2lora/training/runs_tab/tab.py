@@ -76,9 +76,9 @@ class RunsTab(QWidget):
         self.list.rename.connect(self._ask_for_name)
         self.list.export.connect(self._ask_where_to)
         self.list.delete.connect(self._ask_to_delete)
-        self.list.refresh.connect(self.look)
+        self.list.refresh.connect(self.refresh)
 
-    def look(self) -> None:
+    def refresh(self) -> None:
         """List what is there now."""
         with show_user_errors():
             runs = [entry_of_run(one) for one in list_runs(runs_folder())]
@@ -88,7 +88,7 @@ class RunsTab(QWidget):
     def showEvent(self, event: QShowEvent) -> None:
         """List what is there now: other programs train too."""
         super().showEvent(event)
-        self.look()
+        self.refresh()
 
     def open_previews(self, entry: RunsRow) -> None:
         """Open the pictures of a run as layers, the last one shown."""
@@ -101,7 +101,7 @@ class RunsTab(QWidget):
             for layer in layers:
                 self._viewer.add_layer(Layer.create(*layer))
 
-        in_background(self, read, show, self._say)
+        in_background(self, read, show, self._show_message)
 
     def compare(self, entries: Sequence[RunsRow]) -> None:
         """Show the curves of several runs in one plot."""
@@ -122,7 +122,7 @@ class RunsTab(QWidget):
                 }
             )
 
-        in_background(self, read, show, self._say)
+        in_background(self, read, show, self._show_message)
 
     def rename(self, entry: RunsRow, name: str) -> None:
         """Call a run or an adapter something else."""
@@ -131,7 +131,7 @@ class RunsTab(QWidget):
                 self.moved.emit(entry.folder, rename_run(entry.folder, name))
             else:
                 rename_adapter(entry.name, name)
-        self.look()
+        self.refresh()
 
     def delete(self, entry: RunsRow) -> None:
         """Delete a run or an adapter; a run with many pictures takes a while."""
@@ -145,9 +145,9 @@ class RunsTab(QWidget):
         def deleted(_: None) -> None:
             if entry.kind == "run":
                 self.moved.emit(entry.folder, None)
-            self.look()
+            self.refresh()
 
-        in_background(self, delete, deleted, self._say)
+        in_background(self, delete, deleted, self._show_message)
 
     def export(self, entry: RunsRow, path: Path) -> None:
         """Write an adapter, or the best one of a run, as a zip file, in place of an older one."""
@@ -156,15 +156,15 @@ class RunsTab(QWidget):
             self,
             lambda: export_adapter(find_adapter(source), path, replace=True),
             lambda _: None,
-            self._say,
+            self._show_message,
         )
 
     def _on_show(self, entry: RunsRow) -> None:
         self.show_run.emit(entry.folder)
 
-    def _say(self, error: Sam2LoraError) -> None:
+    def _show_message(self, error: Sam2LoraError) -> None:
         show_error(str(error))
-        self.look()
+        self.refresh()
 
     def _ask_for_name(self, entry: RunsRow) -> None:
         name, said = QInputDialog.getText(

@@ -30,7 +30,7 @@ class RunsRow:
         Where it is.
     cells
         What the list shows of it.
-    words
+    summary
         What else is to be said.
     """
 
@@ -38,7 +38,7 @@ class RunsRow:
     name: str
     folder: Path
     cells: tuple[str, ...]
-    words: str = ""
+    summary: str = ""
 
 
 class RunsTable(QWidget):
@@ -107,7 +107,7 @@ class RunsTable(QWidget):
             for number, entry in own:
                 item = QTreeWidgetItem(list(entry.cells))
                 item.setData(0, Qt.ItemDataRole.UserRole, number)
-                item.setToolTip(0, f"{entry.folder}\n{entry.words}".strip())
+                item.setToolTip(0, f"{entry.folder}\n{entry.summary}".strip())
                 group.addChild(item)
                 item.setSelected((kind, entry.name) in selected)
         self._offer()
@@ -137,7 +137,7 @@ class RunsTable(QWidget):
         }
         for name, holds in can.items():
             self._buttons[name].setEnabled(holds)
-        self.words.setText(chosen[0].words if one else "")
+        self.words.setText(chosen[0].summary if one else "")
 
     def _on_show(self) -> None:
         self.show_run.emit(self.selected()[0])

@@ -58,7 +58,7 @@ class SettingsTab(QWidget):
         layout.addWidget(self._state)
         layout.addWidget(scroll, stretch=1)
         layout.addWidget(button("Back to the preset", self.reset))
-        self._say()
+        self._show_message()
 
     @property
     def changes(self) -> dict[str, Any]:
@@ -147,7 +147,7 @@ class SettingsTab(QWidget):
                 if place not in self._fields and path == self._first_edit(place)
             ]
             field.show_error(" ".join([*own, *of_group]))
-        self._say(len(problems))
+        self._show_message(len(problems))
         if not problems:
             self.changed.emit(self.changes)
 
@@ -172,7 +172,7 @@ class SettingsTab(QWidget):
         annotation = TrainSettings.model_fields[path[0]].annotation
         return len(path) == 1 and type(None) in get_args(annotation)
 
-    def _say(self, problems: int = 0) -> None:
+    def _show_message(self, problems: int = 0) -> None:
         if problems:
             self._state.setText("A value below cannot be; the training uses the one before.")
         elif self._edits:

@@ -16,11 +16,11 @@ class PairTable(QWidget):
 
     Signals
     -------
-    ticked()
+    selection_changed()
         Other pairs are ticked than before.
     """
 
-    ticked = Signal()
+    selection_changed = Signal()
 
     def __init__(self) -> None:
         super().__init__()
@@ -36,7 +36,7 @@ class PairTable(QWidget):
         for column in (_IMAGE, _LABELS):
             header.setSectionResizeMode(column, QHeaderView.ResizeMode.Stretch)
         self.tree.itemChanged.connect(self._on_changed)
-        self.tree.currentItemChanged.connect(self._say)
+        self.tree.currentItemChanged.connect(self._show_message)
         self.words = Paragraph()
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
@@ -56,17 +56,17 @@ class PairTable(QWidget):
             if pair.key == selected:
                 self.tree.setCurrentItem(item)
         self.tree.blockSignals(False)
-        self._say()
-        self.ticked.emit()
+        self._show_message()
+        self.selection_changed.emit()
 
-    def ticked_pairs(self) -> list[Pair]:
+    def selected_pairs(self) -> list[Pair]:
         """Give the pairs that are ticked, in their order."""
         return [pair for pair in self._pairs if self._is_ticked(pair)]
 
-    def tick_all(self, ticked: bool) -> None:
+    def select_all(self, ticked: bool) -> None:
         """Tick all pairs that can be trained on without doubt, or none."""
         for pair in self._pairs:
-            if ticked and pair.doubt is not None:
+            if ticked and pair.issue is not None:
                 self._chosen.pop(pair.key, None)  # once nothing is wrong with it, it counts too
             elif not pair.refused:
                 self._chosen[pair.key] = ticked
@@ -76,7 +76,7 @@ class PairTable(QWidget):
         return not pair.refused and self._chosen.get(pair.key, pair.proposed)
 
     def _item(self, pair: Pair) -> QTreeWidgetItem:
-        sign = "" if pair.doubt is None else ("✗ " if pair.refused else "⚠ ")
+        sign = "" if pair.issue is None else ("✗ " if pair.refused else "⚠ ")
         item = QTreeWidgetItem([pair.name, f"{sign}{pair.labels}"])
         item.setData(_IMAGE, Qt.ItemDataRole.UserRole, pair.key)
         state = Qt.CheckState.Checked if self._is_ticked(pair) else Qt.CheckState.Unchecked
@@ -85,24 +85,24 @@ class PairTable(QWidget):
             item.setFlags(item.flags() & ~Qt.ItemFlag.ItemIsUserCheckable)
         about = f"{pair.name}: {pair.labels}"
         for column in (_IMAGE, _LABELS):
-            item.setToolTip(column, f"{about}. {pair.doubt.words}" if pair.doubt else about)
+            item.setToolTip(column, f"{about}. {pair.issue.message}" if pair.issue else about)
         return item
 
     def _on_changed(self, item: QTreeWidgetItem, column: int) -> None:
         key = item.data(_IMAGE, Qt.ItemDataRole.UserRole)
         self._chosen[key] = item.checkState(_IMAGE) == Qt.CheckState.Checked
-        self._say()
-        self.ticked.emit()
+        self._show_message()
+        self.selection_changed.emit()
 
-    def _say(self, *_: object) -> None:
+    def _show_message(self, *_: object) -> None:
         """Say what is wrong with the selected pair, else what is to be known about all ticked."""
         current = self.tree.currentItem()
         key = current.data(_IMAGE, Qt.ItemDataRole.UserRole) if current else None
         pair = next((one for one in self._pairs if one.key == key), None)
-        if pair is not None and pair.doubt is not None:
-            self.words.setText(f"{pair.name}: {pair.doubt.words}")
+        if pair is not None and pair.issue is not None:
+            self.words.setText(f"{pair.name}: {pair.issue.message}")
             return
-        ticked = self.ticked_pairs()
+        ticked = self.selected_pairs()
         if not self._pairs:
             self.words.setText(
                 "Open photographs and correct their masks, open an image list, or add a folder."

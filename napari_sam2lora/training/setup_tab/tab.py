@@ -49,12 +49,12 @@ class SetupTab(QWidget):
     -------
     train(draft)
         The user wants it trained.
-    drafted()
+    planned()
         Something else is chosen.
     """
 
     train = Signal(object)
-    drafted = Signal()
+    planned = Signal()
 
     def __init__(self, viewer: Viewer) -> None:
         super().__init__()
@@ -93,15 +93,15 @@ class SetupTab(QWidget):
         active = viewer.layers.selection.active
         if isinstance(active, Labels):  # what was corrected last
             self.choices.choose(target=target_shown(active))
-        self.choices.target_changed.connect(self.look)
+        self.choices.target_changed.connect(self.refresh)
         self.choices.changed.connect(self._on_chosen)
-        self.pairs.ticked.connect(self._on_chosen)
+        self.pairs.selection_changed.connect(self._on_chosen)
         self.estimator.answered.connect(self._estimate.setText)
         for event in (viewer.layers.events.inserted, viewer.layers.events.removed):
             event.connect(self._on_layers)
         for layer in viewer.layers:
             self._listen(layer)
-        self.look()
+        self.refresh()
 
     def draft(self) -> TrainingPlan:
         """Give what is chosen now."""
@@ -112,7 +112,7 @@ class SetupTab(QWidget):
             start_from=self.choices.start_from,
             name=self.choices.name,
             changes=self._changes,
-            pairs=self.pairs.ticked_pairs(),
+            pairs=self.pairs.selected_pairs(),
         )
 
     def set_changes(self, changes: dict[str, object]) -> None:
@@ -120,7 +120,7 @@ class SetupTab(QWidget):
         self._changes = changes
         self._on_chosen()
 
-    def look(self) -> None:
+    def refresh(self) -> None:
         """List the pairs anew, as the layers, the folders and the adapters are now."""
         self._again = False
         layers, target = self._viewer.layers, self.choices.target
@@ -133,7 +133,7 @@ class SetupTab(QWidget):
             self._adapters = list_adapters()
         self._look_at_layers()
 
-    def look_at_adapters(self) -> None:
+    def refresh_adapters(self) -> None:
         """List the adapters anew, and no folder: there may be many images in them."""
         with show_user_errors():
             self._adapters = list_adapters()
@@ -148,7 +148,7 @@ class SetupTab(QWidget):
         with show_user_errors():
             pairs_in_folder(folder, self.choices.target)
             self._folders.append(folder)
-            self.look()
+            self.refresh()
 
     def estimate(self) -> None:
         """Say what the training would do."""
@@ -208,7 +208,7 @@ class SetupTab(QWidget):
         if not self.isVisibleTo(self.window()):
             return
         if self._again:
-            self.look()
+            self.refresh()
         else:
             self._look_at_layers()
 
@@ -243,7 +243,7 @@ class SetupTab(QWidget):
             self._command.setText(str(error))
         if self._asked != _essence(self.draft()):
             self._forget_estimate()
-        self.drafted.emit()
+        self.planned.emit()
 
     def _forget_estimate(self) -> None:
         self.estimator.cancel()
@@ -286,10 +286,10 @@ class SetupTab(QWidget):
         self._copy.setEnabled(True)
 
     def _on_all(self) -> None:
-        self.pairs.tick_all(True)
+        self.pairs.select_all(True)
 
     def _on_none(self) -> None:
-        self.pairs.tick_all(False)
+        self.pairs.select_all(False)
 
     def _on_area(self) -> None:
         with show_user_errors():

@@ -46,10 +46,10 @@ def export_adapter(adapter: Adapter, path: Path, *, replace: bool = False) -> Pa
         atomic_path(path) as temporary,
         zipfile.ZipFile(temporary, "w", compression=zipfile.ZIP_DEFLATED) as archive,
     ):
-        for file, text in sound.texts().items():
+        for file, text in sound.card_files().items():
             archive.writestr(f"{sound.name}/{file}", text)
         for file in FILES:
-            if file not in sound.texts():
+            if file not in sound.card_files():
                 archive.write(sound.folder / file, f"{sound.name}/{file}")
     return path
 

@@ -66,7 +66,7 @@ class Adapter:
         """Give the same adapter under the name it has in a store."""
         return replace(self, card=self.card.renamed(name), shipped=shipped)
 
-    def texts(self) -> dict[str, str]:
+    def card_files(self) -> dict[str, str]:
         """Give the files that say the name, with their contents as of now."""
         return {CARD: self.card.to_json(), README: readme(self.card)}
 

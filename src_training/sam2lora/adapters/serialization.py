@@ -47,7 +47,7 @@ def save_adapter(
         # As bytes: safetensors' own writing raises errors of its own when a disk is full.
         (partial / WEIGHTS).write_bytes(safetensors.torch.save(kept, metadata={"format": "pt"}))
         (partial / CONFIG).write_text(config, encoding="utf-8")
-        for file, text in Adapter(folder, card).texts().items():
+        for file, text in Adapter(folder, card).card_files().items():
             (partial / file).write_text(text, encoding="utf-8")
     return open_adapter(folder)
 

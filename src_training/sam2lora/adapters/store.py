@@ -172,7 +172,7 @@ def install_adapter(source: Adapter, *, name: str | None = None, replace: bool =
     with new_folder(folder, replace=replace) as partial:
         for file in (WEIGHTS, CONFIG):
             shutil.copyfile(source.folder / file, partial / file)
-        for file, text in renamed.texts().items():
+        for file, text in renamed.card_files().items():
             (partial / file).write_text(text, encoding="utf-8")
         open_adapter(partial)  # as copied: the source may have changed since it was checked
     return open_adapter(folder)

@@ -44,7 +44,7 @@ class AdapterManager:
         self.adapter: Adapter | None = None
         self.encoder_state = self.decoder_state = NO_ADAPTER
 
-    def use(self, adapter: Adapter | None) -> None:
+    def activate(self, adapter: Adapter | None) -> None:
         """Put an adapter in the place of the one in use, or None for the bare base.
 
         Files are read again each time, unless it is the very object in use.
@@ -59,7 +59,7 @@ class AdapterManager:
         if adapter is None:
             self._restore()
             return
-        check_base(adapter, self._base.base.name, self._base.identity)
+        check_base(adapter, self._base.spec.name, self._base.weights_sha256)
         # Names and shapes are the same whether or not another adapter is merged.
         expected = expected_shapes(self._base.network, adapter.card.lora)
         tensors = read_tensors(adapter, expected)

@@ -54,7 +54,7 @@ def demo(
     masks: dict[str, Mask] = {}
     iou: dict[str, float] = {}
     for target in TARGETS.values():
-        adapter = choose_adapter(base.base, base.identity, target)
+        adapter = choose_adapter(base.spec, base.weights_sha256, target)
         with clock(f"segment {target.name}"):
             task = SegmentationTask.of(target, adapter=adapter)
             found = segment_prepared(predictor, scene, [task])[target.name]
@@ -65,8 +65,8 @@ def demo(
     report = {
         "image": sample.describe(),
         "model": {
-            "name": base.base.name,
-            "identity": base.identity,
+            "name": base.spec.name,
+            "identity": base.weights_sha256,
             "device": str(predictor.device),
             "precision": predictor.precision,
         },
@@ -86,7 +86,7 @@ def demo(
             pixels,
             scene.field,
             title=sample.title,
-            layers={f"segmented by {base.base.name}": masks}
+            layers={f"segmented by {base.spec.name}": masks}
             | ({sample.caption: sample.masks} if sample.masks else {}),
             lines=_lines(sample, scene.field, measured, manual),
         )

@@ -141,18 +141,18 @@ def evaluate(
     )
     parts = plan_parts(roots, settings, layout=layout)
     check_place(out)
-    contestants: list[Candidate] = []
+    candidates: list[Candidate] = []
     used = ("none", "none")
     if model or adapter or bare or not second_grader:
         predictor = _load(model or "nano", device, precision)
         used = (str(predictor.device), predictor.precision)
-        contestants += _networks(predictor, settings, adapter or [], bare=bare)
+        candidates += _networks(predictor, settings, adapter or [], bare=bare)
     if second_grader:
-        contestants.append(grader_candidate(settings))
-    with _bar(len(contestants) * sum(len(part.records) for part in parts)) as show:
+        candidates.append(grader_candidate(settings))
+    with _bar(len(candidates) * sum(len(part.records) for part in parts)) as show:
         report = write_report(
             out,
-            contestants,
+            candidates,
             parts,
             settings,
             command=command,
@@ -182,7 +182,7 @@ def _networks(
     prompted = "none" not in settings.regimes
     names: Sequence[str | None] = named or ([] if bare else [None])
     adapters = [
-        choose_adapter(base.base, base.identity, target, named=name, prompted=prompted)
+        choose_adapter(base.spec, base.weights_sha256, target, named=name, prompted=prompted)
         for name in names
     ]
     if bare and None not in adapters:

@@ -83,8 +83,8 @@ def verify_model(
         loaded = load_base(name, offline=True)
     console = Console(soft_wrap=True, highlight=False)
     console.print(f"file        {loaded.path}")
-    console.print(f"fits        {loaded.base.name}, {loaded.base.parameters} parameters")
-    console.print(f"identity    {loaded.identity}")
+    console.print(f"fits        {loaded.spec.name}, {loaded.spec.parameters} parameters")
+    console.print(f"identity    {loaded.weights_sha256}")
     if base is not None and base.sha256 is not None:
         console.print(f"SHA-256     {base.sha256}, as published")
 

@@ -98,13 +98,13 @@ def predict(
         out=str(out),
         model=model,
         adapter=adapter,
-        bare=bare,
+        no_adapter=bare,
         points=points,
         box=corners,
         mask=None if mask is None else str(mask),
         detail=detail,
         threshold=threshold,
-        flips=tta,
+        tta=tta,
         device=device,
         precision=precision,
         probabilities=probabilities,
@@ -116,7 +116,7 @@ def predict(
     tasks = tasks_of(settings, base)
     predictor = Predictor(base, device=settings.device, precision=settings.precision)
     with _bar(paths) as show:
-        outcomes = list(
+        results = list(
             segment_files(
                 predictor,
                 paths,
@@ -127,7 +127,7 @@ def predict(
                 progress=show,
             )
         )
-    _report(outcomes, out)
+    _report(results, out)
 
 
 @contextmanager
@@ -146,16 +146,14 @@ def _bar(paths: Sequence[Path]) -> Iterator["FileProgress"]:
         progress.update(bar, completed=len(paths))
 
 
-def _report(outcomes: Sequence["FileResult"], out: Path) -> None:
+def _report(results: Sequence["FileResult"], out: Path) -> None:
     """Say what was written and what failed; exit with 1 if anything did, with 2 if it was alone."""
-    failed = [outcome for outcome in outcomes if outcome.error]
-    if failed and len(outcomes) == 1:
+    failed = [result for result in results if result.error]
+    if failed and len(results) == 1:
         raise Sam2LoraError(failed[0].error)
-    kept = sum(len(outcome.kept) for outcome in outcomes)
+    kept = sum(len(result.kept) for result in results)
     words = f"; {kept} masks that were there are kept" if kept else ""
-    typer.echo(
-        f"{len(outcomes) - len(failed)} of {len(outcomes)} images segmented into {out}{words}"
-    )
+    typer.echo(f"{len(results) - len(failed)} of {len(results)} images segmented into {out}{words}")
     if not failed:
         return
     rows = [(str(one.path), one.error.removeprefix(f"{one.path}: ")) for one in failed]

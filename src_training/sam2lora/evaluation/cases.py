@@ -28,7 +28,7 @@ class Case:
         Identifies the image within its data set.
     pixels
         `(H, W, 3)` uint8 RGB.
-    truth
+    reference
         `(H, W)` bool.
     field
         Its field of view; None: to be found.
@@ -45,7 +45,7 @@ class Case:
 
     name: str
     pixels: Pixels
-    truth: Mask
+    reference: Mask
     field: FieldOfView | None = None
     dataset: str = ""
     patient: str = ""
@@ -57,7 +57,9 @@ class Case:
                 f"{self.name}: an image is (H, W, 3) uint8, not {self.pixels.dtype} of shape "
                 f"{shape}."
             )
-        masks = {"truth": self.truth} | ({"field of view": self.field.mask} if self.field else {})
+        masks = {"truth": self.reference} | (
+            {"field of view": self.field.mask} if self.field else {}
+        )
         for what, mask in masks.items():
             if mask.shape != shape[:2] or mask.dtype != np.bool_:
                 raise GeometryError(
@@ -72,22 +74,22 @@ class PreparedCase:
 
     Attributes
     ----------
-    scene
+    prepared
         The image at the protocol's size, with its field of view.
-    truth
+    reference
         `(H, W)` bool, of the same size.
     valid
         `(H, W)` bool: the pixels that are judged; None: all.
     """
 
-    scene: PreparedImage
-    truth: Mask
+    prepared: PreparedImage
+    reference: Mask
     valid: Mask | None
 
     @property
-    def judged_truth(self) -> Mask:
+    def scored_reference(self) -> Mask:
         """The truth without what is not judged."""
-        return self.truth if self.valid is None else self.truth & self.valid
+        return self.reference if self.valid is None else self.reference & self.valid
 
 
 def read_case(record: Record, target: str, protocol: Protocol) -> Case:
@@ -106,7 +108,7 @@ def read_case(record: Record, target: str, protocol: Protocol) -> Case:
     return Case(
         name=record.stem,
         pixels=record.read_image().pixels,
-        truth=record.read_mask(target, grader=protocol.grader),
+        reference=record.read_mask(target, grader=protocol.grader),
         field=record.read_field_of_view() if given else None,
         dataset=record.dataset,
         patient=record.patient,
@@ -116,13 +118,13 @@ def read_case(record: Record, target: str, protocol: Protocol) -> Case:
 def prepare_case(case: Case, target: Target, protocol: Protocol) -> PreparedCase:
     """Look at a case as a protocol does; the field of view is found where it is not given."""
     if protocol.size is None:
-        scene = PreparedImage.of(case.pixels, field=case.field)
-        valid = scene.field.mask if protocol.judges_only_field(target) else None
-        return PreparedCase(scene, case.truth, valid)
+        prepared = PreparedImage.of(case.pixels, field=case.field)
+        valid = prepared.field.mask if protocol.judges_only_field(target) else None
+        return PreparedCase(prepared, case.reference, valid)
     pixels = stretch_to_square(case.pixels, protocol.size)
     return PreparedCase(
         PreparedImage.of(pixels, field=_whole(protocol.size)),
-        stretch_mask(case.truth, protocol.size),
+        stretch_mask(case.reference, protocol.size),
         None,
     )
 

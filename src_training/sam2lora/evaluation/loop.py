@@ -74,7 +74,7 @@ def evaluate(
     """
     target = get_target(settings.target)
     if adapter is not None:
-        check_base(adapter, predictor.base.base.name, predictor.base.identity)
+        check_base(adapter, predictor.base.spec.name, predictor.base.weights_sha256)
         check_target(adapter, target)
     _check(records, settings)
     return _evaluate(predictor, records, settings, adapter, progress)
@@ -136,7 +136,7 @@ def sample_prompts_for(case: Case, view: PreparedCase, regime: Regime, seed: int
     words = "\0".join([str(seed), case.dataset, case.name, regime.name])
     digest = hashlib.sha256(words.encode()).digest()
     rng = np.random.default_rng(int.from_bytes(digest[:16]))
-    return sample_prompts(view.truth, regime, rng, valid=view.scene.field.mask)
+    return sample_prompts(view.reference, regime, rng, valid=view.prepared.field.mask)
 
 
 def _check(records: Sequence[Record | Case], settings: EvaluateSettings) -> None:
@@ -202,11 +202,13 @@ def _answer(
     fixed = settings.conventions.threshold
     threshold = threshold if fixed is None else fixed
     started = time.perf_counter()
-    predictor.use(adapter)
+    predictor.set_adapter(adapter)
     if settings.flips:
-        answer = predict_with_flips(predictor, view.scene, geometry, asked.prompts, progress=show)
+        answer = predict_with_flips(
+            predictor, view.prepared, geometry, asked.prompts, progress=show
+        )
     else:
-        answer = predictor.answer(view.scene, geometry, asked.prompts, progress=show)
+        answer = predictor.predict(view.prepared, geometry, asked.prompts, progress=show)
     if np.isnan(answer.probabilities).any():
         raise DeviceError(
             f"The network answered with numbers that are none, in {predictor.precision}. Use "
@@ -218,7 +220,7 @@ def _answer(
         asked,
         judgement=judgement,
         answer=mask if view.valid is None else mask & view.valid,
-        truth=view.judged_truth,
+        truth=view.scored_reference,
         expected_iou=answer.iou,
         seconds=time.perf_counter() - started,
     )
@@ -241,7 +243,7 @@ def _evaluate_grader(
             nothing,
             judgement=score_binary_mask(mask, view),
             answer=mask if view.valid is None else mask & view.valid,
-            truth=view.judged_truth,
+            truth=view.scored_reference,
             seconds=time.perf_counter() - started,
         )
     progress(len(records), len(records))

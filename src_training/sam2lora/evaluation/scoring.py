@@ -49,8 +49,8 @@ class ThresholdCurve:
     @classmethod
     def of(cls, probabilities: Values, view: PreparedCase) -> "ThresholdCurve":
         """Count the pixels of one image."""
-        on = view.judged_truth
-        off = ~view.truth if view.valid is None else ~view.truth & view.valid
+        on = view.scored_reference
+        off = ~view.reference if view.valid is None else ~view.reference & view.valid
         return cls(_reaching(probabilities[on]), _reaching(probabilities[off]))
 
     def dice(self, threshold: float) -> float:
@@ -82,15 +82,15 @@ class ImageScore:
 
 def score_probabilities(probabilities: Values, view: PreparedCase, threshold: float) -> ImageScore:
     """Judge probabilities, cut at a threshold."""
-    scores = score(probabilities, view.truth, valid=view.valid, threshold=threshold)
-    counts = count(probabilities >= threshold, view.truth, valid=view.valid)
+    scores = score(probabilities, view.reference, valid=view.valid, threshold=threshold)
+    counts = count(probabilities >= threshold, view.reference, valid=view.valid)
     return ImageScore(scores, counts, ThresholdCurve.of(probabilities, view))
 
 
 def score_binary_mask(mask: Mask, view: PreparedCase) -> ImageScore:
     """Judge a mask without probabilities, such as another grader's."""
-    scores = score_mask(mask, view.truth, valid=view.valid)
-    return ImageScore(scores, count(mask, view.truth, valid=view.valid))
+    scores = score_mask(mask, view.reference, valid=view.valid)
+    return ImageScore(scores, count(mask, view.reference, valid=view.valid))
 
 
 def sweep(curves: Sequence[ThresholdCurve]) -> list[float]:

@@ -124,7 +124,7 @@ def segment_files(
 @dataclass(frozen=True, eq=False)
 class _Done:
     path: Path
-    scene: PreparedImage | None = None
+    prepared: PreparedImage | None = None
     segmented: Mapping[str, TargetPrediction] = field(default_factory=dict)
     spacing: tuple[float, float] | None = None
     error: str = ""
@@ -175,12 +175,12 @@ def _segment_one(
         return _Done(path)
     try:
         fundus = image.result()
-        scene = PreparedImage.of(fundus.pixels)
+        prepared = PreparedImage.of(fundus.pixels)
         segmented: dict[str, TargetPrediction] = {}
         for number, task in enumerate(tasks):
             show = partial(_show_share, progress, path, number, len(tasks))
-            segmented |= segment_prepared(predictor, scene, [task], progress=show)
-        return _Done(path, scene, segmented, fundus.spacing)
+            segmented |= segment_prepared(predictor, prepared, [task], progress=show)
+        return _Done(path, prepared, segmented, fundus.spacing)
     except Sam2LoraError as error:
         logger.debug("%s failed", path, exc_info=error)
         return _Done(path, error=str(error))
@@ -194,7 +194,7 @@ def _show_share(
 
 
 def _write(done: _Done, out: Path, kept: tuple[str, ...], *, probabilities: bool) -> FileResult:
-    if done.scene is None:
+    if done.prepared is None:
         return FileResult(done.path, error=done.error, kept=kept)
     files = {}
     for target, answer in done.segmented.items():
@@ -208,7 +208,7 @@ def _write(done: _Done, out: Path, kept: tuple[str, ...], *, probabilities: bool
     return FileResult(
         done.path,
         files,
-        measure(masks, done.scene.field, spacing=done.spacing),
+        measure(masks, done.prepared.field, spacing=done.spacing),
         {target: answer.iou for target, answer in done.segmented.items()},
         kept=kept,
     )

@@ -38,12 +38,16 @@ def tasks_of(settings: PredictSettings, base: LoadedModel) -> list[SegmentationT
         SegmentationTask.of(
             target,
             adapter=adapter_for(
-                base, target, named=settings.adapter, bare=settings.bare, prompted=not prompts.empty
+                base,
+                target,
+                named=settings.adapter,
+                bare=settings.no_adapter,
+                prompted=not prompts.empty,
             ),
             prompts=prompts,
             detail=settings.detail,
             threshold=settings.threshold,
-            flips=settings.flips,
+            flips=settings.tta,
         )
         for target in (get_target(name) for name in dict.fromkeys(settings.targets))
     ]
@@ -65,6 +69,8 @@ def adapter_for(
         As `choose_adapter`; a bare base that needs prompts is refused without one, too.
     """
     if not bare:
-        return choose_adapter(base.base, base.identity, target, named=named, prompted=prompted)
-    require_adapter(base.base, target, None, prompted=prompted)
+        return choose_adapter(
+            base.spec, base.weights_sha256, target, named=named, prompted=prompted
+        )
+    require_adapter(base.spec, target, None, prompted=prompted)
     return None

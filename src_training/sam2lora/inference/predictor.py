@@ -127,14 +127,14 @@ class Predictor:
         self._automatic = ByteLru[_WindowOutput](_AUTOMATIC_LIMIT)
         self._batch = batch
         self._multimask_token = multimask_token
-        self._switch = AdapterManager(base)
+        self._adapters = AdapterManager(base)
 
     @property
     def adapter(self) -> Adapter | None:
         """The adapter in use."""
-        return self._switch.adapter
+        return self._adapters.adapter
 
-    def use(self, adapter: Adapter | None) -> None:
+    def set_adapter(self, adapter: Adapter | None) -> None:
         """Answer with an adapter from now on, or as the bare base; not while it is answering.
 
         Nothing that is cached gets lost, and adapters that agree in the encoder share features.
@@ -144,16 +144,20 @@ class Predictor:
         AdapterError
             If it is for another base or damaged; the one in use stays.
         """
-        self._switch.use(adapter)
+        self._adapters.activate(adapter)
 
     def encode(
-        self, scene: PreparedImage, geometry: GeometrySettings, *, progress: Progress = no_progress
+        self,
+        prepared: PreparedImage,
+        geometry: GeometrySettings,
+        *,
+        progress: Progress = no_progress,
     ) -> None:
         """Encode all windows that an automatic answer needs, so that prompts answer at once.
 
         Parameters
         ----------
-        scene
+        prepared
             The image.
         geometry
             How it is looked at.
@@ -167,12 +171,12 @@ class Predictor:
         DeviceError
             If the memory does not suffice.
         """
-        windows = windows_of(scene, geometry, self._network.input_size)
-        self._features(scene, windows, _Steps(progress, total=len(windows)))
+        windows = windows_of(prepared, geometry, self._network.input_size)
+        self._features(prepared, windows, _Steps(progress, total=len(windows)))
 
-    def answer(
+    def predict(
         self,
-        scene: PreparedImage,
+        prepared: PreparedImage,
         geometry: GeometrySettings,
         prompts: Prompts = NO_PROMPTS,
         *,
@@ -182,7 +186,7 @@ class Predictor:
 
         Parameters
         ----------
-        scene
+        prepared
             The image.
         geometry
             How it is looked at; what an adapter was trained with.
@@ -201,43 +205,43 @@ class Predictor:
         DeviceError
             If the memory does not suffice.
         """
-        prompts.check_inside(scene.field.mask)
-        windows = windows_of(scene, geometry, self._network.input_size)
+        prompts.check_inside(prepared.field.mask)
+        windows = windows_of(prepared, geometry, self._network.input_size)
         zoom = geometry.detail == "zoom"
         steps = _Steps(progress, total=2 * (len(windows) + zoom))
-        decoded = self._decode(scene, windows, prompts, steps)
+        decoded = self._decode(prepared, windows, prompts, steps)
         if zoom:
-            crop = crop_of(scene, geometry, windows[0], decoded[0].logits, prompts)
-            windows, decoded = [crop], self._decode(scene, [crop], prompts, steps)
+            crop = crop_of(prepared, geometry, windows[0], decoded[0].logits, prompts)
+            windows, decoded = [crop], self._decode(prepared, [crop], prompts, steps)
         if geometry.convex and geometry.detail != "tiles":
-            logits = _convex(decoded[0].logits, windows[0], scene, prompts)
+            logits = _convex(decoded[0].logits, windows[0], prepared, prompts)
             decoded = [replace(decoded[0], logits=logits)]
-        probabilities = _together(windows, decoded, scene.shape)
-        np.multiply(probabilities, scene.field.mask, out=probabilities)
+        probabilities = _together(windows, decoded, prepared.shape)
+        np.multiply(probabilities, prepared.field.mask, out=probabilities)
         return Prediction(probabilities, float(np.mean([one.iou for one in decoded])))
 
     def _decode(
-        self, scene: PreparedImage, windows: Sequence[Window], prompts: Prompts, steps: _Steps
+        self, prepared: PreparedImage, windows: Sequence[Window], prompts: Prompts, steps: _Steps
     ) -> list[_WindowOutput]:
         """Answer in each window, from the cache where no prompt touches it."""
         answers: dict[int, _WindowOutput] = {}
         to_ask: list[tuple[int, PromptBatch]] = []
         for number, window in enumerate(windows):
             local = prompts.within(window)
-            kept = self._automatic.get(self._answer_key(scene, window)) if local.empty else None
+            kept = self._automatic.get(self._answer_key(prepared, window)) if local.empty else None
             if kept:
                 answers[number] = kept
             else:
                 to_ask.append((number, in_window(local, window, mask_size=self._network.mask_size)))
         steps.done += 2 * len(answers)
-        features = self._features(scene, [windows[number] for number, _ in to_ask], steps)
+        features = self._features(prepared, [windows[number] for number, _ in to_ask], steps)
         asked = [(*ask, found) for ask, found in zip(to_ask, features, strict=True)]
         for group in _batches(asked, self._batch):
             decoded = self._ask([prompt for _, prompt, _ in group], [seen for *_, seen in group])
             for (number, prompt, _), one in zip(group, decoded, strict=True):
                 answers[number] = one
                 if prompt.is_empty:
-                    self._automatic.put(self._answer_key(scene, windows[number]), one)
+                    self._automatic.put(self._answer_key(prepared, windows[number]), one)
             steps.add(len(group))
         return [answers[number] for number in range(len(windows))]
 
@@ -268,10 +272,10 @@ class Predictor:
         ]
 
     def _features(
-        self, scene: PreparedImage, windows: Sequence[Window], steps: _Steps
+        self, prepared: PreparedImage, windows: Sequence[Window], steps: _Steps
     ) -> list[ImageEmbedding]:
         """Give the features of windows, encoding those that are not in the cache."""
-        keys = [self._feature_key(scene, window) for window in windows]
+        keys = [self._feature_key(prepared, window) for window in windows]
         found: dict[str, ImageEmbedding | None] = {
             key: self._cache.get(key, device=self.device) for key in keys
         }
@@ -279,7 +283,7 @@ class Predictor:
         steps.add(len(windows) - len(missing))
         for start in range(0, len(missing), self._batch):
             part = missing[start : start + self._batch]
-            for (key, _), encoded in zip(part, self._see(scene, part), strict=True):
+            for (key, _), encoded in zip(part, self._see(prepared, part), strict=True):
                 found[key] = encoded
                 self._cache.put(key, encoded)
             steps.add(len(part))
@@ -287,10 +291,10 @@ class Predictor:
 
     @torch.inference_mode()
     def _see(
-        self, scene: PreparedImage, windows: Sequence[tuple[str, Window]]
+        self, prepared: PreparedImage, windows: Sequence[tuple[str, Window]]
     ) -> list[ImageEmbedding]:
         """Run the encoder on windows of an image."""
-        cuts = np.stack([window.cut(scene.pixels) for _, window in windows])
+        cuts = np.stack([window.cut(prepared.pixels) for _, window in windows])
         with (
             explain_out_of_memory(self.device, "Encoding an image"),
             autocast(self.device, self.precision),
@@ -304,15 +308,15 @@ class Predictor:
             return self._multimask_token
         return self.adapter.card.multimask_token
 
-    def _feature_key(self, scene: PreparedImage, window: Window) -> str:
+    def _feature_key(self, prepared: PreparedImage, window: Window) -> str:
         """Name the features of a window by everything they depend on."""
-        state = self._switch.encoder_state
-        return _digest(scene.key, repr(window), self.base.identity, self.precision, state)
+        state = self._adapters.encoder_state
+        return _digest(prepared.key, repr(window), self.base.weights_sha256, self.precision, state)
 
-    def _answer_key(self, scene: PreparedImage, window: Window) -> str:
+    def _answer_key(self, prepared: PreparedImage, window: Window) -> str:
         """Name the automatic answer in a window by everything it depends on."""
-        token, state = self._trained_token(), self._switch.decoder_state
-        return _digest(self._feature_key(scene, window), state, repr(token))
+        token, state = self._trained_token(), self._adapters.decoder_state
+        return _digest(self._feature_key(prepared, window), state, repr(token))
 
 
 def _digest(*parts: str) -> str:
@@ -347,12 +351,12 @@ def _together(
     return blend.result()
 
 
-def _convex(logits: Values, window: Window, scene: PreparedImage, prompts: Prompts) -> Values:
+def _convex(logits: Values, window: Window, prepared: PreparedImage, prompts: Prompts) -> Values:
     """Let the answer in a window have no dents, but those that clicks ask for."""
     coarse = replace(window, size=len(logits))
     on, off = (
         coarse.to_network(np.array([(one.x, one.y) for one in clicks]).reshape(-1, 2))
-        for clicks in prompts.by_sign()
+        for clicks in prompts.by_label()
     )
     within = None
     if prompts.box:
@@ -361,7 +365,7 @@ def _convex(logits: Values, window: Window, scene: PreparedImage, prompts: Promp
         within = (columns >= x0) & (columns <= x1) & (rows >= y0) & (rows <= y1)
     elif prompts.mask is not None:
         within = coarse.cut_mask(prompts.mask)
-    valid = pixels_inside(scene.field.mask, coarse)
+    valid = pixels_inside(prepared.field.mask, coarse)
     return convex_envelope(logits, on, off, valid=valid, within=within)
 
 

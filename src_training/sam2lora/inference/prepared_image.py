@@ -48,27 +48,27 @@ class PreparedImage:
         return self.pixels.shape[0], self.pixels.shape[1]
 
 
-def windows_of(scene: PreparedImage, geometry: GeometrySettings, size: int) -> list[Window]:
+def windows_of(prepared: PreparedImage, geometry: GeometrySettings, size: int) -> list[Window]:
     """Give the windows an automatic answer starts from: the tiles, the field, or the image.
 
     Parameters
     ----------
-    scene, geometry
+    prepared, geometry
         The image, and how it is looked at.
     size
         Side of the network's input in pixels.
     """
     if geometry.detail == "tiles":
         return tile_windows(
-            scene.field, size, field_size=geometry.field_size, overlap=geometry.overlap
+            prepared.field, size, field_size=geometry.field_size, overlap=geometry.overlap
         )
     if geometry.detail == "squash":
-        return [Window.squash(scene.shape, size)]
-    return [full_window(scene.field, size, margin=geometry.margin)]
+        return [Window.squash(prepared.shape, size)]
+    return [full_window(prepared.field, size, margin=geometry.margin)]
 
 
 def crop_of(
-    scene: PreparedImage,
+    prepared: PreparedImage,
     geometry: GeometrySettings,
     whole: Window,
     logits: Values,
@@ -81,7 +81,7 @@ def crop_of(
 
     Parameters
     ----------
-    scene, geometry
+    prepared, geometry
         The image, and how it is looked at.
     whole, logits
         The window of the first answer, and the answer `(n, n)`.
@@ -90,13 +90,13 @@ def crop_of(
     """
     coarse = replace(whole, size=len(logits))
     # What it says of the dark around the eye, or beyond the image, is no place to look at.
-    seen = np.where(pixels_inside(scene.field.mask, coarse), logits, -np.inf)
+    seen = np.where(pixels_inside(prepared.field.mask, coarse), logits, -np.inf)
     x0, y0, x1, y1 = _extent(coarse, seen, prompts)
-    side = max(geometry.zoom_share * scene.field.diameter, _ROOM * max(x1 - x0, y1 - y0))
+    side = max(geometry.zoom_share * prepared.field.diameter, _ROOM * max(x1 - x0, y1 - y0))
     step = side / 16
     center = (round((x0 + x1) / 2 / step) * step, round((y0 + y1) / 2 / step) * step)
-    share = min(side / scene.field.diameter, 1.0)
-    return zoom_window(center, scene.field, whole.size, share=share)
+    share = min(side / prepared.field.diameter, 1.0)
+    return zoom_window(center, prepared.field, whole.size, share=share)
 
 
 def pixels_inside(field: Mask, frame: Window) -> Mask:
@@ -128,7 +128,7 @@ def _extent(coarse: Window, logits: Values, prompts: Prompts) -> tuple[float, fl
         rows, columns = np.nonzero(largest)
         ends = np.array([(columns.min(), rows.min()), (columns.max(), rows.max())], dtype=float)
         corners = coarse.to_native(ends)
-    on_target = [(click.x, click.y) for click in prompts.by_sign()[0]]
+    on_target = [(click.x, click.y) for click in prompts.by_label()[0]]
     points = np.concatenate([corners, np.array(on_target).reshape(-1, 2)])
     (x0, y0), (x1, y1) = points.min(axis=0), points.max(axis=0)
     return float(x0), float(y0), float(x1), float(y1)

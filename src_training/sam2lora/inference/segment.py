@@ -34,7 +34,7 @@ class SegmentationTask:
         What answers; None for the bare base.
     prompts
         The same for every image; for one image, where the user pointed.
-    flips
+    tta
         Whether the answers to mirror images are averaged, which takes four times as long.
     """
 
@@ -43,7 +43,7 @@ class SegmentationTask:
     threshold: float
     adapter: Adapter | None = None
     prompts: Prompts = NO_PROMPTS
-    flips: bool = False
+    tta: bool = False
 
     @classmethod
     def of(
@@ -92,7 +92,7 @@ class TargetPrediction:
 
 def segment_prepared(
     predictor: Predictor,
-    scene: PreparedImage,
+    prepared: PreparedImage,
     tasks: Sequence[SegmentationTask],
     *,
     progress: Progress = no_progress,
@@ -110,13 +110,13 @@ def segment_prepared(
     """
     segmented = {}
     for task in tasks:
-        predictor.use(task.adapter)
-        if task.flips:
+        predictor.set_adapter(task.adapter)
+        if task.tta:
             answer = predict_with_flips(
-                predictor, scene, task.geometry, task.prompts, progress=progress
+                predictor, prepared, task.geometry, task.prompts, progress=progress
             )
         else:
-            answer = predictor.answer(scene, task.geometry, task.prompts, progress=progress)
+            answer = predictor.predict(prepared, task.geometry, task.prompts, progress=progress)
         segmented[task.target.name] = TargetPrediction(
             answer.mask(task.threshold), answer.probabilities, answer.iou
         )

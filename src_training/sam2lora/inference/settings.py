@@ -31,7 +31,7 @@ class PredictSettings(Settings):
         default=None,
         description="name, folder or run of an adapter; None: the shipped one, else the newest",
     )
-    bare: bool = Field(default=False, description="answer by the base model alone")
+    no_adapter: bool = Field(default=False, description="answer by the base model alone")
     points: tuple[PointPrompt, ...] = Field(default=(), description="points on and off the target")
     box: Box | None = Field(default=None, description="a box, (x0, y0, x1, y1)")
     mask: str | None = Field(default=None, description="file of a previous mask to start from")
@@ -41,7 +41,7 @@ class PredictSettings(Settings):
     threshold: float | None = Field(
         default=None, gt=0, lt=1, description="probability that makes the mask; None: the adapter's"
     )
-    flips: bool = Field(default=False, description="average over mirror images")
+    tta: bool = Field(default=False, description="average over mirror images")
     device: str = Field(default="auto", description="where the network runs")
     precision: PrecisionChoice = Field(default="auto", description="how exactly it computes")
     probabilities: bool = Field(default=False, description="write probabilities as well")
@@ -49,7 +49,7 @@ class PredictSettings(Settings):
 
     @model_validator(mode="after")
     def _check_one_answers(self) -> "PredictSettings":
-        if self.bare and self.adapter is not None:
+        if self.no_adapter and self.adapter is not None:
             raise ValueError("bare means without an adapter, and an adapter is named")
         return self
 
@@ -134,8 +134,8 @@ def _options(settings: PredictSettings) -> Iterator[str]:
         if chosen != "auto":
             yield from (f"--{name}", chosen)
     flags = {
-        "bare": settings.bare,
-        "tta": settings.flips,
+        "bare": settings.no_adapter,
+        "tta": settings.tta,
         "probabilities": settings.probabilities,
         "keep": settings.keep,
     }

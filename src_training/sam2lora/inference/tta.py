@@ -20,7 +20,7 @@ FLIPS = ((False, False), (True, False), (False, True), (True, True))
 
 def predict_with_flips(
     predictor: "Predictor",
-    scene: PreparedImage,
+    prepared: PreparedImage,
     geometry: GeometrySettings,
     prompts: Prompts,
     *,
@@ -32,7 +32,7 @@ def predict_with_flips(
     ----------
     predictor
         Its adapter in use answers.
-    scene, geometry, prompts
+    prepared, geometry, prompts
         As for `Predictor.answer`; the field of view and the prompts are mirrored with the image.
     progress
         Called with (windows done, windows in all) over the four together.
@@ -50,10 +50,10 @@ def predict_with_flips(
     """
     answers, turned_back = [], []
     for number, (sideways, upside_down) in enumerate(FLIPS):
-        flipped = flip_image(scene, sideways=sideways, upside_down=upside_down)
-        asked = flip_prompts(prompts, scene.shape, sideways=sideways, upside_down=upside_down)
+        flipped = flip_image(prepared, sideways=sideways, upside_down=upside_down)
+        asked = flip_prompts(prompts, prepared.shape, sideways=sideways, upside_down=upside_down)
         show = partial(_show_share, progress, number)
-        answers.append(predictor.answer(flipped, geometry, asked, progress=show))
+        answers.append(predictor.predict(flipped, geometry, asked, progress=show))
         steps = np.s_[:: -1 if upside_down else 1, :: -1 if sideways else 1]
         turned_back.append(answers[-1].probabilities[steps])
     return replace(
@@ -63,18 +63,18 @@ def predict_with_flips(
     )
 
 
-def flip_image(scene: PreparedImage, *, sideways: bool, upside_down: bool) -> PreparedImage:
+def flip_image(prepared: PreparedImage, *, sideways: bool, upside_down: bool) -> PreparedImage:
     """Mirror an image with its field of view."""
     if not (sideways or upside_down):
-        return scene
+        return prepared
     steps = np.s_[:: -1 if upside_down else 1, :: -1 if sideways else 1]
-    height, width = scene.shape
-    field = scene.field
+    height, width = prepared.shape
+    field = prepared.field
     x, y = field.center
     center = (width - 1 - x if sideways else x, height - 1 - y if upside_down else y)
     mask = np.ascontiguousarray(field.mask[steps])
     mirrored = FieldOfView(mask, center, field.diameter, field.found)
-    return PreparedImage.of(np.ascontiguousarray(scene.pixels[steps]), field=mirrored)
+    return PreparedImage.of(np.ascontiguousarray(prepared.pixels[steps]), field=mirrored)
 
 
 def flip_prompts(
@@ -86,7 +86,7 @@ def flip_prompts(
     def mirrored(x: float, y: float) -> tuple[float, float]:
         return width - 1 - x if sideways else x, height - 1 - y if upside_down else y
 
-    clicks = tuple(PointPrompt(*mirrored(one.x, one.y), one.positive) for one in prompts.clicks)
+    clicks = tuple(PointPrompt(*mirrored(one.x, one.y), one.positive) for one in prompts.points)
     box = prompts.box
     if box:
         (xa, ya), (xb, yb) = mirrored(box[0], box[1]), mirrored(box[2], box[3])

@@ -73,28 +73,30 @@ class SurfaceDistances:
 
     Attributes
     ----------
-    to_truth
+    to_reference
         `(n,)`, one for each surface pixel of the prediction.
     to_prediction
         `(m,)`, one for each surface pixel of the truth.
     """
 
-    to_truth: Distances
+    to_reference: Distances
     to_prediction: Distances
 
     @property
     def hd95(self) -> float:
         """The larger of the two directed 95th percentiles (linear between ranks)."""
-        if not len(self.to_truth):
+        if not len(self.to_reference):
             return math.nan
-        return float(max(np.percentile(self.to_truth, 95), np.percentile(self.to_prediction, 95)))
+        return float(
+            max(np.percentile(self.to_reference, 95), np.percentile(self.to_prediction, 95))
+        )
 
     @property
     def assd(self) -> float:
         """The mean over the surface pixels of both."""
-        if not len(self.to_truth):
+        if not len(self.to_reference):
             return math.nan
-        return float(np.concatenate([self.to_truth, self.to_prediction]).mean())
+        return float(np.concatenate([self.to_reference, self.to_prediction]).mean())
 
 
 def count(prediction: Mask, truth: Mask, *, valid: Mask | None = None) -> Counts:
@@ -215,7 +217,7 @@ def surface_distances(
         return SurfaceDistances(np.empty(0), np.empty(0))
     found, true = (mask & ~binary_erosion(mask) for mask in _crop(prediction, truth))
     return SurfaceDistances(
-        to_truth=distance_transform_edt(~true, sampling=spacing)[found],
+        to_reference=distance_transform_edt(~true, sampling=spacing)[found],
         to_prediction=distance_transform_edt(~found, sampling=spacing)[true],
     )
 

@@ -119,11 +119,11 @@ class LoadedModel:
 
     Attributes
     ----------
-    base
+    spec
         Its entry in the table; for a file of the user's, the entry of the same architecture.
     network
         On the CPU, in float32 and evaluation mode, with frozen weights.
-    identity
+    weights_sha256
         What adapters are tied to (`weights.identify`).
     trained
         False while the weights are random; `note` says so.
@@ -136,9 +136,9 @@ class LoadedModel:
         Data set and target to the number of images it learned from, where its file says so.
     """
 
-    base: BaseModel
+    spec: BaseModel
     network: Sam2ImageModel
-    identity: str
+    weights_sha256: str
     trained: bool
     path: Path | None
     single_mask: bool = False
@@ -150,7 +150,7 @@ class LoadedModel:
         if self.trained:
             return ""
         return (
-            f"The model {self.base.name!r} has random weights: until they are trained, its answers "
+            f"The model {self.spec.name!r} has random weights: until they are trained, its answers "
             "mean nothing."
         )
 

@@ -193,7 +193,7 @@ def in_window(prompts: Prompts, window: Window, *, mask_size: int) -> PromptBatc
     -------
     A batch of one.
     """
-    points = np.array([(click.x, click.y) for click in prompts.clicks]).reshape(-1, 2)
+    points = np.array([(click.x, click.y) for click in prompts.points]).reshape(-1, 2)
     corners = None if prompts.box is None else np.array(prompts.box).reshape(2, 2)
     mask = None
     if prompts.mask is not None:
@@ -201,7 +201,7 @@ def in_window(prompts: Prompts, window: Window, *, mask_size: int) -> PromptBatc
         mask = mask_to_logits(torch.from_numpy(coverage)[None, None], size=mask_size)[0, 0]
     return PromptBatch.single(
         points=window.to_network(points),
-        labels=[int(click.positive) for click in prompts.clicks],
+        labels=[int(click.positive) for click in prompts.points],
         box=None if corners is None else window.to_network(corners).reshape(4),
         mask_logits=None if mask is None else mask.numpy(),
     )

@@ -31,7 +31,7 @@ class Prompts:
 
     Attributes
     ----------
-    clicks
+    points
         Points on and off the target.
     box
         (x0, y0, x1, y1) in native pixels, at least one pixel wide and high.
@@ -45,12 +45,12 @@ class Prompts:
         If a coordinate is not finite, or the box is turned round or smaller than a pixel.
     """
 
-    clicks: tuple[PointPrompt, ...] = ()
+    points: tuple[PointPrompt, ...] = ()
     box: Box | None = None
     mask: Mask | None = None
 
     def __post_init__(self) -> None:
-        numbers = [number for click in self.clicks for number in (click.x, click.y)]
+        numbers = [number for click in self.points for number in (click.x, click.y)]
         if not np.isfinite([*numbers, *(self.box or ())]).all():
             raise GeometryError("A point or box has a coordinate that is not a finite number.")
         if self.box and not (self.box[0] < self.box[2] and self.box[1] < self.box[3]):
@@ -61,12 +61,12 @@ class Prompts:
     @property
     def empty(self) -> bool:
         """Whether nothing is said, so that the answer is the automatic one."""
-        return not (self.clicks or self.box) and (self.mask is None or not self.mask.any())
+        return not (self.points or self.box) and (self.mask is None or not self.mask.any())
 
-    def by_sign(self) -> tuple[list[PointPrompt], list[PointPrompt]]:
+    def by_label(self) -> tuple[list[PointPrompt], list[PointPrompt]]:
         """Give the points on the target, and those off it."""
-        on = [click for click in self.clicks if click.positive]
-        return on, [click for click in self.clicks if not click.positive]
+        on = [click for click in self.points if click.positive]
+        return on, [click for click in self.points if not click.positive]
 
     def check_inside(self, field: Mask) -> None:
         """Refuse prompts that lie outside the image or its field of view.
@@ -83,7 +83,7 @@ class Prompts:
             size.
         """
         height, width = field.shape
-        for click in self.clicks:
+        for click in self.points:
             column, row = round(click.x), round(click.y)
             if not (0 <= column < width and 0 <= row < height):
                 raise GeometryError(
@@ -120,7 +120,7 @@ class Prompts:
         height, width = field.shape
         clicks = tuple(
             click
-            for click in self.clicks
+            for click in self.points
             if 0 <= round(click.x) < width
             and 0 <= round(click.y) < height
             and field[round(click.y), round(click.x)]
@@ -138,7 +138,7 @@ class Prompts:
         right, bottom = frame.left + frame.width, frame.top + frame.height
         clicks = tuple(
             click
-            for click in self.clicks
+            for click in self.points
             if frame.left <= click.x + 0.5 < right and frame.top <= click.y + 0.5 < bottom
         )
         box = self.box and _clipped(self.box, frame)

@@ -26,11 +26,11 @@ from sam2lora.utils.files import sha256_of
 class SplitRole:
     """The share of an image that is learned from, or the one that judges.
 
-    A row of the image parts them, above which all but `judging` of the target's pixels lie.
+    A row of the image parts them, above which all but `scoring` of the target's pixels lie.
     """
 
     role: Literal["learned", "judging"]
-    judging: float
+    scoring: float
 
 
 @dataclass(frozen=True)
@@ -62,7 +62,7 @@ class Item:
         if self.part is None:
             return valid
         above = np.zeros_like(valid)
-        above[: _parting_row(marked & valid, self.part.judging)] = True
+        above[: _parting_row(marked & valid, self.part.scoring)] = True
         return valid & above if self.part.role == "learned" else valid & ~above
 
 

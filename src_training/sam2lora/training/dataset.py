@@ -170,7 +170,7 @@ class TrainingDataset(Dataset[TrainingSample | Sam2LoraError]):
         return item, window, key
 
     def _cut(self, item: Item, seed: tuple[int, ...]) -> LabelledWindow:
-        shown = self._photograph(item)
+        shown = self._image(item)
         marks = self._marks(item, shown.field)
         rng = np.random.default_rng(seed)
         geometry = self._settings.geometry_for(item.target)
@@ -185,7 +185,7 @@ class TrainingDataset(Dataset[TrainingSample | Sam2LoraError]):
             valid=marks.valid,
         )
 
-    def _photograph(self, item: Item) -> _CachedImage:
+    def _image(self, item: Item) -> _CachedImage:
         record, decoded = item.record, self._in_memory()
         key = str(record.image)
         kept = decoded.get(key)

@@ -189,7 +189,7 @@ class _Training:
         else:
             yield StartedEvent(
                 target=self._settings.target,
-                base=self._trainee.base.base.name,
+                base=self._trainee.base.spec.name,
                 steps=self._settings.steps,
                 samples=self._plan.summary()["images"],
                 validation=len(self._plan.validation),
@@ -363,7 +363,7 @@ class _Training:
             self._run.save_checkpoint(
                 asdict(self.state)
                 | {
-                    "identity": self._trainee.base.identity,
+                    "identity": self._trainee.base.weights_sha256,
                     "tensors": tensors,
                     "optimizer": self._stepper.optimizer.state_dict(),
                     "scaler": self._stepper.scaler.state_dict(),
@@ -379,7 +379,7 @@ class _Training:
                 f"{self._run.checkpoint}: is of another version; {', '.join(sorted(missing))} is "
                 "not in it. Begin a new run from the best adapter."
             )
-        if content["identity"] != self._trainee.base.identity:
+        if content["identity"] != self._trainee.base.weights_sha256:
             raise TrainingError(
                 f"{self._run.checkpoint}: was made on another base model than "
                 f"{self._settings.model!r} is now. Put the old one back, or start a new run."

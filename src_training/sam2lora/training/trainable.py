@@ -143,7 +143,7 @@ class _TrainableLora:
         self._start = start
         self.base = load_base(settings.model)
         if start:
-            check_base(start, self.base.base.name, self.base.identity)
+            check_base(start, self.base.spec.name, self.base.weights_sha256)
             check_target(start, get_target(settings.target))
         network = self.base.network
         asked = settings.lora
@@ -166,7 +166,7 @@ class _TrainableLora:
         card = AdapterCard(
             name=record.name,
             target=get_target(settings.target),
-            base=BaseReference(name=self.base.base.name, identity=self.base.identity),
+            base=BaseReference(name=self.base.spec.name, identity=self.base.weights_sha256),
             geometry=settings.geometry_for(settings.target),
             lora=self._lora,
             threshold=validation.threshold,
@@ -206,7 +206,7 @@ class _TrainableBase:
     def load(self, tensors: Mapping[str, Tensor], source: str) -> None:
         own = self.tensors()
         if own.keys() != tensors.keys():
-            raise SettingsError(f"{source}: does not fit the model {self.base.base.name!r}.")
+            raise SettingsError(f"{source}: does not fit the model {self.base.spec.name!r}.")
         with torch.no_grad():
             for name, tensor in own.items():
                 tensor.copy_(tensors[name])
@@ -230,7 +230,7 @@ class _TrainableBase:
             "data_hash": record.data_hash,
         }
         with new_folder(folder, replace=True) as partial:
-            path = partial / f"{self.base.base.name}.safetensors"
+            path = partial / f"{self.base.spec.name}.safetensors"
             path.write_bytes(safetensors.torch.save(tensors, metadata=notes))
 
 

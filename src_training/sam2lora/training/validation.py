@@ -54,8 +54,8 @@ class ValidationImage:
     """A held-out image in memory."""
 
     name: str
-    scene: PreparedImage
-    truth: Mask
+    prepared: PreparedImage
+    reference: Mask
     valid: Mask
 
 
@@ -70,13 +70,13 @@ def read_validation_image(items: Sequence[Item]) -> list[ValidationImage]:
     held_out: list[ValidationImage] = []
     for item in items:
         record = item.record
-        scene = PreparedImage.of(record.read_image().pixels, field=record.read_field_of_view())
+        prepared = PreparedImage.of(record.read_image().pixels, field=record.read_field_of_view())
         truth = record.read_mask(item.target, grader=item.grader)
         name = f"{record.dataset}/{record.stem}"
         same = sum(other.name.partition(" (")[0] == name for other in held_out)
-        valid = item.valid(scene.field, truth)
+        valid = item.valid(prepared.field, truth)
         held_out.append(
-            ValidationImage(f"{name} ({same + 1})" if same else name, scene, truth, valid)
+            ValidationImage(f"{name} ({same + 1})" if same else name, prepared, truth, valid)
         )
     return held_out
 
@@ -133,19 +133,19 @@ def validate(
     losses = []
     first: Values | None = None
     for number, image in enumerate(held_out):
-        probabilities = predictor.answer(image.scene, geometry).probabilities
+        probabilities = predictor.predict(image.prepared, geometry).probabilities
         first = probabilities if first is None else first
         losses.append(_cross_entropy(probabilities, image))
         for column, threshold in enumerate(THRESHOLDS):
             mask = probabilities >= threshold
-            scores[number, column] = dice(mask, image.truth, valid=image.valid)
+            scores[number, column] = dice(mask, image.reference, valid=image.valid)
     means = scores.mean(axis=0)
     as_good = np.flatnonzero(means >= means.max() - _AS_GOOD)
     best = int(min(as_good, key=lambda column: abs(THRESHOLDS[column] - usual)))
     if preview and first is not None:
         shown = held_out[0]
         answer = first >= THRESHOLDS[best]
-        save_image(preview, draw_errors(shown.scene.pixels, answer, shown.truth))
+        save_image(preview, draw_errors(shown.prepared.pixels, answer, shown.reference))
     per_image = {
         image.name: float(score) for image, score in zip(held_out, scores[:, best], strict=True)
     }
@@ -154,5 +154,5 @@ def validate(
 
 
 def _cross_entropy(probabilities: Values, image: ValidationImage) -> float:
-    right = np.where(image.truth, probabilities, 1 - probabilities)[image.valid]
+    right = np.where(image.reference, probabilities, 1 - probabilities)[image.valid]
     return float(-np.log(np.maximum(right, _LEAST)).mean())

@@ -100,7 +100,7 @@ def sample_augmentation(settings: AugmentSettings, rng: np.random.Generator) -> 
 
 def apply_augmentation(
     augmentation: Augmentation,
-    frame: Window,
+    window: Window,
     pixels: NDArray[np.uint8],
     mask: Mask,
     *,
@@ -111,14 +111,14 @@ def apply_augmentation(
     More than the window is cut, so that a turn brings in what lies beside it. The scale is part of
     the cut, which resamples with antialiasing; flips, turn and local shifts are one bicubic
     resampling after it (linear would blur the image and break thin vessels), and masks are made
-    crisp only then. With the default `Augmentation()` the window is `frame.cut` of everything, byte
+    crisp only then. With the default `Augmentation()` the window is `window.cut` of everything, byte
     for byte.
 
     Parameters
     ----------
     augmentation
         What to do.
-    frame
+    window
         The plain window.
     pixels
         `(H, W, 3)` uint8 RGB, the whole image.
@@ -139,13 +139,13 @@ def apply_augmentation(
             f"The image is {shape}, the mask {mask.shape} and the valid pixels {valid.shape}; "
             "they must be the same (H, W)."
         )
-    wide = _wider(frame, augmentation)
+    wide = _wider(window, augmentation)
     covers = [one.astype(np.uint8) * np.uint8(255) for one in (mask, valid)]
     planes = np.dstack([wide.cut(pixels), *map(wide.cut, covers)])
     cut = torch.from_numpy(planes).movedim(-1, 0).contiguous().float()  # (5, W, W), W >= S
     generator = torch.Generator().manual_seed(augmentation.seed)
     if augmentation.moves:
-        grid = _grid(augmentation, frame.size, wide.size, generator)
+        grid = _grid(augmentation, window.size, wide.size, generator)
         cut = F.grid_sample(cut[None], grid, mode="bicubic", align_corners=False)[0]
     image = cut[:3].clamp_(0, 255).div_(255)
     # Half covered counts; 127.5 so that a plain window agrees with `Window.cut_mask`.
@@ -154,22 +154,22 @@ def apply_augmentation(
     return LabelledWindow(changed.movedim(0, -1).contiguous().numpy(), target.numpy(), seen.numpy())
 
 
-def _wider(frame: Window, augmentation: Augmentation) -> Window:
+def _wider(window: Window, augmentation: Augmentation) -> Window:
     """Give the window to cut: at the drawn scale, with the room that a turn and shifts need."""
     if not augmentation.moves and augmentation.scale == 1:
-        return frame
+        return window
     angle = math.radians(augmentation.angle)
     reach = abs(math.cos(angle)) + abs(math.sin(angle)) - 1 + 2 * augmentation.elastic
     # Whole pixels on both sides, and one more for the bicubic filter, if anything moves.
-    room = math.ceil(frame.size / 2 * reach) + 1 if augmentation.moves else 0
-    size = frame.size + 2 * room
+    room = math.ceil(window.size / 2 * reach) + 1 if augmentation.moves else 0
+    size = window.size + 2 * room
     width, height = (
-        side * size / frame.size / augmentation.scale for side in (frame.width, frame.height)
+        side * size / window.size / augmentation.scale for side in (window.width, window.height)
     )
     return replace(
-        frame,
-        left=frame.left + (frame.width - width) / 2,
-        top=frame.top + (frame.height - height) / 2,
+        window,
+        left=window.left + (window.width - width) / 2,
+        top=window.top + (window.height - height) / 2,
         width=width,
         height=height,
         size=size,

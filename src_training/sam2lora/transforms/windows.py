@@ -162,15 +162,15 @@ class Blend:
         self._sum = np.zeros(shape, dtype=np.float32)
         self._weight = np.zeros(shape, dtype=np.float32)
 
-    def add(self, frame: Window, values: Values) -> None:
+    def add(self, window: Window, values: Values) -> None:
         """Add one window's values, `(n, n)` float32 (see `Window.paste`)."""
-        self.add_pasted(frame, frame.paste(values, self._shape))
+        self.add_pasted(window, window.paste(values, self._shape))
 
-    def add_pasted(self, frame: Window, pasted: Pasted) -> None:
+    def add_pasted(self, window: Window, pasted: Pasted) -> None:
         """Add one window's values, already on native pixels."""
         weight = np.outer(
-            _hann(pasted.rows, frame.top, frame.height),
-            _hann(pasted.columns, frame.left, frame.width),
+            _hann(pasted.rows, window.top, window.height),
+            _hann(pasted.columns, window.left, window.width),
         )
         self._sum[pasted.rows, pasted.columns] += weight * pasted.values
         self._weight[pasted.rows, pasted.columns] += weight
@@ -249,7 +249,7 @@ def tile_windows(
         for top in _starts(rows[0], rows[-1] + 1, side, overlap)
         for left in _starts(columns[0], columns[-1] + 1, side, overlap)
     )
-    return [frame for frame in frames if _touches(frame, field.mask)]
+    return [window for window in frames if _touches(window, field.mask)]
 
 
 def _starts(low: int, high: int, side: float, overlap: float) -> list[float]:
@@ -261,9 +261,9 @@ def _starts(low: int, high: int, side: float, overlap: float) -> list[float]:
     return [low + beyond * i / (count - 1) for i in range(count)]
 
 
-def _touches(frame: Window, mask: NDArray[np.bool_]) -> bool:
-    top, bottom = _inside(frame.top, frame.height, mask.shape[0])
-    left, right = _inside(frame.left, frame.width, mask.shape[1])
+def _touches(window: Window, mask: NDArray[np.bool_]) -> bool:
+    top, bottom = _inside(window.top, window.height, mask.shape[0])
+    left, right = _inside(window.left, window.width, mask.shape[1])
     return bool(mask[top:bottom, left:right].any())
 
 

@@ -25,13 +25,13 @@ def test_an_embedded_base_and_a_file_are_used_as_they_are(tmp_path: Path):
 
 @pytest.mark.slow
 def test_another_base_gets_random_weights_of_its_shape(tmp_path: Path):
-    assert load_base(usable_base("tiny", tmp_path)).base.name == "tiny"
+    assert load_base(usable_base("tiny", tmp_path)).spec.name == "tiny"
 
 
 def test_a_random_adapter_can_be_merged(pocket_base, pocket, tmp_path: Path):
     base = pocket()
     adapter = random_adapter(base, 2, tmp_path / "random")
-    AdapterManager(base).use(adapter)
+    AdapterManager(base).activate(adapter)
     name = "image_encoder.trunk.blocks.0.attn.qkv.weight"
     own, other = (one.network.get_parameter(name) for one in (base, pocket_base))
     assert not own.equal(other)

@@ -80,7 +80,7 @@ def test_saving_twice_writes_once(viewer: ViewerModel, images: ImageList):
 
 
 def test_a_mask_of_a_new_target_is_kept_too(viewer: ViewerModel, images: ImageList):
-    path = str(images.photographs[0].path)
+    path = str(images.images[0].path)
     about = {"target": "disc", "image": path}
     viewer.add_labels(bar().astype(np.uint8), name="mine", metadata={"sam2lora": about})
     images.go(1)
@@ -91,7 +91,7 @@ def test_a_mask_of_a_new_target_is_kept_too(viewer: ViewerModel, images: ImageLi
 def test_layers_that_belong_to_no_image_stay(viewer: ViewerModel, images: ImageList):
     viewer.add_points(np.zeros((2, 2)), name="my points")
     viewer.add_labels(np.ones(SHAPE, int), name="my labels")
-    views = {"sam2lora": {"view": "green", "image": str(images.photographs[0].path)}}
+    views = {"sam2lora": {"view": "green", "image": str(images.images[0].path)}}
     viewer.add_image(np.zeros(SHAPE), name="green", metadata=views)
     images.go(1)
     assert names(viewer) == ["my points", "my labels", "21_training", "21_training vessel"]

@@ -31,7 +31,7 @@ def test_a_click_is_where_it_is_seen(viewer: Viewer):
     theirs = prompts.points(other, DISC)
     preview = PreviewLayers(viewer).show(image, DISC, disk(12).astype(np.float32), threshold=0.5)
     placement = TransformSync(viewer)
-    placement.look()
+    placement.refresh()
     image.scale, image.translate, image.units = (0.01, 0.02), (3, 4), ("mm", "mm")
     image.rotate, image.shear = 20, [0.1]
     image.affine = np.array([(1, 0.5, 2), (0, 1, 3), (0, 0, 1)])
@@ -42,7 +42,7 @@ def test_a_click_is_where_it_is_seen(viewer: Viewer):
             )
         assert layer.units == image.units
     points.add(points.world_to_data(image.data_to_world((20, 30))))
-    (click,) = prompts.at(("eye", "disc")).clicks
+    (click,) = prompts.at(("eye", "disc")).points
     assert (click.x, click.y) == pytest.approx((30, 20))
     assert click.positive == PointPrompt(30, 20).positive
     assert tuple(theirs.scale) == (1, 1)
@@ -53,7 +53,7 @@ def test_it_is_so_from_the_first_look_and_until_it_is_closed(viewer: Viewer):
     points = prompts.points(image, DISC)
     image.scale = (0.5, 0.5)
     placement = TransformSync(viewer)
-    placement.look()
+    placement.refresh()
     assert tuple(points.scale) == (0.5, 0.5)
     placement.close()
     image.scale = (0.1, 0.1)
@@ -63,7 +63,7 @@ def test_it_is_so_from_the_first_look_and_until_it_is_closed(viewer: Viewer):
 def test_masks_are_the_users_own(viewer: Viewer):
     labels = viewer.add_layer(eye("disc")[1])
     assert isinstance(labels, Labels)
-    TransformSync(viewer).look()
+    TransformSync(viewer).refresh()
     viewer.layers["eye"].scale = (0.5, 0.5)
     assert tuple(labels.scale) == (1, 1)
 
@@ -71,7 +71,7 @@ def test_masks_are_the_users_own(viewer: Viewer):
 def test_images_with_channels_first_and_turned_ones(viewer: Viewer, notices: list[str]):
     image = viewer.add_layer(Image(np.zeros((3, *SHAPE), np.uint8), name="channels"))
     points = PromptLayers(viewer).points(image, DISC)
-    TransformSync(viewer).look()
+    TransformSync(viewer).refresh()
     image.scale = (1, 0.5, 0.25)
     assert tuple(points.scale) == (0.5, 0.25)
     image.rotate = (10, 20, 30)

@@ -29,7 +29,7 @@ def test_a_copy_is_another_image(open_window, tmp_path, file: str | None):
     original = fundus(path=file and tmp_path / file)
     window = open_window(original)
     window.segment()
-    with window.replied():
+    with window.result_ready():
         window.click(60, 80)
     press(window.dock, "Accept")
     first = window.session.place
@@ -40,8 +40,8 @@ def test_a_copy_is_another_image(open_window, tmp_path, file: str | None):
     assert window.session.prompts.at(window.session.place).empty
     window.segment()
     assert window.session.image is copy
-    assert window.session.reply.question.photo.source is copy.data
-    assert len(window.session.answers.replies) == 2
+    assert window.session.result.question.image.source is copy.data
+    assert len(window.session.results.latest) == 2
     assert labels_of_image(window.viewer, copy) == [mask]
     assert labels_of_image(window.viewer, original) == [window.viewer.layers["photo disc"]]
     assert window.dock.targets.images.count() == 2
@@ -49,7 +49,7 @@ def test_a_copy_is_another_image(open_window, tmp_path, file: str | None):
 
 def test_a_copy_may_bring_prompts_and_its_answer_along(window: Window):
     window.segment()
-    with window.replied():
+    with window.result_ready():
         window.click(60, 80)
     first, points = window.session.place, window.points()
     window.session.prompts.boxes(window.session.image, window.session.target)
@@ -61,32 +61,32 @@ def test_a_copy_may_bring_prompts_and_its_answer_along(window: Window):
     second = window.session.place
     assert window.preview() is preview
     assert window.points() is copied
-    with window.replied():
+    with window.result_ready():
         copied.add([90, 70])
-    assert len(window.session.prompts.at(second).clicks) == 2
-    with window.replied():
+    assert len(window.session.prompts.at(second).points) == 2
+    with window.result_ready():
         points.add([110, 70])
-    clicks = [(one.x, one.y) for one in window.session.prompts.at(first).clicks]
+    clicks = [(one.x, one.y) for one in window.session.prompts.at(first).points]
     assert clicks == [(60, 80), (70, 110)]
 
 
 def test_the_same_object_that_comes_back_has_its_prompts(window: Window):
     image = window.viewer.layers["photo"]
     window.segment()
-    with window.replied():
+    with window.result_ready():
         window.click(60, 80)
     window.viewer.layers.remove(image)
     window.qtbot.waitUntil(lambda: not window.viewer.layers)  # nothing of it stays in the list
     window.viewer.add_layer(image)
     window.qtbot.waitUntil(lambda: window.session.image is image)
-    assert len(window.session.prompts.at(window.session.place).clicks) == 1
+    assert len(window.session.prompts.at(window.session.place).points) == 1
     np.testing.assert_array_equal(window.points().data, [(80, 60)])
     assert window.points().visible
 
 
 def test_another_image_of_the_same_name_has_nothing_of_the_first(window: Window):
     window.segment()
-    with window.replied():
+    with window.result_ready():
         window.click(60, 80)
     press(window.dock, "Accept")
     window.viewer.layers.remove("photo")
@@ -96,7 +96,7 @@ def test_another_image_of_the_same_name_has_nothing_of_the_first(window: Window)
     assert window.session.prompts.at(window.session.place).empty
     assert labels_of_image(window.viewer, other) == []
     window.segment()
-    assert window.session.reply.question.prompts.empty
+    assert window.session.result.question.prompts.empty
     assert len(window.points().data) == 0
 
 
@@ -117,4 +117,4 @@ def test_an_answer_that_is_not_shown_is_spoken_of(window: Window):
     image = window.viewer.layers["photo"]
     image.data = image.data.copy()
     window.idle()
-    assert "not there any more as it was" in " ".join(window.said)
+    assert "not there any more as it was" in " ".join(window.messages)

@@ -27,16 +27,16 @@ def save(path: Path) -> Path:
 def test_a_data_set_lists_its_images_once_and_keeps_corrections_for_the_whole_set(drive: Path):
     for folder in (drive, drive / "test"):
         assert list_image_folder(folder).source == drive
-    stems = [photograph.stem for photograph in list_image_folder(drive).photographs]
+    stems = [photograph.stem for photograph in list_image_folder(drive).images]
     assert stems == ["01_test", "21_training"]
-    assert [one.stem for one in list_image_folder(drive / "test").photographs] == ["01_test"]
+    assert [one.stem for one in list_image_folder(drive / "test").images] == ["01_test"]
 
 
 def test_a_folder_of_photographs_lists_them_in_order(tmp_path: Path):
     for name in ("b.png", "a.jpg", "a.png", ".c.png", "notes.txt"):
         save(tmp_path / name) if name != "notes.txt" else (tmp_path / name).write_text("")
     listing = list_image_folder(tmp_path)
-    assert [one.stem for one in listing.photographs] == ["a.jpg", "a.png", "b"]
+    assert [one.stem for one in listing.images] == ["a.jpg", "a.png", "b"]
     assert listing.source == tmp_path
 
 
@@ -44,7 +44,7 @@ def test_masks_that_do_not_say_of_what_are_no_hindrance(tmp_path: Path):
     for name in ("images", "masks"):
         (tmp_path / name).mkdir()
         save(tmp_path / name / "a.png")
-    (photograph,) = list_image_folder(tmp_path).photographs
+    (photograph,) = list_image_folder(tmp_path).images
     assert photograph.path == tmp_path / "images" / "a.png"
     (image,) = read_image_layers(photograph)
     assert image[2] == "image"
@@ -52,7 +52,7 @@ def test_masks_that_do_not_say_of_what_are_no_hindrance(tmp_path: Path):
 
 def test_photographs_beside_a_data_set_are_the_ones_meant(drive: Path):
     save(drive.parent / "mine.png")
-    assert [one.stem for one in list_image_folder(drive.parent).photographs] == ["mine"]
+    assert [one.stem for one in list_image_folder(drive.parent).images] == ["mine"]
 
 
 def test_a_folder_that_is_gone_is_said(tmp_path: Path):
@@ -66,7 +66,7 @@ def test_a_folder_without_images_is_refused(tmp_path: Path):
 
 
 def test_corrections_take_the_place_of_the_sets_masks(drive: Path):
-    photograph = list_image_folder(drive).photographs[0]
+    photograph = list_image_folder(drive).images[0]
     kept = Corrections(drive)
     kept.save(photograph.stem, photograph.path, {"vessel": ~bar(), "disc": bar()})
     _, disc, vessel = read_image_layers(photograph, corrections=kept)
@@ -79,7 +79,7 @@ def test_corrections_take_the_place_of_the_sets_masks(drive: Path):
 def test_corrections_of_an_image_that_changed_are_left_out_and_told(
     drive: Path, notices: list[str]
 ):
-    photograph = list_image_folder(drive).photographs[0]
+    photograph = list_image_folder(drive).images[0]
     kept = Corrections(drive)
     kept.save(photograph.stem, photograph.path, {"vessel": bar()[:50]})
     _, vessel = read_image_layers(photograph, corrections=kept)

@@ -101,7 +101,7 @@ def labels(name: str, side: int = 4, **noted: str) -> Labels:
 
 def said(layer: Labels, images: list[Image]) -> tuple[Image | None, bool]:
     owner = image_of(layer, images)
-    return owner.image, owner.sure
+    return owner.image, owner.certain
 
 
 def test_what_was_noted_counts_alone() -> None:

@@ -43,11 +43,11 @@ def test_rows_and_columns_become_x_and_y(prompts: PromptLayers, image: Image):
     changed: list[object] = []
     prompts.changed.connect(changed.append)
     points.add([20.25, 30.5])
-    prompts.set_sign(False)
+    prompts.set_positive(False)
     points.add([50, 40])
     boxes.add([np.array([(10, 20), (10, 60), (70, 60), (70, 20)])], shape_type="rectangle")
     said = prompts.at(PLACE)
-    assert said.clicks == (PointPrompt(30.5, 20.25), PointPrompt(40, 50, positive=False))
+    assert said.points == (PointPrompt(30.5, 20.25), PointPrompt(40, 50, positive=False))
     assert said.box == (20, 10, 60, 70)
     assert changed == [PLACE] * 3
     assert [tuple(color[:3].round(2)) for color in points.face_color] == [
@@ -70,12 +70,12 @@ def test_every_step_can_be_undone_and_made_again(prompts: PromptLayers, image: I
         ((), False),
     ):
         assert prompts.undo(PLACE)
-        assert (prompts.at(PLACE).clicks, prompts.at(PLACE).box is not None) == (clicks, box)
+        assert (prompts.at(PLACE).points, prompts.at(PLACE).box is not None) == (clicks, box)
         assert (len(points.data), len(boxes.data)) == (len(clicks), int(box))
     for _ in range(3):
         assert prompts.redo(PLACE)
     assert not prompts.redo(PLACE)
-    assert prompts.at(PLACE).clicks == (PointPrompt(35, 25),)
+    assert prompts.at(PLACE).points == (PointPrompt(35, 25),)
     prompts.clear(PLACE)
     assert prompts.at(PLACE).empty
     assert len(points.data) == 0
@@ -86,7 +86,7 @@ def test_every_step_can_be_undone_and_made_again(prompts: PromptLayers, image: I
 def test_signs_survive_undoing(prompts: PromptLayers, image: Image):
     points = prompts.points(image, DISC)
     for number, positive in enumerate((False, True, False)):
-        prompts.set_sign(positive)
+        prompts.set_positive(positive)
         points.add([20 + number, 30])
     prompts.undo(PLACE)
     prompts.undo(PLACE)
@@ -117,14 +117,14 @@ def test_what_lies_outside_goes_from_every_step(prompts: PromptLayers, image: Im
     changed: list[object] = []
     prompts.changed.connect(changed.append)
     prompts.keep_inside(PLACE, disk(40))
-    assert prompts.at(PLACE).clicks == (PointPrompt(30, 20),)
+    assert prompts.at(PLACE).points == (PointPrompt(30, 20),)
     assert prompts.at(PLACE).box is None
     assert (len(points.data), boxes.nshapes) == (1, 0)
     assert changed == [PLACE]
     prompts.keep_inside(PLACE, disk(40))
     assert changed == [PLACE]
     assert prompts.redo(PLACE)
-    assert prompts.at(PLACE).clicks == (PointPrompt(30, 20), PointPrompt(50, 50))
+    assert prompts.at(PLACE).points == (PointPrompt(30, 20), PointPrompt(50, 50))
     assert prompts.undo(PLACE)
     assert prompts.undo(PLACE)
     assert not prompts.undo(PLACE)
@@ -157,19 +157,19 @@ def test_layers_are_found_by_what_is_noted_whatever_their_names(
     another = PromptLayers(viewer)
     assert another.points(image, DISC) is points
     assert len(viewer.layers) == count
-    assert another.at(PLACE).clicks == (PointPrompt(30, 20),)
+    assert another.at(PLACE).points == (PointPrompt(30, 20),)
 
 
 def test_layers_that_are_there_already_take_the_sign_that_is_shown(
     viewer: Viewer, prompts: PromptLayers, image: Image
 ):
     points = prompts.points(image, DISC)
-    prompts.set_sign(False)
+    prompts.set_positive(False)
     prompts.close()
     another = PromptLayers(viewer)
     assert another.adopt()
     points.add([20, 30])
-    assert another.at(PLACE).clicks == (PointPrompt(30, 20, positive=another.positive),)
+    assert another.at(PLACE).points == (PointPrompt(30, 20, positive=another.positive),)
 
 
 def test_a_copy_of_a_layer_says_nothing(viewer: Viewer, prompts: PromptLayers, image: Image):
@@ -180,7 +180,7 @@ def test_a_copy_of_a_layer_says_nothing(viewer: Viewer, prompts: PromptLayers, i
     assert not prompts.has(copy)
     points.add([50, 40])
     copy.add([60, 60])
-    assert prompts.at(PLACE).clicks == (PointPrompt(30, 20), PointPrompt(40, 50))
+    assert prompts.at(PLACE).points == (PointPrompt(30, 20), PointPrompt(40, 50))
     prompts.undo(PLACE)
     assert len(copy.data) == 2
 
@@ -226,7 +226,7 @@ def test_a_layer_that_is_deleted_takes_its_prompts_along(
     boxes.add([np.array([(10, 20), (10, 60), (70, 60), (70, 20)])], shape_type="rectangle")
     viewer.layers.remove(points)
     prompts.forget_missing()
-    assert prompts.at(PLACE).clicks == ()
+    assert prompts.at(PLACE).points == ()
     assert prompts.at(PLACE).box is not None
 
 

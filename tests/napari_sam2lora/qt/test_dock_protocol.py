@@ -20,15 +20,15 @@ def test_an_adapter_that_was_just_trained_is_chosen_and_answers(window: Window, 
     use_adapter(window.viewer, "mine")
     assert window.dock.advanced.adapter.currentData() == "mine"
     window.segment()
-    assert window.session.reply.task.adapter.name == "mine"
-    before = window.session.reply.segmented.probabilities.copy()
+    assert window.session.result.task.adapter.name == "mine"
+    before = window.session.result.segmented.probabilities.copy()
     # The next validation was better: the same name has other weights.
     better = install_for_nano("other-weights")
     weights = find_adapter("mine").weights
     weights.write_bytes(better.weights.read_bytes())
     use_adapter(window.viewer, "mine")
     window.segment()
-    assert abs(window.session.reply.segmented.probabilities - before).max() > 1e-4
+    assert abs(window.session.result.segmented.probabilities - before).max() > 1e-4
 
 
 def test_one_for_another_target_and_base_waits_there(window: Window, install_for_nano):
@@ -50,7 +50,7 @@ def test_a_gpu_is_freed_for_the_training_and_main_memory_is_not(
     window: Window, monkeypatch: pytest.MonkeyPatch, kind: str
 ):
     window.segment()
-    engine, released = window.session.answering.engine, []
+    engine, released = window.session.queue.engine, []
     monkeypatch.setattr("sam2lora.compute.device.release_memory", released.append)
     device = SimpleNamespace(type=kind)
     monkeypatch.setattr(engine, "_predictor", SimpleNamespace(device=device))

@@ -62,16 +62,16 @@ class Window:
         self.session = self.dock.session
         for target in TARGETS.values():  # one window is enough, and quick
             self.session.choose(target, ModelChoice(detail="whole"))
-        self.said: list[str] = []
-        self.session.said.connect(self.said.append)
+        self.messages: list[str] = []
+        self.session.messages.connect(self.messages.append)
 
-    def replied(self):
+    def result_ready(self):
         """Wait for an answer inside this context."""
-        return self.qtbot.waitSignal(self.session.answering.replied, timeout=WAIT)
+        return self.qtbot.waitSignal(self.session.queue.result_ready, timeout=WAIT)
 
     def idle(self) -> None:
         """Wait until nothing runs any more."""
-        self.qtbot.waitUntil(lambda: not self.session.answering.worker.busy, timeout=WAIT)
+        self.qtbot.waitUntil(lambda: not self.session.queue.worker.busy, timeout=WAIT)
 
     def cancel(self) -> None:
         """Press Cancel, as soon as that is possible."""
@@ -80,7 +80,7 @@ class Window:
 
     def segment(self) -> None:
         """Press Segment, and wait for the answer."""
-        with self.replied():
+        with self.result_ready():
             press(self.dock, "Segment")
 
     def click(self, x: float, y: float) -> None:
@@ -100,7 +100,7 @@ class Window:
 
     def preview(self, target: str = "disc") -> Image:
         """Give the preview of a target."""
-        found = self.session.answers.previews.find((self.session.place[0], target))
+        found = self.session.results.previews.find((self.session.place[0], target))
         assert found is not None
         return found
 
@@ -166,7 +166,7 @@ class Held:
 @pytest.fixture
 def hold(window: Window, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[], Held]]:
     """Give a function that holds answers back from then on."""
-    held, real = Held(), window.session.answering.engine.answer
+    held, real = Held(), window.session.queue.engine.segment
 
     def slow(question, report):
         held.clicks.append(len(question.prompts.clicks))
@@ -176,7 +176,7 @@ def hold(window: Window, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[
         return real(question, report)
 
     def begin() -> Held:
-        monkeypatch.setattr(window.session.answering.engine, "answer", slow)
+        monkeypatch.setattr(window.session.queue.engine, "answer", slow)
         return held
 
     yield begin
@@ -194,7 +194,7 @@ def install_for_nano(tmp_path: Path) -> Callable[..., Adapter]:
         from sam2lora.adapters.serialization import save_adapter
         from sam2lora.models.loading import load_base
 
-        base, lora = load_base("nano"), LoraSettings(rank=2, alpha=4, placement="decoder")
+        base, lora = load_base("nano"), LoraSettings(rank=2, alpha=4, transform_sync="decoder")
         generator = torch.Generator().manual_seed(len(name))
         # Without PEFT: it brings triton, which does not get on with software OpenGL in one process.
         tensors = {
@@ -204,7 +204,7 @@ def install_for_nano(tmp_path: Path) -> Callable[..., Adapter]:
         usual = {
             "name": name,
             "target": target,
-            "base": {"name": "nano", "identity": base.identity},
+            "base": {"name": "nano", "identity": base.weights_sha256},
             "geometry": GeometrySettings(detail="whole"),
             "lora": lora,
             "threshold": 0.45,

@@ -17,19 +17,19 @@ def test_segment_shows_an_answer_and_a_click_changes_it(window: Window):
     assert first.shape == (200, 200)
     assert 0 < first.max() <= 1
     assert window.session.tool == "point"
-    with window.replied():
+    with window.result_ready():
         window.click(60, 80)
     second = window.values()
     assert np.abs(first - second).max() > 1e-4
-    window.dock.switch_sign()
-    with window.replied():
+    window.dock.toggle_positive()
+    with window.result_ready():
         window.click(120, 90)
-    signs = [click.positive for click in window.session.prompts.at(window.session.place).clicks]
+    signs = [click.positive for click in window.session.prompts.at(window.session.place).points]
     assert signs == [True, False]
-    with window.replied():
+    with window.result_ready():
         press(window.dock, "Undo")
     np.testing.assert_array_equal(window.values(), second)
-    with window.replied():
+    with window.result_ready():
         press(window.dock, "Clear")
     np.testing.assert_allclose(window.values(), first, atol=1e-6)
 
@@ -43,7 +43,7 @@ def test_it_answers_for_the_chosen_target_whatever_mask_is_selected(window: Wind
     pick(window.dock.targets.targets, "disc")
     window.segment()
     assert window.session.target.name == "disc"
-    assert window.session.reply is not None
+    assert window.session.result is not None
     assert window.viewer.layers.selection.active.name == "photo disc points"
 
 
@@ -52,14 +52,14 @@ def test_it_answers_for_the_chosen_target_whatever_mask_is_selected(window: Wind
 def test_the_next_click_has_the_sign_that_is_shown(window: Window, button: str, positive: bool):
     window.segment()
     for sign in (not positive, positive):
-        window.session.set_sign(sign)
-        with window.replied():
+        window.session.set_positive(sign)
+        with window.result_ready():
             window.click(60, 80)
-    with window.replied():
+    with window.result_ready():
         press(window.dock, button)
-    with window.replied():
+    with window.result_ready():
         window.click(120, 90)
-    said = window.session.prompts.at(window.session.place).clicks[-1]
+    said = window.session.prompts.at(window.session.place).points[-1]
     assert (said.x, said.positive) == (120, positive)
     assert window.session.prompts.positive == positive
 
@@ -69,7 +69,7 @@ def test_segment_all_looks_for_three_targets(window: Window):
     window.idle()
     for target in TARGETS:
         assert window.preview(target).visible
-    assert set(window.session.answers.replies) == {("photo", target) for target in TARGETS}
+    assert set(window.session.results.latest) == {("photo", target) for target in TARGETS}
 
 
 def test_what_is_painted_is_where_the_answer_starts(window: Window):
@@ -89,11 +89,11 @@ def test_what_is_painted_is_where_the_answer_starts(window: Window):
 def test_it_answers_as_the_command_line_does(window: Window):
     """The very function, with the same task, on the same image."""
     window.segment()
-    with window.replied():
+    with window.result_ready():
         window.click(70, 90)
-    reply = window.session.reply
-    predictor = window.session.answering.engine.predictor(window.session.machine, lambda *_: None)
-    expected = segment_prepared(predictor, reply.scene, [reply.task])["disc"]
+    reply = window.session.result
+    predictor = window.session.queue.engine.predictor(window.session.compute, lambda *_: None)
+    expected = segment_prepared(predictor, reply.prepared, [reply.task])["disc"]
     # Sums of products differ in their last bits with where in memory the numbers lie.
     np.testing.assert_allclose(window.values(), expected.probabilities, atol=1e-5)
 
@@ -104,17 +104,17 @@ def test_two_windows_do_not_disturb_each_other(open_window, tmp_path):
     first, second = (open_window(fundus("eye", path=path)) for _ in range(2))
     place = (str(path), "disc")
     first.segment()
-    with first.replied():
+    with first.result_ready():
         first.click(60, 60)
-    assert second.session.answers.replies == {}
+    assert second.session.results.latest == {}
     second.segment()
     assert len(first.session.prompts.at(place).clicks) == 1
     assert second.session.prompts.at(place).empty
     assert len(second.viewer.layers["eye disc points"].data) == 0
     assert np.abs(first.values() - second.values()).max() > 1e-4
     second.dock.threshold.number.setValue(0.31)
-    assert first.session.answers.chosen_threshold(place) is None
-    first.dock.switch_sign()
+    assert first.session.results.chosen_threshold(place) is None
+    first.dock.toggle_positive()
     assert second.session.prompts.positive
     pick(first.dock.targets.targets, "cup")
     assert second.session.target.name == "disc"

@@ -27,7 +27,7 @@ def test_the_threshold_moves_what_is_shown_and_what_is_accepted(window: Window):
 def test_the_three_ways_to_accept(window: Window):
     window.segment()
     window.part_the_answer()
-    answer = window.session.answers.mask(window.session.place)
+    answer = window.session.results.mask(window.session.place)
     yes, no = np.argwhere(answer)[0], np.argwhere(~answer)[0]
     for mode, expected in (
         ("empty", {tuple(yes): 7, tuple(no): 7}),
@@ -48,4 +48,4 @@ def test_the_three_ways_to_accept(window: Window):
 
 def test_accepting_nothing_says_so(window: Window):
     press(window.dock, "Accept")
-    assert "no answer to accept" in window.said[-1]
+    assert "no answer to accept" in window.messages[-1]

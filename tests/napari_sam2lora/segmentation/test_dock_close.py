@@ -25,12 +25,12 @@ def test_closing_the_dock_while_it_works_is_clean(window: Window, monkeypatch: p
         finally:
             ended.set()
 
-    monkeypatch.setattr(window.session.answering.engine, "answer", slow)
+    monkeypatch.setattr(window.session.queue.engine, "answer", slow)
     press(window.dock, "Segment")
     window.qtbot.waitUntil(begun.is_set, timeout=WAIT)
     heard: list[object] = []
-    window.session.answering.worker.done.connect(heard.append)
-    window.session.answering.worker.failed.connect(heard.append)
+    window.session.queue.worker.done.connect(heard.append)
+    window.session.queue.worker.failed.connect(heard.append)
     window.viewer.window.remove_dock_widget(window.dock)
     go_on.set()
     assert ended.wait(60)
@@ -69,18 +69,18 @@ def test_closing_the_window_while_it_works_is_clean(make_napari_viewer, qtbot, m
         assert go_on.wait(60)
         report("going on", 0, 1)
 
-    monkeypatch.setattr(session.answering.engine, "answer", slow)
+    monkeypatch.setattr(session.queue.engine, "answer", slow)
     press(dock, "Segment")
     qtbot.waitUntil(begun.is_set, timeout=WAIT)
     assert ours(image, viewer)
     heard: list[object] = []
-    session.answering.worker.done.connect(heard.append)
-    session.answering.worker.failed.connect(heard.append)
+    session.queue.worker.done.connect(heard.append)
+    session.queue.worker.failed.connect(heard.append)
     del dock  # the window alone holds it
     viewer.close()
-    qtbot.waitUntil(lambda: session.answering.worker._closed)
+    qtbot.waitUntil(lambda: session.queue.worker._closed)
     go_on.set()
-    session.answering.worker._executor.shutdown(wait=True)
+    session.queue.worker._executor.shutdown(wait=True)
     qtbot.wait(0)
     assert heard == []
     assert ours(image, viewer) == []

@@ -14,16 +14,16 @@ pytestmark = pytest.mark.viewer
 def test_it_goes_on_with_the_selected_points_and_the_sign_it_shows(window: Window, qtbot):
     window.session.set_target("cup")
     window.segment()
-    window.session.set_sign(False)
+    window.session.set_positive(False)
     window.viewer.window.remove_dock_widget(window.dock)
     again = Window(window.viewer, qtbot)
     assert again.viewer.layers.selection.active.name == "photo cup points"
     assert (again.session.target.name, again.session.tool) == ("cup", "point")
     pressed = [one for one in again.dock.prompts.findChildren(QAbstractButton) if one.isChecked()]
     assert [one.text() for one in pressed] == ["+ Point"]
-    with again.replied():
+    with again.result_ready():
         again.click(60, 80)
-    (click,) = again.session.reply.question.prompts.clicks
+    (click,) = again.session.result.request.prompts.points
     assert click.positive
     again.session.close()
 
@@ -58,7 +58,7 @@ def test_a_window_may_be_closed_with_an_old_answer(window: Window):
 def test_a_dock_that_is_opened_again_knows_the_prompts_that_are_there(window: Window, qtbot):
     window.segment()
     for x in (80, 90):
-        with window.replied():
+        with window.result_ready():
             window.click(x, 80)
     window.session.set_target("cup")
     window.segment()
@@ -68,13 +68,13 @@ def test_a_dock_that_is_opened_again_knows_the_prompts_that_are_there(window: Wi
     assert not again.viewer.layers["photo disc points"].visible  # it goes on with the cup
     pick(again.dock.targets.targets, "disc")
     assert not again.viewer.layers["photo cup points"].visible
-    assert len(again.session.prompts.at(again.session.place).clicks) == 2
+    assert len(again.session.prompts.at(again.session.place).points) == 2
     again.idle()
-    assert again.session.answers.replies == {}
-    with again.replied():
+    assert again.session.results.latest == {}
+    with again.result_ready():
         again.click(100, 80)
-    assert len(again.session.reply.question.prompts.clicks) == 3
-    with again.replied():
+    assert len(again.session.result.request.prompts.points) == 3
+    with again.result_ready():
         press(again.dock, "Clear")
     assert len(again.points().data) == 0
     again.session.close()

@@ -43,7 +43,7 @@ def test_they_can_be_given_back():
 def test_the_help_has_every_key():
     for key in keys.KEYS:
         assert key.shown in keys.table()
-        assert key.words in keys.table()
+        assert key.description in keys.table()
 
 
 @pytest.mark.viewer
@@ -65,6 +65,6 @@ def test_they_win_over_naparis_in_the_window(window: Window):
         assert check(), key
     active = window.viewer.layers.selection.active
     window.qtbot.waitUntil(lambda: bool(active.keymap))  # the mask has just been made
-    with window.qtbot.waitSignal(window.session.answering.replied, timeout=WAIT):
+    with window.qtbot.waitSignal(window.session.queue.result_ready, timeout=WAIT):
         (function,) = (made for name, made in active.keymap.items() if str(name) == "G")
         function(active)

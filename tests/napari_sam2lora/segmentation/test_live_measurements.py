@@ -57,7 +57,7 @@ pytestmark = pytest.mark.viewer
 
 
 def numbers(window: Window) -> str:
-    return " ".join(one.text() for one in window.dock.numbers.findChildren(QLabel))
+    return " ".join(one.text() for one in window.dock.live_measurements.findChildren(QLabel))
 
 
 def wait_for(window: Window, words: str) -> None:
@@ -70,7 +70,7 @@ def area(mask: np.ndarray) -> str:
 
 def test_numbers_follow_the_mask_that_is_accepted_painted_and_taken_back(window: Window):
     window.segment()
-    inside = window.preview().data[window.session.reply.scene.field.mask]
+    inside = window.preview().data[window.session.result.prepared.field.mask]
     window.dock.threshold.number.setValue(round(float(np.median(inside)), 3))
     press(window.dock, "Accept")
     labels = window.viewer.layers["photo disc"]
@@ -87,7 +87,7 @@ def test_numbers_follow_the_mask_that_is_accepted_painted_and_taken_back(window:
 
 def test_what_is_shown_by_the_eye_is_measured(window: Window):
     window.segment()
-    inside = window.preview().data[window.session.reply.scene.field.mask]
+    inside = window.preview().data[window.session.result.prepared.field.mask]
     window.dock.threshold.number.setValue(round(float(np.median(inside)), 3))
     press(window.dock, "Accept")
     labels = window.viewer.layers["photo disc"]
@@ -144,15 +144,15 @@ def test_a_defect_in_measuring_is_shown(window: Window, notices: list[str], monk
     monkeypatch.setattr(
         "napari_sam2lora.segmentation.live_measurements.measure", lambda *_, **__: 1 / 0
     )
-    failed = window.session.answers.numbers.failed
+    failed = window.session.results.live_measurements.failed
     with window.qtbot.waitSignal(failed, timeout=WAIT):
         window.segment()
-    assert "ZeroDivisionError" in window.said[-1]
+    assert "ZeroDivisionError" in window.messages[-1]
 
 
 def test_numbers_stand_beside_the_picture(open_window):
     window = open_window(fundus(spacing=(0.01, 0.01)))
-    numbers = window.session.answers.numbers
+    numbers = window.session.results.live_measurements
     with window.qtbot.waitSignal(numbers.measured, timeout=WAIT):
         window.segment()
     for expected in ("expected IoU of the disc", "area of the disc", "px", "µm²"):

@@ -31,12 +31,12 @@ def test_an_adapter_made_a_minute_ago_is_in_the_list_and_answers(window: Window,
     with window.qtbot.waitSignal(window.dock.setup.watch.changed, timeout=WAIT):
         install_for_nano("just-made", validation={"dice": 0.91, "start_dice": 0.7})
         install_for_nano("for-vessels", TARGETS["vessel"])
-        window.dock.advanced.adapters_wanted.emit()  # the list is opened
+        window.dock.advanced.adapters_requested.emit()  # the list is opened
     assert "just-made" in listed(adapters)
     assert "for-vessels" not in listed(adapters)
     assert "Dice 0.910 (before 0.700)" in adapters.itemText(listed(adapters).index("just-made"))
     window.segment()  # automatic now is the new one
-    assert window.session.reply.task.adapter.name == "just-made"
+    assert window.session.result.task.adapter.name == "just-made"
     assert np.abs(bare - window.preview().data).max() > 1e-4
     assert window.dock.threshold.number.value() == 0.45
     pick(adapters, NO_ADAPTER)
@@ -44,7 +44,7 @@ def test_an_adapter_made_a_minute_ago_is_in_the_list_and_answers(window: Window,
     np.testing.assert_allclose(window.preview().data, bare, atol=1e-6)
     pick(adapters, "just-made")
     delete_adapter("just-made")
-    window.dock.setup.look()
+    window.dock.setup.refresh()
     assert "not there any more" in window.dock.warnings.text()
 
 
@@ -53,30 +53,30 @@ def test_cancel_does_not_keep_a_new_adapter_from_being_found(
 ):
     window.segment()
     begun, go_on = threading.Event(), threading.Event()
-    real = window.session.answering.engine.answer
+    real = window.session.queue.engine.segment
 
     def slow(question, report):
         begun.set()
         assert go_on.wait(60)
         return real(question, report)
 
-    monkeypatch.setattr(window.session.answering.engine, "answer", slow)
+    monkeypatch.setattr(window.session.queue.engine, "answer", slow)
     press(window.dock, "Segment")
     window.qtbot.waitUntil(begun.is_set, timeout=WAIT)
     with window.qtbot.waitSignal(window.dock.setup.watch.changed, timeout=WAIT):
         install_for_nano("just-made")
-        window.dock.setup.look()
+        window.dock.setup.refresh()
     window.cancel()
     go_on.set()
     window.idle()
     window.segment()
-    assert window.session.reply.task.adapter.name == "just-made"
+    assert window.session.result.task.adapter.name == "just-made"
 
 
 def test_switching_adapters_encodes_nothing_again(window: Window, install_for_nano, monkeypatch):
     """Decoder LoRA shares the features of the bare base."""
     install_for_nano("one")
-    window.dock.setup.look()
+    window.dock.setup.refresh()
     window.idle()
     pick(window.dock.advanced.adapter, "one")
     window.segment()
@@ -86,7 +86,7 @@ def test_switching_adapters_encodes_nothing_again(window: Window, install_for_na
     )
     pick(window.dock.advanced.adapter, NO_ADAPTER)
     window.segment()
-    with window.replied():
+    with window.result_ready():
         window.click(90, 90)
     assert encoded == []
 
@@ -94,7 +94,7 @@ def test_switching_adapters_encodes_nothing_again(window: Window, install_for_na
 def test_detail_is_chosen_for_each_target(window: Window):
     pick(window.dock.advanced.detail, "tiles")
     window.segment()
-    assert window.session.reply.task.geometry.detail == "tiles"
+    assert window.session.result.task.geometry.detail == "tiles"
     pick(window.dock.targets.targets, "cup")
     assert window.dock.advanced.detail.currentData() == "whole"
     pick(window.dock.targets.targets, "disc")
@@ -109,12 +109,12 @@ def computing() -> object:
 def test_device_and_precision_of_the_preferences_count(window: Window, computing):
     computing.device, computing.precision = "cpu", "bfloat16"
     window.segment()
-    predictor = window.session.answering.engine._predictor
+    predictor = window.session.queue.engine._predictor
     assert (str(predictor.device), predictor.precision) == ("cpu", "bfloat16")
     computing.device = "tpu"
-    with window.qtbot.waitSignal(window.session.said, timeout=WAIT):
+    with window.qtbot.waitSignal(window.session.messages, timeout=WAIT):
         window.dock.segment()
-    assert "No device is called 'tpu'" in window.said[-1]
+    assert "No device is called 'tpu'" in window.messages[-1]
     pick(window.dock.advanced.device, "cpu")  # the dock's own choice goes before them
     window.idle()
     window.segment()
@@ -157,7 +157,7 @@ def test_a_gpu_that_cannot_be_used_is_said_where_it_is_seen(
 
 def test_memory_is_judged_for_each_target(window: Window):
     window.segment()
-    window.session.answering.machine_told.emit(DeviceInfo("Computes on a tiny GPU.", free=1))
+    window.session.queue.device_ready.emit(DeviceInfo("Computes on a tiny GPU.", free=1))
     assert window.dock.warnings.text() == ""  # the disc was answered already
     window.dock.setup.warn(*TARGETS.values())
     assert "pixels need" in window.dock.warnings.text()
@@ -179,7 +179,7 @@ def test_a_model_that_cannot_be_had_is_said(window: Window, monkeypatch: pytest.
     assert "downloads are off" in window.dock.warnings.text()
     window.dock.segment()
     window.idle()
-    assert "are not on this computer" in window.said[-1]
+    assert "are not on this computer" in window.messages[-1]
     pick(window.dock.advanced.model, "nano")
     window.segment()
 
@@ -202,7 +202,7 @@ def test_a_download_shows_how_far_it_is_and_can_be_cancelled(
     window.cancel()
     cancelled.set()
     window.idle()
-    assert window.said[-1] == "Cancelled."
+    assert window.messages[-1] == "Cancelled."
 
 
 @pytest.mark.parametrize(

@@ -60,7 +60,7 @@ def test_a_big_base_without_its_adapter(make_adapter, monkeypatch: pytest.Monkey
     made = make_adapter("discs", DISC)
     for_tiny = with_card(made, base=made.card.base.model_copy(update={"name": "tiny"}))
     assert "no adapter" not in said("tiny", adapters=[for_tiny], prompted=False)
-    assert "no adapter" in said("tiny", ModelChoice(bare=True), [for_tiny], prompted=False)
+    assert "no adapter" in said("tiny", ModelChoice(no_adapter=True), [for_tiny], prompted=False)
 
 
 def test_memory_is_judged_by_what_is_still_to_be_loaded_and_by_how_it_is_looked_at(make_adapter):
@@ -74,6 +74,8 @@ def test_memory_is_judged_by_what_is_still_to_be_loaded_and_by_how_it_is_looked_
     adapter = with_card(make_adapter("discs", DISC), geometry=tiles)
     assert "need" in said(shape=(3000, 4000), free=needed, adapters=[adapter])
     assert (
-        said(choice=ModelChoice(bare=True), adapters=[adapter], shape=(3000, 4000), free=needed)
+        said(
+            choice=ModelChoice(no_adapter=True), adapters=[adapter], shape=(3000, 4000), free=needed
+        )
         == ""
     )

@@ -20,10 +20,10 @@ def test_switching_images_while_it_works_keeps_answers_where_they_belong(open_wi
     press(window.dock, "Segment")
     window.idle()
     for name in ("left", "right"):
-        layer = window.session.answers.previews.find((name, "disc"))
+        layer = window.session.results.previews.find((name, "disc"))
         assert plugin_metadata(layer.metadata)["image"] == name
         np.testing.assert_array_equal(
-            layer.data, window.session.answers.replies[name, "disc"].segmented.probabilities
+            layer.data, window.session.results.latest[name, "disc"].segmented.probabilities
         )
 
 
@@ -32,9 +32,9 @@ def test_the_image_may_be_deleted_while_it_works(window: Window):
     window.viewer.layers.remove("photo")
     window.idle()
     assert window.session.image is None
-    assert window.session.answers.previews.find(("photo", "disc")) is None
+    assert window.session.results.previews.find(("photo", "disc")) is None
     press(window.dock, "Segment")
-    assert "Open a fundus photograph" in window.said[-1]
+    assert "Open a fundus photograph" in window.messages[-1]
 
 
 def test_a_defect_in_the_model_is_shown_and_the_next_answer_comes(
@@ -43,7 +43,7 @@ def test_a_defect_in_the_model_is_shown_and_the_next_answer_comes(
     window.segment()
     with monkeypatch.context() as patch:
         patch.setattr("sam2lora.inference.predictor.Predictor.answer", lambda *_, **__: 1 / 0)
-        with window.qtbot.waitSignal(window.session.answering.worker.failed, timeout=WAIT):
+        with window.qtbot.waitSignal(window.session.queue.worker.failed, timeout=WAIT):
             press(window.dock, "Segment")
     assert "ZeroDivisionError" in window.words()
     assert "division by zero" in " ".join(notices)
@@ -57,9 +57,9 @@ def test_cancel_stops_and_it_can_go_on(window: Window, hold: Callable[[], Held])
     press(window.dock, "Segment")
     window.qtbot.waitUntil(held.begun.is_set, timeout=WAIT)
     window.cancel()
-    with window.qtbot.waitSignal(window.session.answering.worker.stopped, timeout=WAIT):
+    with window.qtbot.waitSignal(window.session.queue.worker.stopped, timeout=WAIT):
         held.go_on.set()
-    assert window.said[-1] == "Cancelled."
+    assert window.messages[-1] == "Cancelled."
     window.segment()
 
 
@@ -73,4 +73,4 @@ def test_the_newest_prompt_wins(window: Window, hold: Callable[[], Held]):
     held.go_on.set()
     window.idle()
     assert held.clicks == [1, 5]
-    assert len(window.session.reply.question.prompts.clicks) == 5
+    assert len(window.session.result.request.prompts.points) == 5

@@ -26,13 +26,13 @@ def go_on(hold: Callable[[], Held]) -> threading.Event:
 def shown(window: Window) -> list[tuple[float, float]]:
     """Give the points on the screen, which have to be those that count."""
     shown = [(x, y) for y, x in window.points().data]
-    said = window.session.prompts.at(window.session.place).clicks
+    said = window.session.prompts.at(window.session.place).points
     assert shown == [(click.x, click.y) for click in said]
     return shown
 
 
 def answered(window: Window) -> list[tuple[float, float]]:
-    return [(click.x, click.y) for click in window.session.reply.question.prompts.clicks]
+    return [(click.x, click.y) for click in window.session.result.request.prompts.points]
 
 
 @pytest.mark.parametrize(
@@ -51,10 +51,10 @@ def test_exactly_what_lies_outside_goes_while_it_works(
         window.click(x, y)
     go_on.set()
     window.idle()
-    assert any("outside the field of view" in words for words in window.said)
+    assert any("outside the field of view" in words for words in window.messages)
     assert shown(window) == [(90, 90), (100, 100)]
     assert answered(window) == [(90, 90), (100, 100)]
-    with window.replied():
+    with window.result_ready():
         press(window.dock, "Undo")
     assert shown(window) == answered(window) == [(90, 90)]
 
@@ -63,31 +63,31 @@ def test_with_a_known_field_nothing_is_asked_that_would_be_refused(
     window: Window, monkeypatch: pytest.MonkeyPatch
 ):
     window.segment()
-    with window.replied():
+    with window.result_ready():
         window.click(90, 90)
-    asked, real = [], window.session.answering.engine.answer
+    asked, real = [], window.session.queue.engine.segment
 
     def count(question, report):
         asked.append(question)
         return real(question, report)
 
-    monkeypatch.setattr(window.session.answering.engine, "answer", count)
-    with window.qtbot.waitSignal(window.session.said, timeout=WAIT):
+    monkeypatch.setattr(window.session.queue.engine, "answer", count)
+    with window.qtbot.waitSignal(window.session.messages, timeout=WAIT):
         window.click(*OUTSIDE)
     window.idle()
     assert asked == []
     assert shown(window) == answered(window) == [(90, 90)]
-    with window.replied():
+    with window.result_ready():
         window.click(110, 110)
     assert answered(window) == [(90, 90), (110, 110)]
 
 
 def test_a_box_outside_goes_and_the_points_stay(window: Window):
     window.segment()
-    with window.replied():
+    with window.result_ready():
         window.click(90, 90)
     boxes = window.session.prompts.boxes(window.session.image, window.session.target)
-    with window.qtbot.waitSignal(window.session.said, timeout=WAIT):
+    with window.qtbot.waitSignal(window.session.messages, timeout=WAIT):
         boxes.add([np.array([(0, 0), (0, 5), (5, 5), (5, 0)])], shape_type="rectangle")
     window.qtbot.waitUntil(lambda: boxes.nshapes == 0)
     assert window.session.prompts.at(window.session.place).box is None
@@ -100,21 +100,21 @@ def test_a_painted_mask_that_does_not_fit_takes_no_point_back(window: Window):
     mask = Labels(np.ones((9, 9), np.uint8), name="small", metadata={METADATA_KEY: about})
     window.viewer.add_layer(mask)
     window.dock.prompts.painted.click()
-    with window.qtbot.waitSignal(window.session.said, timeout=WAIT):
+    with window.qtbot.waitSignal(window.session.messages, timeout=WAIT):
         window.click(90, 90)
-    assert "painted mask has shape" in window.said[-1]
+    assert "painted mask has shape" in window.messages[-1]
     assert shown(window) == [(90, 90)]
 
 
 def test_a_point_outside_the_field_is_refused_in_words_and_taken_back(window: Window):
     window.segment()
-    with window.replied():
+    with window.result_ready():
         window.click(100, 100)
-    with window.qtbot.waitSignal(window.session.said, timeout=WAIT):
+    with window.qtbot.waitSignal(window.session.messages, timeout=WAIT):
         window.click(1, 1)
-    assert "outside the field of view" in window.said[-1]
+    assert "outside the field of view" in window.messages[-1]
     prompts = window.session.prompts.at(window.session.place)
-    assert [(click.x, click.y) for click in prompts.clicks] == [(100, 100)]
+    assert [(click.x, click.y) for click in prompts.points] == [(100, 100)]
     points = window.session.prompts.points(window.session.image, TARGETS["disc"])
     assert len(points.data) == 1
 
@@ -123,7 +123,7 @@ def test_a_refusal_stays_while_other_targets_are_answered(window: Window):
     window.session.choose(TARGETS["vessel"], ModelChoice(adapter="gone", detail="whole"))
     press(window.dock, "Segment all")
     window.idle()
-    assert {target for _, target in window.session.answers.replies} == {"disc", "cup"}
+    assert {target for _, target in window.session.results.latest} == {"disc", "cup"}
     shown = window.dock.progress.words
     assert shown.text().startswith("vessel: ")
     assert "gone" in shown.text()

@@ -28,12 +28,12 @@ def test_the_answer_before_a_click_is_not_accepted(window: Window, held: threadi
     window.click(60, 80)
     press(window.dock, "Accept")
     assert MASK not in window.viewer.layers
-    assert "still coming" in window.said[-1]
+    assert "still coming" in window.messages[-1]
     held.set()
     window.idle()
     press(window.dock, "Accept")
     assert MASK in window.viewer.layers
-    assert len(window.session.reply.question.prompts.clicks) == 1
+    assert len(window.session.result.request.prompts.points) == 1
 
 
 def test_nor_is_it_after_cancelling_and_it_looks_old(window: Window, held: threading.Event):
@@ -41,12 +41,12 @@ def test_nor_is_it_after_cancelling_and_it_looks_old(window: Window, held: threa
     window.click(60, 80)
     assert window.preview().opacity == usual
     window.cancel()
-    with window.qtbot.waitSignal(window.session.answering.worker.stopped, timeout=WAIT):
+    with window.qtbot.waitSignal(window.session.queue.worker.stopped, timeout=WAIT):
         held.set()
     assert window.preview().opacity < usual
     press(window.dock, "Accept")
     assert MASK not in window.viewer.layers
-    assert "Press Segment" in window.said[-1]
+    assert "Press Segment" in window.messages[-1]
     window.segment()
     assert window.preview().opacity == usual
     press(window.dock, "Accept")
@@ -58,10 +58,10 @@ def test_an_undone_click_that_was_cancelled_leaves_the_answer_good(
 ):
     window.click(60, 80)
     window.cancel()
-    with window.qtbot.waitSignal(window.session.answering.worker.stopped, timeout=WAIT):
+    with window.qtbot.waitSignal(window.session.queue.worker.stopped, timeout=WAIT):
         held.set()
     press(window.dock, "Undo")
-    assert not window.session.answering.worker.busy
+    assert not window.session.queue.worker.busy
     assert window.preview().opacity == pytest.approx(0.75)
     press(window.dock, "Accept")
     assert MASK in window.viewer.layers
@@ -75,11 +75,11 @@ def test_nor_is_the_answer_of_another_model_or_choice(window: Window):
     press(window.dock, "Accept")
     assert MASK not in window.viewer.layers
     window.session.choose(TARGETS["disc"], ModelChoice(detail="whole"))
-    window.session.set_machine("tiny")
+    window.session.set_compute("tiny")
     press(window.dock, "Accept")
     assert MASK not in window.viewer.layers
-    assert "older than what is chosen" in window.said[-1]
-    window.session.set_machine("nano")
+    assert "older than what is chosen" in window.messages[-1]
+    window.session.set_compute("nano")
     assert window.preview().opacity == usual
     press(window.dock, "Accept")
     assert MASK in window.viewer.layers
@@ -111,10 +111,10 @@ def test_a_mask_that_may_be_another_images_is_left_alone(open_window):
         plugin_metadata(window.viewer.layers["right disc"].metadata)["image"]
         == window.session.place[0]
     )
-    said = len(window.said)
+    said = len(window.messages)
     press(window.dock, "Accept")
     window.session.measure()  # two layers do not show one target
-    assert not any("Two layers" in words for words in window.said[said:])
+    assert not any("Two layers" in words for words in window.messages[said:])
 
 
 def test_a_mask_of_the_only_image_becomes_its_own(open_window):

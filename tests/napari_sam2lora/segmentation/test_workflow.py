@@ -44,31 +44,31 @@ def test_a_photograph_becomes_three_corrected_masks(
     session = dock.session
     qtbot.waitExposed(dock.window())
     press(dock, "Segment all")
-    qtbot.waitUntil(lambda: len(session.answers.replies) == 3, timeout=WAIT)
-    qtbot.waitUntil(lambda: not session.answering.worker.busy, timeout=WAIT)
+    qtbot.waitUntil(lambda: len(session.results.latest) == 3, timeout=WAIT)
+    qtbot.waitUntil(lambda: not session.queue.worker.busy, timeout=WAIT)
     for name in TARGETS:
         pick(dock.targets.targets, name)
         place = (str(path), name)
-        before = session.answers.replies[place].segmented.probabilities
+        before = session.results.latest[place].segmented.probabilities
         dock.use_points()
         canvas = canvas_of(dock)
         for right, key in ((0.1, None), (-0.1, Qt.Key.Key_Q)):
             if key:
                 QTest.keyClick(canvas, key)
-            with qtbot.waitSignal(session.answering.replied, timeout=WAIT):
+            with qtbot.waitSignal(session.queue.result_ready, timeout=WAIT):
                 QTest.mouseClick(canvas, LEFT, pos=beside_the_middle(canvas, right, 0.05))
         QTest.keyClick(canvas, Qt.Key.Key_Q)
         clicks = session.prompts.at(place).clicks
         assert [click.positive for click in clicks] == [True, False]
         assert clicks[0].x > clicks[1].x
-        after = session.answers.replies[place].segmented.probabilities
+        after = session.results.latest[place].segmented.probabilities
         assert np.abs(before - after).max() > 1e-4
-        field = session.reply.scene.field.mask
+        field = session.result.prepared.field.mask
         dock.threshold.number.setValue(round(float(np.median(after[field])), 3))
         QTest.keyClick(canvas, Qt.Key.Key_W)
         labels = viewer.layers[f"{image.name} {name}"]
         assert viewer.layers.selection.active is labels
-        np.testing.assert_array_equal(labels.data > 0, session.answers.mask(place))
+        np.testing.assert_array_equal(labels.data > 0, session.results.mask(place))
         assert labels.data.any()
         QTest.keyClick(canvas, Qt.Key.Key_Z, Qt.KeyboardModifier.ControlModifier)
         assert not labels.data.any()
@@ -92,7 +92,7 @@ def test_a_box_is_drawn_with_the_mouse(open_window, qtbot: QtBot):
     for step in range(1, 6):
         QTest.mouseMove(canvas, start + (end - start) * step / 5)
         qtbot.wait(20)
-    with window.replied():
+    with window.result_ready():
         QTest.mouseRelease(canvas, LEFT, pos=end)
     x0, y0, x1, y1 = window.session.prompts.at(window.session.place).box
     assert 0 < x0 < x1 < 200

@@ -90,7 +90,7 @@ def test_train_begins_and_is_shown(qtbot, stand_in, opened) -> None:
     until(qtbot, dock, "finished")
     assert summarize(runs_folder() / "disc-standard-1").step == 30
     assert dock.train_tab._start.isEnabled()
-    dock.runs_tab.look()
+    dock.runs_tab.refresh()
     assert dock.runs_tab.list.tree.topLevelItem(0).childCount() == 1
 
 
@@ -208,7 +208,7 @@ def test_renaming_and_deleting_the_run_that_is_shown(qtbot, stand_in, opened) ->
     dock.form.edit(("steps",), 20)
     press(dock, "Train")
     until(qtbot, dock, "finished")
-    dock.runs_tab.look()
+    dock.runs_tab.refresh()
     dock.runs_tab.list.select("disc-standard-1")
     (entry,) = dock.runs_tab.list.selected()
     dock.runs_tab.rename(entry, "mine")
@@ -239,7 +239,7 @@ class Segments(QWidget):
     def use_adapter(self, name: str) -> None:
         self.told.append(f"use {name}")
 
-    def let_go(self, device: str) -> None:
+    def release(self, device: str) -> None:
         self.told.append(f"let go of {device}")
 
 

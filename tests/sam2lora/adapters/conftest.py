@@ -40,7 +40,7 @@ def make_card(untouched: LoadedModel) -> Callable[..., AdapterCard]:
         usual = {
             "name": "vessel-test",
             "target": TARGETS["vessel"],
-            "base": {"name": "nano", "identity": untouched.identity},
+            "base": {"name": "nano", "identity": untouched.weights_sha256},
             "geometry": GeometrySettings(detail="tiles", field_size=900),
             "lora": RANK_4,
             "threshold": 0.4,
@@ -78,7 +78,7 @@ def make_adapter(
         card = make_card(
             name=name,
             lora=lora,
-            base={"name": "nano", "identity": source.identity},
+            base={"name": "nano", "identity": source.weights_sha256},
             trainable=trainable_count(model),
             share=trainable_share(model),
             **fields,

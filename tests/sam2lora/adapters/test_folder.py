@@ -138,8 +138,8 @@ def test_a_card_of_another_adapter_is_noticed(make_adapter, tmp_path: Path):
 def test_a_name_in_a_store_is_in_what_is_written(make_adapter):
     adapter: Adapter = make_adapter().called("other", shipped=True)
     assert adapter.shipped
-    assert '"name": "other"' in adapter.texts()["sam2lora.json"]
-    assert "# other" in adapter.texts()["README.md"]
+    assert '"name": "other"' in adapter.card_files()["sam2lora.json"]
+    assert "# other" in adapter.card_files()["README.md"]
 
 
 def test_shapes_are_read_without_the_values(make_adapter):

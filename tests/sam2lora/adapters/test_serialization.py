@@ -72,7 +72,7 @@ def test_plain_peft_loads_it_onto_stock_sam2(make_adapter, stock, stock_sam2, he
         PeftModel.from_pretrained(model, adapter.folder)
     theirs = Sam2ImageModel(*_parts(model), input_size=512).eval()
     theirs.no_mem_embed = model.no_mem_embed
-    AdapterManager(stock).use(adapter)
+    AdapterManager(stock).activate(adapter)
     with torch.inference_mode():
         expected = theirs(picture(), PROMPT).logits
         found = stock.network(picture(), PROMPT).logits

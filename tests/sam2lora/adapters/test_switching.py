@@ -40,7 +40,7 @@ def test_merged_answers_as_peft_does_unmerged(make_adapter, base, placement):
     adapter = make_adapter(lora=lora)
     unmerged = PeftModel.from_pretrained(copy.deepcopy(base.network), adapter.folder)
     bare = answers(base.network)
-    AdapterManager(base).use(adapter)
+    AdapterManager(base).activate(adapter)
     merged, expected = answers(base.network), answers(unmerged)
     assert (bare - expected).abs().max() > 0.01, "an adapter that does nothing proves nothing"
     assert (merged - expected).abs().max() < 1e-5
@@ -55,12 +55,12 @@ def test_twenty_switches_leave_not_one_byte_changed(make_adapter, base: LoadedMo
     merged = {}
     for number in range(20):
         adapter = adapters[number % 3]
-        switch.use(adapter)
+        switch.activate(adapter)
         assert switch.adapter is adapter
         found = bytes_of(base.network)
         assert merged.setdefault(adapter.name, found) == found, "it depends on none before it"
     assert len({original, *merged.values()}) == 4
-    switch.use(None)
+    switch.activate(None)
     assert switch.adapter is None
     assert bytes_of(base.network) == original
     assert {n: w.data_ptr() for n, w in base.network.named_parameters()} == places
@@ -71,7 +71,7 @@ def test_states_tell_what_can_be_shared(make_adapter, base: LoadedModel):
     assert (switch.encoder_state, switch.decoder_state) == (NO_ADAPTER, NO_ADAPTER)
 
     def states(adapter) -> tuple[str, str]:
-        switch.use(adapter)
+        switch.activate(adapter)
         return switch.encoder_state, switch.decoder_state
 
     one, two = states(make_adapter("one")), states(make_adapter("two", seed=2))
@@ -85,7 +85,7 @@ def test_states_tell_what_can_be_shared(make_adapter, base: LoadedModel):
     assert heads[0] != NO_ADAPTER, "conv_s0 and conv_s1 are applied while encoding"
     stronger = states(make_adapter("stronger", lora=LoraSettings(rank=4, alpha=16)))
     assert stronger[0] != one[0]
-    switch.use(None)
+    switch.activate(None)
     assert (switch.encoder_state, switch.decoder_state) == (NO_ADAPTER, NO_ADAPTER)
 
 
@@ -94,29 +94,31 @@ def test_states_tell_the_truth_about_features(make_adapter, base: LoadedModel):
     with torch.inference_mode():
         bare = base.network.encode(image)
         switch = AdapterManager(base)
-        switch.use(make_adapter(lora=DECODER))
+        switch.activate(make_adapter(lora=DECODER))
         assert torch.equal(base.network.encode(image).image_embed, bare.image_embed)
-        switch.use(make_adapter("all"))
+        switch.activate(make_adapter("all"))
         assert not torch.equal(base.network.encode(image).image_embed, bare.image_embed)
 
 
 def test_another_base_is_refused_naming_both(make_adapter, base: LoadedModel):
     adapter = make_adapter()
     original = bytes_of(base.network)
-    other = replace(base, identity="0" * 64)
-    with pytest.raises(AdapterError, match=rf"{base.identity[:12]}…, not for 'nano' with 0{{12}}"):
-        AdapterManager(other).use(adapter)
+    other = replace(base, weights_sha256="0" * 64)
+    with pytest.raises(
+        AdapterError, match=rf"{base.weights_sha256[:12]}…, not for 'nano' with 0{{12}}"
+    ):
+        AdapterManager(other).activate(adapter)
     assert bytes_of(base.network) == original
 
 
 def test_after_a_failure_the_one_in_use_stays(make_adapter, base: LoadedModel):
     switch = AdapterManager(base)
     good, bad = make_adapter("good"), make_adapter("bad", seed=2)
-    switch.use(good)
+    switch.activate(good)
     before = bytes_of(base.network), switch.encoder_state
     bad.weights.write_bytes(bad.weights.read_bytes()[:-50])
     with pytest.raises(AdapterError, match="truncated"):
-        switch.use(bad)
+        switch.activate(bad)
     assert switch.adapter is good
     assert (bytes_of(base.network), switch.encoder_state) == before
 
@@ -134,7 +136,7 @@ def test_a_merge_that_breaks_off_leaves_the_bare_base(make_adapter, base, monkey
 
     monkeypatch.setattr(torch.Tensor, "add_", fail)
     with pytest.raises(MemoryError):
-        switch.use(make_adapter())
+        switch.activate(make_adapter())
     assert bytes_of(base.network) == original
     assert switch.adapter is None
 
@@ -142,13 +144,13 @@ def test_a_merge_that_breaks_off_leaves_the_bare_base(make_adapter, base, monkey
 def test_files_that_changed_are_read_again(make_adapter, base: LoadedModel):
     switch = AdapterManager(base)
     adapter = make_adapter("one")
-    switch.use(adapter)
+    switch.activate(adapter)
     before = switch.encoder_state
     newer = make_adapter("two", seed=2)
     adapter.weights.write_bytes(newer.weights.read_bytes())
-    switch.use(adapter)
+    switch.activate(adapter)
     assert switch.encoder_state == before, "the very object in use is taken for the same"
-    switch.use(replace(adapter))
+    switch.activate(replace(adapter))
     assert switch.encoder_state != before
 
 
@@ -157,7 +159,7 @@ def test_on_a_gpu_the_bytes_come_back_too(make_adapter, base: LoadedModel):
     original = bytes_of(base.network)
     base.network.to("cuda")
     switch = AdapterManager(base)
-    switch.use(make_adapter(lora=LoraSettings(placement="wide", rank=4, alpha=8)))
+    switch.activate(make_adapter(lora=LoraSettings(placement="wide", rank=4, alpha=8)))
     assert bytes_of(base.network) != original
-    switch.use(None)
+    switch.activate(None)
     assert bytes_of(base.network) == original

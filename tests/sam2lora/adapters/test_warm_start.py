@@ -27,9 +27,9 @@ def answer(network: torch.nn.Module) -> torch.Tensor:
 def answer_of(adapter, untouched: LoadedModel, base: LoadedModel) -> torch.Tensor:
     """Give the merged answer on a network that is put back afterwards."""
     switch = AdapterManager(base)
-    switch.use(adapter)
+    switch.activate(adapter)
     found = answer(base.network)
-    switch.use(None)
+    switch.activate(None)
     return found
 
 
@@ -104,9 +104,9 @@ def test_a_frozen_encoder_keeps_its_features(make_adapter, make_card, base, tmp_
     expected = answer(model)
     fresh = LoadedModel(base.base, model.unload(), base.identity, trained=False, path=None)
     switch = AdapterManager(fresh)
-    switch.use(adapter)
+    switch.activate(adapter)
     states = (switch.encoder_state, switch.decoder_state)
-    switch.use(result)
+    switch.activate(result)
     assert switch.encoder_state == states[0]
     assert switch.decoder_state != states[1]
     torch.testing.assert_close(answer(fresh.network), expected, atol=1e-4, rtol=0)

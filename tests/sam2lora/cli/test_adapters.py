@@ -38,7 +38,7 @@ def original(tmp_path_factory: pytest.TempPathFactory):
         {
             "name": "drusen-nano",
             "target": Target(name="drusen", label=9, color="#123456"),
-            "base": {"name": "nano", "identity": base.identity},
+            "base": {"name": "nano", "identity": base.weights_sha256},
             "geometry": GeometrySettings(),
             "lora": lora,
             "threshold": 0.5,

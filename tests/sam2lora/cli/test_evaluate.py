@@ -101,7 +101,7 @@ def make_adapter(pocket_base: LoadedModel, tmp_path: Path) -> Callable[..., Path
         card = AdapterCard(
             name=name,
             target=target,
-            base={"name": "nano", "identity": identity or pocket_base.identity},
+            base={"name": "nano", "identity": identity or pocket_base.weights_sha256},
             geometry=GeometrySettings(),
             lora=lora,
             threshold=0.4,

@@ -65,7 +65,7 @@ def test_download_verify_and_path(tiny: BaseModel, file_server):
     assert "complete and checked" in run("download", "tiny")
     assert len(file_server.ranges) == 1
     text = run("verify", "tiny")
-    assert load_base("tiny").identity in text
+    assert load_base("tiny").weights_sha256 in text
     assert "as published" in text
     assert run("path", "tiny") == str(tiny.path)
     assert run("path") == str(tiny.path.parent)
@@ -95,7 +95,7 @@ def test_verify_takes_a_file(tmp_path, stock_sam2):
     torch.save({"model": stock_sam2("nano").state_dict()}, tmp_path / "mine.pt")
     text = run("verify", str(tmp_path / "mine.pt"))
     assert "fits nano" in text
-    assert load_base(tmp_path / "mine.pt").identity in text
+    assert load_base(tmp_path / "mine.pt").weights_sha256 in text
 
 
 def test_loading_downloads_what_is_missing(tiny: BaseModel, file_server):

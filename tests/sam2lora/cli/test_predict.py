@@ -36,7 +36,7 @@ def pictures(tmp_path: Path, photo: NDArray[np.uint8]) -> Path:
 def threshold(photo: NDArray[np.uint8]) -> float:
     """Give a probability between those that nano answers, whatever its weights."""
     scene = PreparedImage.of(photo)
-    answer = Predictor(load_base("nano")).answer(scene, GeometrySettings()).probabilities
+    answer = Predictor(load_base("nano")).predict(scene, GeometrySettings()).probabilities
     return float(np.median(answer[scene.field.mask]))
 
 

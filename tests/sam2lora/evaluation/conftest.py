@@ -71,21 +71,21 @@ class Oracle:
 
     def answer(
         self,
-        scene: PreparedImage,
+        prepared: PreparedImage,
         geometry: GeometrySettings,
         prompts: Prompts,
         *,
         progress: Callable[[int, int], None],
     ) -> Prediction:
         progress(0, 2)
-        self.asked.append((scene, geometry, prompts))
+        self.asked.append((prepared, geometry, prompts))
         progress(2, 2)
-        return Prediction(np.asarray(self.say(scene, prompts), np.float32), 0.75)
+        return Prediction(np.asarray(self.say(prepared, prompts), np.float32), 0.75)
 
 
 def always(mask: NDArray[np.bool_]) -> Oracle:
     """Give one that answers a mask, with certainty."""
-    return Oracle(lambda scene, prompts: mask)
+    return Oracle(lambda prepared, prompts: mask)
 
 
 def save(path: Path, pixels: NDArray[np.uint8] | NDArray[np.bool_]) -> None:
@@ -116,7 +116,7 @@ def write_set(tmp_path: Path) -> Callable[..., Path]:
         root = tmp_path / name
         for stem, case in cases.items():
             save(root / "images" / f"{stem}.png", case.pixels)
-            save(root / "masks" / target / f"{stem}.png", case.truth)
+            save(root / "masks" / target / f"{stem}.png", case.reference)
             if case.field:
                 save(root / "fov" / f"{stem}.png", case.field.mask)
         return root

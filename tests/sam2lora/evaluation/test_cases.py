@@ -23,16 +23,16 @@ LITERATURE, PAPER = PROTOCOLS["literature"], PROTOCOLS["paper"]
 def test_the_literature_sees_the_image_as_it_is_and_judges_vessels_inside_the_field() -> None:
     case = make_case(truth=square(0, 0, 40))
     view = prepare_case(case, VESSEL, LITERATURE)
-    assert view.scene.pixels is case.pixels
-    assert view.scene.field is FIELD
+    assert view.prepared.pixels is case.pixels
+    assert view.prepared.field is FIELD
     np.testing.assert_array_equal(view.valid, INSIDE)
-    np.testing.assert_array_equal(view.judged_truth, square(0, 0, 40) & INSIDE)
+    np.testing.assert_array_equal(view.scored_reference, square(0, 0, 40) & INSIDE)
 
 
 def test_compact_targets_are_judged_in_the_whole_image() -> None:
     view = prepare_case(make_case(truth=square(0, 0, 40)), SPOT, LITERATURE)
     assert view.valid is None
-    np.testing.assert_array_equal(view.judged_truth, square(0, 0, 40))
+    np.testing.assert_array_equal(view.scored_reference, square(0, 0, 40))
 
 
 def test_a_field_that_is_not_given_is_found() -> None:
@@ -48,13 +48,13 @@ def test_the_paper_squashes_image_and_truth_and_judges_everything() -> None:
     truth = np.zeros((30, 90), bool)
     truth[:15] = True
     view = prepare_case(Case("a", wide, truth), VESSEL, PAPER)
-    assert view.scene.pixels.shape == (1024, 1024, 3)
+    assert view.prepared.pixels.shape == (1024, 1024, 3)
     assert view.valid is None
-    assert view.truth[:512].all()
-    assert not view.truth[512:].any()
-    assert view.scene.pixels[:, :500].max() == 0
-    assert view.scene.pixels[:, 530:].min() == 255
-    field = view.scene.field
+    assert view.reference[:512].all()
+    assert not view.reference[512:].any()
+    assert view.prepared.pixels[:, :500].max() == 0
+    assert view.prepared.pixels[:, 530:].min() == 255
+    field = view.prepared.field
     assert field.mask.all()
     assert (field.center, field.diameter) == ((511.5, 511.5), 1024.0)
 
@@ -78,7 +78,7 @@ def test_thin_structures_survive_the_squash_as_often_as_their_width_says() -> No
 )
 def test_what_does_not_fit_together_is_no_case(fields: dict[str, object], what: str) -> None:
     case = make_case()
-    parts = {"pixels": case.pixels, "truth": case.truth, "field": FIELD} | fields
+    parts = {"pixels": case.pixels, "truth": case.reference, "field": FIELD} | fields
     with pytest.raises(GeometryError, match=re.escape(f"layer 1: {what}")):
         Case("layer 1", **parts)
 
@@ -88,10 +88,10 @@ def test_a_record_is_read_as_the_protocol_wants_it(write_chase) -> None:
     dataset = read_dataset(write_chase({"Image_01L": (first, second)}))
     (record,) = dataset.records
     case = read_case(record, "vessel", LITERATURE)
-    np.testing.assert_array_equal(case.truth, first)
+    np.testing.assert_array_equal(case.reference, first)
     assert (case.name, case.dataset, case.patient) == ("Image_01L", "CHASE_DB1", "01")
     assert case.field is None
-    np.testing.assert_array_equal(read_case(record, "vessel", PAPER).truth, first | second)
+    np.testing.assert_array_equal(read_case(record, "vessel", PAPER).reference, first | second)
 
 
 def test_the_field_of_the_data_set_goes_before_what_would_be_found(write_set, spot) -> None:

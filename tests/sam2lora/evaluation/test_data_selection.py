@@ -23,7 +23,7 @@ def halves(tmp_path: Path, spot) -> Path:
             case = make_case(name)
             save(root / side / "images" / f"{name}.png", case.pixels)
             if name != "e":
-                save(root / side / "masks" / "spot" / f"{name}.png", case.truth)
+                save(root / side / "masks" / "spot" / f"{name}.png", case.reference)
     return root
 
 

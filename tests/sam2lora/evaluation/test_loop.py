@@ -27,8 +27,8 @@ def spots(**fields: object) -> EvaluateSettings:
 @pytest.mark.usefixtures("spot")
 def test_a_perfect_answer_scores_one_under_every_regime() -> None:
     cases = [make_case("a"), make_case("b", truth=square(10, 30, 20))]
-    truths = {case.pixels.tobytes(): case.truth for case in cases}
-    oracle = Oracle(lambda scene, prompts: truths[scene.pixels.tobytes()])
+    truths = {case.pixels.tobytes(): case.reference for case in cases}
+    oracle = Oracle(lambda prepared, prompts: truths[prepared.pixels.tobytes()])
     results = list(evaluate(oracle, cases, spots(regimes=EVERY)))
     assert [(one.image, one.regime) for one in results] == [
         (image, regime) for image in "ab" for regime in EVERY
@@ -67,12 +67,12 @@ def test_prompts_are_those_of_the_regime_and_lie_where_they_should() -> None:
     results = {one.regime: one for one in evaluate(oracle, [case], spots(regimes=EVERY))}
     for name, regime in REGIMES.items():
         prompts = results[name].prompts
-        on = [click for click in prompts.clicks if click.positive]
-        assert (len(on), len(prompts.clicks) - len(on)) == (regime.positive, regime.negative)
+        on = [click for click in prompts.points if click.positive]
+        assert (len(on), len(prompts.points) - len(on)) == (regime.positive, regime.negative)
         assert (prompts.box is not None) is regime.box
-        for click in prompts.clicks:
+        for click in prompts.points:
             assert INSIDE[int(click.y), int(click.x)]
-            assert case.truth[int(click.y), int(click.x)] == click.positive
+            assert case.reference[int(click.y), int(click.x)] == click.positive
     assert [prompts for *_, prompts in oracle.asked] == [results[name].prompts for name in EVERY]
 
 
@@ -80,7 +80,7 @@ def test_prompts_are_those_of_the_regime_and_lie_where_they_should() -> None:
 def test_prompts_depend_on_the_seed_and_the_image_and_on_nothing_else() -> None:
     def drawn(*cases: Case, **fields: object) -> dict[str, tuple[PointPrompt, ...]]:
         results = evaluate(always(INSIDE), cases, spots(**fields))
-        return {one.image: one.prompts.clicks for one in results if one.regime == "5p"}
+        return {one.image: one.prompts.points for one in results if one.regime == "5p"}
 
     a, b = make_case("a"), make_case("b")
     both = drawn(a, b, regimes=EVERY)
@@ -95,12 +95,14 @@ def test_prompts_depend_on_the_seed_and_the_image_and_on_nothing_else() -> None:
 @pytest.mark.usefixtures("spot")
 def test_where_the_target_is_absent_prompts_cannot_be_drawn_and_that_is_said() -> None:
     empty = make_case(truth=np.zeros((SIDE, SIDE), bool))
-    results = list(evaluate(always(~empty.truth), [empty], spots(regimes=("none", "1p", "box"))))
+    results = list(
+        evaluate(always(~empty.reference), [empty], spots(regimes=("none", "1p", "box")))
+    )
     assert [one.status for one in results] == ["scored", "not drawn", "not drawn"]
     assert results[0].judgement.scores["dice"] == 0
     assert np.isnan(results[0].judgement.scores["sensitivity"])
     assert "regime '1p' cannot be drawn" in results[1].problem
-    (right,) = evaluate(always(empty.truth), [empty], spots())
+    (right,) = evaluate(always(empty.reference), [empty], spots())
     assert right.judgement.scores["dice"] == 1
 
 
@@ -125,10 +127,10 @@ def test_an_image_is_encoded_once_for_all_regimes(predictor: Predictor, monkeypa
 @pytest.mark.usefixtures("spot")
 def test_flips_ask_four_times_about_an_image() -> None:
     lean = np.broadcast_to(np.linspace(0, 1, SIDE), (SIDE, SIDE))
-    oracle = Oracle(lambda scene, prompts: lean)
+    oracle = Oracle(lambda prepared, prompts: lean)
     (one,) = evaluate(oracle, [make_case()], spots(flips=True, regimes=("1p",)))
     assert len(oracle.asked) == 4
-    assert len({scene.key for scene, *_ in oracle.asked}) == 4
+    assert len({prepared.key for prepared, *_ in oracle.asked}) == 4
     assert one.answer.all()  # every column and its mirror image come to 0.5, the threshold
 
 
@@ -137,7 +139,7 @@ def test_geometry_and_threshold_are_the_adapters_and_the_papers_threshold_is_its
     make_adapter,
 ) -> None:
     adapter = make_adapter(threshold=0.3)
-    oracle = Oracle(lambda scene, prompts: np.full(scene.shape, 0.4))
+    oracle = Oracle(lambda prepared, prompts: np.full(prepared.shape, 0.4))
     (own,) = evaluate(oracle, [make_case()], spots(), adapter=adapter)
     (paper,) = evaluate(oracle, [make_case()], spots(protocol="paper"), adapter=adapter)
     assert own.answer.all()
@@ -158,7 +160,7 @@ def test_the_papers_protocol_compares_at_1024_squared(write_chase) -> None:
     none, points = evaluate(always(big), records, settings)
     assert none.judgement.scores["dice"] == 1
     assert none.truth.shape == (1024, 1024)
-    assert max(click.x for click in points.prompts.clicks) > SIDE
+    assert max(click.x for click in points.prompts.points) > SIDE
 
 
 def test_one_image_that_cannot_be_read_stops_no_other(write_chase) -> None:
@@ -177,8 +179,8 @@ def test_one_image_that_cannot_be_read_stops_no_other(write_chase) -> None:
 def test_an_answer_that_is_no_number_is_a_failure_that_says_what_to_do() -> None:
     first = make_case("a").pixels
 
-    def say(scene: PreparedImage, prompts: object) -> np.ndarray:
-        return np.full(scene.shape, np.nan if (scene.pixels == first).all() else 1.0)
+    def say(prepared: PreparedImage, prompts: object) -> np.ndarray:
+        return np.full(prepared.shape, np.nan if (prepared.pixels == first).all() else 1.0)
 
     broken, fine = evaluate(Oracle(say), [make_case("a"), make_case("b")], spots())
     assert (broken.status, fine.status) == ("failed", "scored")
@@ -186,7 +188,7 @@ def test_an_answer_that_is_no_number_is_a_failure_that_says_what_to_do() -> None
 
 
 def test_what_cannot_be_judged_is_refused_when_called(write_chase, make_adapter) -> None:
-    def refuse(scene: object, prompts: object) -> np.ndarray:
+    def refuse(prepared: object, prompts: object) -> np.ndarray:
         raise AssertionError("work has begun")
 
     oracle = Oracle(refuse)

@@ -26,10 +26,10 @@ def test_the_second_grader_of_drive_has_the_published_dice(real_data: Path) -> N
 def test_a_large_image_has_all_metrics(real_data: Path) -> None:
     record = read_dataset(real_data / "HRF").records[0]
     case = read_case(record, "vessel", PROTOCOLS["literature"])
-    assert case.truth.shape == (2336, 3504)
-    noise = np.random.default_rng(0).random(case.truth.shape, dtype=np.float32)
+    assert case.reference.shape == (2336, 3504)
+    noise = np.random.default_rng(0).random(case.reference.shape, dtype=np.float32)
     view = prepare_case(case, TARGETS["vessel"], PROTOCOLS["literature"])
-    judged = score_probabilities(0.5 * case.truth + 0.7 * noise, view, 0.6)
+    judged = score_probabilities(0.5 * case.reference + 0.7 * noise, view, 0.6)
     assert all(judged.scores[name] is not None for name in METRICS)
     assert 0.3 < judged.scores["dice"] < 0.9
 
@@ -40,5 +40,5 @@ def test_by_the_papers_protocol_the_truth_keeps_its_area(real_data: Path, name: 
     paper = PROTOCOLS["paper"]
     case = read_case(record, "vessel", paper)
     view = prepare_case(case, TARGETS["vessel"], paper)
-    assert view.truth.shape == (1024, 1024)
-    assert view.truth.mean() == pytest.approx(case.truth.mean(), rel=0.01)
+    assert view.reference.shape == (1024, 1024)
+    assert view.reference.mean() == pytest.approx(case.reference.mean(), rel=0.01)

@@ -22,15 +22,15 @@ LITERATURE = PROTOCOLS["literature"]
 VIEW = prepare_case(make_case(truth=square(4, 20, 30)), VESSEL, LITERATURE)
 RNG = np.random.default_rng(0)
 NOISE = RNG.random((SIDE, SIDE), dtype=np.float32)
-GUESS = np.clip(0.5 * NOISE + 0.3 * VIEW.truth, 0, 1).astype(np.float32)
+GUESS = np.clip(0.5 * NOISE + 0.3 * VIEW.reference, 0, 1).astype(np.float32)
 ROUND = np.round(GUESS, 2)  # probabilities that lie exactly on thresholds
 NOTHING = prepare_case(make_case(truth=np.zeros((SIDE, SIDE), bool)), VESSEL, LITERATURE)
 
 
 def test_everything_counts_inside_the_field_only() -> None:
     judged = score_probabilities(GUESS, VIEW, 0.4)
-    assert judged.scores == score(GUESS, VIEW.truth, valid=INSIDE, threshold=0.4)
-    assert judged.counts == count(GUESS >= 0.4, VIEW.truth, valid=INSIDE)
+    assert judged.scores == score(GUESS, VIEW.reference, valid=INSIDE, threshold=0.4)
+    assert judged.counts == count(GUESS >= 0.4, VIEW.reference, valid=INSIDE)
     outside = np.where(INSIDE, GUESS, 1 - GUESS).astype(np.float32)
     assert score_probabilities(outside, VIEW, 0.4).scores == judged.scores
 
@@ -52,7 +52,7 @@ def test_a_sweep_is_what_each_threshold_gives(probabilities: np.ndarray) -> None
     curve = ThresholdCurve.of(probabilities, VIEW)
     for threshold in THRESHOLDS:
         mask = probabilities >= threshold
-        assert curve.dice(threshold) == count(mask, VIEW.truth, valid=INSIDE).dice
+        assert curve.dice(threshold) == count(mask, VIEW.reference, valid=INSIDE).dice
 
 
 def test_the_sweep_of_several_images_is_the_mean_of_theirs() -> None:
@@ -73,7 +73,7 @@ def test_the_roc_curve_has_the_area_that_is_reported() -> None:
     assert (false[0], true[0]) == (0, 0)
     assert (false[-1], true[-1]) == (1, 1)
     assert np.trapezoid(true, false) == pytest.approx(
-        auc(GUESS, VIEW.truth, valid=INSIDE), abs=2e-3
+        auc(GUESS, VIEW.reference, valid=INSIDE), abs=2e-3
     )
 
 
@@ -82,7 +82,7 @@ def test_the_roc_curve_is_fine_where_probabilities_crowd() -> None:
     crowded = (GUESS**8 * 1e-2).astype(np.float32)
     false, true = roc([ThresholdCurve.of(crowded, VIEW)])
     assert np.trapezoid(true, false) == pytest.approx(
-        auc(crowded, VIEW.truth, valid=INSIDE), abs=2e-2
+        auc(crowded, VIEW.reference, valid=INSIDE), abs=2e-2
     )
 
 

@@ -22,7 +22,7 @@ CLICK = Prompts((PointPrompt(100, 100),))
 
 
 @pytest.fixture(scope="module")
-def scene() -> PreparedImage:
+def prepared() -> PreparedImage:
     pixels = np.random.default_rng(0).integers(0, 256, (200, 200, 3), dtype=np.uint8)
     return PreparedImage.of(pixels, field=FieldOfView(np.ones((200, 200), bool), (99.5, 99.5), 200))
 
@@ -61,70 +61,70 @@ def predictor(base: LoadedModel, counter: Counter) -> Predictor:
 Make = Callable[..., Adapter]
 
 
-def test_an_adapter_changes_the_answer_and_leaves_no_trace(make_adapter: Make, predictor, scene):
-    bare = predictor.answer(scene, WHOLE).probabilities
+def test_an_adapter_changes_the_answer_and_leaves_no_trace(make_adapter: Make, predictor, prepared):
+    bare = predictor.answer(prepared, WHOLE).probabilities
     adapter = make_adapter()
     predictor.use(adapter)
     assert predictor.adapter is adapter
-    adapted = predictor.answer(scene, WHOLE).probabilities
+    adapted = predictor.answer(prepared, WHOLE).probabilities
     assert not np.array_equal(adapted, bare)
     predictor.use(None)
     assert predictor.adapter is None
-    assert np.array_equal(predictor.answer(scene, WHOLE).probabilities, bare)
+    assert np.array_equal(predictor.answer(prepared, WHOLE).probabilities, bare)
     predictor.use(adapter)
-    assert np.array_equal(predictor.answer(scene, WHOLE).probabilities, adapted)
+    assert np.array_equal(predictor.answer(prepared, WHOLE).probabilities, adapted)
 
 
-def test_what_is_kept_is_the_right_answer(make_adapter: Make, base, predictor, scene):
+def test_what_is_kept_is_the_right_answer(make_adapter: Make, base, predictor, prepared):
     """Answers from a cache that knows several adapters are those of one that knows none."""
     adapters = [None, make_adapter("a"), make_adapter("b", lora=DECODER), make_adapter("c", seed=2)]
     for adapter in adapters:
         predictor.use(adapter)
-        predictor.answer(scene, WHOLE)
+        predictor.answer(prepared, WHOLE)
     for adapter in adapters:
         predictor.use(adapter)
-        kept = predictor.answer(scene, WHOLE).probabilities
+        kept = predictor.answer(prepared, WHOLE).probabilities
         fresh = Predictor(base, device="cpu", precision="float32")
-        assert np.array_equal(fresh.answer(scene, WHOLE).probabilities, kept)
+        assert np.array_equal(fresh.predict(prepared, WHOLE).probabilities, kept)
 
 
-def test_variants_of_the_decoder_share_features(make_adapter: Make, predictor, scene, counter):
-    predictor.answer(scene, WHOLE)
+def test_variants_of_the_decoder_share_features(make_adapter: Make, predictor, prepared, counter):
+    predictor.answer(prepared, WHOLE)
     assert (counter.encoded, counter.decoded) == (1, 1)
     for seed in (1, 2):
         predictor.use(make_adapter(f"decoder-{seed}", lora=DECODER, seed=seed))
-        predictor.answer(scene, WHOLE)
+        predictor.answer(prepared, WHOLE)
     assert (counter.encoded, counter.decoded) == (1, 3)
     predictor.use(make_adapter("all"))
-    predictor.answer(scene, WHOLE)
+    predictor.answer(prepared, WHOLE)
     assert (counter.encoded, counter.decoded) == (2, 4)
     predictor.use(None)
-    predictor.answer(scene, WHOLE)
+    predictor.answer(prepared, WHOLE)
     assert (counter.encoded, counter.decoded) == (2, 4), "features and automatic answer are kept"
 
 
-def test_only_a_bare_base_chooses_among_three_masks(make_adapter, predictor, scene, counter):
-    predictor.answer(scene, WHOLE, CLICK)
+def test_only_a_bare_base_chooses_among_three_masks(make_adapter, predictor, prepared, counter):
+    predictor.answer(prepared, WHOLE, CLICK)
     assert counter.multimask is True
     predictor.use(make_adapter())
-    predictor.answer(scene, WHOLE, CLICK)
+    predictor.answer(prepared, WHOLE, CLICK)
     assert counter.multimask is False
     predictor.use(None)
-    predictor.answer(scene, WHOLE, CLICK)
+    predictor.answer(prepared, WHOLE, CLICK)
     assert counter.multimask is True
 
 
-def test_an_adapter_says_which_mask_it_was_trained_on(make_adapter, base, scene):
+def test_an_adapter_says_which_mask_it_was_trained_on(make_adapter, base, prepared):
     """The same tensors, once for the single mask and once for the first of three."""
     predictor = Predictor(base, device="cpu", precision="float32")
     found = {}
     for first in (False, True):
-        predictor.use(make_adapter(f"first-{first}", multimask_token=first))
+        predictor.set_adapter(make_adapter(f"first-{first}", multimask_token=first))
         for prompts in (Prompts(), CLICK):
-            found[first, prompts.empty] = predictor.answer(scene, WHOLE, prompts)
+            found[first, prompts.empty] = predictor.predict(prepared, WHOLE, prompts)
         # A network in training says so itself; here the adapter is merged already.
         training = Predictor(base, device="cpu", precision="float32", multimask_token=first)
-        again = training.answer(scene, WHOLE, CLICK)
+        again = training.predict(prepared, WHOLE, CLICK)
         assert np.array_equal(again.probabilities, found[first, False].probabilities)
     for empty in (True, False):
         different = found[True, empty].probabilities != found[False, empty].probabilities

@@ -38,10 +38,10 @@ def nano() -> Predictor:
 @pytest.fixture(scope="module")
 def tasks(nano: Predictor, photo: NDArray[np.uint8]) -> list[SegmentationTask]:
     """Ask for two targets, with thresholds between what nano answers, whatever its weights."""
-    scene, made = PreparedImage.of(photo), []
+    prepared, made = PreparedImage.of(photo), []
     for target in (SPOT, FOG):
         task = SegmentationTask.of(target)
-        answer = nano.answer(scene, task.geometry).probabilities
+        answer = nano.predict(prepared, task.geometry).probabilities
         made.append(replace(task, threshold=float(np.median(answer[answer > 0]))))
     return made
 
@@ -106,20 +106,20 @@ def test_masks_are_native_zero_or_255_and_nothing_outside_the_field(
     tasks: list[SegmentationTask],
 ) -> None:
     (outcome,) = segment_files(nano, photos[:1], tasks, tmp_path, probabilities=True)
-    scene = PreparedImage.of(np.asarray(Image.open(photos[0])))
-    assert 0.5 < scene.field.mask.mean() < 0.8
-    direct = segment_prepared(nano, scene, tasks)
+    prepared = PreparedImage.of(np.asarray(Image.open(photos[0])))
+    assert 0.5 < prepared.field.mask.mean() < 0.8
+    direct = segment_prepared(nano, prepared, tasks)
     for task in tasks:
         name = task.target.name
         image = Image.open(outcome.files[name])
         mask = np.asarray(image)
         assert (image.mode, mask.shape) == ("L", (160, 160))
         assert set(np.unique(mask)) == {0, 255}
-        assert not mask[~scene.field.mask].any()
+        assert not mask[~prepared.field.mask].any()
         np.testing.assert_array_equal(mask == 255, direct[name].mask)
         values = tifffile.imread(tmp_path / f"a_{name}_probability.tif")
         assert (values.dtype, values.shape) == (np.float32, (160, 160))
-        assert (values[~scene.field.mask] == 0).all()
+        assert (values[~prepared.field.mask] == 0).all()
         np.testing.assert_array_equal(values >= task.threshold, mask == 255)
         np.testing.assert_array_equal(values, direct[name].probabilities)
         assert outcome.measurements is not None
@@ -140,10 +140,10 @@ def test_probabilities_are_written_when_asked_for_only(
 def test_mirror_images_are_averaged_when_asked_for_only(
     nano: Predictor, tasks: list[SegmentationTask], photo: NDArray[np.uint8]
 ) -> None:
-    scene, task = PreparedImage.of(photo), tasks[0]
-    plain = segment_prepared(nano, scene, [task])["spot"]
-    mean = segment_prepared(nano, scene, [replace(task, flips=True)])["spot"]
-    expected = predict_with_flips(nano, scene, task.geometry, task.prompts, progress=no_progress)
+    prepared, task = PreparedImage.of(photo), tasks[0]
+    plain = segment_prepared(nano, prepared, [task])["spot"]
+    mean = segment_prepared(nano, prepared, [replace(task, tta=True)])["spot"]
+    expected = predict_with_flips(nano, prepared, task.geometry, task.prompts, progress=no_progress)
     np.testing.assert_array_equal(mean.probabilities, expected.probabilities)
     assert np.abs(mean.probabilities - plain.probabilities).max() > 0
 
@@ -328,12 +328,12 @@ class Steps:
     def use(self, adapter: object) -> None:
         """Take any adapter for none."""
 
-    def answer(self, scene: PreparedImage, *_: object, **__: object) -> Prediction:
+    def answer(self, prepared: PreparedImage, *_: object, **__: object) -> Prediction:
         number, self._number = self._number, self._number + 1
         self.asked[number].set()
         if number in self.wait_for:
             self.waited.append(self.wait_for[number].wait(10))
-        return Prediction(np.zeros(scene.shape, np.float32), 0.5)
+        return Prediction(np.zeros(prepared.shape, np.float32), 0.5)
 
 
 def test_reading_computing_and_writing_overlap(

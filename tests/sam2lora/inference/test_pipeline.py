@@ -28,7 +28,7 @@ def test_each_target_is_a_task_once(nano: LoadedModel):
 
 
 def test_what_is_said_goes_before_what_is_usual(nano: LoadedModel):
-    settings = PredictSettings(**PLAIN, detail="whole", threshold=0.2, bare=True)
+    settings = PredictSettings(**PLAIN, detail="whole", threshold=0.2, no_adapter=True)
     for task in tasks_of(settings, nano):
         assert (task.geometry.detail, task.threshold, task.adapter) == ("whole", 0.2, None)
 
@@ -41,11 +41,11 @@ def test_an_unknown_target_or_adapter_is_refused(nano: LoadedModel):
 
 
 def test_a_bare_big_base_needs_a_prompt(nano: LoadedModel):
-    tiny = replace(nano, base=BASE_MODELS["tiny"])
+    tiny = replace(nano, spec=BASE_MODELS["tiny"])
     with pytest.raises(AdapterError, match="only follows points and boxes"):
         adapter_for(tiny, TARGETS["disc"], bare=True)
     assert adapter_for(tiny, TARGETS["disc"], bare=True, prompted=True) is None
     pointed = PredictSettings(
-        **PLAIN | {"targets": ("disc",)}, points=(PointPrompt(1, 2),), bare=True
+        **PLAIN | {"targets": ("disc",)}, points=(PointPrompt(1, 2),), no_adapter=True
     )
-    assert tasks_of(pointed, tiny)[0].prompts.clicks == (PointPrompt(1, 2),)
+    assert tasks_of(pointed, tiny)[0].prompts.points == (PointPrompt(1, 2),)

@@ -38,7 +38,7 @@ def predictor(nano: LoadedModel) -> Predictor:
 
 
 @pytest.fixture(scope="module")
-def scene() -> PreparedImage:
+def prepared() -> PreparedImage:
     pixels = np.random.default_rng(0).integers(0, 256, (300, 360, 3), dtype=np.uint8)
     field = FieldOfView(np.hypot(COLUMNS - 180, ROWS - 150) <= 140, (180, 150), 280)
     return PreparedImage.of(pixels, field=field)
@@ -66,15 +66,15 @@ def counting(nano: LoadedModel) -> Iterator[dict[str, int]]:
 
 @pytest.mark.parametrize("geometry", [WHOLE, TILES, ZOOM], ids=["whole", "tiles", "zoom"])
 def test_answers_are_native_probabilities_inside_the_field(
-    predictor: Predictor, scene: PreparedImage, geometry: GeometrySettings
+    predictor: Predictor, prepared: PreparedImage, geometry: GeometrySettings
 ) -> None:
-    answer = predictor.answer(scene, geometry)
+    answer = predictor.predict(prepared, geometry)
     assert answer.probabilities.shape == (300, 360)
     assert answer.probabilities.dtype == np.float32
-    assert (answer.probabilities[~scene.field.mask] == 0).all()
+    assert (answer.probabilities[~prepared.field.mask] == 0).all()
     assert 0 < answer.probabilities.max() < 1
     assert 0 <= answer.iou <= 1
-    assert not answer.mask(0.01)[~scene.field.mask].any()
+    assert not answer.mask(0.01)[~prepared.field.mask].any()
 
 
 def test_the_answer_is_the_networks_own(nano: LoadedModel, predictor: Predictor) -> None:
@@ -87,7 +87,7 @@ def test_the_answer_is_the_networks_own(nano: LoadedModel, predictor: Predictor)
         (PointPrompt(200, 150), PointPrompt(40, 400, positive=False)), (90, 80, 310, 220), painted
     )
     geometry = GeometrySettings(margin=0)
-    answer = predictor.answer(PreparedImage.of(pixels, field=field), geometry, prompts)
+    answer = predictor.predict(PreparedImage.of(pixels, field=field), geometry, prompts)
     with torch.inference_mode():
         direct = nano.network(
             normalize(pixels[None]),
@@ -104,49 +104,52 @@ def test_the_answer_is_the_networks_own(nano: LoadedModel, predictor: Predictor)
 
 
 def test_an_image_is_encoded_once_whatever_is_asked(
-    nano: LoadedModel, predictor: Predictor, scene: PreparedImage
+    nano: LoadedModel, predictor: Predictor, prepared: PreparedImage
 ) -> None:
     with counting(nano) as seen:
-        predictor.encode(scene, WHOLE)
+        predictor.encode(prepared, WHOLE)
         for x in range(100, 200, 20):
-            predictor.answer(scene, WHOLE, Prompts((PointPrompt(x, 150),)))
+            predictor.predict(prepared, WHOLE, Prompts((PointPrompt(x, 150),)))
     assert seen == {"encoded": 1, "decoded": 5}
 
 
 def test_tiles_that_no_prompt_touches_are_not_asked_again(
-    nano: LoadedModel, predictor: Predictor, scene: PreparedImage
+    nano: LoadedModel, predictor: Predictor, prepared: PreparedImage
 ) -> None:
-    tiles = windows_of(scene, TILES, 512)
-    before = predictor.answer(scene, TILES)
+    tiles = windows_of(prepared, TILES, 512)
+    before = predictor.predict(prepared, TILES)
     click = Prompts((PointPrompt(70, 120),))
-    touched = [tile for tile in tiles if click.within(tile).clicks]
+    touched = [tile for tile in tiles if click.within(tile).points]
     with counting(nano) as seen:
-        after = predictor.answer(scene, TILES, click)
+        after = predictor.predict(prepared, TILES, click)
     assert seen == {"encoded": 0, "decoded": len(touched)}
     assert 0 < len(touched) < len(tiles)
     changed = np.nonzero((before.probabilities != after.probabilities).any(axis=0))[0]
     assert changed.max() <= max(tile.left + tile.width for tile in touched)
 
 
-def test_a_full_cache_changes_no_answer(nano: LoadedModel, scene: PreparedImage) -> None:
+def test_a_full_cache_changes_no_answer(nano: LoadedModel, prepared: PreparedImage) -> None:
     kept = Predictor(nano, device="cpu", precision="float32")
     forgetful = Predictor(nano, device="cpu", precision="float32", cache=EmbeddingCache(0))
     np.testing.assert_array_equal(
-        kept.answer(scene, TILES).probabilities, forgetful.answer(scene, TILES).probabilities
+        kept.predict(prepared, TILES).probabilities,
+        forgetful.predict(prepared, TILES).probabilities,
     )
 
 
-def test_the_batch_changes_no_answer(nano: LoadedModel, scene: PreparedImage) -> None:
+def test_the_batch_changes_no_answer(nano: LoadedModel, prepared: PreparedImage) -> None:
     one, many = (
         Predictor(nano, device="cpu", precision="float32", batch=batch) for batch in (1, 8)
     )
     np.testing.assert_allclose(
-        one.answer(scene, TILES).probabilities, many.answer(scene, TILES).probabilities, atol=1e-5
+        one.predict(prepared, TILES).probabilities,
+        many.predict(prepared, TILES).probabilities,
+        atol=1e-5,
     )
 
 
 def test_every_kind_of_prompt_changes_the_answer(
-    predictor: Predictor, scene: PreparedImage
+    predictor: Predictor, prepared: PreparedImage
 ) -> None:
     painted = np.hypot(COLUMNS - 180, ROWS - 150) <= 30
     kinds = [
@@ -156,18 +159,18 @@ def test_every_kind_of_prompt_changes_the_answer(
         Prompts(box=(100, 100, 200, 200)),
         Prompts(mask=painted),
     ]
-    answers = [predictor.answer(scene, WHOLE, prompts).probabilities for prompts in kinds]
+    answers = [predictor.predict(prepared, WHOLE, prompts).probabilities for prompts in kinds]
     for number, answer in enumerate(answers):
         for other in answers[:number]:
             assert np.abs(answer - other).max() > 1e-4
 
 
 def test_zoom_looks_twice_and_answers_inside_the_crop_only(
-    nano: LoadedModel, predictor: Predictor, scene: PreparedImage
+    nano: LoadedModel, predictor: Predictor, prepared: PreparedImage
 ) -> None:
     box = (170, 140, 200, 170)
     with counting(nano) as seen:
-        answer = predictor.answer(scene, ZOOM, Prompts(box=box))
+        answer = predictor.predict(prepared, ZOOM, Prompts(box=box))
     assert seen == {"encoded": 2, "decoded": 2}
     rows, columns = np.nonzero(answer.probabilities)
     assert rows.min() > 80
@@ -176,15 +179,15 @@ def test_zoom_looks_twice_and_answers_inside_the_crop_only(
 
 
 @pytest.mark.parametrize("geometry", [WHOLE, ZOOM])
-def test_a_convex_answer_has_no_dents(scene: PreparedImage, geometry: GeometrySettings) -> None:
+def test_a_convex_answer_has_no_dents(prepared: PreparedImage, geometry: GeometrySettings) -> None:
     trained = Predictor(load_base("nano"), device="cpu", precision="float32")
     prompts = Prompts(box=(120.0, 90.0, 250.0, 220.0))  # in noise: crumbs
     missing = {}
     for convex in (False, True):
         asked = geometry.model_copy(update={"convex": convex})
-        answer = trained.answer(scene, asked, prompts).probabilities
+        answer = trained.predict(prepared, asked, prompts).probabilities
         masks = [answer >= level for level in LEVELS if (answer >= level).sum() > 30]
-        dents = [convex_hull_image(mask) & scene.field.mask & ~mask for mask in masks]
+        dents = [convex_hull_image(mask) & prepared.field.mask & ~mask for mask in masks]
         missing[convex] = np.mean(
             [dent.sum() / mask.sum() for dent, mask in zip(dents, masks, strict=True)]
         )
@@ -193,23 +196,23 @@ def test_a_convex_answer_has_no_dents(scene: PreparedImage, geometry: GeometrySe
 
 
 def test_a_click_keeps_its_part_of_a_convex_answer(
-    predictor: Predictor, scene: PreparedImage
+    predictor: Predictor, prepared: PreparedImage
 ) -> None:
     whole = WHOLE.model_copy(update={"convex": True})
     click = Prompts((PointPrompt(120.0, 140.0),))
-    plain = predictor.answer(scene, WHOLE, click).probabilities
-    convex = predictor.answer(scene, whole, click).probabilities
+    plain = predictor.predict(prepared, WHOLE, click).probabilities
+    convex = predictor.predict(prepared, whole, click).probabilities
     assert convex[140, 120] == pytest.approx(plain[140, 120], abs=0.05)
 
 
-def test_tiles_have_no_form(predictor: Predictor, scene: PreparedImage) -> None:
-    plain = predictor.answer(scene, TILES).probabilities
-    convex = predictor.answer(scene, TILES.model_copy(update={"convex": True})).probabilities
+def test_tiles_have_no_form(predictor: Predictor, prepared: PreparedImage) -> None:
+    plain = predictor.predict(prepared, TILES).probabilities
+    convex = predictor.predict(prepared, TILES.model_copy(update={"convex": True})).probabilities
     np.testing.assert_array_equal(convex, plain)
 
 
 def test_work_can_be_stopped_between_tiles_and_goes_on_from_there(
-    nano: LoadedModel, scene: PreparedImage
+    nano: LoadedModel, prepared: PreparedImage
 ) -> None:
     class StopError(Exception):
         pass
@@ -220,22 +223,22 @@ def test_work_can_be_stopped_between_tiles_and_goes_on_from_there(
 
     predictor = Predictor(nano, device="cpu", precision="float32", batch=1)
     with pytest.raises(StopError):
-        predictor.encode(scene, TILES, progress=stop_after_one)
+        predictor.encode(prepared, TILES, progress=stop_after_one)
     steps: list[tuple[int, int]] = []
-    predictor.encode(scene, TILES, progress=lambda done, total: steps.append((done, total)))
-    total = len(windows_of(scene, TILES, 512))
+    predictor.encode(prepared, TILES, progress=lambda done, total: steps.append((done, total)))
+    total = len(windows_of(prepared, TILES, 512))
     assert steps == [(done, total) for done in range(1, total + 1)]
 
 
 def test_answers_can_be_stopped_between_tiles_though_all_is_encoded(
-    nano: LoadedModel, scene: PreparedImage
+    nano: LoadedModel, prepared: PreparedImage
 ) -> None:
     class StopError(Exception):
         pass
 
     predictor = Predictor(nano, device="cpu", precision="float32", batch=1)
-    predictor.encode(scene, TILES)
-    tiles = len(windows_of(scene, TILES, 512))
+    predictor.encode(prepared, TILES)
+    tiles = len(windows_of(prepared, TILES, 512))
 
     def stop_after_one(done: int, total: int) -> None:
         assert total == 2 * tiles
@@ -243,36 +246,36 @@ def test_answers_can_be_stopped_between_tiles_though_all_is_encoded(
             raise StopError
 
     with counting(nano) as seen, pytest.raises(StopError):
-        predictor.answer(scene, TILES, progress=stop_after_one)
+        predictor.predict(prepared, TILES, progress=stop_after_one)
     assert seen == {"encoded": 0, "decoded": 1}
     with counting(nano) as seen:
-        predictor.answer(scene, TILES)
+        predictor.predict(prepared, TILES)
     assert seen == {"encoded": 0, "decoded": tiles - 1}
 
 
 @pytest.mark.parametrize("geometry", [WHOLE, TILES, ZOOM], ids=["whole", "tiles", "zoom"])
 def test_progress_of_an_answer_never_falls_and_ends_at_all(
-    predictor: Predictor, scene: PreparedImage, geometry: GeometrySettings
+    predictor: Predictor, prepared: PreparedImage, geometry: GeometrySettings
 ) -> None:
     """At first, with everything in the caches, and with a prompt that asks some windows anew."""
     steps: list[tuple[int, int]] = []
     for prompts in (Prompts(), Prompts(), Prompts((PointPrompt(150, 120),))):
         steps.clear()
-        predictor.answer(
-            scene, geometry, prompts, progress=lambda done, total: steps.append((done, total))
+        predictor.predict(
+            prepared, geometry, prompts, progress=lambda done, total: steps.append((done, total))
         )
         assert steps == sorted(steps)
         assert {total for _, total in steps} == {steps[-1][0]}
 
 
-def test_points_outside_are_refused(predictor: Predictor, scene: PreparedImage) -> None:
+def test_points_outside_are_refused(predictor: Predictor, prepared: PreparedImage) -> None:
     with pytest.raises(GeometryError, match="outside the field of view"):
-        predictor.answer(scene, WHOLE, Prompts((PointPrompt(3, 3),)))
+        predictor.predict(prepared, WHOLE, Prompts((PointPrompt(3, 3),)))
 
 
-def test_bfloat16_is_close_to_float32(nano: LoadedModel, scene: PreparedImage) -> None:
+def test_bfloat16_is_close_to_float32(nano: LoadedModel, prepared: PreparedImage) -> None:
     exact, fast = (
-        Predictor(nano, device="cpu", precision=precision).answer(scene, WHOLE).probabilities
+        Predictor(nano, device="cpu", precision=precision).predict(prepared, WHOLE).probabilities
         for precision in ("float32", "bfloat16")
     )
     assert 0 < np.abs(exact - fast).max() < 0.05
@@ -283,18 +286,18 @@ def test_precision_is_chosen_by_the_device() -> None:
 
 
 def test_a_click_on_a_base_trained_here_is_answered_by_the_mask_that_was_trained(
-    nano: LoadedModel, scene: PreparedImage
+    nano: LoadedModel, prepared: PreparedImage
 ) -> None:
     """A bare SAM 2 takes the likeliest of three masks; our training leaves those untrained."""
     click = Prompts((PointPrompt(180, 150),))
-    both = Prompts((PointPrompt(180, 150),), mask=scene.field.mask)
+    both = Prompts((PointPrompt(180, 150),), mask=prepared.field.mask)
     ours = replace(nano, single_mask=True)
-    of_three = Predictor(nano, device="cpu", precision="float32").answer(scene, WHOLE, click)
-    single = Predictor(ours, device="cpu", precision="float32").answer(scene, WHOLE, click)
+    of_three = Predictor(nano, device="cpu", precision="float32").predict(prepared, WHOLE, click)
+    single = Predictor(ours, device="cpu", precision="float32").predict(prepared, WHOLE, click)
     assert np.abs(of_three.probabilities - single.probabilities).max() > 1e-3
     for prompts in (both, Prompts()):
         one, other = (
-            Predictor(base, device="cpu", precision="float32").answer(scene, WHOLE, prompts)
+            Predictor(base, device="cpu", precision="float32").predict(prepared, WHOLE, prompts)
             for base in (nano, ours)
         )
         np.testing.assert_array_equal(one.probabilities, other.probabilities)
@@ -304,19 +307,22 @@ def test_a_click_on_a_base_trained_here_is_answered_by_the_mask_that_was_trained
 @pytest.mark.parametrize("geometry", [WHOLE, TILES], ids=["whole", "tiles"])
 @pytest.mark.parametrize(("precision", "tolerance"), [("float32", 1e-3), ("bfloat16", 0.05)])
 def test_gpu_answers_as_the_cpu_does(
-    scene: PreparedImage, geometry: GeometrySettings, precision: PrecisionChoice, tolerance: float
+    prepared: PreparedImage,
+    geometry: GeometrySettings,
+    precision: PrecisionChoice,
+    tolerance: float,
 ) -> None:
     on_cpu = Predictor(random_base("nano"), device="cpu", precision="float32")
     on_gpu = Predictor(random_base("nano"), device="cuda", precision=precision)
     clicks = (PointPrompt(180, 150), PointPrompt(90, 150, positive=False))
     for prompts in (Prompts(), Prompts(clicks), Prompts(box=(100, 100, 200, 200))):
-        expected, found = (one.answer(scene, geometry, prompts) for one in (on_cpu, on_gpu))
+        expected, found = (one.predict(prepared, geometry, prompts) for one in (on_cpu, on_gpu))
         assert np.abs(expected.probabilities - found.probabilities).max() < tolerance
         assert found.iou == pytest.approx(expected.iou, abs=tolerance)
 
 
 @pytest.mark.gpu
-def test_gpu_memory_returns_with_the_predictor(scene: PreparedImage) -> None:
+def test_gpu_memory_returns_with_the_predictor(prepared: PreparedImage) -> None:
     device = torch.device("cuda")
 
     def left() -> int:
@@ -325,7 +331,7 @@ def test_gpu_memory_returns_with_the_predictor(scene: PreparedImage) -> None:
 
     def work() -> None:
         predictor = Predictor(random_base("nano"), device="cuda")
-        predictor.answer(scene, TILES)
+        predictor.predict(prepared, TILES)
         assert torch.cuda.memory_allocated(device) > 10_000_000
 
     work()  # what CUDA's libraries keep for themselves is there from now on
@@ -335,11 +341,11 @@ def test_gpu_memory_returns_with_the_predictor(scene: PreparedImage) -> None:
 
 
 def test_what_is_kept_takes_no_more_memory_than_is_counted(
-    nano: LoadedModel, scene: PreparedImage
+    nano: LoadedModel, prepared: PreparedImage
 ) -> None:
     cache = EmbeddingCache()
     predictor = Predictor(nano, device="cpu", precision="float32", cache=cache)
-    predictor.answer(scene, TILES)
+    predictor.predict(prepared, TILES)
     kept = list(cache.memory._kept.values())
     assert len(kept) > 1
     for features in kept:

@@ -85,7 +85,7 @@ def test_the_command_gives_what_the_settings_give(
         images=(str(image),),
         targets=("cup",),
         out=str(tmp_path / "out"),
-        bare=True,
+        no_adapter=True,
         points=(PointPrompt(70.25, 1 / 3 + 80), PointPrompt(90, 60, positive=False)),
         box=(-3.5, 40.0, 100.0, 99.75),
         mask=str(tmp_path / "painted.png"),
@@ -93,7 +93,7 @@ def test_the_command_gives_what_the_settings_give(
         threshold=0.4999,
         device="cpu",
         precision="float32",
-        flips=True,
+        tta=True,
         probabilities=True,
     )
     ran = run_cli(*command_words(settings)[1:])

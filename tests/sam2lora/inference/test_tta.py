@@ -33,17 +33,17 @@ class Painter:
     windows: list[int] = field(default_factory=lambda: [2, 2, 2, 2])
     asked: int = 0
 
-    def answer(self, scene, geometry, prompts, *, progress) -> Prediction:
+    def answer(self, prepared, geometry, prompts, *, progress) -> Prediction:
         total = self.windows[self.asked]
         for done in range(total + 1):
             progress(done, total)
         self.asked += 1
-        painted = scene.pixels[..., 1] / 1000 + 0.1 * scene.field.mask
+        painted = prepared.pixels[..., 1] / 1000 + 0.1 * prepared.field.mask
         painted += 0.05 * prompts.mask
         x0, y0, x1, y1 = prompts.box
         rows, columns = np.ogrid[: SHAPE[0], : SHAPE[1]]
         painted += 0.1 * ((rows >= y0) & (rows <= y1) & (columns >= x0) & (columns <= x1))
-        x, y = scene.field.center
+        x, y = prepared.field.center
         painted += 0.01 * np.hypot(rows - y, columns - x)
         for click in prompts.clicks:
             near = np.exp(-np.hypot(rows - click.y, columns - click.x))
@@ -88,8 +88,8 @@ def test_progress_runs_once_over_all_four() -> None:
 
 @pytest.mark.parametrize(("sideways", "upside_down"), FLIPS)
 def test_twice_is_the_same_again(sideways: bool, upside_down: bool) -> None:
-    def flipped(scene: PreparedImage) -> PreparedImage:
-        return flip_image(scene, sideways=sideways, upside_down=upside_down)
+    def flipped(prepared: PreparedImage) -> PreparedImage:
+        return flip_image(prepared, sideways=sideways, upside_down=upside_down)
 
     back = flipped(flipped(SCENE))
     assert back.key == SCENE.key
@@ -98,7 +98,7 @@ def test_twice_is_the_same_again(sideways: bool, upside_down: bool) -> None:
     prompts = PROMPTS
     for _ in range(2):
         prompts = flip_prompts(prompts, SHAPE, sideways=sideways, upside_down=upside_down)
-    assert (prompts.clicks, prompts.box) == (PROMPTS.clicks, PROMPTS.box)
+    assert (prompts.points, prompts.box) == (PROMPTS.points, PROMPTS.box)
     np.testing.assert_array_equal(prompts.mask, PROMPTS.mask)
 
 
@@ -115,5 +115,5 @@ def test_nothing_said_stays_nothing() -> None:
 
 def test_a_click_on_the_corner_pixel_stays_on_it() -> None:
     clicks = Prompts((PointPrompt(0, 0),))
-    (click,) = flip_prompts(clicks, SHAPE, sideways=True, upside_down=True).clicks
+    (click,) = flip_prompts(clicks, SHAPE, sideways=True, upside_down=True).points
     assert (click.x, click.y) == (9, 6)

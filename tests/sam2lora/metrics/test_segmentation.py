@@ -123,9 +123,9 @@ def test_shifted_discs(shift: int) -> None:
     found = metrics.surface_distances(prediction, truth)
     edges = surface(prediction), surface(truth)
     between = cdist(*edges)
-    np.testing.assert_allclose(found.to_truth, between.min(axis=1))
+    np.testing.assert_allclose(found.to_reference, between.min(axis=1))
     np.testing.assert_allclose(found.to_prediction, between.min(axis=0))
-    assert found.to_truth.max() == shift  # the Hausdorff distance of shifted discs
+    assert found.to_reference.max() == shift  # the Hausdorff distance of shifted discs
     assert metrics.assd(prediction, truth) == pytest.approx(
         np.concatenate([between.min(axis=0), between.min(axis=1)]).mean()
     )

@@ -61,7 +61,7 @@ def test_random_weights_say_so_and_are_the_same_everywhere():
     assert "random weights" in loaded.note
     assert loaded.path is None
     # Summed up in integers and exact products, so equal on every machine.
-    assert loaded.identity == RANDOM_NANO
+    assert loaded.weights_sha256 == RANDOM_NANO
 
 
 def test_positions_are_computed_once_and_again_when_they_change():
@@ -109,9 +109,9 @@ def test_nano_is_what_its_file_says(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     assert loaded.trained
     assert loaded.note == ""
     assert loaded.path == path
-    assert loaded.identity != RANDOM_NANO
+    assert loaded.weights_sha256 != RANDOM_NANO
     network.load_state_dict(half)
-    assert loaded.identity == weights_digest(network)
+    assert loaded.weights_sha256 == weights_digest(network)
     assert loaded.network.no_mem_embed.dtype == torch.float32
 
 
@@ -124,7 +124,7 @@ def test_a_file_of_the_users_is_recognized(tmp_path: Path, suffix: str, stock_sa
     else:
         safetensors.torch.save_file(weights, path)
     loaded = load_base(path if suffix == ".pt" else str(path))
-    assert loaded.base.name == "nano"
+    assert loaded.spec.name == "nano"
     assert loaded.trained
     assert torch.equal(loaded.network.no_mem_embed, weights["no_mem_embed"])
 
@@ -135,7 +135,7 @@ def test_the_identity_does_not_depend_on_format_or_memory(tmp_path: Path, stock_
     keep = {name: value for name, value in stock.items() if not name.startswith(MEMORY_PARTS)}
     safetensors.torch.save_file(keep, tmp_path / "b.safetensors")
     first, second = load_base(tmp_path / "a.pt"), load_base(tmp_path / "b.safetensors")
-    assert first.identity == second.identity
+    assert first.weights_sha256 == second.weights_sha256
 
 
 @pytest.mark.parametrize(
@@ -202,7 +202,7 @@ def test_an_official_checkpoint_is_downloaded_resumed_and_loaded(
     expected = build_network(tiny)
     fit_weights(expected, stock_sam2("tiny").state_dict(), Path("stock"))
     assert equal(loaded.network, expected)
-    assert load_base("tiny", offline=True).identity == loaded.identity
+    assert load_base("tiny", offline=True).weights_sha256 == loaded.weights_sha256
     assert len(file_server.ranges) == 2
 
 

@@ -54,14 +54,14 @@ def at(click: PointPrompt, mask: np.ndarray) -> bool:
 
 
 def places(prompts: Prompts) -> list[tuple[float, float]]:
-    return [(click.x, click.y) for click in prompts.clicks]
+    return [(click.x, click.y) for click in prompts.points]
 
 
 def same(one: Prompts, other: Prompts) -> bool:
     masks = (one.mask is None) == (other.mask is None)
     if one.mask is not None and other.mask is not None:
         masks = np.array_equal(one.mask, other.mask)
-    return one.clicks == other.clicks and one.box == other.box and masks
+    return one.points == other.points and one.box == other.box and masks
 
 
 def test_the_seven_regimes() -> None:
@@ -85,9 +85,9 @@ def test_a_regime_holds_what_it_says(regime: Regime, name: str) -> None:
     for valid in (None, FIELD) if name != "at the edge" else (None,):
         for _ in range(40):
             prompts = sample_prompts(mask, regime, rng, valid=valid)
-            labels = [click.positive for click in prompts.clicks]
+            labels = [click.positive for click in prompts.points]
             assert labels == [True] * regime.positive + [False] * regime.negative
-            assert all(at(click, mask) == click.positive for click in prompts.clicks)
+            assert all(at(click, mask) == click.positive for click in prompts.points)
             assert len(set(places(prompts))) == len(labels)
             assert (prompts.box is not None) == regime.box
             assert prompts.mask is None
@@ -99,7 +99,7 @@ def test_points_prefer_the_inside_of_what_they_lie_on() -> None:
     depth = ndimage.distance_transform_edt(mask)
     rng = np.random.default_rng(0)
     drawn = [sample_prompts(mask, REGIMES["5p"], rng) for _ in range(200)]
-    depths = [depth[int(click.y), int(click.x)] for one in drawn for click in one.clicks]
+    depths = [depth[int(click.y), int(click.x)] for one in drawn for click in one.points]
     assert np.mean(depths) > 1.2 * depth[mask].mean()
     assert np.mean(np.array(depths) < 2) < 0.5 * np.mean(depth[mask] < 2)
 
@@ -107,7 +107,7 @@ def test_points_prefer_the_inside_of_what_they_lie_on() -> None:
 def test_points_reach_every_part() -> None:
     rng = np.random.default_rng(0)
     mask = MASKS["two parts"]
-    drawn = [sample_prompts(mask, REGIMES["1p"], rng).clicks[0] for _ in range(200)]
+    drawn = [sample_prompts(mask, REGIMES["1p"], rng).points[0] for _ in range(200)]
     right = np.mean([click.x > 50 for click in drawn])
     assert right == pytest.approx(mask[:, 50:].sum() / mask.sum(), abs=0.1)
 
@@ -116,7 +116,7 @@ def test_points_off_the_target_are_mostly_near_it() -> None:
     mask = MASKS["disc"]
     away = ndimage.distance_transform_edt(~mask)
     rng = np.random.default_rng(0)
-    drawn = [sample_prompts(mask, REGIMES["5p1n"], rng, valid=FIELD).clicks[5] for _ in range(200)]
+    drawn = [sample_prompts(mask, REGIMES["5p1n"], rng, valid=FIELD).points[5] for _ in range(200)]
     distances = np.array([away[int(click.y), int(click.x)] for click in drawn])
     assert np.mean(distances <= SIDE / 16) > 0.75
     assert distances.max() > SIDE / 4
@@ -134,7 +134,7 @@ def test_too_few_pixels_repeat_only_as_far_as_needed() -> None:
 def test_few_places_off_the_target() -> None:
     mask = ~dots((4, 5), (60, 61))
     drawn = sample_prompts(mask, Regime("", negative=3), np.random.default_rng(0))
-    assert len(drawn.clicks) == 3
+    assert len(drawn.points) == 3
     assert set(places(drawn)) == {(5, 4), (61, 60)}
 
 
@@ -192,12 +192,12 @@ def test_what_cannot_be_drawn_is_left_out_of_training() -> None:
     rng, empty, full = np.random.default_rng(0), np.zeros((9, 9), bool), np.ones((9, 9), bool)
     drawn = [sample_training_prompts(empty, PromptSamplingSettings(), rng) for _ in range(200)]
     assert all(one.box is None and one.mask is None for one in drawn)
-    assert not any(click.positive for one in drawn for click in one.clicks)
-    assert any(one.clicks for one in drawn)
+    assert not any(click.positive for one in drawn for click in one.points)
+    assert any(one.points for one in drawn)
     for mix in (PromptSamplingSettings(), only("points", positive=(0, 0), negative=(2, 2))):
         for _ in range(100):
             drawn_one = sample_training_prompts(full, mix, rng)
-            assert all(click.positive for click in drawn_one.clicks)
+            assert all(click.positive for click in drawn_one.points)
     assert sample_training_prompts(full, PromptSamplingSettings(), rng, valid=empty).empty
 
 
@@ -209,9 +209,9 @@ def test_the_mix_is_drawn_as_often_as_it_says() -> None:
     drawn = [sample_training_prompts(mask, mix, rng) for _ in range(2000)]
     shares = {
         "none": np.mean([one.empty for one in drawn]),
-        "box": np.mean([one.box is not None and not one.clicks for one in drawn]),
+        "box": np.mean([one.box is not None and not one.points for one in drawn]),
         "previous": np.mean([one.mask is not None for one in drawn]),
-        "both": np.mean([one.box is not None and bool(one.clicks) for one in drawn]),
+        "both": np.mean([one.box is not None and bool(one.points) for one in drawn]),
     }
     assert shares == pytest.approx({"none": 0.5, "box": 0.1, "previous": 0.2, "both": 0}, abs=0.04)
 
@@ -220,13 +220,13 @@ def test_points_for_training_are_as_many_as_the_mix_says() -> None:
     rng = np.random.default_rng(0)
     drawn = [sample_training_prompts(MASKS["disc"], only("points"), rng) for _ in range(400)]
     counts = {
-        (sum(click.positive for click in one.clicks), sum(not c.positive for c in one.clicks))
+        (sum(click.positive for click in one.points), sum(not c.positive for c in one.points))
         for one in drawn
     }
     assert counts == {(p, n) for p in range(6) for n in range(3)} - {(0, 0)}
     five = only("points", positive=(5, 5), negative=(0, 0))
     for _ in range(20):
-        labels = [c.positive for c in sample_training_prompts(MASKS["disc"], five, rng).clicks]
+        labels = [c.positive for c in sample_training_prompts(MASKS["disc"], five, rng).points]
         assert labels == [True] * 5
 
 
@@ -249,11 +249,11 @@ def test_a_previous_answer_is_wrong_and_clicks_are_where_it_is(name: str) -> Non
         answer = np.zeros_like(mask) if drawn.mask is None else drawn.mask
         assert drawn.box is None
         assert not (answer & ~FIELD).any()
-        assert all(at(click, mask) == click.positive for click in drawn.clicks)
-        assert all(at(click, answer) != click.positive for click in drawn.clicks)
-        assert len(set(places(drawn))) == len(drawn.clicks) <= 3
+        assert all(at(click, mask) == click.positive for click in drawn.points)
+        assert all(at(click, answer) != click.positive for click in drawn.points)
+        assert len(set(places(drawn))) == len(drawn.points) <= 3
         wrong += not np.array_equal(answer, mask)
-        clicks += len(drawn.clicks)
+        clicks += len(drawn.points)
     assert wrong > 45
     assert clicks > 45
 
@@ -293,12 +293,12 @@ def test_the_network_takes_all_that_is_drawn() -> None:
         if drawn.mask is not None:
             logits = mask_to_logits(torch.from_numpy(drawn.mask)[None, None], size=24)[0, 0]
         prompts = PromptBatch.single(
-            points=[(click.x, click.y) for click in drawn.clicks],
-            labels=[click.positive for click in drawn.clicks],
+            points=[(click.x, click.y) for click in drawn.points],
+            labels=[click.positive for click in drawn.points],
             box=drawn.box,
             mask_logits=logits,
         )
-        assert prompts.shape_key == (len(drawn.clicks), "box" in kind, kind == "previous")
+        assert prompts.shape_key == (len(drawn.points), "box" in kind, kind == "previous")
 
 
 @pytest.mark.parametrize(
@@ -321,5 +321,5 @@ def test_a_mix_that_always_prompts_finds_something_to_say_of_an_empty_mask() -> 
     rng, empty = np.random.default_rng(0), np.zeros((9, 9), bool)
     for _ in range(100):
         drawn = sample_training_prompts(empty, PromptSamplingSettings().always(), rng)
-        assert drawn.clicks
-        assert not any(click.positive for click in drawn.clicks)
+        assert drawn.points
+        assert not any(click.positive for click in drawn.points)

@@ -80,8 +80,8 @@ def test_a_window_gets_what_lies_in_it() -> None:
     )
     left = prompts.within(Window(0, 0, 100, 100, 64))
     right = prompts.within(Window(100, 0, 100, 100, 64))
-    assert left.clicks == (PointPrompt(30, 50), PointPrompt(99, 50))
-    assert right.clicks == (PointPrompt(100, 50),)
+    assert left.points == (PointPrompt(30, 50), PointPrompt(99, 50))
+    assert right.points == (PointPrompt(100, 50),)
     assert left.box == (50, 20, 99.5, 70)
     assert right.box == (99.5, 20, 150, 70)
     assert left.mask is painted
@@ -116,7 +116,7 @@ def test_what_is_refused_can_be_left_out() -> None:
         (PointPrompt(5, 5), PointPrompt(50, 50), PointPrompt(500, 50)), (0, 0, 9, 9), mask
     )
     kept = prompts.inside(FIELD)
-    assert kept.clicks == (PointPrompt(50, 50),)
+    assert kept.points == (PointPrompt(50, 50),)
     assert kept.box is None
     assert kept.mask is mask
     kept.check_inside(FIELD)

@@ -116,7 +116,7 @@ def test_a_sample_that_cannot_be_made_is_given_as_its_error(
     assert isinstance(fresh[0], Sam2LoraError)
 
 
-def scene() -> tuple[PreparedImage, np.ndarray]:
+def prepared() -> tuple[PreparedImage, np.ndarray]:
     pixels = np.zeros((200, 300, 3), np.uint8)
     rows, columns = np.mgrid[:200, :300]
     pixels[(rows - 100) ** 2 + (columns - 150) ** 2 < 95**2] = 120
@@ -126,7 +126,7 @@ def scene() -> tuple[PreparedImage, np.ndarray]:
 
 
 def windows(detail: str, mask: np.ndarray, count: int = 200) -> list:
-    seen, _ = scene()
+    seen, _ = prepared()
     rng = np.random.default_rng(1)
     geometry = GeometrySettings(detail=detail, field_size=400)
     return [training_window(seen.field, mask, geometry, SIZE, rng) for _ in range(count)]
@@ -134,13 +134,13 @@ def windows(detail: str, mask: np.ndarray, count: int = 200) -> list:
 
 @pytest.mark.parametrize("detail", ["whole", "squash"])
 def test_one_window_is_that_of_prediction(detail: str) -> None:
-    seen, mask = scene()
+    seen, mask = prepared()
     geometry = GeometrySettings(detail=detail)
     assert set(windows(detail, mask, 5)) == set(windows_of(seen, geometry, SIZE))
 
 
 def test_tiles_have_the_scale_of_prediction_and_half_are_on_the_target() -> None:
-    seen, mask = scene()
+    seen, mask = prepared()
     predicted = windows_of(seen, GeometrySettings(detail="tiles", field_size=400), SIZE)
     drawn = windows("tiles", mask)
     assert {round(one.width, 6) for one in drawn} == {round(predicted[0].width, 6)}
@@ -153,7 +153,7 @@ def test_tiles_have_the_scale_of_prediction_and_half_are_on_the_target() -> None
 
 
 def test_zooms_are_the_field_or_a_crop_that_holds_the_target() -> None:
-    seen, mask = scene()
+    seen, mask = prepared()
     drawn = windows("zoom", mask)
     geometry = GeometrySettings(detail="zoom")
     whole = full_window(seen.field, SIZE, margin=geometry.margin)

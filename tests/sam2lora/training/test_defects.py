@@ -212,7 +212,7 @@ def test_defect_08_training_leaves_the_base_as_it_was(
     assert after.keys() == before.keys()
     assert "no_mem_embed" in before
     assert all(torch.equal(after[name], tensor) for name, tensor in before.items())
-    assert weights_digest(pocket().network) == loaded.identity
+    assert weights_digest(pocket().network) == loaded.weights_sha256
 
 
 def test_defect_09_a_failing_sample_stops_the_run_with_its_file_name(
@@ -272,10 +272,12 @@ def test_defect_15_an_adapter_is_safetensors_only_and_loads_with_no_other_input(
     assert adapter.card.lora.alpha == 5
     # Its answer is the one that was validated.
     predictor = Predictor(pocket(), device="cpu", precision="float32")
-    predictor.use(adapter)
+    predictor.set_adapter(adapter)
     (held_out,) = read_validation_image(plan_data(settings).validation)
-    answer = predictor.answer(held_out.scene, adapter.card.geometry).mask(adapter.card.threshold)
-    found = dice(answer, held_out.truth, valid=held_out.scene.field.mask)
+    answer = predictor.predict(held_out.prepared, adapter.card.geometry).mask(
+        adapter.card.threshold
+    )
+    found = dice(answer, held_out.reference, valid=held_out.prepared.field.mask)
     validated = next(event for event in events if isinstance(event, ValidationEvent))
     assert validated.dice == {held_out.name: pytest.approx(found, abs=1e-3)}
     assert adapter.card.validation["dice"] == pytest.approx(found, abs=1e-3)

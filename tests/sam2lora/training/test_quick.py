@@ -86,11 +86,11 @@ def test_only_the_decoder_learns_and_the_result_is_whole(
         assert torch.equal(after[name], tensor) == (part_of(name) == "encoder"), name
     predictor = Predictor(pocket(), device="cpu", precision="float32")
     (held_out,) = read_validation_image(plan_data(settings).validation)
-    scene: PreparedImage = held_out.scene
-    predictor.use(start[0])
-    first = predictor.answer(scene, settings.geometry_for("disc"))
-    predictor.use(open_adapter(run.adapter(14)))
-    second = predictor.answer(scene, settings.geometry_for("disc"))
+    prepared: PreparedImage = held_out.prepared
+    predictor.set_adapter(start[0])
+    first = predictor.predict(prepared, settings.geometry_for("disc"))
+    predictor.set_adapter(open_adapter(run.adapter(14)))
+    second = predictor.predict(prepared, settings.geometry_for("disc"))
     assert abs(first.probabilities - second.probabilities).max() > 1e-3
 
 

@@ -60,7 +60,7 @@ def test_its_card_says_all_that_it_came_from(make: Make, tmp_path: Path) -> None
     trainee.save(tmp_path / "7", RECORD)
     card = open_adapter(tmp_path / "7").card
     assert (card.name, card.target.name, card.base.name) == ("trial", "disc", "nano")
-    assert card.base.identity == trainee.base.identity
+    assert card.base.identity == trainee.base.weights_sha256
     assert card.geometry == settings.geometry
     assert (card.lora.rank, card.lora.alpha, card.lora.dropout) == (2, 4, 0.2)
     assert card.threshold == 0.45
@@ -147,15 +147,15 @@ def test_it_answers_with_the_token_it_learned(
         return decode(*words, multimask=multimask)
 
     predictor.base.network.decode = noted  # type: ignore[method-assign]
-    predictor.use(adapter)
+    predictor.set_adapter(adapter)
     (held_out,) = read_validation_image(plan_data(settings).validation)
-    answer = predictor.answer(held_out.scene, adapter.card.geometry)
+    answer = predictor.predict(held_out.prepared, adapter.card.geometry)
     assert asked == [multimask]
     network = make_trainable(settings)
     network.load(run.load_checkpoint()["tensors"], "")
     other = Predictor(
         network.base, device="cpu", precision="float32", multimask_token=multimask
-    ).answer(held_out.scene, adapter.card.geometry)
+    ).predict(held_out.prepared, adapter.card.geometry)
     torch.testing.assert_close(
         torch.from_numpy(answer.probabilities), torch.from_numpy(other.probabilities)
     )
@@ -196,7 +196,7 @@ def test_a_base_is_trained_in_every_weight_and_can_be_used(
     assert [one.name for one in run.adapter(2).iterdir()] == ["nano.safetensors"]
     trained = load_base(run.adapter(2) / "nano.safetensors")
     assert trained.trained
-    assert trained.identity == weights_digest(trained.network) != before.identity
+    assert trained.weights_sha256 == weights_digest(trained.network) != before.weights_sha256
     assert trained.learned_from == {**before.learned_from, "eyes disc": 6}
     notes = read_notes(run.adapter(2) / "nano.safetensors")
     assert notes["targets"] == '["disc"]'
@@ -211,7 +211,7 @@ def test_a_base_is_trained_in_every_weight_and_can_be_used(
         if torch.equal(weight, kept[name]) and not name.startswith(UNUSED)
     ]
     assert still == []
-    assert load_base("nano").identity == before.identity
+    assert load_base("nano").weights_sha256 == before.weights_sha256
     assert (shipped.read_bytes() if shipped.exists() else b"") == content
 
 
@@ -282,6 +282,6 @@ def test_tiny_trains_a_step_in_each_placement(
 def test_a_base_from_scratch_ignores_the_weights_there_are(make: Make) -> None:
     fresh = make_trainable(make(train="base", from_scratch=True))
     assert not fresh.base.trained
-    assert fresh.base.identity == random_base("nano").identity
+    assert fresh.base.weights_sha256 == random_base("nano").weights_sha256
     with pytest.raises(SettingsError, match="from_scratch"):
         make_trainable(make(from_scratch=True))

@@ -46,7 +46,7 @@ def answers(monkeypatch: pytest.MonkeyPatch) -> dict[str, np.ndarray]:
     """Give a dict of what the predictor shall say about each scene, by its key."""
     said: dict[str, np.ndarray] = {}
     monkeypatch.setattr(
-        Predictor, "answer", lambda _, scene, geometry: Prediction(said[scene.key], iou=1.0)
+        Predictor, "answer", lambda _, prepared, geometry: Prediction(said[prepared.key], iou=1.0)
     )
     return said
 
@@ -56,11 +56,11 @@ def test_the_threshold_is_the_one_with_the_best_mean(
 ) -> None:
     first, second = held_out("a", square()), held_out("bb", square(at=25))
     for image, (on, off) in {first: (0.9, 0.1), second: (0.38, 0.31)}.items():
-        answers[image.scene.key] = np.where(image.truth, on, off).astype(np.float32)
+        answers[image.prepared.key] = np.where(image.reference, on, off).astype(np.float32)
     result = validate(pocket(), [first, second], make(), precision="float32", batch=2)
     assert (result.threshold, result.dice) == (0.35, 1.0)
     assert result.per_image == {"a": 1.0, "bb": 1.0}
-    half = answers[second.scene.key]
+    half = answers[second.prepared.key]
     half[25:30] = 0.0  # half of it is missed: 2 * 50 / (50 + 100)
     result = validate(pocket(), [first, second], make(), precision="float32", batch=2)
     assert result.per_image == {"a": 1.0, "bb": pytest.approx(2 / 3)}
@@ -76,7 +76,7 @@ def test_of_thresholds_that_are_as_good_the_one_nearest_to_the_usual_is_kept(
     kept: float,
 ) -> None:
     image = held_out("a", square())
-    answers[image.scene.key] = np.where(image.truth, 0.9, 0.31).astype(np.float32)
+    answers[image.prepared.key] = np.where(image.reference, 0.9, 0.31).astype(np.float32)
     settings = make()
     result = validate(pocket(), [image], settings, precision="float32", batch=2, usual=usual)
     assert (result.threshold, result.dice) == (kept, 1.0)
@@ -92,10 +92,10 @@ def test_only_the_field_of_view_is_judged(
     make: Make, pocket: Callable[[], LoadedModel], answers: dict[str, np.ndarray]
 ) -> None:
     image = held_out("a", square())
-    wrong_outside = np.where(image.truth, 0.9, 0.1).astype(np.float32)
-    answers[image.scene.key] = wrong_outside.copy()
+    wrong_outside = np.where(image.reference, 0.9, 0.1).astype(np.float32)
+    answers[image.prepared.key] = wrong_outside.copy()
     inside = validate(pocket(), [image], make(), precision="float32", batch=2)
-    answers[image.scene.key][:, :4] = 0.99
+    answers[image.prepared.key][:, :4] = 0.99
     assert validate(pocket(), [image], make(), precision="float32", batch=2) == inside
     assert inside.dice == 1.0
     assert inside.loss == pytest.approx(-math.log(0.9))
@@ -105,7 +105,7 @@ def test_a_sure_and_wrong_answer_has_a_finite_loss(
     make: Make, pocket: Callable[[], LoadedModel], answers: dict[str, np.ndarray]
 ) -> None:
     image = held_out("a", square())
-    answers[image.scene.key] = (~image.truth).astype(np.float32)
+    answers[image.prepared.key] = (~image.reference).astype(np.float32)
     result = validate(pocket(), [image], make(), precision="float32", batch=2)
     assert math.isfinite(result.loss)
     assert result.loss > 10
@@ -123,15 +123,15 @@ def test_held_out_images_are_read_at_their_own_size(
     for image, item in zip(images, plan.validation, strict=True):
         record: Record = item.record
         assert image.name == f"eyes/{record.stem}"
-        assert image.scene.shape == image.truth.shape == (150, 150)
-        assert np.array_equal(image.truth, record.read_mask("disc"))
+        assert image.prepared.shape == image.reference.shape == (150, 150)
+        assert np.array_equal(image.reference, record.read_mask("disc"))
 
 
 def test_the_picture_shows_the_first_image_with_its_errors(
     make: Make, pocket: Callable[[], LoadedModel], answers: dict[str, np.ndarray], tmp_path: Path
 ) -> None:
     image = held_out("a", square())
-    answers[image.scene.key] = np.where(square(at=15), 0.9, 0.1).astype(np.float32)
+    answers[image.prepared.key] = np.where(square(at=15), 0.9, 0.1).astype(np.float32)
     picture = tmp_path / "previews" / "000001.png"
     picture.parent.mkdir()
     validate(pocket(), [image], make(), precision="float32", batch=2, preview=picture)
@@ -153,10 +153,10 @@ def test_it_is_the_answer_of_prediction_without_a_prompt(
     base.network.train()
     result = validate(base, images, settings, precision="float32", batch=2)
     assert not base.network.training
-    answer = Predictor(pocket(), device="cpu", precision="float32", multimask_token=True).answer(
-        images[0].scene, settings.geometry_for("disc")
+    answer = Predictor(pocket(), device="cpu", precision="float32", multimask_token=True).predict(
+        images[0].prepared, settings.geometry_for("disc")
     )
-    inside, truth = images[0].scene.field.mask, images[0].truth
+    inside, truth = images[0].prepared.field.mask, images[0].reference
     found = answer.probabilities >= result.threshold
     expected = (
         2 * (found & truth & inside).sum() / ((found & inside).sum() + (truth & inside).sum())

@@ -27,12 +27,12 @@ class Candidate:
     ----------
     entry
         How the report describes it.
-    judge
+    score
         Judges it on the records of one data set, as `evaluate` does.
     """
 
     entry: ModelEntry
-    judge: Scorer
+    score: Scorer
 
 
 def network_candidate(
@@ -51,11 +51,11 @@ def network_candidate(
     fixed = settings.conventions.threshold
     own = adapter.card.threshold if adapter else target.threshold
     entry = ModelEntry(
-        name=adapter.name if adapter else f"{base.base.name} without adapter",
+        name=adapter.name if adapter else f"{base.spec.name} without adapter",
         kind="adapter" if adapter else "base",
-        base=base.base.name,
-        base_file=str(base.path) if base.path and base.path != base.base.path else None,
-        base_identity=base.identity,
+        base=base.spec.name,
+        base_file=str(base.path) if base.path and base.path != base.spec.path else None,
+        base_identity=base.weights_sha256,
         base_learned_from=dict(base.learned_from),
         note=base.note,
         geometry=adapter.card.geometry if adapter else GeometrySettings.for_target(target),

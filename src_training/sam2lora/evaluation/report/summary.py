@@ -24,7 +24,7 @@ class ScoredImage:
     """What is kept of a result: everything but its masks, which are on disk."""
 
     entry: ImageEntry
-    judgement: ImageScore | None
+    score: ImageScore | None
 
 
 def make_cells(kept: Iterable[ScoredImage]) -> list[CellEntry]:
@@ -37,11 +37,11 @@ def make_cells(kept: Iterable[ScoredImage]) -> list[CellEntry]:
 
 
 def _cell(model: str, dataset: str, regime: str, group: Sequence[ScoredImage]) -> CellEntry:
-    judgements = [one.judgement for one in group if one.judgement]
+    judgements = [one.score for one in group if one.score]
     curves = [judgement.curve for judgement in judgements if judgement.curve]
     states = [one.entry.status for one in group]
     summaries = summarize([judgement.scores for judgement in judgements])
-    seconds = [one.entry.seconds for one in group if one.judgement]
+    seconds = [one.entry.seconds for one in group if one.score]
     return CellEntry(
         model=model,
         dataset=dataset,

@@ -34,7 +34,7 @@ from sam2lora.types import Mask
 
 def write_report(
     out: Path,
-    contestants: Sequence[Candidate],
+    candidates: Sequence[Candidate],
     parts: Sequence[EvaluationPart],
     settings: EvaluateSettings,
     *,
@@ -49,7 +49,7 @@ def write_report(
     ----------
     out
         The folder; an older report in it is replaced when this one is complete.
-    contestants
+    candidates
         Who is judged; their names have to differ.
     parts
         On what.
@@ -75,20 +75,20 @@ def write_report(
     OutputError
         If `out` holds something else than a report, or cannot be written.
     """
-    _check_names([one.entry.name for one in contestants])
+    _check_names([one.entry.name for one in candidates])
     kept: list[ScoredImage] = []
     with report_folder(out) as folder:
         runs, done = [], 0
-        total = len(contestants) * sum(len(part.records) for part in parts)
-        for contestant in contestants:
+        total = len(candidates) * sum(len(part.records) for part in parts)
+        for candidate in candidates:
             for part in parts:
-                judged = contestant.judge(part.records, _from(progress, done, total))
-                runs.append((contestant, part, judged))
+                judged = candidate.score(part.records, _from(progress, done, total))
+                runs.append((candidate, part, judged))
                 done += len(part.records)
         # By now everyone has been checked; the work begins here.
-        for contestant, part, judged in runs:
+        for candidate, part, judged in runs:
             for result in judged:
-                kept.append(_keep(contestant.entry.name, part, result, folder))
+                kept.append(_keep(candidate.entry.name, part, result, folder))
         images = tuple(one.entry for one in kept)
         _check_something_is_scored(images)
         protocol = settings.conventions
@@ -101,7 +101,7 @@ def write_report(
             target=get_target(settings.target),
             conventions=protocol.about,
             data=tuple(describe_part(part, settings.target, protocol) for part in parts),
-            models=tuple(one.entry for one in contestants),
+            models=tuple(one.entry for one in candidates),
             cells=tuple(make_cells(kept)),
             images=images,
         )
@@ -170,7 +170,7 @@ def _keep(model: str, part: EvaluationPart, result: Result, folder: Path) -> Sco
         expected_iou=number_or_none(result.expected_iou),
         seconds=round(result.seconds, 4),
         prompts=PromptEntry(
-            points=tuple((one.x, one.y, one.positive) for one in prompts.clicks), box=prompts.box
+            points=tuple((one.x, one.y, one.positive) for one in prompts.points), box=prompts.box
         ),
         answer=answer,
         truth=truth,

@@ -88,14 +88,14 @@ def test_the_command_of_one_image_gives_its_preview(
 ):
     ready.viewer.add_layer(fundus("a", path=files / "a.png"))
     ready.segment()
-    with ready.replied():
+    with ready.result_ready():
         ready.click(90, 70)
-    answer = np.array(ready.preview().data)[ready.session.reply.scene.field.mask]
+    answer = np.array(ready.preview().data)[ready.session.result.prepared.field.mask]
     ready.dock.threshold.number.setValue(round(float(np.median(answer)), 3))
     (copy,) = (ready.dock._copy,)
     copy.click()
     command = QGuiApplication.clipboard().text()
-    ready.session.start_from_painted = True
+    ready.session.start_from_mask = True
     copy.click()
     assert QGuiApplication.clipboard().text() == command
     assert "add --mask FILE" in ready.dock.progress.words.text()
@@ -103,7 +103,7 @@ def test_the_command_of_one_image_gives_its_preview(
     monkeypatch.chdir(files.parent)
     assert run_command(command, monkeypatch) == 0
     written = np.asarray(Image.open(files.parent / "masks" / "a_disc.png")) > 0
-    np.testing.assert_array_equal(written, ready.session.answers.mask(ready.session.place))
+    np.testing.assert_array_equal(written, ready.session.results.mask(ready.session.place))
 
 
 def test_an_image_without_a_file_has_no_command(window: Window, notices: list[str]):
@@ -142,7 +142,7 @@ def test_it_can_be_cancelled_and_leaves_whole_files(
     ready.segment()
     from sam2lora.inference.predictor import Predictor
 
-    real, second, cancelled = Predictor.answer, threading.Event(), threading.Event()
+    real, second, cancelled = Predictor.predict, threading.Event(), threading.Event()
     asked: list[object] = []
 
     def slow(*given, **how):
@@ -156,10 +156,10 @@ def test_it_can_be_cancelled_and_leaves_whole_files(
     press(ready.dock.batch, "Segment files")
     ready.qtbot.waitUntil(second.is_set, timeout=WAIT)
     ready.cancel()
-    with ready.qtbot.waitSignal(ready.session.answering.worker.stopped, timeout=WAIT):
+    with ready.qtbot.waitSignal(ready.session.queue.worker.stopped, timeout=WAIT):
         cancelled.set()
     assert ready.dock.batch.run.isEnabled()
-    assert ready.said[-1] == "Cancelled."
+    assert ready.messages[-1] == "Cancelled."
     assert [image for image, _ in cells(ready)] == ["a.png"]
     assert "Cancelled after 1 of 3 images" in ready.dock.batch.words.text()
     for path in (files.parent / "masks").iterdir():
@@ -190,8 +190,8 @@ def held(ready: Window, monkeypatch: pytest.MonkeyPatch):
     ready.segment()
     from sam2lora.inference.predictor import Predictor
 
-    real, first, go_on = Predictor.answer, threading.Event(), threading.Event()
-    mine, order = ready.session.reply.scene, []
+    real, first, go_on = Predictor.predict, threading.Event(), threading.Event()
+    mine, order = ready.session.result.prepared, []
 
     def slow(predictor, scene, *given, **how):
         order.append("question" if scene is mine else "file")
@@ -223,7 +223,7 @@ def test_stop_stops_the_files_alone(ready: Window, held):
     go_on, order = held()
     press(ready.dock, "Segment")
     press(ready.dock.batch, "Stop")
-    with ready.replied():
+    with ready.result_ready():
         go_on.set()
     ready.idle()
     assert order == ["file", "question"]

@@ -31,8 +31,8 @@ def two(window: Window, install_for_nano) -> Window:
     """Give a window where two adapters are to be compared to the bare base."""
     for name in ("first", "the-second"):
         install_for_nano(name)
-    window.dock.setup.look()
-    window.dock.compare.lists_wanted.emit()
+    window.dock.setup.refresh()
+    window.dock.compare.lists_requested.emit()
     for box, name in zip(
         window.dock.compare.contestants, (NO_ADAPTER, "first", "the-second"), strict=True
     ):
@@ -44,14 +44,14 @@ def test_side_by_side_with_dice_to_a_reference(two: Window):
     reference = np.zeros((200, 200), np.uint8)
     reference[60:140, 60:140] = 2
     labels = two.viewer.add_labels(reference, name="photo disc")
-    two.dock.compare.lists_wanted.emit()
+    two.dock.compare.lists_requested.emit()
     pick(two.dock.compare.reference, str(labels.unique_id))
     compare(two)
     results = two.dock.comparing.comparison.results
     assert [one.title for one in results] == ["base model alone", "first", "the-second"]
     for result, layer in zip(results, shown(two), strict=True):
-        mask = result.reply.segmented.mask
-        expected = dice(mask, labels.data > 0, valid=result.reply.scene.field.mask)
+        mask = result.result.segmented.mask
+        expected = dice(mask, labels.data > 0, valid=result.result.prepared.field.mask)
         assert f"Dice {expected:.3f}" in two.dock.compare.results.text()
         np.testing.assert_array_equal(layer.data == 1, mask & (reference > 0))
         np.testing.assert_array_equal(layer.data == 2, mask & (reference == 0))
@@ -63,18 +63,18 @@ def test_side_by_side_with_dice_to_a_reference(two: Window):
 
 def test_a_reference_that_is_renamed_stays_one_and_one_that_is_gone_is_said(two: Window):
     labels = two.viewer.add_labels(np.pad(np.ones((80, 80), np.uint8), 60), name="photo disc")
-    two.dock.compare.lists_wanted.emit()
+    two.dock.compare.lists_requested.emit()
     pick(two.dock.compare.reference, str(labels.unique_id))
     labels.name = "grader disc"
-    two.dock.compare.lists_wanted.emit()
+    two.dock.compare.lists_requested.emit()
     assert two.dock.compare.reference.currentText() == "grader disc"
     compare(two)
-    assert all(one.words.startswith("Dice") for one in two.dock.comparing.comparison.results)
+    assert all(one.score_text.startswith("Dice") for one in two.dock.comparing.comparison.results)
     two.viewer.layers.remove(labels)
-    two.dock.compare.lists_wanted.emit()
+    two.dock.compare.lists_requested.emit()
     press(two.dock.compare, "Compare")
     assert "no mask of this image any more" in two.dock.compare.results.text()
-    assert not two.session.answering.worker.busy
+    assert not two.session.queue.worker.busy
 
 
 @pytest.mark.parametrize("shape", [(1, 200, 200), (3, 200, 200)])
@@ -88,13 +88,13 @@ def test_images_with_leading_dimensions_lie_side_by_side_too(open_window, shape,
 
 def test_without_a_reference_the_first_is_it(two: Window):
     two.dock.use_points()
-    with two.replied():
+    with two.result_ready():
         two.click(80, 80)
     compare(two)
     first, *others = two.dock.comparing.comparison.results
-    assert first.words == "the reference"
-    assert first.reply.question.prompts.clicks  # the same prompts for all
-    assert all(one.words.startswith("Dice") for one in others)
+    assert first.score_text == "the reference"
+    assert first.result.request.prompts.points  # the same prompts for all
+    assert all(one.score_text.startswith("Dice") for one in others)
 
 
 def test_blinking_shows_one_at_a_time(two: Window):
@@ -111,11 +111,11 @@ def test_blinking_shows_one_at_a_time(two: Window):
 
 def test_clearing_takes_it_all_away(two: Window):
     two.viewer.fit_to_view()
-    zoom = two.viewer.scene.camera.zoom
+    zoom = two.viewer.prepared.camera.zoom
     compare(two)
-    assert two.viewer.scene.camera.zoom < zoom
+    assert two.viewer.prepared.camera.zoom < zoom
     press(two.dock.compare, "Take away")
-    assert two.viewer.scene.camera.zoom == pytest.approx(zoom)
+    assert two.viewer.prepared.camera.zoom == pytest.approx(zoom)
     assert [layer.name for layer in two.viewer.layers] == ["photo"]
     assert two.dock.compare.results.text() == ""
 
@@ -125,14 +125,14 @@ def held(
 ) -> tuple[threading.Event, list[ModelChoice]]:
     """Let the first answer wait, and write down which ones are asked for."""
     go_on, asked = threading.Event(), []
-    real = window.session.answering.engine.answer
+    real = window.session.queue.engine.segment
 
     def slow(question, report):
         asked.append(question.choice)
         assert go_on.wait(60)
         return real(question, report)
 
-    monkeypatch.setattr(window.session.answering.engine, "answer", slow)
+    monkeypatch.setattr(window.session.queue.engine, "answer", slow)
     press(window.dock.compare, "Compare")
     window.qtbot.waitUntil(lambda: len(asked) == 1, timeout=WAIT)
     return go_on, asked
@@ -172,9 +172,9 @@ def test_who_cannot_answer_says_why_and_the_others_go_on(two: Window, tmp_path):
     delete_adapter("the-second")
     compare(two)
     base, automatic, gone = two.dock.comparing.comparison.results
-    assert base.reply is not None
-    assert automatic.reply.task.adapter.name == "first"
-    assert gone.reply is None
+    assert base.result is not None
+    assert automatic.result.task.adapter.name == "first"
+    assert gone.result is None
     assert "no adapter called 'the-second'" in two.dock.compare.results.text()
 
 

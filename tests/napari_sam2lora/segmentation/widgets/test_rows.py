@@ -21,7 +21,7 @@ def test_images_and_targets_are_told_by_key_and_name(qtbot: QtBot):
     qtbot.addWidget(rows)
     rows.image_chosen.connect(told.append)
     rows.target_chosen.connect(told.append)
-    rows.new_target_wanted.connect(lambda: told.append("new"))
+    rows.new_target_requested.connect(lambda: told.append("new"))
     rows.show_images([("/a.png", "same"), ("/b.png", "same")], "/b.png")
     rows.show_targets(list(TARGETS.values()), "cup")
     assert told == []
@@ -37,11 +37,11 @@ def test_images_and_targets_are_told_by_key_and_name(qtbot: QtBot):
 def test_the_tool_in_use_is_pressed(qtbot: QtBot):
     prompts, told = PromptControls(), []
     qtbot.addWidget(prompts)
-    prompts.point_wanted.connect(told.append)
-    prompts.box_wanted.connect(lambda: told.append("box"))
-    prompts.undo_wanted.connect(lambda: told.append("undo"))
-    prompts.clear_wanted.connect(lambda: told.append("clear"))
-    prompts.painted_wanted.connect(told.append)
+    prompts.point_requested.connect(told.append)
+    prompts.box_requested.connect(lambda: told.append("box"))
+    prompts.undo_requested.connect(lambda: told.append("undo"))
+    prompts.clear_requested.connect(lambda: told.append("clear"))
+    prompts.use_mask_toggled.connect(told.append)
     for text in ("+ Point", "− Point", "Box", "Undo", "Clear", "Start from what is painted"):
         press(prompts, text)
     assert told == [True, False, "box", "undo", "clear", True]
@@ -103,7 +103,7 @@ def test_progress_and_cancel(qtbot: QtBot):
     progress.show_busy(False)
     qtbot.wait(400)
     assert not progress.cancel.isEnabled()
-    progress.say("Done.")
+    progress.show_message("Done.")
     assert progress.words.text() == "Done."
 
 

@@ -165,7 +165,7 @@ def test_open_images_of_a_test_half_are_doubted(viewer: ViewerModel, drive: Path
     images.go(0)
     (pair,) = propose(pairs_in_viewer(viewer, "vessel"), pairs_in_folder(drive, "vessel"))[:1]
     assert (pair.labels, pair.proposed) == ("01_test vessel", False)
-    assert "test half of DRIVE" in pair.doubt.words
+    assert "test half of DRIVE" in pair.issue.message
     images.go(1)
     assert [one.proposed for one in pairs_in_viewer(viewer, "vessel")] == [True]
 

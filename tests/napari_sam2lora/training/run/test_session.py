@@ -46,7 +46,7 @@ def until(qtbot, session: TrainingSession, state: str) -> None:
 
 
 def test_what_is_ticked_is_copied_and_trained(qtbot, session, draft) -> None:
-    with qtbot.waitSignal(session.begins) as begins:
+    with qtbot.waitSignal(session.starting) as begins:
         session.start(draft())
     assert session.busy
     assert begins.args == ["auto"]
@@ -82,7 +82,7 @@ def test_pause_stop_and_resume(qtbot, session, draft) -> None:
     until(qtbot, session, "running")
     session.pause()
     until(qtbot, session, "paused")
-    session.go_on()
+    session.resume_paused()
     until(qtbot, session, "running")
     session.stop()
     until(qtbot, session, "stopped")
@@ -230,7 +230,7 @@ def test_a_full_disk_is_said_and_leaves_nothing(qtbot, session, draft, monkeypat
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr("sam2lora.annotations.training_data.shutil.copyfile", full)
-    with qtbot.waitSignal(session.said, timeout=60_000) as said:
+    with qtbot.waitSignal(session.messages, timeout=60_000) as said:
         session.start(draft())
     assert "No space left" in said.args[0]
     assert not session.busy

@@ -32,7 +32,9 @@ def until(qtbot, watcher: RunWatcher, state: str) -> None:
 def test_a_run_is_followed_to_its_end(qtbot, watcher: RunWatcher, make_run: Make) -> None:
     states: list[str] = []
     run = make_run()
-    watcher.stood.connect(lambda standing: states.append(standing.state if standing else "none"))
+    watcher.status_changed.connect(
+        lambda standing: states.append(standing.state if standing else "none")
+    )
     watcher.attach(run.path, start_process(run.path))
     until(qtbot, watcher, "finished")
     assert states == ["starting", "running", "finished"]
@@ -66,7 +68,7 @@ def test_a_killed_one_is_told_with_its_reason(qtbot, watcher: RunWatcher, make_r
     qtbot.waitUntil(lambda: len(watcher.history.validations) > 0, timeout=60_000)
     process.kill()
     until(qtbot, watcher, "interrupted")
-    assert "SIGKILL" in watcher.standing.words
+    assert "SIGKILL" in watcher.standing.message
 
 
 def test_one_that_someone_else_started_is_known_by_its_lock(
@@ -94,7 +96,10 @@ def test_a_deleted_folder_is_noticed(qtbot, watcher: RunWatcher, make_run: Make)
 
 def test_one_that_was_only_written_has_not_begun(watcher: RunWatcher, make_run: Make) -> None:
     watcher.attach(make_run().path)
-    assert (watcher.standing.state, watcher.standing.words) == ("interrupted", "It has not begun.")
+    assert (watcher.standing.state, watcher.standing.message) == (
+        "interrupted",
+        "It has not begun.",
+    )
 
 
 def test_a_failure_is_told_in_the_words_of_the_run(
@@ -104,7 +109,7 @@ def test_a_failure_is_told_in_the_words_of_the_run(
     run.append(StartedEvent(target="disc", base="nano", steps=9))
     run.append(FailedEvent(reason="OutputError", words="The disk is full."))
     watcher.attach(run.path)
-    assert (watcher.standing.state, watcher.standing.words) == ("failed", "The disk is full.")
+    assert (watcher.standing.state, watcher.standing.message) == ("failed", "The disk is full.")
 
 
 def test_another_run_is_followed_from_its_beginning(

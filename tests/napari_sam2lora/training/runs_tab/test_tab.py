@@ -35,7 +35,7 @@ def tab(qtbot, viewer: ViewerModel, make_adapter: Callable) -> RunsTab:
     install_adapter(make_adapter("kept"))
     made = RunsTab(viewer)
     qtbot.addWidget(made)
-    made.look()
+    made.refresh()
     return made
 
 

@@ -44,13 +44,13 @@ def offered(shown: RunsTable) -> set[str]:
 def test_what_a_run_is_stands_in_its_row() -> None:
     entry = entry_of_run(run("first"))
     assert entry.cells == ("first", "disc", "0.812", "stopped", "24-05-17", "5", "nano")
-    assert entry.words.startswith("On nano, learned from 5 images. 20 of 150 steps. It ")
+    assert entry.summary.startswith("On nano, learned from 5 images. 20 of 150 steps. It ")
 
 
 def test_an_adapter_tells_the_dice_it_started_from(make_adapter: Callable) -> None:
     entry = entry_of_adapter(make_adapter("new", validation={"dice": 0.84, "start_dice": 0.71}))
     assert entry.cells[2] == "0.840"
-    assert entry.words == "It started from a Dice of 0.710."
+    assert entry.summary == "It started from a Dice of 0.710."
 
 
 def test_what_is_selected_decides_what_is_offered(shown: RunsTable) -> None:

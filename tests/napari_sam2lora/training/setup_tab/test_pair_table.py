@@ -16,7 +16,7 @@ def pair(name: str, doubt: PairIssue | None = None, patient: str | None = None) 
 PAIRS = [
     pair("good"),
     pair("empty", PairIssue("Nothing is painted.")),
-    pair("preview", PairIssue("This is a preview.", refused=True)),
+    pair("preview", PairIssue("This is a preview.", blocking=True)),
 ]
 
 
@@ -29,7 +29,7 @@ def table(qtbot) -> PairTable:
 
 
 def names(table: PairTable) -> list[str]:
-    return [one.name for one in table.ticked_pairs()]
+    return [one.name for one in table.selected_pairs()]
 
 
 def tick(table: PairTable, row: int, ticked: bool) -> None:
@@ -43,7 +43,7 @@ def test_what_is_proposed_is_ticked(table: PairTable) -> None:
 
 
 def test_a_doubt_can_be_overruled_but_not_a_refusal(qtbot, table: PairTable) -> None:
-    with qtbot.waitSignal(table.ticked):
+    with qtbot.waitSignal(table.selection_changed):
         tick(table, 1, True)
     assert names(table) == ["good", "empty"]
     assert not table.tree.topLevelItem(2).flags() & Qt.ItemFlag.ItemIsUserCheckable
@@ -59,10 +59,10 @@ def test_ticks_stay_when_the_list_is_made_anew(table: PairTable) -> None:
 
 def test_all_are_those_without_a_doubt(table: PairTable) -> None:
     tick(table, 1, True)
-    table.tick_all(False)
+    table.select_all(False)
     assert names(table) == []
     assert "Tick at least one" in table.words.text()
-    table.tick_all(True)
+    table.select_all(True)
     assert names(table) == ["good"]
     table.show_pairs([pair("empty"), pair("preview")])  # nothing is wrong with them any more
     assert names(table) == ["empty", "preview"]
@@ -71,8 +71,8 @@ def test_all_are_those_without_a_doubt(table: PairTable) -> None:
 def test_all_and_none_leave_the_ticks_of_others(table: PairTable) -> None:
     tick(table, 0, False)
     table.show_pairs([pair("of another target")])
-    table.tick_all(False)
-    table.tick_all(True)
+    table.select_all(False)
+    table.select_all(True)
     table.show_pairs(PAIRS)
     assert names(table) == []
 

@@ -102,7 +102,7 @@ def test_an_image_without_labels_here_has_those_of_its_list(
     tab.add_folder(folder)
     qtbot.waitUntil(lambda: len(names(tab)) == 4)
     image.metadata["sam2lora"]["listed_in"] = str(folder)
-    tab.look()
+    tab.refresh()
     assert len(names(tab)) == 4
 
 
@@ -126,7 +126,7 @@ def test_adapters_are_looked_at_without_the_folders(
     listed: list[Path] = []
     monkeypatch.setattr(train_tab, "pairs_in_folder", lambda one, *_: listed.append(one) or [])
     install_adapter(make_adapter("mine", TARGETS["disc"]))
-    tab.look_at_adapters()
+    tab.refresh_adapters()
     assert listed == []
     assert tab.choices._start.findText("mine") >= 0
 
@@ -218,7 +218,7 @@ def test_what_cannot_be_written_is_not_copied(qtbot, tab: SetupTab, monkeypatch,
 def test_quick_goes_on_from_an_adapter(tab: SetupTab, make_adapter: Callable) -> None:
     for name, dice in (("mine", {"dice": 0.84, "start_dice": 0.71}), ("theirs", {"dice": 0.8})):
         install_adapter(make_adapter(name, TARGETS["vessel"], validation=dice))
-    tab.look()
+    tab.refresh()
     tab.choices.choose(target="vessel", preset="quick")
     assert tab.draft().start_from is not None
     box = tab.choices._start
@@ -239,7 +239,7 @@ def test_an_estimate_holds_until_something_else_is_chosen(qtbot, tab, monkeypatc
     monkeypatch.setattr(tab.estimator, "ask", lambda settings, loads: asked.append(settings))
     press(tab, "Estimate")
     tab.estimator.answered.emit("5 % in 3 s")
-    tab.look()
+    tab.refresh()
     assert (len(asked), tab._estimate.text()) == (1, "5 % in 3 s")
     tab.choices.choose(target="vessel")
     assert tab._estimate.text() == ""

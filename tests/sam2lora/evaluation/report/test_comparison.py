@@ -38,7 +38,7 @@ SHIFTS = dict(zip(EYES, (1, 2, 3, 4), strict=True))
 def shifted(by: dict[str, int]) -> Oracle:
     """Give one that answers each image's square shifted by so many columns: Dice 1 - by/16."""
     answers = {EYES[name].pixels.tobytes(): square(20 + n, 20, 16) for name, n in by.items()}
-    return Oracle(lambda scene, prompts: answers[scene.pixels.tobytes()])
+    return Oracle(lambda prepared, prompts: answers[prepared.pixels.tobytes()])
 
 
 @pytest.fixture

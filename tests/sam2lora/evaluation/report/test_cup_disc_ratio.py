@@ -44,9 +44,9 @@ def write(tmp_path: Path, eyes: Path, no_pictures: None) -> Callable[..., Path]:
         settings = EvaluateSettings(target=target, **changes)
         heights = {make_case(eye).pixels.tobytes(): FOUND[eye][target] for eye in NAMES}
 
-        def say(scene, prompts) -> np.ndarray:
-            height = heights.get(scene.pixels.tobytes(), 20)
-            return square(20, 20, height, size=len(scene.pixels))
+        def say(prepared, prompts) -> np.ndarray:
+            height = heights.get(prepared.pixels.tobytes(), 20)
+            return square(20, 20, height, size=len(prepared.pixels))
 
         out = tmp_path / (name or target)
         parts = plan_parts([eyes], settings)

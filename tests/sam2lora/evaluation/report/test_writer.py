@@ -67,7 +67,7 @@ def write(tmp_path: Path) -> Callable[..., Report]:
 def smooth(mask: np.ndarray) -> Oracle:
     """Give one that answers a mask, uncertain at random."""
     noise = np.random.default_rng(0).random((SIDE, SIDE))
-    return Oracle(lambda scene, prompts: 0.6 * mask + 0.4 * noise)
+    return Oracle(lambda prepared, prompts: 0.6 * mask + 0.4 * noise)
 
 
 def test_everything_is_written_and_read_back_as_it_was(chase, write, tmp_path: Path) -> None:
@@ -209,7 +209,7 @@ def test_a_report_of_graders_alone_has_no_curves(chase, write, tmp_path: Path) -
 def test_one_that_cannot_judge_is_refused_before_anyone_works(write, write_set) -> None:
     mine = write_set("mine", {"a": make_case("a")}, target="vessel")
 
-    def refuse(scene: object, prompts: object) -> np.ndarray:
+    def refuse(prepared: object, prompts: object) -> np.ndarray:
         raise AssertionError("work has begun")
 
     with pytest.raises(DatasetError, match="mine: none of the 1 images has a mask of vessel by"):
@@ -264,7 +264,7 @@ def test_an_image_that_is_gone_by_the_time_of_the_picture_is_black(
     chase: Path, write, tmp_path: Path
 ) -> None:
     def judge_then_delete(records: object, progress: object) -> Iterator[object]:
-        yield from honest.judge(records, progress)
+        yield from honest.score(records, progress)
         for image in chase.glob("*.jpg"):
             image.unlink()
 
