@@ -32,9 +32,9 @@ def main() -> None:
     parser.add_argument("--base", default="nano")
     parser.add_argument("--rows", type=int, default=15)
     options = parser.parse_args()
-    if (options.request, options.side) not in SIDES:
-        sides = [side for question, side in SIDES if question == options.request]
-        parser.error(f"the sides of {options.request} are: {', '.join(sides)}")
+    if (options.question, options.side) not in SIDES:
+        sides = [side for question, side in SIDES if question == options.question]
+        parser.error(f"the sides of {options.question} are: {', '.join(sides)}")
     with tempfile.TemporaryDirectory() as folder:
         base = usable_base(options.base, Path(folder))
         settings = BenchmarkSettings(base=base, device="cpu", images=4)
@@ -42,7 +42,7 @@ def main() -> None:
         print(f"matrices: {rate / 1e9:.0f} GFLOP/s on {torch.get_num_threads()} threads")
         print(f"one forward pass: {operations / 1e9:.0f} GFLOP, at best {operations / rate:.2f} s")
         memory("libraries loaded")
-        turn = SIDES[options.request, options.side](settings)
+        turn = SIDES[options.question, options.side](settings)
         memory("side made")
         turn()
         memory("first turn")

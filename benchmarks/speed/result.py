@@ -59,7 +59,7 @@ class BenchmarkResult(Settings):
 
     Attributes
     ----------
-    compute
+    machine
         From `machine.describe_machine`.
     device, threads
         What the sides computed on.
@@ -67,16 +67,16 @@ class BenchmarkResult(Settings):
         By name, the peer first.
     """
 
-    request: BenchmarkName
+    question: BenchmarkName
     settings: BenchmarkSettings
-    compute: dict[str, JsonValue]
+    machine: dict[str, JsonValue]
     device: str
     threads: int
     sides: dict[str, SideResult]
 
     def ratio(self, side: str, by: By) -> float:
         """Give the median over the rounds of a side's time over the peer's in the same round."""
-        peer = self.sides[BENCHMARKS[self.request].peer]
+        peer = self.sides[BENCHMARKS[self.question].peer]
         own = self.sides[side]
         turns = (one.clock if by == "clock" else one.processor for one in (own, peer))
         ratios = [mine / other for mine, other in zip(*turns, strict=True)]
@@ -84,17 +84,17 @@ class BenchmarkResult(Settings):
 
     def memory_ratio(self, side: str) -> float:
         """Give a side's peak memory over the peer's."""
-        return self.sides[side].memory / self.sides[BENCHMARKS[self.request].peer].memory
+        return self.sides[side].memory / self.sides[BENCHMARKS[self.question].peer].memory
 
     def rows(self, by: By) -> list[tuple[str, ...]]:
         """Give the cells of a table, a row for each side; see `HEADER`."""
-        question = BENCHMARKS[self.request]
+        question = BENCHMARKS[self.question]
         rows: list[tuple[str, ...]] = []
         for name, side in self.sides.items():
             own = name != question.peer
             rows.append(
                 (
-                    f"{self.request}, {self.settings.base}",
+                    f"{self.question}, {self.settings.base}",
                     name,
                     _duration(side.seconds(by)),
                     f"{self.ratio(name, by):.2f}" if own else "",
@@ -108,7 +108,7 @@ class BenchmarkResult(Settings):
 
     def conditions(self, by: By) -> str:
         """Say in one line on what and how it was measured."""
-        machine, asked = self.compute, self.settings
+        machine, asked = self.machine, self.settings
         versions = machine.get("versions")
         libraries = (
             ", ".join(f"{name} {version}" for name, version in versions.items())
@@ -165,7 +165,7 @@ def _processor() -> str:
         found = re.search(r"model name\s*:\s*(.+)", info.read_text(encoding="utf-8"))
         if found:
             return found[1].strip()
-    return platform.processor() or platform.compute()
+    return platform.processor() or platform.machine()
 
 
 def write_results(path: Path, results: Sequence[BenchmarkResult]) -> None:

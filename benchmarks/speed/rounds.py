@@ -39,7 +39,7 @@ def run_benchmark(
 
     Parameters
     ----------
-    request
+    question
         One of `BENCHMARKS`.
     settings
         The conditions.
@@ -72,9 +72,9 @@ def run_benchmark(
             if progress:
                 progress(number, settings.rounds)
     return BenchmarkResult(
-        request=question,
+        question=question,
         settings=settings,
-        compute=machine,
+        machine=machine,
         device=ready[names[0]]["device"],
         threads=ready[names[0]]["threads"],
         sides={name: _side_result(turns[name]) for name in names},

@@ -39,7 +39,7 @@ geometry = GeometrySettings(detail="tiles", field_size=field)
 clock = time.perf_counter if by == "clock" else time.process_time
 windows = len(windows_of(scene, geometry, predictor.base.network.input_size))
 before, started = current_bytes(), clock()
-predictor.answer(scene, geometry)
+predictor.predict(scene, geometry)
 print(json.dumps([windows, clock() - started, max(0, peak_bytes() - before)]))
 """
 

@@ -34,7 +34,7 @@ def main() -> None:
         asked = [(question, usual) for question in BENCHMARKS]
         asked.append(("prompt", usual.model_copy(update=LARGE)))
         for question, settings in asked:
-            if any((one.request, one.settings) == (question, settings) for one in results):
+            if any((one.question, one.settings) == (question, settings) for one in results):
                 continue
             results.append(run_benchmark(question, settings))
             write_results(options.out, results)

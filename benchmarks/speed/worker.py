@@ -78,10 +78,6 @@ def _answer(stream: TextIO, content: Mapping[str, object]) -> None:
     print(json.dumps(content), file=stream, flush=True)
 
 
-if __name__ == "__main__":
-    main()
-
-
 def peak_bytes() -> int:
     """Give the most memory this process has had since it began.
 
@@ -108,3 +104,7 @@ def current_bytes() -> int:
 
 def _is_mac() -> bool:
     return sys.platform == "darwin"
+
+
+if __name__ == "__main__":
+    main()

@@ -1,20 +1,31 @@
 """Fixtures: stock SAM 2, a file server on this machine, the command line, what trainings need."""
 
+import copy
 import socket
 import threading
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
+import torch
 from numpy.typing import NDArray
 from PIL import Image
 
+from sam2lora.adapters.card import AdapterCard, library_versions, now
+from sam2lora.adapters.folder import Adapter
+from sam2lora.adapters.lora import add_lora, lora_tensors, trainable_count, trainable_share
+from sam2lora.adapters.serialization import save_adapter
 from sam2lora.cli import main
+from sam2lora.models.loading import LoadedModel, random_base
+from sam2lora.settings import GeometrySettings, LoraSettings
+from sam2lora.targets import TARGETS
+
+RANK_4 = LoraSettings(rank=4, alpha=8)
 
 if TYPE_CHECKING:
     from sam2.modeling.sam2_base import SAM2Base
@@ -181,3 +192,71 @@ def write_eyes() -> Callable[..., Path]:
 def eyes(write_eyes: Callable[..., Path], tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Give a data set of four patients that no test may change."""
     return write_eyes(tmp_path_factory.mktemp("data") / "eyes")
+
+
+@pytest.fixture(scope="session")
+def untouched() -> LoadedModel:
+    """Give nano, which no test may change."""
+    return random_base("nano")
+
+
+@pytest.fixture
+def base(untouched: LoadedModel) -> LoadedModel:
+    """Give nano with a network of the test's own."""
+    return replace(untouched, network=copy.deepcopy(untouched.network))
+
+
+@pytest.fixture
+def make_card(untouched: LoadedModel) -> Callable[..., AdapterCard]:
+    """Give a function that makes cards; its arguments are the fields that differ."""
+
+    def make(**fields: Any) -> AdapterCard:
+        usual = {
+            "name": "vessel-test",
+            "target": TARGETS["vessel"],
+            "base": {"name": "nano", "identity": untouched.weights_sha256},
+            "geometry": GeometrySettings(detail="tiles", field_size=900),
+            "lora": RANK_4,
+            "threshold": 0.4,
+            "trainable": 35456,
+            "share": 1.13,
+            "versions": library_versions(),
+            "created": now(),
+        }
+        return AdapterCard.model_validate(usual | fields)
+
+    return make
+
+
+@pytest.fixture
+def make_adapter(
+    untouched: LoadedModel, make_card: Callable[..., AdapterCard], tmp_path: Path
+) -> Callable[..., Adapter]:
+    """Give a function that trains nothing but writes an adapter whose B and heads are random."""
+
+    def make(
+        name: str = "vessel-test",
+        *,
+        folder: Path | None = None,
+        lora: LoraSettings = RANK_4,
+        seed: int = 1,
+        source: LoadedModel = untouched,
+        **fields: Any,
+    ) -> Adapter:
+        model = add_lora(copy.deepcopy(source.network), lora, seed=seed)
+        tensors = lora_tensors(model)
+        generator = torch.Generator().manual_seed(seed)
+        for tensor_name, tensor in sorted(tensors.items()):
+            if not tensor_name.endswith("lora_A.weight"):
+                tensor.add_(torch.randn(tensor.shape, generator=generator), alpha=0.02)
+        card = make_card(
+            name=name,
+            lora=lora,
+            base={"name": "nano", "identity": source.weights_sha256},
+            trainable=trainable_count(model),
+            share=trainable_share(model),
+            **fields,
+        )
+        return save_adapter(tensors, card, folder or tmp_path / "made" / name)
+
+    return make

@@ -57,7 +57,7 @@ class Case:
                 f"{self.name}: an image is (H, W, 3) uint8, not {self.pixels.dtype} of shape "
                 f"{shape}."
             )
-        masks = {"truth": self.reference} | (
+        masks = {"reference": self.reference} | (
             {"field of view": self.field.mask} if self.field else {}
         )
         for what, mask in masks.items():

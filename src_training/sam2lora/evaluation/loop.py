@@ -218,9 +218,9 @@ def _answer(
     mask = answer.mask(threshold)
     return replace(
         asked,
-        judgement=judgement,
-        answer=mask if view.valid is None else mask & view.valid,
-        truth=view.scored_reference,
+        score=judgement,
+        prediction=mask if view.valid is None else mask & view.valid,
+        reference=view.scored_reference,
         expected_iou=answer.iou,
         seconds=time.perf_counter() - started,
     )
@@ -241,9 +241,9 @@ def _evaluate_grader(
         started = time.perf_counter()
         yield replace(
             nothing,
-            judgement=score_binary_mask(mask, view),
-            answer=mask if view.valid is None else mask & view.valid,
-            truth=view.scored_reference,
+            score=score_binary_mask(mask, view),
+            prediction=mask if view.valid is None else mask & view.valid,
+            reference=view.scored_reference,
             seconds=time.perf_counter() - started,
         )
     progress(len(records), len(records))

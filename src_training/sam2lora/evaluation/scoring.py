@@ -149,10 +149,10 @@ class Result:
     problem
         Why it is not scored.
     prompts
-        What was said, in pixels of `answer`.
-    judgement
+        What was said, in pixels of `prediction`.
+    score
         What the answer is worth.
-    answer, truth
+    prediction, reference
         `(H, W)` bool at the protocol's size, without what is not judged.
     expected_iou
         The IoU that the network expected.
@@ -167,8 +167,8 @@ class Result:
     status: Status = "scored"
     problem: str = ""
     prompts: Prompts = field(default_factory=Prompts)
-    judgement: ImageScore | None = None
-    answer: Mask | None = None
-    truth: Mask | None = None
+    score: ImageScore | None = None
+    prediction: Mask | None = None
+    reference: Mask | None = None
     expected_iou: float | None = None
     seconds: float = 0.0

@@ -41,7 +41,7 @@ def tasks_of(settings: PredictSettings, base: LoadedModel) -> list[SegmentationT
                 base,
                 target,
                 named=settings.adapter,
-                bare=settings.no_adapter,
+                no_adapter=settings.no_adapter,
                 prompted=not prompts.empty,
             ),
             prompts=prompts,
@@ -58,7 +58,7 @@ def adapter_for(
     target: Target,
     *,
     named: str | Path | None = None,
-    bare: bool = False,
+    no_adapter: bool = False,
     prompted: bool = False,
 ) -> Adapter | None:
     """Choose what answers: an adapter as by `choose_adapter`, or on request the bare base.
@@ -68,7 +68,7 @@ def adapter_for(
     AdapterError
         As `choose_adapter`; a bare base that needs prompts is refused without one, too.
     """
-    if not bare:
+    if not no_adapter:
         return choose_adapter(
             base.spec, base.weights_sha256, target, named=named, prompted=prompted
         )

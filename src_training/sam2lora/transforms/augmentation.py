@@ -111,8 +111,8 @@ def apply_augmentation(
     More than the window is cut, so that a turn brings in what lies beside it. The scale is part of
     the cut, which resamples with antialiasing; flips, turn and local shifts are one bicubic
     resampling after it (linear would blur the image and break thin vessels), and masks are made
-    crisp only then. With the default `Augmentation()` the window is `window.cut` of everything, byte
-    for byte.
+    crisp only then. With the default `Augmentation()` the window is `window.cut` of everything, to
+    the byte.
 
     Parameters
     ----------

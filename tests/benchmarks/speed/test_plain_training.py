@@ -21,7 +21,7 @@ def test_its_loss_is_ours():
 
 def test_steps_lower_the_loss_and_train_lora_alone(pocket_base, one_thread):
     base = pocket_base
-    model = stock_model(base.base, base.network)
+    model = stock_model(base.spec, base.network)
     loop = PlainLoop(model, resolve_lora(base.network, LoraSettings(rank=2)))
     names = [name for name, one in model.named_parameters() if one.requires_grad]
     assert names

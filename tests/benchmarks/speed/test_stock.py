@@ -21,7 +21,7 @@ def test_a_batch_is_answered_as_our_network_answers(pocket_base):
     images = normalize(picture(128, 128)).unsqueeze(0).repeat(2, 1, 1, 1)
     images[1] = images[1].flip(-1)
     points, labels = torch.tensor([[[40.0, 50.0]], [[70.0, 60.0]]]), torch.ones(2, 1).long()
-    model = stock_model(pocket_base.base, network)
+    model = stock_model(pocket_base.spec, network)
     logits, iou = stock_answer(model, stock_features(model, images), points, labels)
     ours = network(images, PromptBatch(points, labels))
     torch.testing.assert_close(logits, ours.logits, rtol=1e-4, atol=1e-4)
@@ -30,7 +30,7 @@ def test_a_batch_is_answered_as_our_network_answers(pocket_base):
 
 @pytest.mark.filterwarnings("ignore:.torch.jit.script. is deprecated")
 def test_the_predictor_works_at_other_sizes_than_its_own(pocket_base):
-    predictor = stock_predictor(pocket_base.base, pocket_base.network)
+    predictor = stock_predictor(pocket_base.spec, pocket_base.network)
     predictor.set_image(picture(96, 64))
     mask = stock_mask(predictor, (48, 32))
     assert mask.shape == (64, 96)

@@ -169,7 +169,7 @@ def hold(window: Window, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[
     held, real = Held(), window.session.queue.engine.segment
 
     def slow(question, report):
-        held.clicks.append(len(question.prompts.clicks))
+        held.clicks.append(len(question.prompts.points))
         held.begun.set()
         held.go_on.wait(60)
         report("Going on", 0, None)

@@ -10,7 +10,8 @@ from napari_sam2lora.segmentation.live_measurements import LiveMeasurements, Mea
 from sam2lora.images.field_of_view import field_of_view_from_mask
 from sam2lora.metrics.measurements import measure
 
-from ..conftest import WAIT, Window, bar, disk, fundus, pick, press
+from ..conftest import bar, disk
+from .conftest import WAIT, Window, fundus, pick, press
 
 FIELD = field_of_view_from_mask(disk(40))
 MASKS = {"disc": disk(12), "cup": disk(6), "vessel": bar()}

@@ -42,7 +42,7 @@ def test_a_defect_in_the_model_is_shown_and_the_next_answer_comes(
 ):
     window.segment()
     with monkeypatch.context() as patch:
-        patch.setattr("sam2lora.inference.predictor.Predictor.answer", lambda *_, **__: 1 / 0)
+        patch.setattr("sam2lora.inference.predictor.Predictor.predict", lambda *_, **__: 1 / 0)
         with window.qtbot.waitSignal(window.session.queue.worker.failed, timeout=WAIT):
             press(window.dock, "Segment")
     assert "ZeroDivisionError" in window.words()

@@ -22,7 +22,7 @@ def test_choosing_another_image_hides_the_prompts_of_the_first(open_window):
     window.segment()
     assert window.session.place == ("right", "disc")
     assert window.session.prompts.at(("right", "disc")).empty
-    assert len(window.session.prompts.at(("left", "disc")).clicks) == 1
+    assert len(window.session.prompts.at(("left", "disc")).points) == 1
     pick(window.dock.targets.images, "left")
     assert window.preview().visible
     window.viewer.layers.remove("left")

@@ -47,10 +47,10 @@ def test_without_torch_it_is_the_import_that_complains():
     said = ran("""
         import gc, sys
         sys.modules["torch"] = None
-        from napari_sam2lora import _torch
+        from napari_sam2lora.segmentation import warmup
         _torch.find_spec = lambda name: None
         try:
-            _torch.load_torch()
+            warmup.load_torch()
         except ImportError:
             print("complained", gc.isenabled())
     """)

@@ -7,11 +7,11 @@ import pytest
 
 from sam2lora.adapters import (
     find_adapter,
-    from_run,
     install_adapter,
     install_best,
     is_best_installed,
     list_adapters,
+    run_install,
 )
 from sam2lora.errors import AdapterError
 from sam2lora.runs import RunFolder, set_best
@@ -64,7 +64,7 @@ def test_a_training_without_one_says_so(run: RunFolder) -> None:
 def test_one_that_is_superseded_meanwhile_is_tried_again(
     run: RunFolder, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    opened = from_run.adapter_in
+    opened = run_install.adapter_in
 
     def supersede(folder: Path):
         found = opened(folder)
@@ -73,6 +73,6 @@ def test_one_that_is_superseded_meanwhile_is_tried_again(
             shutil.rmtree(found.folder)
         return found
 
-    monkeypatch.setattr(from_run, "adapter_in", supersede)
+    monkeypatch.setattr(run_install, "adapter_in", supersede)
     install_best(run.path)
     assert find_adapter("mine").card.threshold == 0.6

@@ -57,14 +57,14 @@ def test_prompts_an_adapter_or_the_embedded_base_are_enough(adapter: Adapter):
 def test_the_named_one_is_chosen_if_it_fits(make_adapter, untouched):
     nano, vessel = BASE_MODELS["nano"], TARGETS["vessel"]
     made = make_adapter("mine")
-    chosen = choose_adapter(nano, untouched.identity, vessel, named=made.folder)
+    chosen = choose_adapter(nano, untouched.weights_sha256, vessel, named=made.folder)
     assert chosen.digest() == made.digest()
     with pytest.raises(AdapterError, match="no adapter called 'mine'"):
-        choose_adapter(nano, untouched.identity, vessel, named="mine")
+        choose_adapter(nano, untouched.weights_sha256, vessel, named="mine")
     install_adapter(made)
-    assert choose_adapter(nano, untouched.identity, vessel, named="mine").name == "mine"
+    assert choose_adapter(nano, untouched.weights_sha256, vessel, named="mine").name == "mine"
     with pytest.raises(AdapterError, match="not 'disc'"):
-        choose_adapter(nano, untouched.identity, TARGETS["disc"], named="mine")
+        choose_adapter(nano, untouched.weights_sha256, TARGETS["disc"], named="mine")
     with pytest.raises(AdapterError, match="not for 'large'"):
         choose_adapter(BASE_MODELS["large"], "0" * 64, vessel, named="mine", prompted=True)
 
@@ -76,4 +76,4 @@ def test_else_the_default_or_the_bare_base(make_adapter, untouched):
     with pytest.raises(AdapterError, match="sam2lora train RUN"):
         choose_adapter(large, "0" * 64, vessel)
     install_adapter(make_adapter("mine"))
-    assert choose_adapter(nano, untouched.identity, vessel, prompted=True).name == "mine"
+    assert choose_adapter(nano, untouched.weights_sha256, vessel, prompted=True).name == "mine"

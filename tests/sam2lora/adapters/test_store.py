@@ -220,19 +220,19 @@ def test_a_replacement_that_was_cut_off_is_mended(made: Adapter):
 
 def test_the_default_is_the_shipped_one_else_the_newest(made, make_adapter, untouched, monkeypatch):
     vessel = TARGETS["vessel"]
-    assert default_adapter(untouched.identity, vessel) is None
+    assert default_adapter(untouched.weights_sha256, vessel) is None
     install_adapter(made)
     older = make_adapter("aaa", created=datetime(2020, 1, 1, tzinfo=UTC))
     install_adapter(older)
     install_adapter(make_adapter("zzz", target=TARGETS["disc"]))
-    assert default_adapter(untouched.identity, vessel).name == "vessel-test"
-    assert default_adapter(untouched.identity, TARGETS["disc"]).name == "zzz"
-    assert default_adapter(untouched.identity, TARGETS["cup"]) is None
+    assert default_adapter(untouched.weights_sha256, vessel).name == "vessel-test"
+    assert default_adapter(untouched.weights_sha256, TARGETS["disc"]).name == "zzz"
+    assert default_adapter(untouched.weights_sha256, TARGETS["cup"]) is None
     assert default_adapter("0" * 64, vessel) is None
     root = older.folder.parent / "assets"
     monkeypatch.setattr(store, "shipped_folder", lambda: root)
     shutil.copytree(older.folder, root / "vessel-shipped")
-    assert default_adapter(untouched.identity, vessel).name == "vessel-shipped"
+    assert default_adapter(untouched.weights_sha256, vessel).name == "vessel-shipped"
 
 
 def test_a_target_that_is_new_here_is_adopted(make_adapter):

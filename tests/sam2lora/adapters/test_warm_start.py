@@ -102,7 +102,7 @@ def test_a_frozen_encoder_keeps_its_features(make_adapter, make_card, base, tmp_
     # The result is complete, and shares features with the adapter it started from.
     result = save_adapter(lora_tensors(model), make_card(lora=lora, name="quick"), tmp_path / "q")
     expected = answer(model)
-    fresh = LoadedModel(base.base, model.unload(), base.identity, trained=False, path=None)
+    fresh = LoadedModel(base.spec, model.unload(), base.weights_sha256, trained=False, path=None)
     switch = AdapterManager(fresh)
     switch.activate(adapter)
     states = (switch.encoder_state, switch.decoder_state)

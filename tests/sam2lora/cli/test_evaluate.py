@@ -42,7 +42,7 @@ def small_network(pocket_base: LoadedModel, monkeypatch: pytest.MonkeyPatch) -> 
 @pytest.fixture
 def no_pictures(monkeypatch: pytest.MonkeyPatch) -> None:
     """Leave the plots and pictures of reports out: they take most of the time."""
-    for name in ("save_plots", "save_overviews"):
+    for name in ("save_plots", "save_galleries"):
         monkeypatch.setattr(
             f"sam2lora.evaluation.report.writer.{name}", lambda folder, report: None
         )

@@ -12,7 +12,7 @@ from sam2lora.evaluation import EvaluateSettings, grader_candidate, plan_parts, 
 @pytest.fixture
 def reports(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> tuple[Path, Path]:
     """Give a report on discs and one on cups, in which grader 1 is right by grader 1."""
-    for name in ("save_plots", "save_overviews"):
+    for name in ("save_plots", "save_galleries"):
         monkeypatch.setattr(
             f"sam2lora.evaluation.report.writer.{name}", lambda folder, report: None
         )

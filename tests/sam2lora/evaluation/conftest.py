@@ -36,19 +36,21 @@ def square(left: int, top: int, side: int, *, size: int = SIDE) -> NDArray[np.bo
     return mask
 
 
-def make_case(name: str = "a", *, truth: NDArray[np.bool_] | None = None, **fields: object) -> Case:
+def make_case(
+    name: str = "a", *, reference: NDArray[np.bool_] | None = None, **fields: object
+) -> Case:
     """Give a case whose image is noise of its own, brighter in the field of view."""
     seed = sum(map(ord, name))
     pixels = np.random.default_rng(seed).integers(60, 200, (SIDE, SIDE, 3), dtype=np.uint8)
     pixels[~INSIDE] = 0
-    truth = square(20, 20, 16) if truth is None else truth
+    reference = square(20, 20, 16) if reference is None else reference
     usual = {"field": FIELD, "dataset": "made"}
-    return Case(name, pixels, truth, **(usual | fields))
+    return Case(name, pixels, reference, **(usual | fields))
 
 
 BASE = SimpleNamespace(
-    base=SimpleNamespace(name="nano", path=None),
-    identity="0" * 64,
+    spec=SimpleNamespace(name="nano", path=None),
+    weights_sha256="0" * 64,
     note="",
     path=None,
     learned_from={},
@@ -66,10 +68,10 @@ class Oracle:
     device: str = "cpu"
     precision: str = "float32"
 
-    def use(self, adapter: Adapter | None) -> None:
+    def set_adapter(self, adapter: Adapter | None) -> None:
         self.used.append(adapter)
 
-    def answer(
+    def predict(
         self,
         prepared: PreparedImage,
         geometry: GeometrySettings,
@@ -102,7 +104,7 @@ def spot() -> Target:
 @pytest.fixture
 def no_pictures(monkeypatch: pytest.MonkeyPatch) -> None:
     """Leave the plots and pictures of reports out: they take most of the time."""
-    for name in ("save_plots", "save_overviews"):
+    for name in ("save_plots", "save_galleries"):
         monkeypatch.setattr(
             f"sam2lora.evaluation.report.writer.{name}", lambda folder, report: None
         )

@@ -21,7 +21,7 @@ LITERATURE, PAPER = PROTOCOLS["literature"], PROTOCOLS["paper"]
 
 
 def test_the_literature_sees_the_image_as_it_is_and_judges_vessels_inside_the_field() -> None:
-    case = make_case(truth=square(0, 0, 40))
+    case = make_case(reference=square(0, 0, 40))
     view = prepare_case(case, VESSEL, LITERATURE)
     assert view.prepared.pixels is case.pixels
     assert view.prepared.field is FIELD
@@ -30,7 +30,7 @@ def test_the_literature_sees_the_image_as_it_is_and_judges_vessels_inside_the_fi
 
 
 def test_compact_targets_are_judged_in_the_whole_image() -> None:
-    view = prepare_case(make_case(truth=square(0, 0, 40)), SPOT, LITERATURE)
+    view = prepare_case(make_case(reference=square(0, 0, 40)), SPOT, LITERATURE)
     assert view.valid is None
     np.testing.assert_array_equal(view.scored_reference, square(0, 0, 40))
 
@@ -45,9 +45,9 @@ def test_a_field_that_is_not_given_is_found() -> None:
 def test_the_paper_squashes_image_and_truth_and_judges_everything() -> None:
     wide = np.zeros((30, 90, 3), np.uint8)
     wide[:, 45:] = 255
-    truth = np.zeros((30, 90), bool)
-    truth[:15] = True
-    view = prepare_case(Case("a", wide, truth), VESSEL, PAPER)
+    reference = np.zeros((30, 90), bool)
+    reference[:15] = True
+    view = prepare_case(Case("a", wide, reference), VESSEL, PAPER)
     assert view.prepared.pixels.shape == (1024, 1024, 3)
     assert view.valid is None
     assert view.reference[:512].all()
@@ -71,14 +71,20 @@ def test_thin_structures_survive_the_squash_as_often_as_their_width_says() -> No
     [
         ({"pixels": np.zeros((SIDE, SIDE), np.uint8)}, "an image is (H, W, 3) uint8"),
         ({"pixels": np.zeros((SIDE, SIDE, 3), float)}, "an image is (H, W, 3) uint8"),
-        ({"truth": np.zeros((SIDE, SIDE + 1), bool)}, "the truth is bool of shape (64, 65)"),
-        ({"truth": np.zeros((SIDE, SIDE), np.uint8)}, "the truth is uint8"),
-        ({"pixels": np.zeros((9, 9, 3), np.uint8), "truth": square(1, 1, 3, size=9)}, "the field"),
+        (
+            {"reference": np.zeros((SIDE, SIDE + 1), bool)},
+            "the reference is bool of shape (64, 65)",
+        ),
+        ({"reference": np.zeros((SIDE, SIDE), np.uint8)}, "the reference is uint8"),
+        (
+            {"pixels": np.zeros((9, 9, 3), np.uint8), "reference": square(1, 1, 3, size=9)},
+            "the field",
+        ),
     ],
 )
 def test_what_does_not_fit_together_is_no_case(fields: dict[str, object], what: str) -> None:
     case = make_case()
-    parts = {"pixels": case.pixels, "truth": case.reference, "field": FIELD} | fields
+    parts = {"pixels": case.pixels, "reference": case.reference, "field": FIELD} | fields
     with pytest.raises(GeometryError, match=re.escape(f"layer 1: {what}")):
         Case("layer 1", **parts)
 

@@ -26,7 +26,7 @@ def spots(**fields: object) -> EvaluateSettings:
 
 @pytest.mark.usefixtures("spot")
 def test_a_perfect_answer_scores_one_under_every_regime() -> None:
-    cases = [make_case("a"), make_case("b", truth=square(10, 30, 20))]
+    cases = [make_case("a"), make_case("b", reference=square(10, 30, 20))]
     truths = {case.pixels.tobytes(): case.reference for case in cases}
     oracle = Oracle(lambda prepared, prompts: truths[prepared.pixels.tobytes()])
     results = list(evaluate(oracle, cases, spots(regimes=EVERY)))
@@ -35,35 +35,35 @@ def test_a_perfect_answer_scores_one_under_every_regime() -> None:
     ]
     for one in results:
         assert one.status == "scored"
-        assert (one.judgement.scores["dice"], one.judgement.scores["auc"]) == (1, 1)
-        assert one.judgement.scores["hd95"] == 0
+        assert (one.score.scores["dice"], one.score.scores["auc"]) == (1, 1)
+        assert one.score.scores["hd95"] == 0
         assert one.expected_iou == 0.75
-        np.testing.assert_array_equal(one.answer, one.truth)
+        np.testing.assert_array_equal(one.prediction, one.reference)
 
 
 def test_a_shifted_answer_has_the_dice_that_was_worked_out() -> None:
     """Two squares of 16 with 12 columns in common: Dice 12/16, all inside the field."""
     (one,) = evaluate(always(square(24, 20, 16)), [make_case()], VESSEL)
-    assert one.judgement.scores["dice"] == pytest.approx(0.75)
-    assert one.judgement.counts.tp == 12 * 16
+    assert one.score.scores["dice"] == pytest.approx(0.75)
+    assert one.score.counts.tp == 12 * 16
     inside = int(INSIDE.sum())
-    assert one.judgement.scores["specificity"] == pytest.approx(1 - 64 / (inside - 256))
+    assert one.score.scores["specificity"] == pytest.approx(1 - 64 / (inside - 256))
 
 
 def test_what_lies_outside_the_field_counts_for_compact_targets_only() -> None:
     answer = square(20, 20, 16) | ~INSIDE
     (vessel,) = evaluate(always(answer), [make_case()], VESSEL)
     (disc,) = evaluate(always(answer), [make_case()], EvaluateSettings(target="disc"))
-    assert vessel.judgement.scores["dice"] == 1
-    assert disc.judgement.scores["dice"] < 0.5
-    np.testing.assert_array_equal(vessel.answer, vessel.truth)
-    np.testing.assert_array_equal(disc.answer, answer)
+    assert vessel.score.scores["dice"] == 1
+    assert disc.score.scores["dice"] < 0.5
+    np.testing.assert_array_equal(vessel.prediction, vessel.reference)
+    np.testing.assert_array_equal(disc.prediction, answer)
 
 
 @pytest.mark.usefixtures("spot")
 def test_prompts_are_those_of_the_regime_and_lie_where_they_should() -> None:
     oracle = always(INSIDE)
-    case = make_case(truth=square(0, 20, 16))  # half of it lies outside the field
+    case = make_case(reference=square(0, 20, 16))  # half of it lies outside the field
     results = {one.regime: one for one in evaluate(oracle, [case], spots(regimes=EVERY))}
     for name, regime in REGIMES.items():
         prompts = results[name].prompts
@@ -94,16 +94,16 @@ def test_prompts_depend_on_the_seed_and_the_image_and_on_nothing_else() -> None:
 
 @pytest.mark.usefixtures("spot")
 def test_where_the_target_is_absent_prompts_cannot_be_drawn_and_that_is_said() -> None:
-    empty = make_case(truth=np.zeros((SIDE, SIDE), bool))
+    empty = make_case(reference=np.zeros((SIDE, SIDE), bool))
     results = list(
         evaluate(always(~empty.reference), [empty], spots(regimes=("none", "1p", "box")))
     )
     assert [one.status for one in results] == ["scored", "not drawn", "not drawn"]
-    assert results[0].judgement.scores["dice"] == 0
-    assert np.isnan(results[0].judgement.scores["sensitivity"])
+    assert results[0].score.scores["dice"] == 0
+    assert np.isnan(results[0].score.scores["sensitivity"])
     assert "regime '1p' cannot be drawn" in results[1].problem
     (right,) = evaluate(always(empty.reference), [empty], spots())
-    assert right.judgement.scores["dice"] == 1
+    assert right.score.scores["dice"] == 1
 
 
 @pytest.mark.usefixtures("spot")
@@ -121,7 +121,7 @@ def test_an_image_is_encoded_once_for_all_regimes(predictor: Predictor, monkeypa
     results = list(evaluate(predictor, cases, spots(regimes=EVERY)))
     assert [one.status for one in results] == ["scored"] * 14
     assert seen == 2
-    assert len({one.judgement.scores["auc"] for one in results[:7]}) > 3  # prompts do something
+    assert len({one.score.scores["auc"] for one in results[:7]}) > 3  # prompts do something
 
 
 @pytest.mark.usefixtures("spot")
@@ -131,7 +131,7 @@ def test_flips_ask_four_times_about_an_image() -> None:
     (one,) = evaluate(oracle, [make_case()], spots(flips=True, regimes=("1p",)))
     assert len(oracle.asked) == 4
     assert len({prepared.key for prepared, *_ in oracle.asked}) == 4
-    assert one.answer.all()  # every column and its mirror image come to 0.5, the threshold
+    assert one.prediction.all()  # every column and its mirror image come to 0.5, the threshold
 
 
 @pytest.mark.usefixtures("spot")
@@ -142,12 +142,12 @@ def test_geometry_and_threshold_are_the_adapters_and_the_papers_threshold_is_its
     oracle = Oracle(lambda prepared, prompts: np.full(prepared.shape, 0.4))
     (own,) = evaluate(oracle, [make_case()], spots(), adapter=adapter)
     (paper,) = evaluate(oracle, [make_case()], spots(protocol="paper"), adapter=adapter)
-    assert own.answer.all()
-    assert not paper.answer.any()
+    assert own.prediction.all()
+    assert not paper.prediction.any()
     assert oracle.used == [adapter, adapter]
     assert [geometry for _, geometry, _ in oracle.asked] == [GeometrySettings(detail="squash")] * 2
     (bare,) = evaluate(oracle, [make_case()], spots())
-    assert not bare.answer.any()
+    assert not bare.prediction.any()
     assert oracle.used[-1] is None
     assert oracle.asked[-1][1] == GeometrySettings.for_target(SPOT)
 
@@ -158,8 +158,8 @@ def test_the_papers_protocol_compares_at_1024_squared(write_chase) -> None:
     big = np.kron(first | second, np.ones((16, 16), bool))
     settings = EvaluateSettings(target="vessel", protocol="paper", regimes=("none", "5p"))
     none, points = evaluate(always(big), records, settings)
-    assert none.judgement.scores["dice"] == 1
-    assert none.truth.shape == (1024, 1024)
+    assert none.score.scores["dice"] == 1
+    assert none.reference.shape == (1024, 1024)
     assert max(click.x for click in points.prompts.points) > SIDE
 
 
@@ -172,7 +172,7 @@ def test_one_image_that_cannot_be_read_stops_no_other(write_chase) -> None:
     for one in results[2:4]:
         assert one.image == "Image_02L"
         assert "Image_02L.jpg" in one.problem
-        assert one.judgement is None
+        assert one.score is None
 
 
 @pytest.mark.usefixtures("spot")
@@ -234,7 +234,7 @@ def test_a_viewer_gives_arrays() -> None:
     truth = np.zeros((40, 50), bool)
     truth[10:20, 10:30] = True
     (one,) = evaluate(always(truth), [Case("Image 1", pixels, truth)], VESSEL)
-    assert one.judgement.scores["dice"] == 1
+    assert one.score.scores["dice"] == 1
     assert (one.dataset, one.patient) == ("", "")
 
 
@@ -250,12 +250,12 @@ def test_a_second_grader_is_judged_as_a_network_is(write_chase) -> None:
     results = list(evaluate_grader(records, VESSEL))
     assert [one.status for one in results] == ["scored", "scored", "failed"]
     assert "no mask of vessel by grader 2" in results[2].problem
-    assert [one.judgement.scores["dice"] for one in results[:2]] == pytest.approx([0.75, 1])
-    assert np.isnan(results[0].judgement.scores["auc"])
+    assert [one.score.scores["dice"] for one in results[:2]] == pytest.approx([0.75, 1])
+    assert np.isnan(results[0].score.scores["auc"])
     assert {one.regime for one in results} == {"none"}
-    case = make_case("Image_01L", truth=GRADERS["Image_01L"][0], field=FIELD)
+    case = make_case("Image_01L", reference=GRADERS["Image_01L"][0], field=FIELD)
     (network,) = evaluate(always(GRADERS["Image_01L"][1]), [case], VESSEL)
-    assert network.judgement.scores["dice"] == results[0].judgement.scores["dice"]
+    assert network.score.scores["dice"] == results[0].score.scores["dice"]
 
 
 def test_without_any_second_grader_or_against_the_union_it_is_refused(write_chase) -> None:

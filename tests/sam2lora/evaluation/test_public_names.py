@@ -18,7 +18,7 @@ def test_the_second_grader_of_drive_has_the_published_dice(real_data: Path) -> N
     settings = EvaluateSettings(target="vessel")
     (part,) = plan_parts([real_data / "DRIVE"], settings)
     assert (part.split, len(part.records)) == ("test", 20)
-    dice = [one.judgement.scores["dice"] for one in evaluate_grader(part.records, settings)]
+    dice = [one.score.scores["dice"] for one in evaluate_grader(part.records, settings)]
     assert np.mean(dice) == pytest.approx(0.788, abs=0.003)
     assert np.std(dice, ddof=1) == pytest.approx(0.021, abs=0.002)
 

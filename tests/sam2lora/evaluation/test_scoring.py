@@ -19,12 +19,12 @@ from sam2lora.metrics.segmentation import auc, count
 from .conftest import INSIDE, SIDE, VESSEL, make_case, square
 
 LITERATURE = PROTOCOLS["literature"]
-VIEW = prepare_case(make_case(truth=square(4, 20, 30)), VESSEL, LITERATURE)
+VIEW = prepare_case(make_case(reference=square(4, 20, 30)), VESSEL, LITERATURE)
 RNG = np.random.default_rng(0)
 NOISE = RNG.random((SIDE, SIDE), dtype=np.float32)
 GUESS = np.clip(0.5 * NOISE + 0.3 * VIEW.reference, 0, 1).astype(np.float32)
 ROUND = np.round(GUESS, 2)  # probabilities that lie exactly on thresholds
-NOTHING = prepare_case(make_case(truth=np.zeros((SIDE, SIDE), bool)), VESSEL, LITERATURE)
+NOTHING = prepare_case(make_case(reference=np.zeros((SIDE, SIDE), bool)), VESSEL, LITERATURE)
 
 
 def test_everything_counts_inside_the_field_only() -> None:

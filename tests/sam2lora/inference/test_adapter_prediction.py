@@ -62,55 +62,55 @@ Make = Callable[..., Adapter]
 
 
 def test_an_adapter_changes_the_answer_and_leaves_no_trace(make_adapter: Make, predictor, prepared):
-    bare = predictor.answer(prepared, WHOLE).probabilities
+    bare = predictor.predict(prepared, WHOLE).probabilities
     adapter = make_adapter()
-    predictor.use(adapter)
+    predictor.set_adapter(adapter)
     assert predictor.adapter is adapter
-    adapted = predictor.answer(prepared, WHOLE).probabilities
+    adapted = predictor.predict(prepared, WHOLE).probabilities
     assert not np.array_equal(adapted, bare)
-    predictor.use(None)
+    predictor.set_adapter(None)
     assert predictor.adapter is None
-    assert np.array_equal(predictor.answer(prepared, WHOLE).probabilities, bare)
-    predictor.use(adapter)
-    assert np.array_equal(predictor.answer(prepared, WHOLE).probabilities, adapted)
+    assert np.array_equal(predictor.predict(prepared, WHOLE).probabilities, bare)
+    predictor.set_adapter(adapter)
+    assert np.array_equal(predictor.predict(prepared, WHOLE).probabilities, adapted)
 
 
 def test_what_is_kept_is_the_right_answer(make_adapter: Make, base, predictor, prepared):
     """Answers from a cache that knows several adapters are those of one that knows none."""
     adapters = [None, make_adapter("a"), make_adapter("b", lora=DECODER), make_adapter("c", seed=2)]
     for adapter in adapters:
-        predictor.use(adapter)
-        predictor.answer(prepared, WHOLE)
+        predictor.set_adapter(adapter)
+        predictor.predict(prepared, WHOLE)
     for adapter in adapters:
-        predictor.use(adapter)
-        kept = predictor.answer(prepared, WHOLE).probabilities
+        predictor.set_adapter(adapter)
+        kept = predictor.predict(prepared, WHOLE).probabilities
         fresh = Predictor(base, device="cpu", precision="float32")
         assert np.array_equal(fresh.predict(prepared, WHOLE).probabilities, kept)
 
 
 def test_variants_of_the_decoder_share_features(make_adapter: Make, predictor, prepared, counter):
-    predictor.answer(prepared, WHOLE)
+    predictor.predict(prepared, WHOLE)
     assert (counter.encoded, counter.decoded) == (1, 1)
     for seed in (1, 2):
-        predictor.use(make_adapter(f"decoder-{seed}", lora=DECODER, seed=seed))
-        predictor.answer(prepared, WHOLE)
+        predictor.set_adapter(make_adapter(f"decoder-{seed}", lora=DECODER, seed=seed))
+        predictor.predict(prepared, WHOLE)
     assert (counter.encoded, counter.decoded) == (1, 3)
-    predictor.use(make_adapter("all"))
-    predictor.answer(prepared, WHOLE)
+    predictor.set_adapter(make_adapter("all"))
+    predictor.predict(prepared, WHOLE)
     assert (counter.encoded, counter.decoded) == (2, 4)
-    predictor.use(None)
-    predictor.answer(prepared, WHOLE)
+    predictor.set_adapter(None)
+    predictor.predict(prepared, WHOLE)
     assert (counter.encoded, counter.decoded) == (2, 4), "features and automatic answer are kept"
 
 
 def test_only_a_bare_base_chooses_among_three_masks(make_adapter, predictor, prepared, counter):
-    predictor.answer(prepared, WHOLE, CLICK)
+    predictor.predict(prepared, WHOLE, CLICK)
     assert counter.multimask is True
-    predictor.use(make_adapter())
-    predictor.answer(prepared, WHOLE, CLICK)
+    predictor.set_adapter(make_adapter())
+    predictor.predict(prepared, WHOLE, CLICK)
     assert counter.multimask is False
-    predictor.use(None)
-    predictor.answer(prepared, WHOLE, CLICK)
+    predictor.set_adapter(None)
+    predictor.predict(prepared, WHOLE, CLICK)
     assert counter.multimask is True
 
 
@@ -135,12 +135,12 @@ def test_another_base_is_refused_and_the_one_in_use_stays(
     make_adapter: Make, predictor, stock_sam2
 ):
     good = make_adapter("good")
-    predictor.use(good)
+    predictor.set_adapter(good)
     other = make_adapter("other")
     card = other.card.model_copy(
         update={"base": other.card.base.model_copy(update={"identity": "0" * 64})}
     )
     (other.folder / "sam2lora.json").write_text(card.to_json())
     with pytest.raises(AdapterError, match=r"0{12}…, not for 'nano'"):
-        predictor.use(open_adapter(other.folder))
+        predictor.set_adapter(open_adapter(other.folder))
     assert predictor.adapter is good

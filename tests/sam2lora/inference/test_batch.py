@@ -305,10 +305,10 @@ def test_a_defect_is_not_taken_for_a_bad_file(
     tasks: list[SegmentationTask],
 ) -> None:
     class Broken:
-        def use(self, adapter: object) -> None:
+        def set_adapter(self, adapter: object) -> None:
             pass
 
-        def answer(self, *_: object, **__: object) -> Prediction:
+        def predict(self, *_: object, **__: object) -> Prediction:
             raise ZeroDivisionError
 
     with pytest.raises(ZeroDivisionError):
@@ -325,10 +325,10 @@ class Steps:
         self.waited: list[bool] = []
         self._number = 0
 
-    def use(self, adapter: object) -> None:
+    def set_adapter(self, adapter: object) -> None:
         """Take any adapter for none."""
 
-    def answer(self, prepared: PreparedImage, *_: object, **__: object) -> Prediction:
+    def predict(self, prepared: PreparedImage, *_: object, **__: object) -> Prediction:
         number, self._number = self._number, self._number + 1
         self.asked[number].set()
         if number in self.wait_for:

@@ -43,8 +43,8 @@ def test_an_unknown_target_or_adapter_is_refused(nano: LoadedModel):
 def test_a_bare_big_base_needs_a_prompt(nano: LoadedModel):
     tiny = replace(nano, spec=BASE_MODELS["tiny"])
     with pytest.raises(AdapterError, match="only follows points and boxes"):
-        adapter_for(tiny, TARGETS["disc"], bare=True)
-    assert adapter_for(tiny, TARGETS["disc"], bare=True, prompted=True) is None
+        adapter_for(tiny, TARGETS["disc"], no_adapter=True)
+    assert adapter_for(tiny, TARGETS["disc"], no_adapter=True, prompted=True) is None
     pointed = PredictSettings(
         **PLAIN | {"targets": ("disc",)}, points=(PointPrompt(1, 2),), no_adapter=True
     )

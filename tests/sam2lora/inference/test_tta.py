@@ -33,7 +33,7 @@ class Painter:
     windows: list[int] = field(default_factory=lambda: [2, 2, 2, 2])
     asked: int = 0
 
-    def answer(self, prepared, geometry, prompts, *, progress) -> Prediction:
+    def predict(self, prepared, geometry, prompts, *, progress) -> Prediction:
         total = self.windows[self.asked]
         for done in range(total + 1):
             progress(done, total)
@@ -45,7 +45,7 @@ class Painter:
         painted += 0.1 * ((rows >= y0) & (rows <= y1) & (columns >= x0) & (columns <= x1))
         x, y = prepared.field.center
         painted += 0.01 * np.hypot(rows - y, columns - x)
-        for click in prompts.clicks:
+        for click in prompts.points:
             near = np.exp(-np.hypot(rows - click.y, columns - click.x))
             painted += (0.2 if click.positive else -0.1) * near
         painted += self.lean * columns
@@ -62,7 +62,7 @@ def ask(painter: Painter, seen: list[tuple[int, int]] | None = None) -> Predicti
 
 
 def test_a_network_that_knows_no_direction_answers_as_without_flips() -> None:
-    plain = Painter().answer(SCENE, WHOLE, PROMPTS, progress=lambda done, total: None)
+    plain = Painter().predict(SCENE, WHOLE, PROMPTS, progress=lambda done, total: None)
     answer = ask(Painter())
     assert answer.probabilities.dtype == np.float32
     np.testing.assert_allclose(answer.probabilities, plain.probabilities, atol=1e-6)

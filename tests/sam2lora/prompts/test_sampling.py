@@ -237,7 +237,7 @@ def test_boxes_for_training_are_jittered_and_have_points_if_asked() -> None:
     both = only("box_and_points", positive=(3, 3), box_jitter=0)
     drawn = sample_training_prompts(MASKS["disc"], both, rng)
     assert drawn.box == (21, 28, 39, 52)
-    assert sum(click.positive for click in drawn.clicks) == 3
+    assert sum(click.positive for click in drawn.points) == 3
 
 
 @pytest.mark.parametrize("name", [name for name, mask in MASKS.items() if (mask & FIELD).any()])

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from sam2lora.errors import AdapterError, OutputError
-from sam2lora.utils import folders as replacing
+from sam2lora.utils import folders
 from sam2lora.utils.folders import new_folder, remove_folder, repair
 
 
@@ -78,7 +78,7 @@ def test_a_failed_last_move_puts_the_older_one_back(tmp_path: Path, monkeypatch)
 CUT_OFF = """
 import os, sys
 from pathlib import Path
-from sam2lora.adapters import replacing
+from sam2lora.utils import folders
 at, path = sys.argv[1], Path(sys.argv[2])
 rename = Path.rename
 
@@ -91,7 +91,7 @@ def cut_off(self, target):
     return done
 
 Path.rename = cut_off
-with replacing.new_folder(path, replace=True) as partial:
+with folders.new_folder(path, replace=True) as partial:
     (partial / "one.txt").write_text("second")
     (partial / "two.txt").write_text("second")
 """
@@ -142,8 +142,8 @@ def test_two_writers_take_turns(tmp_path: Path):
 
 
 def test_a_writer_that_never_ends_is_named(tmp_path: Path, monkeypatch):
-    monkeypatch.setattr(replacing, "_PATIENCE", 0.1)
-    with replacing.locked(tmp_path), pytest.raises(OutputError, match="another process"):
+    monkeypatch.setattr(folders, "_PATIENCE", 0.1)
+    with folders.locked(tmp_path), pytest.raises(OutputError, match="another process"):
         write(tmp_path / "folder", "first")
 
 

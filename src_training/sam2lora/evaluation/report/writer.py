@@ -147,14 +147,14 @@ def _from(progress: Progress, before: int, total: int) -> Progress:
 
 def _keep(model: str, part: EvaluationPart, result: Result, folder: Path) -> ScoredImage:
     """Write the masks of a result, and keep the rest."""
-    judgement, prompts, dataset = result.judgement, result.prompts, part.dataset.name
+    judgement, prompts, dataset = result.score, result.prompts, part.dataset.name
     answer = truth = ""
-    if result.answer is not None and result.truth is not None:
+    if result.prediction is not None and result.reference is not None:
         file = f"{_own_place(dataset)}/{_own_place(result.image)}.png"
         answer = f"{MASKS}/{_place(model)}/{result.regime}/{file}"
         truth = f"{MASKS}/truth/{file}"
-        _save_mask(folder / answer, result.answer)
-        _save_mask(folder / truth, result.truth)
+        _save_mask(folder / answer, result.prediction)
+        _save_mask(folder / truth, result.reference)
     counts = judgement.counts if judgement else None
     entry = ImageEntry(
         model=model,

@@ -70,17 +70,17 @@ def test_what_is_wrong_is_said(viewer: ViewerModel, change, words: str, refused:
     _, layer = add_eye(viewer, "a", "disc")
     change(layer)
     (pair,) = pairs_in_viewer(viewer, "disc")
-    assert words in pair.doubt.words
-    assert (pair.doubt.refused, pair.proposed) == (refused, False)
+    assert words in pair.issue.message
+    assert (pair.issue.blocking, pair.proposed) == (refused, False)
 
 
 def test_an_image_without_labels_of_the_target_says_which_it_has(viewer: ViewerModel) -> None:
     add_eye(viewer, "a", "vessel")
     (pair,) = pairs_in_viewer(viewer, "disc")
-    assert "labels of vessel, but not of disc" in pair.doubt.words
-    assert pair.doubt.refused
+    assert "labels of vessel, but not of disc" in pair.issue.message
+    assert pair.issue.blocking
     viewer.layers.remove("a vessel")
-    assert "end in disc" in pairs_in_viewer(viewer, "disc")[0].doubt.words
+    assert "end in disc" in pairs_in_viewer(viewer, "disc")[0].issue.message
 
 
 def test_two_layers_of_one_target_are_left_to_the_user(viewer: ViewerModel) -> None:
@@ -88,7 +88,7 @@ def test_two_layers_of_one_target_are_left_to_the_user(viewer: ViewerModel) -> N
     viewer.add_layer(painted("a other disc"))
     pairs = pairs_in_viewer(viewer, "disc")
     assert len(pairs) == 2
-    assert all("Several layers" in one.doubt.words for one in pairs)
+    assert all("Several layers" in one.issue.message for one in pairs)
 
 
 def test_a_mask_named_after_one_image_is_not_anothers(viewer: ViewerModel, folder: Path) -> None:
@@ -103,7 +103,7 @@ def test_a_mask_named_after_one_image_is_not_anothers(viewer: ViewerModel, folde
     viewer.layers["anna_left vessel"].name = "vessel"
     (pair,) = pairs_in_viewer(viewer, "vessel")
     assert (pair.labels, pair.proposed) == ("vessel", False)
-    assert pair.doubt.words == "Only its size says that it is of this image."
+    assert pair.issue.message == "Only its size says that it is of this image."
 
 
 def test_the_open_image_of_a_list_is_proposed_as_its_file_would_be(
@@ -155,8 +155,8 @@ def test_corrected_images_of_a_folder_are_proposed_first(folder: Path) -> None:
 
 def test_images_of_a_test_half_are_doubted(drive: Path) -> None:
     pairs = {one.name: one for one in pairs_in_folder(drive, "vessel")}
-    assert "test half of DRIVE" in pairs["01_test"].doubt.words
-    assert pairs["21_training"].doubt is None
+    assert "test half of DRIVE" in pairs["01_test"].issue.message
+    assert pairs["21_training"].issue is None
     assert [pairs[one].proposed for one in ("01_test", "21_training")] == [False, True]
 
 

@@ -211,7 +211,7 @@ def test_a_killed_one_tells_why_and_goes_on(qtbot, session, draft) -> None:
     qtbot.waitUntil(lambda: len(session.watcher.history.validations) > 1, timeout=60_000)
     session.watcher._process.kill()
     until(qtbot, session, "interrupted")
-    assert "SIGKILL" in session.watcher.standing.words
+    assert "SIGKILL" in session.watcher.standing.message
     session.resume(session.run)
     until(qtbot, session, "running")
 

@@ -170,7 +170,7 @@ def test_reports_that_do_not_fit_are_refused(write, write_set, tmp_path: Path) -
     other = write("seed", SHIFTS, settings=SPOTS.model_copy(update={"seed": 1}))
     with pytest.raises(ReportError, match=r"other prompts \(1p\).*same --seed"):
         make_comparison(Side(a), Side(other), command="x")
-    changed = {name: make_case(name, truth=square(21, 20, 16)) for name in EYES}
+    changed = {name: make_case(name, reference=square(21, 20, 16)) for name in EYES}
     truth = write("truth", SHIFTS, root=write_set("x/mine", changed))
     with pytest.raises(ReportError, match="another truth"):
         make_comparison(Side(a), Side(truth), command="x")

@@ -50,7 +50,7 @@ def test_best_median_and_worst_are_different_images(
 ) -> None:
     """Image n has its truth shifted by n columns, so that the order of Dice is known."""
     cases = {
-        f"{n}": make_case(f"{n}", truth=square(20 + n, 20, 16)) for n in reversed(range(count))
+        f"{n}": make_case(f"{n}", reference=square(20 + n, 20, 16)) for n in reversed(range(count))
     }
     settings = EvaluateSettings(target="spot")
     parts = plan_parts([write_set("mine", cases)], settings)
