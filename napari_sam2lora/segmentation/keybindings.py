@@ -37,7 +37,7 @@ class KeyBinding:
 KEYS = (
     KeyBinding("G", "G", "segment", "segment the target"),
     KeyBinding("Shift-G", "Shift+G", "segment_all", "segment vessel, disc and cup"),
-    KeyBinding("Q", "Q", "switch_sign", "switch between points on and off the target"),
+    KeyBinding("Q", "Q", "toggle_positive", "switch between points on and off the target"),
     KeyBinding("U", "U", "use_points", "set points"),
     KeyBinding("K", "K", "use_box", "draw a box"),
     KeyBinding("N", "N", "clear", "clear the points and the box"),

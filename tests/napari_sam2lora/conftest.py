@@ -24,6 +24,10 @@ from sam2lora.images.reading import FundusImage
 from sam2lora.settings import GeometrySettings, LoraSettings
 from sam2lora.targets import TARGETS, Target
 
+from .segmentation_window import hold, install_for_nano, open_window, window
+
+__all__ = ["hold", "install_for_nano", "open_window", "window"]
+
 SHAPE = (96, 90)
 
 

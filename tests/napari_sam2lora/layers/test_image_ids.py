@@ -7,7 +7,7 @@ from napari.layers import Layer
 from napari_sam2lora.layers.lookup import labels_of_image
 from napari_sam2lora.layers.metadata import image_id, plugin_metadata
 
-from ..segmentation.conftest import Window, fundus, press
+from ..segmentation_window import Window, fundus, press
 
 pytestmark = pytest.mark.viewer
 

@@ -9,7 +9,7 @@ from sam2lora.adapters import find_adapter
 from sam2lora.errors import AdapterError
 from sam2lora.targets import TARGETS
 
-from ..segmentation.conftest import Window
+from ..segmentation_window import Window
 
 pytestmark = pytest.mark.viewer
 

@@ -6,7 +6,7 @@ import pytest
 from sam2lora.inference.segment import segment_prepared
 from sam2lora.targets import TARGETS
 
-from .conftest import Window, fundus, pick, press
+from ..segmentation_window import Window, fundus, pick, press
 
 pytestmark = pytest.mark.viewer
 

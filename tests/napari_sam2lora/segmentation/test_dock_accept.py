@@ -5,7 +5,7 @@ import pytest
 
 from sam2lora.inference.postprocessing import LEVELS
 
-from .conftest import Window, pick, press
+from ..segmentation_window import Window, pick, press
 
 pytestmark = pytest.mark.viewer
 

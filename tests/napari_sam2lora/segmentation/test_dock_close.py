@@ -9,7 +9,7 @@ from napari.layers import Layer
 
 from napari_sam2lora.segmentation.dock import SegmentDock
 
-from .conftest import WAIT, Window, fundus, press
+from ..segmentation_window import WAIT, Window, fundus, press
 
 pytestmark = pytest.mark.viewer
 

@@ -6,7 +6,7 @@ from qtpy.QtWidgets import QAbstractButton
 from napari_sam2lora.segmentation.requests import ModelChoice
 from sam2lora.targets import TARGETS
 
-from .conftest import Window, pick, press
+from ..segmentation_window import Window, pick, press
 
 pytestmark = pytest.mark.viewer
 

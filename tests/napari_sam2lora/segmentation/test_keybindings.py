@@ -6,7 +6,7 @@ from napari.layers import Labels, Points
 
 from napari_sam2lora.segmentation import keybindings as keys
 
-from .conftest import WAIT, Window
+from ..segmentation_window import WAIT, Window
 
 
 class Pressed(dict):

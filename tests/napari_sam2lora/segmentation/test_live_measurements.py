@@ -11,7 +11,7 @@ from sam2lora.images.field_of_view import field_of_view_from_mask
 from sam2lora.metrics.measurements import measure
 
 from ..conftest import bar, disk
-from .conftest import WAIT, Window, fundus, pick, press
+from ..segmentation_window import WAIT, Window, fundus, pick, press
 
 FIELD = field_of_view_from_mask(disk(40))
 MASKS = {"disc": disk(12), "cup": disk(6), "vessel": bar()}

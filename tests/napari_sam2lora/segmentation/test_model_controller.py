@@ -14,7 +14,7 @@ from sam2lora.adapters import delete_adapter
 from sam2lora.errors import DeviceError
 from sam2lora.targets import TARGETS
 
-from .conftest import WAIT, Window, pick, press
+from ..segmentation_window import WAIT, Window, pick, press
 
 pytestmark = pytest.mark.viewer
 

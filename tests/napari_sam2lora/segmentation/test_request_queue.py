@@ -7,7 +7,7 @@ import pytest
 
 from napari_sam2lora.layers.metadata import plugin_metadata
 
-from .conftest import WAIT, Held, Window, fundus, pick, press
+from ..segmentation_window import WAIT, Held, Window, fundus, pick, press
 
 pytestmark = pytest.mark.viewer
 

@@ -11,7 +11,7 @@ from napari_sam2lora.layers.metadata import METADATA_KEY
 from napari_sam2lora.segmentation.requests import ModelChoice
 from sam2lora.targets import TARGETS
 
-from .conftest import WAIT, Held, Window, pick, press
+from ..segmentation_window import WAIT, Held, Window, pick, press
 
 pytestmark = pytest.mark.viewer
 OUTSIDE = (1, 1)

@@ -11,7 +11,7 @@ from napari_sam2lora.layers.metadata import plugin_metadata
 from napari_sam2lora.segmentation.requests import ModelChoice
 from sam2lora.targets import TARGETS
 
-from .conftest import WAIT, Held, Window, fundus, pick, press
+from ..segmentation_window import WAIT, Held, Window, fundus, pick, press
 
 pytestmark = pytest.mark.viewer
 MASK = "photo disc"

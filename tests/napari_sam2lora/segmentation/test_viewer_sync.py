@@ -5,7 +5,7 @@ import pytest
 
 from sam2lora.targets import TARGETS
 
-from .conftest import Window, fundus, pick, press
+from ..segmentation_window import Window, fundus, pick, press
 
 pytestmark = pytest.mark.viewer
 

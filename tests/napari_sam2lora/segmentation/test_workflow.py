@@ -13,7 +13,7 @@ from qtpy.QtWidgets import QWidget
 from napari_sam2lora.segmentation.dock import SegmentDock
 from sam2lora.targets import TARGETS
 
-from .conftest import WAIT, pick, press
+from ..segmentation_window import WAIT, pick, press
 
 pytestmark = [pytest.mark.viewer, pytest.mark.slow]
 LEFT = Qt.MouseButton.LeftButton

@@ -13,7 +13,7 @@ from qtpy.QtWidgets import QFileDialog, QTableWidget
 from napari_sam2lora.segmentation.widgets.model_panel import NO_ADAPTER
 from sam2lora.cli import main
 
-from ..conftest import WAIT, Window, fundus, pick, press
+from ...segmentation_window import WAIT, Window, fundus, pick, press
 
 pytestmark = pytest.mark.viewer
 

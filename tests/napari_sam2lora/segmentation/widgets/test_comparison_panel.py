@@ -11,7 +11,7 @@ from napari_sam2lora.segmentation.requests import ModelChoice
 from napari_sam2lora.segmentation.widgets.model_panel import AUTOMATIC, NO_ADAPTER
 from sam2lora.metrics.segmentation import dice
 
-from ..conftest import WAIT, Window, pick, press
+from ...segmentation_window import WAIT, Window, pick, press
 
 pytestmark = pytest.mark.viewer
 

@@ -8,7 +8,7 @@ from qtpy.QtWidgets import QColorDialog
 from napari_sam2lora.segmentation.widgets.new_target_dialog import NewTargetDialog
 from sam2lora.targets import get_target
 
-from ..conftest import Window, pick, press
+from ...segmentation_window import Window, pick, press
 
 pytestmark = pytest.mark.viewer
 

@@ -11,7 +11,7 @@ from napari_sam2lora.segmentation.widgets.target_selector import TargetSelector
 from napari_sam2lora.segmentation.widgets.threshold_controls import ThresholdControls
 from sam2lora.targets import TARGETS
 
-from ..conftest import pick, press
+from ...segmentation_window import pick, press
 
 pytestmark = pytest.mark.viewer
 
