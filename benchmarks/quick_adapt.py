@@ -165,7 +165,7 @@ def train(draft: object) -> tuple[float | None, float, object, Path]:
     session, loop, installed, said = TrainingSession(), QEventLoop(), [], []
     pressed = time.monotonic()
     session.installed.connect(lambda name: installed.append(time.monotonic() - pressed))
-    session.messages.connect(lambda words: (said.append(words), loop.quit()))
+    session.message.connect(lambda words: (said.append(words), loop.quit()))
     session.watcher.status_changed.connect(lambda one: one and not one.alive and loop.quit())
     QTimer.singleShot(1000 * _PATIENCE, loop.quit)
     session.start(draft)

@@ -207,7 +207,7 @@ class Engine:
                 predictor.base,
                 request.target,
                 named=request.choice.adapter,
-                bare=request.choice.no_adapter,
+                no_adapter=request.choice.no_adapter,
                 prompted=prompted,
             )
             same = (one for one in self._adapters.values() if one == found)

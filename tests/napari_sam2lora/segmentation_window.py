@@ -25,7 +25,7 @@ from sam2lora.settings import GeometrySettings, LoraSettings
 from sam2lora.targets import TARGETS, Target
 
 SIDE = 200
-WAIT = 120_000  # milliseconds; the first answer loads torch
+WAIT = 20_000
 
 
 def fundus(name: str = "photo", seed: int = 0, **about: object) -> Layer:
@@ -63,9 +63,9 @@ class Window:
         for target in TARGETS.values():  # one window is enough, and quick
             self.session.choose(target, ModelChoice(detail="whole"))
         self.messages: list[str] = []
-        self.session.messages.connect(self.messages.append)
+        self.session.message.connect(self.messages.append)
 
-    def result_ready(self):
+    def wait_result(self):
         """Wait for an answer inside this context."""
         return self.qtbot.waitSignal(self.session.queue.result_ready, timeout=WAIT)
 
@@ -80,7 +80,7 @@ class Window:
 
     def segment(self) -> None:
         """Press Segment, and wait for the answer."""
-        with self.result_ready():
+        with self.wait_result():
             press(self.dock, "Segment")
 
     def click(self, x: float, y: float) -> None:
@@ -176,7 +176,7 @@ def hold(window: Window, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[
         return real(question, report)
 
     def begin() -> Held:
-        monkeypatch.setattr(window.session.queue.engine, "answer", slow)
+        monkeypatch.setattr(window.session.queue.engine, "segment", slow)
         return held
 
     yield begin
@@ -194,7 +194,7 @@ def install_for_nano(tmp_path: Path) -> Callable[..., Adapter]:
         from sam2lora.adapters.serialization import save_adapter
         from sam2lora.models.loading import load_base
 
-        base, lora = load_base("nano"), LoraSettings(rank=2, alpha=4, transform_sync="decoder")
+        base, lora = load_base("nano"), LoraSettings(rank=2, alpha=4, placement="decoder")
         generator = torch.Generator().manual_seed(len(name))
         # Without PEFT: it brings triton, which does not get on with software OpenGL in one process.
         tensors = {

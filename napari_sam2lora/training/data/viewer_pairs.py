@@ -101,7 +101,7 @@ def _layer_pair(
         labels="none" if layer is None else layer.name,
         patient=patient,
         proposed=doubt is None,
-        doubt=doubt,
+        issue=doubt,
         file=real_path(about.get("path")),
         image=image,
         layer=layer,

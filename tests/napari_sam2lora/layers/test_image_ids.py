@@ -29,7 +29,7 @@ def test_a_copy_is_another_image(open_window, tmp_path, file: str | None):
     original = fundus(path=file and tmp_path / file)
     window = open_window(original)
     window.segment()
-    with window.result_ready():
+    with window.wait_result():
         window.click(60, 80)
     press(window.dock, "Accept")
     first = window.session.place
@@ -49,7 +49,7 @@ def test_a_copy_is_another_image(open_window, tmp_path, file: str | None):
 
 def test_a_copy_may_bring_prompts_and_its_answer_along(window: Window):
     window.segment()
-    with window.result_ready():
+    with window.wait_result():
         window.click(60, 80)
     first, points = window.session.place, window.points()
     window.session.prompts.boxes(window.session.image, window.session.target)
@@ -61,10 +61,10 @@ def test_a_copy_may_bring_prompts_and_its_answer_along(window: Window):
     second = window.session.place
     assert window.preview() is preview
     assert window.points() is copied
-    with window.result_ready():
+    with window.wait_result():
         copied.add([90, 70])
     assert len(window.session.prompts.at(second).points) == 2
-    with window.result_ready():
+    with window.wait_result():
         points.add([110, 70])
     clicks = [(one.x, one.y) for one in window.session.prompts.at(first).points]
     assert clicks == [(60, 80), (70, 110)]
@@ -73,7 +73,7 @@ def test_a_copy_may_bring_prompts_and_its_answer_along(window: Window):
 def test_the_same_object_that_comes_back_has_its_prompts(window: Window):
     image = window.viewer.layers["photo"]
     window.segment()
-    with window.result_ready():
+    with window.wait_result():
         window.click(60, 80)
     window.viewer.layers.remove(image)
     window.qtbot.waitUntil(lambda: not window.viewer.layers)  # nothing of it stays in the list
@@ -86,7 +86,7 @@ def test_the_same_object_that_comes_back_has_its_prompts(window: Window):
 
 def test_another_image_of_the_same_name_has_nothing_of_the_first(window: Window):
     window.segment()
-    with window.result_ready():
+    with window.wait_result():
         window.click(60, 80)
     press(window.dock, "Accept")
     window.viewer.layers.remove("photo")

@@ -17,19 +17,19 @@ def test_segment_shows_an_answer_and_a_click_changes_it(window: Window):
     assert first.shape == (200, 200)
     assert 0 < first.max() <= 1
     assert window.session.tool == "point"
-    with window.result_ready():
+    with window.wait_result():
         window.click(60, 80)
     second = window.values()
     assert np.abs(first - second).max() > 1e-4
     window.dock.toggle_positive()
-    with window.result_ready():
+    with window.wait_result():
         window.click(120, 90)
     signs = [click.positive for click in window.session.prompts.at(window.session.place).points]
     assert signs == [True, False]
-    with window.result_ready():
+    with window.wait_result():
         press(window.dock, "Undo")
     np.testing.assert_array_equal(window.values(), second)
-    with window.result_ready():
+    with window.wait_result():
         press(window.dock, "Clear")
     np.testing.assert_allclose(window.values(), first, atol=1e-6)
 
@@ -53,11 +53,11 @@ def test_the_next_click_has_the_sign_that_is_shown(window: Window, button: str, 
     window.segment()
     for sign in (not positive, positive):
         window.session.set_positive(sign)
-        with window.result_ready():
+        with window.wait_result():
             window.click(60, 80)
-    with window.result_ready():
+    with window.wait_result():
         press(window.dock, button)
-    with window.result_ready():
+    with window.wait_result():
         window.click(120, 90)
     said = window.session.prompts.at(window.session.place).points[-1]
     assert (said.x, said.positive) == (120, positive)
@@ -89,7 +89,7 @@ def test_what_is_painted_is_where_the_answer_starts(window: Window):
 def test_it_answers_as_the_command_line_does(window: Window):
     """The very function, with the same task, on the same image."""
     window.segment()
-    with window.result_ready():
+    with window.wait_result():
         window.click(70, 90)
     reply = window.session.result
     predictor = window.session.queue.engine.predictor(window.session.compute, lambda *_: None)
@@ -104,7 +104,7 @@ def test_two_windows_do_not_disturb_each_other(open_window, tmp_path):
     first, second = (open_window(fundus("eye", path=path)) for _ in range(2))
     place = (str(path), "disc")
     first.segment()
-    with first.result_ready():
+    with first.wait_result():
         first.click(60, 60)
     assert second.session.results.latest == {}
     second.segment()

@@ -25,7 +25,7 @@ def test_closing_the_dock_while_it_works_is_clean(window: Window, monkeypatch: p
         finally:
             ended.set()
 
-    monkeypatch.setattr(window.session.queue.engine, "answer", slow)
+    monkeypatch.setattr(window.session.queue.engine, "segment", slow)
     press(window.dock, "Segment")
     window.qtbot.waitUntil(begun.is_set, timeout=WAIT)
     heard: list[object] = []
@@ -69,7 +69,7 @@ def test_closing_the_window_while_it_works_is_clean(make_napari_viewer, qtbot, m
         assert go_on.wait(60)
         report("going on", 0, 1)
 
-    monkeypatch.setattr(session.queue.engine, "answer", slow)
+    monkeypatch.setattr(session.queue.engine, "segment", slow)
     press(dock, "Segment")
     qtbot.waitUntil(begun.is_set, timeout=WAIT)
     assert ours(image, viewer)

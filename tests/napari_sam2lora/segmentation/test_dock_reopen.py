@@ -21,7 +21,7 @@ def test_it_goes_on_with_the_selected_points_and_the_sign_it_shows(window: Windo
     assert (again.session.target.name, again.session.tool) == ("cup", "point")
     pressed = [one for one in again.dock.prompts.findChildren(QAbstractButton) if one.isChecked()]
     assert [one.text() for one in pressed] == ["+ Point"]
-    with again.result_ready():
+    with again.wait_result():
         again.click(60, 80)
     (click,) = again.session.result.request.prompts.points
     assert click.positive
@@ -58,7 +58,7 @@ def test_a_window_may_be_closed_with_an_old_answer(window: Window):
 def test_a_dock_that_is_opened_again_knows_the_prompts_that_are_there(window: Window, qtbot):
     window.segment()
     for x in (80, 90):
-        with window.result_ready():
+        with window.wait_result():
             window.click(x, 80)
     window.session.set_target("cup")
     window.segment()
@@ -71,10 +71,10 @@ def test_a_dock_that_is_opened_again_knows_the_prompts_that_are_there(window: Wi
     assert len(again.session.prompts.at(again.session.place).points) == 2
     again.idle()
     assert again.session.results.latest == {}
-    with again.result_ready():
+    with again.wait_result():
         again.click(100, 80)
     assert len(again.session.result.request.prompts.points) == 3
-    with again.result_ready():
+    with again.wait_result():
         press(again.dock, "Clear")
     assert len(again.points().data) == 0
     again.session.close()

@@ -60,7 +60,7 @@ def test_cancel_does_not_keep_a_new_adapter_from_being_found(
         assert go_on.wait(60)
         return real(question, report)
 
-    monkeypatch.setattr(window.session.queue.engine, "answer", slow)
+    monkeypatch.setattr(window.session.queue.engine, "segment", slow)
     press(window.dock, "Segment")
     window.qtbot.waitUntil(begun.is_set, timeout=WAIT)
     with window.qtbot.waitSignal(window.dock.setup.watch.changed, timeout=WAIT):
@@ -86,7 +86,7 @@ def test_switching_adapters_encodes_nothing_again(window: Window, install_for_na
     )
     pick(window.dock.advanced.adapter, NO_ADAPTER)
     window.segment()
-    with window.result_ready():
+    with window.wait_result():
         window.click(90, 90)
     assert encoded == []
 
@@ -112,7 +112,7 @@ def test_device_and_precision_of_the_preferences_count(window: Window, computing
     predictor = window.session.queue.engine._predictor
     assert (str(predictor.device), predictor.precision) == ("cpu", "bfloat16")
     computing.device = "tpu"
-    with window.qtbot.waitSignal(window.session.messages, timeout=WAIT):
+    with window.qtbot.waitSignal(window.session.message, timeout=WAIT):
         window.dock.segment()
     assert "No device is called 'tpu'" in window.messages[-1]
     pick(window.dock.advanced.device, "cpu")  # the dock's own choice goes before them

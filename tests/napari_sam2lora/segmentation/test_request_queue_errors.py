@@ -54,7 +54,7 @@ def test_exactly_what_lies_outside_goes_while_it_works(
     assert any("outside the field of view" in words for words in window.messages)
     assert shown(window) == [(90, 90), (100, 100)]
     assert answered(window) == [(90, 90), (100, 100)]
-    with window.result_ready():
+    with window.wait_result():
         press(window.dock, "Undo")
     assert shown(window) == answered(window) == [(90, 90)]
 
@@ -63,7 +63,7 @@ def test_with_a_known_field_nothing_is_asked_that_would_be_refused(
     window: Window, monkeypatch: pytest.MonkeyPatch
 ):
     window.segment()
-    with window.result_ready():
+    with window.wait_result():
         window.click(90, 90)
     asked, real = [], window.session.queue.engine.segment
 
@@ -71,23 +71,23 @@ def test_with_a_known_field_nothing_is_asked_that_would_be_refused(
         asked.append(question)
         return real(question, report)
 
-    monkeypatch.setattr(window.session.queue.engine, "answer", count)
-    with window.qtbot.waitSignal(window.session.messages, timeout=WAIT):
+    monkeypatch.setattr(window.session.queue.engine, "segment", count)
+    with window.qtbot.waitSignal(window.session.message, timeout=WAIT):
         window.click(*OUTSIDE)
     window.idle()
     assert asked == []
     assert shown(window) == answered(window) == [(90, 90)]
-    with window.result_ready():
+    with window.wait_result():
         window.click(110, 110)
     assert answered(window) == [(90, 90), (110, 110)]
 
 
 def test_a_box_outside_goes_and_the_points_stay(window: Window):
     window.segment()
-    with window.result_ready():
+    with window.wait_result():
         window.click(90, 90)
     boxes = window.session.prompts.boxes(window.session.image, window.session.target)
-    with window.qtbot.waitSignal(window.session.messages, timeout=WAIT):
+    with window.qtbot.waitSignal(window.session.message, timeout=WAIT):
         boxes.add([np.array([(0, 0), (0, 5), (5, 5), (5, 0)])], shape_type="rectangle")
     window.qtbot.waitUntil(lambda: boxes.nshapes == 0)
     assert window.session.prompts.at(window.session.place).box is None
@@ -100,7 +100,7 @@ def test_a_painted_mask_that_does_not_fit_takes_no_point_back(window: Window):
     mask = Labels(np.ones((9, 9), np.uint8), name="small", metadata={METADATA_KEY: about})
     window.viewer.add_layer(mask)
     window.dock.prompts.painted.click()
-    with window.qtbot.waitSignal(window.session.messages, timeout=WAIT):
+    with window.qtbot.waitSignal(window.session.message, timeout=WAIT):
         window.click(90, 90)
     assert "painted mask has shape" in window.messages[-1]
     assert shown(window) == [(90, 90)]
@@ -108,9 +108,9 @@ def test_a_painted_mask_that_does_not_fit_takes_no_point_back(window: Window):
 
 def test_a_point_outside_the_field_is_refused_in_words_and_taken_back(window: Window):
     window.segment()
-    with window.result_ready():
+    with window.wait_result():
         window.click(100, 100)
-    with window.qtbot.waitSignal(window.session.messages, timeout=WAIT):
+    with window.qtbot.waitSignal(window.session.message, timeout=WAIT):
         window.click(1, 1)
     assert "outside the field of view" in window.messages[-1]
     prompts = window.session.prompts.at(window.session.place)

@@ -14,7 +14,7 @@ def test_choosing_another_image_hides_the_prompts_of_the_first(open_window):
     window = open_window(fundus("left"), fundus("right", 1))
     pick(window.dock.targets.images, "left")
     window.segment()
-    with window.result_ready():
+    with window.wait_result():
         window.click(60, 60)
     pick(window.dock.targets.images, "right")
     assert not window.viewer.layers["left disc points"].visible
@@ -55,7 +55,7 @@ def test_layers_may_be_renamed_and_reordered(window: Window):
         layer.name = f"{layer.name} renamed"
     viewer.layers.move(len(viewer.layers) - 1, 0)
     count = len(viewer.layers)
-    with window.result_ready():
+    with window.wait_result():
         window.click(80, 80)
     assert len(viewer.layers) == count
     press(window.dock, "Accept")
@@ -66,7 +66,7 @@ def test_layers_may_be_renamed_and_reordered(window: Window):
 
 def test_layers_may_be_deleted(window: Window):
     window.segment()
-    with window.result_ready():
+    with window.wait_result():
         window.click(80, 80)
     viewer = window.viewer
     viewer.layers.remove(window.preview())
@@ -80,23 +80,23 @@ def test_layers_may_be_deleted(window: Window):
 def test_a_deleted_layer_of_points_comes_back_when_that_is_undone(window: Window):
     window.segment()
     for x in (80, 90):
-        with window.result_ready():
+        with window.wait_result():
             window.click(x, 80)
     window.viewer.layers.remove(window.points())
     window.qtbot.waitUntil(lambda: window.session.prompts.at(window.session.place).empty)
     window.idle()
-    with window.result_ready():
+    with window.wait_result():
         press(window.dock, "Undo")
     np.testing.assert_array_equal(window.points().data, [(80, 80), (80, 90)])
-    with window.result_ready():
+    with window.wait_result():
         window.click(100, 80)
     assert len(window.session.prompts.at(window.session.place).points) == 3
     boxes = window.session.prompts.boxes(window.session.image, TARGETS["disc"])
-    with window.result_ready():
+    with window.wait_result():
         boxes.add([np.array([(60, 60), (60, 140), (140, 140), (140, 60)])], shape_type="rectangle")
-    with window.result_ready():
+    with window.wait_result():
         window.viewer.layers.remove(boxes)
-    with window.result_ready():
+    with window.wait_result():
         press(window.dock, "Undo")
     assert len(window.points().data) == 3
     assert window.viewer.layers["photo disc box"].nshapes == 1
@@ -109,7 +109,7 @@ def test_an_image_that_comes_back_has_its_prompts(window: Window, tmp_path):
     viewer.add_layer(layer)
     window.qtbot.waitUntil(lambda: window.session.image is layer)
     window.segment()
-    with window.result_ready():
+    with window.wait_result():
         window.click(80, 70)
     for one in list(viewer.layers):
         viewer.layers.remove(one)

@@ -92,7 +92,7 @@ def test_a_box_is_drawn_with_the_mouse(open_window, qtbot: QtBot):
     for step in range(1, 6):
         QTest.mouseMove(canvas, start + (end - start) * step / 5)
         qtbot.wait(20)
-    with window.result_ready():
+    with window.wait_result():
         QTest.mouseRelease(canvas, LEFT, pos=end)
     x0, y0, x1, y1 = window.session.prompts.at(window.session.place).box
     assert 0 < x0 < x1 < 200

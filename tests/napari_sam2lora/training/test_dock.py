@@ -252,7 +252,7 @@ def test_docks_that_answer_give_memory_back_and_get_the_adapter(
     dock.form.edit(("steps",), 5)
     press(dock, "Train")
     until(qtbot, dock, "finished")
-    monkeypatch.setattr(dock.train_tab, "look", lambda: other.told.append("folders"))
+    monkeypatch.setattr(dock.train_tab, "refresh", lambda: other.told.append("folders"))
     dock.session.installed.emit("mine")
     assert other.told == ["let go of auto", "use mine"]
 

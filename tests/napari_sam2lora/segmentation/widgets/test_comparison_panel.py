@@ -132,7 +132,7 @@ def held(
         assert go_on.wait(60)
         return real(question, report)
 
-    monkeypatch.setattr(window.session.queue.engine, "answer", slow)
+    monkeypatch.setattr(window.session.queue.engine, "segment", slow)
     press(window.dock.compare, "Compare")
     window.qtbot.waitUntil(lambda: len(asked) == 1, timeout=WAIT)
     return go_on, asked

@@ -230,7 +230,7 @@ def test_a_full_disk_is_said_and_leaves_nothing(qtbot, session, draft, monkeypat
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr("sam2lora.annotations.training_data.shutil.copyfile", full)
-    with qtbot.waitSignal(session.messages, timeout=60_000) as said:
+    with qtbot.waitSignal(session.message, timeout=60_000) as said:
         session.start(draft())
     assert "No space left" in said.args[0]
     assert not session.busy
@@ -241,7 +241,7 @@ def test_an_error_of_the_program_leaves_it_ready(qtbot, session, draft, monkeypa
     def broken(*_: object) -> None:
         raise KeyError("disc")
 
-    monkeypatch.setattr(session_module, "start_child", broken)
+    monkeypatch.setattr(session_module, "start_process", broken)
     monkeypatch.setattr(session_module, "install_best", broken)
     with qtbot.capture_exceptions() as raised:
         session.start(draft())
