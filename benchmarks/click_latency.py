@@ -168,8 +168,8 @@ def measure_dock(
     until(lambda: not session.queue.worker.busy)
     standstills = {"loading": pulse.longest}
     use_random_weights_where_there_are_none()
-    session.choose(session.target, ModelChoice(no_adapter=True, detail="whole"))
-    session.set_compute(name, "cpu", "auto")
+    session.choices.set_choice(session.target, ModelChoice(no_adapter=True, detail="whole"))
+    session.choices.set_compute(name, "cpu", "auto")
     if session.image is None:
         raise SystemExit("There is no image in the window.")
     pulse.restart()

@@ -8,8 +8,8 @@ from qtpy.QtWidgets import QApplication, QFileDialog
 
 from napari_sam2lora.adapters import import_and_notify
 from napari_sam2lora.layers.conversion import masks_of, pixels_of
-from napari_sam2lora.layers.loading import field_of_view_of
-from napari_sam2lora.layers.lookup import layer_data, masks_of_image, selected_image
+from napari_sam2lora.layers.field_of_view import field_of_view
+from napari_sam2lora.layers.lookup import layer_data, selected_image, visible_masks_of_image
 from napari_sam2lora.layers.metadata import plugin_metadata
 from napari_sam2lora.qt.notifications import show_user_errors
 from sam2lora.annotations import save_for_vascx, save_masks
@@ -20,7 +20,7 @@ def export_masks(viewer: Viewer) -> None:
     """Ask for a folder, and save the chosen photograph's masks there, one file for each target."""
     with show_user_errors():
         image = selected_image(viewer)
-        masks = masks_of([layer_data(layer) for layer in masks_of_image(viewer, image)])
+        masks = masks_of([layer_data(layer) for layer in visible_masks_of_image(viewer, image)])
         folder = _ask_for_folder("Save one mask for each target")
         if folder is not None:
             files = save_masks(folder / f"{_stem(image.metadata, image.name)}.png", masks)
@@ -31,13 +31,13 @@ def export_for_vascx(viewer: Viewer) -> None:
     """Ask for a folder, and add the chosen photograph and its masks to it as VascX has them."""
     with show_user_errors():
         image = selected_image(viewer)
-        masks = masks_of([layer_data(layer) for layer in masks_of_image(viewer, image)])
-        pixels = pixels_of(layer_data(image))
+        masks = masks_of([layer_data(layer) for layer in visible_masks_of_image(viewer, image)])
+        layer = layer_data(image)
+        pixels = pixels_of(layer)
         folder = _ask_for_folder("Folder of segmentations for VascX")
         if folder is not None:
-            field = field_of_view_of(plugin_metadata(image.metadata).get("path"), pixels)
             stem = _stem(image.metadata, image.name)
-            files = save_for_vascx(folder, stem, pixels, field, masks)
+            files = save_for_vascx(folder, stem, pixels, field_of_view(layer), masks)
             names = ", ".join(str(file.relative_to(folder)) for file in files)
             show_info(f"Saved for VascX in {folder}: {names}.")
 

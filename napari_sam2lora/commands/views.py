@@ -7,9 +7,8 @@ from napari.viewer import Viewer
 from skimage import measure
 
 from napari_sam2lora.layers.conversion import LayerData, pixels_of, view_layer
-from napari_sam2lora.layers.loading import field_of_view_of
+from napari_sam2lora.layers.field_of_view import field_of_view
 from napari_sam2lora.layers.lookup import layer_data, selected_image
-from napari_sam2lora.layers.metadata import plugin_metadata
 from napari_sam2lora.qt.notifications import show_user_errors
 from sam2lora.images.views import clahe_view, green_view
 from sam2lora.types import Mask, Pixels
@@ -47,11 +46,11 @@ def show_clahe(viewer: Viewer) -> None:
 
 
 def show_field_of_view(viewer: Viewer) -> None:
-    """Outline the field of view of the chosen photograph: its data set's own, or as found."""
+    """Outline the field of view of the selected image: clicks outside of it are refused."""
     with show_user_errors():
         image = selected_image(viewer)
         layer = layer_data(image)
-        field = field_of_view_of(plugin_metadata(image.metadata).get("path"), pixels_of(layer))
+        field = field_of_view(layer)
         width = max(1.0, field.diameter / 300)
         outline = view_layer(
             "field of view",

@@ -10,9 +10,8 @@ from napari.layers import Labels
 from napari.viewer import Viewer
 
 from napari_sam2lora.layers.conversion import LayerData, mask_of, pixels_of, spacing_of, view_layer
-from napari_sam2lora.layers.loading import field_of_view_of
-from napari_sam2lora.layers.lookup import fundus_images, image_of, layer_data
-from napari_sam2lora.layers.metadata import plugin_metadata
+from napari_sam2lora.layers.field_of_view import scoring_field_of_view
+from napari_sam2lora.layers.lookup import fundus_images, image_of_labels, layer_data
 from sam2lora.errors import GeometryError
 from sam2lora.images.visualization import ERROR_COLORS
 from sam2lora.metrics.aggregate import score_mask
@@ -80,7 +79,7 @@ def comparison_input(
         If there is no image that the mask belongs to, or the reference belongs to another.
     """
     images, layers = fundus_images(viewer.layers), (mask, reference)
-    owners = [image_of(layer, images) for layer in layers]
+    owners = [image_of_labels(layer, images) for layer in layers]
     for layer, owner in zip(layers, owners, strict=True):
         if owner.certain and owner.image is None:
             raise GeometryError(
@@ -120,8 +119,7 @@ def compare_masks(inputs: ComparisonInput) -> tuple[MaskComparison, LayerData]:
         raise GeometryError(f"The sizes differ: {sizes} (width × height).")
     valid: Mask | None = None
     if inputs.inside_field:
-        about = plugin_metadata(inputs.image[1]["metadata"])
-        valid = field_of_view_of(about.get("path"), pixels).mask
+        valid = scoring_field_of_view(inputs.image).mask
     spacing = spacing_of(inputs.image)
     counts = count(mask, truth, valid=valid)
     result = MaskComparison(

@@ -12,7 +12,7 @@ from napari.viewer import Viewer
 
 from napari_sam2lora.layers.conversion import LayerData, fingerprint, masks_of
 from napari_sam2lora.layers.loading import ImageFile, list_image_folder, read_image_layers
-from napari_sam2lora.layers.lookup import AREA, layer_data
+from napari_sam2lora.layers.lookup import AREA, layer_data, linked_layers
 from napari_sam2lora.layers.metadata import METADATA_KEY, plugin_metadata
 from sam2lora.annotations.store import Corrections
 from sam2lora.errors import GeometryError
@@ -228,9 +228,13 @@ class ImageList:
     def _all_layers(self) -> list[Layer]:
         if self.current is None:
             return []
-        path = self.path
-        known = [(layer, plugin_metadata(layer.metadata)) for layer in self._viewer.layers]
-        return [layer for layer, about in known if path in (about.get("path"), about.get("image"))]
+        layers, path = self._viewer.layers, self.path
+        linked = linked_layers(layers, path)
+        return [
+            one
+            for one in layers
+            if one in linked or plugin_metadata(one.metadata).get("path") == path
+        ]
 
     def _labels(self) -> list[Labels]:
         own = (layer for layer in self._own_layers() if isinstance(layer, Labels))

@@ -1,6 +1,6 @@
 """Keeps what is shown about a photograph lying where the photograph lies."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from functools import partial
 from typing import Any
 
@@ -10,7 +10,7 @@ from napari.utils.events import Event
 from napari.viewer import Viewer
 
 from napari_sam2lora.layers.conversion import transform_of
-from napari_sam2lora.layers.lookup import fundus_images, layer_data
+from napari_sam2lora.layers.lookup import fundus_images, layer_data, linked_layers
 from napari_sam2lora.layers.metadata import image_id, plugin_metadata
 from napari_sam2lora.qt.notifications import show_user_errors
 
@@ -66,13 +66,12 @@ class TransformSync:
                         setattr(layer, part, value)
 
     def _of(self, image: Image) -> list[Layer]:
-        key = image_id(image.metadata, image.name)
-        known = [(layer, plugin_metadata(layer.metadata)) for layer in self._viewer.layers]
-        return [
-            layer
-            for layer, about in known
-            if about.get("image") == key and ("prompts" in about or about.get("view") == "preview")
-        ]
+        linked = linked_layers(self._viewer.layers, image_id(image.metadata, image.name))
+        return [layer for layer in linked if _moves_along(plugin_metadata(layer.metadata))]
+
+
+def _moves_along(metadata: Mapping[str, Any]) -> bool:
+    return "prompts" in metadata or metadata.get("view") == "preview"
 
 
 def _same(part: str, one: Any, other: Any) -> bool:

@@ -36,11 +36,11 @@ class UniqueImageIds:
         self._changed: dict[str, str] = {}
         for image in fundus_images(viewer.layers):
             self._know(image)
-        self.settle()
+        self.forget_changes()
         viewer.layers.events.inserted.connect(self._on_inserted)
         viewer.layers.events.removed.connect(self._on_removed)
 
-    def settle(self) -> None:
+    def forget_changes(self) -> None:
         """Take layers that come from now on for what they say they are.
 
         Until then they are taken to come along with the image whose key was changed.

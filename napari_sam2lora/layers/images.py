@@ -8,8 +8,8 @@ from napari.viewer import Viewer
 
 from napari_sam2lora.layers.conversion import LayerData, size_of
 from napari_sam2lora.layers.insertion import set_visible
-from napari_sam2lora.layers.lookup import fundus_images, layer_data
-from napari_sam2lora.layers.metadata import ensure_image_id, image_id, plugin_metadata
+from napari_sam2lora.layers.lookup import fundus_images, layer_data, linked_layers
+from napari_sam2lora.layers.metadata import ensure_image_id, image_id
 
 
 @dataclass(frozen=True, eq=False)
@@ -61,9 +61,9 @@ class ImageLayers:
         above = layers[layers.index(image) + 1 :]
         if not any(one in above for one in fundus_images(layers)):
             return
-        key = image_id(image.metadata, image.name)
+        linked = linked_layers(layers, image_id(image.metadata, image.name))
         for layer in layers:
-            if layer is image or plugin_metadata(layer.metadata).get("image") == key:
+            if layer is image or layer in linked:
                 self._viewer.layers.move(self._viewer.layers.index(layer), len(layers))
 
     def snapshot(self, image: Image) -> ImageSnapshot:

@@ -7,12 +7,12 @@ from pathlib import Path
 from napari.utils.notifications import show_warning
 
 from napari_sam2lora.layers.conversion import LayerData, fundus_layers
+from napari_sam2lora.layers.field_of_view import find_and_keep
 from sam2lora.annotations.store import Corrections
 from sam2lora.datasets import Record, list_images, read_dataset, recognize, record_of
 from sam2lora.datasets.image_search import data_set_meant, images_directly_in
 from sam2lora.errors import DatasetError, Sam2LoraError
 from sam2lora.images.decoding import image_stem
-from sam2lora.images.field_of_view import FieldOfView, find_field_of_view
 from sam2lora.images.reading import read_image
 from sam2lora.types import Mask, Pixels
 
@@ -107,23 +107,9 @@ def read_image_layers(
     masks = _masks(record)
     if corrections is not None:
         masks |= _corrected(corrections, photograph.stem, image.pixels)
-    fov = _field_of_view(image.pixels, record)
     name = image_stem(photograph.path)
-    return fundus_layers(name, image, fov, masks, record=record, listed_in=listed_in)
-
-
-def field_of_view_of(path: str | None, pixels: Pixels) -> FieldOfView:
-    """Give an image's field of view: the data set's own where the file has one, else as found.
-
-    Parameters
-    ----------
-    path
-        The image's file, where it is known.
-    pixels
-        `(H, W, 3)` uint8 RGB.
-    """
-    record = _record_of(Path(path)) if path and Path(path).is_file() else None
-    return _field_of_view(pixels, record)
+    field = find_and_keep(image.pixels)
+    return fundus_layers(name, image, field, masks, record=record, listed_in=listed_in)
 
 
 def _without_records(images: Sequence[Path]) -> list[ImageFile]:
@@ -139,15 +125,6 @@ def _record_of(path: Path) -> Record | None:
     except DatasetError as error:
         show_warning(f"The image is opened without masks. {error}")
         return None
-
-
-def _field_of_view(pixels: Pixels, record: Record | None) -> FieldOfView:
-    if record is not None and record.fov is not None:
-        try:
-            return record.read_field_of_view()
-        except Sam2LoraError as error:
-            show_warning(f"The field of view is found in the image instead. {error}")
-    return find_field_of_view(pixels)
 
 
 def _masks(record: Record | None) -> dict[str, Mask]:

@@ -8,7 +8,7 @@ from napari.viewer import Viewer
 
 from napari_sam2lora.layers.conversion import mask_layer, size_of
 from napari_sam2lora.layers.insertion import set_visible
-from napari_sam2lora.layers.lookup import is_linked, layer_data, linked_labels
+from napari_sam2lora.layers.lookup import is_linked, layer_data, masks_of_image
 from napari_sam2lora.layers.metadata import image_id, target_in, with_plugin_metadata
 from sam2lora.errors import GeometryError, ImageError, TargetError
 from sam2lora.targets import Target
@@ -18,7 +18,7 @@ AcceptMode = Literal["replace", "add", "empty"]
 
 
 def find_mask_layer(viewer: Viewer, image: Image, target: Target) -> Labels | None:
-    """Give the Labels layer that shows a target in an image beyond doubt; None if there is none.
+    """Return the Labels layer that shows a target in an image, or None.
 
     Raises
     ------
@@ -26,12 +26,9 @@ def find_mask_layer(viewer: Viewer, image: Image, target: Target) -> Labels | No
         If there are several.
     """
     found = []
-    for layer in linked_labels(viewer, image):
-        try:
-            shown = target_in(layer.metadata, layer.name)
-        except TargetError:  # the layer of something else
-            continue
-        found += [layer] if shown.name == target.name else []
+    for layer in masks_of_image(viewer, image):
+        if target_in(layer.metadata, layer.name).name == target.name:
+            found.append(layer)
     if len(found) > 1:
         names = " and ".join(layer.name for layer in found)
         raise TargetError(f"Two layers show {target.name}: {names}. Delete or rename one of them.")

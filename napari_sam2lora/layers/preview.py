@@ -94,8 +94,8 @@ class PreviewLayers:
                 self._waiting.add(place)
                 set_visible(layer, False)
 
-    def remove_but(self, images: Container[str]) -> None:
-        """Take the previews out of the viewer whose images are not among these."""
+    def keep_only(self, images: Container[str]) -> None:
+        """Remove the previews of all images but those with these ids."""
         for place, layer in self._all():
             if place[0] not in images:
                 self._waiting.discard(place)

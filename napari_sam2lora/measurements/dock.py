@@ -11,10 +11,9 @@ from qtpy.QtWidgets import (
     QWidget,
 )
 
-from napari_sam2lora.layers.conversion import masks_of, pixels_of, spacing_of
-from napari_sam2lora.layers.loading import field_of_view_of
-from napari_sam2lora.layers.lookup import layer_data, masks_of_image, selected_image
-from napari_sam2lora.layers.metadata import plugin_metadata
+from napari_sam2lora.layers.conversion import masks_of, spacing_of
+from napari_sam2lora.layers.field_of_view import field_of_view
+from napari_sam2lora.layers.lookup import layer_data, selected_image, visible_masks_of_image
 from napari_sam2lora.qt.dialogs import ask_where_to_save
 from napari_sam2lora.qt.notifications import show_user_errors
 from napari_sam2lora.qt.widgets import Paragraph, button, row, two_columns
@@ -40,10 +39,9 @@ def measure_chosen(viewer: Viewer) -> tuple[str, Measurements]:
         If it is not clear which image or masks are meant, or their sizes differ.
     """
     image = selected_image(viewer)
-    masks = masks_of([layer_data(layer) for layer in masks_of_image(viewer, image)])
+    masks = masks_of([layer_data(layer) for layer in visible_masks_of_image(viewer, image)])
     layer = layer_data(image)
-    field = field_of_view_of(plugin_metadata(image.metadata).get("path"), pixels_of(layer))
-    return image.name, measure(masks, field, spacing=spacing_of(layer))
+    return image.name, measure(masks, field_of_view(layer), spacing=spacing_of(layer))
 
 
 def rows_of(measured: Measurements) -> Rows:

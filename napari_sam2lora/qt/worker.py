@@ -1,7 +1,7 @@
-"""One thread beside the window's, for what takes longer than a window may stand still.
+"""A worker thread for what takes longer than the main thread may be blocked.
 
-It does one thing at a time. Of what waits under the same key, the newest counts. What has many
-parts and can wait lets the rest go first between them.
+It runs one job at a time. Of the jobs waiting under one key, the newest counts. Jobs of low
+priority that yield values let the others run between two values.
 """
 
 from collections.abc import Callable, Hashable, Iterator
@@ -14,45 +14,44 @@ from typing import Any
 from qtpy.QtCore import QObject, Qt, Signal
 
 ReportProgress = Callable[[str, int, int | None], None]
-"""Called by work with what it does, how much is done, and of how much, if known.
+"""Called by a job with a text, the steps done, and the total, if known.
 
-It raises `Stopped` when the work is to stop.
+It raises `Stopped` when the job is to stop.
 """
 
 Work = Callable[[ReportProgress], Any]
 
-
 _ENDS = ("done", "failed", "stopped")
-"""Signals that tell the end of a piece of work."""
+"""Signals of a job's end."""
 
 
 class Stopped(Exception):
-    """Ends work that was cancelled."""
+    """Raised inside a job that was cancelled."""
 
 
 @dataclass(eq=False)
 class _Job:
-    """A piece of work: whether it lets others go first, and whether it is to stop."""
+    """A job: whether others run before it, and whether it is to stop."""
 
     key: Hashable
     work: Work
-    patient: bool
+    low_priority: bool
     stop: bool = False
 
 
 class Worker(QObject):
-    """Does work in a thread, and tells in the window's thread what came of it.
+    """Runs jobs in a worker thread, and emits what came of them on the main thread.
 
     Signals
     -------
     done(key, result), failed(key, error), stopped(key)
-        How each piece of work ended.
+        How each job ended.
     yielded(key, value)
-        What a piece of work that is a generator gives on its way; its result is then None.
-    progressed(words, done, total)
-        What a piece of work reports; the total is None where it is not known.
+        A value of a job that is a generator; its result is then None.
+    progressed(text, done, total)
+        What a job reports; the total is None where it is not known.
     busy_changed(busy)
-        Whether anything runs or waits.
+        Whether any job runs or waits.
     """
 
     done = Signal(object, object)
@@ -61,123 +60,125 @@ class Worker(QObject):
     stopped = Signal(object)
     progressed = Signal(str, object, object)
     busy_changed = Signal(bool)
-    _told = Signal(object)
+    _event = Signal(object)
 
     def __init__(self) -> None:
         super().__init__()
         self._executor = ThreadPoolExecutor(1, thread_name_prefix="sam2lora")
         self._lock = Lock()
         self._waiting: dict[Hashable, _Job] = {}
-        self._begun: list[_Job] = []  # the last one runs, one before it waits for it
+        self._running: list[_Job] = []  # the last one runs, one before it waits for it
         self._closed = False
-        self._not_ended = 0  # pieces of work whose end has not been told
-        # What the thread tells is passed on in the thread this object belongs to, whichever Qt.
-        self._told.connect(self._pass_on, Qt.ConnectionType.QueuedConnection)
+        self._open = 0  # jobs whose end has not been emitted
+        # Queued: emitted on the thread this object belongs to, the main thread.
+        self._event.connect(self._emit, Qt.ConnectionType.QueuedConnection)
 
     @property
     def busy(self) -> bool:
-        """Whether the end of anything is still to be told."""
-        return self._not_ended > 0
+        """Whether the end of any job is still to be emitted."""
+        return self._open > 0
 
-    def ask(self, key: Hashable, work: Work, *, patient: bool = False) -> None:
-        """Do this as soon as what was asked before is done, in place of what waits under `key`.
+    def submit(self, key: Hashable, work: Work, *, low_priority: bool = False) -> None:
+        """Run a job once those before it are done, in place of one that waits under `key`.
 
         Parameters
         ----------
-        key, work
-            What, and how it is named in the signals.
-        patient
-            Let work that is not patient go first, also between the values that this yields.
+        key
+            Names the job in the signals.
+        work
+            The job; it is called with a function to report progress to.
+        low_priority
+            Run other jobs first, also between two values that this one yields.
         """
         with self._lock:
             if self._closed:
                 return
             new = key not in self._waiting
-            self._waiting[key] = _Job(key, work, patient)
-            self._executor.submit(self._do_next)
+            self._waiting[key] = _Job(key, work, low_priority)
+            self._executor.submit(self._run_next)
         self._count(int(new))
 
     def cancel(self, *keys: Hashable, but: Hashable = None) -> None:
-        """Forget what waits, and stop what runs when it reports next.
+        """Discard jobs that wait, and stop those that run when they report next.
 
         Parameters
         ----------
         keys
-            What was asked under these; without any, everything.
+            The jobs' keys; without any, all jobs.
         but
-            The key of what goes on all the same.
+            The key of a job that is not cancelled.
         """
         with self._lock:
-            meant = {*self._waiting, *(piece.key for piece in self._begun)} - {but}
+            meant = {*self._waiting, *(job.key for job in self._running)} - {but}
             meant = meant.intersection(keys) if keys else meant
             forgotten = [key for key in self._waiting if key in meant]
             for key in forgotten:
                 del self._waiting[key]
-            for piece in self._begun:
-                piece.stop = piece.stop or piece.key in meant
+            for job in self._running:
+                job.stop = job.stop or job.key in meant
         for key in forgotten:
             self.stopped.emit(key)
         self._count(-len(forgotten))
 
     def close(self) -> None:
-        """End the thread, after what it does just now; nothing is told any more."""
+        """End the thread after the current step; nothing is emitted any more."""
         with self._lock:
             self._closed = True
             self._waiting.clear()
-            for piece in self._begun:
-                piece.stop = True
+            for job in self._running:
+                job.stop = True
         self._executor.shutdown(wait=False, cancel_futures=True)
 
-    def _do_next(self) -> None:
-        piece = self._take(patient=False) or self._take(patient=True)
-        if piece is not None:
-            self._do(piece)
+    def _run_next(self) -> None:
+        job = self._take(low_priority=False) or self._take(low_priority=True)
+        if job is not None:
+            self._run(job)
 
-    def _take(self, *, patient: bool) -> _Job | None:
-        """Take the first piece that waits and is patient, or is not; None if there is none."""
+    def _take(self, *, low_priority: bool) -> _Job | None:
+        """Return the first waiting job of this priority, which then counts as running, or None."""
         with self._lock:
-            waiting = (one for one in self._waiting.values() if one.patient == patient)
-            piece = None if self._closed else next(waiting, None)
-            if piece is not None:
-                self._begun.append(self._waiting.pop(piece.key))
-            return piece
+            waiting = (one for one in self._waiting.values() if one.low_priority == low_priority)
+            job = None if self._closed else next(waiting, None)
+            if job is not None:
+                self._running.append(self._waiting.pop(job.key))
+            return job
 
-    def _do(self, piece: _Job) -> None:
+    def _run(self, job: _Job) -> None:
         try:
-            result = piece.work(partial(self._report, piece))
+            result = job.work(partial(self._report, job))
             if isinstance(result, Iterator):
                 for value in result:
-                    self._tell(("yielded", piece.key, value))
-                    while piece.patient and (other := self._take(patient=False)):
-                        self._do(other)
+                    self._post(("yielded", job.key, value))
+                    while job.low_priority and (other := self._take(low_priority=False)):
+                        self._run(other)
                 result = None
-            end: tuple[Any, ...] = ("done", piece.key, result)
+            end: tuple[Any, ...] = ("done", job.key, result)
         except Stopped:
-            end = ("stopped", piece.key)
-        except BaseException as error:  # told in the window's thread, like everything
-            end = ("failed", piece.key, error)
+            end = ("stopped", job.key)
+        except BaseException as error:  # emitted on the main thread, like everything
+            end = ("failed", job.key, error)
         with self._lock:
-            self._begun.remove(piece)
-        self._tell(end)
+            self._running.remove(job)
+        self._post(end)
 
-    def _report(self, piece: _Job, words: str, done: int, total: int | None) -> None:
-        if piece.stop:
+    def _report(self, job: _Job, text: str, done: int, total: int | None) -> None:
+        if job.stop:
             raise Stopped
-        self._tell(("progressed", words, done, total))
+        self._post(("progressed", text, done, total))
 
-    def _tell(self, told: tuple[Any, ...]) -> None:
+    def _post(self, event: tuple[Any, ...]) -> None:
         with self._lock:
             if not self._closed:
-                self._told.emit(told)
+                self._event.emit(event)
 
-    def _pass_on(self, told: tuple[Any, ...]) -> None:
+    def _emit(self, event: tuple[Any, ...]) -> None:
         if self._closed:
             return
-        name, *values = told
+        name, *values = event
         getattr(self, name).emit(*values)
         self._count(-1 if name in _ENDS else 0)
 
     def _count(self, more: int) -> None:
-        before, self._not_ended = self.busy, self._not_ended + more
+        before, self._open = self.busy, self._open + more
         if self.busy != before:
             self.busy_changed.emit(self.busy)

@@ -82,7 +82,7 @@ class BatchController(QObject):
             return
         self._view.start()
         self._failed = self._done = self._kept = 0
-        self._session.queue.segment_files(settings, self._session.compute, key=_KEY)
+        self._session.queue.segment_files(settings, self._session.choices.compute, key=_KEY)
 
     def _on_stop(self) -> None:
         self._session.queue.cancel(_KEY)

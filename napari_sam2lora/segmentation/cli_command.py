@@ -34,13 +34,13 @@ def settings_of_image(session: Session) -> PredictSettings:
     ImageError
         If there is no image, or it is no file.
     """
-    image, place = session.image, session.place
+    image, key = session.image, session.target_key
     path = None if image is None else plugin_metadata(image.metadata).get("path")
-    if path is None or place is None:
+    if path is None or key is None:
         raise ImageError("The command needs a file: save the image, and open it from there.")
-    prompts = session.prompts.at(place)
+    prompts = session.prompts.at(key)
     usual = _settings(session, [path], session.target.name, _OUT)
-    threshold = session.results.chosen_threshold(place)
+    threshold = session.results.chosen_threshold(key)
     return usual.model_copy(
         update={"points": prompts.points, "box": prompts.box, "threshold": threshold}
     )
@@ -52,15 +52,16 @@ def as_text(settings: Sequence[PredictSettings]) -> str:
 
 
 def _settings(session: Session, images: Sequence[str], name: str, out: str) -> PredictSettings:
-    chosen, machine = session.choice(get_target(name)), session.compute
+    chosen = session.choices.choice(get_target(name))
+    compute = session.choices.compute
     return PredictSettings(
         images=tuple(images),
         targets=(name,),
         out=out,
-        model=machine.model,
+        model=compute.model,
         adapter=chosen.adapter,
         no_adapter=chosen.no_adapter,
         detail=chosen.detail,
-        device=machine.device,
-        precision=machine.precision,
+        device=compute.device,
+        precision=compute.precision,
     )

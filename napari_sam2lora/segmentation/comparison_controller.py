@@ -4,7 +4,7 @@ from napari.layers import Labels
 from qtpy.QtCore import QObject
 
 from napari_sam2lora.layers.conversion import mask_of
-from napari_sam2lora.layers.lookup import layer_data, linked_labels
+from napari_sam2lora.layers.lookup import layer_data, masks_of_image
 from napari_sam2lora.qt.notifications import show_user_errors
 from napari_sam2lora.segmentation.model_comparison import Display, ModelComparison
 from napari_sam2lora.segmentation.model_controller import ModelController
@@ -50,7 +50,7 @@ class ComparisonController(QObject):
     def _references(self) -> dict[str, Labels]:
         """Give the masks of the image by what stays the same when they are renamed."""
         image = self._session.image
-        masks = [] if image is None else linked_labels(self._session.viewer, image)
+        masks = [] if image is None else masks_of_image(self._session.viewer, image)
         return {str(mask.unique_id): mask for mask in masks}
 
     def _on_compare(self, names: list[str], reference: str | None, way: Display) -> None:
@@ -64,11 +64,11 @@ class ComparisonController(QObject):
                 "The reference is no mask of this image any more. Choose another."
             )
             return
-        detail = session.choice(session.target).detail
+        detail = session.choices.choice(session.target).detail
         models = [(_title(name), _choice(name, detail)) for name in names]
         with show_user_errors():
             mask = None if reference is None else mask_of(layer_data(references[reference]))
-            request = session.request(session.image, session.target)
+            request = session.queue.make_request(session.image, session.target)
             self._view.show_message("")
             self.comparison.ask(
                 session.queue.engine,

@@ -76,7 +76,7 @@ class SegmentDock(QWidget):
         self._parts = _Parts(self.following, self.masks, self.comparing, self.session)
         self.destroyed.connect(self._parts.close)
         self.following.refresh()
-        self.session.queue.describe(self.session.compute)
+        self.session.queue.describe_device()
 
     def segment(self) -> None:
         """Ask for the chosen target in the chosen image."""
@@ -117,8 +117,8 @@ class SegmentDock(QWidget):
 
     def toggle_preview(self) -> None:
         """Hide or show the answer."""
-        place = self.session.place
-        layer = self.session.results.previews.find(place) if place else None
+        key = self.session.target_key
+        layer = self.session.results.previews.find(key) if key else None
         if layer is not None:
             layer.visible = not layer.visible
 
@@ -202,21 +202,21 @@ class SegmentDock(QWidget):
         self.threshold.threshold_changed.connect(session.set_threshold)
         self.threshold.accepted.connect(self._on_accept)
         self.progress.cancelled.connect(session.queue.cancel)
-        session.queue.worker.busy_changed.connect(self.progress.show_busy)
-        session.queue.worker.progressed.connect(self.progress.show_progress)
+        session.busy_changed.connect(self.progress.show_busy)
+        session.progressed.connect(self.progress.show_progress)
         session.message.connect(self.progress.show_message)
         session.selection_changed.connect(self._on_chosen)
-        session.queue.result_ready.connect(self._on_reply)
+        session.result_ready.connect(self._on_reply)
         session.positive_changed.connect(self._show_tool)
         session.prompts.changed.connect(self._on_prompts)
         session.results.threshold_changed.connect(self._on_threshold)
-        session.results.live_measurements.measured.connect(self._on_measured)
+        session.measured.connect(self._on_measured)
 
     def _copy_command(self) -> None:
         with show_user_errors():
             text = as_text([settings_of_image(self.session)])
             QGuiApplication.clipboard().setText(text)
-            if self.session.start_from_mask:
+            if self.session.choices.start_from_mask:
                 text += "\nThe painted mask is no file: export it, and add --mask FILE."
             self.progress.show_message(text)
 
@@ -242,7 +242,7 @@ class SegmentDock(QWidget):
         self._show_tool()
 
     def _on_painted(self, on: bool) -> None:
-        self.session.start_from(on)
+        self.session.choices.set_start_from_mask(on)
 
     def _on_accept(self, mode: str) -> None:
         with show_user_errors():
@@ -250,18 +250,18 @@ class SegmentDock(QWidget):
             self._measure()
 
     def _on_chosen(self) -> None:
-        place = self.session.place
-        if place:
-            self.threshold.show_threshold(self.session.results.threshold(place))
-        if place != self._measured:
-            self._show_numbers(None)
+        key = self.session.target_key
+        if key:
+            self.threshold.show_threshold(self.session.results.threshold(key))
+        if key != self._measured:
+            self._show_measurements(None)
         self._on_followed()
         self._measure()
 
     def _on_reply(self, result: SegmentationResult) -> None:
-        place = self.session.place
-        if place == (result.request.image.key, result.request.target.name):
-            self.threshold.show_threshold(self.session.results.threshold(place))
+        key = self.session.target_key
+        if key == (result.request.image.key, result.request.target.name):
+            self.threshold.show_threshold(self.session.results.threshold(key))
         # Another target's refusal stays to be read.
         self.progress.show_message(self.session.queue.errors.of_image(result.request.image.key))
         self._measure()
@@ -280,22 +280,22 @@ class SegmentDock(QWidget):
             self.session.measure()
         except Sam2LoraError as error:
             words = str(error)
-            self._show_numbers(None)
+            self._show_measurements(None)
         self.live_measurements.show_message(words)
 
     def _on_threshold(self) -> None:
-        place = self.session.place
-        if place:
-            self.threshold.show_threshold(self.session.results.threshold(place))
+        key = self.session.target_key
+        if key:
+            self.threshold.show_threshold(self.session.results.threshold(key))
         self._measure()
 
-    def _on_measured(self, measured: MeasurementResult) -> None:
-        if measured.place == self.session.place and not self.live_measurements.words.text():
-            self._show_numbers(measured)
+    def _on_measured(self, result: MeasurementResult) -> None:
+        if result.key == self.session.target_key and not self.live_measurements.words.text():
+            self._show_measurements(result)
 
-    def _show_numbers(self, measured: MeasurementResult | None) -> None:
-        self._measured = None if measured is None else measured.place
-        self.live_measurements.show_rows([] if measured is None else rows(measured))
+    def _show_measurements(self, result: MeasurementResult | None) -> None:
+        self._measured = None if result is None else result.key
+        self.live_measurements.show_rows([] if result is None else rows(result))
 
     def _on_followed(self) -> None:
         """List what is in the viewer now."""

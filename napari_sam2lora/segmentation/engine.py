@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from napari_sam2lora.layers.conversion import pixels_of
+from napari_sam2lora.layers.field_of_view import field_of_view
 from napari_sam2lora.layers.images import ImageSnapshot
 from napari_sam2lora.qt.worker import ReportProgress
 from napari_sam2lora.segmentation.requests import (
@@ -215,12 +216,15 @@ class Engine:
         return self._adapters[key]
 
     def _scene(self, snapshot: ImageSnapshot) -> "PreparedImage":
-        """Look at an image; its field of view is found as `sam2lora predict` finds it."""
+        """Return an image with its field of view, as `sam2lora predict` prepares it."""
         from sam2lora.inference.prepared_image import PreparedImage
 
         kept = self._scenes.pop(snapshot.key, None)
         if kept is None or kept[0].source is not snapshot.source:
-            kept = (snapshot, PreparedImage.of(pixels_of(snapshot.layer)))
+            kept = (
+                snapshot,
+                PreparedImage.of(pixels_of(snapshot.layer), field=field_of_view(snapshot.layer)),
+            )
         self._scenes[snapshot.key] = kept
         while len(self._scenes) > _SCENES:
             self._scenes.popitem(last=False)

@@ -1,4 +1,4 @@
-"""Numbers about the answers of an image, measured in a thread, for they are not in a hurry."""
+"""Measurements of an image's masks while they are corrected, in a worker thread of their own."""
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -17,37 +17,37 @@ _PAUSE = 150  # milliseconds without a change before measuring
 
 @dataclass(frozen=True, eq=False)
 class MeasurementResult:
-    """What was measured.
+    """Measurements of one image.
 
     Attributes
     ----------
-    place
-        The image, and the target that is chosen.
+    key
+        The image, and the current target.
     iou
-        The IoU the network expects of it; None where it did not answer.
+        The predicted IoU of its result; None without one.
     measurements
         Of all targets of the image.
     """
 
-    place: TargetKey
+    key: TargetKey
     iou: float | None
     measurements: Measurements
 
     @property
     def target(self) -> str:
-        """Name of the target that is chosen."""
-        return self.place[1]
+        """Name of the current target."""
+        return self.key[1]
 
 
 class LiveMeasurements(QObject):
-    """Measures masks when they have stopped changing for a moment.
+    """Measures masks once they have stopped changing for a moment.
 
     Signals
     -------
-    measured(measured)
-        New numbers.
+    measured(result)
+        A `MeasurementResult`.
     failed(key, error)
-        There are none, because of a defect.
+        Measuring failed, because of a defect.
     """
 
     measured = Signal(object)
@@ -60,62 +60,62 @@ class LiveMeasurements(QObject):
         self._timer.setSingleShot(True)
         self._timer.setInterval(_PAUSE)
         self._timer.timeout.connect(self._measure)
-        self._asked: partial[MeasurementResult] | None = None
+        self._request: partial[MeasurementResult] | None = None
         self.worker.done.connect(self._on_done)
         self.worker.failed.connect(self.failed)
 
-    def ask(
+    def submit(
         self,
-        place: TargetKey,
+        key: TargetKey,
         iou: float | None,
         masks: Mapping[str, Mask],
         field: FieldOfView,
         spacing: Spacing | None,
     ) -> None:
-        """Measure these masks soon, in place of what was asked before.
+        """Measure these masks soon, in place of an earlier request.
 
         Parameters
         ----------
-        place, iou
+        key, iou
             As the attributes of `MeasurementResult`.
         masks, field, spacing
-            As for `measurements.measure`.
+            As for `sam2lora.metrics.measurements.measure`.
         """
-        self._asked = partial(_measured, place, iou, masks, field, spacing)
+        self._request = partial(_measured, key, iou, masks, field, spacing)
         self._timer.start()
 
-    def forget(self) -> None:
-        """Measure what was asked no more."""
-        self._asked = None
+    def cancel(self) -> None:
+        """Drop a measurement that has not begun."""
+        self._request = None
 
     def close(self) -> None:
-        """Measure nothing more."""
-        self._asked = None
+        """Stop measuring."""
+        self._request = None
         self.worker.close()
 
     def _measure(self) -> None:
-        if self._asked is not None:
-            self.worker.ask("numbers", self._asked)
+        if self._request is not None:
+            self.worker.submit("measure", self._request)
 
-    def _on_done(self, key: object, measured: MeasurementResult) -> None:
-        self.measured.emit(measured)
+    def _on_done(self, key: object, result: MeasurementResult) -> None:
+        self.measured.emit(result)
 
 
 def _measured(
-    place: TargetKey,
+    key: TargetKey,
     iou: float | None,
     masks: Mapping[str, Mask],
     field: FieldOfView,
     spacing: Spacing | None,
     report: ReportProgress,
 ) -> MeasurementResult:
-    return MeasurementResult(place, iou, measure(masks, field, spacing=spacing))
+    return MeasurementResult(key, iou, measure(masks, field, spacing=spacing))
 
 
 def rows(measured: MeasurementResult) -> Iterator[tuple[str, str]]:
-    """Give the numbers that matter while correcting, as rows of a name and a value."""
+    """Return the measurements that matter while correcting, as rows of a name and a value."""
     if measured.iou is not None:
-        yield f"expected IoU of the {measured.target}", f"{measured.iou:.3f}"
+        yield f"predicted IoU of the {measured.target}", f"{measured.iou:.3f}"
     found = measured.measurements
     extent = found.structures.get(measured.target)
     if extent is not None:
@@ -131,5 +131,5 @@ def rows(measured: MeasurementResult) -> Iterator[tuple[str, str]]:
 
 
 def _area(square_mm: float) -> str:
-    """Give an area in the unit in which it is a number one can read."""
+    """Return an area as text, in a unit that makes it readable."""
     return f"{square_mm:.3f} mm²" if square_mm >= 0.01 else f"{1e6 * square_mm:.0f} µm²"

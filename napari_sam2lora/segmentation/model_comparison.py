@@ -153,7 +153,7 @@ class ModelComparison(QObject):
         self.clear()
         self._image, self._way = image, way
         work = partial(compare_models, engine, request, models, reference)
-        self._worker.ask(self._key, work)
+        self._worker.submit(self._key, work)
         self._set_runs(True)
 
     def clear(self) -> None:

@@ -54,7 +54,7 @@ class ModelController(QObject):
         advanced.detail_chosen.connect(self._on_detail)
         advanced.adapters_requested.connect(self.refresh_adapters)
         session.selection_changed.connect(self.refresh)
-        session.queue.device_ready.connect(self._on_computer)
+        session.device_ready.connect(self._on_computer)
         self.refresh_adapters()
         self.refresh()
 
@@ -66,11 +66,11 @@ class ModelController(QObject):
     def refresh(self) -> None:
         """Show what is chosen, and what could go wrong with it."""
         session = self._session
-        chosen = session.choice(session.target)
+        chosen = session.choices.choice(session.target)
         models = [_model_entry(base) for base in BASE_MODELS.values()]
-        if session.model not in BASE_MODELS:
-            models.append((session.model, session.model))
-        self._advanced.show_models(models, session.model)
+        if session.choices.model not in BASE_MODELS:
+            models.append((session.choices.model, session.choices.model))
+        self._advanced.show_models(models, session.choices.model)
         entries = self.adapter_entries()
         if chosen.adapter and chosen.adapter not in [value for _, value in entries]:
             entries.append((chosen.adapter, chosen.adapter))
@@ -94,26 +94,28 @@ class ModelController(QObject):
         """
         session, card = self._session, find_adapter(name).card
         self.watch.refresh()
-        session.forget_adapters()
-        if card.base.name in BASE_MODELS and card.base.name != session.model:
+        session.choices.reload_adapters()
+        if card.base.name in BASE_MODELS and card.base.name != session.choices.model:
             self._on_model(card.base.name)
         target = get_target(card.target.name)
-        session.choose(target, replace(session.choice(target), adapter=name, no_adapter=False))
+        session.choices.set_choice(
+            target, replace(session.choices.choice(target), adapter=name, no_adapter=False)
+        )
 
     def warn(self, *others: Target) -> None:
         """Say what could go wrong with the next answer, and with those for other targets."""
-        session, place, image = self._session, self._session.place, self._session.image
+        session, current, image = self._session, self._session.target_key, self._session.image
         replies = session.results.latest
-        loaded = any(one.request.compute == session.compute for one in replies.values())
+        loaded = any(one.request.compute == session.choices.compute for one in replies.values())
         found = [] if self._computer is None else [self._computer.hint]
         for target in dict.fromkeys((session.target, *others)):
-            at = None if place is None else (place[0], target.name)
+            at = None if current is None else (current[0], target.name)
             answered = None if at is None else replies.get(at)
             # What was answered once needs no more memory now.
-            fits = answered is not None and answered.request.compute == session.compute
+            fits = answered is not None and answered.request.compute == session.choices.compute
             found += warnings(
-                session.model,
-                session.choice(target),
+                session.choices.model,
+                session.choices.choice(target),
                 target,
                 self.watch.adapters,
                 shape=None if image is None or fits else _size(image),
@@ -129,7 +131,7 @@ class ModelController(QObject):
         for adapter in self.watch.adapters:
             card = adapter.card
             if card.target.name == session.target.name:
-                other = card.base.name != session.model
+                other = card.base.name != session.choices.model
                 text = ", ".join(filter(None, (card.name, dice_of(card))))
                 entries.append((other, text, card.base.name, card.name))
         return [
@@ -138,7 +140,7 @@ class ModelController(QObject):
         ]
 
     def _on_adapters(self) -> None:
-        self._session.forget_adapters()
+        self._session.choices.reload_adapters()
         self.refresh()
 
     def _on_computer(self, computer: DeviceInfo) -> None:
@@ -147,23 +149,27 @@ class ModelController(QObject):
         self.warn()
 
     def _on_model(self, name: str) -> None:
-        self._session.set_compute(name, self._session.device, self._session.precision)
+        choices = self._session.choices
+        choices.set_compute(name, choices.device, choices.precision)
 
     def _on_device(self, device: str | None) -> None:
-        self._session.set_compute(self._session.model, device, self._session.precision)
-        self._session.queue.describe(self._session.compute)
+        choices = self._session.choices
+        choices.set_compute(choices.model, device, choices.precision)
+        self._session.queue.describe_device()
 
     def _on_adapter(self, name: str) -> None:
         session = self._session
         named = None if name in (AUTOMATIC, NO_ADAPTER) else name
         chosen = replace(
-            session.choice(session.target), adapter=named, no_adapter=name == NO_ADAPTER
+            session.choices.choice(session.target), adapter=named, no_adapter=name == NO_ADAPTER
         )
-        session.choose(session.target, chosen)
+        session.choices.set_choice(session.target, chosen)
 
     def _on_detail(self, detail: str | None) -> None:
         session = self._session
-        session.choose(session.target, replace(session.choice(session.target), detail=detail))
+        session.choices.set_choice(
+            session.target, replace(session.choices.choice(session.target), detail=detail)
+        )
 
 
 def _size(image: Image) -> tuple[int, int] | None:

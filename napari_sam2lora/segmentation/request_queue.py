@@ -1,24 +1,29 @@
-"""What a session asks the network, and what it does with that which comes back."""
+"""Requests to the network: made from what is chosen and clicked, queued, and shown when done."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
+from dataclasses import replace
 from functools import partial
-from typing import Any
 
 from napari.layers import Image
 from napari.utils.notifications import notification_manager
+from napari.viewer import Viewer
 from qtpy.QtCore import QObject, QTimer, Signal
 
+from napari_sam2lora.layers.conversion import mask_of
+from napari_sam2lora.layers.field_of_view import known_field_of_view
 from napari_sam2lora.layers.images import ImageLayers
+from napari_sam2lora.layers.lookup import layer_data
+from napari_sam2lora.layers.masks import find_mask_layer
 from napari_sam2lora.layers.metadata import TargetKey, ensure_image_id
 from napari_sam2lora.layers.prompt_history import same_prompts
 from napari_sam2lora.layers.prompts import PromptLayers
 from napari_sam2lora.qt.worker import Worker
 from napari_sam2lora.segmentation.engine import Engine
+from napari_sam2lora.segmentation.model_choice import ModelChoices
 from napari_sam2lora.segmentation.requests import (
     ComputeSettings,
     DeviceInfo,
     FailedRequest,
-    ModelChoice,
     SegmentationRequest,
     SegmentationResult,
 )
@@ -28,36 +33,38 @@ from sam2lora.inference.settings import PredictSettings
 from sam2lora.targets import Target, get_target
 from sam2lora.types import Mask
 
-_MACHINE = "machine"
+_DEVICE = "device"
 
 
 class RequestQueue(QObject):
-    """The questions of one session, from the first prompt to the answer that is shown.
+    """The requests of one viewer, from the first prompt to the result that is shown.
 
     Parameters
     ----------
-    images, prompts, results
-        Of the session.
-    request
-        Says what would be asked about a target in an image as things are now; it may raise.
-    how
-        Gives by what, and how, a target would be answered now, and whether from what is painted.
+    viewer
+        The viewer.
+    images, prompts
+        Its images and prompts.
+    results
+        Where results are shown.
+    choices
+        What segments.
 
     Signals
     -------
-    result_ready(reply)
-        An answer is shown.
-    device_ready(computer)
-        What computes, and what would be faster.
-    message(words)
+    result_ready(result)
+        A result is shown.
+    device_ready(device)
+        It is known what computes: a `DeviceInfo`.
+    message(text)
         Something the user should read.
 
     Attributes
     ----------
     worker, engine
-        What computes, and in which thread.
+        The worker thread, and what computes in it.
     errors
-        Why targets have no answer.
+        Why targets have no result.
     """
 
     result_ready = Signal(object)
@@ -66,216 +73,242 @@ class RequestQueue(QObject):
 
     def __init__(
         self,
-        photos: ImageLayers,
+        viewer: Viewer,
+        images: ImageLayers,
         prompts: PromptLayers,
-        answers: ResultStore,
-        *,
-        request: Callable[[Image, Target], SegmentationRequest],
-        how: Callable[[Target], tuple[ComputeSettings, ModelChoice, bool]],
+        results: ResultStore,
+        choices: ModelChoices,
     ) -> None:
         super().__init__()
         self.worker, self.engine, self.errors = Worker(), Engine(), RequestErrors()
-        self._images_by_id, self._prompts, self._results = photos, prompts, answers
-        self._question = request
-        self._asked = PendingRequests(photos, prompts, how)
+        self._viewer, self._choices = viewer, choices
+        self._images, self._prompts, self._results = images, prompts, results
+        self._pending = PendingRequests(images, prompts, choices)
         prompts.changed.connect(self._on_prompts)
-        answers.live_measurements.failed.connect(self._on_failed)
+        choices.changed.connect(self.mark_outdated)
+        results.live_measurements.failed.connect(self._on_failed)
         self.worker.done.connect(self._on_done)
         self.worker.failed.connect(self._on_failed)
         self.worker.stopped.connect(self._on_stopped)
 
-    def describe(self, machine: ComputeSettings) -> None:
-        """Load torch meanwhile, and find out what it computes on."""
-        self.worker.ask(_MACHINE, partial(self.engine.describe, machine))
+    def describe_device(self) -> None:
+        """Load torch in the background, and find out what it computes on."""
+        self.worker.submit(_DEVICE, partial(self.engine.describe, self._choices.compute))
 
     def free_memory(self) -> None:
-        """Give the memory of the network back once what is asked is answered."""
-        self.worker.ask("memory", self.engine.free)
+        """Free the network's memory once all requests are done."""
+        self.worker.submit("memory", self.engine.free)
 
-    def ask(self, image: Image, target: Target) -> None:
-        """Ask for a target in an image, with what is said about it, or say why that cannot be."""
-        place = ensure_image_id(image), target.name
-        self.errors.settle(place)
+    def make_request(self, image: Image, target: Target) -> SegmentationRequest:
+        """Return what would be requested for a target of an image now.
+
+        Raises
+        ------
+        ImageError
+            If the image, or the painted mask, is a stack.
+        TargetError
+            If two layers show the target.
+        """
+        choices = self._choices
+        prompts = self._prompts.at((ensure_image_id(image), target.name))
+        if choices.start_from_mask:
+            layer = find_mask_layer(self._viewer, image, target)
+            prompts = replace(prompts, mask=None if layer is None else mask_of(layer_data(layer)))
+        return SegmentationRequest(
+            self._images.snapshot(image),
+            target,
+            prompts,
+            choices.compute,
+            choices.choice(target),
+            choices.start_from_mask,
+            choices.adapters_revision,
+        )
+
+    def submit(self, image: Image, target: Target) -> None:
+        """Request a target of an image with its prompts, or show why that is impossible."""
+        key = ensure_image_id(image), target.name
+        self.errors.clear(key)
         try:
-            request = self._question(image, target)
+            request = self.make_request(image, target)
         except Sam2LoraError as error:
-            self._say_trouble(place, str(error))
+            self._show_error(key, str(error))
             return
-        self._asked.add(request)
-        self.worker.ask(place, partial(self.engine.try_segment, request))
+        self._pending.add(request)
+        self.worker.submit(key, partial(self.engine.try_segment, request))
 
     def segment_files(
-        self, settings: Sequence[PredictSettings], machine: ComputeSettings, *, key: str
+        self, settings: Sequence[PredictSettings], compute: ComputeSettings, *, key: str
     ) -> None:
-        """Segment files, questions going first; the worker yields what becomes of each."""
-        work = partial(self.engine.segment_files, settings, machine)
-        self.worker.ask(key, work, patient=True)
+        """Segment files, after all other requests; the worker yields each `FileResult`."""
+        work = partial(self.engine.segment_files, settings, compute)
+        self.worker.submit(key, work, low_priority=True)
 
     def cancel(self, *keys: str) -> None:
-        """Stop what was asked for: all of it, or what goes by these keys."""
-        self.worker.cancel(*keys, but=_MACHINE)
+        """Cancel all requests, or those with these keys."""
+        self.worker.cancel(*keys, but=_DEVICE)
 
-    def obstacle(self, result: SegmentationResult) -> str:
-        """Say why an answer must not be accepted now; empty if it may be."""
+    def blocking_reason(self, result: SegmentationResult) -> str:
+        """Return why a result cannot be accepted now, or an empty string."""
         request = result.request
-        if self._asked.newest((request.image.key, request.target.name)) is not None:
-            return "The newest answer is still coming. Accept it when it is there."
-        if not self._asked.is_present(request):
+        if self._pending.newest((request.image.key, request.target.name)) is not None:
+            return "The newest result is still being computed. Accept it when it is shown."
+        if not self._pending.is_current(request):
             return (
-                "This answer is older than what is chosen and clicked now. Press Segment for a new "
-                "one first."
+                "This result is older than the current settings and prompts. Press Segment for a "
+                "new one first."
             )
         return ""
 
-    def mark_old(self) -> None:
-        """Tell previews that are out of date from those that are not, or will be soon."""
-        for place, result in self._results.latest.items():
-            coming = self._asked.newest(place) is not None
-            old = not coming and not self._asked.is_present(result.request)
-            self._results.mark(place, old=old)
+    def mark_outdated(self) -> None:
+        """Show previews paler that are out of date and not about to be replaced."""
+        for key, result in self._results.latest.items():
+            pending = self._pending.newest(key) is not None
+            outdated = not pending and not self._pending.is_current(result.request)
+            self._results.mark_outdated(key, outdated=outdated)
 
     def close(self) -> None:
-        """End the work."""
+        """Stop the worker and release the network."""
         self.worker.close()
         self.engine.release()
 
-    def _on_prompts(self, place: TargetKey) -> None:
-        self.errors.settle(place)
-        image = self._images_by_id.find(place[0])
+    def _on_prompts(self, key: TargetKey) -> None:
+        self.errors.clear(key)
+        image = self._images.find(key[0])
         if image is None:
             return
-        field = self._results.field_of(image)
+        field = known_field_of_view(image.data)
         if field is not None:
             try:
-                self._prompts.at(place).check_inside(field)
+                self._prompts.at(key).check_inside(field.mask)
             except GeometryError as error:
                 # Not now: napari is in the middle of adding the point or the rectangle.
-                QTimer.singleShot(0, partial(self._take_back, place, field, str(error)))
+                QTimer.singleShot(0, partial(self._remove_outside, key, field.mask, str(error)))
                 return
-        newest = self._asked.newest(place)
-        if newest is None and place in self._results.latest:
-            newest = self._results.latest[place].request
-        if newest is None or not self._asked.is_present(newest):
-            self.ask(image, get_target(place[1]))
-        self.mark_old()
+        newest = self._pending.newest(key)
+        if newest is None and key in self._results.latest:
+            newest = self._results.latest[key].request
+        if newest is None or not self._pending.is_current(newest):
+            self.submit(image, get_target(key[1]))
+        self.mark_outdated()
 
-    def _take_back(self, place: TargetKey, field: Mask, words: str) -> None:
-        """Take away what lies outside, and say so, for longer than the next answer takes."""
-        self._prompts.keep_inside(place, field)
-        self._say_trouble(place, words)
+    def _remove_outside(self, key: TargetKey, field: Mask, message: str) -> None:
+        """Remove prompts outside the field of view, and show why until the next result."""
+        self._prompts.keep_inside(key, field)
+        self._show_error(key, message)
 
     def _on_done(self, key: object, result: object) -> None:
         if isinstance(result, SegmentationResult | FailedRequest):
-            self._asked.end(key, result.request)
+            self._pending.remove(result.request)
         if isinstance(result, SegmentationResult):
             self._show(result)
         elif isinstance(result, FailedRequest):
-            self._refuse(result)
+            self._show_failure(result)
         elif isinstance(result, DeviceInfo):
             self.device_ready.emit(result)
 
     def _show(self, result: SegmentationResult) -> None:
-        image = self._images_by_id.find(result.request.image.key)
+        image = self._images.find(result.request.image.key)
         if image is None or image.data is not result.request.image.source:
-            # It was closed, or became another, while its answer was on the way.
-            self.message.emit(
-                "The image is not there any more as it was, so its answer is not shown."
-            )
+            # It was closed or changed while its result was computed.
+            self.message.emit("The image was closed or changed, so its result is not shown.")
             return
         self._results.show(image, result)
-        self.mark_old()
+        self.mark_outdated()
         self.result_ready.emit(result)
 
-    def _refuse(self, refused: FailedRequest) -> None:
-        place = refused.request.image.key, refused.request.target.name
-        if refused.field is not None:
-            self._prompts.keep_inside(place, refused.field)  # asks anew, with what is left
-        self.mark_old()
-        self._say_trouble(place, str(refused.error))
+    def _show_failure(self, failure: FailedRequest) -> None:
+        key = failure.request.image.key, failure.request.target.name
+        if failure.field is not None:
+            self._prompts.keep_inside(key, failure.field)  # requests again, with what is left
+        self.mark_outdated()
+        self._show_error(key, str(failure.error))
 
-    def _say_trouble(self, place: TargetKey, words: str) -> None:
-        self.errors.note(place, words)
-        self.message.emit(self.errors.of_image(place[0]))
+    def _show_error(self, key: TargetKey, message: str) -> None:
+        self.errors.add(key, message)
+        self.message.emit(self.errors.of_image(key[0]))
 
     def _on_failed(self, key: object, error: BaseException) -> None:
-        self._asked.end(key)
-        self.mark_old()
+        self._pending.discard(key)
+        self.mark_outdated()
         if isinstance(error, Sam2LoraError):
             self.message.emit(str(error))
             return
-        words = f"This went wrong, and it is a defect: {type(error).__name__}: {error}"
+        message = f"Unexpected error (please report): {type(error).__name__}: {error}"
         if isinstance(key, tuple):  # an image and a target
-            self._say_trouble(key, words)
+            self._show_error(key, message)
         else:
-            self.message.emit(words)
+            self.message.emit(message)
         notification_manager.receive_error(type(error), error, error.__traceback__)
 
     def _on_stopped(self, key: object) -> None:
-        self._asked.end(key)
-        self.mark_old()
+        self._pending.discard(key)
+        self.mark_outdated()
         self.message.emit("Cancelled.")
 
 
 class PendingRequests:
-    """The questions of one session that are not answered yet.
+    """Requests whose results are still to come, and whether a request is still up to date.
 
     Parameters
     ----------
-    images, prompts
-        Of the session.
-    how
-        Gives by what, and how, a target would be answered now, and whether from what is painted.
+    images, prompts, choices
+        What a request is made from.
     """
 
-    def __init__(
-        self,
-        photos: ImageLayers,
-        prompts: PromptLayers,
-        how: Callable[[Target], tuple[ComputeSettings, ModelChoice, bool]],
-    ) -> None:
-        self._images_by_id, self._prompts, self._how = photos, prompts, how
-        self._open: dict[TargetKey, SegmentationRequest] = {}
+    def __init__(self, images: ImageLayers, prompts: PromptLayers, choices: ModelChoices) -> None:
+        self._images, self._prompts, self._choices = images, prompts, choices
+        self._pending: dict[TargetKey, SegmentationRequest] = {}
 
     def add(self, request: SegmentationRequest) -> None:
-        """Wait for the answer to a question, and no longer to those before it."""
-        self._open[request.image.key, request.target.name] = request
+        """Wait for the result of a request, and no longer for earlier ones of its target."""
+        self._pending[request.image.key, request.target.name] = request
 
-    def end(self, key: Any, request: SegmentationRequest | None = None) -> None:
-        """Wait no longer for the answer to this question, or to any at this place."""
-        if request is None or self._open.get(key) is request:
-            self._open.pop(key, None)
+    def remove(self, request: SegmentationRequest) -> None:
+        """Stop waiting for this request; a newer one of its target stays."""
+        key = request.image.key, request.target.name
+        if self._pending.get(key) is request:
+            del self._pending[key]
 
-    def newest(self, place: TargetKey) -> SegmentationRequest | None:
-        """Give the question whose answer is still to come."""
-        return self._open.get(place)
+    def discard(self, key: object) -> None:
+        """Stop waiting for any request with this key."""
+        if isinstance(key, tuple):
+            self._pending.pop(key, None)
 
-    def is_present(self, request: SegmentationRequest) -> bool:
-        """Tell whether the same would be asked now; what was painted since is another matter."""
-        key, target = request.image.key, request.target
-        image = self._images_by_id.find(key)
+    def newest(self, key: TargetKey) -> SegmentationRequest | None:
+        """Return the request whose result is still to come, or None."""
+        return self._pending.get(key)
+
+    def is_current(self, request: SegmentationRequest) -> bool:
+        """Check whether the same would be requested now; later painting does not count."""
+        image = self._images.find(request.image.key)
         return (
             image is not None
             and image.data is request.image.source
-            and same_prompts(self._prompts.at((key, target.name)), request.prompts)
-            and self._how(target) == (request.compute, request.choice, request.start_from_mask)
+            and same_prompts(
+                self._prompts.at((request.image.key, request.target.name)), request.prompts
+            )
+            and self._choices.match(request)
         )
 
 
 class RequestErrors:
-    """What stood in the way of answers, by image and target."""
+    """Why targets have no result, by image and target."""
 
     def __init__(self) -> None:
-        self._words: dict[TargetKey, str] = {}
+        self._messages: dict[TargetKey, str] = {}
 
-    def note(self, place: TargetKey, words: str) -> None:
-        """Keep why there is no answer, in place of what was kept before."""
-        self._words[place] = words
+    def add(self, key: TargetKey, message: str) -> None:
+        """Keep why there is no result, replacing an earlier reason."""
+        self._messages[key] = message
 
-    def settle(self, place: TargetKey) -> None:
-        """Forget it: the target is asked about again."""
-        self._words.pop(place, None)
+    def clear(self, key: TargetKey) -> None:
+        """Forget the reason: the target is requested again."""
+        self._messages.pop(key, None)
 
-    def of_image(self, key: str) -> str:
-        """Give what is kept about the targets of an image, a line each; empty if there is none."""
-        lines = [f"{target}: {words}" for (of, target), words in self._words.items() if of == key]
-        return "\n".join(lines)
+    def of_image(self, image_id: str) -> str:
+        """Return the reasons for all targets of an image, one a line, or an empty string."""
+        return "\n".join(
+            f"{target}: {message}"
+            for (image, target), message in self._messages.items()
+            if image == image_id
+        )

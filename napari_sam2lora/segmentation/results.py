@@ -1,4 +1,4 @@
-"""The answers of one viewer: shown as previews, measured, and accepted into masks."""
+"""The results of one viewer: shown as previews, measured, and accepted into masks."""
 
 from collections.abc import Container
 
@@ -8,7 +8,7 @@ from qtpy.QtCore import QObject, Signal
 
 from napari_sam2lora.layers.conversion import masks_of, spacing_of
 from napari_sam2lora.layers.insertion import set_visible
-from napari_sam2lora.layers.lookup import layer_data, linked_labels
+from napari_sam2lora.layers.lookup import layer_data, masks_of_image
 from napari_sam2lora.layers.masks import AcceptMode, accept_mask
 from napari_sam2lora.layers.metadata import TargetKey, ensure_image_id
 from napari_sam2lora.layers.preview import PreviewLayers
@@ -17,11 +17,11 @@ from napari_sam2lora.segmentation.requests import SegmentationResult
 from sam2lora.targets import Target, get_target
 from sam2lora.types import Mask
 
-_OLD = 0.4  # of its opacity is left to a preview that is out of date
+_OUTDATED = 0.4  # of its opacity is left to an outdated preview
 
 
 class ResultStore(QObject):
-    """The last answer for each image and target, and the threshold that makes its mask.
+    """The latest result for each image and target, and the threshold that makes its mask.
 
     Parameters
     ----------
@@ -30,13 +30,13 @@ class ResultStore(QObject):
 
     Signals
     -------
-    threshold_changed(place)
-        The mask of this image and target is another now.
+    threshold_changed(key)
+        The threshold of this image and target has changed.
 
     Attributes
     ----------
     latest
-        The last answers.
+        The latest results.
     live_measurements
         What measures them.
     """
@@ -50,105 +50,99 @@ class ResultStore(QObject):
         self.previews = PreviewLayers(viewer)
         self._viewer = viewer
         self._thresholds: dict[TargetKey, float] = {}
-        self._old: dict[TargetKey, float] = {}  # opacities of previews before they were marked
+        self._opacities: dict[TargetKey, float] = {}  # of outdated previews, before they were
 
     def show(self, image: Image, result: SegmentationResult) -> None:
-        """Show an answer, in place of the one before."""
+        """Show a result, in key of an earlier one."""
         target = result.request.target
-        place = (result.request.image.key, target.name)
-        self.latest[place] = result
+        key = (result.request.image.key, target.name)
+        self.latest[key] = result
         self.previews.show(
-            image, target, result.prediction.probabilities, threshold=self.threshold(place)
+            image, target, result.prediction.probabilities, threshold=self.threshold(key)
         )
 
-    def threshold(self, place: TargetKey) -> float:
-        """Give the probability that makes a mask: as set, else the adapter's or the target's."""
-        if place in self._thresholds:
-            return self._thresholds[place]
-        result = self.latest.get(place)
-        return result.task.threshold if result else get_target(place[1]).threshold
+    def threshold(self, key: TargetKey) -> float:
+        """Return the probability that makes a mask: as set, else the adapter's or the target's."""
+        if key in self._thresholds:
+            return self._thresholds[key]
+        result = self.latest.get(key)
+        return result.task.threshold if result else get_target(key[1]).threshold
 
-    def chosen_threshold(self, place: TargetKey) -> float | None:
-        """Give the threshold that the user set; None where it is the usual one."""
-        return self._thresholds.get(place)
+    def chosen_threshold(self, key: TargetKey) -> float | None:
+        """Return the threshold the user set; None for the default one."""
+        return self._thresholds.get(key)
 
-    def set_threshold(self, place: TargetKey, threshold: float) -> None:
+    def set_threshold(self, key: TargetKey, threshold: float) -> None:
         """Set the probability that makes a mask, and show it."""
-        if threshold == self.threshold(place):
+        if threshold == self.threshold(key):
             return
-        self._thresholds[place] = threshold
-        layer = self.previews.find(place)
+        self._thresholds[key] = threshold
+        layer = self.previews.find(key)
         if layer is not None:
             self.previews.set_threshold(layer, threshold)
-        self.threshold_changed.emit(place)
+        self.threshold_changed.emit(key)
 
-    def mask(self, place: TargetKey) -> Mask:
-        """Give the mask of the last answer at the threshold."""
-        return self.latest[place].prediction.probabilities >= self.threshold(place)
+    def mask(self, key: TargetKey) -> Mask:
+        """Return the mask of the latest result at the threshold, `(H, W)` bool."""
+        return self.latest[key].prediction.probabilities >= self.threshold(key)
 
     def accept(self, image: Image, target: Target, mode: AcceptMode) -> Labels:
-        """Write an answer into the target's mask, and hide its preview.
+        """Write a result into the target's mask, and hide its preview.
 
         Raises
         ------
         Sam2LoraError
             If the mask's layer does not fit.
         """
-        place = (ensure_image_id(image), target.name)
-        labels = accept_mask(self._viewer, image, target, self.mask(place), mode)
-        preview = self.previews.find(place)
+        key = (ensure_image_id(image), target.name)
+        labels = accept_mask(self._viewer, image, target, self.mask(key), mode)
+        preview = self.previews.find(key)
         if preview is not None:
             set_visible(preview, False)
         labels.mode = "pan_zoom"
         return labels
 
     def measure(self, image: Image, target: Target) -> None:
-        """Measure an image soon: of each target the answer that is shown, else what is painted.
+        """Measure an image soon: of each target the preview that is shown, else the mask.
 
         Raises
         ------
         Sam2LoraError
             If a mask is a stack, or two layers show one target.
         """
-        key = ensure_image_id(image)
-        result = self.latest[key, target.name]
-        painted = masks_of([layer_data(one) for one in linked_labels(self._viewer, image)])
+        image_id = ensure_image_id(image)
+        result = self.latest[image_id, target.name]
+        painted = masks_of([layer_data(one) for one in masks_of_image(self._viewer, image)])
         masks = {name: one for name, one in painted.items() if one.shape == result.prepared.shape}
-        for place in self.latest:
-            layer = self.previews.find(place)
-            if place[0] == key and layer is not None and layer.visible:
-                masks[place[1]] = self.mask(place)
+        for key in self.latest:
+            layer = self.previews.find(key)
+            if key[0] == image_id and layer is not None and layer.visible:
+                masks[key[1]] = self.mask(key)
         spacing = spacing_of(layer_data(image))
-        self.live_measurements.ask(
-            (key, target.name), result.prediction.iou, masks, result.prepared.field, spacing
+        self.live_measurements.submit(
+            (image_id, target.name), result.prediction.iou, masks, result.prepared.field, spacing
         )
 
-    def field_of(self, image: Image) -> Mask | None:
-        """Give an image's field of view as an answer to it had it; None before the first one."""
-        for result in self.latest.values():
-            if result.request.image.source is image.data:
-                return result.prepared.field.mask
-        return None
-
-    def mark(self, place: TargetKey, *, old: bool) -> None:
-        """Show a preview paler as long as it answers something else than what is asked now."""
-        layer = self.previews.find(place)
-        if layer is not None and (place in self._old) != old:
-            if old:
-                self._old[place] = layer.opacity
-                layer.opacity = layer.opacity * _OLD
+    def mark_outdated(self, key: TargetKey, *, outdated: bool) -> None:
+        """Show a preview paler while it is outdated, and as it was when it no longer is."""
+        layer = self.previews.find(key)
+        if layer is not None and (key in self._opacities) != outdated:
+            if outdated:
+                self._opacities[key] = layer.opacity
+                layer.opacity = layer.opacity * _OUTDATED
             else:
-                layer.opacity = self._old.pop(place)
+                layer.opacity = self._opacities.pop(key)
 
-    def forget_but(self, images: Container[str]) -> None:
-        """Let go of the answers for all images but those with these keys, and of their previews."""
-        self.previews.remove_but(images)
-        self.latest = {place: one for place, one in self.latest.items() if place[0] in images}
-        there = {place for place in self._old if self.previews.find(place) is not None}
-        self._old = {place: one for place, one in self._old.items() if place in there}
+    def keep_only(self, images: Container[str]) -> None:
+        """Forget the results of all images but those with these ids, and remove their previews."""
+        self.previews.keep_only(images)
+        self.latest = {key: one for key, one in self.latest.items() if key[0] in images}
+        self._opacities = {
+            key: one for key, one in self._opacities.items() if self.previews.find(key) is not None
+        }
 
     def close(self) -> None:
-        """Measure nothing more; previews that are out of date look as they did before."""
+        """Stop measuring, and give outdated previews their opacity back."""
         self.live_measurements.close()
-        for place in list(self._old):
-            self.mark(place, old=False)
+        for key in list(self._opacities):
+            self.mark_outdated(key, outdated=False)

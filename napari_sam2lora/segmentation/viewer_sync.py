@@ -54,7 +54,7 @@ class ViewerSync(QObject):
             return
         session, layers = self._session, self._session.viewer.layers
         images = fundus_images(layers)
-        session.forget_missing()
+        session.sync_layers()
         if not self._followed:
             self._followed = True
             self._on_active()  # a dock that is opened again goes on where the user is

@@ -61,7 +61,7 @@ class Window:
         viewer.window.add_dock_widget(self.dock, name="Segment")
         self.session = self.dock.session
         for target in TARGETS.values():  # one window is enough, and quick
-            self.session.choose(target, ModelChoice(detail="whole"))
+            self.session.choices.set_choice(target, ModelChoice(detail="whole"))
         self.messages: list[str] = []
         self.session.message.connect(self.messages.append)
 
@@ -89,7 +89,7 @@ class Window:
 
     def points(self) -> Points:
         """Give the layer of points of what is chosen, as it is: nothing is made, nothing is set."""
-        about = {"prompts": "point", "image": self.session.place[0]}
+        about = {"prompts": "point", "image": self.session.target_key[0]}
         about["target"] = self.session.target.name
         (found,) = (
             layer
@@ -100,7 +100,7 @@ class Window:
 
     def preview(self, target: str = "disc") -> Image:
         """Give the preview of a target."""
-        found = self.session.results.previews.find((self.session.place[0], target))
+        found = self.session.results.previews.find((self.session.target_key[0], target))
         assert found is not None
         return found
 

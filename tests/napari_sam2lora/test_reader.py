@@ -179,16 +179,6 @@ def test_a_bad_mask_is_left_out_and_told(drive: Path, notices: list[str]):
     assert "01_manual1.gif" in notices[0]
 
 
-@pytest.mark.parametrize("content", [b"", b"no image"])
-def test_a_bad_field_of_view_is_found_instead_and_told(
-    drive: Path, notices: list[str], content: bytes
-):
-    (drive / "test" / "mask" / "01_test_mask.gif").write_bytes(content)
-    layers = read(str(drive / "test" / "images" / "01_test.tif"))
-    assert about(layers)["fov"]["diameter"] == pytest.approx(80, abs=3)
-    assert "01_test_mask.gif" in notices[0]
-
-
 def test_a_bad_table_leaves_the_image_without_masks_and_is_told(tmp_path: Path, notices: list[str]):
     path = save_png(tmp_path / "a.png")
     (tmp_path / "dataset.csv").write_text("image,disc\na.png,gone.png\n")

@@ -12,7 +12,13 @@ from napari.layers import Image, Labels, Layer
 from napari.viewer import Viewer
 
 from napari_sam2lora.layers.conversion import fingerprint, mask_of
-from napari_sam2lora.layers.lookup import AREA, fundus_images, image_of, layer_data, layer_size
+from napari_sam2lora.layers.lookup import (
+    AREA,
+    fundus_images,
+    image_of_labels,
+    layer_data,
+    layer_size,
+)
 from napari_sam2lora.layers.metadata import image_id, plugin_metadata, target_in
 from napari_sam2lora.training.data.annotated_area import area_of_image
 from napari_sam2lora.training.data.pairs import (
@@ -56,7 +62,7 @@ def pairs_in_viewer(viewer: Viewer, target: str) -> list[LayerPair]:
     """
     images = fundus_images(viewer.layers)
     layers = [layer for layer in viewer.layers if isinstance(layer, Labels) and _may_be_mask(layer)]
-    owners = [(layer, image_of(layer, images)) for layer in layers]
+    owners = [(layer, image_of_labels(layer, images)) for layer in layers]
     pairs = [
         pair
         for image in images

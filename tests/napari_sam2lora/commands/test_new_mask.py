@@ -33,7 +33,7 @@ def test_a_second_one_of_the_same_target_is_refused(make_napari_viewer, notices:
         viewer.add_layer(layer)
     new_vessel_mask(viewer)
     assert len(viewer.layers) == 2
-    assert notices == ["eye vessel is there already: paint into it."]
+    assert notices == ["eye vessel already exists: paint into it."]
     new_disc_mask(viewer)
     assert len(viewer.layers) == 3
 
@@ -41,4 +41,4 @@ def test_a_second_one_of_the_same_target_is_refused(make_napari_viewer, notices:
 @pytest.mark.viewer
 def test_without_an_image_it_says_so(make_napari_viewer, notices: list[str]):
     new_cup_mask(make_napari_viewer())
-    assert notices == ["There is no image. Open a fundus photograph first."]
+    assert notices == ["There is no image. Open a fundus image first."]

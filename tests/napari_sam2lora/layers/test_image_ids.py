@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from napari.layers import Layer
 
-from napari_sam2lora.layers.lookup import labels_of_image
+from napari_sam2lora.layers.lookup import masks_of_image
 from napari_sam2lora.layers.metadata import image_id, plugin_metadata
 
 from ..segmentation_window import Window, fundus, press
@@ -32,18 +32,18 @@ def test_a_copy_is_another_image(open_window, tmp_path, file: str | None):
     with window.wait_result():
         window.click(60, 80)
     press(window.dock, "Accept")
-    first = window.session.place
+    first = window.session.target_key
     copy, mask = duplicate(window, "photo", "photo disc")
     window.viewer.layers.selection.active = copy
     window.qtbot.waitUntil(lambda: window.session.image is copy)
-    assert window.session.place != first
-    assert window.session.prompts.at(window.session.place).empty
+    assert window.session.target_key != first
+    assert window.session.prompts.at(window.session.target_key).empty
     window.segment()
     assert window.session.image is copy
-    assert window.session.result.question.image.source is copy.data
+    assert window.session.result.request.image.source is copy.data
     assert len(window.session.results.latest) == 2
-    assert labels_of_image(window.viewer, copy) == [mask]
-    assert labels_of_image(window.viewer, original) == [window.viewer.layers["photo disc"]]
+    assert masks_of_image(window.viewer, copy) == [mask]
+    assert masks_of_image(window.viewer, original) == [window.viewer.layers["photo disc"]]
     assert window.dock.targets.images.count() == 2
 
 
@@ -51,14 +51,14 @@ def test_a_copy_may_bring_prompts_and_its_answer_along(window: Window):
     window.segment()
     with window.wait_result():
         window.click(60, 80)
-    first, points = window.session.place, window.points()
+    first, points = window.session.target_key, window.points()
     window.session.prompts.boxes(window.session.image, window.session.target)
     names = ("photo", "photo disc points", "photo disc box", "photo disc preview")
     copy, copied, _, preview = duplicate(window, *names)
     window.viewer.layers.selection.active = copy
     window.qtbot.waitUntil(lambda: window.session.prompts.has(copied))
     assert window.session.image is copy
-    second = window.session.place
+    second = window.session.target_key
     assert window.preview() is preview
     assert window.points() is copied
     with window.wait_result():
@@ -79,7 +79,7 @@ def test_the_same_object_that_comes_back_has_its_prompts(window: Window):
     window.qtbot.waitUntil(lambda: not window.viewer.layers)  # nothing of it stays in the list
     window.viewer.add_layer(image)
     window.qtbot.waitUntil(lambda: window.session.image is image)
-    assert len(window.session.prompts.at(window.session.place).points) == 1
+    assert len(window.session.prompts.at(window.session.target_key).points) == 1
     np.testing.assert_array_equal(window.points().data, [(80, 60)])
     assert window.points().visible
 
@@ -93,10 +93,10 @@ def test_another_image_of_the_same_name_has_nothing_of_the_first(window: Window)
     window.qtbot.waitUntil(lambda: window.session.image is None)
     other = window.viewer.add_layer(fundus(seed=1))
     window.qtbot.waitUntil(lambda: window.session.image is other)
-    assert window.session.prompts.at(window.session.place).empty
-    assert labels_of_image(window.viewer, other) == []
+    assert window.session.prompts.at(window.session.target_key).empty
+    assert masks_of_image(window.viewer, other) == []
     window.segment()
-    assert window.session.result.question.prompts.empty
+    assert window.session.result.request.prompts.empty
     assert len(window.points().data) == 0
 
 
@@ -109,7 +109,7 @@ def test_masks_that_come_along_stay_with_their_image(open_window, make_napari_vi
         image, *masks = opened
         key = image_id(image.metadata, image.name)
         assert {plugin_metadata(mask.metadata)["image"] for mask in masks} == {key}
-        assert labels_of_image(window.viewer, image) == masks
+        assert masks_of_image(window.viewer, image) == masks
 
 
 def test_an_answer_that_is_not_shown_is_spoken_of(window: Window):
@@ -117,4 +117,4 @@ def test_an_answer_that_is_not_shown_is_spoken_of(window: Window):
     image = window.viewer.layers["photo"]
     image.data = image.data.copy()
     window.idle()
-    assert "not there any more as it was" in " ".join(window.messages)
+    assert "closed or changed" in " ".join(window.messages)

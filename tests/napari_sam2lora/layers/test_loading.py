@@ -7,14 +7,12 @@ import pytest
 from PIL import Image
 
 from napari_sam2lora.layers.loading import (
-    field_of_view_of,
     image_file_at,
     list_image_folder,
     read_image_layers,
 )
 from sam2lora.annotations.store import Corrections
 from sam2lora.errors import DatasetError
-from sam2lora.images.reading import read_image
 
 from ..conftest import SHAPE, bar
 
@@ -86,17 +84,6 @@ def test_corrections_of_an_image_that_changed_are_left_out_and_told(
     np.testing.assert_array_equal(vessel[0] != 0, bar())
     assert "without your corrections" in notices[0]
     assert "01_test_vessel.png" in notices[0]
-
-
-def test_the_field_of_view_is_the_sets_own_where_there_is_one(drive: Path):
-    path = drive / "test" / "images" / "01_test.tif"
-    pixels = read_image(path).pixels
-    cut = np.zeros(SHAPE, np.uint8)
-    cut[30:60, 20:70] = 255
-    Image.fromarray(cut).save(drive / "test" / "mask" / "01_test_mask.gif")
-    np.testing.assert_array_equal(field_of_view_of(str(path), pixels).mask, cut > 0)
-    for unknown in (None, str(drive / "gone.tif")):
-        assert field_of_view_of(unknown, pixels).diameter == pytest.approx(80, abs=3)
 
 
 def test_a_file_outside_any_set_has_no_record(tmp_path: Path):

@@ -6,7 +6,12 @@ from napari.components import ViewerModel
 from napari.layers import Image, Labels, Layer
 
 from napari_sam2lora.layers.conversion import view_layer
-from napari_sam2lora.layers.lookup import image_of, layer_data, masks_of_image, selected_image
+from napari_sam2lora.layers.lookup import (
+    image_of_labels,
+    layer_data,
+    selected_image,
+    visible_masks_of_image,
+)
 from sam2lora.errors import ImageError, TargetError
 
 from ..conftest import SHAPE, bar, eye
@@ -57,14 +62,14 @@ def test_masks_of_another_image_are_not_meant():
     one, two = eye("vessel", "disc", name="one"), eye("vessel", name="two")
     viewer = viewer_with(*one, *two)
     viewer.layers.selection.clear()
-    assert masks_of_image(viewer, one[0]) == one[1:]
+    assert visible_masks_of_image(viewer, one[0]) == one[1:]
 
 
 def test_labels_that_are_a_view_are_no_masks():
     image, mask = eye("disc")
     view = Layer.create(*view_layer("comparison", mask.data, layer_data(image), "labels"))
     viewer = viewer_with(image, mask, view)
-    assert masks_of_image(viewer, image) == [mask]
+    assert visible_masks_of_image(viewer, image) == [mask]
 
 
 def test_of_the_masks_those_visible_are_meant_whatever_is_selected():
@@ -72,10 +77,10 @@ def test_of_the_masks_those_visible_are_meant_whatever_is_selected():
     viewer = viewer_with(image, *masks)
     viewer.layers.selection.active = masks[2]
     masks[0].visible = False
-    assert masks_of_image(viewer, image) == masks[1:]
+    assert visible_masks_of_image(viewer, image) == masks[1:]
     for mask in masks:
         mask.visible = False
-    assert masks_of_image(viewer, image) == masks
+    assert visible_masks_of_image(viewer, image) == masks
 
 
 def test_labels_of_others_are_meant_by_name_and_size():
@@ -85,9 +90,9 @@ def test_labels_of_others_are_meant_by_name_and_size():
     small = Labels(np.zeros((5, 5), int), name="small disc")
     viewer = viewer_with(image, disc, cells, small)
     viewer.layers.selection.clear()
-    assert masks_of_image(viewer, image) == [disc]
+    assert visible_masks_of_image(viewer, image) == [disc]
     with pytest.raises(TargetError, match=r"eye has no masks\. Add one under Layers → Annotate"):
-        masks_of_image(viewer_with(cells), eye()[0])
+        visible_masks_of_image(viewer_with(cells), eye()[0])
 
 
 def image(name: str, side: int = 4, **noted: str) -> Image:
@@ -100,8 +105,29 @@ def labels(name: str, side: int = 4, **noted: str) -> Labels:
 
 
 def said(layer: Labels, images: list[Image]) -> tuple[Image | None, bool]:
-    owner = image_of(layer, images)
+    owner = image_of_labels(layer, images)
     return owner.image, owner.certain
+
+
+def test_every_command_agrees_on_the_image_of_a_mask_among_images_of_one_size() -> None:
+    one, two = image("eye1"), image("eye2")
+    named, unnamed = labels("eye1 disc"), labels("disc")
+    viewer = viewer_with(one, two, named, unnamed)
+    assert said(named, [one, two]) == (one, True)
+    assert said(unnamed, [one, two]) == (None, False)
+    assert masks_of_image(viewer, one) == [named]
+    assert masks_of_image(viewer, two) == []
+
+
+def test_mask_named_after_a_closed_image_is_not_the_open_images() -> None:
+    one, left_over = image("eye1"), labels("eye2 disc")
+    assert said(left_over, [one]) == (None, False)
+    assert masks_of_image(viewer_with(one, left_over), one) == []
+
+
+def test_linked_layers_are_all_that_name_the_image() -> None:
+    one, mask, other = image("a", path="a.png"), labels("x", image="a.png"), labels("a disc")
+    assert linked_layers([one, mask, other], "a.png") == [mask]
 
 
 def test_what_was_noted_counts_alone() -> None:
@@ -116,7 +142,7 @@ def test_what_was_noted_counts_alone() -> None:
 )
 def test_names_are_compared_by_whole_words(name: str, found: int | None) -> None:
     images = [image("1"), image("11")]
-    assert image_of(labels(name), images).image is (None if found is None else images[found])
+    assert image_of_labels(labels(name), images).image is (None if found is None else images[found])
 
 
 def test_else_the_only_one_of_its_size_is_meant_or_the_only_one() -> None:

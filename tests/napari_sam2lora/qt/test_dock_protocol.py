@@ -21,23 +21,23 @@ def test_an_adapter_that_was_just_trained_is_chosen_and_answers(window: Window, 
     assert window.dock.advanced.adapter.currentData() == "mine"
     window.segment()
     assert window.session.result.task.adapter.name == "mine"
-    before = window.session.result.segmented.probabilities.copy()
+    before = window.session.result.prediction.probabilities.copy()
     # The next validation was better: the same name has other weights.
     better = install_for_nano("other-weights")
     weights = find_adapter("mine").weights
     weights.write_bytes(better.weights.read_bytes())
     use_adapter(window.viewer, "mine")
     window.segment()
-    assert abs(window.session.result.segmented.probabilities - before).max() > 1e-4
+    assert abs(window.session.result.prediction.probabilities - before).max() > 1e-4
 
 
 def test_one_for_another_target_and_base_waits_there(window: Window, install_for_nano):
     install_for_nano("cups", TARGETS["cup"], base={"name": "tiny", "identity": "0" * 64})
     use_adapter(window.viewer, "cups")
     assert window.session.target.name == "disc"
-    assert window.session.model == "tiny"
-    assert window.session.choice(TARGETS["cup"]).adapter == "cups"
-    assert window.session.choice(TARGETS["disc"]).adapter is None
+    assert window.session.choices.model == "tiny"
+    assert window.session.choices.choice(TARGETS["cup"]).adapter == "cups"
+    assert window.session.choices.choice(TARGETS["disc"]).adapter is None
 
 
 def test_one_that_is_not_there_is_refused(window: Window):

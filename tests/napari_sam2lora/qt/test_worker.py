@@ -63,9 +63,9 @@ def test_it_tells_how_work_ends(worker: Worker, heard, qtbot: QtBot):
         report("counting", 0, None)
         yield from (1, 2)
 
-    worker.ask("a", lambda report: 5)
-    worker.ask("b", fail)
-    worker.ask("c", count)
+    worker.submit("a", lambda report: 5)
+    worker.submit("b", fail)
+    worker.submit("c", count)
     idle(worker, qtbot)
     assert heard == [
         ("busy_changed", True),
@@ -81,11 +81,11 @@ def test_it_tells_how_work_ends(worker: Worker, heard, qtbot: QtBot):
 
 def test_of_what_waits_under_one_key_the_newest_counts(worker: Worker, heard, qtbot: QtBot):
     gate = Gate()
-    worker.ask("gate", gate)
+    worker.submit("gate", gate)
     assert gate.begun.wait(20)
     for number in range(5):
-        worker.ask("same", lambda report, number=number: number)
-    worker.ask("other", lambda report: "other")
+        worker.submit("same", lambda report, number=number: number)
+    worker.submit("other", lambda report: "other")
     gate.open.set()
     idle(worker, qtbot)
     assert [one[1:] for one in heard if one[0] == "done"] == [
@@ -97,8 +97,8 @@ def test_of_what_waits_under_one_key_the_newest_counts(worker: Worker, heard, qt
 
 def test_cancel_stops_what_runs_and_forgets_what_waits(worker: Worker, heard, qtbot: QtBot):
     gate = Gate()
-    worker.ask("runs", gate)
-    worker.ask("waits", lambda report: 1)
+    worker.submit("runs", gate)
+    worker.submit("waits", lambda report: 1)
     assert gate.begun.wait(20)
     worker.cancel()
     gate.open.set()
@@ -107,7 +107,7 @@ def test_cancel_stops_what_runs_and_forgets_what_waits(worker: Worker, heard, qt
         ("stopped", "waits"),
         ("stopped", "runs"),
     ]
-    worker.ask("again", lambda report: report("fine", 0, 1))
+    worker.submit("again", lambda report: report("fine", 0, 1))
     idle(worker, qtbot)
     assert ("done", "again", None) in heard
 
@@ -120,10 +120,10 @@ def test_patient_work_lets_the_rest_go_first_between_its_parts(worker: Worker, h
         yield 1
         yield 2
 
-    worker.ask("patient", parts, patient=True)
+    worker.submit("patient", parts, low_priority=True)
     assert gate.begun.wait(20)
-    worker.ask("later", lambda report: 4, patient=True)
-    worker.ask("question", lambda report: 3)
+    worker.submit("later", lambda report: 4, low_priority=True)
+    worker.submit("question", lambda report: 3)
     gate.open.set()
     idle(worker, qtbot)
     assert [one for one in heard if one[0] in ("done", "yielded")] == [
@@ -143,10 +143,10 @@ def test_one_key_is_cancelled_and_the_rest_goes_on(worker: Worker, heard, qtbot:
         report("goes on", 0, 1)
         yield 2
 
-    worker.ask("patient", parts, patient=True)
-    worker.ask("question", gate)
+    worker.submit("patient", parts, low_priority=True)
+    worker.submit("question", gate)
     first.open.set()
-    worker.ask("waits", lambda report: 5)
+    worker.submit("waits", lambda report: 5)
     assert gate.begun.wait(20)
     worker.cancel("patient")
     gate.open.set()
@@ -159,13 +159,13 @@ def test_one_key_is_cancelled_and_the_rest_goes_on(worker: Worker, heard, qtbot:
 
 def test_after_closing_nothing_is_told_and_the_thread_ends(worker: Worker, heard, qtbot: QtBot):
     gate, threads = Gate(), threading.active_count()
-    worker.ask("runs", gate)
+    worker.submit("runs", gate)
     assert gate.begun.wait(20)
     worker.close()
     heard.clear()
     gate.open.set()
     qtbot.waitUntil(lambda: threading.active_count() == threads, timeout=WAIT)
-    worker.ask("more", lambda report: 1)
+    worker.submit("more", lambda report: 1)
     qtbot.wait(0)
     assert heard == []
 
@@ -180,7 +180,7 @@ def test_work_notices_that_it_is_to_stop(worker: Worker, qtbot: QtBot):
             noticed.set()
             raise
 
-    worker.ask("a", work)
+    worker.submit("a", work)
     assert gate.begun.wait(20)
     worker.close()
     gate.open.set()

@@ -24,7 +24,9 @@ def test_segment_shows_an_answer_and_a_click_changes_it(window: Window):
     window.dock.toggle_positive()
     with window.wait_result():
         window.click(120, 90)
-    signs = [click.positive for click in window.session.prompts.at(window.session.place).points]
+    signs = [
+        click.positive for click in window.session.prompts.at(window.session.target_key).points
+    ]
     assert signs == [True, False]
     with window.wait_result():
         press(window.dock, "Undo")
@@ -59,7 +61,7 @@ def test_the_next_click_has_the_sign_that_is_shown(window: Window, button: str, 
         press(window.dock, button)
     with window.wait_result():
         window.click(120, 90)
-    said = window.session.prompts.at(window.session.place).points[-1]
+    said = window.session.prompts.at(window.session.target_key).points[-1]
     assert (said.x, said.positive) == (120, positive)
     assert window.session.prompts.positive == positive
 
@@ -92,7 +94,9 @@ def test_it_answers_as_the_command_line_does(window: Window):
     with window.wait_result():
         window.click(70, 90)
     reply = window.session.result
-    predictor = window.session.queue.engine.predictor(window.session.compute, lambda *_: None)
+    predictor = window.session.queue.engine.predictor(
+        window.session.choices.compute, lambda *_: None
+    )
     expected = segment_prepared(predictor, reply.prepared, [reply.task])["disc"]
     # Sums of products differ in their last bits with where in memory the numbers lie.
     np.testing.assert_allclose(window.values(), expected.probabilities, atol=1e-5)

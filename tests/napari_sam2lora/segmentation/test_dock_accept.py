@@ -27,7 +27,7 @@ def test_the_threshold_moves_what_is_shown_and_what_is_accepted(window: Window):
 def test_the_three_ways_to_accept(window: Window):
     window.segment()
     window.part_the_answer()
-    answer = window.session.results.mask(window.session.place)
+    answer = window.session.results.mask(window.session.target_key)
     yes, no = np.argwhere(answer)[0], np.argwhere(~answer)[0]
     for mode, expected in (
         ("empty", {tuple(yes): 7, tuple(no): 7}),

@@ -32,7 +32,7 @@ def make_old(window: Window) -> float:
     """Let the answer be out of date, and give the opacity it had before."""
     window.segment()
     usual = window.preview().opacity
-    window.session.choose(TARGETS["disc"], ModelChoice(detail="zoom"))
+    window.session.choices.set_choice(TARGETS["disc"], ModelChoice(detail="zoom"))
     assert window.preview().opacity < usual
     return usual
 
@@ -68,7 +68,7 @@ def test_a_dock_that_is_opened_again_knows_the_prompts_that_are_there(window: Wi
     assert not again.viewer.layers["photo disc points"].visible  # it goes on with the cup
     pick(again.dock.targets.targets, "disc")
     assert not again.viewer.layers["photo cup points"].visible
-    assert len(again.session.prompts.at(again.session.place).points) == 2
+    assert len(again.session.prompts.at(again.session.target_key).points) == 2
     again.idle()
     assert again.session.results.latest == {}
     with again.wait_result():

@@ -32,7 +32,7 @@ def test_pixels_without_a_scale_and_lengths_with_one():
     assert "µm²" in shown("cup", (0.001, 0.001))["area of the cup"]
     assert plain["vertical cup/disc ratio"] == "0.520"
     assert plain["vessel density in the field of view"].endswith("%")
-    assert plain["expected IoU of the disc"] == "0.500"
+    assert plain["predicted IoU of the disc"] == "0.500"
 
 
 def test_what_is_not_there_is_not_shown():
@@ -46,9 +46,9 @@ def test_the_last_of_several_wishes_is_measured(qtbot: QtBot):
     numbers.measured.connect(found.append)
     with qtbot.waitSignal(numbers.measured, timeout=20_000):
         for radius in (5, 6, 12):
-            numbers.ask(("eye", "disc"), 0.1, {"disc": disk(radius)}, FIELD, None)
+            numbers.submit(("eye", "disc"), 0.1, {"disc": disk(radius)}, FIELD, None)
     assert [one.measurements.structures["disc"].area_px for one in found] == [disk(12).sum()]
-    numbers.ask(("eye", "disc"), 0.1, {"disc": np.zeros_like(disk(1))}, FIELD, None)
+    numbers.submit(("eye", "disc"), 0.1, {"disc": np.zeros_like(disk(1))}, FIELD, None)
     numbers.close()
     qtbot.wait(200)
     assert len(found) == 1
@@ -106,7 +106,7 @@ def test_masks_that_may_be_another_images_are_not_counted(open_window):
     window = open_window(fundus("left"), fundus("right", 1), theirs)
     pick(window.dock.targets.images, "right")
     window.segment()
-    wait_for(window, "expected IoU")
+    wait_for(window, "predicted IoU")
     assert "cup/disc ratio" not in numbers(window)
     references = window.dock.compare.reference
     assert [references.itemText(number) for number in range(references.count())] == ["A"]
@@ -116,29 +116,29 @@ def test_numbers_of_another_image_are_not_shown(open_window):
     window = open_window(fundus("left"), fundus("right", 1))
     pick(window.dock.targets.images, "left")
     window.segment()
-    wait_for(window, "expected IoU")
+    wait_for(window, "predicted IoU")
     window.dock.threshold.number.setValue(0.4)  # measured soon, but then of the other image
     pick(window.dock.targets.images, "right")
     window.qtbot.waitUntil(lambda: numbers(window).strip() == "")
     window.qtbot.wait(600)
     assert numbers(window).strip() == ""
     pick(window.dock.targets.images, "left")
-    wait_for(window, "expected IoU")
+    wait_for(window, "predicted IoU")
 
 
 def test_two_layers_of_one_target_are_said_once_in_the_dock(window: Window, notices: list[str]):
     window.segment()
-    wait_for(window, "expected IoU")
+    wait_for(window, "predicted IoU")
     for name in ("one disc", "two disc"):
         window.viewer.add_labels(np.zeros((200, 200), np.uint8), name=name)
     wait_for(window, "Two layers show disc")
     for step in range(5):
         window.dock.threshold.number.setValue(0.3 + step / 20)
     assert numbers(window).count("Two layers show disc") == 1
-    assert "expected IoU" not in numbers(window)
+    assert "predicted IoU" not in numbers(window)
     assert notices == []
     window.viewer.layers.remove("two disc")
-    wait_for(window, "expected IoU")
+    wait_for(window, "predicted IoU")
 
 
 def test_a_defect_in_measuring_is_shown(window: Window, notices: list[str], monkeypatch):
@@ -156,7 +156,7 @@ def test_numbers_stand_beside_the_picture(open_window):
     numbers = window.session.results.live_measurements
     with window.qtbot.waitSignal(numbers.measured, timeout=WAIT):
         window.segment()
-    for expected in ("expected IoU of the disc", "area of the disc", "px", "µm²"):
+    for expected in ("predicted IoU of the disc", "area of the disc", "px", "µm²"):
         assert expected in window.words()
     with window.qtbot.waitSignal(numbers.measured, timeout=WAIT):
         press(window.dock, "Segment all")

@@ -26,7 +26,7 @@ def go_on(hold: Callable[[], Held]) -> threading.Event:
 def shown(window: Window) -> list[tuple[float, float]]:
     """Give the points on the screen, which have to be those that count."""
     shown = [(x, y) for y, x in window.points().data]
-    said = window.session.prompts.at(window.session.place).points
+    said = window.session.prompts.at(window.session.target_key).points
     assert shown == [(click.x, click.y) for click in said]
     return shown
 
@@ -90,13 +90,13 @@ def test_a_box_outside_goes_and_the_points_stay(window: Window):
     with window.qtbot.waitSignal(window.session.message, timeout=WAIT):
         boxes.add([np.array([(0, 0), (0, 5), (5, 5), (5, 0)])], shape_type="rectangle")
     window.qtbot.waitUntil(lambda: boxes.nshapes == 0)
-    assert window.session.prompts.at(window.session.place).box is None
+    assert window.session.prompts.at(window.session.target_key).box is None
     assert shown(window) == [(90, 90)]
 
 
 def test_a_painted_mask_that_does_not_fit_takes_no_point_back(window: Window):
     window.segment()
-    about = {"image": window.session.place[0], "target": "disc"}
+    about = {"image": window.session.target_key[0], "target": "disc"}
     mask = Labels(np.ones((9, 9), np.uint8), name="small", metadata={METADATA_KEY: about})
     window.viewer.add_layer(mask)
     window.dock.prompts.painted.click()
@@ -113,14 +113,16 @@ def test_a_point_outside_the_field_is_refused_in_words_and_taken_back(window: Wi
     with window.qtbot.waitSignal(window.session.message, timeout=WAIT):
         window.click(1, 1)
     assert "outside the field of view" in window.messages[-1]
-    prompts = window.session.prompts.at(window.session.place)
+    prompts = window.session.prompts.at(window.session.target_key)
     assert [(click.x, click.y) for click in prompts.points] == [(100, 100)]
     points = window.session.prompts.points(window.session.image, TARGETS["disc"])
     assert len(points.data) == 1
 
 
 def test_a_refusal_stays_while_other_targets_are_answered(window: Window):
-    window.session.choose(TARGETS["vessel"], ModelChoice(adapter="gone", detail="whole"))
+    window.session.choices.set_choice(
+        TARGETS["vessel"], ModelChoice(adapter="gone", detail="whole")
+    )
     press(window.dock, "Segment all")
     window.idle()
     assert {target for _, target in window.session.results.latest} == {"disc", "cup"}
@@ -129,7 +131,7 @@ def test_a_refusal_stays_while_other_targets_are_answered(window: Window):
     assert "gone" in shown.text()
     window.segment()  # the disc again
     assert "gone" in shown.text()
-    window.session.choose(TARGETS["vessel"], ModelChoice(detail="whole"))
+    window.session.choices.set_choice(TARGETS["vessel"], ModelChoice(detail="whole"))
     pick(window.dock.targets.targets, "vessel")
     window.segment()
     assert shown.text() == ""
@@ -137,7 +139,9 @@ def test_a_refusal_stays_while_other_targets_are_answered(window: Window):
 
 def test_refusals_of_several_targets_are_all_there_to_be_read(window: Window):
     for name in ("vessel", "cup"):
-        window.session.choose(TARGETS[name], ModelChoice(adapter=f"no-{name}", detail="whole"))
+        window.session.choices.set_choice(
+            TARGETS[name], ModelChoice(adapter=f"no-{name}", detail="whole")
+        )
     press(window.dock, "Segment all")
     window.idle()
     assert "no-vessel" in window.dock.progress.words.text()

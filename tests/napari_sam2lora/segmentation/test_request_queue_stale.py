@@ -28,7 +28,7 @@ def test_the_answer_before_a_click_is_not_accepted(window: Window, held: threadi
     window.click(60, 80)
     press(window.dock, "Accept")
     assert MASK not in window.viewer.layers
-    assert "still coming" in window.messages[-1]
+    assert "still being computed" in window.messages[-1]
     held.set()
     window.idle()
     press(window.dock, "Accept")
@@ -70,16 +70,16 @@ def test_an_undone_click_that_was_cancelled_leaves_the_answer_good(
 def test_nor_is_the_answer_of_another_model_or_choice(window: Window):
     window.segment()
     usual = window.preview().opacity
-    window.session.choose(TARGETS["disc"], ModelChoice(detail="zoom"))
+    window.session.choices.set_choice(TARGETS["disc"], ModelChoice(detail="zoom"))
     assert window.preview().opacity < usual
     press(window.dock, "Accept")
     assert MASK not in window.viewer.layers
-    window.session.choose(TARGETS["disc"], ModelChoice(detail="whole"))
-    window.session.set_compute("tiny")
+    window.session.choices.set_choice(TARGETS["disc"], ModelChoice(detail="whole"))
+    window.session.choices.set_compute("tiny")
     press(window.dock, "Accept")
     assert MASK not in window.viewer.layers
-    assert "older than what is chosen" in window.messages[-1]
-    window.session.set_compute("nano")
+    assert "older than the current settings" in window.messages[-1]
+    window.session.choices.set_compute("nano")
     assert window.preview().opacity == usual
     press(window.dock, "Accept")
     assert MASK in window.viewer.layers
@@ -109,7 +109,7 @@ def test_a_mask_that_may_be_another_images_is_left_alone(open_window):
     assert "image" not in plugin_metadata(theirs.metadata)
     assert (
         plugin_metadata(window.viewer.layers["right disc"].metadata)["image"]
-        == window.session.place[0]
+        == window.session.target_key[0]
     )
     said = len(window.messages)
     press(window.dock, "Accept")
@@ -125,7 +125,7 @@ def test_a_mask_of_the_only_image_becomes_its_own(open_window):
     press(window.dock, "Accept")
     assert window.viewer.layers.selection.active is theirs
     about = plugin_metadata(theirs.metadata)
-    assert (about["image"], about["target"]) == window.session.place
+    assert (about["image"], about["target"]) == window.session.target_key
     window.viewer.add_layer(fundus("another", 1))
     pick(window.dock.targets.images, "photo")
     press(window.dock, "Accept")

@@ -20,7 +20,7 @@ def test_choosing_another_image_hides_the_prompts_of_the_first(open_window):
     assert not window.viewer.layers["left disc points"].visible
     assert not window.viewer.layers["left disc preview"].visible
     window.segment()
-    assert window.session.place == ("right", "disc")
+    assert window.session.target_key == ("right", "disc")
     assert window.session.prompts.at(("right", "disc")).empty
     assert len(window.session.prompts.at(("left", "disc")).points) == 1
     pick(window.dock.targets.images, "left")
@@ -83,14 +83,14 @@ def test_a_deleted_layer_of_points_comes_back_when_that_is_undone(window: Window
         with window.wait_result():
             window.click(x, 80)
     window.viewer.layers.remove(window.points())
-    window.qtbot.waitUntil(lambda: window.session.prompts.at(window.session.place).empty)
+    window.qtbot.waitUntil(lambda: window.session.prompts.at(window.session.target_key).empty)
     window.idle()
     with window.wait_result():
         press(window.dock, "Undo")
     np.testing.assert_array_equal(window.points().data, [(80, 80), (80, 90)])
     with window.wait_result():
         window.click(100, 80)
-    assert len(window.session.prompts.at(window.session.place).points) == 3
+    assert len(window.session.prompts.at(window.session.target_key).points) == 3
     boxes = window.session.prompts.boxes(window.session.image, TARGETS["disc"])
     with window.wait_result():
         boxes.add([np.array([(60, 60), (60, 140), (140, 140), (140, 60)])], shape_type="rectangle")

@@ -94,6 +94,6 @@ def test_a_box_is_drawn_with_the_mouse(open_window, qtbot: QtBot):
         qtbot.wait(20)
     with window.wait_result():
         QTest.mouseRelease(canvas, LEFT, pos=end)
-    x0, y0, x1, y1 = window.session.prompts.at(window.session.place).box
+    x0, y0, x1, y1 = window.session.prompts.at(window.session.target_key).box
     assert 0 < x0 < x1 < 200
     assert x1 - x0 == pytest.approx(y1 - y0, rel=0.1)

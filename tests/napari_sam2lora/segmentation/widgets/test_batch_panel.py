@@ -95,7 +95,7 @@ def test_the_command_of_one_image_gives_its_preview(
     (copy,) = (ready.dock._copy,)
     copy.click()
     command = QGuiApplication.clipboard().text()
-    ready.session.start_from_mask = True
+    ready.session.choices.start_from_mask = True
     copy.click()
     assert QGuiApplication.clipboard().text() == command
     assert "add --mask FILE" in ready.dock.progress.words.text()
@@ -103,7 +103,7 @@ def test_the_command_of_one_image_gives_its_preview(
     monkeypatch.chdir(files.parent)
     assert run_command(command, monkeypatch) == 0
     written = np.asarray(Image.open(files.parent / "masks" / "a_disc.png")) > 0
-    np.testing.assert_array_equal(written, ready.session.results.mask(ready.session.place))
+    np.testing.assert_array_equal(written, ready.session.results.mask(ready.session.target_key))
 
 
 def test_an_image_without_a_file_has_no_command(window: Window, notices: list[str]):

@@ -1,0 +1,65 @@
+"""The field of view of an image in the viewer: found once, kept as long as its pixels.
+
+What a user sees outlined, where clicks are accepted, what is segmented, measured and exported is
+the field of view found in the image, as `sam2lora predict` finds it. Only where a mask is scored
+against a reference, a dataset's own field of view counts, as in `sam2lora evaluate`.
+"""
+
+from pathlib import Path
+from typing import Any
+from weakref import finalize
+
+from napari_sam2lora.layers.conversion import LayerData, pixels_of
+from napari_sam2lora.layers.metadata import plugin_metadata
+from sam2lora.datasets import record_of
+from sam2lora.images.field_of_view import FieldOfView, find_field_of_view
+from sam2lora.types import Pixels
+
+_found: dict[int, FieldOfView] = {}  # by the id of the layer's data, while that is alive
+
+
+def field_of_view(image: LayerData) -> FieldOfView:
+    """Return the field of view found in an image; the second call for the same data is free.
+
+    Raises
+    ------
+    ImageError
+        If the layer is no single image.
+    """
+    known = known_field_of_view(image[0])
+    return known or _keep(image[0], find_field_of_view(pixels_of(image)))
+
+
+def known_field_of_view(data: Any) -> FieldOfView | None:
+    """Return the field of view that was found for a layer's data before, or None."""
+    return _found.get(id(data))
+
+
+def find_and_keep(pixels: Pixels) -> FieldOfView:
+    """Return the field of view of pixels that become a layer's data, and keep it for the layer."""
+    return _keep(pixels, find_field_of_view(pixels))
+
+
+def scoring_field_of_view(image: LayerData) -> FieldOfView:
+    """Return the field of view inside which masks are scored: the dataset's own, else as found.
+
+    Raises
+    ------
+    Sam2LoraError
+        If the dataset's mask of it cannot be read, or the layer is no single image.
+    """
+    path = plugin_metadata(image[1].get("metadata", {})).get("path")
+    record = record_of(Path(path)) if path and Path(path).is_file() else None
+    if record is None or record.fov is None:
+        return field_of_view(image)
+    return record.read_field_of_view()
+
+
+def _keep(data: Any, field: FieldOfView) -> FieldOfView:
+    """Keep a field of view as long as the data are alive."""
+    try:
+        finalize(data, _found.pop, id(data), None)
+    except TypeError:  # a plain list of resolutions: found again each time
+        return field
+    _found[id(data)] = field
+    return field
