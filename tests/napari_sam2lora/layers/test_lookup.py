@@ -9,6 +9,8 @@ from napari_sam2lora.layers.conversion import view_layer
 from napari_sam2lora.layers.lookup import (
     image_of_labels,
     layer_data,
+    linked_layers,
+    masks_of_image,
     selected_image,
     visible_masks_of_image,
 )
