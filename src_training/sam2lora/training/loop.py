@@ -10,7 +10,7 @@ import os
 import shutil
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import nullcontext, suppress
+from contextlib import nullcontext
 from dataclasses import asdict, dataclass, fields
 from datetime import timedelta
 from itertools import islice
@@ -28,7 +28,7 @@ from accelerate.utils import (
 from sam2lora.adapters import Adapter, open_adapter
 from sam2lora.adapters.lora import trainable_share
 from sam2lora.compute.device import choose_device
-from sam2lora.errors import AdapterError, DeviceError, TrainingError
+from sam2lora.errors import DeviceError, OutputError, TrainingError
 from sam2lora.inference.embedding_cache import EmbeddingCache
 from sam2lora.models.weights import weights_digest
 from sam2lora.runs import (
@@ -408,8 +408,12 @@ def _kept_start(run: RunFolder, settings: TrainSettings) -> Adapter | None:
         start = find_start(settings)
         if start is None:
             return None
-        with suppress(AdapterError), new_folder(folder) as partial:  # another process was first
-            shutil.copytree(start.folder, partial, dirs_exist_ok=True)
+        try:
+            with new_folder(folder) as partial:
+                shutil.copytree(start.folder, partial, dirs_exist_ok=True)
+        except OutputError:
+            if not folder.exists():  # else another process was first
+                raise
     return open_adapter(folder)
 
 
