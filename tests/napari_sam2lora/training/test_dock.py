@@ -239,7 +239,7 @@ class Segments(QWidget):
     def use_adapter(self, name: str) -> None:
         self.told.append(f"use {name}")
 
-    def release(self, device: str) -> None:
+    def free_gpu(self, device: str) -> None:
         self.told.append(f"let go of {device}")
 
 
