@@ -171,9 +171,9 @@ def train(draft: object) -> tuple[float | None, float, object, Path]:
     session.start(draft)
     loop.exec()
     end = time.monotonic() - pressed
-    standing, history, run = session.watcher.standing, session.watcher.history, session.run
-    if said or standing is None or standing.state != "finished":
-        raise SystemExit(f"The training ended early: {said or standing}")
+    status, history, run = session.watcher.status, session.watcher.history, session.run
+    if said or status is None or status.state != "finished":
+        raise SystemExit(f"The training ended early: {said or status}")
     better = history.validations[-1].best_step not in (0, None)
     while better and not installed:
         app.processEvents()

@@ -84,7 +84,7 @@ def measure(folder: Path, seconds: float) -> tuple[Stalls, Stalls]:
     wait_for_steps(dock)
     training = watch(viewer, seconds)
     if not dock.session.alive:
-        raise SystemExit(f"The training ended early: {dock.session.watcher.standing}")
+        raise SystemExit(f"The training ended early: {dock.session.watcher.status}")
     dock.session.stop()
     wait_until(lambda: not dock.session.alive)
     viewer.close()

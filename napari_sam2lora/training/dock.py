@@ -14,11 +14,11 @@ from napari_sam2lora.qt.notifications import show_user_errors
 from napari_sam2lora.training.data.new_run import TrainingPlan
 from napari_sam2lora.training.progress_tab.tab import ProgressTab
 from napari_sam2lora.training.run.session import TrainingSession
-from napari_sam2lora.training.run.watcher import RunStatus
 from napari_sam2lora.training.runs_tab.tab import RunsTab
 from napari_sam2lora.training.settings_tab.tab import SettingsTab
 from napari_sam2lora.training.setup_tab.tab import SetupTab
 from sam2lora.errors import Sam2LoraError
+from sam2lora.runs import RunStatus
 
 TITLE = "Train (SAM2-LoRA fundus)"
 """What napari calls the dock."""
@@ -76,8 +76,8 @@ class TrainDock(QWidget):
         self.train_tab.train.connect(self.train)
         self.train_tab.choices.changed.connect(self._on_choices)
         self.form.changed.connect(self.train_tab.set_changes)
-        self.session.preparing.connect(self._on_standing)
-        self.session.watcher.status_changed.connect(self._on_standing)
+        self.session.preparing.connect(self._on_status_changed)
+        self.session.watcher.status_changed.connect(self._on_status_changed)
         self.session.message.connect(show_error)
         self.session.installed.connect(self._on_installed)
         self.session.starting.connect(self._on_begins)
@@ -161,7 +161,7 @@ class TrainDock(QWidget):
         except Sam2LoraError as error:
             show_error(str(error))
 
-    def _on_standing(self, _: RunStatus | bool | None) -> None:
+    def _on_status_changed(self, _: RunStatus | bool | None) -> None:
         busy = self.session.busy
         self.train_tab.set_busy(
             busy or self.session.alive, "Copying the images…" if busy else "Train"

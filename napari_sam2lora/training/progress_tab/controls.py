@@ -4,9 +4,7 @@ from qtpy.QtCore import Signal
 from qtpy.QtWidgets import QHBoxLayout, QWidget
 
 from napari_sam2lora.qt.widgets import button
-from napari_sam2lora.training.run.watcher import RunStatus
-
-_CAN_GO_ON = ("stopped", "interrupted", "failed")
+from sam2lora.runs import RunStatus
 
 
 class RunControls(QWidget):
@@ -43,28 +41,29 @@ class RunControls(QWidget):
         layout.setContentsMargins(0, 0, 0, 0)
         for one in (self._pause, self._stop, self._resume, self._install):
             layout.addWidget(one)
-        self.show_standing(None)
+        self.show_status(None)
 
-    def show_standing(self, standing: RunStatus | None, *, to_install: bool = False) -> None:
+    def show_status(self, status: RunStatus | None, *, to_install: bool = False) -> None:
         """Offer what can be asked now.
 
         Parameters
         ----------
-        standing
+        status
             How the run stands; None without one.
         to_install
             Whether it has an adapter that is not among the user's own.
         """
-        alive = standing is not None and standing.alive
-        self._paused = standing is not None and standing.state == "paused"
+        alive = status is not None and status.alive
+        self._paused = status is not None and status.state == "paused"
         self._pause.setText("Go on" if self._paused else "Pause")
         self._pause.setEnabled(alive)
         self._stop.setEnabled(alive)
         self._pause.setVisible(alive)
         self._stop.setVisible(alive)
-        self._resume.setVisible(standing is not None and standing.state in _CAN_GO_ON)
-        resting = standing is not None and not alive and standing.state != "gone"
-        self._install.setVisible(resting and to_install)
+        ended_early = status is not None and status.ended_early
+        state = None if status is None else status.state
+        self._resume.setVisible(ended_early or state == "new")
+        self._install.setVisible(to_install and (ended_early or state == "finished"))
 
     def _on_pause(self) -> None:
         if self._paused:

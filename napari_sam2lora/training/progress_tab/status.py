@@ -4,9 +4,10 @@ from qtpy.QtWidgets import QProgressBar, QVBoxLayout, QWidget
 
 from napari_sam2lora.qt.widgets import Paragraph
 from napari_sam2lora.training.run.history import RunHistory
-from napari_sam2lora.training.run.watcher import RunStatus
+from sam2lora.runs import RunStatus
 
 _WORDS = {
+    "new": "",
     "starting": "Starting: the model and the images are being prepared.",
     "running": "Training",
     "paused": "Paused. It keeps its memory.",
@@ -14,6 +15,7 @@ _WORDS = {
     "stopped": "Stopped.",
     "failed": "Failed.",
     "interrupted": "Interrupted.",
+    "damaged": "Damaged.",
     "gone": "Gone.",
 }
 
@@ -33,36 +35,36 @@ class RunProgressView(QWidget):
             layout.addWidget(widget)
 
     def show_run(
-        self, standing: RunStatus | None, history: RunHistory, validate_every: int | None = None
+        self, status: RunStatus | None, history: RunHistory, validate_every: int | None = None
     ) -> None:
         """Show a run, or that there is none."""
         begun, last = history.started, history.step
-        self._bar.setVisible(standing is not None)
+        self._bar.setVisible(status is not None)
         # Not 0 of 0, which Qt shows as a bar that moves: it has the whole window drawn again and
         # again, and without a graphics card that takes the time the training needs to begin.
         self._bar.setMaximum(begun.steps if begun else 1)
         self._bar.setTextVisible(begun is not None)
         self._bar.setValue(last.step if last else 0)
-        if standing is None:
+        if status is None:
             self._state.setText("No training yet. Tick images, and press Train.")
             self._dice.setText("")
             return
-        self._state.setText(describe_state(standing, history, validate_every))
+        self._state.setText(describe_state(status, history, validate_every))
         self._dice.setText(describe_dice(history))
 
 
 def describe_state(
-    standing: RunStatus, history: RunHistory, validate_every: int | None = None
+    status: RunStatus, history: RunHistory, validate_every: int | None = None
 ) -> str:
     """Say how a run stands; of one that ended early, what it can go on from."""
-    words = [_WORDS[standing.state], standing.message]
+    words = [_WORDS[status.state], status.message]
     last = history.step
-    if standing.state == "running" and last is not None:
+    if status.state == "running" and last is not None:
         left = history.seconds_left(validate_every)
         time = "" if left is None else f", about {duration(left)} left"
         device = "" if last.device_bytes is None else f", {gib(last.device_bytes)} on the GPU"
         words = [f"Training{time}; memory {gib(last.host_bytes)}{device}."]
-    if standing.state in ("failed", "interrupted", "stopped"):
+    if status.ended_early:
         words.append(_last_good(history))
     return " ".join(filter(None, [*words, *history.warnings]))
 

@@ -13,9 +13,9 @@ from napari_sam2lora.training.progress_tab.previews import ValidationPreviews
 from napari_sam2lora.training.progress_tab.status import RunProgressView
 from napari_sam2lora.training.run.history import RunHistory
 from napari_sam2lora.training.run.session import TrainingSession, settings_of
-from napari_sam2lora.training.run.watcher import RunStatus
 from sam2lora.adapters import is_best_installed
 from sam2lora.errors import AdapterError, Sam2LoraError
+from sam2lora.runs import RunStatus
 
 _PAUSES, _STOPS = "It pauses after this step.", "It stops after this step."
 _REDRAW = 1000  # milliseconds between drawings of the curves, which cost more the longer they are
@@ -51,7 +51,7 @@ class ProgressTab(QWidget):
         self._timer.setInterval(_REDRAW)
         self._timer.timeout.connect(self._draw)
         session.watcher.updated.connect(self._on_grew)
-        session.watcher.status_changed.connect(self._on_stood)
+        session.watcher.status_changed.connect(self._on_status_changed)
         session.installed.connect(self._on_installed)
         session.preparing.connect(self._on_preparing)
         self.buttons.pause.connect(self._on_pause)
@@ -65,7 +65,7 @@ class ProgressTab(QWidget):
         if not self._timer.isActive():
             self._timer.start(0 if self._of != self._session.run else _REDRAW)
 
-    def _on_stood(self, standing: RunStatus | None) -> None:
+    def _on_status_changed(self, status: RunStatus | None) -> None:
         if self._words.text() in (_PAUSES, _STOPS):
             self._words.setText("")  # it has
         self._draw()
@@ -76,11 +76,11 @@ class ProgressTab(QWidget):
             self._of, self._every = run, _validates_every(run)
             self._words.setText("")
         self.title.setText(run.name if run else "")
-        self.progress.show_run(watcher.standing, watcher.history, self._every)
+        self.progress.show_run(watcher.status, watcher.history, self._every)
         to_install = bool(watcher.history.validations)
-        if run and to_install and watcher.standing and not watcher.standing.alive:
+        if run and to_install and watcher.status and not watcher.status.alive:
             to_install = not _is_installed(run)
-        self.buttons.show_standing(watcher.standing, to_install=to_install)
+        self.buttons.show_status(watcher.status, to_install=to_install)
         self.buttons.setVisible(run is not None)
         history = watcher.history
         self.curves.show_run(history.losses(), history.dice(), history.start_dice)

@@ -1,7 +1,6 @@
-"""Start the process that trains, apart from the viewer, and say in words how it ended."""
+"""Start the process that trains, apart from the viewer, and read what it printed."""
 
 import os
-import signal
 import subprocess
 import sys
 from contextlib import suppress
@@ -72,24 +71,6 @@ def yield_to_viewer(pid: int) -> None:
     with suppress(OSError):
         if sys.platform == "linux" and os.getsid(pid) == pid:
             Path(f"/proc/{pid}/autogroup").write_text(str(_NICENESS), encoding="ascii")
-
-
-def describe_exit(code: int, run: Path) -> str:
-    """Say how a process ended that wrote no last event.
-
-    Parameters
-    ----------
-    code
-        Its exit code; negative: the signal that killed it.
-    run
-        Its run folder.
-    """
-    if code < 0:
-        name = signal.Signals(-code).name if -code in set(signal.Signals) else f"signal {-code}"
-        memory = ", as the system does when memory runs out" if -code == signal.SIGKILL else ""
-        return f"Its process was killed ({name}){memory}."
-    said = last_output(run)
-    return f"Its process ended with code {code}." + (f" It said: {said}" if said else "")
 
 
 def last_output(run: Path) -> str:

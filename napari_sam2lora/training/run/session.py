@@ -14,12 +14,13 @@ from napari_sam2lora.qt.background import in_background
 from napari_sam2lora.training.data.new_run import TrainingPlan, plan_run
 from napari_sam2lora.training.run.history import RunHistory
 from napari_sam2lora.training.run.process import start_process
-from napari_sam2lora.training.run.watcher import RunStatus, RunWatcher
+from napari_sam2lora.training.run.watcher import RunWatcher
 from sam2lora.adapters import Adapter, install_best, is_best_installed
 from sam2lora.errors import AdapterError, Sam2LoraError, SettingsError
 from sam2lora.runs import (
     Control,
     RunFolder,
+    RunStatus,
     RunSummary,
     delete_run,
     is_alive,
@@ -53,7 +54,7 @@ class TrainingSession(QObject):
         super().__init__(parent)
         self.watcher = RunWatcher(self)
         self.watcher.updated.connect(self._on_grew)
-        self.watcher.status_changed.connect(self._on_stood)
+        self.watcher.status_changed.connect(self._on_status_changed)
         self.busy = self._closed = False
         self._seen_alive = False
         self._installed: int | None = None
@@ -68,8 +69,8 @@ class TrainingSession(QObject):
     @property
     def alive(self) -> bool:
         """Whether the run that is followed is being trained."""
-        standing = self.watcher.standing
-        return standing is not None and standing.alive
+        status = self.watcher.status
+        return status is not None and status.alive
 
     def start(self, draft: TrainingPlan) -> None:
         """Copy what is ticked, and begin to train.
@@ -130,7 +131,7 @@ class TrainingSession(QObject):
             If the folder of the runs cannot be read.
         """
         runs = list_runs(runs_folder())
-        alive = next((one for one in runs if one.state in ("running", "paused")), None)
+        alive = next((one for one in runs if one.status.alive), None)
         found = alive or next((one for one in runs if _is_not_done_with(one)), None)
         if found is not None:
             self.attach(found.folder)
@@ -200,8 +201,8 @@ class TrainingSession(QObject):
         self._seen_alive, self._installed = False, None
         self.watcher.attach(run, process)
 
-    def _on_stood(self, standing: RunStatus | None) -> None:
-        self._seen_alive = self._seen_alive or (standing is not None and standing.alive)
+    def _on_status_changed(self, status: RunStatus | None) -> None:
+        self._seen_alive = self._seen_alive or (status is not None and status.alive)
 
     def _on_grew(self, history: RunHistory) -> None:
         """Install each new best adapter, unless it is the one the run started from.
@@ -261,7 +262,7 @@ class TrainingSession(QObject):
 
 def _is_not_done_with(run: RunSummary) -> bool:
     """Tell whether a run could go on, or ended better than what of it is installed."""
-    if run.state in ("stopped", "interrupted", "failed"):
+    if run.status.ended_early:
         return True
     if run.state != "finished" or run.best is None:
         return False

@@ -2,54 +2,31 @@
 
 import subprocess
 import time
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
 
 from qtpy.QtCore import QObject, QTimer, Signal
 
 from napari_sam2lora.training.run.history import RunHistory
-from napari_sam2lora.training.run.process import describe_exit
+from napari_sam2lora.training.run.process import last_output
 from sam2lora.runs import (
     START,
     Event,
-    FailedEvent,
-    FinishedEvent,
-    PausedEvent,
-    ResumedEvent,
+    ProcessExit,
     RunFolder,
-    StepEvent,
-    StoppedEvent,
+    RunStatus,
+    deciding_event,
     follow_events,
     is_alive,
+    run_status,
+    status_of_missing,
+    summarize,
 )
-
-State = Literal[
-    "starting", "running", "paused", "finished", "stopped", "failed", "interrupted", "gone"
-]
-"""interrupted: its process died without a word; gone: the run folder is not there any more."""
-
-ALIVE = frozenset({"starting", "running", "paused"})
-"""States in which a process trains."""
 
 _TICK = 250  # milliseconds
 _SOON = 20  # the same, while there is more to read
 _LOOK = 8  # ticks between trials of the lock of a run that someone else started
 _LIMIT = 1 << 16  # bytes of events taken at once
 _SPELL = 0.03  # seconds of reading in one tick, so that a long run does not stop the window
-
-
-@dataclass(frozen=True)
-class RunStatus:
-    """How a run stands, and why."""
-
-    state: State
-    message: str = ""
-
-    @property
-    def alive(self) -> bool:
-        """Whether a process trains."""
-        return self.state in ALIVE
 
 
 class RunWatcher(QObject):
@@ -59,7 +36,7 @@ class RunWatcher(QObject):
     -------
     updated(history)
         Something happened in the run, or another run is followed.
-    status_changed(standing)
+    status_changed(status)
         The run stands otherwise than before; None: it is no longer followed.
     """
 
@@ -70,11 +47,11 @@ class RunWatcher(QObject):
         super().__init__(parent)
         self.run: RunFolder | None = None
         self.history = RunHistory()
-        self.standing: RunStatus | None = None
+        self.status: RunStatus | None = None
         self._process: subprocess.Popen[bytes] | None = None
         self._place = START
         self._ticks = 0
-        self._last: Event | None = None  # that tells how the run stands
+        self._last: Event | None = None  # that says how the run stands
         self._alive = self._called_off = False
         self._earlier = 0  # bytes of events that an earlier process wrote
         self._timer = QTimer(self)
@@ -104,7 +81,7 @@ class RunWatcher(QObject):
         """Let the run be; a process in it goes on."""
         self._timer.stop()
         followed = self.run is not None
-        self.run = self._process = self.standing = None
+        self.run = self._process = self.status = None
         self.history = RunHistory()
         if followed:
             self.status_changed.emit(None)
@@ -137,11 +114,11 @@ class RunWatcher(QObject):
         self._timer.setInterval(_TICK if whole else _SOON)
         if self.run is not run or not (whole or self._alive):
             return  # how it stands is in what is not read yet
-        standing = self._stand(run)
-        if standing != self.standing:
-            self.standing = standing
-            self.status_changed.emit(standing)
-        if self.run is run and not (standing.alive or self._alive or grown):
+        status = self._find_status(run)
+        if status != self.status:
+            self.status = status
+            self.status_changed.emit(status)
+        if self.run is run and not (status.alive or self._alive or grown):
             self._timer.stop()
 
     def _look_after_process(self, run: RunFolder) -> None:
@@ -178,38 +155,23 @@ class RunWatcher(QObject):
         moved, self._place = news.place != self._place, news.place
         self.history.add(news.events)
         if of_earlier <= 0:
-            telling = (one for one in reversed(news.events) if isinstance(one, _TELLING))
-            self._last = next(telling, self._last)
+            self._last = deciding_event(news.events) or self._last
         return moved
 
-    def _stand(self, run: RunFolder) -> RunStatus:
+    def _find_status(self, run: RunFolder) -> RunStatus:
+        """Return how the run stands, by what is on disk and by the process that was started."""
         if not run.path.is_dir():
-            words = "The run folder is not there any more."
-            if self._alive:
-                words += " Its process ends at its next step."
-            return RunStatus("gone", words)
-        if self._alive:
-            if isinstance(self._last, PausedEvent):
-                return RunStatus("paused")
-            loading = self._last is None or isinstance(self._last, ResumedEvent)
-            return RunStatus("starting" if loading else "running")
-        match self._last:
-            case FinishedEvent(words=words):
-                return RunStatus("finished", words)
-            case StoppedEvent(words=words):
-                return RunStatus("stopped", words)
-            case FailedEvent(words=words):
-                return RunStatus("failed", words)
-        if self._called_off:
-            return RunStatus("stopped", "It was called off before it began.")
+            return status_of_missing(alive=self._alive)
+        if not self._alive and (found := summarize(run.path)).state == "damaged":
+            return found.status
+        return run_status(self._last, alive=self._alive, ended=self._exit(run))
+
+    def _exit(self, run: RunFolder) -> ProcessExit | None:
+        """Return how the process that was started here ended, if there was one and it has."""
         code = self._process.returncode if self._process is not None else None
-        if code is None and not self.history.events:
-            return RunStatus("interrupted", "It has not begun.")
         if code is None:
-            return RunStatus("interrupted", "Its process died without a word.")
-        if code == 0:
-            return RunStatus("finished")
-        return RunStatus("interrupted", describe_exit(code, run.path))
+            return None
+        return ProcessExit(code, last_output(run.path), cancelled=self._called_off)
 
 
 def _size(file: Path) -> int:
@@ -218,6 +180,3 @@ def _size(file: Path) -> int:
         return file.stat().st_size
     except OSError:
         return 0
-
-
-_TELLING = (ResumedEvent, StepEvent, PausedEvent, FinishedEvent, StoppedEvent, FailedEvent)

@@ -168,7 +168,7 @@ def entry_of_run(run: RunSummary) -> RunsRow:
         *(f"{run.date.astimezone():{_DATE}}" if run.date else "", images, run.base or ""),
     )
     base = f"On {run.base}, learned from {images or 'no'} images. " if run.base else ""
-    words = f"{base}{progress}{start}{run.words}"
+    words = f"{base}{progress}{start}{run.status.message}"
     return RunsRow("run", run.name, run.folder, cells, words.strip())
 
 

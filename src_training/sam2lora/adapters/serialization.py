@@ -35,9 +35,9 @@ def save_adapter(
     Raises
     ------
     AdapterError
-        If the tensors are not those of the card or not finite, or there is an adapter already.
+        If the tensors are not those of the card or not finite.
     OutputError
-        If it cannot be written.
+        If there is an adapter already that may not be replaced, or it cannot be written.
     """
     check_names(shapes_of(tensors), card.lora, f"The adapter {card.name!r}")
     _check_finite(tensors, f"The adapter {card.name!r}")

@@ -14,7 +14,7 @@ from sam2lora.errors import AdapterError, TargetError
 from sam2lora.runs.folder import RunFolder
 from sam2lora.runs.run_adapters import best_adapter
 from sam2lora.targets import Target, all_targets, save_target
-from sam2lora.utils.folders import new_folder, remove_folder, repair
+from sam2lora.utils.folders import new_folder, recover_folders, remove_folder
 
 
 def adapters_folder() -> Path:
@@ -254,7 +254,7 @@ def adopt_target(adapter: Adapter) -> Target | None:
 def _survey() -> Iterator[Adapter | AdapterError]:
     own, seen = adapters_folder(), set()
     if own.is_dir():
-        repair(own)
+        recover_folders(own)
     for root, shipped in ((own, False), (shipped_folder(), True)):
         for folder in sorted(root.iterdir()) if root.is_dir() else ():
             name = folder.name

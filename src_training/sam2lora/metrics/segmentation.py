@@ -1,4 +1,4 @@
-"""How good a mask is: overlaps, ROC area, center lines, distances, and the cup/disc ratio.
+"""How good a mask is: overlaps, ROC area, cross-entropy, center lines, distances, cup/disc ratio.
 
 Each metric takes a prediction and the truth, `(H, W)` bool, and `valid`, `(H, W)` bool: the pixels
 that are judged (the field of view, what was annotated). What lies outside has no influence: it is
@@ -20,6 +20,8 @@ from sam2lora.types import Mask
 Probabilities = NDArray[np.floating]
 Distances = NDArray[np.float64]
 Spacing = tuple[float, float]
+
+_LEAST = 1e-6  # probability that the cross-entropy takes for 0
 
 
 @dataclass(frozen=True)
@@ -153,13 +155,7 @@ def auc(probabilities: Probabilities, truth: Mask, *, valid: Mask | None = None)
     ValueError
         If a valid probability is NaN.
     """
-    where = np.ones(truth.shape, np.bool_) if valid is None else valid
-    _check_masks(truth, where)
-    if probabilities.shape != truth.shape or not np.issubdtype(probabilities.dtype, np.floating):
-        raise GeometryError(
-            f"Probabilities are float of shape {truth.shape} as the truth, not "
-            f"{probabilities.dtype} of shape {probabilities.shape}."
-        )
+    where = _checked(probabilities, truth, valid)
     positives, negatives = probabilities[where & truth], probabilities[where & ~truth]
     if np.isnan(positives).any() or np.isnan(negatives).any():
         raise ValueError("There is NaN among the probabilities, so they have no order.")
@@ -170,6 +166,27 @@ def auc(probabilities: Probabilities, truth: Mask, *, valid: Mask | None = None)
         for side in ("left", "right")
     )
     return _ratio((below + not_above) / 2, len(positives) * len(negatives))
+
+
+def cross_entropy(probabilities: Probabilities, truth: Mask, *, valid: Mask | None = None) -> float:
+    """Compute the mean binary cross-entropy of the valid pixels.
+
+    A probability of what is there below 1e-6 counts as 1e-6, so that one sure and wrong pixel does
+    not make it infinite. NaN where nothing is valid.
+
+    Parameters
+    ----------
+    probabilities
+        `(H, W)` float in 0…1.
+
+    Raises
+    ------
+    GeometryError
+        If the arrays are not of one size, or truth and valid are no masks.
+    """
+    where = _checked(probabilities, truth, valid)
+    right = np.where(truth, probabilities, 1 - probabilities)[where]
+    return float(-np.log(np.maximum(right, _LEAST)).mean()) if right.size else math.nan
 
 
 def cldice(prediction: Mask, truth: Mask, *, valid: Mask | None = None) -> float:
@@ -293,6 +310,18 @@ def _judged(prediction: Mask, truth: Mask, valid: Mask | None) -> tuple[Mask, Ma
         return prediction, truth, truth.size
     _check_masks(prediction, truth, valid)
     return prediction & valid, truth & valid, int(np.count_nonzero(valid))
+
+
+def _checked(probabilities: Probabilities, truth: Mask, valid: Mask | None) -> Mask:
+    """Return which pixels are judged, after checking that all arrays are of one size."""
+    where = np.ones(truth.shape, np.bool_) if valid is None else valid
+    _check_masks(truth, where)
+    if probabilities.shape != truth.shape or not np.issubdtype(probabilities.dtype, np.floating):
+        raise GeometryError(
+            f"Probabilities are float of shape {truth.shape} as the truth, not "
+            f"{probabilities.dtype} of shape {probabilities.shape}."
+        )
+    return where
 
 
 def _check_masks(*masks: Mask) -> None:

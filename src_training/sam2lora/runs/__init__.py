@@ -39,7 +39,7 @@ from sam2lora.runs.events import (
     WarningEvent,
 )
 from sam2lora.runs.folder import RunFolder
-from sam2lora.runs.listing import RunState, RunSummary, list_runs, runs_folder, summarize
+from sam2lora.runs.listing import RunSummary, list_runs, runs_folder, summarize
 from sam2lora.runs.lock import Holder, holder_of, is_alive
 from sam2lora.runs.management import delete_run, new_run, new_run_folder, rename_run
 from sam2lora.runs.run_adapters import (
@@ -48,6 +48,14 @@ from sam2lora.runs.run_adapters import (
     list_adapters_of_run,
     prune_adapters,
     set_best,
+)
+from sam2lora.runs.status import (
+    ProcessExit,
+    RunState,
+    RunStatus,
+    deciding_event,
+    run_status,
+    status_of_missing,
 )
 
 __all__ = [
@@ -62,10 +70,12 @@ __all__ = [
     "NewEvents",
     "PausedEvent",
     "PreviewEvent",
+    "ProcessExit",
     "ResumedEvent",
     "RunAdapter",
     "RunFolder",
     "RunState",
+    "RunStatus",
     "RunSummary",
     "StartedEvent",
     "StepEvent",
@@ -74,6 +84,7 @@ __all__ = [
     "WarningEvent",
     "append_event",
     "best_adapter",
+    "deciding_event",
     "delete_run",
     "follow_events",
     "holder_of",
@@ -86,9 +97,11 @@ __all__ = [
     "prune_adapters",
     "read_events",
     "rename_run",
+    "run_status",
     "runs_folder",
     "save_checkpoint",
     "set_best",
+    "status_of_missing",
     "summarize",
     "without_lost",
 ]

@@ -4,36 +4,23 @@ import os
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Literal
 
 import platformdirs
 
 from sam2lora.errors import Sam2LoraError, SettingsError
 from sam2lora.runs.event_log import read_first_events, read_last_events
-from sam2lora.runs.events import (
-    CheckpointEvent,
-    Event,
-    FailedEvent,
-    FinishedEvent,
-    PausedEvent,
-    PreviewEvent,
-    StartedEvent,
-    StoppedEvent,
-    ValidationEvent,
-    WarningEvent,
-)
+from sam2lora.runs.events import StartedEvent, ValidationEvent
 from sam2lora.runs.folder import RunFolder
 from sam2lora.runs.lock import is_alive
 from sam2lora.runs.run_adapters import best_adapter
+from sam2lora.runs.status import (
+    RunState,
+    RunStatus,
+    deciding_event,
+    run_status,
+    status_of_missing,
+)
 from sam2lora.utils.files import cannot_read
-
-RunState = Literal[
-    "new", "running", "paused", "finished", "stopped", "failed", "interrupted", "damaged"
-]
-"""new: never started; interrupted: its process died without a word, so it can be resumed."""
-
-_Ending = FinishedEvent | StoppedEvent | FailedEvent
-_Aside = WarningEvent | CheckpointEvent | PreviewEvent
 
 
 @dataclass(frozen=True)
@@ -44,8 +31,8 @@ class RunSummary:
     ----------
     folder
         The run folder; its name is the run's.
-    state
-        See `RunState`.
+    status
+        How it stands, and why.
     target
         What is learned, if the settings say so.
     step, steps
@@ -60,12 +47,10 @@ class RunSummary:
         The best mean validation Dice.
     date
         The last sign of life.
-    words
-        Why it failed, stopped or is damaged.
     """
 
     folder: Path
-    state: RunState
+    status: RunStatus
     target: str | None = None
     step: int = 0
     steps: int | None = None
@@ -74,12 +59,16 @@ class RunSummary:
     start: float | None = None
     best: float | None = None
     date: datetime | None = None
-    words: str = ""
 
     @property
     def name(self) -> str:
         """What it is called."""
         return self.folder.name
+
+    @property
+    def state(self) -> RunState:
+        """How it stands, in one word."""
+        return self.status.state
 
 
 def runs_folder() -> Path:
@@ -110,14 +99,16 @@ def list_runs(root: Path) -> list[RunSummary]:
 
 
 def summarize(folder: Path) -> RunSummary:
-    """Say how one run stands; a damaged one is reported as such, not raised."""
+    """Summarize one run; that it is damaged or missing is reported, not raised."""
     try:
+        if not folder.is_dir():
+            return RunSummary(folder, status_of_missing(alive=False))
         return _summarize(RunFolder.open(folder))
     except Sam2LoraError as error:
-        words = str(error)
+        message = str(error)
     except OSError as error:  # someone else's, perhaps
-        words = str(cannot_read(folder, error))
-    return RunSummary(folder, "damaged", date=_time_of(folder), words=words)
+        message = str(cannot_read(folder, error))
+    return RunSummary(folder, RunStatus("damaged", message), date=_time_of(folder))
 
 
 def _summarize(run: RunFolder) -> RunSummary:
@@ -131,10 +122,9 @@ def _summarize(run: RunFolder) -> RunSummary:
     begun = next((one for one in first if isinstance(one, StartedEvent)), None)
     judged = next((one for one in first if isinstance(one, ValidationEvent)), None)
     best = best_adapter(run.path)
-    last = _last_that_tells(events)
     return RunSummary(
         run.path,
-        _state(last, alive=alive),
+        run_status(deciding_event(events), alive=alive),
         target=target if isinstance(target, str) else None,
         step=events[-1].step if events else 0,
         steps=steps if isinstance(steps, int) else None,
@@ -143,7 +133,6 @@ def _summarize(run: RunFolder) -> RunSummary:
         start=judged.mean if judged and judged.step == 0 else None,
         best=best.dice if best else None,
         date=events[-1].time if events else _time_of(run.settings),
-        words=last.words if isinstance(last, _Ending) and not alive else "",
     )
 
 
@@ -160,29 +149,6 @@ def _looks_like_a_run(path: Path) -> bool:
 def _name_of_base(model: object) -> str | None:
     """Give the name of a base model, or that of its file."""
     return Path(model).stem if isinstance(model, str) and model else None
-
-
-def _last_that_tells(events: list[Event]) -> Event | None:
-    telling = [event for event in events if not isinstance(event, _Aside)]
-    return telling[-1] if telling else None
-
-
-def _state(last: Event | None, *, alive: bool) -> RunState:
-    match last:
-        case PausedEvent() if alive:
-            return "paused"
-        case _ if alive:
-            return "running"
-        case FinishedEvent():
-            return "finished"
-        case StoppedEvent():
-            return "stopped"
-        case FailedEvent():
-            return "failed"
-        case None:
-            return "new"
-        case _:
-            return "interrupted"
 
 
 def _time_of(path: Path) -> datetime | None:

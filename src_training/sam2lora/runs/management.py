@@ -1,19 +1,16 @@
 """Make, rename and delete runs; one that is being trained is left alone."""
 
 import re
-import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from uuid import uuid4
 
 from sam2lora.errors import OutputError, SettingsError
 from sam2lora.runs.folder import RunFolder
 from sam2lora.runs.lock import is_alive
-from sam2lora.utils.files import cannot_write, make_folder
+from sam2lora.utils.folders import new_folder, remove_folder
 
 _NAME = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9._-]{0,62}[A-Za-z0-9])?")
-_DELETED = ".deleted"
 
 
 def new_run_folder(root: Path, name: str) -> Path:
@@ -36,7 +33,7 @@ def new_run_folder(root: Path, name: str) -> Path:
 
 @contextmanager
 def new_run(folder: Path) -> Iterator[Path]:
-    """Give an empty folder beside `folder`, moved there when the block ends without error.
+    """Create an empty folder beside `folder`, moved there when the block ends without error.
 
     So nobody finds half a run, and on any error nothing is left of it.
 
@@ -50,16 +47,8 @@ def new_run(folder: Path) -> Iterator[Path]:
     OutputError
         If it cannot be written, or another run has got that name meanwhile.
     """
-    make_folder(folder.parent)
-    partial = folder.with_name(f".{folder.name}-{uuid4().hex[:8]}")
-    try:
-        yield make_folder(partial)
-        try:
-            partial.rename(folder)
-        except OSError as error:
-            raise cannot_write(folder, error) from error
-    finally:
-        shutil.rmtree(partial, ignore_errors=True)
+    with new_folder(folder) as partial:  # replaces nothing: a run cannot be made again
+        yield partial
 
 
 def rename_run(folder: Path, name: str) -> Path:
@@ -92,13 +81,7 @@ def delete_run(folder: Path) -> None:
         If the run is being trained, or cannot be deleted.
     """
     _require_resting(folder)
-    hidden = folder.with_name(f".{folder.name}{_DELETED}")
-    try:
-        # Out of sight first, so that nobody finds half a run.
-        folder.rename(hidden)
-        shutil.rmtree(hidden)
-    except OSError as error:
-        raise OutputError(f"{folder}: cannot be deleted ({error.strerror or error}).") from error
+    remove_folder(folder)
 
 
 def _require_resting(folder: Path) -> None:

@@ -10,8 +10,7 @@ import os
 import shutil
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import nullcontext, suppress
-from dataclasses import asdict, dataclass, fields
+from contextlib import nullcontext
 from datetime import timedelta
 from itertools import islice
 
@@ -28,7 +27,7 @@ from accelerate.utils import (
 from sam2lora.adapters import Adapter, open_adapter
 from sam2lora.adapters.lora import trainable_share
 from sam2lora.compute.device import choose_device
-from sam2lora.errors import AdapterError, DeviceError, TrainingError
+from sam2lora.errors import DeviceError, OutputError
 from sam2lora.inference.embedding_cache import EmbeddingCache
 from sam2lora.models.weights import weights_digest
 from sam2lora.runs import (
@@ -52,6 +51,7 @@ from sam2lora.runs import (
 )
 from sam2lora.runs.control import Request
 from sam2lora.runs.folder import MANIFEST, START_ADAPTER
+from sam2lora.training.checkpointing import TrainingState, load_training, save_training
 from sam2lora.training.data_loader import read_samples, sample_numbers
 from sam2lora.training.data_split import DataPlan, data_hash, plan_data
 from sam2lora.training.dataset import TrainingDataset, TrainingSample
@@ -65,7 +65,7 @@ from sam2lora.training.trainable import (
     make_trainable,
     name_of_run,
 )
-from sam2lora.training.validation import ValidationImage, read_validation_image, validate
+from sam2lora.training.validation import ValidationImage, read_validation_images, validate
 from sam2lora.utils.files import durable_path
 from sam2lora.utils.folders import new_folder
 
@@ -114,43 +114,28 @@ _FEATURES = "features"
 _POLL = 0.5  # seconds
 
 
-@dataclass
-class _State:
-    """What a checkpoint keeps beside the tensors."""
-
-    step: int = 0
-    batch: int = 1
-    best_dice: float | None = None
-    best_step: int | None = None
-    worse: int = 0
-
-
-_CHECKPOINT = {
-    *(one.name for one in fields(_State)),
-    *("identity", "tensors", "optimizer", "scaler"),
-}
-
-
 class _Training:
     """One run in memory."""
 
     def __init__(self, run: RunFolder, settings: TrainSettings, accelerator: Accelerator) -> None:
-        self.state = _State(batch=settings.batch)
+        self.state = TrainingState(batch=settings.batch)
         self._run, self._settings, self._accelerator = run, settings, accelerator
         self._plan: DataPlan = plan_data(settings)
         start = _kept_start(run, settings)
         self._usual = start.card.threshold if start else 0.5
-        self._trainee: TrainableModel = make_trainable(settings, start=start)
+        self._trainable: TrainableModel = make_trainable(settings, start=start)
         self._manifest = self._plan.manifest()
-        self._stepper = OptimizerStep(self._trainee, settings, accelerator, self._feature_cache())
-        self._held_out: list[ValidationImage] = []
+        self._optimizer_step = OptimizerStep(
+            self._trainable, settings, accelerator, self._feature_cache()
+        )
+        self._validation_images: list[ValidationImage] = []
         self._seconds: list[float] = []
         self._start_dice: float | None = None
 
     def events(self) -> Iterator[Event]:
         """Train to the end, or until asked to stop."""
-        settings, state = self._settings, self.state
         yield from self._begin()
+        settings, state = self._settings, self.state
         samples = self._samples()
         while state.step < settings.steps and not self._has_given_up():
             if self._everyone("pause"):
@@ -180,7 +165,9 @@ class _Training:
     def _begin(self) -> Iterator[Event]:
         """Start anew, or go on after the last checkpoint."""
         if self._run.checkpoint.exists():
-            self._load_checkpoint()
+            self.state = load_training(
+                self._run, self._trainable, self._optimizer_step, base=self._settings.model
+            )
         events, _ = read_events(self._run.events)
         judged = (one for one in events if isinstance(one, ValidationEvent) and one.step == 0)
         self._start_dice = next((one.mean for one in judged), None)
@@ -189,20 +176,20 @@ class _Training:
         else:
             yield StartedEvent(
                 target=self._settings.target,
-                base=self._trainee.base.spec.name,
+                base=self._trainable.base.spec.name,
                 steps=self._settings.steps,
                 samples=self._plan.summary()["images"],
                 validation=len(self._plan.validation),
-                trainable=sum(one.numel() for one in self._stepper.weights),
-                share=trainable_share(self._trainee.model),
+                trainable=sum(one.numel() for one in self._optimizer_step.weights),
+                share=trainable_share(self._trainable.model),
                 processes=self._accelerator.num_processes,
             )
-        if self._trainee.base.note:
-            yield WarningEvent(step=self.state.step, words=self._trainee.base.note)
+        if self._trainable.base.note:
+            yield WarningEvent(step=self.state.step, words=self._trainable.base.note)
         self._accelerator.wait_for_everyone()
         if self._accelerator.is_main_process:
             yield from self._keep_manifest()
-            self._held_out = read_validation_image(self._plan.validation)
+            self._validation_images = read_validation_images(self._plan.validation)
         if self._settings.start_from and self.state.step == 0 and self.state.best_step is None:
             yield from self._validate()  # what it started from is what it has to beat
 
@@ -227,15 +214,15 @@ class _Training:
             return EmbeddingCache(0)
         windows = self._plan.samples_per_epoch * self._settings.variants
         limit = psutil.virtual_memory().available // 4
-        if self._trainee.base.network.feature_bytes // 2 * windows <= limit:  # kept in float16
+        if self._trainable.base.network.feature_bytes // 2 * windows <= limit:  # kept in float16
             return EmbeddingCache(limit)
-        weights = weights_digest(self._trainee.base.network)
+        weights = weights_digest(self._trainable.base.network)
         depends = (data_hash(self._manifest), self._settings.model_dump_json(), weights)
         name = hashlib.sha256("|".join(depends).encode()).hexdigest()[:16]
         return EmbeddingCache(limit, folder=self._run.path / _FEATURES / name)
 
     def _samples(self) -> Iterator[TrainingSample]:
-        settings, network = self._settings, self._trainee.base.network
+        settings, network = self._settings, self._trainable.base.network
         samples = TrainingDataset(
             self._plan.groups, settings, size=network.input_size, mask_size=network.mask_size
         )
@@ -276,7 +263,7 @@ class _Training:
         started = time.perf_counter()
         rate = learning_rate(state.step, settings.steps, settings.optimizer)
         try:
-            loss, terms = self._stepper.step(
+            loss, terms = self._optimizer_step.step(
                 samples, number=state.step, rate=rate, batch=state.batch
             )
         except DeviceError as error:
@@ -288,7 +275,7 @@ class _Training:
                 words=f"{error} It goes on with batches of {state.batch}, and more of them a step; "
                 "a smaller --batch avoids this.",
             )
-            loss, terms = self._stepper.step(
+            loss, terms = self._optimizer_step.step(
                 samples, number=state.step, rate=rate, batch=state.batch
             )
         state.step += 1
@@ -300,7 +287,7 @@ class _Training:
             lr=rate,
             seconds=self._seconds[-1],
             host_bytes=psutil.Process().memory_info().rss,
-            device_bytes=_most_device_bytes(self._stepper.device),
+            device_bytes=_most_device_bytes(self._optimizer_step.device),
             eta_s=self._seconds_to_go(),
         )
 
@@ -311,10 +298,10 @@ class _Training:
             started = time.perf_counter()
             preview = run.previews / f"{state.step:06d}.png"
             result = validate(
-                self._trainee.base,
-                self._held_out,
+                self._trainable.base,
+                self._validation_images,
                 self._settings,
-                precision=self._stepper.precision,
+                precision=self._optimizer_step.precision,
                 batch=state.batch,
                 usual=self._usual,
                 preview=preview,
@@ -328,14 +315,14 @@ class _Training:
                 self._plan.summary(),
                 data_hash(self._manifest),
                 {
-                    "device": self._stepper.device.type,
-                    "precision": self._stepper.precision,
+                    "device": self._optimizer_step.device.type,
+                    "precision": self._optimizer_step.precision,
                     "processes": self._accelerator.num_processes,
                     "batch": state.batch,
                 },
                 self._start_dice,
             )
-            self._trainee.save(run.adapter(state.step), record)
+            self._trainable.save(run.adapter(state.step), record)
             better = state.best_dice is None or result.dice > state.best_dice
             state.worse = 0 if better else state.worse + 1
             if better:
@@ -357,39 +344,8 @@ class _Training:
     def _checkpoint(self) -> Iterator[Event]:
         if self._accelerator.is_main_process:
             started = time.perf_counter()
-            tensors = {
-                name: tensor.detach().cpu() for name, tensor in self._trainee.tensors().items()
-            }
-            self._run.save_checkpoint(
-                asdict(self.state)
-                | {
-                    "identity": self._trainee.base.weights_sha256,
-                    "tensors": tensors,
-                    "optimizer": self._stepper.optimizer.state_dict(),
-                    "scaler": self._stepper.scaler.state_dict(),
-                }
-            )
+            save_training(self._run, self.state, self._trainable, self._optimizer_step)
             yield CheckpointEvent(step=self.state.step, seconds=time.perf_counter() - started)
-
-    def _load_checkpoint(self) -> None:
-        content = self._run.load_checkpoint(map_location=self._stepper.device)
-        missing = _CHECKPOINT - content.keys()
-        if missing:
-            raise TrainingError(
-                f"{self._run.checkpoint}: is of another version; {', '.join(sorted(missing))} is "
-                "not in it. Begin a new run from the best adapter."
-            )
-        if content["identity"] != self._trainee.base.weights_sha256:
-            raise TrainingError(
-                f"{self._run.checkpoint}: was made on another base model than "
-                f"{self._settings.model!r} is now. Put the old one back, or start a new run."
-            )
-        self._trainee.load(content["tensors"], str(self._run.checkpoint))
-        self._stepper.optimizer.load_state_dict(content["optimizer"])
-        if content["scaler"]:  # it is empty where losses are not scaled, as on a CPU
-            self._stepper.scaler.load_state_dict(content["scaler"])
-        for name in asdict(self.state):
-            setattr(self.state, name, content[name])
 
     def _everyone(self, what: Request) -> bool:
         """Tell whether a request is there; all processes get the first one's answer."""
@@ -408,8 +364,12 @@ def _kept_start(run: RunFolder, settings: TrainSettings) -> Adapter | None:
         start = find_start(settings)
         if start is None:
             return None
-        with suppress(AdapterError), new_folder(folder) as partial:  # another process was first
-            shutil.copytree(start.folder, partial, dirs_exist_ok=True)
+        try:
+            with new_folder(folder) as partial:
+                shutil.copytree(start.folder, partial, dirs_exist_ok=True)
+        except OutputError:
+            if not folder.exists():  # else another process was first
+                raise
     return open_adapter(folder)
 
 

@@ -10,7 +10,7 @@ from sam2lora.images.visualization import draw_errors, save_image
 from sam2lora.inference.embedding_cache import EmbeddingCache
 from sam2lora.inference.predictor import Predictor
 from sam2lora.inference.prepared_image import PreparedImage
-from sam2lora.metrics.segmentation import dice
+from sam2lora.metrics.segmentation import cross_entropy, dice
 from sam2lora.models.loading import LoadedModel
 from sam2lora.settings import Precision
 from sam2lora.training.data_split import Item
@@ -22,8 +22,6 @@ THRESHOLDS = tuple(round(0.2 + 0.05 * step, 2) for step in range(13))
 """Thresholds tried on the held-out images; one is kept for the adapter."""
 
 _AS_GOOD = 0.002  # of Dice: less than held-out images, often few, can tell
-
-_LEAST = 1e-6  # probability that the cross-entropy takes for 0
 
 
 @dataclass(frozen=True)
@@ -59,7 +57,7 @@ class ValidationImage:
     valid: Mask
 
 
-def read_validation_image(items: Sequence[Item]) -> list[ValidationImage]:
+def read_validation_images(items: Sequence[Item]) -> list[ValidationImage]:
     """Read the images that judge a training.
 
     Raises
@@ -135,7 +133,7 @@ def validate(
     for number, image in enumerate(held_out):
         probabilities = predictor.predict(image.prepared, geometry).probabilities
         first = probabilities if first is None else first
-        losses.append(_cross_entropy(probabilities, image))
+        losses.append(cross_entropy(probabilities, image.reference, valid=image.valid))
         for column, threshold in enumerate(THRESHOLDS):
             mask = probabilities >= threshold
             scores[number, column] = dice(mask, image.reference, valid=image.valid)
@@ -151,8 +149,3 @@ def validate(
     }
     mean = float(scores[:, best].mean())
     return Validation(mean, THRESHOLDS[best], float(np.mean(losses)), per_image)
-
-
-def _cross_entropy(probabilities: Values, image: ValidationImage) -> float:
-    right = np.where(image.reference, probabilities, 1 - probabilities)[image.valid]
-    return float(-np.log(np.maximum(right, _LEAST)).mean())

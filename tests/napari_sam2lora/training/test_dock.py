@@ -49,8 +49,8 @@ def press(dock: TrainDock, text: str) -> None:
 
 def until(qtbot, dock: TrainDock, state: str, seconds: int = 60) -> None:
     def stands() -> bool:
-        standing = dock.session.watcher.standing
-        return standing is not None and standing.state == state
+        status = dock.session.watcher.status
+        return status is not None and status.state == state
 
     qtbot.waitUntil(stands, timeout=1000 * seconds)
 
@@ -239,7 +239,7 @@ class Segments(QWidget):
     def use_adapter(self, name: str) -> None:
         self.told.append(f"use {name}")
 
-    def release(self, device: str) -> None:
+    def free_gpu(self, device: str) -> None:
         self.told.append(f"let go of {device}")
 
 

@@ -12,7 +12,7 @@ from sam2lora.adapters.folder import FILES, open_adapter
 from sam2lora.adapters.lora import add_lora, expected_shapes, lora_tensors
 from sam2lora.adapters.serialization import read_tensors, save_adapter
 from sam2lora.adapters.switching import AdapterManager
-from sam2lora.errors import AdapterError
+from sam2lora.errors import AdapterError, OutputError
 from sam2lora.models.loading import LoadedModel, build_network
 from sam2lora.models.registry import BASE_MODELS
 from sam2lora.models.sam2_image_model import Sam2ImageModel, normalize
@@ -117,7 +117,7 @@ def test_an_older_adapter_is_replaced_on_request(make_adapter, make_card, base, 
     adapter = make_adapter(folder=tmp_path / "a")
     before = adapter.digest()
     tensors = lora_tensors(add_lora(base.network, RANK_4))
-    with pytest.raises(AdapterError, match="is there already"):
+    with pytest.raises(OutputError, match="is there already"):
         save_adapter(tensors, make_card(), tmp_path / "a")
     assert open_adapter(tmp_path / "a").digest() == before
     assert save_adapter(tensors, make_card(), tmp_path / "a", replace=True).digest() != before

@@ -308,3 +308,28 @@ def test_the_second_grader_of_drive_scores_as_published(real_data: Path) -> None
         )
         scores.append(metrics.dice(second, first, valid=field))
     assert np.mean(scores) == pytest.approx(0.788, abs=0.003)
+
+
+def test_cross_entropy_is_the_mean_of_the_valid_pixels() -> None:
+    truth = np.array([[True, False, True]])
+    probabilities = np.array([[0.5, 0.25, 0.0]])
+    valid = np.array([[True, True, False]])
+    expected = -(np.log(0.5) + np.log(0.75)) / 2
+    assert metrics.cross_entropy(probabilities, truth, valid=valid) == pytest.approx(expected)
+    assert metrics.cross_entropy(probabilities, truth) == pytest.approx(
+        (2 * expected - np.log(1e-6)) / 3
+    )  # the last one is sure and wrong
+    assert isnan(metrics.cross_entropy(probabilities, truth, valid=np.zeros((1, 3), bool)))
+    with pytest.raises(GeometryError, match="of shape"):
+        metrics.cross_entropy(probabilities[:, :2], truth)
+
+
+def test_cross_entropy_is_the_loss_of_the_same_name() -> None:
+    import torch
+
+    from sam2lora.losses.functional import segmentation_bce
+
+    truth, logits = blobs(1), np.random.default_rng(2).normal(size=(60, 70))
+    tensors = (torch.from_numpy(array)[None, None] for array in (logits, truth))
+    expected = float(segmentation_bce(*tensors))
+    assert metrics.cross_entropy(1 / (1 + np.exp(-logits)), truth) == pytest.approx(expected)

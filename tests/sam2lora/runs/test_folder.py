@@ -158,7 +158,7 @@ run = RunFolder.open(Path(sys.argv[1]))
 with run.hold():
     run.append(WarningEvent(words="x"))
     assert follow_events(run.events).events
-    assert list_runs(run.path.parent)[0].state == "running"
+    assert list_runs(run.path.parent)[0].state == "starting"
 assert "torch" not in sys.modules
 """
     done = subprocess.run(

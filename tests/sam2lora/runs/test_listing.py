@@ -17,6 +17,7 @@ from sam2lora.runs import (
     PausedEvent,
     ResumedEvent,
     RunFolder,
+    RunStatus,
     StartedEvent,
     StepEvent,
     StoppedEvent,
@@ -37,18 +38,18 @@ def started() -> StartedEvent:
 @pytest.mark.parametrize(
     ("events", "asleep", "awake"),
     [
-        ([], "new", "running"),
-        ([started()], "interrupted", "running"),
+        ([], "new", "starting"),
+        ([started()], "interrupted", "starting"),
         ([PausedEvent(step=3)], "interrupted", "paused"),
         ([PausedEvent(step=3), CheckpointEvent(step=3)], "interrupted", "paused"),
-        ([PausedEvent(step=3), started()], "interrupted", "running"),
+        ([PausedEvent(step=3), started()], "interrupted", "starting"),
         ([FinishedEvent(step=40)], "finished", "running"),
         ([StoppedEvent(step=3), WarningEvent(step=3, words="x")], "stopped", "running"),
         ([FailedEvent(step=3, reason="ImageError", words="x")], "failed", "running"),
         (
             [FailedEvent(step=3, reason="ImageError", words="x"), ResumedEvent(step=3)],
             "interrupted",
-            "running",
+            "starting",
         ),
     ],
     ids=lambda value: "+".join(one.kind for one in value) if isinstance(value, list) else value,
@@ -76,15 +77,15 @@ def test_a_run_is_summarized(run: RunFolder, step: Callable[[int], StepEvent]):
     assert summary.name == "my run"
     assert (summary.target, summary.step, summary.steps) == ("disc", 7, 40)
     assert (summary.best, summary.date) == (0.75, end.time)
-    assert summary.words == "21.tif is gone"
+    assert summary.status == RunStatus("failed", "21.tif is gone")
     with run.hold():
-        assert summarize(run.path).words == ""
+        assert summarize(run.path).status == RunStatus("running")
 
 
 def test_a_run_of_another_process_is_seen_to_die(run: RunFolder, hold_elsewhere: Hold):
     run.append(started())
     process = hold_elsewhere(run.path)
-    assert summarize(run.path).state == "running"
+    assert summarize(run.path).state == "starting"
     process.kill()
     process.wait()
     assert summarize(run.path).state == "interrupted"
@@ -121,7 +122,7 @@ def test_damaged_runs_are_reported_beside_the_others(
         (run.path / file).unlink()
     else:
         (run.path / file).write_bytes(content)
-    states = {one.name: (one.state, one.words) for one in list_runs(run.path.parent)}
+    states = {one.name: (one.state, one.status.message) for one in list_runs(run.path.parent)}
     assert states["sound"][0] == "new"
     assert states["my run"][0] == "damaged"
     assert words in states["my run"][1]
@@ -145,6 +146,11 @@ def test_a_folder_of_someone_else_does_not_hide_the_others(run: RunFolder):
         private.chmod(0o700)
     assert states["my run"] == "new"
     assert states.get("private", "damaged") == "damaged"
+
+
+def test_a_run_that_is_not_there_is_gone(tmp_path: Path):
+    summary = summarize(tmp_path / "none")
+    assert summary.status == RunStatus("gone", "The run folder is not there any more.")
 
 
 def test_a_root_that_cannot_be_read_is_named(tmp_path: Path):

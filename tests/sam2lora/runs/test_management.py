@@ -1,5 +1,7 @@
 """Renaming and deleting runs."""
 
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -64,6 +66,29 @@ def test_a_new_run_is_there_once_it_is_whole(tmp_path: Path) -> None:
     assert [one.name for one in list_runs(tmp_path)] == ["new"]
     with pytest.raises(ZeroDivisionError), new_run(tmp_path / "other"):
         raise ZeroDivisionError
+    assert [one.name for one in tmp_path.iterdir()] == ["new"]
+
+
+MAKE = """
+import sys
+from pathlib import Path
+from sam2lora.runs import RunFolder, new_run
+with new_run(Path(sys.argv[1])) as place:
+    RunFolder.create(place, "{}")
+    print("made", flush=True)
+    sys.stdin.read()
+"""
+
+
+def test_a_killed_process_leaves_no_half_run_and_a_free_name(tmp_path: Path) -> None:
+    pipe = subprocess.PIPE
+    command = [sys.executable, "-c", MAKE, str(tmp_path / "new")]
+    with subprocess.Popen(command, stdin=pipe, stdout=pipe) as process:
+        assert process.stdout.readline().strip() == b"made"
+        process.kill()
+    assert list_runs(tmp_path) == []
+    with new_run(new_run_folder(tmp_path, "new")) as place:
+        RunFolder.create(place, '{"steps": 1}')
     assert [one.name for one in tmp_path.iterdir()] == ["new"]
 
 

@@ -54,7 +54,7 @@ from sam2lora.training.loop import train
 from sam2lora.training.optimizer_step import OptimizerStep
 from sam2lora.training.settings import TrainSettings
 from sam2lora.training.trainable import make_trainable
-from sam2lora.training.validation import Validation, read_validation_image
+from sam2lora.training.validation import Validation, read_validation_images
 
 Make = Callable[..., TrainSettings]
 RunThrough = Callable[..., tuple[RunFolder, list[Event]]]
@@ -273,7 +273,7 @@ def test_defect_15_an_adapter_is_safetensors_only_and_loads_with_no_other_input(
     # Its answer is the one that was validated.
     predictor = Predictor(pocket(), device="cpu", precision="float32")
     predictor.set_adapter(adapter)
-    (held_out,) = read_validation_image(plan_data(settings).validation)
+    (held_out,) = read_validation_images(plan_data(settings).validation)
     answer = predictor.predict(held_out.prepared, adapter.card.geometry).mask(
         adapter.card.threshold
     )

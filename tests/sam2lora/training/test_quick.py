@@ -19,7 +19,7 @@ from sam2lora.training.data_split import plan_data
 from sam2lora.training.loop import train
 from sam2lora.training.settings import TrainSettings
 from sam2lora.training.trainable import make_trainable
-from sam2lora.training.validation import read_validation_image
+from sam2lora.training.validation import read_validation_images
 
 Make = Callable[..., TrainSettings]
 RunThrough = Callable[..., tuple[RunFolder, list[Event]]]
@@ -85,7 +85,7 @@ def test_only_the_decoder_learns_and_the_result_is_whole(
     for name, tensor in before.items():
         assert torch.equal(after[name], tensor) == (part_of(name) == "encoder"), name
     predictor = Predictor(pocket(), device="cpu", precision="float32")
-    (held_out,) = read_validation_image(plan_data(settings).validation)
+    (held_out,) = read_validation_images(plan_data(settings).validation)
     prepared: PreparedImage = held_out.prepared
     predictor.set_adapter(start[0])
     first = predictor.predict(prepared, settings.geometry_for("disc"))

@@ -28,7 +28,7 @@ from sam2lora.training.trainable import (
     make_trainable,
     name_of_run,
 )
-from sam2lora.training.validation import Validation, read_validation_image
+from sam2lora.training.validation import Validation, read_validation_images
 
 Make = Callable[..., TrainSettings]
 RunThrough = Callable[..., tuple[RunFolder, list[Event]]]
@@ -148,7 +148,7 @@ def test_it_answers_with_the_token_it_learned(
 
     predictor.base.network.decode = noted  # type: ignore[method-assign]
     predictor.set_adapter(adapter)
-    (held_out,) = read_validation_image(plan_data(settings).validation)
+    (held_out,) = read_validation_images(plan_data(settings).validation)
     answer = predictor.predict(held_out.prepared, adapter.card.geometry)
     assert asked == [multimask]
     network = make_trainable(settings)

@@ -18,7 +18,7 @@ from sam2lora.training.settings import TrainSettings
 from sam2lora.training.validation import (
     THRESHOLDS,
     ValidationImage,
-    read_validation_image,
+    read_validation_images,
     validate,
 )
 
@@ -46,7 +46,7 @@ def answers(monkeypatch: pytest.MonkeyPatch) -> dict[str, np.ndarray]:
     """Give a dict of what the predictor shall say about each scene, by its key."""
     said: dict[str, np.ndarray] = {}
     monkeypatch.setattr(
-        Predictor, "answer", lambda _, prepared, geometry: Prediction(said[prepared.key], iou=1.0)
+        Predictor, "predict", lambda _, prepared, geometry: Prediction(said[prepared.key], iou=1.0)
     )
     return said
 
@@ -118,7 +118,7 @@ def test_held_out_images_are_read_at_their_own_size(
 ) -> None:
     root = write_eyes(tmp_path / "eyes", size=150)
     plan = plan_data(make(data=[{"root": str(root)}], validation={"images": 8}))
-    images = read_validation_image(plan.validation)
+    images = read_validation_images(plan.validation)
     assert len(images) == 2
     for image, item in zip(images, plan.validation, strict=True):
         record: Record = item.record
@@ -148,7 +148,7 @@ def test_it_is_the_answer_of_prediction_without_a_prompt(
     make: Make, pocket: Callable[[], LoadedModel]
 ) -> None:
     settings = make(multimask_token=True)
-    images = read_validation_image(plan_data(settings).validation)
+    images = read_validation_images(plan_data(settings).validation)
     base = pocket()
     base.network.train()
     result = validate(base, images, settings, precision="float32", batch=2)

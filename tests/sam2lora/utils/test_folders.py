@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from sam2lora.errors import AdapterError, OutputError
+from sam2lora.errors import OutputError, SettingsError
 from sam2lora.utils import folders
-from sam2lora.utils.folders import new_folder, remove_folder, repair
+from sam2lora.utils.folders import new_folder, recover_folder, recover_folders, remove_folder
 
 
 def write(path: Path, text: str, *, replace: bool = False) -> None:
@@ -18,26 +18,26 @@ def write(path: Path, text: str, *, replace: bool = False) -> None:
         (partial / "two.txt").write_text(text)
 
 
-def visible(folder: Path) -> set[str]:
-    return {path.name for path in folder.iterdir() if path.name != ".lock"}
+def names(folder: Path) -> set[str]:
+    return {path.name for path in folder.iterdir()}
 
 
 def test_a_folder_appears_whole(tmp_path: Path):
     path = tmp_path / "deep" / "folder"
     write(path, "first")
-    assert visible(path.parent) == {"folder"}
-    assert visible(path) == {"one.txt", "two.txt"}
+    assert names(path.parent) == {"folder"}
+    assert names(path) == {"one.txt", "two.txt"}
 
 
 def test_an_older_one_is_replaced_only_on_request(tmp_path: Path):
     path = tmp_path / "folder"
     write(path, "first")
-    with pytest.raises(AdapterError, match="is there already"):
+    with pytest.raises(OutputError, match="is there already"):
         write(path, "second")
     assert (path / "one.txt").read_text() == "first"
     write(path, "second", replace=True)
     assert (path / "two.txt").read_text() == "second"
-    assert visible(tmp_path) == {"folder"}
+    assert names(tmp_path) == {"folder"}
 
 
 def fail_halfway(path: Path, *, replace: bool = False) -> None:
@@ -50,12 +50,12 @@ def test_an_error_leaves_nothing_and_keeps_the_older_one(tmp_path: Path):
     path = tmp_path / "folder"
     with pytest.raises(ZeroDivisionError):
         fail_halfway(path)
-    assert visible(tmp_path) == set()
+    assert names(tmp_path) == set()
     write(path, "first")
     with pytest.raises(ZeroDivisionError):
         fail_halfway(path, replace=True)
     assert (path / "one.txt").read_text() == "first"
-    assert visible(tmp_path) == {"folder"}
+    assert names(tmp_path) == {"folder"}
 
 
 def test_a_failed_last_move_puts_the_older_one_back(tmp_path: Path, monkeypatch):
@@ -72,55 +72,163 @@ def test_a_failed_last_move_puts_the_older_one_back(tmp_path: Path, monkeypatch)
     with pytest.raises(OutputError, match=r"folder: cannot be written \(Permission denied\)"):
         write(path, "second", replace=True)
     assert (path / "one.txt").read_text() == "first"
-    assert visible(tmp_path) == {"folder"}
+    assert names(tmp_path) == {"folder"}
 
 
-CUT_OFF = """
-import os, sys
+WRITE = """
+import sys
 from pathlib import Path
 from sam2lora.utils import folders
 at, path = sys.argv[1], Path(sys.argv[2])
 rename = Path.rename
 
-def cut_off(self, target):
-    if at == "before" and self.name.endswith(".partial"):
-        os._exit(9)  # between the two moves
+def wait(where):
+    if where == at:
+        print("there", flush=True)
+        sys.stdin.read()
+
+def stop_there(self, target):
+    if self.name.endswith(".partial"):
+        wait("between the moves")
     done = rename(self, target)
-    if at == "after" and self.name.endswith(".partial"):
-        os._exit(9)
+    if self.name.endswith(".partial"):
+        wait("after the moves")
+    if self.name.endswith(".replaced"):
+        wait("before the older one is deleted")
     return done
 
-Path.rename = cut_off
+Path.rename = stop_there
 with folders.new_folder(path, replace=True) as partial:
     (partial / "one.txt").write_text("second")
+    wait("in the block")
     (partial / "two.txt").write_text("second")
 """
 
 
-@pytest.mark.parametrize(("at", "kept"), [("before", "first"), ("after", "second")])
-def test_a_computer_that_stops_leaves_one_whole_folder(tmp_path: Path, at: str, kept: str):
+def write_until(at: str, path: Path) -> "subprocess.Popen[bytes]":
+    """Start a process that replaces a folder and waits in the middle of it."""
+    pipe = subprocess.PIPE
+    command = [sys.executable, "-c", WRITE, at, str(path)]
+    process = subprocess.Popen(command, stdin=pipe, stdout=pipe)
+    assert process.stdout.readline().strip() == b"there"
+    return process
+
+
+def kill_while_writing(at: str, path: Path) -> None:
+    with write_until(at, path) as process:
+        process.kill()
+
+
+@pytest.mark.parametrize(
+    ("at", "kept"),
+    [
+        ("in the block", "first"),
+        ("between the moves", "first"),
+        ("after the moves", "second"),
+        ("before the older one is deleted", "second"),
+    ],
+)
+def test_a_killed_process_leaves_one_whole_folder(tmp_path: Path, at: str, kept: str):
     path = tmp_path / "folder"
     write(path, "first")
-    done = subprocess.run([sys.executable, "-c", CUT_OFF, at, str(path)], check=False)
-    assert done.returncode == 9
-    repair(tmp_path)
+    kill_while_writing(at, path)
+    recover_folders(tmp_path)
     assert (path / "one.txt").read_text() == (path / "two.txt").read_text() == kept
     write(path, "third", replace=True)
-    assert visible(tmp_path) == {"folder"}
+    assert names(tmp_path) == {"folder"}
 
 
-def test_mending_what_is_whole_changes_nothing(tmp_path: Path):
+def test_the_next_writer_recovers_before_it_decides(tmp_path: Path):
+    path = tmp_path / "folder"
+    write(path, "first")
+    kill_while_writing("between the moves", path)
+    assert not path.exists()
+    with pytest.raises(OutputError, match="is there already"):
+        write(path, "third")
+    assert (path / "one.txt").read_text() == "first"
+
+
+def test_removing_a_cut_off_folder_leaves_nothing_to_recover(tmp_path: Path):
+    path = tmp_path / "folder"
+    write(path, "first")
+    kill_while_writing("between the moves", path)
+    remove_folder(path)
+    recover_folder(path)
+    assert names(tmp_path) == set()
+
+
+def test_a_live_writer_is_not_recovered(tmp_path: Path, monkeypatch):
+    path = tmp_path / "folder"
+    write(path, "first")
+    monkeypatch.setattr(folders, "_PATIENCE", 0.1)
+    with write_until("between the moves", path) as process:
+        with pytest.raises(OutputError, match="another process"):
+            recover_folder(path)
+        process.stdin.close()
+    assert (path / "one.txt").read_text() == "second"
+    assert names(tmp_path) == {"folder"}
+
+
+def test_recovering_what_is_whole_changes_nothing(tmp_path: Path, monkeypatch):
     write(tmp_path / "folder", "first")
-    (tmp_path / ".lock").unlink(missing_ok=True)
-    repair(tmp_path)
-    assert visible(tmp_path) == {"folder"}
-    assert not (tmp_path / ".lock").exists(), "nothing to mend needs no lock, so no permission"
+    monkeypatch.setattr(folders, "FileLock", None)  # so no permission to write is needed
+    recover_folder(tmp_path / "folder")
+    recover_folders(tmp_path)
+    assert names(tmp_path) == {"folder"}
+
+
+def refuse_foreign(path: Path) -> None:
+    if names(path) != {"one.txt", "two.txt"}:
+        raise SettingsError("That is not ours.")
+
+
+def test_only_what_is_ours_is_replaced(tmp_path: Path):
+    path = tmp_path / "folder"
+    write(path, "first")
+    with new_folder(path, replace=True, check=refuse_foreign) as partial:
+        (partial / "mine.txt").write_text("mine")
+    with (
+        pytest.raises(SettingsError, match="not ours"),
+        new_folder(path, replace=True, check=refuse_foreign),
+    ):
+        raise AssertionError("the work has begun")
+    assert names(path) == {"mine.txt"}
+
+
+@pytest.mark.parametrize("replace", [True, False])
+def test_what_came_meanwhile_is_not_replaced(tmp_path: Path, replace: bool):
+    path = tmp_path / "folder"
+
+    def write_slowly() -> None:
+        with new_folder(path, replace=replace, check=refuse_foreign):
+            path.mkdir()
+
+    with pytest.raises((OutputError, SettingsError), match=r"is there already|not ours"):
+        write_slowly()
+    assert names(tmp_path) == {"folder"}
+    assert names(path) == set()
+
+
+@pytest.mark.skipif(os.name == "nt", reason="Windows syncs only what may be written")
+def test_folders_in_it_and_read_only_files_are_synced(tmp_path: Path, monkeypatch):
+    synced = []
+    fsync = os.fsync
+    monkeypatch.setattr(
+        os, "fsync", lambda file: (synced.append(os.fstat(file).st_ino), fsync(file))
+    )
+    with new_folder(tmp_path / "folder") as partial:
+        (partial / "deep").mkdir()
+        file = partial / "deep" / "one.txt"
+        file.write_text("one")
+        file.chmod(0o444)
+    assert (tmp_path / "folder" / "deep" / "one.txt").stat().st_ino in synced
+    assert tmp_path.stat().st_ino in synced
 
 
 def test_removing_is_all_or_nothing(tmp_path: Path):
     write(tmp_path / "folder", "first")
     remove_folder(tmp_path / "folder")
-    assert visible(tmp_path) == set()
+    assert names(tmp_path) == set()
     with pytest.raises(OutputError, match="No such file"):
         remove_folder(tmp_path / "folder")
 
@@ -138,13 +246,15 @@ def test_two_writers_take_turns(tmp_path: Path):
     for thread in threads:
         thread.join()
     assert (path / "one.txt").read_text() == (path / "two.txt").read_text()
-    assert visible(tmp_path) == {"folder"}
+    assert names(tmp_path) == {"folder"}
 
 
 def test_a_writer_that_never_ends_is_named(tmp_path: Path, monkeypatch):
     monkeypatch.setattr(folders, "_PATIENCE", 0.1)
-    with folders.locked(tmp_path), pytest.raises(OutputError, match="another process"):
-        write(tmp_path / "folder", "first")
+    with new_folder(tmp_path / "folder"):
+        write(tmp_path / "another", "first")
+        with pytest.raises(OutputError, match="folder: another process"):
+            write(tmp_path / "folder", "first")
 
 
 @pytest.mark.skipif(not hasattr(os, "geteuid") or os.geteuid() == 0, reason="root may do anything")

@@ -1,14 +1,13 @@
 """The folder of a report: written beside its place, and moved there when it is complete."""
 
 import re
-import shutil
-import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 from sam2lora.errors import OutputError
 from sam2lora.utils.files import make_folder
+from sam2lora.utils.folders import new_folder
 
 MASKS = "masks"
 
@@ -28,21 +27,8 @@ def check_place(out: Path) -> None:
         If there is something else than an older report, or the place cannot be written.
     """
     make_folder(out.parent)
-    if not out.exists():
-        return
-    if not out.is_dir():
-        raise OutputError(f"{out}: is a file. Choose another place with --out.")
-    names = sorted(path.name for path in out.iterdir())
-    if not names:
-        return
-    if not any(name in names for name in _MARKS):
-        raise OutputError(f"{out}: is not empty and no report. Choose another place with --out.")
-    foreign = [name for name in names if not _OWN.fullmatch(name)]
-    if foreign:
-        raise OutputError(
-            f"{out}: holds {foreign[0]!r}, which is no part of a report, so it is not replaced. "
-            "Choose another place with --out."
-        )
+    if out.exists():
+        _check_is_report(out)
 
 
 def check_apart(out: Path, *reports: Path) -> None:
@@ -63,41 +49,33 @@ def check_apart(out: Path, *reports: Path) -> None:
 
 @contextmanager
 def report_folder(out: Path) -> Iterator[Path]:
-    """Give an empty folder beside `out`, moved there when the block ends without error.
+    """Create an empty folder beside `out`, moved there when the block ends without error.
 
-    An older report is replaced only then; on any error the new one is deleted.
+    An older report is replaced only then; on any error the new one is deleted. Where a process is
+    killed while it replaces, the older one is back when `out` is written or read next.
 
     Raises
     ------
     OutputError
         As `check_place`, or if the operating system refuses to write.
     """
-    check_place(out)
-    out = out.resolve()
-    try:
-        work = Path(tempfile.mkdtemp(dir=out.parent, prefix=f".{out.name}-"))
-        try:
-            new = work / "new"
-            new.mkdir()
-            yield new
-            check_place(out)
-            _move(new, out, work / "old")
-        finally:
-            shutil.rmtree(work, ignore_errors=True)
-    except OSError as error:
+    # Not the link, if `out` is one: what it leads to is the report.
+    with new_folder(out.resolve(), replace=True, check=_check_is_report) as folder:
+        yield folder
+
+
+def _check_is_report(out: Path) -> None:
+    """Refuse to replace anything but a report or an empty folder."""
+    if not out.is_dir():
+        raise OutputError(f"{out}: is a file. Choose another place with --out.")
+    names = sorted(path.name for path in out.iterdir())
+    if not names:
+        return
+    if not any(name in names for name in _MARKS):
+        raise OutputError(f"{out}: is not empty and no report. Choose another place with --out.")
+    foreign = [name for name in names if not _OWN.fullmatch(name)]
+    if foreign:
         raise OutputError(
-            f"{out}: cannot be written ({error.strerror or error}). Choose another place with "
-            "--out."
-        ) from error
-
-
-def _move(new: Path, place: Path, old: Path) -> None:
-    """Put a folder in the place of another one, or leave that one there."""
-    if place.exists():
-        place.rename(old)
-    try:
-        new.rename(place)
-    except OSError:
-        if old.exists():
-            old.rename(place)
-        raise
+            f"{out}: holds {foreign[0]!r}, which is no part of a report, so it is not replaced. "
+            "Choose another place with --out."
+        )

@@ -16,6 +16,7 @@ from sam2lora.evaluation.scoring import Status
 from sam2lora.evaluation.settings import EvaluateSettings
 from sam2lora.settings import GeometrySettings, Settings
 from sam2lora.targets import Target
+from sam2lora.utils.folders import recover_folder
 
 FORMAT: Final = 1
 REPORT = "report.json"
@@ -174,13 +175,16 @@ class Report(Settings):
 
 
 def read_report(folder: Path) -> Report:
-    """Read the report in a folder.
+    """Read the report in a folder; one whose replacement was cut off is put back first.
 
     Raises
     ------
     ReportError
         If there is none, it is damaged, or a newer version wrote it.
+    OutputError
+        If it cannot be put back.
     """
+    recover_folder(folder.resolve())
     path = folder / REPORT
     try:
         content = json.loads(path.read_bytes())

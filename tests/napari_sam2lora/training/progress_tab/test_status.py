@@ -9,8 +9,7 @@ from napari_sam2lora.training.progress_tab.status import (
     duration,
 )
 from napari_sam2lora.training.run.history import RunHistory
-from napari_sam2lora.training.run.watcher import RunStatus
-from sam2lora.runs import CheckpointEvent, StartedEvent, WarningEvent
+from sam2lora.runs import CheckpointEvent, RunStatus, StartedEvent, WarningEvent
 
 from ..run.test_history import step, validation
 
@@ -23,6 +22,11 @@ def history() -> RunHistory:
 def test_time_and_memory_are_said() -> None:
     words = describe_state(RunStatus("running"), history())
     assert words == "Training, about 6 s left; memory 0.0 GiB."
+
+
+def test_one_that_has_not_begun_is_not_interrupted() -> None:
+    words = describe_state(RunStatus("new", "It has not begun."), RunHistory())
+    assert words == "It has not begun."
 
 
 def test_what_is_kept_is_said_where_it_ended_early() -> None:

@@ -11,13 +11,13 @@ from napari_sam2lora.training.data.folder_pairs import pairs_in_folder
 from napari_sam2lora.training.data.new_run import TrainingPlan
 from napari_sam2lora.training.run import session as session_module
 from napari_sam2lora.training.run.session import TrainingSession, settings_of
-from napari_sam2lora.training.run.watcher import RunStatus
 from sam2lora.adapters import install_adapter, install_best
 from sam2lora.errors import SettingsError
 from sam2lora.runs import (
     FailedEvent,
     FinishedEvent,
     RunFolder,
+    RunStatus,
     is_alive,
     runs_folder,
     set_best,
@@ -39,8 +39,8 @@ def draft(folder: Path) -> Callable[..., TrainingPlan]:
 
 def until(qtbot, session: TrainingSession, state: str) -> None:
     def stands() -> bool:
-        standing = session.watcher.standing
-        return standing is not None and standing.state == state
+        status = session.watcher.status
+        return status is not None and status.state == state
 
     qtbot.waitUntil(stands, timeout=60_000)
 
@@ -135,7 +135,7 @@ def test_a_run_that_failed_is_found_and_can_go_on(qtbot, session, make_run) -> N
     run = RunFolder.create(runs_folder() / "full", make_run().settings.read_text())
     run.append(FailedEvent(step=1, reason="OSError", words="No space left on device"))
     assert session.attach_to_unfinished().folder == run.path
-    assert session.watcher.standing == RunStatus("failed", "No space left on device")
+    assert session.watcher.status == RunStatus("failed", "No space left on device")
     session.resume(run.path)
     until(qtbot, session, "finished")
 
@@ -211,7 +211,7 @@ def test_a_killed_one_tells_why_and_goes_on(qtbot, session, draft) -> None:
     qtbot.waitUntil(lambda: len(session.watcher.history.validations) > 1, timeout=60_000)
     session.watcher._process.kill()
     until(qtbot, session, "interrupted")
-    assert "SIGKILL" in session.watcher.standing.message
+    assert "SIGKILL" in session.watcher.status.message
     session.resume(session.run)
     until(qtbot, session, "running")
 

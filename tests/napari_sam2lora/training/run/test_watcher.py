@@ -7,7 +7,15 @@ import pytest
 
 from napari_sam2lora.training.run.process import start_process
 from napari_sam2lora.training.run.watcher import RunWatcher
-from sam2lora.runs import FailedEvent, FinishedEvent, RunFolder, StartedEvent, StoppedEvent
+from sam2lora.runs import (
+    FailedEvent,
+    FinishedEvent,
+    RunFolder,
+    RunStatus,
+    StartedEvent,
+    StoppedEvent,
+    summarize,
+)
 
 from .test_history import step
 
@@ -25,16 +33,14 @@ def watcher(qtbot) -> RunWatcher:
 
 def until(qtbot, watcher: RunWatcher, state: str) -> None:
     qtbot.waitUntil(
-        lambda: watcher.standing is not None and watcher.standing.state == state, timeout=60_000
+        lambda: watcher.status is not None and watcher.status.state == state, timeout=60_000
     )
 
 
 def test_a_run_is_followed_to_its_end(qtbot, watcher: RunWatcher, make_run: Make) -> None:
     states: list[str] = []
     run = make_run()
-    watcher.status_changed.connect(
-        lambda standing: states.append(standing.state if standing else "none")
-    )
+    watcher.status_changed.connect(lambda status: states.append(status.state if status else "none"))
     watcher.attach(run.path, start_process(run.path))
     until(qtbot, watcher, "finished")
     assert states == ["starting", "running", "finished"]
@@ -56,7 +62,7 @@ def test_it_pauses_goes_on_stops_and_is_resumed(qtbot, watcher: RunWatcher, make
     until(qtbot, watcher, "stopped")
     done = watcher.history.step.step
     watcher.attach(run.path, start_process(run.path))
-    assert watcher.standing.state == "starting"  # though the last event is that it stopped
+    assert watcher.status.state == "starting"  # though the last event is that it stopped
     until(qtbot, watcher, "running")
     assert watcher.history.step.step > done
 
@@ -68,7 +74,7 @@ def test_a_killed_one_is_told_with_its_reason(qtbot, watcher: RunWatcher, make_r
     qtbot.waitUntil(lambda: len(watcher.history.validations) > 0, timeout=60_000)
     process.kill()
     until(qtbot, watcher, "interrupted")
-    assert "SIGKILL" in watcher.standing.message
+    assert "SIGKILL" in watcher.status.message
 
 
 def test_one_that_someone_else_started_is_known_by_its_lock(
@@ -78,7 +84,7 @@ def test_one_that_someone_else_started_is_known_by_its_lock(
     process = start_process(run.path)
     qtbot.waitUntil(run.events.exists, timeout=60_000)
     watcher.attach(run.path)
-    assert watcher.standing.alive
+    assert watcher.status.alive
     process.kill()
     process.wait()
     until(qtbot, watcher, "interrupted")
@@ -96,10 +102,16 @@ def test_a_deleted_folder_is_noticed(qtbot, watcher: RunWatcher, make_run: Make)
 
 def test_one_that_was_only_written_has_not_begun(watcher: RunWatcher, make_run: Make) -> None:
     watcher.attach(make_run().path)
-    assert (watcher.standing.state, watcher.standing.message) == (
-        "interrupted",
-        "It has not begun.",
-    )
+    assert watcher.status == RunStatus("new", "It has not begun.")
+
+
+def test_what_is_damaged_is_said_as_in_the_list(watcher: RunWatcher, make_run: Make) -> None:
+    run = make_run()
+    run.append(StartedEvent(target="disc", base="nano", steps=9))
+    run.settings.write_text("{torn")
+    watcher.attach(run.path)
+    assert watcher.status.state == "damaged"
+    assert watcher.status == summarize(run.path).status
 
 
 def test_a_failure_is_told_in_the_words_of_the_run(
@@ -109,7 +121,7 @@ def test_a_failure_is_told_in_the_words_of_the_run(
     run.append(StartedEvent(target="disc", base="nano", steps=9))
     run.append(FailedEvent(reason="OutputError", words="The disk is full."))
     watcher.attach(run.path)
-    assert (watcher.standing.state, watcher.standing.message) == ("failed", "The disk is full.")
+    assert (watcher.status.state, watcher.status.message) == ("failed", "The disk is full.")
 
 
 def test_another_run_is_followed_from_its_beginning(
@@ -135,7 +147,7 @@ def test_where_another_process_trains_it_is_followed(
     watcher.attach(run.path, own)
     qtbot.waitUntil(lambda: own.poll() not in (None, 0), timeout=60_000)
     qtbot.waitUntil(lambda: watcher._ticks > 0, timeout=10_000)
-    assert watcher.standing.alive
+    assert watcher.status.alive
     other.kill()
     other.wait()
     until(qtbot, watcher, "interrupted")
@@ -150,6 +162,6 @@ def test_a_long_run_is_read_little_by_little(
     run.events.write_text("\n".join([*lines, StoppedEvent(step=2000).model_dump_json(), ""]))
     watcher.attach(run.path)
     assert 0 < watcher.history.step.step < 2000
-    assert watcher.standing is None  # how it ended is not read yet
+    assert watcher.status is None  # how it ended is not read yet
     until(qtbot, watcher, "stopped")
     assert watcher.history.step.step == 2000

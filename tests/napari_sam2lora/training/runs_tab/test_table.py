@@ -8,7 +8,7 @@ import pytest
 from qtpy.QtWidgets import QPushButton
 
 from napari_sam2lora.training.runs_tab.table import RunsTable, entry_of_adapter, entry_of_run
-from sam2lora.runs import RunSummary
+from sam2lora.runs import RunStatus, RunSummary
 
 pytestmark = pytest.mark.viewer
 
@@ -16,7 +16,7 @@ pytestmark = pytest.mark.viewer
 def run(name: str) -> RunSummary:
     return RunSummary(
         Path("runs") / name,
-        "stopped",
+        RunStatus("stopped", "It was asked to."),
         target="disc",
         step=20,
         steps=150,
@@ -45,6 +45,7 @@ def test_what_a_run_is_stands_in_its_row() -> None:
     entry = entry_of_run(run("first"))
     assert entry.cells == ("first", "disc", "0.812", "stopped", "24-05-17", "5", "nano")
     assert entry.summary.startswith("On nano, learned from 5 images. 20 of 150 steps. It ")
+    assert entry.summary.endswith("It was asked to.")
 
 
 def test_an_adapter_tells_the_dice_it_started_from(make_adapter: Callable) -> None:

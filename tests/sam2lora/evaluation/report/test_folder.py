@@ -1,11 +1,14 @@
 """The folder of a report appears whole, and never in the place of anything but a report."""
 
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
-from sam2lora.errors import OutputError
+from sam2lora.errors import OutputError, ReportError
 from sam2lora.evaluation.report.folder import check_place, report_folder
+from sam2lora.evaluation.report.schema import read_report
 
 
 def write(out: Path, text: str = "new") -> None:
@@ -42,6 +45,59 @@ def test_an_older_report_is_replaced_whole(tmp_path: Path) -> None:
         *("report", "report/report.json", "report/masks", "report/masks/a.png")
     }
     assert (out / "report.json").read_text() == "new"
+
+
+REPLACE = """
+import sys
+from pathlib import Path
+from sam2lora.evaluation.report.folder import report_folder
+rename = Path.rename
+
+def stop_there(self, target):
+    if target == Path(sys.argv[1]):
+        print("the older one is aside", flush=True)
+        sys.stdin.read()
+    return rename(self, target)
+
+Path.rename = stop_there
+with report_folder(Path(sys.argv[1])) as folder:
+    (folder / "report.json").write_text("new")
+"""
+
+
+def kill_while_replacing(out: Path) -> None:
+    """Kill a process that has moved the older report aside, before it moves the new one there."""
+    pipe = subprocess.PIPE
+    command = [sys.executable, "-c", REPLACE, str(out)]
+    with subprocess.Popen(command, stdin=pipe, stdout=pipe) as process:
+        assert process.stdout.readline().strip() == b"the older one is aside"
+        process.kill()
+    assert not out.exists()
+
+
+def test_a_report_survives_a_process_killed_while_replacing_it(tmp_path: Path) -> None:
+    out = tmp_path / "report"
+    write(out, "old")
+    before = everything(tmp_path)
+    kill_while_replacing(out)
+    check_place(out)
+    with pytest.raises(RuntimeError):
+        write_half(out, RuntimeError)
+    assert (out / "report.json").read_text() == "old"
+    assert everything(tmp_path) == before
+    kill_while_replacing(out)
+    write(out, "newer")
+    assert (out / "report.json").read_text() == "newer"
+    assert everything(tmp_path) == before
+
+
+def test_reading_brings_back_a_report_that_was_being_replaced(tmp_path: Path) -> None:
+    out = tmp_path / "report"
+    write(out, "old")
+    kill_while_replacing(out)
+    with pytest.raises(ReportError, match="no JSON"):  # it is there to be read
+        read_report(out)
+    assert (out / "report.json").read_text() == "old"
 
 
 @pytest.mark.parametrize("error", [RuntimeError, KeyboardInterrupt])
