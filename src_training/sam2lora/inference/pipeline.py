@@ -161,6 +161,9 @@ def segment_files(
 ) -> Iterator[FileResult]:
     """Segment image files as `sam2lora predict` does, and write the masks.
 
+    When it is called, it checks the input and then loads the model; nothing is segmented or
+    written before the first result is asked for.
+
     Parameters
     ----------
     settings
@@ -193,9 +196,9 @@ def segment_files(
         If several settings differ in more than they may.
     TargetError
         If a target is unknown.
-    All of these when the function is called; input is checked before a model is loaded.
     OutputError
-        If a mask would replace one of the images, or the folder cannot be written.
+        If a mask would replace one of the images, or the folder cannot be written; the only one
+        that comes with the results.
     """
     several = [settings] if isinstance(settings, PredictSettings) else list(settings)
     _check_one_pass(several)
