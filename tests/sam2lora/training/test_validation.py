@@ -46,7 +46,7 @@ def answers(monkeypatch: pytest.MonkeyPatch) -> dict[str, np.ndarray]:
     """Give a dict of what the predictor shall say about each scene, by its key."""
     said: dict[str, np.ndarray] = {}
     monkeypatch.setattr(
-        Predictor, "answer", lambda _, prepared, geometry: Prediction(said[prepared.key], iou=1.0)
+        Predictor, "predict", lambda _, prepared, geometry: Prediction(said[prepared.key], iou=1.0)
     )
     return said
 
