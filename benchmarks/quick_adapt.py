@@ -183,25 +183,19 @@ def train(draft: object) -> tuple[float | None, float, object, Path]:
 
 def score(adapter: str, target: str, pairs: Sequence[object]) -> float:
     """Give the mean Dice of an adapter's masks, inside the field of view for fine targets."""
-    from sam2lora.adapters import find_adapter
-    from sam2lora.inference.predictor import Predictor
+    from sam2lora.inference.pipeline import load_predictor, segment_image
     from sam2lora.inference.prepared_image import PreparedImage
     from sam2lora.metrics.segmentation import dice
-    from sam2lora.models.loading import load_base
     from sam2lora.targets import get_target
 
-    chosen = find_adapter(adapter)
-    predictor = Predictor(load_base("nano"))
-    predictor.set_adapter(chosen)
-    found = []
+    predictor, found = load_predictor("nano"), []
     for pair in pairs:
         record = pair.photograph.record
         prepared = PreparedImage.of(record.read_image().pixels, field=record.read_field_of_view())
-        answer = predictor.predict(prepared, chosen.card.geometry)
+        result = segment_image(prepared, target, predictor=predictor, adapter=adapter)[target]
         fine = get_target(target).detail == "tiles"
         valid = prepared.field.mask if fine else None
-        mask = answer.mask(chosen.card.threshold)
-        found.append(dice(mask, record.read_mask(target), valid=valid))
+        found.append(dice(result.mask, record.read_mask(target), valid=valid))
     return sum(found) / len(found)
 
 

@@ -16,6 +16,8 @@ import pytest
 import tifffile
 import yaml
 
+import sam2lora
+
 TESTS = Path(__file__).resolve().parent
 PACKAGES = {name: Path(find_spec(name).origin).parent for name in ("sam2lora", "napari_sam2lora")}
 
@@ -180,6 +182,20 @@ def test_light_modules_load_neither_torch_nor_a_viewer(name: str):
     assert not loaded_by(f"import sam2lora.{name}") & (HEAVY | VIEWER)
 
 
+PREDICTS_OR_TRAINS = {"load_predictor", "segment_files", "segment_image", "train"}
+
+
+@pytest.mark.parametrize("name", ["__version__", *sorted({*sam2lora.__all__} - PREDICTS_OR_TRAINS)])
+def test_public_names_that_do_not_predict_or_train_load_no_torch(name: str):
+    assert not loaded_by(f"from sam2lora import {name}") & (HEAVY | VIEWER)
+
+
+def test_importing_and_listing_the_library_loads_none_of_its_modules():
+    code = "import sam2lora, sys; dir(sam2lora); print([n for n in sys.modules if 'sam2lora' in n])"
+    assert run_python(code).strip() == "['sam2lora']"
+    assert "torch" in loaded_by("from sam2lora import load_predictor")
+
+
 def test_the_headless_package_loads_no_viewer():
     names = [name for name in MODULES if name.startswith("sam2lora")]
     assert not loaded_by("\n".join(f"import {name}" for name in names)) & VIEWER
@@ -296,6 +312,7 @@ TESTED_ELSEWHERE = {  # by their way in, where they are of no use without it
     "sam2lora.evaluation.report.plots": "sam2lora/evaluation/report/test_writer.py",
     "sam2lora.evaluation.report.provenance": "sam2lora/evaluation/report/test_writer.py",
     "sam2lora.images.decoding": "sam2lora/images/test_reading.py",
+    "sam2lora.inference.segment": "sam2lora/inference/test_pipeline.py",
     "sam2lora.synthetic": "sam2lora/synthetic/test_fundus.py",  # and all modules in it
 }
 

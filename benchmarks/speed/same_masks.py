@@ -19,6 +19,7 @@ from sam2lora.adapters.lora import add_lora
 from sam2lora.adapters.warm_start import start_from_adapter
 from sam2lora.datasets import read_dataset
 from sam2lora.inference.embedding_cache import EmbeddingCache
+from sam2lora.inference.pipeline import load_predictor
 from sam2lora.inference.predictor import Predictor
 from sam2lora.inference.prepared_image import PreparedImage
 from sam2lora.metrics.segmentation import dice
@@ -36,7 +37,7 @@ def main() -> None:
     parser.add_argument("--precision", default="auto")
     options = parser.parse_args()
     target = get_target("vessel")
-    fast = Predictor(load_base(), device=options.device, precision=options.precision)
+    fast = load_predictor(device=options.device, precision=options.precision)
     adapter = choose_adapter(fast.base.spec, fast.base.weights_sha256, target)
     if adapter is None:
         raise SystemExit("The package's adapter for vessels is missing.")

@@ -6,7 +6,6 @@ The networks, images and adapters in use are kept, so that the next prompt finds
 from collections import OrderedDict
 from collections.abc import Iterator, Sequence
 from functools import partial
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from napari_sam2lora.layers.conversion import pixels_of
@@ -22,12 +21,11 @@ from napari_sam2lora.segmentation.requests import (
 )
 from napari_sam2lora.segmentation.warmup import load_torch, warm_up_colors
 from sam2lora.adapters import Adapter
-from sam2lora.datasets.image_search import find_images
 from sam2lora.errors import DeviceError, GeometryError, Sam2LoraError
 from sam2lora.inference.settings import PredictSettings
 
 if TYPE_CHECKING:
-    from sam2lora.inference.batch import FileResult
+    from sam2lora.inference.batch import BatchProgress, FileResult
     from sam2lora.inference.predictor import Predictor
     from sam2lora.inference.prepared_image import PreparedImage
 
@@ -142,29 +140,13 @@ class Engine:
             If it was cancelled; what is written by then is complete.
         """
         predictor = self.predictor(machine, report)
-        from sam2lora.inference.batch import segment_files
-        from sam2lora.inference.pipeline import tasks_of
+        from sam2lora.inference.pipeline import segment_files
 
-        tasks = [task for one in settings for task in tasks_of(one, predictor.base)]
-        first = settings[0]
-        paths = find_images(first.images)
-        numbers = {path: number for number, path in enumerate(paths)}
+        def show(progress: "BatchProgress") -> None:
+            text = f"{progress.path.name}, {progress.number + 1} of {progress.total}"
+            report(text, round(_PER_IMAGE * progress.done), _PER_IMAGE * progress.total)
 
-        def show(path: Path, share: float) -> None:
-            done = round(_PER_IMAGE * (numbers[path] + share))
-            report(
-                f"{path.name}, {numbers[path] + 1} of {len(paths)}", done, _PER_IMAGE * len(paths)
-            )
-
-        yield from segment_files(
-            predictor,
-            paths,
-            tasks,
-            Path(first.out),
-            probabilities=first.probabilities,
-            keep=first.keep,
-            progress=show,
-        )
+        yield from segment_files(settings, predictor=predictor, progress=show)
 
     def predictor(self, machine: ComputeSettings, report: ReportProgress) -> "Predictor":
         """Give the predictor for a machine, loading torch and the base model if need be.

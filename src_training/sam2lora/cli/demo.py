@@ -29,14 +29,11 @@ def demo(
     device: Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:1 or mps.")] = "auto",
 ) -> None:
     """Segment vessels, disc and cup of one image, and leave masks, a picture and a JSON."""
-    from sam2lora.adapters import choose_adapter
     from sam2lora.images.views import clahe_view, green_view
     from sam2lora.images.visualization import overlay, save_image, save_overview
-    from sam2lora.inference.predictor import Predictor
+    from sam2lora.inference.pipeline import load_predictor, segment_image
     from sam2lora.inference.prepared_image import PreparedImage
-    from sam2lora.inference.segment import SegmentationTask, segment_prepared
     from sam2lora.metrics.measurements import measure
-    from sam2lora.models.loading import load_base
     from sam2lora.targets import TARGETS
     from sam2lora.utils.files import make_folder
 
@@ -49,15 +46,13 @@ def demo(
     with clock("find the field of view"):
         scene = PreparedImage.of(pixels)
     with clock("load the model"):
-        base = load_base("nano")
-        predictor = Predictor(base, device=device)
+        predictor = load_predictor("nano", device=device)
+    base = predictor.base
     masks: dict[str, Mask] = {}
     iou: dict[str, float] = {}
     for target in TARGETS.values():
-        adapter = choose_adapter(base.spec, base.weights_sha256, target)
         with clock(f"segment {target.name}"):
-            task = SegmentationTask.of(target, adapter=adapter)
-            found = segment_prepared(predictor, scene, [task])[target.name]
+            found = segment_image(scene, target, predictor=predictor)[target.name]
         masks[target.name], iou[target.name] = found.mask, round(found.iou, 3)
     with clock("measure"):
         measured = measure(masks, scene.field, spacing=sample.image.spacing)

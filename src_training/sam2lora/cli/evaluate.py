@@ -11,7 +11,7 @@ import typer
 from rich.console import Console
 from rich.progress import MofNCompleteColumn, Progress, TimeRemainingColumn
 
-from sam2lora.cli.models import load_with_bar
+from sam2lora.cli.models import download_bar
 from sam2lora.cli.reports import check_options, compare_reports, join_cup_and_disc
 from sam2lora.cli.rows import number, print_rows
 from sam2lora.compute.allocator import keep_freed_memory
@@ -164,10 +164,11 @@ def evaluate(
 
 
 def _load(model: str, device: str, precision: PrecisionChoice) -> "Predictor":
-    from sam2lora.inference.predictor import Predictor
+    from sam2lora.inference.pipeline import load_predictor
 
     keep_freed_memory()
-    return Predictor(load_with_bar(model), device=device, precision=precision)
+    with download_bar(model) as show:
+        return load_predictor(model, device=device, precision=precision, progress=show)
 
 
 def _networks(

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import rich.progress
 import typer
@@ -21,9 +21,6 @@ from sam2lora.models.registry import (
     verify_base,
 )
 from sam2lora.utils.download import Progress, cache_folder
-
-if TYPE_CHECKING:
-    from sam2lora.models.loading import LoadedModel
 
 app = typer.Typer(help="List, download and verify base models.", no_args_is_help=True)
 
@@ -95,14 +92,6 @@ def print_path(
 ) -> None:
     """Print the folder of downloaded models, or where the file of a model is or has to be put."""
     typer.echo(str(get_base(name).path if name else cache_folder()))
-
-
-def load_with_bar(model: str) -> "LoadedModel":
-    """Load a base model by name or path, showing its download where there is one."""
-    from sam2lora.models.loading import load_base
-
-    with download_bar(model) as show:
-        return load_base(model, progress=show)
 
 
 @contextmanager

@@ -1,7 +1,6 @@
 """`sam2lora predict`: masks for image files."""
 
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
@@ -9,14 +8,15 @@ import typer
 from rich.console import Console
 from rich.progress import MofNCompleteColumn, Progress, TimeRemainingColumn
 
-from sam2lora.cli.models import load_with_bar
+from sam2lora.cli.models import download_bar
 from sam2lora.cli.rows import print_rows
 from sam2lora.compute.allocator import keep_freed_memory
-from sam2lora.errors import AdapterError, Sam2LoraError, SettingsError
+from sam2lora.errors import Sam2LoraError
 from sam2lora.settings import PrecisionChoice
 
 if TYPE_CHECKING:
-    from sam2lora.inference.batch import FileProgress, FileResult
+    from sam2lora.inference.batch import BatchProgress, FileResult
+    from sam2lora.inference.settings import PredictSettings
 
 
 def predict(
@@ -75,23 +75,9 @@ def predict(
     Of several files those that fail are named at the end with the reason, the others are written,
     and the exit code is then 1. Masks that are there already are replaced, unless --keep is given.
     """
-    from sam2lora.datasets.image_search import find_images
-    from sam2lora.inference.batch import segment_files
-    from sam2lora.inference.pipeline import tasks_of
-    from sam2lora.inference.predictor import Predictor
     from sam2lora.inference.settings import PredictSettings
-    from sam2lora.prompts.user_prompts import Prompts, parse_box, parse_point
-    from sam2lora.targets import get_target
+    from sam2lora.prompts.user_prompts import parse_box, parse_point
 
-    if bare and adapter is not None:
-        raise AdapterError("--bare is without an adapter, and --adapter names one. Leave one out.")
-    if threshold is not None and not 0 < threshold < 1:
-        raise SettingsError(f"A threshold is a probability between 0 and 1, not {threshold}.")
-    points = tuple(parse_point(text) for text in point or ())
-    Prompts(points, corners := parse_box(box) if box else None)  # refused before all else
-    for name in target:
-        get_target(name)
-    paths = find_images(images)
     settings = PredictSettings(
         images=tuple(images),
         targets=tuple(dict.fromkeys(target)),
@@ -99,8 +85,8 @@ def predict(
         model=model,
         adapter=adapter,
         no_adapter=bare,
-        points=points,
-        box=corners,
+        points=tuple(parse_point(text) for text in point or ()),
+        box=parse_box(box) if box else None,
         mask=None if mask is None else str(mask),
         detail=detail,
         threshold=threshold,
@@ -110,40 +96,29 @@ def predict(
         probabilities=probabilities,
         keep=keep,
     )
-    settings.check_prompts_fit(len(paths))
     keep_freed_memory()
-    base = load_with_bar(settings.model)
-    tasks = tasks_of(settings, base)
-    predictor = Predictor(base, device=settings.device, precision=settings.precision)
-    with _bar(paths) as show:
-        results = list(
-            segment_files(
-                predictor,
-                paths,
-                tasks,
-                out,
-                probabilities=probabilities,
-                keep=keep,
-                progress=show,
-            )
-        )
-    _report(results, out)
+    _report(_segment(settings), out)
 
 
-@contextmanager
-def _bar(paths: Sequence[Path]) -> Iterator["FileProgress"]:
-    """Show how many images are done, and how much of the present one, where there is a terminal."""
-    numbers = {path: number for number, path in enumerate(paths)}
+def _segment(settings: "PredictSettings") -> list["FileResult"]:
+    """Segment; where there is a terminal, show how many images are done."""
+    from sam2lora.inference.pipeline import segment_files
+
     columns = (*Progress.get_default_columns()[:2], MofNCompleteColumn(), TimeRemainingColumn())
     console = Console(stderr=True)
-    with Progress(*columns, console=console, disable=not console.is_terminal) as progress:
-        bar = progress.add_task("Segmenting", total=len(paths))
+    bar = Progress(*columns, console=console, disable=not console.is_terminal)
+    task = bar.add_task("Segmenting", total=None)
 
-        def show(path: Path, share: float) -> None:
-            progress.update(bar, completed=numbers[path] + share)
+    def show(progress: "BatchProgress") -> None:
+        bar.update(task, completed=progress.done, total=progress.total)
 
-        yield show
-        progress.update(bar, completed=len(paths))
+    # Only one bar can be shown at a time: that of the download is gone before the other begins.
+    with download_bar(settings.model) as show_download:
+        coming = segment_files(settings, download_progress=show_download, progress=show)
+    with bar:
+        results = list(coming)
+        bar.update(task, completed=len(results), total=len(results))
+    return results
 
 
 def _report(results: Sequence["FileResult"], out: Path) -> None:

@@ -3,7 +3,7 @@
 import logging
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 
@@ -21,10 +21,39 @@ from sam2lora.metrics.measurements import Measurements, measure
 from sam2lora.utils.files import atomic_path, make_folder
 
 logger = logging.getLogger(__name__)
-FileProgress = Callable[[Path, float], None]
 
 
-def no_file_progress(path: Path, share: float) -> None:
+@dataclass(frozen=True)
+class BatchProgress:
+    """How far the work on many images is.
+
+    Attributes
+    ----------
+    path
+        The image at hand.
+    number
+        How many images are done before it.
+    total
+        How many there are.
+    share
+        How much of it is done, 0…1; it never falls.
+    """
+
+    path: Path
+    number: int
+    total: int
+    share: float
+
+    @property
+    def done(self) -> float:
+        """How many images are done, a part of the one at hand included."""
+        return self.number + self.share
+
+
+ReportBatch = Callable[[BatchProgress], None]
+
+
+def no_batch_progress(progress: BatchProgress) -> None:
     """Ignore progress."""
 
 
@@ -56,7 +85,7 @@ class FileResult:
     kept: tuple[str, ...] = ()
 
 
-def segment_files(
+def segment_paths(
     predictor: Predictor,
     paths: Iterable[Path],
     tasks: Sequence[SegmentationTask],
@@ -64,7 +93,7 @@ def segment_files(
     *,
     probabilities: bool = False,
     keep: bool = False,
-    progress: FileProgress = no_file_progress,
+    progress: ReportBatch = no_batch_progress,
 ) -> Iterator[FileResult]:
     """Segment image files one after the other, the next being read and the last written meanwhile.
 
@@ -83,9 +112,8 @@ def segment_files(
     keep
         Leave masks that are there already as they are; someone may have corrected them.
     progress
-        Called with an image and the share of it that is done, 0…1, which never falls, between
-        windows. An exception that it raises stops the work, once what became of the image before
-        is yielded; what is written by then is complete.
+        Called between windows. An exception that it raises stops the work, once what became of the
+        image before is yielded; what is written by then is complete.
 
     Yields
     ------
@@ -105,11 +133,12 @@ def segment_files(
         coming = _read_ahead(paths, reader)
         writing: Future[FileResult] | None = None
         try:
-            for path, image in coming:
+            for number, (path, image) in enumerate(coming):
                 wanted = [task for task in tasks if not (keep and _is_there(path, task, out))]
                 kept = tuple(task.target.name for task in tasks if task not in wanted)
                 try:
-                    done = _segment_one(predictor, path, image, wanted, progress)
+                    begun = BatchProgress(path, number, len(paths), 0.0)
+                    done = _segment_one(predictor, begun, image, wanted, progress)
                 finally:  # also where it is stopped: the image before is written all the same
                     before, writing = writing, None
                     if before:
@@ -166,11 +195,12 @@ def _read_ahead(
 
 def _segment_one(
     predictor: Predictor,
-    path: Path,
+    begun: BatchProgress,
     image: Future[FundusImage],
     tasks: Sequence[SegmentationTask],
-    progress: FileProgress,
+    progress: ReportBatch,
 ) -> _Done:
+    path = begun.path
     if not tasks:
         return _Done(path)
     try:
@@ -178,7 +208,7 @@ def _segment_one(
         prepared = PreparedImage.of(fundus.pixels)
         segmented: dict[str, TargetPrediction] = {}
         for number, task in enumerate(tasks):
-            show = partial(_show_share, progress, path, number, len(tasks))
+            show = partial(_show_share, progress, begun, number, len(tasks))
             segmented |= segment_prepared(predictor, prepared, [task], progress=show)
         return _Done(path, prepared, segmented, fundus.spacing)
     except Sam2LoraError as error:
@@ -187,10 +217,10 @@ def _segment_one(
 
 
 def _show_share(
-    progress: FileProgress, path: Path, number: int, tasks: int, done: int, total: int
+    progress: ReportBatch, begun: BatchProgress, number: int, tasks: int, done: int, total: int
 ) -> None:
-    """Say how much of an image is done, from the steps of its task with this number."""
-    progress(path, (number + done / total) / tasks)
+    """Report how much of an image is done, from the steps of its task with this number."""
+    progress(replace(begun, share=(number + done / total) / tasks))
 
 
 def _write(done: _Done, out: Path, kept: tuple[str, ...], *, probabilities: bool) -> FileResult:

@@ -7,9 +7,9 @@ from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Annotated
 
-from pydantic import ConfigDict, Field, model_validator
+from pydantic import Field, model_validator
 
-from sam2lora.errors import GeometryError
+from sam2lora.errors import AdapterError, GeometryError, SettingsError
 from sam2lora.images.reading import read_mask
 from sam2lora.prompts.user_prompts import Box, PointPrompt, Prompts
 from sam2lora.settings import PrecisionChoice, Settings
@@ -17,9 +17,17 @@ from sam2lora.targets import InputMode
 
 
 class PredictSettings(Settings):
-    """One call of `sam2lora predict`: which images, which targets, by what, and where to."""
+    """One call of `sam2lora predict`: which images, which targets, by what, and where to.
 
-    model_config = ConfigDict(allow_inf_nan=False)
+    Raises
+    ------
+    AdapterError
+        If an adapter is named and none is to be used.
+    GeometryError
+        If a coordinate is not finite, or the box is turned round or too small.
+    SettingsError
+        If the threshold is not between 0 and 1.
+    """
 
     images: Annotated[tuple[str, ...], Field(min_length=1)] = Field(
         description="files, folders, data sets or patterns"
@@ -39,7 +47,8 @@ class PredictSettings(Settings):
         default=None, description="how images are looked at; None: as the adapter was trained"
     )
     threshold: float | None = Field(
-        default=None, gt=0, lt=1, description="probability that makes the mask; None: the adapter's"
+        default=None,
+        description="probability between 0 and 1 that makes the mask; None: the adapter's",
     )
     tta: bool = Field(default=False, description="average over mirror images")
     device: str = Field(default="auto", description="where the network runs")
@@ -48,9 +57,9 @@ class PredictSettings(Settings):
     keep: bool = Field(default=False, description="leave masks that are there already alone")
 
     @model_validator(mode="after")
-    def _check_one_answers(self) -> "PredictSettings":
-        if self.no_adapter and self.adapter is not None:
-            raise ValueError("bare means without an adapter, and an adapter is named")
+    def _check_what_goes_together(self) -> "PredictSettings":
+        check_model_choice(self.adapter, no_adapter=self.no_adapter, threshold=self.threshold)
+        Prompts(self.points, self.box)
         return self
 
     @property
@@ -71,25 +80,52 @@ class PredictSettings(Settings):
         GeometryError
             If a point, a box or a mask is given for several.
         """
-        targets = len(dict.fromkeys(self.targets))
-        if self.prompted and (images > 1 or targets > 1):
-            raise GeometryError(
-                f"Points, boxes and masks belong to one target in one image; there are {targets} "
-                f"targets and {images} images."
-            )
+        if self.prompted:
+            check_one_target(len(dict.fromkeys(self.targets)), images)
 
     def prompts(self) -> Prompts:
-        """Give the points, the box and the mask as the predictor takes them.
+        """Return the points, the box and the mask as the predictor takes them.
 
         Raises
         ------
-        GeometryError
-            If a coordinate is not finite, or the box is turned round or too small.
         ImageError
             If the mask cannot be read.
         """
         mask = None if self.mask is None else read_mask(Path(self.mask).expanduser())
         return Prompts(self.points, self.box, mask)
+
+
+def check_model_choice(
+    adapter: str | Path | None, *, no_adapter: bool, threshold: float | None
+) -> None:
+    """Refuse a choice of the model that contradicts itself.
+
+    Raises
+    ------
+    AdapterError
+        If an adapter is named and none is to be used.
+    SettingsError
+        If the threshold is not between 0 and 1.
+    """
+    if no_adapter and adapter is not None:
+        raise AdapterError("--bare is without an adapter, and --adapter names one. Leave one out.")
+    if threshold is not None and not 0 < threshold < 1:
+        raise SettingsError(f"A threshold is a probability between 0 and 1, not {threshold}.")
+
+
+def check_one_target(targets: int, images: int) -> None:
+    """Refuse prompts for more than one target in one image.
+
+    Raises
+    ------
+    GeometryError
+        If there are several of either.
+    """
+    if images > 1 or targets > 1:
+        raise GeometryError(
+            f"Points, boxes and masks belong to one target in one image; there are {targets} "
+            f"targets and {images} images."
+        )
 
 
 def together(settings: Iterable[PredictSettings]) -> list[PredictSettings]:

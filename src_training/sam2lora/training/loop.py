@@ -13,6 +13,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import nullcontext
 from datetime import timedelta
 from itertools import islice
+from pathlib import Path
 
 import psutil
 import torch
@@ -70,15 +71,19 @@ from sam2lora.utils.files import durable_path
 from sam2lora.utils.folders import new_folder
 
 
-def train(run: RunFolder) -> Iterator[Event]:
-    """Train in a run folder: begin, or go on after its last checkpoint; nothing if it is finished.
+def train(run: RunFolder | str | Path, settings: TrainSettings | None = None) -> Iterator[Event]:
+    """Train in a run folder: begin, or resume after its last checkpoint; nothing if it is finished.
 
-    Started by `torchrun`, several processes share the work; only the first one yields.
+    Started by `torchrun`, several processes share the work; only the first one yields. The best
+    adapter so far is `runs.best_adapter` of the folder, which also serves as an adapter itself.
 
     Parameters
     ----------
     run
-        With settings in it; anyone may ask it to pause or to stop (`run.control`).
+        The run folder; anyone may ask it to pause or to stop (`RunFolder.control`).
+    settings
+        What to begin with in a new folder, or to resume with in the one that was begun by them;
+        relative paths of the data count from the current folder. None: those in the run folder.
 
     Yields
     ------
@@ -90,6 +95,7 @@ def train(run: RunFolder) -> Iterator[Event]:
         If the settings, the data, the model, the memory or the disk do not allow it. A
         `FailedEvent` with the same words is then the run's last, where it can still be written.
     """
+    run = _run_folder(run, settings)
     settings = validate_settings(run.read_settings()).counted_from(run.path)
     if summarize(run.path).state == "finished":
         return
@@ -355,6 +361,16 @@ class _Training:
     def _seconds_to_go(self) -> float:
         recent = self._seconds[-50:]
         return sum(recent) / len(recent) * (self._settings.steps - self.state.step)
+
+
+def _run_folder(run: RunFolder | str | Path, settings: TrainSettings | None) -> RunFolder:
+    """Create the run folder of settings, or without settings open the one that is there."""
+    if isinstance(run, RunFolder) and settings is None:
+        return run
+    path = run.path if isinstance(run, RunFolder) else Path(run).expanduser()
+    if settings is None:
+        return RunFolder.open(path)
+    return RunFolder.create(path, settings.counted_from(Path()).model_dump_json(indent=2))
 
 
 def _kept_start(run: RunFolder, settings: TrainSettings) -> Adapter | None:

@@ -112,7 +112,9 @@ def test_an_unwritable_place_is_said_before_the_work(
     run_cli, tmp_path: Path, photo: NDArray[np.uint8], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     Image.fromarray(photo).save(tmp_path / "a.png")
-    monkeypatch.setattr("sam2lora.models.loading.load_base", lambda name: pytest.fail("was loaded"))
+    monkeypatch.setattr(
+        "sam2lora.inference.pipeline.load_base", lambda *_, **__: pytest.fail("was loaded")
+    )
     ran = run_cli("demo", tmp_path / "a.png", "--out", tmp_path / "a.png")
     assert (ran.code, ran.out) == (2, "")
     assert ran.err.startswith(f"error: {tmp_path / 'a.png'}: cannot be written (")

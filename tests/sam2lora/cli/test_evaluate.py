@@ -36,7 +36,7 @@ def small_network(pocket_base: LoadedModel, monkeypatch: pytest.MonkeyPatch) -> 
     def load(model: str, *, progress: object) -> LoadedModel:
         return replace(pocket_base, network=copy.deepcopy(pocket_base.network))
 
-    monkeypatch.setattr("sam2lora.models.loading.load_base", load)
+    monkeypatch.setattr("sam2lora.inference.pipeline.load_base", load)
 
 
 @pytest.fixture
@@ -55,7 +55,7 @@ def no_network(monkeypatch: pytest.MonkeyPatch) -> None:
     def load(model: str, *, progress: object) -> LoadedModel:
         raise AssertionError("the work has begun")
 
-    monkeypatch.setattr("sam2lora.models.loading.load_base", load)
+    monkeypatch.setattr("sam2lora.inference.pipeline.load_base", load)
 
 
 def write_set(root: Path, names: str = "ab", *, target: str = "spot", empty: str = "") -> Path:

@@ -11,6 +11,7 @@ from typer.testing import CliRunner
 
 from sam2lora.cli import models
 from sam2lora.errors import ModelError
+from sam2lora.inference.pipeline import load_predictor
 from sam2lora.models import registry as model_table
 from sam2lora.models.loading import load_base
 from sam2lora.models.registry import BASE_MODELS, WEIGHTS_NOTICE, BaseModel
@@ -99,8 +100,9 @@ def test_verify_takes_a_file(tmp_path, stock_sam2):
 
 
 def test_loading_downloads_what_is_missing(tiny: BaseModel, file_server):
-    assert models.load_with_bar("tiny").path == tiny.path
-    assert models.load_with_bar("nano").path == BASE_MODELS["nano"].path
+    for name, path in (("tiny", tiny.path), ("nano", BASE_MODELS["nano"].path)):
+        with models.download_bar(name) as show:
+            assert load_predictor(name, progress=show).base.path == path
     assert len(file_server.ranges) == 1
 
 

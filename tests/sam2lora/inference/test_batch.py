@@ -17,7 +17,7 @@ from PIL import Image
 
 from sam2lora.errors import OutputError
 from sam2lora.inference import batch
-from sam2lora.inference.batch import FileResult, segment_files
+from sam2lora.inference.batch import BatchProgress, FileResult, segment_paths
 from sam2lora.inference.predictor import Prediction, Predictor, no_progress
 from sam2lora.inference.prepared_image import PreparedImage
 from sam2lora.inference.segment import SegmentationTask, segment_prepared
@@ -84,7 +84,7 @@ def test_a_bad_file_in_the_middle_stops_nothing(
     photos[1].write_text("no image")
     missing = tmp_path / "missing.tif"
     paths = [photos[2], photos[1], missing, photos[0]]
-    outcomes = list(segment_files(nano, paths, tasks, tmp_path / "new" / "out"))
+    outcomes = list(segment_paths(nano, paths, tasks, tmp_path / "new" / "out"))
     assert [outcome.path for outcome in outcomes] == paths
     good, bad, gone, last = outcomes
     assert bad == FileResult(photos[1], error=bad.error)
@@ -105,7 +105,7 @@ def test_masks_are_native_zero_or_255_and_nothing_outside_the_field(
     tmp_path: Path,
     tasks: list[SegmentationTask],
 ) -> None:
-    (outcome,) = segment_files(nano, photos[:1], tasks, tmp_path, probabilities=True)
+    (outcome,) = segment_paths(nano, photos[:1], tasks, tmp_path, probabilities=True)
     prepared = PreparedImage.of(np.asarray(Image.open(photos[0])))
     assert 0.5 < prepared.field.mask.mean() < 0.8
     direct = segment_prepared(nano, prepared, tasks)
@@ -133,7 +133,7 @@ def test_probabilities_are_written_when_asked_for_only(
     tmp_path: Path,
     tasks: list[SegmentationTask],
 ) -> None:
-    list(segment_files(nano, photos[:1], tasks[:1], tmp_path / "out"))
+    list(segment_paths(nano, photos[:1], tasks[:1], tmp_path / "out"))
     assert names(tmp_path / "out") == ["a_spot.png"]
 
 
@@ -159,7 +159,7 @@ def test_packed_images_lose_both_endings(
     Image.fromarray(photo).save(tmp_path / "im0001.ppm")
     packed = tmp_path / "im0001.ppm.gz"
     packed.write_bytes(gzip.compress((tmp_path / "im0001.ppm").read_bytes()))
-    (outcome,) = segment_files(nano, [packed], tasks[:1], tmp_path)
+    (outcome,) = segment_paths(nano, [packed], tasks[:1], tmp_path)
     assert outcome.files["spot"].name == "im0001_spot.png"
 
 
@@ -167,7 +167,7 @@ def test_a_prompt_outside_is_the_outcome_of_its_image(
     nano: Predictor, photos: list[Path], tmp_path: Path
 ) -> None:
     outside = [SegmentationTask.of(SPOT, prompts=Prompts((PointPrompt(1, 1),)))]
-    (outcome,) = segment_files(nano, photos[:1], outside, tmp_path / "out")
+    (outcome,) = segment_paths(nano, photos[:1], outside, tmp_path / "out")
     assert "outside the field of view" in outcome.error
     assert outcome.measurements is None
     assert names(tmp_path / "out") == []
@@ -183,7 +183,7 @@ def test_an_unwritable_place_is_refused_before_any_work(
     monkeypatch.setattr(batch, "read_image", lambda path: pytest.fail("was read"))
     for place in (photos[0], photos[0] / "below"):
         with pytest.raises(OutputError, match="cannot be written"):
-            list(segment_files(nano, photos, tasks, place))
+            list(segment_paths(nano, photos, tasks, place))
     assert names(photos[0].parent) == ["a.png", "b.png", "c.png", "d.png"]
 
 
@@ -203,7 +203,7 @@ def test_no_mask_ever_replaces_an_image(
         out = tmp_path / "linked"
         out.symlink_to(folder)
     with pytest.raises(OutputError, match=r"a_spot\.png: is one of the images.* mask of .*a\.png"):
-        list(segment_files(nano, [marked, photos[0]], tasks, out))
+        list(segment_paths(nano, [marked, photos[0]], tasks, out))
     assert marked.read_bytes() == before
     assert names(folder) == ["a.png", "a_spot.png", "c.png", "d.png"]
 
@@ -225,7 +225,7 @@ def test_a_full_disk_stops_everything_and_leaves_whole_files(
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
     monkeypatch.setattr(os, "fsync", full_after_five)
-    outcomes = segment_files(nano, photos, tasks, out)
+    outcomes = segment_paths(nano, photos, tasks, out)
     assert [next(outcomes).path, next(outcomes).path] == photos[:2]
     with pytest.raises(OutputError, match=r"c_fog\.png: .*No space left on device"):
         next(outcomes)
@@ -240,7 +240,7 @@ def test_leaving_early_leaves_nothing_half_done(
     tmp_path: Path,
     tasks: list[SegmentationTask],
 ) -> None:
-    outcomes = segment_files(nano, photos, tasks, tmp_path / "out")
+    outcomes = segment_paths(nano, photos, tasks, tmp_path / "out")
     assert next(outcomes).path == photos[0]
     outcomes.close()
     assert set(written(tmp_path / "out")) >= {"a_fog.png", "a_spot.png"}
@@ -253,25 +253,29 @@ def test_progress_runs_from_nothing_to_all_of_each_image_and_can_stop_the_work(
     tmp_path: Path,
     tasks: list[SegmentationTask],
 ) -> None:
-    shown: list[tuple[Path, float]] = []
+    shown: list[BatchProgress] = []
     fresh = Predictor(nano.base, device="cpu", precision="float32")
     two = [
         SegmentationTask.of(Target(name=name, label=9, color="#112233")) for name in ("one", "two")
     ]
-    show = lambda path, share: shown.append((path, share))  # noqa: E731
-    list(segment_files(fresh, photos[:2], two, tmp_path / "out", progress=show))
+    list(segment_paths(fresh, photos[:2], two, tmp_path / "out", progress=shown.append))
     # Encoded and answered for the first task; for the second, the answer is there already.
-    assert shown == [(path, share) for path in photos[:2] for share in (0, 0.25, 0.5, 1)]
+    assert shown == [
+        BatchProgress(path, number, 2, share)
+        for number, path in enumerate(photos[:2])
+        for share in (0, 0.25, 0.5, 1)
+    ]
+    assert [one.done for one in shown] == [0, 0.25, 0.5, 1, 1, 1.25, 1.5, 2]
 
     class StopError(Exception):
         pass
 
-    def stop_in_second(path: Path, share: float) -> None:
-        if path == photos[1]:
+    def stop_in_second(progress: BatchProgress) -> None:
+        if progress.path == photos[1]:
             raise StopError
 
     told: list[FileResult] = []
-    coming = segment_files(nano, photos, tasks, tmp_path / "new", progress=stop_in_second)
+    coming = segment_paths(nano, photos, tasks, tmp_path / "new", progress=stop_in_second)
     with pytest.raises(StopError):
         told.extend(coming)
     assert [outcome.path for outcome in told] == photos[:1]  # what is written is told
@@ -289,13 +293,13 @@ def test_masks_that_are_there_can_be_kept(
     for name in ("a_fog", "a_spot", "c_spot"):
         (out / f"{name}.png").write_text("corrected")
     paths = [photos[0], photos[2]]
-    first, second = segment_files(nano, paths, tasks, out, keep=True)
+    first, second = segment_paths(nano, paths, tasks, out, keep=True)
     assert (first.error, first.files, set(first.kept)) == ("", {}, {"fog", "spot"})
     assert (set(second.files), second.kept) == ({"fog"}, ("spot",))
     for name in ("a_fog", "a_spot", "c_spot"):
         assert (out / f"{name}.png").read_text() == "corrected"
     Image.open(out / "c_fog.png").load()
-    list(segment_files(nano, paths, tasks, out))
+    list(segment_paths(nano, paths, tasks, out))
     assert written(out) == ["a_fog.png", "a_spot.png", "c_fog.png", "c_spot.png"]
 
 
@@ -312,7 +316,7 @@ def test_a_defect_is_not_taken_for_a_bad_file(
             raise ZeroDivisionError
 
     with pytest.raises(ZeroDivisionError):
-        list(segment_files(Broken(), photos, tasks, tmp_path / "out"))
+        list(segment_paths(Broken(), photos, tasks, tmp_path / "out"))
     assert names(tmp_path / "out") == []
 
 
@@ -363,7 +367,7 @@ def test_reading_computing_and_writing_overlap(
     monkeypatch.setattr(batch, "read_image", read)
     monkeypatch.setattr(batch, "save_image", save)
     steps.wait_for = {0: reading[photos[1]], 1: a_is_written, 2: reading[photos[3]]}
-    outcomes = segment_files(steps, photos, tasks[:1], tmp_path / "out")
+    outcomes = segment_paths(steps, photos, tasks[:1], tmp_path / "out")
     assert next(outcomes).path == photos[0]
     assert not reading[photos[3]].is_set()
     assert [outcome.path for outcome in outcomes] == photos[1:]
@@ -378,7 +382,7 @@ def test_no_images_and_no_targets_write_nothing(
     tasks: list[SegmentationTask],
 ) -> None:
     def run(paths: Sequence[Path], wanted: Sequence[SegmentationTask]) -> list[FileResult]:
-        return list(segment_files(nano, paths, wanted, tmp_path / "out"))
+        return list(segment_paths(nano, paths, wanted, tmp_path / "out"))
 
     assert run([], tasks) == []
     (outcome,) = run(photos[:1], [])

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from PIL import Image
 from pydantic import ValidationError
 
-from sam2lora.errors import GeometryError
+from sam2lora.errors import AdapterError, GeometryError, SettingsError
 from sam2lora.inference.settings import PredictSettings, command_line, command_words, together
 from sam2lora.prompts.user_prompts import PointPrompt
 
@@ -35,8 +35,6 @@ def test_a_line_is_taken_apart_as_it_was_put_together(monkeypatch: pytest.Monkey
 @pytest.mark.parametrize(
     "change",
     [
-        {"bare": True, "adapter": "mine"},
-        {"threshold": 1.0},
         {"targets": ()},
         {"no_such": 1},
         {"detail": "blurred"},
@@ -44,6 +42,24 @@ def test_a_line_is_taken_apart_as_it_was_put_together(monkeypatch: pytest.Monkey
 )
 def test_what_cannot_be_is_refused(change: dict[str, Any]):
     with pytest.raises(ValidationError):
+        PredictSettings(**PLAIN | change)
+
+
+@pytest.mark.parametrize(
+    ("change", "error", "text"),
+    [
+        ({"no_adapter": True, "adapter": "mine"}, AdapterError, "Leave one out"),
+        ({"threshold": 1.0}, SettingsError, r"between 0 and 1, not 1\.0"),
+        ({"threshold": float("nan")}, SettingsError, "between 0 and 1, not nan"),
+        ({"points": (PointPrompt(float("inf"), 1),)}, GeometryError, "not a finite number"),
+        ({"box": (1, 2, float("nan"), 4)}, GeometryError, "not a finite number"),
+        ({"box": (9, 9, 5, 20)}, GeometryError, "x0 < x1"),
+    ],
+)
+def test_what_contradicts_itself_is_refused_in_the_words_of_the_command(
+    change: dict[str, Any], error: type[Exception], text: str
+):
+    with pytest.raises(error, match=text):
         PredictSettings(**PLAIN | change)
 
 

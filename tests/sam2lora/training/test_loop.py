@@ -52,6 +52,23 @@ def losses(events: list[Event]) -> list[float]:
     return [event.loss for event in of_kind(events, StepEvent)]
 
 
+def test_a_training_begins_by_a_path_and_settings_and_resumes_by_the_path(
+    make: Make, eyes: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(eyes.parent)  # relative data count from here, not from the run folder
+    settings = make(steps=2, data=[{"root": eyes.name}], validation={"images": 1})
+    coming = train(tmp_path / "run", settings)
+    assert next(coming).kind == "started"
+    coming.close()
+    assert [event.kind for event in train(str(tmp_path / "run"))][::6] == ["resumed", "finished"]
+    assert list(train(tmp_path / "run", settings)) == []
+    assert best_adapter(tmp_path / "run")
+    with pytest.raises(SettingsError, match="other settings started here"):
+        next(train(tmp_path / "run", make(steps=3)))
+    with pytest.raises(SettingsError, match="is not there"):
+        next(train(tmp_path / "none"))
+
+
 def test_events_tell_the_whole_story(make: Make, run_through: RunThrough, eyes: Path) -> None:
     settings = make(steps=4, validation={"every": 2, "images": 1}, checkpoint_every=3)
     run, events = run_through(settings)

@@ -88,7 +88,7 @@ def test_the_command_of_one_image_gives_its_preview(
 ):
     ready.viewer.add_layer(fundus("a", path=files / "a.png"))
     ready.segment()
-    with ready.result_ready():
+    with ready.wait_result():
         ready.click(90, 70)
     answer = np.array(ready.preview().data)[ready.session.result.prepared.field.mask]
     ready.dock.threshold.number.setValue(round(float(np.median(answer)), 3))
@@ -152,7 +152,7 @@ def test_it_can_be_cancelled_and_leaves_whole_files(
             assert cancelled.wait(60)
         return real(*given, **how)
 
-    monkeypatch.setattr(Predictor, "answer", slow)
+    monkeypatch.setattr(Predictor, "predict", slow)
     press(ready.dock.batch, "Segment files")
     ready.qtbot.waitUntil(second.is_set, timeout=WAIT)
     ready.cancel()
@@ -199,7 +199,7 @@ def held(ready: Window, monkeypatch: pytest.MonkeyPatch):
         assert go_on.wait(60)
         return real(predictor, scene, *given, **how)
 
-    monkeypatch.setattr(Predictor, "answer", slow)
+    monkeypatch.setattr(Predictor, "predict", slow)
 
     def begin() -> tuple[threading.Event, list[str]]:
         press(ready.dock.batch, "Segment files")
@@ -223,7 +223,7 @@ def test_stop_stops_the_files_alone(ready: Window, held):
     go_on, order = held()
     press(ready.dock, "Segment")
     press(ready.dock.batch, "Stop")
-    with ready.result_ready():
+    with ready.wait_result():
         go_on.set()
     ready.idle()
     assert order == ["file", "question"]
