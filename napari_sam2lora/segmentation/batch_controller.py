@@ -78,7 +78,7 @@ class BatchController(QObject):
             settings = self._settings()
             self._all = len(find_images(settings[0].images))
         except Sam2LoraError as error:
-            self._view.words.setText(str(error))
+            self._view.message.setText(str(error))
             return
         self._view.start()
         self._failed = self._done = self._kept = 0
@@ -91,10 +91,10 @@ class BatchController(QObject):
         try:
             text = as_text(self._settings())
         except Sam2LoraError as error:
-            self._view.words.setText(str(error))
+            self._view.message.setText(str(error))
             return
         QGuiApplication.clipboard().setText(text)
-        self._view.words.setText(text)
+        self._view.message.setText(text)
 
     def _on_outcome(self, key: object, outcome: "FileResult") -> None:
         if key != _KEY:
@@ -117,12 +117,12 @@ class BatchController(QObject):
     def _on_failed(self, key: object, error: BaseException) -> None:
         if key == _KEY:
             self._view.show_busy(False)
-            self._view.words.setText(str(error))
+            self._view.message.setText(str(error))
 
     def _show_message(self, before: str = "") -> None:
         failed = f", {self._failed} failed" if self._failed else ""
         kept = f", kept as they were: {self._kept}" if self._kept else ""
-        self._view.words.setText(f"{before}{self._done - self._failed} segmented{failed}{kept}")
+        self._view.message.setText(f"{before}{self._done - self._failed} segmented{failed}{kept}")
 
 
 def _words(outcome: "FileResult") -> str:

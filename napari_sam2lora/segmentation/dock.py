@@ -191,8 +191,8 @@ class SegmentDock(QWidget):
         self._segment.clicked.connect(self.segment)
         self._all.clicked.connect(self.segment_all)
         self._copy.clicked.connect(self._copy_command)
-        self.targets.image_chosen.connect(self._on_image)
-        self.targets.target_chosen.connect(self._on_target)
+        self.targets.image_selected.connect(self._on_image)
+        self.targets.target_selected.connect(self._on_target)
         self.targets.new_target_requested.connect(self._ask_for_target)
         self.prompts.point_requested.connect(self._on_point_wanted)
         self.prompts.box_requested.connect(self.use_box)
@@ -290,7 +290,7 @@ class SegmentDock(QWidget):
         self._measure()
 
     def _on_measured(self, result: MeasurementResult) -> None:
-        if result.key == self.session.target_key and not self.live_measurements.words.text():
+        if result.key == self.session.target_key and not self.live_measurements.message.text():
             self._show_measurements(result)
 
     def _show_measurements(self, result: MeasurementResult | None) -> None:

@@ -27,7 +27,7 @@ from sam2lora.images.visualization import ERROR_COLORS
 from sam2lora.metrics.segmentation import dice
 from sam2lora.types import Mask, Pixels
 
-Display = Literal["side by side", "blinking"]
+Display = Literal["side by side", "blink"]
 
 _VIEW = "comparison"
 _GAP = 1.05  # of the image's width, from one picture to the next

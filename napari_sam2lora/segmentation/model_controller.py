@@ -48,10 +48,10 @@ class ModelController(QObject):
         self._computer: DeviceInfo | None = None  # unknown until torch is loaded
         self.watch = AdapterWatcher(self)
         self.watch.changed.connect(self._on_adapters)
-        advanced.model_chosen.connect(self._on_model)
-        advanced.device_chosen.connect(self._on_device)
-        advanced.adapter_chosen.connect(self._on_adapter)
-        advanced.detail_chosen.connect(self._on_detail)
+        advanced.model_selected.connect(self._on_model)
+        advanced.device_selected.connect(self._on_device)
+        advanced.adapter_selected.connect(self._on_adapter)
+        advanced.input_mode_selected.connect(self._on_input_mode)
         advanced.adapters_requested.connect(self.refresh_adapters)
         session.selection_changed.connect(self.refresh)
         session.device_ready.connect(self._on_computer)
@@ -76,7 +76,7 @@ class ModelController(QObject):
             entries.append((chosen.adapter, chosen.adapter))
         named = NO_ADAPTER if chosen.no_adapter else chosen.adapter or AUTOMATIC
         self._advanced.show_adapters(entries, named)
-        self._advanced.show_detail(chosen.detail)
+        self._advanced.show_input_mode(chosen.detail)
         self.warn()
 
     def use_adapter(self, name: str) -> None:
@@ -165,7 +165,7 @@ class ModelController(QObject):
         )
         session.choices.set_choice(session.target, chosen)
 
-    def _on_detail(self, detail: str | None) -> None:
+    def _on_input_mode(self, detail: str | None) -> None:
         session = self._session
         session.choices.set_choice(
             session.target, replace(session.choices.choice(session.target), detail=detail)

@@ -1,4 +1,4 @@
-"""Which models to compare, against what, and how to look at it."""
+"""The models to compare, the reference, and how the comparison is displayed."""
 
 from collections.abc import Sequence
 
@@ -14,21 +14,21 @@ from napari_sam2lora.segmentation.widgets.model_panel import (
     fill,
 )
 
-_NOBODY = "nobody"
-_WAYS: Sequence[ComboEntry] = (("side by side", "side by side"), ("blinking", "blinking"))
-_ALWAYS: Sequence[ComboEntry] = (("base model alone", NO_ADAPTER), ("automatic", AUTOMATIC))
+_NONE = "none"
+_DISPLAYS: Sequence[ComboEntry] = (("Side by side", "side by side"), ("Blink", "blink"))
+_ALWAYS: Sequence[ComboEntry] = (("No adapter", NO_ADAPTER), ("Automatic", AUTOMATIC))
 
 
 class ComparisonPanel(QWidget):
-    """Three contestants, a reference, a way to look, and the results in words.
+    """Up to three models, a reference, a display mode, and the scores as text.
 
     Signals
     -------
-    compare_requested(contestants, reference, way)
+    compare_requested(models, reference, display)
         Names of adapters, `AUTOMATIC` or `NO_ADAPTER`; the reference as its list names it, or
-        None; how to show it.
+        None; "side by side" or "blink".
     clear_requested()
-        What is shown is to be taken away.
+        Remove the comparison from the viewer.
     lists_requested()
         A list is about to open.
     """
@@ -40,38 +40,38 @@ class ComparisonPanel(QWidget):
     def __init__(self) -> None:
         super().__init__()
         self.models = [RefreshingComboBox() for _ in range(3)]
-        self.reference, self.way = RefreshingComboBox(), QComboBox()
-        fill(self.way, _WAYS, None)
+        self.reference, self.display = RefreshingComboBox(), QComboBox()
+        fill(self.display, _DISPLAYS, None)
         self.results = Paragraph()
-        self._compare, away = QPushButton("Compare"), QPushButton("Take away")
+        self._compare, clear = QPushButton("Compare"), QPushButton("Clear")
         self._compare.clicked.connect(self._on_compare)
-        away.clicked.connect(self.clear_requested)
+        clear.clicked.connect(self.clear_requested)
         form = QFormLayout(self)
         form.setContentsMargins(12, 0, 0, 0)
         for letter, box in zip("ABC", self.models, strict=True):
             form.addRow(letter, box)
         form.addRow("Reference", self.reference)
-        form.addRow("Shown", self.way)
+        form.addRow("Display", self.display)
         for box in (*self.models, self.reference):
             box.setMinimumContentsLength(8)
             box.setSizeAdjustPolicy(
                 QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon
             )
             box.opening.connect(self.lists_requested)
-        form.addRow(row(self._compare, away))
+        form.addRow(row(self._compare, clear))
         form.addRow(self.results)
         self.show_adapters([])
         self.show_references([])
 
     def show_adapters(self, adapters: Sequence[ComboEntry]) -> None:
-        """List those who can take part; the base model alone and automatic always can."""
+        """List the adapters to compare, after those that always exist."""
         for number, box in enumerate(self.models):
-            chosen = box.currentData() or (NO_ADAPTER, AUTOMATIC, _NOBODY)[number]
-            nobody = [("—", _NOBODY)] if number else []
-            fill(box, [*nobody, *_ALWAYS, *adapters], chosen)
+            chosen = box.currentData() or (NO_ADAPTER, AUTOMATIC, _NONE)[number]
+            none = [("—", _NONE)] if number else []
+            fill(box, [*none, *_ALWAYS, *adapters], chosen)
 
     def show_references(self, layers: Sequence[ComboEntry]) -> None:
-        """List the layers to judge by; one that was chosen and is not among them stays chosen."""
+        """List the masks to compare with; a selected one that is gone stays selected."""
         entries: list[ComboEntry] = [("A", None), *layers]
         chosen = self.reference.currentData()
         if chosen not in [value for _, value in entries]:
@@ -79,14 +79,14 @@ class ComparisonPanel(QWidget):
         fill(self.reference, entries, chosen)
 
     def show_busy(self, busy: bool) -> None:
-        """Let nothing be compared while a comparison runs; it can be taken away."""
+        """Disable Compare while a comparison runs; it can still be cleared."""
         self._compare.setEnabled(not busy)
 
-    def show_message(self, words: str) -> None:
-        """Show the results."""
-        self.results.setText(words)
+    def show_message(self, text: str) -> None:
+        """Show the scores, or why there are none."""
+        self.results.setText(text)
 
     def _on_compare(self) -> None:
         chosen = [box.currentData() for box in self.models]
-        names = [name for name in dict.fromkeys(chosen) if name != _NOBODY]
-        self.compare_requested.emit(names, self.reference.currentData(), self.way.currentData())
+        names = [name for name in dict.fromkeys(chosen) if name != _NONE]
+        self.compare_requested.emit(names, self.reference.currentData(), self.display.currentData())

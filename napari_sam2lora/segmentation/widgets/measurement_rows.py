@@ -1,4 +1,4 @@
-"""A few numbers beside the picture."""
+"""A few measurements of the current image."""
 
 from collections.abc import Iterable
 
@@ -9,26 +9,26 @@ from napari_sam2lora.qt.widgets import Paragraph
 
 
 class MeasurementRows(QWidget):
-    """Rows of a name and a value, and what keeps from measuring."""
+    """Rows of a name and a value, and a message where nothing can be measured."""
 
     def __init__(self) -> None:
         super().__init__()
         self._form = QFormLayout()
         self._form.setVerticalSpacing(2)
-        self.words = Paragraph()
-        self.words.hide()
+        self.message = Paragraph()
+        self.message.hide()
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
         layout.addLayout(self._form)
-        layout.addWidget(self.words)
+        layout.addWidget(self.message)
 
-    def show_message(self, words: str) -> None:
-        """Show what keeps from measuring; nothing if it is empty."""
-        self.words.setText(words)
-        self.words.setVisible(bool(words))
+    def show_message(self, text: str) -> None:
+        """Show why nothing can be measured; an empty text hides the message."""
+        self.message.setText(text)
+        self.message.setVisible(bool(text))
 
     def show_rows(self, rows: Iterable[tuple[str, str]]) -> None:
-        """Show these in place of the ones before."""
+        """Replace the rows."""
         while self._form.rowCount():
             self._form.removeRow(0)
         for name, value in rows:

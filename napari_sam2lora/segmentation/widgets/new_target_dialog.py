@@ -18,37 +18,38 @@ from napari_sam2lora.qt.widgets import Paragraph
 from sam2lora.errors import TargetError
 from sam2lora.targets import Target, all_targets, save_target
 
-_DETAILS = (
-    ("whole: shown at once", "whole"),
-    ("tiles: fine structures", "tiles"),
-    ("zoom: small compact ones", "zoom"),
+_INPUT_MODES = (
+    ("Full field of view", "whole"),
+    ("Tiled: fine structures", "tiles"),
+    ("Cropped: small compact structures", "zoom"),
 )
 
 
 class NewTargetDialog(QDialog):
-    """Asks for name, color and detail, and keeps the target for the command line as well.
+    """Asks for name, color and input mode; the target is saved for the command line too.
 
     Attributes
     ----------
     target
-        What was kept; None until then.
+        The saved target; None until then.
     """
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self.setWindowTitle("New target")
         self.target: Target | None = None
-        self.name, self.detail = QLineEdit(), QComboBox()
+        self.name, self.input_mode = QLineEdit(), QComboBox()
         self.name.setPlaceholderText("lower case, such as drusen")
-        for text, value in _DETAILS:
-            self.detail.addItem(text, value)
-        self.convex = QCheckBox("one part without dents, as disc and cup are")
+        for text, value in _INPUT_MODES:
+            self.input_mode.addItem(text, value)
+        self.convex = QCheckBox("Convex")
         self.convex.setToolTip(
-            "Answers get that form; where you put a −, dents stay. Not in tiles."
+            "Predictions become the convex hull of their largest part, as for disc and cup, except at "
+            "negative points. Not with tiles."
         )
         self.color = QPushButton("#911eb4")
         self.color.clicked.connect(self._choose_color)
-        self.words = Paragraph()
+        self.message = Paragraph()
         self._show_color()
         buttons = QDialogButtonBox(
             QDialogButtonBox.StandardButton.Ok | QDialogButtonBox.StandardButton.Cancel
@@ -58,20 +59,20 @@ class NewTargetDialog(QDialog):
         form = QFormLayout(self)
         form.addRow("Name", self.name)
         form.addRow("Color", self.color)
-        form.addRow("Looked at", self.detail)
-        form.addRow("Form", self.convex)
-        form.addRow(self.words)
+        form.addRow("Input mode", self.input_mode)
+        form.addRow("Shape", self.convex)
+        form.addRow(self.message)
         form.addRow(buttons)
         self.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose, False)
 
     def accept(self) -> None:
-        """Keep the target, or say why that is not possible."""
+        """Save the target, or show why that is impossible."""
         try:
             known = all_targets()
             taken = {one.label for one in known.values()}
             name = self.name.text().strip()
             if name in known:
-                raise TargetError(f"There is a target called {name!r} already.")
+                raise TargetError(f"A target named {name!r} already exists.")
             free = next((label for label in range(1, 256) if label not in taken), None)
             if free is None:
                 raise TargetError("All 255 label values are taken.")
@@ -79,12 +80,12 @@ class NewTargetDialog(QDialog):
                 name=name,
                 label=free,
                 color=self.color.text(),
-                detail=self.detail.currentData(),
+                detail=self.input_mode.currentData(),
                 convex=self.convex.isChecked(),
             )
             save_target(target)
         except TargetError as error:
-            self.words.setText(str(error))
+            self.message.setText(str(error))
             return
         self.target = target
         super().accept()

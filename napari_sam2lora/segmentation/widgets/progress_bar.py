@@ -1,4 +1,4 @@
-"""How far the work is, a button that cancels it, and what has to be said."""
+"""The progress of the worker thread, a Cancel button, and a message."""
 
 from qtpy.QtCore import QTimer, Signal
 from qtpy.QtWidgets import QHBoxLayout, QProgressBar, QPushButton, QVBoxLayout, QWidget
@@ -6,11 +6,11 @@ from qtpy.QtWidgets import QHBoxLayout, QProgressBar, QPushButton, QVBoxLayout, 
 from napari_sam2lora.qt.widgets import Paragraph
 
 _MEGABYTE = 1_000_000
-_PATIENCE, _INTERVAL = 300, 100  # milliseconds until the bar is shown, and between its changes
+_DELAY, _INTERVAL = 300, 100  # milliseconds until the bar is shown, and between its changes
 
 
 class SegmentationProgress(QWidget):
-    """A bar while something runs, and under it one sentence.
+    """A progress bar while a job runs, and a message below it.
 
     Signals
     -------
@@ -25,63 +25,63 @@ class SegmentationProgress(QWidget):
         self.bar = QProgressBar()
         self.cancel = QPushButton("Cancel")
         self.cancel.clicked.connect(self.cancelled)
-        self.words = Paragraph()
+        self.message = Paragraph()
         line = QHBoxLayout()
         line.addWidget(self.bar, stretch=1)
         line.addWidget(self.cancel)
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
         layout.addLayout(line)
-        layout.addWidget(self.words)
+        layout.addWidget(self.message)
         self._latest: tuple[str, int, int | None] | None = None
         self._timer = QTimer(self)
         self._timer.setSingleShot(True)
-        self._timer.timeout.connect(self._look)
-        self._rest()
+        self._timer.timeout.connect(self._update)
+        self._reset()
 
     def show_busy(self, busy: bool) -> None:
-        """Show the bar once something has run for a moment; it keeps its place, so nothing jumps.
+        """Enable the bar once a job has run for a moment; it is never hidden, so nothing moves.
 
-        What is done at once, such as the answer to a click, shows nothing: each change of the bar
-        has the whole window drawn again, which takes longer than the answer.
+        A job that ends at once, such as the result of a click, changes nothing: each change of
+        the bar repaints the whole window, which takes longer than the result.
         """
         self._latest = None
         if busy:
-            self._timer.start(_PATIENCE)
+            self._timer.start(_DELAY)
             return
         self._timer.stop()
         if self.cancel.isEnabled():
-            self._rest()
+            self._reset()
 
-    def show_progress(self, words: str, done: int, total: int | None) -> None:
-        """Show how far it is, at the next look; without a total, only that it goes on."""
-        self._latest = (words, done, total)
+    def show_progress(self, text: str, done: int, total: int | None) -> None:
+        """Show the steps done at the next update; without a total, the text alone."""
+        self._latest = (text, done, total)
 
-    def _look(self) -> None:
-        """Show what was told last."""
+    def _update(self) -> None:
+        """Show the latest progress."""
         self._timer.start(_INTERVAL)
         if not self.cancel.isEnabled():
             self.bar.setEnabled(True)
             self.cancel.setEnabled(True)
         if self._latest is None:
             return
-        words, done, total = self._latest
-        self.bar.setFormat(words)
-        if total is None:  # the words say it; a bar that moves would have the window drawn again
+        text, done, total = self._latest
+        self.bar.setFormat(text)
+        if total is None:  # a bar that moves would repaint the window all the time
             done, total = 0, 1
         if total > _MEGABYTE:  # bytes of a download, too many for Qt to count
-            self.bar.setFormat(f"{words}: {done // _MEGABYTE} of {total // _MEGABYTE} MB")
+            self.bar.setFormat(f"{text}: {done // _MEGABYTE} of {total // _MEGABYTE} MB")
             done, total = done // 1024, total // 1024
         self.bar.setRange(0, total)
         self.bar.setValue(done)
 
-    def _rest(self) -> None:
+    def _reset(self) -> None:
         self.bar.setEnabled(False)
         self.cancel.setEnabled(False)
         self.bar.setFormat("")
         self.bar.setRange(0, 1)
         self.bar.setValue(0)
 
-    def show_message(self, words: str) -> None:
-        """Show a sentence, in place of the one before."""
-        self.words.setText(words)
+    def show_message(self, text: str) -> None:
+        """Show a message, replacing the one before."""
+        self.message.setText(text)

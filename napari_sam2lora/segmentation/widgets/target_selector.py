@@ -1,4 +1,4 @@
-"""Which image, and which target in it."""
+"""Lists of images and of targets."""
 
 from collections.abc import Sequence
 
@@ -10,18 +10,18 @@ from sam2lora.targets import Target
 
 
 class TargetSelector(QWidget):
-    """Two lists to choose from, and a button for a target of one's own.
+    """Lists of images and targets, and a button that adds a target.
 
     Signals
     -------
-    image_chosen(key), target_chosen(name)
-        The user chose another one.
+    image_selected(image_id), target_selected(name)
+        The user selected another one.
     new_target_requested()
-        The button was pressed.
+        The user wants to add a target.
     """
 
-    image_chosen = Signal(str)
-    target_chosen = Signal(str)
+    image_selected = Signal(str)
+    target_selected = Signal(str)
     new_target_requested = Signal()
 
     def __init__(self) -> None:
@@ -46,25 +46,25 @@ class TargetSelector(QWidget):
         form.addRow("Image", self.images)
         form.addRow("Target", line)
 
-    def show_images(self, images: Sequence[tuple[str, str]], chosen: str | None) -> None:
-        """List images by key and name; the one with the key `chosen` is shown."""
+    def show_images(self, images: Sequence[tuple[str, str]], selected: str | None) -> None:
+        """List images by id and name, and select one by its id."""
         self.images.clear()
-        for key, name in images:
-            self.images.addItem(name, key)
-        self.images.setCurrentIndex(self.images.findData(chosen))
+        for image_id, name in images:
+            self.images.addItem(name, image_id)
+        self.images.setCurrentIndex(self.images.findData(selected))
         self.images.setEnabled(bool(images))
 
-    def show_targets(self, targets: Sequence[Target], chosen: str) -> None:
-        """List targets with their colors."""
+    def show_targets(self, targets: Sequence[Target], selected: str) -> None:
+        """List targets with their colors, and select one by its name."""
         self.targets.clear()
         for target in targets:
             swatch = QPixmap(12, 12)
             swatch.fill(QColor(target.color))
             self.targets.addItem(QIcon(swatch), target.name, target.name)
-        self.targets.setCurrentIndex(self.targets.findData(chosen))
+        self.targets.setCurrentIndex(self.targets.findData(selected))
 
     def _on_image(self, number: int) -> None:
-        self.image_chosen.emit(self.images.itemData(number))
+        self.image_selected.emit(self.images.itemData(number))
 
     def _on_target(self, number: int) -> None:
-        self.target_chosen.emit(self.targets.itemData(number))
+        self.target_selected.emit(self.targets.itemData(number))

@@ -1,4 +1,4 @@
-"""The probability that makes the mask, and accepting the mask."""
+"""The probability threshold of the mask, and the Accept button."""
 
 from qtpy.QtCore import Qt, Signal
 from qtpy.QtWidgets import (
@@ -12,22 +12,22 @@ from qtpy.QtWidgets import (
 )
 
 _MODES = {
-    "replace": ("replace the mask", "The mask becomes the answer."),
-    "add": ("add to the mask", "The answer is painted into the mask."),
-    "empty": ("only where empty", "The same, and what is painted with any label keeps it."),
+    "replace": ("Replace mask", "The mask becomes the prediction"),
+    "add": ("Add to mask", "The prediction is added to the mask"),
+    "empty": ("Fill empty pixels only", "As Add, but pixels with any label keep it"),
 }
 _STEPS = 1000
 
 
 class ThresholdControls(QWidget):
-    """A slider with its number, and the button that accepts.
+    """A threshold slider with its value, and a button that accepts the prediction.
 
     Signals
     -------
     threshold_changed(threshold)
         The user moved it; between 0 and 1.
     accepted(mode)
-        The answer is to become part of the mask: "replace", "add" or "empty".
+        Write the prediction into the mask: "replace", "add" or "empty".
     """
 
     threshold_changed = Signal(float)
@@ -48,7 +48,7 @@ class ThresholdControls(QWidget):
             self.mode.addItem(text, mode)
             self.mode.setItemData(self.mode.count() - 1, tip, Qt.ItemDataRole.ToolTipRole)
         self.accept = QPushButton("Accept")
-        self.accept.setToolTip("Write the answer into the target's mask (W); Ctrl+Z takes it back")
+        self.accept.setToolTip("Write the prediction into the target's mask (W); Ctrl+Z undoes it")
         self.accept.clicked.connect(self.accept_now)
         layout = QGridLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
@@ -59,14 +59,16 @@ class ThresholdControls(QWidget):
         layout.addWidget(self.mode, 1, 1, 1, 2)
 
     def show_threshold(self, threshold: float) -> None:
-        """Show a threshold without telling that it changed."""
-        for widget, value in ((self.slider, round(threshold * _STEPS)), (self.number, threshold)):
+        """Show a threshold without emitting `threshold_changed`."""
+        for widget in (self.slider, self.number):
             widget.blockSignals(True)
-            widget.setValue(value)
+        self.slider.setValue(round(threshold * _STEPS))
+        self.number.setValue(threshold)
+        for widget in (self.slider, self.number):
             widget.blockSignals(False)
 
     def accept_now(self) -> None:
-        """Accept in the mode that is chosen."""
+        """Accept in the selected mode."""
         self.accepted.emit(self.mode.currentData())
 
     def _on_slider(self, steps: int) -> None:

@@ -80,10 +80,10 @@ def test_what_is_painted_is_where_the_answer_starts(window: Window):
     press(window.dock, "Accept")
     labels = window.viewer.layers["photo disc"]
     labels.data_setitem(tuple(np.mgrid[40:80, 50:90].reshape(2, -1)), 2)
-    window.dock.prompts.painted.click()
+    window.dock.prompts.use_mask.click()
     window.segment()
     assert np.abs(plain - window.values()).max() > 1e-4
-    window.dock.prompts.painted.click()
+    window.dock.prompts.use_mask.click()
     window.segment()
     np.testing.assert_allclose(window.values(), plain, atol=1e-6)
 

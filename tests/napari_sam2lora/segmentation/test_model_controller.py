@@ -92,13 +92,13 @@ def test_switching_adapters_encodes_nothing_again(window: Window, install_for_na
 
 
 def test_detail_is_chosen_for_each_target(window: Window):
-    pick(window.dock.advanced.detail, "tiles")
+    pick(window.dock.advanced.input_mode, "tiles")
     window.segment()
     assert window.session.result.task.geometry.detail == "tiles"
     pick(window.dock.targets.targets, "cup")
-    assert window.dock.advanced.detail.currentData() == "whole"
+    assert window.dock.advanced.input_mode.currentData() == "whole"
     pick(window.dock.targets.targets, "disc")
-    assert window.dock.advanced.detail.currentData() == "tiles"
+    assert window.dock.advanced.input_mode.currentData() == "tiles"
 
 
 @pytest.fixture
@@ -123,7 +123,7 @@ def test_device_and_precision_of_the_preferences_count(window: Window, computing
 def test_it_says_what_computes(window: Window):
     pick(window.dock.advanced.device, "cpu")
     window.idle()
-    assert "Computes on cpu in" in window.dock.advanced.words.text()
+    assert "Computes on cpu in" in window.dock.advanced.message.text()
 
 
 def test_a_gpu_that_is_not_used_is_said_where_it_is_seen(

@@ -99,7 +99,7 @@ def test_a_painted_mask_that_does_not_fit_takes_no_point_back(window: Window):
     about = {"image": window.session.target_key[0], "target": "disc"}
     mask = Labels(np.ones((9, 9), np.uint8), name="small", metadata={METADATA_KEY: about})
     window.viewer.add_layer(mask)
-    window.dock.prompts.painted.click()
+    window.dock.prompts.use_mask.click()
     with window.qtbot.waitSignal(window.session.message, timeout=WAIT):
         window.click(90, 90)
     assert "painted mask has shape" in window.messages[-1]
@@ -126,7 +126,7 @@ def test_a_refusal_stays_while_other_targets_are_answered(window: Window):
     press(window.dock, "Segment all")
     window.idle()
     assert {target for _, target in window.session.results.latest} == {"disc", "cup"}
-    shown = window.dock.progress.words
+    shown = window.dock.progress.message
     assert shown.text().startswith("vessel: ")
     assert "gone" in shown.text()
     window.segment()  # the disc again
@@ -144,5 +144,5 @@ def test_refusals_of_several_targets_are_all_there_to_be_read(window: Window):
         )
     press(window.dock, "Segment all")
     window.idle()
-    assert "no-vessel" in window.dock.progress.words.text()
-    assert "no-cup" in window.dock.progress.words.text()
+    assert "no-vessel" in window.dock.progress.message.text()
+    assert "no-cup" in window.dock.progress.message.text()

@@ -88,7 +88,7 @@ def test_nor_is_the_answer_of_another_model_or_choice(window: Window):
 def test_nor_is_one_that_started_from_another_mask(window: Window):
     window.segment()
     usual = window.preview().opacity
-    window.dock.prompts.painted.click()
+    window.dock.prompts.use_mask.click()
     assert window.preview().opacity < usual
     press(window.dock, "Accept")
     assert MASK not in window.viewer.layers

@@ -57,7 +57,7 @@ def test_all_files_with_a_table_of_what_became_of_them(ready: Window, files: Pat
     assert (first[0], second[0], third[0]) == ("a.png", "b.png", "c.png")
     assert "expected IoU: disc" in first[1]
     assert "is not an image" in third[1]
-    assert "2 segmented, 1 failed" in ready.dock.batch.words.text()
+    assert "2 segmented, 1 failed" in ready.dock.batch.message.text()
     assert sorted(one.name for one in (files.parent / "masks").iterdir()) == [
         *("a_disc.png", "b_disc.png")
     ]
@@ -98,7 +98,7 @@ def test_the_command_of_one_image_gives_its_preview(
     ready.session.choices.start_from_mask = True
     copy.click()
     assert QGuiApplication.clipboard().text() == command
-    assert "add --mask FILE" in ready.dock.progress.words.text()
+    assert "add --mask FILE" in ready.dock.progress.message.text()
     assert "--point=90.0,70.0,+" in command
     monkeypatch.chdir(files.parent)
     assert run_command(command, monkeypatch) == 0
@@ -120,19 +120,19 @@ def test_what_is_missing_is_said(window: Window):
         ("Tick a target", lambda: press(batch, "disc")),
     ):
         for wish in ("Segment files", "Copy as command"):
-            batch.words.setText("")
+            batch.message.setText("")
             press(batch, wish)
-            assert wanted in batch.words.text()
+            assert wanted in batch.message.text()
         give()
     press(batch, "Copy as command")
-    assert batch.words.text().startswith("sam2lora predict x --target disc")
+    assert batch.message.text().startswith("sam2lora predict x --target disc")
 
 
 def test_a_folder_without_images_is_said(ready: Window, tmp_path: Path):
     (tmp_path / "empty").mkdir()
     ready.dock.batch.show_images([str(tmp_path / "empty")])
     press(ready.dock.batch, "Segment files")
-    assert "there is no image here" in ready.dock.batch.words.text()
+    assert "there is no image here" in ready.dock.batch.message.text()
     assert ready.dock.batch.run.isEnabled()
 
 
@@ -161,7 +161,7 @@ def test_it_can_be_cancelled_and_leaves_whole_files(
     assert ready.dock.batch.run.isEnabled()
     assert ready.messages[-1] == "Cancelled."
     assert [image for image, _ in cells(ready)] == ["a.png"]
-    assert "Cancelled after 1 of 3 images" in ready.dock.batch.words.text()
+    assert "Cancelled after 1 of 3 images" in ready.dock.batch.message.text()
     for path in (files.parent / "masks").iterdir():
         Image.open(path).load()
 
@@ -174,7 +174,7 @@ def test_masks_that_are_there_are_kept_unless_the_user_says_otherwise(ready: Win
     ready.idle()
     assert (masks / "a_disc.png").read_text() == "corrected"
     assert cells(ready)[0] == ("a.png", "kept as it was: disc")
-    assert "kept as they were: 1" in ready.dock.batch.words.text()
+    assert "kept as they were: 1" in ready.dock.batch.message.text()
     assert (masks / "b_disc.png").exists()
     press(ready.dock.batch, "Copy as command")
     assert "--keep" in QGuiApplication.clipboard().text()
@@ -227,7 +227,7 @@ def test_stop_stops_the_files_alone(ready: Window, held):
         go_on.set()
     ready.idle()
     assert order == ["file", "question"]
-    assert "Cancelled after 0 of 3 images" in ready.dock.batch.words.text()
+    assert "Cancelled after 0 of 3 images" in ready.dock.batch.message.text()
     assert ready.dock.batch.run.isEnabled()
     assert not ready.dock.batch.stop.isEnabled()
 
@@ -237,7 +237,7 @@ def test_images_and_folders_are_asked_for(window: Window, monkeypatch: pytest.Mo
     monkeypatch.setattr(QFileDialog, "getExistingDirectory", lambda *_: "/some/folder")
     monkeypatch.setattr(QFileDialog, "getOpenFileNames", lambda *_: (["/a.png", "/b.png"], ""))
     press(batch, "Folder…")
-    press(batch, "Into…")
+    press(batch, "Output folder…")
     assert (batch.images, batch.out.text()) == (("/some/folder",), "/some/folder")
     press(batch, "Files…")
     assert batch.images == ("/a.png", "/b.png")

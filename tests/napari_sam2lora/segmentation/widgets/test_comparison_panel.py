@@ -98,7 +98,7 @@ def test_without_a_reference_the_first_is_it(two: Window):
 
 
 def test_blinking_shows_one_at_a_time(two: Window):
-    pick(two.dock.compare.way, "blinking")
+    pick(two.dock.compare.display, "blink")
     compare(two)
     layers = shown(two)
     assert [layer.visible for layer in layers] == [True, False, False]
@@ -114,7 +114,7 @@ def test_clearing_takes_it_all_away(two: Window):
     zoom = two.viewer.prepared.camera.zoom
     compare(two)
     assert two.viewer.prepared.camera.zoom < zoom
-    press(two.dock.compare, "Take away")
+    press(two.dock.compare, "Clear")
     assert two.viewer.prepared.camera.zoom == pytest.approx(zoom)
     assert [layer.name for layer in two.viewer.layers] == ["photo"]
     assert two.dock.compare.results.text() == ""
@@ -141,7 +141,7 @@ def held(
 def test_what_is_taken_away_while_it_runs_does_not_come_back(two: Window, monkeypatch):
     two.idle()
     go_on, asked = held(two, monkeypatch)
-    press(two.dock.compare, "Take away")
+    press(two.dock.compare, "Clear")
     go_on.set()
     two.idle()
     assert two.dock.comparing.comparison.results == []
@@ -154,13 +154,13 @@ def test_the_results_of_a_comparison_before_are_not_among_the_next(two: Window, 
     go_on, _ = held(two, monkeypatch)
     press(two.dock.compare, "Compare")  # not while one runs
     assert two.dock.comparing.comparison._number == 1
-    press(two.dock.compare, "Take away")
+    press(two.dock.compare, "Clear")
     press(two.dock.compare, "Compare")
     go_on.set()
     two.idle()
     titles = [one.title for one in two.dock.comparing.comparison.results]
     assert titles == ["base model alone", "first", "the-second"]
-    press(two.dock.compare, "Take away")
+    press(two.dock.compare, "Clear")
     compare(two)
     assert len(shown(two)) == 3
 

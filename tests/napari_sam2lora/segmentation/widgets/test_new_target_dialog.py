@@ -45,7 +45,7 @@ def test_what_cannot_be_is_said_and_asked_again(qtbot: QtBot, name: str, words: 
     dialog.name.setText(name)
     dialog.accept()
     assert dialog.target is None
-    assert words in dialog.words.text()
+    assert words in dialog.message.text()
 
 
 def test_the_dock_goes_on_with_it(window: Window, monkeypatch: pytest.MonkeyPatch):

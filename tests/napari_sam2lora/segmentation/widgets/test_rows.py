@@ -19,8 +19,8 @@ pytestmark = pytest.mark.viewer
 def test_images_and_targets_are_told_by_key_and_name(qtbot: QtBot):
     rows, told = TargetSelector(), []
     qtbot.addWidget(rows)
-    rows.image_chosen.connect(told.append)
-    rows.target_chosen.connect(told.append)
+    rows.image_selected.connect(told.append)
+    rows.target_selected.connect(told.append)
     rows.new_target_requested.connect(lambda: told.append("new"))
     rows.show_images([("/a.png", "same"), ("/b.png", "same")], "/b.png")
     rows.show_targets(list(TARGETS.values()), "cup")
@@ -104,7 +104,7 @@ def test_progress_and_cancel(qtbot: QtBot):
     qtbot.wait(400)
     assert not progress.cancel.isEnabled()
     progress.show_message("Done.")
-    assert progress.words.text() == "Done."
+    assert progress.message.text() == "Done."
 
 
 def test_numbers_take_the_place_of_others(qtbot: QtBot):
@@ -114,6 +114,6 @@ def test_numbers_take_the_place_of_others(qtbot: QtBot):
     numbers.show_rows([("c", "3")])
 
     def shown() -> list[str]:
-        return [one.text() for one in numbers.findChildren(QLabel) if one is not numbers.words]
+        return [one.text() for one in numbers.findChildren(QLabel) if one is not numbers.message]
 
     qtbot.waitUntil(lambda: shown() == ["c", "3"])
