@@ -125,7 +125,7 @@ def segment_compare(viewer: napari.Viewer) -> None:
     viewer.add_labels(TRUTH["disc"].astype(np.uint8), name=f"{image.name} disc", visible=False)
     (part,) = (one for one in dock.findChildren(Section) if "Compare" in one.title.text())
     part.title.click()
-    view = dock.compare
+    view = dock.comparison_panel
     view.lists_requested.emit()
     view.reference.setCurrentIndex(view.reference.count() - 1)
     view.compare_requested.emit(["bare", "automatic"], view.reference.currentData(), "side by side")

@@ -62,7 +62,7 @@ def evaluate(viewer: napari.Viewer) -> None:
     viewer.add_labels(moved, name="second reader disc", visible=False)
     _, dock = viewer.window.add_plugin_dock_widget(PLUGIN, "Evaluate")
     dock.choose(disc.name, "second reader disc")
-    dock.compare()
+    dock.comparison_panel()
     _wait(lambda: bool(dock.comparisons))
 
 

@@ -1,4 +1,4 @@
-"""Joins a session to the part of the dock that segments files."""
+"""Connects a session to the batch panel."""
 
 from typing import TYPE_CHECKING
 
@@ -22,14 +22,14 @@ _KEY = "batch"
 
 
 class BatchController(QObject):
-    """Has files segmented, and shows what became of them.
+    """Segments files, and shows their results.
 
     Parameters
     ----------
     session
-        Of the viewer.
+        The session of the viewer.
     view
-        The widget; with it, this goes as well.
+        The panel; it owns this controller.
     """
 
     def __init__(self, session: Session, view: BatchPanel) -> None:
@@ -40,7 +40,7 @@ class BatchController(QObject):
         view.run_requested.connect(self._on_run)
         view.stop_requested.connect(self._on_stop)
         view.command_requested.connect(self._on_command)
-        session.queue.worker.yielded.connect(self._on_outcome)
+        session.queue.worker.yielded.connect(self._on_result)
         session.queue.worker.done.connect(self._on_end)
         session.queue.worker.stopped.connect(self._on_stopped)
         session.queue.worker.failed.connect(self._on_failed)
@@ -48,12 +48,12 @@ class BatchController(QObject):
         self.refresh()
 
     def refresh(self) -> None:
-        """Offer the folder that the present image is listed in, or else its file."""
+        """Offer the folder that the current image is listed in, or else its file."""
         with show_user_errors():
             self._view.show_targets(list(all_targets()), self._session.target.name)
         image = self._session.image
-        known = {} if image is None else plugin_metadata(image.metadata)
-        listed = known.get("listed_in") or known.get("path") or ""
+        metadata = {} if image is None else plugin_metadata(image.metadata)
+        listed = metadata.get("listed_in") or metadata.get("path") or ""
         if listed != self._listed and self._view.images in ((), (self._listed,)):
             self._listed = listed
             self._view.show_images([listed] if listed else [])
@@ -65,13 +65,13 @@ class BatchController(QObject):
         if not view.out.text():
             raise ImageError("Choose a folder for the masks.")
         if not view.targets:
-            raise ImageError("Tick a target.")
-        asked = settings_of_files(self._session, view.images, view.targets, view.out.text())
+            raise ImageError("Select a target.")
+        settings = settings_of_files(self._session, view.images, view.targets, view.out.text())
         update = {
             "probabilities": view.probabilities.isChecked(),
             "keep": view.keep.isChecked(),
         }
-        return [one.model_copy(update=update) for one in asked]
+        return [one.model_copy(update=update) for one in settings]
 
     def _on_run(self) -> None:
         try:
@@ -96,13 +96,13 @@ class BatchController(QObject):
         QGuiApplication.clipboard().setText(text)
         self._view.message.setText(text)
 
-    def _on_outcome(self, key: object, outcome: "FileResult") -> None:
+    def _on_result(self, key: object, result: "FileResult") -> None:
         if key != _KEY:
             return
         self._done += 1
-        self._failed += bool(outcome.error)
-        self._kept += len(outcome.kept)
-        self._view.add_result(outcome.path.name, _words(outcome), str(outcome.path))
+        self._failed += bool(result.error)
+        self._kept += len(result.kept)
+        self._view.add_result(result.path.name, _describe(result), str(result.path))
         self._show_message()
 
     def _on_end(self, key: object, _: object = None) -> None:
@@ -121,13 +121,13 @@ class BatchController(QObject):
 
     def _show_message(self, before: str = "") -> None:
         failed = f", {self._failed} failed" if self._failed else ""
-        kept = f", kept as they were: {self._kept}" if self._kept else ""
+        kept = f", skipped: {self._kept}" if self._kept else ""
         self._view.message.setText(f"{before}{self._done - self._failed} segmented{failed}{kept}")
 
 
-def _words(outcome: "FileResult") -> str:
-    """Say what became of an image."""
-    found = ", ".join(f"{name} {iou:.2f}" for name, iou in outcome.iou.items())
-    kept = f"kept as it was: {', '.join(outcome.kept)}" if outcome.kept else ""
-    error = outcome.error.removeprefix(f"{outcome.path}: ")
-    return "; ".join(filter(None, (error, found and f"expected IoU: {found}", kept)))
+def _describe(result: "FileResult") -> str:
+    """Return the result of one image as text."""
+    found = ", ".join(f"{name} {iou:.2f}" for name, iou in result.iou.items())
+    kept = f"skipped: {', '.join(result.kept)}" if result.kept else ""
+    error = result.error.removeprefix(f"{result.path}: ")
+    return "; ".join(filter(None, (error, found and f"predicted IoU: {found}", kept)))

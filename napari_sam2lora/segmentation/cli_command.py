@@ -1,4 +1,4 @@
-"""What a session would do, as settings of `sam2lora predict`, and as text for the clipboard."""
+"""The commands that do what a session does: settings of `sam2lora predict`, and their text."""
 
 from collections.abc import Sequence
 
@@ -14,7 +14,7 @@ _OUT = "masks"
 def settings_of_files(
     session: Session, images: Sequence[str], targets: Sequence[str], out: str
 ) -> list[PredictSettings]:
-    """Say how files are segmented: each target as it is answered in the dock, without prompts.
+    """Return how files are segmented: each target as in the dock, without prompts.
 
     Raises
     ------
@@ -25,9 +25,9 @@ def settings_of_files(
 
 
 def settings_of_image(session: Session) -> PredictSettings:
-    """Say how the present image was answered for the present target, prompts included.
+    """Return how the current target of the current image is segmented, prompts included.
 
-    A mask that was painted is not among them: it is no file.
+    A painted mask is not included: it is no file.
 
     Raises
     ------
@@ -39,29 +39,29 @@ def settings_of_image(session: Session) -> PredictSettings:
     if path is None or key is None:
         raise ImageError("The command needs a file: save the image, and open it from there.")
     prompts = session.prompts.at(key)
-    usual = _settings(session, [path], session.target.name, _OUT)
+    settings = _settings(session, [path], session.target.name, _OUT)
     threshold = session.results.chosen_threshold(key)
-    return usual.model_copy(
+    return settings.model_copy(
         update={"points": prompts.points, "box": prompts.box, "threshold": threshold}
     )
 
 
 def as_text(settings: Sequence[PredictSettings]) -> str:
-    """Give the commands, one a line."""
+    """Return the commands, one a line."""
     return "\n".join(command_line(command_words(one)) for one in settings)
 
 
 def _settings(session: Session, images: Sequence[str], name: str, out: str) -> PredictSettings:
-    chosen = session.choices.choice(get_target(name))
+    choice = session.choices.choice(get_target(name))
     compute = session.choices.compute
     return PredictSettings(
         images=tuple(images),
         targets=(name,),
         out=out,
         model=compute.model,
-        adapter=chosen.adapter,
-        no_adapter=chosen.no_adapter,
-        detail=chosen.detail,
+        adapter=choice.adapter,
+        no_adapter=choice.no_adapter,
+        detail=choice.detail,
         device=compute.device,
         precision=compute.precision,
     )

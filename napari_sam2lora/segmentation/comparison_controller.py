@@ -1,4 +1,4 @@
-"""Joins a session to the part of the dock that compares models."""
+"""Connects a session to the comparison panel."""
 
 from napari.layers import Labels
 from qtpy.QtCore import QObject
@@ -13,23 +13,23 @@ from napari_sam2lora.segmentation.session import Session
 from napari_sam2lora.segmentation.widgets.comparison_panel import ComparisonPanel
 from napari_sam2lora.segmentation.widgets.model_panel import AUTOMATIC, NO_ADAPTER
 
-_COLORS = "Green: as the reference; red: more than it; blue: less."
+_COLORS = "Green: in both; red: not in the reference; blue: only in the reference."
 
 
 class ComparisonController(QObject):
-    """Asks for comparisons, and shows their results.
+    """Starts comparisons, and shows their scores.
 
     Parameters
     ----------
-    session, setup
-        Of the viewer.
+    session, models
+        The session of the viewer, and its model controller.
     view
-        The widget; with it, this goes as well.
+        The panel; it owns this controller.
     """
 
-    def __init__(self, session: Session, setup: ModelController, view: ComparisonPanel) -> None:
+    def __init__(self, session: Session, models: ModelController, view: ComparisonPanel) -> None:
         super().__init__(view)
-        self._session, self._setup, self._view = session, setup, view
+        self._session, self._models, self._view = session, models, view
         self.comparison = ModelComparison(session.viewer, session.queue.worker, self)
         self.comparison.changed.connect(self._on_changed)
         self.comparison.busy_changed.connect(view.show_busy)
@@ -40,28 +40,28 @@ class ComparisonController(QObject):
         self._fill_lists()
 
     def close(self) -> None:
-        """Show nothing more."""
+        """Stop showing results."""
         self.comparison.close()
 
     def _fill_lists(self) -> None:
-        self._view.show_adapters(self._setup.adapter_entries())
+        self._view.show_adapters(self._models.adapter_entries())
         self._view.show_references([(one.name, key) for key, one in self._references().items()])
 
     def _references(self) -> dict[str, Labels]:
-        """Give the masks of the image by what stays the same when they are renamed."""
+        """Return the masks of the image by an id that survives renaming."""
         image = self._session.image
         masks = [] if image is None else masks_of_image(self._session.viewer, image)
         return {str(mask.unique_id): mask for mask in masks}
 
-    def _on_compare(self, names: list[str], reference: str | None, way: Display) -> None:
+    def _on_compare(self, names: list[str], reference: str | None, display: Display) -> None:
         session = self._session
         if session.image is None:
-            self._view.show_message("Open a fundus photograph first.")
+            self._view.show_message("Open a fundus image first.")
             return
         references = self._references()
         if reference is not None and reference not in references:
             self._view.show_message(
-                "The reference is no mask of this image any more. Choose another."
+                "The reference is no longer a mask of this image. Choose another."
             )
             return
         detail = session.choices.choice(session.target).detail
@@ -70,13 +70,13 @@ class ComparisonController(QObject):
             mask = None if reference is None else mask_of(layer_data(references[reference]))
             request = session.queue.make_request(session.image, session.target)
             self._view.show_message("")
-            self.comparison.ask(
+            self.comparison.start(
                 session.queue.engine,
                 session.image,
                 request,
                 models,
                 reference=mask,
-                way=way,
+                display=display,
             )
 
     def _on_changed(self) -> None:
@@ -86,7 +86,7 @@ class ComparisonController(QObject):
 
 
 def _title(name: str) -> str:
-    return {NO_ADAPTER: "base model alone", AUTOMATIC: "automatic"}.get(name, name)
+    return {NO_ADAPTER: "No adapter", AUTOMATIC: "Automatic"}.get(name, name)
 
 
 def _choice(name: str, detail: str | None) -> ModelChoice:

@@ -1,6 +1,6 @@
-"""The Segment dock: one session's choices, prompts and answers as widgets.
+"""The Segment dock: a session's choices, prompts and results as widgets.
 
-Here alone the widgets meet the session; what they do is the session's work.
+Only here and in the controllers do widgets meet the session; the work is the session's.
 """
 
 from napari.viewer import Viewer
@@ -18,6 +18,7 @@ from qtpy.QtWidgets import (
 
 from napari_sam2lora.layers.lookup import fundus_images
 from napari_sam2lora.layers.mask_events import MaskWatcher
+from napari_sam2lora.layers.masks import AcceptMode
 from napari_sam2lora.layers.metadata import TargetKey, ensure_image_id
 from napari_sam2lora.qt.notifications import show_user_errors
 from napari_sam2lora.qt.widgets import Paragraph, Section
@@ -46,97 +47,97 @@ _WIDTH = 350  # pixels
 
 
 class SegmentDock(QWidget):
-    """Segments the photographs of a viewer, with points and boxes where the answer is wrong.
+    """Segments the images of a viewer, and corrects predictions by points and boxes.
 
     Parameters
     ----------
     napari_viewer
-        Its viewer; another viewer has a session of its own.
+        The viewer; each viewer has a session of its own.
     """
 
     def __init__(self, napari_viewer: Viewer) -> None:
         super().__init__()
         self._viewer = napari_viewer
-        self._measured: TargetKey | None = None  # whose numbers are shown
+        self._measured: TargetKey | None = None  # whose measurements are shown
         self.session = Session(napari_viewer)
         self._build()
         self._wire()
-        self.setup = ModelController(self.session, self.advanced)
-        self.setup.warned.connect(self._on_warned)
-        self.comparing = ComparisonController(self.session, self.setup, self.compare)
-        self.batching = BatchController(self.session, self.batch)
+        self.models = ModelController(self.session, self.model_panel)
+        self.models.warned.connect(self._on_warned)
+        self.comparison = ComparisonController(self.session, self.models, self.comparison_panel)
+        self.batch = BatchController(self.session, self.batch_panel)
         actions = {key.action: getattr(self, key.action) for key in keys.KEYS}
-        self.following = ViewerSync(self.session, actions)
-        self.following.layers_changed.connect(self._on_followed)
-        self.masks = MaskWatcher(napari_viewer)
-        self.masks.changed.connect(self._measure)
-        self.following.layers_changed.connect(self.masks.refresh)
-        self.following.tool_changed.connect(self._show_tool)
-        # A window that closes destroys the dock without taking it out.
-        self._parts = _Parts(self.following, self.masks, self.comparing, self.session)
+        self.sync = ViewerSync(self.session, actions)
+        self.sync.layers_changed.connect(self._on_layers_changed)
+        self.mask_watcher = MaskWatcher(napari_viewer)
+        self.mask_watcher.changed.connect(self._measure)
+        self.sync.layers_changed.connect(self.mask_watcher.refresh)
+        self.sync.tool_changed.connect(self._show_tool)
+        # A window that closes destroys the dock without removing it first.
+        self._parts = _Parts(self.sync, self.mask_watcher, self.comparison, self.session)
         self.destroyed.connect(self._parts.close)
-        self.following.refresh()
+        self.sync.refresh()
         self.session.queue.describe_device()
 
     def segment(self) -> None:
-        """Ask for the chosen target in the chosen image."""
+        """Segment the current target of the current image."""
         self.session.segment([self.session.target])
 
     def segment_all(self) -> None:
-        """Ask for vessel, disc and cup."""
-        self.setup.warn(*TARGETS.values())
+        """Segment vessel, disc and cup."""
+        self.models.warn(*TARGETS.values())
         self.session.segment(list(TARGETS.values()))
 
     def toggle_positive(self) -> None:
-        """Let the next points mean the opposite."""
+        """Switch the next points between positive and negative."""
         self.session.set_positive(not self.session.prompts.positive)
 
     def use_points(self) -> None:
-        """Let the next click set a point."""
+        """Make the next click set a point."""
         self.session.use("point")
 
     def use_box(self) -> None:
-        """Let the next drag draw a box."""
+        """Make the next drag draw a box."""
         self.session.use("box")
 
     def undo(self) -> None:
-        """Take the last point or box back."""
+        """Undo the last point or box."""
         self.session.undo()
 
     def redo(self) -> None:
-        """Put a point or box back."""
+        """Redo a point or box."""
         self.session.redo()
 
     def clear(self) -> None:
-        """Take all prompts of the target away."""
+        """Remove all prompts of the target."""
         self.session.clear()
 
     def accept(self) -> None:
-        """Write the answer into the target's mask."""
+        """Write the prediction into the target's mask."""
         self.threshold.accept_now()
 
     def toggle_preview(self) -> None:
-        """Hide or show the answer."""
+        """Hide or show the preview."""
         key = self.session.target_key
         layer = self.session.results.previews.find(key) if key else None
         if layer is not None:
             layer.visible = not layer.visible
 
     def use_adapter(self, name: str) -> None:
-        """Answer by an adapter that was just trained; the Train dock calls it."""
-        self.setup.use_adapter(name)
+        """Segment with an adapter that was just trained; the Train dock calls it."""
+        self.models.use_adapter(name)
 
     def free_gpu(self, device: str) -> None:
-        """Free the GPU for a training that is about to begin; the Train dock calls it."""
+        """Free the GPU for a training that is about to start; the Train dock calls it."""
         if device != "cpu":
             self.session.queue.free_memory()
 
     def sizeHint(self) -> QSize:
-        """Ask for little width: the picture is what matters, and all parts fit."""
+        """Return a narrow size: the canvas matters more, and all widgets fit."""
         return QSize(_WIDTH, super().sizeHint().height())
 
     def changeEvent(self, event: QEvent) -> None:
-        """End the work and let go of the viewer when the dock is taken out of the window."""
+        """Stop the work and disconnect when the dock is removed from the window."""
         super().changeEvent(event)
         if event.type() == QEvent.Type.ParentChange and self.parent() is None:
             self._parts.close()
@@ -144,15 +145,15 @@ class SegmentDock(QWidget):
     def _build(self) -> None:
         self.targets, self.prompts = TargetSelector(), PromptControls()
         self.threshold, self.progress = ThresholdControls(), SegmentationProgress()
-        self.live_measurements, self.advanced = MeasurementRows(), ModelPanel()
-        self.compare, self.batch = ComparisonPanel(), BatchPanel()
+        self.measurement_rows, self.model_panel = MeasurementRows(), ModelPanel()
+        self.comparison_panel, self.batch_panel = ComparisonPanel(), BatchPanel()
         self._copy = QPushButton("Copy as command")
-        self._copy.setToolTip("The command line that gives the same answer, on the clipboard")
+        self._copy.setToolTip("Copy the command line that gives the same prediction")
         self.warnings = Paragraph()
         self.warnings.setStyleSheet("color: #e0a030;")
         self._segment, self._all = QPushButton("Segment"), QPushButton("Segment all")
-        self._segment.setToolTip("Look for the target (G)")
-        self._all.setToolTip("Look for vessel, disc and cup (Shift+G)")
+        self._segment.setToolTip("Segment the target (G)")
+        self._all.setToolTip("Segment vessel, disc and cup (Shift+G)")
         help_text = QLabel(keys.table())
         help_text.setWordWrap(True)
         buttons = QHBoxLayout()
@@ -166,12 +167,12 @@ class SegmentDock(QWidget):
         column.addWidget(self.prompts)
         column.addWidget(self.threshold)
         column.addWidget(self.progress)
-        column.addWidget(self.live_measurements)
+        column.addWidget(self.measurement_rows)
         column.addWidget(self._copy)
         for title, part in (
-            ("ModelPanel", self.advanced),
-            ("Compare models", self.compare),
-            ("Segment many files", self.batch),
+            ("ModelPanel", self.model_panel),
+            ("Compare models", self.comparison_panel),
+            ("Batch", self.batch_panel),
             ("Keys", help_text),
         ):
             column.addWidget(Section(title, part))
@@ -193,20 +194,20 @@ class SegmentDock(QWidget):
         self._copy.clicked.connect(self._copy_command)
         self.targets.image_selected.connect(self._on_image)
         self.targets.target_selected.connect(self._on_target)
-        self.targets.new_target_requested.connect(self._ask_for_target)
+        self.targets.new_target_requested.connect(self._add_target)
         self.prompts.point_requested.connect(self._on_point_wanted)
         self.prompts.box_requested.connect(self.use_box)
         self.prompts.undo_requested.connect(self.undo)
         self.prompts.clear_requested.connect(self.clear)
-        self.prompts.use_mask_toggled.connect(self._on_painted)
+        self.prompts.use_mask_toggled.connect(self._on_use_mask)
         self.threshold.threshold_changed.connect(session.set_threshold)
         self.threshold.accepted.connect(self._on_accept)
         self.progress.cancelled.connect(session.queue.cancel)
         session.busy_changed.connect(self.progress.show_busy)
         session.progressed.connect(self.progress.show_progress)
         session.message.connect(self.progress.show_message)
-        session.selection_changed.connect(self._on_chosen)
-        session.result_ready.connect(self._on_reply)
+        session.selection_changed.connect(self._on_selection_changed)
+        session.result_ready.connect(self._on_result)
         session.positive_changed.connect(self._show_tool)
         session.prompts.changed.connect(self._on_prompts)
         session.results.threshold_changed.connect(self._on_threshold)
@@ -230,58 +231,58 @@ class SegmentDock(QWidget):
         with show_user_errors():
             self.session.set_target(name)
 
-    def _ask_for_target(self) -> None:
-        asked = NewTargetDialog(self)
-        asked.exec()
-        if asked.target is not None:
-            self.session.set_target(asked.target.name)
+    def _add_target(self) -> None:
+        dialog = NewTargetDialog(self)
+        dialog.exec()
+        if dialog.target is not None:
+            self.session.set_target(dialog.target.name)
 
     def _on_point_wanted(self, positive: bool) -> None:
         self.session.set_positive(positive)
         self.session.use("point")
         self._show_tool()
 
-    def _on_painted(self, on: bool) -> None:
+    def _on_use_mask(self, on: bool) -> None:
         self.session.choices.set_start_from_mask(on)
 
-    def _on_accept(self, mode: str) -> None:
+    def _on_accept(self, mode: AcceptMode) -> None:
         with show_user_errors():
             self.session.accept(mode)
             self._measure()
 
-    def _on_chosen(self) -> None:
+    def _on_selection_changed(self) -> None:
         key = self.session.target_key
         if key:
             self.threshold.show_threshold(self.session.results.threshold(key))
         if key != self._measured:
             self._show_measurements(None)
-        self._on_followed()
+        self._on_layers_changed()
         self._measure()
 
-    def _on_reply(self, result: SegmentationResult) -> None:
+    def _on_result(self, result: SegmentationResult) -> None:
         key = self.session.target_key
         if key == (result.request.image.key, result.request.target.name):
             self.threshold.show_threshold(self.session.results.threshold(key))
-        # Another target's refusal stays to be read.
+        # An error of another target stays.
         self.progress.show_message(self.session.queue.errors.of_image(result.request.image.key))
         self._measure()
 
     def _on_prompts(self) -> None:
-        self.setup.warn()
+        self.models.warn()
 
-    def _on_warned(self, words: str) -> None:
-        self.warnings.setText(words)
-        self.warnings.setVisible(bool(words))
+    def _on_warned(self, text: str) -> None:
+        self.warnings.setText(text)
+        self.warnings.setVisible(bool(text))
 
     def _measure(self) -> None:
-        """Measure soon. What stands in the way is said beside the numbers, not again and again."""
-        words = ""
+        """Measure soon; what prevents it is shown beside the measurements."""
+        message = ""
         try:
             self.session.measure()
         except Sam2LoraError as error:
-            words = str(error)
+            message = str(error)
             self._show_measurements(None)
-        self.live_measurements.show_message(words)
+        self.measurement_rows.show_message(message)
 
     def _on_threshold(self) -> None:
         key = self.session.target_key
@@ -290,15 +291,15 @@ class SegmentDock(QWidget):
         self._measure()
 
     def _on_measured(self, result: MeasurementResult) -> None:
-        if result.key == self.session.target_key and not self.live_measurements.message.text():
+        if result.key == self.session.target_key and not self.measurement_rows.message.text():
             self._show_measurements(result)
 
     def _show_measurements(self, result: MeasurementResult | None) -> None:
         self._measured = None if result is None else result.key
-        self.live_measurements.show_rows([] if result is None else rows(result))
+        self.measurement_rows.show_rows([] if result is None else rows(result))
 
-    def _on_followed(self) -> None:
-        """List what is in the viewer now."""
+    def _on_layers_changed(self) -> None:
+        """List the images and targets again."""
         session = self.session
         images = fundus_images(self._viewer.layers)
         key = ensure_image_id(session.image) if session.image is not None else None
@@ -311,13 +312,13 @@ class SegmentDock(QWidget):
 
 
 class _Parts(QObject):
-    """What has to let go of the viewer when the dock goes, which happens in one of two ways."""
+    """What must disconnect from the viewer when the dock is removed or destroyed."""
 
     def __init__(self, *parts: ViewerSync | MaskWatcher | ComparisonController | Session) -> None:
         super().__init__()
         self._parts = list(parts)
 
     def close(self) -> None:
-        """Let all parts go, once."""
+        """Close all parts, once."""
         while self._parts:
             self._parts.pop(0).close()

@@ -1,6 +1,6 @@
-"""Everything a session needs torch for. Only its worker thread may use it; it knows no window.
+"""Prediction for a session: all it needs torch for. Only its worker thread may use it.
 
-The networks, images and adapters in use are kept, so that the next prompt finds them ready.
+The network, images and adapters in use are cached, so that the next prompt is fast.
 """
 
 from collections import OrderedDict
@@ -30,28 +30,28 @@ if TYPE_CHECKING:
     from sam2lora.inference.prepared_image import PreparedImage
 
 _PER_IMAGE = 100  # steps of progress that one image of a batch is
-_SCENES = 4  # images whose fields of view are kept; features have a cache of their own
+_IMAGES = 4  # prepared images that are cached; embeddings have a cache of their own
 
 
 class Engine:
-    """The predictor in use, and what it was asked about last."""
+    """The predictor in use, with the images and adapters it used last."""
 
     def __init__(self) -> None:
-        self._machine: ComputeSettings | None = None
+        self._compute: ComputeSettings | None = None
         self._predictor: Predictor | None = None
-        self._scenes: OrderedDict[str, tuple[ImageSnapshot, PreparedImage]] = OrderedDict()
+        self._prepared: OrderedDict[str, tuple[ImageSnapshot, PreparedImage]] = OrderedDict()
         self._adapters: dict[tuple[Any, ...], Adapter | None] = {}
-        self._adapters_of = 0  # the number of the questions for which they were looked up
+        self._adapters_revision = 0  # of the requests for which they were looked up
 
     def release(self) -> None:
-        """Keep no network and no image any more; what is at work ends first by itself."""
-        self._machine = self._predictor = None
-        self._scenes.clear()
+        """Drop the network and all images; a job that runs ends first by itself."""
+        self._compute = self._predictor = None
+        self._prepared.clear()
 
     def free(self, report: ReportProgress) -> None:
-        """Give a GPU's memory back; the next question loads the network again.
+        """Release a GPU's memory; the next request loads the network again.
 
-        Main memory is left alone: the features in it are worth more than the room.
+        Main memory is kept: the embeddings in it are worth more than the space.
         """
         if self._predictor is None or self._predictor.device.type == "cpu":
             return
@@ -62,23 +62,23 @@ class Engine:
         self.release()
         release_memory(device)
 
-    def describe(self, machine: ComputeSettings, report: ReportProgress) -> DeviceInfo:
-        """Find out what computes, and make ready what the first answer needs in the window."""
+    def describe(self, compute: ComputeSettings, report: ReportProgress) -> DeviceInfo:
+        """Return what the network runs on, and warm up what the first preview needs."""
         report("Loading PyTorch", 0, None)
         load_torch()
         warm_up_colors()
         from sam2lora.compute.device import choose_device, choose_precision, free_memory, gpu_hint
 
         try:
-            device = choose_device(machine.device)
-            precision = choose_precision(machine.precision, device)
+            device = choose_device(compute.device)
+            precision = choose_precision(compute.precision, device)
         except DeviceError as error:
             return DeviceInfo(str(error), str(error))
-        words = f"Computes on {device} in {precision}."
-        return DeviceInfo(words, gpu_hint() or "", free_memory(device))
+        text = f"Runs on {device} in {precision}."
+        return DeviceInfo(text, gpu_hint() or "", free_memory(device))
 
     def segment(self, request: SegmentationRequest, report: ReportProgress) -> SegmentationResult:
-        """Answer a question.
+        """Return the result of a request.
 
         Raises
         ------
@@ -97,49 +97,49 @@ class Engine:
             prompts=request.prompts,
             detail=request.choice.detail,
         )
-        prepared = self._scene(request.image)
-        show = partial(report, f"Looking for {target.name}")
-        segmented = segment_prepared(predictor, prepared, [task], progress=show)[target.name]
-        return SegmentationResult(request, task, prepared, segmented)
+        prepared = self._prepare(request.image)
+        show = partial(report, f"Segmenting {target.name}")
+        prediction = segment_prepared(predictor, prepared, [task], progress=show)[target.name]
+        return SegmentationResult(request, task, prepared, prediction)
 
     def try_segment(
         self, request: SegmentationRequest, report: ReportProgress
     ) -> SegmentationResult | FailedRequest:
-        """Answer a question, or say why that is not possible."""
+        """Return the result of a request, or why there is none."""
         try:
             return self.segment(request, report)
         except GeometryError as error:
-            kept = self._scenes.get(request.image.key)
-            return FailedRequest(request, error, kept and kept[1].field.mask)
+            cached = self._prepared.get(request.image.key)
+            return FailedRequest(request, error, cached and cached[1].field.mask)
         except Sam2LoraError as error:
             return FailedRequest(request, error)
 
     def segment_files(
-        self, settings: Sequence[PredictSettings], machine: ComputeSettings, report: ReportProgress
+        self, settings: Sequence[PredictSettings], compute: ComputeSettings, report: ReportProgress
     ) -> "Iterator[FileResult]":
         """Segment files as `sam2lora predict` does, in one pass over the images.
 
         Parameters
         ----------
         settings
-            They differ in their targets, and in how these are answered; not in images and folder.
+            One a target or more; they agree in images and output folder.
         compute
-            By what.
+            What the network runs on.
         report
-            Told how far it is.
+            Called with the progress.
 
         Yields
         ------
-        What became of each image.
+        The result of each image.
 
         Raises
         ------
         Sam2LoraError
-            If nothing can be done at all.
+            If nothing can be segmented at all.
         Stopped
-            If it was cancelled; what is written by then is complete.
+            If it was cancelled; files that are written by then are complete.
         """
-        predictor = self.predictor(machine, report)
+        predictor = self.predictor(compute, report)
         from sam2lora.inference.pipeline import segment_files
 
         def show(progress: "BatchProgress") -> None:
@@ -148,17 +148,17 @@ class Engine:
 
         yield from segment_files(settings, predictor=predictor, progress=show)
 
-    def predictor(self, machine: ComputeSettings, report: ReportProgress) -> "Predictor":
-        """Give the predictor for a machine, loading torch and the base model if need be.
+    def predictor(self, compute: ComputeSettings, report: ReportProgress) -> "Predictor":
+        """Return the predictor, loading torch and the base model if needed.
 
         Raises
         ------
         Sam2LoraError
-            If the model cannot be had, or the device is not there.
+            If the model cannot be loaded, or there is no such device.
         Stopped
             If a download was cancelled.
         """
-        if self._predictor is not None and machine == self._machine:
+        if self._predictor is not None and compute == self._compute:
             return self._predictor
         report("Loading PyTorch", 0, None)
         load_torch()
@@ -166,23 +166,23 @@ class Engine:
         from sam2lora.inference.predictor import Predictor
         from sam2lora.models.loading import load_base
 
-        report(f"Loading {machine.model}", 0, None)
-        base = load_base(machine.model, progress=partial(report, f"Downloading {machine.model}"))
+        report(f"Loading {compute.model}", 0, None)
+        base = load_base(compute.model, progress=partial(report, f"Downloading {compute.model}"))
         old, self._predictor = self._predictor, None
         if old is not None:
             device = old.device
             del old
             release_memory(device)
-        predictor = Predictor(base, device=machine.device, precision=machine.precision)
-        self._machine, self._predictor, self._adapters = machine, predictor, {}
+        predictor = Predictor(base, device=compute.device, precision=compute.precision)
+        self._compute, self._predictor, self._adapters = compute, predictor, {}
         return predictor
 
     def _adapter(self, request: SegmentationRequest, predictor: "Predictor") -> Adapter | None:
-        """Choose the adapter; the same object each time, which spares reading its files again."""
+        """Return the adapter of a request; the same object each time, so files are read once."""
         from sam2lora.inference.pipeline import adapter_for
 
-        if request.adapters_revision != self._adapters_of:
-            self._adapters, self._adapters_of = {}, request.adapters_revision
+        if request.adapters_revision != self._adapters_revision:
+            self._adapters, self._adapters_revision = {}, request.adapters_revision
         prompted = not request.prompts.empty
         key = (request.target, request.choice, prompted)
         if key not in self._adapters:
@@ -197,17 +197,17 @@ class Engine:
             self._adapters[key] = next(same, found)
         return self._adapters[key]
 
-    def _scene(self, snapshot: ImageSnapshot) -> "PreparedImage":
+    def _prepare(self, snapshot: ImageSnapshot) -> "PreparedImage":
         """Return an image with its field of view, as `sam2lora predict` prepares it."""
         from sam2lora.inference.prepared_image import PreparedImage
 
-        kept = self._scenes.pop(snapshot.key, None)
-        if kept is None or kept[0].source is not snapshot.source:
-            kept = (
+        cached = self._prepared.pop(snapshot.key, None)
+        if cached is None or cached[0].source is not snapshot.source:
+            cached = (
                 snapshot,
                 PreparedImage.of(pixels_of(snapshot.layer), field=field_of_view(snapshot.layer)),
             )
-        self._scenes[snapshot.key] = kept
-        while len(self._scenes) > _SCENES:
-            self._scenes.popitem(last=False)
-        return kept[1]
+        self._prepared[snapshot.key] = cached
+        while len(self._prepared) > _IMAGES:
+            self._prepared.popitem(last=False)
+        return cached[1]

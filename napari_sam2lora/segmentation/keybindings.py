@@ -1,6 +1,6 @@
-"""Keys that work while one of the image's layers is selected.
+"""Key bindings of the image's layers.
 
-They are bound to the layers themselves: there they win over what napari binds to the same key.
+They are bound to the layers themselves, where they take precedence over napari's own.
 """
 
 from collections.abc import Callable, Mapping
@@ -11,20 +11,20 @@ from napari.layers import Layer
 
 @dataclass(frozen=True)
 class KeyBinding:
-    """One key.
+    """One key binding.
 
     Attributes
     ----------
     napari
-        As napari spells it.
+        The key as napari spells it.
     shown
-        As people do.
+        The key as users read it.
     action
-        What it does, by the name of the dock's method.
+        Name of the dock's method it calls.
     description
-        What it does, to be read.
+        What it does.
     everywhere
-        On all layers of the image; else on its prompts alone.
+        Bound on all layers of the image; else on its prompts only.
     """
 
     napari: str
@@ -37,16 +37,16 @@ class KeyBinding:
 KEYS = (
     KeyBinding("G", "G", "segment", "segment the target"),
     KeyBinding("Shift-G", "Shift+G", "segment_all", "segment vessel, disc and cup"),
-    KeyBinding("Q", "Q", "toggle_positive", "switch between points on and off the target"),
+    KeyBinding("Q", "Q", "toggle_positive", "switch between positive and negative points"),
     KeyBinding("U", "U", "use_points", "set points"),
     KeyBinding("K", "K", "use_box", "draw a box"),
-    KeyBinding("N", "N", "clear", "clear the points and the box"),
-    KeyBinding("W", "W", "accept", "accept the answer into the mask"),
-    KeyBinding("H", "H", "toggle_preview", "hide or show the answer"),
-    KeyBinding("Control-Z", "Ctrl+Z", "undo", "take the last point or box back", everywhere=False),
-    KeyBinding("Control-Shift-Z", "Ctrl+Shift+Z", "redo", "put it back", everywhere=False),
+    KeyBinding("N", "N", "clear", "remove all points and the box"),
+    KeyBinding("W", "W", "accept", "accept the prediction into the mask"),
+    KeyBinding("H", "H", "toggle_preview", "hide or show the preview"),
+    KeyBinding("Control-Z", "Ctrl+Z", "undo", "undo the last point or box", everywhere=False),
+    KeyBinding("Control-Shift-Z", "Ctrl+Shift+Z", "redo", "redo it", everywhere=False),
 )
-"""All keys of the dock."""
+"""All key bindings of the dock."""
 
 
 def bind(layer: Layer, actions: Mapping[str, Callable[[], object]], *, prompts: bool) -> None:
@@ -57,10 +57,10 @@ def bind(layer: Layer, actions: Mapping[str, Callable[[], object]], *, prompts: 
     layer
         One of the image's layers.
     actions
-        What each key does, by its action.
+        The function of each action.
     prompts
-        Whether it is a layer of prompts, where Ctrl+Z takes prompts back. On others it stays what
-        it is, such as the undo of a mask.
+        Whether it is a layer of prompts, where Ctrl+Z undoes prompts. On others it stays napari's,
+        such as the undo of a mask.
     """
     for key in KEYS:
         if key.everywhere or prompts:
@@ -68,13 +68,13 @@ def bind(layer: Layer, actions: Mapping[str, Callable[[], object]], *, prompts: 
 
 
 def unbind(layer: Layer) -> None:
-    """Give the keys of a layer back to napari."""
+    """Restore napari's own keys on a layer."""
     for key in KEYS:
         layer.bind_key(key.napari, None)
 
 
 def table() -> str:
-    """Give the keys as rows of a table in HTML."""
+    """Return the key bindings as an HTML table."""
     rows = "".join(
         f"<tr><td><b>{k.shown}</b>&nbsp;&nbsp;</td><td>{k.description}</td></tr>" for k in KEYS
     )

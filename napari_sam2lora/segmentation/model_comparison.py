@@ -1,4 +1,4 @@
-"""Several models on the same prompts: what each finds, against a reference, in red and green."""
+"""Several models on the same prompts, each compared with a reference."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -30,24 +30,24 @@ from sam2lora.types import Mask, Pixels
 Display = Literal["side by side", "blink"]
 
 _VIEW = "comparison"
-_GAP = 1.05  # of the image's width, from one picture to the next
+_GAP = 1.05  # of the image's width, from one copy to the next
 _BLINK = 800  # milliseconds
 
 
 @dataclass(frozen=True, eq=False)
 class ComparedModel:
-    """What one contestant found.
+    """The result of one model.
 
     Attributes
     ----------
     title
-        Whose it is.
+        The model's title.
     result
-        Its answer; None if it could not answer.
+        Its result; None if it failed.
     score_text
         Its Dice against the reference, or why there is none.
     agreement
-        `(H, W)` uint8: 1 where it agrees with the reference, 2 where it has more, 3 less.
+        `(H, W)` uint8: 1 true positive, 2 false positive, 3 false negative.
     """
 
     title: str
@@ -63,24 +63,24 @@ def compare_models(
     reference: Mask | None,
     report: ReportProgress,
 ) -> Iterator[ComparedModel]:
-    """Ask the same of several models, in the worker's thread.
+    """Segment the same with several models, on the worker thread.
 
     Parameters
     ----------
     engine
-        What answers.
+        What segments.
     request
-        What is asked.
+        The request; each model replaces its choice.
     models
-        Titles, and how each answers.
+        Titles and choices.
     reference
-        `(H, W)` bool to judge by; None for the first contestant's mask.
+        `(H, W)` bool to compare with; None for the first model's mask.
     report
-        Told how far it is.
+        Called with the progress.
 
     Yields
     ------
-    What each found.
+    The result of each model.
     """
     for title, choice in models:
         result = engine.try_segment(replace(request, choice=choice), report)
@@ -89,36 +89,36 @@ def compare_models(
             continue
         mask = result.prediction.mask
         if reference is None:
-            reference, words = mask, "the reference"
+            reference, text = mask, "reference"
         else:
-            words = f"Dice {dice(mask, reference, valid=result.prepared.field.mask):.3f}"
-        judged = np.select([mask & reference, mask, reference], [1, 2, 3]).astype(np.uint8)
-        yield ComparedModel(title, result, words, judged)
+            text = f"Dice {dice(mask, reference, valid=result.prepared.field.mask):.3f}"
+        agreement = np.select([mask & reference, mask, reference], [1, 2, 3]).astype(np.uint8)
+        yield ComparedModel(title, result, text, agreement)
 
 
 class ModelComparison(QObject):
-    """Shows what several models found in one image.
+    """Shows the results of several models in one image.
 
     Parameters
     ----------
     viewer
-        Where.
+        The viewer.
     worker
-        Of the session; the comparison is work among its other work.
+        The session's worker.
     parent
-        What it lives as long as.
+        Qt parent.
 
     Signals
     -------
     changed()
-        There is another result, or none any more.
+        Another result is there, or all were cleared.
     busy_changed(busy)
         A comparison has begun or ended.
 
     Attributes
     ----------
     results
-        Those that have come so far.
+        The results so far.
     """
 
     changed = Signal()
@@ -129,9 +129,9 @@ class ModelComparison(QObject):
         self.results: list[ComparedModel] = []
         self._viewer, self._worker = viewer, worker
         self._image: Image | None = None
-        self._way: Display = "side by side"
+        self._display: Display = "side by side"
         self._number = 0  # of the comparison that is shown
-        self._runs = False
+        self._running = False
         self._timer = QTimer(self)
         self._timer.setInterval(_BLINK)
         self._timer.timeout.connect(self._blink)
@@ -139,7 +139,7 @@ class ModelComparison(QObject):
         for end in (worker.done, worker.failed, worker.stopped):
             end.connect(self._on_end)
 
-    def ask(
+    def start(
         self,
         engine: Engine,
         image: Image,
@@ -147,46 +147,46 @@ class ModelComparison(QObject):
         models: Sequence[tuple[str, ModelChoice]],
         *,
         reference: Mask | None,
-        way: Display,
+        display: Display,
     ) -> None:
-        """Compare contestants, in place of a comparison that runs; see `compare_models`."""
+        """Compare models, replacing a comparison that runs; see `compare_models`."""
         self.clear()
-        self._image, self._way = image, way
+        self._image, self._display = image, display
         work = partial(compare_models, engine, request, models, reference)
         self._worker.submit(self._key, work)
-        self._set_runs(True)
+        self._set_running(True)
 
     def clear(self) -> None:
-        """Take everything that was shown out of the viewer, and stop what is still to come."""
-        old, self._number = self._key, self._number + 1  # what comes of the old one is not shown
-        if self._runs:
+        """Remove all layers of the comparison, and stop what still runs."""
+        old, self._number = self._key, self._number + 1  # later results of the old one are dropped
+        if self._running:
             self._worker.cancel(old)
-            self._set_runs(False)
+            self._set_running(False)
         self._timer.stop()
         self.results = []
         shown = self._own()
         self._viewer.layers.selection.difference_update(shown)
         for layer in shown:
             self._viewer.layers.remove(layer)
-        if shown and self._way == "side by side":
-            self._viewer.fit_to_view()  # which had to be small for all of them
+        if shown and self._display == "side by side":
+            self._viewer.fit_to_view()  # the view was zoomed out for all of them
         self.changed.emit()
 
     def close(self) -> None:
-        """Show nothing more."""
+        """Stop showing results."""
         self._image = None
 
     @property
     def _key(self) -> str:
         return f"comparison {self._number}"
 
-    def _set_runs(self, runs: bool) -> None:
-        self._runs = runs
-        self.busy_changed.emit(runs)
+    def _set_running(self, running: bool) -> None:
+        self._running = running
+        self.busy_changed.emit(running)
 
     def _on_end(self, key: object, _: object = None) -> None:
         if key == self._key:
-            self._set_runs(False)
+            self._set_running(False)
 
     def _own(self) -> list[Layer]:
         return [
@@ -198,7 +198,7 @@ class ModelComparison(QObject):
             return
         self.results.append(result)
         if result.result is not None and self._image in self._viewer.layers:
-            if self._way == "side by side":
+            if self._display == "side by side":
                 self._show_beside(result, len(self.results))
             else:
                 self._show_over(result)
@@ -226,7 +226,7 @@ class ModelComparison(QObject):
             add_quietly(self._viewer, layer)
 
     def _blink(self) -> None:
-        """Show the next one in place of the present one."""
+        """Show the next result instead of the current one."""
         layers = self._own() if self._image is not None else []
         if len(layers) > 1:
             shown = next((number for number, one in enumerate(layers) if one.visible), 0)

@@ -1,4 +1,4 @@
-"""Joins a session to the part of the dock where one chooses what answers."""
+"""Connects a session to the model panel: base model, adapter, input mode and device."""
 
 from dataclasses import replace
 
@@ -25,72 +25,72 @@ from sam2lora.targets import Target, get_target
 
 
 class ModelController(QObject):
-    """Keeps the lists of models and adapters as they are, and says what could go wrong.
+    """Keeps the lists of models and adapters up to date, and warns about the next prediction.
 
     Parameters
     ----------
     session
-        Of the viewer.
-    advanced
-        The widget; with it, this goes as well.
+        The session of the viewer.
+    panel
+        The panel; it owns this controller.
 
     Signals
     -------
-    warned(words)
-        What could go wrong with the next answer; empty if nothing could.
+    warned(text)
+        Warnings about the next prediction; empty if there are none.
     """
 
     warned = Signal(str)
 
-    def __init__(self, session: Session, advanced: ModelPanel) -> None:
-        super().__init__(advanced)
-        self._session, self._advanced = session, advanced
-        self._computer: DeviceInfo | None = None  # unknown until torch is loaded
+    def __init__(self, session: Session, panel: ModelPanel) -> None:
+        super().__init__(panel)
+        self._session, self._panel = session, panel
+        self._device: DeviceInfo | None = None  # unknown until torch is loaded
         self.watch = AdapterWatcher(self)
         self.watch.changed.connect(self._on_adapters)
-        advanced.model_selected.connect(self._on_model)
-        advanced.device_selected.connect(self._on_device)
-        advanced.adapter_selected.connect(self._on_adapter)
-        advanced.input_mode_selected.connect(self._on_input_mode)
-        advanced.adapters_requested.connect(self.refresh_adapters)
+        panel.model_selected.connect(self._on_model)
+        panel.device_selected.connect(self._on_device)
+        panel.adapter_selected.connect(self._on_adapter)
+        panel.input_mode_selected.connect(self._on_input_mode)
+        panel.adapters_requested.connect(self.refresh_adapters)
         session.selection_changed.connect(self.refresh)
-        session.device_ready.connect(self._on_computer)
+        session.device_ready.connect(self._on_device_ready)
         self.refresh_adapters()
         self.refresh()
 
     def refresh_adapters(self) -> None:
-        """List the adapters that are there now."""
+        """List the installed adapters again."""
         with show_user_errors():
             self.watch.refresh()
 
     def refresh(self) -> None:
-        """Show what is chosen, and what could go wrong with it."""
+        """Show what is chosen, and warnings about it."""
         session = self._session
-        chosen = session.choices.choice(session.target)
+        choice = session.choices.choice(session.target)
         models = [_model_entry(base) for base in BASE_MODELS.values()]
         if session.choices.model not in BASE_MODELS:
             models.append((session.choices.model, session.choices.model))
-        self._advanced.show_models(models, session.choices.model)
+        self._panel.show_models(models, session.choices.model)
         entries = self.adapter_entries()
-        if chosen.adapter and chosen.adapter not in [value for _, value in entries]:
-            entries.append((chosen.adapter, chosen.adapter))
-        named = NO_ADAPTER if chosen.no_adapter else chosen.adapter or AUTOMATIC
-        self._advanced.show_adapters(entries, named)
-        self._advanced.show_input_mode(chosen.detail)
+        if choice.adapter and choice.adapter not in [value for _, value in entries]:
+            entries.append((choice.adapter, choice.adapter))
+        selected = NO_ADAPTER if choice.no_adapter else choice.adapter or AUTOMATIC
+        self._panel.show_adapters(entries, selected)
+        self._panel.show_input_mode(choice.detail)
         self.warn()
 
     def use_adapter(self, name: str) -> None:
-        """Answer an installed adapter's target by it from now on, and by its base model.
+        """Segment an installed adapter's target with it from now on, and with its base model.
 
         Parameters
         ----------
         name
-            Of the adapter; its weights may be others than when it was last used.
+            Name of the adapter; its weights may have changed since it was last used.
 
         Raises
         ------
         AdapterError
-            If it is not there.
+            If it is not installed.
         """
         session, card = self._session, find_adapter(name).card
         self.watch.refresh()
@@ -103,16 +103,16 @@ class ModelController(QObject):
         )
 
     def warn(self, *others: Target) -> None:
-        """Say what could go wrong with the next answer, and with those for other targets."""
+        """Emit warnings about the next prediction of the current target, and of others."""
         session, current, image = self._session, self._session.target_key, self._session.image
-        replies = session.results.latest
-        loaded = any(one.request.compute == session.choices.compute for one in replies.values())
-        found = [] if self._computer is None else [self._computer.hint]
+        latest = session.results.latest
+        loaded = any(one.request.compute == session.choices.compute for one in latest.values())
+        found = [] if self._device is None else [self._device.hint]
         for target in dict.fromkeys((session.target, *others)):
             at = None if current is None else (current[0], target.name)
-            answered = None if at is None else replies.get(at)
-            # What was answered once needs no more memory now.
-            fits = answered is not None and answered.request.compute == session.choices.compute
+            earlier = None if at is None else latest.get(at)
+            # What was segmented once needs no more memory now.
+            fits = earlier is not None and earlier.request.compute == session.choices.compute
             found += warnings(
                 session.choices.model,
                 session.choices.choice(target),
@@ -121,12 +121,12 @@ class ModelController(QObject):
                 shape=None if image is None or fits else _size(image),
                 prompted=at is not None and not session.prompts.at(at).empty,
                 loaded=loaded,
-                free=None if self._computer is None else self._computer.free,
+                free=None if self._device is None else self._device.free,
             )
         self.warned.emit("\n".join(dict.fromkeys(filter(None, found))))
 
     def adapter_entries(self) -> list[ComboEntry]:
-        """List adapters for the target, those for the base model first, others with their base."""
+        """Return the adapters for the target: those for the base model, then others with theirs."""
         session, entries = self._session, []
         for adapter in self.watch.adapters:
             card = adapter.card
@@ -143,9 +143,9 @@ class ModelController(QObject):
         self._session.choices.reload_adapters()
         self.refresh()
 
-    def _on_computer(self, computer: DeviceInfo) -> None:
-        self._computer = computer
-        self._advanced.show_message(computer.text)
+    def _on_device_ready(self, device: DeviceInfo) -> None:
+        self._device = device
+        self._panel.show_message(device.text)
         self.warn()
 
     def _on_model(self, name: str) -> None:
@@ -173,7 +173,7 @@ class ModelController(QObject):
 
 
 def _size(image: Image) -> tuple[int, int] | None:
-    """Give the size of a photograph; None for a stack, which is refused when it is asked about."""
+    """Return the size of an image; None for a stack, which is refused when it is segmented."""
     try:
         return size_of(layer_data(image))
     except ImageError:

@@ -1,4 +1,4 @@
-"""What can go wrong with the next answer, in words, before it does."""
+"""Warnings about the next prediction, before it is requested."""
 
 from collections.abc import Iterator
 
@@ -23,28 +23,28 @@ def warnings(
     loaded: bool = False,
     free: int | None = None,
 ) -> list[str]:
-    """Say what stands in the way of an answer, or will take long.
+    """Return warnings: what prevents a prediction, or makes it slow.
 
     Parameters
     ----------
     model
         Name of the base model, or the path of its file.
     choice
-        How the target is to be answered.
+        How the target is segmented.
     target
-        What is to be segmented.
+        The target.
     adapters
-        Those that are there.
+        The installed ones.
     shape
         `(H, W)` of the image; None without one.
     prompted
-        Whether something points at the target.
+        Whether there are prompts.
     loaded, free
-        Whether the base model is in memory, and how much is free of it; see `memory_warning`.
+        Whether the base model is in memory, and the free bytes there; see `memory_warning`.
     """
     try:
         base = get_base(model)
-    except ModelError:  # a file of the user's: nothing is known about it before it is read
+    except ModelError:  # a file: nothing is known about it before it is read
         return []
     named = next((one for one in adapters if one.name == choice.adapter), None)
     found = [*_about_base(base), *_about_adapter(base, choice, named, target)]
@@ -55,14 +55,14 @@ def warnings(
         and not (base.embedded or prompted)
     ):
         found.append(
-            f"There is no adapter for {target.name} on {base.name}: it only follows points and "
-            "boxes. Set one, choose nano, or train an adapter."
+            f"There is no adapter for {target.name} on {base.name}: without one it only follows "
+            "points and boxes. Set one, choose nano, or train an adapter."
         )
     if shape is not None:
-        answering = named or (None if choice.no_adapter else next(iter(fitting), None))
-        geometry = geometry_of(target, answering, choice.detail)
-        words = memory_warning(base, shape, geometry, loaded=loaded, free=free)
-        found += [words] if words else []
+        adapter = named or (None if choice.no_adapter else next(iter(fitting), None))
+        geometry = geometry_of(target, adapter, choice.detail)
+        if warning := memory_warning(base, shape, geometry, loaded=loaded, free=free):
+            found.append(warning)
     return found
 
 
@@ -73,7 +73,7 @@ def _about_base(base: BaseModel) -> Iterator[str]:
     if is_offline():
         yield f"{base.name}{size} is not on this computer, and downloads are off in Preferences."
     else:
-        yield f"{base.name} is downloaded first{size}. Cancel stops it; the next time it goes on."
+        yield f"{base.name} is downloaded first{size}. Cancel stops it; the next time it resumes."
 
 
 def _about_adapter(
@@ -82,7 +82,7 @@ def _about_adapter(
     if choice.adapter is None:
         return
     if named is None:
-        yield f"The adapter {choice.adapter} is not there any more. Choose another."
+        yield f"The adapter {choice.adapter} is no longer installed. Choose another."
         return
     card = named.card
     if card.base.name != base.name:

@@ -1,4 +1,4 @@
-"""Questions to a network, and its replies, as they go to the worker's thread and back."""
+"""Requests and results, as they pass between the main thread and the worker thread."""
 
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class ComputeSettings:
-    """What computes: a base model, by name or path, on a device, in a precision."""
+    """What the network runs on: base model (name or path), device, precision."""
 
     model: str = "nano"
     device: str = "auto"
@@ -26,16 +26,16 @@ class ComputeSettings:
 
 @dataclass(frozen=True)
 class DeviceInfo:
-    """What a machine computes on, as found out by torch.
+    """What the network runs on, as torch reports it.
 
     Attributes
     ----------
     text
         Device and precision, or why there is none.
     hint
-        What is amiss: why there is none, or what to install for a GPU that is there and not used.
+        A problem: why there is no device, or what to install to use the GPU.
     free
-        Bytes of memory that are free on a GPU; None where it computes in main memory.
+        Free bytes on the GPU; None on a CPU.
     """
 
     text: str
@@ -45,16 +45,16 @@ class DeviceInfo:
 
 @dataclass(frozen=True)
 class ModelChoice:
-    """How one target is answered.
+    """How one target is segmented.
 
     Attributes
     ----------
     adapter
         Name or folder; None for the shipped one, else the newest.
     no_adapter
-        By the base model alone.
+        Whether the base model segments without adapter.
     detail
-        How the image is looked at; None: as the adapter was trained.
+        Input mode; None: as the adapter was trained.
     """
 
     adapter: str | None = None
@@ -64,18 +64,18 @@ class ModelChoice:
 
 @dataclass(frozen=True, eq=False)
 class SegmentationRequest:
-    """What is asked: where a target is in an image.
+    """One target of one image, with its prompts and what segments it.
 
     Attributes
     ----------
     image, target, prompts
-        Of what.
+        What is segmented.
     compute, choice
-        By what, and how.
+        What segments it.
     start_from_mask
-        Whether the answer is to start from what is painted, if anything is.
+        Whether the painted mask is among the prompts.
     adapters_revision
-        A number that is another when there may be others on the disk.
+        Changes whenever adapters on the disk may have changed.
     """
 
     image: ImageSnapshot
@@ -89,18 +89,18 @@ class SegmentationRequest:
 
 @dataclass(frozen=True, eq=False)
 class SegmentationResult:
-    """The answer to a question.
+    """The result of a request.
 
     Attributes
     ----------
     request
-        What was asked.
+        The request.
     task
-        How it was answered: the adapter, the geometry, and the threshold that belongs to it.
+        How it was segmented: adapter, geometry, and their threshold.
     prepared
-        The image as the network looked at it.
+        The image with its field of view.
     prediction
-        Probabilities, and the IoU the network expects.
+        Probabilities and predicted IoU.
     """
 
     request: SegmentationRequest
@@ -111,14 +111,14 @@ class SegmentationResult:
 
 @dataclass(frozen=True, eq=False)
 class FailedRequest:
-    """A question that cannot be answered, and why not.
+    """A request that failed.
 
     Attributes
     ----------
     request, error
-        Which, and why.
+        The request, and why it failed.
     field
-        `(H, W)` bool: the field of view, where points or a box may lie outside of it.
+        `(H, W)` bool: the field of view, where prompts may lie outside of it.
     """
 
     request: SegmentationRequest

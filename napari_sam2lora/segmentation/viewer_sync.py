@@ -1,4 +1,4 @@
-"""Follows a viewer's layers: what came, what left, which one is selected, and the keys on them."""
+"""Keeps a session in step with its viewer's layers: added, removed, selected, and their keys."""
 
 from collections.abc import Callable, Mapping
 
@@ -13,21 +13,21 @@ from napari_sam2lora.segmentation.session import Session
 
 
 class ViewerSync(QObject):
-    """Keeps a session to what is in its viewer.
+    """Keeps a session in step with its viewer.
 
     Parameters
     ----------
     session
-        Of the viewer.
+        The session of the viewer.
     actions
-        What the keys do, by action.
+        The function of each key binding's action.
 
     Signals
     -------
     layers_changed()
-        Layers came or left, and the session knows it.
+        Layers were added or removed, and the session is up to date.
     tool_changed()
-        A click in the window may do something else now.
+        A click on the canvas may do something else now.
     """
 
     layers_changed = Signal()
@@ -37,7 +37,7 @@ class ViewerSync(QObject):
         super().__init__()
         self._session, self._actions = session, actions
         self._bound: list[Layer] = []
-        self._closed = self._followed = False
+        self._closed = self._synced = False
         self._timer = QTimer(self)
         self._timer.setSingleShot(True)
         self._timer.timeout.connect(self.refresh)
@@ -49,28 +49,28 @@ class ViewerSync(QObject):
         layers.selection.events.active.connect(self._on_active)
 
     def refresh(self) -> None:
-        """Let the session know what is in the viewer now; an image that left is replaced."""
+        """Update the session from the viewer; a current image that was removed is replaced."""
         if self._closed:
             return
         session, layers = self._session, self._session.viewer.layers
         images = fundus_images(layers)
         session.sync_layers()
-        if not self._followed:
-            self._followed = True
-            self._on_active()  # a dock that is opened again goes on where the user is
+        if not self._synced:
+            self._synced = True
+            self._on_active()  # a dock that is reopened starts with what is selected
         if session.image not in images:
             active = layers.selection.active
-            following = active if active in images else next(iter(images), None)
-            session.set_image(following if isinstance(following, Image) else None)
+            image = active if active in images else next(iter(images), None)
+            session.set_image(image if isinstance(image, Image) else None)
         self._bound = [layer for layer in self._bound if layer in layers]
         for layer in layers:
             self._bind(layer)
         self.layers_changed.emit()
 
     def close(self) -> None:
-        """Let go of the viewer, and give its keys back.
+        """Disconnect from the viewer, and restore its keys.
 
-        Qt's own parts are left alone: when Python ends, they may be gone already.
+        Qt objects are not touched: when Python exits, they may be deleted already.
         """
         self._closed = True
         layers = self._session.viewer.layers
@@ -85,14 +85,14 @@ class ViewerSync(QObject):
                 layer.events.mode.disconnect(self._on_mode)
 
     def _soon(self) -> None:
-        """Look again once whoever changes the layers is done."""
+        """Refresh once the current change of the layers is complete."""
         self._timer.start(0)
 
     def _bind(self, layer: Layer) -> None:
-        """Bind the keys to a photograph, its masks and its previews."""
-        known = plugin_metadata(layer.metadata)
-        ours = isinstance(layer, Image) or "image" in known
-        if ours and layer not in self._bound and "prompts" not in known:
+        """Bind the keys to an image, its masks and its previews."""
+        metadata = plugin_metadata(layer.metadata)
+        ours = isinstance(layer, Image) or "image" in metadata
+        if ours and layer not in self._bound and "prompts" not in metadata:
             keys.bind(layer, self._actions, prompts=False)
             layer.events.name.connect(self._soon)
             self._bound.append(layer)
@@ -107,14 +107,14 @@ class ViewerSync(QObject):
         self.tool_changed.emit()
 
     def _on_active(self) -> None:
-        """Follow the layer that the user selects to the image and the target it belongs to."""
+        """Select the image and the target that the active layer belongs to."""
         session = self._session
         active = session.viewer.layers.selection.active
-        known = {} if active is None else plugin_metadata(active.metadata)
-        if "image" in known and "target" in known:
-            image = session.images.find(known["image"])
+        metadata = {} if active is None else plugin_metadata(active.metadata)
+        if "image" in metadata and "target" in metadata:
+            image = session.images.find(metadata["image"])
             with show_user_errors():
-                session.set_target(known["target"], image=image)
+                session.set_target(metadata["target"], image=image)
         elif active in fundus_images(session.viewer.layers):
             session.set_image(active)
         self.tool_changed.emit()

@@ -1,4 +1,4 @@
-"""Load torch in a thread while the window goes on being drawn."""
+"""Load torch on a worker thread without blocking the main thread."""
 
 import ctypes
 import gc
@@ -15,11 +15,11 @@ _LIBRARIES = ("c10", "torch_cpu", "torch")
 
 
 def load_torch() -> None:
-    """Import torch and what predicting needs, without a long standstill of other threads.
+    """Import torch and what prediction needs, without blocking other threads for long.
 
     A plain import opens torch's libraries, and collects garbage among a hundred thousand new
-    objects, with Python's lock held: the window would stand still for up to a second. A C function
-    called by ctypes does not hold it, and the collector can wait until all is loaded.
+    objects, with the GIL held: the window would freeze for up to a second. A C function called
+    by ctypes releases the GIL, and garbage collection can wait until everything is loaded.
     """
     if "sam2lora.inference.pipeline" in sys.modules:
         return

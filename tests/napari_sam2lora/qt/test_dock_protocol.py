@@ -18,7 +18,7 @@ def test_an_adapter_that_was_just_trained_is_chosen_and_answers(window: Window, 
     window.segment()
     install_for_nano("mine")
     use_adapter(window.viewer, "mine")
-    assert window.dock.advanced.adapter.currentData() == "mine"
+    assert window.dock.model_panel.adapter.currentData() == "mine"
     window.segment()
     assert window.session.result.task.adapter.name == "mine"
     before = window.session.result.prediction.probabilities.copy()

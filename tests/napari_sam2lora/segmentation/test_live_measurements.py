@@ -58,7 +58,7 @@ pytestmark = pytest.mark.viewer
 
 
 def numbers(window: Window) -> str:
-    return " ".join(one.text() for one in window.dock.live_measurements.findChildren(QLabel))
+    return " ".join(one.text() for one in window.dock.measurement_rows.findChildren(QLabel))
 
 
 def wait_for(window: Window, words: str) -> None:
@@ -108,7 +108,7 @@ def test_masks_that_may_be_another_images_are_not_counted(open_window):
     window.segment()
     wait_for(window, "predicted IoU")
     assert "cup/disc ratio" not in numbers(window)
-    references = window.dock.compare.reference
+    references = window.dock.comparison_panel.reference
     assert [references.itemText(number) for number in range(references.count())] == ["A"]
 
 

@@ -24,14 +24,14 @@ def listed(box: QComboBox) -> list[str]:
 
 
 def test_an_adapter_made_a_minute_ago_is_in_the_list_and_answers(window: Window, install_for_nano):
-    adapters = window.dock.advanced.adapter
+    adapters = window.dock.model_panel.adapter
     window.segment()
     bare = np.array(window.preview().data)
     assert listed(adapters)[:2] == [AUTOMATIC, NO_ADAPTER]
-    with window.qtbot.waitSignal(window.dock.setup.watch.changed, timeout=WAIT):
+    with window.qtbot.waitSignal(window.dock.models.watch.changed, timeout=WAIT):
         install_for_nano("just-made", validation={"dice": 0.91, "start_dice": 0.7})
         install_for_nano("for-vessels", TARGETS["vessel"])
-        window.dock.advanced.adapters_requested.emit()  # the list is opened
+        window.dock.model_panel.adapters_requested.emit()  # the list is opened
     assert "just-made" in listed(adapters)
     assert "for-vessels" not in listed(adapters)
     assert "Dice 0.910 (before 0.700)" in adapters.itemText(listed(adapters).index("just-made"))
@@ -44,7 +44,7 @@ def test_an_adapter_made_a_minute_ago_is_in_the_list_and_answers(window: Window,
     np.testing.assert_allclose(window.preview().data, bare, atol=1e-6)
     pick(adapters, "just-made")
     delete_adapter("just-made")
-    window.dock.setup.refresh()
+    window.dock.models.refresh()
     assert "not there any more" in window.dock.warnings.text()
 
 
@@ -63,9 +63,9 @@ def test_cancel_does_not_keep_a_new_adapter_from_being_found(
     monkeypatch.setattr(window.session.queue.engine, "segment", slow)
     press(window.dock, "Segment")
     window.qtbot.waitUntil(begun.is_set, timeout=WAIT)
-    with window.qtbot.waitSignal(window.dock.setup.watch.changed, timeout=WAIT):
+    with window.qtbot.waitSignal(window.dock.models.watch.changed, timeout=WAIT):
         install_for_nano("just-made")
-        window.dock.setup.refresh()
+        window.dock.models.refresh()
     window.cancel()
     go_on.set()
     window.idle()
@@ -76,15 +76,15 @@ def test_cancel_does_not_keep_a_new_adapter_from_being_found(
 def test_switching_adapters_encodes_nothing_again(window: Window, install_for_nano, monkeypatch):
     """Decoder LoRA shares the features of the bare base."""
     install_for_nano("one")
-    window.dock.setup.refresh()
+    window.dock.models.refresh()
     window.idle()
-    pick(window.dock.advanced.adapter, "one")
+    pick(window.dock.model_panel.adapter, "one")
     window.segment()
     encoded: list[object] = []
     monkeypatch.setattr(
         "sam2lora.inference.predictor.Predictor._see", lambda *given: encoded.append(given) or []
     )
-    pick(window.dock.advanced.adapter, NO_ADAPTER)
+    pick(window.dock.model_panel.adapter, NO_ADAPTER)
     window.segment()
     with window.wait_result():
         window.click(90, 90)
@@ -92,13 +92,13 @@ def test_switching_adapters_encodes_nothing_again(window: Window, install_for_na
 
 
 def test_detail_is_chosen_for_each_target(window: Window):
-    pick(window.dock.advanced.input_mode, "tiles")
+    pick(window.dock.model_panel.input_mode, "tiles")
     window.segment()
     assert window.session.result.task.geometry.detail == "tiles"
     pick(window.dock.targets.targets, "cup")
-    assert window.dock.advanced.input_mode.currentData() == "whole"
+    assert window.dock.model_panel.input_mode.currentData() == "whole"
     pick(window.dock.targets.targets, "disc")
-    assert window.dock.advanced.input_mode.currentData() == "tiles"
+    assert window.dock.model_panel.input_mode.currentData() == "tiles"
 
 
 @pytest.fixture
@@ -115,15 +115,15 @@ def test_device_and_precision_of_the_preferences_count(window: Window, computing
     with window.qtbot.waitSignal(window.session.message, timeout=WAIT):
         window.dock.segment()
     assert "No device is called 'tpu'" in window.messages[-1]
-    pick(window.dock.advanced.device, "cpu")  # the dock's own choice goes before them
+    pick(window.dock.model_panel.device, "cpu")  # the dock's own choice goes before them
     window.idle()
     window.segment()
 
 
 def test_it_says_what_computes(window: Window):
-    pick(window.dock.advanced.device, "cpu")
+    pick(window.dock.model_panel.device, "cpu")
     window.idle()
-    assert "Computes on cpu in" in window.dock.advanced.message.text()
+    assert "Computes on cpu in" in window.dock.model_panel.message.text()
 
 
 def test_a_gpu_that_is_not_used_is_said_where_it_is_seen(
@@ -134,7 +134,7 @@ def test_a_gpu_that_is_not_used_is_said_where_it_is_seen(
     monkeypatch.setattr(
         "sam2lora.compute.device.gpu_hint", lambda: "To use the GPU: pip install this"
     )
-    pick(window.dock.advanced.device, "cpu")
+    pick(window.dock.model_panel.device, "cpu")
     window.idle()
     assert window.dock.warnings.text() == "To use the GPU: pip install this"
 
@@ -147,10 +147,10 @@ def test_a_gpu_that_cannot_be_used_is_said_where_it_is_seen(
 
     with monkeypatch.context() as patch:
         patch.setattr("sam2lora.compute.device.choose_device", none)
-        pick(window.dock.advanced.device, "cuda")
+        pick(window.dock.model_panel.device, "cuda")
         window.idle()
     assert window.dock.warnings.text() == "No CUDA device can be used here."
-    pick(window.dock.advanced.device, "cpu")
+    pick(window.dock.model_panel.device, "cpu")
     window.idle()
     assert not window.dock.warnings.text()
 
@@ -159,13 +159,13 @@ def test_memory_is_judged_for_each_target(window: Window):
     window.segment()
     window.session.queue.device_ready.emit(DeviceInfo("Computes on a tiny GPU.", free=1))
     assert window.dock.warnings.text() == ""  # the disc was answered already
-    window.dock.setup.warn(*TARGETS.values())
+    window.dock.models.warn(*TARGETS.values())
     assert "pixels need" in window.dock.warnings.text()
 
 
 def test_segment_all_warns_of_every_target(window: Window, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setenv("SAM2LORA_OFFLINE", "1")
-    pick(window.dock.advanced.model, "tiny")
+    pick(window.dock.model_panel.model, "tiny")
     assert "no adapter for vessel" not in window.dock.warnings.text()
     press(window.dock, "Segment all")
     for name in TARGETS:
@@ -175,12 +175,12 @@ def test_segment_all_warns_of_every_target(window: Window, monkeypatch: pytest.M
 
 def test_a_model_that_cannot_be_had_is_said(window: Window, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setenv("SAM2LORA_OFFLINE", "1")
-    pick(window.dock.advanced.model, "tiny")
+    pick(window.dock.model_panel.model, "tiny")
     assert "downloads are off" in window.dock.warnings.text()
     window.dock.segment()
     window.idle()
     assert "are not on this computer" in window.messages[-1]
-    pick(window.dock.advanced.model, "nano")
+    pick(window.dock.model_panel.model, "nano")
     window.segment()
 
 
@@ -196,7 +196,7 @@ def test_a_download_shows_how_far_it_is_and_can_be_cancelled(
         progress(2_000_000, 156_000_000)
 
     monkeypatch.setattr("sam2lora.models.loading.load_base", load)
-    pick(window.dock.advanced.model, "tiny")
+    pick(window.dock.model_panel.model, "tiny")
     window.dock.segment()
     window.qtbot.waitUntil(lambda: bar.format() == "Downloading tiny: 1 of 156 MB", timeout=WAIT)
     window.cancel()
@@ -215,7 +215,7 @@ def test_memory_is_judged_by_the_size_of_the_photograph(
 ):
     window.idle()
     large = np.broadcast_to(np.zeros((1, 1, 1), np.uint8), shape)
-    setup = window.dock.setup
+    setup = window.dock.models
     window.session.image = SimpleNamespace(
         name="large",
         metadata={},

@@ -32,13 +32,13 @@ def files(tmp_path: Path) -> Path:
 @pytest.fixture
 def ready(window: Window, files: Path) -> Window:
     """Give a window in which the folder is chosen."""
-    window.dock.batch.show_images([str(files)])
-    window.dock.batch.out.setText(str(files.parent / "masks"))
+    window.dock.batch_panel.show_images([str(files)])
+    window.dock.batch_panel.out.setText(str(files.parent / "masks"))
     return window
 
 
 def cells(window: Window) -> list[tuple[str, str]]:
-    table = window.dock.batch.findChild(QTableWidget)
+    table = window.dock.batch_panel.findChild(QTableWidget)
     return [(table.item(n, 0).text(), table.item(n, 1).text()) for n in range(table.rowCount())]
 
 
@@ -50,31 +50,31 @@ def run_command(text: str, monkeypatch: pytest.MonkeyPatch) -> int:
 
 
 def test_all_files_with_a_table_of_what_became_of_them(ready: Window, files: Path):
-    press(ready.dock.batch, "Segment files")
-    assert not ready.dock.batch.run.isEnabled()
+    press(ready.dock.batch_panel, "Segment files")
+    assert not ready.dock.batch_panel.run.isEnabled()
     ready.idle()
     first, second, third = cells(ready)
     assert (first[0], second[0], third[0]) == ("a.png", "b.png", "c.png")
     assert "expected IoU: disc" in first[1]
     assert "is not an image" in third[1]
-    assert "2 segmented, 1 failed" in ready.dock.batch.message.text()
+    assert "2 segmented, 1 failed" in ready.dock.batch_panel.message.text()
     assert sorted(one.name for one in (files.parent / "masks").iterdir()) == [
         *("a_disc.png", "b_disc.png")
     ]
-    assert ready.dock.batch.run.isEnabled()
+    assert ready.dock.batch_panel.run.isEnabled()
 
 
 def test_the_copied_command_writes_the_same_masks(
     ready: Window, files: Path, monkeypatch: pytest.MonkeyPatch
 ):
-    pick(ready.dock.advanced.adapter, NO_ADAPTER)
-    press(ready.dock.batch, "cup")
-    press(ready.dock.batch, "Segment files")
+    pick(ready.dock.model_panel.adapter, NO_ADAPTER)
+    press(ready.dock.batch_panel, "cup")
+    press(ready.dock.batch_panel, "Segment files")
     ready.idle()
     written = {one.name: one.read_bytes() for one in (files.parent / "masks").iterdir()}
     assert sorted(written) == ["a_cup.png", "a_disc.png", "b_cup.png", "b_disc.png"]
-    ready.dock.batch.out.setText(str(files.parent / "again"))
-    press(ready.dock.batch, "Copy as command")
+    ready.dock.batch_panel.out.setText(str(files.parent / "again"))
+    press(ready.dock.batch_panel, "Copy as command")
     commands = QGuiApplication.clipboard().text().splitlines()
     assert len(commands) == 2  # disc is answered by the bare base, cup is not
     for command in commands:
@@ -112,7 +112,7 @@ def test_an_image_without_a_file_has_no_command(window: Window, notices: list[st
 
 
 def test_what_is_missing_is_said(window: Window):
-    batch = window.dock.batch
+    batch = window.dock.batch_panel
     press(batch, "disc")  # it was ticked
     for wanted, give in (
         ("Choose images", lambda: batch.show_images(["x"])),
@@ -130,10 +130,10 @@ def test_what_is_missing_is_said(window: Window):
 
 def test_a_folder_without_images_is_said(ready: Window, tmp_path: Path):
     (tmp_path / "empty").mkdir()
-    ready.dock.batch.show_images([str(tmp_path / "empty")])
-    press(ready.dock.batch, "Segment files")
-    assert "there is no image here" in ready.dock.batch.message.text()
-    assert ready.dock.batch.run.isEnabled()
+    ready.dock.batch_panel.show_images([str(tmp_path / "empty")])
+    press(ready.dock.batch_panel, "Segment files")
+    assert "there is no image here" in ready.dock.batch_panel.message.text()
+    assert ready.dock.batch_panel.run.isEnabled()
 
 
 def test_it_can_be_cancelled_and_leaves_whole_files(
@@ -153,15 +153,15 @@ def test_it_can_be_cancelled_and_leaves_whole_files(
         return real(*given, **how)
 
     monkeypatch.setattr(Predictor, "predict", slow)
-    press(ready.dock.batch, "Segment files")
+    press(ready.dock.batch_panel, "Segment files")
     ready.qtbot.waitUntil(second.is_set, timeout=WAIT)
     ready.cancel()
     with ready.qtbot.waitSignal(ready.session.queue.worker.stopped, timeout=WAIT):
         cancelled.set()
-    assert ready.dock.batch.run.isEnabled()
+    assert ready.dock.batch_panel.run.isEnabled()
     assert ready.messages[-1] == "Cancelled."
     assert [image for image, _ in cells(ready)] == ["a.png"]
-    assert "Cancelled after 1 of 3 images" in ready.dock.batch.message.text()
+    assert "Cancelled after 1 of 3 images" in ready.dock.batch_panel.message.text()
     for path in (files.parent / "masks").iterdir():
         Image.open(path).load()
 
@@ -170,16 +170,16 @@ def test_masks_that_are_there_are_kept_unless_the_user_says_otherwise(ready: Win
     masks = files.parent / "masks"
     masks.mkdir()
     (masks / "a_disc.png").write_text("corrected")
-    press(ready.dock.batch, "Segment files")
+    press(ready.dock.batch_panel, "Segment files")
     ready.idle()
     assert (masks / "a_disc.png").read_text() == "corrected"
     assert cells(ready)[0] == ("a.png", "kept as it was: disc")
-    assert "kept as they were: 1" in ready.dock.batch.message.text()
+    assert "kept as they were: 1" in ready.dock.batch_panel.message.text()
     assert (masks / "b_disc.png").exists()
-    press(ready.dock.batch, "Copy as command")
+    press(ready.dock.batch_panel, "Copy as command")
     assert "--keep" in QGuiApplication.clipboard().text()
-    press(ready.dock.batch, "Keep masks that are there already")
-    press(ready.dock.batch, "Segment files")
+    press(ready.dock.batch_panel, "Keep masks that are there already")
+    press(ready.dock.batch_panel, "Segment files")
     ready.idle()
     Image.open(masks / "a_disc.png").load()
 
@@ -202,7 +202,7 @@ def held(ready: Window, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(Predictor, "predict", slow)
 
     def begin() -> tuple[threading.Event, list[str]]:
-        press(ready.dock.batch, "Segment files")
+        press(ready.dock.batch_panel, "Segment files")
         ready.qtbot.waitUntil(first.is_set, timeout=WAIT)
         return go_on, order
 
@@ -222,18 +222,18 @@ def test_a_question_is_answered_between_two_files(ready: Window, files: Path, he
 def test_stop_stops_the_files_alone(ready: Window, held):
     go_on, order = held()
     press(ready.dock, "Segment")
-    press(ready.dock.batch, "Stop")
+    press(ready.dock.batch_panel, "Stop")
     with ready.wait_result():
         go_on.set()
     ready.idle()
     assert order == ["file", "question"]
-    assert "Cancelled after 0 of 3 images" in ready.dock.batch.message.text()
-    assert ready.dock.batch.run.isEnabled()
-    assert not ready.dock.batch.stop.isEnabled()
+    assert "Cancelled after 0 of 3 images" in ready.dock.batch_panel.message.text()
+    assert ready.dock.batch_panel.run.isEnabled()
+    assert not ready.dock.batch_panel.stop.isEnabled()
 
 
 def test_images_and_folders_are_asked_for(window: Window, monkeypatch: pytest.MonkeyPatch):
-    batch = window.dock.batch
+    batch = window.dock.batch_panel
     monkeypatch.setattr(QFileDialog, "getExistingDirectory", lambda *_: "/some/folder")
     monkeypatch.setattr(QFileDialog, "getOpenFileNames", lambda *_: (["/a.png", "/b.png"], ""))
     press(batch, "Folder…")
@@ -249,4 +249,4 @@ def test_the_folder_of_the_image_list_is_offered(make_napari_viewer, open_window
     about = {**layer.metadata["sam2lora"], "listed_in": str(files)}
     layer.metadata = {"sam2lora": about}
     window = open_window(layer)
-    assert window.dock.batch.images == (str(files),)
+    assert window.dock.batch_panel.images == (str(files),)
