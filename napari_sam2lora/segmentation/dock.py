@@ -170,7 +170,7 @@ class SegmentDock(QWidget):
         column.addWidget(self.measurement_rows)
         column.addWidget(self._copy)
         for title, part in (
-            ("ModelPanel", self.model_panel),
+            ("Advanced", self.model_panel),
             ("Compare models", self.comparison_panel),
             ("Batch", self.batch_panel),
             ("Keys", help_text),
