@@ -22,7 +22,7 @@ AREA = "annotated area"
 """The view of a layer that says which part of an image was annotated, and the end of its name."""
 
 
-_GENERIC = ("", "labels", "mask", "optic", "retinal", "blood", "segmentation")
+_GENERIC = ("", "labels", "mask", "masks", "my", "new", "optic", "retinal", "segmentation")
 """First words of a Labels layer's name that name no image."""
 
 

@@ -32,7 +32,7 @@ def test_segment_shows_an_answer_and_a_click_changes_it(window: Window):
         press(window.dock, "Undo")
     np.testing.assert_array_equal(window.values(), second)
     with window.wait_result():
-        press(window.dock, "Clear")
+        press(window.dock.prompts, "Clear")
     np.testing.assert_allclose(window.values(), first, atol=1e-6)
 
 
@@ -58,7 +58,7 @@ def test_the_next_click_has_the_sign_that_is_shown(window: Window, button: str, 
         with window.wait_result():
             window.click(60, 80)
     with window.wait_result():
-        press(window.dock, button)
+        press(window.dock.prompts, button)
     with window.wait_result():
         window.click(120, 90)
     said = window.session.prompts.at(window.session.target_key).points[-1]
@@ -112,7 +112,7 @@ def test_two_windows_do_not_disturb_each_other(open_window, tmp_path):
         first.click(60, 60)
     assert second.session.results.latest == {}
     second.segment()
-    assert len(first.session.prompts.at(place).clicks) == 1
+    assert len(first.session.prompts.at(place).points) == 1
     assert second.session.prompts.at(place).empty
     assert len(second.viewer.layers["eye disc points"].data) == 0
     assert np.abs(first.values() - second.values()).max() > 1e-4

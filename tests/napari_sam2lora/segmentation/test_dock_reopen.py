@@ -75,6 +75,6 @@ def test_a_dock_that_is_opened_again_knows_the_prompts_that_are_there(window: Wi
         again.click(100, 80)
     assert len(again.session.result.request.prompts.points) == 3
     with again.wait_result():
-        press(again.dock, "Clear")
+        press(again.dock.prompts, "Clear")
     assert len(again.points().data) == 0
     again.session.close()

@@ -58,7 +58,7 @@ def test_a_photograph_becomes_three_corrected_masks(
             with qtbot.waitSignal(session.queue.result_ready, timeout=WAIT):
                 QTest.mouseClick(canvas, LEFT, pos=beside_the_middle(canvas, right, 0.05))
         QTest.keyClick(canvas, Qt.Key.Key_Q)
-        clicks = session.prompts.at(place).clicks
+        clicks = session.prompts.at(place).points
         assert [click.positive for click in clicks] == [True, False]
         assert clicks[0].x > clicks[1].x
         after = session.results.latest[place].segmented.probabilities
