@@ -1,4 +1,4 @@
-"""The buttons of a run: pause or go on, stop, resume."""
+"""The buttons of a run: pause or continue, stop, resume, install."""
 
 from qtpy.QtCore import Signal
 from qtpy.QtWidgets import QHBoxLayout, QWidget
@@ -6,16 +6,16 @@ from qtpy.QtWidgets import QHBoxLayout, QWidget
 from napari_sam2lora.qt.widgets import button
 from napari_sam2lora.training.run.watcher import RunStatus
 
-_CAN_GO_ON = ("stopped", "interrupted", "failed")
+_RESUMABLE = ("stopped", "interrupted", "failed")
 
 
 class RunControls(QWidget):
-    """What can be asked of a run as it stands.
+    """Buttons for what a run can do in its current state.
 
     Signals
     -------
-    pause(), go_on(), stop(), resume(), install()
-        The user asks for it.
+    pause(), resume_paused(), stop(), resume(), install()
+        The user pressed the button.
     """
 
     pause = Signal()
@@ -27,26 +27,26 @@ class RunControls(QWidget):
     def __init__(self) -> None:
         super().__init__()
         self._paused = False
-        self._pause = button("Pause", self._on_pause, tip="It waits, and keeps its memory.")
+        self._pause = button("Pause", self._on_pause, tip="Pause; the training keeps its memory.")
         self._stop = button(
-            "Stop and keep the best",
+            "Stop, keep best",
             self.stop.emit,
-            tip="It ends after this step. The best adapter stays, and it can be resumed.",
+            tip="Stop after this step. The best adapter is kept, and the training can be resumed.",
         )
-        self._resume = button("Resume", self.resume.emit, tip="Go on after the last checkpoint.")
+        self._resume = button("Resume", self.resume.emit, tip="Continue after the last checkpoint.")
         self._install = button(
             "Install adapter",
             self.install.emit,
-            tip="Put its best adapter among yours, to be used.",
+            tip="Install its best adapter among yours, for use.",
         )
         layout = QHBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
-        for one in (self._pause, self._stop, self._resume, self._install):
-            layout.addWidget(one)
+        for widget in (self._pause, self._stop, self._resume, self._install):
+            layout.addWidget(widget)
         self.show_standing(None)
 
     def show_standing(self, standing: RunStatus | None, *, to_install: bool = False) -> None:
-        """Offer what can be asked now.
+        """Show the buttons for what the run can do now.
 
         Parameters
         ----------
@@ -57,12 +57,12 @@ class RunControls(QWidget):
         """
         alive = standing is not None and standing.alive
         self._paused = standing is not None and standing.state == "paused"
-        self._pause.setText("Go on" if self._paused else "Pause")
+        self._pause.setText("Continue" if self._paused else "Pause")
         self._pause.setEnabled(alive)
         self._stop.setEnabled(alive)
         self._pause.setVisible(alive)
         self._stop.setVisible(alive)
-        self._resume.setVisible(standing is not None and standing.state in _CAN_GO_ON)
+        self._resume.setVisible(standing is not None and standing.state in _RESUMABLE)
         resting = standing is not None and not alive and standing.state != "gone"
         self._install.setVisible(resting and to_install)
 
