@@ -132,9 +132,9 @@ def measure(case: Case, data: Path, preset: str) -> Figures:
     people = {pair.patient for pair in ticked}
     others = [pair for pair in unseen if pair.patient not in people]
     start = fitting_adapters(list_adapters(), case.target, "nano")[0]
-    draft = TrainingPlan(case.target, preset=preset, start_from=start.name, pairs=ticked)
+    plan = TrainingPlan(case.target, preset=preset, start_from=start.name, pairs=ticked)
     begun = processor_seconds()
-    first, end, history, run = train(draft)
+    first, end, history, run = train(plan)
     last = history.validations[-1]
     before = score(start.name, case.target, others)
     after = score(str(run), case.target, others)
@@ -155,7 +155,7 @@ def processor_seconds() -> float:
     return times.children_user + times.children_system
 
 
-def train(draft: object) -> tuple[float | None, float, object, Path]:
+def train(plan: object) -> tuple[float | None, float, object, Path]:
     """Press Train and wait; give when the first better adapter was installed, and the end."""
     from qtpy.QtCore import QCoreApplication, QEventLoop, QTimer
 
@@ -168,7 +168,7 @@ def train(draft: object) -> tuple[float | None, float, object, Path]:
     session.message.connect(lambda words: (said.append(words), loop.quit()))
     session.watcher.status_changed.connect(lambda one: one and not one.alive and loop.quit())
     QTimer.singleShot(1000 * _PATIENCE, loop.quit)
-    session.start(draft)
+    session.start(plan)
     loop.exec()
     end = time.monotonic() - pressed
     status, history, run = session.watcher.status, session.watcher.history, session.run
@@ -190,7 +190,7 @@ def score(adapter: str, target: str, pairs: Sequence[object]) -> float:
 
     predictor, found = load_predictor("nano"), []
     for pair in pairs:
-        record = pair.photograph.record
+        record = pair.image.record
         prepared = PreparedImage.of(record.read_image().pixels, field=record.read_field_of_view())
         result = segment_image(prepared, target, predictor=predictor, adapter=adapter)[target]
         fine = get_target(target).detail == "tiles"

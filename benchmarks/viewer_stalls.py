@@ -75,12 +75,12 @@ def measure(folder: Path, seconds: float) -> tuple[Stalls, Stalls]:
     viewer.window.resize(1600, 1000)
     viewer.open(draw_images(folder / "photographs"), plugin="napari-sam2lora")
     _, dock = viewer.window.add_plugin_dock_widget("napari-sam2lora", "Train")
-    dock.train_tab.choices.choose(target="disc", preset="standard")
+    dock.setup_tab.options.choose(target="disc", preset="standard")
     for path, value in ((("steps",), 10_000), (("validation", "every"), 20)):
-        dock.form.edit(path, value)
+        dock.settings_tab.edit(path, value)
     watch(viewer, 2)  # what is done once is done before
     idle = watch(viewer, seconds)
-    dock.train(dock.train_tab.draft())
+    dock.train(dock.setup_tab.plan())
     wait_for_steps(dock)
     training = watch(viewer, seconds)
     if not dock.session.alive:

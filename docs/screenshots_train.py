@@ -24,7 +24,7 @@ _PATIENCE = 600  # seconds in which nothing happens
 
 
 def train_images(viewer: napari.Viewer) -> None:
-    """Show five images ticked, one of them open."""
+    """Show five selected images, one of them open."""
     _open(viewer)
 
 
@@ -34,8 +34,8 @@ def train_progress(viewer: napari.Viewer) -> None:
     QMessageBox.exec = lambda box: 0
     QMessageBox.clickedButton = lambda box: box.defaultButton()
     dock = _open(viewer)
-    dock.form.edit(("validation", "every"), 5)  # curves after few steps, on a slow computer too
-    dock.train(dock.train_tab.draft())
+    dock.settings_tab.edit(("validation", "every"), 5)  # curves soon, on a slow computer too
+    dock.train(dock.setup_tab.plan())
     watcher = dock.session.watcher
     _wait(lambda: len(watcher.history.validations) > 3, lambda: len(watcher.history.events))
     QTest.qWait(2000)  # the curves are drawn once a second
@@ -82,10 +82,10 @@ def _open(viewer: napari.Viewer) -> "object":
         if "list" in name:
             viewer.window.remove_dock_widget(viewer.window.dock_widgets[name])
     _, dock = viewer.window.add_plugin_dock_widget(PLUGIN, "Train")
-    dock.train_tab.choices.choose(target="disc", preset="quick")
-    if dock.train_tab.choices.start_from is None:  # in a checkout without trained weights
-        dock.train_tab.choices.choose(preset="standard")
-        dock.form.edit(("batch",), 1)
+    dock.setup_tab.options.choose(target="disc", preset="quick")
+    if dock.setup_tab.options.start_from is None:  # in a checkout without trained weights
+        dock.setup_tab.options.choose(preset="standard")
+        dock.settings_tab.edit(("batch",), 1)
     return dock
 
 

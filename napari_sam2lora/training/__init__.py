@@ -1,6 +1,6 @@
 """The Train dock: small widgets, and the session that knows the run folder.
 
-A training is a child process (`child`) on a run folder, which `watcher` follows. What is ticked
-(`pairs`) is written there first (`snapshot`). The widgets take data and emit signals; `session`
-alone starts, stops and installs.
+A training is a child process (`run.process`) on a run folder, which `run.watcher` follows. The
+selected pairs (`data.pairs`) are written there first (`data.snapshot`). The widgets take data and
+emit signals; `run.session` alone writes, starts, stops and installs.
 """

@@ -18,31 +18,30 @@ from napari_sam2lora.training.runs_tab.tab import RunsTab
 from napari_sam2lora.training.settings_tab.tab import SettingsTab
 from napari_sam2lora.training.setup_tab.tab import SetupTab
 from sam2lora.errors import Sam2LoraError
-from sam2lora.runs import RunStatus
 
 TITLE = "Train (SAM2-LoRA fundus)"
 """What napari calls the dock."""
 
 _WIDTH = 400  # pixels
-_KEEP, _STOP, _STAY = "Keep running", "Stop and keep the best", "Cancel"
-_CALL_OFF = "Call it off"
-_RUNS = "A training is running. What shall become of it?"
-_STARTS = "A training is about to begin. Nothing has been learned yet."
-_DETACHED = "It does not need napari: opened again, this dock finds it."
+_KEEP, _STOP, _CANCEL = "Keep running", "Stop, keep best", "Cancel"
+_CANCEL_START = "Cancel training"
+_RUNNING = "A training is running. Keep it running?"
+_STARTING = "A training is starting. Nothing has been learned yet."
+_DETACHED = "It does not need napari: when this dock is opened again, it finds the training."
 
 
 class TrainDock(QWidget):
-    """Trains adapters, and shows how they become better.
+    """Trains adapters, and shows how they improve.
 
     Parameters
     ----------
     napari_viewer
-        Its viewer; another viewer has trainings of its own.
+        The viewer of the dock; each viewer has its own trainings.
 
     Signals
     -------
     installed(name)
-        An adapter was trained that is better than what it started from; it can be used.
+        An adapter was trained that is better than the initial one; it can be used.
     starting(device)
         A training is about to start there.
     """
@@ -58,53 +57,55 @@ class TrainDock(QWidget):
         self._answered.setSingleShot(True)
         self._answered.setInterval(0)
         self.session = TrainingSession(self)
-        self.train_tab = SetupTab(napari_viewer)
-        self.run_tab = ProgressTab(self.session)
-        self.form = SettingsTab()
+        self.setup_tab = SetupTab(napari_viewer)
+        self.progress_tab = ProgressTab(self.session)
+        self.settings_tab = SettingsTab()
         self.runs_tab = RunsTab(napari_viewer)
         self.tabs = QTabWidget()
         for title, tab in (
-            ("Train", self.train_tab),
-            ("Progress", self.run_tab),
-            ("Advanced", self.form),
+            ("Train", self.setup_tab),
+            ("Progress", self.progress_tab),
+            ("Advanced", self.settings_tab),
             ("Runs", self.runs_tab),
         ):
             self.tabs.addTab(tab, title)
         layout = QVBoxLayout(self)
         layout.setContentsMargins(4, 4, 4, 4)
         layout.addWidget(self.tabs)
-        self.train_tab.train.connect(self.train)
-        self.train_tab.choices.changed.connect(self._on_choices)
-        self.form.changed.connect(self.train_tab.set_changes)
-        self.session.preparing.connect(self._on_status_changed)
-        self.session.watcher.status_changed.connect(self._on_status_changed)
+        self.setup_tab.train.connect(self.train)
+        self.setup_tab.command.prepare.connect(self._on_prepare)
+        self.setup_tab.options.changed.connect(self._on_options)
+        self.settings_tab.changed.connect(self.setup_tab.set_changes)
+        self.session.busy_changed.connect(self._on_status)
+        self.session.watcher.status_changed.connect(self._on_status)
+        self.session.prepared.connect(self.setup_tab.show_prepared)
         self.session.message.connect(show_error)
         self.session.installed.connect(self._on_installed)
-        self.session.starting.connect(self._on_begins)
+        self.session.starting.connect(self._on_starting)
         self.runs_tab.show_run.connect(self.show_run)
         self.runs_tab.moved.connect(self._on_moved)
-        self._on_choices()
+        self._on_options()
         with show_user_errors():
             self.session.attach_to_unfinished()
             if self.session.alive:
-                self.tabs.setCurrentWidget(self.run_tab)
+                self.tabs.setCurrentWidget(self.progress_tab)
 
-    def train(self, draft: TrainingPlan) -> None:
-        """Begin a training, and show it."""
+    def train(self, plan: TrainingPlan) -> None:
+        """Start a training, and show it."""
         with show_user_errors():
-            self.session.start(draft)
-            self.tabs.setCurrentWidget(self.run_tab)
+            self.session.start(plan)
+            self.tabs.setCurrentWidget(self.progress_tab)
 
     def show_run(self, folder: Path) -> None:
-        """Show a run; unless another one is being trained here, which goes on being shown."""
+        """Show a run, unless another one is being trained here: that one stays shown."""
         if self.session.alive and self.session.run != folder:
             show_error("A training is running here. Stop it, or wait until it ends.")
             return
         self.session.attach(folder)
-        self.tabs.setCurrentWidget(self.run_tab)
+        self.tabs.setCurrentWidget(self.progress_tab)
 
     def sizeHint(self) -> QSize:
-        """Ask for little width: the picture is what matters, and all parts fit."""
+        """Return a small width: the image needs the room, and all parts fit."""
         return QSize(_WIDTH, super().sizeHint().height())
 
     def showEvent(self, event: QShowEvent) -> None:
@@ -113,71 +114,73 @@ class TrainDock(QWidget):
         self._closing.refresh()
 
     def changeEvent(self, event: QEvent) -> None:
-        """Ask, and let go of the viewer, when the dock is taken out of the window."""
+        """Ask, and disconnect from the viewer, when the dock is removed from the window."""
         super().changeEvent(event)
         if event.type() == QEvent.Type.ParentChange and self.parent() is None:
             self._may_close(can_stay=False)
             self.session.close()
-            self.train_tab.close_down()
+            self.setup_tab.close_down()
             self._closing.release()
 
     def _may_close(self, *, can_stay: bool) -> bool:
-        """Ask what becomes of a running training; tell whether to go on with closing.
+        """Ask what to do with a running training, and return whether the window may close.
 
         The run is followed until the dock is gone: something else may keep the window open.
         """
         if self._answered.isActive():
             return True
-        starting = self.session.busy
+        starting = self.session.is_starting
         if starting and not can_stay:
             self.session.stop()
         if not self.session.alive and not (starting and can_stay):
             return True
         box = QMessageBox(self)
         box.setWindowTitle(TITLE)
-        box.setText(_STARTS if starting else _RUNS)
+        box.setText(_STARTING if starting else _RUNNING)
         box.setInformativeText("" if starting else _DETACHED)
         keep = None if starting else box.addButton(_KEEP, QMessageBox.ButtonRole.AcceptRole)
-        words = _CALL_OFF if starting else _STOP
-        stop = box.addButton(words, QMessageBox.ButtonRole.DestructiveRole)
-        stay = box.addButton(_STAY, QMessageBox.ButtonRole.RejectRole) if can_stay else None
+        stop = box.addButton(
+            _CANCEL_START if starting else _STOP, QMessageBox.ButtonRole.DestructiveRole
+        )
+        stay = box.addButton(_CANCEL, QMessageBox.ButtonRole.RejectRole) if can_stay else None
         box.setDefaultButton(keep or stay)
         box.exec()
-        answer = box.clickedButton()
-        if answer is stop:
+        clicked = box.clickedButton()
+        if clicked is stop:
             with show_user_errors():
                 self.session.stop()
-        leaves = answer is not None and answer in (keep, stop)
-        if leaves:
+        closes = clicked is not None and clicked in (keep, stop)
+        if closes:
             self._answered.start()
-        return leaves
+        return closes
 
-    def _on_choices(self) -> None:
-        """Show the settings of what is chosen, with the user's changes."""
+    def _on_options(self) -> None:
+        """Show the settings of the chosen options, with the user's changes."""
         try:
-            draft = self.train_tab.draft()
-            plain = TrainingPlan(draft.target, draft.model, draft.preset, draft.start_from)
-            self.form.show_settings(plain.settings())
+            plan = self.setup_tab.plan()
+            unchanged = TrainingPlan(plan.target, plan.model, plan.preset, plan.start_from)
+            self.settings_tab.show_settings(unchanged.settings())
         except Sam2LoraError as error:
             show_error(str(error))
 
-    def _on_status_changed(self, _: RunStatus | bool | None) -> None:
-        busy = self.session.busy
-        self.train_tab.set_busy(
-            busy or self.session.alive, "Copying the images…" if busy else "Train"
-        )
+    def _on_prepare(self, plan: TrainingPlan) -> None:
+        with show_user_errors():
+            self.session.prepare(plan)
 
-    def _on_begins(self, device: str) -> None:
+    def _on_status(self, _: object) -> None:
+        self.setup_tab.show_state(busy=self.session.busy, training=self.session.alive)
+
+    def _on_starting(self, device: str) -> None:
         free_gpu(self._viewer, device)
         self.starting.emit(device)
 
     def _on_installed(self, name: str) -> None:
-        self.train_tab.refresh_adapters()
+        self.setup_tab.refresh_adapters()
         use_adapter(self._viewer, name)
         self.installed.emit(name)
 
     def _on_moved(self, before: Path, after: Path | None) -> None:
-        """Follow a run that is called otherwise; let go of one that was deleted."""
+        """Follow a run that was renamed; release one that was deleted."""
         if self.session.run == before:
             if after is None:
                 self.session.release()

@@ -1,1 +1,1 @@
-"""What a training learns from: pairs of image and mask, the annotated region, snapshots."""
+"""Training data: pairs of image and mask, the annotated region, the plan, and what is written."""

@@ -1,4 +1,4 @@
-"""The annotated area: a layer that says which part of an image counts; the rest is left out."""
+"""The annotated region: a layer that outlines the part of an image to train and score on."""
 
 from collections.abc import Iterable
 from pathlib import Path
@@ -15,7 +15,7 @@ from sam2lora.types import Mask
 
 
 def add_annotated_area(viewer: Viewer) -> Layer:
-    """Add a layer to outline what was annotated in the chosen image; the rest is left out.
+    """Add a layer in which the annotated region of the selected image is outlined.
 
     Raises
     ------
@@ -23,8 +23,8 @@ def add_annotated_area(viewer: Viewer) -> Layer:
         If it is not clear which image is meant.
     """
     image = selected_image(viewer)
-    look = {"edge_color": "white", "face_color": "#ffffff30", "edge_width": 2}
-    data = view_layer(AREA, [], layer_data(image), "shapes", ndim=2, **look)
+    style = {"edge_color": "white", "face_color": "#ffffff30", "edge_width": 2}
+    data = view_layer(AREA, [], layer_data(image), "shapes", ndim=2, **style)
     layer = viewer.add_layer(Layer.create(*data))
     layer.mode = "add_polygon"
     viewer.layers.selection.active = layer
@@ -32,42 +32,46 @@ def add_annotated_area(viewer: Viewer) -> Layer:
 
 
 def area_of_image(layers: Iterable[Layer], image: Image) -> Layer | None:
-    """Find the annotated area of an image in the viewer, by what was noted or by name."""
-    key, named = image_id(image.metadata, image.name), f"{image.name} {AREA}".lower()
+    """Find the annotated region of an image in the viewer, by its metadata, else by its name."""
+    key, name = image_id(image.metadata, image.name), f"{image.name} {AREA}".lower()
     layers = list(layers)
-    own = [one for one in layers if _is_area_of(one, key)]
-    return next(iter([*own, *(one for one in layers if one.name.lower() == named)]), None)
+    linked = [layer for layer in layers if _is_area_of(layer, key)]
+    named = [layer for layer in layers if layer.name.lower() == name]
+    return next(iter([*linked, *named]), None)
 
 
 def area_of_file(layers: Iterable[Layer], path: Path) -> Layer | None:
-    """Find the annotated area of a photograph that was open before: its layer stays."""
-    return next((one for one in layers if _is_area_of(one, str(path))), None)
+    """Find the annotated region of an image that was open before: its layer stays in the viewer."""
+    return next((layer for layer in layers if _is_area_of(layer, str(path))), None)
 
 
 def outside(area: Layer | None, shape: tuple[int, ...], image: Image | None = None) -> Mask | None:
-    """Give what lies outside the annotated area; None where that is everything, or not said.
+    """Return what lies outside the annotated region, `(H, W)` bool; None where nothing is outlined.
 
     Parameters
     ----------
     area
         A Shapes layer, or a Labels layer.
     shape
-        `(H, W)` of the image.
+        `(H, W)` of the image, in pixels.
     image
-        Its layer, over which the area has to lie.
+        Layer of the image, which must have the same transform.
 
     Raises
     ------
     GeometryError
-        If the layer is of another kind or size, or lies elsewhere.
+        If the layer is of another kind or size, or its transform differs from the image's.
     """
     if area is None:
         return None
     if image is not None:
-        places = [np.concatenate([one.scale[-2:], one.translate[-2:]]) for one in (area, image)]
-        if not np.allclose(*places):
+        own, expected = (
+            np.concatenate([layer.scale[-2:], layer.translate[-2:]]) for layer in (area, image)
+        )
+        if not np.allclose(own, expected):
             raise GeometryError(
-                f"{area.name}: lies otherwise than {image.name}. Add it by the button Area…"
+                f"{area.name}: its scale or position differs from that of {image.name}. Add it "
+                "with the button “Annotated region…”."
             )
     if isinstance(area, Shapes):
         if not len(area.data):
@@ -78,7 +82,7 @@ def outside(area: Layer | None, shape: tuple[int, ...], image: Image | None = No
     else:
         raise GeometryError(f"{area.name}: is no Shapes or Labels layer.")
     if marked.shape != shape:
-        raise GeometryError(f"{area.name}: is not of the size of its image.")
+        raise GeometryError(f"{area.name}: its size differs from that of its image.")
     return ~marked if marked.any() else None
 
 

@@ -1,4 +1,4 @@
-"""Photographs of a folder, or of the data set it is, with labels that could be trained on.
+"""Images of a folder or of a dataset, with masks that can be trained on.
 
 No image is opened here; `snapshot` does that.
 """
@@ -15,7 +15,7 @@ from napari_sam2lora.training.data.annotated_area import area_of_file
 from napari_sam2lora.training.data.pairs import (
     Pair,
     PairIssue,
-    key_of_pair,
+    pair_key,
     real_path,
     test_half_warning,
 )
@@ -25,27 +25,37 @@ from sam2lora.datasets.records import patient_from_name
 
 @dataclass(frozen=True, eq=False)
 class FilePair(Pair):
-    """A photograph of a folder, with a mask of its data set or what it was corrected to."""
+    """An image of a folder, with a mask of its dataset or a corrected one.
 
-    photograph: ImageFile
+    Attributes
+    ----------
+    image
+        The image file.
+    corrections
+        The corrected masks of the folder.
+    area
+        Layer of the annotated region; None for the whole image.
+    """
+
+    image: ImageFile
     corrections: Corrections
     area: Layer | None = None
 
 
 def pairs_in_folder(folder: Path, target: str, layers: Sequence[Layer] = ()) -> list[FilePair]:
-    """List the photographs of a folder, or of the data set it is, that have labels of a target.
+    """List the images of a folder, or of a dataset, that have a mask of a target.
 
-    Those that were corrected or marked as done in the image list are proposed; if none was, all. An
-    image of a public data set's test half never is.
+    Those that were corrected or marked as done in the image list are preselected; if there are
+    none, all are. An image in the test half of a public dataset never is.
 
     Parameters
     ----------
     folder
-        A folder of photographs, or a data set.
+        A folder of images, or a dataset.
     target
-        What the labels show.
+        Name of the target.
     layers
-        Where annotated areas of the photographs may be.
+        Layers among which the annotated regions of the images are looked for.
 
     Raises
     ------
@@ -56,48 +66,49 @@ def pairs_in_folder(folder: Path, target: str, layers: Sequence[Layer] = ()) -> 
     corrections = Corrections(listing.source)
     done = corrections.done()
     labelled = [
-        (one, corrections.has(one.stem, target))
-        for one in listing.images
-        if corrections.has(one.stem, target) or (one.record and target in one.record.masks)
+        (image, corrected)
+        for image in listing.images
+        for corrected in [corrections.has(image.stem, target)]
+        if corrected or (image.record and target in image.record.masks)
     ]
-    looked_at = {one.stem for one, corrected in labelled if corrected or one.stem in done}
+    reviewed = {image.stem for image, corrected in labelled if corrected or image.stem in done}
     return [
         FilePair(
-            key=key_of_pair(real_path(one.path), target),
-            name=one.stem,
-            labels="corrected" if corrected else _set_of(one, listing),
-            patient=patient_of(one),
-            proposed=doubt is None and (not looked_at or one.stem in looked_at),
-            issue=doubt,
-            file=real_path(one.path),
-            photograph=one,
+            key=pair_key(real_path(image.path), target),
+            name=image.stem,
+            labels="corrected" if corrected else _dataset_of(image, listing),
+            patient=patient_of(image),
+            preselected=issue is None and (not reviewed or image.stem in reviewed),
+            issue=issue,
+            file=real_path(image.path),
+            image=image,
             corrections=corrections,
-            area=area_of_file(layers, one.path),
+            area=area_of_file(layers, image.path),
         )
-        for one, corrected in labelled
-        for doubt in [_doubt_of_file(one)]
+        for image, corrected in labelled
+        for issue in [_issue_of_file(image)]
     ]
 
 
 def listed_folders(layers: Iterable[Layer]) -> list[Path]:
-    """Give the folders of which an image is in the viewer as one of several."""
+    """Return the folders from which an image in the viewer was opened as one of several."""
     folders = (plugin_metadata(layer.metadata).get("listed_in") for layer in layers)
     return [Path(folder) for folder in dict.fromkeys(folders) if folder]
 
 
-def patient_of(photograph: ImageFile) -> str:
-    """Name the person of a photograph, apart from those of other data sets."""
-    record = photograph.record
+def patient_of(image: ImageFile) -> str:
+    """Return what identifies the patient of an image, unlike those of other datasets."""
+    record = image.record
     if record is None:
-        return patient_from_name(photograph.stem)
+        return patient_from_name(image.stem)
     return f"{record.dataset} {record.patient}"
 
 
-def _doubt_of_file(photograph: ImageFile) -> PairIssue | None:
-    record = photograph.record
-    words = test_half_warning(record.split, record.dataset) if record else []
-    return PairIssue(" ".join(words)) if words else None
+def _issue_of_file(image: ImageFile) -> PairIssue | None:
+    record = image.record
+    warnings = test_half_warning(record.split, record.dataset) if record else []
+    return PairIssue(" ".join(warnings)) if warnings else None
 
 
-def _set_of(photograph: ImageFile, listing: ImageFolder) -> str:
-    return photograph.record.dataset if photograph.record else listing.source.stem
+def _dataset_of(image: ImageFile, listing: ImageFolder) -> str:
+    return image.record.dataset if image.record else listing.source.stem

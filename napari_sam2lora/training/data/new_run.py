@@ -1,4 +1,4 @@
-"""What is chosen for the next training, and the settings that make of it."""
+"""A training that has not started: what was chosen for it, and the run folder made of that."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -7,10 +7,11 @@ from typing import Any
 
 from napari_sam2lora._settings import preferences
 from napari_sam2lora.training.data.pairs import Pair, is_single_patient
-from napari_sam2lora.training.data.snapshot import DATA, PairSource, sources_of, write_run
+from napari_sam2lora.training.data.snapshot import DATA, write_snapshot
 from sam2lora.adapters import Adapter, installed_names, is_installed, preferred_first
+from sam2lora.annotations import LabelledImage
 from sam2lora.errors import SettingsError
-from sam2lora.runs import RunFolder, new_run_folder, runs_folder
+from sam2lora.runs import new_run, new_run_folder, runs_folder
 from sam2lora.training.cli_command import command_of
 from sam2lora.training.settings import TrainSettings, make_settings
 
@@ -20,27 +21,29 @@ PRESETS = {
     "paper": "Paper",
     "low-memory": "Low memory",
 }
-"""Each preset, and what the dock calls it."""
+"""Label of each preset in the dock."""
 
 
 @dataclass(frozen=True)
 class TrainingPlan:
-    """A training that has not begun.
+    """What was chosen for a training.
 
     Attributes
     ----------
-    target, model
-        What is learned, and on which base model.
+    target
+        Name of the target to segment.
+    model
+        Name of the base model.
     preset
         Key of `PRESETS`.
     start_from
-        Name of an adapter; None to begin anew.
+        Name of the initial adapter; None to train from scratch.
     name
-        Of the run; empty for the next free one.
+        Name of the run; empty for the next free one.
     changes
-        What was set under Advanced, nested as in the settings.
+        Settings that differ from the preset, nested as the settings are.
     pairs
-        What is ticked.
+        The selected pairs.
     """
 
     target: str = "vessel"
@@ -51,8 +54,13 @@ class TrainingPlan:
     changes: Mapping[str, Any] = field(default_factory=dict)
     pairs: Sequence[Pair] = ()
 
+    def choices(self) -> tuple[object, ...]:
+        """Return what two plans are compared by: all but the name and what the masks are now."""
+        pairs = tuple(pair.key for pair in self.pairs)
+        return (self.target, self.model, self.preset, self.start_from, str(self.changes), pairs)
+
     def settings(self) -> TrainSettings:
-        """Give the settings; the data count from the run folder.
+        """Return the settings; their data is relative to the run folder.
 
         Raises
         ------
@@ -74,96 +82,89 @@ class TrainingPlan:
         return make_settings(self.preset, base, self.changes)
 
     def run_name(self) -> str:
-        """Give the name of the run: the chosen one, else the first free one of the target."""
+        """Return the name of the run: the chosen one, else the first free one of the target."""
         if self.name:
             return self.name
         taken = {name.casefold() for name in installed_names()}
         root = runs_folder()
         names = (f"{self.target}-{self.preset}-{number}" for number in range(1, 10**6))
         return next(
-            one for one in names if one.casefold() not in taken and not (root / one).exists()
+            name for name in names if name.casefold() not in taken and not (root / name).exists()
         )
 
     def command(self, run: Path | None = None) -> str:
-        """Give the command that does the same once the images are written into the run folder.
+        """Return the command that trains the same in a run folder with the written images.
 
         Parameters
         ----------
         run
-            The folder; None for that of the name it would have now.
+            The run folder; None for that of the name it would have now.
 
         Raises
         ------
         SettingsError
-            As `settings`.
+            If a setting is out of its range.
         """
         run = run or runs_folder() / self.run_name()
         return command_of(self.settings().counted_from(run), run, preset=self.preset)
 
+    def new_folder(self) -> Path:
+        """Check that the plan can be trained, and return its run folder, which does not exist yet.
+
+        Raises
+        ------
+        SettingsError
+            If no pair is selected, the settings are invalid, or the name cannot be used.
+        """
+        if not self.pairs:
+            raise SettingsError("Select at least one image with labels.")
+        settings = self.settings()
+        if settings.freeze_encoder and settings.start_from is None:
+            raise SettingsError(
+                f"Quick adapt continues from an adapter, and there is none of {self.target} on "
+                f"{self.model}. Choose the preset Standard."
+            )
+        folder = new_run_folder(runs_folder(), self.run_name())
+        if is_installed(folder.name):
+            raise SettingsError(
+                f"An adapter called {folder.name!r} already exists, and would be replaced. "
+                "Choose another name."
+            )
+        return folder
+
 
 def fitting_adapters(adapters: Iterable[Adapter], target: str, model: str) -> list[Adapter]:
-    """Give those a training can go on from: those that came with the package first."""
+    """Return the adapters a training can start from: those that came with the package first."""
     base = Path(model).stem
     found = [
-        one for one in adapters if one.card.target.name == target and one.card.base.name == base
+        adapter
+        for adapter in adapters
+        if adapter.card.target.name == target and adapter.card.base.name == base
     ]
     return preferred_first(found)
 
 
-@dataclass(frozen=True)
-class NewRun:
-    """What a draft becomes, with the layers as they were when it was planned.
+def write_new_run(folder: Path, settings: TrainSettings, images: Iterable[LabelledImage]) -> Path:
+    """Write the run folder of a plan; on an error nothing is left of it.
 
-    Attributes
+    Parameters
     ----------
     folder
-        Is not there yet.
+        Run folder, from `TrainingPlan.new_folder`.
     settings
-        Their data count from the folder.
-    loads
-        Read the images, in any thread.
-    """
+        Settings of the plan.
+    images
+        Images of the plan's pairs, from `labelled_images`.
 
-    folder: Path
-    settings: TrainSettings
-    loads: Sequence[PairSource]
-
-    def write(self) -> Path:
-        """Make the run folder with its snapshot, and give it; `sam2lora train` can begin there.
-
-        Raises
-        ------
-        Sam2LoraError
-            As `write_run`.
-        """
-        return write_run(self.folder, self.settings.model_dump_json(indent=2), self.loads)
-
-
-def plan_run(draft: TrainingPlan) -> NewRun:
-    """Look whether a draft can be trained, and take from the layers what they hold now.
+    Returns
+    -------
+    The folder, in which `sam2lora train` can start.
 
     Raises
     ------
     Sam2LoraError
-        If something is wrong with what was chosen.
+        If a pair cannot be read, or something cannot be written.
     """
-    if not draft.pairs:
-        raise SettingsError("Tick at least one image with labels.")
-    settings = draft.settings()
-    if settings.freeze_encoder and settings.start_from is None:
-        raise SettingsError(
-            f"Quick adapt goes on from an adapter, and there is none of {draft.target} on "
-            f"{draft.model}. Choose the preset Standard."
-        )
-    folder = new_run_folder(runs_folder(), draft.run_name())
-    if is_installed(folder.name):
-        raise SettingsError(
-            f"An adapter called {folder.name!r} is there already, and would be replaced. "
-            "Choose another name."
-        )
-    return NewRun(folder, settings, sources_of(draft.pairs, draft.target))
-
-
-def waits(run: Path) -> bool:
-    """Tell whether a run that was written is there, and has not begun."""
-    return run.is_dir() and not RunFolder(run).events.exists()
+    with new_run(folder) as partial:
+        write_snapshot(partial, settings, images)
+    return folder

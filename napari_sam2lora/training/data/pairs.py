@@ -1,4 +1,4 @@
-"""A pair of an image and its labels, to be trained on, and what is wrong with it."""
+"""A pair of an image and its mask, as the training table shows it, and what is wrong with it."""
 
 import os
 from collections.abc import Sequence
@@ -7,14 +7,14 @@ from dataclasses import dataclass, field
 
 @dataclass(frozen=True)
 class PairIssue:
-    """What is wrong with a pair, in words.
+    """What is wrong with a pair.
 
     Attributes
     ----------
     message
-        A sentence.
+        A sentence for the user.
     blocking
-        The pair cannot be trained on as it is.
+        Whether the pair cannot be trained on as it is.
     """
 
     message: str
@@ -23,89 +23,89 @@ class PairIssue:
 
 @dataclass(frozen=True, eq=False)
 class Pair:
-    """One image with labels of one target.
+    """One image with a mask of one target.
 
     Attributes
     ----------
     key
-        Names the image and the target among others, across refreshes, and whether the labels come
-        from a layer or a file.
+        Identifies the image and the target across refreshes, whether the mask comes from a layer or
+        from a file.
     name
-        Of the image.
+        Name of the image.
     labels
-        Where its labels are from, in words.
+        Name of the Labels layer, or of the dataset the mask comes from.
     patient
-        Identifies the person.
-    proposed
-        Whether it is ticked unless the user says otherwise.
+        Identifies the patient.
+    preselected
+        Whether the pair is selected until the user decides otherwise.
     issue
-        What is wrong with it; None if nothing is known to be.
+        What is wrong with the pair; None if nothing is known to be.
     file
-        The image's file without links, by which it is known however it was opened; empty if it has
-        none.
+        Path of the image without links, which is the same however the image was opened; empty if
+        the image has no file.
     """
 
     key: str
     name: str
     labels: str
     patient: str
-    proposed: bool
+    preselected: bool
     issue: PairIssue | None
     file: str = field(default="", kw_only=True)
 
     @property
-    def refused(self) -> bool:
-        """Whether it cannot be trained on as it is."""
-        return self.issue is not None and self.issue.blocking
+    def usable(self) -> bool:
+        """Whether the pair can be trained on as it is."""
+        return self.issue is None or not self.issue.blocking
 
 
-def key_of_pair(image: str, target: str, layer: str = "") -> str:
-    """Name a pair by its image and target, and by its layer where they have several.
+def pair_key(image: str, target: str, layer: str = "") -> str:
+    """Return the key of a pair: image and target, and the layer where an image has several.
 
-    By the image alone a tick is remembered when the image list steps on, and the labels come from a
-    file instead of a layer.
+    Without the layer, a selection is kept when the image list shows another image and the mask
+    comes from a file again.
     """
     return "|".join((image, target, layer) if layer else (image, target))
 
 
 def test_half_warning(split: object, dataset: object) -> list[str]:
-    """Say what speaks against training on an image of a public data set's test half."""
+    """Return the warning against training on the test half of a public dataset, if it is one."""
     if split != "test":
         return []
-    return [f"It is of the test half of {dataset}: figures on that half would no longer count."]
+    return [f"The image is in the test half of {dataset}: scores on that half would be invalid."]
 
 
 def real_path(path: object) -> str:
-    """Give a file's path without links; empty for none."""
+    """Return the path of a file without links; empty for no file."""
     return os.path.realpath(str(path)) if path else ""
 
 
+def is_single_patient(pairs: Sequence[Pair]) -> bool:
+    """Check whether there are too few patients to keep one for validation."""
+    return len({pair.patient for pair in pairs}) < 2
+
+
 def issues_of(pairs: Sequence[Pair]) -> list[str]:
-    """Say what is to be known about pairs that are trained on together."""
+    """Return what the user should know about pairs that are trained on together."""
     if not pairs:
-        return ["Tick at least one image with labels."]
-    people: dict[str, list[str]] = {}
-    for pair in pairs:
-        people.setdefault(pair.patient, []).append(pair.name)
+        return ["Select at least one image with labels."]
     if len(pairs) == 1:
         return [
-            "There is only one image, so it is judged by a part of itself that is not learned "
-            "from. That says little about other images."
+            "There is only one image, so a part of it is left out of the training for validation. "
+            "That says little about other images."
         ]
-    if len(people) == 1:
+    if is_single_patient(pairs):
         return [
-            f"All {len(pairs)} images are of one person, so each is judged by a part of itself "
-            "that is not learned from. That says little about other people."
+            f"All {len(pairs)} images are of one patient, so a part of each is left out of the "
+            "training for validation. That says little about other patients."
         ]
-    both = [names for names in people.values() if len(names) > 1]
-    if both:
+    by_patient: dict[str, list[str]] = {}
+    for pair in pairs:
+        by_patient.setdefault(pair.patient, []).append(pair.name)
+    several = [names for names in by_patient.values() if len(names) > 1]
+    if several:
         return [
-            f"{len(pairs)} images of {len(people)} people: {', '.join(both[0])} count as one "
-            "person, and are learned from or held out together."
+            f"{len(pairs)} images of {len(by_patient)} patients: {', '.join(several[0])} count as "
+            "one patient, and are used together, for training or for validation."
         ]
     return []
-
-
-def is_single_patient(pairs: Sequence[Pair]) -> bool:
-    """Tell whether nobody can be held out."""
-    return len({pair.patient for pair in pairs}) < 2

@@ -1,9 +1,9 @@
-"""Copy what is ticked into the run folder, as it is now: later painting does not change a training.
+"""Copy the selected pairs into a run folder, so that later painting does not change a training.
 
-Layers are read in the window's thread, quickly; files are read and written in a worker's.
+Layers are read on the main thread, quickly; files are read and written on a worker thread.
 """
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator
 from functools import partial
 from pathlib import Path
 
@@ -22,88 +22,75 @@ from sam2lora.datasets import Record, record_of
 from sam2lora.datasets.check import looks_inverted
 from sam2lora.datasets.records import read_shape
 from sam2lora.errors import SettingsError
-from sam2lora.runs import RunFolder, new_run
+from sam2lora.runs import RunFolder
+from sam2lora.training.settings import TrainSettings
 from sam2lora.types import Mask
 
-PairSource = Callable[[], LabelledImage]
-"""Reads one pair, in any thread."""
-
 DATA = "data/dataset.csv"
-"""The snapshot, from its run folder."""
+"""The snapshot, relative to its run folder."""
 
 
-def sources_of(pairs: Iterable[Pair], target: str) -> list[PairSource]:
-    """Take from the layers what they hold now, and say how the rest is read.
+def labelled_images(pairs: Iterable[Pair], target: str) -> Iterator[LabelledImage]:
+    """Read the layers of pairs now, and return an iterator that reads their files when it is used.
+
+    Call it on the main thread; the iterator can be used once, on any thread. It raises a
+    `Sam2LoraError` that names the pair or the file where one cannot be read.
 
     Raises
     ------
     Sam2LoraError
         If a pair cannot be trained on.
     """
-    return [_load_of(pair, target) for pair in pairs]
+    readers = [_reader_of(pair, target) for pair in pairs]
+    return (read() for read in readers)
 
 
-def write_run(folder: Path, settings: str, loads: Sequence[PairSource]) -> Path:
-    """Make a run folder with its snapshot; where that fails, nothing is left of it.
+def write_snapshot(
+    folder: Path, settings: TrainSettings, images: Iterable[LabelledImage], *, copy: bool = True
+) -> RunFolder:
+    """Write a run folder with the settings and the images to train on.
 
     Parameters
     ----------
     folder
-        A new one.
+        An empty folder, or a missing one.
     settings
-        As JSON.
-    loads
-        From `sources_of`.
+        Settings of the training, whose data is `DATA`.
+    images
+        Images from `labelled_images`.
+    copy
+        Whether images that are files are copied; otherwise they are read where they are.
 
     Raises
     ------
     Sam2LoraError
         If a pair cannot be read, or something cannot be written.
     """
-    with new_run(folder) as place:
-        run = RunFolder.create(place, settings)
-        save_training_data(run.data, (load() for load in loads))
-    return folder
+    run = RunFolder.create(folder, settings.model_dump_json(indent=2))
+    save_training_data(run.data, images, copy=copy)
+    return run
 
 
-def write_snapshot(folder: Path, settings: str, loads: Sequence[PairSource]) -> Path:
-    """Write the same for a look ahead: images that are files stay where they are.
-
-    Returns
-    -------
-    The settings' file.
-
-    Raises
-    ------
-    Sam2LoraError
-        As `write_run`.
-    """
-    save_training_data(folder / Path(DATA).parent, (load() for load in loads), copy=False)
-    path = folder / "settings.json"
-    path.write_text(settings, encoding="utf-8")
-    return path
-
-
-def _load_of(pair: Pair, target: str) -> PairSource:
-    if pair.issue is not None and pair.refused:
+def _reader_of(pair: Pair, target: str) -> Callable[[], LabelledImage]:
+    if pair.issue is not None and not pair.usable:
         raise SettingsError(f"{pair.name}: {pair.issue.message}")
     if isinstance(pair, FilePair):
         ignored = None
         if pair.area is not None:
-            ignored = outside(pair.area, read_shape(pair.photograph.path))
-        return partial(_load_file, pair, target, ignored)
+            ignored = outside(pair.area, read_shape(pair.image.path))
+        return partial(_read_file_pair, pair, target, ignored)
     if isinstance(pair, LayerPair) and pair.layer is not None:
         mask = mask_of(layer_data(pair.layer))
         ignored = outside(pair.area, mask.shape, pair.image)
         about = plugin_metadata(pair.image.metadata)
         path, listed_in = about.get("path"), about.get("listed_in")
         if path and Path(path).is_file():
-            return partial(_load_layer, Path(path), listed_in, pair, target, mask, ignored)
-        return partial(_load_pixels, layer_data(pair.image), pair, target, mask, ignored)
+            return partial(_read_image_file, Path(path), listed_in, pair, target, mask, ignored)
+        return partial(_read_pixels, layer_data(pair.image), pair, target, mask, ignored)
     raise SettingsError(f"{pair.name}: has no labels of {target}.")
 
 
-def _load_layer(
+def _read_image_file(
     path: Path,
     listed_in: str | None,
     pair: Pair,
@@ -111,75 +98,77 @@ def _load_layer(
     mask: Mask,
     ignored: Mask | None,
 ) -> LabelledImage:
+    """Return the file of an open image with the mask of its layer."""
     record = _record_at(path, listed_in)
     return LabelledImage(
         pair.name,
         path,
         {target: mask},
         pair.patient,
-        fov=_own_field(record),
+        fov=_field_of_view(record),
         ignored=_ignored(record, ignored),
     )
 
 
-def _load_pixels(
+def _read_pixels(
     image: LayerData, pair: Pair, target: str, mask: Mask, ignored: Mask | None
 ) -> LabelledImage:
+    """Return the pixels of an image that has no file, with the mask of its layer."""
     pixels = pixels_of(image)
     return LabelledImage(pair.name, pixels, {target: mask}, pair.patient, ignored=ignored)
 
 
-def _load_file(pair: FilePair, target: str, ignored: Mask | None) -> LabelledImage:
-    photograph, record = pair.photograph, pair.photograph.record
-    if record is None or pair.corrections.has(photograph.stem, target):
-        shape = read_shape(photograph.path)
-        corrected = pair.corrections.masks(photograph.stem, shape).get(target)
-        if corrected is None:  # forgotten meanwhile
+def _read_file_pair(pair: FilePair, target: str, ignored: Mask | None) -> LabelledImage:
+    """Return the file of an image with the mask of another file."""
+    image, record = pair.image, pair.image.record
+    if record is None or pair.corrections.has(image.stem, target):
+        corrected = pair.corrections.masks(image.stem, read_shape(image.path)).get(target)
+        if corrected is None:  # it was discarded in the meantime
             raise SettingsError(
-                f"{pair.name}: its correction of {target} is not there any more. Look again."
+                f"{pair.name}: its correction of {target} no longer exists. Refresh the table."
             )
         mask = corrected
     else:
         mask = record.read_mask(target)
-    _check(pair, target, mask)
+    _check_mask(pair, target, mask)
     return LabelledImage(
         pair.name,
-        photograph.path,
+        image.path,
         {target: mask},
         pair.patient,
-        fov=_own_field(record),
+        fov=_field_of_view(record),
         ignored=_ignored(record, ignored),
     )
 
 
-def _check(pair: FilePair, target: str, mask: Mask) -> None:
-    """Refuse what the table asks about where it sees the mask: a file is read only now."""
-    painted = np.count_nonzero(mask) / mask.size
-    words = f"{pair.name}: its mask of {target} ({pair.labels})"
-    remedy = "Untick it; if it is right, open it in the viewer and tick its layer."
-    if painted == 0:
-        raise SettingsError(f"{words} is empty. {remedy}")
+def _check_mask(pair: FilePair, target: str, mask: Mask) -> None:
+    """Check what the table shows as an issue of a layer: the mask of a file is read only now."""
+    share = np.count_nonzero(mask) / mask.size
+    which = f"{pair.name}: its mask of {target} ({pair.labels})"
+    remedy = "Deselect it; if it is right, open it in the viewer and select its layer."
+    if share == 0:
+        raise SettingsError(f"{which} is empty. {remedy}")
     if looks_inverted(mask, target):
-        raise SettingsError(f"{words} covers {painted:.0%} of the image: inverted? {remedy}")
+        raise SettingsError(f"{which} covers {share:.0%} of the image: inverted? {remedy}")
 
 
 def _record_at(path: Path, listed_in: str | None) -> Record | None:
-    """Give what the data set says of an image: a table that lists it may lie elsewhere."""
+    """Return the dataset's record of an image: a table that lists it may lie elsewhere."""
     listed = list_image_folder(Path(listed_in)).images if listed_in else ()
-    own = next((one.record for one in listed if one.path == path), None)
-    return own or record_of(path)
+    found = next((image.record for image in listed if image.path == path), None)
+    return found or record_of(path)
 
 
-def _ignored(record: Record | None, drawn: Mask | None) -> Mask | None:
-    """Leave out what lies outside the drawn area, and what the data set itself leaves out."""
-    own = None if record is None else record.read_ignored()
-    if own is None or drawn is None:
-        return drawn if own is None else own
-    return own | drawn
+def _ignored(record: Record | None, outside_area: Mask | None) -> Mask | None:
+    """Return what lies outside the annotated region, and what the dataset itself leaves out."""
+    left_out = None if record is None else record.read_ignored()
+    if left_out is None or outside_area is None:
+        return outside_area if left_out is None else left_out
+    return left_out | outside_area
 
 
-def _own_field(record: Record | None) -> Mask | None:
-    """Give the field of view that a data set distributes with an image."""
+def _field_of_view(record: Record | None) -> Mask | None:
+    """Return the field of view that a dataset distributes with an image."""
     if record is None or record.fov is None:
         return None
     return record.read_field_of_view().mask

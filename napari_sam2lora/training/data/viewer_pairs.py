@@ -1,13 +1,14 @@
-"""Photographs in the viewer with labels that could be trained on.
+"""Images in the viewer with Labels layers that can be trained on.
 
-They are proposed by what the layers' metadata, names and sizes say; what is wrong with a pair is
-said in words.
+The layers' metadata, names and sizes say what belongs together; each mask is read once.
 """
 
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, MutableMapping, Sequence
 from dataclasses import dataclass, replace
+from typing import Self
 
+import numpy as np
 from napari.layers import Image, Labels, Layer
 from napari.viewer import Viewer
 
@@ -24,7 +25,7 @@ from napari_sam2lora.training.data.annotated_area import area_of_image
 from napari_sam2lora.training.data.pairs import (
     Pair,
     PairIssue,
-    key_of_pair,
+    pair_key,
     real_path,
     test_half_warning,
 )
@@ -32,21 +33,23 @@ from sam2lora.datasets.check import looks_inverted
 from sam2lora.datasets.records import patient_from_name
 from sam2lora.errors import ImageError, TargetError
 
-_PREVIEW = "preview"  # the view of a layer that shows an answer
+_PREVIEW = "preview"  # the view of a layer that shows a prediction
 
 
 @dataclass(frozen=True, eq=False)
 class LayerPair(Pair):
-    """A photograph in the viewer and a Labels layer.
+    """An image in the viewer and a Labels layer.
 
     Attributes
     ----------
-    image, layer
-        Its layers.
+    image
+        Layer of the image.
+    layer
+        Layer of the mask; None if there is none of the target.
     changed
-        The labels are not as they were read or last saved.
+        Whether the mask differs from what was read or last saved.
     area
-        Says which part was annotated.
+        Layer of the annotated region; None for the whole image.
     """
 
     image: Image
@@ -55,11 +58,63 @@ class LayerPair(Pair):
     area: Layer | None = None
 
 
-def pairs_in_viewer(viewer: Viewer, target: str) -> list[LayerPair]:
-    """Pair each photograph in the viewer with its labels of a target, as far as it has any.
+@dataclass(frozen=True)
+class MaskSummary:
+    """What the table has to know of a mask.
 
-    A photograph without is listed too, with the reason.
+    Attributes
+    ----------
+    shape
+        `(H, W)` in pixels.
+    share
+        Marked share of the image, 0 to 1.
+    inverted
+        Whether more is marked than the target can cover.
+    fingerprint
+        Changes with the mask.
     """
+
+    shape: tuple[int, ...]
+    share: float
+    inverted: bool
+    fingerprint: int
+
+    @classmethod
+    def of(cls, layer: Labels, target: str) -> Self:
+        """Read the mask of a layer.
+
+        Raises
+        ------
+        ImageError
+            If the layer has more than two dimensions.
+        """
+        mask = mask_of(layer_data(layer))
+        share = int(np.count_nonzero(mask)) / mask.size
+        return cls(mask.shape, share, looks_inverted(mask, target), fingerprint(mask))
+
+
+Summaries = MutableMapping[Labels, MaskSummary]
+"""Summaries of masks that have not changed since they were read."""
+
+
+def pairs_in_viewer(
+    viewer: Viewer, target: str, *, summaries: Summaries | None = None
+) -> list[LayerPair]:
+    """Pair each image in the viewer with its masks of a target.
+
+    An image without one is listed too, with the reason.
+
+    Parameters
+    ----------
+    viewer
+        The viewer.
+    target
+        Name of the target.
+    summaries
+        What is known of masks from an earlier call for this target. A mask that is missing there is
+        read, and its summary added: whoever passes a mapping removes a layer when its mask changes.
+    """
+    summaries = {} if summaries is None else summaries
     images = fundus_images(viewer.layers)
     layers = [layer for layer in viewer.layers if isinstance(layer, Labels) and _may_be_mask(layer)]
     owners = [(layer, image_of_labels(layer, images)) for layer in layers]
@@ -67,34 +122,56 @@ def pairs_in_viewer(viewer: Viewer, target: str) -> list[LayerPair]:
         pair
         for image in images
         for pair in _pairs_of(
-            viewer, image, {one: its.certain for one, its in owners if its.image is image}, target
+            viewer,
+            image,
+            {layer: owner.certain for layer, owner in owners if owner.image is image},
+            target,
+            summaries,
         )
     ]
-    return _told_apart(pairs, target)
+    return _with_distinct_keys(pairs, target)
+
+
+def target_shown(layer: Labels) -> str | None:
+    """Return the name of the target that a layer shows; None if it is not known."""
+    try:
+        return target_in(layer.metadata, layer.name).name
+    except TargetError:
+        return None
 
 
 def _pairs_of(
-    viewer: Viewer, image: Image, found: Mapping[Labels, bool], target: str
+    viewer: Viewer,
+    image: Image,
+    labels: Mapping[Labels, bool],
+    target: str,
+    summaries: Summaries,
 ) -> Iterator[LayerPair]:
-    """Pair an image with its labels; `found` tells which are its own for sure."""
+    """Pair an image with its masks; values of `labels`: whether a layer surely belongs to it."""
     area = area_of_image(viewer.layers, image)
-    shown = [layer for layer in found if target_shown(layer) == target]
-    several = len([one for one in shown if not _is_preview(one)]) > 1
+    shown = [layer for layer in labels if target_shown(layer) == target]
+    several = len([layer for layer in shown if not _is_preview(layer)]) > 1
     for layer in shown:
-        doubt = _refusal_of_layer(image, layer)
-        if doubt is None:
-            doubt = _doubt_of_layer(image, layer, target, sure=found[layer], several=several)
-        yield _layer_pair(image, layer, target, area, doubt)
+        summary, issue = _summary_of(image, layer, target, summaries)
+        if summary is not None:
+            issue = _issue_of_mask(image, summary, target, sure=labels[layer], several=several)
+        yield _layer_pair(image, layer, target, area, issue, _is_changed(layer, summary))
     if not shown:
-        others = [target_shown(layer) or layer.name for layer in found if not _is_preview(layer)]
-        words = f"There are no labels of {target}. Let the name of a Labels layer end in {target}."
+        message = f"There are no labels of {target}. Name a Labels layer “{image.name} {target}”."
+        others = [target_shown(layer) or layer.name for layer in labels if not _is_preview(layer)]
         if others:
-            words = f"There are labels of {', '.join(dict.fromkeys(others))}, but not of {target}."
-        yield _layer_pair(image, None, target, area, PairIssue(words, blocking=True))
+            found = ", ".join(dict.fromkeys(others))
+            message = f"There are labels of {found}, but not of {target}."
+        yield _layer_pair(image, None, target, area, PairIssue(message, blocking=True), False)
 
 
 def _layer_pair(
-    image: Image, layer: Labels | None, target: str, area: Layer | None, doubt: PairIssue | None
+    image: Image,
+    layer: Labels | None,
+    target: str,
+    area: Layer | None,
+    issue: PairIssue | None,
+    changed: bool,
 ) -> LayerPair:
     about = plugin_metadata(image.metadata)
     if about.get("patient"):
@@ -102,88 +179,89 @@ def _layer_pair(
     else:
         patient = patient_from_name(image.name)
     return LayerPair(
-        key=key_of_pair(_identity(image), target),
+        key=pair_key(_image_key(image), target),
         name=image.name,
         labels="none" if layer is None else layer.name,
         patient=patient,
-        proposed=doubt is None,
-        issue=doubt,
+        preselected=issue is None,
+        issue=issue,
         file=real_path(about.get("path")),
         image=image,
         layer=layer,
-        changed=layer is not None and not (doubt and doubt.blocking) and _is_changed(layer),
+        changed=changed,
         area=area,
     )
 
 
-def _told_apart(pairs: Sequence[LayerPair], target: str) -> list[LayerPair]:
-    """Name by their layers those that cannot be used, and those of which an image has several."""
-    usable = Counter(one.key for one in pairs if not one.refused)
+def _with_distinct_keys(pairs: Sequence[LayerPair], target: str) -> list[LayerPair]:
+    """Add the layer to the keys of pairs that cannot be used, or of which an image has several."""
+    usable = Counter(pair.key for pair in pairs if pair.usable)
     return [
-        replace(one, key=key_of_pair(_identity(one.image), target, (one.layer or one.image).name))
-        if one.refused or usable[one.key] > 1
-        else one
-        for one in pairs
+        pair
+        if pair.usable and usable[pair.key] == 1
+        else replace(
+            pair, key=pair_key(_image_key(pair.image), target, (pair.layer or pair.image).name)
+        )
+        for pair in pairs
     ]
 
 
-def _identity(image: Image) -> str:
-    """Name an image as the lists of folders do, unless it is a copy of another."""
+def _image_key(image: Image) -> str:
+    """Return what the pairs of folders call an image, or its own id if it is a copy of another."""
     about = plugin_metadata(image.metadata)
     file = None if about.get("key") else about.get("path")
     return real_path(file) or image_id(image.metadata, image.name)
 
 
-def _is_changed(layer: Labels) -> bool:
-    """Tell whether a layer is not what was read or saved; of others' layers nothing was."""
-    return fingerprint(mask_of(layer_data(layer))) != plugin_metadata(layer.metadata).get("saved")
-
-
 def _may_be_mask(layer: Labels) -> bool:
-    """Tell views apart, such as maps of errors; a preview is kept, to say why it is refused."""
+    """Check that a layer is no view, such as a map of errors; a preview is listed as blocked."""
     return (
         plugin_metadata(layer.metadata).get("view") in (None, _PREVIEW)
         and AREA not in layer.name.lower()
     )
 
 
-def target_shown(layer: Labels) -> str | None:
-    """Name the target that a layer shows; None if that is not known."""
-    try:
-        return target_in(layer.metadata, layer.name).name
-    except TargetError:
-        return None
-
-
 def _is_preview(layer: Labels) -> bool:
     return plugin_metadata(layer.metadata).get("view") == _PREVIEW
 
 
-def _refusal_of_layer(image: Image, layer: Labels) -> PairIssue | None:
+def _is_changed(layer: Labels, summary: MaskSummary | None) -> bool:
+    """Check whether a mask differs from what was read or saved; of foreign layers nothing was."""
+    saved = plugin_metadata(layer.metadata).get("saved")
+    return summary is not None and summary.fingerprint != saved
+
+
+def _summary_of(
+    image: Image, layer: Labels, target: str, summaries: Summaries
+) -> tuple[MaskSummary | None, PairIssue | None]:
+    """Return the summary of a mask, or the issue for which it cannot be used."""
     if _is_preview(layer):
-        return PairIssue("This is a preview of an answer. Accept it first, and correct it.", True)
+        message = "This is a preview of a prediction. Accept it first, then correct it."
+        return None, PairIssue(message, blocking=True)
     try:
-        mask = mask_of(layer_data(layer))
+        if layer not in summaries:
+            summaries[layer] = MaskSummary.of(layer, target)
     except ImageError as error:
-        return PairIssue(str(error), blocking=True)
-    size = layer_size(image)
-    if mask.shape != size:
-        labels, own = (" × ".join(map(str, reversed(one))) for one in (mask.shape, size))
-        return PairIssue(f"The labels are {labels}, the image is {own} (width × height).", True)
-    return None
+        return None, PairIssue(str(error), blocking=True)
+    summary, size = summaries[layer], layer_size(image)
+    if summary.shape != size:
+        labels, own = (" × ".join(map(str, reversed(one))) for one in (summary.shape, size))
+        message = f"The labels are {labels}, the image is {own} (width × height)."
+        return None, PairIssue(message, blocking=True)
+    return summary, None
 
 
-def _doubt_of_layer(
-    image: Image, layer: Labels, target: str, *, sure: bool, several: bool
+def _issue_of_mask(
+    image: Image, summary: MaskSummary, target: str, *, sure: bool, several: bool
 ) -> PairIssue | None:
-    about, mask = plugin_metadata(image.metadata), mask_of(layer_data(layer))
-    words = test_half_warning(about.get("split"), about.get("dataset"))
+    about = plugin_metadata(image.metadata)
+    warnings = test_half_warning(about.get("split"), about.get("dataset"))
     if not sure:
-        words.append("Only its size says that it is of this image.")
-    if not mask.any():
-        words.append("Nothing is painted here. Tick it only if the target really is not there.")
-    elif looks_inverted(mask, target):
-        words.append(f"{mask.mean():.0%} of the image is painted: inverted?")
+        warnings.append("Only the size of the labels matches this image.")
+    if not summary.share:
+        warnings.append("The mask is empty. Select it only if the target is not in the image.")
+    elif summary.inverted:
+        warnings.append(f"The mask covers {summary.share:.0%} of the image: inverted?")
     if several:
-        words.append(f"Several layers show {target} in this image. Tick one of them.")
-    return PairIssue(" ".join(words)) if words else None
+        warnings.append(f"Several layers show {target} in this image. Select one of them.")
+    return PairIssue(" ".join(warnings)) if warnings else None

@@ -1,4 +1,4 @@
-"""The buttons of a run: pause or go on, stop, resume."""
+"""The buttons of a run: pause or continue, stop, resume, install."""
 
 from qtpy.QtCore import Signal
 from qtpy.QtWidgets import QHBoxLayout, QWidget
@@ -8,12 +8,12 @@ from sam2lora.runs import RunStatus
 
 
 class RunControls(QWidget):
-    """What can be asked of a run as it stands.
+    """Buttons for what a run can do in its current state.
 
     Signals
     -------
-    pause(), go_on(), stop(), resume(), install()
-        The user asks for it.
+    pause(), resume_paused(), stop(), resume(), install()
+        The user pressed the button.
     """
 
     pause = Signal()
@@ -25,26 +25,26 @@ class RunControls(QWidget):
     def __init__(self) -> None:
         super().__init__()
         self._paused = False
-        self._pause = button("Pause", self._on_pause, tip="It waits, and keeps its memory.")
+        self._pause = button("Pause", self._on_pause, tip="Pause; the training keeps its memory.")
         self._stop = button(
-            "Stop and keep the best",
+            "Stop, keep best",
             self.stop.emit,
-            tip="It ends after this step. The best adapter stays, and it can be resumed.",
+            tip="Stop after this step. The best adapter is kept, and the training can be resumed.",
         )
-        self._resume = button("Resume", self.resume.emit, tip="Go on after the last checkpoint.")
+        self._resume = button("Resume", self.resume.emit, tip="Continue after the last checkpoint.")
         self._install = button(
             "Install adapter",
             self.install.emit,
-            tip="Put its best adapter among yours, to be used.",
+            tip="Install its best adapter among yours, for use.",
         )
         layout = QHBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
-        for one in (self._pause, self._stop, self._resume, self._install):
-            layout.addWidget(one)
+        for widget in (self._pause, self._stop, self._resume, self._install):
+            layout.addWidget(widget)
         self.show_status(None)
 
     def show_status(self, status: RunStatus | None, *, to_install: bool = False) -> None:
-        """Offer what can be asked now.
+        """Show the buttons for what the run can do now.
 
         Parameters
         ----------
@@ -55,7 +55,7 @@ class RunControls(QWidget):
         """
         alive = status is not None and status.alive
         self._paused = status is not None and status.state == "paused"
-        self._pause.setText("Go on" if self._paused else "Pause")
+        self._pause.setText("Continue" if self._paused else "Pause")
         self._pause.setEnabled(alive)
         self._stop.setEnabled(alive)
         self._pause.setVisible(alive)

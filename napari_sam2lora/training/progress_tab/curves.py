@@ -13,17 +13,17 @@ COLORS = ("#4363d8", "#f58231", "#3cb44b", "#e6194b", "#911eb4", "#42d4f4", "#bf
 """Of the loss, its terms in their order, and further runs."""
 
 _HEIGHT = 90  # least pixels of each plot
-_AXIS = 48  # pixels beside each plot, so that the steps of both are below one another
+_AXIS = 48  # pixels beside each plot, so that the steps of both plots are aligned
 _LEAST, _MOST = -0.02, 1.02  # of a Dice, with room for its mark
 _SPAN = 0.02  # of a Dice that is shown at least: finer figures do not fit beside the plot
-_FEWEST = 10  # steps that are shown, so that none between two is written
+_FEWEST = 10  # steps that are shown, so that no fraction is written
 _GRAY = "#909090"  # is seen on napari's dark and light windows
 
 
 class Curves(QWidget):
     """Two plots over the steps, one above the other.
 
-    Only what changed is drawn anew, and a long run is thinned out to the pixels there are.
+    Only what changed is drawn again, and a long run is downsampled to the pixels of the plot.
     """
 
     def __init__(self) -> None:
@@ -54,9 +54,9 @@ class Curves(QWidget):
         losses
             Name of the loss and of each term to its curve.
         dice
-            Validation Dice.
+            Curve of the validation Dice.
         start
-            That of what it started from, as a line to be beaten.
+            Dice of the initial adapter, drawn as a dashed line.
         """
         wanted = {("loss", name): curve for name, curve in losses.items()}
         wanted["dice", "Dice"] = dice
@@ -83,34 +83,34 @@ class Curves(QWidget):
         for key in [key for key in self._lines if key not in wanted]:
             self._plots[key[0]].removeItem(self._lines.pop(key))
         order = {"loss": 0, "dice": 0}
-        words = []
+        entries = []
         for key, (steps, values) in wanted.items():
-            place, order[key[0]] = order[key[0]], order[key[0]] + 1
-            color = COLORS[place % len(COLORS)]
+            index, order[key[0]] = order[key[0]], order[key[0]] + 1
+            color = COLORS[index % len(COLORS)]
             if key not in self._lines:
                 self._lines[key] = self._plots[key[0]].plot([], [])
-            # Its place, and so its color, may be another one than before.
-            self._lines[key].setData(steps, values, **_look(key, color))
+            # Its index, and so its color, may differ from before.
+            self._lines[key].setData(steps, values, **_style(key, color))
             if key[0] == "loss":
-                words.append(f'<span style="color: {color}">━</span>\u00a0{escape(key[1])}')
+                entries.append(f'<span style="color: {color}">━</span>\u00a0{escape(key[1])}')
         last = max((steps[-1] for steps, _ in wanted.values() if steps), default=0)
         self._loss.setXRange(0, max(_FEWEST, last))
-        self._legend.setText("&nbsp; ".join(words))
-        self._legend.setVisible(bool(words))
+        self._legend.setText("&nbsp; ".join(entries))
+        self._legend.setVisible(bool(entries))
 
     @property
     def _plots(self) -> dict[str, pg.PlotWidget]:
         return {"loss": self._loss, "dice": self._dice}
 
 
-def _look(key: tuple[str, str], color: str) -> dict[str, Any]:
-    """Give how a line is drawn: with a mark at each validation."""
+def _style(key: tuple[str, str], color: str) -> dict[str, Any]:
+    """Return the style of a line, with a mark at each validation."""
     plot, name = key
     width = 2 if plot == "dice" or name == "loss" else 1
-    look = {"pen": pg.mkPen(color, width=width)}
+    style = {"pen": pg.mkPen(color, width=width)}
     if plot == "dice":
-        look |= {"symbol": "o", "symbolSize": 5, "symbolBrush": color, "symbolPen": None}
-    return look
+        style |= {"symbol": "o", "symbolSize": 5, "symbolBrush": color, "symbolPen": None}
+    return style
 
 
 def _plot(title: str) -> pg.PlotWidget:

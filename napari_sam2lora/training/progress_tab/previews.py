@@ -1,4 +1,4 @@
-"""The pictures of a validation image with the answer at that time, to leaf through."""
+"""The previews of a validation image, with the prediction at each validation."""
 
 from collections.abc import Sequence
 from functools import partial
@@ -16,7 +16,7 @@ _HEIGHT = 110
 
 
 class ValidationPreviews(QWidget):
-    """Shows one picture, the latest unless the user leafs back."""
+    """Shows one preview: the latest, unless the user moves the slider back."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -27,18 +27,18 @@ class ValidationPreviews(QWidget):
         self._picture.setAlignment(Qt.AlignmentFlag.AlignCenter)
         self._picture.setMinimumHeight(_HEIGHT)
         self._picture.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Expanding)
-        self._words = Paragraph()
+        self._caption = Paragraph()
         self._slider = QSlider(Qt.Orientation.Horizontal)
         self._slider.valueChanged.connect(self._show)
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
         layout.addWidget(self._picture, stretch=1)
         layout.addWidget(self._slider)
-        layout.addWidget(self._words)
+        layout.addWidget(self._caption)
         self.hide()
 
     def show_pictures(self, pictures: Sequence[tuple[int, Path]]) -> None:
-        """Take the pictures there are: the step and the file of each, in their order."""
+        """Show the previews of a run: step and file of each, in their order."""
         if list(pictures) == self._pictures:
             return
         at_end = self._slider.value() >= len(self._pictures) - 1
@@ -55,7 +55,7 @@ class ValidationPreviews(QWidget):
         self._show()
 
     def resizeEvent(self, event: QResizeEvent) -> None:
-        """Fit the picture into the room there is."""
+        """Scale the preview to the size of the widget."""
         super().resizeEvent(event)
         self._fit()
 
@@ -72,10 +72,10 @@ class ValidationPreviews(QWidget):
         if path != self._shown:
             return
         self._pixmap = QPixmap.fromImage(image)
-        self._words.setText(
+        self._caption.setText(
             f"Step {step}: right (green), wrong (red), missed (blue)"
             if not image.isNull()
-            else f"Step {step}: the picture is not there any more."
+            else f"Step {step}: the preview no longer exists."
         )
         self._fit()
 
@@ -88,7 +88,7 @@ class ValidationPreviews(QWidget):
 
 
 def _read(path: Path) -> QImage:
-    """Decode a picture no larger than a dock can show; that may take longer than a window waits."""
+    """Decode an image no larger than a dock can show, on a worker thread: it may take long."""
     reader = QImageReader(str(path))
     size = reader.size()
     if max(size.width(), size.height()) > _LARGEST:

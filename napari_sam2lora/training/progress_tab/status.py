@@ -1,4 +1,4 @@
-"""How far a training is, in a bar and in words: time left, memory, and how it ended."""
+"""Progress of a training as a bar and a message: time left, memory, and how it ended."""
 
 from qtpy.QtWidgets import QProgressBar, QVBoxLayout, QWidget
 
@@ -6,9 +6,9 @@ from napari_sam2lora.qt.widgets import Paragraph
 from napari_sam2lora.training.run.history import RunHistory
 from sam2lora.runs import RunStatus
 
-_WORDS = {
+_MESSAGES = {
     "new": "",
-    "starting": "Starting: the model and the images are being prepared.",
+    "starting": "Starting: preparing the model and the images.",
     "running": "Training",
     "paused": "Paused. It keeps its memory.",
     "finished": "Finished.",
@@ -21,7 +21,7 @@ _WORDS = {
 
 
 class RunProgressView(QWidget):
-    """Shows how the run stands that is followed."""
+    """Shows the state of the run that is followed."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -46,7 +46,7 @@ class RunProgressView(QWidget):
         self._bar.setTextVisible(begun is not None)
         self._bar.setValue(last.step if last else 0)
         if status is None:
-            self._state.setText("No training yet. Tick images, and press Train.")
+            self._state.setText("No training yet. Select images, and press Train.")
             self._dice.setText("")
             return
         self._state.setText(describe_state(status, history, validate_every))
@@ -56,21 +56,21 @@ class RunProgressView(QWidget):
 def describe_state(
     status: RunStatus, history: RunHistory, validate_every: int | None = None
 ) -> str:
-    """Say how a run stands; of one that ended early, what it can go on from."""
-    words = [_WORDS[status.state], status.message]
+    """Describe the state of a run, and what one that ended early can resume from."""
+    parts = [_MESSAGES[status.state], status.message]
     last = history.step
     if status.state == "running" and last is not None:
         left = history.seconds_left(validate_every)
         time = "" if left is None else f", about {duration(left)} left"
         device = "" if last.device_bytes is None else f", {gib(last.device_bytes)} on the GPU"
-        words = [f"Training{time}; memory {gib(last.host_bytes)}{device}."]
+        parts = [f"Training{time}; memory {gib(last.host_bytes)}{device}."]
     if status.ended_early:
-        words.append(_last_good(history))
-    return " ".join(filter(None, [*words, *history.warnings]))
+        parts.append(_last_good(history))
+    return " ".join(filter(None, [*parts, *history.warnings]))
 
 
 def describe_dice(history: RunHistory) -> str:
-    """Say the best validation Dice, beside that of what it started from."""
+    """Describe the best validation Dice, compared with that of the initial adapter."""
     validations = history.validations
     if not validations:
         return ""
@@ -78,17 +78,17 @@ def describe_dice(history: RunHistory) -> str:
     if best is None:
         return ""
     if start is not None and step == 0:
-        words = f"Validation Dice: {start:.3f} at the start"
-        return words + ("; none better." if len(validations) > 1 else ".")
-    words = f"Validation Dice: best {best:.3f} at step {step}"
+        text = f"Validation Dice: {start:.3f} at the start"
+        return text + ("; none better." if len(validations) > 1 else ".")
+    text = f"Validation Dice: best {best:.3f} at step {step}"
     if start is None:
-        return f"{words}."
-    gain = round(best, 3) - round(start, 3)  # of the figures that are shown
-    return f"{words}; at the start {start:.3f} ({gain:+.3f})."
+        return f"{text}."
+    gain = round(best, 3) - round(start, 3)  # of the rounded values, as shown
+    return f"{text}; at the start {start:.3f} ({gain:+.3f})."
 
 
 def duration(seconds: float) -> str:
-    """Give a time in words, as `sam2lora train` does."""
+    """Return a time as text, as `sam2lora train` prints it."""
     minutes, rest = divmod(round(seconds), 60)
     hours, minutes = divmod(minutes, 60)
     if hours:
@@ -97,15 +97,15 @@ def duration(seconds: float) -> str:
 
 
 def gib(size: int) -> str:
-    """Give a size in GiB."""
+    """Return a size in bytes as text in GiB."""
     return f"{size / 2**30:.1f} GiB"
 
 
 def _last_good(history: RunHistory) -> str:
     kept = history.checkpoint
     best = history.validations[-1] if history.validations else None
-    words = f"Its last state is of step {kept.step}" if kept else "It wrote no state yet"
+    text = f"Its last checkpoint is of step {kept.step}" if kept else "It wrote no checkpoint yet"
     learned = history.start_dice is None or (best is not None and best.best_step != 0)
     if best is not None and best.best is not None and learned:
-        words += f"; its best adapter, of step {best.best_step}, is kept"
-    return words + ("; Resume goes on from there." if kept else "; Resume begins again.")
+        text += f"; its best adapter, of step {best.best_step}, is kept"
+    return text + ("; Resume continues from there." if kept else "; Resume starts again.")

@@ -1,4 +1,4 @@
-"""The run that is followed: progress, buttons, curves and pictures."""
+"""The run that is followed: progress, buttons, curves and previews."""
 
 from pathlib import Path
 
@@ -17,32 +17,33 @@ from sam2lora.adapters import is_best_installed
 from sam2lora.errors import AdapterError, Sam2LoraError
 from sam2lora.runs import RunStatus
 
-_PAUSES, _STOPS = "It pauses after this step.", "It stops after this step."
+_STARTING = "Starting…"
+_PAUSES, _STOPS = "Pausing after this step…", "Stopping after this step…"
 _REDRAW = 1000  # milliseconds between drawings of the curves, which cost more the longer they are
 
 
 class ProgressTab(QWidget):
-    """Shows what a session follows, and passes on what is asked of it.
+    """Shows the run a session follows, and passes the buttons on to it.
 
     Parameters
     ----------
     session
-        Whose run is shown.
+        Session whose run is shown.
     """
 
     def __init__(self, session: TrainingSession) -> None:
         super().__init__()
         self._session = session
         self._every: int | None = None
-        self._of: Path | None = None
+        self._drawn: Path | None = None
         self.title = Paragraph()
         self.progress = RunProgressView()
         self.buttons = RunControls()
         self.curves = Curves()
         self.previews = ValidationPreviews()
-        self._words = Paragraph()
+        self._message = Paragraph()
         layout = QVBoxLayout(self)
-        for widget in (self.title, self.progress, self.buttons, self._words):
+        for widget in (self.title, self.progress, self.buttons, self._message):
             layout.addWidget(widget)
         layout.addWidget(self.curves, stretch=2)
         layout.addWidget(self.previews, stretch=1)
@@ -53,9 +54,10 @@ class ProgressTab(QWidget):
         session.watcher.updated.connect(self._on_grew)
         session.watcher.status_changed.connect(self._on_status_changed)
         session.installed.connect(self._on_installed)
-        session.preparing.connect(self._on_preparing)
+        session.starting.connect(self._on_starting)
+        session.busy_changed.connect(self._on_busy)
         self.buttons.pause.connect(self._on_pause)
-        self.buttons.resume_paused.connect(self._on_go_on)
+        self.buttons.resume_paused.connect(self._on_resume_paused)
         self.buttons.stop.connect(self._on_stop)
         self.buttons.resume.connect(self._on_resume)
         self.buttons.install.connect(session.install)
@@ -63,18 +65,18 @@ class ProgressTab(QWidget):
 
     def _on_grew(self, history: RunHistory) -> None:
         if not self._timer.isActive():
-            self._timer.start(0 if self._of != self._session.run else _REDRAW)
+            self._timer.start(0 if self._drawn != self._session.run else _REDRAW)
 
     def _on_status_changed(self, status: RunStatus | None) -> None:
-        if self._words.text() in (_PAUSES, _STOPS):
-            self._words.setText("")  # it has
+        if self._message.text() in (_PAUSES, _STOPS):
+            self._message.setText("")  # it has
         self._draw()
 
     def _draw(self) -> None:
         run, watcher = self._session.run, self._session.watcher
-        if run != self._of:
-            self._of, self._every = run, _validates_every(run)
-            self._words.setText("")
+        if run != self._drawn:
+            self._drawn, self._every = run, _validates_every(run)
+            self._message.setText("")
         self.title.setText(run.name if run else "")
         self.progress.show_run(watcher.status, watcher.history, self._every)
         to_install = bool(watcher.history.validations)
@@ -84,30 +86,34 @@ class ProgressTab(QWidget):
         self.buttons.setVisible(run is not None)
         history = watcher.history
         self.curves.show_run(history.losses(), history.dice(), history.start_dice)
-        pictures = [(one.step, run / one.path) for one in history.previews] if run else []
+        pictures = [(event.step, run / event.path) for event in history.previews] if run else []
         self.previews.show_pictures(pictures)
 
-    def _on_preparing(self, busy: bool) -> None:
-        self._words.setText("It is about to start." * busy)
+    def _on_starting(self, device: str) -> None:
+        self._message.setText(_STARTING)
+
+    def _on_busy(self, busy: bool) -> None:
+        if not busy and self._message.text() == _STARTING:
+            self._message.setText("")
 
     def _on_installed(self, name: str) -> None:
         self._draw()  # it cannot be installed again
-        self._words.setText(f"The best adapter so far is installed as {name}, and can be used.")
+        self._message.setText(f"The best adapter so far is installed as {name}, and can be used.")
 
     def _on_pause(self) -> None:
         with show_user_errors():
             self._session.pause()
-            self._words.setText(_PAUSES)
+            self._message.setText(_PAUSES)
 
-    def _on_go_on(self) -> None:
+    def _on_resume_paused(self) -> None:
         with show_user_errors():
             self._session.resume_paused()
-            self._words.setText("")
+            self._message.setText("")
 
     def _on_stop(self) -> None:
         with show_user_errors():
             self._session.stop()
-            self._words.setText(_STOPS)
+            self._message.setText(_STOPS)
 
     def _on_resume(self) -> None:
         with show_user_errors():
@@ -118,12 +124,12 @@ class ProgressTab(QWidget):
 def _is_installed(run: Path) -> bool:
     try:
         return is_best_installed(run)
-    except AdapterError:  # there is none, which installing will say in words
+    except AdapterError:  # there is none, as installing will report
         return False
 
 
 def _validates_every(run: Path | None) -> int | None:
-    """Give how often a run validates, where its settings can be read."""
+    """Return the steps between validations of a run; None if its settings cannot be read."""
     if run is None:
         return None
     try:

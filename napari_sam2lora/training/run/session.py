@@ -1,4 +1,4 @@
-"""The trainings of one viewer: begun, followed, paused, stopped, and their results installed.
+"""The trainings of one viewer: prepared, started, followed, paused, stopped, and installed.
 
 Knows no widget. A viewer follows one run at a time; any number may train.
 """
@@ -7,11 +7,13 @@ import subprocess
 from collections.abc import Callable
 from pathlib import Path
 from threading import Event
+from typing import TypeVar
 
 from qtpy.QtCore import QObject, Signal
 
 from napari_sam2lora.qt.background import in_background
-from napari_sam2lora.training.data.new_run import TrainingPlan, plan_run
+from napari_sam2lora.training.data.new_run import TrainingPlan, write_new_run
+from napari_sam2lora.training.data.snapshot import labelled_images
 from napari_sam2lora.training.run.history import RunHistory
 from napari_sam2lora.training.run.process import start_process
 from napari_sam2lora.training.run.watcher import RunWatcher
@@ -29,23 +31,30 @@ from sam2lora.runs import (
 )
 from sam2lora.training.settings import TrainSettings, validate_settings
 
+Result = TypeVar("Result")
+
+_OCCUPIED = "A training is running or being copied here. Stop it, or wait until it ends."
+
 
 class TrainingSession(QObject):
     """What a viewer trains.
 
     Signals
     -------
-    preparing(busy)
-        Images are being copied, or no longer.
+    busy_changed(busy)
+        A run is being written or started, or no longer.
+    prepared(plan, folder)
+        The run folder of a plan is written, as `prepare` was asked for.
     starting(device)
-        A process is about to train there: who holds memory of it should let go.
+        A process is about to train there: whoever holds its memory should free it.
     installed(name)
         The best adapter of the run is among the user's own, under this name.
-    message(words)
-        Something the user should read.
+    message(text)
+        An error the user should read.
     """
 
-    preparing = Signal(bool)
+    busy_changed = Signal(bool)
+    prepared = Signal(object, object)
     starting = Signal(str)
     installed = Signal(str)
     message = Signal(str)
@@ -55,11 +64,11 @@ class TrainingSession(QObject):
         self.watcher = RunWatcher(self)
         self.watcher.updated.connect(self._on_grew)
         self.watcher.status_changed.connect(self._on_status_changed)
-        self.busy = self._closed = False
+        self.busy = self.is_starting = self._closed = False
         self._seen_alive = False
         self._installed: int | None = None
         self._installing = False
-        self._called_off = Event()  # what is being prepared; each has one of its own
+        self._cancelled = Event()  # of what is done in the background, one thing at a time
 
     @property
     def run(self) -> Path | None:
@@ -72,35 +81,44 @@ class TrainingSession(QObject):
         status = self.watcher.status
         return status is not None and status.alive
 
-    def start(self, draft: TrainingPlan) -> None:
-        """Copy what is ticked, and begin to train.
+    def prepare(self, plan: TrainingPlan) -> None:
+        """Write the run folder of a plan, so that a command can train there.
+
+        Does nothing while another run is being written or started.
 
         Raises
         ------
         Sam2LoraError
-            If something is wrong with what was chosen.
+            If the plan cannot be trained.
+        """
+
+        def written(folder: Path | None) -> None:
+            if folder is not None and not self._cancelled.is_set():
+                self.prepared.emit(plan, folder)
+
+        if not self.busy:
+            self._in_background(self._writer_of(plan), written)
+
+    def start(self, plan: TrainingPlan) -> None:
+        """Write the run folder of a plan, and train there.
+
+        Does nothing while another run is being written or started.
+
+        Raises
+        ------
+        Sam2LoraError
+            If the plan cannot be trained, or a training is running here.
         """
         if self.busy:
             return
         if self.alive:
-            raise SettingsError("A training is running here. Stop it, or wait until it ends.")
-        planned = plan_run(draft)
+            raise SettingsError(_OCCUPIED)
+        write = self._writer_of(plan)
         self.watcher.detach()
-        self.starting.emit(planned.settings.device)
-
-        called_off = self._called_off = Event()
-
-        def prepare() -> "subprocess.Popen[bytes] | None":
-            folder = planned.write()
-            if called_off.is_set():
-                delete_run(folder)
-                return None
-            return start_process(folder)
-
-        self._prepare(planned.folder, prepare)
+        self._start(plan.settings().device, write)
 
     def resume(self, run: Path) -> None:
-        """Go on with a run that has ended early, or follow it if it is being trained.
+        """Continue a run that has ended early, or follow it if it is being trained.
 
         Raises
         ------
@@ -108,22 +126,20 @@ class TrainingSession(QObject):
             If another training is running here.
         """
         if self.busy or (self.alive and run != self.run):
-            raise SettingsError("A training is running here. Stop it, or wait until it ends.")
+            raise SettingsError(_OCCUPIED)
         self.attach(run)
         if not self.alive:
-            self.starting.emit(settings_of(run).device)
-            called_off = self._called_off = Event()
-            self._prepare(run, lambda: None if called_off.is_set() else start_process(run))
+            self._start(settings_of(run).device, lambda: run)
 
     def attach(self, run: Path) -> None:
-        """Show a run, whether or not it is being trained."""
+        """Follow a run, whether or not it is being trained."""
         self._follow(run)
 
     def attach_to_unfinished(self) -> RunSummary | None:
-        """Follow the latest run that is alive; else show the latest that is not done with.
+        """Follow the latest run that is alive; else the latest that is unfinished.
 
-        That is one that could go on, or one that ended unseen: its best adapter is not installed,
-        though an earlier one of it may be.
+        That is one that can be resumed, or one that ended unseen: its best adapter is not
+        installed, though an earlier one of it may be.
 
         Raises
         ------
@@ -131,70 +147,74 @@ class TrainingSession(QObject):
             If the folder of the runs cannot be read.
         """
         runs = list_runs(runs_folder())
-        alive = next((one for one in runs if one.status.alive), None)
-        found = alive or next((one for one in runs if _is_not_done_with(one)), None)
+        alive = next((one for one in runs if one.state in ("running", "paused")), None)
+        found = alive or next((one for one in runs if _is_unfinished(one)), None)
         if found is not None:
             self.attach(found.folder)
         return found
 
     def pause(self) -> None:
-        """Ask the run to wait; it keeps its memory.
+        """Pause the run; it keeps its memory.
 
         Raises
         ------
         SettingsError
-            If no run is shown, or it does not train yet.
+            If no run is followed, or it does not train yet.
         OutputError
             If the run folder is gone or cannot be written.
         """
         control = self._control()
         if self.run is not None and self.run.is_dir() and not is_alive(self.run):
-            raise SettingsError("It is still starting. Pause it once it trains.")
+            raise SettingsError("The training is still starting. Pause it once it trains.")
         control.request("pause")
 
     def resume_paused(self) -> None:
-        """Let a paused run go on.
-
-        Raises
-        ------
-        OutputError
-            As `pause`.
-        """
-        self._control().clear("pause")
-
-    def stop(self) -> None:
-        """Ask the run to end; what it has is kept. One that has not begun is called off.
+        """Continue a paused run.
 
         Raises
         ------
         SettingsError
-            If no run is shown.
+            If no run is followed.
         OutputError
             If the run folder is gone or cannot be written.
         """
-        if self.busy:
-            self._called_off.set()
+        self._control().clear("pause")
+
+    def stop(self) -> None:
+        """Stop the run, and keep what it has; one that has not started yet is cancelled.
+
+        Raises
+        ------
+        SettingsError
+            If no run is followed.
+        OutputError
+            If the run folder is gone or cannot be written.
+        """
+        if self.is_starting:
+            self._cancelled.set()
         elif not self.watcher.cancel_start():
             self._control().request("stop")
 
     def install(self) -> None:
-        """Put the best adapter of the run among the user's own, though it may be no better."""
+        """Install the best adapter of the run, even if it is no better than the initial one."""
         if self.run is not None and not self._installing:
             self._install(self.run, None)
 
     def release(self) -> None:
-        """Show no run any more; its process goes on. What is only being prepared is called off."""
-        self._called_off.set()
+        """Follow no run any more; its process continues. One that is being started is cancelled."""
+        if self.is_starting:
+            self._cancelled.set()
         self.watcher.detach()
 
     def close(self) -> None:
-        """Let go, for good."""
+        """Release the run, and emit nothing from now on."""
         self._closed = True
+        self._cancelled.set()
         self.release()
 
     def _control(self) -> Control:
         if self.watcher.run is None:
-            raise SettingsError("No training is shown.")
+            raise SettingsError("No training is followed.")
         return self.watcher.run.control
 
     def _follow(self, run: Path, process: "subprocess.Popen[bytes] | None" = None) -> None:
@@ -205,9 +225,9 @@ class TrainingSession(QObject):
         self._seen_alive = self._seen_alive or (status is not None and status.alive)
 
     def _on_grew(self, history: RunHistory) -> None:
-        """Install each new best adapter, unless it is the one the run started from.
+        """Install each new best adapter, unless it is the initial one.
 
-        A run that is only looked at, long after its end, installs nothing.
+        A run that is only shown, long after its end, installs nothing.
         """
         run, validations = self.run, history.validations
         if run is None or not validations or not self._seen_alive:
@@ -218,7 +238,7 @@ class TrainingSession(QObject):
             self._install(run, step)
 
     def _install(self, run: Path, step: int | None) -> None:
-        """Install what is the best of a run now: at least that of `step`."""
+        """Install the best adapter of a run: that of `step`, or a newer one."""
         self._installing = True
 
         def install() -> Adapter | None:
@@ -236,23 +256,51 @@ class TrainingSession(QObject):
 
         in_background(self, install, done, self._show_message, ended)
 
-    def _prepare(self, run: Path, work: "Callable[[], subprocess.Popen[bytes] | None]") -> None:
-        """Let a worker start a process, then follow it."""
-        called_off = self._called_off
+    def _writer_of(self, plan: TrainingPlan) -> Callable[[], Path | None]:
+        """Read the layers of a plan now, and return what writes its run folder, on any thread.
 
-        def done(process: "subprocess.Popen[bytes] | None") -> None:
-            if process is not None and called_off.is_set():
-                process.terminate()  # it was begun in the same instant
-            elif process is not None and not self._closed:
-                self._follow(run, process)
+        It returns the folder, or None if it was cancelled: then nothing is left of the run.
+        """
+        folder, settings = plan.new_folder(), plan.settings()
+        images = labelled_images(plan.pairs, plan.target)
+
+        def write() -> Path | None:
+            write_new_run(folder, settings, images)
+            if self._cancelled.is_set():
+                delete_run(folder)
+                return None
+            return folder
+
+        return write
+
+    def _start(self, device: str, find_run: Callable[[], Path | None]) -> None:
+        """Start a process in the run folder that `find_run` returns on a worker thread."""
+
+        def start() -> "tuple[Path, subprocess.Popen[bytes]] | None":
+            run = find_run()
+            return None if run is None or self._cancelled.is_set() else (run, start_process(run))
+
+        def started(result: "tuple[Path, subprocess.Popen[bytes]] | None") -> None:
+            if result is not None and self._cancelled.is_set():
+                result[1].terminate()  # it was started in the same instant
+            elif result is not None:
+                self._follow(*result)
+
+        self.is_starting = True
+        self.starting.emit(device)
+        self._in_background(start, started)
+
+    def _in_background(self, work: Callable[[], Result], done: Callable[[Result], None]) -> None:
+        """Be busy while a worker thread works; `done` gets its result on the main thread."""
 
         def ended() -> None:
-            self.busy = False
+            self.busy = self.is_starting = False
             if not self._closed:
-                self.preparing.emit(False)
+                self.busy_changed.emit(False)
 
+        self._cancelled.clear()
         self.busy = True
-        self.preparing.emit(True)
+        self.busy_changed.emit(True)
         in_background(self, work, done, self._show_message, ended)
 
     def _show_message(self, error: Sam2LoraError) -> None:
@@ -260,9 +308,9 @@ class TrainingSession(QObject):
             self.message.emit(str(error))
 
 
-def _is_not_done_with(run: RunSummary) -> bool:
-    """Tell whether a run could go on, or ended better than what of it is installed."""
-    if run.status.ended_early:
+def _is_unfinished(run: RunSummary) -> bool:
+    """Check whether a run can be resumed, or has a better adapter than the installed one."""
+    if run.state in ("stopped", "interrupted", "failed"):
         return True
     if run.state != "finished" or run.best is None:
         return False

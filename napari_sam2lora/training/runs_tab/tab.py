@@ -1,4 +1,4 @@
-"""The runs and adapters on this computer, and what is done with them."""
+"""The runs and adapters on this computer: shown, compared, renamed, exported and deleted."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -48,14 +48,14 @@ class RunsTab(QWidget):
     Parameters
     ----------
     viewer
-        Where pictures are opened.
+        Viewer in which previews are opened.
 
     Signals
     -------
     show_run(folder)
         The user wants to see a run.
     moved(before, after)
-        A run is called otherwise; after is None where it was deleted.
+        A run was renamed; after is None where it was deleted.
     """
 
     show_run = Signal(object)
@@ -79,19 +79,19 @@ class RunsTab(QWidget):
         self.list.refresh.connect(self.refresh)
 
     def refresh(self) -> None:
-        """List what is there now."""
+        """List the runs and adapters again."""
         with show_user_errors():
             runs = [entry_of_run(one) for one in list_runs(runs_folder())]
             adapters = [entry_of_adapter(one) for one in list_adapters()]
             self.list.show_entries([*runs, *adapters])
 
     def showEvent(self, event: QShowEvent) -> None:
-        """List what is there now: other programs train too."""
+        """Refresh the table: other programs train too."""
         super().showEvent(event)
         self.refresh()
 
     def open_previews(self, entry: RunsRow) -> None:
-        """Open the pictures of a run as layers, the last one shown."""
+        """Open the previews of a run as layers, of which the last is visible."""
         pictures = sorted(RunFolder(entry.folder).previews.glob("*.png"))
 
         def read() -> list[LayerData]:
@@ -125,7 +125,7 @@ class RunsTab(QWidget):
         in_background(self, read, show, self._show_message)
 
     def rename(self, entry: RunsRow, name: str) -> None:
-        """Call a run or an adapter something else."""
+        """Rename a run or an adapter."""
         with show_user_errors():
             if entry.kind == "run":
                 self.moved.emit(entry.folder, rename_run(entry.folder, name))
@@ -134,7 +134,7 @@ class RunsTab(QWidget):
         self.refresh()
 
     def delete(self, entry: RunsRow) -> None:
-        """Delete a run or an adapter; a run with many pictures takes a while."""
+        """Delete a run or an adapter, on a worker thread: a large run takes a while."""
 
         def delete() -> None:
             if entry.kind == "run":
@@ -150,7 +150,7 @@ class RunsTab(QWidget):
         in_background(self, delete, deleted, self._show_message)
 
     def export(self, entry: RunsRow, path: Path) -> None:
-        """Write an adapter, or the best one of a run, as a zip file, in place of an older one."""
+        """Write an adapter, or the best one of a run, to a zip file, replacing an existing one."""
         source = entry.folder if entry.kind == "run" else entry.name
         in_background(
             self,
@@ -167,10 +167,10 @@ class RunsTab(QWidget):
         self.refresh()
 
     def _ask_for_name(self, entry: RunsRow) -> None:
-        name, said = QInputDialog.getText(
+        name, accepted = QInputDialog.getText(
             self, f"Rename {entry.name}", "New name:", text=entry.name
         )
-        if said and name.strip() and name.strip() != entry.name:
+        if accepted and name.strip() and name.strip() != entry.name:
             self.rename(entry, name.strip())
 
     def _ask_where_to(self, entry: RunsRow) -> None:
@@ -181,9 +181,9 @@ class RunsTab(QWidget):
             self.export(entry, path)
 
     def _ask_to_delete(self, entry: RunsRow) -> None:
-        what = "training, its adapters and its pictures" if entry.kind == "run" else "adapter"
+        what = "training, its adapters and its previews" if entry.kind == "run" else "adapter"
         answer = QMessageBox.question(
-            self, "Delete", f"Delete the {what}? {entry.name} cannot be brought back."
+            self, "Delete", f"Delete the {what}? {entry.name} cannot be restored."
         )
         if answer == QMessageBox.StandardButton.Yes:
             self.delete(entry)

@@ -1,4 +1,4 @@
-"""The list of runs and adapters: what each is, and what can be done with it."""
+"""The table of runs and adapters, with buttons for the selected ones."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -11,27 +11,27 @@ from napari_sam2lora.qt.widgets import Paragraph, button
 from sam2lora.adapters import Adapter
 from sam2lora.runs import RunSummary
 
-_COLUMNS = ("name", "target", "Dice", "state", "date", "images", "base")
+_COLUMNS = ("Name", "Target", "Dice", "State", "Date", "Images", "Base")
 _DATE = "%y-%m-%d"
 _WIDTHS = (112, 46, 46, 64, 66, 46, 46)
 
 
 @dataclass(frozen=True)
 class RunsRow:
-    """A run, or an adapter of the user's.
+    """A run, or an adapter.
 
     Attributes
     ----------
     kind
         "run" or "adapter".
     name
-        What it is called.
+        Name of the run or adapter.
     folder
-        Where it is.
+        Its folder.
     cells
-        What the list shows of it.
+        Text of each column.
     summary
-        What else is to be said.
+        Text shown below the table when the row is selected.
     """
 
     kind: str
@@ -51,7 +51,7 @@ class RunsTable(QWidget):
     compare(entries)
         The user wants the curves of the selected runs in one plot.
     refresh()
-        The user wants the list anew.
+        The user wants the table refreshed.
     """
 
     show_run = Signal(object)
@@ -71,10 +71,10 @@ class RunsTable(QWidget):
         self.tree.setIndentation(12)
         for column, width in enumerate(_WIDTHS):
             self.tree.setColumnWidth(column, width)
-        self.tree.itemSelectionChanged.connect(self._offer)
-        self.words = Paragraph()
+        self.tree.itemSelectionChanged.connect(self._enable_buttons)
+        self.message = Paragraph()
         self._buttons = {
-            "show": button("Show", self._on_show, tip="Its curves and pictures; to go on with it."),
+            "show": button("Show", self._on_show, tip="Its curves and previews, and Resume."),
             "compare": button("Compare curves", self._on_compare),
             "previews": button("Previews as layers", self._on_previews),
             "rename": button("Rename…", self._on_rename),
@@ -82,18 +82,18 @@ class RunsTable(QWidget):
             "delete": button("Delete…", self._on_delete),
         }
         grid = QGridLayout()
-        for number, one in enumerate(self._buttons.values()):
-            grid.addWidget(one, number // 2, number % 2)
+        for number, widget in enumerate(self._buttons.values()):
+            grid.addWidget(widget, number // 2, number % 2)
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
         layout.addWidget(self.tree, stretch=1)
-        layout.addWidget(self.words)
+        layout.addWidget(self.message)
         layout.addLayout(grid)
-        layout.addWidget(button("Look again", self.refresh.emit))
-        self._offer()
+        layout.addWidget(button("Refresh", self.refresh.emit))
+        self._enable_buttons()
 
     def show_entries(self, entries: Sequence[RunsRow]) -> None:
-        """Show these; what was selected stays so."""
+        """Show runs and adapters; the selection is kept."""
         selected = {(one.kind, one.name) for one in self.selected()}
         self._entries = list(entries)
         self.tree.clear()
@@ -110,34 +110,34 @@ class RunsTable(QWidget):
                 item.setToolTip(0, f"{entry.folder}\n{entry.summary}".strip())
                 group.addChild(item)
                 item.setSelected((kind, entry.name) in selected)
-        self._offer()
+        self._enable_buttons()
 
     def selected(self) -> list[RunsRow]:
-        """Give what is selected."""
+        """Return the selected rows."""
         numbers = (one.data(0, Qt.ItemDataRole.UserRole) for one in self.tree.selectedItems())
         return [self._entries[number] for number in numbers if number is not None]
 
     def select(self, *names: str) -> None:
-        """Select entries as a user would."""
+        """Select rows by their names, as a user would."""
         for group in map(self.tree.topLevelItem, range(self.tree.topLevelItemCount())):
             for item in map(group.child, range(group.childCount())):
                 item.setSelected(item.text(0) in names)
 
-    def _offer(self) -> None:
-        chosen = self.selected()
-        runs = [one for one in chosen if one.kind == "run"]
-        one = len(chosen) == 1
-        can = {
-            "show": one and bool(runs),
-            "compare": len(runs) > 1 and len(runs) == len(chosen),
-            "previews": one and bool(runs),
-            "rename": one,
-            "export": one,
-            "delete": one,
+    def _enable_buttons(self) -> None:
+        selected = self.selected()
+        runs = [row for row in selected if row.kind == "run"]
+        single = len(selected) == 1
+        enabled = {
+            "show": single and bool(runs),
+            "compare": len(runs) > 1 and len(runs) == len(selected),
+            "previews": single and bool(runs),
+            "rename": single,
+            "export": single,
+            "delete": single,
         }
-        for name, holds in can.items():
-            self._buttons[name].setEnabled(holds)
-        self.words.setText(chosen[0].summary if one else "")
+        for name, can in enabled.items():
+            self._buttons[name].setEnabled(can)
+        self.message.setText(selected[0].summary if single else "")
 
     def _on_show(self) -> None:
         self.show_run.emit(self.selected()[0])
@@ -159,21 +159,21 @@ class RunsTable(QWidget):
 
 
 def entry_of_run(run: RunSummary) -> RunsRow:
-    """Show a run in the list."""
+    """Return the row of a run."""
     images = "" if run.images is None else str(run.images)
     progress = f"{run.step} of {run.steps} steps. " if run.steps else ""
-    start = "" if run.start is None else f"It started from a Dice of {run.start:.3f}. "
+    start = "" if run.start is None else f"Initial Dice {run.start:.3f}. "
     cells = (
         *(run.name, run.target or "", _dice(run.best), run.state),
         *(f"{run.date.astimezone():{_DATE}}" if run.date else "", images, run.base or ""),
     )
-    base = f"On {run.base}, learned from {images or 'no'} images. " if run.base else ""
-    words = f"{base}{progress}{start}{run.status.message}"
-    return RunsRow("run", run.name, run.folder, cells, words.strip())
+    base = f"On {run.base}, trained on {images or 'no'} images. " if run.base else ""
+    summary = f"{base}{progress}{start}{run.status.message}"
+    return RunsRow("run", run.name, run.folder, cells, summary.strip())
 
 
 def entry_of_adapter(adapter: Adapter) -> RunsRow:
-    """Show an adapter in the list."""
+    """Return the row of an adapter."""
     card = adapter.card
     images = card.data.get("images")
     count = sum(images.values()) if isinstance(images, dict) else ""
@@ -183,10 +183,10 @@ def entry_of_adapter(adapter: Adapter) -> RunsRow:
         *("shipped" if adapter.shipped else "own", f"{card.created.astimezone():{_DATE}}"),
         *(str(count), card.base.name),
     )
-    words = "It came with the package and stays as it is." if adapter.shipped else ""
+    summary = "Part of the package; it cannot be changed." if adapter.shipped else ""
     if isinstance(before := card.validation.get("start_dice"), float):
-        words = f"It started from a Dice of {before:.3f}. {words}".strip()
-    return RunsRow("adapter", adapter.name, adapter.folder, cells, words)
+        summary = f"Initial Dice {before:.3f}. {summary}".strip()
+    return RunsRow("adapter", adapter.name, adapter.folder, cells, summary)
 
 
 def _dice(value: float | None) -> str:

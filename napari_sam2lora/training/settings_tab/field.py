@@ -1,4 +1,4 @@
-"""One field of the Advanced form: a widget for a value, made from the model's own description."""
+"""One field of the Advanced tab: a widget for a setting, made from the model's description."""
 
 import json
 from typing import Any, Literal, get_args, get_origin
@@ -14,19 +14,19 @@ _ERROR = "color: #e6194b"
 
 
 class SettingField(QWidget):
-    """The value of one setting; what is wrong with it stands below.
+    """The value of one setting, with its error below.
 
     Parameters
     ----------
     name
-        Of the setting.
+        Name of the setting.
     about
-        Its type, range and description.
+        Type, range and description of the setting.
 
     Signals
     -------
     edited(value)
-        The user gave another value, as JSON has them.
+        The user entered another value, of a JSON type.
     """
 
     edited = Signal(object)
@@ -48,7 +48,7 @@ class SettingField(QWidget):
 
     @property
     def value(self) -> Any:
-        """What stands in the field, as JSON has it."""
+        """The value in the field, of a JSON type."""
         if isinstance(self._widget, QCheckBox):
             return self._widget.isChecked()
         if isinstance(self._widget, QComboBox):
@@ -56,7 +56,7 @@ class SettingField(QWidget):
         return read_value(self._widget.text())
 
     def show_value(self, value: Any) -> None:
-        """Show a value; the user has not edited it then."""
+        """Show a value, which does not count as edited."""
         if isinstance(self._widget, QCheckBox):
             self._widget.setChecked(bool(value))
         elif isinstance(self._widget, QComboBox):
@@ -64,10 +64,10 @@ class SettingField(QWidget):
         else:
             self._widget.setText(write_value(value))
 
-    def show_error(self, words: str) -> None:
-        """Say what is wrong with the value; empty: nothing."""
-        self._error.setText(words)
-        self._error.setVisible(bool(words))
+    def show_error(self, message: str) -> None:
+        """Show what is wrong with the value; nothing for an empty message."""
+        self._error.setText(message)
+        self._error.setVisible(bool(message))
 
     def _make(self, about: FieldInfo) -> "QCheckBox | QComboBox | QLineEdit":
         if about.annotation is bool:
@@ -90,7 +90,7 @@ class SettingField(QWidget):
 
 
 def choices_of(annotation: Any) -> list[Any]:
-    """Give the values of a Literal, which may be optional; none of another type."""
+    """Return the values of a Literal, which may be optional; none for another type."""
     if get_origin(annotation) is Literal:
         return list(get_args(annotation))
     parts = get_args(annotation)
@@ -101,19 +101,19 @@ def choices_of(annotation: Any) -> list[Any]:
 
 
 def help_of(name: str, about: FieldInfo) -> str:
-    """Say what a setting is, and its range."""
+    """Return the description of a setting, with its range."""
     limits = [
-        f"{words} {getattr(constraint, key):g}"
+        f"{bound} {getattr(constraint, key):g}"
         for constraint in about.metadata
-        for key, words in _BOUNDS.items()
+        for key, bound in _BOUNDS.items()
         if getattr(constraint, key, None) is not None
     ]
-    words = f"{name}: {about.description or ''}"
-    return words + (f" ({', '.join(limits)})" if limits else "")
+    text = f"{name}: {about.description or ''}"
+    return text + (f" ({', '.join(limits)})" if limits else "")
 
 
 def read_value(text: str) -> Any:
-    """Read a value as `--set` does: JSON, or else a word; nothing is None."""
+    """Read a value as `--set` does: JSON, or else a string; an empty text is None."""
     text = text.strip()
     if not text:
         return None

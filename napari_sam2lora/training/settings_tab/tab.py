@@ -1,4 +1,4 @@
-"""The Advanced form: every setting of a training, made from the pydantic models themselves."""
+"""The Advanced tab: every setting of a training, made from the pydantic models themselves."""
 
 from collections.abc import Iterable, Mapping
 from typing import Any, get_args
@@ -17,19 +17,20 @@ from napari_sam2lora.qt.widgets import Paragraph, button
 from napari_sam2lora.training.settings_tab.field import SettingField
 from sam2lora.training.settings import TrainSettings
 
-CHOSEN_ELSEWHERE = frozenset({"target", "data", "model", "start_from"})
-"""Settings that the dock has other widgets for."""
+IN_SETUP_TAB = frozenset({"target", "data", "model", "start_from"})
+"""Settings that are chosen in the Train tab."""
 
-Path = tuple[str, ...]
+SettingPath = tuple[str, ...]
+"""Names of the groups of a setting, and its own."""
 
-_PREFIX = "Value error, "  # pydantic's, before the words of our own checks
+_PREFIX = "Value error, "  # pydantic's, before the message of our own checks
 
 
 class SettingsTab(QWidget):
-    """Shows settings, and gives what the user changes in them.
+    """Shows settings, and emits what the user changes in them.
 
-    Values are checked by the models: what they say of a value stands below its field, and the
-    value is kept there, but not given away.
+    Values are checked by the models: the error of a value stands below its field, and the value is
+    kept there, but not emitted.
 
     Signals
     -------
@@ -41,9 +42,9 @@ class SettingsTab(QWidget):
 
     def __init__(self) -> None:
         super().__init__()
-        self._fields: dict[Path, SettingField] = {}
+        self._fields: dict[SettingPath, SettingField] = {}
         self._shown: dict[str, Any] = {}
-        self._edits: dict[Path, Any] = {}
+        self._edits: dict[SettingPath, Any] = {}
         content = QWidget()
         self._layout = QVBoxLayout(content)
         self._layout.setContentsMargins(0, 0, 0, 0)
@@ -57,7 +58,7 @@ class SettingsTab(QWidget):
         layout.setContentsMargins(0, 0, 0, 0)
         layout.addWidget(self._state)
         layout.addWidget(scroll, stretch=1)
-        layout.addWidget(button("Back to the preset", self.reset))
+        layout.addWidget(button("Reset to preset", self.reset))
         self._show_message()
 
     @property
@@ -65,17 +66,17 @@ class SettingsTab(QWidget):
         """What the user changed, nested as the settings are."""
         changes: dict[str, Any] = {}
         for path, value in self._edits.items():
-            place = changes
+            group = changes
             for number, name in enumerate(path[:-1]):
-                # A group that may be missing is given whole: half of it would mean its defaults.
+                # An optional group is emitted whole: half of it would mean its defaults.
                 whole = self._is_optional(path[: number + 1])
                 shown = _at(self._shown, path[: number + 1]) if whole else {}
-                place = place.setdefault(name, dict(shown))
-            place[path[-1]] = value
+                group = group.setdefault(name, dict(shown))
+            group[path[-1]] = value
         return changes
 
     def show_settings(self, settings: TrainSettings) -> None:
-        """Show settings as the preset has them, and the user's changes on top."""
+        """Show the settings of the preset, with the user's changes on top."""
         shown = settings.model_dump(mode="json")
         shown["geometry"] = settings.geometry_for(settings.target).model_dump(mode="json")
         self._shown = shown
@@ -83,23 +84,23 @@ class SettingsTab(QWidget):
             field.show_value(self._edits.get(path, _at(shown, path)))
         self._check()
 
-    def edit(self, path: Path, value: Any) -> None:
+    def edit(self, path: SettingPath, value: Any) -> None:
         """Change one setting as a user would."""
         self._fields[path].show_value(value)
         self._fields[path].edited.emit(value)
 
-    def field(self, path: Path) -> SettingField:
-        """Give the field of a setting."""
+    def field(self, path: SettingPath) -> SettingField:
+        """Return the field of a setting."""
         return self._fields[path]
 
     def reset(self) -> None:
-        """Forget what the user changed."""
+        """Discard what the user changed."""
         self._edits = {}
         for path, field in self._fields.items():
             field.show_value(_at(self._shown, path))
         self._check()
 
-    def _add(self, model: type[BaseModel], title: str, path: Path) -> None:
+    def _add(self, model: type[BaseModel], title: str, path: SettingPath) -> None:
         """Add the settings of a model as a group, and after it those of the models in it."""
         group = QGroupBox(title)
         group.setToolTip((model.__doc__ or "").strip().splitlines()[0] if title else "")
@@ -107,11 +108,11 @@ class SettingsTab(QWidget):
         form.setFieldGrowthPolicy(QFormLayout.FieldGrowthPolicy.AllNonFixedFieldsGrow)
         form.setRowWrapPolicy(QFormLayout.RowWrapPolicy.WrapLongRows)
         self._layout.addWidget(group)
-        nested: list[tuple[type[BaseModel], str, Path]] = []
+        nested: list[tuple[type[BaseModel], str, SettingPath]] = []
         for name, about in model.model_fields.items():
             place = (*path, name)
             inner = _model_in(about.annotation)
-            if place[0] in CHOSEN_ELSEWHERE:
+            if place[0] in IN_SETUP_TAB:
                 continue
             if inner is not None:
                 nested.append((inner, " · ".join(place), place))
@@ -125,7 +126,7 @@ class SettingsTab(QWidget):
         for one in nested:
             self._add(*one)
 
-    def _edited_at(self, path: Path) -> Any:
+    def _edited_at(self, path: SettingPath) -> Any:
         def edited(value: Any) -> None:
             if value == _at(self._shown, path):
                 self._edits.pop(path, None)
@@ -136,22 +137,21 @@ class SettingsTab(QWidget):
         return edited
 
     def _check(self) -> None:
-        """Say at each field what is wrong with it; give the changes away if nothing is."""
+        """Show the errors at their fields; emit the changes if there are none."""
         problems = self._problems()
         for path, field in self._fields.items():
-            # What a model says of itself stands at the first of its fields that was changed.
-            own = [words for place, words in problems.items() if place == path]
-            of_group = [
-                words
-                for place, words in problems.items()
-                if place not in self._fields and path == self._first_edit(place)
+            # The error of a whole group stands at the first of its fields that was changed.
+            messages = [
+                message
+                for place, message in problems.items()
+                if place == path or (place not in self._fields and path == self._first_edit(place))
             ]
-            field.show_error(" ".join([*own, *of_group]))
+            field.show_error(" ".join(messages))
         self._show_message(len(problems))
         if not problems:
             self.changed.emit(self.changes)
 
-    def _problems(self) -> dict[Path, str]:
+    def _problems(self) -> dict[SettingPath, str]:
         content = _merged(self._shown, self.changes)
         try:
             TrainSettings.model_validate(content)
@@ -164,33 +164,33 @@ class SettingsTab(QWidget):
             }
         return {}
 
-    def _first_edit(self, place: Path) -> Path | None:
-        inside: Iterable[Path] = (one for one in self._edits if one[: len(place)] == place)
+    def _first_edit(self, place: SettingPath) -> SettingPath | None:
+        inside: Iterable[SettingPath] = (one for one in self._edits if one[: len(place)] == place)
         return next(iter(inside), None)
 
-    def _is_optional(self, path: Path) -> bool:
+    def _is_optional(self, path: SettingPath) -> bool:
         annotation = TrainSettings.model_fields[path[0]].annotation
         return len(path) == 1 and type(None) in get_args(annotation)
 
     def _show_message(self, problems: int = 0) -> None:
         if problems:
-            self._state.setText("A value below cannot be; the training uses the one before.")
+            self._state.setText("Invalid value; keeping the previous one.")
         elif self._edits:
             names = ", ".join(".".join(path) for path in self._edits)
             self._state.setText(f"Changed: {names}.")
         else:
-            self._state.setText("All settings as the preset has them.")
+            self._state.setText("All settings are those of the preset.")
 
 
 def _model_in(annotation: Any) -> type[BaseModel] | None:
-    """Give the model a field holds, which may be optional."""
+    """Return the model of a field, which may be optional; None if it holds none."""
     for one in (annotation, *get_args(annotation)):
         if isinstance(one, type) and issubclass(one, BaseModel):
             return one
     return None
 
 
-def _at(content: Mapping[str, Any], path: Path) -> Any:
+def _at(content: Mapping[str, Any], path: SettingPath) -> Any:
     for name in path:
         content = content[name]
     return content
@@ -200,6 +200,7 @@ def _merged(base: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, An
     merged = dict(base)
     for key, value in changes.items():
         older = merged.get(key)
-        nested = isinstance(value, Mapping) and isinstance(older, Mapping)
-        merged[key] = _merged(older, value) if nested else value
+        if isinstance(value, Mapping) and isinstance(older, Mapping):
+            value = _merged(older, value)
+        merged[key] = value
     return merged

@@ -1,18 +1,18 @@
-"""Say what a training would do before it starts: `sam2lora train --dry-run`, in a process.
+"""Estimate the cost of a training before it starts: `sam2lora train --dry-run`, in a process.
 
-Trying one sample needs torch, which the window shall not wait for; and so its memory is given back.
+It runs one sample, which needs torch: the main thread must not wait for that, and the memory is
+freed with the process.
 """
 
 import tempfile
-from collections.abc import Sequence
-from functools import partial
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from threading import Event
 
 from qtpy.QtCore import QObject, QProcess, QProcessEnvironment, Signal
 
 from napari_sam2lora.qt.background import in_background
-from napari_sam2lora.training.data.snapshot import PairSource, write_snapshot
+from napari_sam2lora.training.data.snapshot import write_snapshot
 from napari_sam2lora.training.run.process import command, environment, yield_to_viewer
 from sam2lora.annotations import LabelledImage
 from sam2lora.errors import Sam2LoraError, SettingsError
@@ -20,66 +20,66 @@ from sam2lora.training.settings import TrainSettings
 
 
 class CostEstimator(QObject):
-    """Makes one estimate at a time; a newer question takes the place of an older one.
+    """Makes one estimate at a time; a newer request replaces an older one.
 
     Signals
     -------
-    answered(words)
-        Share of the network that is trained, images, time and memory; or why it cannot be trained.
+    estimated(message)
+        Trained share of the network, images, time and memory; or why it cannot be trained.
     """
 
-    answered = Signal(str)
+    estimated = Signal(str)
 
     def __init__(self, parent: QObject | None = None) -> None:
         super().__init__(parent)
         self._process: QProcess | None = None
         self._folder: tempfile.TemporaryDirectory[str] | None = None
-        self._called_off = Event()  # each question has one of its own
+        self._cancelled = Event()  # each request has its own
 
     @property
     def busy(self) -> bool:
-        """Whether an answer is to come."""
+        """Whether an estimate is being made."""
         return self._folder is not None
 
-    def ask(self, settings: TrainSettings, loads: Sequence[PairSource]) -> None:
-        """Ask about a training on these images."""
+    def request(self, settings: TrainSettings, images: Iterable[LabelledImage]) -> None:
+        """Estimate a training with these settings on images from `labelled_images`."""
         self.cancel()
-        # It may be cleared away while a draft is written into it: the worker does it again then.
-        held = tempfile.TemporaryDirectory(prefix="sam2lora-", ignore_cleanup_errors=True)
-        self._folder = held
-        called_off = self._called_off = Event()
-        text = settings.model_dump_json()
+        # It may be removed while a snapshot is written into it: the worker removes it again then.
+        folder = tempfile.TemporaryDirectory(prefix="sam2lora-", ignore_cleanup_errors=True)
+        self._folder = folder
+        cancelled = self._cancelled = Event()
 
-        def unless_called_off(load: PairSource) -> LabelledImage:
-            if called_off.is_set():
-                raise SettingsError("The estimate was called off.")
-            return load()
+        def until_cancelled() -> Iterator[LabelledImage]:
+            for image in images:
+                yield image
+                if cancelled.is_set():
+                    raise SettingsError("The estimate was cancelled.")
 
         def write() -> Path:
             try:
-                wanted = [partial(unless_called_off, load) for load in loads]
-                return write_snapshot(Path(held.name), text, wanted)
+                run = write_snapshot(Path(folder.name), settings, until_cancelled(), copy=False)
+                return run.settings
             finally:
-                if called_off.is_set():
-                    held.cleanup()
+                if cancelled.is_set():
+                    folder.cleanup()
 
         def written(path: Path) -> None:
-            if not called_off.is_set():
+            if not cancelled.is_set():
                 self._run(path)
 
         def failed(error: Sam2LoraError) -> None:
-            if not called_off.is_set():
-                self._answer(str(error))
+            if not cancelled.is_set():
+                self._finish(str(error))
 
         def ended() -> None:
-            if self._folder is held and self._process is None:
-                self._answer("No estimate: something went wrong.")
+            if self._folder is folder and self._process is None:
+                self._finish("No estimate: unexpected error.")
 
         in_background(self, write, written, failed, ended)
 
     def cancel(self) -> None:
-        """Forget the question; nothing is answered."""
-        self._called_off.set()
+        """Cancel the estimate; nothing is emitted for it."""
+        self._cancelled.set()
         if self._process is not None:
             self._process.finished.disconnect()
             self._process.finished.connect(self._process.deleteLater)
@@ -88,7 +88,7 @@ class CostEstimator(QObject):
         self._clear()
 
     def _run(self, settings: Path) -> None:
-        program, *words = command("NEW", "--settings", str(settings), "--dry-run")
+        program, *arguments = command("NEW", "--settings", str(settings), "--dry-run")
         self._process = QProcess(self)
         variables = QProcessEnvironment()
         for name, value in environment().items():
@@ -97,13 +97,13 @@ class CostEstimator(QObject):
         self._process.setWorkingDirectory(str(settings.parent))
         self._process.finished.connect(self._on_finished)
         self._process.errorOccurred.connect(self._on_error)
-        self._process.start(program, words)
+        self._process.start(program, arguments)
         if self._process.waitForStarted(1000):
             yield_to_viewer(self._process.processId())
 
     def _on_error(self, error: QProcess.ProcessError) -> None:
         if error == QProcess.ProcessError.FailedToStart and self._process is not None:
-            self._answer(f"No estimate: {self._process.errorString()}")
+            self._finish(f"No estimate: {self._process.errorString()}")
 
     def _on_finished(self, code: int) -> None:
         process = self._process
@@ -112,12 +112,12 @@ class CostEstimator(QObject):
         printed = bytes(process.readAllStandardOutput().data()).decode(errors="replace")
         errors = bytes(process.readAllStandardError().data()).decode(errors="replace")
         text = printed if code == 0 else errors
-        self._answer("\n".join(line.strip() for line in text.splitlines() if line.strip()))
+        self._finish("\n".join(line.strip() for line in text.splitlines() if line.strip()))
 
-    def _answer(self, words: str) -> None:
+    def _finish(self, message: str) -> None:
         self._process = None
         self._clear()
-        self.answered.emit(words)
+        self.estimated.emit(message)
 
     def _clear(self) -> None:
         if self._folder is not None:

@@ -1,11 +1,11 @@
-"""What is learned, how, from which start, and what the run is called."""
+"""What is trained, with which preset, from which adapter, and the name of the run."""
 
 from collections.abc import Mapping, Sequence
 
 from qtpy.QtCore import Qt, Signal
 from qtpy.QtWidgets import QComboBox, QFormLayout, QLineEdit, QWidget
 
-_FROM_SCRATCH = "nothing: begin anew"
+_FROM_SCRATCH = "None: train from scratch"
 
 TIPS: Mapping[str, str] = {
     "quick": "A few images, about a minute: the decoder's LoRA alone, from the adapter below.",
@@ -13,18 +13,18 @@ TIPS: Mapping[str, str] = {
     "paper": "SAM2LoRA as published: 30 000 steps. Not for a computer without a GPU.",
     "low-memory": "As Standard, one image at a time.",
 }
-"""What each preset is for."""
+"""Tool tip of each preset."""
 
 
 class SetupOptions(QWidget):
-    """Target, preset, base model, start and name.
+    """Target, preset, base model, initial adapter and run name.
 
     Signals
     -------
     changed()
-        The user chose something else.
+        The user changed one of them.
     target_changed(target)
-        The same, for the target: before `changed`.
+        The user changed the target; emitted before `changed`.
     """
 
     changed = Signal()
@@ -37,29 +37,29 @@ class SetupOptions(QWidget):
         self._target = _box({name: name for name in targets})
         self._preset = _box(presets)
         self._model = _box({name: name for name in models})
-        self._start = _box({})
+        self._adapter = _box({})
         self._name = QLineEdit()
         self._offered_for: tuple[str, str, str] | None = None
         for number, key in enumerate(presets):
             self._preset.setItemData(number, TIPS.get(key, ""), Qt.ItemDataRole.ToolTipRole)
-        self._start.setToolTip("The adapter that is trained on; it stays as it is.")
-        self._name.setToolTip("Of the run, and of the adapter that comes of it.")
+        self._adapter.setToolTip("The adapter to continue from; it is not changed.")
+        self._name.setToolTip("Name of the run, and of the adapter it trains.")
         form = QFormLayout(self)
         form.setContentsMargins(0, 0, 0, 0)
         form.setFieldGrowthPolicy(QFormLayout.FieldGrowthPolicy.AllNonFixedFieldsGrow)
-        form.addRow("target", self._target)
-        form.addRow("preset", self._preset)
-        form.addRow("base model", self._model)
-        form.addRow("go on from", self._start)
-        form.addRow("name", self._name)
+        form.addRow("Target", self._target)
+        form.addRow("Preset", self._preset)
+        form.addRow("Base model", self._model)
+        form.addRow("Initial adapter", self._adapter)
+        form.addRow("Run name", self._name)
         self._target.activated.connect(self._on_target)
-        for box in (self._preset, self._model, self._start):
+        for box in (self._preset, self._model, self._adapter):
             box.activated.connect(self._on_changed)
         self._name.editingFinished.connect(self._on_changed)
 
     @property
     def target(self) -> str:
-        """Name of what is learned."""
+        """Name of the target."""
         return str(self._target.currentData())
 
     @property
@@ -74,55 +74,55 @@ class SetupOptions(QWidget):
 
     @property
     def start_from(self) -> str | None:
-        """Name of the adapter that is trained on; None: nothing."""
-        name = self._start.currentData()
+        """Name of the initial adapter; None to train from scratch."""
+        name = self._adapter.currentData()
         return str(name) if name else None
 
     @property
     def name(self) -> str:
-        """What the user calls the run; empty: nothing."""
+        """Name the user gave the run; empty for none."""
         return self._name.text().strip()
 
     def choose(
         self, *, target: str | None = None, preset: str | None = None, model: str | None = None
     ) -> None:
-        """Choose as a user would."""
+        """Choose options as a user would."""
         for box, key in ((self._preset, preset), (self._model, model), (self._target, target)):
             if key is not None and box.currentData() != key:
                 box.setCurrentIndex(box.findData(key))
                 box.activated.emit(box.currentIndex())
 
-    def choose_start(self, name: str | None) -> None:
-        """Choose the adapter that is trained on."""
-        self._start.setCurrentIndex(max(0, self._start.findData(name or "")))
-        self._start.activated.emit(self._start.currentIndex())
+    def choose_adapter(self, name: str | None) -> None:
+        """Choose the initial adapter as a user would; None to train from scratch."""
+        self._adapter.setCurrentIndex(max(0, self._adapter.findData(name or "")))
+        self._adapter.activated.emit(self._adapter.currentIndex())
 
     def set_name(self, name: str) -> None:
-        """Write a name of the user's; empty: the proposed one."""
+        """Set the name of the run as a user would; empty for the default one."""
         self._name.setText(name)
         self._on_changed()
 
-    def show_starts(self, adapters: Mapping[str, str]) -> None:
-        """Offer adapters to go on from: name to how it is shown, the best choice first.
+    def show_adapters(self, adapters: Mapping[str, str]) -> None:
+        """Show the initial adapters to choose from: name to label, the best choice first.
 
-        What was chosen stays chosen if it is still there, unless target, base model or preset are
-        others than before: then Quick adapt goes on from the first one, and others begin anew.
+        The chosen one is kept if it still exists, unless target, base model or preset have changed:
+        then Quick adapt starts from the first one, and the other presets from scratch.
         """
         key = (self.target, self.model, self.preset)
-        before = self._start.currentData()
-        self._start.clear()
-        self._start.addItem(_FROM_SCRATCH, "")
-        for name, shown in adapters.items():
-            self._start.addItem(shown, name)
-        kept = self._start.findData(before)
+        before = self._adapter.currentData()
+        self._adapter.clear()
+        self._adapter.addItem(_FROM_SCRATCH, "")
+        for name, label in adapters.items():
+            self._adapter.addItem(label, name)
+        kept = self._adapter.findData(before)
         if key == self._offered_for and kept >= 0:
-            self._start.setCurrentIndex(kept)
+            self._adapter.setCurrentIndex(kept)
         else:
-            self._start.setCurrentIndex(1 if adapters and self.preset == "quick" else 0)
+            self._adapter.setCurrentIndex(1 if adapters and self.preset == "quick" else 0)
         self._offered_for = key
 
     def show_name(self, name: str) -> None:
-        """Show what the run is called if the user says nothing."""
+        """Show the name of the run that is used if the user gives none."""
         self._name.setPlaceholderText(name)
 
     def _on_target(self) -> None:
@@ -136,6 +136,6 @@ class SetupOptions(QWidget):
 def _box(entries: Mapping[str, str]) -> QComboBox:
     box = QComboBox()
     box.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon)
-    for key, shown in entries.items():
-        box.addItem(shown, key)
+    for key, label in entries.items():
+        box.addItem(label, key)
     return box

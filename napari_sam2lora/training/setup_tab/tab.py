@@ -1,31 +1,29 @@
-"""What is to be trained: images, target, preset and start, with the button to begin."""
+"""The Train tab: images, target, preset and initial adapter, with the button to start."""
 
 from pathlib import Path
 
-from napari.layers import Labels
-from napari.utils.notifications import show_error, show_info
+from napari.layers import Labels, Layer
+from napari.utils.events import Event
 from napari.viewer import Viewer
 from qtpy.QtCore import QTimer, Signal
-from qtpy.QtGui import QGuiApplication, QShowEvent
-from qtpy.QtWidgets import QFileDialog, QLineEdit, QVBoxLayout, QWidget
+from qtpy.QtGui import QShowEvent
+from qtpy.QtWidgets import QFileDialog, QVBoxLayout, QWidget
 
 from napari_sam2lora.adapters import dice_of
-from napari_sam2lora.qt.background import in_background
 from napari_sam2lora.qt.notifications import show_user_errors
 from napari_sam2lora.qt.widgets import Paragraph, button, row
 from napari_sam2lora.training.data.annotated_area import add_annotated_area
 from napari_sam2lora.training.data.folder_pairs import FilePair, listed_folders, pairs_in_folder
-from napari_sam2lora.training.data.new_run import (
-    PRESETS,
-    TrainingPlan,
-    fitting_adapters,
-    plan_run,
-    waits,
-)
+from napari_sam2lora.training.data.new_run import PRESETS, TrainingPlan, fitting_adapters
 from napari_sam2lora.training.data.pairs import real_path
-from napari_sam2lora.training.data.proposals import propose
-from napari_sam2lora.training.data.snapshot import sources_of
-from napari_sam2lora.training.data.viewer_pairs import pairs_in_viewer, target_shown
+from napari_sam2lora.training.data.proposals import merge_pairs
+from napari_sam2lora.training.data.snapshot import labelled_images
+from napari_sam2lora.training.data.viewer_pairs import (
+    MaskSummary,
+    pairs_in_viewer,
+    target_shown,
+)
+from napari_sam2lora.training.setup_tab.command_row import CommandRow
 from napari_sam2lora.training.setup_tab.estimator import CostEstimator
 from napari_sam2lora.training.setup_tab.options import SetupOptions
 from napari_sam2lora.training.setup_tab.pair_table import PairTable
@@ -34,55 +32,44 @@ from sam2lora.errors import Sam2LoraError
 from sam2lora.models.registry import BASE_MODELS
 from sam2lora.targets import all_targets
 
-_DELAY = 400  # milliseconds after which changes of the layers are looked at
+_DELAY = 400  # milliseconds between a change of the layers and the refresh
 
 
 class SetupTab(QWidget):
-    """Puts a draft together.
+    """Puts a training plan together.
 
     Parameters
     ----------
     viewer
-        Whose layers are proposed.
+        Viewer whose layers are listed.
 
     Signals
     -------
-    train(draft)
-        The user wants it trained.
-    planned()
-        Something else is chosen.
+    train(plan)
+        The user wants the plan trained.
     """
 
     train = Signal(object)
-    planned = Signal()
 
     def __init__(self, viewer: Viewer) -> None:
         super().__init__()
         self._viewer = viewer
         self._folders: list[Path] = []
-        self._listed: list[FilePair] = []
+        self._folder_pairs: list[FilePair] = []
+        self._summaries: dict[Labels, MaskSummary] = {}
         self._adapters: list[Adapter] = []
-        self._again = False  # whether folders and adapters may have changed too
+        self._all_outdated = False  # whether folders and adapters may have changed too
         self._changes: dict[str, object] = {}
-        self._asked: object = None
-        self._written: tuple[object, Path, str] | None = None  # what Copy wrote last
-        self.choices = SetupOptions(list(all_targets()), list(BASE_MODELS), PRESETS)
+        self._estimated: object = None  # the choices that the estimate is of
+        self.options = SetupOptions(list(all_targets()), list(BASE_MODELS), PRESETS)
         self.pairs = PairTable()
         self.estimator = CostEstimator(self)
-        self._command = QLineEdit()
-        self._command.setReadOnly(True)
-        self._command.setToolTip("The command that does the same, once Copy wrote its images.")
-        self._copy = button(
-            "Copy",
-            self._on_copy,
-            tip="Write the images and masks as they are now into the run folder, and copy the "
-            "command that trains there.",
-        )
+        self.command = CommandRow()
         self._estimate = Paragraph()
         self._ask = button(
             "Estimate",
             self.estimate,
-            tip="Try one sample: share of the network that is trained, time and memory.",
+            tip="Run one sample: trained share of the network, time and memory.",
         )
         self._start = button("Train", self._on_train)
         self._timer = QTimer(self)
@@ -92,158 +79,174 @@ class SetupTab(QWidget):
         self._build()
         active = viewer.layers.selection.active
         if isinstance(active, Labels):  # what was corrected last
-            self.choices.choose(target=target_shown(active))
-        self.choices.target_changed.connect(self.refresh)
-        self.choices.changed.connect(self._on_chosen)
-        self.pairs.selection_changed.connect(self._on_chosen)
-        self.estimator.answered.connect(self._estimate.setText)
+            self.options.choose(target=target_shown(active))
+        self.options.target_changed.connect(self.refresh)
+        self.options.changed.connect(self._on_plan_changed)
+        self.pairs.selection_changed.connect(self._on_plan_changed)
+        self.estimator.estimated.connect(self._estimate.setText)
         for event in (viewer.layers.events.inserted, viewer.layers.events.removed):
             event.connect(self._on_layers)
         for layer in viewer.layers:
-            self._listen(layer)
+            self._connect(layer)
         self.refresh()
 
-    def draft(self) -> TrainingPlan:
-        """Give what is chosen now."""
+    def plan(self) -> TrainingPlan:
+        """Return what is chosen now."""
         return TrainingPlan(
-            target=self.choices.target,
-            model=self.choices.model,
-            preset=self.choices.preset,
-            start_from=self.choices.start_from,
-            name=self.choices.name,
+            target=self.options.target,
+            model=self.options.model,
+            preset=self.options.preset,
+            start_from=self.options.start_from,
+            name=self.options.name,
             changes=self._changes,
             pairs=self.pairs.selected_pairs(),
         )
 
     def set_changes(self, changes: dict[str, object]) -> None:
-        """Take what was set under Advanced."""
+        """Set what differs from the preset, from the Advanced tab."""
         self._changes = changes
-        self._on_chosen()
+        self._on_plan_changed()
 
     def refresh(self) -> None:
-        """List the pairs anew, as the layers, the folders and the adapters are now."""
-        self._again = False
-        layers, target = self._viewer.layers, self.choices.target
-        folders = {real_path(one): one for one in [*listed_folders(layers), *self._folders]}
-        self._listed = []
+        """List the pairs again, from the current layers, folders and adapters."""
+        self._all_outdated = False
+        self._summaries.clear()
+        layers, target = self._viewer.layers, self.options.target
+        folders = {
+            real_path(folder): folder for folder in [*listed_folders(layers), *self._folders]
+        }
+        self._folder_pairs = []
         for folder in folders.values():
             with show_user_errors():
-                self._listed += pairs_in_folder(folder, target, layers)
+                self._folder_pairs += pairs_in_folder(folder, target, layers)
         with show_user_errors():
             self._adapters = list_adapters()
-        self._look_at_layers()
+        self._refresh_layers()
 
     def refresh_adapters(self) -> None:
-        """List the adapters anew, and no folder: there may be many images in them."""
+        """List the adapters again, and no folder: there may be many images in them."""
         with show_user_errors():
             self._adapters = list_adapters()
-        self._on_chosen()
-
-    def _look_at_layers(self) -> None:
-        loaded = pairs_in_viewer(self._viewer, self.choices.target)
-        self.pairs.show_pairs(propose(loaded, self._listed))
+        self._on_plan_changed()
 
     def add_folder(self, folder: Path) -> None:
         """List the images of a folder too."""
         with show_user_errors():
-            pairs_in_folder(folder, self.choices.target)
+            pairs_in_folder(folder, self.options.target)
             self._folders.append(folder)
             self.refresh()
 
     def estimate(self) -> None:
-        """Say what the training would do."""
+        """Estimate the cost of the training."""
         with show_user_errors():
-            draft = self.draft()
-            self._asked = _essence(draft)
-            self._estimate.setText("One sample is being tried…")
-            self.estimator.ask(draft.settings(), sources_of(draft.pairs, draft.target))
+            plan = self.plan()
+            self._estimated = plan.choices()
+            self._estimate.setText("Estimating…")
+            self.estimator.request(plan.settings(), labelled_images(plan.pairs, plan.target))
 
-    def set_busy(self, busy: bool, words: str = "") -> None:
-        """Offer to train, or say what is done instead."""
-        self._start.setEnabled(not busy)
-        self._start.setText(words or "Train")
+    def show_state(self, *, busy: bool, training: bool) -> None:
+        """Enable the buttons, as far as the session can do what they are for.
+
+        Parameters
+        ----------
+        busy
+            Whether a run is being written or started.
+        training
+            Whether a training is running.
+        """
+        self._start.setEnabled(not (busy or training))
+        self._start.setText("Copying the images…" if busy else "Train")
+        self.command.set_busy(busy)
+
+    def show_prepared(self, plan: TrainingPlan, run: Path) -> None:
+        """Show and copy the command of a run folder, and the name of the next run."""
+        self._on_plan_changed()
+        self.command.show_prepared(plan, run)
 
     def close_down(self) -> None:
-        """Let go of the viewer."""
+        """Disconnect from the viewer."""
         self.estimator.cancel()
         self._timer.stop()
         for event in (self._viewer.layers.events.inserted, self._viewer.layers.events.removed):
             event.disconnect(self._on_layers)
         for layer in self._viewer.layers:
-            self._ignore(layer)
+            for name in _events_of(layer):
+                layer.events[name].disconnect(self._on_layer_changed)
 
     def showEvent(self, event: QShowEvent) -> None:
-        """Look again: what was painted may have been saved, and adapters installed."""
+        """Refresh: masks may have been saved, and adapters installed."""
         super().showEvent(event)
-        self._again = True
+        self._all_outdated = True
         self._timer.start()
 
     def _build(self) -> None:
         self._start.setDefault(True)
         layout = QVBoxLayout(self)
-        layout.addWidget(self.choices)
+        layout.addWidget(self.options)
         layout.addWidget(self.pairs, stretch=1)
         layout.addLayout(
             row(
-                button("All", self._on_all, tip="Tick all that have nothing wrong with them."),
+                button("All", self._on_all, tip="Select all pairs without an issue."),
                 button("None", self._on_none),
                 button("Folder…", self._on_folder, tip="Add the images of a folder."),
-                button("Area…", self._on_area, tip="Outline the part that was annotated."),
+                button(
+                    "Annotated region…",
+                    self._on_area,
+                    tip="Outline the annotated part of the selected image; the rest is ignored.",
+                ),
             )
         )
         layout.addWidget(self._estimate)
-        layout.addLayout(row(self._command, self._copy))
+        layout.addWidget(self.command)
         layout.addLayout(row(self._ask, self._start))
 
-    def _on_layers(self, event: object) -> None:
-        self._written = None
-        layer = getattr(event, "value", None)
-        if layer is not None and layer in self._viewer.layers:
-            self._listen(layer)
-        self._again = True
+    def _refresh_layers(self) -> None:
+        open_pairs = pairs_in_viewer(self._viewer, self.options.target, summaries=self._summaries)
+        self.pairs.show_pairs(merge_pairs(open_pairs, self._folder_pairs))
+
+    def _on_layers(self, event: Event) -> None:
+        self.command.mark_changed()
+        if event.value in self._viewer.layers:
+            self._connect(event.value)
+        self._all_outdated = True
+        self._timer.start()
+
+    def _connect(self, layer: Layer) -> None:
+        for name in _events_of(layer):
+            layer.events[name].connect(self._on_layer_changed)
+
+    def _on_layer_changed(self, event: Event) -> None:
+        self.command.mark_changed()
+        self._summaries.pop(event.source, None)
         self._timer.start()
 
     def _on_time(self) -> None:
-        """Look again, unless nobody sees it: it is done when this is shown."""
+        """Refresh, unless the tab is hidden: it is refreshed when it is shown."""
         if not self.isVisibleTo(self.window()):
             return
-        if self._again:
+        if self._all_outdated:
             self.refresh()
         else:
-            self._look_at_layers()
+            self._refresh_layers()
 
-    def _listen(self, layer: object) -> None:
-        for name in ("name", "paint", "data"):
-            if emitter := getattr(layer.events, name, None):
-                emitter.connect(self._on_layers_change)
-
-    def _ignore(self, layer: object) -> None:
-        for name in ("name", "paint", "data"):
-            if emitter := getattr(layer.events, name, None):
-                emitter.disconnect(self._on_layers_change)
-
-    def _on_layers_change(self) -> None:
-        self._written = None
-        self._timer.start()
-
-    def _on_chosen(self) -> None:
-        """Show what follows from what is chosen."""
-        choices = self.choices
+    def _on_plan_changed(self) -> None:
+        """Show what follows from the current plan: initial adapters, run name and command."""
+        options = self.options
         try:
-            adapters = fitting_adapters(self._adapters, choices.target, choices.model)
-            shown = {
-                one.name: ", ".join(filter(None, (one.name, dice_of(one.card)))) for one in adapters
-            }
-            choices.show_starts(shown)
-            draft = self.draft()
-            choices.show_name(draft.run_name())
-            self._command.setText(draft.command())
-            self._command.setCursorPosition(0)
+            adapters = fitting_adapters(self._adapters, options.target, options.model)
+            options.show_adapters(
+                {
+                    adapter.name: ", ".join(filter(None, (adapter.name, dice_of(adapter.card))))
+                    for adapter in adapters
+                }
+            )
+            plan = self.plan()
+            options.show_name(plan.run_name())
+            self.command.show_plan(plan)
         except Sam2LoraError as error:
-            self._command.setText(str(error))
-        if self._asked != _essence(self.draft()):
+            self.command.show_text(str(error))
+        if self._estimated != self.plan().choices():
             self._forget_estimate()
-        self.planned.emit()
 
     def _forget_estimate(self) -> None:
         self.estimator.cancel()
@@ -251,39 +254,7 @@ class SetupTab(QWidget):
 
     def _on_train(self) -> None:
         self._forget_estimate()
-        self.train.emit(self.draft())
-
-    def _on_copy(self) -> None:
-        """Write what the command trains on, so that it works, and copy it; the same only once."""
-        with show_user_errors():
-            draft = self.draft()
-            kind = (_essence(draft), draft.name)
-            if self._written is not None and self._written[0] == kind and waits(self._written[1]):
-                self._show_copied(*self._written[1:])
-                return
-            planned = plan_run(draft)
-            command = draft.command(planned.folder)
-            self._written = None
-
-            def written(folder: Path) -> None:
-                self._on_chosen()  # the next run is called otherwise
-                self._written = (kind, folder, command)
-                self._show_copied(folder, command)
-
-            def failed(error: Sam2LoraError) -> None:
-                show_error(str(error))
-
-            self._copy.setEnabled(False)
-            in_background(self, planned.write, written, failed, self._on_copied)
-
-    def _show_copied(self, folder: Path, command: str) -> None:
-        QGuiApplication.clipboard().setText(command)
-        self._command.setText(command)
-        self._command.setCursorPosition(0)
-        show_info(f"{folder.name} is written, and the command that trains it is copied.")
-
-    def _on_copied(self) -> None:
-        self._copy.setEnabled(True)
+        self.train.emit(self.plan())
 
     def _on_all(self) -> None:
         self.pairs.select_all(True)
@@ -301,7 +272,7 @@ class SetupTab(QWidget):
             self.add_folder(Path(folder))
 
 
-def _essence(draft: TrainingPlan) -> object:
-    """Give what an estimate depends on."""
-    pairs = tuple(pair.key for pair in draft.pairs)
-    return (draft.target, draft.model, draft.preset, draft.start_from, str(draft.changes), pairs)
+def _events_of(layer: Layer) -> tuple[str, ...]:
+    """Return the events of a layer after which its pair may differ."""
+    # Undoing a stroke emits neither `paint` nor `data`.
+    return ("name", "paint", "data", "set_data") if isinstance(layer, Labels) else ("name", "data")

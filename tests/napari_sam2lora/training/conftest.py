@@ -1,4 +1,4 @@
-"""Photographs in a viewer, a run folder, and a stand-in for the process that trains."""
+"""Images in a viewer, a run folder, and a stand-in for the process that trains."""
 
 import sys
 from collections.abc import Callable, Iterator
@@ -9,7 +9,8 @@ import numpy as np
 import psutil
 import pytest
 from napari import Viewer
-from napari.layers import Layer
+from napari.components import ViewerModel
+from napari.layers import Labels, Layer
 from PIL import Image
 
 from napari_sam2lora.layers.conversion import fundus_layers
@@ -61,8 +62,14 @@ with run.hold():
 
 
 @pytest.fixture
+def viewer() -> ViewerModel:
+    """Return a viewer without a window."""
+    return ViewerModel()
+
+
+@pytest.fixture
 def session(qtbot) -> Iterator[TrainingSession]:
-    """Give a session of its own, whose training ends with the test."""
+    """Return a session whose training ends with the test."""
     made = TrainingSession()
     yield made
     if made.alive:
@@ -72,7 +79,7 @@ def session(qtbot) -> Iterator[TrainingSession]:
 
 @pytest.fixture
 def stand_in(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """Let a stand-in train; whatever is left of it is ended with the test."""
+    """Replace the process that trains by a stand-in, which ends with the test."""
     monkeypatch.setattr(child, "_NICENESS", 0)  # a test waits for it
     monkeypatch.setattr(child, "command", lambda *words: [sys.executable, "-c", STAND_IN, *words])
     before = {one.pid for one in psutil.Process().children()}
@@ -85,7 +92,7 @@ def stand_in(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 
 @pytest.fixture
 def make_run(tmp_path: Path) -> Callable[..., RunFolder]:
-    """Give a function that makes a run folder; its arguments are settings."""
+    """Return a function that makes a run folder; its arguments are settings."""
 
     def make(name: str = "run", **changes: Any) -> RunFolder:
         base = {"target": "disc", "data": [{"root": str(tmp_path)}], "steps": 40}
@@ -96,13 +103,13 @@ def make_run(tmp_path: Path) -> Callable[..., RunFolder]:
 
 
 def round_mask(radius: float = 10) -> np.ndarray:
-    """Give a disc in the middle."""
+    """Return a disc in the middle, `(H, W)` bool; the radius is in pixels."""
     y, x = np.mgrid[: SHAPE[0], : SHAPE[1]]
     return np.hypot(x - 32, y - 32) <= radius
 
 
 def eye_layers(name: str, *targets: str, path: Path | None = None, **masks: Any) -> list[Layer]:
-    """Make the layers of a tiny photograph with a disc; `masks` are others than round ones."""
+    """Create the layers of a tiny image, with round masks unless `masks` has others."""
     pixels = np.where(round_mask(30)[..., None], (180, 90, 40), 0).astype(np.uint8)
     chosen = {target: masks.get(target, round_mask()) for target in targets}
     image = FundusImage(pixels, path=path)
@@ -110,14 +117,21 @@ def eye_layers(name: str, *targets: str, path: Path | None = None, **masks: Any)
     return [Layer.create(*layer) for layer in data]
 
 
-def add_eye(viewer: Viewer, name: str, *targets: str, **options: Any) -> list[Layer]:
-    """Put a tiny photograph into a viewer."""
+def labels_layer(name: str, shape: tuple[int, ...] = SHAPE) -> Labels:
+    """Return a Labels layer that the plugin did not make, with something painted in it."""
+    data = np.zeros(shape, np.uint8)
+    data[..., 5:9, 5:9] = 1
+    return Labels(data, name=name)
+
+
+def add_eye(viewer: Viewer | ViewerModel, name: str, *targets: str, **options: Any) -> list[Layer]:
+    """Add a tiny image with masks to a viewer."""
     return [viewer.add_layer(layer) for layer in eye_layers(name, *targets, **options)]
 
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
-    """Write a folder of three photographs with discs: both eyes of one person, one of another."""
+    """Write a folder of three images with discs: both eyes of one patient, one of another."""
     root = tmp_path / "mine"
     for place in ("images", "masks/disc"):
         (root / place).mkdir(parents=True)

@@ -34,7 +34,7 @@ def opened(make_napari_viewer) -> tuple[Viewer, TrainDock]:
     for name in ("a", "b", "c"):
         add_eye(viewer, name, "disc")
     dock = open_dock(viewer)
-    dock.train_tab.choices.choose(target="disc", preset="standard")
+    dock.setup_tab.options.choose(target="disc", preset="standard")
     yield viewer, dock
     if dock.session.alive:
         dock.session.stop()
@@ -56,7 +56,7 @@ def until(qtbot, dock: TrainDock, state: str, seconds: int = 60) -> None:
 
 
 class KeepsOpen(QWidget):
-    """A dock that refuses to let its window close, after the others were asked."""
+    """A dock that keeps its window open, after the others were asked."""
 
     def eventFilter(self, watched: QObject, event: QEvent) -> bool:
         if event.type() == QEvent.Type.Close:
@@ -67,7 +67,7 @@ class KeepsOpen(QWidget):
 
 @pytest.fixture
 def answer(monkeypatch: pytest.MonkeyPatch) -> Callable[[str], list[str]]:
-    """Give a function that says which button is pressed when the dock asks; it counts."""
+    """Return a function that sets which button is pressed; it returns the questions asked."""
     asked: list[str] = []
 
     def set_answer(text: str) -> list[str]:
@@ -82,34 +82,48 @@ def answer(monkeypatch: pytest.MonkeyPatch) -> Callable[[str], list[str]]:
     return set_answer
 
 
-def test_train_begins_and_is_shown(qtbot, stand_in, opened) -> None:
+def test_train_button_starts_and_shows_the_run(qtbot, stand_in, opened) -> None:
     _, dock = opened
-    dock.form.edit(("steps",), 30)
+    dock.settings_tab.edit(("steps",), 30)
     press(dock, "Train")
-    assert dock.tabs.currentWidget() is dock.run_tab
+    assert dock.tabs.currentWidget() is dock.progress_tab
     until(qtbot, dock, "finished")
     assert summarize(runs_folder() / "disc-standard-1").step == 30
-    assert dock.train_tab._start.isEnabled()
+    assert dock.setup_tab._start.isEnabled()
     dock.runs_tab.refresh()
     assert dock.runs_tab.list.tree.topLevelItem(0).childCount() == 1
 
 
-def test_a_wrong_choice_is_said(opened, notices) -> None:
+def test_invalid_plan_is_reported(opened, notices) -> None:
     _, dock = opened
     press(dock, "None")
-    press(dock, "Train")
-    assert "Tick at least one" in notices[-1]
+    for text in ("Train", "Copy as command"):
+        notices.clear()
+        press(dock, text)
+        assert "Select at least one" in notices[-1]
     assert list_runs(runs_folder()) == []
 
 
+def test_copy_as_command_writes_the_run_and_shows_its_command(qtbot, opened, notices) -> None:
+    _, dock = opened
+    press(dock, "Copy as command")
+    assert not dock.setup_tab._start.isEnabled()
+    assert dock._may_close(can_stay=True)  # nothing is being trained
+    qtbot.waitUntil(lambda: not dock.session.busy, timeout=60_000)
+    assert "disc-standard-1 is written" in notices[-1]
+    assert str(runs_folder() / "disc-standard-1") in dock.setup_tab.command.text.text()
+    assert dock.setup_tab._start.isEnabled()
+    assert dock.session.run is None
+
+
 @pytest.mark.parametrize(
-    ("text", "state"), [("Keep running", "running"), ("Stop and keep the best", "stopped")]
+    ("text", "state"), [("Keep running", "running"), ("Stop, keep best", "stopped")]
 )
-def test_closing_the_dock_asks_what_becomes_of_the_run(
+def test_closing_the_dock_asks_what_to_do_with_the_run(
     qtbot, stand_in, opened, answer, text: str, state: str
 ) -> None:
     viewer, dock = opened
-    dock.form.edit(("steps",), 3000)
+    dock.settings_tab.edit(("steps",), 3000)
     press(dock, "Train")
     until(qtbot, dock, "running")
     run, asked = dock.session.run, answer(text)
@@ -125,22 +139,22 @@ def test_closing_the_dock_asks_what_becomes_of_the_run(
     again.session.close()
 
 
-def test_closing_napari_asks_once_and_can_be_called_off(
+def test_closing_napari_asks_once_and_can_be_cancelled(
     qtbot, stand_in, make_napari_viewer, answer
 ) -> None:
     viewer = make_napari_viewer(show=True)
     for name in ("a", "b"):
         add_eye(viewer, name, "disc")
     dock = open_dock(viewer)
-    dock.train_tab.choices.choose(target="disc", preset="standard")
-    dock.form.edit(("steps",), 3000)
+    dock.setup_tab.options.choose(target="disc", preset="standard")
+    dock.settings_tab.edit(("steps",), 3000)
     press(dock, "Train")
     until(qtbot, dock, "running")
     run, asked = dock.session.run, answer("Cancel")
     window = dock.window()
     window.close()
     assert (window.isVisible(), len(asked), dock.session.alive) == (True, 1, True)
-    answer("Stop and keep the best")
+    answer("Stop, keep best")
     assert dock._may_close(can_stay=True)
     assert dock._may_close(can_stay=True)  # napari closes a window twice
     assert len(asked) == 2
@@ -150,7 +164,7 @@ def test_closing_napari_asks_once_and_can_be_called_off(
     assert len(asked) == 2
 
 
-def test_a_window_that_something_else_keeps_open_goes_on_with_the_run(
+def test_run_is_followed_while_another_dock_keeps_the_window_open(
     qtbot, stand_in, make_napari_viewer, answer
 ) -> None:
     viewer = make_napari_viewer(show=True)
@@ -158,8 +172,8 @@ def test_a_window_that_something_else_keeps_open_goes_on_with_the_run(
     keeper = KeepsOpen()
     viewer.window.add_dock_widget(keeper).window().installEventFilter(keeper)
     dock = open_dock(viewer)
-    dock.train_tab.choices.choose(target="disc", preset="standard")
-    dock.form.edit(("steps",), 3000)
+    dock.setup_tab.options.choose(target="disc", preset="standard")
+    dock.settings_tab.edit(("steps",), 3000)
     press(dock, "Train")
     until(qtbot, dock, "running")
     run, asked = dock.session.run, answer("Keep running")
@@ -167,18 +181,18 @@ def test_a_window_that_something_else_keeps_open_goes_on_with_the_run(
     qtbot.wait(50)
     assert (dock.session.run, dock.session.alive, len(asked)) == (run, True, 1)
     dock.window().close()
-    assert len(asked) == 2  # another closing is another question
+    assert len(asked) == 2  # it asks again when the window is closed again
     dock.session.stop()
     until(qtbot, dock, "stopped")
     dock.window().removeEventFilter(keeper)
 
 
-def test_a_run_that_ended_early_is_offered_to_go_on(qtbot, stand_in, opened) -> None:
+def test_stopped_run_can_be_resumed_in_a_new_dock(qtbot, stand_in, opened) -> None:
     viewer, dock = opened
-    dock.form.edit(("steps",), 300)
+    dock.settings_tab.edit(("steps",), 300)
     press(dock, "Train")
     until(qtbot, dock, "running")
-    press(dock, "Stop and keep the best")
+    press(dock, "Stop, keep best")
     until(qtbot, dock, "stopped")
     viewer.window.remove_dock_widget(dock)
     again = open_dock(viewer)
@@ -189,23 +203,9 @@ def test_a_run_that_ended_early_is_offered_to_go_on(qtbot, stand_in, opened) -> 
     until(qtbot, again, "stopped")
 
 
-def test_two_viewers_train_apart(qtbot, stand_in, opened, make_napari_viewer) -> None:
+def test_shown_run_can_be_renamed_and_deleted(qtbot, stand_in, opened) -> None:
     _, dock = opened
-    other_viewer = make_napari_viewer()
-    for name in ("x", "y"):
-        add_eye(other_viewer, name, "disc")
-    other = open_dock(other_viewer)
-    other.train_tab.choices.choose(target="disc", preset="standard")
-    for one in (dock, other):
-        one.form.edit(("steps",), 20)
-        press(one, "Train")
-        until(qtbot, one, "finished")
-    assert [one.session.run.name for one in (dock, other)] == ["disc-standard-1", "disc-standard-2"]
-
-
-def test_renaming_and_deleting_the_run_that_is_shown(qtbot, stand_in, opened) -> None:
-    _, dock = opened
-    dock.form.edit(("steps",), 20)
+    dock.settings_tab.edit(("steps",), 20)
     press(dock, "Train")
     until(qtbot, dock, "finished")
     dock.runs_tab.refresh()
@@ -216,12 +216,12 @@ def test_renaming_and_deleting_the_run_that_is_shown(qtbot, stand_in, opened) ->
     dock.runs_tab.list.select("mine")
     dock.runs_tab.delete(dock.runs_tab.list.selected()[0])
     qtbot.waitUntil(lambda: dock.session.run is None)
-    assert "No training yet" in dock.run_tab.progress._state.text()
+    assert "No training yet" in dock.progress_tab.progress._state.text()
 
 
-def test_while_one_runs_no_other_is_shown(qtbot, stand_in, opened, notices) -> None:
+def test_running_training_stays_shown(qtbot, stand_in, opened, notices) -> None:
     _, dock = opened
-    dock.form.edit(("steps",), 3000)
+    dock.settings_tab.edit(("steps",), 3000)
     press(dock, "Train")
     until(qtbot, dock, "running")
     dock.show_run(Path("another"))
@@ -229,62 +229,62 @@ def test_while_one_runs_no_other_is_shown(qtbot, stand_in, opened, notices) -> N
     assert dock.session.run.name == "disc-standard-1"
 
 
-class Segments(QWidget):
-    """A dock that answers by adapters, as others of the viewer see it."""
+class SegmentDock(QWidget):
+    """A stand-in for a dock that segments, as `dock_protocol` sees it."""
 
     def __init__(self) -> None:
         super().__init__()
-        self.told: list[str] = []
+        self.calls: list[str] = []
 
     def use_adapter(self, name: str) -> None:
-        self.told.append(f"use {name}")
+        self.calls.append(f"use {name}")
 
     def free_gpu(self, device: str) -> None:
-        self.told.append(f"let go of {device}")
+        self.calls.append(f"free {device}")
 
 
-def test_docks_that_answer_give_memory_back_and_get_the_adapter(
+def test_other_docks_free_memory_and_get_the_adapter(
     qtbot, stand_in, opened, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     viewer, dock = opened
-    other = Segments()
+    other = SegmentDock()
     viewer.window.add_dock_widget(other, name="Segment")
-    dock.form.edit(("steps",), 5)
+    dock.settings_tab.edit(("steps",), 5)
     press(dock, "Train")
     until(qtbot, dock, "finished")
-    monkeypatch.setattr(dock.train_tab, "refresh", lambda: other.told.append("folders"))
+    monkeypatch.setattr(dock.setup_tab, "refresh", lambda: other.calls.append("folders"))
     dock.session.installed.emit("mine")
-    assert other.told == ["let go of auto", "use mine"]
+    assert other.calls == ["free auto", "use mine"]
 
 
-def test_closing_the_dock_while_images_are_copied_calls_it_off(
+def test_closing_the_dock_while_images_are_copied_cancels_the_start(
     qtbot, stand_in, opened, answer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     viewer, dock = opened
     asked = answer("Cancel")
-    begun = Event()
+    started = Event()
     save = training_data.save_mask
 
     def slow(*arguments: object) -> None:
-        begun.wait(10)
+        started.wait(10)
         save(*arguments)
 
     monkeypatch.setattr(training_data, "save_mask", slow)
     press(dock, "Train")
     assert not dock._may_close(can_stay=True)
-    assert "about to begin" in asked[-1]
+    assert "is starting" in asked[-1]
     assert dock.session.busy
     viewer.window.remove_dock_widget(dock)
-    begun.set()
+    started.set()
     qtbot.waitUntil(lambda: list(runs_folder().iterdir()) == [], timeout=20_000)
     qtbot.wait(500)
     assert list_runs(runs_folder()) == []
     assert len(asked) == 1
 
 
-def test_a_closed_dock_hears_nothing_of_the_viewer(opened, qtbot) -> None:
+def test_closed_dock_ignores_the_viewer(opened, qtbot) -> None:
     viewer, dock = opened
-    tab = dock.train_tab
+    tab = dock.setup_tab
     viewer.window.remove_dock_widget(dock)
     viewer.layers[0].name = "renamed"
     viewer.layers["b disc"].events.paint(value=[])
@@ -294,7 +294,7 @@ def test_a_closed_dock_hears_nothing_of_the_viewer(opened, qtbot) -> None:
 
 @pytest.mark.slow
 @pytest.mark.timeout(900)
-def test_nano_is_trained_stopped_resumed_and_its_adapter_installed(
+def test_nano_is_trained_stopped_resumed_and_installed(
     qtbot, make_napari_viewer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(child, "_NICENESS", 0)  # a test waits for it
@@ -304,25 +304,25 @@ def test_nano_is_trained_stopped_resumed_and_its_adapter_installed(
         image = viewer.add_image(drawn.image, rgb=True, name=f"eye{number}")
         viewer.add_labels(drawn.masks["disc"].astype("uint8"), name=f"{image.name} disc")
     dock = open_dock(viewer)
-    dock.train_tab.choices.choose(target="disc", preset="standard")
+    dock.setup_tab.options.choose(target="disc", preset="standard")
     changes = {
         **{("steps",): 60, ("batch",): 1, ("workers",): 0, ("checkpoint_every",): 2},
         **{("validation", "every"): 2, ("geometry", "detail"): "whole", ("device",): "cpu"},
     }
     for path, value in changes.items():
-        dock.form.edit(path, value)
+        dock.settings_tab.edit(path, value)
     with qtbot.waitSignal(dock.installed, timeout=400_000) as installed:
         press(dock, "Train")
     assert installed.args == ["disc-standard-1"]
     assert "disc-standard-1" in [one.name for one in list_adapters()]
-    press(dock, "Stop and keep the best")
+    press(dock, "Stop, keep best")
     until(qtbot, dock, "stopped", 200)
     done = dock.session.watcher.history.step.step
     press(dock, "Resume")
     until(qtbot, dock, "running", 200)
     dock.session.watcher._process.kill()
     until(qtbot, dock, "interrupted")
-    assert "SIGKILL" in dock.run_tab.progress._state.text()
+    assert "SIGKILL" in dock.progress_tab.progress._state.text()
     events, skipped = read_events(dock.session.watcher.run.events)
     assert skipped == 0
     assert max(event.step for event in events) > done

@@ -1,4 +1,4 @@
-"""What can be asked of a run."""
+"""The buttons of a run."""
 
 import pytest
 from qtpy.QtWidgets import QPushButton
@@ -25,10 +25,10 @@ def offered(buttons: RunControls) -> list[str]:
 
 
 @pytest.mark.parametrize(
-    ("state", "words"),
+    ("state", "texts"),
     [
-        ("running", ["Pause", "Stop and keep the best"]),
-        ("paused", ["Go on", "Stop and keep the best"]),
+        ("running", ["Pause", "Stop, keep best"]),
+        ("paused", ["Continue", "Stop, keep best"]),
         ("finished", []),
         ("gone", []),
         ("damaged", []),
@@ -39,12 +39,12 @@ def offered(buttons: RunControls) -> list[str]:
         ("failed", ["Resume"]),
     ],
 )
-def test_what_can_be_asked_is_offered(buttons: RunControls, state: str, words: list[str]) -> None:
+def test_buttons_follow_the_state_of_the_run(buttons, state: str, texts: list[str]) -> None:
     buttons.show_status(RunStatus(state))
-    assert offered(buttons) == words
+    assert offered(buttons) == texts
     buttons.show_status(RunStatus(state), to_install=True)
     installs = state in ("finished", "stopped", "interrupted", "failed")
-    assert offered(buttons) == words + ["Install adapter"] * installs
+    assert offered(buttons) == texts + ["Install adapter"] * installs
     buttons.show_status(None)
     assert offered(buttons) == []
 
@@ -53,13 +53,13 @@ def test_what_can_be_asked_is_offered(buttons: RunControls, state: str, words: l
     ("state", "text", "signal"),
     [
         ("running", "Pause", "pause"),
-        ("paused", "Go on", "resume_paused"),
-        ("paused", "Stop and keep the best", "stop"),
+        ("paused", "Continue", "resume_paused"),
+        ("paused", "Stop, keep best", "stop"),
         ("stopped", "Resume", "resume"),
         ("finished", "Install adapter", "install"),
     ],
 )
-def test_each_asks_for_its_own(qtbot, buttons, state: str, text: str, signal: str) -> None:
+def test_each_button_emits_its_signal(qtbot, buttons, state: str, text: str, signal: str) -> None:
     buttons.show_status(RunStatus(state))
     (button,) = (one for one in buttons.findChildren(QPushButton) if one.text() == text)
     with qtbot.waitSignal(getattr(buttons, signal)):

@@ -23,7 +23,7 @@ def lines(curves: Curves) -> dict[tuple[str, str], list[float]]:
     return {key: [] if values is None else list(values) for key, values in found.items()}
 
 
-def test_every_term_and_the_dice_are_drawn(curves: Curves) -> None:
+def test_loss_terms_and_dice_are_drawn(curves: Curves) -> None:
     losses = {"loss": ([1, 2], [3.0, 2.0]), "bce": ([1, 2], [1.0, 0.5])}
     curves.show_run(losses, ([2], [0.7]), 0.5)
     assert lines(curves) == {
@@ -35,7 +35,7 @@ def test_every_term_and_the_dice_are_drawn(curves: Curves) -> None:
     assert "bce" in curves._legend.text()
 
 
-def test_another_run_leaves_nothing_of_the_first(curves: Curves) -> None:
+def test_curves_of_the_previous_run_are_removed(curves: Curves) -> None:
     curves.show_run({"loss": ([1], [3.0]), "cldice": ([1], [1.0])}, ([1], [0.7]), 0.5)
     curves.show_run({"loss": ([1], [2.0])}, ([], []))
     assert set(lines(curves)) == {("loss", "loss"), ("dice", "Dice")}
@@ -43,12 +43,12 @@ def test_another_run_leaves_nothing_of_the_first(curves: Curves) -> None:
     assert "cldice" not in curves._legend.text()
 
 
-def test_the_axes_are_those_of_what_is_shown(curves: Curves) -> None:
+def test_axes_fit_the_shown_curves(curves: Curves) -> None:
     curves.show_run({"loss": ([1, 90], [3.0, 1.0])}, ([0, 90], [0.9, 0.9]), 0.9)
     curves.resize(300, 300)
     curves.grab()
     steps, dice = curves._dice.viewRange()
-    assert (steps[0] <= 0, steps[1] >= 90) == (True, True)  # what it started from is seen
+    assert (steps[0] <= 0, steps[1] >= 90) == (True, True)  # the initial Dice is visible
     assert dice[1] < 1.1  # no Dice is above 1
     curves.show_run({"loss": ([1, 90], [3.0, 1.0])}, ([0, 90], [0.9, 0.9001]), 0.9)
     curves.grab()
@@ -58,7 +58,7 @@ def test_the_axes_are_those_of_what_is_shown(curves: Curves) -> None:
     assert curves._loss.viewRange()[0][1] < 12  # no trace of the other run, no half steps
 
 
-def test_runs_are_compared_by_loss_and_dice(curves: Curves) -> None:
+def test_compared_runs_have_loss_and_dice(curves: Curves) -> None:
     curves.show_run({"loss": ([1], [3.0])}, ([1], [0.7]), 0.5)
     curves.compare({"a<b": (([1], [1.0]), ([1], [0.6])), "c": (([1], [2.0]), ([1], [0.8]))})
     assert lines(curves)["dice", "c"] == [0.8]
@@ -66,11 +66,11 @@ def test_runs_are_compared_by_loss_and_dice(curves: Curves) -> None:
     assert "a&lt;b" in curves._legend.text()
 
 
-def test_the_legend_shows_colors_and_not_their_code(curves: Curves) -> None:
+def test_legend_shows_colors_as_rich_text(curves: Curves) -> None:
     assert curves._legend.textFormat() != Qt.TextFormat.PlainText
 
 
-def test_a_run_has_the_color_of_the_legend_whatever_was_shown_before(curves: Curves) -> None:
+def test_color_of_a_run_is_that_of_the_legend(curves: Curves) -> None:
     run = (([1, 2], [2.0, 1.0]), ([2], [0.6]))
     curves.compare({"a": run, "b": run, "c": run})
     curves.compare({"c": run, "a": run})

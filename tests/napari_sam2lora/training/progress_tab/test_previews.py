@@ -21,11 +21,11 @@ def pictures(tmp_path: Path) -> list[tuple[int, Path]]:
     return made
 
 
-def shows(qtbot, previews: ValidationPreviews, words: str) -> None:
-    qtbot.waitUntil(lambda: previews._words.text().startswith(words))
+def shows(qtbot, previews: ValidationPreviews, text: str) -> None:
+    qtbot.waitUntil(lambda: previews._caption.text().startswith(text))
 
 
-def test_the_latest_is_shown_unless_the_user_leafs_back(qtbot, pictures) -> None:
+def test_latest_preview_is_shown_unless_the_slider_was_moved_back(qtbot, pictures) -> None:
     previews = ValidationPreviews()
     qtbot.addWidget(previews)
     assert previews.isHidden()  # in a window it would be too
@@ -40,15 +40,15 @@ def test_the_latest_is_shown_unless_the_user_leafs_back(qtbot, pictures) -> None
     shows(qtbot, previews, "Step 15")
 
 
-def test_a_picture_that_is_gone_is_said(qtbot, pictures) -> None:
+def test_deleted_preview_is_reported(qtbot, pictures) -> None:
     previews = ValidationPreviews()
     qtbot.addWidget(previews)
     pictures[0][1].unlink()
     previews.show_pictures(pictures[:1])
-    shows(qtbot, previews, "Step 5: the picture is not there any more.")
+    shows(qtbot, previews, "Step 5: the preview no longer exists.")
 
 
-def test_large_pictures_are_decoded_smaller(qtbot, tmp_path: Path) -> None:
+def test_large_preview_is_decoded_smaller(qtbot, tmp_path: Path) -> None:
     path = tmp_path / "large.png"
     Image.fromarray(np.zeros((1500, 3000, 3), np.uint8)).save(path)
     previews = ValidationPreviews()

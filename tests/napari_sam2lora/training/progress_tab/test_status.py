@@ -1,4 +1,4 @@
-"""How a run stands, in words."""
+"""The state of a run as text."""
 
 import pytest
 
@@ -19,31 +19,26 @@ def history() -> RunHistory:
     return RunHistory([begun, validation(0, 0.5), step(4)])
 
 
-def test_time_and_memory_are_said() -> None:
-    words = describe_state(RunStatus("running"), history())
-    assert words == "Training, about 6 s left; memory 0.0 GiB."
+def test_running_state_has_time_left_and_memory() -> None:
+    text = describe_state(RunStatus("running"), history())
+    assert text == "Training, about 6 s left; memory 0.0 GiB."
 
 
-def test_one_that_has_not_begun_is_not_interrupted() -> None:
-    words = describe_state(RunStatus("new", "It has not begun."), RunHistory())
-    assert words == "It has not begun."
-
-
-def test_what_is_kept_is_said_where_it_ended_early() -> None:
+def test_interrupted_state_has_the_checkpoint_and_the_best_adapter() -> None:
     past = history()
-    words = describe_state(RunStatus("interrupted", "It was killed."), past)
-    assert words.startswith("Interrupted. It was killed. It wrote no state yet")
-    assert words.endswith("Resume begins again.")
+    text = describe_state(RunStatus("interrupted", "It was killed."), past)
+    assert text.startswith("Interrupted. It was killed. It wrote no checkpoint yet")
+    assert text.endswith("Resume starts again.")
     past.add([CheckpointEvent(step=4), WarningEvent(words="Be careful.")])
-    words = describe_state(RunStatus("interrupted", "It was killed."), past)
-    # What it started from is no result of it.
-    assert words.endswith("last state is of step 4; Resume goes on from there. Be careful.")
+    text = describe_state(RunStatus("interrupted", "It was killed."), past)
+    # The initial adapter is no result of the run.
+    assert text.endswith("last checkpoint is of step 4; Resume continues from there. Be careful.")
     past.add([validation(4, 0.625)])
-    words = describe_state(RunStatus("interrupted", "It was killed."), past)
-    assert "last state is of step 4; its best adapter, of step 4, is kept" in words
+    text = describe_state(RunStatus("interrupted", "It was killed."), past)
+    assert "last checkpoint is of step 4; its best adapter, of step 4, is kept" in text
 
 
-def test_dice_stands_beside_that_of_the_start() -> None:
+def test_best_dice_is_compared_with_the_initial_one() -> None:
     past = history()
     assert describe_dice(past) == "Validation Dice: 0.500 at the start."
     past.add([validation(2, 0.25).model_copy(update={"best": 0.5, "best_step": 0})])
@@ -58,12 +53,12 @@ def test_dice_stands_beside_that_of_the_start() -> None:
     assert describe_dice(RunHistory()) == ""
 
 
-def test_times_are_those_of_the_command_line() -> None:
+def test_duration_is_written_as_by_the_command_line() -> None:
     assert [duration(s) for s in (5, 65, 3700)] == ["5 s", "1 min 05 s", "1 h 01 min"]
 
 
 @pytest.mark.viewer
-def test_a_bar_shows_the_steps(qtbot) -> None:
+def test_bar_shows_the_steps(qtbot) -> None:
     progress = RunProgressView()
     qtbot.addWidget(progress)
     progress.show_run(None, RunHistory())

@@ -1,4 +1,4 @@
-"""The tab that shows a run."""
+"""The Progress tab."""
 
 import shutil
 from collections.abc import Callable
@@ -29,26 +29,26 @@ def press(tab: ProgressTab, text: str) -> None:
     button.click()
 
 
-def test_every_button_does_what_it_says(
+def test_buttons_pause_continue_stop_and_resume_the_run(
     qtbot, tab: ProgressTab, session: TrainingSession, make_run: Callable[..., RunFolder]
 ) -> None:
     assert "No training yet" in tab.progress._state.text()
     session.resume(make_run(steps=300).path)
-    words = tab.progress._state
-    for text, state in (("Pause", "Paused"), ("Go on", "Training")):
-        qtbot.waitUntil(lambda: "left" in words.text() or "Paused" in words.text(), timeout=60_000)
+    shown = tab.progress._state
+    for text, state in (("Pause", "Paused"), ("Continue", "Training")):
+        qtbot.waitUntil(lambda: "left" in shown.text() or "Paused" in shown.text(), timeout=60_000)
         press(tab, text)
-        qtbot.waitUntil(lambda state=state: state in words.text(), timeout=60_000)
-    press(tab, "Stop and keep the best")
-    assert "stops after this step" in tab._words.text()
-    qtbot.waitUntil(lambda: "Stopped" in words.text(), timeout=60_000)
-    assert tab._words.text() == ""
+        qtbot.waitUntil(lambda state=state: state in shown.text(), timeout=60_000)
+    press(tab, "Stop, keep best")
+    assert "Stopping after this step" in tab._message.text()
+    qtbot.waitUntil(lambda: "Stopped" in shown.text(), timeout=60_000)
+    assert tab._message.text() == ""
     press(tab, "Resume")
-    qtbot.waitUntil(lambda: "left" in words.text(), timeout=60_000)
+    qtbot.waitUntil(lambda: "left" in shown.text(), timeout=60_000)
     assert tab.title.text() == "run"
 
 
-def test_a_failed_run_is_shown_with_its_curves(
+def test_failed_run_is_shown_with_its_curves(
     tab: ProgressTab, session: TrainingSession, make_run: Callable[..., RunFolder]
 ) -> None:
     run = make_run()
@@ -62,17 +62,26 @@ def test_a_failed_run_is_shown_with_its_curves(
     assert "No training yet" in tab.progress._state.text()
 
 
-def test_the_installed_adapter_is_named(tab: ProgressTab, session: TrainingSession) -> None:
+def test_installed_adapter_is_named(tab: ProgressTab, session: TrainingSession) -> None:
     session.installed.emit("mine")
-    assert "installed as mine" in tab._words.text()
+    assert "installed as mine" in tab._message.text()
 
 
-def test_what_cannot_be_asked_is_said(tab: ProgressTab, notices) -> None:
+def test_start_is_announced_until_the_process_is_started(
+    tab: ProgressTab, session: TrainingSession
+) -> None:
+    session.starting.emit("auto")
+    assert tab._message.text() == "Starting…"
+    session.busy_changed.emit(False)
+    assert tab._message.text() == ""
+
+
+def test_pausing_without_a_run_is_reported(tab: ProgressTab, notices) -> None:
     tab._on_pause()
-    assert "No training is shown" in notices[-1]
+    assert "No training is followed" in notices[-1]
 
 
-def test_the_adapter_of_a_run_that_ended_unseen_is_installed(
+def test_adapter_of_a_finished_run_can_be_installed(
     qtbot, tab: ProgressTab, session: TrainingSession, make_run, make_adapter
 ) -> None:
     run = make_run("mine")

@@ -11,7 +11,7 @@ from napari_sam2lora.training.data.folder_pairs import pairs_in_folder
 from napari_sam2lora.training.data.new_run import TrainingPlan
 from napari_sam2lora.training.run import session as session_module
 from napari_sam2lora.training.run.session import TrainingSession, settings_of
-from sam2lora.adapters import install_adapter, install_best
+from sam2lora.adapters import install_best
 from sam2lora.errors import SettingsError
 from sam2lora.runs import (
     FailedEvent,
@@ -19,6 +19,7 @@ from sam2lora.runs import (
     RunFolder,
     RunStatus,
     is_alive,
+    list_runs,
     runs_folder,
     set_best,
 )
@@ -28,13 +29,25 @@ pytestmark = [pytest.mark.viewer, pytest.mark.usefixtures("stand_in")]
 
 
 @pytest.fixture
-def draft(folder: Path) -> Callable[..., TrainingPlan]:
+def plan(folder: Path) -> Callable[..., TrainingPlan]:
     def make(steps: int = 40, **options: object) -> TrainingPlan:
         pairs = pairs_in_folder(folder, "disc")
         changes = {"steps": steps}
         return TrainingPlan("disc", preset="standard", changes=changes, pairs=pairs, **options)
 
     return make
+
+
+@pytest.fixture
+def slow_copy(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Make each image file take a while to be copied."""
+    copy = shutil.copyfile
+
+    def slow(*paths: Path) -> None:
+        time.sleep(0.2)
+        copy(*paths)
+
+    monkeypatch.setattr("sam2lora.annotations.training_data.shutil.copyfile", slow)
 
 
 def until(qtbot, session: TrainingSession, state: str) -> None:
@@ -45,11 +58,11 @@ def until(qtbot, session: TrainingSession, state: str) -> None:
     qtbot.waitUntil(stands, timeout=60_000)
 
 
-def test_what_is_ticked_is_copied_and_trained(qtbot, session, draft) -> None:
-    with qtbot.waitSignal(session.starting) as begins:
-        session.start(draft())
+def test_start_copies_the_selected_pairs_and_trains(qtbot, session, plan) -> None:
+    with qtbot.waitSignal(session.starting) as starting:
+        session.start(plan())
     assert session.busy
-    assert begins.args == ["auto"]
+    assert starting.args == ["auto"]
     until(qtbot, session, "finished")
     run = runs_folder() / "disc-standard-1"
     assert session.run == run
@@ -59,26 +72,37 @@ def test_what_is_ticked_is_copied_and_trained(qtbot, session, draft) -> None:
     assert settings_of(run).data[0].root == "data/dataset.csv"
 
 
-def test_two_trainings_one_after_the_other(qtbot, session, draft) -> None:
+def test_two_trainings_run_one_after_the_other(qtbot, session, plan) -> None:
     for number in (1, 2):
-        session.start(draft())
+        session.start(plan())
         until(qtbot, session, "finished")
         assert session.run.name == f"disc-standard-{number}"
         assert session.watcher.history.step.step == 40
 
 
-def test_one_at_a_time(qtbot, session, draft) -> None:
-    session.start(draft(3000))
-    session.start(draft())  # while images are copied: a second press does nothing
+def test_two_sessions_train_separately(qtbot, session, plan) -> None:
+    other = TrainingSession()
+    for one in (session, other):
+        one.start(plan(20))
+        qtbot.waitUntil(lambda one=one: one.run is not None, timeout=60_000)
+    for one in (session, other):
+        until(qtbot, one, "finished")
+    assert [one.run.name for one in (session, other)] == ["disc-standard-1", "disc-standard-2"]
+    other.close()
+
+
+def test_second_training_is_an_error_while_one_runs(qtbot, session, plan) -> None:
+    session.start(plan(3000))
+    session.start(plan())  # while images are copied: a second press does nothing
     until(qtbot, session, "running")
-    with pytest.raises(SettingsError, match="is running here"):
-        session.start(draft())
-    with pytest.raises(SettingsError, match="is running here"):
+    with pytest.raises(SettingsError, match="is running"):
+        session.start(plan())
+    with pytest.raises(SettingsError, match="is running"):
         session.resume(Path("another"))
 
 
-def test_pause_stop_and_resume(qtbot, session, draft) -> None:
-    session.start(draft(300))
+def test_pause_stop_and_resume(qtbot, session, plan) -> None:
+    session.start(plan(300))
     until(qtbot, session, "running")
     session.pause()
     until(qtbot, session, "paused")
@@ -90,8 +114,8 @@ def test_pause_stop_and_resume(qtbot, session, draft) -> None:
     until(qtbot, session, "running")
 
 
-def test_a_new_session_finds_what_is_alive_or_could_go_on(qtbot, session, draft) -> None:
-    session.start(draft(3000))
+def test_new_session_finds_the_running_or_stopped_run(qtbot, session, plan) -> None:
+    session.start(plan(3000))
     until(qtbot, session, "running")
     other = TrainingSession()
     assert other.attach_to_unfinished().folder == session.run
@@ -105,7 +129,9 @@ def test_a_new_session_finds_what_is_alive_or_could_go_on(qtbot, session, draft)
     other.close()
 
 
-def test_a_run_that_ended_unseen_is_found(session, make_run, make_adapter) -> None:
+def test_run_with_a_better_adapter_than_the_installed_one_is_found(
+    session, make_run, make_adapter
+) -> None:
     run = RunFolder.create(runs_folder() / "unseen", make_run().settings.read_text())
     run.append(FinishedEvent(step=2))
     assert session.attach_to_unfinished() is None  # it has no adapter
@@ -116,13 +142,13 @@ def test_a_run_that_ended_unseen_is_found(session, make_run, make_adapter) -> No
     assert session.attach_to_unfinished().folder == run.path
     install_best(run.path)
     assert session.attach_to_unfinished() is None
-    set_best(run.path, 2, 0.6)  # it became better when nobody looked
+    set_best(run.path, 2, 0.6)  # a better one since
     assert session.attach_to_unfinished().folder == run.path
     install_best(run.path)
     assert session.attach_to_unfinished() is None
 
 
-def test_a_base_model_that_ended_is_not_to_be_installed(session, make_run) -> None:
+def test_finished_base_model_is_not_found_for_installing(session, make_run) -> None:
     run = RunFolder.create(runs_folder() / "base", make_run().settings.read_text())
     run.append(FinishedEvent(step=1))
     run.adapter(1).mkdir()
@@ -131,7 +157,7 @@ def test_a_base_model_that_ended_is_not_to_be_installed(session, make_run) -> No
     assert session.attach_to_unfinished() is None
 
 
-def test_a_run_that_failed_is_found_and_can_go_on(qtbot, session, make_run) -> None:
+def test_failed_run_is_found_and_can_be_resumed(qtbot, session, make_run) -> None:
     run = RunFolder.create(runs_folder() / "full", make_run().settings.read_text())
     run.append(FailedEvent(step=1, reason="OSError", words="No space left on device"))
     assert session.attach_to_unfinished().folder == run.path
@@ -140,7 +166,7 @@ def test_a_run_that_failed_is_found_and_can_go_on(qtbot, session, make_run) -> N
     until(qtbot, session, "finished")
 
 
-def test_the_best_adapter_is_installed_once(qtbot, session, draft, monkeypatch) -> None:
+def test_best_adapter_is_installed_once(qtbot, session, plan, monkeypatch) -> None:
     installed: list[str] = []
 
     class Installed:
@@ -153,15 +179,15 @@ def test_the_best_adapter_is_installed_once(qtbot, session, draft, monkeypatch) 
 
     monkeypatch.setattr(session_module, "install_best", pretend)
     with qtbot.waitSignal(session.installed, timeout=60_000) as signal:
-        session.start(draft(10))
+        session.start(plan(10))
     assert signal.args == ["its own"]
     until(qtbot, session, "finished")
     assert installed == ["disc-standard-1"]
-    session.attach(session.run)  # looked at again, it installs nothing
+    session.attach(session.run)  # when it is shown again, nothing is installed
     assert len(installed) == 1
 
 
-def test_one_is_installed_after_the_other(qtbot, session, draft, monkeypatch) -> None:
+def test_adapters_are_installed_one_at_a_time(qtbot, session, plan, monkeypatch) -> None:
     running, most, done = 0, 0, 0
 
     def pretend(run: Path) -> None:
@@ -172,14 +198,14 @@ def test_one_is_installed_after_the_other(qtbot, session, draft, monkeypatch) ->
         running, done = running - 1, done + 1
 
     monkeypatch.setattr(session_module, "install_best", pretend)
-    session.start(draft(60))
+    session.start(plan(60))
     until(qtbot, session, "finished")
     qtbot.waitUntil(lambda: session._installed == 60, timeout=20_000)
     assert most == 1
     assert done < 7
 
 
-def test_stopped_before_it_holds_the_run_it_is_called_off(qtbot, session, make_run) -> None:
+def test_stop_before_the_process_holds_the_run_cancels_it(qtbot, session, make_run) -> None:
     run = make_run()
     session.resume(run.path)
     qtbot.waitUntil(lambda: not session.busy, timeout=60_000)
@@ -191,23 +217,16 @@ def test_stopped_before_it_holds_the_run_it_is_called_off(qtbot, session, make_r
     assert session.watcher.history.step is None
 
 
-def test_what_is_being_copied_can_be_called_off(qtbot, session, draft, monkeypatch) -> None:
-    copy, ask = shutil.copyfile, session.stop
-
-    def slow(*paths: Path) -> None:
-        time.sleep(0.2)
-        copy(*paths)
-
-    monkeypatch.setattr("sam2lora.annotations.training_data.shutil.copyfile", slow)
-    session.start(draft())
-    ask()
+def test_stop_while_copying_cancels_the_start(qtbot, session, plan, slow_copy) -> None:
+    session.start(plan())
+    session.stop()
     qtbot.waitUntil(lambda: not session.busy, timeout=60_000)
     assert session.run is None
     assert list(runs_folder().iterdir()) == []
 
 
-def test_a_killed_one_tells_why_and_goes_on(qtbot, session, draft) -> None:
-    session.start(draft(300))
+def test_killed_run_says_why_and_can_be_resumed(qtbot, session, plan) -> None:
+    session.start(plan(300))
     qtbot.waitUntil(lambda: len(session.watcher.history.validations) > 1, timeout=60_000)
     session.watcher._process.kill()
     until(qtbot, session, "interrupted")
@@ -216,8 +235,8 @@ def test_a_killed_one_tells_why_and_goes_on(qtbot, session, draft) -> None:
     until(qtbot, session, "running")
 
 
-def test_nothing_can_be_asked_of_a_folder_that_is_gone(qtbot, session, draft) -> None:
-    session.start(draft(3000))
+def test_deleted_run_is_not_alive(qtbot, session, plan) -> None:
+    session.start(plan(3000))
     until(qtbot, session, "running")
     for _ in range(3):
         shutil.rmtree(session.run, ignore_errors=True)
@@ -225,26 +244,29 @@ def test_nothing_can_be_asked_of_a_folder_that_is_gone(qtbot, session, draft) ->
     assert not session.alive
 
 
-def test_a_full_disk_is_said_and_leaves_nothing(qtbot, session, draft, monkeypatch) -> None:
+@pytest.mark.parametrize("ask", ["start", "prepare"])
+def test_full_disk_is_reported_and_leaves_no_run(
+    qtbot, session, plan, monkeypatch, ask: str
+) -> None:
     def full(*_: object) -> None:
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr("sam2lora.annotations.training_data.shutil.copyfile", full)
-    with qtbot.waitSignal(session.message, timeout=60_000) as said:
-        session.start(draft())
-    assert "No space left" in said.args[0]
-    assert not session.busy
+    with qtbot.waitSignal(session.message, timeout=60_000) as message:
+        getattr(session, ask)(plan())
+    assert "No space left" in message.args[0]
+    qtbot.waitUntil(lambda: not session.busy)
     assert list(runs_folder().iterdir()) == []
 
 
-def test_an_error_of_the_program_leaves_it_ready(qtbot, session, draft, monkeypatch) -> None:
+def test_unexpected_error_leaves_the_session_ready(qtbot, session, plan, monkeypatch) -> None:
     def broken(*_: object) -> None:
         raise KeyError("disc")
 
     monkeypatch.setattr(session_module, "start_process", broken)
     monkeypatch.setattr(session_module, "install_best", broken)
     with qtbot.capture_exceptions() as raised:
-        session.start(draft())
+        session.start(plan())
         qtbot.waitUntil(lambda: not session.busy, timeout=60_000)
         session.attach(runs_folder() / "disc-standard-1")
         for count in (2, 3):
@@ -254,19 +276,41 @@ def test_an_error_of_the_program_leaves_it_ready(qtbot, session, draft, monkeypa
     assert {type(error) for _, error, _ in raised} == {KeyError}
 
 
-def test_what_cannot_be_trained_is_refused_before_anything_is_written(
-    session, draft, make_adapter
-) -> None:
-    with pytest.raises(SettingsError, match="Tick at least one"):
-        session.start(TrainingPlan("disc"))
-    with pytest.raises(SettingsError, match="Choose the preset Standard"):
-        session.start(TrainingPlan("disc", preset="quick", pairs=draft().pairs))
-    with pytest.raises(SettingsError, match="cannot be the name"):
-        session.start(draft(name="a/b"))
-    RunFolder.create(runs_folder() / "taken", "{}")
-    with pytest.raises(SettingsError, match="is there already"):
-        session.start(draft(name="taken"))
-    install_adapter(make_adapter("precious", TARGETS["disc"]))
-    with pytest.raises(SettingsError, match="'precious' is there already"):
-        session.start(draft(name="precious"))
-    assert [one.name for one in runs_folder().iterdir()] == ["taken"]
+def test_invalid_plan_is_an_error_before_anything_is_written(session) -> None:
+    for ask in (session.start, session.prepare):
+        with pytest.raises(SettingsError, match="Select at least one"):
+            ask(TrainingPlan("disc"))
+    assert not session.busy
+    assert not runs_folder().exists() or list(runs_folder().iterdir()) == []
+
+
+def test_prepare_writes_a_run_that_can_be_started(qtbot, session, plan) -> None:
+    chosen = plan()
+    with qtbot.waitSignal(session.prepared, timeout=60_000) as prepared:
+        session.prepare(chosen)
+        assert (session.busy, session.is_starting) == (True, False)
+        session.prepare(chosen)  # a second press does nothing
+    assert prepared.args == [chosen, runs_folder() / "disc-standard-1"]
+    qtbot.waitUntil(lambda: not session.busy)
+    (run,) = list_runs(runs_folder())
+    assert (run.state, session.run) == ("new", None)
+    session.resume(run.folder)
+    until(qtbot, session, "finished")
+
+
+def test_prepare_does_not_touch_the_running_training(qtbot, session, plan) -> None:
+    session.start(plan(3000))
+    until(qtbot, session, "running")
+    with qtbot.waitSignal(session.prepared, timeout=60_000) as prepared:
+        session.prepare(plan())
+        session.stop()  # stops the training, and not the preparation
+    assert prepared.args[1].name == "disc-standard-2"
+    until(qtbot, session, "stopped")
+
+
+def test_closing_while_preparing_leaves_no_run(qtbot, session, plan, slow_copy) -> None:
+    with qtbot.assertNotEmitted(session.prepared):
+        session.prepare(plan())
+        session.close()
+        qtbot.waitUntil(lambda: not session.busy, timeout=60_000)
+    assert list(runs_folder().iterdir()) == []

@@ -50,7 +50,7 @@ def own() -> list[str]:
     return [one.name for one in list_adapters() if not one.shipped]
 
 
-def test_a_run_is_renamed(qtbot, tab: RunsTab, monkeypatch) -> None:
+def test_run_is_renamed(qtbot, tab: RunsTab, monkeypatch) -> None:
     monkeypatch.setattr(QInputDialog, "getText", lambda *_, **__: ("third", True))
     with qtbot.waitSignal(tab.moved) as moved:
         press(tab, "Rename…", "first")
@@ -59,13 +59,13 @@ def test_a_run_is_renamed(qtbot, tab: RunsTab, monkeypatch) -> None:
     assert own() == ["third"]
 
 
-def test_a_name_that_is_taken_is_said(tab: RunsTab, monkeypatch, notices) -> None:
+def test_taken_name_is_reported(tab: RunsTab, monkeypatch, notices) -> None:
     monkeypatch.setattr(QInputDialog, "getText", lambda *_, **__: ("second", True))
     press(tab, "Rename…", "first")
     assert "there already" in notices[-1]
 
 
-def test_deleting_is_asked_first(qtbot, tab: RunsTab, monkeypatch) -> None:
+def test_deleting_asks_first(qtbot, tab: RunsTab, monkeypatch) -> None:
     answer = QMessageBox.StandardButton.No
     monkeypatch.setattr(QMessageBox, "question", lambda *_: answer)
     press(tab, "Delete…", "first")
@@ -80,7 +80,7 @@ def test_deleting_is_asked_first(qtbot, tab: RunsTab, monkeypatch) -> None:
     assert [one.name for one in runs_folder().iterdir()] == ["second"]
 
 
-def test_an_adapter_is_exported(qtbot, tab: RunsTab, monkeypatch, tmp_path: Path, notices) -> None:
+def test_adapter_is_exported(qtbot, tab: RunsTab, monkeypatch, tmp_path: Path, notices) -> None:
     path = tmp_path / "mine.v2"
     monkeypatch.setattr(QFileDialog, "getSaveFileName", lambda *_: (str(path), ""))
     press(tab, "Export as zip…", "kept")
@@ -94,7 +94,7 @@ def test_an_adapter_is_exported(qtbot, tab: RunsTab, monkeypatch, tmp_path: Path
     assert "no adapter yet" in notices[-1]
 
 
-def test_pictures_are_opened_as_layers(qtbot, tab: RunsTab, viewer: ViewerModel) -> None:
+def test_previews_are_opened_as_layers(qtbot, tab: RunsTab, viewer: ViewerModel) -> None:
     press(tab, "Previews as layers", "first")
     qtbot.waitUntil(lambda: len(viewer.layers) == 2)
     layers = [(one.name, one.visible) for one in viewer.layers]
@@ -111,7 +111,7 @@ def test_runs_are_shown_and_compared(qtbot, tab: RunsTab) -> None:
     assert tab.curves.isVisibleTo(tab)
 
 
-def test_the_list_is_made_anew(tab: RunsTab) -> None:
+def test_refresh_lists_new_runs(tab: RunsTab) -> None:
     RunFolder.create(runs_folder() / "new", "{}")
-    press(tab, "Look again")
+    press(tab, "Refresh")
     assert tab.list.tree.topLevelItem(0).childCount() == 3

@@ -1,4 +1,4 @@
-"""The list of runs and adapters."""
+"""The table of runs and adapters."""
 
 from collections.abc import Callable
 from datetime import UTC, datetime
@@ -41,29 +41,28 @@ def offered(shown: RunsTable) -> set[str]:
     return {one.text() for one in shown.findChildren(QPushButton) if one.isEnabled()}
 
 
-def test_what_a_run_is_stands_in_its_row() -> None:
+def test_row_of_a_run_has_its_figures() -> None:
     entry = entry_of_run(run("first"))
     assert entry.cells == ("first", "disc", "0.812", "stopped", "24-05-17", "5", "nano")
-    assert entry.summary.startswith("On nano, learned from 5 images. 20 of 150 steps. It ")
-    assert entry.summary.endswith("It was asked to.")
+    assert entry.summary.startswith("On nano, trained on 5 images. 20 of 150 steps. Initial")
 
 
-def test_an_adapter_tells_the_dice_it_started_from(make_adapter: Callable) -> None:
+def test_row_of_an_adapter_has_its_initial_dice(make_adapter: Callable) -> None:
     entry = entry_of_adapter(make_adapter("new", validation={"dice": 0.84, "start_dice": 0.71}))
     assert entry.cells[2] == "0.840"
-    assert entry.summary == "It started from a Dice of 0.710."
+    assert entry.summary == "Initial Dice 0.710."
 
 
-def test_what_is_selected_decides_what_is_offered(shown: RunsTable) -> None:
-    assert offered(shown) == {"Look again"}
+def test_buttons_follow_the_selection(shown: RunsTable) -> None:
+    assert offered(shown) == {"Refresh"}
     shown.select("first")
     assert offered(shown) == {
-        *("Show", "Previews as layers", "Rename…", "Export as zip…", "Delete…", "Look again")
+        *("Show", "Previews as layers", "Rename…", "Export as zip…", "Delete…", "Refresh")
     }
     shown.select("first", "second")
-    assert offered(shown) == {"Compare curves", "Look again"}
+    assert offered(shown) == {"Compare curves", "Refresh"}
     shown.select("kept")
-    assert offered(shown) == {"Rename…", "Export as zip…", "Delete…", "Look again"}
+    assert offered(shown) == {"Rename…", "Export as zip…", "Delete…", "Refresh"}
 
 
 @pytest.mark.parametrize(
@@ -76,7 +75,7 @@ def test_what_is_selected_decides_what_is_offered(shown: RunsTable) -> None:
         ("Delete…", "delete"),
     ],
 )
-def test_each_button_is_about_the_selected_one(qtbot, shown, text: str, signal: str) -> None:
+def test_each_button_emits_the_selected_row(qtbot, shown, text: str, signal: str) -> None:
     shown.select("second")
     (button,) = (one for one in shown.findChildren(QPushButton) if one.text() == text)
     with qtbot.waitSignal(getattr(shown, signal)) as asked:
@@ -84,7 +83,7 @@ def test_each_button_is_about_the_selected_one(qtbot, shown, text: str, signal: 
     assert asked.args[0].name == "second"
 
 
-def test_what_was_selected_stays_so(shown: RunsTable) -> None:
+def test_selection_is_kept_by_a_refresh(shown: RunsTable) -> None:
     shown.select("second")
     shown.show_entries([entry_of_run(run("second")), entry_of_run(run("third"))])
     assert [one.name for one in shown.selected()] == ["second"]

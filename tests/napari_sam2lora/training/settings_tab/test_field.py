@@ -19,7 +19,7 @@ pytestmark = pytest.mark.viewer
 
 
 @pytest.mark.parametrize("value", [None, 3, 1e-3, "auto", "12", "null", [1, 2], True])
-def test_a_value_is_read_as_it_was_written(value: object) -> None:
+def test_value_is_read_as_it_was_written(value: object) -> None:
     assert read_value(write_value(value)) == value
 
 
@@ -29,7 +29,7 @@ def test_choices_are_those_of_a_literal() -> None:
     assert choices_of(int) == choices_of(str | None) == choices_of(Literal["a"] | int) == []
 
 
-def test_help_says_description_and_range() -> None:
+def test_help_has_description_and_range() -> None:
     about = OptimizerSettings.model_fields["learning_rate"]
     assert help_of("lr", about) == "lr: at its highest (above 0, at most 1)"
 
@@ -52,7 +52,7 @@ def test_each_type_has_its_widget(qtbot, name: str, kind: type, value: object) -
     assert field.value == value
 
 
-def test_what_is_typed_is_given_away(qtbot) -> None:
+def test_typed_value_is_emitted(qtbot) -> None:
     field = SettingField("steps", TrainSettings.model_fields["steps"])
     qtbot.addWidget(field)
     line = field.findChild(QLineEdit)
@@ -62,7 +62,7 @@ def test_what_is_typed_is_given_away(qtbot) -> None:
     assert edited.args == [40]
 
 
-def test_what_is_wrong_stands_below(qtbot) -> None:
+def test_error_is_shown_below_the_field(qtbot) -> None:
     field = SettingField("steps", TrainSettings.model_fields["steps"])
     qtbot.addWidget(field)
     field.show_error("too many")

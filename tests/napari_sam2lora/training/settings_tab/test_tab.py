@@ -3,7 +3,7 @@
 import pytest
 from pydantic import BaseModel
 
-from napari_sam2lora.training.settings_tab.tab import CHOSEN_ELSEWHERE, SettingsTab
+from napari_sam2lora.training.settings_tab.tab import IN_SETUP_TAB, SettingsTab
 from sam2lora.training.settings import TrainSettings, make_settings
 
 pytestmark = pytest.mark.viewer
@@ -33,7 +33,7 @@ def test_every_setting_has_a_field(form: SettingsTab) -> None:
     shown = settings()
     content = shown.model_dump(mode="json")
     content["geometry"] = shown.geometry_for("vessel").model_dump(mode="json")
-    expected = {path for path in leaves(content) if path[0] not in CHOSEN_ELSEWHERE}
+    expected = {path for path in leaves(content) if path[0] not in IN_SETUP_TAB}
     assert set(form._fields) == expected
     assert issubclass(TrainSettings, BaseModel)
 
@@ -48,30 +48,30 @@ def test_changes_are_nested_and_make_settings(qtbot, form: SettingsTab) -> None:
     assert "steps" in form._state.text()
 
 
-def test_a_group_that_may_be_missing_is_given_whole(form: SettingsTab) -> None:
+def test_optional_group_is_emitted_whole(form: SettingsTab) -> None:
     form.edit(("geometry", "margin"), 0.1)
     made = make_settings("standard", {"data": [{"root": "x"}]}, form.changes)
     assert made.geometry.detail == "tiles"  # the vessel's, not the default of the model
     assert made.geometry.margin == 0.1
 
 
-def test_what_cannot_be_is_said_at_its_field_and_kept_back(qtbot, form: SettingsTab) -> None:
+def test_invalid_value_is_reported_and_not_emitted(qtbot, form: SettingsTab) -> None:
     path = ("optimizer", "learning_rate")
     with qtbot.assertNotEmitted(form.changed):
         form.edit(path, 5)
     assert "less than or equal to 1" in form.field(path)._error.text()
-    assert "cannot be" in form._state.text()
+    assert "Invalid value" in form._state.text()
     form.edit(path, 0.5)
     assert form.field(path)._error.text() == ""
 
 
-def test_what_a_group_says_stands_at_what_was_changed_in_it(form: SettingsTab) -> None:
+def test_error_of_a_group_stands_at_its_changed_field(form: SettingsTab) -> None:
     form.edit(("prompts", "positive"), [5, 1])
-    words = form.field(("prompts", "positive"))._error.text()
-    assert words.startswith("positive is the fewest and the most points")
+    message = form.field(("prompts", "positive"))._error.text()
+    assert message.startswith("positive is the fewest and the most points")
 
 
-def test_changes_stay_when_the_preset_is_another(form: SettingsTab) -> None:
+def test_changes_are_kept_when_the_preset_changes(form: SettingsTab) -> None:
     form.edit(("steps",), 12)
     form.show_settings(settings("low-memory"))
     assert form.field(("gradient_checkpointing",)).value is True
@@ -81,7 +81,7 @@ def test_changes_stay_when_the_preset_is_another(form: SettingsTab) -> None:
     assert form.changes == {}
 
 
-def test_a_change_taken_back_is_none(form: SettingsTab) -> None:
+def test_value_set_back_is_no_change(form: SettingsTab) -> None:
     form.edit(("steps",), 12)
     form.edit(("steps",), 600)
     assert form.changes == {}

@@ -1,4 +1,4 @@
-"""Target, preset, base model, start and name."""
+"""Target, preset, base model, initial adapter and run name."""
 
 import pytest
 
@@ -8,45 +8,50 @@ pytestmark = pytest.mark.viewer
 
 
 @pytest.fixture
-def choices(qtbot) -> SetupOptions:
+def options(qtbot) -> SetupOptions:
     presets = {"quick": "Quick adapt", "standard": "Standard"}
     made = SetupOptions(["vessel", "disc"], ["nano", "tiny"], presets)
     qtbot.addWidget(made)
     return made
 
 
-def test_what_is_chosen_is_said(qtbot, choices: SetupOptions) -> None:
-    with qtbot.waitSignals([choices.target_changed, choices.changed]):
-        choices.choose(target="disc")
-    choices.choose(preset="standard", model="tiny")
-    choices.set_name(" mine ")
-    chosen = (choices.target, choices.preset, choices.model, choices.name, choices.start_from)
+def test_chosen_options_are_emitted(qtbot, options: SetupOptions) -> None:
+    with qtbot.waitSignals([options.target_changed, options.changed]):
+        options.choose(target="disc")
+    options.choose(preset="standard", model="tiny")
+    options.set_name(" mine ")
+    chosen = (options.target, options.preset, options.model, options.name, options.start_from)
     assert chosen == ("disc", "standard", "tiny", "mine", None)
 
 
-def test_quick_goes_on_from_the_first_and_others_begin_anew(choices: SetupOptions) -> None:
-    choices.show_starts({"a": "a (Dice 0.8)", "b": "b"})
-    assert choices.start_from == "a"
-    choices.choose(preset="standard")
-    choices.show_starts({"a": "a", "b": "b"})
-    assert choices.start_from is None
+def test_quick_adapt_starts_from_the_first_adapter_and_standard_from_scratch(
+    options: SetupOptions,
+) -> None:
+    options.show_adapters({"a": "a (Dice 0.8)", "b": "b"})
+    assert options.start_from == "a"
+    options.choose(preset="standard")
+    options.show_adapters({"a": "a", "b": "b"})
+    assert options.start_from is None
 
 
-def test_what_was_chosen_stays_chosen(choices: SetupOptions) -> None:
-    choices.show_starts({"a": "a", "b": "b"})
-    choices.choose_start("b")
-    choices.show_starts({"new": "new", "a": "a", "b": "b"})
-    assert choices.start_from == "b"
-    choices.choose_start(None)
-    choices.show_starts({"a": "a", "b": "b"})
-    assert choices.start_from is None
-    choices.choose_start("b")
-    choices.show_starts({"a": "a"})
-    assert choices.start_from == "a"
+def test_chosen_adapter_is_kept_while_it_exists(options: SetupOptions) -> None:
+    options.show_adapters({"a": "a", "b": "b"})
+    options.choose_adapter("b")
+    options.show_adapters({"new": "new", "a": "a", "b": "b"})
+    assert options.start_from == "b"
+    options.choose_adapter(None)
+    options.show_adapters({"a": "a", "b": "b"})
+    assert options.start_from is None
+    options.choose_adapter("b")
+    options.show_adapters({"a": "a"})
+    assert options.start_from == "a"
 
 
-def test_without_adapters_there_is_nothing_to_go_on_from(choices: SetupOptions) -> None:
-    choices.show_starts({})
-    assert choices.start_from is None
-    choices.show_name("disc-quick-1")
-    assert choices.name == ""
+def test_quick_adapt_without_adapters_starts_from_scratch(options: SetupOptions) -> None:
+    options.show_adapters({})
+    assert options.start_from is None
+
+
+def test_default_run_name_is_not_the_users(options: SetupOptions) -> None:
+    options.show_name("disc-quick-1")
+    assert options.name == ""

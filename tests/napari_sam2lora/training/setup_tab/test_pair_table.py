@@ -9,13 +9,13 @@ from napari_sam2lora.training.setup_tab.pair_table import PairTable
 pytestmark = pytest.mark.viewer
 
 
-def pair(name: str, doubt: PairIssue | None = None, patient: str | None = None) -> Pair:
-    return Pair(name, name, f"{name} disc", patient or name, doubt is None, doubt)
+def pair(name: str, issue: PairIssue | None = None) -> Pair:
+    return Pair(name, name, f"{name} disc", name, issue is None, issue)
 
 
 PAIRS = [
     pair("good"),
-    pair("empty", PairIssue("Nothing is painted.")),
+    pair("empty", PairIssue("The mask is empty.")),
     pair("preview", PairIssue("This is a preview.", blocking=True)),
 ]
 
@@ -32,44 +32,49 @@ def names(table: PairTable) -> list[str]:
     return [one.name for one in table.selected_pairs()]
 
 
-def tick(table: PairTable, row: int, ticked: bool) -> None:
-    state = Qt.CheckState.Checked if ticked else Qt.CheckState.Unchecked
+def check(table: PairTable, row: int, checked: bool) -> None:
+    state = Qt.CheckState.Checked if checked else Qt.CheckState.Unchecked
     table.tree.topLevelItem(row).setCheckState(0, state)
 
 
-def test_what_is_proposed_is_ticked(table: PairTable) -> None:
+def test_preselected_pairs_are_selected(table: PairTable) -> None:
     assert names(table) == ["good"]
-    assert "only one image" in table.words.text()
+    assert "only one image" in table.message.text()
 
 
-def test_a_doubt_can_be_overruled_but_not_a_refusal(qtbot, table: PairTable) -> None:
+def test_pair_with_an_issue_can_be_selected_unless_it_is_blocking(qtbot, table: PairTable) -> None:
     with qtbot.waitSignal(table.selection_changed):
-        tick(table, 1, True)
+        check(table, 1, True)
     assert names(table) == ["good", "empty"]
     assert not table.tree.topLevelItem(2).flags() & Qt.ItemFlag.ItemIsUserCheckable
-    tick(table, 2, True)
+    check(table, 2, True)
     assert names(table) == ["good", "empty"]
 
 
-def test_ticks_stay_when_the_list_is_made_anew(table: PairTable) -> None:
-    tick(table, 0, False)
+def test_number_of_selected_pairs_is_shown(table: PairTable) -> None:
+    table.show_pairs([pair("a"), pair("b")])
+    assert table.message.text() == "2 of 2 selected."
+
+
+def test_selection_is_kept_by_a_refresh(table: PairTable) -> None:
+    check(table, 0, False)
     table.show_pairs([*PAIRS, pair("new")])
     assert names(table) == ["new"]
 
 
-def test_all_are_those_without_a_doubt(table: PairTable) -> None:
-    tick(table, 1, True)
+def test_select_all_leaves_out_pairs_with_an_issue(table: PairTable) -> None:
+    check(table, 1, True)
     table.select_all(False)
     assert names(table) == []
-    assert "Tick at least one" in table.words.text()
+    assert "Select at least one" in table.message.text()
     table.select_all(True)
     assert names(table) == ["good"]
-    table.show_pairs([pair("empty"), pair("preview")])  # nothing is wrong with them any more
+    table.show_pairs([pair("empty"), pair("preview")])  # their issues are resolved
     assert names(table) == ["empty", "preview"]
 
 
-def test_all_and_none_leave_the_ticks_of_others(table: PairTable) -> None:
-    tick(table, 0, False)
+def test_select_all_keeps_the_selection_of_other_targets(table: PairTable) -> None:
+    check(table, 0, False)
     table.show_pairs([pair("of another target")])
     table.select_all(False)
     table.select_all(True)
@@ -77,12 +82,12 @@ def test_all_and_none_leave_the_ticks_of_others(table: PairTable) -> None:
     assert names(table) == []
 
 
-def test_the_selected_one_says_what_is_wrong(table: PairTable) -> None:
+def test_issue_of_the_current_row_is_shown(table: PairTable) -> None:
     table.tree.setCurrentItem(table.tree.topLevelItem(2))
-    assert table.words.text() == "preview: This is a preview."
+    assert table.message.text() == "preview: This is a preview."
     assert "This is a preview." in table.tree.topLevelItem(2).toolTip(0)
 
 
-def test_an_empty_table_says_what_to_do(table: PairTable) -> None:
+def test_empty_table_says_what_to_do(table: PairTable) -> None:
     table.show_pairs([])
-    assert "Open photographs" in table.words.text()
+    assert "Open images" in table.message.text()
