@@ -1,4 +1,3 @@
-# ruff: noqa: E501
 """What keeps the two packages apart: who may import whom, what loads no torch, Qt or network."""
 
 import ast
@@ -7,8 +6,6 @@ import subprocess
 import sys
 import textwrap
 import tomllib
-from collections.abc import Iterator
-from importlib.util import find_spec
 from pathlib import Path
 
 import numpy as np
@@ -18,9 +15,9 @@ import yaml
 
 import sam2lora
 
-TESTS = Path(__file__).resolve().parent
-PACKAGES = {name: Path(find_spec(name).origin).parent for name in ("sam2lora", "napari_sam2lora")}
+from .source_tree import MODULES, PACKAGES, SOURCES, cycle, imports, roots
 
+TESTS = Path(__file__).resolve().parent
 VIEWER = {
     *("napari", "napari_sam2lora", "vispy", "qtpy", "superqt", "magicgui", "pyqtgraph"),
     *("PyQt5", "PyQt6", "PySide2", "PySide6"),
@@ -32,49 +29,6 @@ TORCH_FREE = {
     *("metrics.aggregate", "metrics.measurements", "metrics.segmentation", "runs", "settings"),
     *("synthetic", "targets", "training.settings", "transforms.windows", "types", "utils.files"),
 }
-
-
-def modules() -> dict[str, Path]:
-    """Give every module of both packages by its dotted name."""
-    found = {}
-    for package, folder in PACKAGES.items():
-        for path in sorted(folder.rglob("*.py")):
-            parts = (package, *path.relative_to(folder).with_suffix("").parts)
-            found[".".join(parts).removesuffix(".__init__")] = path
-    return found
-
-
-MODULES = modules()
-SOURCES = {name: path.read_text(encoding="utf-8") for name, path in MODULES.items()}
-
-
-def imports(source: str, module: str = "package.module") -> set[str]:
-    """Give the dotted names that `source` imports, inside functions too, but not for type checks.
-
-    `from a import b` gives both `a` and `a.b`, since `b` may be a module.
-    """
-    found = set()
-    for node in _without_type_checks(ast.parse(source)):
-        if isinstance(node, ast.Import):
-            found.update(alias.name for alias in node.names)
-        elif isinstance(node, ast.ImportFrom):
-            start = ".".join(module.split(".")[: -node.level]) if node.level else ""
-            base = ".".join(part for part in (start, node.module) if part)
-            found.update([base, *(f"{base}.{alias.name}" for alias in node.names)])
-    return found
-
-
-def _without_type_checks(node: ast.AST) -> Iterator[ast.AST]:
-    for child in ast.iter_child_nodes(node):
-        if isinstance(child, ast.If) and "TYPE_CHECKING" in ast.unparse(child.test):
-            continue
-        yield child
-        yield from _without_type_checks(child)
-
-
-def roots(source: str) -> set[str]:
-    """Give the top-level packages that `source` imports."""
-    return {name.split(".")[0] for name in imports(source)}
 
 
 def unsafe_loads(source: str) -> list[str]:
@@ -95,23 +49,6 @@ def unsafe_loads(source: str) -> list[str]:
     if "torch.load" in imports(source):
         found.append("from torch import load")
     return found
-
-
-def cycle(graph: dict[str, set[str]]) -> list[str]:
-    """Give one cycle of a directed graph, or nothing."""
-    finished: set[str] = set()
-
-    def visit(node: str, path: list[str]) -> list[str]:
-        if node in path:
-            return [*path[path.index(node) :], node]
-        if node not in finished:
-            for successor in sorted(graph[node]):
-                if found := visit(successor, [*path, node]):
-                    return found
-            finished.add(node)
-        return []
-
-    return next((found for node in graph if (found := visit(node, []))), [])
 
 
 def loaded_by(code: str, *arguments: str) -> set[str]:
@@ -270,76 +207,3 @@ def test_base_dependencies_are_what_the_sources_import():
     imported = set().union(*map(roots, SOURCES.values()))
     others = imported - sys.stdlib_module_names - PACKAGES.keys() - OPTIONAL
     assert declared == others
-
-
-def functions_in(source: str) -> bool:
-    """Tell whether `source` defines a function: what has none has nothing to test."""
-    return any(isinstance(node, ast.FunctionDef) for node in ast.walk(ast.parse(source)))
-
-
-TESTED_ELSEWHERE = {  # by their way in, where they are of no use without it
-    "napari_sam2lora.layers.insertion": "napari_sam2lora/layers/test_preview.py",
-    "napari_sam2lora.segmentation.results": "napari_sam2lora/segmentation/test_dock.py",
-    "napari_sam2lora.qt.close_guard": "napari_sam2lora/image_list/test_dock.py",
-    "napari_sam2lora.segmentation.model_comparison": "napari_sam2lora/segmentation/widgets/test_comparison_panel.py",
-    "napari_sam2lora.segmentation.engine": "napari_sam2lora/segmentation/test_dock.py",
-    "napari_sam2lora.qt.dock_protocol": "napari_sam2lora/qt/test_dock_protocol.py",
-    "napari_sam2lora.layers.image_ids": "napari_sam2lora/layers/test_image_ids.py",
-    "napari_sam2lora.layers.mask_events": "napari_sam2lora/segmentation/test_live_measurements.py",
-    "napari_sam2lora.layers.prompt_history": "napari_sam2lora/layers/test_prompts.py",
-    "napari_sam2lora.layers.images": "napari_sam2lora/segmentation/test_dock.py",
-    "napari_sam2lora.layers.prompt_conversion": "napari_sam2lora/layers/test_prompts.py",
-    "napari_sam2lora.segmentation.requests": "napari_sam2lora/segmentation/test_dock.py",
-    "napari_sam2lora.segmentation.session": "napari_sam2lora/segmentation/test_dock.py",
-    "napari_sam2lora.segmentation.widgets.model_panel": "napari_sam2lora/segmentation/test_model_controller.py",
-    "napari_sam2lora.segmentation.batch_controller": "napari_sam2lora/segmentation/widgets/test_batch_panel.py",
-    "napari_sam2lora.segmentation.cli_command": "napari_sam2lora/segmentation/widgets/test_batch_panel.py",
-    "napari_sam2lora.segmentation.comparison_controller": "napari_sam2lora/segmentation/widgets/test_comparison_panel.py",
-    "napari_sam2lora.segmentation.viewer_sync": "napari_sam2lora/segmentation/test_dock.py",
-    "napari_sam2lora.segmentation.widgets.measurement_rows": "napari_sam2lora/segmentation/widgets/test_rows.py",
-    "napari_sam2lora.segmentation.widgets.progress_bar": "napari_sam2lora/segmentation/widgets/test_rows.py",
-    "napari_sam2lora.segmentation.widgets.prompt_controls": "napari_sam2lora/segmentation/widgets/test_rows.py",
-    "napari_sam2lora.segmentation.widgets.target_selector": "napari_sam2lora/segmentation/widgets/test_rows.py",
-    "napari_sam2lora.segmentation.widgets.threshold_controls": "napari_sam2lora/segmentation/widgets/test_rows.py",
-    "sam2lora.evaluation.report.summary": "sam2lora/evaluation/report/test_writer.py",
-    "sam2lora.evaluation.report.comparison_writer": "sam2lora/evaluation/report/test_comparison.py",
-    "sam2lora.evaluation.report.candidates": "sam2lora/evaluation/report/test_writer.py",
-    "sam2lora.evaluation.report.plots": "sam2lora/evaluation/report/test_writer.py",
-    "sam2lora.evaluation.report.provenance": "sam2lora/evaluation/report/test_writer.py",
-    "sam2lora.images.decoding": "sam2lora/images/test_reading.py",
-    "sam2lora.inference.segment": "sam2lora/inference/test_pipeline.py",
-    "sam2lora.synthetic": "sam2lora/synthetic/test_fundus.py",  # and all modules in it
-}
-
-
-def mirrors(name: str) -> list[str]:
-    """Give the test modules of which one must be there: its own, or the one named above.
-
-    The package of a module may lie in the folder of its tests, or in the test module's name.
-    """
-    package, *parts = name.split(".")
-    parts = [part.lstrip("_") for part in parts] or ["package"]
-    own = [
-        f"{'/'.join([package, *parts[:-1]])}/test_{parts[-1]}.py",
-        f"{package}/test_{'_'.join(parts)}.py",
-    ]
-    elsewhere = [TESTED_ELSEWHERE.get(name), TESTED_ELSEWHERE.get(name.rpartition(".")[0])]
-    return list(dict.fromkeys([*own, *filter(None, elsewhere)]))
-
-
-@pytest.mark.parametrize("name", [name for name, source in SOURCES.items() if functions_in(source)])
-def test_every_module_has_its_tests(name: str):
-    found = any((TESTS / mirror).is_file() for mirror in mirrors(name))
-    assert found, f"{name} has no test module: write tests/{' or tests/'.join(mirrors(name))}"
-
-
-def test_mirrors_are_where_people_look():
-    assert set(mirrors("sam2lora.images.reading")) == {"sam2lora/images/test_reading.py"}
-    assert mirrors("sam2lora.datasets.splits")[0] == "sam2lora/datasets/test_splits.py"
-    assert "sam2lora/cli/test_models.py" in mirrors("sam2lora.cli.models")
-    assert mirrors("sam2lora.synthetic.lens")[-1] == "sam2lora/synthetic/test_fundus.py"
-    assert mirrors("napari_sam2lora._reader")[0] == "napari_sam2lora/test_reader.py"
-    for name in ("sam2lora.no_such", "sam2lora.cli.no_such", "sam2lora.evaluation.no_such"):
-        assert not any((TESTS / mirror).is_file() for mirror in mirrors(name))
-    assert all((TESTS / file).is_file() for file in TESTED_ELSEWHERE.values())
-    assert TESTED_ELSEWHERE.keys() <= MODULES.keys()

@@ -12,6 +12,7 @@ from napari_sam2lora.segmentation.requests import ModelChoice
 from napari_sam2lora.segmentation.session import Session
 from napari_sam2lora.segmentation.widgets.comparison_panel import ComparisonPanel
 from napari_sam2lora.segmentation.widgets.model_panel import AUTOMATIC, NO_ADAPTER
+from sam2lora.targets import InputMode
 
 _COLORS = "Green: in both; red: not in the reference; blue: only in the reference."
 
@@ -89,6 +90,6 @@ def _title(name: str) -> str:
     return {NO_ADAPTER: "No adapter", AUTOMATIC: "Automatic"}.get(name, name)
 
 
-def _choice(name: str, detail: str | None) -> ModelChoice:
+def _choice(name: str, detail: InputMode | None) -> ModelChoice:
     named = None if name in (AUTOMATIC, NO_ADAPTER) else name
     return ModelChoice(adapter=named, no_adapter=name == NO_ADAPTER, detail=detail)

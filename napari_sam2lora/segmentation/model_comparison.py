@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 from napari.layers import Image, Layer
@@ -241,13 +241,14 @@ def _copy(image: Image, pixels: Pixels, title: str) -> Layer:
 
 
 def _errors(image: Image, result: ComparedModel) -> Layer:
-    colors = {1: ERROR_COLORS[0], 2: ERROR_COLORS[1], 3: ERROR_COLORS[2]}
+    colors: dict[int | None, Any] = {0: "transparent", None: "transparent"}
+    colors |= dict(enumerate(ERROR_COLORS, start=1))
     made = view_layer(
         _VIEW,
         result.agreement,
         layer_data(image),
         "labels",
-        colormap=DirectLabelColormap(color_dict={0: "transparent", None: "transparent", **colors}),
+        colormap=DirectLabelColormap(color_dict=colors),
         opacity=0.6,
     )
     made[1]["name"] = f"{result.title}: {result.score_text}"

@@ -21,7 +21,7 @@ from napari_sam2lora.segmentation.widgets.model_panel import (
 from sam2lora.adapters import find_adapter
 from sam2lora.errors import ImageError
 from sam2lora.models.registry import BASE_MODELS, BaseModel
-from sam2lora.targets import Target, get_target
+from sam2lora.targets import InputMode, Target, get_target
 
 
 class ModelController(QObject):
@@ -165,10 +165,10 @@ class ModelController(QObject):
         )
         session.choices.set_choice(session.target, chosen)
 
-    def _on_input_mode(self, detail: str | None) -> None:
+    def _on_input_mode(self, mode: InputMode | None) -> None:
         session = self._session
         session.choices.set_choice(
-            session.target, replace(session.choices.choice(session.target), detail=detail)
+            session.target, replace(session.choices.choice(session.target), detail=mode)
         )
 
 

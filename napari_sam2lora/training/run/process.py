@@ -19,7 +19,7 @@ _LINES = 3
 
 
 def start_process(run: Path) -> "subprocess.Popen[bytes]":
-    """Start `python -m sam2lora train RUN`, which goes on when the viewer is gone.
+    """Start `python -m sam2lora train RUN`, which continues when the viewer is gone.
 
     It has a lower priority and one thread fewer than there are cores, so that the viewer has room.
 
@@ -28,9 +28,9 @@ def start_process(run: Path) -> "subprocess.Popen[bytes]":
     OutputError
         If its output cannot be written, or no process can be started.
     """
-    options = {"start_new_session": True}
+    flags = 0
     if sys.platform == "win32":
-        options = {"creationflags": subprocess.CREATE_NO_WINDOW | subprocess.DETACHED_PROCESS}
+        flags = subprocess.CREATE_NO_WINDOW | subprocess.DETACHED_PROCESS
     try:
         with (run / OUTPUT).open("ab") as output:
             process = subprocess.Popen(
@@ -39,8 +39,9 @@ def start_process(run: Path) -> "subprocess.Popen[bytes]":
                 stdout=output,
                 stderr=subprocess.STDOUT,
                 env=environment(),
-                cwd=run.parent,  # a folder that is somebody's cannot be deleted on Windows
-                **options,
+                cwd=run.parent,  # Windows deletes no folder that is some process's own
+                start_new_session=sys.platform != "win32",
+                creationflags=flags,
             )
     except OSError as error:
         raise OutputError(
@@ -51,12 +52,12 @@ def start_process(run: Path) -> "subprocess.Popen[bytes]":
 
 
 def command(*words: str) -> list[str]:
-    """Give the command line of `sam2lora train`, of this Python, whatever lies in its folder."""
+    """Return the command line of `sam2lora train`, of this Python, whatever lies in its folder."""
     return [sys.executable, "-P", "-m", "sam2lora", "train", *words]
 
 
 def environment() -> dict[str, str]:
-    """Give the environment of a process that leaves the viewer a core."""
+    """Return the environment of a process that leaves the viewer a core."""
     threads = str(max(1, _cores() - 1))
     return {**os.environ, "OMP_NUM_THREADS": threads, "MKL_NUM_THREADS": threads}
 
@@ -65,7 +66,10 @@ def yield_to_viewer(pid: int) -> None:
     """Lower the priority of a process, and of those it will start."""
     with suppress(psutil.Error):  # it may have ended already
         process = psutil.Process(pid)
-        process.nice(psutil.BELOW_NORMAL_PRIORITY_CLASS if os.name == "nt" else _NICENESS)
+        if sys.platform == "win32":
+            process.nice(psutil.BELOW_NORMAL_PRIORITY_CLASS)
+        else:
+            process.nice(_NICENESS)
     # Linux gives each session an equal share, whatever the priorities of its processes; a session
     # has one of its own. That of the viewer is left alone.
     with suppress(OSError):
@@ -74,7 +78,7 @@ def yield_to_viewer(pid: int) -> None:
 
 
 def last_output(run: Path) -> str:
-    """Give the last lines that the process printed; nothing if there are none."""
+    """Return the last lines that the process printed, or an empty string."""
     try:
         with (run / OUTPUT).open("rb") as output:
             output.seek(max(0, output.seek(0, os.SEEK_END) - _TAIL))
@@ -86,6 +90,6 @@ def last_output(run: Path) -> str:
 
 def _cores() -> int:
     """Count the processors this process may use."""
-    if sys.platform == "linux":
+    if hasattr(os, "sched_getaffinity"):
         return len(os.sched_getaffinity(0))
     return os.cpu_count() or 1

@@ -176,12 +176,14 @@ def entry_of_adapter(adapter: Adapter) -> RunsRow:
     """Return the row of an adapter."""
     card = adapter.card
     images = card.data.get("images")
-    count = sum(images.values()) if isinstance(images, dict) else ""
+    count = ""
+    if isinstance(images, dict):
+        count = str(sum(number for number in images.values() if isinstance(number, int)))
     dice = card.validation.get("dice")
     cells = (
         *(adapter.name, card.target.name, _dice(dice if isinstance(dice, float) else None)),
         *("shipped" if adapter.shipped else "own", f"{card.created.astimezone():{_DATE}}"),
-        *(str(count), card.base.name),
+        *(count, card.base.name),
     )
     summary = "Part of the package; it cannot be changed." if adapter.shipped else ""
     if isinstance(before := card.validation.get("start_dice"), float):

@@ -81,7 +81,7 @@ class SetupOptions(QWidget):
     @property
     def name(self) -> str:
         """Name the user gave the run; empty for none."""
-        return self._name.text().strip()
+        return str(self._name.text().strip())
 
     def choose(
         self, *, target: str | None = None, preset: str | None = None, model: str | None = None

@@ -87,7 +87,7 @@ class NoPositions(nn.Module):
         return features.new_empty(0)
 
 
-class Trunk(Hiera):  # type: ignore[misc]
+class HieraTrunk(Hiera):  # type: ignore[misc]
     """SAM 2's encoder, which keeps its positions as long as they are the same.
 
     SAM 2's own interpolates them, bicubically, for every image anew.
@@ -234,7 +234,7 @@ def build_network(base: BaseModel) -> Sam2ImageModel:
     width, side = neck["d_model"], base.input_size // 16
     with torch.random.fork_rng(devices=[]):
         network = Sam2ImageModel(
-            ImageEncoder(trunk=Trunk(**trunk), neck=FpnNeck(**neck), scalp=scalp),
+            ImageEncoder(trunk=HieraTrunk(**trunk), neck=FpnNeck(**neck), scalp=scalp),
             # From here on, numbers that are not in a file are fixed in SAM 2's code.
             PromptEncoder(
                 embed_dim=width,

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from napari_sam2lora.layers.metadata import plugin_metadata
 from sam2lora.inference.segment import segment_prepared
 from sam2lora.targets import TARGETS
 
@@ -129,3 +130,28 @@ def test_it_is_in_the_menu(make_napari_viewer):
     _, dock = viewer.window.add_plugin_dock_widget("napari-sam2lora", "Segment")
     assert type(dock).__name__ == "SegmentDock"
     dock.session.close()
+
+
+def test_results_stay_with_their_image_when_images_are_switched_meanwhile(open_window):
+    window = open_window(fundus("left"), fundus("right", 1))
+    pick(window.dock.targets.images, "left")
+    press(window.dock, "Segment")
+    pick(window.dock.targets.images, "right")
+    press(window.dock, "Segment")
+    window.idle()
+    for name in ("left", "right"):
+        layer = window.session.results.previews.find((name, "disc"))
+        assert plugin_metadata(layer.metadata)["image"] == name
+        np.testing.assert_array_equal(
+            layer.data, window.session.results.latest[name, "disc"].prediction.probabilities
+        )
+
+
+def test_image_deleted_while_it_is_segmented_leaves_nothing(window: Window):
+    press(window.dock, "Segment")
+    window.viewer.layers.remove("photo")
+    window.idle()
+    assert window.session.image is None
+    assert window.session.results.previews.find(("photo", "disc")) is None
+    press(window.dock, "Segment")
+    assert "Open a fundus image" in window.messages[-1]

@@ -45,7 +45,7 @@ def test_an_adapter_made_a_minute_ago_is_in_the_list_and_answers(window: Window,
     pick(adapters, "just-made")
     delete_adapter("just-made")
     window.dock.models.refresh()
-    assert "not there any more" in window.dock.warnings.text()
+    assert "no longer installed" in window.dock.warnings.text()
 
 
 def test_cancel_does_not_keep_a_new_adapter_from_being_found(
@@ -123,7 +123,7 @@ def test_device_and_precision_of_the_preferences_count(window: Window, computing
 def test_it_says_what_computes(window: Window):
     pick(window.dock.model_panel.device, "cpu")
     window.idle()
-    assert "Computes on cpu in" in window.dock.model_panel.message.text()
+    assert "Runs on cpu in" in window.dock.model_panel.message.text()
 
 
 def test_a_gpu_that_is_not_used_is_said_where_it_is_seen(

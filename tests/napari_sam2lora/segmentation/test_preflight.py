@@ -47,7 +47,7 @@ def test_an_adapter_for_something_else(make_adapter):
     discs = make_adapter("discs", DISC)
     assert "segments vessel, not disc" in said(choice=ModelChoice("vessels"), adapters=[vessels])
     assert "is for nano, not for tiny" in said("tiny", ModelChoice("discs"), [discs])
-    assert "not there any more" in said(choice=ModelChoice("gone"), adapters=[discs])
+    assert "no longer installed" in said(choice=ModelChoice("gone"), adapters=[discs])
 
 
 def test_an_image_too_large_for_the_memory():

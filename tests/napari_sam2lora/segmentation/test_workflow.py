@@ -49,7 +49,7 @@ def test_a_photograph_becomes_three_corrected_masks(
     for name in TARGETS:
         pick(dock.targets.targets, name)
         place = (str(path), name)
-        before = session.results.latest[place].segmented.probabilities
+        before = session.results.latest[place].prediction.probabilities
         dock.use_points()
         canvas = canvas_of(dock)
         for right, key in ((0.1, None), (-0.1, Qt.Key.Key_Q)):
@@ -61,7 +61,7 @@ def test_a_photograph_becomes_three_corrected_masks(
         clicks = session.prompts.at(place).points
         assert [click.positive for click in clicks] == [True, False]
         assert clicks[0].x > clicks[1].x
-        after = session.results.latest[place].segmented.probabilities
+        after = session.results.latest[place].prediction.probabilities
         assert np.abs(before - after).max() > 1e-4
         field = session.result.prepared.field.mask
         dock.threshold.number.setValue(round(float(np.median(after[field])), 3))

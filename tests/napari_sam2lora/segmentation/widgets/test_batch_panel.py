@@ -55,7 +55,7 @@ def test_all_files_with_a_table_of_what_became_of_them(ready: Window, files: Pat
     ready.idle()
     first, second, third = cells(ready)
     assert (first[0], second[0], third[0]) == ("a.png", "b.png", "c.png")
-    assert "expected IoU: disc" in first[1]
+    assert "predicted IoU: disc" in first[1]
     assert "is not an image" in third[1]
     assert "2 segmented, 1 failed" in ready.dock.batch_panel.message.text()
     assert sorted(one.name for one in (files.parent / "masks").iterdir()) == [
@@ -117,7 +117,7 @@ def test_what_is_missing_is_said(window: Window):
     for wanted, give in (
         ("Choose images", lambda: batch.show_images(["x"])),
         ("Choose a folder", lambda: batch.out.setText("out")),
-        ("Tick a target", lambda: press(batch, "disc")),
+        ("Select a target", lambda: press(batch, "disc")),
     ):
         for wish in ("Segment files", "Copy as command"):
             batch.message.setText("")
@@ -173,8 +173,8 @@ def test_masks_that_are_there_are_kept_unless_the_user_says_otherwise(ready: Win
     press(ready.dock.batch_panel, "Segment files")
     ready.idle()
     assert (masks / "a_disc.png").read_text() == "corrected"
-    assert cells(ready)[0] == ("a.png", "kept as it was: disc")
-    assert "kept as they were: 1" in ready.dock.batch_panel.message.text()
+    assert cells(ready)[0] == ("a.png", "skipped: disc")
+    assert "skipped: 1" in ready.dock.batch_panel.message.text()
     assert (masks / "b_disc.png").exists()
     press(ready.dock.batch_panel, "Copy as command")
     assert "--keep" in QGuiApplication.clipboard().text()

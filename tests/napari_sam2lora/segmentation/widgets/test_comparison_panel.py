@@ -34,7 +34,7 @@ def two(window: Window, install_for_nano) -> Window:
     window.dock.models.refresh()
     window.dock.comparison_panel.lists_requested.emit()
     for box, name in zip(
-        window.dock.comparison_panel.contestants, (NO_ADAPTER, "first", "the-second"), strict=True
+        window.dock.comparison_panel.models, (NO_ADAPTER, "first", "the-second"), strict=True
     ):
         pick(box, name)
     return window
@@ -50,7 +50,7 @@ def test_side_by_side_with_dice_to_a_reference(two: Window):
     results = two.dock.comparison.comparison.results
     assert [one.title for one in results] == ["base model alone", "first", "the-second"]
     for result, layer in zip(results, shown(two), strict=True):
-        mask = result.result.segmented.mask
+        mask = result.result.prediction.mask
         expected = dice(mask, labels.data > 0, valid=result.result.prepared.field.mask)
         assert f"Dice {expected:.3f}" in two.dock.comparison_panel.results.text()
         np.testing.assert_array_equal(layer.data == 1, mask & (reference > 0))
@@ -166,7 +166,7 @@ def test_the_results_of_a_comparison_before_are_not_among_the_next(two: Window, 
 
 
 def test_who_cannot_answer_says_why_and_the_others_go_on(two: Window, tmp_path):
-    pick(two.dock.comparison_panel.contestants[1], AUTOMATIC)
+    pick(two.dock.comparison_panel.models[1], AUTOMATIC)
     from sam2lora.adapters import delete_adapter
 
     delete_adapter("the-second")

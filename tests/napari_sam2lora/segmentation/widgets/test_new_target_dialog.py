@@ -18,7 +18,7 @@ def test_it_is_kept_with_a_label_of_its_own(qtbot: QtBot, monkeypatch: pytest.Mo
     dialog = NewTargetDialog()
     qtbot.addWidget(dialog)
     dialog.name.setText("drusen")
-    pick(dialog.detail, "tiles")
+    pick(dialog.input_mode, "tiles")
     press(dialog, "#911eb4")
     dialog.accept()
     assert dialog.target == get_target("drusen")

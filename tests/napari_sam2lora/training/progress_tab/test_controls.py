@@ -33,7 +33,7 @@ def offered(buttons: RunControls) -> list[str]:
         ("gone", []),
         ("damaged", []),
         ("new", ["Resume"]),
-        ("starting", ["Pause", "Stop and keep the best"]),
+        ("starting", ["Pause", "Stop, keep best"]),
         ("stopped", ["Resume"]),
         ("interrupted", ["Resume"]),
         ("failed", ["Resume"]),

@@ -43,7 +43,7 @@ def answered(window: Window) -> list[tuple[float, float]]:
         [(90, 90), OUTSIDE, (100, 100), (2, 1)],
     ],
 )
-def test_exactly_what_lies_outside_goes_while_it_works(
+def test_only_points_outside_the_field_of_view_are_removed(
     window: Window, go_on: threading.Event, clicks: list[tuple[float, float]]
 ):
     press(window.dock, "Segment")
@@ -59,30 +59,7 @@ def test_exactly_what_lies_outside_goes_while_it_works(
     assert shown(window) == answered(window) == [(90, 90)]
 
 
-def test_with_a_known_field_nothing_is_asked_that_would_be_refused(
-    window: Window, monkeypatch: pytest.MonkeyPatch
-):
-    window.segment()
-    with window.wait_result():
-        window.click(90, 90)
-    asked, real = [], window.session.queue.engine.segment
-
-    def count(question, report):
-        asked.append(question)
-        return real(question, report)
-
-    monkeypatch.setattr(window.session.queue.engine, "segment", count)
-    with window.qtbot.waitSignal(window.session.message, timeout=WAIT):
-        window.click(*OUTSIDE)
-    window.idle()
-    assert asked == []
-    assert shown(window) == answered(window) == [(90, 90)]
-    with window.wait_result():
-        window.click(110, 110)
-    assert answered(window) == [(90, 90), (110, 110)]
-
-
-def test_a_box_outside_goes_and_the_points_stay(window: Window):
+def test_box_outside_the_field_of_view_is_removed_and_points_stay(window: Window):
     window.segment()
     with window.wait_result():
         window.click(90, 90)
@@ -94,7 +71,7 @@ def test_a_box_outside_goes_and_the_points_stay(window: Window):
     assert shown(window) == [(90, 90)]
 
 
-def test_a_painted_mask_that_does_not_fit_takes_no_point_back(window: Window):
+def test_unfitting_painted_mask_removes_no_point(window: Window):
     window.segment()
     about = {"image": window.session.target_key[0], "target": "disc"}
     mask = Labels(np.ones((9, 9), np.uint8), name="small", metadata={METADATA_KEY: about})
@@ -106,20 +83,7 @@ def test_a_painted_mask_that_does_not_fit_takes_no_point_back(window: Window):
     assert shown(window) == [(90, 90)]
 
 
-def test_a_point_outside_the_field_is_refused_in_words_and_taken_back(window: Window):
-    window.segment()
-    with window.wait_result():
-        window.click(100, 100)
-    with window.qtbot.waitSignal(window.session.message, timeout=WAIT):
-        window.click(1, 1)
-    assert "outside the field of view" in window.messages[-1]
-    prompts = window.session.prompts.at(window.session.target_key)
-    assert [(click.x, click.y) for click in prompts.points] == [(100, 100)]
-    points = window.session.prompts.points(window.session.image, TARGETS["disc"])
-    assert len(points.data) == 1
-
-
-def test_a_refusal_stays_while_other_targets_are_answered(window: Window):
+def test_error_of_one_target_stays_while_others_are_segmented(window: Window):
     window.session.choices.set_choice(
         TARGETS["vessel"], ModelChoice(adapter="gone", detail="whole")
     )
@@ -137,7 +101,7 @@ def test_a_refusal_stays_while_other_targets_are_answered(window: Window):
     assert shown.text() == ""
 
 
-def test_refusals_of_several_targets_are_all_there_to_be_read(window: Window):
+def test_errors_of_several_targets_are_all_shown(window: Window):
     for name in ("vessel", "cup"):
         window.session.choices.set_choice(
             TARGETS[name], ModelChoice(adapter=f"no-{name}", detail="whole")
