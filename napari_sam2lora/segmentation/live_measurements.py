@@ -115,19 +115,19 @@ def _measured(
 def rows(measured: MeasurementResult) -> Iterator[tuple[str, str]]:
     """Return the measurements that matter while correcting, as rows of a name and a value."""
     if measured.iou is not None:
-        yield f"predicted IoU of the {measured.target}", f"{measured.iou:.3f}"
+        yield f"Predicted IoU of the {measured.target}", f"{measured.iou:.3f}"
     found = measured.measurements
     extent = found.structures.get(measured.target)
     if extent is not None:
         in_mm = "" if extent.area_mm2 is None else f"  ({_area(extent.area_mm2)})"
-        yield f"area of the {measured.target}", f"{extent.area_px} px{in_mm}"
+        yield f"Area of the {measured.target}", f"{extent.area_px} px{in_mm}"
         if extent.vertical_mm is not None and measured.target != "vessel":
             size = f"{1000 * extent.vertical_mm:.0f} × {1000 * (extent.horizontal_mm or 0):.0f} µm"
-            yield "height × width", size
+            yield "Height × width", size
     if found.vertical_cup_disc_ratio is not None:
-        yield "vertical cup/disc ratio", f"{found.vertical_cup_disc_ratio:.3f}"
+        yield "Vertical cup/disc ratio", f"{found.vertical_cup_disc_ratio:.3f}"
     if found.vessel_density is not None:
-        yield "vessel density in the field of view", f"{found.vessel_density:.1%}"
+        yield "Vessel density in the field of view", f"{found.vessel_density:.1%}"
 
 
 def _area(square_mm: float) -> str:

@@ -25,14 +25,14 @@ def shown(target: str, spacing: tuple[float, float] | None = None) -> dict[str, 
 
 def test_pixels_without_a_scale_and_lengths_with_one():
     plain, scaled = shown("disc"), shown("disc", (0.02, 0.02))
-    assert plain["area of the disc"] == f"{disk(12).sum()} px"
-    assert "mm²" in scaled["area of the disc"]
-    assert scaled["height × width"] == "500 × 500 µm"
-    assert "height × width" not in plain
-    assert "µm²" in shown("cup", (0.001, 0.001))["area of the cup"]
-    assert plain["vertical cup/disc ratio"] == "0.520"
-    assert plain["vessel density in the field of view"].endswith("%")
-    assert plain["predicted IoU of the disc"] == "0.500"
+    assert plain["Area of the disc"] == f"{disk(12).sum()} px"
+    assert "mm²" in scaled["Area of the disc"]
+    assert scaled["Height × width"] == "500 × 500 µm"
+    assert "Height × width" not in plain
+    assert "µm²" in shown("cup", (0.001, 0.001))["Area of the cup"]
+    assert plain["Vertical cup/disc ratio"] == "0.520"
+    assert plain["Vessel density in the field of view"].endswith("%")
+    assert plain["Predicted IoU of the disc"] == "0.500"
 
 
 def test_what_is_not_there_is_not_shown():
@@ -106,7 +106,7 @@ def test_masks_that_may_be_another_images_are_not_counted(open_window):
     window = open_window(fundus("left"), fundus("right", 1), theirs)
     pick(window.dock.targets.images, "right")
     window.segment()
-    wait_for(window, "predicted IoU")
+    wait_for(window, "Predicted IoU")
     assert "cup/disc ratio" not in numbers(window)
     references = window.dock.comparison_panel.reference
     assert [references.itemText(number) for number in range(references.count())] == ["A"]
@@ -116,29 +116,29 @@ def test_numbers_of_another_image_are_not_shown(open_window):
     window = open_window(fundus("left"), fundus("right", 1))
     pick(window.dock.targets.images, "left")
     window.segment()
-    wait_for(window, "predicted IoU")
+    wait_for(window, "Predicted IoU")
     window.dock.threshold.number.setValue(0.4)  # measured soon, but then of the other image
     pick(window.dock.targets.images, "right")
     window.qtbot.waitUntil(lambda: numbers(window).strip() == "")
     window.qtbot.wait(600)
     assert numbers(window).strip() == ""
     pick(window.dock.targets.images, "left")
-    wait_for(window, "predicted IoU")
+    wait_for(window, "Predicted IoU")
 
 
 def test_two_layers_of_one_target_are_said_once_in_the_dock(window: Window, notices: list[str]):
     window.segment()
-    wait_for(window, "predicted IoU")
+    wait_for(window, "Predicted IoU")
     for name in ("one disc", "two disc"):
         window.viewer.add_labels(np.zeros((200, 200), np.uint8), name=name)
     wait_for(window, "Two layers show disc")
     for step in range(5):
         window.dock.threshold.number.setValue(0.3 + step / 20)
     assert numbers(window).count("Two layers show disc") == 1
-    assert "predicted IoU" not in numbers(window)
+    assert "Predicted IoU" not in numbers(window)
     assert notices == []
     window.viewer.layers.remove("two disc")
-    wait_for(window, "predicted IoU")
+    wait_for(window, "Predicted IoU")
 
 
 def test_a_defect_in_measuring_is_shown(window: Window, notices: list[str], monkeypatch):
@@ -156,11 +156,11 @@ def test_numbers_stand_beside_the_picture(open_window):
     numbers = window.session.results.live_measurements
     with window.qtbot.waitSignal(numbers.measured, timeout=WAIT):
         window.segment()
-    for expected in ("predicted IoU of the disc", "area of the disc", "px", "µm²"):
+    for expected in ("Predicted IoU of the disc", "Area of the disc", "px", "µm²"):
         assert expected in window.words()
     with window.qtbot.waitSignal(numbers.measured, timeout=WAIT):
         press(window.dock, "Segment all")
     window.idle()
     with window.qtbot.waitSignal(numbers.measured, timeout=WAIT):
         window.part_the_answer()
-    assert "vessel density in the field of view" in window.words()
+    assert "Vessel density in the field of view" in window.words()
