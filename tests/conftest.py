@@ -1,7 +1,9 @@
 """Fixtures every test may use, and what decides whether a test can run here."""
 
 import copy
+import hashlib
 import os
+import shutil
 import signal
 import sys
 import tempfile
@@ -17,6 +19,7 @@ from sam2lora.adapters import store
 if TYPE_CHECKING:
     from sam2lora.models.loading import LoadedModel
 
+FILES = Path(__file__).resolve().parent / "files"
 DEFAULT_DATA = Path(__file__).resolve().parents[2] / "shared" / "data"
 
 
@@ -120,3 +123,22 @@ def pocket(
 
     monkeypatch.setattr("sam2lora.training.trainable.load_base", load)
     return load
+
+
+@pytest.fixture
+def version_before(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Return a copy of the files of the version before, in use as the user's own.
+
+    See the README beside them.
+    """
+    folder = shutil.copytree(FILES / "version_before", tmp_path / "version_before")
+    for path in [*folder.rglob("*.json"), *folder.rglob("*.csv")]:
+        text = path.read_text(encoding="utf-8").replace("{folder}", folder.as_posix())
+        path.write_text(text, encoding="utf-8")
+    images = shutil.copytree(folder / "run" / "data" / "images", folder / "images")
+    digest = hashlib.sha256(os.fsencode(images)).hexdigest()[:8]
+    (folder / "corrections" / "images").rename(folder / "corrections" / f"images-{digest}")
+    for name in ("config", "adapters", "corrections"):
+        monkeypatch.setenv(f"SAM2LORA_{name.upper()}", str(folder / name))
+    monkeypatch.setenv("SAM2LORA_RUNS", str(folder))
+    return folder
