@@ -17,12 +17,6 @@ def test_picture_is_that_of_the_code():
     assert drawn == draw(), "run `python -m scripts.draw_architecture` and look at the picture"
 
 
-def test_library_imports_nothing_of_the_plugin():
-    graph = read_rooms()
-    used = {room for user, rooms in graph.items() if user[0] == "sam2lora" for room in rooms}
-    assert {package for package, _ in used} == {"sam2lora"}
-
-
 def test_every_room_stands_above_what_it_imports():
     graph = read_rooms()
     for package in HALVES:
