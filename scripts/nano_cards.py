@@ -8,7 +8,7 @@ from pydantic import JsonValue
 
 from sam2lora.evaluation.report.schema import REPORT, Report, read_report
 from sam2lora.models.registry import WEIGHTS_NOTICE
-from sam2lora.models.weights import images_learned, read_notes
+from sam2lora.models.weights import read_metadata, training_image_counts
 
 TERMS = (
     "research use: DRIVE, DRIONS-DB and Drishti-GS allow research and education; CHASE_DB1 and HRF "
@@ -57,8 +57,10 @@ def results_for(target: str, reports: Path) -> dict[str, JsonValue]:
 
 def base_card(weights: Path, reports: Path, *, adapters: str) -> str:
     """Write the card of the base model, in Markdown."""
-    notes = read_notes(weights)
-    rows = [f"| {name} | {count} |" for name, count in images_learned(notes, weights).items()]
+    notes = read_metadata(weights)
+    rows = [
+        f"| {name} | {count} |" for name, count in training_image_counts(notes, weights).items()
+    ]
     lines = [
         "# nano",
         "A small SAM 2 for the fundus: its own modules, with a Hiera encoder of four stages and "
@@ -76,7 +78,7 @@ def base_card(weights: Path, reports: Path, *, adapters: str) -> str:
         + "\n".join(
             ["| data set | target | images | Dice |", "|---|---|---|---|", *_boxed(reports)]
         ),
-        "## Make it again\n\n"
+        "## How to reproduce it\n\n"
         + "\n".join(f"    {COMMANDS.format(part=one)}" for one in BASE_PARTS),
     ]
     return "\n\n".join(lines) + "\n"

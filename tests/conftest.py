@@ -1,4 +1,4 @@
-"""Fixtures every test may use, and what decides whether a test can run here."""
+"""Fixtures of all tests, and the conditions under which tests are skipped."""
 
 import copy
 import hashlib
@@ -24,11 +24,11 @@ DEFAULT_DATA = Path(__file__).resolve().parents[2] / "shared" / "data"
 
 
 def pytest_configure() -> None:
-    """Let interrupts interrupt, and keep the user's own napari settings out of the tests.
+    """Restore the handling of interrupts, and set an empty folder for napari's settings.
 
-    A shell that starts the tests in the background ignores interrupts. Programs that tests start
-    would inherit that, and tests of Ctrl-C would wait in vain. napari looks for its settings, and
-    those of its plugins, when it is imported.
+    A shell that starts the tests in the background ignores interrupts. Processes started by tests
+    would inherit that, and tests of Ctrl-C would wait in vain. napari reads its settings, and those
+    of its plugins, when it is imported.
     """
     os.environ["NAPARI_CONFIG"] = str(Path(tempfile.mkdtemp()) / "settings.yaml")
     if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:
@@ -36,7 +36,7 @@ def pytest_configure() -> None:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Skip, visibly, what needs a screen or a CUDA device where there is none."""
+    """Skip tests that need a screen or a CUDA device where there is none."""
     no_screen = sys.platform == "linux" and not any(
         os.environ.get(name) for name in ("DISPLAY", "WAYLAND_DISPLAY", "QT_QPA_PLATFORM")
     )
@@ -55,13 +55,13 @@ def _has_cuda() -> bool:
 
 @pytest.fixture(scope="session")
 def real_data() -> Path:
-    """Give the folder of real data sets, or skip the test where there is none.
+    """Return the folder of real datasets, or skip the test if there is none.
 
-    The place is `SAM2LORA_TEST_DATA`, else `shared/data` beside the checkout.
+    The folder is `SAM2LORA_TEST_DATA`, else `shared/data` next to the checkout.
     """
     folder = Path(os.environ.get("SAM2LORA_TEST_DATA", DEFAULT_DATA))
     if not folder.is_dir():
-        pytest.skip(f"no real data sets at {folder} (set SAM2LORA_TEST_DATA)")
+        pytest.skip(f"no real datasets at {folder} (set SAM2LORA_TEST_DATA)")
     return folder
 
 
@@ -71,10 +71,10 @@ def own_config(
     tmp_path_factory: pytest.TempPathFactory,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """Keep every test away from the user's own settings and cache.
+    """Use empty folders in place of the user's settings and cache.
 
-    The adapters that come with the package are hidden, since what a test expects would depend on
-    them; the mark `shipped` shows them.
+    The adapters of the package are hidden, since expected results would depend on them; the mark
+    `shipped` shows them.
     """
     folder = tmp_path_factory.mktemp("home")
     if request.node.get_closest_marker("shipped") is None:
@@ -88,7 +88,7 @@ def own_config(
 
 @pytest.fixture(scope="session")
 def pocket_base() -> "LoadedModel":
-    """Give nano at 128² instead of 512²: the same modules, sixteen times faster. Do not change."""
+    """Return nano at 128² instead of 512², sixteen times faster; tests must not change it."""
     from sam2lora.models import loading
     from sam2lora.models.registry import BASE_MODELS
     from sam2lora.models.weights import seed_weights, weights_digest
@@ -103,7 +103,7 @@ def pocket_base() -> "LoadedModel":
 
 @pytest.fixture
 def one_thread() -> Iterator[None]:
-    """Let torch compute on one thread: sharing small sums costs more than it saves."""
+    """Set torch to one thread, since sharing small computations costs more than it saves."""
     import torch
 
     threads = torch.get_num_threads()
@@ -116,7 +116,7 @@ def one_thread() -> Iterator[None]:
 def pocket(
     pocket_base: "LoadedModel", monkeypatch: pytest.MonkeyPatch, one_thread: None
 ) -> "Callable[..., LoadedModel]":
-    """Let every training load a copy of the pocket network."""
+    """Make every training load a copy of `pocket_base`."""
 
     def load(model: str | Path = "nano") -> "LoadedModel":
         return replace(pocket_base, network=copy.deepcopy(pocket_base.network))

@@ -1,4 +1,4 @@
-"""The built wheel, not the checkout: what is in it, and whether it works where it is installed."""
+"""The built wheel, not the checkout: its files, and whether it works once installed."""
 
 import json
 import os
@@ -16,7 +16,7 @@ pytestmark = pytest.mark.slow
 
 
 def run(command: list[str | Path], folder: Path) -> str:
-    """Run a command in `folder`, away from the checkout, and give what it prints."""
+    """Run a command in `folder`, outside the checkout, and return its output."""
     environment = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
     result = subprocess.run(
         command, cwd=folder, env=environment, capture_output=True, text=True, check=False
@@ -36,10 +36,10 @@ def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def installed(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Install the wheel into an environment that borrows only its dependencies from this one.
+    """Install the wheel into an environment that takes only its dependencies from the current one.
 
-    This one's site-packages are appended as a plain path: `.pth` files in it, through which the
-    checkout is installed, are not followed.
+    The current site-packages are appended as a plain path, so that its `.pth` files, through which
+    the checkout is installed, are not followed.
     """
     folder = tmp_path_factory.mktemp("installed")
     run([sys.executable, "-m", "venv", "--without-pip", "env"], folder)

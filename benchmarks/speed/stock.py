@@ -14,7 +14,7 @@ from omegaconf import OmegaConf
 from torch import Tensor
 
 from sam2lora.errors import ModelError
-from sam2lora.models.loading import NANO, sam2_numbers
+from sam2lora.models.loading import NANO, sam2_config
 from sam2lora.models.registry import BASE_MODELS, BaseModel
 from sam2lora.models.sam2_image_model import Sam2ImageModel
 
@@ -31,7 +31,7 @@ def stock_model(base: BaseModel, network: Sam2ImageModel) -> Any:
     """
     config = base.config or BASE_MODELS["tiny"].config
     assert config is not None
-    numbers: Any = OmegaConf.create(sam2_numbers(config))
+    numbers: Any = OmegaConf.create(sam2_config(config))
     if base.config is None:
         numbers = OmegaConf.merge(numbers, OmegaConf.create(dict(NANO)))
         numbers.image_encoder.neck.position_encoding.num_pos_feats = network.no_mem_embed.shape[-1]

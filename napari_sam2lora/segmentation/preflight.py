@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 
 from napari_sam2lora.segmentation.requests import ModelChoice
-from sam2lora.adapters import Adapter, preferred_first
+from sam2lora.adapters import Adapter, sort_by_preference
 from sam2lora.adapters.selection import geometry_of
 from sam2lora.errors import ModelError
 from sam2lora.inference.memory import memory_warning
@@ -48,7 +48,7 @@ def warnings(
         return []
     named = next((one for one in adapters if one.name == choice.adapter), None)
     found = [*_about_base(base), *_about_adapter(base, choice, named, target)]
-    fitting = preferred_first(one for one in adapters if _fits(one, base, target))
+    fitting = sort_by_preference(one for one in adapters if _fits(one, base, target))
     if (
         choice.adapter is None
         and (choice.no_adapter or not fitting)

@@ -1,4 +1,4 @@
-"""`python -m sam2lora` is the command `sam2lora`."""
+"""Run the command line: `python -m sam2lora` is the command `sam2lora`."""
 
 from sam2lora.cli import main
 

@@ -1,12 +1,12 @@
 """The errors a user can cause; each message says what was found, where, and what to do.
 
 The command line prints them without a traceback and exits with code 2; the viewer shows them as
-notifications. Anything else that is raised is a defect of this project.
+notifications. Any other exception is a bug of this project.
 """
 
 
 class Sam2LoraError(Exception):
-    """Base of every error caused by the input rather than by a defect."""
+    """Base class of errors caused by the input rather than by a bug."""
 
 
 class ImageError(Sam2LoraError):
@@ -14,11 +14,11 @@ class ImageError(Sam2LoraError):
 
 
 class DatasetError(Sam2LoraError):
-    """A folder or table is not a usable data set."""
+    """A folder or table is not a usable dataset."""
 
 
 class SeveralDatasetsError(DatasetError):
-    """A folder holds more than one data set, so that it does not say which is meant."""
+    """A folder holds more than one dataset, so the one to use is ambiguous."""
 
 
 class GeometryError(Sam2LoraError):
@@ -26,11 +26,11 @@ class GeometryError(Sam2LoraError):
 
 
 class TargetError(Sam2LoraError):
-    """A target is unknown or badly defined."""
+    """A target is unknown or invalid."""
 
 
 class SettingsError(Sam2LoraError):
-    """A setting is unknown or out of its range."""
+    """A setting is unknown or out of range."""
 
 
 class ModelError(Sam2LoraError):
@@ -42,16 +42,16 @@ class DeviceError(Sam2LoraError):
 
 
 class AdapterError(Sam2LoraError):
-    """An adapter is missing, corrupt, unsafe or made for something else."""
+    """An adapter is missing, corrupt, unsafe, or for another base model or target."""
 
 
 class TrainingError(Sam2LoraError):
-    """A training cannot go on: its loss is no number, or there is nothing to learn from."""
+    """A training cannot continue: its loss is not finite, or there is nothing to learn from."""
 
 
 class ReportError(Sam2LoraError):
-    """A report of an evaluation is missing, damaged, or not about the same thing as another."""
+    """A report of an evaluation is missing, damaged, or cannot be compared with another."""
 
 
 class OutputError(Sam2LoraError):
-    """A result cannot be written: no permission, no space, or in the way of something."""
+    """A result cannot be written: no permission, no space, or the path is already in use."""

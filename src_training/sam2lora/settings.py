@@ -1,4 +1,4 @@
-"""Settings, one frozen model per concern; saved whole beside every result. Unknown keys raise."""
+"""Settings, one frozen model per concern, saved whole with every result; unknown keys raise."""
 
 from typing import Literal, Self
 
@@ -13,53 +13,53 @@ SplitChoice = Literal["auto", "train", "val", "test", "all"]
 
 
 class Settings(BaseModel):
-    """Base of all settings: frozen, and nothing unknown is taken."""
+    """Base class of all settings: frozen, and unknown keys are refused."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
 
 class GeometrySettings(Settings):
-    """How an image is shown to the network; training and prediction use the same."""
+    """How an image is presented to the network, in training and prediction alike."""
 
     detail: InputMode = Field(
         default="whole",
-        description="whole: the field at once; tiles: overlapping tiles; zoom: the field, then a "
-        "crop around the first answer; squash: the whole image without its aspect (the paper's)",
+        description="whole: the field of view at once; tiles: overlapping tiles; zoom: the field, "
+        "then a crop around the first prediction; squash: the image stretched to a square (the "
+        "paper's)",
     )
     margin: float = Field(
-        default=0.02, ge=0, le=0.5, description="room around the whole field, as a share of it"
+        default=0.02, ge=0, le=0.5, description="margin around the field of view, as a share of it"
     )
     field_size: int = Field(
         default=1600,
         ge=128,
         le=8192,
-        description="diameter the field of view is scaled to for tiles, in network pixels",
+        description="diameter of the field of view for tiles, in network pixels",
     )
     overlap: float = Field(
-        default=0.25, ge=0, le=0.75, description="share of a tile that its neighbour sees too"
+        default=0.25, ge=0, le=0.75, description="share of a tile that its neighbour covers too"
     )
     zoom_share: float = Field(
         default=0.3, gt=0, le=1, description="side of the crop as a share of the field's diameter"
     )
     convex: bool = Field(
         default=False,
-        description="give the answer the form of a disc: its largest part, without dents; not in "
-        "tiles",
+        description="replace the prediction by the convex hull of its largest part; not in tiles",
     )
 
     @property
-    def in_words(self) -> str:
-        """Say how an image is looked at, and what form answers get."""
-        return f"{self.detail}, one part without dents" if self.convex else self.detail
+    def description(self) -> str:
+        """Input mode, and whether predictions are made convex."""
+        return f"{self.detail}, convex" if self.convex else self.detail
 
     @classmethod
     def for_target(cls, target: Target) -> "GeometrySettings":
-        """Give the geometry a target is looked at with, unless an adapter says otherwise."""
+        """Return the default geometry of a target; an adapter may have another."""
         return cls(detail=target.detail, convex=target.convex)
 
 
 class LossWeights(Settings):
-    """How much each term of the composite loss counts; 0 leaves it out. The paper's by default."""
+    """Weight of each term of the composite loss, the paper's by default; 0 leaves a term out."""
 
     model_config = ConfigDict(allow_inf_nan=False)
 
@@ -75,14 +75,14 @@ class LossWeights(Settings):
     def _check_something_trains_the_mask(self) -> Self:
         if not (self.bce or self.soft_dice or self.focal_tversky or self.cldice):
             raise ValueError(
-                "no term trains the mask: give bce, soft_dice, focal_tversky or cldice a weight "
+                "no term trains the mask: set bce, soft_dice, focal_tversky or cldice to a weight "
                 "above 0"
             )
         return self
 
 
 class LossSettings(Settings):
-    """The loss a mask is trained with; the numbers are the paper's, the reduction is not."""
+    """The composite loss; its parameters are the paper's, the reduction is not."""
 
     model_config = ConfigDict(allow_inf_nan=False)
 
@@ -92,8 +92,8 @@ class LossSettings(Settings):
         description="image: each image's loss, then their mean, so that small structures count as "
         "much as large ones; batch: all pixels of the batch at once (the paper's)",
     )
-    tversky_alpha: float = Field(default=0.7, ge=0, description="cost of a missed pixel")
-    tversky_beta: float = Field(default=0.3, ge=0, description="cost of a false pixel")
+    tversky_alpha: float = Field(default=0.7, ge=0, description="weight of false negatives")
+    tversky_beta: float = Field(default=0.3, ge=0, description="weight of false positives")
     tversky_gamma: float = Field(
         default=0.75, gt=0, le=2, description="exponent of the focal Tversky loss"
     )
@@ -101,7 +101,10 @@ class LossSettings(Settings):
         default=1.0, gt=0, description="added to both sides of the overlap ratios, in pixels"
     )
     threshold: float = Field(
-        default=0.5, gt=0, lt=1, description="probability that makes the mask whose IoU is learned"
+        default=0.5,
+        gt=0,
+        lt=1,
+        description="probability threshold of the mask whose IoU is learned",
     )
     cldice_iterations: int = Field(
         default=10,
@@ -115,7 +118,7 @@ LoraPlacement = Literal["attention", "wide", "decoder"]
 
 
 class LoraSettings(Settings):
-    """Which layers get LoRA, and how large it is; placement, alpha and dropout are the paper's."""
+    """Placement and size of LoRA; placement, alpha and dropout are the paper's."""
 
     model_config = ConfigDict(allow_inf_nan=False)
 
@@ -136,14 +139,14 @@ class LoraSettings(Settings):
         default=None,
         gt=0,
         le=65536,
-        description="what LoRA adds is multiplied by alpha / rank; None: 2 * rank",
+        description="LoRA's output is multiplied by alpha / rank; None: 2 * rank",
     )
     dropout: float = Field(
         default=0.1, ge=0, lt=1, description="share of LoRA's inputs dropped while training"
     )
     init: Literal["kaiming", "gaussian_sqrt"] = Field(
         default="gaussian_sqrt",
-        description="start of A, while B starts at 0; gaussian_sqrt: N(0, 1/rank), a standard "
+        description="initial A, while B starts at 0; gaussian_sqrt: N(0, 1/rank), a standard "
         "deviation of rank**-0.5 (the paper's); kaiming: uniform within ±1/sqrt(inputs), as LoRA's "
         "own code and PEFT",
     )
@@ -154,44 +157,42 @@ class LoraSettings(Settings):
 
     @property
     def scale(self) -> float:
-        """What LoRA adds is multiplied by this: alpha / rank.
+        """Factor of LoRA's output: alpha / rank.
 
         Raises
         ------
         ValueError
-            If the rank is left to the network; `adapters.placement.resolve_lora` settles it.
+            If the rank is None; `adapters.lora.resolve_lora` fills it in.
         """
         if self.rank is None:
-            raise ValueError("The rank of these settings is not settled yet.")
+            raise ValueError("The rank of these settings is not set yet.")
         return 2.0 if self.alpha is None else self.alpha / self.rank
 
 
 class PromptSamplingSettings(Settings):
-    """How often each kind of prompt is drawn while training; weights need not sum to 1."""
+    """How often each kind of prompt is sampled in training; weights need not sum to 1."""
 
     model_config = ConfigDict(allow_inf_nan=False)
 
     none: float = Field(default=0.5, ge=0, description="weight of no prompt at all")
     points: float = Field(
-        default=0.2, ge=0, description="weight of points on the target, off it, or both"
+        default=0.2, ge=0, description="weight of positive points, negative points, or both"
     )
     box: float = Field(default=0.08, ge=0, description="weight of a box alone")
     box_and_points: float = Field(default=0.07, ge=0, description="weight of a box with points")
     previous: float = Field(
         default=0.15,
         ge=0,
-        description="weight of a previous answer with faults, and points where it is wrong",
+        description="weight of a corrupted previous mask, and points where it is wrong",
     )
     positive: tuple[int, int] = Field(
         default=(0, 5),
-        description="fewest and most points on the target; where a prompt of points has neither, "
-        "it gets one on the target",
+        description="fewest and most positive points; if a prompt of points gets none, it "
+        "has a positive one",
     )
-    negative: tuple[int, int] = Field(
-        default=(0, 2), description="fewest and most points off the target"
-    )
+    negative: tuple[int, int] = Field(default=(0, 2), description="fewest and most negative points")
     corrections: int = Field(
-        default=3, ge=0, le=50, description="most points where a previous answer is wrong"
+        default=3, ge=0, le=50, description="most points where a previous mask is wrong"
     )
     box_jitter: float = Field(
         default=0.1, ge=0, le=0.3, description="largest shift of a box's edge, as a share of a side"
@@ -199,7 +200,7 @@ class PromptSamplingSettings(Settings):
 
     @property
     def weights(self) -> dict[str, float]:
-        """Weight of each kind, by its name."""
+        """Weight of each kind of prompt, by name."""
         return {
             "none": self.none,
             "points": self.points,
@@ -209,12 +210,12 @@ class PromptSamplingSettings(Settings):
         }
 
     def always(self) -> Self:
-        """Give the same mix without the kind of no prompt; points, if nothing else is in it."""
+        """Return the same settings, but always with a prompt; points if there is no other kind."""
         points = self.points if sum(self.weights.values()) > self.none else 1.0
         return self.model_copy(update={"none": 0.0, "points": points})
 
     @model_validator(mode="after")
-    def _check_something_can_be_drawn(self) -> Self:
+    def _check_something_can_be_sampled(self) -> Self:
         if not sum(self.weights.values()) > 0:
             raise ValueError("no kind of prompt has a weight above 0")
         for name, (fewest, most) in {"positive": self.positive, "negative": self.negative}.items():
@@ -226,20 +227,24 @@ class PromptSamplingSettings(Settings):
 
 
 class AugmentSettings(Settings):
-    """How far training images are varied; 0, and a scale of (1, 1), leave a part out.
+    """Augmentation of training images; 0, or a scale of (1, 1), turns a part off.
 
-    A relative change of x is a factor between 1 / (1 + x) and 1 + x. Pixels are the network's.
+    A relative change of x is a factor between 1 / (1 + x) and 1 + x. Pixels are network pixels.
     """
 
     model_config = ConfigDict(allow_inf_nan=False)
 
-    flip_horizontal: bool = Field(default=True, description="mirror left and right, every other")
-    flip_vertical: bool = Field(default=True, description="mirror top and bottom, every other")
+    flip_horizontal: bool = Field(
+        default=True, description="mirror left and right, with probability 1/2"
+    )
+    flip_vertical: bool = Field(
+        default=True, description="mirror top and bottom, with probability 1/2"
+    )
     rotation: float = Field(
-        default=30, ge=0, le=180, description="largest turn to either side, in degrees"
+        default=30, ge=0, le=180, description="largest rotation to either side, in degrees"
     )
     scale: tuple[float, float] = Field(
-        default=(0.8, 1.2), description="smallest and largest size, relative to the plain window"
+        default=(0.8, 1.2), description="smallest and largest scale, relative to the plain window"
     )
     elastic: float = Field(
         default=0.01, ge=0, le=0.05, description="largest local shift, as a share of the window"
@@ -256,7 +261,7 @@ class AugmentSettings(Settings):
         "changes twice as far",
     )
     illumination: float = Field(
-        default=0.25, ge=0, le=1, description="how much darker one side or the rim may get"
+        default=0.25, ge=0, le=1, description="largest darkening of one side or the rim"
     )
     blur: float = Field(
         default=1.2, ge=0, le=10, description="largest standard deviation of blur, in pixels"
@@ -283,13 +288,14 @@ class AugmentSettings(Settings):
         smallest, largest = self.scale
         if not 0.2 <= smallest <= largest <= 5:
             raise ValueError(
-                f"scale is the smallest and the largest size, in 0.2…5, not ({smallest}, {largest})"
+                f"scale is the smallest and the largest factor, in 0.2…5, not ({smallest}, "
+                f"{largest})"
             )
         return self
 
     @classmethod
     def off(cls) -> "AugmentSettings":
-        """Leave images as they are."""
+        """Return settings that leave images as they are."""
         return cls(
             flip_horizontal=False,
             flip_vertical=False,

@@ -1,7 +1,7 @@
-"""What can be segmented: vessel, optic disc, optic cup, and targets a user adds.
+"""The targets to segment: vessel, optic disc, optic cup, and those a user adds.
 
-A user's own targets are kept as `targets.json` in the configuration folder, so that the dock and
-the command line know the same ones.
+A user's own targets are stored as `targets.json` in the configuration folder, shared by the viewer
+and the command line.
 """
 
 import json
@@ -23,7 +23,7 @@ InputMode = Literal["whole", "tiles", "zoom", "squash"]
 
 
 class Target(BaseModel):
-    """One structure to segment, and how it is shown and looked at."""
+    """A structure to segment, its display, and how images are presented to the network."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -34,16 +34,17 @@ class Target(BaseModel):
     color: str = Field(pattern=r"^#[0-9a-fA-F]{6}$", description="colour of the layer, #RRGGBB")
     detail: InputMode = Field(
         default="whole",
-        description="whole: the field at once; tiles: overlapping tiles, for fine structures; "
-        "zoom: the field, then a crop around the first answer, for compact ones; squash: the whole "
-        "image without its aspect, as SAM 2 itself does",
+        description="whole: the field of view at once; tiles: overlapping tiles, for fine "
+        "structures; zoom: the field, then a crop around the first prediction, for compact ones; "
+        "squash: the image stretched to a square, as in SAM 2 itself",
     )
     threshold: float = Field(
         default=0.5, gt=0, lt=1, description="probability from which a pixel belongs to the target"
     )
     convex: bool = Field(
         default=False,
-        description="one part without dents, as disc and cup are: answers get that form",
+        description="compact and convex, as disc and cup are: predictions become the convex hull "
+        "of their largest part",
     )
 
 
@@ -57,17 +58,17 @@ TARGETS: Mapping[str, Target] = MappingProxyType(
         )
     }
 )
-"""The targets every installation knows."""
+"""The built-in targets."""
 
 
 def config_folder() -> Path:
-    """Give the folder of the user's settings (`SAM2LORA_CONFIG` overrides the platform's place)."""
+    """Return the folder of the user's settings (`SAM2LORA_CONFIG` overrides the default)."""
     override = os.environ.get("SAM2LORA_CONFIG")
     return Path(override) if override else platformdirs.user_config_path("napari-sam2lora")
 
 
 def all_targets() -> dict[str, Target]:
-    """Give the built-in targets followed by the user's own, by name.
+    """Return the built-in targets followed by the user's own, by name.
 
     Raises
     ------
@@ -78,12 +79,12 @@ def all_targets() -> dict[str, Target]:
 
 
 def get_target(name: str) -> Target:
-    """Give the target called `name`.
+    """Return the target called `name`.
 
     Raises
     ------
     TargetError
-        If there is none; the message lists those there are.
+        If there is none; the message lists the known ones.
     """
     targets = all_targets()
     if name not in targets:
@@ -92,12 +93,12 @@ def get_target(name: str) -> Target:
 
 
 def save_target(target: Target) -> None:
-    """Keep a user's own target, replacing the one of the same name.
+    """Save a user's own target, replacing the one of the same name.
 
     Raises
     ------
     TargetError
-        If the name is a built-in one, or the label value is taken by another target.
+        If the name is that of a built-in target, or another target has the label value.
     """
     if target.name in TARGETS:
         raise TargetError(f"The target {target.name!r} is built in and cannot be changed.")
@@ -111,7 +112,7 @@ def save_target(target: Target) -> None:
 
 
 def delete_target(name: str) -> None:
-    """Forget one of the user's own targets.
+    """Delete one of the user's own targets.
 
     Raises
     ------
@@ -152,7 +153,7 @@ def combine(
     shapes = {mask.shape for mask in masks.values()}
     if len(shapes) != 1:
         found = ", ".join(f"{name} {mask.shape}" for name, mask in masks.items()) or "none"
-        raise GeometryError(f"Masks of one and the same size are needed; there are: {found}.")
+        raise GeometryError(f"The masks must have the same size; found: {found}.")
     first = [name for name in priority if name in masks]
     order = first + [name for name in masks if name not in first]
     labels = np.zeros(shapes.pop(), dtype=np.uint8)

@@ -1,4 +1,4 @@
-"""What arrays are called in signatures."""
+"""Types of arrays in signatures."""
 
 import numpy as np
 from numpy.typing import NDArray
@@ -7,4 +7,4 @@ Mask = NDArray[np.bool_]
 """`(H, W)` bool."""
 
 Pixels = NDArray[np.uint8]
-"""`(H, W, 3)` RGB, unless something else is said."""
+"""`(H, W, 3)` RGB, unless stated otherwise."""

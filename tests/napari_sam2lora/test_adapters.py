@@ -102,7 +102,7 @@ def test_a_target_that_is_new_here_is_made_known(make_adapter, notices: list[str
 def test_a_second_of_the_same_name_is_refused(make_adapter):
     adapter = make_adapter()
     import_and_notify(adapter.folder)
-    with pytest.raises(AdapterError, match=r"my-vessels.*is there already"):
+    with pytest.raises(AdapterError, match=r"my-vessels.*already exists"):
         import_and_notify(adapter.folder)
 
 

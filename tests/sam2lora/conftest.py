@@ -1,4 +1,4 @@
-"""Fixtures: stock SAM 2, a file server on this machine, the command line, what trainings need."""
+"""Fixtures: stock SAM 2, a local file server, the command line, datasets and adapters."""
 
 import copy
 import socket
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 
 
 class FileServer(ThreadingHTTPServer):
-    """Serves `content` at `url`; `behaviors` are used up one a request, then it is honest."""
+    """Serves `content` at `url`; each request uses up one of `behaviors`, then all is normal."""
 
     daemon_threads = True
 
@@ -53,27 +53,27 @@ class _Handler(BaseHTTPRequestHandler):
     def do_GET(self) -> None:
         server = self.server
         behavior = server.behaviors.pop(0) if server.behaviors else "honest"
-        asked = self.headers.get("Range")
-        server.ranges.append(asked)
+        requested = self.headers.get("Range")
+        server.ranges.append(requested)
         if behavior.isdigit():
             self.send_error(int(behavior))
             return
-        start = int(asked.removeprefix("bytes=").rstrip("-")) if asked else 0
+        start = int(requested.removeprefix("bytes=").rstrip("-")) if requested else 0
         if "ignore range" in behavior:
             start = 0
         if start and start >= len(server.content):
             self.send_error(416)
             return
         body = server.content[start:]
-        told = len(body)
+        announced = len(body)
         if "promise more" in behavior:
-            told += 1000
+            announced += 1000
         if behavior == "promise less":
             body = body[: len(body) // 2]
-            told = len(body)
+            announced = len(body)
         self.send_response(206 if start else 200)
         if behavior != "tell nothing":
-            self.send_header("Content-Length", str(told))
+            self.send_header("Content-Length", str(announced))
         if start:
             first = 0 if behavior == "wrong place" else start
             end, length = len(server.content) - 1, len(server.content)
@@ -89,7 +89,7 @@ class _Handler(BaseHTTPRequestHandler):
 
 @pytest.fixture
 def file_server() -> Iterator[FileServer]:
-    """Give a server on this machine that can break off, lie, and refuse."""
+    """Return a local server that can break off, announce false lengths, and refuse."""
     server = FileServer()
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
     thread.start()
@@ -101,10 +101,10 @@ def file_server() -> Iterator[FileServer]:
 
 @pytest.fixture(scope="session")
 def stock_sam2() -> "Callable[[str], SAM2Base]":
-    """Give stock SAM2Base models by base name, with one set of random weights each.
+    """Return a function that builds stock SAM2Base models by name, with the same random weights.
 
-    nano has stand-ins for the memory modules, the others are whole, as official checkpoints are.
-    Object scores do not gate the masks, since what is compared are logits before that.
+    nano has stand-ins for the memory modules; the others are complete, as official checkpoints are.
+    Object scores do not gate the masks, since the logits before gating are compared.
     """
 
     @cache
@@ -113,19 +113,19 @@ def stock_sam2() -> "Callable[[str], SAM2Base]":
         from hydra.utils import instantiate
         from omegaconf import OmegaConf
 
-        from sam2lora.models.loading import NANO, sam2_numbers
+        from sam2lora.models.loading import NANO, sam2_config
         from sam2lora.models.registry import BASE_MODELS
 
-        numbers = OmegaConf.create(sam2_numbers(BASE_MODELS["tiny"].config))
+        config = OmegaConf.create(sam2_config(BASE_MODELS["tiny"].config))
         if name == "nano":
-            numbers = OmegaConf.merge(numbers, NANO)
-            numbers.image_encoder.neck.position_encoding.num_pos_feats = 128
-            numbers.memory_attention = {"_target_": "torch.nn.Identity"}
-            numbers.memory_encoder = {"_target_": "torch.nn.Identity"}
+            config = OmegaConf.merge(config, NANO)
+            config.image_encoder.neck.position_encoding.num_pos_feats = 128
+            config.memory_attention = {"_target_": "torch.nn.Identity"}
+            config.memory_encoder = {"_target_": "torch.nn.Identity"}
         with torch.random.fork_rng(devices=[]), torch.no_grad():
             torch.manual_seed(3)
-            model = instantiate(numbers).eval()
-            # Position maps start at zero and norms at one: nothing may stay special.
+            model = instantiate(config).eval()
+            # Position maps start at zero and norms at one; no value may stay special.
             for parameter in model.parameters():
                 parameter.add_(torch.randn_like(parameter), alpha=0.05)
         model.pred_obj_scores = False
@@ -136,7 +136,7 @@ def stock_sam2() -> "Callable[[str], SAM2Base]":
 
 @pytest.fixture(scope="session")
 def photo() -> NDArray[np.uint8]:
-    """Give a fundus photograph of 160 × 160 pixels with a round field of view; do not change it."""
+    """Return a fundus image of 160 × 160 pixels with a round field of view; do not change it."""
     from sam2lora.synthetic import draw_fundus
     from sam2lora.synthetic.settings import SyntheticSettings
 
@@ -145,7 +145,7 @@ def photo() -> NDArray[np.uint8]:
 
 @dataclass(frozen=True)
 class Ran:
-    """What a command left behind: its exit code, and what it printed."""
+    """Exit code and output of a command."""
 
     code: int
     out: str
@@ -156,10 +156,10 @@ class Ran:
 def run_cli(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> Callable[..., Ran]:
-    """Run `sam2lora` with these words in this process."""
+    """Return a function that runs `sam2lora` with its arguments in this process."""
 
-    def run(*words: object) -> Ran:
-        monkeypatch.setattr("sys.argv", ["sam2lora", *map(str, words)])
+    def run(*arguments: object) -> Ran:
+        monkeypatch.setattr("sys.argv", ["sam2lora", *map(str, arguments)])
         with pytest.raises(SystemExit) as left:
             main()
         out, err = capsys.readouterr()
@@ -170,7 +170,7 @@ def run_cli(
 
 @pytest.fixture(scope="session")
 def write_eyes() -> Callable[..., Path]:
-    """Give a function that writes a data set: both eyes of each patient, with disc and vessels."""
+    """Return a function that writes a dataset: both eyes of each patient, with disc and vessels."""
     from sam2lora.synthetic import draw_fundus
     from sam2lora.synthetic.settings import SyntheticSettings
 
@@ -190,28 +190,28 @@ def write_eyes() -> Callable[..., Path]:
 
 @pytest.fixture(scope="session")
 def eyes(write_eyes: Callable[..., Path], tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Give a data set of four patients that no test may change."""
+    """Return a dataset of four patients that tests must not change."""
     return write_eyes(tmp_path_factory.mktemp("data") / "eyes")
 
 
 @pytest.fixture(scope="session")
 def untouched() -> LoadedModel:
-    """Give nano, which no test may change."""
+    """Return nano with random weights, which tests must not change."""
     return random_base("nano")
 
 
 @pytest.fixture
 def base(untouched: LoadedModel) -> LoadedModel:
-    """Give nano with a network of the test's own."""
+    """Return nano with a copy of the network, which the test may change."""
     return replace(untouched, network=copy.deepcopy(untouched.network))
 
 
 @pytest.fixture
 def make_card(untouched: LoadedModel) -> Callable[..., AdapterCard]:
-    """Give a function that makes cards; its arguments are the fields that differ."""
+    """Return a function that creates cards; its arguments override the default fields."""
 
     def make(**fields: Any) -> AdapterCard:
-        usual = {
+        default = {
             "name": "vessel-test",
             "target": TARGETS["vessel"],
             "base": {"name": "nano", "identity": untouched.weights_sha256},
@@ -223,7 +223,7 @@ def make_card(untouched: LoadedModel) -> Callable[..., AdapterCard]:
             "versions": library_versions(),
             "created": now(),
         }
-        return AdapterCard.model_validate(usual | fields)
+        return AdapterCard.model_validate(default | fields)
 
     return make
 
@@ -232,7 +232,7 @@ def make_card(untouched: LoadedModel) -> Callable[..., AdapterCard]:
 def make_adapter(
     untouched: LoadedModel, make_card: Callable[..., AdapterCard], tmp_path: Path
 ) -> Callable[..., Adapter]:
-    """Give a function that trains nothing but writes an adapter whose B and heads are random."""
+    """Return a function that writes an untrained adapter whose B and heads are random."""
 
     def make(
         name: str = "vessel-test",

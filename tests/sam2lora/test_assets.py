@@ -1,4 +1,4 @@
-"""What comes with the package: that it fits together, says what it is, and works."""
+"""The weights and adapters of the package: they fit together, are documented, and work."""
 
 from pathlib import Path
 
@@ -19,15 +19,15 @@ from sam2lora.targets import TARGETS, get_target
 pytestmark = pytest.mark.shipped
 
 LIMIT = 12_000_000
-"""Bytes the weights may take together."""
+"""Limit of the size of all weights together, in bytes."""
 
 UNSEEN = 5000
-"""Seed of a synthetic image that nothing was trained on."""
+"""Seed of a synthetic image that no model was trained on."""
 
 
 @pytest.fixture
 def base() -> LoadedModel:
-    """Load the base anew for each test: a predictor merges its adapter into the network."""
+    """Load the base model for each test, since a predictor merges its adapter into the network."""
     return load_base("nano")
 
 
@@ -37,7 +37,7 @@ def shipped() -> list[Adapter]:
 
 
 def test_there_is_one_adapter_for_each_target(base: LoadedModel, shipped: list[Adapter]) -> None:
-    assert sorted(one.name for one in shipped) == ["nano-cup", "nano-disc", "nano-vessel"]
+    assert sorted(adapter.name for adapter in shipped) == ["nano-cup", "nano-disc", "nano-vessel"]
     for target in TARGETS.values():
         adapter = default_adapter(base.weights_sha256, target)
         assert adapter is not None
@@ -45,16 +45,16 @@ def test_there_is_one_adapter_for_each_target(base: LoadedModel, shipped: list[A
 
 
 def test_weights_are_small_and_in_half_precision(shipped: list[Adapter]) -> None:
-    files = [get_base("nano").path, *(one.weights for one in shipped)]
+    files = [get_base("nano").path, *(adapter.weights for adapter in shipped)]
     assert sum(path.stat().st_size for path in files) <= LIMIT
     for path in files:
         with safetensors.safe_open(path, framework="np") as content:
             kinds = {content.get_slice(name).get_dtype() for name in content.keys()}  # noqa: SIM118
         assert kinds == {"F16"}
-    assert all(one.card.share <= 5 for one in shipped)
+    assert all(adapter.card.share <= 5 for adapter in shipped)
 
 
-def test_cards_say_what_has_to_be_known(shipped: list[Adapter]) -> None:
+def test_shipped_cards_are_complete(shipped: list[Adapter]) -> None:
     for adapter in shipped:
         card = adapter.card
         assert card.purpose
@@ -64,13 +64,13 @@ def test_cards_say_what_has_to_be_known(shipped: list[Adapter]) -> None:
         assert "terms" in card.data
         assert card.commands[-1].endswith(f"OUT {card.target.name}")
     page = get_base("nano").path.with_name("README.md").read_text(encoding="utf-8")
-    for part in ("Limits", "Training data", "Results", "Make it again", "medical device"):
+    for part in ("Limits", "Training data", "Results", "How to reproduce it", "medical device"):
         assert part in page
 
 
-# The cup's adapter has learned from real cups alone, whose rims are softer than drawn ones.
+# The cup adapter was trained on real cups only, whose rims are softer than synthetic ones.
 @pytest.mark.parametrize(("target", "least"), [("vessel", 0.6), ("disc", 0.8), ("cup", 0.45)])
-def test_a_drawn_fundus_is_segmented(base: LoadedModel, target: str, least: float) -> None:
+def test_synthetic_image_is_segmented(base: LoadedModel, target: str, least: float) -> None:
     fundus = draw_fundus(UNSEEN, SyntheticSettings(size=700))
     predictor = Predictor(base, device="cpu", precision="float32")
     task = SegmentationTask.of(
@@ -80,9 +80,9 @@ def test_a_drawn_fundus_is_segmented(base: LoadedModel, target: str, least: floa
     assert metrics.dice(found.mask, fundus.masks[target]) > least
 
 
-def test_a_photograph_is_segmented(base: LoadedModel, real_data: Path) -> None:
+def test_real_image_is_segmented(base: LoadedModel, real_data: Path) -> None:
     records = read_dataset(real_data / "DRIVE").records
-    record = next(one for one in records if one.split == "test")
+    record = next(record for record in records if record.split == "test")
     fov = record.read_field_of_view()
     scene = PreparedImage.of(record.read_image().pixels, field=fov)
     task = SegmentationTask.of(

@@ -1,4 +1,4 @@
-"""Settings are frozen, take nothing unknown, and come back from a file as they were."""
+"""Settings are frozen, refuse unknown keys, and are read back from a file unchanged."""
 
 import json
 from typing import Any
@@ -24,18 +24,18 @@ ALL = [
 ]
 
 
-def test_there_are_settings_to_test() -> None:
+def test_settings_classes_are_found() -> None:
     assert {GeometrySettings, LoraSettings, LossSettings, LossWeights} <= set(ALL)
 
 
 @pytest.mark.parametrize("kind", ALL)
-def test_an_unknown_key_is_refused_by_name(kind: type[Settings]) -> None:
+def test_unknown_key_is_named(kind: type[Settings]) -> None:
     with pytest.raises(ValidationError, match="lerning_rate"):
         kind.model_validate({"lerning_rate": 1})
 
 
 @pytest.mark.parametrize("kind", ALL)
-def test_nothing_can_be_changed_afterwards(kind: type[Settings]) -> None:
+def test_settings_are_frozen(kind: type[Settings]) -> None:
     made = kind()
     for name, value in made:
         with pytest.raises(ValidationError, match="frozen"):
@@ -43,14 +43,14 @@ def test_nothing_can_be_changed_afterwards(kind: type[Settings]) -> None:
 
 
 @pytest.mark.parametrize("kind", ALL)
-def test_settings_come_back_from_json(kind: type[Settings]) -> None:
+def test_settings_are_read_back_from_json(kind: type[Settings]) -> None:
     text = kind().model_dump_json()
     assert kind.model_validate_json(text) == kind()
     assert set(json.loads(text)) == set(kind.model_fields)
 
 
 @pytest.mark.parametrize("kind", ALL)
-def test_every_field_says_what_it_is(kind: type[Settings]) -> None:
+def test_every_setting_has_a_description(kind: type[Settings]) -> None:
     assert [name for name, field in kind.model_fields.items() if not field.description] == []
 
 
@@ -67,7 +67,7 @@ def test_defaults_are_within_their_own_limits(kind: type[Settings]) -> None:
         ("disc", GeometrySettings(detail="zoom", convex=True)),
     ],
 )
-def test_targets_say_how_they_are_looked_at(target: str, expected: GeometrySettings) -> None:
+def test_default_geometry_is_that_of_the_target(target: str, expected: GeometrySettings) -> None:
     assert GeometrySettings.for_target(TARGETS[target]) == expected
 
 
@@ -106,11 +106,11 @@ def test_a_loss_that_trains_no_mask_is_refused() -> None:
 def test_the_scale_of_lora_is_alpha_by_rank() -> None:
     assert LoraSettings(rank=8, alpha=4).scale == 0.5
     assert LoraSettings(rank=8).scale == 2
-    with pytest.raises(ValueError, match="not settled"):
+    with pytest.raises(ValueError, match="not set"):
         _ = LoraSettings().scale
 
 
-def test_a_mix_that_always_prompts_keeps_the_other_weights() -> None:
+def test_always_prompting_keeps_the_other_weights() -> None:
     mix = PromptSamplingSettings(none=5, box=2)
     assert mix.always().weights == mix.weights | {"none": 0}
     nothing_else = PromptSamplingSettings(

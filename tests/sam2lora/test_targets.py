@@ -21,7 +21,7 @@ from sam2lora.targets import (
 DRUSEN = Target(name="drusen", label=9, color="#ffffff")
 
 
-def test_the_combined_values_are_the_documented_ones() -> None:
+def test_label_values_are_the_documented_ones() -> None:
     assert {name: target.label for name, target in TARGETS.items()} == {
         "vessel": 1,
         "disc": 2,
@@ -29,7 +29,7 @@ def test_the_combined_values_are_the_documented_ones() -> None:
     }
 
 
-def test_a_users_target_is_kept_and_forgotten() -> None:
+def test_users_target_is_saved_and_deleted() -> None:
     save_target(DRUSEN)
     assert get_target("drusen") == DRUSEN
     assert list(all_targets()) == ["vessel", "disc", "cup", "drusen"]
@@ -49,7 +49,7 @@ def test_built_in_targets_and_taken_values_are_protected() -> None:
         delete_target("vessel")
 
 
-def test_a_broken_file_is_named_and_left_alone() -> None:
+def test_damaged_targets_file_is_named_and_not_overwritten() -> None:
     config_folder().mkdir(parents=True)
     path = config_folder() / "targets.json"
     path.write_text('[{"name": "x"')
@@ -63,12 +63,12 @@ def test_a_broken_file_is_named_and_left_alone() -> None:
 @pytest.mark.parametrize(
     "wrong", [{"name": "Two words"}, {"label": 0}, {"color": "red"}, {"threshold": 1.0}, {"x": 1}]
 )
-def test_wrong_definitions_are_refused(wrong: dict[str, object]) -> None:
+def test_invalid_targets_are_refused(wrong: dict[str, object]) -> None:
     with pytest.raises(ValidationError):
         Target.model_validate(DRUSEN.model_dump() | wrong)
 
 
-def test_combining_follows_the_stated_priority() -> None:
+def test_combine_follows_the_priority() -> None:
     disc = np.array([[1, 1, 1, 0]], bool)
     cup = np.array([[0, 1, 1, 0]], bool)
     vessel = np.array([[0, 0, 1, 1]], bool)
@@ -78,14 +78,14 @@ def test_combining_follows_the_stated_priority() -> None:
     assert combine(masks, priority=[]).tolist() == [[2, 2, 1, 1]]
 
 
-def test_combining_needs_one_size() -> None:
+def test_combine_needs_masks_of_one_size() -> None:
     with pytest.raises(GeometryError, match="disc"):
         combine({"disc": np.zeros((2, 2), bool), "cup": np.zeros((3, 2), bool)})
     with pytest.raises(GeometryError, match="none"):
         combine({})
 
 
-def test_the_settings_folder_is_the_platforms_unless_said(
+def test_config_folder_is_the_platforms_unless_overridden(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     monkeypatch.setenv("SAM2LORA_CONFIG", str(tmp_path))

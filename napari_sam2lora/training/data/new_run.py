@@ -8,7 +8,7 @@ from typing import Any
 from napari_sam2lora._settings import preferences
 from napari_sam2lora.training.data.pairs import Pair, is_single_patient
 from napari_sam2lora.training.data.snapshot import DATA, write_snapshot
-from sam2lora.adapters import Adapter, installed_names, is_installed, preferred_first
+from sam2lora.adapters import Adapter, installed_names, is_installed, sort_by_preference
 from sam2lora.annotations import LabelledImage
 from sam2lora.errors import SettingsError
 from sam2lora.runs import new_run, new_run_folder, runs_folder
@@ -141,7 +141,7 @@ def fitting_adapters(adapters: Iterable[Adapter], target: str, model: str) -> li
         for adapter in adapters
         if adapter.card.target.name == target and adapter.card.base.name == base
     ]
-    return preferred_first(found)
+    return sort_by_preference(found)
 
 
 def write_new_run(folder: Path, settings: TrainSettings, images: Iterable[LabelledImage]) -> Path:

@@ -11,7 +11,7 @@ from sam2lora.runs import (
     StepEvent,
     ValidationEvent,
     WarningEvent,
-    without_lost,
+    drop_superseded,
 )
 
 ValidationCurve = tuple[list[int], list[float]]
@@ -54,7 +54,7 @@ class RunHistory:
         new = list(events)
         self.events += new
         if any(isinstance(event, ResumedEvent) for event in new):
-            self.events = new = without_lost(self.events)
+            self.events = new = drop_superseded(self.events)
             self._begin()
         for event in new:
             self._take(event)

@@ -49,7 +49,7 @@ class RunWatcher(QObject):
         self.history = RunHistory()
         self.status: RunStatus | None = None
         self._process: subprocess.Popen[bytes] | None = None
-        self._place = START
+        self._position = START
         self._ticks = 0
         self._last: Event | None = None  # that says how the run stands
         self._alive = self._called_off = False
@@ -70,7 +70,7 @@ class RunWatcher(QObject):
         """
         self.detach()
         self.run, self._process = RunFolder(run), process
-        self._place, self._ticks = START, 0
+        self._position, self._ticks = START, 0
         self._last, self._called_off = None, False
         self._earlier = _size(self.run.events) if process is not None else 0
         self.refresh()
@@ -144,15 +144,15 @@ class RunWatcher(QObject):
         """Take the next events; tell whether there were any."""
         if self.run is None:
             return False
-        of_earlier = self._earlier - self._place.offset
+        of_earlier = self._earlier - self._position.offset
         limit = min(_LIMIT, of_earlier) if of_earlier > 0 else _LIMIT
-        news = follow_events(self.run.events, self._place, limit=limit)
+        news = follow_events(self.run.events, self._position, limit=limit)
         if news.missing:
             return False
         if news.restarted:
             self.history, self._last, self._earlier = RunHistory(), None, 0
             of_earlier = 0
-        moved, self._place = news.place != self._place, news.place
+        moved, self._position = news.position != self._position, news.position
         self.history.add(news.events)
         if of_earlier <= 0:
             self._last = deciding_event(news.events) or self._last

@@ -1,8 +1,8 @@
-"""LoRA adapters: folders in PEFT's format with a card, made by training, merged for prediction.
+"""LoRA adapters: folders in PEFT's format with a card, written by training, merged for prediction.
 
-What is named here loads no torch. The rest does, and is imported from its module: `switch` for
-prediction; `placement`, `counting`, `continuing` and `saving` for training. PEFT is loaded when
-LoRA is put into a network.
+What is exported here loads no torch. The rest does, and is imported from its module: `switching`
+for prediction; `lora`, `warm_start` and `serialization` for training. PEFT is loaded only when LoRA
+is added to a network.
 """
 
 from sam2lora.adapters.archive import export_adapter, import_adapter
@@ -22,9 +22,9 @@ from sam2lora.adapters.store import (
     is_installed,
     list_adapters,
     list_problems,
-    own_folder,
-    preferred_first,
     rename_adapter,
+    sort_by_preference,
+    user_adapter_folder,
 )
 
 __all__ = [
@@ -50,10 +50,10 @@ __all__ = [
     "list_adapters",
     "list_problems",
     "open_adapter",
-    "own_folder",
-    "preferred_first",
     "pull_adapter",
     "push_adapter",
     "rename_adapter",
     "require_adapter",
+    "sort_by_preference",
+    "user_adapter_folder",
 ]

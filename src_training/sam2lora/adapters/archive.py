@@ -1,4 +1,4 @@
-"""Adapters as one `.zip` file: written to be given away, read as something a stranger made."""
+"""Adapters as one `.zip` file to share; a file that is imported is not trusted."""
 
 import shutil
 import stat
@@ -8,13 +8,13 @@ import zlib
 from pathlib import Path, PurePosixPath
 
 from sam2lora.adapters.folder import FILES, LARGEST_WEIGHTS, WEIGHTS, Adapter, open_adapter
-from sam2lora.adapters.store import adapter_in, install_adapter
+from sam2lora.adapters.store import install_adapter, open_adapter_or_run
 from sam2lora.errors import AdapterError, OutputError
 from sam2lora.utils.files import atomic_path
 
 _MOST_ENTRIES = 32
 _LARGEST_TEXT = 1 << 20  # bytes of a file that is not the tensors
-_MADE_BY_FINDER = ("__MACOSX", ".DS_Store")  # macOS adds them to whatever it packs
+_MACOS_EXTRAS = ("__MACOSX", ".DS_Store")  # added to every archive by the Finder
 
 
 def export_adapter(adapter: Adapter, path: Path, *, replace: bool = False) -> Path:
@@ -23,34 +23,35 @@ def export_adapter(adapter: Adapter, path: Path, *, replace: bool = False) -> Pa
     Parameters
     ----------
     adapter
-        What to write; its card says the name it has here.
+        The adapter to write, under the name on its card.
     path
-        The file, or a folder for `<name>.zip`.
+        The file to write, or a folder, in which `<name>.zip` is written.
     replace
-        Whether an older file may be replaced.
+        Whether an existing file may be replaced.
 
     Raises
     ------
     OutputError
-        If there is such a file already, or it cannot be written.
+        If the file already exists, or cannot be written.
     AdapterError
         If the adapter is damaged.
     """
     if path.is_dir():
         path = path / f"{adapter.name}.zip"
     if path.exists() and not replace:
-        raise OutputError(f"{path}: is there already. Choose another place, or use --replace.")
-    sound = open_adapter(adapter.folder).called(adapter.name)
-    # The two texts say the name; the other files are as they are.
+        raise OutputError(f"{path}: already exists. Choose another path, or use --replace.")
+    checked = open_adapter(adapter.folder).renamed(adapter.name)
+    # Only the two text files hold the name; the others are copied.
+    card_files = checked.card_files()
     with (
         atomic_path(path) as temporary,
         zipfile.ZipFile(temporary, "w", compression=zipfile.ZIP_DEFLATED) as archive,
     ):
-        for file, text in sound.card_files().items():
-            archive.writestr(f"{sound.name}/{file}", text)
+        for file, text in card_files.items():
+            archive.writestr(f"{checked.name}/{file}", text)
         for file in FILES:
-            if file not in sound.card_files():
-                archive.write(sound.folder / file, f"{sound.name}/{file}")
+            if file not in card_files:
+                archive.write(checked.folder / file, f"{checked.name}/{file}")
     return path
 
 
@@ -60,23 +61,23 @@ def import_adapter(path: Path, *, name: str | None = None, replace: bool = False
     Parameters
     ----------
     path
-        A file as `export_adapter` writes it: the files of one adapter, inside one folder or none.
-        Or an adapter's folder; or a run folder, for its best adapter.
+        A `.zip` file as `export_adapter` writes it: the files of one adapter, at the top or inside
+        one folder. Or the folder of an adapter; or a run folder, for its best adapter.
     name
-        What to call it; by default what its card says.
+        Name to install it under; by default the name on its card.
     replace
-        Whether one of the user's own of that name may be replaced.
+        Whether an installed adapter of that name may be replaced; one of the package may not.
 
     Raises
     ------
     AdapterError
-        If it is corrupt, has no adapter, or, as a file, anything else; or the name is taken.
-        Nothing is installed then.
+        If the file is missing or corrupt, holds no adapter or anything besides one, or the name is
+        taken. Nothing is installed then.
     OutputError
         If it cannot be written.
     """
     if path.is_dir():
-        return install_adapter(adapter_in(path), name=name, replace=replace)
+        return install_adapter(open_adapter_or_run(path), name=name, replace=replace)
     if not path.is_file():
         raise AdapterError(f"{path}: there is no such file or folder.")
     with tempfile.TemporaryDirectory(prefix="sam2lora-") as temporary:
@@ -85,7 +86,7 @@ def import_adapter(path: Path, *, name: str | None = None, replace: bool = False
             with zipfile.ZipFile(path) as archive:
                 _unpack(archive, folder, path)
         except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError) as error:
-            raise AdapterError(f"{path}: is corrupt or no zip file ({error}).") from error
+            raise AdapterError(f"{path}: is corrupt or not a zip file ({error}).") from error
         except OSError as error:
             reason = error.strerror or error
             raise OutputError(f"{path}: cannot be unpacked ({reason}).") from error
@@ -93,7 +94,7 @@ def import_adapter(path: Path, *, name: str | None = None, replace: bool = False
 
 
 def _open_inside(folder: Path, path: Path) -> Adapter:
-    """Check what was unpacked; messages speak of the zip file."""
+    """Open the unpacked adapter; error messages name the zip file."""
     try:
         return open_adapter(folder)
     except AdapterError as error:
@@ -101,52 +102,53 @@ def _open_inside(folder: Path, path: Path) -> Adapter:
 
 
 def _unpack(archive: zipfile.ZipFile, folder: Path, path: Path) -> None:
-    """Write the files of one adapter into `folder`, after looking at all entries."""
+    """Write the files of one adapter into `folder`, after checking all entries."""
     entries = archive.infolist()
     if len(entries) > _MOST_ENTRIES:
         raise AdapterError(f"{path}: holds {len(entries)} files; an adapter has {len(FILES)}.")
-    chosen: dict[str, zipfile.ZipInfo] = {}
-    inside: set[str] = set()
+    selected: dict[str, zipfile.ZipInfo] = {}
+    folders: set[str] = set()
     for entry in entries:
         parts = PurePosixPath(entry.filename).parts
         _check_entry(entry, path)
-        if entry.is_dir() or any(part in _MADE_BY_FINDER for part in parts):
+        if entry.is_dir() or any(part in _MACOS_EXTRAS for part in parts):
             continue
-        if parts[-1] in chosen or len(parts) > 2 or parts[-1] not in FILES:
+        if parts[-1] in selected or len(parts) > 2 or parts[-1] not in FILES:
             raise AdapterError(
                 f"{path}: holds {entry.filename!r}. An adapter is one folder with nothing but "
                 f"{', '.join(FILES)}."
             )
-        chosen[parts[-1]] = entry
-        inside.add("/".join(parts[:-1]))
-    if len(inside) > 1:
+        selected[parts[-1]] = entry
+        folders.add("/".join(parts[:-1]))
+    if len(folders) > 1:
         raise AdapterError(f"{path}: holds the files of more than one adapter.")
-    for name, entry in chosen.items():
-        # zipfile gives no more bytes than the entry announces.
+    for name, entry in selected.items():
+        # zipfile reads no more bytes than the entry declares.
         with archive.open(entry) as source, (folder / name).open("wb") as copy:
             shutil.copyfileobj(source, copy)
 
 
 def _check_entry(entry: zipfile.ZipInfo, path: Path) -> None:
-    """Refuse an entry that would leave its folder, is no plain file, or is absurdly large."""
+    """Refuse an entry that would leave its folder, is not a plain file, or is far too large."""
     name = entry.filename
-    steps = name.rstrip("/").split("/")
-    if "\\" in name or ":" in name or any(step in ("", ".", "..") for step in steps):
+    parts = name.rstrip("/").split("/")
+    if "\\" in name or ":" in name or any(part in ("", ".", "..") for part in parts):
         raise AdapterError(f"{path}: holds {name!r}, which lies outside its folder. Not unpacked.")
     kind = stat.S_IFMT(entry.external_attr >> 16)
     if kind not in (0, stat.S_IFREG, stat.S_IFDIR):
         raise AdapterError(f"{path}: holds {name!r}, a link or device. Not unpacked.")
     if entry.flag_bits & 1:
         raise AdapterError(f"{path}: {name!r} is encrypted. Not unpacked.")
-    # The others raise errors of their own when damaged, and no program packs by them unasked.
+    # Damaged entries of other methods raise errors of their own, and no program uses them by
+    # default.
     if entry.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
         raise AdapterError(
-            f"{path}: {name!r} is compressed in an unusual way. Not unpacked; pack it as an "
+            f"{path}: {name!r} has an unsupported compression. Not unpacked; pack it as an "
             "ordinary zip file."
         )
-    largest = LARGEST_WEIGHTS if steps[-1] == WEIGHTS else _LARGEST_TEXT
+    largest = LARGEST_WEIGHTS if parts[-1] == WEIGHTS else _LARGEST_TEXT
     if entry.file_size > largest:
         raise AdapterError(
-            f"{path}: {name!r} would have {entry.file_size} bytes; in an adapter it has at most "
-            f"{largest}. Not unpacked."
+            f"{path}: {name!r} would have {entry.file_size} bytes; the limit is {largest}. Not "
+            "unpacked."
         )

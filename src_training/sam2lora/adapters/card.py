@@ -1,4 +1,4 @@
-"""The card of an adapter, `sam2lora.json`: all that has to be known to use and to judge it."""
+"""The card of an adapter, `sam2lora.json`: everything needed to use and to assess it."""
 
 import json
 import re
@@ -23,7 +23,7 @@ from sam2lora.settings import GeometrySettings, LoraSettings, Settings
 from sam2lora.targets import Target
 
 FORMAT: Final = 1
-"""Version of the card; a newer one is refused rather than half understood."""
+"""Version of the card; a newer one is refused rather than misread."""
 
 NOTICE = "For research use only. Not a medical device."
 
@@ -35,17 +35,17 @@ _LARGEST = 1 << 20  # bytes of a card
 
 
 def check_name(name: str) -> str:
-    """Give `name` back if an adapter can be called that on every operating system.
+    """Return `name` if it is a valid name for an adapter on every operating system.
 
     Raises
     ------
     AdapterError
-        If it cannot.
+        If it is not.
     """
     if not _NAME.fullmatch(name) or _RESERVED.fullmatch(name):
         raise AdapterError(
-            f"{name!r} cannot be the name of an adapter. Use 1 to 64 letters, digits, '.', '_' and "
-            "'-', with a letter or digit first and last."
+            f"{name!r} is not a valid name for an adapter. Use 1 to 64 letters, digits, '.', '_' "
+            "and '-', with a letter or digit first and last."
         )
     return name
 
@@ -72,76 +72,82 @@ class BaseReference(Settings):
     """The base model an adapter is for."""
 
     name: Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{0,31}$")] = Field(
-        description="its name in the table of base models"
+        description="name of the base model"
     )
-    identity: _Digest = Field(description="hash of its weights, as `sam2lora models verify` shows")
+    identity: _Digest = Field(
+        description="SHA-256 of its weights, as `sam2lora models verify` shows it"
+    )
 
 
 class AdapterReference(Settings):
-    """The adapter a training went on from."""
+    """The adapter a training started from."""
 
-    name: Annotated[str, AfterValidator(_is_name)] = Field(description="what it was called")
+    name: Annotated[str, AfterValidator(_is_name)] = Field(description="its name then")
     digest: _Digest = Field(description="SHA-256 of its adapter_model.safetensors")
 
 
 class AdapterCard(Settings):
-    """What an adapter is, is for, and came from."""
+    """What an adapter segments, the base model it fits, and how it was trained."""
 
     model_config = _Numbers
 
-    format: Literal[1] = Field(default=FORMAT, description="version of this file")
-    name: Annotated[str, AfterValidator(_is_name)] = Field(description="what it is called")
-    target: Target = Field(description="what it segments, whole, so that it is known elsewhere too")
-    base: BaseReference = Field(description="the base model it is for")
-    geometry: GeometrySettings = Field(description="how images are shown to it")
-    lora: LoraSettings = Field(description="its layers and size; rank and alpha are numbers")
-    threshold: float = Field(gt=0, lt=1, description="probability that makes the mask")
+    format: Literal[1] = Field(default=FORMAT, description="version of this file's format")
+    name: Annotated[str, AfterValidator(_is_name)] = Field(description="name of the adapter")
+    target: Target = Field(
+        description="what it segments; complete, for computers without this target"
+    )
+    base: BaseReference = Field(description="the base model it belongs to")
+    geometry: GeometrySettings = Field(description="how images are presented to the network")
+    lora: LoraSettings = Field(description="adapted layers and size; rank and alpha are set")
+    threshold: float = Field(
+        gt=0, lt=1, description="probability from which a pixel belongs to the mask"
+    )
     multimask_token: bool = Field(
         default=False,
-        description="its mask is the first of SAM 2's three, not its single one (the paper's)",
+        description="take the first of SAM 2's three masks, not its single one (the paper's)",
     )
-    trainable: int = Field(ge=1, description="weights that were trained")
-    share: float = Field(gt=0, description="the same in percent of the base model's")
+    trainable: int = Field(ge=1, description="number of trained weights")
+    share: float = Field(gt=0, description="trained weights in percent of the base model's")
     training: dict[str, JsonValue] = Field(default={}, description="settings of the training")
     data: dict[str, JsonValue] = Field(default={}, description="summary of the training data")
     data_hash: _Digest | None = Field(default=None, description="hash of the training data")
     validation: dict[str, JsonValue] = Field(
         default={},
-        description="metrics on the validation images; dice is shown in lists, beside start_dice, "
-        "which is that of started_from on the same images",
+        description="metrics on the validation images; lists show dice next to start_dice, "
+        "the Dice of started_from on the same images",
     )
     started_from: AdapterReference | None = Field(
-        default=None, description="the adapter the training went on from"
+        default=None, description="the adapter the training started from"
     )
-    versions: dict[_Text, _Text] = Field(default={}, description="of the libraries")
-    created: AwareDatetime = Field(description="when")
-    purpose: _Text = Field(default="", description="what it is for")
-    limits: _Text = Field(default="", description="where it is known to be weak, or untested")
-    commands: tuple[_Text, ...] = Field(default=(), description="what makes it again")
+    versions: dict[_Text, _Text] = Field(default={}, description="versions of the libraries")
+    created: AwareDatetime = Field(description="when it was trained")
+    purpose: _Text = Field(default="", description="intended use")
+    limits: _Text = Field(default="", description="known weaknesses, and what is untested")
+    commands: tuple[_Text, ...] = Field(default=(), description="commands that reproduce it")
     results: dict[str, JsonValue] = Field(
-        default={}, description="figures on images that were kept out of the training"
+        default={}, description="metrics on images that were not used for training"
     )
-    license: _Text = Field(default="not stated", description="of these weights")
-    notice: _Text = Field(default=NOTICE, description="what whoever uses it has to know")
+    license: _Text = Field(default="not stated", description="license of these weights")
+    notice: _Text = Field(default=NOTICE, description="notice to every user")
 
     @model_validator(mode="after")
     def _check_settled(self) -> Self:
         if self.lora.rank is None or self.lora.alpha is None:
-            raise ValueError("rank and alpha of an adapter have to be numbers")
+            raise ValueError("rank and alpha of an adapter must be set")
         return self
 
     def renamed(self, name: str) -> Self:
-        """Give the same card under another name.
+        """Return the same card under another name.
 
         Raises
         ------
         AdapterError
-            If an adapter cannot be called that.
+            If the name is not valid.
         """
         return self.model_copy(update={"name": check_name(name)})
 
     def to_json(self) -> str:
-        """Give the content of `sam2lora.json`."""
+        """Return the content of `sam2lora.json`."""
         return json.dumps(self.model_dump(mode="json"), indent=2) + "\n"
 
 
@@ -151,31 +157,32 @@ def read_card(path: Path) -> AdapterCard:
     Raises
     ------
     AdapterError
-        If it is missing, too large, no card, or made by a newer version; the message says where.
+        If the file is missing, too large, not a valid card, or written by a newer version; the
+        message names the file and the field.
     """
     content = read_json(path, _LARGEST)
-    made_by = content.get("format")
-    if isinstance(made_by, int) and made_by > FORMAT:
+    version = content.get("format")
+    if isinstance(version, int) and version > FORMAT:
         raise AdapterError(
-            f"{path}: has format {made_by}, this version reads {FORMAT}. Update napari-sam2lora."
+            f"{path}: has format {version}, this version reads {FORMAT}. Update napari-sam2lora."
         )
     try:
         return AdapterCard.model_validate(content)
     except ValidationError as error:
         first = error.errors(include_url=False)[0]
-        place = ".".join(str(step) for step in first["loc"]) or "the whole"
+        field = ".".join(str(part) for part in first["loc"]) or "the card as a whole"
         raise AdapterError(
-            f"{path}: is no card of an adapter ({place}: {first['msg']})."
+            f"{path}: is not a valid card of an adapter ({field}: {first['msg']})."
         ) from error
 
 
 def read_json(path: Path, largest: int) -> dict[str, Any]:
-    """Read a small JSON object that others may have written.
+    """Read a small JSON object from an untrusted file.
 
     Raises
     ------
     AdapterError
-        If it is missing, larger than `largest` bytes, or no JSON object.
+        If the file is missing, larger than `largest` bytes, or not a JSON object.
     """
     try:
         with path.open("rb") as stream:
@@ -183,18 +190,18 @@ def read_json(path: Path, largest: int) -> dict[str, Any]:
     except OSError as error:
         raise AdapterError(f"{path}: cannot be read ({error.strerror or error}).") from error
     if len(raw) > largest:
-        raise AdapterError(f"{path}: has more than {largest} bytes, so it is not what it says.")
+        raise AdapterError(f"{path}: is larger than {largest} bytes, too large for such a file.")
     try:
         content = json.loads(raw)
     except (ValueError, RecursionError) as error:
-        raise AdapterError(f"{path}: is truncated or no JSON ({error}).") from error
+        raise AdapterError(f"{path}: is truncated or not JSON ({error}).") from error
     if not isinstance(content, dict):
-        raise AdapterError(f"{path}: is no JSON object.")
+        raise AdapterError(f"{path}: is not a JSON object.")
     return content
 
 
 def library_versions(names: Iterable[str] = _LIBRARIES) -> dict[str, str]:
-    """Give the versions of the libraries a result depends on, of those installed."""
+    """Return the versions of the installed libraries that a result depends on."""
     found = {}
     for name in names:
         try:
@@ -205,5 +212,5 @@ def library_versions(names: Iterable[str] = _LIBRARIES) -> dict[str, str]:
 
 
 def now() -> datetime:
-    """Give the time, to the second, as cards state it."""
+    """Return the current time in UTC, to the second, as it is written in cards."""
     return datetime.now(UTC).replace(microsecond=0)

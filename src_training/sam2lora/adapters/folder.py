@@ -1,7 +1,7 @@
-"""An adapter is a folder of four files; here it is checked, without loading torch.
+"""An adapter is a folder of four files, which is checked here without loading torch.
 
-PEFT reads the same folder. All of it may come from strangers: nothing in it is run or followed, and
-nothing is taken that does not agree with the card.
+PEFT reads the same folder. None of it is trusted: nothing in it is executed, no link is followed,
+and everything must agree with the card.
 """
 
 from collections.abc import Iterator
@@ -24,7 +24,7 @@ WEIGHTS = "adapter_model.safetensors"
 README = "README.md"
 
 FILES = (CARD, CONFIG, WEIGHTS, README)
-"""The files of an adapter; others in its folder are ignored and never passed on."""
+"""The files of an adapter; other files in its folder are ignored and never copied."""
 
 LARGEST_WEIGHTS = 2 << 30
 """Bytes; the largest rank on the widest placement of the largest model needs less."""
@@ -41,11 +41,11 @@ class Adapter:
     Attributes
     ----------
     folder
-        Where its files are.
+        Folder of its files.
     card
-        What it is.
+        Its card.
     shipped
-        Whether it came with the package, so that it can be neither renamed nor deleted.
+        Whether it comes with the package, so that it can be neither renamed nor deleted.
     """
 
     folder: Path
@@ -54,20 +54,20 @@ class Adapter:
 
     @property
     def name(self) -> str:
-        """What it is called."""
+        """Name of the adapter."""
         return self.card.name
 
     @property
     def weights(self) -> Path:
-        """The file of its tensors."""
+        """Path of the file with its tensors."""
         return self.folder / WEIGHTS
 
-    def called(self, name: str, *, shipped: bool = False) -> Self:
-        """Give the same adapter under the name it has in a store."""
+    def renamed(self, name: str, *, shipped: bool = False) -> Self:
+        """Return the same adapter under another name."""
         return replace(self, card=self.card.renamed(name), shipped=shipped)
 
     def card_files(self) -> dict[str, str]:
-        """Give the files that say the name, with their contents as of now."""
+        """Return the files that hold the name, with their contents, by file name."""
         return {CARD: self.card.to_json(), README: readme(self.card)}
 
     def digest(self) -> str:
@@ -76,27 +76,27 @@ class Adapter:
         Raises
         ------
         AdapterError
-            If it cannot be read any more.
+            If the file can no longer be read.
         """
         with _reading(self.weights):
             return sha256_of(self.weights)
 
 
 def open_adapter(folder: Path) -> Adapter:
-    """Check an adapter's folder: its files, the card, PEFT's configuration, the tensors' shapes.
+    """Check an adapter's folder (files, card, PEFT configuration, tensor shapes) and open it.
 
     Parameters
     ----------
     folder
-        As `saving.save_adapter` writes it.
+        A folder as `serialization.save_adapter` writes it.
 
     Raises
     ------
     AdapterError
-        If something is missing, corrupt, unsafe or contradicts the card; the message says what.
+        If a file is missing, corrupt, unsafe or contradicts the card; the message names it.
     """
     if not folder.is_dir():
-        raise AdapterError(f"{folder}: there is no such folder of an adapter.")
+        raise AdapterError(f"{folder}: there is no such folder.")
     _check_files(folder)
     card = read_card(folder / CARD)
     _check_config(folder / CONFIG, card)
@@ -105,17 +105,17 @@ def open_adapter(folder: Path) -> Adapter:
 
 
 def read_shapes(path: Path) -> Shapes:
-    """Read the shape of each tensor of a `.safetensors` file by name, and none of the values.
+    """Read the shape of each tensor of a `.safetensors` file by name, without the values.
 
     Raises
     ------
     AdapterError
-        If the file is truncated, corrupt, absurdly large, or holds other numbers than floats.
+        If the file is truncated, corrupt, far too large, or holds tensors that are not floats.
     """
     with _reading(path):
         size = path.stat().st_size
         if size > LARGEST_WEIGHTS:
-            raise AdapterError(f"{path}: has {size} bytes; no adapter is that large.")
+            raise AdapterError(f"{path}: has {size} bytes, too many for an adapter.")
         shapes = {}
         with safetensors.safe_open(path, framework="numpy") as file:
             for name in file.keys():  # noqa: SIM118 - not a mapping
@@ -133,13 +133,13 @@ def _check_files(folder: Path) -> None:
     pickles = [name for name in _PICKLES if (folder / name).exists()]
     if pickles and not (folder / WEIGHTS).exists():
         raise AdapterError(
-            f"{folder}: has its weights in {pickles[0]}, a file that can run code when it is read. "
-            f"It is not loaded. Ask its author for {WEIGHTS}."
+            f"{folder}: has its weights in {pickles[0]}, a file that can run code when it is "
+            f"loaded, so it was not. Ask its author for {WEIGHTS}."
         )
     missing = [name for name in (CARD, CONFIG, WEIGHTS) if not (folder / name).is_file()]
     if missing:
         hint = (
-            f" An adapter of another program has no {CARD}: what it is for is not known."
+            f" Adapters of other programs have no {CARD} and cannot be used."
             if missing == [CARD]
             else ""
         )
@@ -147,24 +147,24 @@ def _check_files(folder: Path) -> None:
 
 
 def _check_config(path: Path, card: AdapterCard) -> None:
-    """Refuse a configuration for PEFT that says anything but what follows from the card."""
+    """Refuse a PEFT configuration that differs from what the card implies."""
     found, expected = read_json(path, _LARGEST_CONFIG), peft_config(card.lora)
     for key in sorted(found.keys() | expected.keys()):
         if key not in expected:
             raise AdapterError(f"{path}: has {key!r}, which adapters of this project do not have.")
         if key not in found or found[key] != expected[key]:
             raise AdapterError(
-                f"{path}: {key!r} is {found.get(key, 'missing')!r}, but by {CARD} it has to be "
+                f"{path}: {key!r} is {found.get(key, 'missing')!r}, but by {CARD} it must be "
                 f"{expected[key]!r}."
             )
 
 
 @contextmanager
 def _reading(path: Path) -> Iterator[None]:
-    """Name the file in errors of reading it."""
+    """Turn errors of reading `path` into an AdapterError that names it."""
     try:
         yield
     except safetensors.SafetensorError as error:
-        raise AdapterError(f"{path}: is truncated or no safetensors file ({error}).") from error
+        raise AdapterError(f"{path}: is truncated or not a safetensors file ({error}).") from error
     except OSError as error:
         raise AdapterError(f"{path}: cannot be read ({error.strerror or error}).") from error

@@ -1,6 +1,6 @@
 """Share adapters over the Hugging Face Hub.
 
-The account is the one `hf auth login` keeps; nothing here asks for or stores a token.
+The account is the one of `hf auth login`; nothing here asks for or stores a token.
 """
 
 from collections.abc import Iterator
@@ -13,12 +13,12 @@ from sam2lora.errors import AdapterError
 
 
 def push_adapter(adapter: Adapter, repository: str, *, private: bool = True) -> str:
-    """Upload an adapter, making the repository if there is none.
+    """Upload an adapter; the repository is created if it does not exist.
 
     Parameters
     ----------
     adapter
-        What to upload; only its own four files are.
+        The adapter; only its four files are uploaded.
     repository
         `owner/name` on the Hub.
     private
@@ -26,7 +26,7 @@ def push_adapter(adapter: Adapter, repository: str, *, private: bool = True) -> 
 
     Returns
     -------
-    The address of the upload.
+    The URL of the upload.
 
     Raises
     ------
@@ -35,16 +35,16 @@ def push_adapter(adapter: Adapter, repository: str, *, private: bool = True) -> 
     """
     import huggingface_hub
 
-    sound = open_adapter(adapter.folder)
+    checked = open_adapter(adapter.folder)
     with _hub_errors(repository):
         huggingface_hub.create_repo(repository, private=private, exist_ok=True)
-        done = huggingface_hub.upload_folder(
+        upload = huggingface_hub.upload_folder(
             repo_id=repository,
-            folder_path=sound.folder,
+            folder_path=checked.folder,
             allow_patterns=list(FILES),
             commit_message=f"Upload the adapter {adapter.name}",
         )
-    return str(done)
+    return str(upload)
 
 
 def pull_adapter(
@@ -54,7 +54,7 @@ def pull_adapter(
     name: str | None = None,
     replace: bool = False,
 ) -> Adapter:
-    """Download an adapter, check it as any other, and install it.
+    """Download an adapter, check it like any other, and install it.
 
     Parameters
     ----------
@@ -63,9 +63,9 @@ def pull_adapter(
     revision
         A branch, tag or commit; by default the newest. A commit cannot change under you.
     name
-        What to call it; by default what its card says.
+        Name to install it under; by default the name on its card.
     replace
-        Whether one of the user's own of that name may be replaced.
+        Whether an installed adapter of that name may be replaced; one of the package may not.
 
     Raises
     ------
@@ -73,7 +73,7 @@ def pull_adapter(
         If the Hub refuses or cannot be reached, the repository holds no adapter, or the name is
         taken. Nothing is installed then.
     OutputError
-        If it cannot be written.
+        If the adapter cannot be written.
     """
     import huggingface_hub
 
@@ -86,12 +86,12 @@ def pull_adapter(
 
 @contextmanager
 def _hub_errors(repository: str) -> Iterator[None]:
-    """Say in words what failed; errors of HTTP and of the system come through too."""
+    """Turn any error of the Hub, of HTTP or of the system into an AdapterError."""
     try:
         yield
     except Exception as error:
         reason = str(error).strip().partition("\n")[0] or type(error).__name__
         raise AdapterError(
-            f"{repository}: the Hugging Face Hub did not do it ({reason}). Check the name and the "
-            "connection, and log in with: hf auth login"
+            f"{repository}: the request to the Hugging Face Hub failed ({reason}). Check the name "
+            "and the connection, and log in with: hf auth login"
         ) from error

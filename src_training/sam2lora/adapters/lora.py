@@ -1,100 +1,107 @@
-"""Put LoRA into a network for training, by PEFT."""
+"""Add LoRA to a network for training, with PEFT; its rank, and the share of weights it trains."""
 
 import logging
+import re
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
-from sam2lora.adapters.peft_format import check_shapes, peft_config
+from sam2lora.adapters.peft_format import (
+    HEADS,
+    PREFIX,
+    TARGET_MODULES,
+    check_shapes,
+    peft_config,
+)
 from sam2lora.adapters.serialization import shapes_of
 from sam2lora.models.sam2_image_model import Sam2ImageModel
 from sam2lora.settings import LoraSettings
 
 if TYPE_CHECKING:
     from peft import PeftModel
-import re
-
-from torch import nn
-
-from sam2lora.adapters.peft_format import HEADS, PREFIX, TARGET_MODULES
 
 logger = logging.getLogger(__name__)
 
-_ID = "default"  # PEFT breaks on names with dots, so adapters have none of their own inside
+SHARE_LIMIT = 5.0
+"""Percent of a network that LoRA may train without a warning; the paper stays below."""
+
+_LARGEST_DEFAULT = 64
+_ID = "default"  # inside PEFT, which fails on names with dots
 
 
 def add_lora(network: Sam2ImageModel, settings: LoraSettings, *, seed: int = 0) -> "PeftModel":
-    """Put LoRA into a network, in place, and freeze everything else.
+    """Add LoRA to a network, in place, and freeze everything else.
 
-    Since B starts at 0, the network answers as before until it is trained. The trainable share is
-    logged, as a warning above 5 %.
+    Since B starts at 0, the predictions do not change until LoRA is trained. The trainable share
+    is logged, as a warning above 5 %.
 
     Parameters
     ----------
     network
-        The base, without LoRA.
+        A base model's network, without LoRA.
     settings
-        What to add; rank and alpha are settled first.
+        Placement and size; a rank or alpha of None is resolved first (`resolve_lora`).
     seed
-        What A is drawn from, the same on every device.
+        Seed of A, which starts the same on every device.
 
     Returns
     -------
-    PEFT's wrapper, in evaluation mode; called like the network, which `get_base_model()` gives.
+    PEFT's wrapper, in evaluation mode; it is called like the network, which `get_base_model()`
+    returns.
     """
     from peft import LoraConfig, PeftModel
 
     lora = resolve_lora(network, settings)
-    # The configuration says how adapters are stored; here it is to be trained.
+    # The configuration is that of stored adapters; this one is to be trained.
     config = LoraConfig(**(peft_config(lora) | {"inference_mode": False}))
     model = PeftModel(network, config, adapter_name=_ID).eval()
-    _draw_starts(model, lora, seed)
+    _initialize(model, lora, seed)
     level = logging.INFO if trainable_share(model) <= SHARE_LIMIT else logging.WARNING
     logger.log(level, describe_share(model))
     return model
 
 
 def lora_tensors(model: "PeftModel") -> dict[str, Tensor]:
-    """Give the tensors of LoRA and of trained heads by PEFT's names: what an adapter consists of.
+    """Return the tensors an adapter consists of, LoRA's and trained heads', by PEFT's names.
 
-    They are the network's own, not copies.
+    They are those of the network, not copies.
     """
     from peft import get_peft_model_state_dict
 
-    # Otherwise PEFT asks the network which model this is.
+    # Without this argument PEFT looks up the model on the Hub.
     found = get_peft_model_state_dict(model, adapter_name=_ID, save_embedding_layers=False)
     return dict(found)
 
 
 def load_lora(model: "PeftModel", tensors: Mapping[str, Tensor], source: str) -> None:
-    """Put tensors, as `lora_tensors` gives them, into a network with LoRA.
+    """Load tensors, as `lora_tensors` returns them, into a network with LoRA.
 
     Parameters
     ----------
     model
-        From `add_lora`.
+        A network from `add_lora`.
     tensors
-        As many and as large as the network's own.
+        Tensors with the names and shapes of the network's LoRA.
     source
-        How the message calls where they are from.
+        Where they come from, for error messages.
 
     Raises
     ------
     AdapterError
         If they do not fit.
     """
-    own = lora_tensors(model)
-    check_shapes(shapes_of(tensors), shapes_of(own), source)
+    current = lora_tensors(model)
+    check_shapes(shapes_of(tensors), shapes_of(current), source)
     with torch.no_grad():
-        for name, tensor in own.items():
+        for name, tensor in current.items():
             tensor.copy_(tensors[name])
 
 
 @torch.no_grad()
-def _draw_starts(model: "PeftModel", lora: LoraSettings, seed: int) -> None:
-    """Draw A: PEFT's "gaussian" has a deviation of 1/rank, not the paper's, and no seed."""
+def _initialize(model: "PeftModel", lora: LoraSettings, seed: int) -> None:
+    """Initialize A: PEFT's "gaussian" has a deviation of 1/rank, not the paper's, and no seed."""
     generator = torch.Generator().manual_seed(seed)
     for name, tensor in sorted(lora_tensors(model).items()):
         if name.endswith(".lora_A.weight"):
@@ -107,35 +114,29 @@ def _draw_starts(model: "PeftModel", lora: LoraSettings, seed: int) -> None:
             tensor.copy_(start)
 
 
-SHARE_LIMIT = 5.0
-"""Percent of a network that LoRA may train before it says so; the paper stays below."""
-
-_LARGEST_DEFAULT = 64
-
-
 def resolve_lora(network: Sam2ImageModel, settings: LoraSettings) -> LoraSettings:
-    """Settle rank and alpha where they are left open.
+    """Return the settings with rank and alpha filled in where they are None.
 
     Parameters
     ----------
     network
-        The base, without LoRA.
+        A base model's network, without LoRA.
     settings
-        With rank and alpha given or not.
+        Settings whose rank and alpha may be None.
     """
     rank = settings.rank or default_rank(network, settings)
     return settings.model_copy(update={"rank": rank, "alpha": settings.alpha or 2.0 * rank})
 
 
 def default_rank(network: Sam2ImageModel, settings: LoraSettings) -> int:
-    """Give the largest power of two, at most 64, that trains no more than 5 % of a network.
+    """Return the largest power of two, at most 64, that trains no more than 5 % of a network.
 
     Parameters
     ----------
     network
-        The base, without LoRA.
+        A base model's network, without LoRA.
     settings
-        Whose placement and heads are used.
+        Placement, and whether the heads are trained too.
     """
     budget = sum(weight.numel() for weight in network.parameters()) * SHARE_LIMIT / 100
     one, two = (_count(expected_shapes(network, settings, rank=rank)) for rank in (1, 2))
@@ -149,16 +150,16 @@ def default_rank(network: Sam2ImageModel, settings: LoraSettings) -> int:
 def expected_shapes(
     network: Sam2ImageModel, settings: LoraSettings, *, rank: int | None = None
 ) -> dict[str, tuple[int, ...]]:
-    """Give the tensors LoRA has on a network without it: shapes by PEFT's names.
+    """Return the shapes of the tensors LoRA would add to a network, by PEFT's names.
 
     Parameters
     ----------
     network
-        The base, without LoRA.
+        A base model's network, without LoRA.
     settings
-        Placement, heads, and the rank unless it is given.
+        Placement, whether the heads are trained too, and the rank.
     rank
-        Instead of that of the settings.
+        Overrides the rank of the settings.
     """
     inner = rank or settings.rank or default_rank(network, settings)
     shapes: dict[str, tuple[int, ...]] = {}
@@ -174,7 +175,7 @@ def expected_shapes(
 
 
 def trainable_share(model: nn.Module) -> float:
-    """Give how much is trained, in percent of the base's weights, counted on a network as built."""
+    """Return the trained weights in percent of the base model's, counted on the network itself."""
     return 100 * trainable_count(model) / _base_count(model)
 
 
@@ -184,7 +185,7 @@ def trainable_count(model: nn.Module) -> int:
 
 
 def describe_share(model: nn.Module) -> str:
-    """Say how much is trained, and what is unusual about LoRA above 5 %."""
+    """Describe how much is trained, and what more than 5 % costs."""
     if all(weight.requires_grad for weight in model.parameters()):
         return f"all {trainable_count(model)} weights are trained."
     share = trainable_share(model)

@@ -1,4 +1,4 @@
-"""Write an adapter's `README.md`, the page people see where it is shared."""
+"""Write an adapter's `README.md`, its model card on the Hugging Face Hub."""
 
 import json
 from collections.abc import Mapping
@@ -14,19 +14,19 @@ model = PeftModel.from_pretrained(sam2_base, "path/to/this/folder")  # sam2_base
 
 
 def readme(card: AdapterCard) -> str:
-    """Give the model card in Markdown, with the head the Hugging Face Hub reads."""
+    """Return the model card in Markdown, with the metadata block the Hugging Face Hub reads."""
     lora, base, target = card.lora, card.base, card.target.name
     parts = [
         _head(card),
         f"# {card.name}\n\nA LoRA adapter that makes SAM 2 segment **{target}** in retinal fundus "
-        f"photographs, made with napari-sam2lora. {card.notice}",
-        *_sections({"What it is for": card.purpose, "Limits": card.limits}),
+        f"images, trained with napari-sam2lora. {card.notice}",
+        *_sections({"Intended use": card.purpose, "Limits": card.limits}),
         "## Use\n\nFrom the command line:\n\n```sh\n"
         f"sam2lora predict IMAGE --target {target} --model {base.name} "
         "--adapter path/to/this/folder --out results\n```\n\n"
-        f"With PEFT alone, on the SAM 2 it was made for:\n\n```python\n{_PLAIN_PEFT}\n```\n\n"
-        "Images have to be shown to it as it was trained, see Geometry below.",
-        "## What it is\n\n" + _table(_facts(card)),
+        f"With PEFT alone, on the SAM 2 it was trained for:\n\n```python\n{_PLAIN_PEFT}\n```\n\n"
+        "Images must be presented as in the training, see Geometry below.",
+        "## Adapter\n\n" + _table(_overview(card)),
         "## Geometry\n\n" + _table(card.geometry.model_dump(mode="json")),
         "## LoRA\n\n" + _table(lora.model_dump(mode="json")),
     ]
@@ -42,7 +42,7 @@ def readme(card: AdapterCard) -> str:
     if card.commands:
         # Indented, since nothing in a line can end such a block.
         lines = [f"    {' '.join(command.split())}" for command in card.commands]
-        parts.append("## Make it again\n\n" + "\n".join(lines))
+        parts.append("## How to reproduce it\n\n" + "\n".join(lines))
     return "\n\n".join(parts) + "\n"
 
 
@@ -62,23 +62,23 @@ def _head(card: AdapterCard) -> str:
     )
 
 
-def _facts(card: AdapterCard) -> dict[str, JsonValue]:
+def _overview(card: AdapterCard) -> dict[str, JsonValue]:
     started = card.started_from
     return {
         "target": card.target.name,
         "threshold": card.threshold,
         "base model": card.base.name,
-        "identity of the base": card.base.identity,
+        "SHA-256 of the base weights": card.base.identity,
         "trained weights": f"{card.trainable} ({card.share:.2f} % of the base)",
-        "went on from": f"{started.name} ({started.digest})" if started else None,
-        "hash of the data": card.data_hash,
+        "initial adapter": f"{started.name} ({started.digest})" if started else None,
+        "hash of the training data": card.data_hash,
         "license": card.license,
-        "made": card.created.isoformat(),
+        "trained": card.created.isoformat(),
     }
 
 
 def _table(content: Mapping[str, JsonValue]) -> str:
-    """Give a Markdown table of two columns, without what is None."""
+    """Return a Markdown table of two columns; values of None are left out."""
     rows = ["| | |", "|---|---|"]
     for name, value in content.items():
         if value is not None:

@@ -15,7 +15,7 @@ NetworkPart = Literal["encoder", "decoder"]
 Shapes = Mapping[str, tuple[int, ...]]
 
 PREFIX = "base_model.model."
-"""What PEFT puts before the name of a module."""
+"""Prefix that PEFT adds to the name of a module."""
 
 _BLOCK = r"image_encoder\.trunk\.blocks\.\d+"
 _ATTENTION = r"sam_mask_decoder\.transformer\.(?:layers\.\d+\.)?\w+\.(?:q|k|v|out)_proj"
@@ -28,10 +28,10 @@ TARGET_MODULES: Mapping[LoraPlacement, str] = MappingProxyType(
         "decoder": _ATTENTION,
     }
 )
-"""The modules of each placement, as one expression that matches their whole names.
+"""The modules of each placement, as a regular expression that matches their whole names.
 
-An expression, because PEFT shortens lists of names to endings, which the memory parts of a stock
-SAM2Base have too.
+A list of names would not do: PEFT matches them as suffixes, and the memory modules of a stock
+SAM2Base have the same ones.
 """
 
 HEADS = (
@@ -41,20 +41,20 @@ HEADS = (
     "sam_mask_decoder.conv_s0",
     "sam_mask_decoder.conv_s1",
 )
-"""The mask heads. One by one, because the decoder unpacks `output_upscaling`."""
+"""The mask heads; listed one by one, because the decoder unpacks `output_upscaling`."""
 
-_APPLIED_WHILE_ENCODING = ("image_encoder.", "sam_mask_decoder.conv_s")
+_ENCODER_PREFIXES = ("image_encoder.", "sam_mask_decoder.conv_s")
 _LORA = re.compile(r"(?P<module>.+)\.lora_(?P<matrix>[AB])\.weight")
 
 
-def part_of(name: str) -> NetworkPart:
-    """Tell whether a module changes the features (`conv_s0` and `conv_s1` do) or the answers."""
-    bare = name.removeprefix(PREFIX)
-    return "encoder" if bare.startswith(_APPLIED_WHILE_ENCODING) else "decoder"
+def network_part(name: str) -> NetworkPart:
+    """Return whether a module affects the embedding (`conv_s0` and `conv_s1` do) or decoding."""
+    module = name.removeprefix(PREFIX)
+    return "encoder" if module.startswith(_ENCODER_PREFIXES) else "decoder"
 
 
 def peft_config(lora: LoraSettings) -> dict[str, Any]:
-    """Give the content of `adapter_config.json`, all of which follows from our settings."""
+    """Return the content of `adapter_config.json`, all of which follows from the settings."""
     return {
         "peft_type": "LORA",
         "task_type": None,
@@ -76,33 +76,33 @@ def peft_config(lora: LoraSettings) -> dict[str, Any]:
 
 
 def check_names(shapes: Shapes, lora: LoraSettings, source: str) -> None:
-    """Refuse tensors that are not LoRA of these settings, before a base is at hand.
+    """Refuse tensors that are not LoRA of these settings, without a base model to compare with.
 
     Parameters
     ----------
     shapes
         Shape of each tensor by name.
     lora
-        Settled settings: rank and alpha are numbers.
+        Settings whose rank and alpha are set.
     source
-        How the message calls where they are from.
+        Where the tensors come from, for error messages.
 
     Raises
     ------
     AdapterError
-        If a name, a pair or the rank is another one.
+        If a name or a rank does not fit, or one matrix of a pair is missing.
     """
     target = re.compile(TARGET_MODULES[lora.placement])
     pairs: dict[str, set[str]] = {}
     for name, shape in shapes.items():
-        bare = name.removeprefix(PREFIX)
-        if lora.train_heads and bare.startswith(tuple(f"{head}." for head in HEADS)):
+        short = name.removeprefix(PREFIX)
+        if lora.train_heads and short.startswith(tuple(f"{head}." for head in HEADS)):
             continue
-        found = _LORA.fullmatch(bare)
+        found = _LORA.fullmatch(short)
         if not (name.startswith(PREFIX) and found and target.fullmatch(found["module"])):
             raise AdapterError(
                 f"{source}: holds {name!r}, which LoRA of placement {lora.placement!r} does not "
-                "have. It was made by something else or has been changed."
+                "have. It was written by another program or has been changed."
             )
         rank = shape[0 if found["matrix"] == "A" else -1] if len(shape) == 2 else None
         if rank != lora.rank:
@@ -110,19 +110,19 @@ def check_names(shapes: Shapes, lora: LoraSettings, source: str) -> None:
                 f"{source}: {name!r} has shape {shape}, which is not LoRA of rank {lora.rank}."
             )
         pairs.setdefault(found["module"], set()).add(found["matrix"])
-    alone = sorted(module for module, matrices in pairs.items() if len(matrices) != 2)
-    if alone or not pairs:
-        missing = f"half of {alone[0]!r} is" if alone else "all LoRA tensors are"
+    unpaired = sorted(module for module, matrices in pairs.items() if len(matrices) != 2)
+    if unpaired or not pairs:
+        missing = f"half of {unpaired[0]!r} is" if unpaired else "all LoRA tensors are"
         raise AdapterError(f"{source}: is incomplete, {missing} missing.")
 
 
 def check_shapes(shapes: Shapes, expected: Shapes, source: str) -> None:
-    """Refuse tensors that do not fit a network, whose tensors are `expected`.
+    """Refuse tensors whose names or shapes are not the `expected` ones of a network.
 
     Raises
     ------
     AdapterError
-        The message names the first tensor that is missing, left over or of another shape.
+        If a tensor is missing, unexpected or of another shape; the message names the first.
     """
     for name in sorted(shapes.keys() | expected.keys()):
         if shapes.get(name) != expected.get(name):

@@ -1,4 +1,4 @@
-"""Tell whether an adapter is for this base model and this target, and say so where it is not."""
+"""Choose the adapter for a base model and a target, and refuse one that does not fit."""
 
 from pathlib import Path
 
@@ -10,130 +10,132 @@ from sam2lora.settings import GeometrySettings
 from sam2lora.targets import InputMode, Target
 
 
-def check_base(adapter: Adapter, name: str, identity: str) -> None:
-    """Refuse an adapter that was made for another base model.
+def check_base(adapter: Adapter, name: str, weights_sha256: str) -> None:
+    """Refuse an adapter that was trained for another base model.
 
     Parameters
     ----------
     adapter
         The adapter.
-    name, identity
-        Of the base model in use.
+    name, weights_sha256
+        Name and hash of the weights of the base model in use.
 
     Raises
     ------
     AdapterError
-        The message names both base models.
+        If the weights differ; the message names both base models.
     """
-    made_for = adapter.card.base
-    if made_for.identity == identity:
+    expected = adapter.card.base
+    if expected.identity == weights_sha256:
         return
-    hint = f"Choose it with --model {made_for.name}."
-    if made_for.name == name:
-        hint = "The weights differ: it needs the file of the base model it was made for."
+    hint = f"Choose it with --model {expected.name}."
+    if expected.name == name:
+        hint = "The weights differ: use the weights file it was trained with."
     raise AdapterError(
-        f"The adapter {adapter.name!r} is for the base model {made_for.name!r} with identity "
-        f"{made_for.identity[:12]}…, not for {name!r} with {identity[:12]}…. {hint}"
+        f"The adapter {adapter.name!r} is for the base model {expected.name!r} with weights "
+        f"{expected.identity[:12]}…, not for {name!r} with {weights_sha256[:12]}…. {hint}"
     )
 
 
 def check_target(adapter: Adapter, target: Target) -> None:
-    """Refuse an adapter that was made for another target.
+    """Refuse an adapter that was trained for another target.
 
     Raises
     ------
     AdapterError
-        The message names both targets.
+        If the targets differ; the message names both.
     """
-    made_for = adapter.card.target.name
-    if made_for != target.name:
+    trained_for = adapter.card.target.name
+    if trained_for != target.name:
         raise AdapterError(
-            f"The adapter {adapter.name!r} segments {made_for!r}, not {target.name!r}. Choose "
-            f"another, or ask for --target {made_for}."
+            f"The adapter {adapter.name!r} segments {trained_for!r}, not {target.name!r}. Choose "
+            f"another adapter, or --target {trained_for}."
         )
 
 
 def geometry_of(
     target: Target, adapter: Adapter | None, detail: InputMode | None = None
 ) -> GeometrySettings:
-    """Say how an image is looked at: as the adapter was trained to, or else as is usual.
+    """Return how an image is presented to the network: as the adapter was trained, if there is one.
 
     Parameters
     ----------
-    target, adapter
-        What is looked for, and what answers; None for the bare base.
+    target
+        What is segmented; it decides where there is no adapter.
+    adapter
+        The adapter in use, or None.
     detail
-        Where it is given, it goes before the adapter's and the target's own.
+        Input mode that overrides that of the adapter or the target.
     """
-    usual = GeometrySettings.for_target(target) if adapter is None else adapter.card.geometry
-    return usual if detail is None else usual.model_copy(update={"detail": detail})
+    geometry = GeometrySettings.for_target(target) if adapter is None else adapter.card.geometry
+    return geometry if detail is None else geometry.model_copy(update={"detail": detail})
 
 
 def require_adapter(
     base: BaseModel, target: Target, adapter: Adapter | None, *, prompted: bool
 ) -> None:
-    """Refuse to look for a target with a model that does not know it, when nothing points at it.
+    """Refuse to segment without an adapter and without prompts, unless the base model is embedded.
 
     Parameters
     ----------
     base
-        The base model; adapters for the one that comes with the package come with it too.
+        The base model; the one in the package has adapters in the package too.
     target
-        What is asked for.
+        What is to be segmented.
     adapter
-        What was found for both.
+        The adapter found for both, if any.
     prompted
-        Whether the user points at the target, which SAM 2 understands without an adapter.
+        Whether there are prompts, which SAM 2 follows without an adapter.
 
     Raises
     ------
     AdapterError
-        The message shows the command that trains an adapter.
+        If neither an adapter nor a prompt is there; the message shows how to train an adapter.
     """
     if adapter is None and not prompted and not base.embedded:
         raise AdapterError(
             f"There is no adapter for {target.name!r} on the base model {base.name!r}, and without "
-            "one it only follows points and boxes. Give some, use --model nano, or train one: "
+            "one it only follows points and boxes. Add some, use --model nano, or train one: "
             f"sam2lora train RUN --data FOLDER --target {target.name} --model {base.name}"
         )
 
 
 def choose_adapter(
     base: BaseModel,
-    identity: str,
+    weights_sha256: str,
     target: Target,
     *,
     named: str | Path | None = None,
     prompted: bool = False,
 ) -> Adapter | None:
-    """Give the adapter to segment a target with; the one way in for all who predict.
+    """Return the adapter to segment a target with; all predictions choose it here.
 
     Parameters
     ----------
-    base, identity
-        The base model, and the identity of its weights.
+    base, weights_sha256
+        The base model, and the hash of its weights.
     target
-        What is asked for.
+        What is to be segmented.
     named
-        The name or folder of an adapter, or a run folder, if the user wants a certain one.
+        Name or folder of an adapter, or a run folder, if the user chose one.
     prompted
-        Whether the user points at the target.
+        Whether there are prompts.
 
     Returns
     -------
-    The named one; else `store.default_adapter`; None for the bare base.
+    The chosen adapter, else `store.default_adapter`; None for the base model without adapter.
 
     Raises
     ------
     AdapterError
-        If the named one is missing, damaged, or for another base or target; or without one nothing
-        says where the target is.
+        If the chosen adapter is missing, damaged, or for another base model or target; or if there
+        is neither an adapter nor a prompt.
     """
     if named is not None:
         adapter = find_adapter(named)
-        check_base(adapter, base.name, identity)
+        check_base(adapter, base.name, weights_sha256)
         check_target(adapter, target)
         return adapter
-    found = default_adapter(identity, target)
+    found = default_adapter(weights_sha256, target)
     require_adapter(base, target, found, prompted=prompted)
     return found

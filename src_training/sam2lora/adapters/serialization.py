@@ -1,4 +1,4 @@
-"""Write an adapter from a trained network, and read its tensors; PEFT's format on disk."""
+"""Write an adapter from a trained network, and read its tensors, in PEFT's format."""
 
 import json
 from collections.abc import Mapping
@@ -19,33 +19,33 @@ from sam2lora.utils.folders import new_folder
 def save_adapter(
     tensors: Mapping[str, Tensor], card: AdapterCard, folder: Path, *, replace: bool = False
 ) -> Adapter:
-    """Write an adapter's folder, whole or not at all.
+    """Write an adapter's folder atomically.
 
     Parameters
     ----------
     tensors
-        What `placement.lora_tensors` gives of a network in training.
+        Tensors of a network in training, as `lora.lora_tensors` returns them.
     card
-        What the adapter is.
+        The adapter's card.
     folder
-        Where to; its parents are made.
+        Folder to write; its parents are created.
     replace
-        Whether an older adapter may be replaced.
+        Whether an existing adapter may be replaced.
 
     Raises
     ------
     AdapterError
-        If the tensors are not those of the card or not finite.
+        If the tensors do not fit the card or are not finite.
     OutputError
-        If there is an adapter already that may not be replaced, or it cannot be written.
+        If the folder already exists and may not be replaced, or cannot be written.
     """
     check_names(shapes_of(tensors), card.lora, f"The adapter {card.name!r}")
     _check_finite(tensors, f"The adapter {card.name!r}")
-    kept = {name: _storable(tensor) for name, tensor in sorted(tensors.items())}
+    stored = {name: _storable(tensor) for name, tensor in sorted(tensors.items())}
     config = json.dumps(peft_config(card.lora), indent=2) + "\n"
     with new_folder(folder, replace=replace) as partial:
-        # As bytes: safetensors' own writing raises errors of its own when a disk is full.
-        (partial / WEIGHTS).write_bytes(safetensors.torch.save(kept, metadata={"format": "pt"}))
+        # As bytes: safetensors' own writer raises an error of its own when the disk is full.
+        (partial / WEIGHTS).write_bytes(safetensors.torch.save(stored, metadata={"format": "pt"}))
         (partial / CONFIG).write_text(config, encoding="utf-8")
         for file, text in Adapter(folder, card).card_files().items():
             (partial / file).write_text(text, encoding="utf-8")
@@ -60,7 +60,7 @@ def read_tensors(adapter: Adapter, expected: Mapping[str, tuple[int, ...]]) -> d
     adapter
         The adapter.
     expected
-        The names and shapes its network has for it.
+        Names and shapes of its tensors on the network it is read for.
 
     Raises
     ------
@@ -69,19 +69,19 @@ def read_tensors(adapter: Adapter, expected: Mapping[str, tuple[int, ...]]) -> d
     """
     path = adapter.weights
     try:
-        # Not mapped into memory: a file that is replaced or cut off meanwhile would end Python.
+        # Not memory-mapped: if the file were replaced or truncated, Python would crash.
         tensors = safetensors.torch.load(path.read_bytes())
     except OSError as error:
         raise AdapterError(f"{path}: cannot be read ({error.strerror or error}).") from error
     except safetensors.SafetensorError as error:
-        raise AdapterError(f"{path}: is truncated or no safetensors file ({error}).") from error
+        raise AdapterError(f"{path}: is truncated or not a safetensors file ({error}).") from error
     check_shapes(shapes_of(tensors), expected, str(path))
     _check_finite(tensors, str(path))
     return {name: tensor.float() for name, tensor in tensors.items()}
 
 
 def shapes_of(tensors: Mapping[str, Tensor]) -> dict[str, tuple[int, ...]]:
-    """Give the shape of each tensor by name."""
+    """Return the shape of each tensor by name."""
     return {name: tuple(tensor.shape) for name, tensor in tensors.items()}
 
 

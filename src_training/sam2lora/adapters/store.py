@@ -1,4 +1,4 @@
-"""The adapters on this computer: those that came with the package, and the user's own."""
+"""The installed adapters: those of the package, and the user's own."""
 
 import os
 import shutil
@@ -18,7 +18,7 @@ from sam2lora.utils.folders import new_folder, recover_folders, remove_folder
 
 
 def adapters_folder() -> Path:
-    """Give the folder of the user's adapters (`SAM2LORA_ADAPTERS` overrides the platform's)."""
+    """Return the folder of the user's adapters (`SAM2LORA_ADAPTERS` overrides the default)."""
     override = os.environ.get("SAM2LORA_ADAPTERS")
     if override:
         return Path(override)
@@ -26,42 +26,42 @@ def adapters_folder() -> Path:
 
 
 def shipped_folder() -> Path:
-    """Give the folder of the adapters that came with the package."""
+    """Return the folder of the adapters that come with the package."""
     return Path(str(resources.files("sam2lora"))) / "assets" / "adapters"
 
 
 def list_adapters() -> list[Adapter]:
-    """Give the usable adapters by name, the user's own hiding shipped ones of the same name.
+    """List the usable adapters by name; the user's own hide shipped ones of the same name.
 
     Raises
     ------
     OutputError
-        If a replacement that was cut off cannot be mended.
+        If an interrupted replacement cannot be recovered.
     """
-    found = [one for one in _survey() if isinstance(one, Adapter)]
+    found = [entry for entry in _scan() if isinstance(entry, Adapter)]
     return sorted(found, key=lambda adapter: adapter.name.casefold())
 
 
 def list_problems() -> list[AdapterError]:
-    """Say which folders among the adapters cannot be used, and why.
+    """List the errors of the adapter folders that cannot be used.
 
     Raises
     ------
     OutputError
-        If a replacement that was cut off cannot be mended.
+        If an interrupted replacement cannot be recovered.
     """
-    return [one for one in _survey() if isinstance(one, AdapterError)]
+    return [entry for entry in _scan() if isinstance(entry, AdapterError)]
 
 
 def find_adapter(name_or_path: str | Path) -> Adapter:
-    """Give the adapter called that, or in that folder, which may be a run's (`adapter_in`).
+    """Find an adapter by its name, its folder, or its run folder (`open_adapter_or_run`).
 
     Raises
     ------
     AdapterError
-        If there is none, with a list of those there are; or it is damaged.
+        If there is none (the message lists the installed ones), or it is damaged.
     OutputError
-        If a replacement that was cut off cannot be mended.
+        If an interrupted replacement cannot be recovered.
     """
     text = str(name_or_path)
     known = list_adapters()
@@ -69,12 +69,14 @@ def find_adapter(name_or_path: str | Path) -> Adapter:
         if adapter.name == text:
             return adapter
     path = Path(name_or_path).expanduser()
-    if _is_own(text):
-        return open_adapter(adapters_folder() / text)  # says what is wrong with it
+    if _is_user_adapter(text):
+        return open_adapter(adapters_folder() / text)  # raises the reason it is not listed
     if path.is_dir():
-        return adapter_in(path)
+        return open_adapter_or_run(path)
     if path.suffix == ".zip" and path.is_file():
-        raise AdapterError(f"{path}: is packed. Install it with: sam2lora adapters import {path}")
+        raise AdapterError(
+            f"{path}: is a zip file. Install it with: sam2lora adapters import {path}"
+        )
     names = ", ".join(adapter.name for adapter in known) or "none"
     raise AdapterError(
         f"There is no adapter called {text!r}, and no such folder. Installed: {names}."
@@ -82,18 +84,18 @@ def find_adapter(name_or_path: str | Path) -> Adapter:
 
 
 def installed_names() -> set[str]:
-    """Give the names that adapters have, sound or damaged, without reading them."""
-    folders = [one for one in (adapters_folder(), shipped_folder()) if one.is_dir()]
-    return {one.name for folder in folders for one in folder.iterdir() if one.is_dir()}
+    """Return the names of all adapter folders, usable or damaged, without reading them."""
+    roots = [root for root in (adapters_folder(), shipped_folder()) if root.is_dir()]
+    return {folder.name for root in roots for folder in root.iterdir() if folder.is_dir()}
 
 
 def is_installed(name: str) -> bool:
-    """Tell whether `find_adapter` takes `name` for an installed adapter, sound or damaged."""
-    return _is_own(name) or any(adapter.name == name for adapter in list_adapters())
+    """Check whether `name` is the name of an installed adapter, usable or damaged."""
+    return _is_user_adapter(name) or any(adapter.name == name for adapter in list_adapters())
 
 
-def adapter_in(folder: Path) -> Adapter:
-    """Open the adapter in a folder: its own, or the best one of a run folder.
+def open_adapter_or_run(folder: Path) -> Adapter:
+    """Open the adapter in a folder, or the best adapter of a run folder.
 
     Raises
     ------
@@ -101,16 +103,16 @@ def adapter_in(folder: Path) -> Adapter:
         If there is none, or it is damaged.
     """
     is_run = not (folder / CARD).exists() and RunFolder(folder).settings.is_file()
-    return open_adapter(best_in(folder) if is_run else folder)
+    return open_adapter(best_adapter_folder(folder) if is_run else folder)
 
 
-def best_in(run: Path) -> Path:
-    """Give the folder of the best adapter in a run folder, without opening it.
+def best_adapter_folder(run: Path) -> Path:
+    """Return the folder of the best adapter in a run folder, without opening it.
 
     Raises
     ------
     AdapterError
-        If the training has no adapter yet, or makes a base model.
+        If the training has no adapter yet, or trains a base model.
     """
     best = best_adapter(run)
     if best is None:
@@ -120,45 +122,48 @@ def best_in(run: Path) -> Path:
     bases = [] if (best.folder / CARD).exists() else sorted(best.folder.glob("*.safetensors"))
     if bases:
         raise AdapterError(
-            f"{run}: this training makes a base model, no adapter. Use it by: --model {bases[0]}"
+            f"{run}: this training produces a base model, not an adapter. Use it with: --model "
+            f"{bases[0]}"
         )
     return best.folder
 
 
-def default_adapter(identity: str, target: Target) -> Adapter | None:
-    """Give the adapter to use where none is named: the shipped one, else the newest of the user's.
+def default_adapter(weights_sha256: str, target: Target) -> Adapter | None:
+    """Return the adapter to use by default: the shipped one, else the newest of the user's own.
 
     Parameters
     ----------
-    identity
-        Of the base model.
+    weights_sha256
+        Hash of the base model's weights.
     target
         What is to be segmented.
     """
     fitting = [
         adapter
         for adapter in list_adapters()
-        if adapter.card.base.identity == identity and adapter.card.target.name == target.name
+        if adapter.card.base.identity == weights_sha256 and adapter.card.target.name == target.name
     ]
-    return next(iter(preferred_first(fitting)), None)
+    return next(iter(sort_by_preference(fitting)), None)
 
 
-def preferred_first(adapters: Iterable[Adapter]) -> list[Adapter]:
-    """Sort adapters for the same: the first is used where none is named."""
-    return sorted(adapters, key=lambda one: (not one.shipped, -one.card.created.timestamp()))
+def sort_by_preference(adapters: Iterable[Adapter]) -> list[Adapter]:
+    """Sort adapters of one base model and target; the first is the default."""
+    return sorted(
+        adapters, key=lambda adapter: (not adapter.shipped, -adapter.card.created.timestamp())
+    )
 
 
 def install_adapter(source: Adapter, *, name: str | None = None, replace: bool = False) -> Adapter:
-    """Copy a checked adapter among the user's own.
+    """Copy a checked adapter into the user's adapter folder.
 
     Parameters
     ----------
     source
-        From anywhere; only its own files are copied.
+        An adapter in any folder; only the files of an adapter are copied.
     name
-        What to call it; by default what it is called.
+        Name to install it under; by default its current one.
     replace
-        Whether one of the user's own of that name may be replaced.
+        Whether an installed adapter of that name may be replaced; one of the package may not.
 
     Raises
     ------
@@ -167,37 +172,37 @@ def install_adapter(source: Adapter, *, name: str | None = None, replace: bool =
     OutputError
         If it cannot be written.
     """
-    folder = _own_place(name or source.name, replace=replace)
-    renamed = source.called(folder.name)
+    folder = _free_folder(name or source.name, replace=replace)
+    renamed = source.renamed(folder.name)
     with new_folder(folder, replace=replace) as partial:
         for file in (WEIGHTS, CONFIG):
             shutil.copyfile(source.folder / file, partial / file)
         for file, text in renamed.card_files().items():
             (partial / file).write_text(text, encoding="utf-8")
-        open_adapter(partial)  # as copied: the source may have changed since it was checked
+        open_adapter(partial)  # checked again: the source may have changed since
     return open_adapter(folder)
 
 
-def own_folder(name: str) -> Path:
-    """Give the folder of one of the user's own adapters, damaged or not.
+def user_adapter_folder(name: str) -> Path:
+    """Return the folder of one of the user's own adapters, damaged or not.
 
     Raises
     ------
     AdapterError
-        If there is none of that name, with a list of those there are.
+        If there is none of that name; the message lists those that exist.
     """
     folder = adapters_folder() / check_name(name)
     if folder.is_dir():
         return folder
     known = {adapter.name: adapter for adapter in list_adapters()}
     if name in known:
-        raise AdapterError(f"The adapter {name!r} came with the package and stays as it is.")
+        raise AdapterError(f"The adapter {name!r} comes with the package and cannot be changed.")
     own = ", ".join(other for other, adapter in known.items() if not adapter.shipped) or "none"
-    raise AdapterError(f"None of your adapters is called {name!r}. There are: {own}.")
+    raise AdapterError(f"None of your adapters is called {name!r}. You have: {own}.")
 
 
 def rename_adapter(name: str, new_name: str) -> Adapter:
-    """Call one of the user's own adapters something else.
+    """Rename one of the user's own adapters.
 
     Raises
     ------
@@ -206,14 +211,14 @@ def rename_adapter(name: str, new_name: str) -> Adapter:
     OutputError
         If it cannot be written.
     """
-    folder = own_folder(name)
+    folder = user_adapter_folder(name)
     renamed = install_adapter(open_adapter(folder), name=new_name)
     remove_folder(folder)
     return renamed
 
 
 def delete_adapter(name: str) -> None:
-    """Delete one of the user's own adapters, a damaged one too.
+    """Delete one of the user's own adapters, even a damaged one.
 
     Raises
     ------
@@ -222,17 +227,17 @@ def delete_adapter(name: str) -> None:
     OutputError
         If it cannot be deleted.
     """
-    remove_folder(own_folder(name))
+    remove_folder(user_adapter_folder(name))
 
 
 def adopt_target(adapter: Adapter) -> Target | None:
-    """Make the target of an adapter known here, if it is not.
+    """Add the target of an adapter to the user's targets, if it is unknown.
 
-    A label value that another target has is replaced by the lowest free one.
+    If another target has its label value, it gets the lowest free one.
 
     Returns
     -------
-    The target as it was added; None if there is one of that name already.
+    The target as it was added; None if a target of that name already exists.
 
     Raises
     ------
@@ -251,7 +256,7 @@ def adopt_target(adapter: Adapter) -> Target | None:
     return added
 
 
-def _survey() -> Iterator[Adapter | AdapterError]:
+def _scan() -> Iterator[Adapter | AdapterError]:
     own, seen = adapters_folder(), set()
     if own.is_dir():
         recover_folders(own)
@@ -262,27 +267,27 @@ def _survey() -> Iterator[Adapter | AdapterError]:
                 continue
             seen.add(name.casefold())
             try:
-                yield open_adapter(folder).called(name, shipped=shipped)
+                yield open_adapter(folder).renamed(name, shipped=shipped)
             except AdapterError as error:
                 yield error
 
 
-def _is_own(name: str) -> bool:
+def _is_user_adapter(name: str) -> bool:
     is_name = Path(name).name == name and name not in ("", "..")
     return is_name and (adapters_folder() / name).is_dir()
 
 
-def _own_place(name: str, *, replace: bool) -> Path:
-    """Give the folder for an adapter called `name`, if that is free.
+def _free_folder(name: str, *, replace: bool) -> Path:
+    """Return the folder for an adapter called `name`, if that name is free.
 
-    Names that differ only in capitals are the same, as some file systems have it.
+    Names that differ only in case count as the same, as they are on some file systems.
     """
     folder = adapters_folder() / check_name(name)
     for root in (shipped_folder(), adapters_folder()):
         for other in root.iterdir() if root.is_dir() else ():
             if other.name.casefold() == name.casefold() and not (replace and other == folder):
                 raise AdapterError(
-                    f"An adapter called {other.name!r} is there already. Choose another name"
+                    f"An adapter called {other.name!r} already exists. Choose another name"
                     + (", or replace it (--replace)." if other == folder else ".")
                 )
     return folder

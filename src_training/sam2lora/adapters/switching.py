@@ -1,7 +1,7 @@
-"""Change the adapter of a network for prediction, and give the base back byte by byte.
+"""Switch the adapter of a network for prediction, and restore the base model bit by bit.
 
-The chosen adapter is merged into the weights, so that it costs nothing while predicting.
-Subtracting it again would leave rounding behind: what it changes is kept and copied back instead.
+The active adapter is merged into the weights, so that predictions take no longer. Subtracting it
+again would leave rounding errors, so the original weights are kept and copied back instead.
 """
 
 import hashlib
@@ -12,47 +12,47 @@ from torch import Tensor
 
 from sam2lora.adapters.folder import Adapter
 from sam2lora.adapters.lora import expected_shapes
-from sam2lora.adapters.peft_format import PREFIX, NetworkPart, part_of
+from sam2lora.adapters.peft_format import PREFIX, NetworkPart, network_part
 from sam2lora.adapters.selection import check_base
 from sam2lora.adapters.serialization import read_tensors
 from sam2lora.models.loading import LoadedModel
 
 NO_ADAPTER = "bare"
-"""The state of a part that no adapter changes."""
+"""State of a part of the network that no adapter changes."""
 
 
 class AdapterManager:
-    """The adapter in use on one network; it alone may change the network's weights.
+    """The active adapter of one network; nothing else may change the network's weights.
 
     Parameters
     ----------
     base
-        The base model, without LoRA. It may be moved between devices.
+        The base model, without LoRA; it may be moved between devices.
 
     Attributes
     ----------
     adapter
-        The adapter in use, or None for the bare base.
+        The active adapter, or None for the base model without adapter.
     encoder_state, decoder_state
-        What the adapter changes in the features, and in the answers given the features: hashes of
-        its tensors, or `NO_ADAPTER`. Adapters that agree in the first can share features.
+        Hashes of the adapter's tensors that affect the embedding and the decoding, or
+        `NO_ADAPTER`. Adapters of one encoder state can share embeddings.
     """
 
     def __init__(self, base: LoadedModel) -> None:
         self._base = base
-        self._kept: dict[str, Tensor] = {}
+        self._originals: dict[str, Tensor] = {}
         self.adapter: Adapter | None = None
         self.encoder_state = self.decoder_state = NO_ADAPTER
 
     def activate(self, adapter: Adapter | None) -> None:
-        """Put an adapter in the place of the one in use, or None for the bare base.
+        """Activate an adapter, or None for the base model without adapter.
 
-        Files are read again each time, unless it is the very object in use.
+        Its files are read again each time, unless it is the very object that is active.
 
         Raises
         ------
         AdapterError
-            If it is for another base, does not fit, or is damaged; the one in use stays.
+            If it is for another base model, does not fit, or is damaged; the active one stays.
         """
         if adapter is self.adapter:
             return
@@ -82,7 +82,7 @@ class AdapterManager:
             is_lora = module != name
             weight_name = (f"{module}.weight" if is_lora else name).removeprefix(PREFIX)
             weight = self._base.network.get_parameter(weight_name)
-            self._kept[weight_name] = weight.detach().to("cpu", copy=True)
+            self._originals[weight_name] = weight.detach().to("cpu", copy=True)
             first = tensor.to(weight.device)
             if is_lora:
                 second = tensors[f"{module}.lora_B.weight"].to(weight.device)
@@ -92,18 +92,18 @@ class AdapterManager:
 
     @torch.no_grad()
     def _restore(self) -> None:
-        for name, weight in self._kept.items():
+        for name, weight in self._originals.items():
             self._base.network.get_parameter(name).copy_(weight)
-        self._kept.clear()
+        self._originals.clear()
         self.adapter = None
         self.encoder_state = self.decoder_state = NO_ADAPTER
 
 
 def _state(tensors: Mapping[str, Tensor], scale: float, part: NetworkPart) -> str:
-    """Hash the tensors of a part, and how strongly they count."""
+    """Hash the tensors of a part, and the scale they are added with."""
     digest = hashlib.sha256(f"{scale!r}".encode())
-    own = sorted(name for name in tensors if part_of(name) == part)
-    for name in own:
+    names = sorted(name for name in tensors if network_part(name) == part)
+    for name in names:
         digest.update(f"{name}\0{tuple(tensors[name].shape)}\0".encode())
         digest.update(tensors[name].contiguous().numpy().data)
-    return digest.hexdigest() if own else NO_ADAPTER
+    return digest.hexdigest() if names else NO_ADAPTER

@@ -1,4 +1,4 @@
-"""Go on training from an adapter, with the encoder's share of it frozen on request."""
+"""Start a training from an adapter, with the encoder frozen on request."""
 
 from typing import TYPE_CHECKING
 
@@ -6,7 +6,7 @@ from torch import nn
 
 from sam2lora.adapters.folder import Adapter
 from sam2lora.adapters.lora import load_lora, lora_tensors
-from sam2lora.adapters.peft_format import HEADS, PREFIX, part_of
+from sam2lora.adapters.peft_format import HEADS, PREFIX, network_part
 from sam2lora.adapters.serialization import read_tensors, shapes_of
 from sam2lora.errors import AdapterError
 from sam2lora.settings import LoraSettings
@@ -15,31 +15,31 @@ if TYPE_CHECKING:
     from peft import PeftModel
 
 
-def continued_lora(settings: LoraSettings, adapter: Adapter) -> LoraSettings:
-    """Give the settings a training that starts from an adapter has.
+def warm_start_lora(settings: LoraSettings, adapter: Adapter) -> LoraSettings:
+    """Return the LoRA settings of a training that starts from an adapter.
 
-    Placement, rank and alpha are the adapter's; heads that it trained are trained on.
+    Placement, rank and alpha are the adapter's; heads that it trained are trained further.
 
     Parameters
     ----------
     settings
-        What is asked for. A rank and alpha of None, and the usual placement, ask for nothing.
+        Requested settings. A placement, rank or alpha that is the default requests nothing.
     adapter
-        Where to start.
+        The initial adapter.
 
     Raises
     ------
     AdapterError
-        If something else is asked for than the adapter has.
+        If a placement, rank or alpha is requested that is not the adapter's.
     """
     lora = adapter.card.lora
-    usual = LoraSettings()
+    default = LoraSettings()
     for field in ("placement", "rank", "alpha"):
-        asked, has = getattr(settings, field), getattr(lora, field)
-        if asked not in (getattr(usual, field), has):
+        requested, actual = getattr(settings, field), getattr(lora, field)
+        if requested not in (getattr(default, field), actual):
             raise AdapterError(
-                f"{adapter.name!r} has LoRA of {field} {has!r}; it cannot go on with {asked!r}. "
-                "Leave that out, or start anew."
+                f"{adapter.name!r} has LoRA of {field} {actual!r}; it cannot be trained with "
+                f"{requested!r}. Leave {field} out, or start without an adapter."
             )
     return lora.model_copy(
         update={
@@ -52,39 +52,39 @@ def continued_lora(settings: LoraSettings, adapter: Adapter) -> LoraSettings:
 def start_from_adapter(
     model: "PeftModel", adapter: Adapter, *, freeze_encoder: bool = False
 ) -> None:
-    """Put an adapter's weights into a network with fresh LoRA, to train them on.
+    """Load an adapter's weights into a network with new LoRA, to train them further.
 
     Parameters
     ----------
     model
-        From `placement.add_lora`, with settings of `continued_lora`. Heads that the adapter did not
-        train start as the base has them.
+        A network from `lora.add_lora`, with the settings of `warm_start_lora`. Heads that the
+        adapter did not train start with the base model's weights.
     adapter
-        Made for the same base (`fitting.check_base`).
+        An adapter for the same base model (`selection.check_base`).
     freeze_encoder
-        Quick adaptation: keep all that changes the features as the adapter has it.
+        Whether everything that affects the embedding keeps the adapter's weights.
 
     Raises
     ------
     AdapterError
-        If it does not fit or is damaged.
+        If the adapter does not fit or is damaged.
     """
-    own = lora_tensors(model)
+    current = lora_tensors(model)
     untrained = {
         name: tensor
-        for name, tensor in own.items()
+        for name, tensor in current.items()
         if name.removeprefix(PREFIX).startswith(HEADS) and not adapter.card.lora.train_heads
     }
-    wanted = {name: shape for name, shape in shapes_of(own).items() if name not in untrained}
-    load_lora(model, read_tensors(adapter, wanted) | untrained, str(adapter.weights))
+    expected = {name: shape for name, shape in shapes_of(current).items() if name not in untrained}
+    load_lora(model, read_tensors(adapter, expected) | untrained, str(adapter.weights))
     if freeze_encoder:
         _freeze_encoder(model)
 
 
 def _freeze_encoder(model: "PeftModel") -> None:
-    """Stop training what changes the features, its dropout too, so that they stay the same."""
+    """Freeze everything that affects the embedding, its dropout too, so that it stays the same."""
     for name, module in model.named_modules():
-        if part_of(name) == "encoder":
+        if network_part(name) == "encoder":
             for weight in module.parameters():
                 weight.requires_grad_(False)
             if isinstance(module, nn.Dropout) and ".lora_dropout." in name:

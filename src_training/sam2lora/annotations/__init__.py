@@ -1,4 +1,4 @@
-"""Masks of one image in forms other programs read: files, a label map, COCO, VascX's folders."""
+"""Masks of an image in formats of other programs: mask files, label map, COCO, VascX."""
 
 from sam2lora.annotations.coco import coco_document, run_lengths, save_coco
 from sam2lora.annotations.label_map import PRIORITY, save_label_map

@@ -1,7 +1,7 @@
 """Masks as COCO annotations: run lengths in a JSON file.
 
-The format is that of https://cocodataset.org/#format-data; the run lengths are the uncompressed
-ones, a list of numbers, which every reader of the format understands.
+The format is that of https://cocodataset.org/#format-data, with uncompressed run lengths (a list of
+integers), which every reader of the format understands.
 """
 
 import json
@@ -18,7 +18,7 @@ from sam2lora.utils.files import atomic_path
 
 
 def run_lengths(mask: Mask) -> list[int]:
-    """Count the runs of equal pixels, column by column, beginning with those outside.
+    """Count the runs of equal pixels, column by column, starting with the background.
 
     Parameters
     ----------
@@ -27,7 +27,7 @@ def run_lengths(mask: Mask) -> list[int]:
 
     Returns
     -------
-    Lengths that sum to `H * W`; the first is 0 where the first pixel belongs to the mask.
+    Lengths that sum to `H * W`; the first is 0 if the first pixel belongs to the mask.
     """
     flat = mask.ravel(order="F")
     borders = np.flatnonzero(np.diff(flat)) + 1
@@ -36,17 +36,17 @@ def run_lengths(mask: Mask) -> list[int]:
 
 
 def coco_document(file_name: str, masks: Mapping[str, Mask]) -> dict[str, Any]:
-    """Describe the masks of one image: an annotation for each target that has any pixel.
+    """Return the masks of one image as a COCO document, an annotation for each non-empty target.
 
-    A target's whole mask is one annotation, however many parts it has. `iscrowd` is 0: readers
-    leave crowds out when they train. Categories have the targets' label values as numbers.
+    A target's whole mask is one annotation, however many parts it has. `iscrowd` is 0, because
+    readers leave crowds out of training. The ids of categories are the targets' label values.
 
     Parameters
     ----------
     file_name
-        Of the image.
+        File name of the image.
     masks
-        Target name to `(H, W)` bool, all of one size.
+        Target name to `(H, W)` bool, all of the same size.
 
     Raises
     ------
@@ -57,10 +57,12 @@ def coco_document(file_name: str, masks: Mapping[str, Mask]) -> dict[str, Any]:
     """
     shapes = {mask.shape for mask in masks.values()}
     if len(shapes) != 1:
-        raise GeometryError(f"Masks of one size are needed; there are: {sorted(shapes) or 'none'}.")
+        raise GeometryError(
+            f"The masks must have the same size; found: {sorted(shapes) or 'none'}."
+        )
     height, width = shapes.pop()
     targets = {name: get_target(name) for name in masks}
-    marked = [name for name, mask in masks.items() if mask.any()]
+    present = [name for name, mask in masks.items() if mask.any()]
     return {
         "images": [{"id": 1, "file_name": file_name, "height": height, "width": width}],
         "categories": [
@@ -77,7 +79,7 @@ def coco_document(file_name: str, masks: Mapping[str, Mask]) -> dict[str, Any]:
                 "bbox": _box(masks[name]),
                 "iscrowd": 0,
             }
-            for number, name in enumerate(marked, start=1)
+            for number, name in enumerate(present, start=1)
         ],
     }
 
@@ -88,7 +90,7 @@ def save_coco(path: Path, file_name: str, masks: Mapping[str, Mask]) -> Path:
     Raises
     ------
     GeometryError, TargetError
-        As `coco_document`.
+        As in `coco_document`.
     OutputError
         If the file cannot be written.
     """
@@ -99,7 +101,7 @@ def save_coco(path: Path, file_name: str, masks: Mapping[str, Mask]) -> Path:
 
 
 def _box(mask: Mask) -> list[int]:
-    """Give left, top, width and height of what is marked."""
+    """Return left, top, width and height of the box around a mask."""
     rows, columns = (np.flatnonzero(mask.any(axis=axis)) for axis in (1, 0))
     left, top = int(columns[0]), int(rows[0])
     return [left, top, int(columns[-1]) - left + 1, int(rows[-1]) - top + 1]

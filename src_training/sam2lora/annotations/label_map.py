@@ -1,4 +1,4 @@
-"""All targets in one image of label values, and a file that says which value is what."""
+"""All targets in one label map, and a legend of its values."""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -11,33 +11,33 @@ from sam2lora.types import Mask
 from sam2lora.utils.files import atomic_path
 
 PRIORITY = ("vessel", "cup", "disc")
-"""Which target a pixel gets that several have, the first that is there; others come after."""
+"""Where masks overlap, the first target of these wins; other targets come after them."""
 
 
 def save_label_map(
     path: Path, masks: Mapping[str, Mask], *, priority: Sequence[str] = PRIORITY
 ) -> list[Path]:
-    """Write one label map, and beside it `<stem>_legend.json`.
+    """Write a label map, and next to it `<stem>_legend.json`.
 
     Parameters
     ----------
     path
-        PNG or TIFF, by its ending.
+        The file, PNG or TIFF by its extension.
     masks
-        Target name to `(H, W)` bool, all of one size.
+        Target name to `(H, W)` bool, all of the same size.
     priority
-        As for `targets.combine`.
+        As in `targets.combine`.
 
     Returns
     -------
-    The two files.
+    Paths of the two files.
 
     Raises
     ------
     GeometryError
         If there are no masks, or their sizes differ.
     OutputError
-        If the ending is not of PNG or TIFF, or a file cannot be written.
+        If the extension is not of PNG or TIFF, or a file cannot be written.
     TargetError
         If a target is unknown.
     """
@@ -54,7 +54,7 @@ def save_label_map(
         },
     }
     write_values(path, labels)
-    beside = path.with_name(f"{image_stem(path)}_legend.json")
-    with atomic_path(beside) as temporary:
+    legend_path = path.with_name(f"{image_stem(path)}_legend.json")
+    with atomic_path(legend_path) as temporary:
         temporary.write_text(json.dumps(legend, indent=2) + "\n", encoding="utf-8")
-    return [path, beside]
+    return [path, legend_path]

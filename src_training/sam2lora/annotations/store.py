@@ -1,8 +1,8 @@
-"""What a user corrected in the images of a folder, kept apart from the images.
+"""Masks a user corrected in a folder of images, stored apart from the images.
 
-The folder of the corrections is a data set itself: masks as PNG files, and a `dataset.csv` that
-says which image each belongs to. Nothing is ever written beside the images, which may be a public
-data set, lie on a disk that cannot be written, or be looked at by several people.
+The folder of the corrections is a dataset itself: masks as PNG files, and a `dataset.csv` that
+names the image of each. Nothing is ever written next to the images, which may be a public dataset,
+on a read-only disk, or shared by several users.
 """
 
 import csv
@@ -28,7 +28,7 @@ _TABLE = "dataset.csv"
 
 
 def corrections_folder() -> Path:
-    """Give the folder of all corrections (`SAM2LORA_CORRECTIONS` overrides the platform's)."""
+    """Return the folder of all corrections (`SAM2LORA_CORRECTIONS` overrides the default)."""
     override = os.environ.get("SAM2LORA_CORRECTIONS")
     if override:
         return Path(override)
@@ -36,62 +36,62 @@ def corrections_folder() -> Path:
 
 
 class _State(BaseModel):
-    """What is remembered about the images besides their masks."""
+    """What is stored about the images besides their masks."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    source: str = Field(description="the folder the images lie in")
-    images: dict[str, str] = Field(default={}, description="stem to image, of those corrected")
-    done: list[str] = Field(default=[], description="stems of the images that are done")
+    source: str = Field(description="folder of the images")
+    images: dict[str, str] = Field(default={}, description="stem to path, of corrected images")
+    done: list[str] = Field(default=[], description="stems of the images marked as done")
 
 
 class Corrections:
-    """The corrections of one folder of images, on disk; what is asked for is read each time.
+    """The corrections of one folder of images on disk; nothing is cached.
 
     Parameters
     ----------
     source
-        The folder of the images, or the table that lists them. Its path names the corrections.
+        The folder of the images, or the table that lists them. Its path identifies the corrections.
     """
 
     def __init__(self, source: Path) -> None:
         self.source = source.resolve()
         digest = hashlib.sha256(os.fsencode(self.source)).hexdigest()[:8]
-        word = re.sub(r"[^A-Za-z0-9_-]+", "-", self.source.stem).strip("-") or "images"
-        self.folder = corrections_folder() / f"{word}-{digest}"
+        stem = re.sub(r"[^A-Za-z0-9_-]+", "-", self.source.stem).strip("-") or "images"
+        self.folder = corrections_folder() / f"{stem}-{digest}"
 
     def masks(self, stem: str, shape: tuple[int, int]) -> dict[str, Mask]:
-        """Read what was kept for one image, of `shape` (H, W): target name to `(H, W)` bool.
+        """Read the corrected masks of one image of `shape` (H, W): target name to `(H, W)` bool.
 
         Raises
         ------
         ImageError
-            If a mask cannot be read, or is not of that size.
+            If a mask cannot be read or has another size.
         """
         paths = {name: self._mask(stem, name) for name in all_targets()}
-        kept = {name: path for name, path in paths.items() if path.is_file()}
-        return {name: read_mask(path, shape=shape) for name, path in kept.items()}
+        stored = {name: path for name, path in paths.items() if path.is_file()}
+        return {name: read_mask(path, shape=shape) for name, path in stored.items()}
 
     def corrected(self, stem: str) -> bool:
-        """Tell whether anything is kept for one image."""
+        """Check whether an image has a corrected mask."""
         return any(self._mask(stem, name).is_file() for name in all_targets())
 
     def has(self, stem: str, target: str) -> bool:
-        """Tell whether a mask of one target is kept for one image."""
+        """Check whether an image has a corrected mask of one target."""
         return self._mask(stem, target).is_file()
 
     def done(self) -> set[str]:
-        """Give the stems of the images that are done.
+        """Return the stems of the images marked as done.
 
         Raises
         ------
         DatasetError
-            If the file that says so is damaged.
+            If the list of images is damaged.
         """
         return set(self._state().done)
 
     def save(self, stem: str, image: Path, masks: Mapping[str, Mask]) -> None:
-        """Keep masks of one image; those of other targets stay.
+        """Save masks of one image; those of other targets stay.
 
         Parameters
         ----------
@@ -105,9 +105,9 @@ class Corrections:
         Raises
         ------
         DatasetError
-            If the file that says what is done is damaged.
+            If the list of images is damaged.
         OutputError
-            If a mask cannot be written; the older one is there then.
+            If a mask cannot be written; the earlier one stays.
         """
         state = self._state()
         make_folder(self.folder / "masks")
@@ -117,12 +117,12 @@ class Corrections:
         self._write(state.model_copy(update={"images": images}))
 
     def forget(self, stem: str) -> None:
-        """Delete what was kept for one image, and that it is done.
+        """Delete the corrected masks of one image, and its mark as done.
 
         Raises
         ------
         DatasetError, OutputError
-            As `save`.
+            As in `save`.
         """
         if not self.folder.is_dir():
             return
@@ -134,12 +134,12 @@ class Corrections:
         self._write(state.model_copy(update={"images": images, "done": done}))
 
     def set_done(self, stem: str, done: bool) -> None:
-        """Remember whether an image is done.
+        """Mark an image as done, or not.
 
         Raises
         ------
         DatasetError, OutputError
-            As `save`.
+            As in `save`.
         """
         state = self._state()
         others = [other for other in state.done if other != stem]
@@ -156,12 +156,12 @@ class Corrections:
             return _State.model_validate_json(path.read_bytes())
         except (OSError, ValidationError) as error:
             raise DatasetError(
-                f"{path}: cannot be read, so that it is not known which images are done. "
-                "Delete it to start that list anew; the masks beside it stay."
+                f"{path}: cannot be read, so the images marked as done are unknown. Delete it to "
+                "start a new list; the masks next to it stay."
             ) from error
 
     def _write(self, state: _State) -> None:
-        """Write the state, and the table that makes a data set of the masks."""
+        """Write the state, and the table that makes the masks a dataset."""
         make_folder(self.folder)
         with atomic_path(self.folder / _STATE) as temporary:
             temporary.write_text(json.dumps(state.model_dump(), indent=2) + "\n", encoding="utf-8")
@@ -178,6 +178,6 @@ class Corrections:
         rows = []
         for stem, image in images:
             paths = {name: self._mask(stem, name) for name in all_targets()}
-            kept = {name: f"masks/{path.name}" for name, path in paths.items() if path.is_file()}
-            rows.append({"image": image, **kept})
+            masks = {name: f"masks/{path.name}" for name, path in paths.items() if path.is_file()}
+            rows.append({"image": image, **masks})
         return rows

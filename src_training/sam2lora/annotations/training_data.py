@@ -1,8 +1,8 @@
-"""Images with masks as a data set of its own: what a training from the viewer learns from.
+"""Images with masks as a dataset of their own, for a training from the viewer.
 
-A folder with `images/`, `masks/TARGET/`, `fov/` and `ignore/`, as a plain folder has them, and a
-`dataset.csv`, which says who is who. The table is written last, so that what was cut off is no data
-set.
+A folder with `images/`, `masks/TARGET/`, `fov/` and `ignore/`, as in a plain folder dataset, and a
+`dataset.csv`, which names the patients. The table is written last, so an interrupted copy is not
+taken for a dataset.
 """
 
 import csv
@@ -24,22 +24,22 @@ from sam2lora.utils.files import atomic_path, make_folder
 
 @dataclass(frozen=True, eq=False)
 class LabelledImage:
-    """An image with what is known about it.
+    """An image with its masks, patient and annotated region.
 
     Attributes
     ----------
     name
-        What it is called; other characters than those of file names are replaced.
+        Name of the image; characters that file names cannot have are replaced.
     image
-        Its file, which is copied, or `(H, W, 3)` uint8 RGB.
+        Path of its file, or `(H, W, 3)` uint8 RGB.
     masks
         Target name to `(H, W)` bool.
     patient
-        Identifies the person; empty: the name says it.
+        Identifies the patient; if empty, it is derived from the name.
     fov
-        `(H, W)` bool: the field of view, where it is known better than by looking.
+        `(H, W)` bool: the field of view, if it need not be detected.
     ignored
-        `(H, W)` bool: what is neither learned from nor judged.
+        `(H, W)` bool: pixels that are neither trained on nor scored.
     """
 
     name: str
@@ -51,27 +51,27 @@ class LabelledImage:
 
 
 def save_training_data(folder: Path, images: Iterable[LabelledImage], *, copy: bool = True) -> Path:
-    """Write a data set, beginning with an empty or missing folder.
+    """Write a dataset into an empty or missing folder.
 
     Parameters
     ----------
     folder
-        Made if need be.
+        The folder, created if missing.
     images
-        Read one after the other, so that they need not be in memory together.
+        The images; consumed one by one, so that they need not be in memory together.
     copy
-        Whether images that are files are copied; otherwise the table names them where they are.
+        Whether image files are copied; otherwise the table refers to the original files.
 
     Returns
     -------
-    The table.
+    Path of the table.
 
     Raises
     ------
     GeometryError
         If the masks of an image differ in size.
     OutputError
-        If something cannot be written.
+        If a file cannot be written.
     """
     rows: list[dict[str, str]] = []
     for image in images:
@@ -93,7 +93,7 @@ def _save(folder: Path, name: str, image: LabelledImage, *, copy: bool) -> dict[
             planes[place] = (column, extra)
     sizes = {mask.shape for _, mask in planes.values()}
     if len(sizes) > 1:
-        raise GeometryError(f"{image.name}: its masks differ in size: {sorted(sizes)}.")
+        raise GeometryError(f"{image.name}: the masks differ in size: {sorted(sizes)}.")
     row = {"name": name, "patient": image.patient}
     if isinstance(image.image, Path) and not copy:
         row["image"] = str(image.image.resolve())
@@ -119,8 +119,8 @@ def _save_image(folder: Path, name: str, image: Path | Pixels) -> str:
 
 
 def _file_name(name: str, taken: Sequence[str]) -> str:
-    """Make a file name of a name, unlike those taken whatever the case."""
+    """Return a valid file name for a name, different from those taken, ignoring case."""
     plain = re.sub(r"[^\w. -]+", "_", name).strip(" .") or "image"
-    others = {one.casefold() for one in taken}
+    others = {other.casefold() for other in taken}
     numbered = (plain if number == 1 else f"{plain}_{number}" for number in range(1, 10**6))
-    return next(one for one in numbered if one.casefold() not in others)
+    return next(candidate for candidate in numbered if candidate.casefold() not in others)

@@ -1,9 +1,9 @@
-"""The folder that VascX (retinalysis) measures: `preprocessed_rgb/`, `vessels/`, `disc/`.
+"""A folder as VascX (retinalysis) reads it: `preprocessed_rgb/`, `vessels/`, `disc/`.
 
-Its images are squares of 1024 pixels around the field of view, all of one name. `bounds.csv` says
-where the square was cut. Read off VascX's own sources: the folders, the names, the square, that a
-mask is whatever is above 0, and the columns of the table. Arteries and veins (`artery_vein/`) and
-the fovea (`fovea.csv`), which its biomarkers need too, are not known here.
+The files of an image share one name and are squares of 1024 pixels around the field of view;
+`bounds.csv` says where the square was cut. Folders, names, square, the columns of the table, and
+that a mask is every value above 0, are those of VascX's own sources. Arteries and veins
+(`artery_vein/`) and the fovea (`fovea.csv`), which its biomarkers need too, are not segmented here.
 """
 
 import csv
@@ -21,84 +21,83 @@ from sam2lora.types import Mask, Pixels
 from sam2lora.utils.files import atomic_path, make_folder
 
 SIDE = 1024
-"""Pixels along each side of what VascX reads."""
+"""Side of VascX's square images, in pixels."""
 
 FOLDERS = {"vessel": "vessels", "disc": "disc"}
 """Target name to the folder of its masks; VascX has none for other targets."""
 
 _COLUMNS = ("id", "success", "bounds")
-_CUT = 2  # pixels a straight border has to lie inside the circle to count as one
+_CUT = 2  # pixels; a straight border nearer to the circle than this does not count as a cut
 
 
 def save_for_vascx(
     folder: Path, stem: str, pixels: Pixels, field: FieldOfView, masks: Mapping[str, Mask]
 ) -> list[Path]:
-    """Add one image with its masks to a folder as `vascx run-models` leaves it.
+    """Add one image with its masks to a folder as `vascx run-models` writes it.
 
     Parameters
     ----------
     folder
-        Made if need be. What it holds of other images stays, that of this one is replaced.
+        The folder, created if missing. Files of other images stay, those of this one are replaced.
     stem
-        The image's name in all of its files.
+        Name of the image, and of all its files.
     pixels
         `(H, W, 3)` uint8 RGB.
     field
-        Its field of view, which the square is cut around.
+        Field of view of the image; the square is cut around it.
     masks
-        Target name to `(H, W)` bool; those of `FOLDERS` are written.
+        Target name to `(H, W)` bool; only targets in `FOLDERS` are written.
 
     Returns
     -------
-    The files written.
+    Paths of the written files.
 
     Raises
     ------
     GeometryError
         If there is no mask that VascX reads.
     OutputError
-        If a file cannot be written, or `bounds.csv` is there and is another kind of table.
+        If a file cannot be written, or an existing `bounds.csv` is another kind of table.
     """
-    known = {name: mask for name, mask in masks.items() if name in FOLDERS}
-    if not known:
+    readable = {name: mask for name, mask in masks.items() if name in FOLDERS}
+    if not readable:
         raise GeometryError(
-            f"VascX reads masks of {' and '.join(FOLDERS)}; there is {', '.join(masks) or 'none'}."
+            f"VascX reads masks of {' and '.join(FOLDERS)}; found: {', '.join(masks) or 'none'}."
         )
-    frame = Window.around(field.center, field.diameter, SIDE)
+    window = Window.around(field.center, field.diameter, SIDE)
     bounds = folder / "bounds.csv"
     rows = _rows(bounds) | {stem: ("True", _bounds(field))}
     name = f"{stem}.png"
     written = [make_folder(folder / "preprocessed_rgb") / name]
-    save_image(written[0], frame.cut(pixels))
-    for target, mask in known.items():
+    save_image(written[0], window.cut(pixels))
+    for target, mask in readable.items():
         place = make_folder(folder / FOLDERS[target]) / name
-        written.append(save_mask(place, frame.cut_mask(mask)))
+        written.append(save_mask(place, window.cut_mask(mask)))
     with atomic_path(bounds) as temporary, temporary.open("w", encoding="utf-8", newline="") as out:
         table = csv.writer(out)
         table.writerow(_COLUMNS)
-        table.writerows((one, *row) for one, row in rows.items())
+        table.writerows((image, *row) for image, row in rows.items())
     return [*written, bounds]
 
 
 def _rows(path: Path) -> dict[str, tuple[str, str]]:
-    """Read what is said about the images that are there already, by their names."""
+    """Read the rows of images that are already in the folder, by their names."""
     if not path.exists():
         return {}
     try:
         with path.open(encoding="utf-8", newline="") as stream:
             table = list(csv.reader(stream))
     except (OSError, UnicodeDecodeError, csv.Error) as error:
-        raise OutputError(f"{path}: is there, but cannot be read ({error}).") from error
+        raise OutputError(f"{path}: cannot be read ({error}).") from error
     if not table or tuple(table[0]) != _COLUMNS or any(len(row) != 3 for row in table):
         raise OutputError(
-            f"{path}: is another table than VascX writes ({', '.join(_COLUMNS)}). "
-            "Choose another folder."
+            f"{path}: is not a table of VascX ({', '.join(_COLUMNS)}). Choose another folder."
         )
     return {name: (success, bounds) for name, success, bounds in table[1:]}
 
 
 def _bounds(field: FieldOfView) -> str:
-    """Describe a field of view as VascX does: the circle, and the lines that cut it, as (x, y)."""
+    """Return a field of view as VascX writes it: the circle, and lines that cut it, as (x, y)."""
     height, width = field.mask.shape
     x, y = map(float, field.center)
     radius = field.diameter / 2

@@ -75,7 +75,7 @@ def info(
         "LoRA": f"{card.lora.placement}, rank {card.lora.rank}, alpha {card.lora.alpha:g}"
         + (", with mask heads" if card.lora.train_heads else ""),
         "trained": f"{card.trainable} weights, {card.share:.2f} % of the base model's",
-        "looks at": card.geometry.in_words,
+        "looks at": card.geometry.description,
         "validation": _in_one_line(card.validation),
         "data": _in_one_line(card.data),
         "went on from": card.started_from.name if card.started_from else "",
@@ -141,9 +141,9 @@ def delete(
     name: _Name, yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False
 ) -> None:
     """Delete one of your adapters for good."""
-    from sam2lora.adapters import delete_adapter, own_folder
+    from sam2lora.adapters import delete_adapter, user_adapter_folder
 
-    folder = own_folder(name)
+    folder = user_adapter_folder(name)
     if not yes:
         typer.confirm(f"Delete {name} in {folder}?", abort=True)
     delete_adapter(name)

@@ -1,1 +1,1 @@
-"""Devices, precision and memory: where and how a network computes."""
+"""Device, precision and memory of computations."""

@@ -1,8 +1,8 @@
-"""Attention in bfloat16 on a CPU, by three plain products; torch's own kernel is slow there.
+"""Attention in bfloat16 on a CPU by plain matrix products, because torch's kernel is slow there.
 
-`scaled_dot_product_attention` takes its flash kernel on a CPU. In bfloat16 its backward pass costs
-three to eight times what the products cost, in the windows of SAM 2 as over the whole image, and
-its forward pass up to twice as much. Float32 and GPUs are left to torch.
+`scaled_dot_product_attention` uses its flash kernel on a CPU. In bfloat16 its backward pass takes
+three to eight times as long as the products, within windows and over the whole image, and its
+forward pass up to twice as long. Float32 and GPUs are left to torch.
 """
 
 from collections.abc import Callable, Iterable, Mapping
@@ -16,18 +16,17 @@ from torch.overrides import TorchFunctionMode
 
 
 def quick_attention() -> AbstractContextManager[object]:
-    """Give the context for attention under the autocast that holds now.
+    """Return the context for attention under the current autocast.
 
-    Where it would change nothing it costs nothing either: a mode sees each call of torch.
+    Without bfloat16 on a CPU it is empty, since a mode intercepts every call of torch.
     """
     return PlainAttention() if _in_bfloat16_on_cpu() else nullcontext()
 
 
 class PlainAttention(TorchFunctionMode):
-    """Inside this context, attention that autocast computes in bfloat16 on a CPU is plain products.
+    """Context in which attention under a bfloat16 autocast on a CPU is computed by plain products.
 
-    Everything else is as it was, a mask and dropout included; so the context may be entered
-    anywhere.
+    Everything else, attention with a mask or dropout too, is computed by torch as usual.
     """
 
     def __torch_function__(
@@ -37,7 +36,7 @@ class PlainAttention(TorchFunctionMode):
         args: tuple[Any, ...] = (),
         kwargs: Mapping[str, Any] | None = None,
     ) -> Any:
-        """Compute what torch would, attention in another way."""
+        """Replace slow attention; pass every other call on to torch."""
         if func is F.scaled_dot_product_attention and len(args) == 3 and _is_slow(args[0]):
             dropout = (kwargs or {}).get("dropout_p", 0)
             if not dropout and set(kwargs or {}) <= {"dropout_p"}:
@@ -46,7 +45,7 @@ class PlainAttention(TorchFunctionMode):
 
 
 def plain_attention(query: Tensor, key: Tensor, value: Tensor) -> Tensor:
-    """Let each query gather the values whose keys it fits: softmax(Q Kᵀ / √d) V.
+    """Compute scaled dot-product attention, softmax(Q Kᵀ / √d) V.
 
     Parameters
     ----------
@@ -64,8 +63,8 @@ def plain_attention(query: Tensor, key: Tensor, value: Tensor) -> Tensor:
     Vaswani et al.: "Attention Is All You Need", NeurIPS 2017, equation 1.
     """
     scaled = query * query.shape[-1] ** -0.5
-    shares = torch.matmul(scaled, key.transpose(-2, -1)).softmax(-1)
-    return torch.matmul(shares, value)
+    weights = torch.matmul(scaled, key.transpose(-2, -1)).softmax(-1)
+    return torch.matmul(weights, value)
 
 
 def _is_slow(query: Tensor) -> bool:

@@ -1,4 +1,4 @@
-"""Which device computes, in which precision, and what to say when it cannot."""
+"""Choose the device and the precision, and explain when the memory runs out."""
 
 import gc
 import shutil
@@ -14,7 +14,7 @@ from sam2lora.compute.attention import quick_attention
 from sam2lora.errors import DeviceError
 from sam2lora.settings import Precision, PrecisionChoice
 
-use_huge_pages()  # before torch first takes memory
+use_huge_pages()  # before torch's first allocation
 
 _DTYPES: dict[Precision, torch.dtype] = {
     "float32": torch.float32,
@@ -29,22 +29,22 @@ _OUT_OF_MEMORY = (
     "cudnn_status_alloc_failed",
     "bad_alloc",
 )
-"""What errors that have no type of their own say, in lower case."""
+"""Parts of the messages of errors without a type of their own, in lower case."""
 
 
 def choose_device(name: str = "auto") -> torch.device:
-    """Give the device called `name`, or the best one.
+    """Return the device called `name`, or the best one.
 
     Parameters
     ----------
     name
         "auto" (a CUDA device that works, else the CPU), "cpu", "cuda", "cuda:1", … or "mps".
-        Apple's "mps" is untested, so it is taken only when asked for.
+        Apple's "mps" is untested, so "auto" never chooses it.
 
     Raises
     ------
     DeviceError
-        If there is no such device, or it does not run this torch's code.
+        If there is no such device, or the installed torch does not support it.
     """
     if name == "auto":
         return torch.device("cuda" if torch.cuda.is_available() and _works("cuda") else "cpu")
@@ -62,7 +62,7 @@ def choose_device(name: str = "auto") -> torch.device:
 
 
 def choose_precision(name: PrecisionChoice, device: torch.device) -> Precision:
-    """Give the precision called `name`, or the fastest one that is accurate enough.
+    """Return the precision called `name`, or the fastest one that is accurate enough.
 
     "auto" is bfloat16 where the hardware multiplies it faster than float32, else float32: CUDA
     devices with bfloat16 units (compute capability 8.0 and above), and x86 CPUs with AVX512-BF16 or
@@ -71,7 +71,7 @@ def choose_precision(name: PrecisionChoice, device: torch.device) -> Precision:
     Raises
     ------
     DeviceError
-        If `name` is unknown, or float16 is asked of a CPU.
+        If `name` is unknown, or is float16 on a CPU.
     """
     if name == "auto":
         return "bfloat16" if _has_fast_bfloat16(device) else "float32"
@@ -97,40 +97,40 @@ def autocast(device: torch.device, precision: Precision) -> Iterator[None]:
 def explain_out_of_memory(
     device: torch.device, doing: str, *, less: str = "a smaller batch"
 ) -> Iterator[None]:
-    """Turn running out of memory into a message, and give back what the device held.
+    """Turn running out of memory into a DeviceError, and release the device's memory.
 
     Parameters
     ----------
     device
-        Where the work runs.
+        The device in use.
     doing
-        What runs, as in "Encoding an image".
+        Description of the work, as in "Encoding an image".
     less
-        What would need less memory; may be empty.
+        A choice that needs less memory; may be empty.
 
     Raises
     ------
     DeviceError
-        If the memory does not suffice.
+        If the memory is not sufficient.
     """
     try:
         yield
     except (RuntimeError, MemoryError) as error:
         if not _is_out_of_memory(error):
             raise
-        # The frames of the failed work hold its tensors for as long as the error lives.
+        # The stack frames of the failed work keep its tensors alive as long as the error.
         traceback.clear_frames(error.__traceback__)
         release_memory(device)
         cpu = "" if device.type == "cpu" else "--device cpu"
-        ways = ", or ".join(filter(None, (less, "a smaller model (--model nano)", cpu)))
+        remedies = ", or ".join(filter(None, (less, "a smaller model (--model nano)", cpu)))
         raise DeviceError(
-            f"{doing} needs more memory than {_in_words(device)} has free. Close other programs "
-            f"that use it, or choose {ways}."
+            f"{doing} needs more memory than {_describe(device)} has free. Close other programs "
+            f"that use it, or choose {remedies}."
         ) from error
 
 
 def release_memory(device: torch.device) -> None:
-    """Give memory that nothing refers to any more back to the operating system."""
+    """Return unused memory to the operating system."""
     gc.collect()
     if device.type == "cuda":
         torch.cuda.empty_cache()
@@ -139,23 +139,23 @@ def release_memory(device: torch.device) -> None:
 
 
 def free_memory(device: torch.device) -> int | None:
-    """Give the bytes of memory that are free on a GPU; None where there is no memory of its own."""
+    """Return the free memory of a GPU in bytes; None for devices without memory of their own."""
     return torch.cuda.mem_get_info(device)[0] if device.type == "cuda" else None
 
 
 def gpu_hint() -> str | None:
-    """Say how to install the right torch, where an NVIDIA GPU is there but unused.
+    """Return how to install the right torch where an NVIDIA GPU is present but not used.
 
     Returns
     -------
-    A sentence to show, or None where nothing is amiss.
+    A message to show, or None if there is nothing to change.
     """
     if torch.version.cuda is not None or shutil.which("nvidia-smi") is None:
         return None
     how = (
         "pip install --force-reinstall torch torchvision"
         if sys.platform == "linux"
-        else "the line for your system is at https://pytorch.org/get-started/locally/"
+        else "the command for your system is at https://pytorch.org/get-started/locally/"
     )
     return (
         "This computer has an NVIDIA GPU, but the installed torch was built without CUDA. To use "
@@ -180,7 +180,7 @@ def _check_cuda(device: torch.device) -> None:
 
 
 def _works(device: str) -> bool:
-    """Tell whether a kernel runs: a device can be listed and yet not be supported."""
+    """Check whether a kernel runs: a device can be listed and yet not be supported."""
     try:
         return bool(torch.ones(2, device=device).sum().item() == 2)
     except RuntimeError:
@@ -191,9 +191,9 @@ def _has_fast_bfloat16(device: torch.device) -> bool:
     if device.type == "cuda":
         return torch.cuda.get_device_capability(device) >= (8, 0)
     if device.type == "cpu":
-        # Not public in every torch we support; without the question the answer is no.
-        questions = ("_is_avx512_bf16_supported", "_is_amx_tile_supported")
-        has_units = any(bool(getattr(torch.cpu, name, bool)()) for name in questions)
+        # Private, and missing in some supported versions of torch: taken for False there.
+        checks = ("_is_avx512_bf16_supported", "_is_amx_tile_supported")
+        has_units = any(bool(getattr(torch.cpu, name, bool)()) for name in checks)
         return has_units and bool(torch.backends.mkldnn.is_available())  # type: ignore[no-untyped-call]
     return False
 
@@ -201,11 +201,11 @@ def _has_fast_bfloat16(device: torch.device) -> bool:
 def _is_out_of_memory(error: Exception) -> bool:
     if isinstance(error, torch.OutOfMemoryError | MemoryError):
         return True
-    words = str(error).lower()
-    return any(sign in words for sign in _OUT_OF_MEMORY)
+    message = str(error).lower()
+    return any(part in message for part in _OUT_OF_MEMORY)
 
 
-def _in_words(device: torch.device) -> str:
+def _describe(device: torch.device) -> str:
     if device.type == "cuda":
         total = torch.cuda.get_device_properties(device).total_memory
         return f"{torch.cuda.get_device_name(device)} ({total / 2**30:.0f} GiB)"

@@ -50,7 +50,7 @@ def bytes_needed(
     side = base.input_size // 4
     encoding = min(windows, _WINDOWS_AT_ONCE) * _PER_WINDOW * 4 * base.width * side**2
     native = shape[0] * shape[1] * (_RGB + 4 * _NATIVE_MAPS)
-    kept = windows * base.feature_bytes
+    kept = windows * base.embedding_bytes
     resident = 0 if loaded else _PYTORCH + 4 * base.parameters
     return resident + encoding + kept + native
 

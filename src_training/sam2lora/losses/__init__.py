@@ -1,1 +1,1 @@
-"""Losses: functions of logits and masks, and the composite loss of SAM2LoRA."""
+"""Losses of logits against masks, and the composite loss of SAM2LoRA."""

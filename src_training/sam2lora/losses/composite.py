@@ -1,4 +1,4 @@
-"""The composite loss: the terms of `losses`, weighted as `LossSettings` says."""
+"""The composite loss: the weighted sum of the terms in `losses.functional`."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -19,14 +19,14 @@ from sam2lora.settings import LossSettings
 
 @dataclass(frozen=True, eq=False)
 class LossTerms:
-    """What `composite_loss` gives.
+    """Result of `composite_loss`.
 
     Attributes
     ----------
     total
-        Scalar to call `backward` on.
+        Scalar; the weighted sum, to call `backward` on.
     terms
-        Name to scalar, before weighting and detached; terms of weight 0 are not computed.
+        Name to scalar, unweighted and detached; terms of weight 0 are not computed.
     """
 
     total: Tensor
@@ -66,7 +66,7 @@ LOSSES: Mapping[str, Term] = MappingProxyType(
         ),
     }
 )
-"""Each term by the name its weight has in `LossWeights`."""
+"""Each term by the name of its weight in `LossWeights`."""
 
 
 def composite_loss(
@@ -77,25 +77,25 @@ def composite_loss(
     *,
     valid: Tensor | None = None,
 ) -> LossTerms:
-    """Sum the terms that have a weight.
+    """Compute the weighted sum of the terms whose weight is not 0.
 
     Parameters
     ----------
     logits
         `(B, 1, H, W)`.
     iou
-        `(B,)` or `(B, 1)`, the IoU that the network expects of its masks.
+        `(B,)` or `(B, 1)`, the predicted IoU of the masks.
     target
         `(B, 1, H, W)` bool, or float in 0…1.
     settings
-        The weights, the reduction and each term's numbers.
+        The weights, the reduction and the parameters of each term.
     valid
-        `(B, 1, H, W)` bool; None: every pixel is judged.
+        `(B, 1, H, W)` bool: the pixels that count; None: all of them.
 
     Raises
     ------
     GeometryError
-        If the shapes do not fit each other.
+        If the shapes do not match.
 
     References
     ----------

@@ -1,13 +1,13 @@
-"""Losses of a mask and its score, one function per term.
+"""Losses of a mask and its predicted IoU, one function per term.
 
-All take logits `(B, 1, H, W)`, a target of the same shape (bool, or float in 0…1) and, where part
-of it is not to be judged, `valid` of the same shape (bool). What lies outside `valid` has no
-influence on a loss or a gradient, whatever it holds; an image with nothing valid costs exactly 0.
-Half-precision input is computed in float32.
+All take logits `(B, 1, H, W)`, a target of the same shape (bool, or float in 0…1) and optionally
+`valid` of the same shape (bool). Pixels outside `valid` have no influence on a loss or a gradient,
+whatever their values; the loss of an image without valid pixels is exactly 0. Half-precision input
+is computed in float32.
 
-`reduction="image"` gives each image its loss and takes their mean, over all B: an image with
-nothing valid counts as 0, so that the mean over equal micro-batches is the loss of the whole batch.
-`reduction="batch"` sums over the pixels of all images first, as if they were one.
+`reduction="image"` computes a loss for each image and takes their mean over all B; an image without
+valid pixels counts as 0, so that the mean over equal micro-batches is the loss of the whole batch.
+`reduction="batch"` sums over the pixels of all images first, as if they were one image.
 """
 
 from typing import Literal
@@ -21,7 +21,7 @@ from sam2lora.errors import GeometryError
 Reduction = Literal["image", "batch"]
 
 _SUMMED = {"image": (1, 2, 3), "batch": (0, 1, 2, 3)}
-_LINE_BELOW = 1e-6
+_LINEAR_BELOW = 1e-6
 
 
 def segmentation_bce(
@@ -33,13 +33,13 @@ def segmentation_bce(
 ) -> Tensor:
     """Compute the mean binary cross-entropy of the valid pixels.
 
-    It works on logits, so that a missed pixel pulls with full strength however sure the network is
-    of missing it: the gradient at logit −20 is −1/N, not 0.
+    It is computed from logits, so that a missed pixel has its full gradient however confident the
+    network is: at logit −20 it is −1/N, not 0.
 
     Raises
     ------
     GeometryError
-        If the shapes do not fit each other.
+        If the shapes do not match.
     """
     logits, target, weight = _prepare(logits, target, valid)
     pixel_loss = F.binary_cross_entropy_with_logits(logits, target, reduction="none")
@@ -57,21 +57,22 @@ def soft_dice(
 ) -> Tensor:
     """Compute the soft Dice loss, `1 − (2·Σpy + s) / (Σp + Σy + s)` with p = sigmoid(logits).
 
-    `smooth` (s) is above 0, in pixels: it is what makes an empty answer to an empty target cost 0.
+    `smooth` (s) is above 0, in pixels; it makes the loss of an empty prediction 0 where the target
+    is empty.
 
     Raises
     ------
     GeometryError
-        If the shapes do not fit each other.
+        If the shapes do not match.
 
     References
     ----------
     Milletari, Navab, Ahmadi: "V-Net", 3DV 2016, arXiv 1606.04797 (there with squares in the
     denominator; this is the form of SAM2LoRA, arXiv 2510.10288).
     """
-    hit, false, missed = _overlap(logits, target, valid, reduction)
-    # The same quotient, subtracted on paper: exact where the loss is near 0.
-    return ((false + missed) / (2 * hit + false + missed + smooth)).mean()
+    tp, fp, fn = _soft_counts(logits, target, valid, reduction)
+    # The difference from 1 is taken algebraically, which is exact where the loss is near 0.
+    return ((fp + fn) / (2 * tp + fp + fn + smooth)).mean()
 
 
 def focal_tversky(
@@ -87,24 +88,24 @@ def focal_tversky(
 ) -> Tensor:
     """Compute `(1 − TI)^gamma`, `TI = (TP + s) / (TP + alpha·FN + beta·FP + s)`, of soft counts.
 
-    `alpha` weighs missed pixels and `beta` false ones; `smooth` (s) is above 0. For gamma below 1
-    the slope at a perfect answer is infinite, so where 1 − TI is below 1e-6 the curve goes on as a
-    line to 0.
+    `alpha` weighs false negatives and `beta` false positives; `smooth` (s) is above 0. For gamma
+    below 1 the slope at a perfect prediction is infinite, so below 1 − TI = 1e-6 the curve is
+    continued as a line to 0.
 
     Raises
     ------
     GeometryError
-        If the shapes do not fit each other.
+        If the shapes do not match.
 
     References
     ----------
     Abraham, Khan: "A novel focal Tversky loss function with improved attention U-Net for lesion
     segmentation", ISBI 2019, arXiv 1810.07842; their exponent 1/γ is `gamma` here.
     """
-    hit, false, missed = _overlap(logits, target, valid, reduction)
-    lost = alpha * missed + beta * false
-    distance = lost / (hit + lost + smooth)  # 1 − TI
-    return (distance * distance.clamp(min=_LINE_BELOW) ** (gamma - 1)).mean()
+    tp, fp, fn = _soft_counts(logits, target, valid, reduction)
+    errors = alpha * fn + beta * fp
+    distance = errors / (tp + errors + smooth)  # 1 − TI
+    return (distance * distance.clamp(min=_LINEAR_BELOW) ** (gamma - 1)).mean()
 
 
 def iou_score_loss(
@@ -117,14 +118,14 @@ def iou_score_loss(
 ) -> Tensor:
     """Compute the mean over images of |predicted IoU − IoU of the thresholded mask|.
 
-    Only `predicted_iou`, `(B,)` or `(B, 1)`, receives a gradient: the mask is what is judged. Each
-    image has one score, so there is no reduction to choose. Nothing found where nothing is has IoU
-    1; an image with nothing valid costs 0.
+    Only `predicted_iou`, `(B,)` or `(B, 1)`, receives a gradient. Each image has one predicted IoU,
+    so there is no reduction to choose. The IoU of two empty masks is 1; the loss of an image
+    without valid pixels is 0.
 
     Raises
     ------
     GeometryError
-        If the shapes do not fit each other.
+        If the shapes do not match.
 
     References
     ----------
@@ -139,13 +140,13 @@ def iou_score_loss(
     with torch.no_grad():
         logits, target, weight = _prepare(logits, target, valid)
         mask = (torch.sigmoid(logits) >= threshold) * weight
-        truth = (target >= 0.5) * weight
-        shared, either = (_sums(values, "image") for values in (mask * truth, mask + truth))
-        either = either - shared
-        iou = torch.where(either > 0, shared / either.clamp(min=1), 1)
-        judged = _sums(weight, "image") > 0
-    score = torch.where(judged, _widen(predicted_iou).reshape(-1), iou)
-    return (score - iou).abs().mean()
+        reference = (target >= 0.5) * weight
+        intersection = _sums(mask * reference, "image")
+        union = _sums(mask + reference, "image") - intersection
+        iou = torch.where(union > 0, intersection / union.clamp(min=1), 1)
+        has_valid = _sums(weight, "image") > 0
+    predicted = torch.where(has_valid, _widen(predicted_iou).reshape(-1), iou)
+    return (predicted - iou).abs().mean()
 
 
 def soft_cldice(
@@ -157,16 +158,16 @@ def soft_cldice(
     iterations: int = 10,
     smooth: float = 1.0,
 ) -> Tensor:
-    """Compute 1 − soft clDice: how much of each one's soft skeleton lies in the other.
+    """Compute 1 − soft clDice: the share of each soft skeleton that lies in the other mask.
 
     With S(·) the soft skeleton, precision `(Σ S(p)·y + s) / (Σ S(p) + s)` and sensitivity
-    `(Σ S(y)·p + s) / (Σ S(y) + s)`, it is 1 minus their harmonic mean. What is not valid is
-    background to both.
+    `(Σ S(y)·p + s) / (Σ S(y) + s)`, it is 1 minus their harmonic mean. Pixels that are not valid
+    are background in both.
 
     Raises
     ------
     GeometryError
-        If the shapes do not fit each other.
+        If the shapes do not match.
 
     References
     ----------
@@ -174,12 +175,12 @@ def soft_cldice(
     segmentation", CVPR 2021, arXiv 2003.07311.
     """
     logits, target, weight = _prepare(logits, target, valid)
-    answer = torch.sigmoid(logits) * weight
+    prediction = torch.sigmoid(logits) * weight
     precision, sensitivity = (
         (_sums(skeleton * other, reduction) + smooth) / (_sums(skeleton, reduction) + smooth)
         for skeleton, other in (
-            (soft_skeleton(answer, iterations), target),
-            (soft_skeleton(target, iterations), answer),
+            (soft_skeleton(prediction, iterations), target),
+            (soft_skeleton(target, iterations), prediction),
         )
     )
     return (1 - 2 * precision * sensitivity / (precision + sensitivity)).mean()
@@ -188,9 +189,9 @@ def soft_cldice(
 def soft_skeleton(values: Tensor, iterations: int) -> Tensor:
     """Thin `(B, 1, H, W)` values in 0…1 to their center lines, differentiably.
 
-    What an opening removes is kept, at each of `iterations` erosions; structures of a larger radius
-    than that are not thinned to their middle. Erosion is by a cross, dilation by a square (Shit et
-    al. 2021, algorithm 1).
+    The skeleton is what an opening removes after each of `iterations` erosions; structures of a
+    larger radius than that are not thinned to their center. Erosion is by a cross, dilation by a
+    square (Shit et al. 2021, algorithm 1).
     """
     skeleton = F.relu(values - _open(values))
     for _ in range(iterations):
@@ -201,15 +202,15 @@ def soft_skeleton(values: Tensor, iterations: int) -> Tensor:
 
 
 def _prepare(logits: Tensor, target: Tensor, valid: Tensor | None) -> tuple[Tensor, Tensor, Tensor]:
-    """Give logits, target and weights (1 valid, 0 not) as floats; 0 where not valid."""
+    """Return logits, target and weights (1 valid, 0 not) as floats; all are 0 where not valid."""
     if logits.ndim != 4 or logits.shape[1] != 1 or target.shape != logits.shape:
         raise GeometryError(
-            f"Logits and target are both (B, 1, H, W), not {tuple(logits.shape)} and "
+            f"Logits and target must both be (B, 1, H, W), not {tuple(logits.shape)} and "
             f"{tuple(target.shape)}."
         )
     if valid is not None and (valid.shape != logits.shape or valid.dtype != torch.bool):
         raise GeometryError(
-            f"The valid mask is bool of shape {tuple(logits.shape)} as the logits, not "
+            f"The valid mask must be bool of shape {tuple(logits.shape)} like the logits, not "
             f"{valid.dtype} of shape {tuple(valid.shape)}."
         )
     logits = _widen(logits)
@@ -221,25 +222,25 @@ def _prepare(logits: Tensor, target: Tensor, valid: Tensor | None) -> tuple[Tens
 
 
 def _widen(values: Tensor) -> Tensor:
-    """Give half-precision values as float32, and others as they are."""
+    """Convert half-precision values to float32; others stay as they are."""
     return values if values.dtype == torch.float64 else values.float()
 
 
 def _sums(values: Tensor, reduction: Reduction) -> Tensor:
-    """Sum `(B, 1, H, W)` to `(B,)`, one for each image, or to `(1,)` for the batch."""
+    """Sum `(B, 1, H, W)` to `(B,)`, per image, or to `(1,)`, over the batch."""
     return values.sum(dim=_SUMMED[reduction]).reshape(-1)
 
 
-def _overlap(
+def _soft_counts(
     logits: Tensor, target: Tensor, valid: Tensor | None, reduction: Reduction
 ) -> tuple[Tensor, Tensor, Tensor]:
-    """Give the soft counts of true positives, false positives and false negatives."""
+    """Return the soft counts of true positives, false positives and false negatives."""
     logits, target, weight = _prepare(logits, target, valid)
-    answer = torch.sigmoid(logits) * weight
-    hit = answer * target
-    counts = (hit, answer - hit, target - hit)
-    hit, false, missed = (_sums(values, reduction) for values in counts)
-    return hit, false, missed
+    prediction = torch.sigmoid(logits) * weight
+    hits = prediction * target
+    maps = (hits, prediction - hits, target - hits)
+    tp, fp, fn = (_sums(values, reduction) for values in maps)
+    return tp, fp, fn
 
 
 def _erode(values: Tensor) -> Tensor:

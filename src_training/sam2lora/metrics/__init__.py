@@ -1,1 +1,1 @@
-"""Metrics: of one mask, aggregated over images, and measurements of disc, cup and vessels."""
+"""Metrics of a mask and over images, and measurements of disc, cup and vessels."""

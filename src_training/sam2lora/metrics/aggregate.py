@@ -1,4 +1,4 @@
-"""All metrics of an image at once, and what several images come to."""
+"""All metrics of an image at once, and their summary over images."""
 
 import math
 from collections.abc import Iterable, Mapping, Sequence
@@ -20,17 +20,17 @@ from sam2lora.types import Mask
 
 @dataclass(frozen=True)
 class MetricSummary:
-    """One metric over several images.
+    """Summary of one metric over several images.
 
     Attributes
     ----------
     mean, std
-        Of the defined values; `std` is the sample's (divided by n − 1). NaN where no value is
-        defined, and `std` also where only one is.
+        Mean and sample standard deviation (n − 1) of the defined values. NaN if no value is
+        defined; `std` also if only one is.
     n
-        How many images have a value.
+        Number of images with a defined value.
     undefined
-        How many have none.
+        Number of images without one.
     """
 
     mean: float
@@ -41,7 +41,7 @@ class MetricSummary:
 
 def score(
     probabilities: Probabilities,
-    truth: Mask,
+    reference: Mask,
     *,
     valid: Mask | None = None,
     threshold: float = 0.5,
@@ -53,12 +53,12 @@ def score(
     ----------
     probabilities
         `(H, W)` float.
-    truth, valid
-        `(H, W)` bool; what is not valid has no influence.
+    reference, valid
+        `(H, W)` bool; pixels that are not valid have no influence.
     threshold
         Probability from which a pixel belongs to the target.
     spacing
-        Size of a pixel (row, column), in mm for instance. None: distances in pixels.
+        Size of a pixel (row, column), e.g. in mm. None: distances in pixels.
 
     Returns
     -------
@@ -68,39 +68,39 @@ def score(
     Raises
     ------
     GeometryError
-        If the arrays are not of one size, or truth and valid are no masks.
+        If the arrays differ in size, or reference or valid is not a mask.
     ValueError
         If a valid probability is NaN.
     """
-    area = auc(probabilities, truth, valid=valid)
+    area = auc(probabilities, reference, valid=valid)
     mask = probabilities >= threshold
-    return score_mask(mask, truth, valid=valid, spacing=spacing) | {"auc": area}
+    return score_mask(mask, reference, valid=valid, spacing=spacing) | {"auc": area}
 
 
 def score_mask(
-    mask: Mask, truth: Mask, *, valid: Mask | None = None, spacing: Spacing | None = None
+    mask: Mask, reference: Mask, *, valid: Mask | None = None, spacing: Spacing | None = None
 ) -> dict[str, float]:
     """Compute every metric of a mask without probabilities, such as a second grader's.
 
-    It has no ROC curve, so `auc` is NaN; otherwise as `score`.
+    Without probabilities there is no ROC curve, so `auc` is NaN; the rest is as in `score`.
 
     Raises
     ------
     GeometryError
-        If the arrays are not masks of one size.
+        If the arrays are not masks of the same size.
     """
-    distances = surface_distances(mask, truth, valid=valid, spacing=spacing)
+    distances = surface_distances(mask, reference, valid=valid, spacing=spacing)
     return {
-        **_overlaps(count(mask, truth, valid=valid)),
+        **_overlaps(count(mask, reference, valid=valid)),
         "auc": math.nan,
-        "cldice": cldice(mask, truth, valid=valid),
+        "cldice": cldice(mask, reference, valid=valid),
         "hd95": distances.hd95,
         "assd": distances.assd,
     }
 
 
 def pooled(counts: Iterable[Counts]) -> dict[str, float]:
-    """Compute the overlaps over the pixels of all images, as if they were one."""
+    """Compute the overlap metrics over the pixels of all images, as if they were one image."""
     return _overlaps(sum(counts, Counts()))
 
 
@@ -110,13 +110,13 @@ def summarize(scores: Sequence[Mapping[str, float]]) -> dict[str, MetricSummary]
     Raises
     ------
     ValueError
-        If the images do not all have the same metrics.
+        If the images do not have the same metrics.
     """
-    names = {name: None for each in scores for name in each}
-    for each in scores:
-        if missing := ", ".join(name for name in names if name not in each):
-            raise ValueError(f"An image has no value for {missing}; give NaN where undefined.")
-    return {name: _summary([each[name] for each in scores]) for name in names}
+    names = {name: None for image in scores for name in image}
+    for image in scores:
+        if missing := ", ".join(name for name in names if name not in image):
+            raise ValueError(f"An image has no value for {missing}; use NaN where undefined.")
+    return {name: _summary([image[name] for image in scores]) for name in names}
 
 
 def _overlaps(counts: Counts) -> dict[str, float]:

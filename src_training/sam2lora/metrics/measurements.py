@@ -1,4 +1,4 @@
-"""Numbers from masks: areas, disc and cup diameters, cup/disc ratios, vessel density."""
+"""Measurements of masks: areas, disc and cup diameters, cup/disc ratios, vessel density."""
 
 from collections.abc import Mapping
 
@@ -14,7 +14,7 @@ Spacing = tuple[float, float]
 
 
 class Extent(BaseModel):
-    """Size of one structure. Millimetres are None where the image has no scale."""
+    """Size of one structure; millimetres are None where the image has no scale."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -27,17 +27,19 @@ class Extent(BaseModel):
 
 
 class Measurements(BaseModel):
-    """What was measured on one image. None: not defined, because a structure is not there."""
+    """Measurements of one image; None where undefined, because a structure is absent."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     field_diameter_px: float = Field(description="diameter of the field of view's circle")
     field_area_px: int = Field(description="area of the visible field of view")
     spacing_mm: Spacing | None = Field(description="millimetres per pixel (row, column)")
-    structures: dict[str, Extent] = Field(description="size of each target, inside the field")
+    structures: dict[str, Extent] = Field(
+        description="size of each target inside the field of view"
+    )
     vertical_cup_disc_ratio: float | None = Field(description="cup height / disc height")
     area_cup_disc_ratio: float | None = Field(description="cup area / disc area")
-    vessel_density: float | None = Field(description="share of the field's area that is vessel")
+    vessel_density: float | None = Field(description="share of the field of view that is vessel")
 
 
 def measure(
@@ -48,7 +50,7 @@ def measure(
     Parameters
     ----------
     masks
-        Target name to `(H, W)` mask; the ratios look for `disc`, `cup` and `vessel`.
+        Target name to `(H, W)` mask; the ratios are of `disc`, `cup` and `vessel`.
     field
         The field of view of the same image.
     spacing
@@ -57,12 +59,12 @@ def measure(
     Raises
     ------
     GeometryError
-        If a mask's size is not the field's.
+        If a mask differs in size from the field of view.
 
     Notes
     -----
-    The vertical cup/disc ratio is the ratio of the vertical diameters, as graded clinically; an
-    absent cup in a present disc is 0, an absent disc leaves it undefined.
+    The vertical cup/disc ratio is the ratio of the vertical diameters, as graded clinically; it is
+    0 if there is a disc without a cup, and undefined without a disc.
     """
     for name, mask in masks.items():
         if mask.shape != field.mask.shape:
@@ -102,7 +104,7 @@ def _extent(mask: Mask, spacing: Spacing | None) -> Extent:
 
 
 def _largest_part(mask: Mask) -> tuple[int, int]:
-    """Give the height and width of the largest connected part, so that a stray pixel counts not."""
+    """Return height and width of the largest connected part, so that stray pixels do not count."""
     labels = regions.label(mask)
     largest = labels == 1 + np.bincount(labels.ravel())[1:].argmax()
     rows, columns = (np.flatnonzero(largest.any(axis=axis)) for axis in (1, 0))

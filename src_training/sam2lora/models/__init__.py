@@ -1,1 +1,1 @@
-"""Base models: their registry, weights, and SAM 2's image part, built and loaded."""
+"""Base models: registry, weights, and SAM 2's network for images, built and loaded."""

@@ -1,7 +1,7 @@
-"""Build and load base models from SAM 2's own modules: the only importer of sam2.
+"""Build and load base models from SAM 2's own modules; the only module that imports sam2.
 
-The numbers of SAM 2.1 come from the YAML files inside the installed sam2 package, those of nano
-from a table here. Hydra's global state is not used, and nothing a user provides says what to build.
+The configuration of SAM 2.1 comes from the YAML files of the installed sam2 package, that of nano
+from a table here. Hydra's global state is not used, and no file of the user decides what is built.
 """
 
 from collections.abc import Mapping
@@ -27,10 +27,10 @@ from sam2lora.models.weights import (
     WEIGHT_SUFFIXES,
     file_digest,
     fit_weights,
-    images_learned,
-    read_notes,
+    read_metadata,
     read_weights,
     seed_weights,
+    training_image_counts,
     weights_digest,
 )
 from sam2lora.utils.download import Progress, ignore_progress
@@ -57,60 +57,60 @@ NANO: Mapping[str, Any] = {
             "_target_": "sam2.modeling.backbones.image_encoder.FpnNeck",
             "d_model": 128,
             "backbone_channel_list": [256, 128, 64, 32],
-            # Unlike in SAM 2.1 the finest levels get what coarse ones know; it costs nothing.
+            # Unlike in SAM 2.1 the finest levels get information of the coarse ones, at no cost.
             "fpn_top_down_levels": [0, 1, 2, 3],
-            # By "nearest", as in SAM 2.1, outlines get the straight steps of the coarsest level.
+            # With "nearest", as in SAM 2.1, outlines show the pixel steps of the coarsest level.
             "fpn_interp_model": "bilinear",
         },
     },
     "image_size": 512,
     "directly_add_no_mem_embed": True,
     "use_high_res_features_in_sam": True,
-    # Trained from nothing, a sigmoid saturates at 0 while masks are still empty, and stays there.
+    # Trained from scratch, a sigmoid saturates at 0 while masks are still empty, and stays there.
     "iou_prediction_use_sigmoid": False,
     "pred_obj_scores": True,
     "pred_obj_scores_mlp": True,
     "use_multimask_token_for_obj_ptr": True,
 }
-"""The numbers of nano, in the form of SAM 2's own files."""
+"""The configuration of nano, in the format of SAM 2's own files."""
 
 
 class NoPositions(nn.Module):
-    """Stand in for the sine positions of the neck, which only the memory of videos reads.
+    """Placeholder for the neck's sine position encodings, which only the video memory uses.
 
     SAM 2's own module computes and copies them for every image (67 MB each at 1024 x 1024), and
     fills a cache on the GPU when it is built.
     """
 
     def forward(self, features: Tensor) -> Tensor:
-        """Give an empty tensor."""
+        """Return an empty tensor."""
         return features.new_empty(0)
 
 
 class HieraTrunk(Hiera):  # type: ignore[misc]
-    """SAM 2's encoder, which keeps its positions as long as they are the same.
+    """SAM 2's encoder, with its position embedding cached until its weights change.
 
-    SAM 2's own interpolates them, bicubically, for every image anew.
+    SAM 2's own class interpolates it bicubically again for every image.
     """
 
-    _kept: tuple[list[object], tuple[Tensor, Tensor], Tensor] | None = None
+    _cached: tuple[list[object], tuple[Tensor, Tensor], Tensor] | None = None
 
     def _get_pos_embed(self, hw: tuple[int, int]) -> Tensor:
         learned = (self.pos_embed, self.pos_embed_window)
-        if any(one.requires_grad for one in learned):
-            self._kept = None  # not every optimizer counts a weight's versions
+        if any(weight.requires_grad for weight in learned):
+            self._cached = None  # not every optimizer increments a weight's version
             trained: Tensor = super()._get_pos_embed(hw)
             return trained
-        # A weight that is loaded gets another version, one that is replaced another identity.
-        state = [*hw, *((id(one), one._version, one.device, one.dtype) for one in learned)]
-        kept = self._kept
-        if kept is None or kept[0] != state:
-            # Outside of any mode, so that a training may use them later.
+        # Loading a weight changes its version, replacing it changes its id.
+        state = [*hw, *((id(w), w._version, w.device, w.dtype) for w in learned)]
+        cached = self._cached
+        if cached is None or cached[0] != state:
+            # Outside of any mode, so that a training may use the result later.
             kind = self.pos_embed.device.type
             with torch.inference_mode(False), torch.no_grad(), torch.autocast(kind, enabled=False):
-                # The weights are kept as well, so that no other gets their identity.
-                self._kept = kept = (state, learned, super()._get_pos_embed(hw))
-        return kept[-1]
+                # The weights are kept alive as well, so that their ids are not reused.
+                self._cached = cached = (state, learned, super()._get_pos_embed(hw))
+        return cached[-1]
 
 
 @dataclass(frozen=True, eq=False)
@@ -120,20 +120,20 @@ class LoadedModel:
     Attributes
     ----------
     spec
-        Its entry in the table; for a file of the user's, the entry of the same architecture.
+        Its entry in the registry; for a user's file, the entry of the same architecture.
     network
-        On the CPU, in float32 and evaluation mode, with frozen weights.
+        The network, on the CPU, in float32 and evaluation mode, with frozen weights.
     weights_sha256
-        What adapters are tied to (`weights.identify`).
+        Hash of the weights, which adapters are tied to (`weights.weights_digest`).
     trained
-        False while the weights are random; `note` says so.
+        Whether the weights are trained; False for random ones (see `note`).
     path
-        The file the weights came from; None for random ones.
+        File of the weights; None for random ones.
     single_mask
-        True where nothing but SAM 2's single mask was trained, as this project's own training
-        does, so that the three alternatives for a lone click mean nothing.
+        Whether only SAM 2's single mask was trained, as by this project's own training, so that
+        the three alternatives for a single point are meaningless.
     learned_from
-        Data set and target to the number of images it learned from, where its file says so.
+        Dataset and target to the number of training images, if the file says so.
     """
 
     spec: BaseModel
@@ -146,12 +146,12 @@ class LoadedModel:
 
     @property
     def note(self) -> str:
-        """A sentence every report has to carry, or nothing."""
+        """Warning that every report must show, or an empty string."""
         if self.trained:
             return ""
         return (
-            f"The model {self.spec.name!r} has random weights: until they are trained, its answers "
-            "mean nothing."
+            f"The model {self.spec.name!r} has random weights: until they are trained, its "
+            "predictions are meaningless."
         )
 
 
@@ -166,10 +166,10 @@ def load_base(
     Parameters
     ----------
     model
-        A name in `BASE_MODELS`, downloaded if need be, or the path of a `.pt` or `.safetensors`
+        A name in `BASE_MODELS`, downloaded if needed, or the path of a `.pt` or `.safetensors`
         file, whose architecture is recognized.
     progress, offline
-        As for `fetch_base`.
+        As in `fetch_base`.
 
     Raises
     ------
@@ -188,20 +188,20 @@ def load_base(
         weights = read_weights(path)
     network = build_network(base)
     fit_weights(network, weights, path)
-    notes = read_notes(path)
+    metadata = read_metadata(path)
     return LoadedModel(
         base,
         network,
         file_digest(network, path),
         trained=True,
         path=path,
-        single_mask=notes.get(MASK_TOKEN) == "single",
-        learned_from=images_learned(notes, path),
+        single_mask=metadata.get(MASK_TOKEN) == "single",
+        learned_from=training_image_counts(metadata, path),
     )
 
 
 def random_base(name: str) -> LoadedModel:
-    """Build a base model with random weights, the same ones each time, to train from scratch.
+    """Build a base model with random weights, the same every time, to train from scratch.
 
     Raises
     ------
@@ -215,27 +215,27 @@ def random_base(name: str) -> LoadedModel:
 
 
 def build_network(base: BaseModel) -> Sam2ImageModel:
-    """Build the network of a base model, in evaluation mode and frozen; the weights are random.
+    """Build the network of a base model with random weights, in evaluation mode and frozen.
 
-    Torch's random state stays as it was.
+    Torch's random state is not changed.
 
     Raises
     ------
     ModelError
         If the installed sam2 package describes another kind of network than SAM 2.1.
     """
-    numbers = NANO if base.config is None else sam2_numbers(base.config)
-    encoder = numbers["image_encoder"]
+    config = NANO if base.config is None else sam2_config(base.config)
+    encoder = config["image_encoder"]
     trunk = _arguments(encoder["trunk"], Hiera)
     neck = _arguments(encoder["neck"], FpnNeck) | {"position_encoding": NoPositions()}
     scalp = _arguments(encoder, ImageEncoder)["scalp"]
-    if numbers["image_size"] != base.input_size or not numbers["directly_add_no_mem_embed"]:
+    if config["image_size"] != base.input_size or not config["directly_add_no_mem_embed"]:
         raise ModelError(_other_sam2(f"{base.config} has other sizes or parts"))
     width, side = neck["d_model"], base.input_size // 16
     with torch.random.fork_rng(devices=[]):
         network = Sam2ImageModel(
             ImageEncoder(trunk=HieraTrunk(**trunk), neck=FpnNeck(**neck), scalp=scalp),
-            # From here on, numbers that are not in a file are fixed in SAM 2's code.
+            # From here on, values that are not in the configuration are fixed in SAM 2's code.
             PromptEncoder(
                 embed_dim=width,
                 image_embedding_size=(side, side),
@@ -250,11 +250,11 @@ def build_network(base: BaseModel) -> Sam2ImageModel:
                 transformer_dim=width,
                 iou_head_depth=3,
                 iou_head_hidden_dim=256,
-                use_high_res_features=numbers["use_high_res_features_in_sam"],
-                iou_prediction_use_sigmoid=numbers["iou_prediction_use_sigmoid"],
-                pred_obj_scores=numbers["pred_obj_scores"],
-                pred_obj_scores_mlp=numbers["pred_obj_scores_mlp"],
-                use_multimask_token_for_obj_ptr=numbers["use_multimask_token_for_obj_ptr"],
+                use_high_res_features=config["use_high_res_features_in_sam"],
+                iou_prediction_use_sigmoid=config["iou_prediction_use_sigmoid"],
+                pred_obj_scores=config["pred_obj_scores"],
+                pred_obj_scores_mlp=config["pred_obj_scores_mlp"],
+                use_multimask_token_for_obj_ptr=config["use_multimask_token_for_obj_ptr"],
             ),
             input_size=base.input_size,
         )
@@ -262,51 +262,57 @@ def build_network(base: BaseModel) -> Sam2ImageModel:
 
 
 def recognize(weights: Mapping[str, Tensor], source: Path) -> str:
-    """Tell from the tensors of a file which base model they belong to, by name.
+    """Return the name of the base model that the tensors of a file belong to.
 
     Raises
     ------
     ModelError
-        If they belong to none.
+        If they belong to no base model.
     """
-    first = weights.get("image_encoder.trunk.patch_embed.proj.weight")
+    patch_embed = weights.get("image_encoder.trunk.patch_embed.proj.weight")
     blocks = {
         name.split(".")[3] for name in weights if name.startswith("image_encoder.trunk.blocks.")
     }
-    if first is None or first.ndim != 4 or not blocks:
+    if patch_embed is None or patch_embed.ndim != 4 or not blocks:
         raise ModelError(
             f"{source}: has no SAM 2 image encoder (image_encoder.trunk...); its first tensors are "
             f"{', '.join(sorted(weights)[:3])}."
         )
     for base in BASE_MODELS.values():
-        if (base.width, base.depth) == (first.shape[0], len(blocks)):
+        if (base.width, base.depth) == (patch_embed.shape[0], len(blocks)):
             return base.name
     raise ModelError(
-        f"{source}: an encoder of {len(blocks)} blocks that starts with {first.shape[0]} channels "
-        f"is none of the base models ({', '.join(BASE_MODELS)})."
+        f"{source}: an encoder of {len(blocks)} blocks that starts with {patch_embed.shape[0]} "
+        f"channels is none of the base models ({', '.join(BASE_MODELS)})."
     )
 
 
-def sam2_numbers(config: str) -> dict[str, Any]:
-    """Read the numbers of a model from the installed sam2 package."""
+def sam2_config(config: str) -> dict[str, Any]:
+    """Read the configuration of a model from the installed sam2 package.
+
+    Raises
+    ------
+    ModelError
+        If the package has no such file, or it describes no model.
+    """
     file = resources.files("sam2").joinpath(config)
     try:
         with resources.as_file(file) as path:
             content = OmegaConf.to_container(OmegaConf.load(path), resolve=True)
     except OSError as error:
         raise ModelError(_other_sam2(f"{config} is missing")) from error
-    numbers = content.get("model") if isinstance(content, dict) else None
-    if not isinstance(numbers, dict):
+    model = content.get("model") if isinstance(content, dict) else None
+    if not isinstance(model, dict):
         raise ModelError(_other_sam2(f"{config} describes no model"))
-    return numbers
+    return model
 
 
-def _arguments(numbers: Mapping[str, Any], kind: type) -> dict[str, Any]:
-    """Give the arguments for one class, after proving that they are meant for it."""
+def _arguments(config: Mapping[str, Any], kind: type) -> dict[str, Any]:
+    """Return the arguments for a class, after checking that they are meant for it."""
     target = f"{kind.__module__}.{kind.__qualname__}"
-    if numbers.get("_target_") != target:
-        raise ModelError(_other_sam2(f"{numbers.get('_target_')} instead of {target}"))
-    return {name: value for name, value in numbers.items() if name != "_target_"}
+    if config.get("_target_") != target:
+        raise ModelError(_other_sam2(f"{config.get('_target_')} instead of {target}"))
+    return {name: value for name, value in config.items() if name != "_target_"}
 
 
 def _other_sam2(found: str) -> str:

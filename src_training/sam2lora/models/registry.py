@@ -1,4 +1,4 @@
-"""The base models there are, and their files. Nothing here imports torch: listing is instant."""
+"""The base models and their files; nothing here imports torch, so listing them is instant."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -22,34 +22,34 @@ _SERVER = "https://dl.fbaipublicfiles.com/segment_anything_2/092824/"
 _META = "Apache-2.0, Meta"
 
 WEIGHTS_NOTICE = (
-    "Trained weights that come with this package are for research: several of the data sets they "
+    "Trained weights that come with this package are for research: several of the datasets they "
     "were trained on allow nothing else. No model here is a medical device."
 )
 
 
 @dataclass(frozen=True)
 class BaseModel:
-    """One pretrained network that adapters are made for.
+    """A pretrained network that adapters are trained for.
 
     Attributes
     ----------
     name
-        How users call it.
+        Name of the model.
     parameters
-        Number of weights in the parts an image needs.
+        Number of weights in the parts that images need.
     input_size
         Side of its square input, in pixels.
     width, depth
         Channels after the first layer and number of blocks of the encoder; no two models share
         both, so a file is recognized by them.
     license
-        Of the weights.
+        License of the weights.
     channels
-        Of the features that prompts are answered from.
+        Channels of the image embedding.
     config
-        The sam2 package's file with its numbers; None for ours.
+        Configuration file in the sam2 package; None for the model of this package.
     url, sha256, size
-        Where the weights are, their checksum, and their length in bytes if known; None if they come
+        Address of the weights, their checksum, and their size in bytes if known; None if they come
         with the package.
     """
 
@@ -67,14 +67,14 @@ class BaseModel:
 
     @property
     def path(self) -> Path:
-        """Where the weights are, or will be once downloaded."""
+        """Path of the weights, once downloaded."""
         if self.url is None:
             return Path(str(resources.files("sam2lora"))) / "assets" / f"{self.name}.safetensors"
         return cache_folder() / self.url.rsplit("/", 1)[-1]
 
     @property
-    def feature_bytes(self) -> int:
-        """Bytes that the features of one window take in memory, in float32."""
+    def embedding_bytes(self) -> int:
+        """Size of the embedding of one window in float32, in bytes."""
         side = self.input_size // 16
         return 4 * 4 * self.channels * side**2
 
@@ -149,12 +149,12 @@ BASE_MODELS: Mapping[str, BaseModel] = MappingProxyType(
 
 
 def get_base(name: str) -> BaseModel:
-    """Give the base model called `name`.
+    """Return the base model called `name`.
 
     Raises
     ------
     ModelError
-        If there is none; the message lists those there are.
+        If there is none; the message lists the known ones.
     """
     if name not in BASE_MODELS:
         raise ModelError(
@@ -167,17 +167,17 @@ def get_base(name: str) -> BaseModel:
 def fetch_base(
     base: BaseModel, *, progress: Progress = ignore_progress, offline: bool | None = None
 ) -> Path:
-    """Give the checked file of a downloadable base model, downloading it if it is not there.
+    """Return the verified file of a downloadable base model, after downloading it if needed.
 
-    A file that is there is checked against its checksum once, and again when it has changed.
+    An existing file is compared with its checksum once, and again when it has changed.
 
     Raises
     ------
     ModelError
-        If the file is wrong (it is then kept aside), cannot be downloaded, or is missing while
-        `offline` (by default what `SAM2LORA_OFFLINE` says).
+        If the file is wrong (it is then moved aside), cannot be downloaded, or is missing while
+        `offline` (by default as `SAM2LORA_OFFLINE` says).
     OutputError
-        If it cannot be written.
+        If the file cannot be written.
     """
     url, sha256 = _source(base)
     path = base.path
@@ -186,8 +186,8 @@ def fetch_base(
     elif is_offline() if offline is None else offline:
         raise ModelError(
             f"The weights of {base.name!r} are not on this computer, and downloads are off "
-            f"(SAM2LORA_OFFLINE). Get {url} elsewhere and put it at {path} (SHA-256 "
-            f"{sha256}), or give the path of a file with --model."
+            f"(SAM2LORA_OFFLINE). Download {url} elsewhere and put it at {path} (SHA-256 "
+            f"{sha256}), or name a weights file with --model."
         )
     else:
         download(url, path, sha256=sha256, size=base.size, progress=progress)
@@ -195,19 +195,19 @@ def fetch_base(
 
 
 def verify_base(base: BaseModel, *, again: bool = False) -> None:
-    """Prove that the downloaded file of a base model is the published one.
+    """Verify that the downloaded file of a base model is the published one.
 
     Parameters
     ----------
     base
-        A downloadable model whose file is there.
+        A downloadable model whose file exists.
     again
-        Read the file even if it was found right before and has not changed since.
+        Read the file even if it was verified before and has not changed since.
 
     Raises
     ------
     ModelError
-        If it is another file; it is kept aside as `<file>.rejected`.
+        If it is another file; it is moved to `<file>.rejected`.
     """
     _, sha256 = _source(base)
     if again or cached_hash(base.path, "sha256") != sha256:
@@ -216,7 +216,7 @@ def verify_base(base: BaseModel, *, again: bool = False) -> None:
 
 
 def _source(base: BaseModel) -> tuple[str, str]:
-    """Give the address and the checksum of a downloadable model."""
+    """Return the address and the checksum of a downloadable model."""
     if base.url is None or base.sha256 is None:
         raise ModelError(f"The model {base.name!r} comes with the package; nothing to download.")
     return base.url, base.sha256

@@ -1,7 +1,8 @@
-"""SAM 2 for images: encode once, then answer prompts; the same modules and numbers as SAM 2.
+"""SAM 2 for images: encode once, then decode prompts; the same modules and results as SAM 2.
 
 The attribute names are those of SAM 2's own `SAM2Base`, so that its checkpoints load and adapters
-made here also fit it. Weights stay float32; a lower precision comes from autocast (`device.py`).
+trained here also fit it. Weights stay float32; a lower precision comes from autocast
+(`compute.device`).
 """
 
 from collections.abc import Sequence
@@ -17,13 +18,13 @@ from sam2lora.errors import GeometryError
 from sam2lora.prompts.prompt_batch import PromptBatch, batch_slice
 
 MEAN = (0.485, 0.456, 0.406)
-"""Mean of red, green and blue (of 1) that SAM 2 subtracts."""
+"""Mean of red, green and blue, in 0…1, that SAM 2 subtracts."""
 STD = (0.229, 0.224, 0.225)
-"""Standard deviation of red, green and blue (of 1) that SAM 2 divides by."""
+"""Standard deviation of red, green and blue, in 0…1, that SAM 2 divides by."""
 
 
 def normalize(pixels: Tensor | NDArray[np.uint8]) -> Tensor:
-    """Scale RGB images as SAM 2 does: to 0…1, minus `MEAN`, divided by `STD`.
+    """Normalize RGB images as SAM 2 does: scaled to 0…1, minus `MEAN`, divided by `STD`.
 
     Parameters
     ----------
@@ -41,24 +42,26 @@ def normalize(pixels: Tensor | NDArray[np.uint8]) -> Tensor:
     """
     values = torch.from_numpy(pixels) if isinstance(pixels, np.ndarray) else pixels
     if values.dtype != torch.uint8:
-        raise GeometryError(f"Images to normalize are uint8, not {values.dtype}.")
+        raise GeometryError(f"Images to normalize must be uint8, not {values.dtype}.")
     if values.ndim >= 3 and values.shape[-1] == 3:
         values = values.movedim(-1, -3)
     elif values.ndim < 3 or values.shape[-3] != 3:
-        raise GeometryError(f"Images are (…, S, S, 3) or (…, 3, S, S), not {tuple(values.shape)}.")
+        raise GeometryError(
+            f"Images must be (…, S, S, 3) or (…, 3, S, S), not {tuple(values.shape)}."
+        )
     scaled = values.float().contiguous().div_(255)
-    mean, std = (scaled.new_tensor(numbers).view(3, 1, 1) for numbers in (MEAN, STD))
+    mean, std = (scaled.new_tensor(rgb).view(3, 1, 1) for rgb in (MEAN, STD))
     return scaled.sub_(mean).div_(std)
 
 
 @dataclass(frozen=True, eq=False)
 class ImageEmbedding:
-    """What the encoder knows about B images; enough to answer any number of prompts.
+    """The encoder's output for B images, from which any number of prompts are decoded.
 
     Attributes
     ----------
     image_embed
-        `(B, C, s, s)`, s = input size / 16, the "no memory" embedding already added.
+        `(B, C, s, s)`, s = input size / 16, with the "no memory" embedding already added.
     fine
         `(B, C/8, 4s, 4s)`, after `conv_s0`.
     middle
@@ -73,25 +76,25 @@ class ImageEmbedding:
         return self.image_embed.shape[0]
 
     def __getitem__(self, index: int | slice) -> Self:
-        """Give the features of some of the images; a single index keeps the batch dimension."""
+        """Return the embeddings of some of the images; a single index keeps the batch dimension."""
         part = batch_slice(index, len(self))
         return type(self)(self.image_embed[part], self.fine[part], self.middle[part])
 
     @classmethod
-    def cat(cls, features: Sequence[Self]) -> Self:
-        """Join the features of several images into one batch; those of one are not copied."""
-        if len(features) == 1:
-            return features[0]
+    def cat(cls, parts: Sequence[Self]) -> Self:
+        """Concatenate embeddings into one batch; a single one is not copied."""
+        if len(parts) == 1:
+            return parts[0]
         return cls(
-            torch.cat([one.image_embed for one in features]),
-            torch.cat([one.fine for one in features]),
-            torch.cat([one.middle for one in features]),
+            torch.cat([part.image_embed for part in parts]),
+            torch.cat([part.fine for part in parts]),
+            torch.cat([part.middle for part in parts]),
         )
 
     def to(
         self, *, device: torch.device | str | None = None, dtype: torch.dtype | None = None
     ) -> Self:
-        """Give the same features on another device or in another precision."""
+        """Return the embedding on another device or in another precision."""
         return type(self)(
             self.image_embed.to(device=device, dtype=dtype),
             self.fine.to(device=device, dtype=dtype),
@@ -99,25 +102,25 @@ class ImageEmbedding:
         )
 
     def clone(self) -> Self:
-        """Give a copy: one image's features are a view that keeps its whole batch in memory."""
+        """Return a copy; the embedding of one image is a view that keeps its batch in memory."""
         return type(self)(self.image_embed.clone(), self.fine.clone(), self.middle.clone())
 
     def nbytes(self) -> int:
-        """Count the bytes the tensors take."""
+        """Return the size of the tensors in bytes."""
         tensors = (self.image_embed, self.fine, self.middle)
         return sum(tensor.numel() * tensor.element_size() for tensor in tensors)
 
 
 @dataclass(frozen=True, eq=False)
 class DecoderOutput:
-    """The answers to B prompts.
+    """The decoder's masks for B prompts.
 
     Attributes
     ----------
     logits
         `(B, M, 4s, 4s)` float32; M is 3 with `multimask`, else 1. Not gated by `object_score`.
     iou
-        `(B, M)` float32: the IoU the network expects of each mask, in 0…1.
+        `(B, M)` float32: the predicted IoU of each mask, in 0…1.
     object_score
         `(B, 1)` float32: logit of "the object is in the image", used by SAM 2 on videos.
     """
@@ -127,12 +130,12 @@ class DecoderOutput:
     object_score: Tensor
 
     def best(self) -> Self:
-        """Keep the mask with the highest expected IoU for each prompt, so that M is 1."""
+        """Keep the mask with the highest predicted IoU for each prompt, so that M is 1."""
         rows = torch.arange(self.iou.shape[0], device=self.iou.device)
-        chosen = self.iou.argmax(dim=1)
+        best = self.iou.argmax(dim=1)
         return type(self)(
-            self.logits[rows, chosen].unsqueeze(1),
-            self.iou[rows, chosen].unsqueeze(1),
+            self.logits[rows, best].unsqueeze(1),
+            self.iou[rows, best].unsqueeze(1),
             self.object_score,
         )
 
@@ -142,12 +145,12 @@ class DecoderOutput:
 
 
 class Sam2ImageModel(nn.Module):
-    """The parts of SAM 2 that images need.
+    """The parts of SAM 2 that images need, without its video memory.
 
     Parameters
     ----------
     image_encoder, sam_prompt_encoder, sam_mask_decoder
-        SAM 2's own modules, as `base_models.build_network` makes them.
+        SAM 2's own modules, as `loading.build_network` creates them.
     input_size
         Side S of the square input, in pixels.
     """
@@ -161,7 +164,7 @@ class Sam2ImageModel(nn.Module):
         input_size: int,
     ) -> None:
         super().__init__()
-        # Any, because SAM 2's classes carry no types.
+        # Any, because SAM 2's classes have no type annotations.
         self.image_encoder: Any = image_encoder
         self.sam_prompt_encoder: Any = sam_prompt_encoder
         self.sam_mask_decoder: Any = sam_mask_decoder
@@ -174,24 +177,24 @@ class Sam2ImageModel(nn.Module):
         return self.input_size // 4
 
     @property
-    def feature_bytes(self) -> int:
-        """Bytes that the features of one image take, in float32."""
+    def embedding_bytes(self) -> int:
+        """Size of the embedding of one image in float32, in bytes."""
         side = self.input_size // 16
         # C channels at side², C/8 at 16 side², C/4 at 4 side².
         return 4 * 4 * int(self.sam_mask_decoder.transformer_dim) * side**2
 
     @property
     def device(self) -> torch.device:
-        """The device the weights are on."""
+        """Device of the weights."""
         return self.no_mem_embed.device
 
     def encode(self, images: Tensor) -> ImageEmbedding:
-        """Look at images once.
+        """Compute the embeddings of images.
 
         Parameters
         ----------
         images
-            `(B, 3, S, S)` float, as `normalize` gives them.
+            `(B, 3, S, S)` float, from `normalize`.
 
         Raises
         ------
@@ -214,18 +217,18 @@ class Sam2ImageModel(nn.Module):
         )
 
     def decode(
-        self, features: ImageEmbedding, prompts: PromptBatch, *, multimask: bool = False
+        self, embedding: ImageEmbedding, prompts: PromptBatch, *, multimask: bool = False
     ) -> DecoderOutput:
-        """Answer prompts.
+        """Decode prompts into masks.
 
         Parameters
         ----------
-        features
-            Of one image, which all prompts ask about, or of as many images as there are prompts.
+        embedding
+            Embedding of one image, for all prompts, or of one image for each prompt.
         prompts
-            On the device of the network.
+            Prompts on the device of the network.
         multimask
-            Give SAM 2's three alternatives instead of its one mask for an unambiguous prompt.
+            Return SAM 2's three alternative masks instead of its single one.
 
         Raises
         ------
@@ -233,31 +236,31 @@ class Sam2ImageModel(nn.Module):
             If the numbers of images and prompts differ, or a previous mask has another size.
         """
         batch = len(prompts)
-        if len(features) not in (1, batch):
+        if len(embedding) not in (1, batch):
             raise GeometryError(
-                f"There are {len(features)} images for {batch} prompts; "
-                "give one image, or one for each prompt."
+                f"There are {len(embedding)} images for {batch} prompts; "
+                "pass one image, or one for each prompt."
             )
         sparse, dense, position = self._embed(prompts)
         # A batch of one image is broadcast: `expand` copies nothing, and the decoder only adds to
         # the two finer maps.
         logits, iou, _, object_score = self.sam_mask_decoder(
-            image_embeddings=features.image_embed.expand(batch, -1, -1, -1),
+            image_embeddings=embedding.image_embed.expand(batch, -1, -1, -1),
             image_pe=position,
             sparse_prompt_embeddings=sparse,
             dense_prompt_embeddings=dense,
             multimask_output=multimask,
             repeat_image=False,
-            high_res_features=[features.fine, features.middle],
+            high_res_features=[embedding.fine, embedding.middle],
         )
         return DecoderOutput(logits.float(), iou.float(), object_score.float())
 
     def forward(
         self, images: Tensor | ImageEmbedding, prompts: PromptBatch, *, multimask: bool = False
     ) -> DecoderOutput:
-        """Encode images, unless these are features already, and answer the prompts."""
-        features = images if isinstance(images, ImageEmbedding) else self.encode(images)
-        return self.decode(features, prompts, multimask=multimask)
+        """Encode images, unless they are embeddings already, and decode the prompts."""
+        embedding = images if isinstance(images, ImageEmbedding) else self.encode(images)
+        return self.decode(embedding, prompts, multimask=multimask)
 
     def _embed(self, prompts: PromptBatch) -> tuple[Tensor, Tensor, Tensor]:
         """Embed prompts: tokens `(B, T, C)`, masks `(B, C, s, s)`, positions `(1, C, s, s)`."""
@@ -265,10 +268,10 @@ class Sam2ImageModel(nn.Module):
         side = self.mask_size
         if masks is not None and masks.shape[-2:] != (side, side):
             raise GeometryError(
-                f"A previous mask is {side} x {side} for this network, "
+                f"A previous mask must be {side} x {side} for this network, "
                 f"not {masks.shape[-1]} x {masks.shape[-2]}; prompts.mask_to_logits resizes it."
             )
-        # In bfloat16 a coordinate would be rounded to whole pixels.
+        # In bfloat16 coordinates would be rounded to whole pixels.
         with torch.autocast(self.device.type, enabled=False):
             sparse, dense = self.sam_prompt_encoder(
                 points=_as_points(prompts),
@@ -279,10 +282,10 @@ class Sam2ImageModel(nn.Module):
 
 
 def _as_points(prompts: PromptBatch) -> tuple[Tensor, Tensor]:
-    """Give the one list of points SAM 2's heads take: `(B, N, 2)` and labels `(B, N)`.
+    """Return all prompts as the points SAM 2's heads take: `(B, N, 2)` and labels `(B, N)`.
 
-    A box is its two corners, labelled 2 and 3, before the points. Without points and box there is
-    one empty point, labelled -1.
+    A box becomes its two corners, labelled 2 and 3, before the points. Without points and box
+    there is one padding point, labelled -1.
     """
     points, labels = prompts.points.float(), prompts.labels
     if prompts.boxes is not None:

@@ -1,13 +1,13 @@
-"""The run folder: one training on disk, complete, watchable by others, and resumable.
+"""The run folder: one training on disk, complete, resumable, and readable while it runs.
 
 ```
-RUN/settings.json        the settings, whole
-RUN/data/                what it trains on: a snapshot, or a manifest of paths and hashes
-RUN/events.jsonl         what happened, one JSON object a line
-RUN/control/             files named pause or stop ask for it; anyone may write them
-RUN/checkpoint.pt        the latest state: one file, replaced whole
-RUN/adapters/<step>/     adapters by validation; best.json names the best
-RUN/previews/            validation images with the answer at that time
+RUN/settings.json        the complete settings
+RUN/data/                the training data: a snapshot, or a manifest of paths and hashes
+RUN/events.jsonl         the events, one JSON object per line
+RUN/control/             requests: files named pause or stop, which anyone may write
+RUN/checkpoint.pt        the latest state: one file, replaced atomically
+RUN/adapters/<step>/     an adapter per validation; best.json names the best
+RUN/previews/            validation images with the prediction at that time
 ```
 
 Nothing here imports torch until a checkpoint is written or read.
@@ -20,9 +20,9 @@ from sam2lora.runs.event_log import (
     LogPosition,
     NewEvents,
     append_event,
+    drop_superseded,
     follow_events,
     read_events,
-    without_lost,
 )
 from sam2lora.runs.events import (
     CheckpointEvent,
@@ -86,6 +86,7 @@ __all__ = [
     "best_adapter",
     "deciding_event",
     "delete_run",
+    "drop_superseded",
     "follow_events",
     "holder_of",
     "is_alive",
@@ -103,5 +104,4 @@ __all__ = [
     "set_best",
     "status_of_missing",
     "summarize",
-    "without_lost",
 ]

@@ -1,4 +1,4 @@
-"""The latest state of a training in one file: tensors and plain values, replaced whole."""
+"""The latest state of a training in one file of tensors and plain values, replaced atomically."""
 
 import zipfile
 from collections import OrderedDict
@@ -11,43 +11,46 @@ from sam2lora.utils.files import durable_path
 if TYPE_CHECKING:
     import torch
 
+RESUME_ADVICE = "The training resumes from its last checkpoint with: sam2lora train RUN"
+"""Advice of errors that end a training, for `utils.files.write_error`."""
+
 _PLAIN = (bool, int, float, str, type(None))
 
 
 def save_checkpoint(path: Path, state: dict[str, Any]) -> None:
-    """Replace the checkpoint; at any instant, the file is the old one or the new one.
+    """Replace the checkpoint; at any time, the file is either the old one or the new one.
 
     Parameters
     ----------
     path
-        The file.
+        The checkpoint file.
     state
         Tensors, numbers, strings and None, in dicts, lists and tuples of any depth.
 
     Raises
     ------
     OutputError
-        If it cannot be written; the older one stays.
+        If the file cannot be written; the older one stays.
     TypeError
-        If there is anything else in `state`: it could be written, but not be read again.
+        If `state` holds anything else: it could be written, but not read again.
     """
     import torch
 
     _check_readable(state, "state")
-    # Through a stream of ours, because torch's own hides that the disk is full.
-    with durable_path(path) as temporary, temporary.open("wb") as stream:
+    # Through a stream opened here, because torch's own hides that the disk is full.
+    with durable_path(path, advice=RESUME_ADVICE) as temporary, temporary.open("wb") as stream:
         torch.save(state, stream)
 
 
 def load_checkpoint(path: Path, *, map_location: "str | torch.device" = "cpu") -> dict[str, Any]:
-    """Read what `save_checkpoint` wrote; nothing in the file is run.
+    """Read what `save_checkpoint` wrote; nothing in the file is executed.
 
     Raises
     ------
     ModelError
-        If it is missing or damaged; the message says what is left to do.
+        If the file is missing or damaged; the message says what to do.
     DeviceError
-        If the memory does not suffice.
+        If the memory is not sufficient.
     """
     import torch
 
@@ -56,7 +59,7 @@ def load_checkpoint(path: Path, *, map_location: "str | torch.device" = "cpu") -
     if not path.is_file():
         raise ModelError(f"{path}: there is no checkpoint yet.")
     try:
-        # torch takes changed bytes as they are.
+        # torch does not notice changed bytes.
         with zipfile.ZipFile(path) as archive:
             damaged = archive.testzip()
         if damaged is not None:
@@ -64,18 +67,21 @@ def load_checkpoint(path: Path, *, map_location: "str | torch.device" = "cpu") -
         with explain_out_of_memory(torch.device(map_location), "Reading a checkpoint"):
             content = torch.load(path, map_location=map_location, weights_only=True, mmap=False)
         if not isinstance(content, dict):
-            raise TypeError("it holds no state of a training")
+            raise TypeError("it does not hold the state of a training")
     except DeviceError:
         raise
     except Exception as error:
-        # Reading a damaged file can fail in any way: zip, torch and pickle all raise their own.
+        # Reading a damaged file can fail in many ways: zip, torch and pickle raise their own
+        # errors.
         reason = str(error).partition("\n")[0] or type(error).__name__
-        if type(error).__name__ == "UnpicklingError":  # its text tells how to run what is inside
+        if (
+            type(error).__name__ == "UnpicklingError"
+        ):  # its message explains how to execute the content
             reason = "it holds more than tensors and plain values"
         raise ModelError(
-            f"{path}: is truncated or corrupt ({reason}), so the training cannot go on from it. "
+            f"{path}: is truncated or corrupt ({reason}), so the training cannot resume from it. "
             f"Start a new one from the best adapter in {path.parent / 'adapters'}, or delete this "
-            "file to begin this one again."
+            "file to start this one again."
         ) from error
     return content
 
@@ -83,7 +89,7 @@ def load_checkpoint(path: Path, *, map_location: "str | torch.device" = "cpu") -
 def _check_readable(value: object, place: str) -> None:
     import torch
 
-    # By exact type: NumPy's float64 is a float, but is written as a NumPy object.
+    # Compared by exact type: NumPy's float64 is a float, but is stored as a NumPy object.
     if isinstance(value, dict) and type(value) in (dict, OrderedDict):
         for key, item in value.items():
             _check_readable(key, f"a key of {place}")

@@ -1,11 +1,11 @@
-"""Ask a running training to pause or stop, by files that anyone may write."""
+"""Request a running training to pause or stop, by files that anyone may write."""
 
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, get_args
 
 from sam2lora.errors import OutputError
-from sam2lora.utils.files import cannot_write
+from sam2lora.utils.files import write_error
 
 Request = Literal["pause", "stop"]
 REQUESTS: tuple[Request, ...] = get_args(Request)
@@ -15,25 +15,25 @@ REQUESTS: tuple[Request, ...] = get_args(Request)
 class Control:
     """The requests to one run.
 
-    A pause lasts as long as its file is there; whoever wants the training to go on deletes it. A
-    run deletes the other one when it has stopped, and both when it starts: what was asked of an
-    earlier process is not asked of this one. So ask when the run is alive.
+    A pause lasts as long as its file exists; deleting it resumes the training. A run deletes the
+    request to stop when it has stopped, and all requests when it starts, since those were for an
+    earlier process. So request only while the run is alive.
 
     Attributes
     ----------
     folder
-        `RUN/control`.
+        The folder `RUN/control`.
     """
 
     folder: Path
 
     @property
     def requested(self) -> frozenset[Request]:
-        """What is asked for now."""
-        return frozenset(what for what in REQUESTS if (self.folder / what).exists())
+        """The current requests."""
+        return frozenset(name for name in REQUESTS if (self.folder / name).exists())
 
-    def request(self, what: Request) -> None:
-        """Ask for it.
+    def request(self, name: Request) -> None:
+        """Write the file of a request.
 
         Raises
         ------
@@ -42,19 +42,19 @@ class Control:
         """
         try:
             self.folder.mkdir(exist_ok=True)
-            (self.folder / what).touch()
+            (self.folder / name).touch()
         except OSError as error:
-            raise cannot_write(self.folder / what, error) from error
+            raise write_error(self.folder / name, error) from error
 
-    def clear(self, *what: Request) -> None:
-        """Take back a request, or all of them if none is named.
+    def clear(self, *names: Request) -> None:
+        """Withdraw requests, or all of them if none is named.
 
         Raises
         ------
         OutputError
-            If the file cannot be deleted.
+            If a file cannot be deleted.
         """
-        for name in what or REQUESTS:
+        for name in names or REQUESTS:
             path = self.folder / name
             try:
                 path.unlink(missing_ok=True)

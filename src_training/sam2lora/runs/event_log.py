@@ -9,26 +9,27 @@ from typing import BinaryIO
 
 from pydantic import ValidationError
 
+from sam2lora.runs.checkpoint import RESUME_ADVICE
 from sam2lora.runs.events import EVENTS, Event, ResumedEvent
-from sam2lora.utils.files import cannot_read, cannot_write, sync_folder
+from sam2lora.utils.files import read_error, sync_folder, write_error
 
-_HEAD = 256  # bytes that tell one file of events from another: they hold its first time
+_HEAD = 256  # bytes that identify a file of events: they hold its first time stamp
 _TAIL = 1 << 16
 
 
 def append_event(path: Path, event: Event) -> None:
-    """Write one line, after cutting off what a killed writer left of its last.
+    """Append one line, after removing an incomplete last line of a killed writer.
 
-    The file is opened anew each time, so that a deleted run folder is noticed and Windows lets it
-    be deleted. Only the process that holds the run's lock may write.
+    The file is opened again each time, so that a deleted run folder is noticed, and can be deleted
+    on Windows. Only the process that holds the run's lock may write.
 
     Raises
     ------
     OutputError
-        If the disk is full or the folder is gone; the file then ends with the event before.
+        If the disk is full or the folder is gone; the file then ends with the previous event.
     """
     try:
-        end = _cut_torn_line(path)
+        end = _cut_incomplete_line(path)
         try:
             with path.open("ab") as stream:
                 stream.write(event.model_dump_json().encode() + b"\n")
@@ -42,18 +43,18 @@ def append_event(path: Path, event: Event) -> None:
         if end == 0:
             sync_folder(path.parent)
     except OSError as error:
-        raise cannot_write(path, error) from error
+        raise write_error(path, error, advice=RESUME_ADVICE) from error
 
 
 def read_events(path: Path) -> tuple[list[Event], int]:
-    """Read all events that count.
+    """Read all events that still count.
 
-    Events beyond the step of a later `ResumedEvent` are dropped, and so is a torn last line.
+    Events beyond the step of a later `ResumedEvent` are dropped, and so is an incomplete last line.
 
     Returns
     -------
-    The events, and the number of lines that are none this version knows. Both are empty if there
-    is no file yet.
+    The events, and the number of lines that this version cannot read; nothing and 0 if there is no
+    file yet.
 
     Raises
     ------
@@ -65,13 +66,13 @@ def read_events(path: Path) -> tuple[list[Event], int]:
     except FileNotFoundError:
         return [], 0
     except OSError as error:
-        raise cannot_read(path, error) from error
+        raise read_error(path, error) from error
     events, skipped = _parse(content)
-    return without_lost(events), skipped
+    return drop_superseded(events), skipped
 
 
 def read_first_events(path: Path) -> list[Event]:
-    """Read the beginning of the file: how the training started; nothing if there is no file yet.
+    """Read the first events of the file; none if there is no file yet.
 
     Raises
     ------
@@ -84,11 +85,11 @@ def read_first_events(path: Path) -> list[Event]:
     except FileNotFoundError:
         return []
     except OSError as error:
-        raise cannot_read(path, error) from error
+        raise read_error(path, error) from error
 
 
 def read_last_events(path: Path) -> tuple[list[Event], int]:
-    """Read the end of the file, as `read_events` reads all of it; at least one event, if any is.
+    """Read the last events of the file, as `read_events` does; at least one, if there is any.
 
     Raises
     ------
@@ -104,12 +105,12 @@ def read_last_events(path: Path) -> tuple[list[Event], int]:
     except FileNotFoundError:
         return [], 0
     except OSError as error:
-        raise cannot_read(path, error) from error
-    return (without_lost(events), skipped) if events else read_events(path)
+        raise read_error(path, error) from error
+    return (drop_superseded(events), skipped) if events else read_events(path)
 
 
-def without_lost(events: Iterable[Event]) -> list[Event]:
-    """Drop the events a resumed run does again: those beyond the step of a later `ResumedEvent`."""
+def drop_superseded(events: Iterable[Event]) -> list[Event]:
+    """Drop the events that a resumed run repeats: those beyond the step of a `ResumedEvent`."""
     kept: list[Event] = []
     for event in events:
         if isinstance(event, ResumedEvent):
@@ -120,60 +121,69 @@ def without_lost(events: Iterable[Event]) -> list[Event]:
 
 @dataclass(frozen=True)
 class LogPosition:
-    """How far a file of events was read; `head` is how it begins, to notice another file."""
+    """Position up to which a file of events was read.
+
+    Attributes
+    ----------
+    offset
+        Bytes read.
+    head
+        First bytes of the file, by which a replaced file is noticed.
+    """
 
     offset: int = 0
     head: bytes = b""
 
 
 START = LogPosition()
-"""Nothing was read yet."""
+"""The position before anything was read."""
 
 
 @dataclass(frozen=True)
 class NewEvents:
-    """What `follow_events` gives.
+    """Result of `follow_events`.
 
     Attributes
     ----------
     events
-        In the order of the file. After adding them to those before, `without_lost` drops what a
-        resumed run does again.
-    place
-        Where to go on.
+        New events, in the order of the file. Append them to the earlier ones, then call
+        `drop_superseded`.
+    position
+        Position for the next call.
     restarted
-        The file is another one, or was cut: events given before no longer count.
+        Whether the file was replaced or truncated, so that earlier events no longer count.
     missing
-        There is no file, or it cannot be read: not yet, or not any more.
+        Whether the file cannot be read: not yet, or no longer.
     skipped
-        Lines that are no event this version knows.
+        Number of lines that this version cannot read.
     """
 
     events: list[Event]
-    place: LogPosition
+    position: LogPosition
     restarted: bool = False
     missing: bool = False
     skipped: int = 0
 
 
-def follow_events(path: Path, place: LogPosition = START, *, limit: int = 1 << 18) -> NewEvents:
-    """Give the events that were written since `place`, at little cost.
+def follow_events(path: Path, position: LogPosition = START, *, limit: int = 1 << 18) -> NewEvents:
+    """Read the events that were written after `position`, at little cost.
 
     Parameters
     ----------
     path
-        The file, which may be missing, growing, cut, deleted or replaced meanwhile.
-    place
-        From the last call.
+        The file, which may be missing, growing, truncated, deleted or replaced at any time.
+    position
+        Position from the previous call.
     limit
-        Bytes to read at once, rounded up to a line. While `place` moves on, there may be more.
+        Bytes to read at once, rounded up to a line. As long as the position changes, there may be
+        more.
     """
     try:
         with path.open("rb") as stream:
             size = stream.seek(0, os.SEEK_END)
             stream.seek(0)
-            same = size >= place.offset and stream.read(len(place.head)) == place.head
-            offset = place.offset if same else 0
+            same = size >= position.offset and stream.read(len(position.head)) == position.head
+            offset = position.offset if same else 0
             stream.seek(offset)
             content = stream.read(limit)
             content += b"" if content.endswith(b"\n") else stream.readline()
@@ -181,13 +191,13 @@ def follow_events(path: Path, place: LogPosition = START, *, limit: int = 1 << 1
             stream.seek(0)
             head = stream.read(min(_HEAD, offset))
     except OSError:
-        return NewEvents([], place, missing=True)
+        return NewEvents([], position, missing=True)
     events, skipped = _parse(content)
     return NewEvents(events, LogPosition(offset, head), restarted=not same, skipped=skipped)
 
 
 def _parse(content: bytes) -> tuple[list[Event], int]:
-    """Give the events of all whole lines, and how many lines are none."""
+    """Return the events of all complete lines, and the number of lines that are not events."""
     events, skipped = [], 0
     for line in content.split(b"\n")[:-1]:
         try:
@@ -197,8 +207,8 @@ def _parse(content: bytes) -> tuple[list[Event], int]:
     return events, skipped
 
 
-def _cut_torn_line(path: Path) -> int:
-    """Cut the file after its last whole line, and give its size then; 0 if there is no file."""
+def _cut_incomplete_line(path: Path) -> int:
+    """Truncate the file after its last complete line, and return its size; 0 if there is none."""
     try:
         with path.open("rb+") as stream:
             size = stream.seek(0, os.SEEK_END)
@@ -211,9 +221,9 @@ def _cut_torn_line(path: Path) -> int:
 
 
 def _end_of_lines(stream: BinaryIO, size: int) -> int:
-    """Find the byte after the last newline, reading backwards."""
+    """Find the position after the last newline, reading backwards."""
     end = size
-    step = 1  # nearly always enough
+    step = 1  # almost always enough
     while end > 0:
         start = max(0, end - step)
         stream.seek(start)

@@ -1,4 +1,4 @@
-"""One training on disk, as the training loop sees it."""
+"""One training on disk, as the training loop uses it."""
 
 import json
 import shutil
@@ -15,15 +15,15 @@ from sam2lora.runs.event_log import append_event, read_events
 from sam2lora.runs.events import Event
 from sam2lora.runs.lock import is_alive, run_lock
 from sam2lora.runs.run_adapters import ADAPTERS, BEST
-from sam2lora.utils.files import cannot_read, durable_path, make_folder
+from sam2lora.utils.files import durable_path, make_folder, read_error
 
 if TYPE_CHECKING:
     import torch
 
 MANIFEST = "manifest.json"
-"""In `RUN/data`: the files it trains on, with their hashes."""
+"""In `RUN/data`: the files of the training data, with their hashes."""
 START_ADAPTER = "start"
-"""In `RUN/data`: a copy of the adapter it started from."""
+"""In `RUN/data`: a copy of the initial adapter."""
 
 
 @dataclass(frozen=True)
@@ -40,31 +40,31 @@ class RunFolder:
 
     @classmethod
     def create(cls, path: Path, settings_json: str) -> Self:
-        """Make a run folder, or give the one that was made with the same settings.
+        """Create a run folder, or open the one that was created with the same settings.
 
-        Settings of a run that has not done a step are replaced.
+        Settings of a run that has not completed a step are replaced.
 
         Raises
         ------
         SettingsError
-            If `settings_json` is no JSON object, or a run with other settings has started there.
+            If `settings_json` is not a JSON object, or a run with other settings has started there.
         OutputError
             If the folder holds something else, or cannot be written.
         """
         run = cls(path)
         settings = _read_object(settings_json.encode(), "The settings of the training")
-        in_use = _is_in_use(path)  # before looking for settings, which are written first of all
+        in_use = _is_in_use(path)  # before reading the settings, which are written first
         if run.settings.exists() and (_has_begun(run) or is_alive(path)):
             if run.read_settings() != settings:
                 raise SettingsError(
-                    f"{path}: a training with other settings started here. Go on with it by: "
+                    f"{path}: a training with other settings started here. Resume it with: "
                     f"sam2lora train {path}; or choose another folder."
                 )
             return run
         if in_use and not run.settings.exists():
-            raise OutputError(f"{path}: is not empty and no training. Choose another folder.")
+            raise OutputError(f"{path}: is not empty and not a training. Choose another folder.")
         if run.settings.exists() and run.read_settings() != settings:
-            _forget(run)
+            _clear(run)
         make_folder(path)
         with durable_path(run.settings) as temporary:
             temporary.write_text(settings_json.rstrip() + "\n", encoding="utf-8")
@@ -73,20 +73,22 @@ class RunFolder:
 
     @classmethod
     def open(cls, path: Path) -> Self:
-        """Give a run folder that is there.
+        """Open an existing run folder.
 
         Raises
         ------
         SettingsError
-            If it is none, or its settings are damaged.
+            If it is not a run folder, or its settings are damaged.
         """
         run = cls(path)
         if not run.settings.is_file():
             found = (
-                "has no settings.json, so it is no training" if path.exists() else "is not there"
+                "has no settings.json, so it is not a training"
+                if path.exists()
+                else "does not exist"
             )
             raise SettingsError(
-                f"{path}: {found}. Begin one with: sam2lora train {path} --data FOLDER --target "
+                f"{path}: {found}. Start one with: sam2lora train {path} --data FOLDER --target "
                 "TARGET"
             )
         run.read_settings()
@@ -94,32 +96,32 @@ class RunFolder:
 
     @property
     def settings(self) -> Path:
-        """The settings, whole, as JSON."""
+        """Path of the complete settings, as JSON."""
         return self.path / "settings.json"
 
     @property
     def data(self) -> Path:
-        """Folder of what it trains on."""
+        """Folder of the training data."""
         return self.path / "data"
 
     @property
     def events(self) -> Path:
-        """What happened, one JSON object a line."""
+        """Path of the events, one JSON object per line."""
         return self.path / "events.jsonl"
 
     @property
     def control(self) -> Control:
-        """What the training is asked to do."""
+        """Requests to the training."""
         return Control(self.path / "control")
 
     @property
     def checkpoint(self) -> Path:
-        """The latest state."""
+        """Path of the latest state."""
         return self.path / "checkpoint.pt"
 
     @property
     def adapters(self) -> Path:
-        """Folder of the adapters, one a validation."""
+        """Folder of the adapters, one per validation."""
         return self.path / ADAPTERS
 
     @property
@@ -128,11 +130,11 @@ class RunFolder:
         return self.path / "previews"
 
     def adapter(self, step: int) -> Path:
-        """Give the folder for the adapter of a step."""
+        """Return the folder for the adapter of a step."""
         return self.adapters / str(step)
 
     def read_settings(self) -> dict[str, Any]:
-        """Read the settings, unchecked but for being a JSON object.
+        """Read the settings; only that they are a JSON object is checked.
 
         Raises
         ------
@@ -142,14 +144,14 @@ class RunFolder:
         try:
             content = self.settings.read_bytes()
         except OSError as error:
-            raise cannot_read(self.settings, error) from error
+            raise read_error(self.settings, error) from error
         return _read_object(content, str(self.settings))
 
     @contextmanager
     def hold(self) -> Iterator[None]:
-        """Be the one process that trains here; what a killed one left behind is cleared away.
+        """Hold the lock of the run, and delete leftovers of a killed process.
 
-        Take it first of all, before slow imports: requests count from then on.
+        Call it before slow imports: requests count from then on.
 
         Raises
         ------
@@ -157,11 +159,11 @@ class RunFolder:
             If another process trains here, or the folder cannot be written.
         """
         with run_lock(self.path):
-            self._make_folders()  # it may have been killed while it was created
+            self._make_folders()  # an earlier process may have been killed while creating them
             self.control.clear()
             for file in (self.checkpoint, self.adapters / BEST):
-                for half in file.parent.glob(f".{file.stem}-*{file.suffix}"):
-                    half.unlink(missing_ok=True)
+                for leftover in file.parent.glob(f".{file.stem}-*{file.suffix}"):
+                    leftover.unlink(missing_ok=True)
             yield
 
     def _make_folders(self) -> None:
@@ -169,7 +171,7 @@ class RunFolder:
             make_folder(folder)
 
     def append(self, event: Event) -> None:
-        """Write down what happened (`append_event`)."""
+        """Append an event to the log (`append_event`)."""
         append_event(self.events, event)
 
     def save_checkpoint(self, state: dict[str, Any]) -> None:
@@ -185,20 +187,20 @@ def _read_object(content: bytes, name: str) -> dict[str, Any]:
     try:
         settings = json.loads(content)
     except (ValueError, RecursionError) as error:
-        raise SettingsError(f"{name}: truncated or no JSON ({error}).") from error
+        raise SettingsError(f"{name}: truncated or not JSON ({error}).") from error
     if not isinstance(settings, dict):
-        raise SettingsError(f"{name}: no JSON object.")
+        raise SettingsError(f"{name}: not a JSON object.")
     return settings
 
 
 def _has_begun(run: RunFolder) -> bool:
-    """Tell whether a step was done, so that other settings would be a lie."""
+    """Check whether a step was completed, so that the settings must not change any more."""
     events, _ = read_events(run.events)
     return run.checkpoint.exists() or any(event.step > 0 for event in events)
 
 
-def _forget(run: RunFolder) -> None:
-    """Clear away what a training with other settings left that did not do a step."""
+def _clear(run: RunFolder) -> None:
+    """Delete what a training with other settings left that did not complete a step."""
     for file in (run.events, run.data / MANIFEST):
         file.unlink(missing_ok=True)
     for folder in (run.data / START_ADAPTER, run.adapters, run.previews):
@@ -206,10 +208,10 @@ def _forget(run: RunFolder) -> None:
 
 
 def _is_in_use(path: Path) -> bool:
-    """Tell whether there is anything at `path` but a folder of hidden files at most."""
+    """Check whether `path` is anything but a missing, empty or hidden-files-only folder."""
     if not path.is_dir():
         return path.exists()
     try:
-        return any(not one.name.startswith(".") for one in path.iterdir())
+        return any(not entry.name.startswith(".") for entry in path.iterdir())
     except OSError as error:
-        raise cannot_read(path, error) from error
+        raise read_error(path, error) from error

@@ -1,4 +1,4 @@
-"""Which trainings there are, and how they stand."""
+"""List the trainings in a folder, with their status."""
 
 import os
 from dataclasses import dataclass
@@ -20,33 +20,33 @@ from sam2lora.runs.status import (
     run_status,
     status_of_missing,
 )
-from sam2lora.utils.files import cannot_read
+from sam2lora.utils.files import read_error
 
 
 @dataclass(frozen=True)
 class RunSummary:
-    """How a training stands.
+    """Summary of a training.
 
     Attributes
     ----------
     folder
         The run folder; its name is the run's.
     status
-        How it stands, and why.
+        Status of the run, and the reason.
     target
-        What is learned, if the settings say so.
+        What is segmented, if the settings say so.
     step, steps
-        Optimizer steps done, and to do altogether.
+        Completed and planned optimizer steps.
     base
         Name of the base model.
     images
-        Images it learns from.
+        Number of training images.
     start
-        The mean validation Dice of what it started from.
+        Mean validation Dice of the initial adapter or base model.
     best
-        The best mean validation Dice.
+        Best mean validation Dice.
     date
-        The last sign of life.
+        Time of the last event, or of the last change of a file.
     """
 
     folder: Path
@@ -62,17 +62,17 @@ class RunSummary:
 
     @property
     def name(self) -> str:
-        """What it is called."""
+        """Name of the run."""
         return self.folder.name
 
     @property
     def state(self) -> RunState:
-        """How it stands, in one word."""
+        """State of the run, without the reason."""
         return self.status.state
 
 
 def runs_folder() -> Path:
-    """Give the folder of the user's runs (`SAM2LORA_RUNS` overrides the platform's place)."""
+    """Return the folder of the user's runs (`SAM2LORA_RUNS` overrides the default)."""
     override = os.environ.get("SAM2LORA_RUNS")
     if override:
         return Path(override)
@@ -80,47 +80,47 @@ def runs_folder() -> Path:
 
 
 def list_runs(root: Path) -> list[RunSummary]:
-    """Summarize the runs in a folder, the latest first.
+    """Summarize the runs in a folder, latest first.
 
     Raises
     ------
     SettingsError
-        If `root` is there but cannot be read.
+        If `root` exists but cannot be read.
     """
     try:
         folders = [path for path in root.iterdir() if _looks_like_a_run(path)]
     except FileNotFoundError:
         return []
     except OSError as error:
-        raise cannot_read(root, error) from error
-    summaries = sorted(map(summarize, folders), key=lambda one: one.name)
+        raise read_error(root, error) from error
+    summaries = sorted(map(summarize, folders), key=lambda run: run.name)
     never = datetime.min.replace(tzinfo=UTC)
-    return sorted(summaries, key=lambda one: one.date or never, reverse=True)
+    return sorted(summaries, key=lambda run: run.date or never, reverse=True)
 
 
 def summarize(folder: Path) -> RunSummary:
-    """Summarize one run; that it is damaged or missing is reported, not raised."""
+    """Summarize one run; a damaged or missing run is reported in its status, not raised."""
     try:
         if not folder.is_dir():
             return RunSummary(folder, status_of_missing(alive=False))
         return _summarize(RunFolder.open(folder))
     except Sam2LoraError as error:
         message = str(error)
-    except OSError as error:  # someone else's, perhaps
-        message = str(cannot_read(folder, error))
+    except OSError as error:  # for instance without permission
+        message = str(read_error(folder, error))
     return RunSummary(folder, RunStatus("damaged", message), date=_time_of(folder))
 
 
 def _summarize(run: RunFolder) -> RunSummary:
     settings = run.read_settings()
     target, steps = settings.get("target"), settings.get("steps")
-    alive = is_alive(run.path)  # before the events, so that a run that just ended has its last one
+    alive = is_alive(run.path)  # before the events, so that a run that just ended has its last
     events, skipped = read_last_events(run.events)
     if skipped and not events:
         raise SettingsError(f"{run.events}: none of its lines can be read.")
     first = read_first_events(run.events)
-    begun = next((one for one in first if isinstance(one, StartedEvent)), None)
-    judged = next((one for one in first if isinstance(one, ValidationEvent)), None)
+    started = next((event for event in first if isinstance(event, StartedEvent)), None)
+    validated = next((event for event in first if isinstance(event, ValidationEvent)), None)
     best = best_adapter(run.path)
     return RunSummary(
         run.path,
@@ -128,16 +128,16 @@ def _summarize(run: RunFolder) -> RunSummary:
         target=target if isinstance(target, str) else None,
         step=events[-1].step if events else 0,
         steps=steps if isinstance(steps, int) else None,
-        base=_name_of_base(settings.get("model", "nano")),
-        images=sum(begun.samples.values()) if begun else None,
-        start=judged.mean if judged and judged.step == 0 else None,
+        base=_base_name(settings.get("model", "nano")),
+        images=sum(started.samples.values()) if started else None,
+        start=validated.mean if validated and validated.step == 0 else None,
         best=best.dice if best else None,
         date=events[-1].time if events else _time_of(run.settings),
     )
 
 
 def _looks_like_a_run(path: Path) -> bool:
-    if path.name.startswith("."):  # half made, or half deleted
+    if path.name.startswith("."):  # being created or deleted
         return False
     run = RunFolder(path)
     try:
@@ -146,8 +146,8 @@ def _looks_like_a_run(path: Path) -> bool:
         return True
 
 
-def _name_of_base(model: object) -> str | None:
-    """Give the name of a base model, or that of its file."""
+def _base_name(model: object) -> str | None:
+    """Return the name of a base model, or the stem of its file."""
     return Path(model).stem if isinstance(model, str) and model else None
 
 

@@ -1,4 +1,4 @@
-"""One process a run: a lock of the operating system, which the death of its holder releases."""
+"""One process per run: a lock of the operating system, released when its holder dies."""
 
 import json
 import os
@@ -12,14 +12,14 @@ from filelock import FileLock, Timeout
 from pydantic import AwareDatetime, BaseModel, ConfigDict, ValidationError
 
 from sam2lora.errors import OutputError
-from sam2lora.utils.files import atomic_path, cannot_write
+from sam2lora.utils.files import atomic_path, write_error
 
 _LOCK = ".lock"
-_HOLDER = ".holder.json"  # beside the lock, because Windows keeps a locked file from being read
+_HOLDER = ".holder.json"  # a separate file, because Windows does not let a locked one be read
 
 
 class Holder(BaseModel):
-    """Who took the lock last; a killed process cannot take this back."""
+    """The process that took the lock last; one that was killed stays recorded."""
 
     model_config = ConfigDict(frozen=True)
 
@@ -35,20 +35,21 @@ def run_lock(folder: Path) -> Iterator[None]:
     Raises
     ------
     OutputError
-        If one does already; the message says which. Or if the folder is gone or cannot be written.
+        If another process already does (the message says which), or the folder is gone or cannot
+        be written.
     """
-    if not folder.is_dir():  # filelock would make it
-        raise OutputError(f"{folder}: is not there any more, so nothing can be trained in it.")
-    # Longer than the instant for which `is_alive` tries the lock.
+    if not folder.is_dir():  # filelock would create it
+        raise OutputError(f"{folder}: no longer exists, so nothing can be trained in it.")
+    # Longer than `is_alive` holds the lock.
     with _locked(folder, timeout=1.0) as locked:
         if not locked:
             raise OutputError(
-                f"{folder}: is being trained already by {_in_words(holder_of(folder))}. Wait until "
-                f"it ends, or ask it to by a file named stop in {folder / 'control'}."
+                f"{folder}: is already being trained by {_describe(holder_of(folder))}. Wait until "
+                f"it ends, or stop it with a file named stop in {folder / 'control'}."
             )
-        me = {"pid": os.getpid(), "host": socket.gethostname(), "since": datetime.now(UTC)}
+        holder = {"pid": os.getpid(), "host": socket.gethostname(), "since": datetime.now(UTC)}
         with atomic_path(folder / _HOLDER) as temporary:
-            temporary.write_text(json.dumps(me, default=str), encoding="utf-8")
+            temporary.write_text(json.dumps(holder, default=str), encoding="utf-8")
         try:
             yield
         finally:
@@ -56,10 +57,9 @@ def run_lock(folder: Path) -> Iterator[None]:
 
 
 def is_alive(folder: Path) -> bool:
-    """Tell whether a process trains in this run folder now; takes 20 ms if one does.
+    """Check whether a process trains in this run folder now; takes 20 ms if one does.
 
-    Where the lock cannot be tried, because the folder is gone or belongs to someone else, the
-    answer is no.
+    If the lock cannot be tried, because the folder is gone or not writable, the result is False.
     """
     if not (folder / _LOCK).exists():
         return False
@@ -71,7 +71,7 @@ def is_alive(folder: Path) -> bool:
 
 
 def holder_of(folder: Path) -> Holder | None:
-    """Give who took the lock last, if that is known."""
+    """Return the process that took the lock last, if it is known."""
     try:
         return Holder.model_validate_json((folder / _HOLDER).read_bytes())
     except (OSError, ValidationError):
@@ -87,14 +87,14 @@ def _locked(folder: Path, *, timeout: float) -> Iterator[bool]:
         yield False
         return
     except OSError as error:
-        raise cannot_write(folder / _LOCK, error) from error
+        raise write_error(folder / _LOCK, error) from error
     try:
         yield True
     finally:
         lock.release()
 
 
-def _in_words(holder: Holder | None) -> str:
+def _describe(holder: Holder | None) -> str:
     if holder is None:
         return "another process"
     return f"process {holder.pid} on {holder.host} since {holder.since:%Y-%m-%d %H:%M} UTC"

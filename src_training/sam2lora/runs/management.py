@@ -1,4 +1,4 @@
-"""Make, rename and delete runs; one that is being trained is left alone."""
+"""Create, rename and delete runs, except those that are being trained."""
 
 import re
 from collections.abc import Iterator
@@ -14,54 +14,54 @@ _NAME = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9._-]{0,62}[A-Za-z0-9])?")
 
 
 def new_run_folder(root: Path, name: str) -> Path:
-    """Give the folder for a run of that name, which its adapter can have too.
+    """Return the folder for a new run; its name is valid for its adapter too.
 
     Raises
     ------
     SettingsError
-        If it cannot be a name, or something is called that already.
+        If the name is not valid or already taken.
     """
     if not _NAME.fullmatch(name):
         raise SettingsError(
-            f"{name!r} cannot be the name of a training. Use 1 to 64 letters, digits, '.', '_' and "
-            "'-', with a letter or digit first and last."
+            f"{name!r} is not a valid name for a training. Use 1 to 64 letters, digits, '.', '_' "
+            "and '-', with a letter or digit first and last."
         )
     if (root / name).exists():
-        raise SettingsError(f"A training called {name!r} is there already. Choose another name.")
+        raise SettingsError(f"A training called {name!r} already exists. Choose another name.")
     return root / name
 
 
 @contextmanager
 def new_run(folder: Path) -> Iterator[Path]:
-    """Create an empty folder beside `folder`, moved there when the block ends without error.
+    """Create an empty folder next to `folder`, moved there when the block ends without error.
 
-    So nobody finds half a run, and on any error nothing is left of it.
+    So an incomplete run is never visible, and on any error nothing is left of it.
 
     Parameters
     ----------
     folder
-        From `new_run_folder`.
+        A path from `new_run_folder`.
 
     Raises
     ------
     OutputError
-        If it cannot be written, or another run has got that name meanwhile.
+        If the folder cannot be written, or another run took the name in the meantime.
     """
-    with new_folder(folder) as partial:  # replaces nothing: a run cannot be made again
+    with new_folder(folder) as partial:  # never replaces a run, which could not be recreated
         yield partial
 
 
 def rename_run(folder: Path, name: str) -> Path:
-    """Call a run something else, in the folder where it is.
+    """Rename a run, within its folder.
 
     Raises
     ------
     SettingsError
-        If it cannot be a name, or is taken; or if the folder is no run.
+        If the name is not valid or already taken, or the folder is not a run.
     OutputError
         If the run is being trained, or cannot be moved.
     """
-    _require_resting(folder)
+    _require_idle(folder)
     renamed = new_run_folder(folder.parent, name)
     try:
         folder.rename(renamed)
@@ -71,22 +71,22 @@ def rename_run(folder: Path, name: str) -> Path:
 
 
 def delete_run(folder: Path) -> None:
-    """Delete a run with all that is in it.
+    """Delete a run with everything in it.
 
     Raises
     ------
     SettingsError
-        If the folder is no run.
+        If the folder is not a run.
     OutputError
         If the run is being trained, or cannot be deleted.
     """
-    _require_resting(folder)
+    _require_idle(folder)
     remove_folder(folder)
 
 
-def _require_resting(folder: Path) -> None:
+def _require_idle(folder: Path) -> None:
     run = RunFolder(folder)
     if not (run.settings.exists() or run.events.exists() or run.checkpoint.exists()):
-        raise SettingsError(f"{folder}: is no training.")
+        raise SettingsError(f"{folder}: is not a training.")
     if is_alive(folder):
         raise OutputError(f"{folder}: is being trained. Stop it first.")

@@ -1,4 +1,4 @@
-"""The adapters a run wrote, one a validation, and which of them is the best."""
+"""The adapters of a run, one per validation, and which of them is the best."""
 
 import shutil
 from contextlib import suppress
@@ -9,7 +9,8 @@ from typing import Annotated
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from sam2lora.errors import AdapterError
-from sam2lora.utils.files import cannot_read, durable_path
+from sam2lora.runs.checkpoint import RESUME_ADVICE
+from sam2lora.utils.files import durable_path, read_error
 
 ADAPTERS = "adapters"
 BEST = "best.json"
@@ -33,9 +34,9 @@ class RunAdapter:
     Attributes
     ----------
     step
-        After which it was written.
+        Step after which it was written.
     folder
-        As `adapters.save_adapter` wrote it.
+        Folder of the adapter.
     dice
         Its mean validation Dice if it is the best one, else None.
     """
@@ -46,7 +47,7 @@ class RunAdapter:
 
 
 def list_adapters_of_run(run: Path) -> list[RunAdapter]:
-    """Give the adapters in a run folder by step; what is half written has another name.
+    """List the adapters in a run folder by step; incomplete ones have other names.
 
     Raises
     ------
@@ -59,17 +60,19 @@ def list_adapters_of_run(run: Path) -> list[RunAdapter]:
     except FileNotFoundError:
         return []
     except OSError as error:
-        raise cannot_read(folder, error) from error
-    return sorted((RunAdapter(int(path.name), path) for path in found), key=lambda one: one.step)
+        raise read_error(folder, error) from error
+    return sorted(
+        (RunAdapter(int(path.name), path) for path in found), key=lambda adapter: adapter.step
+    )
 
 
 def best_adapter(run: Path) -> RunAdapter | None:
-    """Give the best adapter of a run; None before the first validation.
+    """Return the best adapter of a run; None before the first validation.
 
     Raises
     ------
     AdapterError
-        If `best.json` is damaged, or names an adapter that is not there.
+        If `best.json` is damaged, or names an adapter that does not exist.
     """
     path = run / ADAPTERS / BEST
     try:
@@ -80,50 +83,50 @@ def best_adapter(run: Path) -> RunAdapter | None:
         raise AdapterError(f"{path}: cannot be read ({error.strerror or error}).") from error
     except ValidationError as error:
         raise AdapterError(
-            f"{path}: does not name the best adapter. Choose one of those beside it."
+            f"{path}: does not name the best adapter. Choose one of those next to it."
         ) from error
     folder = run / ADAPTERS / best.adapter
     if not folder.is_dir():
-        raise AdapterError(f"{path}: names {best.adapter}, which is not there any more.")
+        raise AdapterError(f"{path}: names {best.adapter}, which no longer exists.")
     return RunAdapter(best.step, folder, best.dice)
 
 
 def set_best(run: Path, step: int, dice: float | None) -> None:
-    """Name the adapter of a step, which has to be on disk, the best one.
+    """Mark the adapter of a step, which must be on disk, as the best one.
 
     Raises
     ------
     OutputError
-        If it cannot be written.
+        If `best.json` cannot be written.
     """
     best = _Best(step=step, dice=dice, adapter=str(step))
-    with durable_path(run / ADAPTERS / BEST) as temporary:
+    with durable_path(run / ADAPTERS / BEST, advice=RESUME_ADVICE) as temporary:
         temporary.write_text(best.model_dump_json() + "\n", encoding="utf-8")
 
 
 def prune_adapters(run: Path, *, newest: int = 2) -> list[int]:
-    """Delete all adapters but the best one and the newest.
+    """Delete all adapters but the best and the newest ones.
 
-    One that another program keeps open is left for the next time.
+    An adapter that another program keeps open is left until the next time.
 
     Returns
     -------
-    The steps whose adapters are gone.
+    Steps of the deleted adapters.
 
     Raises
     ------
     AdapterError
-        If the best one is not known: then nothing is deleted.
+        If the best one is unknown; then nothing is deleted.
     """
     best = best_adapter(run)
     adapters = list_adapters_of_run(run)
-    gone = []
+    deleted = []
     for adapter in adapters[: max(0, len(adapters) - newest)]:
         if best is None or adapter.step != best.step:
-            # Out of sight first, so that nobody finds half an adapter.
+            # Hidden first, so that a half-deleted adapter is never visible.
             with suppress(OSError):
                 adapter.folder.rename(adapter.folder.with_name(f".{adapter.step}{_PRUNED}"))
-                gone.append(adapter.step)
+                deleted.append(adapter.step)
     for folder in (run / ADAPTERS).glob(f".*{_PRUNED}"):
         shutil.rmtree(folder, ignore_errors=True)
-    return gone
+    return deleted

@@ -1,4 +1,4 @@
-"""How a run stands: one decision for whoever lists, follows or resumes runs."""
+"""The status of a run, decided in one place for listing, following and resuming."""
 
 import signal
 from collections.abc import Sequence
@@ -28,8 +28,8 @@ RunState = Literal[
     "damaged",
     "gone",
 ]
-"""new: never begun; starting: a process prepares its first step; interrupted: its process died
-before the end, so it can be resumed; damaged: the run folder cannot be read; gone: it is not there.
+"""new: not started yet; starting: a process prepares its first step; interrupted: its process died
+before the end, so it can be resumed; damaged: the run folder cannot be read; gone: it is missing.
 """
 
 _ALIVE = frozenset({"starting", "running", "paused"})
@@ -42,14 +42,14 @@ _DECIDING = (
 
 @dataclass(frozen=True)
 class RunStatus:
-    """How a run stands, and why.
+    """State of a run, and the reason.
 
     Attributes
     ----------
     state
-        See `RunState`.
+        State of the run (`RunState`).
     message
-        Why it is in this state, as a sentence or more; empty where there is nothing to add.
+        Reason of the state, as a sentence or more; may be empty.
     """
 
     state: RunState
@@ -57,27 +57,27 @@ class RunStatus:
 
     @property
     def alive(self) -> bool:
-        """Whether a process trains."""
+        """Whether a process is training."""
         return self.state in _ALIVE
 
     @property
     def ended_early(self) -> bool:
-        """Whether it has begun and ended before it was done, so that it can be resumed."""
+        """Whether it started and ended before its last step, so that it can be resumed."""
         return self.state in _ENDED_EARLY
 
 
 @dataclass(frozen=True)
 class ProcessExit:
-    """How a process ended that was started for a run: what the run folder alone does not tell.
+    """How the process of a run ended, which the run folder alone does not show.
 
     Attributes
     ----------
     code
-        Its exit code; negative: the signal that killed it.
+        Exit code; negative: the signal that killed the process.
     output
-        The last lines it printed.
+        Last lines of its output.
     cancelled
-        Whether it was ended on purpose before it began to train.
+        Whether the user ended it before it started to train.
     """
 
     code: int
@@ -86,50 +86,50 @@ class ProcessExit:
 
 
 def deciding_event(events: Sequence[Event]) -> Event | None:
-    """Return the last event that says how a run stands; None if there is none."""
-    return next((one for one in reversed(events) if isinstance(one, _DECIDING)), None)
+    """Return the last event that decides the status of a run; None if there is none."""
+    return next((event for event in reversed(events) if isinstance(event, _DECIDING)), None)
 
 
 def run_status(last: Event | None, *, alive: bool, ended: ProcessExit | None = None) -> RunStatus:
-    """Decide how a run stands whose folder can be read.
+    """Return the status of a run whose folder can be read.
 
     Parameters
     ----------
     last
-        The last event that says so (`deciding_event`); where a process was started by the caller,
-        only of those that this process wrote.
+        The last deciding event (`deciding_event`); if the caller started a process, only among the
+        events of this process.
     alive
-        Whether a process trains, asked before the events were read, so that the last ones of a
-        process that just ended are among them.
+        Whether a process is training, checked before the events were read, so that they include
+        the last ones of a process that just ended.
     ended
-        How the process that the caller started ended, if it did.
+        How the process that the caller started ended, if it has.
     """
     if alive:
         return RunStatus(_state_while_alive(last))
     match last:
-        case FinishedEvent(words=words):
-            return RunStatus("finished", words)
-        case StoppedEvent(words=words):
-            return RunStatus("stopped", words)
-        case FailedEvent(words=words):
-            return RunStatus("failed", words)
+        case FinishedEvent(words=message):
+            return RunStatus("finished", message)
+        case StoppedEvent(words=message):
+            return RunStatus("stopped", message)
+        case FailedEvent(words=message):
+            return RunStatus("failed", message)
     if ended is not None:
         return _status_after(ended)
     if last is None:
-        return RunStatus("new", "It has not begun.")
-    return RunStatus("interrupted", "Its process died without a word.")
+        return RunStatus("new", "It has not started.")
+    return RunStatus("interrupted", "Its process died without a message.")
 
 
 def status_of_missing(*, alive: bool) -> RunStatus:
-    """Return how a run stands whose folder is not there any more.
+    """Return the status of a run whose folder no longer exists.
 
     Parameters
     ----------
     alive
-        Whether the process that trained in it still runs.
+        Whether its process is still running.
     """
     ending = " Its process ends at its next step." if alive else ""
-    return RunStatus("gone", f"The run folder is not there any more.{ending}")
+    return RunStatus("gone", f"The run folder no longer exists.{ending}")
 
 
 def _state_while_alive(last: Event | None) -> RunState:
@@ -143,9 +143,9 @@ def _state_while_alive(last: Event | None) -> RunState:
 
 
 def _status_after(ended: ProcessExit) -> RunStatus:
-    """Return how a run stands whose process wrote no last event."""
+    """Return the status of a run whose process wrote no last event."""
     if ended.cancelled:
-        return RunStatus("stopped", "It was called off before it began.")
+        return RunStatus("stopped", "It was cancelled before it started.")
     if ended.code == 0:
         return RunStatus("finished")
     return RunStatus("interrupted", _describe_exit(ended))
@@ -158,5 +158,5 @@ def _describe_exit(ended: ProcessExit) -> str:
         name = signal.Signals(-code).name if -code in set(signal.Signals) else f"signal {-code}"
         memory = ", as the system does when memory runs out" if -code == signal.SIGKILL else ""
         return f"Its process was killed ({name}){memory}."
-    said = f" It said: {ended.output}" if ended.output else ""
-    return f"Its process ended with code {code}.{said}"
+    output = f" Its output: {ended.output}" if ended.output else ""
+    return f"Its process ended with code {code}.{output}"

@@ -220,7 +220,7 @@ class _Training:
             return EmbeddingCache(0)
         windows = self._plan.samples_per_epoch * self._settings.variants
         limit = psutil.virtual_memory().available // 4
-        if self._trainable.base.network.feature_bytes // 2 * windows <= limit:  # kept in float16
+        if self._trainable.base.network.embedding_bytes // 2 * windows <= limit:  # kept in float16
             return EmbeddingCache(limit)
         weights = weights_digest(self._trainable.base.network)
         depends = (data_hash(self._manifest), self._settings.model_dump_json(), weights)

@@ -30,7 +30,7 @@ from sam2lora.adapters.lora import (
     trainable_share,
 )
 from sam2lora.adapters.serialization import save_adapter
-from sam2lora.adapters.warm_start import continued_lora, start_from_adapter
+from sam2lora.adapters.warm_start import start_from_adapter, warm_start_lora
 from sam2lora.errors import AdapterError, SettingsError, TrainingError
 from sam2lora.models.loading import LoadedModel, load_base, random_base
 from sam2lora.models.weights import LEARNED, MASK_TOKEN
@@ -147,7 +147,7 @@ class _TrainableLora:
             check_target(start, get_target(settings.target))
         network = self.base.network
         asked = settings.lora
-        lora = continued_lora(asked, self._start) if self._start else resolve_lora(network, asked)
+        lora = warm_start_lora(asked, self._start) if self._start else resolve_lora(network, asked)
         self._lora: LoraSettings = lora
         self._peft = add_lora(network, lora, seed=settings.seed)
         if self._start:

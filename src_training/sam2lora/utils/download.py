@@ -1,4 +1,4 @@
-"""Fetch a large file once: resumed after a broken connection, checked, and moved into place whole.
+"""Download a large file: resumed after a lost connection, verified, then moved into place.
 
 Nothing here imports torch.
 """
@@ -20,25 +20,25 @@ from sam2lora.errors import ModelError, OutputError
 from sam2lora.utils.files import make_folder, sha256_of
 
 Progress = Callable[[int, int | None], None]
-"""Called with the bytes there are and the bytes expected, if known. Raising stops the download."""
+"""Called with the bytes so far and the bytes expected, if known; raising stops the download."""
 
 _BLOCK = 1 << 20
-_TIMEOUT = (10.0, 60.0)  # seconds to connect, and between two pieces of the answer
+_TIMEOUT = (10.0, 60.0)  # seconds to connect, and between two blocks of the response
 
 
 def cache_folder() -> Path:
-    """Give the folder of downloaded models (`SAM2LORA_CACHE` overrides the platform's place)."""
+    """Return the folder of downloaded models (`SAM2LORA_CACHE` overrides the default)."""
     override = os.environ.get("SAM2LORA_CACHE")
     return Path(override) if override else platformdirs.user_cache_path("napari-sam2lora")
 
 
 def is_offline() -> bool:
-    """Tell whether `SAM2LORA_OFFLINE` forbids downloads (any value but empty, 0, false or no)."""
+    """Check whether `SAM2LORA_OFFLINE` forbids downloads (any value but empty, 0, false or no)."""
     return os.environ.get("SAM2LORA_OFFLINE", "").strip().lower() not in ("", "0", "false", "no")
 
 
 def ignore_progress(done: int, total: int | None) -> None:
-    """Show nothing."""
+    """Do nothing; the default of `progress`."""
 
 
 def download(
@@ -51,34 +51,34 @@ def download(
     attempts: int = 4,
     pause: float = 1.0,
 ) -> Path:
-    """Fetch `url` to `path`, unless the file is there already.
+    """Download `url` to `path`, unless the file already exists.
 
-    What has arrived is kept as `<path>.part`, and the next attempt, now or another day, asks only
-    for the rest. A second process that wants the same file waits for the first.
+    An incomplete download is kept as `<path>.part`, and the next attempt, now or later, requests
+    only the rest. A second process that downloads the same file waits for the first.
 
     Parameters
     ----------
     url
-        Where the file is.
+        Address of the file.
     path
-        Where it goes; the folder is made.
+        Where to write it; its folder is created.
     sha256
-        Its checksum in hexadecimal. A file with another one is kept aside and never used.
+        Its checksum in hexadecimal. A file with another one is moved aside and never used.
     size
-        Its length in bytes, if known.
+        Its size in bytes, if known.
     progress
-        Told about every megabyte.
+        Called after every megabyte.
     attempts
-        How often in a row the connection may break without a byte having arrived.
+        Number of consecutive attempts that may fail without receiving a byte.
     pause
-        Seconds before the second of these attempts, doubled for each one after it.
+        Seconds before the second of these attempts, doubled for each further one.
 
     Raises
     ------
     ModelError
-        If the server does not give the file, or gives another one.
+        If the server does not deliver the file, or delivers another one.
     OutputError
-        If the disk does not take it.
+        If the file cannot be written.
     """
     make_folder(path.parent)
     part = _part_path(path)
@@ -87,7 +87,7 @@ def download(
         try:
             lock.acquire(timeout=1.0)
         except Timeout:
-            # Another process downloads: show how far it is. This is also where a user can stop.
+            # Another process downloads: report its progress, and let `progress` stop the wait.
             progress(_length(part), size)
     try:
         if not path.exists():
@@ -108,34 +108,34 @@ def download(
 
 
 def rejected_path(path: Path) -> Path:
-    """Give the name under which a wrong `path` is kept aside."""
+    """Return the path to which a wrong file is moved."""
     return path.with_name(path.name + ".rejected")
 
 
 def check_file(path: Path, *, sha256: str, size: int | None, aside: Path) -> None:
-    """Prove that `path` is the right file, or move it to `aside`.
+    """Verify that `path` is the right file, or move it to `aside`.
 
     Raises
     ------
     ModelError
-        If it is another file; the message says what was found and expected.
+        If it is another file; the message says what was found and what was expected.
     """
     found = sha256_of(path)
     if found == sha256:
         return
     length = _length(path)
     path.replace(aside)
-    wanted = "" if size is None or size == length else f", {size} bytes expected"
+    expected = "" if size is None or size == length else f", {size} bytes expected"
     raise ModelError(
-        f"{path.name.removesuffix('.part')} is not the right file, so it was kept aside as {aside} "
-        f"and is not used. Found: {length} bytes{wanted}, SHA-256 {found}. Expected: SHA-256 "
+        f"{path.name.removesuffix('.part')} is not the right file, so it was moved to {aside} "
+        f"and is not used. Found: {length} bytes{expected}, SHA-256 {found}. Expected: SHA-256 "
         f"{sha256}. Download it again; if that fails too, something between you and the server "
         "changes the file."
     )
 
 
 class _BrokenError(Exception):
-    """The connection broke; another attempt may continue."""
+    """The connection was lost; another attempt may continue."""
 
 
 def _fetch(
@@ -148,12 +148,12 @@ def _fetch(
     attempts: int,
     pause: float,
 ) -> None:
-    """Bring all of `url` into `<path>.part`, continuing as long as bytes arrive."""
+    """Download all of `url` into `<path>.part`, resuming as long as bytes arrive."""
     part = _part_path(path)
     most, failures = _length(part), 0
     while size is None or _length(part) < size:
         try:
-            _continue(url, part, size=size, progress=progress)
+            _resume(url, part, size=size, progress=progress)
         except _BrokenError as error:
             have = _length(part)
             failures = 0 if have > most else failures + 1
@@ -162,55 +162,55 @@ def _fetch(
                 time.sleep(pause * 2 ** max(failures - 1, 0))
                 continue
             if have and sha256_of(part) == sha256:
-                return  # all is there; only the length the server told was wrong
+                return  # complete; only the length the server announced was wrong
             raise ModelError(
-                f"{url} could not be downloaded: {error}. {have} bytes have arrived and are kept; "
-                "run the same again to continue. Without a connection, fetch the file on another "
+                f"{url} could not be downloaded: {error}. {have} bytes were received and are kept; "
+                "run the same again to resume. Without a connection, download the file on another "
                 f"computer and put it at {path}."
             ) from error
         return
 
 
-def _continue(url: str, part: Path, *, size: int | None, progress: Progress) -> None:
-    """Ask once for what is missing and append it."""
+def _resume(url: str, part: Path, *, size: int | None, progress: Progress) -> None:
+    """Request what is missing once, and append it."""
     have = _length(part)
-    # Compressed on the way, the bytes could not be counted.
+    # With compression the bytes could not be counted.
     headers = {"Accept-Encoding": "identity"}
     if have:
         headers["Range"] = f"bytes={have}-"
     try:
-        with requests.get(url, headers=headers, stream=True, timeout=_TIMEOUT) as answer:
-            if answer.status_code == 416:
-                return  # nothing comes after what is here; the checksum decides
-            start = _start(url, answer, have, part)
-            coming = _announced(answer)
-            total = size or (None if coming is None else start + coming)
+        with requests.get(url, headers=headers, stream=True, timeout=_TIMEOUT) as response:
+            if response.status_code == 416:
+                return  # there is nothing after these bytes; the checksum decides
+            start = _start(url, response, have, part)
+            length = _announced(response)
+            total = size or (None if length is None else start + length)
             if total is not None:
                 _check_space(part, total - start)
-            _write(answer, part, start=start, total=total, limit=size, progress=progress)
+            _write(response, part, start=start, total=total, limit=size, progress=progress)
     except requests.RequestException as error:
-        raise _BrokenError(_in_words(error, url)) from error
+        raise _BrokenError(_describe(error, url)) from error
 
 
-def _start(url: str, answer: requests.Response, have: int, part: Path) -> int:
-    """Read from the answer's head at which byte it starts."""
-    code = answer.status_code
+def _start(url: str, response: requests.Response, have: int, part: Path) -> int:
+    """Return the byte at which a response starts, from its headers."""
+    code = response.status_code
     if code == 429 or code >= 500:
-        raise _BrokenError(f"the server answered {code} {answer.reason}")
+        raise _BrokenError(f"the server responded {code} {response.reason}")
     if code not in (200, 206):
         raise ModelError(
-            f"{url} could not be downloaded: the server answered {code} {answer.reason}."
+            f"{url} could not be downloaded: the server responded {code} {response.reason}."
         )
     if code == 200:
         return 0  # the server does not resume
-    if not answer.headers.get("Content-Range", "").startswith(f"bytes {have}-"):
+    if not response.headers.get("Content-Range", "").startswith(f"bytes {have}-"):
         part.unlink(missing_ok=True)
-        raise _BrokenError("the server continued at another place than asked")
+        raise _BrokenError("the server resumed at another position than requested")
     return have
 
 
 def _write(
-    answer: requests.Response,
+    response: requests.Response,
     part: Path,
     *,
     start: int,
@@ -218,14 +218,14 @@ def _write(
     limit: int | None,
     progress: Progress,
 ) -> None:
-    """Write the body of an answer, up to just above `limit` bytes: more is the wrong file."""
+    """Write the body of a response, up to just above `limit` bytes: more is the wrong file."""
     done = start
-    # Otherwise urllib3 drops the last bytes before a break; whether all came is checked below.
-    answer.raw.enforce_content_length = False
+    # Otherwise urllib3 drops the last bytes before an interruption; the length is checked below.
+    response.raw.enforce_content_length = False
     with _disk_errors(part):
         stream = part.open("ab" if start else "wb")
     with stream:
-        for block in answer.iter_content(_BLOCK):
+        for block in response.iter_content(_BLOCK):
             with _disk_errors(part):
                 stream.write(block)
                 stream.flush()
@@ -233,19 +233,19 @@ def _write(
             progress(done, total)
             if limit is not None and done > limit:
                 return
-    if done - start < (_announced(answer) or 0):
-        raise _BrokenError("the connection broke")
+    if done - start < (_announced(response) or 0):
+        raise _BrokenError("the connection was lost")
 
 
-def _announced(answer: requests.Response) -> int | None:
-    """Read how many bytes an answer says it has."""
-    length = answer.headers.get("Content-Length", "")
+def _announced(response: requests.Response) -> int | None:
+    """Return the length a response announces, if it does."""
+    length = response.headers.get("Content-Length", "")
     return int(length) if length.isdigit() else None
 
 
 @contextmanager
 def _disk_errors(path: Path) -> Iterator[None]:
-    """Name the file in errors of the disk; those of the network are OSErrors too."""
+    """Turn errors of the disk into OutputErrors; errors of the network are OSErrors too."""
     try:
         yield
     except OSError as error:
@@ -262,18 +262,18 @@ def _check_space(part: Path, needed: int) -> None:
 def _no_space(path: Path) -> OutputError:
     return OutputError(
         f"{path.parent}: no space left on this disk for {path.name}. Free some and run the same "
-        "again to continue, or set SAM2LORA_CACHE to a folder on another disk."
+        "again to resume, or set SAM2LORA_CACHE to a folder on another disk."
     )
 
 
-def _in_words(error: requests.RequestException, url: str) -> str:
+def _describe(error: requests.RequestException, url: str) -> str:
     host = urlsplit(url).hostname
     if isinstance(error, requests.exceptions.SSLError):
         return f"{host} has no certificate that this computer trusts"
     if isinstance(error, requests.exceptions.ConnectTimeout | requests.exceptions.ReadTimeout):
-        return f"{host} did not answer in time"
+        return f"{host} did not respond in time"
     if isinstance(error, requests.exceptions.ChunkedEncodingError):
-        return "the connection broke"
+        return "the connection was lost"
     if isinstance(error, requests.exceptions.ConnectionError):
         return f"there is no connection to {host}"
     return str(error)

@@ -1,4 +1,4 @@
-"""Write files so that a reader never sees half of one."""
+"""Write files atomically, and describe what cannot be read or written."""
 
 import hashlib
 import os
@@ -12,12 +12,12 @@ from sam2lora.errors import OutputError, SettingsError
 
 
 def make_folder(folder: Path) -> Path:
-    """Create `folder` with its parents and prove that a file can be written there.
+    """Create `folder` with its parents, and check that a file can be written there.
 
     Raises
     ------
     OutputError
-        If the folder cannot be made, is a file, or does not let us write.
+        If the folder cannot be created, is a file, or is not writable.
     """
     try:
         folder.mkdir(parents=True, exist_ok=True)
@@ -25,17 +25,27 @@ def make_folder(folder: Path) -> Path:
         with tempfile.TemporaryFile(dir=folder, prefix="."):
             pass
     except OSError as error:
-        raise _output_error(folder, error) from error
+        raise write_error(folder, error) from error
     return folder
 
 
 @contextmanager
-def atomic_path(path: Path) -> Iterator[Path]:
-    """Give a temporary path beside `path`, moved over `path` when the block ends without error.
+def atomic_path(path: Path, *, advice: str = "") -> Iterator[Path]:
+    """Create a temporary file next to `path`, moved to `path` when the block ends without error.
 
-    The temporary file keeps the suffix of `path`, so that libraries which choose a format by suffix
-    do so, and is synced to disk before the move. On any error it is deleted and an older `path`
-    stays as it was.
+    It keeps the suffix of `path`, by which libraries choose the format, and is synced to disk
+    before the move. On any error it is deleted, and an existing `path` is left unchanged.
+
+    Parameters
+    ----------
+    path
+        The file to write.
+    advice
+        As in `write_error`.
+
+    Yields
+    ------
+    Path of the temporary file.
 
     Raises
     ------
@@ -44,17 +54,17 @@ def atomic_path(path: Path) -> Iterator[Path]:
     """
     temporary = path.with_name(f".{path.stem}-{secrets.token_hex(4)}{path.suffix}")
     try:
-        # Not by mkstemp: its files are private, where others get the permissions of the umask.
+        # Not by mkstemp, whose files are private instead of following the umask.
         temporary.touch(exist_ok=False)
     except OSError as error:
-        raise _output_error(path, error) from error
+        raise write_error(path, error, advice=advice) from error
     try:
         yield temporary
         with temporary.open("rb+") as stream:
             os.fsync(stream.fileno())
         temporary.replace(path)
     except OSError as error:
-        raise _output_error(path, error) from error
+        raise write_error(path, error, advice=advice) from error
     finally:
         temporary.unlink(missing_ok=True)
 
@@ -65,37 +75,34 @@ def sha256_of(path: Path) -> str:
         return hashlib.file_digest(stream, "sha256").hexdigest()
 
 
-def _output_error(path: Path, error: OSError) -> OutputError:
-    reason = error.strerror or str(error)
-    return OutputError(
-        f"{path}: cannot be written ({reason}). Check the space and permissions there, or choose "
-        "another place."
-    )
-
-
 @contextmanager
-def durable_path(path: Path) -> Iterator[Path]:
-    """Give a temporary path as `files.atomic_path` does, and sync the folder after the move.
+def durable_path(path: Path, *, advice: str = "") -> Iterator[Path]:
+    """Create a temporary file as `atomic_path` does, and sync the folder after the move.
+
+    Parameters
+    ----------
+    path, advice
+        As in `atomic_path`.
+
+    Yields
+    ------
+    Path of the temporary file.
 
     Raises
     ------
     OutputError
         If the operating system refuses to write.
     """
+    with atomic_path(path, advice=advice) as temporary:
+        yield temporary
     try:
-        with atomic_path(path) as temporary:
-            yield temporary
         sync_folder(path.parent)
     except OSError as error:
-        raise cannot_write(path, error) from error
-    except OutputError as error:
-        if isinstance(error.__cause__, OSError):
-            raise cannot_write(path, error.__cause__) from error
-        raise
+        raise write_error(path, error, advice=advice) from error
 
 
 def sync_folder(folder: Path) -> None:
-    """Make the names in a folder survive a crash of the computer; Windows does so by itself."""
+    """Sync the entries of a folder to disk; Windows does so by itself."""
     if os.name == "nt":
         return
     handle = os.open(folder, os.O_RDONLY)
@@ -105,14 +112,25 @@ def sync_folder(folder: Path) -> None:
         os.close(handle)
 
 
-def cannot_write(path: Path, error: OSError) -> OutputError:
-    """Say that a file of a run cannot be written, and what to do."""
+def write_error(path: Path, error: OSError, *, advice: str = "") -> OutputError:
+    """Return the error to raise for a file or folder that cannot be written.
+
+    Parameters
+    ----------
+    path
+        The file or folder.
+    error
+        What the operating system reported.
+    advice
+        What to do once there is space and permission; by default, to choose another path.
+    """
+    remedy = f". {advice}" if advice else ", or choose another path."
     return OutputError(
         f"{path}: cannot be written ({error.strerror or error}). Check the space and permissions "
-        "there. A training goes on from its last checkpoint with: sam2lora train RUN"
+        f"there{remedy}"
     )
 
 
-def cannot_read(path: Path, error: OSError) -> SettingsError:
-    """Say that a file of a run cannot be read."""
+def read_error(path: Path, error: OSError) -> SettingsError:
+    """Return the error to raise for a file or folder that cannot be read."""
     return SettingsError(f"{path}: cannot be read ({error.strerror or error}).")

@@ -1,9 +1,9 @@
-"""Write a folder that appears whole or not at all, in the place of an older one or of none.
+"""Write, replace and delete folders atomically.
 
-It is written beside its place, as `.NAME.partial`, and moved there once it is complete and on disk.
-An older one is first moved aside, to `.NAME.replaced`; where a process is killed between these two
-moves, the older one is put back by whoever writes or recovers that folder next. `.NAME.lock` keeps
-other processes away meanwhile; the system releases it when its holder dies.
+A folder is written as `.NAME.partial` next to its final path, and moved there once it is complete
+and on disk. An older one is first moved to `.NAME.replaced`; if a process is killed between these
+two moves, the next process that writes or recovers the folder puts the older one back. `.NAME.lock`
+keeps other processes away in the meantime; the system releases it when its holder dies.
 """
 
 import os
@@ -18,27 +18,27 @@ from sam2lora.errors import OutputError
 from sam2lora.utils.files import make_folder, sync_folder
 
 Check = Callable[[Path], None]
-"""Called with a folder that is to be replaced; raises the error that says why it must not be."""
+"""Called with a folder that is to be replaced; raises an error if it must not be."""
 
-_PATIENCE = 60.0  # seconds to wait for another process that writes the same folder
+_TIMEOUT = 60.0  # seconds to wait for another process that writes the same folder
 
 
 @contextmanager
 def new_folder(path: Path, *, replace: bool = False, check: Check | None = None) -> Iterator[Path]:
-    """Create an empty folder beside `path`, moved to `path` when the block ends without error.
+    """Create an empty folder next to `path`, moved to `path` when the block ends without error.
 
-    On any error it is deleted, and an older `path` stays as it was. What a killed process left of
-    the same folder is put back or deleted first.
+    On any error it is deleted, and an existing `path` is left unchanged. Leftovers of a killed
+    process are recovered or deleted first.
 
     Parameters
     ----------
     path
-        The folder to write; its parents are made.
+        The folder to write; its parents are created.
     replace
-        Whether an older one may be replaced.
+        Whether an existing folder may be replaced.
     check
-        Decides whether what is at `path` is ours to replace; called before the block and, since
-        something may have come meanwhile, again after it.
+        Raises if the existing `path` must not be replaced; called before the block and again after
+        it, since another process may have written there.
 
     Yields
     ------
@@ -47,10 +47,10 @@ def new_folder(path: Path, *, replace: bool = False, check: Check | None = None)
     Raises
     ------
     OutputError
-        If there is one already and `replace` is off, another process does not finish writing it in
-        a minute, or the operating system refuses to write.
+        If it already exists and `replace` is off, another process does not finish writing it
+        within a minute, or the operating system refuses to write.
     Exception
-        What `check` raises.
+        Whatever `check` raises.
     """
     make_folder(path.parent)
     partial, replaced = _beside(path, "partial"), _beside(path, "replaced")
@@ -66,7 +66,7 @@ def new_folder(path: Path, *, replace: bool = False, check: Check | None = None)
             if path.exists():
                 path.rename(replaced)
             partial.rename(path)
-            with suppress(OSError):  # not every file system can; the folder is whole without it
+            with suppress(OSError):  # not supported by every file system, and not essential
                 sync_folder(path.parent)
         finally:
             _recover(path)
@@ -74,13 +74,13 @@ def new_folder(path: Path, *, replace: bool = False, check: Check | None = None)
 
 
 def remove_folder(path: Path) -> None:
-    """Delete a folder so that it is either there as it was or gone.
+    """Delete a folder atomically: it is either unchanged or gone.
 
     Raises
     ------
     OutputError
-        If it is not there, another process does not finish writing it in a minute, or the operating
-        system refuses to delete it.
+        If it does not exist, another process does not finish writing it within a minute, or the
+        operating system refuses to delete it.
     """
     partial = _beside(path, "partial")
     with _explained(path, "deleted"), _locked(path):
@@ -91,12 +91,12 @@ def remove_folder(path: Path) -> None:
 
 
 def recover_folder(path: Path) -> None:
-    """Put back a folder whose replacement was cut off, if it was.
+    """Put back a folder if its replacement was interrupted.
 
     Raises
     ------
     OutputError
-        If the operating system refuses to.
+        If the operating system refuses.
     """
     if not _beside(path, "replaced").exists():
         return
@@ -105,12 +105,12 @@ def recover_folder(path: Path) -> None:
 
 
 def recover_folders(parent: Path) -> None:
-    """Put back all folders inside `parent` whose replacement was cut off.
+    """Put back all folders inside `parent` whose replacement was interrupted.
 
     Raises
     ------
     OutputError
-        If the operating system refuses to.
+        If the operating system refuses.
     """
     for replaced in parent.glob(".*.replaced"):
         recover_folder(parent / replaced.name.removeprefix(".").removesuffix(".replaced"))
@@ -120,10 +120,10 @@ def recover_folders(parent: Path) -> None:
 def _locked(path: Path) -> Iterator[None]:
     """Keep other processes from writing, replacing or deleting the same folder."""
     file = _beside(path, "lock")
-    lock = FileLock(file, timeout=_PATIENCE)
+    lock = FileLock(file, timeout=_TIMEOUT)
     try:
         lock.acquire()
-        while not file.exists():  # an unlinked file was locked; older filelocks do not notice
+        while not file.exists():  # locked after it was unlinked; old versions of filelock miss that
             lock.release()
             lock.acquire()
     except Timeout as error:
@@ -133,8 +133,8 @@ def _locked(path: Path) -> Iterator[None]:
     try:
         yield
     finally:
-        if os.name != "nt":  # there filelock does so itself
-            file.unlink(missing_ok=True)  # while it is held, so that nobody else's is deleted
+        if os.name != "nt":  # on Windows filelock does so itself
+            file.unlink(missing_ok=True)  # while held, so that no other process's is deleted
         lock.release()
 
 
@@ -143,41 +143,41 @@ def _check_free(path: Path, *, replace: bool, check: Check | None) -> None:
     if not path.exists():
         return
     if not replace:
-        raise OutputError(f"{path}: is there already. Choose another name.")
+        raise OutputError(f"{path}: already exists. Choose another name.")
     if check is not None:
         check(path)
 
 
 def _recover(path: Path) -> None:
-    """Bring `path` and what it replaced to one folder: the new one if it is there."""
+    """Keep one of `path` and the folder it replaced: the new one if it exists."""
     partial, replaced = _beside(path, "partial"), _beside(path, "replaced")
     if not replaced.exists():
         return
     if not path.exists():
         replaced.rename(path)
         return
-    # Renamed before it is deleted, so that half of it is never put back.
+    # Renamed before it is deleted, so that a half-deleted folder is never put back.
     shutil.rmtree(partial, ignore_errors=True)
     replaced.rename(partial)
     shutil.rmtree(partial, ignore_errors=True)
 
 
 def _sync(folder: Path) -> None:
-    """Bring every file in `folder`, at any depth, to disk."""
+    """Sync every file in `folder`, at any depth, to disk."""
     for place, _, files in os.walk(folder):
         for name in files:
-            # Windows syncs only what may be written; elsewhere a copied file may be read-only.
+            # Windows syncs only files opened for writing; elsewhere a file may be read-only.
             with (Path(place) / name).open("rb+" if os.name == "nt" else "rb") as stream:
                 os.fsync(stream.fileno())
 
 
 @contextmanager
-def _explained(path: Path, what: str) -> Iterator[None]:
+def _explained(path: Path, action: str) -> Iterator[None]:
     try:
         yield
     except OSError as error:
         raise OutputError(
-            f"{path}: cannot be {what} ({error.strerror or error}). Check the space and "
+            f"{path}: cannot be {action} ({error.strerror or error}). Check the space and "
             "permissions there."
         ) from error
 

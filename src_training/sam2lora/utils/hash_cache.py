@@ -1,7 +1,7 @@
-"""Remember what took long to find out about a large file: its checksum, its identity.
+"""Cache hashes of large files, which take long to compute.
 
-The notes are `models.json` in the cache folder. A note counts only while the size and the time of
-change of the file are what they were.
+They are stored in `models.json` in the cache folder, and valid as long as the size and the
+modification time of the file do not change.
 """
 
 import json
@@ -12,39 +12,39 @@ from sam2lora.utils.download import cache_folder
 from sam2lora.utils.files import atomic_path, make_folder
 
 
-def cached_hash(path: Path, fact: str) -> str | None:
-    """Give what was noted about a file, if it has not changed since."""
-    note = _notes().get(str(path.resolve()), {})
-    return note.get(fact) if note.get("stamp") == _stamp(path) else None
+def cached_hash(path: Path, kind: str) -> str | None:
+    """Return the cached hash of one kind of a file; None if there is none or the file changed."""
+    entry = _entries().get(str(path.resolve()), {})
+    return entry.get(kind) if entry.get("stamp") == _stamp(path) else None
 
 
-def cache_hash(path: Path, fact: str, value: str) -> None:
-    """Note something about a file that takes long to compute."""
-    notes = _notes()
+def cache_hash(path: Path, kind: str, value: str) -> None:
+    """Cache a hash of one kind of a file."""
+    entries = _entries()
     key, stamp = str(path.resolve()), _stamp(path)
-    old = notes.get(key, {})
-    notes[key] = (old if old.get("stamp") == stamp else {"stamp": stamp}) | {fact: value}
+    old = entries.get(key, {})
+    entries[key] = (old if old.get("stamp") == stamp else {"stamp": stamp}) | {kind: value}
     try:
         make_folder(cache_folder())
-        with atomic_path(_notes_file()) as temporary:
-            temporary.write_text(json.dumps(notes, indent=1), encoding="utf-8")
+        with atomic_path(_cache_file()) as temporary:
+            temporary.write_text(json.dumps(entries, indent=1), encoding="utf-8")
     except OutputError:
-        # A cache that cannot be written costs time at the next start, nothing else.
+        # A cache that cannot be written only costs time at the next start.
         return
 
 
-def _notes_file() -> Path:
+def _cache_file() -> Path:
     return cache_folder() / "models.json"
 
 
-def _notes() -> dict[str, dict[str, str]]:
+def _entries() -> dict[str, dict[str, str]]:
     try:
-        notes = json.loads(_notes_file().read_bytes())
+        entries = json.loads(_cache_file().read_bytes())
     except (OSError, ValueError):
         return {}
-    if not isinstance(notes, dict):
+    if not isinstance(entries, dict):
         return {}
-    return {name: note for name, note in notes.items() if isinstance(note, dict)}
+    return {name: entry for name, entry in entries.items() if isinstance(entry, dict)}
 
 
 def _stamp(path: Path) -> str:

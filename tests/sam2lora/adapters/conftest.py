@@ -5,7 +5,7 @@ import pytest
 
 @pytest.fixture
 def no_network(monkeypatch: pytest.MonkeyPatch) -> list[str]:
-    """Forbid the network; what was tried nevertheless is in the list."""
+    """Forbid the network, and return the list of attempts to use it."""
     tried: list[str] = []
 
     def refuse(*arguments: object, **_: object) -> None:

@@ -25,7 +25,7 @@ def packed(made: Adapter, tmp_path: Path) -> Path:
 
 
 def repacked(packed: Path, change: Callable[[zipfile.ZipFile], None]) -> Path:
-    """Copy a zip file and add to it."""
+    """Return a copy of a zip file with changes."""
     path = packed.with_name("changed.zip")
     path.write_bytes(packed.read_bytes())
     with zipfile.ZipFile(path, "a") as changed, warnings.catch_warnings():
@@ -39,7 +39,7 @@ def visible() -> list[str]:
     return sorted(p.name for p in root.iterdir() if p.name != ".lock") if root.exists() else []
 
 
-def test_there_and_back(made: Adapter, packed: Path):
+def test_exported_adapter_is_imported_unchanged(made: Adapter, packed: Path):
     assert packed.name == "vessel-test.zip"
     with zipfile.ZipFile(packed) as content:
         assert sorted(content.namelist()) == sorted(f"vessel-test/{file}" for file in FILES)
@@ -49,7 +49,7 @@ def test_there_and_back(made: Adapter, packed: Path):
     assert installed.folder.parent == adapters_folder()
 
 
-def test_folders_of_adapters_and_of_runs_are_taken_too(make_adapter, tmp_path: Path):
+def test_adapter_folders_and_run_folders_are_imported(make_adapter, tmp_path: Path):
     made = make_adapter()
     installed = import_adapter(made.folder, name="mine")
     assert installed.folder == adapters_folder() / "mine"
@@ -58,7 +58,7 @@ def test_folders_of_adapters_and_of_runs_are_taken_too(make_adapter, tmp_path: P
     best = make_adapter("from-run", folder=run.adapter(40), seed=2)
     set_best(run.path, 40, 0.7)
     assert import_adapter(run.path).digest() == best.digest()
-    with pytest.raises(AdapterError, match="'from-run' is there already"):
+    with pytest.raises(AdapterError, match="'from-run' already exists"):
         import_adapter(run.path)
     assert visible() == ["from-run", "mine"]
     with pytest.raises(AdapterError, match="is missing"):
@@ -68,7 +68,7 @@ def test_folders_of_adapters_and_of_runs_are_taken_too(make_adapter, tmp_path: P
     assert visible() == ["from-run", "mine"]
 
 
-def test_it_is_packed_under_its_name_here(made: Adapter, tmp_path: Path):
+def test_archive_holds_the_installed_name(made: Adapter, tmp_path: Path):
     path = export_adapter(install_adapter(made, name="mine"), tmp_path / "any.zip")
     assert import_adapter(path, name="theirs").name == "theirs"
     with zipfile.ZipFile(path) as content:
@@ -76,15 +76,15 @@ def test_it_is_packed_under_its_name_here(made: Adapter, tmp_path: Path):
         assert len(content.namelist()) == 4
 
 
-def test_an_older_file_is_replaced_on_request(made: Adapter, packed: Path):
-    with pytest.raises(OutputError, match=r"vessel-test\.zip: is there already"):
+def test_existing_archive_is_replaced_only_on_request(made: Adapter, packed: Path):
+    with pytest.raises(OutputError, match=r"vessel-test\.zip: already exists"):
         export_adapter(made, packed)
     packed.write_bytes(b"old")
     export_adapter(made, packed, replace=True)
     assert zipfile.is_zipfile(packed)
 
 
-def test_a_damaged_adapter_is_not_given_away(made: Adapter, tmp_path: Path):
+def test_damaged_adapter_is_not_exported(made: Adapter, tmp_path: Path):
     made.weights.write_bytes(b"")
     with pytest.raises(AdapterError, match="truncated"):
         export_adapter(made, tmp_path / "a.zip")
@@ -93,7 +93,7 @@ def test_a_damaged_adapter_is_not_given_away(made: Adapter, tmp_path: Path):
 
 def test_a_taken_name_is_refused_unless_replaced(packed: Path):
     import_adapter(packed)
-    with pytest.raises(AdapterError, match="'vessel-test' is there already"):
+    with pytest.raises(AdapterError, match="'vessel-test' already exists"):
         import_adapter(packed)
     assert import_adapter(packed, name="second").name == "second"
     assert import_adapter(packed, replace=True).name == "vessel-test"
@@ -120,12 +120,12 @@ def test_unusual_compression_is_refused_even_if_damaged(made: Adapter, tmp_path:
     start = first.header_offset + 30 + len(first.filename)
     damaged[start : start + first.compress_size] = b"\xff" * first.compress_size
     path.write_bytes(damaged)
-    with pytest.raises(AdapterError, match=r"other\.zip: .* compressed in an unusual way"):
+    with pytest.raises(AdapterError, match=r"other\.zip: .* unsupported compression"):
         import_adapter(path)
     assert visible() == []
 
 
-def test_what_macos_adds_is_left_out(packed: Path):
+def test_files_added_by_macos_are_ignored(packed: Path):
     def add(content: zipfile.ZipFile) -> None:
         content.writestr("__MACOSX/vessel-test/._README.md", b"x")
         content.writestr("vessel-test/.DS_Store", b"x")
@@ -147,7 +147,7 @@ def test_what_macos_adds_is_left_out(packed: Path):
         "./README.md",
     ],
 )
-def test_paths_outside_are_refused(packed: Path, tmp_path: Path, name: str):
+def test_archive_paths_outside_its_folder_are_refused(packed: Path, tmp_path: Path, name: str):
     before = sorted(tmp_path.rglob("*"))
     path = repacked(packed, lambda content: content.writestr(zipfile.ZipInfo(name), b"x"))
     with pytest.raises(AdapterError, match="outside its folder"):
@@ -167,7 +167,7 @@ def test_links_and_devices_are_refused(packed: Path, kind: int):
 
 
 @pytest.mark.parametrize(
-    ("name", "words"),
+    ("name", "message"),
     [
         ("vessel-test/run.py", "nothing but"),
         ("vessel-test/adapter_model.bin", "nothing but"),
@@ -176,9 +176,9 @@ def test_links_and_devices_are_refused(packed: Path, kind: int):
         ("other/README.md", "nothing but"),
     ],
 )
-def test_what_is_not_of_one_adapter_is_refused(packed: Path, name: str, words: str):
+def test_archive_with_other_files_is_refused(packed: Path, name: str, message: str):
     path = repacked(packed, lambda content: content.writestr(name, b"x"))
-    with pytest.raises(AdapterError, match=words):
+    with pytest.raises(AdapterError, match=message):
         import_adapter(path)
     assert visible() == []
 
@@ -192,7 +192,7 @@ def test_files_of_two_adapters_are_refused(made: Adapter, tmp_path: Path):
         import_adapter(path)
 
 
-def test_too_many_files_are_refused_before_looking_at_them(packed: Path):
+def test_archive_with_too_many_entries_is_refused(packed: Path):
     def add(content: zipfile.ZipFile) -> None:
         for number in range(40):
             content.writestr(f"__MACOSX/{number}", b"")
@@ -201,7 +201,7 @@ def test_too_many_files_are_refused_before_looking_at_them(packed: Path):
         import_adapter(repacked(packed, add))
 
 
-def test_absurd_sizes_are_refused_without_unpacking(made, tmp_path: Path, monkeypatch):
+def test_oversized_entries_are_refused_without_unpacking(made, tmp_path: Path, monkeypatch):
     path = tmp_path / "bomb.zip"
     with zipfile.ZipFile(path, "w", compression=zipfile.ZIP_DEFLATED) as content:
         content.writestr("README.md", b"\0" * (2 << 20))
@@ -211,12 +211,12 @@ def test_absurd_sizes_are_refused_without_unpacking(made, tmp_path: Path, monkey
     with zipfile.ZipFile(path, "w", compression=zipfile.ZIP_DEFLATED) as content:
         content.writestr("adapter_model.safetensors", b"\0" * (2 << 20))
     monkeypatch.setattr(archive, "LARGEST_WEIGHTS", 1 << 20)
-    with pytest.raises(AdapterError, match="2097152 bytes; in an adapter it has at most 1048576"):
+    with pytest.raises(AdapterError, match="2097152 bytes; the limit is 1048576"):
         import_adapter(path)
 
 
-def test_an_entry_that_lies_about_its_size_gives_no_more(packed: Path):
-    """The announced size is in two places of a zip file; both are made smaller than the truth."""
+def test_entry_with_a_false_size_is_refused(packed: Path):
+    """A zip file has the size of an entry in two places; both are set to a smaller one."""
     with zipfile.ZipFile(packed) as content:
         size = content.getinfo("vessel-test/adapter_model.safetensors").file_size
     raw = packed.read_bytes().replace(size.to_bytes(4, "little"), (100).to_bytes(4, "little"))
@@ -227,15 +227,15 @@ def test_an_entry_that_lies_about_its_size_gives_no_more(packed: Path):
 
 
 @pytest.mark.parametrize("cut", [0, 10, 1000])
-def test_what_is_no_whole_zip_is_refused(packed: Path, cut: int):
+def test_truncated_zip_is_refused(packed: Path, cut: int):
     packed.write_bytes(packed.read_bytes()[:cut])
-    with pytest.raises(AdapterError, match="corrupt or no zip"):
+    with pytest.raises(AdapterError, match="corrupt or not a zip"):
         import_adapter(packed)
     with pytest.raises(AdapterError, match="no such file"):
         import_adapter(packed.with_name("none.zip"))
 
 
-def test_flipped_bytes_are_noticed(packed: Path):
+def test_flipped_bytes_in_an_archive_are_noticed(packed: Path):
     raw = bytearray(packed.read_bytes())
     middle = len(raw) // 2
     raw[middle : middle + 8] = bytes(byte ^ 0xFF for byte in raw[middle : middle + 8])

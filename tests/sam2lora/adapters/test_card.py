@@ -24,7 +24,7 @@ def written(folder: Path, content: object) -> Path:
     return path
 
 
-def test_a_card_comes_back_as_it_was(make_card, tmp_path: Path):
+def test_card_is_read_as_it_was_written(make_card, tmp_path: Path):
     drusen = Target(name="drusen", label=9, color="#123456", detail="tiles", threshold=0.3)
     card = make_card(
         target=drusen,
@@ -41,7 +41,7 @@ def test_a_card_comes_back_as_it_was(make_card, tmp_path: Path):
     assert read_card(path).target == drusen
 
 
-def test_a_card_says_when_and_with_what_it_was_made(make_card):
+def test_card_has_creation_time_and_library_versions(make_card):
     assert now().utcoffset() is not None
     assert {"torch", "peft", "safetensors"} <= library_versions().keys()
     assert library_versions(["no-such-library", "torch"]).keys() == {"torch"}
@@ -51,13 +51,13 @@ def test_a_card_says_when_and_with_what_it_was_made(make_card):
 
 
 @pytest.mark.parametrize(
-    ("field", "value", "words"),
+    ("field", "value", "message"),
     [
         ("lora", LoraSettings(rank=4), "rank and alpha"),
         ("lora", LoraSettings(alpha=4), "rank and alpha"),
         ("lora", {"rank": 100_000, "alpha": 1}, "lora.rank.*1024"),
         ("lora", {"rank": 0, "alpha": 1}, "lora.rank"),
-        ("name", "../evil", "cannot be the name"),
+        ("name", "../evil", "is not a valid name"),
         ("target", {"name": "a/b", "label": 1, "color": "#000000"}, "target.name"),
         ("base", {"name": "nano", "identity": "x"}, "base.identity"),
         ("threshold", 1.5, "threshold"),
@@ -65,17 +65,17 @@ def test_a_card_says_when_and_with_what_it_was_made(make_card):
         ("surprise", 1, "surprise"),
     ],
 )
-def test_a_card_with_a_fault_is_refused_by_field(make_card, tmp_path, field, value, words):
+def test_invalid_card_error_names_the_field(make_card, tmp_path, field, value, message):
     content = json.loads(make_card().to_json())
     content[field] = value if not hasattr(value, "model_dump") else value.model_dump()
     path = written(tmp_path, content)
-    with pytest.raises(AdapterError, match=words) as caught:
+    with pytest.raises(AdapterError, match=message) as caught:
         read_card(path)
     assert str(path) in str(caught.value)
 
 
 @pytest.mark.parametrize("missing", ["target", "base", "lora", "geometry", "created"])
-def test_a_card_that_lacks_something_is_refused(make_card, tmp_path: Path, missing: str):
+def test_card_without_a_required_field_is_refused(make_card, tmp_path: Path, missing: str):
     content = json.loads(make_card().to_json())
     del content[missing]
     with pytest.raises(AdapterError, match=missing):
@@ -89,26 +89,26 @@ def test_a_newer_card_asks_for_an_update(make_card, tmp_path: Path):
 
 
 @pytest.mark.parametrize(
-    ("raw", "words"),
+    ("raw", "message"),
     [
-        (b"{", "truncated or no JSON"),
-        (b"[1]", "no JSON object"),
-        (b"\xff\xfe", "no JSON"),
-        (b"[" * 9000, "no JSON"),
-        (b" " * 9000 + b"{}", "more than 8192 bytes"),
+        (b"{", "truncated or not JSON"),
+        (b"[1]", "not a JSON object"),
+        (b"\xff\xfe", "not JSON"),
+        (b"[" * 9000, "not JSON"),
+        (b" " * 9000 + b"{}", "larger than 8192 bytes"),
     ],
 )
-def test_what_is_no_small_json_object_is_refused(tmp_path: Path, raw: bytes, words: str):
+def test_card_that_is_not_a_small_json_object_is_refused(tmp_path: Path, raw: bytes, message: str):
     path = tmp_path / "file.json"
     path.write_bytes(raw)
-    with pytest.raises(AdapterError, match=words):
-        read_json(path, 8192 if words.startswith("more") else 1 << 20)
+    with pytest.raises(AdapterError, match=message):
+        read_json(path, 8192 if message.startswith("larger") else 1 << 20)
     with pytest.raises(AdapterError, match="cannot be read"):
         read_json(tmp_path / "missing.json", 8192)
 
 
 @pytest.mark.parametrize("name", ["a", "vessel-nano_v1.2", "A" * 64, "2024", "console"])
-def test_good_names_pass(make_card, name: str):
+def test_valid_adapter_names_are_accepted(make_card, name: str):
     assert check_name(name) == name
     assert make_card().renamed(name).name == name
 
@@ -117,14 +117,14 @@ def test_good_names_pass(make_card, name: str):
     "name",
     ["", ".", "..", "a/b", "a\\b", "a b", "-a", "a.", "A" * 65, "nul", "COM1.x", "ä", "a\n", "c:"],
 )
-def test_bad_names_are_refused(make_card, name: str):
-    with pytest.raises(AdapterError, match="cannot be the name"):
+def test_invalid_adapter_names_are_refused(make_card, name: str):
+    with pytest.raises(AdapterError, match="is not a valid name"):
         check_name(name)
-    with pytest.raises(AdapterError, match="cannot be the name"):
+    with pytest.raises(AdapterError, match="is not a valid name"):
         make_card().renamed(name)
-    with pytest.raises(ValidationError, match="cannot be the name"):
+    with pytest.raises(ValidationError, match="is not a valid name"):
         make_card(name=name)
 
 
-def test_the_fields_explain_themselves():
+def test_every_field_of_the_card_has_a_description():
     assert [name for name, field in AdapterCard.model_fields.items() if not field.description] == []

@@ -21,7 +21,7 @@ def change_config(folder: Path, **values: object) -> None:
     path.write_text(json.dumps(json.loads(path.read_text()) | values))
 
 
-def test_a_sound_folder_opens(folder: Path):
+def test_valid_adapter_folder_opens(folder: Path):
     adapter = open_adapter(folder)
     assert adapter.name == "vessel-test"
     assert adapter.card.geometry.field_size == 900
@@ -76,11 +76,11 @@ def test_a_damaged_file_of_tensors_is_refused_by_name(
 def test_an_absurdly_large_file_is_not_read(folder: Path):
     with (folder / "adapter_model.safetensors").open("rb+") as stream:
         stream.truncate(3 << 30)  # takes no room on the disk
-    with pytest.raises(AdapterError, match="no adapter is that large"):
+    with pytest.raises(AdapterError, match="too many for an adapter"):
         open_adapter(folder)
 
 
-def test_numbers_other_than_floats_are_refused(folder: Path):
+def test_tensors_that_are_not_floats_are_refused(folder: Path):
     path = folder / "adapter_model.safetensors"
     tensors = safetensors.torch.load(path.read_bytes())
     name = next(iter(tensors))
@@ -92,7 +92,7 @@ def test_numbers_other_than_floats_are_refused(folder: Path):
 
 
 @pytest.mark.parametrize(
-    ("values", "words"),
+    ("values", "message"),
     [
         ({"peft_type": "ADALORA"}, "'peft_type' is 'ADALORA'.*'LORA'"),
         ({"base_model_name_or_path": "someone/model"}, "base_model_name_or_path"),
@@ -109,13 +109,13 @@ def test_numbers_other_than_floats_are_refused(folder: Path):
         ({"loftq_config": {}}, "loftq_config"),
     ],
 )
-def test_a_configuration_that_says_more_than_the_card_is_refused(folder, values, words):
+def test_peft_config_with_an_extra_key_is_refused(folder, values, message):
     change_config(folder, **values)
-    with pytest.raises(AdapterError, match=words):
+    with pytest.raises(AdapterError, match=message):
         open_adapter(folder)
 
 
-def test_a_configuration_that_lacks_something_is_refused(folder: Path):
+def test_peft_config_without_a_required_key_is_refused(folder: Path):
     path = folder / "adapter_config.json"
     content = json.loads(path.read_text())
     del content["target_modules"]
@@ -135,8 +135,8 @@ def test_a_card_of_another_adapter_is_noticed(make_adapter, tmp_path: Path):
         open_adapter(small.folder)
 
 
-def test_a_name_in_a_store_is_in_what_is_written(make_adapter):
-    adapter: Adapter = make_adapter().called("other", shipped=True)
+def test_renamed_adapter_writes_its_new_name(make_adapter):
+    adapter: Adapter = make_adapter().renamed("other", shipped=True)
     assert adapter.shipped
     assert '"name": "other"' in adapter.card_files()["sam2lora.json"]
     assert "# other" in adapter.card_files()["README.md"]
@@ -150,7 +150,7 @@ def test_shapes_are_read_without_the_values(make_adapter):
         read_shapes(Path("nowhere.safetensors"))
 
 
-def test_a_file_that_vanishes_is_named(make_adapter):
+def test_file_deleted_after_opening_is_named(make_adapter):
     adapter = make_adapter()
     shutil.rmtree(adapter.folder)
     with pytest.raises(AdapterError, match="cannot be read"):

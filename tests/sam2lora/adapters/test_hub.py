@@ -1,4 +1,4 @@
-"""Sharing, with the library's functions replaced: the network is never asked."""
+"""Sharing over the Hub, with the functions of huggingface_hub replaced: no network is used."""
 
 import shutil
 from pathlib import Path
@@ -14,24 +14,24 @@ from sam2lora.errors import AdapterError
 
 
 class Hub:
-    """Keeps what is uploaded in a folder, and what it was asked."""
+    """Stand-in for the Hub that keeps the uploaded files and the arguments of each request."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
-        self.asked: dict[str, dict[str, Any]] = {}
+        self.requests: dict[str, dict[str, Any]] = {}
 
     def create_repo(self, repo_id: str, **options: Any) -> None:
-        self.asked["create"] = {"repo_id": repo_id, **options}
+        self.requests["create"] = {"repo_id": repo_id, **options}
 
     def upload_folder(self, **options: Any) -> str:
-        self.asked["upload"] = options
+        self.requests["upload"] = options
         self.folder.mkdir()
         for file in options["allow_patterns"]:
             shutil.copy(Path(options["folder_path"]) / file, self.folder)
         return "https://hub/commit/1"
 
     def snapshot_download(self, repo_id: str, **options: Any) -> str:
-        self.asked["download"] = {"repo_id": repo_id, **options}
+        self.requests["download"] = {"repo_id": repo_id, **options}
         return str(self.folder)
 
 
@@ -48,14 +48,14 @@ def made(make_adapter) -> Adapter:
     return make_adapter()
 
 
-def test_there_and_back(hub: Hub, made: Adapter, no_network: list[str]):
+def test_pushed_adapter_is_pulled_unchanged(hub: Hub, made: Adapter, no_network: list[str]):
     (made.folder / "secrets.txt").write_text("mine")
     assert push_adapter(made, "me/vessel") == "https://hub/commit/1"
-    assert hub.asked["create"] == {"repo_id": "me/vessel", "private": True, "exist_ok": True}
-    assert hub.asked["upload"]["repo_id"] == "me/vessel"
+    assert hub.requests["create"] == {"repo_id": "me/vessel", "private": True, "exist_ok": True}
+    assert hub.requests["upload"]["repo_id"] == "me/vessel"
     assert {path.name for path in hub.folder.iterdir()} == set(FILES)
     pulled = pull_adapter("me/vessel", revision="abc123", name="pulled")
-    assert hub.asked["download"] == {
+    assert hub.requests["download"] == {
         "repo_id": "me/vessel",
         "revision": "abc123",
         "allow_patterns": list(FILES),
@@ -67,7 +67,7 @@ def test_there_and_back(hub: Hub, made: Adapter, no_network: list[str]):
 
 def test_a_repository_is_made_public_only_on_request(hub: Hub, made: Adapter):
     push_adapter(made, "me/vessel", private=False)
-    assert hub.asked["create"]["private"] is False
+    assert hub.requests["create"]["private"] is False
 
 
 def test_a_cache_of_links_is_copied_as_files(hub: Hub, made: Adapter):
@@ -79,13 +79,13 @@ def test_a_cache_of_links_is_copied_as_files(hub: Hub, made: Adapter):
     assert not any((installed.folder / file).is_symlink() for file in FILES)
 
 
-def test_what_is_pulled_is_checked_as_any_other(hub: Hub, made: Adapter):
+def test_pulled_adapter_is_checked(hub: Hub, made: Adapter):
     push_adapter(made, "me/vessel")
     (hub.folder / "adapter_model.safetensors").write_bytes(b"evil")
     with pytest.raises(AdapterError, match="truncated"):
         pull_adapter("me/vessel")
     (hub.folder / "sam2lora.json").unlink()
-    with pytest.raises(AdapterError, match=r"sam2lora\.json is missing.*another program"):
+    with pytest.raises(AdapterError, match=r"sam2lora\.json is missing.*other programs"):
         pull_adapter("me/vessel")
     assert not adapters_folder().exists()
 
@@ -93,7 +93,7 @@ def test_what_is_pulled_is_checked_as_any_other(hub: Hub, made: Adapter):
 def test_a_taken_name_is_refused_unless_replaced(hub: Hub, made: Adapter):
     push_adapter(made, "me/vessel")
     pull_adapter("me/vessel")
-    with pytest.raises(AdapterError, match="is there already"):
+    with pytest.raises(AdapterError, match="already exists"):
         pull_adapter("me/vessel")
     assert pull_adapter("me/vessel", replace=True).name == "vessel-test"
 
@@ -102,16 +102,16 @@ def test_a_damaged_adapter_is_not_uploaded(hub: Hub, made: Adapter):
     made.weights.unlink()
     with pytest.raises(AdapterError, match="missing"):
         push_adapter(made, "me/vessel")
-    assert hub.asked == {}
+    assert hub.requests == {}
 
 
-def test_without_a_network_it_says_so(made: Adapter, no_network: list[str], monkeypatch):
+def test_missing_network_is_reported(made: Adapter, no_network: list[str], monkeypatch):
     monkeypatch.setenv("HF_HUB_DISABLE_TELEMETRY", "1")
     for attempt in (
         lambda: pull_adapter("me/vessel"),
         lambda: push_adapter(made, "me/vessel"),
         lambda: pull_adapter("not a name at all"),
     ):
-        with pytest.raises(AdapterError, match="the Hugging Face Hub did not do it"):
+        with pytest.raises(AdapterError, match="the request to the Hugging Face Hub failed"):
             attempt()
     assert no_network, "otherwise it proves nothing"

@@ -1,7 +1,7 @@
 from sam2lora.adapters.model_card import readme
 
 
-def test_the_page_says_what_matters(make_card):
+def test_model_card_lists_the_facts_of_the_card(make_card):
     card = make_card(
         validation={"dice": 0.8125},
         data={"DRIVE": 16},
@@ -25,7 +25,7 @@ def test_the_page_says_what_matters(make_card):
         "| DRIVE | 16 |",
         '| optimizer | {"learning_rate": 0.001} |',
         "older",
-        "**What it is for:** Vessels of adults.",
+        "**Intended use:** Vessels of adults.",
         "**Limits:** Never tried on children.",
         "    train this\n    then that",
         '| DRIVE | {"dice": 0.79} |',
@@ -33,10 +33,10 @@ def test_the_page_says_what_matters(make_card):
         "35456 (1.13 % of the base)",
     ):
         assert part in page
-    assert "hash of the data" not in page, "what is not known is left out"
+    assert "hash of the training data" not in page, "unknown values are left out"
 
 
-def test_text_of_others_cannot_add_rows_or_markup(make_card):
+def test_untrusted_text_cannot_add_rows_or_markup(make_card):
     page = readme(
         make_card(
             license="mine\n\n# Owned | <img src=x> [a](b)",

@@ -8,7 +8,7 @@ from sam2lora.adapters.peft_format import (
     TARGET_MODULES,
     check_names,
     check_shapes,
-    part_of,
+    network_part,
     peft_config,
 )
 from sam2lora.errors import AdapterError
@@ -23,7 +23,7 @@ def placed(placement: str, names: list[str]) -> list[str]:
     return [name for name in names if re.fullmatch(TARGET_MODULES[placement], name)]
 
 
-def test_placements_are_the_papers_more_and_less():
+def test_placements_select_the_documented_modules():
     encoder = [f"image_encoder.trunk.blocks.11.{end}" for end in ("attn.qkv", "attn.proj")]
     encoder += [f"image_encoder.trunk.blocks.3.mlp.layers.{i}" for i in (0, 1)]
     layer = "sam_mask_decoder.transformer.layers.1"
@@ -40,7 +40,7 @@ def test_placements_are_the_papers_more_and_less():
 
 
 @pytest.mark.parametrize("placement", TARGET_MODULES)
-def test_nothing_else_of_a_stock_model_is_placed(placement: str):
+def test_placements_select_no_memory_module_of_stock_sam2(placement: str):
     others = [
         "memory_attention.layers.0.self_attn.q_proj",
         "memory_attention.layers.0.cross_attn_image.out_proj",
@@ -54,8 +54,8 @@ def test_nothing_else_of_a_stock_model_is_placed(placement: str):
     assert placed(placement, others) == []
 
 
-def test_the_skips_of_the_mask_decoder_count_as_encoder():
-    parts = {head.rpartition("decoder.")[2]: part_of(head) for head in HEADS}
+def test_skip_convolutions_of_the_decoder_belong_to_the_encoder():
+    parts = {head.rpartition("decoder.")[2]: network_part(head) for head in HEADS}
     assert parts == {
         "output_upscaling.0": "decoder",
         "output_upscaling.1": "decoder",
@@ -63,29 +63,29 @@ def test_the_skips_of_the_mask_decoder_count_as_encoder():
         "conv_s0": "encoder",
         "conv_s1": "encoder",
     }
-    assert part_of(f"{QKV}.lora_A.weight") == "encoder"
-    assert part_of("sam_mask_decoder.transformer.layers.0.self_attn.q_proj") == "decoder"
+    assert network_part(f"{QKV}.lora_A.weight") == "encoder"
+    assert network_part("sam_mask_decoder.transformer.layers.0.self_attn.q_proj") == "decoder"
 
 
-def test_the_configuration_is_one_peft_understands():
+def test_peft_reads_the_configuration():
     from peft import LoraConfig
 
-    asked = peft_config(LoraSettings(rank=4, alpha=8, dropout=0.2, train_heads=True))
-    config = LoraConfig(**asked)
+    written = peft_config(LoraSettings(rank=4, alpha=8, dropout=0.2, train_heads=True))
+    config = LoraConfig(**written)
     understood = config.to_dict()
-    assert {name: understood[name] for name in asked} == asked
+    assert {name: understood[name] for name in written} == written
     assert (config.r, config.lora_alpha, config.lora_dropout) == (4, 8, 0.2)
     assert config.modules_to_save == list(HEADS)
 
 
-def test_tensors_of_lora_pass():
+def test_lora_tensors_are_accepted():
     check_names(GOOD, LORA, "it")
     heads = {f"{PREFIX}{HEADS[3]}.weight": (16, 128, 1, 1)}
     check_names(GOOD | heads, LORA.model_copy(update={"train_heads": True}), "it")
 
 
 @pytest.mark.parametrize(
-    ("tensors", "words"),
+    ("tensors", "message"),
     [
         ({}, "it: .*all LoRA tensors are missing"),
         ({f"{QKV}.lora_A.weight": (4, 32)}, "half of .*blocks.0.attn.qkv"),
@@ -100,12 +100,12 @@ def test_tensors_of_lora_pass():
         (GOOD | {f"{QKV[:-3]}proj.lora_A.weight": (4, 32)}, "'attention' does not have"),
     ],
 )
-def test_other_tensors_are_refused_by_name(tensors: dict, words: str):
-    with pytest.raises(AdapterError, match=words):
+def test_unexpected_tensor_is_named(tensors: dict, message: str):
+    with pytest.raises(AdapterError, match=message):
         check_names(tensors, LORA, "it")
 
 
-def test_tensors_that_do_not_fit_a_network_are_named():
+def test_tensor_that_does_not_fit_the_network_is_named():
     expected = dict(GOOD)
     check_shapes(GOOD, expected, "it")
     with pytest.raises(AdapterError, match=r"lora_A.*no such tensor, the network shape \(4, 32\)"):

@@ -28,7 +28,7 @@ def run(make_adapter, tmp_path: Path) -> RunFolder:
     return made
 
 
-def test_the_best_is_installed_and_replaced_by_a_better_one(run: RunFolder) -> None:
+def test_best_adapter_is_installed_and_replaced_by_a_better_one(run: RunFolder) -> None:
     assert install_best(run.path).name == "mine"
     assert find_adapter("mine").card.threshold == 0.4
     set_best(run.path, 2, 0.6)
@@ -36,7 +36,7 @@ def test_the_best_is_installed_and_replaced_by_a_better_one(run: RunFolder) -> N
     assert find_adapter("mine").card.threshold == 0.6
 
 
-def test_only_the_best_of_now_counts_as_installed(run: RunFolder) -> None:
+def test_only_the_current_best_counts_as_installed(run: RunFolder) -> None:
     assert not is_best_installed(run.path)
     install_best(run.path)
     assert is_best_installed(run.path)
@@ -47,24 +47,24 @@ def test_only_the_best_of_now_counts_as_installed(run: RunFolder) -> None:
         is_best_installed(run.path)
 
 
-def test_an_adapter_of_something_else_is_never_replaced(run: RunFolder, make_adapter) -> None:
+def test_adapter_of_another_training_is_never_replaced(run: RunFolder, make_adapter) -> None:
     install_adapter(make_adapter("mine", training={"seed": 7}))
-    with pytest.raises(AdapterError, match="Another adapter is called 'mine'"):
+    with pytest.raises(AdapterError, match="Another adapter is already called 'mine'"):
         install_best(run.path)
     assert find_adapter("mine").card.training == {"seed": 7}
 
 
-def test_a_training_without_one_says_so(run: RunFolder) -> None:
+def test_training_without_adapter_is_refused(run: RunFolder) -> None:
     (run.adapters / "best.json").unlink()
     with pytest.raises(AdapterError, match="no adapter yet"):
         install_best(run.path)
-    assert [one.name for one in list_adapters() if not one.shipped] == []
+    assert [adapter.name for adapter in list_adapters() if not adapter.shipped] == []
 
 
-def test_one_that_is_superseded_meanwhile_is_tried_again(
+def test_best_adapter_superseded_while_installing_is_retried(
     run: RunFolder, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    opened = run_install.adapter_in
+    opened = run_install.open_adapter_or_run
 
     def supersede(folder: Path):
         found = opened(folder)
@@ -73,6 +73,6 @@ def test_one_that_is_superseded_meanwhile_is_tried_again(
             shutil.rmtree(found.folder)
         return found
 
-    monkeypatch.setattr(run_install, "adapter_in", supersede)
+    monkeypatch.setattr(run_install, "open_adapter_or_run", supersede)
     install_best(run.path)
     assert find_adapter("mine").card.threshold == 0.6

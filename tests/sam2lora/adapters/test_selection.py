@@ -15,11 +15,11 @@ def adapter(make_card, tmp_path) -> Adapter:
     return Adapter(tmp_path, make_card())
 
 
-def test_the_base_it_was_made_for_passes(adapter: Adapter):
+def test_matching_base_model_is_accepted(adapter: Adapter):
     check_base(adapter, "nano", adapter.card.base.identity)
 
 
-def test_another_base_is_refused_naming_both(adapter: Adapter):
+def test_wrong_base_model_error_names_both(adapter: Adapter):
     with pytest.raises(AdapterError) as caught:
         check_base(adapter, "tiny", "ab" * 32)
     for part in ("'vessel-test'", "'nano'", "'tiny'", "abababababab", "--model nano"):
@@ -27,18 +27,18 @@ def test_another_base_is_refused_naming_both(adapter: Adapter):
     assert adapter.card.base.identity[:12] in str(caught.value)
 
 
-def test_the_same_architecture_with_other_weights_is_refused(adapter: Adapter):
+def test_same_architecture_with_other_weights_is_refused(adapter: Adapter):
     with pytest.raises(AdapterError, match=r"not for 'nano' with .*The weights differ"):
         check_base(adapter, "nano", "ab" * 32)
 
 
-def test_another_target_is_refused_naming_both(adapter: Adapter):
+def test_wrong_target_error_names_both(adapter: Adapter):
     check_target(adapter, TARGETS["vessel"])
     with pytest.raises(AdapterError, match=r"'vessel-test' segments 'vessel', not 'disc'"):
         check_target(adapter, TARGETS["disc"])
 
 
-def test_a_big_base_without_adapter_shows_how_to_train_one():
+def test_missing_adapter_error_shows_how_to_train_one():
     base, target = BASE_MODELS["large"], TARGETS["disc"]
     with pytest.raises(AdapterError) as caught:
         require_adapter(base, target, None, prompted=False)
@@ -47,14 +47,14 @@ def test_a_big_base_without_adapter_shows_how_to_train_one():
     assert "'disc'" in str(caught.value)
 
 
-def test_prompts_an_adapter_or_the_embedded_base_are_enough(adapter: Adapter):
+def test_prompts_adapter_or_embedded_base_suffice(adapter: Adapter):
     big = replace(BASE_MODELS["large"])
     require_adapter(big, TARGETS["vessel"], None, prompted=True)
     require_adapter(big, TARGETS["vessel"], adapter, prompted=False)
     require_adapter(BASE_MODELS["nano"], TARGETS["vessel"], None, prompted=False)
 
 
-def test_the_named_one_is_chosen_if_it_fits(make_adapter, untouched):
+def test_named_adapter_is_chosen_if_it_fits(make_adapter, untouched):
     nano, vessel = BASE_MODELS["nano"], TARGETS["vessel"]
     made = make_adapter("mine")
     chosen = choose_adapter(nano, untouched.weights_sha256, vessel, named=made.folder)
@@ -69,7 +69,7 @@ def test_the_named_one_is_chosen_if_it_fits(make_adapter, untouched):
         choose_adapter(BASE_MODELS["large"], "0" * 64, vessel, named="mine", prompted=True)
 
 
-def test_else_the_default_or_the_bare_base(make_adapter, untouched):
+def test_without_a_name_the_default_or_no_adapter_is_chosen(make_adapter, untouched):
     nano, large, vessel = BASE_MODELS["nano"], BASE_MODELS["large"], TARGETS["vessel"]
     assert choose_adapter(nano, "0" * 64, vessel) is None
     assert choose_adapter(large, "0" * 64, vessel, prompted=True) is None

@@ -3,7 +3,6 @@ import json
 import warnings
 from pathlib import Path
 
-import numpy as np
 import pytest
 import safetensors
 import torch
@@ -15,23 +14,18 @@ from sam2lora.adapters.switching import AdapterManager
 from sam2lora.errors import AdapterError, OutputError
 from sam2lora.models.loading import LoadedModel, build_network
 from sam2lora.models.registry import BASE_MODELS
-from sam2lora.models.sam2_image_model import Sam2ImageModel, normalize
+from sam2lora.models.sam2_image_model import Sam2ImageModel
 from sam2lora.models.weights import fit_weights, weights_digest
 from sam2lora.prompts.prompt_batch import PromptBatch
 from sam2lora.settings import LoraSettings
+from tests.sam2lora.adapters.helpers import RANK_4, noise
 
-RANK_4 = LoraSettings(rank=4, alpha=8)
 PROMPT = PromptBatch.single(points=[(200.0, 300.0)], labels=[1])
-
-
-def picture() -> torch.Tensor:
-    pixels = np.random.default_rng(0).integers(0, 256, (512, 512, 3), dtype=np.uint8)
-    return normalize(pixels)[None]
 
 
 @pytest.fixture
 def stock(stock_sam2) -> LoadedModel:
-    """Give our network with the weights of stock SAM 2, of which no test may change anything."""
+    """Return our network with the weights of stock SAM 2; tests must not change it."""
     network = Sam2ImageModel(*_parts(stock_sam2("nano")), input_size=512)
     ours = copy.deepcopy(network)
     fit_weights(ours, stock_sam2("nano").state_dict(), Path("stock"))
@@ -52,7 +46,7 @@ def test_an_adapter_is_four_files_without_the_base(make_adapter):
         assert all(".lora_" in name for name in file.keys())  # noqa: SIM118 - not a mapping
 
 
-def test_tensors_come_back_bit_by_bit(base: LoadedModel, make_card, tmp_path: Path):
+def test_tensors_are_read_bit_by_bit(base: LoadedModel, make_card, tmp_path: Path):
     model = add_lora(base.network, RANK_4)
     adapter = save_adapter(lora_tensors(model), make_card(), tmp_path / "a")
     back = read_tensors(adapter, expected_shapes(build_network(BASE_MODELS["nano"]), RANK_4))
@@ -74,8 +68,8 @@ def test_plain_peft_loads_it_onto_stock_sam2(make_adapter, stock, stock_sam2, he
     theirs.no_mem_embed = model.no_mem_embed
     AdapterManager(stock).activate(adapter)
     with torch.inference_mode():
-        expected = theirs(picture(), PROMPT).logits
-        found = stock.network(picture(), PROMPT).logits
+        expected = theirs(noise(), PROMPT).logits
+        found = stock.network(noise(), PROMPT).logits
     assert (found - expected).abs().max() < 1e-4
     placed = [name for name, _ in model.named_modules() if name.endswith(".lora_A")]
     assert len(placed) == 9 + 28, "the memory parts of the video model have none"
@@ -83,26 +77,28 @@ def test_plain_peft_loads_it_onto_stock_sam2(make_adapter, stock, stock_sam2, he
 
 
 @pytest.mark.parametrize("placement", ["attention", "wide", "decoder"])
-def test_no_network_is_asked_and_no_argument_needed(
+def test_adapter_loads_without_network_or_arguments(
     base, make_card, tmp_path, placement, no_network
 ):
     from peft import PeftModel
 
     lora = LoraSettings(placement=placement, rank=2, alpha=3, train_heads=True)
-    bare = copy.deepcopy(base.network)
+    plain = copy.deepcopy(base.network)
     model = add_lora(base.network, lora)
     for name, tensor in lora_tensors(model).items():
         if name.endswith("lora_B.weight"):
             tensor.add_(0.01)
     adapter = save_adapter(lora_tensors(model), make_card(lora=lora), tmp_path / "a")
-    loaded = PeftModel.from_pretrained(bare, str(open_adapter(adapter.folder).folder))
+    loaded = PeftModel.from_pretrained(plain, str(open_adapter(adapter.folder).folder))
     with torch.inference_mode():
-        expected = model(picture(), PROMPT).logits
-        assert torch.equal(loaded(picture(), PROMPT).logits, expected)
+        expected = model(noise(), PROMPT).logits
+        assert torch.equal(loaded(noise(), PROMPT).logits, expected)
     assert no_network == []
 
 
-def test_what_is_not_the_cards_is_not_written(base: LoadedModel, make_card, tmp_path: Path):
+def test_tensors_that_contradict_the_card_are_not_written(
+    base: LoadedModel, make_card, tmp_path: Path
+):
     tensors = lora_tensors(add_lora(base.network, RANK_4))
     card = make_card(lora=LoraSettings(rank=5, alpha=8))
     with pytest.raises(AdapterError, match=r"'vessel-test': .*rank 5"):
@@ -113,17 +109,19 @@ def test_what_is_not_the_cards_is_not_written(base: LoadedModel, make_card, tmp_
     assert not (tmp_path / "a").exists()
 
 
-def test_an_older_adapter_is_replaced_on_request(make_adapter, make_card, base, tmp_path: Path):
+def test_existing_adapter_is_replaced_only_on_request(
+    make_adapter, make_card, base, tmp_path: Path
+):
     adapter = make_adapter(folder=tmp_path / "a")
     before = adapter.digest()
     tensors = lora_tensors(add_lora(base.network, RANK_4))
-    with pytest.raises(OutputError, match="is there already"):
+    with pytest.raises(OutputError, match="already exists"):
         save_adapter(tensors, make_card(), tmp_path / "a")
     assert open_adapter(tmp_path / "a").digest() == before
     assert save_adapter(tensors, make_card(), tmp_path / "a", replace=True).digest() != before
 
 
-def test_what_does_not_fit_is_refused_before_a_value_is_used(make_adapter, untouched):
+def test_mismatched_tensors_are_refused_before_use(make_adapter, untouched):
     adapter = make_adapter()
     expected = expected_shapes(untouched.network, RANK_4)
     wide = expected_shapes(untouched.network, LoraSettings(placement="wide", rank=4))
@@ -132,7 +130,7 @@ def test_what_does_not_fit_is_refused_before_a_value_is_used(make_adapter, untou
         read_tensors(adapter, wide)
 
 
-def test_damage_after_checking_is_noticed(make_adapter, untouched):
+def test_file_damaged_after_the_check_is_noticed(make_adapter, untouched):
     adapter = make_adapter()
     expected = expected_shapes(untouched.network, RANK_4)
     raw = adapter.weights.read_bytes()
@@ -147,7 +145,7 @@ def test_damage_after_checking_is_noticed(make_adapter, untouched):
         read_tensors(adapter, expected)
 
 
-def test_the_files_are_json_and_markdown_for_people(make_adapter):
+def test_adapter_files_are_readable_json_and_markdown(make_adapter):
     folder = make_adapter().folder
     config = json.loads((folder / "adapter_config.json").read_text())
     assert config["base_model_name_or_path"] is None

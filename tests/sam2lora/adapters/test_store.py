@@ -17,9 +17,9 @@ from sam2lora.adapters.store import (
     is_installed,
     list_adapters,
     list_problems,
-    own_folder,
     rename_adapter,
     shipped_folder,
+    user_adapter_folder,
 )
 from sam2lora.errors import AdapterError
 from sam2lora.runs import RunFolder, set_best
@@ -43,7 +43,7 @@ def names() -> list[str]:
     return [adapter.name for adapter in list_adapters()]
 
 
-def test_places(monkeypatch, tmp_path: Path):
+def test_folder_of_adapters_follows_the_environment(monkeypatch, tmp_path: Path):
     monkeypatch.setenv("SAM2LORA_ADAPTERS", str(tmp_path / "mine"))
     assert adapters_folder() == tmp_path / "mine"
     monkeypatch.delenv("SAM2LORA_ADAPTERS")
@@ -51,20 +51,20 @@ def test_places(monkeypatch, tmp_path: Path):
     assert shipped_folder().parts[-3:] == ("sam2lora", "assets", "adapters")
 
 
-def test_without_a_folder_there_are_none():
+def test_missing_folder_has_no_adapters():
     assert [adapter for adapter in list_adapters() if not adapter.shipped] == []
     assert list_problems() == []
     assert not adapters_folder().exists(), "looking makes no folder"
 
 
-def test_a_name_is_told_from_a_folder(made: Adapter, tmp_path: Path, monkeypatch):
+def test_name_is_distinguished_from_a_folder(made: Adapter, tmp_path: Path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     (tmp_path / "vessel-test").mkdir(exist_ok=True)
     assert not is_installed("vessel-test")
     install_adapter(made)
     assert is_installed("vessel-test")
     (adapters_folder() / "vessel-test" / "sam2lora.json").unlink()
-    assert is_installed("vessel-test"), "a damaged one, too"
+    assert is_installed("vessel-test"), "even if damaged"
     for other in ("", ".", "..", str(made.folder), "./vessel-test"):
         assert not is_installed(other)
 
@@ -81,7 +81,7 @@ def test_an_installed_adapter_is_found_by_name_and_by_path(made: Adapter):
     assert names() == ["vessel-test"]
 
 
-def test_a_run_stands_for_its_best_adapter(make_adapter, tmp_path: Path):
+def test_run_folder_opens_its_best_adapter(make_adapter, tmp_path: Path):
     run = RunFolder.create(tmp_path / "my-run", "{}")
     with pytest.raises(AdapterError, match=r"my-run: this training has no adapter yet"):
         find_adapter(run.path)
@@ -96,7 +96,7 @@ def test_a_run_stands_for_its_best_adapter(make_adapter, tmp_path: Path):
         find_adapter(run.path)
 
 
-def test_a_run_of_a_base_model_says_how_to_use_it(tmp_path: Path):
+def test_run_of_a_base_model_error_says_how_to_use_it(tmp_path: Path):
     run = RunFolder.create(tmp_path / "run", "{}")
     run.adapter(5).mkdir()
     (run.adapter(5) / "nano.safetensors").touch()
@@ -105,7 +105,7 @@ def test_a_run_of_a_base_model_says_how_to_use_it(tmp_path: Path):
         find_adapter(run.path)
 
 
-def test_a_missing_one_is_answered_with_what_there_is(made: Adapter):
+def test_unknown_adapter_error_lists_the_installed_ones(made: Adapter):
     with pytest.raises(AdapterError, match=r"no adapter called 'disc'.*Installed: none\."):
         find_adapter("disc")
     install_adapter(made)
@@ -116,14 +116,14 @@ def test_a_missing_one_is_answered_with_what_there_is(made: Adapter):
         find_adapter("../made/nothing")
 
 
-def test_a_packed_one_says_how_to_install_it(tmp_path: Path):
+def test_zip_file_error_says_how_to_install_it(tmp_path: Path):
     path = tmp_path / "a.zip"
     path.write_bytes(b"")
     with pytest.raises(AdapterError, match=f"sam2lora adapters import {path}"):
         find_adapter(path)
 
 
-def test_names_in_the_store_are_those_of_the_folders(made: Adapter):
+def test_installed_adapter_is_named_by_its_folder(made: Adapter):
     install_adapter(made)
     shutil.copytree(adapters_folder() / "vessel-test", adapters_folder() / "by-hand")
     assert names() == ["by-hand", "vessel-test"]
@@ -133,33 +133,33 @@ def test_names_in_the_store_are_those_of_the_folders(made: Adapter):
 def test_a_taken_name_is_refused_unless_replaced(made: Adapter, make_adapter):
     install_adapter(made)
     other = make_adapter("other", seed=5)
-    with pytest.raises(AdapterError, match=r"'vessel-test' is there already.*--replace"):
+    with pytest.raises(AdapterError, match=r"'vessel-test' already exists.*--replace"):
         install_adapter(other, name="vessel-test")
     assert find_adapter("vessel-test").digest() == made.digest()
-    with pytest.raises(AdapterError, match="'vessel-test' is there already"):
+    with pytest.raises(AdapterError, match="'vessel-test' already exists"):
         install_adapter(other, name="Vessel-TEST", replace=True)
     install_adapter(other, name="vessel-test", replace=True)
     assert find_adapter("vessel-test").digest() == other.digest()
     assert names() == ["vessel-test"]
 
 
-def test_what_changed_since_it_was_checked_is_not_installed(made: Adapter):
+def test_adapter_changed_since_its_check_is_not_installed(made: Adapter):
     made.weights.write_bytes(b"other")
     with pytest.raises(AdapterError, match="truncated"):
         install_adapter(made)
     assert names() == []
 
 
-def test_a_renamed_adapter_says_its_new_name(made: Adapter):
+def test_renamed_adapter_has_its_new_name(made: Adapter):
     install_adapter(made)
     renamed = rename_adapter("vessel-test", "better")
     assert names() == ["better"]
     assert json.loads((renamed.folder / "sam2lora.json").read_text())["name"] == "better"
     assert "# better" in (renamed.folder / "README.md").read_text(encoding="utf-8")
     assert renamed.digest() == made.digest()
-    with pytest.raises(AdapterError, match="cannot be the name"):
+    with pytest.raises(AdapterError, match="is not a valid name"):
         rename_adapter("better", "../evil")
-    with pytest.raises(AdapterError, match="is there already"):
+    with pytest.raises(AdapterError, match="already exists"):
         rename_adapter("better", "better")
     assert names() == ["better"]
 
@@ -169,32 +169,35 @@ def test_a_deleted_adapter_is_gone(made: Adapter):
     install_adapter(made, name="kept")
     delete_adapter("vessel-test")
     assert names() == ["kept"]
-    with pytest.raises(AdapterError, match=r"called 'vessel-test'. There are: kept"):
+    with pytest.raises(AdapterError, match=r"called 'vessel-test'. You have: kept"):
         delete_adapter("vessel-test")
-    with pytest.raises(AdapterError, match="cannot be the name"):
+    with pytest.raises(AdapterError, match="is not a valid name"):
         delete_adapter("../made")
 
 
-def test_shipped_adapters_stay_as_they_are(shipped: Adapter, made: Adapter):
+def test_shipped_adapters_cannot_be_changed(shipped: Adapter, made: Adapter):
     assert find_adapter("vessel-shipped").shipped
     install_adapter(made)
     assert not find_adapter("vessel-test").shipped
-    for change in (lambda: delete_adapter("vessel-shipped"), lambda: own_folder("vessel-shipped")):
-        with pytest.raises(AdapterError, match="came with the package"):
+    for change in (
+        lambda: delete_adapter("vessel-shipped"),
+        lambda: user_adapter_folder("vessel-shipped"),
+    ):
+        with pytest.raises(AdapterError, match="comes with the package"):
             change()
-    with pytest.raises(AdapterError, match="came with the package"):
+    with pytest.raises(AdapterError, match="comes with the package"):
         rename_adapter("vessel-shipped", "mine")
-    with pytest.raises(AdapterError, match="is there already"):
+    with pytest.raises(AdapterError, match="already exists"):
         install_adapter(made, name="vessel-shipped", replace=True)
 
 
-def test_an_own_one_hides_a_shipped_one_that_came_later(shipped: Adapter, made: Adapter):
+def test_user_adapter_hides_a_shipped_one_of_the_same_name(shipped: Adapter, made: Adapter):
     shutil.copytree(made.folder, adapters_folder() / "vessel-shipped")
     assert not find_adapter("vessel-shipped").shipped
     assert names() == ["vessel-shipped"]
 
 
-def test_one_damaged_folder_hides_no_other(made: Adapter):
+def test_damaged_folder_does_not_hide_others(made: Adapter):
     install_adapter(made)
     install_adapter(made, name="broken").weights.unlink()
     (adapters_folder() / "empty").mkdir()
@@ -211,14 +214,14 @@ def test_one_damaged_folder_hides_no_other(made: Adapter):
     assert len(list_problems()) == 1
 
 
-def test_a_replacement_that_was_cut_off_is_mended(made: Adapter):
+def test_interrupted_replacement_is_recovered(made: Adapter):
     folder = install_adapter(made).folder
     folder.rename(folder.with_name(".vessel-test.replaced"))
     shutil.copytree(made.folder, folder.with_name(".vessel-test.partial"))
     assert names() == ["vessel-test"]
 
 
-def test_the_default_is_the_shipped_one_else_the_newest(made, make_adapter, untouched, monkeypatch):
+def test_default_is_the_shipped_adapter_else_the_newest(made, make_adapter, untouched, monkeypatch):
     vessel = TARGETS["vessel"]
     assert default_adapter(untouched.weights_sha256, vessel) is None
     install_adapter(made)
@@ -235,16 +238,16 @@ def test_the_default_is_the_shipped_one_else_the_newest(made, make_adapter, unto
     assert default_adapter(untouched.weights_sha256, vessel).name == "vessel-shipped"
 
 
-def test_a_target_that_is_new_here_is_adopted(make_adapter):
+def test_unknown_target_of_an_adapter_is_added(make_adapter):
     drusen = Target(name="drusen", label=9, color="#123456", threshold=0.3)
     adapter = make_adapter(target=drusen)
     assert adopt_target(adapter) == drusen
     assert get_target("drusen") == drusen
     assert adopt_target(adapter) is None
-    assert adopt_target(make_adapter("usual")) is None
+    assert adopt_target(make_adapter("known")) is None
 
 
-def test_an_adopted_target_takes_a_free_label(make_adapter):
+def test_added_target_gets_a_free_label(make_adapter):
     save_target(Target(name="mine", label=4, color="#000000"))
     added = adopt_target(make_adapter(target=Target(name="drusen", label=1, color="#123456")))
     assert added.label == 5

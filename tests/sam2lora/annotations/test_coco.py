@@ -1,4 +1,4 @@
-"""COCO annotations: the run lengths say the same pixels."""
+"""COCO annotations: the run lengths describe the same pixels."""
 
 import json
 from pathlib import Path
@@ -12,7 +12,7 @@ from sam2lora.errors import GeometryError, OutputError
 
 
 def pixels_of(segmentation: dict) -> np.ndarray:
-    """Draw run lengths as the format's description has it, one run after the other."""
+    """Decode run lengths as the format describes them, one run after the other."""
     height, width = segmentation["size"]
     flat: list[bool] = []
     for number, length in enumerate(segmentation["counts"]):
@@ -35,11 +35,11 @@ def draw(text: str) -> np.ndarray:
         (".#. ### .#.", [1, 1, 1, 3, 1, 1, 1]),
     ],
 )
-def test_runs_go_down_the_columns_and_begin_outside(text: str, counts: list[int]):
+def test_run_lengths_follow_columns_and_start_with_background(text: str, counts: list[int]):
     assert run_lengths(draw(text)) == counts
 
 
-def test_any_mask_comes_back_as_it_was():
+def test_run_lengths_decode_to_the_same_mask():
     rng = np.random.default_rng(1)
     for share in (0.02, 0.5, 0.97):
         mask = rng.random((37, 23)) < share
@@ -52,14 +52,14 @@ def test_an_annotation_has_the_area_box_and_category_of_its_mask():
     mask[5:9, 3:10] = True
     document = coco_document("eye.png", {"disc": mask, "cup": mask & False})
     assert document["images"] == [{"id": 1, "file_name": "eye.png", "height": 20, "width": 30}]
-    assert {one["name"]: one["id"] for one in document["categories"]} == {"disc": 2, "cup": 3}
+    assert {entry["name"]: entry["id"] for entry in document["categories"]} == {"disc": 2, "cup": 3}
     (annotation,) = document["annotations"]
     assert (annotation["category_id"], annotation["image_id"]) == (2, 1)
     assert (annotation["area"], annotation["bbox"]) == (28, [3, 5, 7, 4])
     np.testing.assert_array_equal(pixels_of(annotation["segmentation"]), mask)
 
 
-def test_the_reference_implementation_reads_it(tmp_path: Path):
+def test_pycocotools_reads_the_document(tmp_path: Path):
     coco = pytest.importorskip("pycocotools.coco")
     mask = np.random.default_rng(2).random((19, 31)) < 0.4
     path = save_coco(tmp_path / "a.json", "a.png", {"vessel": mask})
@@ -68,7 +68,7 @@ def test_the_reference_implementation_reads_it(tmp_path: Path):
     np.testing.assert_array_equal(read.annToMask(annotation), mask)
 
 
-def test_a_real_mask_comes_back_from_the_file(real_data: Path, tmp_path: Path):
+def test_real_mask_is_read_back_from_the_file(real_data: Path, tmp_path: Path):
     mask = read_dataset(real_data / "DRIVE" / "test").records[0].read_mask("vessel")
     path = save_coco(tmp_path / "drive.json", "01_test.tif", {"vessel": mask})
     (annotation,) = json.loads(path.read_text())["annotations"]
@@ -76,7 +76,7 @@ def test_a_real_mask_comes_back_from_the_file(real_data: Path, tmp_path: Path):
 
 
 def test_masks_of_different_sizes_are_refused(tmp_path: Path):
-    with pytest.raises(GeometryError, match=r"one size.*\(2, 2\), \(3, 3\)"):
+    with pytest.raises(GeometryError, match=r"same size.*\(2, 2\), \(3, 3\)"):
         coco_document("a", {"disc": np.ones((2, 2), bool), "cup": np.ones((3, 3), bool)})
     with pytest.raises(OutputError, match="no-such"):
         save_coco(tmp_path / "no-such" / "a.json", "a", {"disc": np.ones((2, 2), bool)})

@@ -1,4 +1,4 @@
-"""Masks as files: what is read back is what was written."""
+"""Masks as files: they are read back as they were written."""
 
 from pathlib import Path
 
@@ -14,7 +14,7 @@ MASK[5:20, 3:9] = True
 
 
 @pytest.mark.parametrize("name", ["a.png", "a.PNG", "a.tif", "a.b.tiff"])
-def test_a_mask_is_0_and_255_and_comes_back_as_it_was(tmp_path: Path, name: str):
+def test_mask_is_written_as_0_and_255_and_read_back(tmp_path: Path, name: str):
     path = save_mask(tmp_path / name, MASK)
     values = read_values(path)
     assert values.dtype == np.uint8
@@ -22,7 +22,7 @@ def test_a_mask_is_0_and_255_and_comes_back_as_it_was(tmp_path: Path, name: str)
     np.testing.assert_array_equal(read_mask(path), MASK)
 
 
-def test_an_empty_mask_comes_back_empty(tmp_path: Path):
+def test_empty_mask_is_read_back_empty(tmp_path: Path):
     assert not read_mask(save_mask(tmp_path / "a.png", MASK & False)).any()
 
 
@@ -33,13 +33,13 @@ def test_each_target_gets_a_file_named_after_it(tmp_path: Path):
 
 
 @pytest.mark.parametrize("name", ["a.jpg", "a.gif", "a"])
-def test_formats_that_change_values_are_refused(tmp_path: Path, name: str):
+def test_lossy_formats_are_refused(tmp_path: Path, name: str):
     with pytest.raises(OutputError, match=r"a.*cannot be written as .*\.png"):
         save_mask(tmp_path / name, MASK)
     assert list(tmp_path.iterdir()) == []
 
 
 @pytest.mark.parametrize("name", ["no-such/a.png", "no-such/a.tif"])
-def test_a_place_that_cannot_be_written_is_named(tmp_path: Path, name: str):
+def test_unwritable_path_is_named(tmp_path: Path, name: str):
     with pytest.raises(OutputError, match=r"no-such.*cannot be written \(No such file"):
         save_mask(tmp_path / name, MASK)

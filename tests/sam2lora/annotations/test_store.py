@@ -1,4 +1,4 @@
-"""What was corrected is kept, found again, and is a data set."""
+"""Corrections are saved, found again, and form a dataset."""
 
 from pathlib import Path
 
@@ -18,7 +18,7 @@ MASK[2:5, 1:4] = True
 
 @pytest.fixture
 def images(tmp_path: Path) -> Path:
-    """Make a folder of two photographs."""
+    """Create a folder of two images."""
     folder = tmp_path / "my eyes"
     folder.mkdir()
     for name in ("a", "b"):
@@ -26,7 +26,7 @@ def images(tmp_path: Path) -> Path:
     return folder
 
 
-def test_masks_are_found_again_by_whoever_opens_the_folder(images: Path):
+def test_corrections_are_found_when_the_folder_is_opened_again(images: Path):
     Corrections(images).save("a", images / "a.png", {"vessel": MASK, "disc": ~MASK})
     again = Corrections(images).masks("a", SHAPE)
     assert set(again) == {"vessel", "disc"}
@@ -37,7 +37,7 @@ def test_masks_are_found_again_by_whoever_opens_the_folder(images: Path):
     assert Corrections(images).masks("b", SHAPE) == {}
 
 
-def test_nothing_is_written_beside_the_images(images: Path):
+def test_nothing_is_written_next_to_the_images(images: Path):
     before = sorted(images.rglob("*"))
     Corrections(images).save("a", images / "a.png", {"vessel": MASK})
     Corrections(images).set_done("a", True)
@@ -46,7 +46,7 @@ def test_nothing_is_written_beside_the_images(images: Path):
     assert Corrections(images).folder.name.startswith("my-eyes-")
 
 
-def test_folders_of_one_name_do_not_share(images: Path, tmp_path: Path):
+def test_folders_of_the_same_name_do_not_share_corrections(images: Path, tmp_path: Path):
     other = tmp_path / "other" / "my eyes"
     other.mkdir(parents=True)
     Corrections(images).save("a", images / "a.png", {"vessel": MASK})
@@ -62,7 +62,7 @@ def test_saving_one_target_keeps_the_others(images: Path):
     np.testing.assert_array_equal(kept.masks("a", SHAPE)["cup"], MASK)
 
 
-def test_they_are_a_data_set_to_train_on(images: Path):
+def test_corrections_are_a_dataset_to_train_on(images: Path):
     kept = Corrections(images)
     kept.save("b", images / "b.png", {"vessel": MASK})
     kept.save("a", images / "a.png", {"disc": ~MASK})
@@ -72,13 +72,13 @@ def test_they_are_a_data_set_to_train_on(images: Path):
     assert list(dataset.records[1].masks) == ["vessel"]
 
 
-def test_a_users_own_target_is_kept_too(images: Path):
+def test_mask_of_a_users_own_target_is_saved(images: Path):
     save_target(Target(name="drusen", label=9, color="#102030"))
     Corrections(images).save("a", images / "a.png", {"drusen": MASK})
     assert set(Corrections(images).masks("a", SHAPE)) == {"drusen"}
 
 
-def test_done_is_remembered_and_taken_back(images: Path):
+def test_image_is_marked_as_done_and_unmarked(images: Path):
     Corrections(images).set_done("b", True)
     Corrections(images).set_done("a", True)
     Corrections(images).set_done("a", True)
@@ -87,12 +87,12 @@ def test_done_is_remembered_and_taken_back(images: Path):
     assert Corrections(images).done() == {"b"}
 
 
-def test_nothing_can_be_forgotten_before_anything_is_kept(images: Path):
+def test_forgetting_without_corrections_does_nothing(images: Path):
     Corrections(images).forget("a")
     assert not Corrections(images).folder.exists()
 
 
-def test_what_is_forgotten_is_gone_and_no_longer_done(images: Path):
+def test_forgotten_image_has_no_masks_and_is_not_done(images: Path):
     kept = Corrections(images)
     for stem in ("a", "b"):
         kept.save(stem, images / f"{stem}.png", {"vessel": MASK})
@@ -103,13 +103,13 @@ def test_what_is_forgotten_is_gone_and_no_longer_done(images: Path):
     assert [record.stem for record in read_dataset(kept.folder).records] == ["b"]
 
 
-def test_a_mask_of_another_size_is_refused_by_name(images: Path):
+def test_mask_of_another_size_is_named(images: Path):
     Corrections(images).save("a", images / "a.png", {"vessel": MASK})
     with pytest.raises(ImageError, match=r"a_vessel\.png: the mask is 10 × 12"):
         Corrections(images).masks("a", (5, 5))
 
 
-def test_a_damaged_list_is_said_and_the_masks_stay(images: Path):
+def test_damaged_list_is_reported_and_the_masks_stay(images: Path):
     kept = Corrections(images)
     kept.save("a", images / "a.png", {"vessel": MASK})
     (kept.folder / "corrections.json").write_text("{")
@@ -118,7 +118,7 @@ def test_a_damaged_list_is_said_and_the_masks_stay(images: Path):
     assert set(kept.masks("a", SHAPE)) == {"vessel"}
 
 
-def test_a_place_that_cannot_be_written_is_said(
+def test_unwritable_folder_is_reported(
     images: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):
     (tmp_path / "file").write_text("in the way")

@@ -1,4 +1,4 @@
-"""A data set from the viewer is read as any other."""
+"""A dataset from the viewer is read like any other."""
 
 from pathlib import Path
 
@@ -19,7 +19,7 @@ def mask(left: int = 5) -> np.ndarray:
     return painted
 
 
-def test_what_is_written_is_read_again(tmp_path: Path) -> None:
+def test_written_dataset_is_read_back(tmp_path: Path) -> None:
     source = tmp_path / "a photo.bmp"
     Image.fromarray(PIXELS).save(source)
     images = [
@@ -28,7 +28,7 @@ def test_what_is_written_is_read_again(tmp_path: Path) -> None:
         LabelledImage("Eye_1", PIXELS, {"disc": mask(7)}),
     ]
     table = save_training_data(tmp_path / "data", images)
-    records = {one.stem: one for one in read_dataset(table).records}
+    records = {record.stem: record for record in read_dataset(table).records}
     assert list(records) == ["Eye_1_2", "eye 1", "eye_1"]
     first, copied = records["eye_1"], records["eye 1"]
     assert first.patient == "anna"
@@ -40,7 +40,7 @@ def test_what_is_written_is_read_again(tmp_path: Path) -> None:
     assert copied.read_ignored() is None
 
 
-def test_files_can_stay_where_they_are(tmp_path: Path) -> None:
+def test_images_need_not_be_copied(tmp_path: Path) -> None:
     source = tmp_path / "photo.png"
     Image.fromarray(PIXELS).save(source)
     images = [LabelledImage("photo", source, {"disc": mask()})]
@@ -49,14 +49,14 @@ def test_files_can_stay_where_they_are(tmp_path: Path) -> None:
     assert not (tmp_path / "data/images").exists()
 
 
-def test_masks_of_other_sizes_are_refused_before_there_is_a_table(tmp_path: Path) -> None:
+def test_masks_of_different_sizes_are_refused_before_the_table(tmp_path: Path) -> None:
     images = [LabelledImage("eye", PIXELS, {"disc": mask(), "cup": mask()[1:]})]
-    with pytest.raises(GeometryError, match="eye: its masks differ in size"):
+    with pytest.raises(GeometryError, match="eye: the masks differ in size"):
         save_training_data(tmp_path / "data", images)
     assert not (tmp_path / "data/dataset.csv").exists()
 
 
-def test_a_file_that_is_gone_is_named(tmp_path: Path) -> None:
+def test_missing_image_file_is_named(tmp_path: Path) -> None:
     images = [LabelledImage("eye", tmp_path / "gone.png", {"disc": mask()})]
     with pytest.raises(OutputError, match=r"eye\.png"):
         save_training_data(tmp_path / "data", images)

@@ -1,4 +1,4 @@
-"""The folder VascX measures."""
+"""A folder as VascX reads it."""
 
 import ast
 import csv
@@ -31,14 +31,14 @@ def bounds(folder: Path) -> dict[str, dict]:
         return {row["id"]: ast.literal_eval(row["bounds"]) for row in csv.DictReader(stream)}
 
 
-def test_files_lie_where_vascx_looks_for_them_all_of_one_name(tmp_path: Path):
+def test_files_are_written_where_vascx_reads_them(tmp_path: Path):
     files = save_for_vascx(tmp_path, "eye", PIXELS, FIELD, MASKS)
     names = {str(file.relative_to(tmp_path)) for file in files}
     assert names == {"preprocessed_rgb/eye.png", "vessels/eye.png", "disc/eye.png", "bounds.csv"}
     assert all(file.is_file() for file in files)
 
 
-def test_images_are_the_square_around_the_field_at_1024_pixels(tmp_path: Path):
+def test_images_are_squares_of_1024_pixels_around_the_field(tmp_path: Path):
     save_for_vascx(tmp_path, "eye", PIXELS, FIELD, MASKS)
     with Image.open(tmp_path / "preprocessed_rgb" / "eye.png") as image:
         assert (image.size, image.mode) == ((1024, 1024), "RGB")
@@ -51,13 +51,13 @@ def test_images_are_the_square_around_the_field_at_1024_pixels(tmp_path: Path):
     assert rows.mean() == pytest.approx(511.5, abs=2)
 
 
-def test_the_table_says_where_the_square_was_cut(tmp_path: Path):
+def test_bounds_table_describes_the_field_of_view(tmp_path: Path):
     save_for_vascx(tmp_path, "eye", PIXELS, FIELD, MASKS)
-    said = bounds(tmp_path)["eye"]
-    assert said == {"hw": SHAPE, "center": (200.0, 150.0), "radius": 128.0, "lines": {}}
+    content = bounds(tmp_path)["eye"]
+    assert content == {"hw": SHAPE, "center": (200.0, 150.0), "radius": 128.0, "lines": {}}
 
 
-def test_a_field_that_is_cut_says_by_which_lines(tmp_path: Path):
+def test_bounds_of_a_cut_field_have_the_cutting_lines(tmp_path: Path):
     mask = disk(128).copy()
     mask[:40] = mask[250:] = False
     save_for_vascx(tmp_path, "eye", PIXELS, FieldOfView(mask, (200, 150), 256), MASKS)
@@ -65,18 +65,18 @@ def test_a_field_that_is_cut_says_by_which_lines(tmp_path: Path):
     assert lines == {"top": [[0, 40], [400, 40]], "bottom": [[0, 250], [400, 250]]}
 
 
-def test_other_images_stay_and_the_same_one_is_replaced(tmp_path: Path):
+def test_adding_an_image_keeps_others_and_replaces_its_own(tmp_path: Path):
     for stem in ("a", "b", "a"):
         save_for_vascx(tmp_path, stem, PIXELS, FIELD, MASKS)
     assert sorted(bounds(tmp_path)) == ["a", "b"]
     assert len(list((tmp_path / "disc").iterdir())) == 2
 
 
-def test_what_vascx_cannot_use_is_refused(tmp_path: Path):
-    with pytest.raises(GeometryError, match=r"vessel and disc; there is cup"):
+def test_masks_and_tables_vascx_cannot_use_are_refused(tmp_path: Path):
+    with pytest.raises(GeometryError, match=r"vessel and disc; found: cup"):
         save_for_vascx(tmp_path, "a", PIXELS, FIELD, {"cup": disk(10)})
     (tmp_path / "bounds.csv").write_text("something,else\n")
-    with pytest.raises(OutputError, match=r"bounds\.csv: is another table"):
+    with pytest.raises(OutputError, match=r"bounds\.csv: is not a table of VascX"):
         save_for_vascx(tmp_path, "a", PIXELS, FIELD, MASKS)
     assert [path.name for path in tmp_path.iterdir()] == ["bounds.csv"]
 

@@ -97,7 +97,7 @@ def test_export_and_import_make_the_target_known(original, tmp_path: Path):
     assert "drusen-nano is installed: drusen on nano." in shown
     assert "Its target 'drusen' is new here; it has label value 9." in shown
     assert get_target("drusen").label == 9
-    with pytest.raises(AdapterError, match="is there already"):
+    with pytest.raises(AdapterError, match="already exists"):
         invoke("import", str(path))
     assert "new here" not in run("import", str(path), "--replace")
     run("import", str(path), "--name", "second")

@@ -81,7 +81,7 @@ def test_verify_reads_the_file_again(tiny: BaseModel):
     content[-1] ^= 1
     tiny.path.write_bytes(content)
     os.utime(tiny.path, ns=(status.st_atime_ns, status.st_mtime_ns))
-    with pytest.raises(ModelError, match="kept aside"):
+    with pytest.raises(ModelError, match="moved to"):
         run("verify", "tiny")
 
 

@@ -274,7 +274,7 @@ def test_an_unwritable_place_is_said(run_cli, pictures: Path, tmp_path: Path) ->
         assert (ran.code, ran.out) == (2, "")
         (line,) = ran.err.splitlines()
         assert line.startswith(f"error: {out}: cannot be written (")
-        assert "choose another place." in line
+        assert "choose another path." in line
     assert (tmp_path / "file").read_text() == "in the way"
 
 

@@ -313,7 +313,7 @@ def test_a_folder_of_other_things_is_not_touched(begin: Callable, tmp_path: Path
     (tmp_path / "run/thesis.txt").write_text("years of work")
     ran = begin("--steps", 1)
     assert ran.code == 2
-    assert "no training" in ran.err
+    assert "not a training" in ran.err
     assert [file.name for file in (tmp_path / "run").iterdir()] == ["thesis.txt"]
 
 

@@ -1,4 +1,4 @@
-"""Settings of memory: only where they are known, and never against the user."""
+"""Settings of the memory allocator: only on known systems, and never against the user's."""
 
 import ctypes
 import os
@@ -10,8 +10,8 @@ from sam2lora.compute import allocator
 
 
 @pytest.fixture
-def asked(monkeypatch: pytest.MonkeyPatch) -> list[tuple[int, int]]:
-    """Pretend to be Linux with glibc, and note what malloc is asked."""
+def mallopt_calls(monkeypatch: pytest.MonkeyPatch) -> list[tuple[int, int]]:
+    """Simulate Linux with glibc, and return the list of calls of mallopt."""
     calls: list[tuple[int, int]] = []
     library = type("Library", (), {"mallopt": lambda self, *how: calls.append(how)})()
     monkeypatch.setattr(sys, "platform", "linux")
@@ -21,31 +21,33 @@ def asked(monkeypatch: pytest.MonkeyPatch) -> list[tuple[int, int]]:
     return calls
 
 
-def test_freed_memory_is_kept(asked):
+def test_freed_memory_is_kept(mallopt_calls):
     allocator.keep_freed_memory()
-    assert sorted(asked) == [(-3, 1 << 30), (-1, 1 << 30)]
+    assert sorted(mallopt_calls) == [(-3, 1 << 30), (-1, 1 << 30)]
 
 
-def test_the_users_own_settings_stay(asked, monkeypatch: pytest.MonkeyPatch):
+def test_malloc_settings_of_the_user_are_kept(mallopt_calls, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setenv("MALLOC_TRIM_THRESHOLD_", "1000")
     allocator.keep_freed_memory()
-    assert asked == []
+    assert mallopt_calls == []
 
 
-def test_other_systems_and_libraries_are_left_alone(asked, monkeypatch: pytest.MonkeyPatch):
+def test_other_systems_and_c_libraries_are_not_changed(
+    mallopt_calls, monkeypatch: pytest.MonkeyPatch
+):
     monkeypatch.setattr(ctypes, "CDLL", lambda _: object())  # musl has no mallopt
     allocator.keep_freed_memory()
     monkeypatch.setattr(sys, "platform", "win32")
     monkeypatch.delenv(allocator.HUGE_PAGES, raising=False)
     allocator.keep_freed_memory()
     allocator.use_huge_pages()
-    assert asked == []
+    assert mallopt_calls == []
     assert allocator.HUGE_PAGES not in os.environ
 
 
 @pytest.mark.parametrize(("before", "after"), [(None, "1"), ("0", "0")])
-def test_large_pages_unless_the_user_decided(
-    asked, monkeypatch: pytest.MonkeyPatch, before: str | None, after: str
+def test_huge_pages_are_used_unless_the_user_set_the_variable(
+    mallopt_calls, monkeypatch: pytest.MonkeyPatch, before: str | None, after: str
 ):
     monkeypatch.setenv(allocator.HUGE_PAGES, before or "")
     if before is None:

@@ -1,4 +1,4 @@
-"""Attention is the same whichever way it is computed, and is plain where that is quicker."""
+"""Plain attention equals torch's, and is used only where it is faster."""
 
 import pytest
 import torch
@@ -13,7 +13,7 @@ CPU = torch.device("cpu")
 
 
 class Operators(TorchDispatchMode):
-    """Note the names of the operators that run."""
+    """Record the names of the operators that run."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -25,59 +25,59 @@ class Operators(TorchDispatchMode):
 
 
 @pytest.fixture
-def asked() -> tuple[Tensor, Tensor, Tensor]:
-    """Give queries, keys and values: 2 images, 3 heads, fewer queries as after pooling."""
+def qkv() -> tuple[Tensor, Tensor, Tensor]:
+    """Return query, key and value: 2 images, 3 heads, fewer queries as after pooling."""
     generator = torch.Generator().manual_seed(0)
     query = torch.randn(2, 3, 16, 8, generator=generator)
     key, value = torch.randn(2, 2, 3, 64, 8, generator=generator)
     return query, key, value
 
 
-def operators(precision: str, asked: tuple[Tensor, ...], **options: object) -> list[str]:
+def operators(precision: str, qkv: tuple[Tensor, ...], **options: object) -> list[str]:
     with autocast(CPU, precision), Operators() as seen:
-        F.scaled_dot_product_attention(*asked, **options)
+        F.scaled_dot_product_attention(*qkv, **options)
     return seen.names
 
 
-def test_plain_products_are_attention(asked):
-    expected = F.scaled_dot_product_attention(*asked)
-    torch.testing.assert_close(plain_attention(*asked), expected)
+def test_plain_attention_equals_torchs(qkv):
+    expected = F.scaled_dot_product_attention(*qkv)
+    torch.testing.assert_close(plain_attention(*qkv), expected)
 
 
-def test_gradients_are_those_of_attention(asked):
+def test_gradients_of_plain_attention_equal_torchs(qkv):
     found = []
     for attend in (plain_attention, F.scaled_dot_product_attention):
-        leaves = [tensor.clone().requires_grad_() for tensor in asked]
+        leaves = [tensor.clone().requires_grad_() for tensor in qkv]
         attend(*leaves).square().sum().backward()
         found.append([leaf.grad for leaf in leaves])
-    for one, other in zip(*found, strict=True):
-        torch.testing.assert_close(one, other)
+    for plain, expected in zip(*found, strict=True):
+        torch.testing.assert_close(plain, expected)
 
 
-def test_bfloat16_on_a_cpu_leaves_torchs_kernel(asked):
-    names = operators("bfloat16", asked)
+def test_bfloat16_on_a_cpu_uses_plain_attention(qkv):
+    names = operators("bfloat16", qkv)
     assert not any("scaled_dot_product" in name for name in names)
     assert any("softmax" in name for name in names)
 
 
-def test_float32_keeps_torchs_kernel(asked):
+def test_float32_keeps_torchs_kernel(qkv):
     with PlainAttention():
-        assert any("scaled_dot_product" in name for name in operators("float32", asked))
+        assert any("scaled_dot_product" in name for name in operators("float32", qkv))
 
 
-def test_what_plain_products_do_not_do_is_left_to_torch(asked):
+def test_masks_and_dropout_are_left_to_torch(qkv):
     mask = torch.ones(16, 64, dtype=torch.bool)
-    query, key, value = asked
+    query, key, value = qkv
     with autocast(CPU, "bfloat16"):
         half = F.scaled_dot_product_attention(query, key, value, attn_mask=mask.tril())
     exact = F.scaled_dot_product_attention(query, key, value, attn_mask=mask.tril())
     torch.testing.assert_close(half.float(), exact, atol=0.05, rtol=0)
 
 
-def test_bfloat16_is_near_to_float32(asked):
+def test_bfloat16_attention_is_close_to_float32(qkv):
     with autocast(CPU, "bfloat16"):
-        half = F.scaled_dot_product_attention(*asked)
+        half = F.scaled_dot_product_attention(*qkv)
     assert half.dtype == torch.bfloat16
     torch.testing.assert_close(
-        half.float(), F.scaled_dot_product_attention(*asked), atol=0.02, rtol=0
+        half.float(), F.scaled_dot_product_attention(*qkv), atol=0.02, rtol=0
     )

@@ -25,7 +25,7 @@ def no_cuda(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture
 def one_cuda(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Pretend that there is one CUDA device."""
+    """Simulate one CUDA device."""
     monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
     monkeypatch.setattr(torch.cuda, "device_count", lambda: 1)
     monkeypatch.setattr(torch.cuda, "get_device_name", lambda device: "Old GPU")
@@ -49,7 +49,7 @@ def test_a_gpu_that_works_is_best(monkeypatch: pytest.MonkeyPatch):
 
 
 @pytest.mark.usefixtures("one_cuda")
-def test_a_gpu_that_torch_does_not_support_is_left_alone(monkeypatch: pytest.MonkeyPatch):
+def test_unsupported_gpu_is_not_used(monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(module, "_works", lambda device: False)
     assert choose_device() == CPU
     with pytest.raises(DeviceError, match="Old GPU is too old"):
@@ -57,7 +57,7 @@ def test_a_gpu_that_torch_does_not_support_is_left_alone(monkeypatch: pytest.Mon
 
 
 @pytest.mark.parametrize("name", ["gpu", "cuda:x", "", "meta"])
-def test_an_unknown_device_is_refused_with_the_known_ones(name: str):
+def test_unknown_device_error_lists_the_known_ones(name: str):
     with pytest.raises(DeviceError, match="auto, cpu, cuda"):
         choose_device(name)
 
@@ -72,7 +72,7 @@ def test_mps_is_refused_where_there_is_none(monkeypatch: pytest.MonkeyPatch):
     ("capabilities", "precision"),
     [({}, "float32"), ({"avx512_bf16": True}, "bfloat16"), ({"amx_tile": True}, "bfloat16")],
 )
-def test_bfloat16_on_a_cpu_that_multiplies_it(
+def test_auto_is_bfloat16_on_a_cpu_with_bfloat16_units(
     capabilities: dict, precision: str, monkeypatch: pytest.MonkeyPatch
 ):
     monkeypatch.setattr(
@@ -86,14 +86,14 @@ def test_bfloat16_on_a_cpu_that_multiplies_it(
 
 
 @pytest.mark.parametrize(("capability", "precision"), [((7, 5), "float32"), ((8, 0), "bfloat16")])
-def test_bfloat16_on_a_gpu_that_multiplies_it(
+def test_auto_is_bfloat16_on_a_gpu_with_bfloat16_units(
     capability: tuple[int, int], precision: str, monkeypatch: pytest.MonkeyPatch
 ):
     monkeypatch.setattr(torch.cuda, "get_device_capability", lambda device: capability)
     assert choose_precision("auto", torch.device("cuda")) == precision
 
 
-def test_a_precision_asked_for_is_taken_or_refused():
+def test_requested_precision_is_used_or_refused():
     assert choose_precision("float32", CPU) == "float32"
     assert choose_precision("bfloat16", CPU) == "bfloat16"
     assert choose_precision("float16", torch.device("cuda")) == "float16"
@@ -104,11 +104,11 @@ def test_a_precision_asked_for_is_taken_or_refused():
 
 
 def test_autocast_computes_in_the_precision():
-    one = torch.ones(2, 2)
+    ones = torch.ones(2, 2)
     with autocast(CPU, "bfloat16"):
-        assert (one @ one).dtype == torch.bfloat16
+        assert (ones @ ones).dtype == torch.bfloat16
     with autocast(CPU, "float32"):
-        assert (one @ one).dtype == torch.float32
+        assert (ones @ ones).dtype == torch.float32
 
 
 @pytest.mark.parametrize(
@@ -123,7 +123,7 @@ def test_autocast_computes_in_the_precision():
         MemoryError(),
     ],
 )
-def test_out_of_memory_is_said_in_words(error: Exception):
+def test_out_of_memory_error_is_explained(error: Exception):
     with (
         pytest.raises(DeviceError, match=r"Encoding an image needs more memory.*nano"),
         explain_out_of_memory(CPU, "Encoding an image"),
@@ -138,13 +138,13 @@ def test_out_of_memory_is_said_in_words(error: Exception):
         ("", "choose a smaller model (--model nano)."),
     ],
 )
-def test_what_would_need_less_memory_is_said(less: str, advice: str):
-    with pytest.raises(DeviceError) as said, explain_out_of_memory(CPU, "Work", less=less):
+def test_out_of_memory_error_advises_what_needs_less(less: str, advice: str):
+    with pytest.raises(DeviceError) as caught, explain_out_of_memory(CPU, "Work", less=less):
         raise MemoryError
-    assert str(said.value).endswith(advice)
+    assert str(caught.value).endswith(advice)
 
 
-def test_out_of_memory_lets_go_of_the_tensors():
+def test_out_of_memory_releases_the_tensors():
     kept = []
 
     def work() -> None:
@@ -158,17 +158,17 @@ def test_out_of_memory_lets_go_of_the_tensors():
     assert kept[0]() is None
 
 
-def test_a_real_allocation_that_is_too_large_is_noticed():
+def test_real_out_of_memory_is_recognized():
     with pytest.raises(DeviceError), explain_out_of_memory(CPU, "Work"):
         torch.empty(2**50)
 
 
-def test_other_errors_stay_what_they_are():
+def test_other_errors_are_not_changed():
     with pytest.raises(RuntimeError, match="shapes"), explain_out_of_memory(CPU, "Work"):
         raise RuntimeError("shapes do not match")
 
 
-def test_the_right_torch_is_suggested(monkeypatch: pytest.MonkeyPatch):
+def test_unused_gpu_hint_names_the_right_torch(monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(torch.version, "cuda", None)
     monkeypatch.setattr(module.shutil, "which", lambda name: "/usr/bin/nvidia-smi")
     monkeypatch.setattr(module.sys, "platform", "win32")
@@ -183,7 +183,7 @@ def test_the_right_torch_is_suggested(monkeypatch: pytest.MonkeyPatch):
 
 
 @pytest.mark.gpu
-def test_gpu_out_of_memory_is_said_in_words_and_memory_returns():
+def test_gpu_out_of_memory_is_explained_and_memory_released():
     device = choose_device("cuda")
     release_memory(device)
     free, _ = torch.cuda.mem_get_info(device)

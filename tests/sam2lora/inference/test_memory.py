@@ -16,7 +16,7 @@ TILES = GeometrySettings(detail="tiles")
 
 @pytest.mark.parametrize("name", ["nano", "tiny"])
 def test_features_take_what_the_network_says(name: str):
-    assert BASE_MODELS[name].feature_bytes == build_network(BASE_MODELS[name]).feature_bytes
+    assert BASE_MODELS[name].embedding_bytes == build_network(BASE_MODELS[name]).embedding_bytes
 
 
 @pytest.mark.parametrize("base", [NANO, TINY], ids=["nano", "tiny"])

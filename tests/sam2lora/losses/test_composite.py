@@ -1,4 +1,4 @@
-"""The composite loss: weights, what is logged, accumulation, and settings that make no sense."""
+"""The composite loss: weights, logged terms, accumulation, and invalid settings."""
 
 import pytest
 import torch
@@ -17,8 +17,8 @@ from sam2lora.losses.functional import (
 from sam2lora.settings import LossSettings, LossWeights
 
 
-def draw(images: int) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-    """Give logits, predicted IoUs, a target and a valid mask; the last image has nothing valid."""
+def random_batch(images: int) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    """Return logits, predicted IoUs, target and valid mask; the last image has no valid pixel."""
     generator = torch.Generator().manual_seed(0)
     shape = (images, 1, 7, 8)
     logits = torch.randn(shape, generator=generator, dtype=torch.float64, requires_grad=True)
@@ -33,8 +33,8 @@ def test_every_weight_has_its_loss() -> None:
     assert set(LOSSES) == set(LossWeights.model_fields)
 
 
-def test_the_default_is_the_papers_sum() -> None:
-    logits, iou, target, _ = draw(2)
+def test_default_is_the_weighted_sum_of_the_paper() -> None:
+    logits, iou, target, _ = random_batch(2)
     found = composite_loss(logits, iou, target, LossSettings())
     expected = {
         "bce": segmentation_bce(logits, target),
@@ -48,7 +48,7 @@ def test_the_default_is_the_papers_sum() -> None:
 
 
 def test_every_setting_reaches_its_term() -> None:
-    logits, iou, target, valid = draw(3)
+    logits, iou, target, valid = random_batch(3)
     settings = LossSettings(
         weights=LossWeights(bce=2, soft_dice=3, focal_tversky=4, iou=5, cldice=6),
         reduction="batch",
@@ -75,8 +75,8 @@ def test_every_setting_reaches_its_term() -> None:
     torch.testing.assert_close(found.total, sum(weights[name] * expected[name] for name in weights))
 
 
-def test_terms_are_for_the_log_and_the_total_is_for_learning() -> None:
-    logits, iou, target, valid = draw(2)
+def test_terms_are_detached_and_the_total_is_not() -> None:
+    logits, iou, target, valid = random_batch(2)
     found = composite_loss(logits, iou, target, LossSettings(), valid=valid)
     assert not any(term.requires_grad for term in found.terms.values())
     found.total.backward()
@@ -85,7 +85,7 @@ def test_terms_are_for_the_log_and_the_total_is_for_learning() -> None:
 
 
 def test_gradient_is_that_of_finite_differences() -> None:
-    logits, iou, target, valid = draw(2)
+    logits, iou, target, valid = random_batch(2)
     settings = LossSettings(weights=LossWeights(cldice=0.5))
     assert torch.autograd.gradcheck(
         lambda *values: composite_loss(*values, target, settings, valid=valid).total,
@@ -95,20 +95,22 @@ def test_gradient_is_that_of_finite_differences() -> None:
 
 
 def test_accumulated_images_are_the_batch() -> None:
-    logits, iou, target, valid = draw(4)
+    logits, iou, target, valid = random_batch(4)
     settings = LossSettings(weights=LossWeights(cldice=0.5))
     whole = composite_loss(logits, iou, target, settings, valid=valid)
     expected = torch.autograd.grad(whole.total, (logits, iou))
     for start in range(4):
         part = slice(start, start + 1)
-        one = composite_loss(logits[part], iou[part], target[part], settings, valid=valid[part])
-        (one.total / 4).backward()
+        part_loss = composite_loss(
+            logits[part], iou[part], target[part], settings, valid=valid[part]
+        )
+        (part_loss.total / 4).backward()
     torch.testing.assert_close(logits.grad, expected[0])
     torch.testing.assert_close(iou.grad, expected[1])
 
 
 def test_a_batch_with_nothing_valid_costs_nothing() -> None:
-    logits, iou, target, valid = draw(2)
+    logits, iou, target, valid = random_batch(2)
     settings = LossSettings(weights=LossWeights(cldice=1))
     found = composite_loss(logits, iou, target, settings, valid=torch.zeros_like(valid))
     found.total.backward()
@@ -120,7 +122,7 @@ def test_a_batch_with_nothing_valid_costs_nothing() -> None:
 
 @pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])
 def test_half_precision_gives_a_float32_total(dtype: torch.dtype) -> None:
-    logits, iou, target, _ = draw(2)
+    logits, iou, target, _ = random_batch(2)
     logits, iou = logits.detach().to(dtype).requires_grad_(), iou.detach().to(dtype)
     with torch.autocast("cpu", dtype=dtype):
         found = composite_loss(logits * 100, iou, target, LossSettings())
@@ -130,8 +132,8 @@ def test_half_precision_gives_a_float32_total(dtype: torch.dtype) -> None:
     assert logits.grad.isfinite().all()
 
 
-def test_it_lowers_when_followed() -> None:
-    _, iou, target, _ = draw(2)
+def test_gradient_descent_lowers_the_loss() -> None:
+    _, iou, target, _ = random_batch(2)
     logits = torch.zeros(target.shape, requires_grad=True)
     optimizer = torch.optim.Adam([logits], lr=0.5)
     losses = []
@@ -145,8 +147,8 @@ def test_it_lowers_when_followed() -> None:
     assert torch.equal(logits > 0, target)
 
 
-def test_shapes_that_do_not_fit_are_refused() -> None:
-    logits, iou, target, _ = draw(2)
+def test_mismatched_shapes_are_refused() -> None:
+    logits, iou, target, _ = random_batch(2)
     with pytest.raises(GeometryError, match="Logits and target"):
         composite_loss(logits, iou, target[:, 0], LossSettings())
 
@@ -166,7 +168,7 @@ def test_shapes_that_do_not_fit_are_refused() -> None:
         ({"alpha": 0.5}, "alpha"),
     ],
 )
-def test_settings_that_make_no_sense_are_refused(wrong: dict, message: str) -> None:
+def test_invalid_loss_settings_are_refused(wrong: dict, message: str) -> None:
     with pytest.raises(ValidationError, match=message):
         LossSettings.model_validate(wrong)
 

@@ -1,4 +1,4 @@
-"""Losses: numbers worked out by hand, gradients, what is ignored, and what stays finite."""
+"""Losses: values worked out by hand, gradients, invalid pixels, and extreme values."""
 
 from collections.abc import Callable
 
@@ -25,8 +25,8 @@ def image(rows: list[list[float]]) -> Tensor:
     return torch.tensor(rows, dtype=torch.float64)[None, None]  # (1, 1, H, W)
 
 
-def draw(*shape: int, seed: int = 0) -> tuple[Tensor, Tensor, Tensor]:
-    """Give logits, a target and a valid mask, (B, 1, H, W), with a border of sure background."""
+def random_batch(*shape: int, seed: int = 0) -> tuple[Tensor, Tensor, Tensor]:
+    """Return random logits, target and valid mask, with a border of certain background."""
     generator = torch.Generator().manual_seed(seed)
     logits = torch.randn(shape, generator=generator, dtype=torch.float64)
     target = torch.rand(shape, generator=generator) < 0.4
@@ -46,14 +46,14 @@ def test_values_worked_out_by_hand() -> None:
     assert segmentation_bce(LOGITS, TARGET).item() == pytest.approx(0.5402716)
     assert soft_dice(LOGITS, TARGET).item() == pytest.approx(1 - 3.4 / 4.9)
     assert focal_tversky(LOGITS, TARGET).item() == pytest.approx((1 - 2.2 / 2.97) ** 0.75)
-    # the mask is [[1, 0], [0, 1]], so it shares one pixel of three with the target
+    # the mask is [[1, 0], [0, 1]], so the intersection is one pixel of three
     score = torch.tensor([0.5])
     assert iou_score_loss(score, LOGITS, TARGET).item() == pytest.approx(0.5 - 1 / 3)
     # at 0.4 it is [[1, 1], [0, 1]]: two of three
     assert iou_score_loss(score, LOGITS, TARGET, threshold=0.4).item() == pytest.approx(1 / 6)
 
 
-def test_parameters_do_what_they_say() -> None:
+def test_parameters_have_their_documented_effect() -> None:
     assert soft_dice(LOGITS, TARGET, smooth=2).item() == pytest.approx(1 - 4.4 / 5.9)
     found = focal_tversky(LOGITS, TARGET, alpha=0.2, beta=0.5, gamma=2, smooth=3)
     assert found.item() == pytest.approx((1 - 4.2 / (1.2 + 0.16 + 0.35 + 3)) ** 2)
@@ -81,18 +81,18 @@ def test_monai_agrees() -> None:
     from monai.losses import DiceLoss, TverskyLoss
     from monai.losses.cldice import soft_skel
 
-    logits, target, _ = draw(3, 1, 9, 8)
+    logits, target, _ = random_batch(3, 1, 9, 8)
     for reduction, batch in (("image", False), ("batch", True)):
         dice = DiceLoss(sigmoid=True, smooth_nr=1, smooth_dr=1, batch=batch)
         tversky = TverskyLoss(
             sigmoid=True, alpha=0.3, beta=0.7, smooth_nr=1, smooth_dr=1, batch=batch
         )
-        truth = target.to(logits.dtype)
+        reference = target.to(logits.dtype)
         torch.testing.assert_close(
-            soft_dice(logits, target, reduction=reduction), dice(logits, truth)
+            soft_dice(logits, target, reduction=reduction), dice(logits, reference)
         )
         torch.testing.assert_close(
-            focal_tversky(logits, target, reduction=reduction, gamma=1), tversky(logits, truth)
+            focal_tversky(logits, target, reduction=reduction, gamma=1), tversky(logits, reference)
         )
     values = logits.sigmoid()
     torch.testing.assert_close(soft_skeleton(values, 4), soft_skel(values, 4))
@@ -101,7 +101,7 @@ def test_monai_agrees() -> None:
 @pytest.mark.parametrize("reduction", ["image", "batch"])
 @pytest.mark.parametrize("loss", MASK_LOSSES)
 def test_gradients_are_those_of_finite_differences(loss: Loss, reduction: str) -> None:
-    _, target, valid = draw(2, 1, 5, 6)
+    _, target, valid = random_batch(2, 1, 5, 6)
     # all different: where pixels tie, a soft skeleton has a kink and no gradient to compare with
     generator = torch.Generator().manual_seed(1)
     logits = torch.randn(target.shape, generator=generator, dtype=torch.float64).requires_grad_()
@@ -112,8 +112,8 @@ def test_gradients_are_those_of_finite_differences(loss: Loss, reduction: str) -
     )
 
 
-def test_the_score_learns_and_the_mask_does_not_learn_from_it() -> None:
-    logits, target, valid = draw(2, 1, 5, 6)
+def test_iou_loss_has_a_gradient_for_the_score_only() -> None:
+    logits, target, valid = random_batch(2, 1, 5, 6)
     logits.requires_grad_()
     score = torch.tensor([[0.2], [0.9]], dtype=torch.float64, requires_grad=True)
     assert torch.autograd.gradcheck(
@@ -124,7 +124,7 @@ def test_the_score_learns_and_the_mask_does_not_learn_from_it() -> None:
     assert score.grad.abs().sum() == 1
 
 
-def test_a_missed_pixel_pulls_with_full_strength_at_any_logit() -> None:
+def test_missed_pixel_has_its_full_gradient_at_any_logit() -> None:
     for logit in (-5.0, -20.0, -100.0):
         logits = torch.full((1, 1, 4, 5), logit, requires_grad=True)
         segmentation_bce(logits, torch.ones(1, 1, 4, 5)).backward()
@@ -133,14 +133,14 @@ def test_a_missed_pixel_pulls_with_full_strength_at_any_logit() -> None:
 
 @pytest.mark.parametrize("reduction", ["image", "batch"])
 @pytest.mark.parametrize("loss", MASK_LOSSES)
-def test_what_is_ignored_changes_nothing(loss: Loss, reduction: str) -> None:
-    logits, target, valid = draw(2, 1, 8, 9)
+def test_invalid_pixels_change_no_loss_or_gradient(loss: Loss, reduction: str) -> None:
+    logits, target, valid = random_batch(2, 1, 8, 9)
     before = loss(logits, target, valid=valid, reduction=reduction)
     assert before != loss(logits, target, reduction=reduction)
     for garbage in (7.0, -100.0, float("inf"), float("nan")):
         changed = torch.where(valid, logits, garbage).requires_grad_()
-        truth = torch.where(valid, target.double(), garbage)
-        after = loss(changed, truth, valid=valid, reduction=reduction)
+        reference = torch.where(valid, target.double(), garbage)
+        after = loss(changed, reference, valid=valid, reduction=reduction)
         assert after == before
         after.backward()
         assert changed.grad.isfinite().all()
@@ -148,7 +148,7 @@ def test_what_is_ignored_changes_nothing(loss: Loss, reduction: str) -> None:
         assert changed.grad[valid].any()
 
 
-def test_the_score_is_that_of_the_valid_pixels() -> None:
+def test_iou_loss_counts_valid_pixels_only() -> None:
     valid = torch.tensor([[True, True], [True, False]])[None, None]
     perfect = torch.tensor([1.0])
     logits = torch.where(valid, TARGET * 10 - 5, 50.0)
@@ -158,7 +158,7 @@ def test_the_score_is_that_of_the_valid_pixels() -> None:
 
 @pytest.mark.parametrize("loss", MASK_LOSSES)
 def test_an_image_with_nothing_valid_costs_nothing(loss: Loss) -> None:
-    logits, target, _ = draw(2, 1, 6, 6)
+    logits, target, _ = random_batch(2, 1, 6, 6)
     logits.requires_grad_()
     for reduction in ("image", "batch"):
         nothing = loss(logits, target, valid=torch.zeros_like(target), reduction=reduction)
@@ -174,7 +174,7 @@ def test_an_image_with_nothing_valid_costs_nothing(loss: Loss) -> None:
     assert both.item() == pytest.approx(alone.item())
 
 
-def test_a_score_without_valid_pixels_costs_nothing_and_rightly_empty_is_perfect() -> None:
+def test_iou_loss_of_empty_masks_and_of_no_valid_pixels() -> None:
     empty = torch.zeros(2, 1, 4, 4, dtype=torch.bool)
     logits = torch.full((2, 1, 4, 4), -9.0)
     score = torch.tensor([1.0, 0.3], requires_grad=True)
@@ -186,8 +186,8 @@ def test_a_score_without_valid_pixels_costs_nothing_and_rightly_empty_is_perfect
 
 
 @pytest.mark.parametrize("loss", MASK_LOSSES)
-def test_per_image_is_the_mean_of_images_and_batch_is_one_large_image(loss: Loss) -> None:
-    logits, target, valid = draw(3, 1, 8, 9)
+def test_reductions_are_mean_of_images_and_one_large_image(loss: Loss) -> None:
+    logits, target, valid = random_batch(3, 1, 8, 9)
     target[0] &= target[0].cumsum(-1) < 2  # little in the first image
     valid[1, :, :4] = False
     alone = [loss(logits[[i]], target[[i]], valid=valid[[i]]) for i in range(3)]
@@ -201,7 +201,7 @@ def test_per_image_is_the_mean_of_images_and_batch_is_one_large_image(loss: Loss
 
 
 def test_one_image_has_no_influence_on_another() -> None:
-    logits, target, _ = draw(2, 1, 6, 6)
+    logits, target, _ = random_batch(2, 1, 6, 6)
     logits.requires_grad_()
     for loss in MASK_LOSSES:
         (before,) = torch.autograd.grad(loss(logits, target), logits)
@@ -216,7 +216,7 @@ def test_one_image_has_no_influence_on_another() -> None:
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16, torch.float16])
 @pytest.mark.parametrize("logit", [-100.0, 0.0, 100.0])
 @pytest.mark.parametrize("loss", MASK_LOSSES)
-def test_extremes_stay_finite(loss: Loss, logit: float, dtype: torch.dtype) -> None:
+def test_extreme_logits_stay_finite(loss: Loss, logit: float, dtype: torch.dtype) -> None:
     striped = torch.zeros(1, 1, 8, 8)
     striped[..., ::3] = 1
     for target in (torch.zeros_like(striped), torch.ones_like(striped), striped):
@@ -229,16 +229,16 @@ def test_extremes_stay_finite(loss: Loss, logit: float, dtype: torch.dtype) -> N
             assert logits.grad.isfinite().all()
 
 
-def test_a_perfect_answer_costs_nothing() -> None:
-    _, target, _ = draw(2, 1, 8, 8)
+def test_perfect_prediction_costs_nothing() -> None:
+    _, target, _ = random_batch(2, 1, 8, 8)
     logits = torch.where(target, 100.0, -100.0)
     for loss in MASK_LOSSES:
         assert loss(logits, target).item() == pytest.approx(0, abs=1e-6)
 
 
 @pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])
-def test_half_precision_costs_no_more_than_its_input(dtype: torch.dtype) -> None:
-    logits, target, valid = draw(2, 1, 64, 64)
+def test_half_precision_input_is_computed_in_float32(dtype: torch.dtype) -> None:
+    logits, target, valid = random_batch(2, 1, 64, 64)
     half = logits.to(dtype)
     for loss in MASK_LOSSES:
         exact = loss(half.double(), target, valid=valid)
@@ -248,13 +248,13 @@ def test_half_precision_costs_no_more_than_its_input(dtype: torch.dtype) -> None
 
 
 @pytest.mark.parametrize("loss", MASK_LOSSES)
-def test_what_does_not_fit_is_refused(loss: Loss) -> None:
+def test_mismatched_arguments_are_refused(loss: Loss) -> None:
     logits = torch.zeros(2, 1, 4, 4)
     with pytest.raises(GeometryError, match=r"\(2, 1, 4, 4\) and \(2, 4, 4\)"):
         loss(logits, torch.zeros(2, 4, 4))
     with pytest.raises(GeometryError, match="Logits and target"):
         loss(torch.zeros(2, 3, 4, 4), torch.zeros(2, 3, 4, 4))
-    with pytest.raises(GeometryError, match=r"valid mask is bool .* not torch.float32"):
+    with pytest.raises(GeometryError, match=r"valid mask must be bool .* not torch.float32"):
         loss(logits, logits, valid=torch.ones(2, 1, 4, 4))
     with pytest.raises(GeometryError, match="valid mask"):
         loss(logits, logits, valid=torch.ones(1, 1, 4, 4, dtype=torch.bool))
@@ -262,7 +262,7 @@ def test_what_does_not_fit_is_refused(loss: Loss) -> None:
         loss(logits, logits, reduction="sum")
 
 
-def test_each_image_needs_one_score() -> None:
+def test_each_image_needs_one_predicted_iou() -> None:
     logits = torch.zeros(2, 1, 4, 4)
     with pytest.raises(GeometryError, match="Each of the 2 images needs one predicted IoU"):
         iou_score_loss(torch.zeros(2, 3), logits, logits)

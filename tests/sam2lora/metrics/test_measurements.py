@@ -1,4 +1,4 @@
-"""Measurements of shapes whose answer is known."""
+"""Measurements of shapes of known size."""
 
 import json
 
@@ -52,19 +52,19 @@ def test_a_stray_pixel_changes_no_diameter() -> None:
     assert after.area_px == before.area_px + 1
 
 
-def test_what_is_not_there_is_undefined_and_no_cup_is_zero() -> None:
+def test_ratio_is_undefined_without_disc_and_zero_without_cup() -> None:
     nothing = np.zeros(SHAPE, bool)
     assert measure({"disc": ellipse(80, 60), "cup": nothing}, FIELD).vertical_cup_disc_ratio == 0
     assert measure({"disc": nothing, "cup": nothing}, FIELD).vertical_cup_disc_ratio is None
     assert measure({"cup": ellipse(10, 10)}, FIELD).vertical_cup_disc_ratio is None
 
 
-def test_another_size_is_refused() -> None:
+def test_mask_of_another_size_is_refused() -> None:
     with pytest.raises(GeometryError, match="disc mask has shape"):
         measure({"disc": np.zeros((5, 5), bool)}, FIELD)
 
 
-def test_it_is_plain_json() -> None:
+def test_measurements_are_plain_json() -> None:
     content = json.loads(measure({"disc": ellipse(80, 60)}, FIELD).model_dump_json())
     assert content["structures"]["disc"]["area_mm2"] is None
     assert content["field_diameter_px"] == 190

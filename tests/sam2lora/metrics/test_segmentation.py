@@ -1,4 +1,4 @@
-"""Metrics of shapes whose answer is known, and against well-kept implementations."""
+"""Metrics of shapes with known results, and compared with other implementations."""
 
 from collections.abc import Callable
 from math import inf, isnan, nan, sqrt
@@ -37,34 +37,34 @@ def box(top: int, bottom: int, left: int, right: int) -> Mask:
 
 
 def blobs(seed: int, shape: tuple[int, int] = (60, 70)) -> Mask:
-    """Give a mask of irregular parts, some of them at the border."""
+    """Return a mask of irregular parts, some of them at the border."""
     from scipy.ndimage import gaussian_filter
 
     return gaussian_filter(np.random.default_rng(seed).normal(size=shape), 3) > 0.05
 
 
 def surface(mask: Mask) -> Mask:
-    """Give the (row, column) of each pixel with background above, below, left or right of it."""
+    """Return (row, column) of each pixel with background above, below, left or right of it."""
     padded = np.pad(mask, 1)
     inner = padded[:-2, 1:-1] & padded[2:, 1:-1] & padded[1:-1, :-2] & padded[1:-1, 2:]
     return np.argwhere(mask & ~inner)
 
 
 def test_overlaps_worked_out_by_hand() -> None:
-    truth = box(10, 20, 30, 50)  # 200 pixels
+    reference = box(10, 20, 30, 50)  # 200 pixels
     prediction = box(10, 20, 40, 55)  # 150, of which 100 are right
     counts = Counts(tp=100, fp=50, fn=100, tn=120 * 160 - 250)
-    assert metrics.count(prediction, truth) == counts
-    assert metrics.dice(prediction, truth) == pytest.approx(200 / 350)
-    assert metrics.iou(prediction, truth) == pytest.approx(100 / 250)
-    assert metrics.sensitivity(prediction, truth) == pytest.approx(0.5)
-    assert metrics.specificity(prediction, truth) == pytest.approx(1 - 50 / 19000)
+    assert metrics.count(prediction, reference) == counts
+    assert metrics.dice(prediction, reference) == pytest.approx(200 / 350)
+    assert metrics.iou(prediction, reference) == pytest.approx(100 / 250)
+    assert metrics.sensitivity(prediction, reference) == pytest.approx(0.5)
+    assert metrics.specificity(prediction, reference) == pytest.approx(1 - 50 / 19000)
 
 
 def test_only_valid_pixels_are_counted() -> None:
-    truth, prediction, valid = box(10, 20, 30, 50), box(10, 20, 40, 55), box(0, 15, 0, 160)
+    reference, prediction, valid = box(10, 20, 30, 50), box(10, 20, 40, 55), box(0, 15, 0, 160)
     expected = Counts(tp=50, fp=25, fn=50, tn=15 * 160 - 125)
-    assert metrics.count(prediction, truth, valid=valid) == expected
+    assert metrics.count(prediction, reference, valid=valid) == expected
 
 
 def test_counts_add_up() -> None:
@@ -76,7 +76,7 @@ OTHER = box(50, 60, 30, 50)
 
 
 @pytest.mark.parametrize("metric", OVERLAPS)
-def test_empty_masks_and_overlaps(metric: Metric) -> None:
+def test_overlaps_of_empty_masks(metric: Metric) -> None:
     assert metric(EMPTY, EMPTY) == 1
     assert metric(SOME, EMPTY) == 0
     assert metric(EMPTY, SOME) == 0
@@ -97,17 +97,17 @@ def test_rates_without_positives_or_negatives_are_undefined() -> None:
 
 @pytest.mark.parametrize("metric", DISTANCES)
 def test_distances_to_nothing_are_undefined(metric: Metric) -> None:
-    for prediction, truth in ((EMPTY, EMPTY), (SOME, EMPTY), (EMPTY, SOME)):
-        assert isnan(metric(prediction, truth))
+    for prediction, reference in ((EMPTY, EMPTY), (SOME, EMPTY), (EMPTY, SOME)):
+        assert isnan(metric(prediction, reference))
     assert isnan(metric(SOME, SOME, valid=EMPTY))
     assert metric(SOME, SOME) == 0
 
 
-def test_single_pixels_and_spacing() -> None:
-    one, two = box(10, 11, 10, 11), box(13, 14, 14, 15)
+def test_distance_of_single_pixels_uses_the_spacing() -> None:
+    first, second = box(10, 11, 10, 11), box(13, 14, 14, 15)
     for metric in DISTANCES:
-        assert metric(one, two) == 5
-        assert metric(one, two, spacing=(2, 0.5)) == pytest.approx(sqrt(6**2 + 2**2))
+        assert metric(first, second) == 5
+        assert metric(first, second, spacing=(2, 0.5)) == pytest.approx(sqrt(6**2 + 2**2))
 
 
 def test_lines_ten_rows_apart_are_ten_pixels_apart() -> None:
@@ -118,24 +118,24 @@ def test_lines_ten_rows_apart_are_ten_pixels_apart() -> None:
 
 
 @pytest.mark.parametrize("shift", [1, 10, 35])
-def test_shifted_discs(shift: int) -> None:
-    truth, prediction = disc(60, 60, 40), disc(60, 60 + shift, 40)
-    found = metrics.surface_distances(prediction, truth)
-    edges = surface(prediction), surface(truth)
+def test_distances_of_shifted_discs(shift: int) -> None:
+    reference, prediction = disc(60, 60, 40), disc(60, 60 + shift, 40)
+    found = metrics.surface_distances(prediction, reference)
+    edges = surface(prediction), surface(reference)
     between = cdist(*edges)
     np.testing.assert_allclose(found.to_reference, between.min(axis=1))
     np.testing.assert_allclose(found.to_prediction, between.min(axis=0))
     assert found.to_reference.max() == shift  # the Hausdorff distance of shifted discs
-    assert metrics.assd(prediction, truth) == pytest.approx(
+    assert metrics.assd(prediction, reference) == pytest.approx(
         np.concatenate([between.min(axis=0), between.min(axis=1)]).mean()
     )
     angle = np.linspace(0, np.pi, 10_000)  # the distance of two circles, by direction
     circle = np.abs(np.hypot(40 * np.cos(angle) + shift, 40 * np.sin(angle)) - 40)
-    assert metrics.hd95(prediction, truth) == pytest.approx(np.percentile(circle, 95), abs=0.6)
-    assert metrics.assd(prediction, truth) == pytest.approx(circle.mean(), abs=0.6)
+    assert metrics.hd95(prediction, reference) == pytest.approx(np.percentile(circle, 95), abs=0.6)
+    assert metrics.assd(prediction, reference) == pytest.approx(circle.mean(), abs=0.6)
 
 
-def test_the_larger_direction_makes_hd95() -> None:
+def test_hd95_is_the_larger_direction() -> None:
     line = box(20, 21, 0, 100)
     stray = line | box(80, 81, 0, 10)  # 10 of 110 surface pixels are 60 away: more than 5 %
     assert metrics.hd95(stray, line) == 60
@@ -151,20 +151,20 @@ def test_monai_agrees_on_distances(spacing: tuple[float, float] | None) -> None:
     from monai.metrics import compute_average_surface_distance, compute_hausdorff_distance
 
     for seed in range(3):
-        prediction, truth = blobs(seed), blobs(seed + 10) | blobs(seed)
-        truth[: 20 * seed] = False
-        pair = prediction[None, None], truth[None, None]
+        prediction, reference = blobs(seed), blobs(seed + 10) | blobs(seed)
+        reference[: 20 * seed] = False
+        pair = prediction[None, None], reference[None, None]
         size = None if spacing is None else list(spacing)
         theirs = compute_hausdorff_distance(
             *pair, include_background=True, percentile=95, spacing=size
         )
-        ours = metrics.hd95(prediction, truth, spacing=spacing)
+        ours = metrics.hd95(prediction, reference, spacing=spacing)
         assert ours > 1
         assert ours == pytest.approx(theirs.item(), rel=1e-5)
         theirs = compute_average_surface_distance(
             *pair, include_background=True, symmetric=True, spacing=size
         )
-        assert metrics.assd(prediction, truth, spacing=spacing) == pytest.approx(
+        assert metrics.assd(prediction, reference, spacing=spacing) == pytest.approx(
             theirs.item(), rel=1e-5
         )
 
@@ -178,7 +178,7 @@ def test_cldice_of_lines() -> None:
     assert metrics.cldice(box(41, 42, 20, 120), vessel) == 0
 
 
-def test_cldice_minds_a_lost_branch_more_than_dice_does() -> None:
+def test_cldice_drops_more_than_dice_for_a_lost_branch() -> None:
     trunk, branch = box(30, 50, 0, 160), box(50, 110, 80, 81)
     assert metrics.dice(trunk, trunk | branch) > 0.98
     assert metrics.cldice(trunk, trunk | branch) < 0.9
@@ -186,24 +186,24 @@ def test_cldice_minds_a_lost_branch_more_than_dice_does() -> None:
 
 def test_auc_counts_pairs() -> None:
     generator = np.random.default_rng(0)
-    truth = generator.random((12, 15)) < 0.3
-    values = generator.integers(0, 6, truth.shape).astype(np.float32) / 5  # many ties
-    valid = generator.random(truth.shape) < 0.8
-    positive, negative = values[truth & valid], values[~truth & valid]
+    reference = generator.random((12, 15)) < 0.3
+    values = generator.integers(0, 6, reference.shape).astype(np.float32) / 5  # many ties
+    valid = generator.random(reference.shape) < 0.8
+    positive, negative = values[reference & valid], values[~reference & valid]
     pairs = np.sign(positive[:, None] - negative[None, :])
-    assert metrics.auc(values, truth, valid=valid) == pytest.approx((pairs.mean() + 1) / 2)
-    assert metrics.auc(values, truth) != metrics.auc(values, truth, valid=valid)
+    assert metrics.auc(values, reference, valid=valid) == pytest.approx((pairs.mean() + 1) / 2)
+    assert metrics.auc(values, reference) != metrics.auc(values, reference, valid=valid)
 
 
 def test_auc_of_known_orders() -> None:
-    truth = np.array([[True, True, False, False]])
+    reference = np.array([[True, True, False, False]])
     for values, expected in (
         ([0.9, 0.8, 0.2, 0.1], 1),
         ([0.1, 0.2, 0.8, 0.9], 0),
         ([0.5, 0.5, 0.5, 0.5], 0.5),
         ([0.9, 0.3, 0.6, 0.1], 0.75),
     ):
-        assert metrics.auc(np.array([values]), truth) == expected
+        assert metrics.auc(np.array([values]), reference) == expected
 
 
 def test_torchmetrics_agrees_on_auc() -> None:
@@ -211,11 +211,13 @@ def test_torchmetrics_agrees_on_auc() -> None:
     from torchmetrics.functional.classification import binary_auroc
 
     generator = np.random.default_rng(0)
-    truth = blobs(0)
-    values = (truth + generator.normal(size=truth.shape)).astype(np.float32)
+    reference = blobs(0)
+    values = (reference + generator.normal(size=reference.shape)).astype(np.float32)
     values = np.round(1 / (1 + np.exp(-values)), 3)
-    theirs = binary_auroc(torch.from_numpy(values).ravel(), torch.from_numpy(truth).ravel().int())
-    assert metrics.auc(values, truth) == pytest.approx(theirs.item(), abs=1e-6)
+    theirs = binary_auroc(
+        torch.from_numpy(values).ravel(), torch.from_numpy(reference).ravel().int()
+    )
+    assert metrics.auc(values, reference) == pytest.approx(theirs.item(), abs=1e-6)
 
 
 def test_auc_of_one_class_is_undefined_and_nan_has_no_order() -> None:
@@ -225,22 +227,24 @@ def test_auc_of_one_class_is_undefined_and_nan_has_no_order() -> None:
     assert isnan(metrics.auc(values, SOME, valid=EMPTY))
     values[0, 0] = nan
     assert metrics.auc(values, SOME, valid=~box(0, 1, 0, 1)) == 0.5
-    with pytest.raises(ValueError, match="NaN among the probabilities"):
+    with pytest.raises(ValueError, match="probabilities contain NaN"):
         metrics.auc(values, SOME)
 
 
 @pytest.mark.parametrize("metric", OF_MASKS)
-def test_what_is_not_valid_changes_no_metric(metric: Metric) -> None:
+def test_invalid_pixels_change_no_metric(metric: Metric) -> None:
     valid = disc(60, 80, 50)
-    truth, prediction = disc(60, 60, 20), disc(66, 60, 24)
-    before = metric(prediction, truth, valid=valid)
+    reference, prediction = disc(60, 60, 20), disc(66, 60, 24)
+    before = metric(prediction, reference, valid=valid)
     assert 0 < before < inf
-    for pair in ((prediction | ~valid, truth), (prediction, truth | ~valid)):
+    for pair in ((prediction | ~valid, reference), (prediction, reference | ~valid)):
         assert metric(*pair, valid=valid) == before
-    assert {metric(prediction | ~valid, truth), metric(prediction, truth | ~valid)} != {before}
+    assert {metric(prediction | ~valid, reference), metric(prediction, reference | ~valid)} != {
+        before
+    }
 
 
-def test_auc_ignores_what_is_not_valid() -> None:
+def test_auc_ignores_invalid_pixels() -> None:
     valid = disc(60, 80, 50)
     values = np.random.default_rng(0).random(EMPTY.shape)
     before = metrics.auc(values, disc(60, 60, 20), valid=valid)
@@ -271,7 +275,7 @@ def test_cup_disc_ratio_error() -> None:
 
 
 @pytest.mark.parametrize("metric", OF_MASKS)
-def test_arrays_that_are_no_pair_of_masks_are_refused(metric: Metric) -> None:
+def test_arrays_that_are_not_masks_of_one_size_are_refused(metric: Metric) -> None:
     for prediction, valid in (
         (EMPTY[1:], None),
         (EMPTY.astype(np.float32), None),
@@ -280,15 +284,15 @@ def test_arrays_that_are_no_pair_of_masks_are_refused(metric: Metric) -> None:
         (EMPTY, FULL[:, 1:]),
         (EMPTY, FULL.astype(float)),
     ):
-        with pytest.raises(GeometryError, match=r"Masks of one size, \(H, W\) bool"):
+        with pytest.raises(GeometryError, match=r"The masks must be \(H, W\) bool"):
             metric(prediction, SOME, valid=valid)
 
 
 def test_auc_needs_probabilities_of_the_same_size() -> None:
     for wrong in (np.zeros((3, 3)), SOME, np.zeros(SOME.shape, np.uint8)):
-        with pytest.raises(GeometryError, match="Probabilities are float"):
+        with pytest.raises(GeometryError, match="Probabilities must be float"):
             metrics.auc(wrong, SOME)
-    with pytest.raises(GeometryError, match="Masks of one size"):
+    with pytest.raises(GeometryError, match="The masks must be"):
         metrics.auc(np.zeros(SOME.shape), SOME, valid=FULL[1:])
 
 
@@ -311,17 +315,17 @@ def test_the_second_grader_of_drive_scores_as_published(real_data: Path) -> None
 
 
 def test_cross_entropy_is_the_mean_of_the_valid_pixels() -> None:
-    truth = np.array([[True, False, True]])
+    reference = np.array([[True, False, True]])
     probabilities = np.array([[0.5, 0.25, 0.0]])
     valid = np.array([[True, True, False]])
     expected = -(np.log(0.5) + np.log(0.75)) / 2
-    assert metrics.cross_entropy(probabilities, truth, valid=valid) == pytest.approx(expected)
-    assert metrics.cross_entropy(probabilities, truth) == pytest.approx(
+    assert metrics.cross_entropy(probabilities, reference, valid=valid) == pytest.approx(expected)
+    assert metrics.cross_entropy(probabilities, reference) == pytest.approx(
         (2 * expected - np.log(1e-6)) / 3
-    )  # the last one is sure and wrong
-    assert isnan(metrics.cross_entropy(probabilities, truth, valid=np.zeros((1, 3), bool)))
+    )  # the last one is confident and wrong
+    assert isnan(metrics.cross_entropy(probabilities, reference, valid=np.zeros((1, 3), bool)))
     with pytest.raises(GeometryError, match="of shape"):
-        metrics.cross_entropy(probabilities[:, :2], truth)
+        metrics.cross_entropy(probabilities[:, :2], reference)
 
 
 def test_cross_entropy_is_the_loss_of_the_same_name() -> None:
@@ -329,7 +333,7 @@ def test_cross_entropy_is_the_loss_of_the_same_name() -> None:
 
     from sam2lora.losses.functional import segmentation_bce
 
-    truth, logits = blobs(1), np.random.default_rng(2).normal(size=(60, 70))
-    tensors = (torch.from_numpy(array)[None, None] for array in (logits, truth))
+    reference, logits = blobs(1), np.random.default_rng(2).normal(size=(60, 70))
+    tensors = (torch.from_numpy(array)[None, None] for array in (logits, reference))
     expected = float(segmentation_bce(*tensors))
-    assert metrics.cross_entropy(1 / (1 + np.exp(-logits)), truth) == pytest.approx(expected)
+    assert metrics.cross_entropy(1 / (1 + np.exp(-logits)), reference) == pytest.approx(expected)

@@ -19,7 +19,7 @@ RANDOM_NANO = "e201e6dbc7bb2899d0356393ac6efa275e8eb01efc274e9dad169e4a4c9baf4c"
 
 
 @pytest.mark.parametrize("name", list(BASE_MODELS))
-def test_the_table_tells_the_truth(name: str):
+def test_registry_matches_the_built_networks(name: str):
     base = BASE_MODELS[name]
     network = build_network(base)
     assert sum(parameter.numel() for parameter in network.parameters()) == base.parameters
@@ -30,7 +30,7 @@ def test_the_table_tells_the_truth(name: str):
 
 
 @pytest.mark.parametrize("name", ["nano", "tiny"])
-def test_names_are_those_of_stock_sam2(name: str, stock_sam2):
+def test_parameter_names_are_those_of_stock_sam2(name: str, stock_sam2):
     stock = stock_sam2(name).state_dict()
     network = build_network(BASE_MODELS[name])
     assert network.state_dict().keys() <= stock.keys()
@@ -55,7 +55,7 @@ def test_building_leaves_the_random_state_alone():
     assert torch.equal(torch.rand(3), expected)
 
 
-def test_random_weights_say_so_and_are_the_same_everywhere():
+def test_random_weights_are_noted_and_reproducible():
     loaded = random_base("nano")
     assert not loaded.trained
     assert "random weights" in loaded.note
@@ -64,7 +64,7 @@ def test_random_weights_say_so_and_are_the_same_everywhere():
     assert loaded.weights_sha256 == RANDOM_NANO
 
 
-def test_positions_are_computed_once_and_again_when_they_change():
+def test_positions_are_cached_until_the_weights_change():
     trunk = build_network(BASE_MODELS["nano"]).image_encoder.trunk
     plain = Hiera._get_pos_embed
     with torch.inference_mode():
@@ -99,7 +99,7 @@ def test_nano_comes_with_the_package():
     assert {name.split()[-1] for name in loaded.learned_from} >= {"vessel", "disc", "cup"}
 
 
-def test_nano_is_what_its_file_says(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+def test_nano_matches_the_metadata_of_its_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     network = build_network(BASE_MODELS["nano"])
     path = tmp_path / "nano.safetensors"
     half = {name: value.half() for name, value in network.state_dict().items()}
@@ -116,7 +116,7 @@ def test_nano_is_what_its_file_says(tmp_path: Path, monkeypatch: pytest.MonkeyPa
 
 
 @pytest.mark.parametrize("suffix", [".pt", ".safetensors"])
-def test_a_file_of_the_users_is_recognized(tmp_path: Path, suffix: str, stock_sam2):
+def test_users_weights_file_is_recognized(tmp_path: Path, suffix: str, stock_sam2):
     path = tmp_path / f"mine{suffix}"
     weights = stock_sam2("nano").state_dict()
     if suffix == ".pt":
@@ -129,7 +129,7 @@ def test_a_file_of_the_users_is_recognized(tmp_path: Path, suffix: str, stock_sa
     assert torch.equal(loaded.network.no_mem_embed, weights["no_mem_embed"])
 
 
-def test_the_identity_does_not_depend_on_format_or_memory(tmp_path: Path, stock_sam2):
+def test_weights_digest_is_independent_of_format_and_memory_parts(tmp_path: Path, stock_sam2):
     stock = stock_sam2("nano").state_dict()
     torch.save({"model": stock}, tmp_path / "a.pt")
     keep = {name: value for name, value in stock.items() if not name.startswith(MEMORY_PARTS)}
@@ -139,7 +139,7 @@ def test_the_identity_does_not_depend_on_format_or_memory(tmp_path: Path, stock_
 
 
 @pytest.mark.parametrize(
-    ("weights", "words"),
+    ("weights", "message"),
     [
         ({"head.weight": torch.ones(2)}, "no SAM 2 image encoder.*head.weight"),
         (
@@ -151,13 +151,13 @@ def test_the_identity_does_not_depend_on_format_or_memory(tmp_path: Path, stock_
         ),
     ],
 )
-def test_another_network_is_refused(tmp_path: Path, weights: dict, words: str):
+def test_weights_of_another_network_are_refused(tmp_path: Path, weights: dict, message: str):
     torch.save(weights, tmp_path / "other.pt")
-    with pytest.raises(ModelError, match=words):
+    with pytest.raises(ModelError, match=message):
         load_base(tmp_path / "other.pt")
 
 
-def test_a_checkpoint_with_a_hole_is_refused(tmp_path: Path, stock_sam2):
+def test_checkpoint_with_a_missing_tensor_is_refused(tmp_path: Path, stock_sam2):
     weights = dict(stock_sam2("nano").state_dict())
     del weights["no_mem_embed"]
     torch.save({"model": weights}, tmp_path / "hole.pt")
@@ -172,7 +172,7 @@ def test_an_unknown_model_and_a_missing_file_are_named(tmp_path: Path):
         load_base(tmp_path / "missing.pt")
 
 
-def test_another_sam2_package_is_noticed():
+def test_unexpected_sam2_package_is_reported():
     base = dataclasses.replace(BASE_MODELS["tiny"], config="configs/sam2.1/other.yaml")
     with pytest.raises(ModelError, match="installed sam2 package"):
         build_network(base)
@@ -206,6 +206,6 @@ def test_an_official_checkpoint_is_downloaded_resumed_and_loaded(
     assert len(file_server.ranges) == 2
 
 
-def equal(one: Sam2ImageModel, other: Sam2ImageModel) -> bool:
-    pairs = zip(one.state_dict().items(), other.state_dict().items(), strict=True)
+def equal(first: Sam2ImageModel, other: Sam2ImageModel) -> bool:
+    pairs = zip(first.state_dict().items(), other.state_dict().items(), strict=True)
     return all(a == b and torch.equal(x, y) for (a, x), (b, y) in pairs)

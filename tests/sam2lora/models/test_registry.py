@@ -12,7 +12,7 @@ CONTENT = bytes(range(256)) * 100
 
 @pytest.fixture
 def tiny(file_server) -> BaseModel:
-    """Give a stand-in for tiny on a server of this machine."""
+    """Return a stand-in for tiny, served by a local server."""
     file_server.content = CONTENT
     return dataclasses.replace(
         BASE_MODELS["tiny"],
@@ -26,7 +26,7 @@ def rejected(base: BaseModel) -> Path:
     return base.path.with_name(base.path.name + ".rejected")
 
 
-def test_the_table_is_complete():
+def test_registry_is_complete():
     assert list(BASE_MODELS) == ["nano", "tiny", "small", "base_plus", "large"]
     assert all(name == base.name for name, base in BASE_MODELS.items())
     assert len({(base.width, base.depth) for base in BASE_MODELS.values()}) == 5
@@ -38,13 +38,13 @@ def test_the_table_is_complete():
     assert BASE_MODELS["nano"].path.parent.name == "assets"
 
 
-def test_an_unknown_model_is_refused_with_the_known_ones():
+def test_unknown_model_error_lists_the_known_ones():
     with pytest.raises(ModelError, match=r"'huge'.*nano, tiny, small, base_plus, large"):
         get_base("huge")
     assert get_base("tiny") is BASE_MODELS["tiny"]
 
 
-def test_fetched_once(tiny: BaseModel, file_server):
+def test_base_model_is_downloaded_once(tiny: BaseModel, file_server):
     assert fetch_base(tiny) == tiny.path
     assert fetch_base(tiny, offline=True) == tiny.path
     assert tiny.path.read_bytes() == CONTENT
@@ -52,7 +52,7 @@ def test_fetched_once(tiny: BaseModel, file_server):
 
 
 @pytest.mark.parametrize("by_setting", [True, False])
-def test_offline_says_what_to_put_where(
+def test_offline_error_says_which_file_to_put_where(
     tiny: BaseModel, file_server, by_setting: bool, monkeypatch: pytest.MonkeyPatch
 ):
     if by_setting:
@@ -64,7 +64,7 @@ def test_offline_says_what_to_put_where(
     assert file_server.ranges == []
 
 
-def test_a_file_put_there_by_hand_is_taken_when_it_is_right(tiny: BaseModel, file_server):
+def test_manually_placed_file_is_used_if_right(tiny: BaseModel, file_server):
     tiny.path.parent.mkdir(parents=True)
     tiny.path.write_bytes(CONTENT)
     assert fetch_base(tiny, offline=True) == tiny.path
@@ -72,26 +72,26 @@ def test_a_file_put_there_by_hand_is_taken_when_it_is_right(tiny: BaseModel, fil
 
 
 @pytest.mark.parametrize("content", [CONTENT[:-1], b"", CONTENT[:-1] + b"?"])
-def test_a_wrong_file_is_kept_aside_and_then_replaced(tiny: BaseModel, content: bytes):
+def test_wrong_file_is_moved_aside_and_replaced(tiny: BaseModel, content: bytes):
     tiny.path.parent.mkdir(parents=True)
     tiny.path.write_bytes(content)
-    with pytest.raises(ModelError, match="kept aside"):
+    with pytest.raises(ModelError, match="moved to"):
         fetch_base(tiny)
     assert not tiny.path.exists()
     assert rejected(tiny).read_bytes() == content
     assert fetch_base(tiny).read_bytes() == CONTENT
 
 
-def test_a_file_that_changed_later_is_noticed(tiny: BaseModel):
+def test_file_changed_after_verification_is_noticed(tiny: BaseModel):
     fetch_base(tiny)
     fetch_base(tiny)
     with tiny.path.open("ab") as stream:
         stream.write(b"?")
-    with pytest.raises(ModelError, match="kept aside"):
+    with pytest.raises(ModelError, match="moved to"):
         fetch_base(tiny)
 
 
-def test_a_file_is_read_again_only_when_asked(tiny: BaseModel, monkeypatch: pytest.MonkeyPatch):
+def test_file_is_verified_again_only_on_request(tiny: BaseModel, monkeypatch: pytest.MonkeyPatch):
     fetch_base(tiny)
     verify_base(tiny)
     checks = []

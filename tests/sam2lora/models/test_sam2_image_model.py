@@ -27,7 +27,7 @@ TOLERANCE = 1e-4
 
 @pytest.fixture(scope="module")
 def networks(stock_sam2) -> Callable[[str], Sam2ImageModel]:
-    """Give our networks with the weights of the stock models."""
+    """Return a function that builds our network with the weights of a stock model."""
 
     def build(name: str) -> Sam2ImageModel:
         network = build_network(BASE_MODELS[name])
@@ -52,14 +52,14 @@ def picture(size: int, seed: int = 0) -> np.ndarray:
 
 
 def blob(size: int) -> Tensor:
-    """Give a painted mask as logits: `(1, 1, size, size)`."""
+    """Return a painted mask as logits, `(1, 1, size, size)`."""
     y, x = torch.meshgrid(torch.arange(size), torch.arange(size), indexing="ij")
     inside = (x - size * 0.4) ** 2 + (y - size * 0.6) ** 2 < (size * 0.2) ** 2
     return mask_to_logits(inside[None, None], size=size)
 
 
-def asked(size: int) -> dict[str, PromptBatch]:
-    """Give one prompt of each kind for an image of `size`."""
+def one_of_each(size: int) -> dict[str, PromptBatch]:
+    """Return one prompt of each kind for an image of `size`."""
     points = {"points": [(size * 0.4, size * 0.6), (size * 0.9, 3.25)], "labels": [1, 0]}
     box = {"box": (size * 0.2, size * 0.35, size * 0.6, size * 0.8)}
     mask = {"mask_logits": blob(size // 4)[0, 0]}
@@ -75,7 +75,7 @@ def asked(size: int) -> dict[str, PromptBatch]:
 
 @torch.inference_mode()
 def stock_predictor(model, pixels: np.ndarray):
-    """Give stock SAM 2's image predictor with an image set."""
+    """Return stock SAM 2's image predictor with an image set."""
     from sam2.sam2_image_predictor import SAM2ImagePredictor
 
     predictor = SAM2ImagePredictor(model)
@@ -86,8 +86,8 @@ def stock_predictor(model, pixels: np.ndarray):
 
 
 @torch.inference_mode()
-def stock_answer(predictor, prompt: PromptBatch, multimask: bool) -> tuple[Tensor, Tensor]:
-    """Ask stock SAM 2: its image predictor, and its heads for what the predictor cannot ask."""
+def stock_prediction(predictor, prompt: PromptBatch, multimask: bool) -> tuple[Tensor, Tensor]:
+    """Predict with stock SAM 2; with its heads where its predictor has no such prompt."""
     has_points = prompt.points.shape[1] > 0
     if not has_points and prompt.boxes is None:
         logits, _, iou, *_ = predictor.model._forward_sam_heads(
@@ -109,41 +109,41 @@ def stock_answer(predictor, prompt: PromptBatch, multimask: bool) -> tuple[Tenso
 
 
 @pytest.mark.parametrize("name", ["nano", pytest.param("tiny", marks=pytest.mark.slow)])
-def test_answers_are_those_of_stock_sam2(name: str, networks, stock_sam2):
+def test_predictions_equal_those_of_stock_sam2(name: str, networks, stock_sam2):
     network = networks(name)
     pixels = picture(network.input_size)
     predictor = stock_predictor(stock_sam2(name), pixels)
     with torch.inference_mode():
-        features = network.encode(normalize(pixels)[None])
-    for kind, prompt in asked(network.input_size).items():
+        embedding = network.encode(normalize(pixels)[None])
+    for kind, prompt in one_of_each(network.input_size).items():
         for multimask in (False, True):
-            logits, iou = stock_answer(predictor, prompt, multimask)
+            logits, iou = stock_prediction(predictor, prompt, multimask)
             with torch.inference_mode():
-                mine = network.decode(features, prompt, multimask=multimask)
-            assert logits.std() > 0.1, "constant logits prove nothing"
+                mine = network.decode(embedding, prompt, multimask=multimask)
+            assert logits.std() > 0.1, "constant logits would prove nothing"
             assert logits.abs().max() < 32, "the stock predictor clamps at 32"
             assert mine.logits.shape == logits.shape
             assert (mine.logits - logits).abs().max() < TOLERANCE, kind
             assert (mine.iou - iou).abs().max() < TOLERANCE, kind
 
 
-def test_what_parity_rests_on_is_not_without_effect(nano: Sam2ImageModel):
+def test_each_ingredient_of_parity_changes_the_prediction(nano: Sam2ImageModel):
     image = normalize(picture(512))[None]
-    prompt = asked(512)["points"]
+    prompt = one_of_each(512)["points"]
     with torch.inference_mode():
-        features = nano.encode(image)
-        right = nano.decode(features, prompt).logits
-        bare = ImageEmbedding(
-            features.image_embed - nano.no_mem_embed.view(1, -1, 1, 1),
-            features.fine,
-            features.middle,
+        embedding = nano.encode(image)
+        right = nano.decode(embedding, prompt).logits
+        without = ImageEmbedding(
+            embedding.image_embed - nano.no_mem_embed.view(1, -1, 1, 1),
+            embedding.fine,
+            embedding.middle,
         )
-        assert (nano.decode(bare, prompt).logits - right).abs().max() > 100 * TOLERANCE
+        assert (nano.decode(without, prompt).logits - right).abs().max() > 100 * TOLERANCE
         moved = PromptBatch(prompt.points + 4, prompt.labels)
-        assert (nano.decode(features, moved).logits - right).abs().max() > 10 * TOLERANCE
+        assert (nano.decode(embedding, moved).logits - right).abs().max() > 10 * TOLERANCE
 
 
-def test_normalize_is_that_of_sam2():
+def test_normalize_equals_that_of_sam2():
     pixels = picture(32)
     expected = Normalize(MEAN, STD)(ToTensor()(pixels))
     torch.testing.assert_close(normalize(pixels), expected, atol=1e-6, rtol=0)
@@ -156,21 +156,21 @@ def test_normalize_is_that_of_sam2():
 
 
 @pytest.mark.parametrize(
-    ("pixels", "words"),
+    ("pixels", "message"),
     [
         (np.zeros((8, 8, 3), np.float32), "uint8"),
         (np.zeros((8, 8), np.uint8), r"\(8, 8\)"),
         (np.zeros((8, 8, 4), np.uint8), r"\(8, 8, 4\)"),
     ],
 )
-def test_normalize_refuses_other_images(pixels: np.ndarray, words: str):
-    with pytest.raises(GeometryError, match=words):
+def test_normalize_refuses_other_images(pixels: np.ndarray, message: str):
+    with pytest.raises(GeometryError, match=message):
         normalize(pixels)
 
 
 @pytest.fixture(scope="module")
-def features(nano: Sam2ImageModel) -> ImageEmbedding:
-    """Give the features of three images."""
+def embedding(nano: Sam2ImageModel) -> ImageEmbedding:
+    """Return the embeddings of three images."""
     images = normalize(np.stack([picture(512, seed) for seed in range(3)]))
     with torch.inference_mode():
         return nano.encode(images)
@@ -183,78 +183,76 @@ def some_points(batch: int) -> PromptBatch:
 
 
 @torch.inference_mode()
-def test_many_prompts_for_one_image_are_as_one_by_one(
-    nano: Sam2ImageModel, features: ImageEmbedding
-):
+def test_batch_of_prompts_equals_single_prompts(nano: Sam2ImageModel, embedding: ImageEmbedding):
     prompts = some_points(4)
-    together = nano.decode(features[0], prompts)
+    together = nano.decode(embedding[0], prompts)
     assert together.logits.shape == (4, 1, 128, 128)
     for i in range(4):
-        alone = nano.decode(features[0], prompts[i])
+        alone = nano.decode(embedding[0], prompts[i])
         torch.testing.assert_close(together.logits[i : i + 1], alone.logits, atol=1e-4, rtol=0)
 
 
 @torch.inference_mode()
-def test_each_image_of_a_batch_gets_its_own_prompt(nano: Sam2ImageModel, features: ImageEmbedding):
+def test_each_image_of_a_batch_gets_its_own_prompt(nano: Sam2ImageModel, embedding: ImageEmbedding):
     prompts = some_points(3)
-    together = nano.decode(features, prompts).logits
+    together = nano.decode(embedding, prompts).logits
     for i in range(3):
-        alone = nano.decode(features[i], prompts[i]).logits
+        alone = nano.decode(embedding[i], prompts[i]).logits
         torch.testing.assert_close(together[i : i + 1], alone, atol=1e-4, rtol=0)
-    changed = ImageEmbedding.cat([features[1], features[1], features[2]])
-    answers = nano.decode(changed, prompts).logits
-    assert not torch.allclose(answers[0], together[0], atol=1e-3)
-    torch.testing.assert_close(answers[1:], together[1:], atol=1e-4, rtol=0)
+    changed = ImageEmbedding.cat([embedding[1], embedding[1], embedding[2]])
+    logits = nano.decode(changed, prompts).logits
+    assert not torch.allclose(logits[0], together[0], atol=1e-3)
+    torch.testing.assert_close(logits[1:], together[1:], atol=1e-4, rtol=0)
 
 
 @torch.inference_mode()
-def test_forward_takes_images_or_features(nano: Sam2ImageModel, features: ImageEmbedding):
+def test_forward_accepts_images_or_embeddings(nano: Sam2ImageModel, embedding: ImageEmbedding):
     image = normalize(picture(512, 0))[None]
     prompts = some_points(1)
     torch.testing.assert_close(
         nano(image, prompts, multimask=True).logits,
-        nano(features[0], prompts, multimask=True).logits,
+        nano(embedding[0], prompts, multimask=True).logits,
         atol=1e-4,
         rtol=0,
     )
 
 
 @torch.inference_mode()
-def test_half_precision_features_answer_nearly_the_same(
-    nano: Sam2ImageModel, features: ImageEmbedding
+def test_half_precision_embeddings_predict_nearly_the_same(
+    nano: Sam2ImageModel, embedding: ImageEmbedding
 ):
     prompts = some_points(1)
-    full = nano.decode(features[0], prompts).logits
-    half = features[0].to(dtype=torch.float16)
-    assert half.nbytes() == features[0].nbytes() // 2
-    answer = nano.decode(half, prompts).logits
-    assert answer.dtype == torch.float32
-    assert (answer - full).abs().max() < 0.02 * full.std()
+    full = nano.decode(embedding[0], prompts).logits
+    half = embedding[0].to(dtype=torch.float16)
+    assert half.nbytes() == embedding[0].nbytes() // 2
+    logits = nano.decode(half, prompts).logits
+    assert logits.dtype == torch.float32
+    assert (logits - full).abs().max() < 0.02 * full.std()
 
 
-def test_features_count_their_bytes(features: ImageEmbedding):
+def test_embedding_reports_its_bytes(embedding: ImageEmbedding):
     per_image = 4 * (128 * 32 * 32 + 16 * 128 * 128 + 32 * 64 * 64)
-    assert features.nbytes() == 3 * per_image
-    assert features[1:].nbytes() == 2 * per_image
-    assert len(features[-1]) == 1
-    assert torch.equal(features[-1].fine, features.fine[2:])
+    assert embedding.nbytes() == 3 * per_image
+    assert embedding[1:].nbytes() == 2 * per_image
+    assert len(embedding[-1]) == 1
+    assert torch.equal(embedding[-1].fine, embedding.fine[2:])
     with pytest.raises(IndexError):
-        features[3]
+        embedding[3]
 
 
-def test_sizes_that_do_not_fit_are_refused(nano: Sam2ImageModel, features: ImageEmbedding):
+def test_mismatched_sizes_are_refused(nano: Sam2ImageModel, embedding: ImageEmbedding):
     with pytest.raises(GeometryError, match=r"\(B, 3, 512, 512\), not \(1, 3, 1024, 1024\)"):
         nano.encode(torch.zeros(1, 3, 1024, 1024))
     with pytest.raises(GeometryError, match="normalized"):
         nano.encode(torch.zeros(1, 3, 512, 512, dtype=torch.uint8))
     with pytest.raises(GeometryError, match="3 images for 2 prompts"):
-        nano.decode(features, PromptBatch.none(2))
+        nano.decode(embedding, PromptBatch.none(2))
     wrong = PromptBatch.single(mask_logits=np.zeros((64, 64)))
     with pytest.raises(GeometryError, match="128 x 128 for this network, not 64 x 64"):
-        nano.decode(features[0], wrong)
+        nano.decode(embedding[0], wrong)
 
 
-def test_best_keeps_the_mask_expected_to_be_best():
+def test_best_keeps_the_mask_of_highest_predicted_iou():
     logits = torch.arange(6.0).view(2, 3, 1, 1)
     iou = torch.tensor([[0.1, 0.9, 0.5], [0.7, 0.2, 0.1]])
     best = DecoderOutput(logits, iou, torch.zeros(2, 1)).best()
@@ -278,26 +276,26 @@ def test_gradients_reach_encoder_and_decoder(networks):
 
 
 @torch.inference_mode()
-def test_points_stay_exact_in_half_precision(nano: Sam2ImageModel, features: ImageEmbedding):
+def test_points_stay_exact_in_half_precision(nano: Sam2ImageModel, embedding: ImageEmbedding):
     device = torch.device("cpu")
     here = PromptBatch.single(points=[(400.0, 300.0)], labels=[1])
     there = PromptBatch.single(points=[(400.5, 300.0)], labels=[1])
     with autocast(device, "bfloat16"):
         tokens = [nano._embed(prompts)[0] for prompts in (here, there)]
-        answer = nano.decode(features[0], here)
+        output = nano.decode(embedding[0], here)
     assert tokens[0].dtype == torch.float32
     assert not torch.equal(*tokens)
-    full = nano.decode(features[0], here)
-    assert answer.logits.dtype == answer.iou.dtype == torch.float32
-    assert (answer.logits - full.logits).abs().max() < 0.2 * full.logits.std()
+    full = nano.decode(embedding[0], here)
+    assert output.logits.dtype == output.iou.dtype == torch.float32
+    assert (output.logits - full.logits).abs().max() < 0.2 * full.logits.std()
 
 
 @pytest.mark.gpu
 @torch.inference_mode()
-def test_gpu_answers_as_the_cpu(networks):
+def test_gpu_predicts_as_the_cpu(networks):
     cpu, gpu = networks("nano"), networks("nano").to("cuda")
     image = normalize(picture(512))[None]
-    for prompt in asked(512).values():
+    for prompt in one_of_each(512).values():
         expected = cpu(image, prompt).logits
         found = gpu(image.to("cuda"), prompt.to("cuda")).logits.cpu()
         assert (found - expected).abs().max() < 1e-2 * expected.std()
@@ -307,7 +305,7 @@ def test_gpu_answers_as_the_cpu(networks):
 
 
 @pytest.mark.gpu
-def test_gpu_memory_is_given_back(networks):
+def test_gpu_memory_is_released(networks):
     device = torch.device("cuda")
     empty = torch.cuda.memory_allocated()
     network = networks("nano").to(device)

@@ -13,9 +13,9 @@ from sam2lora.errors import ModelError
 from sam2lora.models.weights import (
     file_digest,
     fit_weights,
-    images_learned,
     read_weights,
     seed_weights,
+    training_image_counts,
     weights_digest,
 )
 
@@ -45,16 +45,16 @@ def test_safetensors_are_read(tmp_path: Path):
     assert same(read_weights(tmp_path / "weights.safetensors"))
 
 
-def test_what_weights_learned_from_is_in_their_file_s_notes():
-    notes = {"data": '{"images": {"eyes disc": 6}, "validation": 2}'}
-    assert images_learned(notes, HERE) == {"eyes disc": 6}
-    assert images_learned({}, HERE) == {}
+def test_training_images_are_read_from_the_metadata():
+    metadata = {"data": '{"images": {"eyes disc": 6}, "validation": 2}'}
+    assert training_image_counts(metadata, HERE) == {"eyes disc": 6}
+    assert training_image_counts({}, HERE) == {}
 
 
 @pytest.mark.parametrize("text", ["eyes", "[]", '{"images": 3}', '{"images": {"eyes": "many"}}'])
-def test_notes_that_say_it_another_way_are_named(text: str):
-    with pytest.raises(ModelError, match=r"weights\.pt: its note 'data'"):
-        images_learned({"data": text}, HERE)
+def test_invalid_training_images_in_metadata_are_named(text: str):
+    with pytest.raises(ModelError, match=r"weights\.pt: the metadata 'data'"):
+        training_image_counts({"data": text}, HERE)
 
 
 class Evil:
@@ -65,7 +65,7 @@ class Evil:
         return os.mkdir, (str(self.path),)
 
 
-def test_code_in_a_checkpoint_is_not_run(tmp_path: Path):
+def test_code_in_a_checkpoint_is_not_executed(tmp_path: Path):
     torch.save({"model": Evil(tmp_path / "owned")}, tmp_path / "weights.pt")
     with pytest.raises(ModelError, match="can run code"):
         read_weights(tmp_path / "weights.pt")
@@ -88,7 +88,7 @@ def test_a_truncated_file_is_named(tmp_path: Path, suffix: str, share: float):
 
 
 @pytest.mark.parametrize("seed", range(8))
-def test_garbage_is_named(tmp_path: Path, seed: int):
+def test_garbage_file_is_named(tmp_path: Path, seed: int):
     path = tmp_path / "weights.pt"
     path.write_bytes(np.random.default_rng(seed).bytes(1000))
     with pytest.raises(ModelError, match=r"weights\.pt"):
@@ -114,7 +114,7 @@ def test_a_checkpoint_without_named_tensors_is_refused(tmp_path: Path, content: 
         read_weights(tmp_path / "weights.pt")
 
 
-def test_memory_parts_are_left_over_and_half_precision_is_widened():
+def test_memory_parts_are_unused_and_half_precision_is_widened():
     network = Small()
     extra = {"memory_encoder.x": torch.ones(1), "no_obj_ptr": torch.ones(1)}
     fit_weights(network, {name: value.half() for name, value in TENSORS.items()} | extra, HERE)
@@ -123,7 +123,7 @@ def test_memory_parts_are_left_over_and_half_precision_is_widened():
 
 
 @pytest.mark.parametrize(
-    ("changes", "words"),
+    ("changes", "message"),
     [
         ({"b": None}, "1 missing: b."),
         ({"no_memory": torch.ones(1)}, "1 unexpected: no_memory."),
@@ -131,17 +131,17 @@ def test_memory_parts_are_left_over_and_half_precision_is_widened():
         ({f"x{i}": torch.ones(1) for i in range(5)}, "5 unexpected: x0, x1, x2 and 2 more."),
     ],
 )
-def test_what_does_not_fit_is_named(changes: dict, words: str):
+def test_tensors_that_do_not_fit_are_named(changes: dict, message: str):
     weights = {k: v for k, v in (TENSORS | changes).items() if v is not None}
     network = Small()
     with pytest.raises(ModelError) as caught:
         fit_weights(network, weights, HERE)
-    assert words in str(caught.value)
+    assert message in str(caught.value)
     assert "weights.pt" in str(caught.value)
     assert network.b.tolist() == [0, 0]
 
 
-def test_the_identity_is_the_documented_hash():
+def test_weights_digest_is_the_documented_hash():
     network = Small()
     network.load_state_dict(TENSORS)
     content = b"a.weight\x002,3\x00" + np.arange(6, dtype="<f4").tobytes()
@@ -149,7 +149,7 @@ def test_the_identity_is_the_documented_hash():
     assert weights_digest(network) == hashlib.sha256(content).hexdigest()
 
 
-def test_the_identity_changes_with_any_value():
+def test_weights_digest_changes_with_any_value():
     network = Small()
     network.load_state_dict(TENSORS)
     before = weights_digest(network)
@@ -158,7 +158,7 @@ def test_the_identity_changes_with_any_value():
     assert weights_digest(network) != before
 
 
-def test_the_identity_of_a_file_is_computed_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+def test_digest_of_a_file_is_computed_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     path = tmp_path / "weights.pt"
     path.write_bytes(b"x")
     network = Small()
@@ -170,7 +170,7 @@ def test_the_identity_of_a_file_is_computed_once(tmp_path: Path, monkeypatch: py
     assert file_digest(network, path) == "computed again"
 
 
-def test_seeded_weights_have_the_spread_of_torch_and_repeat():
+def test_seeded_weights_have_torchs_variance_and_repeat():
     def seeded(seed: int) -> nn.Sequential:
         network = nn.Sequential(
             nn.Linear(300, 200),

@@ -23,13 +23,13 @@ with RunFolder.open(Path(sys.argv[1])).hold():
 
 @pytest.fixture
 def run(tmp_path: Path) -> RunFolder:
-    """Give a run that has not started."""
+    """Return a run that has not started."""
     return RunFolder.create(tmp_path / "my run", SETTINGS)
 
 
 @pytest.fixture
 def step() -> Callable[[int], StepEvent]:
-    """Give step events by number; `loss` tells those of two passes apart."""
+    """Return a function that creates step events; `loss` distinguishes two passes of a step."""
 
     def make(number: int, loss: float = 0.5) -> StepEvent:
         terms = {"bce": 0.25, "soft_dice": 0.25}
@@ -42,7 +42,7 @@ def step() -> Callable[[int], StepEvent]:
 
 @pytest.fixture
 def hold_elsewhere() -> Iterator[Callable[[Path], "subprocess.Popen[str]"]]:
-    """Start another process that holds a run folder, and give it once it does."""
+    """Return a function that starts a process and returns it once it holds a run folder."""
     started = []
 
     def start(folder: Path) -> "subprocess.Popen[str]":

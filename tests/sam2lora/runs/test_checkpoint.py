@@ -1,4 +1,4 @@
-"""A checkpoint comes back as it was; what is damaged is named; kill −9 never leaves half of one."""
+"""Checkpoints are read back unchanged, damage is named, and kill −9 never leaves half of one."""
 
 import json
 import os
@@ -21,7 +21,7 @@ def path(tmp_path: Path) -> Path:
     return tmp_path / "checkpoint.pt"
 
 
-def test_tensors_and_plain_values_come_back(path: Path):
+def test_tensors_and_plain_values_are_read_back(path: Path):
     model = torch.nn.Linear(3, 2)
     optimizer = torch.optim.AdamW(model.parameters())
     model(torch.ones(1, 3)).sum().backward()
@@ -49,7 +49,7 @@ def test_tensors_and_plain_values_come_back(path: Path):
     assert {name: again[name] for name in plain} == {name: state[name] for name in plain}
 
 
-def test_tensors_come_to_the_device_asked_for(path: Path):
+def test_tensors_are_loaded_to_the_requested_device(path: Path):
     save_checkpoint(path, {"a": torch.ones(2)})
     assert load_checkpoint(path, map_location="meta")["a"].device.type == "meta"
 
@@ -63,19 +63,19 @@ def test_tensors_come_to_the_device_asked_for(path: Path):
         ({"a": {1, 2}}, r"state\['a'\] is a set"),
     ],
 )
-def test_what_could_not_be_read_again_is_not_written(path: Path, value: dict, place: str):
+def test_values_that_cannot_be_read_back_are_refused(path: Path, value: dict, place: str):
     with pytest.raises(TypeError, match=place):
         save_checkpoint(path, value)
     assert not path.exists()
 
 
-def test_a_missing_checkpoint_is_said(path: Path):
+def test_missing_checkpoint_is_reported(path: Path):
     with pytest.raises(ModelError, match=r"checkpoint\.pt: there is no checkpoint yet"):
         load_checkpoint(path)
 
 
 @pytest.mark.parametrize("share", [0, 0.001, 0.5, 0.999])
-def test_a_truncated_checkpoint_is_named_with_what_to_do(path: Path, share: float):
+def test_truncated_checkpoint_error_says_what_to_do(path: Path, share: float):
     save_checkpoint(path, {"a": torch.ones(10_000)})
     content = path.read_bytes()
     path.write_bytes(content[: int(len(content) * share)])
@@ -94,9 +94,9 @@ def test_one_changed_bit_in_a_tensor_is_noticed(path: Path):
 
 
 @pytest.mark.parametrize("content", ["text", 3, [1], torch.ones(1)])
-def test_other_files_are_no_checkpoints(path: Path, content: object):
+def test_other_files_are_refused_as_checkpoints(path: Path, content: object):
     torch.save(content, path)
-    with pytest.raises(ModelError, match="no state of a training"):
+    with pytest.raises(ModelError, match="not hold the state of a training"):
         load_checkpoint(path)
 
 
@@ -107,7 +107,9 @@ def test_a_file_that_could_run_code_is_not_loaded(path: Path):
 
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs /dev/full (Linux)")
-def test_a_full_disk_is_said_and_leaves_the_older_one(path: Path, monkeypatch: pytest.MonkeyPatch):
+def test_full_disk_is_reported_and_keeps_the_older_checkpoint(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+):
     save_checkpoint(path, {"step": 1})
     opened = Path.open
 
@@ -123,7 +125,9 @@ def test_a_full_disk_is_said_and_leaves_the_older_one(path: Path, monkeypatch: p
 
 
 @pytest.mark.skipif(os.name == "nt", reason="Windows has no folders to sync")
-def test_the_file_and_then_its_name_are_synced(path: Path, monkeypatch: pytest.MonkeyPatch):
+def test_checkpoint_file_and_then_its_folder_are_synced(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+):
     synced = []
 
     def fsync(handle: int) -> None:
@@ -168,7 +172,7 @@ print(json.dumps({"found": found, "half": half}))
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork (POSIX)")
-def test_killed_at_any_instant_the_old_or_the_new_one_is_there(path: Path):
+def test_kill_at_any_time_leaves_a_whole_checkpoint(path: Path):
     seed = random.randrange(10**6)
     done = subprocess.run(
         [sys.executable, "-c", WRITER, str(path), str(seed)],

@@ -1,4 +1,4 @@
-"""Anyone may ask a run to pause or stop, with nothing but files."""
+"""Anyone may request a run to pause or stop, by files alone."""
 
 import shutil
 
@@ -17,7 +17,7 @@ def test_requests_are_files_that_anyone_may_write(run: RunFolder):
     assert run.control.requested == {"pause", "stop"}
 
 
-def test_requests_are_taken_back_one_by_one_or_all(run: RunFolder):
+def test_requests_are_withdrawn_singly_or_all(run: RunFolder):
     for what in ("pause", "stop"):
         run.control.request(what)
         run.control.request(what)
@@ -28,12 +28,12 @@ def test_requests_are_taken_back_one_by_one_or_all(run: RunFolder):
     assert not list(run.control.folder.iterdir())
 
 
-def test_other_files_ask_for_nothing(run: RunFolder):
+def test_other_files_are_not_requests(run: RunFolder):
     (run.control.folder / "stop.txt").touch()
     assert run.control.requested == frozenset()
 
 
-def test_a_run_that_was_deleted_does_not_come_back(run: RunFolder):
+def test_request_does_not_recreate_a_deleted_run(run: RunFolder):
     shutil.rmtree(run.path)
     assert run.control.requested == frozenset()
     run.control.clear()

@@ -1,4 +1,4 @@
-"""Events are written whole or not at all, and read rightly while that happens."""
+"""Events are written atomically, and read correctly at the same time."""
 
 import os
 import shutil
@@ -13,10 +13,10 @@ from sam2lora.errors import OutputError, SettingsError
 from sam2lora.runs.event_log import (
     START,
     append_event,
+    drop_superseded,
     follow_events,
     read_events,
     read_last_events,
-    without_lost,
 )
 from sam2lora.runs.events import Event, PausedEvent, ResumedEvent, StepEvent, WarningEvent
 
@@ -33,12 +33,12 @@ def steps(events: list[Event]) -> list[int]:
 
 
 def tear(path: Path) -> None:
-    """Leave what a killed writer leaves."""
+    """Append an incomplete line, as a killed writer leaves it."""
     with path.open("ab") as stream:
         stream.write(b'{"kind":"step","step":99,"ti')
 
 
-def test_what_was_appended_is_read(path: Path, step: Step):
+def test_appended_events_are_read(path: Path, step: Step):
     assert read_events(path) == ([], 0)
     events = [step(1), step(2), WarningEvent(step=2, words="Füße\nnass")]
     for event in events:
@@ -46,7 +46,7 @@ def test_what_was_appended_is_read(path: Path, step: Step):
     assert read_events(path) == (events, 0)
 
 
-def test_a_torn_last_line_is_dropped_and_the_next_event_is_not_lost(path: Path, step: Step):
+def test_incomplete_last_line_is_dropped_and_the_next_event_kept(path: Path, step: Step):
     append_event(path, step(1))
     tear(path)
     events, skipped = read_events(path)
@@ -56,13 +56,13 @@ def test_a_torn_last_line_is_dropped_and_the_next_event_is_not_lost(path: Path, 
     assert (steps(events), skipped) == ([1, 2], 0)
 
 
-def test_a_file_that_is_nothing_but_torn_starts_again(path: Path, step: Step):
+def test_file_of_one_incomplete_line_starts_again(path: Path, step: Step):
     path.write_bytes(b"{" * 200_000)
     append_event(path, step(1))
     assert steps(read_events(path)[0]) == [1]
 
 
-def test_lines_that_are_no_known_event_are_counted(path: Path, step: Step):
+def test_unknown_lines_are_counted(path: Path, step: Step):
     append_event(path, step(1))
     with path.open("ab") as stream:
         stream.write(b'{"kind":"levitated","step":2,"time":"2031-01-01T00:00:00Z"}\n')
@@ -75,7 +75,7 @@ def test_lines_that_are_no_known_event_are_counted(path: Path, step: Step):
     assert follow_events(path).skipped == 7
 
 
-def test_a_resumed_run_replaces_what_it_does_again(path: Path, step: Step):
+def test_resumed_run_drops_the_events_it_repeats(path: Path, step: Step):
     for number in range(1, 11):
         append_event(path, step(number, 1.0))
     append_event(path, ResumedEvent(step=5))
@@ -89,22 +89,22 @@ def test_a_resumed_run_replaces_what_it_does_again(path: Path, step: Step):
     assert steps(read_events(path)[0]) == [1, 2]
 
 
-def test_what_happened_at_the_step_of_the_checkpoint_still_counts(step: Step):
+def test_events_at_the_step_of_the_checkpoint_still_count(step: Step):
     pause, resumed = PausedEvent(step=5), ResumedEvent(step=5)
-    assert without_lost([pause, step(6), resumed]) == [pause, resumed]
+    assert drop_superseded([pause, step(6), resumed]) == [pause, resumed]
 
 
 def test_a_follower_gets_each_event_once(path: Path, step: Step):
     news = follow_events(path)
-    assert (news.events, news.place, news.missing) == ([], START, True)
+    assert (news.events, news.position, news.missing) == ([], START, True)
     seen = []
     for number in range(5):
         append_event(path, step(number))
-        news = follow_events(path, news.place)
+        news = follow_events(path, news.position)
         assert not news.restarted
         assert not news.missing
         seen += news.events
-        assert follow_events(path, news.place).events == []
+        assert follow_events(path, news.position).events == []
     assert steps(seen) == [0, 1, 2, 3, 4]
 
 
@@ -115,18 +115,18 @@ def test_a_follower_waits_for_the_rest_of_a_line(path: Path, step: Step):
         stream.write(line[:50])
     news = follow_events(path)
     assert steps(news.events) == [1]
-    assert follow_events(path, news.place).place == news.place
+    assert follow_events(path, news.position).position == news.position
     with path.open("ab") as stream:
         stream.write(line[50:])
-    assert steps(follow_events(path, news.place).events) == [2]
+    assert steps(follow_events(path, news.position).events) == [2]
 
 
-def test_a_follower_survives_the_cut_of_a_torn_line(path: Path, step: Step):
+def test_follower_survives_the_removal_of_an_incomplete_line(path: Path, step: Step):
     append_event(path, step(1))
     tear(path)
     news = follow_events(path)
     append_event(path, step(2))
-    news = follow_events(path, news.place)
+    news = follow_events(path, news.position)
     assert steps(news.events) == [2]
     assert not news.restarted
 
@@ -134,9 +134,9 @@ def test_a_follower_survives_the_cut_of_a_torn_line(path: Path, step: Step):
 def test_a_long_file_comes_in_parts(path: Path, step: Step):
     for number in range(50):
         append_event(path, step(number))
-    seen, place, calls = [], START, 0
-    while (news := follow_events(path, place, limit=1000)).place != place:
-        seen, place, calls = seen + news.events, news.place, calls + 1
+    seen, position, calls = [], START, 0
+    while (news := follow_events(path, position, limit=1000)).position != position:
+        seen, position, calls = seen + news.events, news.position, calls + 1
         assert not news.restarted
     assert steps(seen) == list(range(50))
     assert calls > 5
@@ -147,7 +147,7 @@ def test_a_line_longer_than_the_limit_is_read(path: Path, step: Step):
     append_event(path, step(1))
     news = follow_events(path, limit=100)
     assert [event.kind for event in news.events] == ["warning"]
-    assert steps(follow_events(path, news.place).events) == [1]
+    assert steps(follow_events(path, news.position).events) == [1]
 
 
 def test_a_follower_sees_a_run_resumed(path: Path, step: Step):
@@ -156,56 +156,56 @@ def test_a_follower_sees_a_run_resumed(path: Path, step: Step):
     first = follow_events(path)
     append_event(path, ResumedEvent(step=2))
     append_event(path, step(3, 2.0))
-    second = follow_events(path, first.place)
-    assert without_lost(first.events + second.events) == read_events(path)[0]
+    second = follow_events(path, first.position)
+    assert drop_superseded(first.events + second.events) == read_events(path)[0]
     assert not second.restarted
 
 
 @pytest.mark.parametrize("longer", [False, True])
-def test_a_follower_notices_another_run_in_the_same_place(path: Path, step: Step, longer: bool):
+def test_follower_notices_another_run_at_the_same_path(path: Path, step: Step, longer: bool):
     for number in range(3):
         append_event(path, step(number, 1.0))
-    place = follow_events(path).place
+    position = follow_events(path).position
     path.unlink()
-    gone = follow_events(path, place)
-    assert (gone.missing, gone.place, gone.events) == (True, place, [])
+    gone = follow_events(path, position)
+    assert (gone.missing, gone.position, gone.events) == (True, position, [])
     for number in range(9 if longer else 1):
         append_event(path, step(number, 2.0))
-    news = follow_events(path, place)
+    news = follow_events(path, position)
     assert news.restarted
     assert {event.loss for event in news.events if isinstance(event, StepEvent)} == {2.0}
-    assert not follow_events(path, news.place).restarted
+    assert not follow_events(path, news.position).restarted
 
 
-def test_a_follower_notices_that_the_file_was_cut(path: Path, step: Step):
+def test_follower_notices_a_truncated_file(path: Path, step: Step):
     for number in range(1, 5):
         append_event(path, step(number))
     size = path.stat().st_size
     append_event(path, step(5))
-    place = follow_events(path).place
+    position = follow_events(path).position
     os.truncate(path, size)
-    news = follow_events(path, place)
+    news = follow_events(path, position)
     assert (steps(news.events), news.restarted) == ([1, 2, 3, 4], True)
     os.truncate(path, 0)
-    news = follow_events(path, news.place)
-    assert (news.events, news.place, news.restarted) == ([], START, True)
+    news = follow_events(path, news.position)
+    assert (news.events, news.position, news.restarted) == ([], START, True)
 
 
-def test_a_run_deleted_under_its_follower_and_its_writer(tmp_path: Path, step: Step):
+def test_deleted_run_is_noticed_by_follower_and_writer(tmp_path: Path, step: Step):
     path = tmp_path / "run" / "events.jsonl"
     path.parent.mkdir()
     append_event(path, step(1))
-    place = follow_events(path).place
+    position = follow_events(path).position
     shutil.rmtree(path.parent)
-    assert follow_events(path, place).missing
+    assert follow_events(path, position).missing
     with pytest.raises(OutputError, match=r"events\.jsonl: cannot be written \(No such file"):
         append_event(path, step(2))
     assert not path.parent.exists()
     path.parent.write_text("a file where the folder was")
-    assert follow_events(path, place).missing
+    assert follow_events(path, position).missing
 
 
-def test_the_end_of_a_long_file_is_read_alone(path: Path, step: Step):
+def test_last_events_are_read_without_the_whole_file(path: Path, step: Step):
     for number in range(1000):
         append_event(path, step(number))
     events, skipped = read_last_events(path)
@@ -214,7 +214,7 @@ def test_the_end_of_a_long_file_is_read_alone(path: Path, step: Step):
     assert 100 < len(events) < 900
 
 
-def test_one_event_before_a_long_damaged_end_is_found(path: Path, step: Step):
+def test_event_before_a_long_damaged_end_is_found(path: Path, step: Step):
     append_event(path, step(7))
     with path.open("ab") as stream:
         stream.write(b"?\n" * 50_000)
@@ -232,7 +232,7 @@ def test_a_file_that_cannot_be_read_is_named(path: Path):
 
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs /dev/full (Linux)")
-def test_a_full_disk_is_said_in_words(path: Path, step: Step):
+def test_full_disk_is_reported_with_advice(path: Path, step: Step):
     path.symlink_to("/dev/full")
     with pytest.raises(OutputError, match=r"events\.jsonl.*No space left.*sam2lora train RUN"):
         append_event(path, step(1))
@@ -258,15 +258,15 @@ append_event(path, WarningEvent(words="after"))
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="needs a limit to the size of files (POSIX)")
-def test_a_line_that_fits_only_in_part_leaves_nothing(path: Path):
-    """The limit breaks a write off in the middle, as a disk does that has a few bytes left."""
+def test_line_that_does_not_fit_on_the_disk_leaves_nothing(path: Path):
+    """The limit interrupts a write, as a disk does that has a few bytes left."""
     done = subprocess.run(
         [sys.executable, "-c", LIMITED, str(path)], capture_output=True, text=True, check=False
     )
     assert done.returncode == 0, done.stderr
     assert "cannot be written (File too large)" in done.stdout
-    words = [event.words for event in read_events(path)[0] if isinstance(event, WarningEvent)]
-    assert words == ["before", "after"]
+    messages = [event.words for event in read_events(path)[0] if isinstance(event, WarningEvent)]
+    assert messages == ["before", "after"]
 
 
 WRITE = """
@@ -281,17 +281,17 @@ for step in range(10**9):
 
 def test_events_of_a_killed_writer_have_no_gap(path: Path):
     process = subprocess.Popen([sys.executable, "-c", WRITE, str(path)])
-    seen, place = [], START
+    seen, position = [], START
     while len(seen) < 20 and process.poll() is None:
-        news = follow_events(path, place)
-        place = news.place
+        news = follow_events(path, position)
+        position = news.position
         seen += news.events
         assert not news.restarted
         assert news.skipped == 0
     process.kill()
     process.wait()
-    while (news := follow_events(path, place)).place != place:
-        place, seen = news.place, seen + news.events
+    while (news := follow_events(path, position)).position != position:
+        position, seen = news.position, seen + news.events
     append_event(path, WarningEvent(step=len(seen), words="the next one"))
     events, skipped = read_events(path)
     assert [event.step for event in events] == list(range(len(seen) + 1))

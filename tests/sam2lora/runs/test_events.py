@@ -1,4 +1,4 @@
-"""Events survive the way to disk and back, whatever numbers and names they hold."""
+"""Events are read back unchanged, whatever numbers and names they hold."""
 
 import json
 import math
@@ -43,27 +43,27 @@ ONE_OF_EACH = [
     ResumedEvent(step=5),
     PausedEvent(step=6),
     FinishedEvent(step=40, words="done"),
-    StoppedEvent(step=7, words="asked to"),
+    StoppedEvent(step=7, words="on request"),
     FailedEvent(step=8, reason="DeviceError", words="lower the batch"),
 ]
 
 
-def test_every_kind_is_tried_here():
+def test_examples_cover_every_kind_of_event():
     assert {type(event) for event in ONE_OF_EACH} == set(Event.__subclasses__())
 
 
 @pytest.mark.parametrize("event", ONE_OF_EACH, ids=lambda event: event.kind)
-def test_an_event_is_one_line_of_json_that_gives_it_back(event: Event):
+def test_event_is_read_back_from_one_line_of_json(event: Event):
     line = event.model_dump_json()
     assert "\n" not in line
     assert next(iter(json.loads(line))) == "kind"
     assert EVENTS.validate_json(line) == event
 
 
-def test_a_loss_that_is_no_number_is_kept_and_the_line_stays_json():
+def test_loss_that_is_not_finite_stays_valid_json():
     event = ONE_OF_EACH[1].model_copy(update={"loss": math.nan, "terms": {"bce": math.inf}})
     line = event.model_dump_json()
-    json.loads(line, parse_constant=lambda name: pytest.fail(f"{name} is no JSON"))
+    json.loads(line, parse_constant=lambda name: pytest.fail(f"{name} is not JSON"))
     again = EVENTS.validate_json(line)
     assert isinstance(again, StepEvent)
     assert math.isnan(again.loss)
@@ -90,10 +90,10 @@ def test_events_cannot_be_changed():
         ONE_OF_EACH[0].step = 3
 
 
-def test_events_of_a_newer_version_are_read_as_far_as_they_are_known():
+def test_unknown_fields_of_newer_events_are_ignored():
     line = json.dumps(json.loads(PausedEvent(step=6).model_dump_json()) | {"why": "?"})
     assert EVENTS.validate_json(line).step == 6
 
 
-def test_only_steps_may_be_lost_in_a_crash_of_the_computer():
+def test_only_step_events_are_not_synced():
     assert [event.kind for event in ONE_OF_EACH if not event.durable] == ["step"]

@@ -1,4 +1,4 @@
-"""A run folder is made, found again, and never taken for something else."""
+"""Run folders are created, found again, and never confused with other folders."""
 
 import subprocess
 import sys
@@ -23,7 +23,7 @@ SETTINGS = '{"target": "disc", "steps": 40}'
 Hold = Callable[[Path], "subprocess.Popen[str]"]
 
 
-def test_a_run_is_made_and_found_again(tmp_path: Path):
+def test_created_run_is_opened_again(tmp_path: Path):
     run = RunFolder.create(tmp_path / "a" / "b", SETTINGS)
     assert RunFolder.open(tmp_path / "a" / "b") == run
     assert run.read_settings() == {"target": "disc", "steps": 40}
@@ -34,22 +34,22 @@ def test_a_run_is_made_and_found_again(tmp_path: Path):
     assert run.adapter(20) == run.path / "adapters" / "20"
 
 
-def test_a_folder_with_other_things_is_left_alone(tmp_path: Path):
+def test_folder_with_other_files_is_refused(tmp_path: Path):
     (tmp_path / "photo.jpg").touch()
-    with pytest.raises(OutputError, match="is not empty and no training"):
+    with pytest.raises(OutputError, match="is not empty and not a training"):
         RunFolder.create(tmp_path, SETTINGS)
-    with pytest.raises(OutputError, match="is not empty and no training"):
+    with pytest.raises(OutputError, match="is not empty and not a training"):
         RunFolder.create(tmp_path / "photo.jpg", SETTINGS)
     assert [path.name for path in tmp_path.iterdir()] == ["photo.jpg"]
 
 
-def test_hidden_files_do_not_make_a_folder_full(tmp_path: Path):
+def test_hidden_files_do_not_make_a_folder_occupied(tmp_path: Path):
     (tmp_path / ".DS_Store").touch()
     (tmp_path / ".settings-half.json").touch()
     RunFolder.create(tmp_path, SETTINGS)
 
 
-def test_the_same_settings_give_the_same_run(run: RunFolder):
+def test_same_settings_open_the_same_run(run: RunFolder):
     run.append(WarningEvent(words="it has begun"))
     run.checkpoint.touch()
     again = RunFolder.create(run.path, '{"steps": 40,\n "target": "disc"}')
@@ -90,18 +90,18 @@ def test_a_run_that_never_began_takes_better_settings(run: RunFolder):
 
 @pytest.mark.parametrize("settings", ["", "{", "[]", "NaN,", '"text"', "[" * 100_000])
 def test_settings_have_to_be_a_json_object(tmp_path: Path, settings: str):
-    with pytest.raises(SettingsError, match=r"settings of the training: (truncated or )?no JSON"):
+    with pytest.raises(SettingsError, match=r"of the training: (truncated or )?not (a )?JSON"):
         RunFolder.create(tmp_path / "new", settings)
     assert not (tmp_path / "new").exists()
     (tmp_path / "settings.json").write_text(settings)
-    with pytest.raises(SettingsError, match=r"settings\.json: (truncated or )?no JSON"):
+    with pytest.raises(SettingsError, match=r"settings\.json: (truncated or )?not (a )?JSON"):
         RunFolder.open(tmp_path)
 
 
-def test_what_is_no_run_is_not_opened(tmp_path: Path):
-    with pytest.raises(SettingsError, match=r"new: is not there\. Begin one with: sam2lora train"):
+def test_folder_that_is_not_a_run_is_not_opened(tmp_path: Path):
+    with pytest.raises(SettingsError, match=r"new: does not exist\. Start one with: sam2lora"):
         RunFolder.open(tmp_path / "new")
-    with pytest.raises(SettingsError, match=r"has no settings\.json, so it is no training"):
+    with pytest.raises(SettingsError, match=r"has no settings\.json, so it is not a training"):
         RunFolder.open(tmp_path)
 
 
@@ -111,14 +111,17 @@ def test_settings_that_cannot_be_read_are_named(tmp_path: Path):
         RunFolder(tmp_path).read_settings()
 
 
-def test_holding_a_run_clears_what_a_killed_one_left(run: RunFolder, hold_elsewhere: Hold):
+def test_holding_a_run_deletes_leftovers_of_a_killed_process(run: RunFolder, hold_elsewhere: Hold):
     process = hold_elsewhere(run.path)
     run.control.request("stop")
     half = [run.path / ".checkpoint-1x.pt", run.adapters / ".best-1x.json"]
     kept = [run.checkpoint, run.adapters / "best.json", run.path / ".checkpoint.pt.bak"]
     for file in half + kept:
         file.touch()
-    with pytest.raises(OutputError, match=f"already by process {process.pid}"), run.hold():
+    with (
+        pytest.raises(OutputError, match=f"already being trained by process {process.pid}"),
+        run.hold(),
+    ):
         pass
     assert run.control.requested == {"stop"}
     process.kill()
@@ -133,7 +136,7 @@ def test_holding_a_run_clears_what_a_killed_one_left(run: RunFolder, hold_elsewh
     assert not is_alive(run.path)
 
 
-def test_a_run_killed_while_it_was_created_can_go_on(tmp_path: Path):
+def test_run_killed_while_being_created_can_be_resumed(tmp_path: Path):
     run = RunFolder(tmp_path)
     run.settings.write_text(SETTINGS)
     with RunFolder.open(tmp_path).hold():

@@ -1,4 +1,4 @@
-"""The list of trainings says how each stands, the damaged ones too."""
+"""The list of trainings shows the status of each, even of damaged ones."""
 
 import os
 import subprocess
@@ -52,9 +52,9 @@ def started() -> StartedEvent:
             "starting",
         ),
     ],
-    ids=lambda value: "+".join(one.kind for one in value) if isinstance(value, list) else value,
+    ids=lambda value: "+".join(event.kind for event in value) if isinstance(value, list) else value,
 )
-def test_the_state_follows_from_the_last_event_and_the_lock(
+def test_state_follows_from_the_last_event_and_the_lock(
     run: RunFolder, events: list[Event], asleep: str, awake: str
 ):
     for event in events:
@@ -82,7 +82,7 @@ def test_a_run_is_summarized(run: RunFolder, step: Callable[[int], StepEvent]):
         assert summarize(run.path).status == RunStatus("running")
 
 
-def test_a_run_of_another_process_is_seen_to_die(run: RunFolder, hold_elsewhere: Hold):
+def test_death_of_another_process_is_seen(run: RunFolder, hold_elsewhere: Hold):
     run.append(started())
     process = hold_elsewhere(run.path)
     assert summarize(run.path).state == "starting"
@@ -91,7 +91,7 @@ def test_a_run_of_another_process_is_seen_to_die(run: RunFolder, hold_elsewhere:
     assert summarize(run.path).state == "interrupted"
 
 
-def test_the_latest_comes_first_and_other_folders_do_not_come(tmp_path: Path):
+def test_runs_are_listed_latest_first_without_other_folders(tmp_path: Path):
     for number, name in enumerate(["b", "a", "c"]):
         run = RunFolder.create(tmp_path / name, "{}")
         run.append(PausedEvent(time=datetime(2026, 1, 1 + number, tzinfo=UTC)))
@@ -104,17 +104,17 @@ def test_the_latest_comes_first_and_other_folders_do_not_come(tmp_path: Path):
 
 
 @pytest.mark.parametrize(
-    ("file", "content", "words"),
+    ("file", "content", "message"),
     [
         ("settings.json", None, "no settings.json"),
-        ("settings.json", b"{torn", "settings.json: truncated or no JSON"),
-        ("settings.json", b"\xff\xfe\x00", "settings.json: truncated or no JSON"),
+        ("settings.json", b"{torn", "settings.json: truncated or not JSON"),
+        ("settings.json", b"\xff\xfe\x00", "settings.json: truncated or not JSON"),
         ("events.jsonl", b"\0\0\0\n", "none of its lines"),
         ("adapters/best.json", b"\0\0\0", "best.json"),
     ],
 )
-def test_damaged_runs_are_reported_beside_the_others(
-    run: RunFolder, file: str, content: bytes | None, words: str
+def test_damaged_runs_are_listed_with_the_others(
+    run: RunFolder, file: str, content: bytes | None, message: str
 ):
     RunFolder.create(run.path.parent / "sound", "{}")
     run.append(started())
@@ -122,14 +122,16 @@ def test_damaged_runs_are_reported_beside_the_others(
         (run.path / file).unlink()
     else:
         (run.path / file).write_bytes(content)
-    states = {one.name: (one.state, one.status.message) for one in list_runs(run.path.parent)}
+    states = {
+        found.name: (found.state, found.status.message) for found in list_runs(run.path.parent)
+    }
     assert states["sound"][0] == "new"
     assert states["my run"][0] == "damaged"
-    assert words in states["my run"][1]
+    assert message in states["my run"][1]
 
 
 @pytest.mark.parametrize("settings", ['{"target": 3, "steps": "x"}', '{"target": {"name": 1}}'])
-def test_odd_settings_do_not_hide_a_run(tmp_path: Path, settings: str):
+def test_unexpected_settings_do_not_hide_a_run(tmp_path: Path, settings: str):
     summary = summarize(RunFolder.create(tmp_path / "odd", settings).path)
     assert (summary.state, summary.target, summary.steps) == ("new", None, None)
 
@@ -137,20 +139,20 @@ def test_odd_settings_do_not_hide_a_run(tmp_path: Path, settings: str):
 @pytest.mark.skipif(
     not hasattr(os, "geteuid") or os.geteuid() == 0, reason="root may read everything"
 )
-def test_a_folder_of_someone_else_does_not_hide_the_others(run: RunFolder):
+def test_unreadable_folder_does_not_hide_the_others(run: RunFolder):
     private = run.path.parent / "private"
     private.mkdir(mode=0)
     try:
-        states = {one.name: one.state for one in list_runs(run.path.parent)}
+        states = {found.name: found.state for found in list_runs(run.path.parent)}
     finally:
         private.chmod(0o700)
     assert states["my run"] == "new"
     assert states.get("private", "damaged") == "damaged"
 
 
-def test_a_run_that_is_not_there_is_gone(tmp_path: Path):
+def test_missing_run_is_summarized_as_gone(tmp_path: Path):
     summary = summarize(tmp_path / "none")
-    assert summary.status == RunStatus("gone", "The run folder is not there any more.")
+    assert summary.status == RunStatus("gone", "The run folder no longer exists.")
 
 
 def test_a_root_that_cannot_be_read_is_named(tmp_path: Path):
@@ -159,7 +161,7 @@ def test_a_root_that_cannot_be_read_is_named(tmp_path: Path):
         list_runs(tmp_path / "file")
 
 
-def test_the_folder_of_runs_can_be_chosen(monkeypatch: pytest.MonkeyPatch, tmp_path: Path):
+def test_folder_of_runs_follows_the_environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path):
     monkeypatch.setenv("SAM2LORA_RUNS", str(tmp_path / "mine"))
     assert runs_folder() == tmp_path / "mine"
     monkeypatch.delenv("SAM2LORA_RUNS")

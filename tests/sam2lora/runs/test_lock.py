@@ -1,4 +1,4 @@
-"""One process a run; its death frees the run, and asking does not disturb it."""
+"""One process per run; its death releases the run, and `is_alive` does not disturb it."""
 
 import os
 import shutil
@@ -19,12 +19,12 @@ from sam2lora.runs.lock import run_lock
 Hold = Callable[[Path], "subprocess.Popen[str]"]
 
 
-def test_a_second_process_is_refused_by_name_and_a_killed_one_is_no_obstacle(
+def test_second_process_is_refused_and_a_killed_one_is_no_obstacle(
     run: RunFolder, hold_elsewhere: Hold
 ):
     other = hold_elsewhere(run.path)
     assert is_alive(run.path)
-    expected = f"my run: is being trained already by process {other.pid} on {socket.gethostname()}"
+    expected = f"my run: is already being trained by process {other.pid} on {socket.gethostname()}"
     with pytest.raises(OutputError, match=expected), run_lock(run.path):
         pass
     assert is_alive(run.path)
@@ -43,11 +43,14 @@ def test_a_second_process_is_refused_by_name_and_a_killed_one_is_no_obstacle(
 def test_an_unknown_holder_is_refused_too(run: RunFolder, hold_elsewhere: Hold):
     hold_elsewhere(run.path)
     (run.path / ".holder.json").write_text("{torn")
-    with pytest.raises(OutputError, match="already by another process"), run_lock(run.path):
+    with (
+        pytest.raises(OutputError, match="already being trained by another process"),
+        run_lock(run.path),
+    ):
         pass
 
 
-def test_asking_does_not_keep_a_training_from_starting(run: RunFolder):
+def test_is_alive_does_not_keep_a_training_from_starting(run: RunFolder):
     with run_lock(run.path):
         pass
     done = threading.Event()
@@ -69,7 +72,7 @@ def test_asking_does_not_keep_a_training_from_starting(run: RunFolder):
             thread.join()
 
 
-def test_asking_leaves_no_trace(run: RunFolder):
+def test_is_alive_leaves_no_trace(run: RunFolder):
     before = sorted(run.path.iterdir())
     assert not is_alive(run.path)
     assert sorted(run.path.iterdir()) == before
@@ -87,7 +90,7 @@ def test_a_run_deleted_while_it_is_held_is_not_alive(run: RunFolder):
     with run_lock(run.path):
         shutil.rmtree(run.path)
         assert not is_alive(run.path)
-    with pytest.raises(OutputError, match="my run: is not there any more"), run_lock(run.path):
+    with pytest.raises(OutputError, match="my run: no longer exists"), run_lock(run.path):
         pass
     assert not run.path.exists()
 

@@ -25,7 +25,7 @@ def steps_of(run: RunFolder) -> list[int]:
     return [adapter.step for adapter in list_adapters_of_run(run.path)]
 
 
-def test_adapters_come_by_step_and_nothing_else_does(run: RunFolder):
+def test_adapters_are_listed_by_step_without_other_folders(run: RunFolder):
     write(run, 100, 20, 3)
     (run.adapters / ".40.partial").mkdir()
     (run.adapters / "notes").mkdir()
@@ -40,7 +40,7 @@ def test_a_run_without_adapters_has_no_best_one(run: RunFolder, tmp_path: Path):
     assert best_adapter(tmp_path / "no such run") is None
 
 
-def test_the_best_adapter_is_the_one_last_named(run: RunFolder):
+def test_best_adapter_is_the_last_one_set(run: RunFolder):
     write(run, 10, 20)
     set_best(run.path, 10, 0.5)
     assert best_adapter(run.path) == RunAdapter(10, run.adapters / "10", 0.5)
@@ -53,7 +53,7 @@ def test_the_best_adapter_is_the_one_last_named(run: RunFolder):
     "content",
     ["", "{", '{"step":1,"dice":0.5}', '{"step":1,"dice":0.5,"adapter":"../../elsewhere"}'],
 )
-def test_a_damaged_best_json_is_named_and_protects_all(run: RunFolder, content: str):
+def test_damaged_best_json_is_named_and_stops_pruning(run: RunFolder, content: str):
     write(run, 1, 2, 3, 4)
     (run.adapters / "best.json").write_text(content)
     with pytest.raises(AdapterError, match=r"best\.json: does not name the best adapter"):
@@ -63,9 +63,9 @@ def test_a_damaged_best_json_is_named_and_protects_all(run: RunFolder, content: 
     assert steps_of(run) == [1, 2, 3, 4]
 
 
-def test_a_best_adapter_that_is_gone_is_said(run: RunFolder):
+def test_missing_best_adapter_is_reported(run: RunFolder):
     set_best(run.path, 5, 0.5)
-    with pytest.raises(AdapterError, match=r"best\.json: names 5, which is not there"):
+    with pytest.raises(AdapterError, match=r"best\.json: names 5, which no longer exists"):
         best_adapter(run.path)
 
 
@@ -80,14 +80,14 @@ def test_pruning_keeps_the_best_and_the_newest(run: RunFolder):
     assert names == ["20", "best.json"]
 
 
-def test_pruning_ends_what_a_killed_one_began(run: RunFolder):
+def test_pruning_finishes_an_interrupted_one(run: RunFolder):
     write(run, 10)
     run.adapter(10).rename(run.adapters / ".10.pruned")
     prune_adapters(run.path)
     assert not list(run.adapters.iterdir())
 
 
-def test_what_cannot_be_read_or_written_is_said(run: RunFolder):
+def test_unreadable_or_unwritable_files_are_reported(run: RunFolder):
     run.adapters.rmdir()
     with pytest.raises(OutputError, match=r"best\.json: cannot be written"):
         set_best(run.path, 5, 0.5)

@@ -1,4 +1,4 @@
-"""How a run stands follows from its events, its process, and how that ended."""
+"""The status of a run follows from its events, its process, and how that ended."""
 
 import signal
 
@@ -35,7 +35,7 @@ ASIDE = [
 ]
 
 
-def test_events_that_decide_nothing_are_passed_over() -> None:
+def test_events_without_a_status_are_skipped() -> None:
     assert deciding_event([]) is None
     assert deciding_event(ASIDE) is None
     assert deciding_event([STARTED, PAUSED, *ASIDE]) == PAUSED
@@ -65,10 +65,10 @@ def test_state_follows_from_the_last_event_and_the_process(
 @pytest.mark.parametrize(
     ("last", "message"),
     [
-        (None, "It has not begun."),
-        (STEP, "Its process died without a word."),
+        (None, "It has not started."),
+        (STEP, "Its process died without a message."),
         (FinishedEvent(step=3, words="Not better."), "Not better."),
-        (StoppedEvent(step=3, words="Asked to."), "Asked to."),
+        (StoppedEvent(step=3, words="On request."), "On request."),
         (FailedEvent(step=3, reason="ImageError", words="21.tif is gone"), "21.tif is gone"),
     ],
     ids=lambda value: getattr(value, "kind", None),
@@ -85,9 +85,10 @@ def test_exit_of_its_process_decides_where_no_last_event_was_written(last: Event
     assert status(0) == RunStatus("finished")
     assert status(1) == RunStatus("interrupted", "Its process ended with code 1.")
     assert status(1, output="no disk").message == (
-        "Its process ended with code 1. It said: no disk"
+        "Its process ended with code 1. Its output: no disk"
     )
-    assert status(-15, cancelled=True) == RunStatus("stopped", "It was called off before it began.")
+    cancelled = RunStatus("stopped", "It was cancelled before it started.")
+    assert status(-15, cancelled=True) == cancelled
 
 
 @pytest.mark.skipif(not hasattr(signal, "SIGKILL"), reason="no signals end processes here")

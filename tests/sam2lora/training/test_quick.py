@@ -8,7 +8,7 @@ import torch
 
 from sam2lora.adapters import Adapter, open_adapter
 from sam2lora.adapters.folder import read_shapes
-from sam2lora.adapters.peft_format import part_of
+from sam2lora.adapters.peft_format import network_part
 from sam2lora.adapters.serialization import read_tensors, shapes_of
 from sam2lora.inference.predictor import Predictor
 from sam2lora.inference.prepared_image import PreparedImage
@@ -83,7 +83,7 @@ def test_only_the_decoder_learns_and_the_result_is_whole(
     before, after = tensors(start[0]), tensors(open_adapter(run.adapter(14)))
     assert after.keys() == before.keys()
     for name, tensor in before.items():
-        assert torch.equal(after[name], tensor) == (part_of(name) == "encoder"), name
+        assert torch.equal(after[name], tensor) == (network_part(name) == "encoder"), name
     predictor = Predictor(pocket(), device="cpu", precision="float32")
     (held_out,) = read_validation_images(plan_data(settings).validation)
     prepared: PreparedImage = held_out.prepared

@@ -10,7 +10,7 @@ from safetensors.torch import load_file
 from torch import Tensor
 
 from sam2lora.adapters import open_adapter
-from sam2lora.adapters.peft_format import part_of
+from sam2lora.adapters.peft_format import network_part
 from sam2lora.errors import ModelError, OutputError, TrainingError
 from sam2lora.runs import (
     Event,
@@ -307,7 +307,10 @@ def test_quick_goes_on_exactly_too(
     end_at(train(cut), kind, step)
     list(train(cut))
     same(whole, cut)
-    assert {part_of(name) for name in cut.load_checkpoint()["tensors"]} == {"encoder", "decoder"}
+    assert {network_part(name) for name in cut.load_checkpoint()["tensors"]} == {
+        "encoder",
+        "decoder",
+    }
 
 
 def test_quick_goes_on_without_the_adapter_it_started_from(

@@ -11,12 +11,12 @@ import torch
 from torch import Tensor
 
 from sam2lora.adapters import AdapterReference, open_adapter
-from sam2lora.adapters.peft_format import part_of
+from sam2lora.adapters.peft_format import network_part
 from sam2lora.errors import AdapterError, ModelError, SettingsError
 from sam2lora.inference.predictor import Predictor
 from sam2lora.models.loading import LoadedModel, load_base, random_base
 from sam2lora.models.registry import BASE_MODELS
-from sam2lora.models.weights import read_notes, weights_digest
+from sam2lora.models.weights import read_metadata, weights_digest
 from sam2lora.runs import Event, RunFolder, best_adapter
 from sam2lora.training.data_split import data_hash, plan_data
 from sam2lora.training.loop import train
@@ -198,7 +198,7 @@ def test_a_base_is_trained_in_every_weight_and_can_be_used(
     assert trained.trained
     assert trained.weights_sha256 == weights_digest(trained.network) != before.weights_sha256
     assert trained.learned_from == {**before.learned_from, "eyes disc": 6}
-    notes = read_notes(run.adapter(2) / "nano.safetensors")
+    notes = read_metadata(run.adapter(2) / "nano.safetensors")
     assert notes["targets"] == '["disc"]'
     manifest = json.loads((run.data / "manifest.json").read_bytes())
     assert notes["data_hash"] == data_hash(manifest)
@@ -273,7 +273,7 @@ def test_tiny_trains_a_step_in_each_placement(
     card = open_adapter(best.folder).card
     assert (card.base.name, card.lora.placement) == ("tiny", placement)
     tensors = run.load_checkpoint()["tensors"]
-    parts = {part_of(name) for name in tensors}
+    parts = {network_part(name) for name in tensors}
     assert parts == ({"decoder"} if placement == "decoder" else {"encoder", "decoder"})
     for name, tensor in tensors.items():  # B is where a first step goes: it starts at 0
         assert tensor.abs().max() > 0, name

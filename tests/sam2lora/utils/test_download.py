@@ -40,7 +40,7 @@ def leftovers(target: Path) -> set[str]:
     return {path.name for path in target.parent.iterdir()} - {"file.pt.lock"}
 
 
-def test_arrives_once_and_says_how_far_it_is(server, target: Path):
+def test_file_is_downloaded_once_with_progress(server, target: Path):
     seen = []
     fetch(server, target, progress=lambda done, total: seen.append((done, total)))
     assert target.read_bytes() == CONTENT
@@ -52,7 +52,7 @@ def test_arrives_once_and_says_how_far_it_is(server, target: Path):
 
 
 @pytest.mark.parametrize("size", [len(CONTENT), None])
-def test_resumes_where_the_connection_broke(server, target: Path, size: int | None):
+def test_download_resumes_after_a_lost_connection(server, target: Path, size: int | None):
     server.behaviors = ["break off", "break off"]
     fetch(server, target, size=size)
     assert target.read_bytes() == CONTENT
@@ -61,7 +61,7 @@ def test_resumes_where_the_connection_broke(server, target: Path, size: int | No
     assert len(server.ranges) == 3
 
 
-def test_resumes_after_the_user_stopped_it(server, target: Path):
+def test_download_resumes_after_the_user_stopped_it(server, target: Path):
     def stop(done: int, total: int | None) -> None:
         raise KeyboardInterrupt
 
@@ -75,7 +75,7 @@ def test_resumes_after_the_user_stopped_it(server, target: Path):
 
 @pytest.mark.parametrize("size", [len(CONTENT), None])
 @pytest.mark.parametrize("second", ["ignore range", "wrong place", "503", "429"])
-def test_copes_with_a_server_that_does_not_resume(server, target: Path, second: str, size):
+def test_download_restarts_if_the_server_does_not_resume(server, target: Path, second: str, size):
     server.behaviors = ["break off", second]
     fetch(server, target, size=size)
     assert target.read_bytes() == CONTENT
@@ -83,20 +83,22 @@ def test_copes_with_a_server_that_does_not_resume(server, target: Path, second: 
 
 @pytest.mark.parametrize("size", [len(CONTENT), None])
 @pytest.mark.parametrize("lies", [1, 9])
-def test_a_length_too_long_does_not_matter(server, target: Path, lies: int, size: int | None):
+def test_announced_length_that_is_too_long_is_ignored(
+    server, target: Path, lies: int, size: int | None
+):
     server.behaviors = ["promise more"] * lies
     fetch(server, target, size=size)
     assert target.read_bytes() == CONTENT
 
 
-def test_a_server_that_lies_and_does_not_resume_is_believed_by_checksum(server, target: Path):
+def test_complete_file_with_false_length_passes_by_checksum(server, target: Path):
     server.behaviors = ["promise more, ignore range"] * 9
     fetch(server, target, size=None)
     assert target.read_bytes() == CONTENT
     assert len(server.ranges) == 1 + 4
 
 
-def test_a_length_too_short_is_refused(server, target: Path):
+def test_announced_length_that_is_too_short_is_refused(server, target: Path):
     server.behaviors = ["promise less"]
     half = len(CONTENT) // 2
     with pytest.raises(ModelError, match=f"{half} bytes, {len(CONTENT)} bytes expected"):
@@ -104,7 +106,7 @@ def test_a_length_too_short_is_refused(server, target: Path):
     assert leftovers(target) == {"file.pt.rejected"}
 
 
-def test_an_unknown_length_is_fine(server, target: Path):
+def test_unknown_length_is_accepted(server, target: Path):
     seen = []
     server.behaviors = ["tell nothing"]
     fetch(server, target, size=None, progress=lambda done, total: seen.append(total))
@@ -112,7 +114,7 @@ def test_an_unknown_length_is_fine(server, target: Path):
     assert set(seen) == {None}
 
 
-def test_wrong_bytes_are_kept_aside_and_the_next_attempt_starts_afresh(server, target: Path):
+def test_wrong_file_is_moved_aside_and_downloaded_from_the_start(server, target: Path):
     server.content = wrong = CONTENT[:-1] + b"?"
     with pytest.raises(ModelError) as caught:
         fetch(server, target)
@@ -125,14 +127,14 @@ def test_wrong_bytes_are_kept_aside_and_the_next_attempt_starts_afresh(server, t
     assert target.read_bytes() == CONTENT
 
 
-def test_a_file_that_never_ends_is_cut(server, target: Path):
+def test_endless_file_is_cut_off(server, target: Path):
     server.content = CONTENT + bytes(20_000_000)
     with pytest.raises(ModelError, match="not the right file"):
         fetch(server, target)
     assert (target.parent / "file.pt.rejected").stat().st_size < len(CONTENT) + 2 * (1 << 20)
 
 
-def test_not_found_is_said_at_once(server, target: Path):
+def test_not_found_is_reported_at_once(server, target: Path):
     server.behaviors = ["404"]
     with pytest.raises(ModelError, match="404"):
         fetch(server, target)
@@ -140,9 +142,9 @@ def test_not_found_is_said_at_once(server, target: Path):
     assert not target.exists()
 
 
-def test_a_broken_server_is_given_up_and_what_came_is_kept(server, target: Path):
+def test_failing_server_is_given_up_and_received_bytes_are_kept(server, target: Path):
     server.behaviors = ["break off", *["503"] * 9]
-    with pytest.raises(ModelError, match=f"503.*{len(CONTENT) // 2} bytes have arrived") as caught:
+    with pytest.raises(ModelError, match=f"503.*{len(CONTENT) // 2} bytes were received") as caught:
         fetch(server, target)
     assert len(server.ranges) == 1 + 4
     assert str(target) in str(caught.value)
@@ -152,12 +154,12 @@ def test_a_broken_server_is_given_up_and_what_came_is_kept(server, target: Path)
     assert server.ranges[-1] == f"bytes={len(CONTENT) // 2}-"
 
 
-def test_no_connection_is_said_in_words(target: Path):
+def test_missing_connection_is_explained(target: Path):
     with pytest.raises(ModelError, match=r"no connection to 127.0.0.1.*put it at"):
         download("http://127.0.0.1:9/file.pt", target, sha256=SHA256, pause=0)
 
 
-def test_a_complete_part_is_only_checked(server, target: Path):
+def test_complete_partial_file_is_only_verified(server, target: Path):
     target.parent.mkdir()
     (target.parent / "file.pt.part").write_bytes(CONTENT)
     fetch(server, target, size=None)
@@ -165,7 +167,7 @@ def test_a_complete_part_is_only_checked(server, target: Path):
     assert server.ranges == [f"bytes={len(CONTENT)}-"]
 
 
-def test_a_part_of_something_else_is_refused(server, target: Path):
+def test_partial_file_of_another_download_is_refused(server, target: Path):
     target.parent.mkdir()
     (target.parent / "file.pt.part").write_bytes(bytes(1000))
     with pytest.raises(ModelError, match="not the right file"):
@@ -174,7 +176,7 @@ def test_a_part_of_something_else_is_refused(server, target: Path):
     assert target.read_bytes() == CONTENT
 
 
-def test_two_at_once_download_once(server, target: Path):
+def test_concurrent_downloads_happen_once(server, target: Path):
     threads = [threading.Thread(target=fetch, args=(server, target)) for _ in range(3)]
     for thread in threads:
         thread.start()
@@ -202,7 +204,9 @@ def test_waiting_for_another_download_can_be_stopped(server, target: Path):
     assert server.ranges == []
 
 
-def test_a_full_disk_is_noticed_before(server, target: Path, monkeypatch: pytest.MonkeyPatch):
+def test_full_disk_is_noticed_before_the_download(
+    server, target: Path, monkeypatch: pytest.MonkeyPatch
+):
     class Usage:
         free = 1000
 
@@ -211,9 +215,7 @@ def test_a_full_disk_is_noticed_before(server, target: Path, monkeypatch: pytest
         fetch(server, target)
 
 
-def test_a_disk_that_fills_up_is_said_in_words(
-    server, target: Path, monkeypatch: pytest.MonkeyPatch
-):
+def test_disk_that_fills_up_is_explained(server, target: Path, monkeypatch: pytest.MonkeyPatch):
     real = Path.open
 
     def open_nearly_full(self: Path, *args, **kwargs):
@@ -249,20 +251,20 @@ def test_a_disk_that_fills_up_is_said_in_words(
     assert server.ranges[-1] == f"bytes={1 << 20}-"
 
 
-def test_a_place_that_cannot_be_written_is_named(server, tmp_path: Path):
+def test_unwritable_folder_is_named(server, tmp_path: Path):
     (tmp_path / "cache").write_text("in the way")
     with pytest.raises(OutputError, match="cache"):
         fetch(server, tmp_path / "cache" / "file.pt")
 
 
-def test_check_file_leaves_the_right_file_alone(tmp_path: Path):
+def test_check_file_keeps_the_right_file(tmp_path: Path):
     path = tmp_path / "file.pt"
     path.write_bytes(CONTENT)
     check_file(path, sha256=SHA256, size=None, aside=tmp_path / "aside")
     assert path.exists()
 
 
-def test_cache_folder_is_where_the_user_wants_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+def test_cache_folder_follows_the_environment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setenv("SAM2LORA_CACHE", str(tmp_path))
     assert cache_folder() == tmp_path
     monkeypatch.delenv("SAM2LORA_CACHE")
@@ -272,6 +274,8 @@ def test_cache_folder_is_where_the_user_wants_it(tmp_path: Path, monkeypatch: py
 @pytest.mark.parametrize(
     ("value", "offline"), [("1", True), ("yes", True), ("0", False), ("", False)]
 )
-def test_offline_is_a_setting(value: str, offline: bool, monkeypatch: pytest.MonkeyPatch):
+def test_offline_follows_the_environment(
+    value: str, offline: bool, monkeypatch: pytest.MonkeyPatch
+):
     monkeypatch.setenv("SAM2LORA_OFFLINE", value)
     assert is_offline() is offline

@@ -1,4 +1,4 @@
-"""A reader never sees half a file, and what cannot be written is said."""
+"""Files are written atomically, and what cannot be written is reported."""
 
 import errno
 import os
@@ -10,7 +10,7 @@ from sam2lora.errors import OutputError
 from sam2lora.utils.files import atomic_path, durable_path, make_folder, sha256_of
 
 
-def test_the_file_appears_whole_and_alone(tmp_path: Path) -> None:
+def test_written_file_is_complete_and_leaves_no_other(tmp_path: Path) -> None:
     target = tmp_path / "mask.png"
     with atomic_path(target) as temporary:
         assert temporary.suffix == ".png"
@@ -20,7 +20,7 @@ def test_the_file_appears_whole_and_alone(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == [target]
 
 
-def test_an_error_leaves_the_older_file(tmp_path: Path) -> None:
+def test_error_keeps_the_older_file(tmp_path: Path) -> None:
     target = tmp_path / "a.json"
     target.write_text("older")
     with pytest.raises(UnicodeEncodeError), atomic_path(target) as temporary:
@@ -29,16 +29,16 @@ def test_an_error_leaves_the_older_file(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == [target]
 
 
-def test_a_full_disk_is_said_and_leaves_nothing(tmp_path: Path) -> None:
+def test_full_disk_is_reported_and_leaves_nothing(tmp_path: Path) -> None:
     target = tmp_path / "a.bin"
-    with pytest.raises(OutputError, match=r"a\.bin.*No space left") as said, atomic_path(target):
+    with pytest.raises(OutputError, match=r"a\.bin.*No space left") as caught, atomic_path(target):
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
-    assert "--out" not in str(said.value)  # not every command has it
+    assert "--out" not in str(caught.value)  # not every command has it
     assert not list(tmp_path.iterdir())
 
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs /dev/full (Linux)")
-def test_a_really_full_device_is_said(tmp_path: Path) -> None:
+def test_full_device_is_reported(tmp_path: Path) -> None:
     with (
         pytest.raises(OutputError, match="No space left"),
         atomic_path(tmp_path / "a.bin"),
@@ -56,12 +56,12 @@ def test_permissions_follow_the_umask(tmp_path: Path) -> None:
 
 
 def test_other_threads_keep_their_umask(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """It belongs to the whole process: who sets it, if only to read it, opens others' files."""
-    asked: list[int] = []
-    monkeypatch.setattr(os, "umask", lambda mask: asked.append(mask) or 0)
+    """The umask belongs to the process: setting it, even to read it, affects other threads."""
+    calls: list[int] = []
+    monkeypatch.setattr(os, "umask", lambda mask: calls.append(mask) or 0)
     with atomic_path(tmp_path / "a.txt") as temporary:
         temporary.write_text("x")
-    assert not asked
+    assert not calls
 
 
 def test_checksums_are_those_of_sha256sum(tmp_path: Path) -> None:
@@ -70,7 +70,7 @@ def test_checksums_are_those_of_sha256sum(tmp_path: Path) -> None:
     assert sha256_of(path) == "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"
 
 
-def test_a_folder_in_the_way_or_a_file_in_the_path_is_said(tmp_path: Path) -> None:
+def test_folder_or_file_in_the_way_is_reported(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     with pytest.raises(OutputError, match="file"):
         make_folder(tmp_path / "file" / "out")
@@ -78,24 +78,23 @@ def test_a_folder_in_the_way_or_a_file_in_the_path_is_said(tmp_path: Path) -> No
         pass
 
 
-def test_folders_are_made_with_their_parents(tmp_path: Path) -> None:
+def test_folders_are_created_with_their_parents(tmp_path: Path) -> None:
     assert make_folder(tmp_path / "a" / "b").is_dir()
     make_folder(tmp_path / "a" / "b")
     assert not list((tmp_path / "a" / "b").iterdir())
 
 
-def test_a_file_that_cannot_be_written_comes_with_advice_for_a_run(tmp_path: Path):
+def test_write_error_ends_with_the_advice_of_the_caller(tmp_path: Path):
     with (
-        pytest.raises(OutputError, match=r"No space left.*sam2lora train RUN") as caught,
-        durable_path(tmp_path / "a.json"),
+        pytest.raises(OutputError, match=r"No space left.*there\. Then run it again\.$"),
+        durable_path(tmp_path / "a.json", advice="Then run it again."),
     ):
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
-    assert "--out" not in str(caught.value)
     with pytest.raises(OutputError, match="No such file"), durable_path(tmp_path / "no" / "a"):
         pass
 
 
-def test_a_folder_that_cannot_be_synced_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+def test_folder_that_cannot_be_synced_is_reported(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     def fail(handle: int) -> None:
         if os.fstat(handle).st_ino == tmp_path.stat().st_ino:
             raise OSError(errno.EIO, os.strerror(errno.EIO))
@@ -108,7 +107,7 @@ def test_a_folder_that_cannot_be_synced_is_said(tmp_path: Path, monkeypatch: pyt
         temporary.write_text("{}")
 
 
-def test_errors_of_the_caller_pass(tmp_path: Path):
+def test_errors_of_the_caller_are_not_changed(tmp_path: Path):
     with pytest.raises(OutputError, match=r"^mine$"), durable_path(tmp_path / "a.json"):
         raise OutputError("mine")
     assert not list(tmp_path.iterdir())

@@ -22,17 +22,17 @@ def names(folder: Path) -> set[str]:
     return {path.name for path in folder.iterdir()}
 
 
-def test_a_folder_appears_whole(tmp_path: Path):
+def test_new_folder_is_complete(tmp_path: Path):
     path = tmp_path / "deep" / "folder"
     write(path, "first")
     assert names(path.parent) == {"folder"}
     assert names(path) == {"one.txt", "two.txt"}
 
 
-def test_an_older_one_is_replaced_only_on_request(tmp_path: Path):
+def test_existing_folder_is_replaced_only_on_request(tmp_path: Path):
     path = tmp_path / "folder"
     write(path, "first")
-    with pytest.raises(OutputError, match="is there already"):
+    with pytest.raises(OutputError, match="already exists"):
         write(path, "second")
     assert (path / "one.txt").read_text() == "first"
     write(path, "second", replace=True)
@@ -46,7 +46,7 @@ def fail_halfway(path: Path, *, replace: bool = False) -> None:
         raise ZeroDivisionError
 
 
-def test_an_error_leaves_nothing_and_keeps_the_older_one(tmp_path: Path):
+def test_error_leaves_nothing_and_keeps_the_older_folder(tmp_path: Path):
     path = tmp_path / "folder"
     with pytest.raises(ZeroDivisionError):
         fail_halfway(path)
@@ -58,7 +58,7 @@ def test_an_error_leaves_nothing_and_keeps_the_older_one(tmp_path: Path):
     assert names(tmp_path) == {"folder"}
 
 
-def test_a_failed_last_move_puts_the_older_one_back(tmp_path: Path, monkeypatch):
+def test_failed_last_move_puts_the_older_folder_back(tmp_path: Path, monkeypatch):
     path = tmp_path / "folder"
     write(path, "first")
     rename = Path.rename
@@ -143,12 +143,12 @@ def test_the_next_writer_recovers_before_it_decides(tmp_path: Path):
     write(path, "first")
     kill_while_writing("between the moves", path)
     assert not path.exists()
-    with pytest.raises(OutputError, match="is there already"):
+    with pytest.raises(OutputError, match="already exists"):
         write(path, "third")
     assert (path / "one.txt").read_text() == "first"
 
 
-def test_removing_a_cut_off_folder_leaves_nothing_to_recover(tmp_path: Path):
+def test_removing_an_interrupted_folder_leaves_nothing_to_recover(tmp_path: Path):
     path = tmp_path / "folder"
     write(path, "first")
     kill_while_writing("between the moves", path)
@@ -160,7 +160,7 @@ def test_removing_a_cut_off_folder_leaves_nothing_to_recover(tmp_path: Path):
 def test_a_live_writer_is_not_recovered(tmp_path: Path, monkeypatch):
     path = tmp_path / "folder"
     write(path, "first")
-    monkeypatch.setattr(folders, "_PATIENCE", 0.1)
+    monkeypatch.setattr(folders, "_TIMEOUT", 0.1)
     with write_until("between the moves", path) as process:
         with pytest.raises(OutputError, match="another process"):
             recover_folder(path)
@@ -169,7 +169,7 @@ def test_a_live_writer_is_not_recovered(tmp_path: Path, monkeypatch):
     assert names(tmp_path) == {"folder"}
 
 
-def test_recovering_what_is_whole_changes_nothing(tmp_path: Path, monkeypatch):
+def test_recovering_a_complete_folder_changes_nothing(tmp_path: Path, monkeypatch):
     write(tmp_path / "folder", "first")
     monkeypatch.setattr(folders, "FileLock", None)  # so no permission to write is needed
     recover_folder(tmp_path / "folder")
@@ -182,7 +182,7 @@ def refuse_foreign(path: Path) -> None:
         raise SettingsError("That is not ours.")
 
 
-def test_only_what_is_ours_is_replaced(tmp_path: Path):
+def test_folder_refused_by_the_check_is_not_replaced(tmp_path: Path):
     path = tmp_path / "folder"
     write(path, "first")
     with new_folder(path, replace=True, check=refuse_foreign) as partial:
@@ -196,21 +196,21 @@ def test_only_what_is_ours_is_replaced(tmp_path: Path):
 
 
 @pytest.mark.parametrize("replace", [True, False])
-def test_what_came_meanwhile_is_not_replaced(tmp_path: Path, replace: bool):
+def test_folder_created_meanwhile_is_not_replaced(tmp_path: Path, replace: bool):
     path = tmp_path / "folder"
 
     def write_slowly() -> None:
         with new_folder(path, replace=replace, check=refuse_foreign):
             path.mkdir()
 
-    with pytest.raises((OutputError, SettingsError), match=r"is there already|not ours"):
+    with pytest.raises((OutputError, SettingsError), match=r"already exists|not ours"):
         write_slowly()
     assert names(tmp_path) == {"folder"}
     assert names(path) == set()
 
 
 @pytest.mark.skipif(os.name == "nt", reason="Windows syncs only what may be written")
-def test_folders_in_it_and_read_only_files_are_synced(tmp_path: Path, monkeypatch):
+def test_nested_and_read_only_files_are_synced(tmp_path: Path, monkeypatch):
     synced = []
     fsync = os.fsync
     monkeypatch.setattr(
@@ -225,7 +225,7 @@ def test_folders_in_it_and_read_only_files_are_synced(tmp_path: Path, monkeypatc
     assert tmp_path.stat().st_ino in synced
 
 
-def test_removing_is_all_or_nothing(tmp_path: Path):
+def test_folder_is_removed_whole_or_not_at_all(tmp_path: Path):
     write(tmp_path / "folder", "first")
     remove_folder(tmp_path / "folder")
     assert names(tmp_path) == set()
@@ -250,7 +250,7 @@ def test_two_writers_take_turns(tmp_path: Path):
 
 
 def test_a_writer_that_never_ends_is_named(tmp_path: Path, monkeypatch):
-    monkeypatch.setattr(folders, "_PATIENCE", 0.1)
+    monkeypatch.setattr(folders, "_TIMEOUT", 0.1)
     with new_folder(tmp_path / "folder"):
         write(tmp_path / "another", "first")
         with pytest.raises(OutputError, match="folder: another process"):
@@ -258,7 +258,7 @@ def test_a_writer_that_never_ends_is_named(tmp_path: Path, monkeypatch):
 
 
 @pytest.mark.skipif(not hasattr(os, "geteuid") or os.geteuid() == 0, reason="root may do anything")
-def test_a_folder_that_may_not_be_written_is_named(tmp_path: Path):
+def test_unwritable_folder_is_named(tmp_path: Path):
     tmp_path.chmod(0o500)
     with pytest.raises(OutputError, match=str(tmp_path)):
         write(tmp_path / "folder", "first")

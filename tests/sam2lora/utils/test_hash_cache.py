@@ -14,7 +14,7 @@ def file(tmp_path: Path) -> Path:
     return path
 
 
-def test_facts_are_kept_side_by_side(file: Path):
+def test_hashes_of_several_kinds_are_kept(file: Path):
     assert cached_hash(file, "identity") is None
     cache_hash(file, "identity", "a")
     cache_hash(file, "sha256", "b")
@@ -23,7 +23,7 @@ def test_facts_are_kept_side_by_side(file: Path):
 
 
 @pytest.mark.parametrize("content", [b"123456", b"54321"])
-def test_a_changed_file_is_unknown_again(file: Path, content: bytes):
+def test_changed_file_has_no_cached_hash(file: Path, content: bytes):
     cache_hash(file, "identity", "a")
     before = file.stat()
     file.write_bytes(content)
@@ -34,7 +34,7 @@ def test_a_changed_file_is_unknown_again(file: Path, content: bytes):
 
 
 @pytest.mark.parametrize("content", ["", "{", "[1, 2]", '{"FILE": 1}'])
-def test_damaged_notes_count_as_none(file: Path, content: str):
+def test_damaged_cache_is_ignored(file: Path, content: str):
     cache_folder().mkdir(parents=True)
     (cache_folder() / "models.json").write_text(content.replace("FILE", str(file)))
     assert cached_hash(file, "identity") is None

@@ -111,7 +111,7 @@ def _data_in_words(data: DataEntry) -> str:
 def _model_in_words(model: ModelEntry) -> str:
     if model.kind == "grader":
         return model.name
-    looks = f", looks at {model.geometry.in_words}" if model.geometry else ""
+    looks = f", looks at {model.geometry.description}" if model.geometry else ""
     learned = _images_in_words("; learned from", _learned_by_adapter(model))
     before = _images_in_words("; its base learned from", model.base_learned_from)
     base = f"{model.base} from {model.base_file}" if model.base_file else model.base

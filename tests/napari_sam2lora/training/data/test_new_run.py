@@ -90,7 +90,7 @@ def test_adapters_of_the_target_and_base_model_fit(make_adapter: Callable) -> No
         ({"pairs": ()}, "Select at least one"),
         ({"preset": "quick"}, "Choose the preset Standard"),
         ({"changes": {"steps": 0}}, "steps"),
-        ({"name": "a/b"}, "cannot be the name"),
+        ({"name": "a/b"}, "is not a valid name"),
         ({"name": "taken"}, "'taken'"),
         ({"name": "precious"}, "'precious' already exists"),
     ],

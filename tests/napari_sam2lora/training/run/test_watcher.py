@@ -102,7 +102,7 @@ def test_a_deleted_folder_is_noticed(qtbot, watcher: RunWatcher, make_run: Make)
 
 def test_one_that_was_only_written_has_not_begun(watcher: RunWatcher, make_run: Make) -> None:
     watcher.attach(make_run().path)
-    assert watcher.status == RunStatus("new", "It has not begun.")
+    assert watcher.status == RunStatus("new", "It has not started.")
 
 
 def test_what_is_damaged_is_said_as_in_the_list(watcher: RunWatcher, make_run: Make) -> None:

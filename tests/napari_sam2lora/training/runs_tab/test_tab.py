@@ -62,7 +62,7 @@ def test_run_is_renamed(qtbot, tab: RunsTab, monkeypatch) -> None:
 def test_taken_name_is_reported(tab: RunsTab, monkeypatch, notices) -> None:
     monkeypatch.setattr(QInputDialog, "getText", lambda *_, **__: ("second", True))
     press(tab, "Rename…", "first")
-    assert "there already" in notices[-1]
+    assert "already exists" in notices[-1]
 
 
 def test_deleting_asks_first(qtbot, tab: RunsTab, monkeypatch) -> None:
