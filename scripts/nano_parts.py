@@ -12,7 +12,7 @@ from sam2lora.datasets.csv_dataset import TABLE_NAME
 from sam2lora.models.registry import get_base
 from sam2lora.runs import best_adapter
 from sam2lora.synthetic import SyntheticSettings, resize_cup
-from sam2lora.synthetic.folder import write_synthetic_set
+from sam2lora.synthetic.folder import write_synthetic_dataset
 from sam2lora.targets import Target
 from sam2lora.utils.files import atomic_path, make_folder
 
@@ -120,7 +120,7 @@ def prepare(part: str, data: Path, out: Path) -> None:
     """
     if part in ("base", "on"):
         drawn = SyntheticSettings(size=1280)
-        write_synthetic_set(out / SYNTHETIC, count=SYNTHETIC_IMAGES, settings=drawn)
+        write_synthetic_dataset(out / SYNTHETIC, count=SYNTHETIC_IMAGES, settings=drawn)
     elif part == "cup" and not (out / RESIZED / TABLE_NAME).exists():  # it is written last
         save_training_data(out / RESIZED, resized_cups(data / DRISHTI))
 

@@ -19,7 +19,7 @@ def test_hidden_files_are_no_images(put: Put, tmp_path: Path, box: np.ndarray) -
     put("masks/disc/._a.png", "resource fork")
     dataset = read_dataset(tmp_path)
     assert [record.stem for record in dataset.records] == ["a"]
-    assert dataset.lone_masks == dataset.odd_images == ()
+    assert dataset.unmatched_masks == dataset.unmatched_images == ()
 
 
 def test_masks_and_images_left_over(put: Put, tmp_path: Path, box: np.ndarray) -> None:
@@ -29,7 +29,7 @@ def test_masks_and_images_left_over(put: Put, tmp_path: Path, box: np.ndarray) -
     lone = put("DRIVE/training/1st_manual/39_manual1.gif", box)
     odd = put("DRIVE/test/images/extra.tif", "photo")
     dataset = read_dataset(tmp_path)
-    assert (dataset.lone_masks, dataset.odd_images) == ((lone,), (odd,))
+    assert (dataset.unmatched_masks, dataset.unmatched_images) == ((lone,), (odd,))
 
 
 def test_lone_masks_of_other_targets_are_not_named(
@@ -41,7 +41,7 @@ def test_lone_masks_of_other_targets_are_not_named(
     lone = put("masks/b_disc.png", box)
     nameless = put("masks/a_drusen.png", box)
     dataset = read_dataset(tmp_path, target="disc")
-    assert set(dataset.lone_masks) == {lone, nameless}
+    assert set(dataset.unmatched_masks) == {lone, nameless}
 
 
 def test_records_are_sorted_whatever_the_folder_s_order(

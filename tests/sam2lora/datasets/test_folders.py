@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from sam2lora.datasets.folders import Folders, pattern_of
+from sam2lora.datasets.folders import Folders, mask_path_pattern
 from sam2lora.errors import DatasetError
 
 Put = Callable[[str, Any], Path]
@@ -74,4 +74,4 @@ def test_a_folder_that_cannot_be_listed_is_named(
 )
 def test_pattern_of_a_place(put: Put, tmp_path: Path, path: str, name: str, fits: bool) -> None:
     put(name, "x")
-    assert any(Folders().walk(tmp_path, pattern_of(path, ["disc", "cup"]))) is fits
+    assert any(Folders().walk(tmp_path, mask_path_pattern(path, ["disc", "cup"]))) is fits

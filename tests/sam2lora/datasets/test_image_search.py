@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from sam2lora.datasets.image_search import entry_of, find_images
+from sam2lora.datasets.image_search import directory_entry, find_images
 from sam2lora.errors import DatasetError, ImageError
 
 
@@ -79,9 +79,9 @@ def test_links_keep_their_own_names(tmp_path: Path) -> None:
     for link in links:
         link.symlink_to(raw)
     assert find_images([tmp_path]) == links
-    assert entry_of(links[0]) != entry_of(links[1])
+    assert directory_entry(links[0]) != directory_entry(links[1])
     (tmp_path / "same").symlink_to(raw.parent)
-    assert entry_of(tmp_path / "same" / "1.png") == entry_of(raw)
+    assert directory_entry(tmp_path / "same" / "1.png") == directory_entry(raw)
 
 
 @pytest.mark.parametrize(

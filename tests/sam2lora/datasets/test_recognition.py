@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from sam2lora.datasets import read_dataset, recognize, record_of
+from sam2lora.datasets import find_record, read_dataset, recognize
 from sam2lora.errors import DatasetError, TargetError
 
 Put = Callable[[str, Any], Path]
@@ -40,7 +40,7 @@ def test_the_set_is_found_in_and_around_the_folder(
     assert (found.layout.name, found.root) == ("DRIVE", drive / "DRIVE")
     dataset = read_dataset(drive / inside)
     assert [record.stem for record in dataset.records] == stems
-    assert dataset.lone_masks == dataset.odd_images == ()
+    assert dataset.unmatched_masks == dataset.unmatched_images == ()
 
 
 def test_a_folder_with_several_sets_is_not_guessed(drive: Path, put: Put, box: np.ndarray) -> None:
@@ -108,12 +108,12 @@ def test_two_images_of_one_name_are_refused(put: Put, tmp_path: Path, box: np.nd
 def test_record_of_an_image_in_a_set(drive: Path) -> None:
     dataset = read_dataset(drive)
     for record in dataset.records:
-        assert record_of(record.image) == record
+        assert find_record(record.image) == record
 
 
 def test_record_of_a_relative_path(drive: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(drive / "DRIVE" / "test")
-    record = record_of(Path("images/01_test.tif"))
+    record = find_record(Path("images/01_test.tif"))
     assert record is not None
     assert record.stem == "01_test"
 
@@ -122,16 +122,16 @@ def test_record_of_an_image_in_a_table(put: Put, box: np.ndarray) -> None:
     image, other = put("photos/a.png", "photo"), put("photos/b.png", "photo")
     put("masks/a.png", box)
     put("dataset.csv", "image,disc,patient\nphotos/a.png,masks/a.png,P7\n")
-    record = record_of(image)
+    record = find_record(image)
     assert record is not None
     assert (record.patient, list(record.masks)) == ("P7", ["disc"])
-    assert record_of(other) is None
+    assert find_record(other) is None
 
 
 def test_record_of_any_other_image_is_none(put: Put) -> None:
-    assert record_of(put("images/a.png", "photo")) is None
-    assert record_of(put("01_test.tif", "photo")) is None
-    assert record_of(Path("/a.png")) is None
+    assert find_record(put("images/a.png", "photo")) is None
+    assert find_record(put("01_test.tif", "photo")) is None
+    assert find_record(Path("/a.png")) is None
 
 
 def test_record_of_looks_at_few_files_of_a_large_set(
@@ -149,7 +149,7 @@ def test_record_of_looks_at_few_files_of_a_large_set(
         return stat(path, *args, **options)
 
     monkeypatch.setattr(os, "stat", counting)
-    assert record_of(tmp_path / "images" / "4321.png") is not None
+    assert find_record(tmp_path / "images" / "4321.png") is not None
     assert 0 < len(looked_at) < 500
 
 
@@ -176,14 +176,14 @@ def test_real_sets(
     assert (dataset.layout, len(found), dataset.targets) == (layout, count, targets)
     assert {split: found.count(split) for split in found} == splits
     assert all(set(record.masks) == set(targets) for record in dataset.records)
-    assert dataset.lone_masks == dataset.odd_images == ()
+    assert dataset.unmatched_masks == dataset.unmatched_images == ()
     record = dataset.records[0]
     shape = record.read_image().pixels.shape[:2]
     for target in targets:
         mask = record.read_mask(target, grader="union")
         assert mask.shape == shape
         assert 0.001 < mask.mean() < 0.3
-    assert record_of(record.image) == record
+    assert find_record(record.image) == record
 
 
 def test_real_patients_and_graders(real_data: Path) -> None:

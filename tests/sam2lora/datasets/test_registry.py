@@ -64,7 +64,7 @@ def test_chase_db1(put: Put, tmp_path: Path, box: np.ndarray) -> None:
         ("Image_03R", "03", "right", None),
     ]
     check_masks(dataset, "Image_03R", {"vessel": [box, shifted(box)]})
-    assert dataset.lone_masks == dataset.odd_images == ()
+    assert dataset.unmatched_masks == dataset.unmatched_images == ()
 
 
 @pytest.mark.parametrize("ending", ["ppm", "ppm.gz"])
@@ -87,7 +87,7 @@ def test_stare_unpacked_beside_its_archives_counts_once(
         put(f"labels-ah/im0001.ah.{ending}", box)
     dataset = read_dataset(tmp_path)
     assert [record.image.suffix for record in dataset.records] == [".ppm"]
-    assert dataset.lone_masks == dataset.odd_images == ()
+    assert dataset.unmatched_masks == dataset.unmatched_images == ()
 
 
 def test_hrf_with_both_cases_of_the_ending(put: Put, tmp_path: Path, box: np.ndarray) -> None:
@@ -295,7 +295,7 @@ def test_folder_with_a_folder_per_target(put: Put, tmp_path: Path, box: np.ndarr
     check_masks(dataset, "a", {"vessel": [box], "disc": [shifted(box)]})
     check_masks(dataset, "b", {"vessel": [shifted(box)]})
     np.testing.assert_array_equal(dataset.records[0].read_field_of_view().mask, ~box)
-    assert dataset.lone_masks == dataset.odd_images == ()
+    assert dataset.unmatched_masks == dataset.unmatched_images == ()
 
 
 def test_folder_with_the_target_in_the_name(put: Put, tmp_path: Path, box: np.ndarray) -> None:
@@ -305,7 +305,7 @@ def test_folder_with_the_target_in_the_name(put: Put, tmp_path: Path, box: np.nd
     check_masks(read_dataset(tmp_path), "a", {"disc": [box], "cup": [shifted(box)]})
     only = read_dataset(tmp_path, target="cup")
     check_masks(only, "a", {"cup": [shifted(box)]})
-    assert only.lone_masks == ()
+    assert only.unmatched_masks == ()
 
 
 def test_folder_with_masks_that_do_not_name_the_target(

@@ -8,14 +8,14 @@ import pytest
 from sam2lora.datasets import check_dataset, read_dataset
 from sam2lora.errors import OutputError, SettingsError
 from sam2lora.synthetic import SyntheticSettings, draw_fundus
-from sam2lora.synthetic.folder import write_synthetic_set
+from sam2lora.synthetic.folder import write_synthetic_dataset
 
 SMALL = SyntheticSettings(size=96, lesions=False)
 
 
 def test_what_is_written_is_what_was_drawn(tmp_path: Path) -> None:
     seen: list[tuple[int, int]] = []
-    write_synthetic_set(
+    write_synthetic_dataset(
         tmp_path / "set",
         count=2,
         seed=3,
@@ -37,21 +37,21 @@ def test_what_is_written_is_what_was_drawn(tmp_path: Path) -> None:
 
 
 def test_a_call_that_was_cut_off_goes_on(tmp_path: Path) -> None:
-    write_synthetic_set(tmp_path, count=2, settings=SMALL, processes=1)
+    write_synthetic_dataset(tmp_path, count=2, settings=SMALL, processes=1)
     first, second = sorted((tmp_path / "images").iterdir())
     before, kept = first.read_bytes(), first.stat().st_mtime_ns
     second.unlink()
-    write_synthetic_set(tmp_path, count=2, settings=SMALL, processes=1)
+    write_synthetic_dataset(tmp_path, count=2, settings=SMALL, processes=1)
     assert second.exists()
     assert (first.read_bytes(), first.stat().st_mtime_ns) == (before, kept)
 
 
 def test_bad_numbers_and_places_are_refused(tmp_path: Path) -> None:
     with pytest.raises(SettingsError, match="At least one"):
-        write_synthetic_set(tmp_path / "set", count=0)
+        write_synthetic_dataset(tmp_path / "set", count=0)
     with pytest.raises(SettingsError, match="from -1"):
-        write_synthetic_set(tmp_path / "set", count=1, seed=-1)
+        write_synthetic_dataset(tmp_path / "set", count=1, seed=-1)
     assert not (tmp_path / "set").exists()
     (tmp_path / "file").touch()
     with pytest.raises(OutputError):
-        write_synthetic_set(tmp_path / "file", count=1)
+        write_synthetic_dataset(tmp_path / "file", count=1)

@@ -22,7 +22,7 @@ def circle_field(shape: tuple[int, int], radius: float) -> FieldOfView:
 def frames_of(shape: tuple[int, int]) -> list[Window]:
     field = FieldOfView(np.ones(shape, bool), (shape[1] / 2, shape[0] / 2), max(shape))
     return [
-        Window.squash(shape, 512),
+        Window.stretched(shape, 512),
         full_window(field, 512),
         zoom_window((3, 5), field, 64, share=0.3),
     ]
@@ -36,7 +36,7 @@ def test_points_come_back(shape: tuple[int, int]) -> None:
 
 
 def test_pixel_centers_are_integers_on_both_sides() -> None:
-    frame = Window.squash((100, 100), 200)
+    frame = Window.stretched((100, 100), 200)
     np.testing.assert_allclose(frame.to_network(np.array([0.0, 99.0])), [0.5, 198.5])
 
 
@@ -56,7 +56,7 @@ def test_a_mask_comes_back_within_a_pixel(shape: tuple[int, int]) -> None:
 
 def test_values_are_enlarged_as_sam2_enlarges_masks() -> None:
     values = np.random.default_rng(0).normal(size=(8, 8)).astype(np.float32)
-    pasted = Window.squash((60, 50), 32).paste(values, (60, 50))
+    pasted = Window.stretched((60, 50), 32).paste(values, (60, 50))
     expected = F.interpolate(torch.from_numpy(values)[None, None], size=(60, 50), mode="bilinear")
     assert (pasted.rows, pasted.columns) == (slice(0, 60), slice(0, 50))
     np.testing.assert_allclose(pasted.values, expected[0, 0], atol=1e-5)
@@ -99,7 +99,7 @@ def test_reduction_averages_instead_of_skipping() -> None:
     """Lines one pixel wide survive as grey: nearest-neighbour sampling would lose half of them."""
     stripes = np.zeros((400, 400), np.uint8)
     stripes[:, ::2] = 255
-    cut = Window.squash((400, 400), 50).cut(stripes)
+    cut = Window.stretched((400, 400), 50).cut(stripes)
     assert 120 <= cut[5:-5, 5:-5].min() <= cut[5:-5, 5:-5].max() <= 135
 
 
