@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from benchmarks.speed.questions import BENCHMARKS, BenchmarkError
+from benchmarks.speed.definitions import BENCHMARKS, BenchmarkError
 from benchmarks.speed.result import BenchmarkResult, SideResult
 from sam2lora.runs import ResumedEvent, RunFolder, StartedEvent, ValidationEvent
 from sam2lora.training.settings import TrainSettings

@@ -28,7 +28,7 @@ class Outline:
     waves: tuple[tuple[float, float], ...]
 
     def ratio(self, x: Plane, y: Plane) -> Plane:
-        """Return the distance of points (in mm) from the center, relative to the outline: 1 on it."""
+        """Return the distance of points (mm) from the center relative to the outline: 1 on it."""
         across = (x - np.float32(self.center[0])) / np.float32(self.half_width)
         up = (y - np.float32(self.center[1])) / np.float32(self.half_height)
         radius = np.sqrt(across * across + up * up)

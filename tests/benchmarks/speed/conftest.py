@@ -3,7 +3,7 @@
 import pytest
 
 from benchmarks.speed import prediction, training
-from benchmarks.speed.questions import BenchmarkSettings
+from benchmarks.speed.definitions import BenchmarkSettings
 from sam2lora.models.loading import LoadedModel
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from benchmarks.speed import __main__ as command
-from benchmarks.speed.questions import BENCHMARKS
+from benchmarks.speed.definitions import BENCHMARKS
 from benchmarks.speed.result import BenchmarkResult, SideResult, read_results
 
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks.speed.questions import BenchmarkError, BenchmarkSettings
+from benchmarks.speed.definitions import BenchmarkError, BenchmarkSettings
 from benchmarks.speed.result import (
     HEADER,
     BenchmarkResult,

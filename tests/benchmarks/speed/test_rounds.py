@@ -6,7 +6,7 @@ from typing import ClassVar
 import pytest
 
 from benchmarks.speed import rounds
-from benchmarks.speed.questions import BenchmarkError, BenchmarkSettings
+from benchmarks.speed.definitions import BenchmarkError, BenchmarkSettings
 from sam2lora.compute.allocator import HUGE_PAGES
 
 

@@ -3,7 +3,7 @@
 import pytest
 from pydantic import ValidationError
 
-from benchmarks.speed.questions import BENCHMARKS, BenchmarkSettings
+from benchmarks.speed.definitions import BENCHMARKS, BenchmarkSettings
 from benchmarks.speed.worker import SIDES
 
 
