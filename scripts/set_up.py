@@ -23,7 +23,7 @@ VENV = ROOT / ".venv"
 PYTHON = VENV / "bin" / "python"
 STATE = VENV / "set-up"
 EXTRAS = {"demo": "", "test": "[dev]"}
-NEEDED_SPACE = 9e9  # bytes: torch with its CUDA libraries on Linux, unpacked beside the download
+NEEDED_SPACE = 9e9  # bytes: torch with its CUDA libraries on Linux, unpacked, and the download
 
 HINTS = {
     "No space left on device": "The disk is full: about 9 GB are needed.",

@@ -56,7 +56,8 @@ def benchmark(
     unknown = set(benchmarks or ()) - BENCHMARKS.keys()
     if unknown:
         raise SettingsError(
-            f"Unknown benchmark {', '.join(sorted(unknown))}. Available: {', '.join(BENCHMARKS)}."
+            f"No benchmark is called {', '.join(sorted(unknown))}. "
+            f"There are: {', '.join(BENCHMARKS)}."
         )
     settings = BenchmarkSettings(
         base=base,

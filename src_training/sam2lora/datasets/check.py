@@ -1,4 +1,4 @@
-"""Check a dataset: read every file and report whatever would spoil a training."""
+"""Check a dataset: read every file and report every problem that would harm training."""
 
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator, Mapping

@@ -57,7 +57,7 @@ def recognize(root: Path, *, layout: str | None = None) -> RecognizedFolder:
     """
     root = root.resolve()
     if not root.exists():
-        raise DatasetError(f"{root}: no such folder.")
+        raise DatasetError(f"{root}: there is no such folder.")
     layouts = [_layout(layout)] if layout else list(DATASETS.values())
     if root.is_file():
         if root.suffix.lower() != ".csv":
@@ -174,7 +174,7 @@ def find_record(image: Path) -> Record | None:
 
 def _layout(name: str) -> Layout:
     if name not in DATASETS:
-        raise DatasetError(f"Unknown layout {name!r}. Available: {', '.join(DATASETS)}.")
+        raise DatasetError(f"No layout is called {name!r}. There are: {', '.join(DATASETS)}.")
     return DATASETS[name]
 
 

@@ -75,7 +75,7 @@ def official_split(records: Sequence[Record], name: str) -> list[Record]:
         splits = ", ".join(sorted({record.split for record in records if record.split}))
         raise DatasetError(
             f"No image is in the official split {name!r}. "
-            + (f"Available: {splits}." if splits else "There is no official split.")
+            + (f"There are: {splits}." if splits else "There is no official split.")
         )
     return sorted(chosen, key=lambda record: (record.dataset, record.stem))
 
@@ -160,7 +160,7 @@ def filter_by_stem(
     ]
     if not kept:
         raise DatasetError(
-            f"{root}: no image of {len(records)} is left with include {include!r} and exclude "
+            f"{root}: none of its {len(records)} images is left by include {include!r} and exclude "
             f"{exclude!r}. They are searched in stems such as {records[0].stem!r}."
         )
     return kept

@@ -104,7 +104,7 @@ def _reading(path: Path) -> Iterator[None]:
     """Convert any error of a decoder into an `ImageError` that names the file."""
     try:
         if not path.exists():
-            raise ImageError(f"{path}: no such file.")
+            raise ImageError(f"{path}: there is no such file.")
         if path.is_dir():
             raise ImageError(f"{path}: is a folder; expected an image file.")
         if path.stat().st_size == 0:

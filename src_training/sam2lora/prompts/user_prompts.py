@@ -54,9 +54,7 @@ class Prompts:
         if not np.isfinite([*coordinates, *(self.box or ())]).all():
             raise GeometryError("A point or box has a coordinate that is not a finite number.")
         if self.box and not (self.box[0] < self.box[2] and self.box[1] < self.box[3]):
-            raise GeometryError(
-                f"A box must be x0,y0,x1,y1 with x0 < x1 and y0 < y1, not {self.box}."
-            )
+            raise GeometryError(f"A box is x0,y0,x1,y1 with x0 < x1 and y0 < y1, not {self.box}.")
         if self.box and min(self.box[2] - self.box[0], self.box[3] - self.box[1]) < _ONE_PIXEL:
             raise GeometryError(f"A box must be at least one pixel wide and high, not {self.box}.")
 
@@ -89,16 +87,16 @@ class Prompts:
             column, row = round(point.x), round(point.y)
             if not (0 <= column < width and 0 <= row < height):
                 raise GeometryError(
-                    f"The point ({point.x:g}, {point.y:g}) is outside the image, which has "
+                    f"The point ({point.x:g}, {point.y:g}) lies outside the image, which has "
                     f"{width} × {height} pixels."
                 )
             if not field[row, column]:
                 raise GeometryError(
-                    f"The point ({point.x:g}, {point.y:g}) is outside the field of view. "
+                    f"The point ({point.x:g}, {point.y:g}) lies outside the field of view. "
                     "Place it on the visible part of the eye."
                 )
         if not self._box_inside(field):
-            raise GeometryError(f"The box {self.box} is outside the field of view.")
+            raise GeometryError(f"The box {self.box} lies outside the field of view.")
         if self.mask is None:
             return
         if self.mask.shape != field.shape:
@@ -107,8 +105,8 @@ class Prompts:
             )
         if self.mask.any() and not self.mask[field].any():
             raise GeometryError(
-                "The whole painted mask is outside the field of view. Paint on the visible part of "
-                "the eye."
+                "The whole painted mask lies outside the field of view. Paint on the visible part "
+                "of the eye."
             )
 
     def inside(self, field: Mask) -> Self:
@@ -159,7 +157,9 @@ def parse_point(text: str) -> PointPrompt:
     *coordinates, sign = [*text.split(","), "+"] if text.count(",") == 1 else text.split(",")
     numbers = _numbers(coordinates)
     if len(numbers) != 2 or sign.strip() not in ("+", "-"):
-        raise GeometryError(f"A point must be x,y,+ (positive) or x,y,- (negative), not {text!r}.")
+        raise GeometryError(
+            f"A point is written x,y,+ (positive) or x,y,- (negative), not {text!r}."
+        )
     return PointPrompt(numbers[0], numbers[1], positive=sign.strip() == "+")
 
 
@@ -173,7 +173,7 @@ def parse_box(text: str) -> Box:
     """
     numbers = _numbers(text.split(","))
     if len(numbers) != 4:
-        raise GeometryError(f"A box must be x0,y0,x1,y1, not {text!r}.")
+        raise GeometryError(f"A box is written x0,y0,x1,y1, not {text!r}.")
     x0, y0, x1, y1 = numbers
     return x0, y0, x1, y1
 

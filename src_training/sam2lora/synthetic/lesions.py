@@ -1,6 +1,6 @@
 """Lesions of diabetic retinopathy and macular degeneration, as spots and short strokes in mm.
 
-Sizes follow the usual grading atlases: microaneurysms are below 0.125 mm, the width of a vein at
+Sizes follow the common grading atlases: microaneurysms are below 0.125 mm, the width of a vein at
 the disc; blots reach 0.6 mm; drusen lie around the fovea; hard exudates come in clusters.
 """
 

@@ -137,7 +137,7 @@ def apply_augmentation(
     if mask.shape != shape or valid.shape != shape:
         raise GeometryError(
             f"The image is {shape}, the mask {mask.shape} and the valid pixels {valid.shape}; "
-            "they must have one shape (H, W)."
+            "they must have the same (H, W)."
         )
     wide = _wider(window, augmentation)
     covers = [array.astype(np.uint8) * np.uint8(255) for array in (mask, valid)]

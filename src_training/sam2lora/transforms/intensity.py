@@ -61,7 +61,7 @@ def sample_appearance(settings: AugmentSettings, rng: np.random.Generator) -> Ap
     The same random numbers are drawn whatever is switched off.
     """
     exposure = _factor(settings.brightness, rng)
-    # Mean red / green is 2.0 to 3.3 over five public data sets, blue / green 0.2 to 0.6.
+    # Mean red / green is 2.0 to 3.3 over five public datasets, blue / green 0.2 to 0.6.
     red, green, blue = (_factor(settings.white_balance, rng) for _ in range(3))
     direction, strength = rng.uniform(0, 2 * math.pi), rng.random() * settings.illumination
     vignette = float(rng.random()) * settings.illumination
