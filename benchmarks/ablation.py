@@ -1,8 +1,8 @@
-"""What each part of the method is worth: short, equal trainings of vessel adapters on nano.
+"""Ablation study: short, equal trainings of vessel adapters on nano.
 
-Each row changes one thing; data, seed and steps are the same. Held-out patients of each set judge,
-never the images kept for testing. Runs are ordinary ones, so the script can be stopped and started
-again; `--only` does one row.
+Each row changes one thing; data, seed and steps are the same. Validation is on separate patients of
+each dataset, never on the test images. Runs are ordinary ones, so the script can be stopped and
+started again; `--only` does one row.
 
     OMP_NUM_THREADS=1 python benchmarks/ablation.py DATA OUT
 
@@ -25,7 +25,7 @@ NO_PROMPTS = {"none": 1, "points": 0, "box": 0, "box_and_points": 0, "previous":
 
 ROWS: Mapping[str, Mapping[str, Any]] = MappingProxyType(
     {
-        "as usual": {},
+        "default": {},
         "without BCE": {"loss": {"weights": {"bce": 0}}},
         "without SoftDice": {"loss": {"weights": {"soft_dice": 0}}},
         "without FocalTversky": {"loss": {"weights": {"focal_tversky": 0}}},
@@ -36,12 +36,12 @@ ROWS: Mapping[str, Mapping[str, Any]] = MappingProxyType(
         "no prompts in training": {"prompts": NO_PROMPTS},
     }
 )
-"""What differs in each row."""
+"""Changed settings of each row."""
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("data", type=Path, help="folder of the public data sets")
+    parser.add_argument("data", type=Path, help="folder of the public datasets")
     parser.add_argument("out", type=Path, help="folder for the runs")
     parser.add_argument("--steps", type=int, default=600)
     parser.add_argument("--only", choices=ROWS, help="one row")
@@ -58,9 +58,9 @@ def main() -> None:
     for row in [options.only] if options.only else ROWS:
         settings = make_settings("standard", shared, ROWS[row])
         events = finish(options.out / row.replace(" ", "-"), settings)
-        share = next(one.share for one in events if isinstance(one, StartedEvent))
+        share = next(event.share for event in events if isinstance(event, StartedEvent))
         seconds = statistics.median(step_seconds(events))
-        dice = [one.mean for one in validations(events) if one.mean is not None]
+        dice = [event.mean for event in validations(events) if event.mean is not None]
         print(f"| {row} | {share:.1f} % | {seconds:.2f} | {dice[-1]:.4f} | {max(dice):.4f} |")
 
 

@@ -1,21 +1,20 @@
-"""Measure how long it takes from a click in napari's window to the repainted preview.
+"""Measure the time from a click in napari's viewer to the repainted preview.
 
-A real window with the Segment dock opens an image, presses Segment, and is clicked with the mouse
-many times, at a person's pace; each click is measured until the canvas has been drawn with the new
-answer. Prints the median and the 95th percentile, what the parts of it take, and the longest
-standstill of the window while torch and the model are loaded, while the image is encoded, while it
-is clicked, while all targets are looked for, and while an answer is accepted into a new mask.
+A real viewer with the Segment dock opens an image, presses Segment, and is clicked with the mouse
+many times, at the pace of a user; each click is timed until the canvas has been drawn with the new
+prediction. Prints the median and the 95th percentile, and the longest stall of the viewer while
+torch and the model are loaded, while the image is encoded, during clicking, while all targets are
+segmented, and while a prediction is accepted into a new mask.
 
-The peer is napari itself in the same window, before there is a dock: a click adds a point, and a
-mask that is there already is shown at once. Nothing that answers clicks in napari can be quicker
-than that. Where OpenGL is computed by the processor, as under Xvfb, drawing is most of it.
+The peer is napari itself in the same viewer, without the dock: a click adds a point, and an
+existing mask is shown at once. No plugin can respond to clicks faster than that. With software
+OpenGL, as under Xvfb, most of the time is drawing.
 
     xvfb-run -a -s "-screen 0 1600x1000x24" python benchmarks/click_latency.py [IMAGE]
 
-Without an image a synthetic fundus is drawn. Models whose weights are not here are measured with
-random ones, which take as long. Fails where a percentile or a standstill is above both its limit
-and the peer's. Where other programs do not rest meanwhile, --by processor counts the time of the
-processor instead.
+Without an image, a synthetic fundus image is used. Models whose weights are missing get random
+ones, which take as long. Fails if a percentile or a stall is above both its limit and the peer's.
+If other programs are running, use processor time: --by processor.
 """
 
 import argparse
@@ -39,46 +38,47 @@ from napari_sam2lora.segmentation.dock import SegmentDock
 from napari_sam2lora.segmentation.requests import ModelChoice
 
 LIMITS = {"nano": 0.100, "tiny": 0.150}  # seconds, 95th percentile
-STANDSTILL = 0.100
-TICK = 5  # milliseconds between two looks at the clock
+STALL = 0.100
+TICK = 5  # milliseconds between two timer events
 PAUSE = 150  # milliseconds between two clicks
-ROUND = 10  # clicks, after which all points are taken away
+ROUND = 10  # clicks, after which all points are cleared
 
 Clock = Callable[[], float]
 
 
 class Clicks:
-    """What clicks took, in seconds, until they were answered and until that was seen."""
+    """Seconds from each click to the prediction and to the repainted preview."""
 
     def __init__(self) -> None:
-        self.answered: list[float] = []
+        self.predicted: list[float] = []
         self.painted: list[float] = []
 
-    def most(self) -> float:
-        """Give the 95th percentile until it was seen."""
+    def percentile(self) -> float:
+        """Return the 95th percentile of the time to the repainted preview."""
         return float(np.percentile(self.painted, 95))
 
-    def tell(self) -> None:
-        """Print it."""
-        for what, seconds in (("answer", self.answered), ("repainted preview", self.painted)):
-            half, most = np.percentile(seconds, [50, 95]) * 1000
-            print(f"  click to {what:<18} median {half:4.0f} ms, p95 {most:4.0f} ms")
+    def print_times(self) -> None:
+        """Print median and 95th percentile."""
+        times = {"prediction": self.predicted, "repainted preview": self.painted}
+        for event, seconds in times.items():
+            median, p95 = np.percentile(seconds, [50, 95]) * 1000
+            print(f"  click to {event:<18} median {median:4.0f} ms, p95 {p95:4.0f} ms")
 
 
-class Pulse:
-    """Notes the longest time in which the window did not look at its events."""
+class StallMonitor:
+    """Records the longest time in which the event loop did not process its events."""
 
     def __init__(self, clock: Clock) -> None:
         self._clock, self._last = clock, clock()
         self.longest = 0.0
         self._timer = QTimer()
-        self._timer.timeout.connect(self._beat)
+        self._timer.timeout.connect(self._tick)
         self._timer.start(TICK)
 
     def restart(self) -> None:
         self._last, self.longest = self._clock(), 0.0
 
-    def _beat(self) -> None:
+    def _tick(self) -> None:
         now = self._clock()
         self.longest = max(self.longest, now - self._last - TICK / 1000)
         self._last = now
@@ -106,38 +106,38 @@ def main() -> None:
 
 
 def measure(viewer: napari.Viewer, name: str, clicks: int, clock: Clock) -> bool:
-    """Click in a window, and print what it took; tell whether a limit was passed."""
+    """Click in a viewer, and print the times; return whether a limit was exceeded."""
     QTest.qWait(500)
-    pulse = Pulse(clock)
-    peer, waits = measure_napari(viewer, clicks, pulse, clock)
-    print("napari alone: a point is added, and a mask that is there is shown")
-    peer.tell()
-    print(f"  longest standstill: {in_words(waits)}")
-    own, own_waits = measure_dock(viewer, name, clicks, pulse, clock)
+    monitor = StallMonitor(clock)
+    peer, peer_stalls = measure_napari(viewer, clicks, monitor, clock)
+    print("napari alone: a point is added, and an existing mask is shown")
+    peer.print_times()
+    print(f"  longest stall: {describe(peer_stalls)}")
+    dock, stalls = measure_dock(viewer, name, clicks, monitor, clock)
     height, width = viewer.layers[0].data.shape[:2]
     print(f"{name}, {width} × {height} pixels, whole image")
-    own.tell()
-    print(f"  longest standstill: {in_words(own_waits)}")
-    slow = own.most() > max(LIMITS[name], peer.most())
-    return bool(slow or max(own_waits.values()) > max(STANDSTILL, *waits.values()))
+    dock.print_times()
+    print(f"  longest stall: {describe(stalls)}")
+    slow = dock.percentile() > max(LIMITS[name], peer.percentile())
+    return bool(slow or max(stalls.values()) > max(STALL, *peer_stalls.values()))
 
 
 def measure_napari(
-    viewer: napari.Viewer, clicks: int, pulse: Pulse, clock: Clock
+    viewer: napari.Viewer, clicks: int, monitor: StallMonitor, clock: Clock
 ) -> tuple[Clicks, dict[str, float]]:
-    """Click where napari alone answers; give what it took, and standstills of its own layers."""
+    """Click in napari without the dock; return the times, and the stalls of its own layers."""
     shape = viewer.layers[0].data.shape[:2]
-    pulse.restart()
+    monitor.restart()
     labels = viewer.add_labels(np.zeros(shape, np.uint8))
     QTest.qWait(500)
-    standstills = {"a Labels layer": pulse.longest}
-    pulse.restart()
+    stalls = {"a Labels layer": monitor.longest}
+    monitor.restart()
     points = viewer.add_points(np.empty((0, 2)), size=max(shape) / 60)
     QTest.qWait(500)
-    standstills["a Points layer"] = pulse.longest
+    stalls["a Points layer"] = monitor.longest
     points.mode = "add"
-    found, random, canvas = Clicks(), np.random.default_rng(0), drawn_on(viewer)
-    pulse.restart()
+    times, random, canvas = Clicks(), np.random.default_rng(0), find_canvas(viewer)
+    monitor.restart()
     for number in range(clicks):
         if number % ROUND == 0:
             points.data = np.empty((0, 2))
@@ -147,113 +147,115 @@ def measure_napari(
         start = clock()
         click(canvas, random)
         labels.data = mask
-        found.answered.append(clock() - start)
+        times.predicted.append(clock() - start)
         QApplication.processEvents()
-        found.painted.append(clock() - start)
-    standstills["clicking"] = pulse.longest
+        times.painted.append(clock() - start)
+    stalls["clicking"] = monitor.longest
     viewer.layers.remove(points)
     viewer.layers.remove(labels)
     QTest.qWait(500)
-    return found, standstills
+    return times, stalls
 
 
 def measure_dock(
-    viewer: napari.Viewer, name: str, clicks: int, pulse: Pulse, clock: Clock
+    viewer: napari.Viewer, name: str, clicks: int, monitor: StallMonitor, clock: Clock
 ) -> tuple[Clicks, dict[str, float]]:
-    """Click where the Segment dock answers; give what it took, and the standstills."""
-    pulse.restart()
+    """Click in napari with the Segment dock; return the times and the stalls."""
+    monitor.restart()
     dock = SegmentDock(viewer)
     viewer.window.add_dock_widget(dock, name="Segment", area="right")
     session = dock.session
-    until(lambda: not session.queue.worker.busy)
-    standstills = {"loading": pulse.longest}
-    use_random_weights_where_there_are_none()
+    wait_until(lambda: not session.queue.worker.busy)
+    stalls = {"loading": monitor.longest}
+    use_random_weights_if_missing()
     session.choices.set_choice(session.target, ModelChoice(no_adapter=True, detail="whole"))
     session.choices.set_compute(name, "cpu", "auto")
     if session.image is None:
-        raise SystemExit("There is no image in the window.")
-    pulse.restart()
-    # A bare big base wants a point before it answers.
+        raise SystemExit("There is no image in the viewer.")
+    monitor.restart()
+    # Without adapter, a large base model needs a point.
     session.prompts.points(session.image, session.target).add(center(viewer))
-    until(lambda: session.result is not None and not session.queue.worker.busy)
+    wait_until(lambda: session.result is not None and not session.queue.worker.busy)
     dock.segment()
-    until(lambda: not session.queue.worker.busy)
-    standstills["encoding"] = pulse.longest
+    wait_until(lambda: not session.queue.worker.busy)
+    stalls["encoding"] = monitor.longest
 
-    found, random, canvas = Clicks(), np.random.default_rng(0), drawn_on(viewer)
-    answered: list[float] = []
-    session.queue.result_ready.connect(lambda _: answered.append(clock()))
-    pulse.restart()
+    times, random, canvas = Clicks(), np.random.default_rng(0), find_canvas(viewer)
+    results: list[float] = []
+    session.queue.result_ready.connect(lambda _: results.append(clock()))
+    monitor.restart()
     for number in range(clicks):
         if number % ROUND == 0:
             dock.clear()
-            until(lambda: not session.queue.worker.busy)
+            wait_until(lambda: not session.queue.worker.busy)
         QTest.qWait(PAUSE)
-        answered.clear()
+        results.clear()
         start = clock()
         click(canvas, random)
-        until(lambda: bool(answered))
-        found.answered.append(answered[0] - start)
+        wait_until(lambda: bool(results))
+        times.predicted.append(results[0] - start)
         QApplication.processEvents()  # the canvas is drawn
-        found.painted.append(clock() - start)
-    standstills["clicking"] = pulse.longest
-    pulse.restart()
+        times.painted.append(clock() - start)
+    stalls["clicking"] = monitor.longest
+    monitor.restart()
     dock.segment_all()
-    until(lambda: not session.queue.worker.busy)
-    standstills["segmenting all"] = pulse.longest
-    pulse.restart()
+    wait_until(lambda: not session.queue.worker.busy)
+    stalls["segmenting all"] = monitor.longest
+    monitor.restart()
     dock.accept()
     QTest.qWait(500)
-    standstills["accepting"] = pulse.longest
+    stalls["accepting"] = monitor.longest
     session.close()
-    return found, standstills
+    return times, stalls
 
 
 def click(canvas: QWidget, random: np.random.Generator) -> None:
-    """Click with the mouse somewhere near the middle."""
+    """Click with the mouse near the middle."""
     x, y = (random.uniform(-0.15, 0.15, 2) * canvas.height()).astype(int)
-    place = QPoint(canvas.width() // 2 + int(x), canvas.height() // 2 + int(y))
-    QTest.mouseClick(canvas, Qt.MouseButton.LeftButton, pos=place)
+    position = QPoint(canvas.width() // 2 + int(x), canvas.height() // 2 + int(y))
+    QTest.mouseClick(canvas, Qt.MouseButton.LeftButton, pos=position)
 
 
-def in_words(standstills: dict[str, float]) -> str:
-    """Write standstills down."""
-    return ", ".join(f"{what} {1000 * one:.0f} ms" for what, one in standstills.items())
+def describe(stalls: dict[str, float]) -> str:
+    """Return a text with the duration of each stall."""
+    return ", ".join(f"{phase} {1000 * seconds:.0f} ms" for phase, seconds in stalls.items())
 
 
-def until(happened: Callable[[], bool]) -> None:
-    """Let the window go on until something has happened."""
-    while not happened():
+def wait_until(condition: Callable[[], bool]) -> None:
+    """Process events until a condition holds."""
+    while not condition():
         QTest.qWait(1)
 
 
-def drawn_on(viewer: napari.Viewer) -> QWidget:
-    """Give the widget of the window's canvas: the largest that draws by OpenGL."""
+def find_canvas(viewer: napari.Viewer) -> QWidget:
+    """Find the widget of the viewer's canvas: the largest of all canvases."""
     window = QApplication.activeWindow() or max(
-        QApplication.topLevelWidgets(), key=lambda one: one.width() * one.height()
+        QApplication.topLevelWidgets(), key=lambda widget: widget.width() * widget.height()
     )
-    found = [one for one in window.findChildren(QWidget) if "Canvas" in type(one).__name__]
-    return max(found, key=lambda one: one.width() * one.height())
+    canvases = [
+        widget for widget in window.findChildren(QWidget) if "Canvas" in type(widget).__name__
+    ]
+    return max(canvases, key=lambda widget: widget.width() * widget.height())
 
 
 def center(viewer: napari.Viewer) -> tuple[float, float]:
-    """Give the middle of the image (row, column)."""
+    """Return the center of the image (row, column)."""
     height, width = viewer.layers[0].data.shape[:2]
     return height / 2, width / 2
 
 
-def use_random_weights_where_there_are_none() -> None:
-    """Let models that would have to be downloaded be built with random weights."""
-    from sam2lora.models import loading as base_models
+def use_random_weights_if_missing() -> None:
+    """Build models that would have to be downloaded with random weights."""
+    from sam2lora.models import loading
     from sam2lora.models.registry import BASE_MODELS
 
-    real = base_models.load_base
+    load_base = loading.load_base
 
-    def load(model: str, **how: object) -> base_models.LoadedBase:
-        there = BASE_MODELS[model].path.exists()
-        return real(model, **how) if there else base_models.random_base(model)
+    def load(model: str, **options: object) -> loading.LoadedModel:
+        exists = BASE_MODELS[model].path.exists()
+        return load_base(model, **options) if exists else loading.random_base(model)
 
-    base_models.load_base = load
+    loading.load_base = load
 
 
 if __name__ == "__main__":

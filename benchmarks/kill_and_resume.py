@@ -1,10 +1,9 @@
-"""Kill a training at random instants, resume it each time, and compare it with one left alone.
+"""Kill a training at random times, resume it each time, and compare it with an undisturbed run.
 
-Both runs have the same settings and learn from the same synthetic images. What a killed run
-reports at the end has to be what the other one reports: each step's loss, and the same weights. No
-kill may cost more steps than there are between checkpoints. A kill comes at any instant: one in
-three counted from the start of Python, the others from the training's first event, so that they
-fall into the training on slow machines too.
+Both runs have the same settings and synthetic images. At the end the killed run must have the same
+loss at each step and the same weights as the other one. No kill may lose more steps than there are
+between checkpoints. Kills come at random times: one in three counted from the start of Python, the
+others from the training's first event, so that they hit the training on slow machines too.
 
     python benchmarks/kill_and_resume.py OUT --kills 20
 
@@ -31,8 +30,10 @@ def main() -> None:
     parser.add_argument("out", type=Path, help="folder for images and runs")
     parser.add_argument("--kills", type=int, default=20)
     parser.add_argument("--steps", type=int, default=240)
-    parser.add_argument("--longest", type=float, default=14.0, help="most seconds before a kill")
-    parser.add_argument("--seed", type=int, default=0, help="of the instants")
+    parser.add_argument(
+        "--longest", type=float, default=14.0, help="longest time before a kill, in seconds"
+    )
+    parser.add_argument("--seed", type=int, default=0, help="seed of the times")
     options = parser.parse_args()
 
     settings = make_settings(
@@ -49,25 +50,25 @@ def main() -> None:
     )
     text = settings.model_dump_json(indent=2)
     killed = RunFolder.create(options.out / "killed", text)
-    alone = RunFolder.create(options.out / "alone", text)
+    undisturbed = RunFolder.create(options.out / "alone", text)
 
     draw = random.Random(options.seed)
     kills = most_lost = 0
     while kills < options.kills and start(
-        killed, kill_after=draw.uniform(0, options.longest), once_begun=kills % 3 > 0
+        killed, kill_after=draw.uniform(0, options.longest), after_event=kills % 3 > 0
     ):
         kills += 1
         most_lost = max(most_lost, progress(killed)[1])
     start(killed)
-    start(alone)
+    start(undisturbed)
     print(f"kills                        {kills} of {options.kills} (more --steps, more kills)")
     print(f"steps lost by a kill         at most {most_lost}")
-    as_promised = kills > 0 and most_lost <= settings.checkpoint_every
-    sys.exit(0 if compare(killed, alone) and as_promised else 1)
+    few_lost = kills > 0 and most_lost <= settings.checkpoint_every
+    sys.exit(0 if compare(killed, undisturbed) and few_lost else 1)
 
 
 def draw_images(folder: Path) -> Path:
-    """Draw six eyes with their discs, as a data set of the plain layout."""
+    """Write a dataset of the plain layout: six synthetic eyes with their discs."""
     images, masks = make_folder(folder / "images"), make_folder(folder / "masks" / "disc")
     for seed in range(6):
         drawn = draw_fundus(seed, SyntheticSettings(size=160))
@@ -76,15 +77,18 @@ def draw_images(folder: Path) -> Path:
     return folder.resolve()
 
 
-def start(run: RunFolder, *, kill_after: float | None = None, once_begun: bool = False) -> bool:
-    """Train in another process; tell whether it was killed, so many seconds after it began."""
-    before = beginnings(run)
+def start(run: RunFolder, *, kill_after: float | None = None, after_event: bool = False) -> bool:
+    """Train in another process; return whether it was killed, `kill_after` seconds after its start.
+
+    With `after_event`, the time counts from the first event of the process.
+    """
+    before = count_starts(run)
     with (run.path / "log.txt").open("ab") as log:
         child = subprocess.Popen(
             [sys.executable, "-m", "sam2lora", "train", str(run.path)], stdout=log, stderr=log
         )
         if kill_after is not None:
-            while once_begun and beginnings(run) == before and child.poll() is None:
+            while after_event and count_starts(run) == before and child.poll() is None:
                 time.sleep(0.02)
             time.sleep(kill_after)
         if kill_after is None or child.poll() is not None:
@@ -94,32 +98,32 @@ def start(run: RunFolder, *, kill_after: float | None = None, once_begun: bool =
         child.kill()
         child.wait()
     done, lost = progress(run)
-    since = "its first event" if once_begun else "the start"
+    since = "its first event" if after_event else "the start"
     print(f"killed {kill_after:4.1f} s after {since}: {done} steps done, {lost} lost", flush=True)
     return True
 
 
-def beginnings(run: RunFolder, *kinds: str) -> int:
-    """Count how often a training began or was resumed."""
+def count_starts(run: RunFolder, *kinds: str) -> int:
+    """Count how often a training was started or resumed."""
     lines = run.events.read_bytes().splitlines() if run.events.exists() else []
-    signs = [f'"kind":"{kind}"'.encode() for kind in kinds or ("started", "resumed")]
-    return sum(any(sign in line for sign in signs) for line in lines)
+    patterns = [f'"kind":"{kind}"'.encode() for kind in kinds or ("started", "resumed")]
+    return sum(any(pattern in line for pattern in patterns) for line in lines)
 
 
 def progress(run: RunFolder) -> tuple[int, int]:
-    """Give how many steps were done, and how many of them after the last checkpoint."""
+    """Return the number of steps done, and how many of them were after the last checkpoint."""
     events, _ = read_events(run.events)
     done = max((event.step for event in events), default=0)
-    kept = max((event.step for event in events if isinstance(event, CheckpointEvent)), default=0)
-    return done, done - kept
+    saved = max((event.step for event in events if isinstance(event, CheckpointEvent)), default=0)
+    return done, done - saved
 
 
-def compare(killed: RunFolder, alone: RunFolder) -> bool:
-    """Print how the two runs differ; tell whether they are the same."""
-    curves = [losses(run) for run in (killed, alone)]
+def compare(killed: RunFolder, undisturbed: RunFolder) -> bool:
+    """Print how the two runs differ; return whether they are the same."""
+    curves = [losses(run) for run in (killed, undisturbed)]
     differences = [abs(curves[0][step] - curves[1][step]) for step in curves[1]]
-    weights = [digest(run) for run in (killed, alone)]
-    print(f"resumed                      {beginnings(killed, 'resumed')} times")
+    weights = [digest(run) for run in (killed, undisturbed)]
+    print(f"resumed                      {count_starts(killed, 'resumed')} times")
     print(f"steps of the curves          {len(curves[0])} and {len(curves[1])}")
     print(f"largest difference of a loss {max(differences)}")
     print(f"same last weights            {weights[0] == weights[1]}")

@@ -1,8 +1,8 @@
 """Train nano from random weights on DRIVE's training half, then an adapter on top of it.
 
-Shows that the method learns: on three held-out training images the base must pass Dice 0.70 after
-300 steps with a lower loss than at its first validation, and the adapter must be better still. Both
-are ordinary runs, so the script can be stopped and started again.
+Shows that the method learns: on three validation images the base must exceed Dice 0.70 after 300
+steps with a lower loss than at its first validation, and the adapter must be better than the base.
+Both are ordinary runs, so the script can be stopped and started again.
 
     python benchmarks/learn_from_scratch.py path/to/DRIVE out
 
@@ -22,7 +22,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("drive", type=Path, help="folder of DRIVE")
     parser.add_argument("out", type=Path, help="folder for the two runs")
-    parser.add_argument("--steps", type=int, default=300, help="of each run")
+    parser.add_argument("--steps", type=int, default=300, help="steps of each run")
     options = parser.parse_args()
 
     shared = {
@@ -38,26 +38,26 @@ def main() -> None:
     adapter = run_and_show(options.out / "adapter", on_top)
 
     checks = {
-        "the base's loss on held-out images falls": min(loss_of(base)) < loss_of(base)[0],
-        "the base passes Dice 0.70": best_of(base) > 0.70,
-        "the adapter is better still": best_of(adapter) > best_of(base),
+        "the validation loss of the base falls": min(losses(base)) < losses(base)[0],
+        "the base exceeds Dice 0.70": best_dice(base) > 0.70,
+        "the adapter is better than the base": best_dice(adapter) > best_dice(base),
     }
-    for what, holds in checks.items():
-        print(f"{'yes' if holds else 'NO '}  {what}")
+    for claim, holds in checks.items():
+        print(f"{'yes' if holds else 'NO '}  {claim}")
     sys.exit(0 if all(checks.values()) else 1)
 
 
 def run_and_show(path: Path, settings: TrainSettings) -> list[ValidationEvent]:
-    """Train to the end, and print the validations."""
+    """Train to the end, print the validations and return them."""
     run = RunFolder.create(path, settings.model_dump_json(indent=2))
     for event in train(run):
         if event.step % 10 == 0 and event.kind == "step":
             print(f"\r{path.name} step {event.step}", end="", file=sys.stderr, flush=True)
     events, _ = read_events(run.events)
     validations = [event for event in events if isinstance(event, ValidationEvent)]
-    print(f"\n{path.name}: step, Dice and loss on held-out images")
-    for one in validations:
-        print(f"{one.step:6} {one.mean:.4f} {one.loss:.4f}")
+    print(f"\n{path.name}: step, Dice and loss on validation images")
+    for event in validations:
+        print(f"{event.step:6} {event.mean:.4f} {event.loss:.4f}")
     return validations
 
 
@@ -68,12 +68,12 @@ def best_adapter_folder(path: Path) -> Path:
     return best.folder
 
 
-def best_of(validations: list[ValidationEvent]) -> float:
-    return max(one.mean or 0.0 for one in validations)
+def best_dice(validations: list[ValidationEvent]) -> float:
+    return max(event.mean or 0.0 for event in validations)
 
 
-def loss_of(validations: list[ValidationEvent]) -> list[float]:
-    return [one.loss or 0.0 for one in validations]
+def losses(validations: list[ValidationEvent]) -> list[float]:
+    return [event.loss or 0.0 for event in validations]
 
 
 if __name__ == "__main__":

@@ -1,9 +1,9 @@
 """Compare small architectures for nano: each is trained on vessels from random weights.
 
-Data, steps, seed and settings are the same for all; held-out patients of each set judge. Printed
-are the weights, the seconds one step takes on one thread, and the Dice at the end. Runs are
-ordinary ones, so the script can be stopped and started again; `--only` does one row, so that rows
-can run beside each other.
+Data, steps, seed and settings are the same for all; validation is on separate patients of each
+dataset. Prints the number of weights, the seconds of one step on one thread, and the Dice at the
+end. Runs are ordinary ones, so the script can be stopped and started again; `--only` does one row,
+so that rows can run in parallel.
 
     OMP_NUM_THREADS=1 python benchmarks/nano_architectures.py DATA OUT
 
@@ -19,7 +19,7 @@ from typing import Any
 
 from vessel_runs import finish, step_seconds, validations, vessel_sources
 
-from sam2lora.models import loading as base_models
+from sam2lora.models import loading
 from sam2lora.runs import StartedEvent
 from sam2lora.training.settings import make_settings
 
@@ -35,12 +35,12 @@ TRUNK: Mapping[str, Mapping[str, Any]] = MappingProxyType(
         _ALL_LEVELS: _FINER,
     }
 )
-"""Row to what differs in the encoder's trunk."""
+"""Changed settings of the encoder's trunk, by row."""
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("data", type=Path, help="folder of the public data sets")
+    parser.add_argument("data", type=Path, help="folder of the public datasets")
     parser.add_argument("out", type=Path, help="folder for the runs")
     parser.add_argument("--steps", type=int, default=300)
     parser.add_argument("--only", choices=TRUNK, help="one row")
@@ -59,13 +59,13 @@ def main() -> None:
             "steps": options.steps,
         },
     )
-    usual = base_models.NANO
+    default = loading.NANO
     print("| architecture | weights | seconds a step | Dice |\n|---|---|---|---|")
     for row in [options.only] if options.only else TRUNK:
-        encoder = usual["image_encoder"]
+        encoder = default["image_encoder"]
         levels = [0, 1, 2, 3] if row == _ALL_LEVELS else [2, 3]
-        base_models.NANO = {
-            **usual,
+        loading.NANO = {
+            **default,
             "image_encoder": {
                 **encoder,
                 "trunk": {**encoder["trunk"], **TRUNK[row]},
@@ -74,7 +74,7 @@ def main() -> None:
         }
         folder = options.out / row.replace(", ", "-").replace(" ", "-")
         events = finish(folder, settings)
-        weights = next(one.trainable for one in events if isinstance(one, StartedEvent))
+        weights = next(event.trainable for event in events if isinstance(event, StartedEvent))
         seconds = statistics.median(step_seconds(events))
         dice = validations(events)[-1].mean
         print(f"| {row} | {weights / 1e6:.2f} M | {seconds:.2f} | {dice:.4f} |", flush=True)

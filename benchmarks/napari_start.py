@@ -1,14 +1,14 @@
 """Measure how much longer napari takes to start with the plugin than without.
 
-Both are started alternately, each in a fresh process with settings of its own; those without are
-not told that the plugin is installed. What counts is the time from starting Python until the window
-is there. Prints the medians and their difference, and whether anything loaded torch; fails if
-anything did, or if the difference is above the limit.
+Both are started alternately, each in a new process with its own settings; without means that the
+plugin is hidden from napari. The time is from the start of Python until the window exists. Prints
+the medians and their difference, and whether torch was loaded; fails if it was, or if the
+difference is above the limit.
 
     xvfb-run -a -s "-screen 0 1600x1000x24" python benchmarks/napari_start.py [--rounds 15]
 
-Takes a few seconds a start. Where other programs do not rest meanwhile, the processor's time tells
-more than the clock's: --by processor.
+Takes a few seconds for each start. If other programs are running, use processor time: --by
+processor.
 """
 
 import argparse
@@ -32,8 +32,8 @@ START = """
     import time
 
     hidden, installed = sys.argv[1], importlib.metadata.distributions
-    importlib.metadata.distributions = lambda **how: (
-        one for one in installed(**how) if one.metadata["Name"] != hidden
+    importlib.metadata.distributions = lambda **options: (
+        package for package in installed(**options) if package.metadata["Name"] != hidden
     )
 
     import napari
@@ -41,9 +41,9 @@ START = """
 
     viewer = napari.Viewer()
     QApplication.processEvents()
-    there = time.time()
+    started = time.time()
     known = sys.argv[2] in __import__("npe2").PluginManager.instance()
-    print(there, time.process_time(), "torch" in sys.modules, known, flush=True)
+    print(started, time.process_time(), "torch" in sys.modules, known, flush=True)
     os._exit(0)
 """
 
@@ -64,7 +64,7 @@ def main() -> None:
 
     starts: dict[bool, list[Started]] = {True: [], False: []}
     with tempfile.TemporaryDirectory() as folder:
-        for plugin in (True, False):  # fills the file system's caches; does not count
+        for plugin in (True, False):  # fills the file system's caches; not counted
             start(Path(folder), plugin=plugin)
         for number in range(options.rounds):
             for plugin in (True, False) if number % 2 else (False, True):
@@ -74,15 +74,17 @@ def main() -> None:
 
     difference = {}
     for by in ("clock", "processor"):
-        seconds = {plugin: [getattr(one, by) for one in starts[plugin]] for plugin in starts}
+        seconds = {
+            plugin: [getattr(started, by) for started in starts[plugin]] for plugin in starts
+        }
         pairs = zip(seconds[True], seconds[False], strict=True)
-        difference[by] = statistics.median(with_it - without for with_it, without in pairs)
+        difference[by] = statistics.median(plugin - without for plugin, without in pairs)
         print(
             f"{by:>9}: {statistics.median(seconds[True]):.3f} s with the plugin, "
             f"{statistics.median(seconds[False]):.3f} s without (medians of {options.rounds}); "
             f"{1000 * difference[by]:+.0f} ms (median of the rounds' differences)"
         )
-    torch = any(one.torch for one in starts[True])
+    torch = any(started.torch for started in starts[True])
     print(f"    torch: {'loaded' if torch else 'not loaded'}")
     sys.exit(1 if torch or difference[options.by] > LIMIT else 0)
 
@@ -98,10 +100,10 @@ def start(folder: Path, *, plugin: bool) -> Started:
         text=True,
         check=True,
     )
-    there, processor, torch, known = result.stdout.split()[-4:]
+    end, processor, torch, known = result.stdout.split()[-4:]
     if (known == "True") != plugin:
-        raise SystemExit(f"napari was to start {'with' if plugin else 'without'} the plugin.")
-    return Started(float(there) - before, float(processor), torch == "True")
+        raise SystemExit(f"napari did not start {'with' if plugin else 'without'} the plugin.")
+    return Started(float(end) - before, float(processor), torch == "True")
 
 
 if __name__ == "__main__":

@@ -1,16 +1,16 @@
-"""Measure Quick adapt as the Train dock does it: five images ticked, Train pressed, and then.
+"""Measure Quick adapt as in the Train dock: five images are selected and Train is pressed.
 
-Trains on five images of people nano never saw, through the dock's own session, and judges the
-adapter it started from and the new one on the images of other people nano never saw either. Prints
-a line for each case: seconds from pressing Train to the first adapter that is better, and to the
-end; processor seconds; steps; Dice before and after, in validation and of the others. Fails if one
-does not get better in validation.
+Trains on five images of patients unknown to nano, through the dock's own session, and scores the
+initial and the new adapter on the images of other patients unknown to nano. Prints a line for each
+case: seconds from pressing Train to the first better adapter, and to the end; processor seconds;
+steps; Dice before and after, in validation and on the other images. Fails if one does not improve
+in validation.
 
     python benchmarks/quick_adapt.py DATA [--only chase drions] [--preset quick] [--red-free]
 
-DATA holds the public data sets in their official layouts, in folders named as in `CASES`. All their
-cameras are among those nano learned from; with `--red-free` the photographs are replaced by their
-green channel, in grey, as a camera with a green filter takes them: nano never saw such a one.
+DATA holds the public datasets in their official layouts, in folders named as in `CASES`. Nano was
+trained on images of all their cameras; with `--red-free` the images are replaced by their green
+channel, in grey, as from a camera with a green filter, on which nano was not trained.
 """
 
 import argparse
@@ -30,7 +30,7 @@ _PATIENCE = 3600  # seconds
 
 
 class Case(NamedTuple):
-    """What one user would do: a data set, a target, and the images nano never saw."""
+    """A dataset, a target, and a regular expression of the images unknown to nano."""
 
     folder: str
     target: str
@@ -49,10 +49,10 @@ CASES = {
 
 @dataclass(frozen=True)
 class Figures:
-    """What came of one case: seconds since Train was pressed, and Dice before and after.
+    """The measurements of one case: seconds since Train was pressed, and Dice before and after.
 
-    Where other programs run, the processor's seconds of the process that trains tell more than
-    those of the clock.
+    If other programs are running, the processor time of the training process is more reliable than
+    the elapsed time.
     """
 
     first: float | None
@@ -61,15 +61,15 @@ class Figures:
     steps: int
     validation: tuple[float, float]
     others: tuple[float, float]
-    judged: int
+    scored: int
 
-    def in_words(self, name: str) -> str:
+    def describe(self, name: str) -> str:
         first = "  never" if self.first is None else f"{self.first:5.0f} s"
         dice = ""
         for before, after in (self.validation, self.others):
             dice += f" | {before:.4f} {after:.4f} {after - before:+.4f}"
         times = f"{first} | {self.end:4.0f} s, {self.processor:4.0f} s, {self.steps:4}"
-        return f"{name:>8} | {times}{dice} | {self.judged:2}"
+        return f"{name:>8} | {times}{dice} | {self.scored:2}"
 
 
 def main() -> None:
@@ -81,7 +81,7 @@ def main() -> None:
     options = parser.parse_args()
     os.environ.setdefault("QT_QPA_PLATFORM", "offscreen")
     print("    case |   first |  end, processor, steps | validation: Dice | others: Dice | of")
-    worse = []
+    not_better = []
     with tempfile.TemporaryDirectory() as folder:
         os.environ["NAPARI_CONFIG"] = str(Path(folder) / "settings.yaml")
         for name in ("RUNS", "ADAPTERS", "CORRECTIONS"):
@@ -91,17 +91,17 @@ def main() -> None:
             if options.red_free:
                 data = red_free(data / case.folder, Path(folder) / "red-free")
             figures = measure(case, data, options.preset)
-            print(figures.in_words(name), flush=True)
+            print(figures.describe(name), flush=True)
             if figures.first is None:
-                worse.append(name)
-    if worse:
-        sys.exit(f"Not better than what it started from: {', '.join(worse)}.")
+                not_better.append(name)
+    if not_better:
+        sys.exit(f"Not better than the initial adapter: {', '.join(not_better)}.")
 
 
 def red_free(images: Path, out: Path) -> Path:
-    """Copy a data set with each photograph's green channel in its place; give the folder it is in.
+    """Copy a dataset with each image replaced by its green channel; return the parent folder.
 
-    Masks stay: a photograph is what has more than one color.
+    Masks are unchanged: only files with more than one color are images.
     """
     import numpy as np
     from PIL import Image
@@ -118,7 +118,7 @@ def red_free(images: Path, out: Path) -> Path:
 
 
 def measure(case: Case, data: Path, preset: str) -> Figures:
-    """Train as the dock does, and judge."""
+    """Train as the dock does, and score both adapters."""
     from napari_sam2lora.training.data.folder_pairs import pairs_in_folder
     from napari_sam2lora.training.data.new_run import TrainingPlan, fitting_adapters
     from sam2lora.adapters import list_adapters
@@ -128,12 +128,12 @@ def measure(case: Case, data: Path, preset: str) -> Figures:
         for pair in pairs_in_folder(data / case.folder, case.target)
         if re.search(case.unseen, pair.name)
     ]
-    ticked = unseen[:_IMAGES]
-    people = {pair.patient for pair in ticked}
-    others = [pair for pair in unseen if pair.patient not in people]
+    selected = unseen[:_IMAGES]
+    patients = {pair.patient for pair in selected}
+    others = [pair for pair in unseen if pair.patient not in patients]
     start = fitting_adapters(list_adapters(), case.target, "nano")[0]
-    plan = TrainingPlan(case.target, preset=preset, start_from=start.name, pairs=ticked)
-    begun = processor_seconds()
+    plan = TrainingPlan(case.target, preset=preset, start_from=start.name, pairs=selected)
+    processor_start = processor_seconds()
     first, end, history, run = train(plan)
     last = history.validations[-1]
     before = score(start.name, case.target, others)
@@ -141,39 +141,41 @@ def measure(case: Case, data: Path, preset: str) -> Figures:
     return Figures(
         first=first,
         end=end,
-        processor=processor_seconds() - begun,
+        processor=processor_seconds() - processor_start,
         steps=history.step.step,
         validation=(history.start_dice, last.best),
         others=(before, after),
-        judged=len(others),
+        scored=len(others),
     )
 
 
 def processor_seconds() -> float:
-    """Give what the processes cost that were started here and have ended."""
+    """Return the processor time of the child processes that have ended."""
     times = os.times()
     return times.children_user + times.children_system
 
 
 def train(plan: object) -> tuple[float | None, float, object, Path]:
-    """Press Train and wait; give when the first better adapter was installed, and the end."""
+    """Train to the end; return the times of the first better adapter and of the end."""
     from qtpy.QtCore import QCoreApplication, QEventLoop, QTimer
 
     from napari_sam2lora.training.run.session import TrainingSession
 
     app = QCoreApplication.instance() or QCoreApplication([])
-    session, loop, installed, said = TrainingSession(), QEventLoop(), [], []
-    pressed = time.monotonic()
-    session.installed.connect(lambda name: installed.append(time.monotonic() - pressed))
-    session.message.connect(lambda words: (said.append(words), loop.quit()))
-    session.watcher.status_changed.connect(lambda one: one and not one.alive and loop.quit())
+    session, loop, installed, messages = TrainingSession(), QEventLoop(), [], []
+    start = time.monotonic()
+    session.installed.connect(lambda name: installed.append(time.monotonic() - start))
+    session.message.connect(lambda message: (messages.append(message), loop.quit()))
+    session.watcher.status_changed.connect(
+        lambda status: status and not status.alive and loop.quit()
+    )
     QTimer.singleShot(1000 * _PATIENCE, loop.quit)
     session.start(plan)
     loop.exec()
-    end = time.monotonic() - pressed
+    end = time.monotonic() - start
     status, history, run = session.watcher.status, session.watcher.history, session.run
-    if said or status is None or status.state != "finished":
-        raise SystemExit(f"The training ended early: {said or status}")
+    if messages or status is None or status.state != "finished":
+        raise SystemExit(f"The training ended early: {messages or status}")
     better = history.validations[-1].best_step not in (0, None)
     while better and not installed:
         app.processEvents()
@@ -182,21 +184,21 @@ def train(plan: object) -> tuple[float | None, float, object, Path]:
 
 
 def score(adapter: str, target: str, pairs: Sequence[object]) -> float:
-    """Give the mean Dice of an adapter's masks, inside the field of view for fine targets."""
+    """Return the mean Dice of an adapter's masks, inside the field of view for fine targets."""
     from sam2lora.inference.pipeline import load_predictor, segment_image
     from sam2lora.inference.prepared_image import PreparedImage
     from sam2lora.metrics.segmentation import dice
     from sam2lora.targets import get_target
 
-    predictor, found = load_predictor("nano"), []
+    predictor, scores = load_predictor("nano"), []
     for pair in pairs:
         record = pair.image.record
         prepared = PreparedImage.of(record.read_image().pixels, field=record.read_field_of_view())
         result = segment_image(prepared, target, predictor=predictor, adapter=adapter)[target]
         fine = get_target(target).detail == "tiles"
         valid = prepared.field.mask if fine else None
-        found.append(dice(result.mask, record.read_mask(target), valid=valid))
-    return sum(found) / len(found)
+        scores.append(dice(result.mask, record.read_mask(target), valid=valid))
+    return sum(scores) / len(scores)
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""What scripts that compare trainings share: vessel data, and a run to its end."""
+"""Shared by the scripts that compare trainings: vessel data, and running to the end."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -10,7 +10,7 @@ from sam2lora.training.settings import TrainSettings
 
 
 def vessel_sources(data: Path) -> list[dict[str, Any]]:
-    """Give the images to train on, without those that are kept for testing."""
+    """Return the images to train on, without the test images."""
     root = data.resolve()
     return [
         {"root": str(root / "DRIVE")},
@@ -20,7 +20,7 @@ def vessel_sources(data: Path) -> list[dict[str, Any]]:
 
 
 def finish(folder: Path, settings: TrainSettings) -> Sequence[Event]:
-    """Train to the end, or go on where it was interrupted; give all events."""
+    """Train to the end, or resume an interrupted run; return all events."""
     run = RunFolder.create(folder, settings.model_dump_json(indent=2))
     for _ in train(run):
         pass
@@ -28,10 +28,10 @@ def finish(folder: Path, settings: TrainSettings) -> Sequence[Event]:
 
 
 def validations(events: Sequence[Event]) -> list[ValidationEvent]:
-    """Give the events of validations, in order."""
+    """Return the validation events, in order."""
     return [event for event in events if isinstance(event, ValidationEvent)]
 
 
 def step_seconds(events: Sequence[Event]) -> list[float]:
-    """Give the seconds each step took."""
+    """Return the seconds of each step."""
     return [event.seconds for event in events if isinstance(event, StepEvent)]

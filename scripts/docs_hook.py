@@ -1,7 +1,6 @@
-"""A hook of MkDocs: pages and tables that are made from the code, so that they cannot grow old.
+"""MkDocs hook: pages and tables that are generated from the code, so that they stay up to date.
 
-One page of the reference for each module of `sam2lora` that defines something public, and the
-tables of data sets.
+A reference page for each module of `sam2lora` with public definitions, and the tables of datasets.
 """
 
 import ast
@@ -16,20 +15,21 @@ SOURCE = Path(__file__).resolve().parents[1] / "src_training"
 
 
 def on_config(config: MkDocsConfig) -> MkDocsConfig:
-    """Add the reference to the navigation: a module, or a package with its modules, an entry."""
-    pages = {name: f"reference/{name}.md" for name in modules()}
-    rooms: dict[str, list[dict[str, str]]] = {}
-    for name, page in pages.items():
-        room, _, part = name.removeprefix("sam2lora.").partition(".")
-        rooms.setdefault(room, []).append({part or room: page})
-    config.nav.append(
-        {"Reference": [own[0] if len(own) == 1 else {room: own} for room, own in rooms.items()]}
-    )
+    """Add the reference to the navigation: one entry for each module, or package with modules."""
+    packages: dict[str, list[dict[str, str]]] = {}
+    for name in modules():
+        page = f"reference/{name}.md"
+        package, _, module = name.removeprefix("sam2lora.").partition(".")
+        packages.setdefault(package, []).append({module or package: page})
+    entries = [
+        pages[0] if len(pages) == 1 else {package: pages} for package, pages in packages.items()
+    ]
+    config.nav.append({"Reference": entries})
     return config
 
 
 def on_files(files: Files, config: MkDocsConfig) -> Files:
-    """Add a page that shows a module's docstrings, for each module."""
+    """Add a page with the docstrings of each module."""
     for name in modules():
         text = f"# `{name}`\n\n::: {name}\n"
         files.append(File.generated(config, f"reference/{name}.md", content=text))
@@ -37,13 +37,13 @@ def on_files(files: Files, config: MkDocsConfig) -> Files:
 
 
 def on_page_markdown(markdown: str, **_: object) -> str:
-    """Put the tables of data sets where the page asks for them."""
-    markdown = markdown.replace("<!-- table of public data sets -->", data_sets(public=True))
-    return markdown.replace("<!-- table of own layouts -->", data_sets(public=False))
+    """Insert the tables of datasets at their markers."""
+    markdown = markdown.replace("<!-- table of public data sets -->", dataset_table(public=True))
+    return markdown.replace("<!-- table of own layouts -->", dataset_table(public=False))
 
 
 def modules() -> list[str]:
-    """Give the dotted names of the modules that define something public."""
+    """List the dotted names of the modules with public definitions."""
     found = []
     for path in sorted(SOURCE.glob("sam2lora/**/*.py")):
         parts = path.relative_to(SOURCE).with_suffix("").parts
@@ -61,9 +61,9 @@ def _defines_something(path: Path) -> bool:
     return any(isinstance(node, kinds) for node in body)
 
 
-def data_sets(*, public: bool) -> str:
-    """Give a table of the layouts that are public data sets, or of those for one's own."""
-    rows = ["| layout | what it is | an image |", "|---|---|---|"]
+def dataset_table(*, public: bool) -> str:
+    """Return a table of the public datasets, or of the layouts for the user's own data."""
+    rows = ["| layout | description | example image |", "|---|---|---|"]
     for layout in DATASETS.values():
         if layout.public == public:
             about = " ".join(filter(None, [layout.about + ".", layout.note]))

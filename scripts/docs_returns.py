@@ -1,6 +1,6 @@
-"""An extension of Griffe: a Returns section of plain words is a description, not a type.
+"""Griffe extension: a Returns section of plain text is a description, not a type.
 
-NumPy's style wants a type first; here the signature has it, and the section says what it means.
+NumPy style has the type first; here the signature has it, and the section describes the value.
 """
 
 from typing import Any
@@ -9,10 +9,10 @@ import griffe
 
 
 class PlainReturns(griffe.Extension):
-    """Take the words for the description and the type from the signature."""
+    """Uses the text as the description, and the type of the signature."""
 
     def on_function(self, *, func: griffe.Function, **_: Any) -> None:
-        """Mend the Returns section of one function."""
+        """Repair the Returns section of one function."""
         for section in func.docstring.parsed if func.docstring else ():
             if not isinstance(section, griffe.DocstringSectionReturns):
                 continue

@@ -1,4 +1,4 @@
-"""What each part of the embedded model's training learns from, and with which settings."""
+"""Training data and settings for each part of the embedded model's training."""
 
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -12,44 +12,44 @@ from sam2lora.datasets.csv_dataset import TABLE_NAME
 from sam2lora.models.registry import get_base
 from sam2lora.runs import best_adapter
 from sam2lora.synthetic import SyntheticSettings, resize_cup
-from sam2lora.synthetic.folder import write_synthetic_set
+from sam2lora.synthetic.folder import write_synthetic_dataset
 from sam2lora.targets import Target
 from sam2lora.utils.files import atomic_path, make_folder
 
 DRISHTI = "Drishti-GS1_files"
 
-HELD_BACK = {
-    "DRIVE": None,  # its official split does it
+TEST_IMAGES = {
+    "DRIVE": None,  # the official test split
     "CHASEDB1": r"^Image_1[1-4]",
     "HRF": r"^0[78]_",
     DRISHTI: r"_(080|081|084|088|089|090|092|094|098|101)$",
     "DRIONS-DB": r"_(09[1-9]|10\d|110)$",
 }
-"""Folder of a data set to the images kept for testing."""
+"""Regular expression of the images kept for testing, by the folder of the dataset."""
 
 VESSELS = ("DRIVE", "CHASEDB1", "HRF")
 OTHERS = (DRISHTI, "DRIONS-DB")
 
 SYNTHETIC = "synthetic"
-"""Folder in OUT of the drawn images."""
+"""Folder in OUT for the synthetic images."""
 
 SYNTHETIC_IMAGES = 120
 
 RESIZED = "resized_cups/DRISHTI-GS"
-"""Folder in OUT of the Drishti-GS images, each also with smaller cups in its disc.
+"""Folder in OUT for the Drishti-GS images, each also with smaller cups in its disc.
 
-Who is held out follows from the name of the data set, so it has that of the original.
+The validation split depends on the name of the dataset, so it has that of the original.
 """
 
 CUP_FACTORS = ((0.5, 0.63), (0.63, 0.79), (0.79, 1.0))
-"""Lowest and highest factor of the size, for each further cup of an image."""
+"""Smallest and largest size factor, for each additional cup of an image."""
 
 CYCLE = 2000
 CYCLES = 8
-"""Of the base's learning rate: steps in each, and how many."""
+"""Steps in each cycle of the base's learning rate, and number of cycles."""
 
 ON_STEPS = 7000
-"""Of `on`, at a learning rate that falls once."""
+"""Steps of the part `on`, in which the learning rate falls once."""
 
 MOSTLY_NONE = {
     "none": 0.75,
@@ -58,16 +58,16 @@ MOSTLY_NONE = {
     "box_and_points": 0.04,
     "previous": 0.07,
 }
-"""How often each prompt is drawn; without one, vessels are meant by the base."""
+"""How often each kind of prompt is sampled; without a prompt, the base segments vessels."""
 
 IN_CYCLES: Mapping[str, Any] = {
     "prompts": MOSTLY_NONE,
     "optimizer": {"schedule": "restarts", "restart_every": CYCLE, "warmup": 50},
     "steps": CYCLES * CYCLE,
 }
-"""Settings of a long training."""
+"""Settings of a long training with restarts of the learning rate."""
 
-# What a promptable base learns beside the usual targets; synthetic images have their masks.
+# Targets of the promptable base besides the default ones; synthetic images have their masks.
 MORE_TARGETS = (
     Target(name="artery", label=4, color="#d62728", detail="tiles"),
     Target(name="vein", label=5, color="#1f77b4", detail="tiles"),
@@ -76,13 +76,13 @@ MORE_TARGETS = (
 )
 
 LOSS = {"weights": {"bce": 4}}
-"""Cross-entropy is the term that is missed most, and a fifth of a plain sum (`docs/results.md`)."""
+"""Cross-entropy is the most important term, but only a fifth of a plain sum (`docs/results.md`)."""
 
 ADAPTERS: Mapping[str, Any] = {
     "vessel": {
         "data": VESSELS,
         "geometry": {"detail": "tiles", "field_size": 1600},
-        # It is as good on what it learned from as on others, so nothing has to hold it back.
+        # Training and validation are equally good, so no regularisation is needed.
         "lora": {"rank": 14, "train_heads": True, "dropout": 0},
         "loss": LOSS,
         "steps": 2500,
@@ -93,8 +93,8 @@ ADAPTERS: Mapping[str, Any] = {
         "steps": 600,
     },
     "cup": {
-        # The real ones are nearly all of glaucoma, and large. Drawn eyes would judge as well, where
-        # one that is missed altogether outweighs what is learned of real ones.
+        # Nearly all real cups are glaucomatous and large. Synthetic eyes would also be validation
+        # images, where a single missed cup outweighs the progress on real ones.
         "data": [RESIZED],
         "geometry": {"detail": "zoom", "convex": True},
         "validation": {"share": 0.12, "every": 100, "images": 20},
@@ -110,40 +110,40 @@ COLORS = {
     "white_balance": 0.25,
     "illumination": 0.4,
 }
-"""Stronger than usual: it is to work for cameras it has not seen."""
+"""Stronger than the default, to generalise to unseen cameras."""
 
 
 def prepare(part: str, data: Path, out: Path) -> None:
-    """Write what a part learns from beside the public data sets, unless it is there.
+    """Write the training data of a part besides the public datasets, unless it exists.
 
-    Drawn images for the base; for cups, Drishti-GS once more, with smaller cups too.
+    Synthetic images for the base; for cups, Drishti-GS again with additional smaller cups.
     """
     if part in ("base", "on"):
-        drawn = SyntheticSettings(size=1280)
-        write_synthetic_set(out / SYNTHETIC, count=SYNTHETIC_IMAGES, settings=drawn)
-    elif part == "cup" and not (out / RESIZED / TABLE_NAME).exists():  # it is written last
+        settings = SyntheticSettings(size=1280)
+        write_synthetic_dataset(out / SYNTHETIC, count=SYNTHETIC_IMAGES, settings=settings)
+    elif part == "cup" and not (out / RESIZED / TABLE_NAME).exists():  # the table is written last
         save_training_data(out / RESIZED, resized_cups(data / DRISHTI))
 
 
 def resized_cups(root: Path) -> Iterator[LabelledImage]:
-    """Give the images to learn cups from, as they are and with smaller cups.
+    """Yield the images to train cups on, with their own and with smaller cups.
 
-    All images of one eye count as one patient's, so that none judges what another taught.
+    All versions of an image have one patient, so that they stay on one side of the split.
     """
     records = official_split(read_dataset(root).records, "train")
     rng = np.random.default_rng(0)
-    for record in filter_by_stem(records, root, exclude=HELD_BACK[DRISHTI]):
+    for record in filter_by_stem(records, root, exclude=TEST_IMAGES[DRISHTI]):
         pixels = record.read_image().pixels
         disc, cup = record.read_mask("disc"), record.read_mask("cup")
         factors = [rng.uniform(*span) for span in CUP_FACTORS]
-        eyes = [(pixels, cup), *(resize_cup(pixels, disc, cup, factor) for factor in factors)]
-        for number, (picture, mask) in enumerate(eyes):
+        versions = [(pixels, cup), *(resize_cup(pixels, disc, cup, factor) for factor in factors)]
+        for number, (image, mask) in enumerate(versions):
             name = f"{number}_{record.stem}"
-            yield LabelledImage(name, picture, {"cup": mask}, patient=record.patient)
+            yield LabelledImage(name, image, {"cup": mask}, patient=record.patient)
 
 
-def settings_of(part: str, data: Path, out: Path) -> dict[str, Any]:
-    """Choose the data and settings of a run."""
+def settings_for(part: str, data: Path, out: Path) -> dict[str, Any]:
+    """Return the data and settings of a run."""
     if part == "start":
         return start_settings(data)
     if part == "wide":
@@ -154,7 +154,7 @@ def settings_of(part: str, data: Path, out: Path) -> dict[str, Any]:
 
 
 def start_settings(data: Path) -> dict[str, Any]:
-    """Let random weights learn vessels, the finest target, in plain colors."""
+    """Return the settings to train random weights on vessels, without color augmentation."""
     return {
         "train": "base",
         "from_scratch": True,
@@ -170,20 +170,20 @@ def start_settings(data: Path) -> dict[str, Any]:
 
 
 def wide_settings(data: Path, out: Path) -> dict[str, Any]:
-    """Go on with all targets."""
-    return mixed(data, out, result_of(out / "start"), vessels=3, others=1) | {"steps": 1500}
+    """Return the settings to continue with all targets."""
+    return mixed(data, out, best_weights(out / "start"), vessels=3, others=1) | {"steps": 1500}
 
 
 def base_settings(data: Path, out: Path) -> dict[str, Any]:
-    """Go on with all targets, and with vessels without a prompt for nearly half of the samples."""
-    return mixed(data, out, result_of(out / "wide"), vessels=5, others=1) | IN_CYCLES
+    """Return the settings to continue, with vessels without a prompt in nearly half the samples."""
+    return mixed(data, out, best_weights(out / "wide"), vessels=5, others=1) | IN_CYCLES
 
 
 def on_settings(data: Path, out: Path) -> dict[str, Any]:
-    """Go on from the package's base, which is copied: the next one takes its place.
+    """Return the settings to continue from a copy of the package's base, which is replaced later.
 
-    The learning rate falls once, from less than in the cycles: their restarts cost what half a
-    cycle had gained.
+    The learning rate falls once, from a lower value than in the cycles, whose restarts lose the
+    progress of half a cycle.
     """
     packaged = get_base("nano").path
     start = make_folder(out / "package") / packaged.name
@@ -200,7 +200,7 @@ def on_settings(data: Path, out: Path) -> dict[str, Any]:
 
 
 def mixed(data: Path, out: Path, model: str, *, vessels: int, others: int) -> dict[str, Any]:
-    """Learn all targets; the real images of vessels, and the others, take so many turns each."""
+    """Return the settings for all targets, with real datasets `vessels` or `others` times."""
     real = [source(data, name) for name in VESSELS * vessels + OTHERS * others]
     return {
         "train": "base",
@@ -216,19 +216,19 @@ def mixed(data: Path, out: Path, model: str, *, vessels: int, others: int) -> di
 
 
 def adapter_settings(target: str, data: Path, out: Path) -> dict[str, Any]:
-    """Choose the data and settings of one target's adapter."""
-    usual = {
+    """Return the data and settings of one target's adapter."""
+    defaults = {
         "lora": {"rank": 14, "train_heads": True},
         "validation": {"share": 0.12, "every": ADAPTERS[target]["steps"] // 8, "images": 6},
     }
     return (
-        usual
+        defaults
         | ADAPTERS[target]
         | {
             "model": newest_base(out),
             "target": target,
             "data": [
-                source(data, name) if name in HELD_BACK else {"root": str(out / name)}
+                source(data, name) if name in TEST_IMAGES else {"root": str(out / name)}
                 for name in ADAPTERS[target]["data"]
             ],
             "augment": COLORS | {"rotation": 45},
@@ -238,19 +238,19 @@ def adapter_settings(target: str, data: Path, out: Path) -> dict[str, Any]:
     )
 
 
-def result_of(run: Path) -> str:
-    """Give the weights of the best base that a run has made so far."""
+def best_weights(run: Path) -> str:
+    """Return the path of the best base weights of a run so far."""
     best = best_adapter(run)
     if best is None:
-        raise SystemExit(f"{run}: has no result yet; it has to be trained first.")
+        raise SystemExit(f"{run}: has no result yet. Train this part first.")
     return str(best.folder / "nano.safetensors")
 
 
 def newest_base(out: Path) -> str:
-    """Give the weights of the base that has learned longest."""
-    return result_of(out / ("on" if (out / "on").exists() else "base"))
+    """Return the weights of the base that was trained longest."""
+    return best_weights(out / ("on" if (out / "on").exists() else "base"))
 
 
 def source(data: Path, name: str) -> Mapping[str, Any]:
-    """Give the training part of a data set."""
-    return {"root": str(data / name), "exclude": HELD_BACK[name]}
+    """Return a dataset without its test images, for the training settings."""
+    return {"root": str(data / name), "exclude": TEST_IMAGES[name]}

@@ -23,7 +23,7 @@ VENV = ROOT / ".venv"
 PYTHON = VENV / "bin" / "python"
 STATE = VENV / "set-up"
 EXTRAS = {"demo": "", "test": "[dev]"}
-NEEDED_SPACE = 9e9  # bytes: torch with its CUDA libraries on Linux, unpacked beside the download
+NEEDED_SPACE = 9e9  # bytes: torch with its CUDA libraries on Linux, unpacked, and the download
 
 HINTS = {
     "No space left on device": "The disk is full: about 9 GB are needed.",
@@ -41,7 +41,7 @@ HINTS = {
 
 
 class SetUpError(Exception):
-    """The set-up cannot go on; the message says why and what to do."""
+    """The set-up failed; the message gives the reason and the remedy."""
 
 
 def main() -> None:
@@ -57,11 +57,11 @@ def main() -> None:
     except (SetUpError, OSError) as error:
         sys.exit(f"set-up: {error}")
     except KeyboardInterrupt:
-        sys.exit("\nset-up: interrupted; the same command carries on where it stopped.")
+        sys.exit("\nset-up: interrupted; the same command continues where it stopped.")
 
 
 def is_complete(goal: str) -> bool:
-    """Tell whether an earlier set-up for the same requirements did all that `goal` needs."""
+    """Check whether an earlier set-up for the same requirements is enough for `goal`."""
     stamps = [STATE / goal, STATE / "test"]  # a set-up for the tests is enough for the demo
     done = any(stamp.is_file() and stamp.read_text() == fingerprint() for stamp in stamps)
     site = site_packages()
@@ -76,7 +76,7 @@ def fingerprint() -> str:
     project = read_project()
     parts = {key: project.get(key) for key in ("build-system", "project")}
     parts["hatch"] = project["tool"]["hatch"]
-    parts["place"] = str(ROOT)
+    parts["root"] = str(ROOT)
     parts["script"] = Path(__file__).read_text(encoding="utf-8")
     return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
 
@@ -85,7 +85,7 @@ def set_up(goal: str) -> None:
     """Create or repair `.venv`, then install in the order that downloads torch only once."""
     start = time.monotonic()
     project = read_project()
-    requirements = {name_of(line): line for line in project["project"]["dependencies"]}
+    requirements = {distribution_name(line): line for line in project["project"]["dependencies"]}
     tools = [*project["build-system"]["requires"], "editables", "setuptools", "wheel"]
     print(f"Setting up {VENV} for `make {goal}`; the first time takes some minutes.", flush=True)
     make_venv()
@@ -113,13 +113,13 @@ def read_project() -> dict:
         return tomllib.load(stream)
 
 
-def name_of(requirement: str) -> str:
-    """Give the distribution's name of a requirement such as `torch>=2.6`."""
+def distribution_name(requirement: str) -> str:
+    """Return the distribution name of a requirement such as `torch>=2.6`."""
     return requirement.split(">")[0].strip()
 
 
 def site_packages() -> Path:
-    """Give the folder where `.venv` keeps its packages, which need not exist."""
+    """Return the site-packages folder of `.venv`, which may not exist."""
     return next(VENV.glob("lib/python3*/site-packages"), VENV / "lib")
 
 
@@ -136,12 +136,12 @@ def one_at_a_time() -> Iterator[None]:
 
 
 def make_venv() -> None:
-    """Create `.venv`, and create it anew if it was moved here or its Python no longer works."""
+    """Create `.venv`, or recreate it if it was moved or its Python does not work."""
     home = STATE / "home"
     moved = home.is_file() and home.read_text() != str(ROOT)
     if moved or not works("import sys; sys.exit(sys.version_info < (3, 11))"):
         if VENV.exists():
-            print("  .venv does not work here (moved, unfinished or too old): making it anew.")
+            print("  .venv does not work here (moved, incomplete or too old): recreating it.")
         run("virtual environment", [sys.executable, "-I", "-m", "venv", "--clear", VENV])
     elif not works("import pip"):
         run("pip", [PYTHON, "-I", "-m", "ensurepip", "--upgrade"])
@@ -150,27 +150,27 @@ def make_venv() -> None:
 
 
 def works(code: str) -> bool:
-    """Tell whether the Python of `.venv` runs `code` without error."""
+    """Check whether the Python of `.venv` runs `code` without error."""
     if not PYTHON.exists():
         return False
     return subprocess.run([PYTHON, "-I", "-c", code], capture_output=True).returncode == 0
 
 
 def remove_half_installed() -> None:
-    """Forget packages whose installation was cut off, so that pip installs them again.
+    """Remove packages whose installation was interrupted, so that pip installs them again.
 
     pip writes INSTALLER after all files of a package, and names what it is about to delete `~…`.
     """
     for info in site_packages().glob("*.dist-info"):
         if not (info / "INSTALLER").is_file():
             shutil.rmtree(info)
-    for rest in site_packages().glob("~*"):
-        if rest.is_dir():
-            shutil.rmtree(rest)
+    for leftover in site_packages().glob("~*"):
+        if leftover.is_dir():
+            shutil.rmtree(leftover)
 
 
 def warn_of_little_space() -> None:
-    """Say so when torch's CUDA libraries are likely to fill the disk."""
+    """Print a warning if torch's CUDA libraries are likely to fill the disk."""
     free = shutil.disk_usage(VENV).free
     if sys.platform == "linux" and free < NEEDED_SPACE:
         print(f"  note: {free / 1e9:.1f} GB are free here and about 9 GB are needed.", flush=True)
@@ -188,7 +188,7 @@ def run(label: str, command: Sequence[str | Path]) -> None:
     Raises
     ------
     SetUpError
-        If it fails; the message holds the errors and names the log.
+        If it fails; the message has the errors and the path of the log.
     """
     start = time.monotonic()
     log = ROOT / ".venv.log"
@@ -205,10 +205,10 @@ def run(label: str, command: Sequence[str | Path]) -> None:
 
 
 def explain(label: str, text: str) -> str:
-    """Turn the output of a failed command into its errors and what to do about them."""
+    """Return the errors in the output of a failed command, with a hint."""
     lines = [line.strip()[:300] for line in text.splitlines() if line.strip()]
     errors = [line for line in lines if line.startswith("ERROR")] or lines[-3:]
-    hint = next((hint for sign, hint in HINTS.items() if sign in text), "")
+    hint = next((hint for pattern, hint in HINTS.items() if pattern in text), "")
     return "\n".join([f"{label} failed.", *errors[-3:], hint]).strip()
 
 

@@ -8,20 +8,20 @@
     python scripts/train_nano.py DATA OUT ship
     python scripts/train_nano.py DATA OUT evaluate
 
-DATA holds the public data sets in their official layouts: DRIVE, CHASEDB1, HRF, Drishti-GS1_files
-and DRIONS-DB. OUT gets a run folder for each part, and the images made for it (`nano_parts`). A
-part that was interrupted goes on when its command is given again. `ship` puts the results into the
-package; `evaluate` measures what is in the package on the images kept for testing, and the next
-`ship` puts the figures into the cards.
+DATA holds the public datasets in their official layouts: DRIVE, CHASEDB1, HRF, Drishti-GS1_files
+and DRIONS-DB. OUT gets a run folder for each part, and the images generated for it (`nano_parts`).
+An interrupted part resumes when its command is run again. `ship` writes the results into the
+package; `evaluate` measures the package's models on the test images, and the next `ship` writes the
+results into the cards.
 
-The base is made by three runs: `start` learns vessels alone, from random weights, because all tasks
-at once are learned too slowly from nothing; `wide` adds all other tasks; `base` goes on with more
-vessels among them, in cycles of a falling learning rate. After each cycle its best is worth using,
-and the next part may be begun. `on` needs none of these runs: it goes on from the base that is in
-the package, at a learning rate that falls once, with more discs and cups. The adapters
-are trained on what `on` has made, or else `base`.
+The base is trained by three runs: `start` learns vessels only, from random weights, because
+learning all tasks at once from scratch is too slow; `wide` adds all other tasks; `base` continues
+with more vessels among them, in cycles of a falling learning rate. After each cycle its best result
+can be used, and the next part can start. `on` needs none of these runs: it continues from the base
+in the package, at a learning rate that falls once, with more discs and cups. The adapters are
+trained on the result of `on`, or else of `base`.
 
-Kept out of all training, to test with: DRIVE's test half, the children 11 to 14 of CHASE_DB1, the
+Test images, excluded from all training: DRIVE's test half, the children 11 to 14 of CHASE_DB1, the
 HRF images 07_* and 08_*, the DRIONS-DB images 091 to 110 and the last ten Drishti-GS images.
 """
 
@@ -35,7 +35,15 @@ from pathlib import Path
 
 import safetensors.torch
 from nano_cards import BASE_PARTS, COMMANDS, LIMITS, PURPOSE, TERMS, base_card, results_for
-from nano_parts import ADAPTERS, DRISHTI, HELD_BACK, MORE_TARGETS, newest_base, prepare, settings_of
+from nano_parts import (
+    ADAPTERS,
+    DRISHTI,
+    MORE_TARGETS,
+    TEST_IMAGES,
+    newest_base,
+    prepare,
+    settings_for,
+)
 
 from sam2lora.adapters import find_adapter
 from sam2lora.adapters.folder import CONFIG, WEIGHTS
@@ -48,7 +56,7 @@ from sam2lora.utils.files import atomic_path, make_folder
 from sam2lora.utils.folders import new_folder
 
 REPORTS = "reports"
-"""Folder in OUT of the measurements."""
+"""Folder in OUT for the evaluation reports."""
 
 TESTS: Mapping[str, tuple[str, str]] = {
     "drive": ("DRIVE", "vessel"),
@@ -58,14 +66,14 @@ TESTS: Mapping[str, tuple[str, str]] = {
     "drishti-disc": (DRISHTI, "disc"),
     "drishti-cup": (DRISHTI, "cup"),
 }
-"""Name of a report to the data set's folder and the target it is about."""
+"""Folder of the dataset, and target, by the name of the report."""
 
 
 def main() -> None:
-    """Train the part that is asked for, or go on with it; or ship what there is."""
+    """Train or resume the requested part, ship the results, or evaluate them."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("data", type=Path, help="folder of the public data sets")
-    parser.add_argument("out", type=Path, help="folder for runs and made images")
+    parser.add_argument("data", type=Path, help="folder of the public datasets")
+    parser.add_argument("out", type=Path, help="folder for runs and generated images")
     parser.add_argument("part", choices=["base", "on", *ADAPTERS, "ship", "evaluate"])
     options = parser.parse_args()
     data, out = options.data.resolve(), options.out.resolve()
@@ -75,7 +83,7 @@ def main() -> None:
     if options.part == "evaluate":
         evaluate(data, out)
         return
-    # What only the base learns stays out of the user's own list of targets.
+    # Targets of the base alone stay out of the user's list of targets.
     os.environ["SAM2LORA_CONFIG"] = str(out / "config")
     for target in MORE_TARGETS:
         save_target(target)
@@ -83,7 +91,7 @@ def main() -> None:
     for part in ("start", "wide", "base") if options.part == "base" else (options.part,):
         run = out / part
         if not (run / "settings.json").exists():
-            changes = settings_of(part, data, out)
+            changes = settings_for(part, data, out)
             RunFolder.create(run, make_settings("standard", changes).model_dump_json(indent=2))
         code = subprocess.call([sys.executable, "-m", "sam2lora", "train", str(run)])
         if code:
@@ -91,7 +99,7 @@ def main() -> None:
 
 
 def ship(out: Path) -> None:
-    """Put the best base and adapters into the package, in float16."""
+    """Write the best base and adapters into the package, in float16."""
     path, reports = get_base("nano").path, out / REPORTS
     make_folder(path.parent)
     with atomic_path(path) as temporary:
@@ -112,7 +120,7 @@ def ship(out: Path) -> None:
                     "data": adapter.card.data | {"terms": TERMS},
                     "purpose": PURPOSE[target],
                     "limits": LIMITS,
-                    "commands": tuple(COMMANDS.format(part=one) for one in (*BASE_PARTS, target)),
+                    "commands": tuple(COMMANDS.format(part=part) for part in (*BASE_PARTS, target)),
                     "results": results_for(target, reports),
                 }
             ),
@@ -120,20 +128,20 @@ def ship(out: Path) -> None:
         with new_folder(shipped_folder() / name, replace=True) as partial:
             (partial / WEIGHTS).write_bytes(safetensors.torch.save(halves, {"format": "pt"}))
             (partial / CONFIG).write_bytes((adapter.folder / CONFIG).read_bytes())
-            for file, text in shipped.texts().items():
+            for file, text in shipped.card_files().items():
                 (partial / file).write_text(text, encoding="utf-8")
     (shipped_folder() / ".lock").unlink(missing_ok=True)
 
 
 def evaluate(data: Path, out: Path) -> None:
-    """Measure the package's model on the images kept for testing, by the usual command."""
+    """Evaluate the package's models on the test images, by `sam2lora evaluate`."""
     for name, (folder, target) in TESTS.items():
-        held_back = HELD_BACK[folder]
-        some = ["--split", "all", "--include", held_back] if held_back else ["--split", "test"]
-        both = ["--bare", "--regimes", "none,box"] if target != "vessel" else []
-        words = [str(data / folder), "--target", target, *some, *both]
-        words += ["--adapter", f"nano-{target}", "--out", str(out / REPORTS / name)]
-        subprocess.run([sys.executable, "-m", "sam2lora", "evaluate", *words], check=True)
+        pattern = TEST_IMAGES[folder]
+        images = ["--split", "all", "--include", pattern] if pattern else ["--split", "test"]
+        no_adapter = ["--bare", "--regimes", "none,box"] if target != "vessel" else []
+        arguments = [str(data / folder), "--target", target, *images, *no_adapter]
+        arguments += ["--adapter", f"nano-{target}", "--out", str(out / REPORTS / name)]
+        subprocess.run([sys.executable, "-m", "sam2lora", "evaluate", *arguments], check=True)
 
 
 if __name__ == "__main__":

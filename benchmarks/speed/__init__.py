@@ -1,6 +1,6 @@
 """Speed and memory as ratios against peers, both measured in one run.
 
-Each question has sides: this project's way and its peer's. Every side runs in a process of its own,
-so that neither one's memory nor its settings help or hinder the other, and they take turns. Nothing
-is imported here, so that the questions can be listed without torch.
+Each benchmark has sides: this project's implementation and its peer. Every side runs in its own
+process, so that memory and settings of one do not affect the other, and they take turns. Nothing is
+imported here, so that the benchmarks can be listed without torch.
 """

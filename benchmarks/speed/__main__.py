@@ -1,6 +1,6 @@
 """Speed and memory on this computer, as ratios against peers.
 
-python -m benchmarks.speed                            # all questions, on nano
+python -m benchmarks.speed                            # all benchmarks, on nano
 python -m benchmarks.speed encode train --base tiny   # some, on tiny
 """
 
@@ -13,7 +13,7 @@ import typer
 from rich.console import Console
 from rich.progress import Progress, TaskID
 
-from benchmarks.speed.questions import BENCHMARKS, BenchmarkSettings
+from benchmarks.speed.definitions import BENCHMARKS, BenchmarkSettings
 from benchmarks.speed.result import HEADER, BenchmarkResult, By, write_results
 from benchmarks.speed.rounds import run_benchmark
 from sam2lora.cli.rows import print_rows
@@ -22,40 +22,42 @@ from sam2lora.settings import PrecisionChoice
 
 
 def benchmark(
-    questions: Annotated[
+    benchmarks: Annotated[
         list[str] | None,
-        typer.Argument(help=f"What to measure: {', '.join(BENCHMARKS)}; by default all of it."),
+        typer.Argument(help=f"What to measure: {', '.join(BENCHMARKS)}; by default all."),
     ] = None,
     base: Annotated[
         str,
-        typer.Option(help="Base model, or a file; of those to be downloaded, random weights."),
+        typer.Option(help="Base model or file; random weights if it would be downloaded."),
     ] = "nano",
     rounds: Annotated[int, typer.Option(min=1, max=1000, help="Turns of each side.")] = 5,
     device: Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:1 or mps.")] = "auto",
     precision: Annotated[
-        PrecisionChoice, typer.Option(help="Of this project's sides; peers are in float32.")
+        PrecisionChoice,
+        typer.Option(help="Precision of this project's sides; peers use float32."),
     ] = "auto",
     threads: Annotated[int | None, typer.Option(min=1, help="Threads of each side.")] = None,
     size: Annotated[
         tuple[int, int], typer.Option(help="Width and height of the image, in pixels.")
     ] = (1444, 1444),
     rank: Annotated[int, typer.Option(min=1, max=1024, help="Rank of LoRA.")] = 16,
-    batch: Annotated[int, typer.Option(min=1, max=64, help="Images of a training step.")] = 1,
+    batch: Annotated[int, typer.Option(min=1, max=64, help="Images in a training step.")] = 1,
     images: Annotated[int, typer.Option(min=1, max=1000, help="Images of quick adapt.")] = 20,
     by: Annotated[
-        By, typer.Option(help="Whose time: the processor's, where other programs do not rest.")
+        By,
+        typer.Option(help="Elapsed or processor time; processor if other programs run."),
     ] = "clock",
     json: Annotated[
-        Path | None, typer.Option("--json", help="Write all turns to this file, too.")
+        Path | None, typer.Option("--json", help="Also write all turns to this file.")
     ] = None,
 ) -> None:
-    """Measure this project's ways beside their peers, in turns: seconds, memory, ratios, aims."""
-    asked = [question for question in BENCHMARKS if question in (questions or BENCHMARKS)]
-    unknown = set(questions or ()) - BENCHMARKS.keys()
+    """Measure this project against its peers, in turns: seconds, memory, ratios, aims."""
+    selected = [name for name in BENCHMARKS if name in (benchmarks or BENCHMARKS)]
+    unknown = set(benchmarks or ()) - BENCHMARKS.keys()
     if unknown:
         raise SettingsError(
-            f"There is no benchmark {', '.join(sorted(unknown))}. There are: "
-            f"{', '.join(BENCHMARKS)}."
+            f"No benchmark is called {', '.join(sorted(unknown))}. "
+            f"There are: {', '.join(BENCHMARKS)}."
         )
     settings = BenchmarkSettings(
         base=base,
@@ -71,20 +73,20 @@ def benchmark(
     )
     console = Console(stderr=True)
     results: list[BenchmarkResult] = []
-    for question in asked:
+    for name in selected:
         with Progress(console=console, transient=True, disable=not console.is_terminal) as bar:
-            task = bar.add_task(question, total=rounds)
-            results.append(run_benchmark(question, settings, progress=_Shown(bar, task)))
+            task = bar.add_task(name, total=rounds)
+            results.append(run_benchmark(name, settings, progress=_ShowProgress(bar, task)))
         result = results[-1]
-        print_rows(HEADER, result.rows(by), title=BENCHMARKS[question].asks)
+        print_rows(HEADER, result.rows(by), title=BENCHMARKS[name].description)
         typer.echo(result.conditions(by))
         if json:
             write_results(json, results)
 
 
 @dataclass(frozen=True)
-class _Shown:
-    """Progress as a bar."""
+class _ShowProgress:
+    """Shows progress in a bar."""
 
     bar: Progress
     task: TaskID
@@ -94,7 +96,7 @@ class _Shown:
 
 
 def main() -> None:
-    """Run the command line; an error is one message and exit code 2."""
+    """Run the command line; errors are printed as a message, with exit code 2."""
     try:
         typer.run(benchmark)
     except Sam2LoraError as error:

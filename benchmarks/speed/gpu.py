@@ -2,9 +2,9 @@
 
     python -m benchmarks.speed.gpu OUT.json [--device cuda]
 
-Everything is random weights but nano, so nothing is downloaded. Each part is written when it is
-done; what fails, out of memory for one, is written as its error, and the script goes on. Ours is in
-bfloat16 where the GPU has it, peers in float32.
+All models but nano have random weights, so nothing is downloaded. Each part is written when it is
+done; if one fails, for example out of memory, its error is written and the script continues. Our
+sides compute in bfloat16 if the GPU supports it, the peers in float32.
 """
 
 import argparse
@@ -16,8 +16,8 @@ from pathlib import Path
 
 import torch
 
-from benchmarks.speed.material import picture, usable_base
-from benchmarks.speed.questions import BENCHMARKS, BenchmarkSettings
+from benchmarks.speed.definitions import BENCHMARKS, BenchmarkSettings
+from benchmarks.speed.material import sample_image, usable_base
 from benchmarks.speed.rounds import run_benchmark
 from sam2lora.errors import Sam2LoraError
 from sam2lora.inference.embedding_cache import EmbeddingCache
@@ -41,44 +41,44 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=10)
     parser.add_argument("--bases", nargs="+", default=BASES)
     parser.add_argument("--ranks", nargs="+", type=int, default=RANKS)
-    parser.add_argument("--images", type=int, default=40, help="of batch prediction")
+    parser.add_argument("--images", type=int, default=40, help="images for batch prediction")
     options = parser.parse_args()
-    usual = BenchmarkSettings(device=options.device, rounds=options.rounds)
-    found: dict[str, object] = {}
+    default = BenchmarkSettings(device=options.device, rounds=options.rounds)
+    results: dict[str, object] = {}
     if options.device.startswith("cuda"):
-        found["device"] = torch.cuda.get_device_name(options.device)
+        results["device"] = torch.cuda.get_device_name(options.device)
 
-    def note(key: str, measure: Callable[[], object]) -> None:
+    def record(key: str, measure: Callable[[], object]) -> None:
         try:
-            found[key] = measure()
+            results[key] = measure()
         except Sam2LoraError as error:
-            found[key] = {"error": str(error)}
-        print(f"{key}: {json.dumps(found[key])[:200]}", flush=True)
+            results[key] = {"error": str(error)}
+        print(f"{key}: {json.dumps(results[key])[:200]}", flush=True)
         with atomic_path(options.out) as temporary:
-            temporary.write_text(json.dumps(found, indent=1) + "\n", encoding="utf-8")
+            temporary.write_text(json.dumps(results, indent=1) + "\n", encoding="utf-8")
 
     for base in ("nano", *options.bases):
-        settings = usual.model_copy(update={"base": base})
-        for question in BENCHMARKS:
-            note(
-                f"{question}/{base}",
-                lambda question=question, settings=settings: run_benchmark(
-                    question, settings
+        settings = default.model_copy(update={"base": base})
+        for benchmark in BENCHMARKS:
+            record(
+                f"{benchmark}/{base}",
+                lambda benchmark=benchmark, settings=settings: run_benchmark(
+                    benchmark, settings
                 ).model_dump(mode="json"),
             )
         for geometry in GEOMETRIES:
             for batch in BATCHES:
-                note(
+                record(
                     f"predict/{base}/{geometry}/batch {batch}",
-                    lambda base=base, geometry=geometry, batch=batch: images_a_second(
+                    lambda base=base, geometry=geometry, batch=batch: images_per_second(
                         base, geometry, batch, options.images, options.device
                     ),
                 )
     for base in options.bases:
         for rank in options.ranks:
-            settings = usual.model_copy(update={"base": base, "rank": rank, "rounds": 3})
+            settings = default.model_copy(update={"base": base, "rank": rank, "rounds": 3})
             for preset in PRESETS:
-                note(
+                record(
                     f"memory/{base}/rank {rank}/{preset}",
                     lambda preset=preset, settings=settings: run_benchmark(
                         "train", settings, only=[preset]
@@ -86,18 +86,18 @@ def main() -> None:
                 )
 
 
-def images_a_second(base: str, geometry: str, batch: int, images: int, device: str) -> float:
-    """Segment images without prompts, each anew, the reading of files left out."""
+def images_per_second(base: str, geometry: str, batch: int, images: int, device: str) -> float:
+    """Measure the rate of segmenting images without prompts, without reading files."""
     with tempfile.TemporaryDirectory() as folder:
         loaded = load_base(usable_base(base, Path(folder)))
     predictor = Predictor(loaded, device=device, batch=batch, cache=EmbeddingCache(0))
-    shown = GeometrySettings(detail=geometry)
-    pixels = picture(1444, 1444)
-    predictor.predict(PreparedImage.of(pixels), shown)
+    geometry_settings = GeometrySettings(detail=geometry)
+    pixels = sample_image(1444, 1444)
+    predictor.predict(PreparedImage.of(pixels), geometry_settings)
     started = time.perf_counter()
     for number in range(images):
-        pixels[0, 0] = number % 256  # another image, so that no answer is there already
-        predictor.predict(PreparedImage.of(pixels), shown)
+        pixels[0, 0] = number % 256  # a different image, so that nothing is cached
+        predictor.predict(PreparedImage.of(pixels), geometry_settings)
     return images / (time.perf_counter() - started)
 
 

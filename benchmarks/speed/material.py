@@ -1,4 +1,4 @@
-"""What is measured with: a picture of any size, a base, an adapter of random weights."""
+"""Inputs of the benchmarks: an image of any size, a base model, a random adapter."""
 
 from pathlib import Path
 
@@ -19,28 +19,32 @@ from sam2lora.synthetic import draw_fundus
 from sam2lora.synthetic.settings import SyntheticSettings
 from sam2lora.targets import get_target
 
-_DRAWN = 512  # side of what is drawn before it is enlarged
+_DRAWN_SIDE = 512  # side of the synthetic image before it is resized
 
 
-def picture(width: int, height: int) -> NDArray[np.uint8]:
-    """Draw a fundus of any size, quickly: `(height, width, 3)`, the field in the middle."""
+def sample_image(width: int, height: int) -> NDArray[np.uint8]:
+    """Create a fundus image of any size quickly: `(height, width, 3)`, the field in the middle."""
     side = min(width, height)
-    drawn = Image.fromarray(draw_fundus(0, SyntheticSettings(size=_DRAWN)).image)
+    drawn = Image.fromarray(draw_fundus(0, SyntheticSettings(size=_DRAWN_SIDE)).image)
     canvas = Image.new("RGB", (width, height))
     canvas.paste(drawn.resize((side, side)), ((width - side) // 2, (height - side) // 2))
     return np.array(canvas)
 
 
 def usable_base(name: str, folder: Path) -> str:
-    """Give what `load_base` takes: the name of an embedded model or a path; else random weights.
+    """Return an argument for `load_base` that needs no download, with random weights if necessary.
 
     Parameters
     ----------
     name
-        As for `load_base`.
+        Name of a base model, or path of its weights, as for `load_base`.
     folder
-        Where to write random weights for a model that would have to be downloaded: time and memory
-        do not depend on them.
+        Folder for the random weights of a model that would have to be downloaded: time and memory
+        do not depend on the weights.
+
+    Returns
+    -------
+    `name`, or the path of the random weights.
     """
     if name not in BASE_MODELS or BASE_MODELS[name].embedded:
         return name
@@ -52,7 +56,7 @@ def usable_base(name: str, folder: Path) -> str:
 
 
 def random_adapter(base: LoadedModel, rank: int, folder: Path) -> Adapter:
-    """Write an adapter of random weights, of the usual placement."""
+    """Write an adapter with random weights and the default placement."""
     lora = resolve_lora(base.network, LoraSettings(rank=rank))
     generator = torch.Generator().manual_seed(0)
     tensors = {
@@ -69,7 +73,7 @@ def random_adapter(base: LoadedModel, rank: int, folder: Path) -> Adapter:
         threshold=0.5,
         multimask_token=False,
         trainable=count,
-        share=100 * count / sum(one.numel() for one in base.network.parameters()),
+        share=100 * count / sum(parameter.numel() for parameter in base.network.parameters()),
         created=now(),
     )
     return save_adapter(tensors, card, folder, replace=True)

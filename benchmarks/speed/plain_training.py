@@ -1,4 +1,4 @@
-"""The peer of a training step: stock modules, PEFT, and a loop as a tutorial has it, in float32."""
+"""The peer of a training step: stock modules, PEFT and a tutorial-style loop, in float32."""
 
 from typing import Any
 
@@ -6,21 +6,21 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from benchmarks.speed.stock import stock_answer, stock_features
+from benchmarks.speed.stock import stock_features, stock_prediction
 from sam2lora.adapters.peft_format import peft_config
 from sam2lora.models.sam2_image_model import MEAN, STD
 from sam2lora.settings import LoraSettings
 
 
 class PlainLoop:
-    """Trains LoRA in a stock SAM 2 by the paper's loss.
+    """Trains LoRA in a stock SAM 2 with the paper's loss.
 
     Parameters
     ----------
     model
-        From `stock.stock_model`; LoRA is put into it.
+        From `stock.stock_model`; LoRA is added to it.
     lora
-        With its rank settled.
+        LoRA settings with a fixed rank.
     """
 
     def __init__(self, model: Any, lora: LoraSettings) -> None:
@@ -30,11 +30,13 @@ class PlainLoop:
         self._peft = PeftModel(model, config).train()
         self._model = self._peft.get_base_model()
         self._device = model.no_mem_embed.device
-        self._weights = [one for one in self._peft.parameters() if one.requires_grad]
+        self._weights = [
+            parameter for parameter in self._peft.parameters() if parameter.requires_grad
+        ]
         self._optimizer = torch.optim.AdamW(self._weights, lr=1e-4, weight_decay=3e-4)
 
     def step(self, images: Tensor, points: Tensor, labels: Tensor, target: Tensor) -> float:
-        """Do one step and give its loss.
+        """Do one step and return its loss.
 
         Parameters
         ----------
@@ -48,7 +50,7 @@ class PlainLoop:
         pixels = images.to(self._device).permute(0, 3, 1, 2).float() / 255
         mean, std = (pixels.new_tensor(numbers).view(1, 3, 1, 1) for numbers in (MEAN, STD))
         features = stock_features(self._model, (pixels - mean) / std)
-        logits, iou = stock_answer(
+        logits, iou = stock_prediction(
             self._model, features, points.to(self._device), labels.to(self._device)
         )
         full = F.interpolate(logits, size=target.shape[-2:], mode="bilinear")
@@ -61,23 +63,24 @@ class PlainLoop:
 
 
 def plain_loss(logits: Tensor, iou: Tensor, target: Tensor) -> Tensor:
-    """Give the paper's composite loss, per image and then the mean, as its formulas are written.
+    """Return the paper's composite loss, per image and then the mean, by its formulas.
 
     Parameters
     ----------
     logits, target
         `(B, 1, H, W)`; `target` is 0 or 1.
     iou
-        `(B, 1)`: expected.
+        `(B, 1)`: the predicted IoU.
     """
-    chance = logits.sigmoid()
-    over = (1, 2, 3)
+    probability = logits.sigmoid()
+    axes = (1, 2, 3)
     bce = F.binary_cross_entropy_with_logits(logits, target)
-    hit = (chance * target).sum(over)
-    missed, wrong = ((1 - chance) * target).sum(over), (chance * (1 - target)).sum(over)
-    dice = 1 - (2 * hit + 1) / (chance.sum(over) + target.sum(over) + 1)
+    hit = (probability * target).sum(axes)
+    missed = ((1 - probability) * target).sum(axes)
+    wrong = (probability * (1 - target)).sum(axes)
+    dice = 1 - (2 * hit + 1) / (probability.sum(axes) + target.sum(axes) + 1)
     tversky = (1 - (hit + 1) / (hit + 0.7 * missed + 0.3 * wrong + 1)) ** 0.75
-    answer = (chance > 0.5).float()
-    both = (answer * target).sum(over)
-    true_iou = (both / ((answer + target).clamp(max=1).sum(over)).clamp(min=1)).detach()
+    mask = (probability > 0.5).float()
+    both = (mask * target).sum(axes)
+    true_iou = (both / ((mask + target).clamp(max=1).sum(axes)).clamp(min=1)).detach()
     return bce + dice.mean() + tversky.mean() + 0.1 * (iou[:, 0] - true_iou).abs().mean()

@@ -1,4 +1,4 @@
-"""Sides of the questions about prediction: encoding, prompting, LoRA's share of a forward pass."""
+"""Sides of the prediction benchmarks: encoding, prompting, and the cost of LoRA."""
 
 import itertools
 from collections.abc import Callable, Iterator
@@ -7,8 +7,8 @@ from tempfile import TemporaryDirectory
 
 import torch
 
-from benchmarks.speed.material import picture, random_adapter
-from benchmarks.speed.questions import BenchmarkSettings
+from benchmarks.speed.definitions import BenchmarkSettings
+from benchmarks.speed.material import random_adapter, sample_image
 from benchmarks.speed.stock import stock_mask, stock_predictor
 from sam2lora.adapters.lora import add_lora
 from sam2lora.adapters.switching import AdapterManager
@@ -28,8 +28,8 @@ _WHOLE = GeometrySettings(detail="whole")
 
 
 def encode_ours(settings: BenchmarkSettings) -> Turn:
-    """Encode an image as our predictor does, from pixels to features on the device."""
-    predictor, pixels = _predictor(settings), picture(settings.width, settings.height)
+    """Prepare encoding an image with our predictor, from pixels to embedding on the device."""
+    predictor, pixels = _predictor(settings), sample_image(settings.width, settings.height)
 
     def turn() -> None:
         predictor.encode(PreparedImage.of(pixels), _WHOLE)
@@ -39,8 +39,8 @@ def encode_ours(settings: BenchmarkSettings) -> Turn:
 
 
 def encode_stock(settings: BenchmarkSettings) -> Turn:
-    """Encode an image as stock SAM 2 does."""
-    base, pixels = _base(settings), picture(settings.width, settings.height)
+    """Prepare encoding an image with stock SAM 2."""
+    base, pixels = _base(settings), sample_image(settings.width, settings.height)
     predictor = stock_predictor(base.spec, base.network)
 
     def turn() -> None:
@@ -51,14 +51,14 @@ def encode_stock(settings: BenchmarkSettings) -> Turn:
 
 
 def prompt_ours(settings: BenchmarkSettings) -> Turn:
-    """Answer a click at a place that changes, to probabilities of each native pixel."""
+    """Prepare predicting a changing point, to probabilities at native resolution."""
     predictor = _predictor(settings, cache=EmbeddingCache())
-    prepared = PreparedImage.of(picture(settings.width, settings.height))
+    prepared = PreparedImage.of(sample_image(settings.width, settings.height))
     predictor.encode(prepared, _WHOLE)
-    places = _places(settings)
+    points = _points(settings)
 
     def turn() -> None:
-        x, y = next(places)
+        x, y = next(points)
         prompts = Prompts(points=(PointPrompt(x, y, positive=True),))
         predictor.predict(prepared, _WHOLE, prompts).mask(0.5)
 
@@ -66,21 +66,21 @@ def prompt_ours(settings: BenchmarkSettings) -> Turn:
 
 
 def prompt_stock(settings: BenchmarkSettings) -> Turn:
-    """Answer a click as stock SAM 2 does: one mask of each native pixel, as ours."""
+    """Prepare predicting a changing point with stock SAM 2, to a mask at native resolution."""
     base = _base(settings)
     predictor = stock_predictor(base.spec, base.network)
-    predictor.set_image(picture(settings.width, settings.height))
-    places = _places(settings)
-    return lambda: stock_mask(predictor, next(places))
+    predictor.set_image(sample_image(settings.width, settings.height))
+    points = _points(settings)
+    return lambda: stock_mask(predictor, next(points))
 
 
 def forward_base(settings: BenchmarkSettings) -> Turn:
-    """Look at an image and answer a click, without LoRA."""
+    """Prepare a forward pass of an image and a point, without LoRA."""
     return _forward(settings, _base(settings))
 
 
 def forward_merged(settings: BenchmarkSettings) -> Turn:
-    """Do the same with LoRA merged into the weights."""
+    """Prepare the forward pass with LoRA merged into the weights."""
     base = _base(settings)
     with TemporaryDirectory() as folder:
         AdapterManager(base).activate(random_adapter(base, settings.rank, Path(folder) / "random"))
@@ -88,7 +88,7 @@ def forward_merged(settings: BenchmarkSettings) -> Turn:
 
 
 def forward_lora(settings: BenchmarkSettings) -> Turn:
-    """Do the same with LoRA beside the weights, as while training."""
+    """Prepare the forward pass with LoRA in separate layers, as in training."""
     base = _base(settings)
     add_lora(base.network, LoraSettings(rank=settings.rank))
     base.network.to(choose_device(settings.device))
@@ -99,7 +99,7 @@ def _forward(settings: BenchmarkSettings, base: LoadedModel) -> Turn:
     network, device = base.network, base.network.device
     precision = choose_precision(settings.precision, device)
     size = network.input_size
-    pixels = normalize(picture(size, size)).unsqueeze(0).to(device)
+    pixels = normalize(sample_image(size, size)).unsqueeze(0).to(device)
     prompts = PromptBatch.single(points=[[size / 2, size / 2]], labels=[1]).to(device)
 
     @torch.inference_mode()
@@ -118,7 +118,7 @@ def _base(settings: BenchmarkSettings) -> LoadedModel:
 
 
 def _predictor(settings: BenchmarkSettings, *, cache: EmbeddingCache | None = None) -> Predictor:
-    """Give a predictor with an adapter merged; without a cache, it encodes every time."""
+    """Return a predictor with a merged adapter; without a cache, it encodes every time."""
     base = load_base(settings.base)
     predictor = Predictor(
         base,
@@ -131,13 +131,13 @@ def _predictor(settings: BenchmarkSettings, *, cache: EmbeddingCache | None = No
     return predictor
 
 
-def _places(settings: BenchmarkSettings) -> Iterator[tuple[float, float]]:
-    """Give places in the middle of the image, so that no answer is there already."""
+def _points(settings: BenchmarkSettings) -> Iterator[tuple[float, float]]:
+    """Yield changing points in the middle of the image, so that no prediction is cached."""
     for number in itertools.count():
         yield settings.width / 2 + number % 97 / 4, settings.height / 2 + number % 89 / 4
 
 
 def _wait(device: torch.device) -> None:
-    """Wait for a GPU, which computes on its own."""
+    """Wait for a GPU, which computes asynchronously."""
     if device.type == "cuda":
         torch.cuda.synchronize(device)

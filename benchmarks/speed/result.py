@@ -1,4 +1,4 @@
-"""What came out: turns of each side, medians and ratios, as JSON and as rows of a table."""
+"""Results of a benchmark: turns of each side, medians and ratios, as JSON and as a table."""
 
 import json
 import os
@@ -12,14 +12,19 @@ from typing import Literal
 import psutil
 from pydantic import JsonValue, ValidationError
 
-from benchmarks.speed.questions import BENCHMARKS, BenchmarkError, BenchmarkName, BenchmarkSettings
+from benchmarks.speed.definitions import (
+    BENCHMARKS,
+    BenchmarkError,
+    BenchmarkName,
+    BenchmarkSettings,
+)
 from sam2lora.adapters.card import library_versions
 from sam2lora.settings import Settings
 from sam2lora.utils.files import atomic_path
 
 By = Literal["clock", "processor"]
 
-HEADER = ("question", "side", "time", "ratio", "aim", "memory", "ratio", "aim")
+HEADER = ("benchmark", "side", "time", "ratio", "aim", "memory", "ratio", "aim")
 """Columns of `BenchmarkResult.rows`."""
 
 
@@ -29,13 +34,13 @@ class SideResult(Settings):
     Attributes
     ----------
     clock, processor
-        Seconds of each turn, by the clock and by the processor.
+        Seconds of each turn: elapsed time, and processor time.
     before
-        Bytes the process had before its first turn.
+        Bytes of the process before its first turn.
     peak
-        Most bytes it has had, the libraries and the making of the model included.
+        Peak bytes of the process, including libraries and building the model.
     device_peak
-        Most bytes taken on a GPU.
+        Peak bytes allocated on a GPU.
     """
 
     clock: tuple[float, ...]
@@ -45,26 +50,30 @@ class SideResult(Settings):
     device_peak: int | None = None
 
     def seconds(self, by: By) -> float:
-        """Give the median turn."""
+        """Return the median time of a turn."""
         return float(statistics.median(self.clock if by == "clock" else self.processor))
 
     @property
     def memory(self) -> int:
-        """The peak that counts: the GPU's where there is one."""
+        """Peak memory in bytes: that of the GPU if there is one."""
         return self.peak if self.device_peak is None else self.device_peak
 
 
 class BenchmarkResult(Settings):
-    """The answer to a question.
+    """The result of a benchmark.
 
     Attributes
     ----------
+    question
+        Name of the benchmark.
+    settings
+        The settings of the measurement.
     machine
-        From `machine.describe_machine`.
+        From `describe_machine`.
     device, threads
-        What the sides computed on.
+        Device and number of threads of the sides.
     sides
-        By name, the peer first.
+        Turns by side, the peer first.
     """
 
     question: BenchmarkName
@@ -75,40 +84,42 @@ class BenchmarkResult(Settings):
     sides: dict[str, SideResult]
 
     def ratio(self, side: str, by: By) -> float:
-        """Give the median over the rounds of a side's time over the peer's in the same round."""
+        """Return the median over the rounds of a side's time over the peer's in the same round."""
         peer = self.sides[BENCHMARKS[self.question].peer]
-        own = self.sides[side]
-        turns = (one.clock if by == "clock" else one.processor for one in (own, peer))
-        ratios = [mine / other for mine, other in zip(*turns, strict=True)]
+        turns = (
+            result.clock if by == "clock" else result.processor
+            for result in (self.sides[side], peer)
+        )
+        ratios = [seconds / reference for seconds, reference in zip(*turns, strict=True)]
         return float(statistics.median(ratios))
 
     def memory_ratio(self, side: str) -> float:
-        """Give a side's peak memory over the peer's."""
+        """Return a side's peak memory over the peer's."""
         return self.sides[side].memory / self.sides[BENCHMARKS[self.question].peer].memory
 
     def rows(self, by: By) -> list[tuple[str, ...]]:
-        """Give the cells of a table, a row for each side; see `HEADER`."""
-        question = BENCHMARKS[self.question]
+        """Return the cells of a table, one row for each side; see `HEADER`."""
+        benchmark = BENCHMARKS[self.question]
         rows: list[tuple[str, ...]] = []
         for name, side in self.sides.items():
-            own = name != question.peer
+            compared = name != benchmark.peer
             rows.append(
                 (
                     f"{self.question}, {self.settings.base}",
                     name,
                     _duration(side.seconds(by)),
-                    f"{self.ratio(name, by):.2f}" if own else "",
-                    _aim(question.time, name),
+                    f"{self.ratio(name, by):.2f}" if compared else "",
+                    _aim(benchmark.time, name),
                     f"{side.memory / 2**20:.0f} MiB",
-                    f"{self.memory_ratio(name):.2f}" if own else "",
-                    _aim(question.memory, name),
+                    f"{self.memory_ratio(name):.2f}" if compared else "",
+                    _aim(benchmark.memory, name),
                 )
             )
         return rows
 
     def conditions(self, by: By) -> str:
-        """Say in one line on what and how it was measured."""
-        machine, asked = self.machine, self.settings
+        """Describe machine and settings in one line."""
+        machine, settings = self.machine, self.settings
         versions = machine.get("versions")
         libraries = (
             ", ".join(f"{name} {version}" for name, version in versions.items())
@@ -118,14 +129,14 @@ class BenchmarkResult(Settings):
         return (
             f"{machine.get('processor')}, {machine.get('cores')} cores, "
             f"{machine.get('memory_gib')} GiB, load {machine.get('load')}; {self.device}, "
-            f"{self.threads} threads; image {asked.width} x {asked.height}, rank {asked.rank}, "
-            f"batch {asked.batch}, {asked.images} images; medians of {asked.rounds} rounds by the "
-            f"{by}; {libraries}"
+            f"{self.threads} threads; image {settings.width} x {settings.height}, "
+            f"rank {settings.rank}, batch {settings.batch}, {settings.images} images; "
+            f"medians of {settings.rounds} rounds by the {by}; {libraries}"
         )
 
 
 def markdown(results: list[BenchmarkResult], by: By) -> str:
-    """Write a table of several answers, with the conditions of each below."""
+    """Return a Markdown table of several results, with the conditions of each below."""
     rows = [row for result in results for row in result.rows(by)]
     lines = [
         "| " + " | ".join(HEADER) + " |",
@@ -146,7 +157,7 @@ def _aim(aims: Mapping[str, float], side: str) -> str:
 
 
 def describe_machine() -> dict[str, JsonValue]:
-    """Describe processor, memory, load and versions."""
+    """Return processor, memory, load and versions."""
     load = os.getloadavg()[0] if hasattr(os, "getloadavg") else None
     return {
         "system": f"{platform.system()} {platform.release()}",
@@ -174,7 +185,7 @@ def write_results(path: Path, results: Sequence[BenchmarkResult]) -> None:
     Raises
     ------
     OutputError
-        If it cannot be written.
+        If the file cannot be written.
     """
     content = [result.model_dump(mode="json") for result in results]
     with atomic_path(path) as temporary:
@@ -182,15 +193,15 @@ def write_results(path: Path, results: Sequence[BenchmarkResult]) -> None:
 
 
 def read_results(path: Path) -> list[BenchmarkResult]:
-    """Read what `write_results` wrote.
+    """Read results from `write_results`.
 
     Raises
     ------
     BenchmarkError
-        If it is missing or something else.
+        If the file is missing or has other content.
     """
     try:
         content = json.loads(path.read_bytes())
-        return [BenchmarkResult.model_validate(one) for one in content]
+        return [BenchmarkResult.model_validate(result) for result in content]
     except (OSError, ValueError, TypeError, ValidationError) as error:
         raise BenchmarkError(f"{path}: cannot be read as results ({error}).") from error

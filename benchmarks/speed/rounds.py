@@ -1,4 +1,4 @@
-"""Let the sides of a question take turns, each in a process of its own."""
+"""Run a benchmark: its sides take turns, each in its own process."""
 
 import json
 import os
@@ -10,7 +10,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-from benchmarks.speed.questions import (
+from benchmarks.speed.definitions import (
     BENCHMARKS,
     PEERS,
     BenchmarkError,
@@ -26,77 +26,79 @@ ROOT = Path(__file__).resolve().parents[2]
 
 
 def run_benchmark(
-    question: BenchmarkName,
+    name: BenchmarkName,
     settings: BenchmarkSettings,
     *,
     only: Sequence[str] | None = None,
     progress: Progress | None = None,
 ) -> BenchmarkResult:
-    """Answer a question.
+    """Run a benchmark.
 
-    Each side is made ready and takes one turn that does not count; then they take turns, in an
-    order that is turned around every round.
+    Each side is prepared and takes one turn that is not counted; then they take turns, in an order
+    that is reversed every round.
 
     Parameters
     ----------
-    question
-        One of `BENCHMARKS`.
+    name
+        Key of `BENCHMARKS`.
     settings
-        The conditions.
+        The settings of the measurement.
     only
-        Sides to measure; by default all of the question's.
+        Sides to measure; by default all sides of the benchmark.
     progress
-        Called with (rounds done, rounds in all).
+        Called with the number of rounds done so far and their total.
 
     Raises
     ------
     BenchmarkError
-        If a side fails; what it said is on the standard error.
+        If a side fails; its output is on the standard error.
     """
     from benchmarks.speed.material import usable_base
 
-    asked = BENCHMARKS[question]
-    names = tuple(only or (asked.peer, *asked.sides))
+    benchmark = BENCHMARKS[name]
+    selected = tuple(only or (benchmark.peer, *benchmark.sides))
     machine = describe_machine()
     with TemporaryDirectory() as folder, ExitStack() as stack:
         base = usable_base(settings.base, Path(folder))
         prepared = settings.model_copy(update={"base": base})
-        sides = {name: stack.enter_context(_side(question, name, prepared)) for name in names}
-        ready = {name: side.answer() for name, side in sides.items()}
-        turns: dict[str, list[dict[str, Any]]] = {name: [] for name in names}
+        sides = {side: stack.enter_context(_side(name, side, prepared)) for side in selected}
+        ready = {side: process.read() for side, process in sides.items()}
+        turns: dict[str, list[dict[str, Any]]] = {side: [] for side in selected}
         for number in range(settings.rounds + 1):
-            for name in names if number % 2 else reversed(names):
-                turn = sides[name].turn()
+            for side in selected if number % 2 else reversed(selected):
+                turn = sides[side].turn()
                 if number:
-                    turns[name].append(turn)
+                    turns[side].append(turn)
             if progress:
                 progress(number, settings.rounds)
     return BenchmarkResult(
-        question=question,
+        question=name,
         settings=settings,
         machine=machine,
-        device=ready[names[0]]["device"],
-        threads=ready[names[0]]["threads"],
-        sides={name: _side_result(turns[name]) for name in names},
+        device=ready[selected[0]]["device"],
+        threads=ready[selected[0]]["threads"],
+        sides={side: _side_result(turns[side]) for side in selected},
     )
 
 
 class _Side:
+    """The process of one side."""
+
     def __init__(self, name: str, process: "subprocess.Popen[str]") -> None:
         self._name, self._process = name, process
 
     def turn(self) -> dict[str, Any]:
-        """Let it take one turn."""
+        """Take one turn and return its measurements."""
         assert self._process.stdin is not None
         try:
             self._process.stdin.write("turn\n")
             self._process.stdin.flush()
         except BrokenPipeError as error:
             raise self._ended() from error
-        return self.answer()
+        return self.read()
 
-    def answer(self) -> dict[str, Any]:
-        """Wait for its answer."""
+    def read(self) -> dict[str, Any]:
+        """Wait for the next JSON line of the process."""
         assert self._process.stdout is not None
         line = self._process.stdout.readline()
         if not line:
@@ -107,18 +109,18 @@ class _Side:
     def _ended(self) -> BenchmarkError:
         code = self._process.wait()
         return BenchmarkError(
-            f"The side {self._name!r} ended with exit code {code}; what it said stands above."
+            f"The side {self._name!r} ended with exit code {code}; see its output above."
         )
 
 
 @contextmanager
-def _side(question: str, name: str, settings: BenchmarkSettings) -> Iterator[_Side]:
-    words = [sys.executable, "-m", "benchmarks.speed.worker", question, name]
+def _side(benchmark: str, name: str, settings: BenchmarkSettings) -> Iterator[_Side]:
+    command = [sys.executable, "-m", "benchmarks.speed.worker", benchmark, name]
     environment = dict(os.environ)
     if name in PEERS:
         environment[HUGE_PAGES] = "0"
     process = subprocess.Popen(
-        [*words, settings.model_dump_json()],
+        [*command, settings.model_dump_json()],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         text=True,

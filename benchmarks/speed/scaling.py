@@ -1,10 +1,10 @@
-"""Draw how time and memory grow: with image size, tiles, batch, rank and the images kept.
+"""Plot how time and memory grow with image size, tiles, batch, rank and cached images.
 
     OMP_NUM_THREADS=2 python -m benchmarks.speed.scaling docs/images [--base nano] [--by processor]
 
 Writes performance-scaling.png and performance-scaling.json there. Each point is one side of
-`benchmarks.speed` in a process of its own; memory is what its turns take beyond what the process
-had before them. Takes about ten minutes for nano on a CPU.
+`benchmarks.speed` in its own process; memory is the increase during its turns. Takes about ten
+minutes for nano on a CPU.
 """
 
 import argparse
@@ -16,34 +16,34 @@ from pathlib import Path
 
 import matplotlib as mpl
 
-from benchmarks.speed.questions import BenchmarkName, BenchmarkSettings
+from benchmarks.speed.definitions import BenchmarkName, BenchmarkSettings
 from benchmarks.speed.rounds import run_benchmark
 
 SIZES = (512, 1024, 2048, 3072, 4096)
 BATCHES = (1, 2, 4, 8)
 RANKS = (4, 16, 64, 256)
-KEPT = (4, 8, 16, 32)
+CACHED = (4, 8, 16, 32)
 FIELDS = (512, 1024, 1536, 2048)  # network pixels: from one tile to more than thirty
 
 TILES = """
 import sys, json, time
 from sam2lora.models.loading import load_base
-from benchmarks.speed.material import picture
+from benchmarks.speed.material import sample_image
 from benchmarks.speed.worker import current_bytes, peak_bytes
 from sam2lora.inference.predictor import Predictor
-from sam2lora.inference.prepared_image import Scene, windows_of
+from sam2lora.inference.prepared_image import PreparedImage, windows_of
 from sam2lora.settings import GeometrySettings
 field, base, by = int(sys.argv[1]), sys.argv[2], sys.argv[3]
-predictor, scene = Predictor(load_base(base)), Scene.of(picture(1444, 1444))
+predictor, prepared = Predictor(load_base(base)), PreparedImage.of(sample_image(1444, 1444))
 geometry = GeometrySettings(detail="tiles", field_size=field)
 clock = time.perf_counter if by == "clock" else time.process_time
-windows = len(windows_of(scene, geometry, predictor.base.network.input_size))
+windows = len(windows_of(prepared, geometry, predictor.base.network.input_size))
 before, started = current_bytes(), clock()
-predictor.predict(scene, geometry)
+predictor.predict(prepared, geometry)
 print(json.dumps([windows, clock() - started, max(0, peak_bytes() - before)]))
 """
 
-Point = tuple[float, float, float]  # what grows, seconds, bytes
+Point = tuple[float, float, float]  # x, seconds, bytes
 
 
 def main() -> None:
@@ -53,15 +53,15 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--by", choices=("clock", "processor"), default="clock")
     options = parser.parse_args()
-    usual = BenchmarkSettings(base=options.base, rounds=options.rounds)
+    default = BenchmarkSettings(base=options.base, rounds=options.rounds)
 
     def points(
-        question: BenchmarkName, side: str, settings: Sequence[tuple[float, dict[str, int]]]
+        benchmark: BenchmarkName, side: str, settings: Sequence[tuple[float, dict[str, int]]]
     ) -> Iterator[Point]:
         for value, changes in settings:
-            asked = usual.model_copy(update=changes)
-            found = run_benchmark(question, asked, only=[side]).sides[side]
-            yield value, found.seconds(options.by), found.peak - found.before
+            changed = default.model_copy(update=changes)
+            result = run_benchmark(benchmark, changed, only=[side]).sides[side]
+            yield value, result.seconds(options.by), result.peak - result.before
 
     square = [(size, {"width": size, "height": size}) for size in SIZES]
     by_batch = [(batch, {"batch": batch}) for batch in BATCHES]
@@ -76,37 +76,36 @@ def main() -> None:
             "low-memory": points("train", "low-memory", by_batch),
         },
         "rank of LoRA": {
-            "training step": points("train", "standard", [(one, {"rank": one}) for one in RANKS])
+            "training step": points("train", "standard", [(rank, {"rank": rank}) for rank in RANKS])
         },
         "images kept for quick adapt": {
-            "epoch": points("quick-adapt", "kept", [(one, {"images": one}) for one in KEPT])
+            "epoch": points("quick-adapt", "kept", [(count, {"images": count}) for count in CACHED])
         },
     }
-    drawn = {
-        growing: {name: list(line) for name, line in lines.items()}
-        for growing, lines in curves.items()
+    points_of_curves = {
+        label: {name: list(line) for name, line in lines.items()} for label, lines in curves.items()
     }
     options.out.mkdir(parents=True, exist_ok=True)
     path = options.out / "performance-scaling.json"
-    path.write_text(json.dumps(drawn, indent=1) + "\n", encoding="utf-8")
-    draw(drawn, path.with_suffix(".png"), title=f"{options.base}, by the {options.by}")
+    path.write_text(json.dumps(points_of_curves, indent=1) + "\n", encoding="utf-8")
+    plot(points_of_curves, path.with_suffix(".png"), title=f"{options.base}, by the {options.by}")
 
 
 def tiles(base: str, by: str) -> Iterator[Point]:
     for field in FIELDS:
-        words = [sys.executable, "-c", TILES, str(field), base, by]
-        result = subprocess.run(words, capture_output=True, text=True, check=True)
+        command = [sys.executable, "-c", TILES, str(field), base, by]
+        result = subprocess.run(command, capture_output=True, text=True, check=True)
         windows, seconds, memory = json.loads(result.stdout)
         yield windows, seconds, memory
 
 
-def draw(curves: dict[str, dict[str, list[Point]]], path: Path, *, title: str) -> None:
+def plot(curves: dict[str, dict[str, list[Point]]], path: Path, *, title: str) -> None:
     mpl.use("agg")
     from matplotlib import pyplot as plt
 
     figure, axes = plt.subplots(2, len(curves), figsize=(3.2 * len(curves), 5.6), squeeze=False)
-    for column, (growing, lines) in enumerate(curves.items()):
-        for row, (what, scale) in enumerate((("seconds", 1), ("MiB taken", 2**20))):
+    for column, (label, lines) in enumerate(curves.items()):
+        for row, (quantity, scale) in enumerate((("seconds", 1), ("MiB", 2**20))):
             axis = axes[row][column]
             for name, line in lines.items():
                 axis.plot(
@@ -115,7 +114,7 @@ def draw(curves: dict[str, dict[str, list[Point]]], path: Path, *, title: str) -
                     marker="o",
                     label=name,
                 )
-            axis.set(xlabel=growing, ylabel=what, ylim=(0, None))
+            axis.set(xlabel=label, ylabel=quantity, ylim=(0, None))
             axis.grid(alpha=0.3)
             axis.legend()
     figure.suptitle(title)

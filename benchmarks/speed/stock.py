@@ -1,6 +1,6 @@
-"""The peer: SAM 2 as its authors' package has it, with the weights of one of our networks.
+"""The peer: stock SAM 2 from its authors' package, with the weights of one of our networks.
 
-Beside `base_models` the only importer of sam2, since here it is what is measured.
+Besides `sam2lora.models.loading` the only module that imports sam2.
 """
 
 import logging
@@ -20,14 +20,14 @@ from sam2lora.models.sam2_image_model import Sam2ImageModel
 
 
 def stock_model(base: BaseModel, network: Sam2ImageModel) -> Any:
-    """Build SAM 2's whole `SAM2Base`, on the device of a network and with its weights.
+    """Build a complete `SAM2Base` of SAM 2, on the device of a network and with its weights.
 
-    nano, which no video model was made of, has nothing in the place of the memory parts.
+    nano, which has no video model, gets identities in place of the memory modules.
 
     Raises
     ------
     ModelError
-        If the installed sam2 package has other parts than the network.
+        If the installed sam2 package has other modules than the network.
     """
     config = base.config or BASE_MODELS["tiny"].config
     assert config is not None
@@ -39,20 +39,20 @@ def stock_model(base: BaseModel, network: Sam2ImageModel) -> Any:
         numbers.memory_encoder = {"_target_": "torch.nn.Identity"}
     numbers.image_size = network.input_size
     with torch.random.fork_rng(devices=[]):
-        model = _made(OmegaConf.to_container(numbers)).eval()
+        model = _instantiate(OmegaConf.to_container(numbers)).eval()
     missing = model.load_state_dict(network.state_dict(), strict=False).unexpected_keys
     if missing:
         raise ModelError(f"The installed sam2 package has no {', '.join(missing[:3])}.")
     return model.to(network.device)
 
 
-def _made(numbers: Any) -> Any:
-    """Make what a file of the sam2 package describes: its classes by name, with their numbers."""
+def _instantiate(numbers: Any) -> Any:
+    """Create the objects that a config of the sam2 package describes."""
     if isinstance(numbers, list):
-        return [_made(one) for one in numbers]
+        return [_instantiate(item) for item in numbers]
     if not isinstance(numbers, dict):
         return numbers
-    arguments = {name: _made(value) for name, value in numbers.items() if name != "_target_"}
+    arguments = {name: _instantiate(value) for name, value in numbers.items() if name != "_target_"}
     if "_target_" not in numbers:
         return arguments
     module, _, name = numbers["_target_"].rpartition(".")
@@ -60,21 +60,20 @@ def _made(numbers: Any) -> Any:
 
 
 def stock_predictor(base: BaseModel, network: Sam2ImageModel) -> Any:
-    """Give SAM 2's own `SAM2ImagePredictor`; see `stock_model`."""
+    """Return SAM 2's own `SAM2ImagePredictor`; see `stock_model`."""
     from sam2.sam2_image_predictor import SAM2ImagePredictor
 
     logging.getLogger().setLevel(logging.WARNING)  # it logs each image
     predictor = SAM2ImagePredictor(stock_model(base, network))
-    # Its sizes are fixed for an input of 1024.
+    # The predictor has fixed sizes for an input of 1024.
     side = network.input_size
     predictor._bb_feat_sizes = [(side // stride, side // stride) for stride in (4, 8, 16)]
     return predictor
 
 
 def stock_features(model: Any, images: Tensor) -> tuple[Tensor, list[Tensor]]:
-    """Encode a batch as SAM 2's own code does: the coarse features, and the two finer ones."""
-    seen = model._prepare_backbone_features(model.forward_image(images))
-    _, levels, _, sizes = seen
+    """Encode a batch with SAM 2's own code: the coarse features, and the two finer ones."""
+    _, levels, _, sizes = model._prepare_backbone_features(model.forward_image(images))
     levels[-1] = levels[-1] + model.no_mem_embed
     fine, middle, coarse = (
         level.permute(1, 2, 0).view(len(images), -1, *size)
@@ -83,10 +82,10 @@ def stock_features(model: Any, images: Tensor) -> tuple[Tensor, list[Tensor]]:
     return coarse, [fine, middle]
 
 
-def stock_answer(
+def stock_prediction(
     model: Any, features: tuple[Tensor, list[Tensor]], points: Tensor, labels: Tensor
 ) -> tuple[Tensor, Tensor]:
-    """Answer a batch of points `(B, N, 2)`: logits `(B, 1, n, n)` and the expected IoU `(B, 1)`."""
+    """Predict a batch of points `(B, N, 2)`: logits `(B, 1, n, n)` and predicted IoU `(B, 1)`."""
     coarse, finer = features
     sparse, dense = model.sam_prompt_encoder(points=(points, labels), boxes=None, masks=None)
     logits, iou, _, _ = model.sam_mask_decoder(
@@ -102,7 +101,7 @@ def stock_answer(
 
 
 def stock_mask(predictor: Any, point: tuple[float, float]) -> NDArray[np.float32]:
-    """Answer one click as SAM 2's predictor does: `(H, W)`, 1 on the target."""
+    """Predict one point with SAM 2's predictor: `(H, W)`, 1 on the target."""
     masks, _, _ = predictor.predict(
         point_coords=np.array([point]), point_labels=np.array([1]), multimask_output=False
     )

@@ -1,7 +1,7 @@
-"""One side of a question, in a process of its own: `python -m benchmarks.speed.worker`.
+"""One side of a benchmark, in its own process: `python -m benchmarks.speed.worker`.
 
-It makes its side ready and then, for each line it is sent, takes one turn and answers with one JSON
-line on what was its standard output; all else that is printed goes to the standard error.
+It prepares its side and then, for each line of its input, takes one turn and writes one JSON line
+to the standard output; everything else that is printed goes to the standard error.
 """
 
 import json
@@ -18,7 +18,7 @@ import psutil
 import torch
 
 from benchmarks.speed import prediction, training
-from benchmarks.speed.questions import PEERS, BenchmarkSettings
+from benchmarks.speed.definitions import PEERS, BenchmarkSettings
 from sam2lora.compute.allocator import keep_freed_memory
 from sam2lora.compute.device import choose_device
 
@@ -38,30 +38,30 @@ SIDES: Mapping[tuple[str, str], Callable[[BenchmarkSettings], prediction.Turn]] 
         ("quick-adapt", "encoding"): training.quick_adapt_encoding,
     }
 )
-"""Question and side to what makes it ready."""
+"""Functions that prepare a side, by benchmark and side."""
 
 
 def main() -> None:
-    """Make a side ready and take turns until the input ends."""
-    question, side, content = sys.argv[1:]
+    """Prepare a side and take turns until the input ends."""
+    benchmark, side, content = sys.argv[1:]
     settings = BenchmarkSettings.model_validate_json(content)
-    # Whatever libraries print must not get between the answers.
-    answers = os.fdopen(os.dup(1), "w")
+    # Output of libraries must not get between the results.
+    results = os.fdopen(os.dup(1), "w")
     os.dup2(2, 1)
     if side not in (*PEERS, "low-memory"):
         keep_freed_memory()
     if settings.threads:
         torch.set_num_threads(settings.threads)
     device = choose_device(settings.device)
-    turn = SIDES[question, side](settings)
+    turn = SIDES[benchmark, side](settings)
     before = current_bytes()
-    _answer(answers, {"threads": torch.get_num_threads(), "device": str(device)})
+    _write(results, {"threads": torch.get_num_threads(), "device": str(device)})
     for _ in sys.stdin:
         clock, processor = time.perf_counter(), time.process_time()
         turn()
         clock, processor = time.perf_counter() - clock, time.process_time() - processor
-        _answer(
-            answers,
+        _write(
+            results,
             {
                 "clock": clock,
                 "processor": processor,
@@ -74,14 +74,14 @@ def main() -> None:
         )
 
 
-def _answer(stream: TextIO, content: Mapping[str, object]) -> None:
+def _write(stream: TextIO, content: Mapping[str, object]) -> None:
     print(json.dumps(content), file=stream, flush=True)
 
 
 def peak_bytes() -> int:
-    """Give the most memory this process has had since it began.
+    """Return the peak memory of this process.
 
-    On Linux not by `getrusage`, which counts what the parent had before this program was started.
+    On Linux not from `getrusage`, which includes the memory of the parent before the start.
     """
     status = Path("/proc/self/status")
     if status.exists():
@@ -97,7 +97,7 @@ def peak_bytes() -> int:
 
 
 def current_bytes() -> int:
-    """Give the memory this process has now."""
+    """Return the current memory of this process."""
     now: int = psutil.Process().memory_info().rss
     return now
 

@@ -11,7 +11,7 @@ from weakref import finalize
 
 from napari_sam2lora.layers.conversion import LayerData, pixels_of
 from napari_sam2lora.layers.metadata import plugin_metadata
-from sam2lora.datasets import record_of
+from sam2lora.datasets import find_record
 from sam2lora.images.field_of_view import FieldOfView, find_field_of_view
 from sam2lora.types import Pixels
 
@@ -49,7 +49,7 @@ def scoring_field_of_view(image: LayerData) -> FieldOfView:
         If the dataset's mask of it cannot be read, or the layer is no single image.
     """
     path = plugin_metadata(image[1].get("metadata", {})).get("path")
-    record = record_of(Path(path)) if path and Path(path).is_file() else None
+    record = find_record(Path(path)) if path and Path(path).is_file() else None
     if record is None or record.fov is None:
         return field_of_view(image)
     return record.read_field_of_view()

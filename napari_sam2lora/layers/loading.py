@@ -9,8 +9,8 @@ from napari.utils.notifications import show_warning
 from napari_sam2lora.layers.conversion import LayerData, fundus_layers
 from napari_sam2lora.layers.field_of_view import find_and_keep
 from sam2lora.annotations.store import Corrections
-from sam2lora.datasets import Record, list_images, read_dataset, recognize, record_of
-from sam2lora.datasets.image_search import data_set_meant, images_directly_in
+from sam2lora.datasets import Record, find_record, list_images, read_dataset, recognize
+from sam2lora.datasets.image_search import dataset_in_folder, list_image_files
 from sam2lora.errors import DatasetError, Sam2LoraError
 from sam2lora.images.decoding import image_stem
 from sam2lora.images.reading import read_image
@@ -65,8 +65,8 @@ def list_image_folder(folder: Path) -> ImageFolder:
         sets.
     """
     try:
-        found = data_set_meant(folder)
-        images = images_directly_in(folder)
+        found = dataset_in_folder(folder)
+        images = list_image_files(folder)
     except OSError as error:
         recognize(folder)  # says so where there is no such folder
         raise DatasetError(f"{folder}: cannot be opened ({error.strerror or error}).") from error
@@ -121,7 +121,7 @@ def _without_records(images: Sequence[Path]) -> list[ImageFile]:
 
 def _record_of(path: Path) -> Record | None:
     try:
-        return record_of(path)
+        return find_record(path)
     except DatasetError as error:
         show_warning(f"The image is opened without masks. {error}")
         return None

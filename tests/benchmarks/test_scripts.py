@@ -1,4 +1,4 @@
-"""The benchmarks: what they train, and that their exit code can be believed."""
+"""The benchmark scripts: what they train, and their exit codes."""
 
 import importlib.util
 import json
@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from benchmarks.speed.questions import BENCHMARKS, BenchmarkError
+from benchmarks.speed.definitions import BENCHMARKS, BenchmarkError
 from benchmarks.speed.result import BenchmarkResult, SideResult
 from sam2lora.runs import ResumedEvent, RunFolder, StartedEvent, ValidationEvent
 from sam2lora.training.settings import TrainSettings
@@ -26,27 +26,27 @@ def load(name: str) -> ModuleType:
     return module
 
 
-def exit_code(module: ModuleType, monkeypatch: pytest.MonkeyPatch, *words: object) -> object:
-    monkeypatch.setattr(sys, "argv", [str(module.__file__), *map(str, words)])
+def exit_code(module: ModuleType, monkeypatch: pytest.MonkeyPatch, *arguments: object) -> object:
+    monkeypatch.setattr(sys, "argv", [str(module.__file__), *map(str, arguments)])
     with pytest.raises(SystemExit) as ended:
         module.main()
     return ended.value.code
 
 
-def test_learning_from_scratch_begins_with_random_weights(
+def test_learn_from_scratch_starts_with_random_weights(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     module = load("learn_from_scratch")
     (tmp_path / "nano.safetensors").touch()
-    begun: list[TrainSettings] = []
+    started: list[TrainSettings] = []
 
     def pretend(path: Path, settings: TrainSettings) -> list[ValidationEvent]:
-        begun.append(settings)
+        started.append(settings)
         return [
             ValidationEvent(
                 step=step,
                 dice={},
-                mean=0.7 + step * len(begun) / 10,
+                mean=0.7 + step * len(started) / 10,
                 loss=1 - step,
                 best=None,
                 best_step=None,
@@ -57,7 +57,7 @@ def test_learning_from_scratch_begins_with_random_weights(
     monkeypatch.setattr(module, "run_and_show", pretend)
     monkeypatch.setattr(module, "best_adapter_folder", lambda path: tmp_path)
     assert exit_code(module, monkeypatch, tmp_path, tmp_path / "out") == 0
-    base, adapter = begun
+    base, adapter = started
     assert (base.train, base.from_scratch) == ("base", True)
     assert (adapter.train, adapter.model) == ("adapter", str(tmp_path / "nano.safetensors"))
 
@@ -65,9 +65,9 @@ def test_learning_from_scratch_begins_with_random_weights(
 @pytest.mark.parametrize(
     ("kills", "lost", "same", "code"),
     [(6, 5, True, 0), (0, 0, True, 1), (6, 6, True, 1), (6, 5, False, 1)],
-    ids=["as promised", "never killed", "too much lost", "another curve"],
+    ids=["few steps lost", "never killed", "too many steps lost", "different curve"],
 )
-def test_kill_and_resume_succeeds_only_if_it_showed_something(
+def test_kill_and_resume_fails_without_kills_or_with_differences(
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
     kills: int,
@@ -76,11 +76,11 @@ def test_kill_and_resume_succeeds_only_if_it_showed_something(
     code: int,
 ) -> None:
     module = load("kill_and_resume")
-    once_begun: list[bool] = []
+    after_event: list[bool] = []
 
-    def start(run: RunFolder, **how: Any) -> bool:
-        if how and len(once_begun) < kills:
-            once_begun.append(how["once_begun"])
+    def start(run: RunFolder, **options: Any) -> bool:
+        if options and len(after_event) < kills:
+            after_event.append(options["after_event"])
             return True
         return False
 
@@ -89,10 +89,10 @@ def test_kill_and_resume_succeeds_only_if_it_showed_something(
     monkeypatch.setattr(module, "progress", lambda run: (20, lost))
     monkeypatch.setattr(module, "compare", lambda killed, alone: same)
     assert exit_code(module, monkeypatch, tmp_path, "--kills", 6) == code
-    assert sum(once_begun) == 2 * kills // 3
+    assert sum(after_event) == 2 * kills // 3
 
 
-def test_a_kill_waits_for_the_training_to_begin(
+def test_kill_waits_for_the_first_event_of_the_training(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     module, slept = load("kill_and_resume"), []
@@ -107,25 +107,25 @@ def test_a_kill_waits_for_the_training_to_begin(
     child = SimpleNamespace(poll=lambda: None, kill=lambda: None, wait=lambda: -9)
     monkeypatch.setattr(module, "subprocess", SimpleNamespace(Popen=lambda *_, **__: child))
     monkeypatch.setattr(module, "time", SimpleNamespace(sleep=sleep))
-    assert module.start(run, kill_after=7.0, once_begun=True)
+    assert module.start(run, kill_after=7.0, after_event=True)
     assert slept == [0.02, 0.02, 0.02, 7.0]
     assert module.start(run, kill_after=7.0)
     assert slept[4:] == [7.0]
 
 
 @pytest.fixture
-def answers(monkeypatch: pytest.MonkeyPatch) -> Any:
-    """Let a benchmark's questions be answered at once; give what was asked."""
-    asked: list[tuple[str, Any]] = []
+def fake_benchmarks(monkeypatch: pytest.MonkeyPatch) -> Any:
+    """Return a function that replaces a script's measurements, and returns those requested."""
+    requested: list[tuple[str, Any]] = []
 
-    def run(question: Any, settings: Any, *, only: Any = None) -> BenchmarkResult:
-        asked.append((question, settings))
+    def run(name: Any, settings: Any, *, only: Any = None) -> BenchmarkResult:
+        requested.append((name, settings))
         if settings.base == "large":
             raise BenchmarkError("out of memory")
         side = SideResult(clock=(1.0,), processor=(1.0,), before=1, peak=2 << 20)
-        names = only or (BENCHMARKS[question].peer, *BENCHMARKS[question].sides)
+        names = only or (BENCHMARKS[name].peer, *BENCHMARKS[name].sides)
         return BenchmarkResult(
-            question=question,
+            question=name,
             settings=settings,
             machine={},
             device="cpu",
@@ -135,31 +135,33 @@ def answers(monkeypatch: pytest.MonkeyPatch) -> Any:
 
     def replace(module: ModuleType) -> list[tuple[str, Any]]:
         monkeypatch.setattr(module, "run_benchmark", run)
-        return asked
+        return requested
 
     return replace
 
 
-def test_all_questions_are_measured_once(
+def test_table_measures_each_benchmark_once(
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
-    answers: Any,
+    fake_benchmarks: Any,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     module = load("speed/table")
-    asked = answers(module)
-    for words in ([], ["--table"], []):
-        monkeypatch.setattr(sys, "argv", ["speed/table", str(tmp_path / "out.json"), *words])
+    requested = fake_benchmarks(module)
+    for options in ([], ["--table"], []):
+        monkeypatch.setattr(sys, "argv", ["speed/table", str(tmp_path / "out.json"), *options])
         module.main()
-    assert len(asked) == 2 * (len(BENCHMARKS) + 1)
-    tables = capsys.readouterr().out.split("| question")[1:]
+    assert len(requested) == 2 * (len(BENCHMARKS) + 1)
+    tables = capsys.readouterr().out.split("| benchmark")[1:]
     assert tables[0] == tables[1] == tables[2]
     assert "train, tiny | low-memory" in tables[0]
 
 
-def test_scaling_is_drawn(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, answers: Any) -> None:
+def test_scaling_is_plotted(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, fake_benchmarks: Any
+) -> None:
     module = load("speed/scaling")
-    answers(module)
+    fake_benchmarks(module)
     monkeypatch.setattr(module, "tiles", lambda base, by: [(1, 0.5, 1e6), (9, 4.5, 2e6)])
     monkeypatch.setattr(sys, "argv", ["speed/scaling", str(tmp_path)])
     module.main()
@@ -168,14 +170,14 @@ def test_scaling_is_drawn(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, answe
     assert (tmp_path / "performance-scaling.png").stat().st_size > 10_000
 
 
-def test_a_part_that_fails_does_not_end_the_gpu_script(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, answers: Any
+def test_gpu_script_continues_after_a_failed_part(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, fake_benchmarks: Any
 ) -> None:
     module, out = load("speed/gpu"), tmp_path / "out.json"
-    answers(module)
-    monkeypatch.setattr(module, "images_a_second", lambda *_: 2.5)
-    words = ["--device", "cpu", "--bases", "large", "tiny", "--ranks", "4"]
-    monkeypatch.setattr(sys, "argv", ["speed/gpu", str(out), *words])
+    fake_benchmarks(module)
+    monkeypatch.setattr(module, "images_per_second", lambda *_: 2.5)
+    options = ["--device", "cpu", "--bases", "large", "tiny", "--ranks", "4"]
+    monkeypatch.setattr(sys, "argv", ["speed/gpu", str(out), *options])
     module.main()
     found = json.loads(out.read_text())
     assert found["train/large"] == {"error": "out of memory"}
@@ -188,7 +190,7 @@ def test_a_part_that_fails_does_not_end_the_gpu_script(
     [((0.01,), (0.05, 0.09), 0), ((0.01,), (0.2,), 1), ((0.3,), (0.2,), 0)],
     ids=["smooth", "the training stalls", "something else stalls"],
 )
-def test_stalls_count_if_the_training_is_to_blame(
+def test_viewer_stalls_fails_only_if_the_training_causes_stalls(
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
     idle: tuple[float, ...],
@@ -204,15 +206,15 @@ def test_stalls_count_if_the_training_is_to_blame(
     assert f"longest {1000 * max(training):.0f} ms" in capsys.readouterr().out
 
 
-def test_a_stall_is_what_a_tick_is_late() -> None:
+def test_stall_is_the_delay_of_a_timer_event() -> None:
     module = load("viewer_stalls")
-    stalls = module.late([0.0, 0.01, 0.03, 0.18])
+    stalls = module.find_stalls([0.0, 0.01, 0.03, 0.18])
     assert stalls.late == pytest.approx([0, 0.01, 0.14])
     assert stalls.above == 1
 
 
 @pytest.mark.parametrize(("first", "code"), [(40.0, 0), (None, 1)])
-def test_quick_adapt_fails_where_it_does_not_help(
+def test_quick_adapt_fails_if_the_adapter_does_not_improve(
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
     tmp_path: Path,

@@ -145,13 +145,13 @@ def test_a_folder_of_photographs_gives_the_first(tmp_path: Path):
 def test_a_folder_that_is_no_data_set_says_what_was_looked_for(tmp_path: Path):
     (tmp_path / "visit 1").mkdir()
     save_png(tmp_path / "visit 1" / "a.png")
-    with pytest.raises(DatasetError, match=r"no data set .*DRIVE"):
+    with pytest.raises(DatasetError, match=r"no dataset .*DRIVE"):
         read(str(tmp_path))
 
 
 def test_a_folder_of_several_data_sets_names_them(drive: Path):
     shutil.copytree(drive, drive.parent / "copy")
-    with pytest.raises(DatasetError, match=r"several data sets: DRIVE .*, copy "):
+    with pytest.raises(DatasetError, match=r"several datasets: DRIVE .*, copy "):
         read(str(drive.parent))
 
 

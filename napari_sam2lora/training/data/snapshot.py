@@ -18,7 +18,7 @@ from napari_sam2lora.training.data.folder_pairs import FilePair
 from napari_sam2lora.training.data.pairs import Pair
 from napari_sam2lora.training.data.viewer_pairs import LayerPair
 from sam2lora.annotations import LabelledImage, save_training_data
-from sam2lora.datasets import Record, record_of
+from sam2lora.datasets import Record, find_record
 from sam2lora.datasets.check import looks_inverted
 from sam2lora.datasets.records import read_shape
 from sam2lora.errors import SettingsError
@@ -156,7 +156,7 @@ def _record_at(path: Path, listed_in: str | None) -> Record | None:
     """Return the dataset's record of an image: a table that lists it may lie elsewhere."""
     listed = list_image_folder(Path(listed_in)).images if listed_in else ()
     found = next((image.record for image in listed if image.path == path), None)
-    return found or record_of(path)
+    return found or find_record(path)
 
 
 def _ignored(record: Record | None, outside_area: Mask | None) -> Mask | None:

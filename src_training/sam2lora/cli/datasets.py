@@ -92,12 +92,12 @@ def synthesize(
     What is there already is kept: the command can be repeated after an interruption.
     """
     from sam2lora.synthetic import SyntheticSettings
-    from sam2lora.synthetic.folder import write_synthetic_set
+    from sam2lora.synthetic.folder import write_synthetic_dataset
 
     screen = Console(stderr=True)
     with Progress(console=screen, transient=True, disable=not screen.is_terminal) as progress:
         task = progress.add_task("Drawing images", total=count)
-        write_synthetic_set(
+        write_synthetic_dataset(
             out,
             count=count,
             seed=seed,

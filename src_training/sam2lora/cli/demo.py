@@ -155,11 +155,11 @@ def _draw() -> _Sample:
 
 
 def _read(path: Path) -> _Sample:
-    from sam2lora.datasets import record_of
+    from sam2lora.datasets import find_record
     from sam2lora.images.decoding import image_stem
     from sam2lora.images.reading import read_image
 
-    record = record_of(path)
+    record = find_record(path)
     if record is None:
         return _Sample(image_stem(path), read_image(path), {}, None)
     masks = {target: record.read_mask(target) for target in record.masks}

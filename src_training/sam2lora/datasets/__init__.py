@@ -1,17 +1,17 @@
-"""Data sets: recognised by their folders, listed as records, split by patient, checked.
+"""Datasets: recognised by their folders, listed as records, split by patient, checked.
 
-`DATASETS` is the table of layouts, `ENCODINGS` that of the ways masks are written; a new data set
-is one entry.
+`DATASETS` is the table of layouts, `ENCODINGS` that of mask file formats; a new dataset is one
+entry.
 """
 
 from sam2lora.datasets.check import DatasetReport, Problem, check_dataset
 from sam2lora.datasets.mask_encodings import ENCODINGS, MaskFile
 from sam2lora.datasets.recognition import (
     RecognizedFolder,
+    find_record,
     list_images,
     read_dataset,
     recognize,
-    record_of,
 )
 from sam2lora.datasets.records import Dataset, Record
 from sam2lora.datasets.registry import DATASETS
@@ -28,10 +28,10 @@ __all__ = [
     "Record",
     "check_dataset",
     "filter_by_stem",
+    "find_record",
     "list_images",
     "official_split",
     "read_dataset",
     "recognize",
-    "record_of",
     "split_by_patient",
 ]

@@ -1,4 +1,4 @@
-"""Check a data set: every file is read, and whatever would spoil a training is named."""
+"""Check a dataset: read every file and report every problem that would harm training."""
 
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator, Mapping
@@ -16,21 +16,21 @@ from sam2lora.images.decoding import image_suffix
 from sam2lora.types import Mask
 
 _LARGEST_SHARE = {"vessel": 0.35, "disc": 0.6, "cup": 0.5}
-_LARGEST_SHARE_OF_OWN = 0.95  # targets of the user's: only nearly everything is suspicious
-_LOSSY = frozenset({".jpg", ".jpeg", ".webp"})  # compression adds values beside the two meant
+_LARGEST_SHARE_OF_OTHERS = 0.95  # user-defined targets: only nearly everything is suspicious
+_LOSSY = frozenset({".jpg", ".jpeg", ".webp"})  # compression adds values to the two of a mask
 _SHOWN_VALUES = 6
 
 
 @dataclass(frozen=True, order=True)
 class Problem:
-    """One thing that is wrong.
+    """One problem found in a dataset.
 
     Attributes
     ----------
     path
-        The file, or the folder where no single file is to blame.
+        The file, or the folder if no single file is the cause.
     text
-        What is wrong with it, in words.
+        What is wrong with it.
     """
 
     path: Path
@@ -39,18 +39,18 @@ class Problem:
 
 @dataclass(frozen=True)
 class DatasetReport:
-    """What a check found.
+    """The result of checking a dataset.
 
     Attributes
     ----------
     dataset
-        The data set as it was recognised.
+        The dataset as it was recognised.
     pairs
-        (target, official split or None) to the number of images with a mask of it.
+        Number of images with a mask, by (target, official split or None).
     problems
-        Sorted by file.
+        The problems found, sorted by file.
     note
-        What a user of the set should know.
+        What a user of the dataset should know.
     """
 
     dataset: Dataset
@@ -66,7 +66,7 @@ def check_dataset(
     target: str | None = None,
     progress: Callable[[int, int], None] | None = None,
 ) -> DatasetReport:
-    """Read every file of a data set and report what is wrong.
+    """Read every file of a dataset and report what is wrong.
 
     Parameters
     ----------
@@ -78,18 +78,16 @@ def check_dataset(
     Raises
     ------
     DatasetError
-        If there is no data set.
+        If there is no dataset.
     """
     dataset = read_dataset(root, layout=layout, target=target)
-    problems = [
-        Problem(path, "is a mask, but there is no image for it") for path in dataset.lone_masks
-    ]
+    problems = [Problem(path, "is a mask without an image") for path in dataset.unmatched_masks]
     problems += [
-        Problem(path, "lies among the images, but is not named as they are: left out")
-        for path in dataset.odd_images
+        Problem(path, "is among the images, but its name does not fit the layout: ignored")
+        for path in dataset.unmatched_images
     ]
     problems += _missing_masks(dataset)
-    problems += _patients_on_both_sides(dataset)
+    problems += _patients_in_several_splits(dataset)
     for number, record in enumerate(dataset.records, start=1):
         problems += _check_record(record)
         if progress is not None:
@@ -102,7 +100,7 @@ def check_dataset(
 
 
 def _missing_masks(dataset: Dataset) -> Iterator[Problem]:
-    """Name images without a mask; where a whole split has none, that is one problem."""
+    """Report images without a mask; a split without any mask is reported once."""
     has_fov = any(record.fov for record in dataset.records)
     by_split: dict[str | None, list[Record]] = defaultdict(list)
     for record in dataset.records:
@@ -120,10 +118,12 @@ def _missing_masks(dataset: Dataset) -> Iterator[Problem]:
     if has_fov:
         for record in dataset.records:
             if record.fov is None:
-                yield Problem(record.image, "has no field of view, others of the set have")
+                yield Problem(
+                    record.image, "has no field of view, other images of the dataset have one"
+                )
 
 
-def _patients_on_both_sides(dataset: Dataset) -> Iterator[Problem]:
+def _patients_in_several_splits(dataset: Dataset) -> Iterator[Problem]:
     by_patient: dict[str, list[Record]] = defaultdict(list)
     for record in dataset.records:
         if record.split is not None:
@@ -132,9 +132,7 @@ def _patients_on_both_sides(dataset: Dataset) -> Iterator[Problem]:
         splits = {record.split for record in records}
         if len(splits) > 1:
             images = ", ".join(f"{record.image.name} ({record.split})" for record in records)
-            yield Problem(
-                records[0].image, f"patient {patient} is on both sides of the split: {images}"
-            )
+            yield Problem(records[0].image, f"patient {patient} is in several splits: {images}")
 
 
 def _check_record(record: Record) -> Iterator[Problem]:
@@ -149,7 +147,7 @@ def _check_record(record: Record) -> Iterator[Problem]:
     if record.fov is not None:
         yield from _check_mask(record.fov, None, record.image, shape)
     if record.ignored is not None:
-        yield from _check_mask(record.ignored, "what to ignore", record.image, shape)
+        yield from _check_mask(record.ignored, "ignored pixels", record.image, shape)
 
 
 def _check_mask(file: MaskFile, target: str | None, image: Path, shape: Shape) -> Iterator[Problem]:
@@ -168,9 +166,9 @@ def _check_mask(file: MaskFile, target: str | None, image: Path, shape: Shape) -
         )
         return
     if encoding.levels is not None and image_suffix(file.path) not in _LOSSY:
-        yield from _odd_values(file.path, np.unique(values), encoding.levels)
+        yield from _unexpected_values(file.path, np.unique(values), encoding.levels)
     mask = encoding.select(values)
-    what = target or "field of view"
+    what = target or "the field of view"
     if not mask.any():
         if not encoding.may_be_empty:
             yield Problem(file.path, f"the mask of {what} is empty")
@@ -183,25 +181,29 @@ def _check_mask(file: MaskFile, target: str | None, image: Path, shape: Shape) -
 
 
 def looks_inverted(mask: Mask, target: str | None) -> bool:
-    """Tell whether a mask marks more than a target can, or, of a field of view (None), the rim."""
+    """Check whether a mask seems inverted.
+
+    The mask of a target does if it covers more than the target can; that of a field of view (None)
+    if the middle of the image is not in it.
+    """
     if target is None:
         height, width = mask.shape
         return not bool(mask[height // 2, width // 2])
     share = int(np.count_nonzero(mask)) / mask.size  # faster than the mean
-    return share > _LARGEST_SHARE.get(target, _LARGEST_SHARE_OF_OWN)
+    return share > _LARGEST_SHARE.get(target, _LARGEST_SHARE_OF_OTHERS)
 
 
-def _odd_values(
+def _unexpected_values(
     path: Path, values: np.ndarray[tuple[int], np.dtype[np.generic]], levels: frozenset[int] | int
 ) -> Iterator[Problem]:
     if isinstance(levels, int):
-        odd, expected = len(values) > levels, f"{levels} values"
+        unexpected, expected = len(values) > levels, f"{levels} values"
     else:
-        odd, expected = not levels.issuperset(values.tolist()), f"only {sorted(levels)}"
-    if odd:
+        unexpected, expected = not levels.issuperset(values.tolist()), f"only {sorted(levels)}"
+    if unexpected:
         shown = ", ".join(f"{value:g}" for value in values[:_SHOWN_VALUES].tolist())
         more = f", … ({len(values)} in all)" if len(values) > _SHOWN_VALUES else ""
-        yield Problem(path, f"holds the values {shown}{more}; {expected} were expected")
+        yield Problem(path, f"holds the values {shown}{more}; expected {expected}")
 
 
 def _unreadable(path: Path, error: ImageError) -> Problem:

@@ -1,8 +1,8 @@
-"""Read a data set that is described by a CSV file.
+"""Read a dataset that is described by a CSV file.
 
-One row is one image: the column `image`, a column for each target, and, if wanted, `fov`, `ignore`,
-`patient` and `split`. Paths count from the folder of the CSV file; an empty cell means that there
-is none.
+One row is one image: the column `image`, a column for each target, and optionally `fov`, `ignore`,
+`patient` and `split`. Paths are relative to the folder of the CSV file; an empty cell means that
+there is no such file.
 """
 
 import csv
@@ -17,7 +17,7 @@ from sam2lora.images.reading import eye_from_name
 from sam2lora.targets import all_targets
 
 TABLE_NAME = "dataset.csv"
-"""The name by which a CSV file in a folder is recognised."""
+"""Name of the CSV file that makes its folder a dataset."""
 
 _SPLITS: dict[str, Split | None] = {
     "": None,
@@ -31,22 +31,22 @@ _SHOWN = 3  # missing files named in the error; the rest are counted
 
 
 def read_table(path: Path) -> list[Record]:
-    """Read the records of a CSV file, in its order.
+    """Read the records of a CSV file, in the order of its rows.
 
-    Commas or semicolons separate the columns. Columns other than those above are passed over.
+    Commas or semicolons separate the columns. Columns other than those above are ignored.
 
     Raises
     ------
     DatasetError
-        If it is not such a table, a row is wrong, or a file it names does not exist.
+        If the file is not such a table, a row is invalid, or a file it names does not exist.
     """
     rows = _read_rows(path)
     columns = list(rows[0][1]) if rows else []
     targets = [name for name in columns if name in all_targets()]
     if "image" not in columns or not targets:
         raise DatasetError(
-            f"{path}: a column `image` and one for each target ({', '.join(all_targets())}) are "
-            f"needed; its columns: {', '.join(columns) or 'none, or no rows'}."
+            f"{path}: needs a column `image` and one for each target ({', '.join(all_targets())}); "
+            f"its columns: {', '.join(columns) or 'none, or no rows'}."
         )
     stems = _stems([row["image"] for _, row in rows])
     records = [
@@ -58,11 +58,11 @@ def read_table(path: Path) -> list[Record]:
 
 
 def _read_rows(path: Path) -> list[tuple[int, dict[str, str]]]:
-    """Give the number of each line that is not blank and its cells by column, stripped."""
+    """Return (line number, cells by column) of each line that is not blank; cells are stripped."""
     try:
         lines = path.read_text(encoding="utf-8-sig").splitlines()
     except (OSError, UnicodeDecodeError) as error:
-        reason = getattr(error, "strerror", None) or "it is not UTF-8 text"
+        reason = getattr(error, "strerror", None) or "not UTF-8 text"
         raise DatasetError(f"{path}: cannot be read as a CSV file ({reason}).") from error
     header = lines[0] if lines else ""
     delimiter = ";" if header.count(";") > header.count(",") else ","
@@ -92,7 +92,7 @@ def _record(path: Path, number: int, row: dict[str, str], targets: list[str], st
         raise DatasetError(f"{path}: line {number} names no image.")
     if split not in _SPLITS:
         raise DatasetError(
-            f"{path}: line {number} has the split {row['split']!r}; train, val or test is needed."
+            f"{path}: line {number} has the split {row['split']!r}; use train, val or test."
         )
     return Record(
         dataset=path.stem if path.name != TABLE_NAME else path.absolute().parent.name,
@@ -112,7 +112,7 @@ def _path(table: Path, cell: str) -> Path:
 
 
 def _stems(images: list[str]) -> list[str]:
-    """Give the images' file names without ending; with their folders where names repeat."""
+    """Return the images' file names without extension, with their folders where names repeat."""
     paths = [Path(image.replace("\\", "/")) for image in images]
     names = [image_stem(path) for path in paths]
     counts = Counter(names)
@@ -133,5 +133,5 @@ def _require_files(path: Path, records: list[Record]) -> None:
         more = f" and {len(missing) - _SHOWN} more" if len(missing) > _SHOWN else ""
         raise DatasetError(
             f"{path}: names files that do not exist: {shown}{more}. "
-            "Paths count from the folder of the CSV file."
+            "Paths are relative to the folder of the CSV file."
         )

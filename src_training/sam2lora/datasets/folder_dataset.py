@@ -1,11 +1,11 @@
-"""List the records of a data set that is laid out in folders."""
+"""List the records of a dataset that is laid out in folders."""
 
 import os
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 
-from sam2lora.datasets.folders import Folders, find_mask, pattern_of
+from sam2lora.datasets.folders import Folders, find_mask, mask_path_pattern
 from sam2lora.datasets.layouts import ANY_TARGET, IMAGE_ENDING, Layout, MaskLocation
 from sam2lora.datasets.records import Dataset, Record, Split, patient_from_name
 from sam2lora.errors import DatasetError
@@ -25,14 +25,18 @@ _EYES: Mapping[str, Eye] = {"l": "left", "os": "left", "r": "right", "od": "righ
 
 
 def read_folder(layout: Layout, root: Path, *, within: Path, target: str | None) -> Dataset:
-    """List the records of the data set in `root`.
+    """List the records of the dataset in `root`.
 
     Parameters
     ----------
+    layout
+        The layout of its folders.
+    root
+        The folder of the dataset.
     within
         Images outside this folder are left out.
     target
-        The only target wanted.
+        The only target to read masks of; None for all.
 
     Raises
     ------
@@ -40,32 +44,37 @@ def read_folder(layout: Layout, root: Path, *, within: Path, target: str | None)
         If the layout has no masks of the target, or a folder cannot be listed.
     """
     folders = Folders()
-    places = places_of(layout, target)
+    locations = mask_locations(layout, target)
     records: list[Record] = []
     for pattern in layout.images:
         earlier = {record.stem for record in records}
         new = [
-            make_record(layout, root, path, groups, places, folders)
+            make_record(layout, root, path, groups, locations, folders)
             for path, groups in folders.walk(root, pattern)
             if within in path.parents
         ]
         records += [record for record in new if record.stem not in earlier]
     records.sort(key=lambda record: record.stem)
-    used = {_without_ending(path) for record in records for path in record.files()}
-    lone = _lone_masks(layout, root, used, places, folders)
-    odd = _odd_images(layout, root, used, folders) - lone
+    used = {_without_extension(path) for record in records for path in record.files()}
+    masks = _unmatched_masks(layout, root, used, locations, folders)
+    images = _unmatched_images(layout, root, used, folders) - masks
     return Dataset(
         name=layout.name if layout.public else root.name,
         root=root,
         layout=layout.name,
         records=tuple(records),
-        lone_masks=tuple(sorted(path for path in lone if within in path.parents)),
-        odd_images=tuple(sorted(path for path in odd if within in path.parents)),
+        unmatched_masks=tuple(sorted(path for path in masks if within in path.parents)),
+        unmatched_images=tuple(sorted(path for path in images if within in path.parents)),
     )
 
 
 def match_image(layout: Layout, image: Path) -> Iterator[tuple[Path, dict[str, str]]]:
-    """Say for which folders `image` would be an image of the layout: the folder and the groups."""
+    """Find the folders in which `image` would be an image of the layout.
+
+    Yields
+    ------
+    The dataset's folder, and the groups of the pattern that matched the image's path in it.
+    """
     for pattern in layout.images:
         parts = pattern.split("/")
         if len(parts) >= len(image.parts):
@@ -86,24 +95,30 @@ def make_record(
     root: Path,
     image: Path,
     groups: Mapping[str, str],
-    places: Mapping[str, tuple[MaskLocation, ...]],
+    locations: Mapping[str, tuple[MaskLocation, ...]],
     folders: Folders,
 ) -> Record:
-    """Make the record of one image, looking for its masks.
+    """Create the record of one image with the masks that exist for it.
 
     Parameters
     ----------
+    layout, root
+        As for `read_folder`.
+    image
+        The image file.
     groups
-        What the image's pattern matched, as given by `match_image` or `Folders.walk`.
-    places
-        Where the masks of each target lie, as given by `places_of`.
+        Groups of the image's pattern, from `match_image` or `Folders.walk`.
+    locations
+        Where the masks of each target are, from `mask_locations`.
+    folders
+        Finds the files.
     """
     name = image_stem(image)
     stem = layout.stem.format_map(groups) or name
     masks = {}
-    for target, graders in places.items():
+    for target, graders in locations.items():
         known = {**groups, "target": target}
-        found = (find_mask(place, root, known, folders) for place in graders)
+        found = (find_mask(location, root, known, folders) for location in graders)
         files = tuple(file for file in found if file is not None)
         if files:
             masks[target] = files
@@ -120,69 +135,71 @@ def make_record(
     )
 
 
-def places_of(layout: Layout, target: str | None) -> dict[str, tuple[MaskLocation, ...]]:
-    """Give target name to places, of the wanted target or of all.
+def mask_locations(layout: Layout, target: str | None) -> dict[str, tuple[MaskLocation, ...]]:
+    """Return the mask locations of each target, or of `target` alone.
 
-    In a layout for any target, a path that does not name the target counts only when one target is
-    wanted: it is then taken to show that one.
+    In a layout for any target, a path that does not name its target counts only if `target` is
+    given: the mask is then taken to show it.
 
     Raises
     ------
     DatasetError
-        If the layout has no masks of the wanted target.
+        If the layout has no masks of the target.
     TargetError
-        If the layout takes any target, but the wanted one is not known.
+        If the layout is for any target, and this one is unknown.
     """
     if ANY_TARGET not in layout.masks:
         if target is not None and target not in layout.masks:
             raise DatasetError(
                 f"{layout.name} has no masks of {target}; it has: {', '.join(layout.masks)}."
             )
-        return {name: places for name, places in layout.masks.items() if target in (None, name)}
-    places = layout.masks[ANY_TARGET]
+        return {name: masks for name, masks in layout.masks.items() if target in (None, name)}
+    locations = layout.masks[ANY_TARGET]
     if target is not None:
-        return {get_target(target).name: places}
+        return {get_target(target).name: locations}
     naming = tuple(
-        MaskLocation(place.encoding, tuple(path for path in place.paths if "{target}" in path))
-        for place in places
+        MaskLocation(
+            location.encoding, tuple(path for path in location.paths if "{target}" in path)
+        )
+        for location in locations
     )
     return dict.fromkeys(all_targets(), naming)
 
 
-def _lone_masks(
+def _unmatched_masks(
     layout: Layout,
     root: Path,
     used: set[str],
-    places: Mapping[str, tuple[MaskLocation, ...]],
+    locations: Mapping[str, tuple[MaskLocation, ...]],
     folders: Folders,
 ) -> set[Path]:
-    """Give the files named as masks are that are no record's.
+    """Return the files that are named like masks but belong to no record.
 
-    A file that differs from a `used` one by its ending alone (`im0001.ppm.gz`) is none.
+    A file that differs from a `used` one only by its extension (`im0001.ppm.gz`) is left out.
     """
-    shown = places.values() if ANY_TARGET not in layout.masks else layout.masks.values()
-    paths = {path for graders in shown for place in graders for path in place.paths}
-    patterns = {pattern_of(path, places) for path in paths}
-    for place in filter(None, (layout.fov, layout.ignored)):
-        patterns |= {pattern_of(path, places) for path in place.paths}
-    others = [name for name in all_targets() if name not in places]
-    of_others = {pattern_of(path, others) for path in paths if "{target}" in path and others}
+    masks = locations.values() if ANY_TARGET not in layout.masks else layout.masks.values()
+    paths = {path for graders in masks for location in graders for path in location.paths}
+    patterns = {mask_path_pattern(path, locations) for path in paths}
+    for location in filter(None, (layout.fov, layout.ignored)):
+        patterns |= {mask_path_pattern(path, locations) for path in location.paths}
+    others = [name for name in all_targets() if name not in locations]
+    of_others = {mask_path_pattern(path, others) for path in paths if "{target}" in path and others}
     named = _files(root, patterns, folders) - _files(root, of_others, folders)
-    return {path for path in named if _without_ending(path) not in used}
+    return {path for path in named if _without_extension(path) not in used}
 
 
-def _odd_images(layout: Layout, root: Path, used: set[str], folders: Folders) -> set[Path]:
-    """Give the image files among the set's images that are no record's image or mask."""
+def _unmatched_images(layout: Layout, root: Path, used: set[str], folders: Folders) -> set[Path]:
+    """Return the image files among the dataset's images that belong to no record."""
     parents = {pattern.rpartition("/")[0] for pattern in layout.images}
     patterns = {f"{parent}/.+\\.{IMAGE_ENDING}".lstrip("/") for parent in parents}
     files = _files(root, patterns, folders)
-    return {path for path in files if _without_ending(path) not in used}
+    return {path for path in files if _without_extension(path) not in used}
 
 
 def _files(root: Path, patterns: Iterable[str], folders: Folders) -> set[Path]:
     return {path for pattern in patterns for path, _ in folders.walk(root, pattern)}
 
 
-def _without_ending(path: Path) -> str:
-    text, ending = os.path.splitext(path)  # noqa: PTH122 (a tenth of the time, for every file)
-    return os.path.splitext(text)[0] if ending == ".gz" else text  # noqa: PTH122
+def _without_extension(path: Path) -> str:
+    text, extension = os.path.splitext(path)  # noqa: PTH122 (a tenth of the time, for every file)
+    return os.path.splitext(text)[0] if extension == ".gz" else text  # noqa: PTH122

@@ -1,4 +1,4 @@
-"""Find files by their names, listing each folder once and opening none."""
+"""Find files by name, listing each folder once and opening none."""
 
 import re
 from collections.abc import Iterable, Iterator, Mapping
@@ -11,17 +11,17 @@ from sam2lora.images.decoding import IMAGE_SUFFIXES
 
 
 class Folders:
-    """Finds files by name whatever the case, listing each folder once."""
+    """Finds files by name, ignoring case, and lists each folder once."""
 
     def __init__(self) -> None:
         self._listings: dict[str, dict[str, str]] = {}
 
     def names(self, folder: Path) -> list[str]:
-        """Give the names in `folder`, sorted; none if it does not exist or is a file."""
+        """Return the sorted names in `folder`; an empty list if it does not exist or is a file."""
         return sorted(set(self._listing(str(folder)).values()))
 
     def find(self, root: Path, relative: str) -> Path | None:
-        """Find a file by its path from `root`; a final `.*` is any ending of an image file."""
+        """Return the file at a path relative to `root`; a final `.*` is any image extension."""
         *parts, name = relative.split("/")
         folder = str(root)
         for part in parts:
@@ -29,12 +29,14 @@ class Folders:
             if found is None:
                 return None
             folder = f"{folder}/{found}"
-        endings = sorted(IMAGE_SUFFIXES) if name.endswith(".*") else [""]
-        found = self._first(folder, [name.removesuffix(".*") + ending for ending in endings])
+        extensions = sorted(IMAGE_SUFFIXES) if name.endswith(".*") else [""]
+        found = self._first(
+            folder, [name.removesuffix(".*") + extension for extension in extensions]
+        )
         return None if found is None else Path(folder, found)
 
     def walk(self, root: Path, pattern: str) -> Iterator[tuple[Path, dict[str, str]]]:
-        """Give every file whose path from `root` fits `pattern`, with the pattern's groups."""
+        """Yield every file whose path from `root` matches `pattern`, and the pattern's groups."""
         first, _, rest = pattern.partition("/")
         expression = re.compile(first, re.IGNORECASE)
         for name in self.names(root):
@@ -49,13 +51,13 @@ class Folders:
                 yield path, groups | more
 
     def _first(self, folder: str, names: list[str]) -> str | None:
-        """Give the first of `names` that is in `folder`, as it is written there."""
+        """Return the first of `names` that is in `folder`, spelled as it is there."""
         listing = self._listing(folder)
         found = (listing.get(name) or listing.get(name.lower()) for name in names)
         return next((name for name in found if name is not None), None)
 
     def _listing(self, folder: str) -> dict[str, str]:
-        """Give names by themselves and by their lower case; the exact case goes first."""
+        """Return names by their own spelling and in lower case; the exact spelling wins."""
         if folder not in self._listings:
             try:
                 names = sorted(path.name for path in Path(folder).iterdir())
@@ -71,15 +73,15 @@ class Folders:
 
 
 def find_mask(
-    place: MaskLocation, root: Path, groups: Mapping[str, str], folders: Folders
+    location: MaskLocation, root: Path, groups: Mapping[str, str], folders: Folders
 ) -> MaskFile | None:
-    """Find the first file of a place that exists."""
-    found = (folders.find(root, path.format_map(groups)) for path in place.paths)
-    return next((MaskFile(path, place.encoding) for path in found if path is not None), None)
+    """Return the first existing file of a mask location, or None."""
+    found = (folders.find(root, path.format_map(groups)) for path in location.paths)
+    return next((MaskFile(path, location.encoding) for path in found if path is not None), None)
 
 
-def pattern_of(path: str, targets: Iterable[str]) -> str:
-    """Give the pattern, as for `Folders.walk`, of all files a place's path can stand for."""
+def mask_path_pattern(path: str, targets: Iterable[str]) -> str:
+    """Return the pattern (see `Folders.walk`) of all files that a location's path can stand for."""
     names = "(?:" + "|".join(map(re.escape, targets)) + ")"
     parts = re.split(r"(\{\w+\}|\.\*$)", path)
     known = {"{target}": names, ".*": r"\." + IMAGE_ENDING}

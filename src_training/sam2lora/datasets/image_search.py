@@ -1,4 +1,4 @@
-"""Find the image files that a user means by files, folders, data sets and patterns."""
+"""Find the image files given by files, folders, datasets and patterns."""
 
 import os
 from collections.abc import Iterable, Sequence
@@ -10,19 +10,19 @@ from sam2lora.images.decoding import image_stem, is_image_file
 
 
 def find_images(inputs: Sequence[str | Path]) -> list[Path]:
-    """List the images meant by files, folders, data sets and patterns such as `*.tif`.
+    """List the images given by files, folders, datasets and patterns such as `*.tif`.
 
-    A folder that is a recognized data set gives its images, without its masks, those included that
-    are not named as the set's are; any other folder the image files directly in it, whether or not
-    one of its folders is a data set; a pattern those it matches. The order is that of `inputs`,
-    sorted within each; a file that is meant twice is listed once.
+    A folder that is a recognised dataset stands for its images without its masks, including images
+    whose names do not fit the layout. Any other folder stands for the image files directly in it,
+    whether or not one of its folders is a dataset, and a pattern for the files it matches. The
+    order is that of `inputs`, sorted within each; duplicates are listed once.
 
     Raises
     ------
     ImageError
-        If an input gives no image, or two images would get the same output name.
+        If an input has no image, or two images would get the same output name.
     DatasetError
-        If a folder is a data set that cannot be used.
+        If a folder is a dataset that cannot be used.
     """
     found: dict[tuple[str, str], Path] = {}
     for given in inputs:
@@ -32,11 +32,11 @@ def find_images(inputs: Sequence[str | Path]) -> list[Path]:
             raise ImageError(f"{given}: cannot be opened ({error.strerror or error}).") from error
         if not images:
             raise ImageError(
-                f"{given}: there is no image here. Give image files, a folder that has them "
-                "directly in it, or a pattern in quotes such as 'photos/**/*.jpg'."
+                f"{given}: there is no image here. Give image files, a folder of images, or a "
+                "pattern in quotes such as 'photos/**/*.jpg'."
             )
         for path in images:
-            found.setdefault(entry_of(path), path)
+            found.setdefault(directory_entry(path), path)
     by_stem: dict[str, Path] = {}
     for path in found.values():
         stem = image_stem(path)
@@ -49,58 +49,58 @@ def find_images(inputs: Sequence[str | Path]) -> list[Path]:
     return list(found.values())
 
 
-def data_set_meant(folder: Path) -> RecognizedFolder | None:
-    """Recognize the data set a folder stands for; None where it is just a folder.
+def dataset_in_folder(folder: Path) -> RecognizedFolder | None:
+    """Recognise the dataset a folder stands for; return None for a plain folder.
 
-    Photographs directly in a folder count more than a data set in one of its folders.
+    Images directly in a folder take precedence over a dataset in one of its folders.
 
     Raises
     ------
     SeveralDatasetsError
-        If it holds several data sets, and no photographs beside them.
+        If the folder holds several datasets, and no images of its own.
     OSError
-        If it cannot be listed.
+        If the folder cannot be listed.
     """
-    loose = images_directly_in(folder)
+    images = list_image_files(folder)
     try:
         found = recognize(folder)
     except SeveralDatasetsError:
-        if not loose:
+        if not images:
             raise
         return None
     except DatasetError:
         return None
     home = found.root if found.root.is_dir() else found.root.parent
-    return None if loose and folder.resolve() in home.parents else found
+    return None if images and folder.resolve() in home.parents else found
 
 
-def images_directly_in(folder: Path) -> list[Path]:
-    """List the image files of a folder, sorted; not those of folders in it.
+def list_image_files(folder: Path) -> list[Path]:
+    """List the image files directly in a folder, sorted.
 
     Raises
     ------
     OSError
-        If it cannot be listed.
+        If the folder cannot be listed.
     """
     return sorted(path for path in folder.iterdir() if is_image_file(path))
 
 
-def entry_of(path: Path) -> tuple[str, str]:
-    """Tell which entry of which folder a path means; a link is another than what it links to."""
+def directory_entry(path: Path) -> tuple[str, str]:
+    """Return (real folder, name) of a path; a link is a different entry than its target."""
     return os.path.realpath(path.parent), os.path.normcase(path.name)
 
 
 def _images_of(given: Path) -> Iterable[Path]:
     if given.is_dir():
-        found = data_set_meant(given)
-        return images_directly_in(given) if found is None else list_images(found)
-    if given.exists() or not any(sign in str(given) for sign in "*?["):
+        found = dataset_in_folder(given)
+        return list_image_files(given) if found is None else list_images(found)
+    if given.exists() or not any(character in str(given) for character in "*?["):
         return [given]
     try:
         matches = list(Path(given.anchor).glob(str(given.relative_to(given.anchor))))
     except ValueError as error:
         raise ImageError(
-            f"{given}: is no pattern ({error}). A ** stands alone between two slashes, as in "
-            "'photos/**/*.jpg'."
+            f"{given}: is not a valid pattern ({error}). A ** stands alone between two slashes, as "
+            "in 'photos/**/*.jpg'."
         ) from error
     return sorted(path for path in matches if is_image_file(path) and path.is_file())

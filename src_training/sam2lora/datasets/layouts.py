@@ -1,4 +1,4 @@
-"""What the folder layout of a data set is: where its images and masks lie, by their names."""
+"""Describe the folder layout of a dataset: the paths of its images and masks."""
 
 import re
 from collections.abc import Mapping
@@ -7,24 +7,24 @@ from dataclasses import dataclass
 from sam2lora.images.decoding import IMAGE_SUFFIXES
 
 ANY_TARGET = "*"
-"""Key of `Layout.masks` for a layout whose folders or file names name the target."""
+"""Key of `Layout.masks` for a layout in which folder or file names give the target."""
 
 IMAGE_ENDING = "(?:" + "|".join(sorted(re.escape(s[1:]) for s in IMAGE_SUFFIXES)) + ")"
-"""Matches the ending of any image file, without its dot."""
+"""Regular expression for the extension of any image file, without its dot."""
 
 
 @dataclass(frozen=True)
 class MaskLocation:
-    """Where one grader's mask lies.
+    """Where one grader's masks are.
 
     Attributes
     ----------
     encoding
         Key of `ENCODINGS`.
     paths
-        Paths from the set's folder, of which the first that exists counts. `{id}`, `{split}` and so
-        on stand for the groups of the image's pattern, `{target}` for the target's name, and a
-        final `.*` for any ending of an image file.
+        Paths from the dataset's folder; the first that exists is used. `{id}`, `{split}` and so on
+        stand for the groups of the image's pattern, `{target}` for the target's name, and a final
+        `.*` for the extension of any image file.
     """
 
     encoding: str
@@ -33,33 +33,33 @@ class MaskLocation:
 
 @dataclass(frozen=True)
 class Layout:
-    """The folder layout of a data set.
+    """The folder layout of a dataset.
 
     Attributes
     ----------
     name
         Key in `DATASETS`.
     about
-        What the set is, in words.
+        Short description of the dataset.
     example
-        The path of one image, to show to people.
+        The path of one image, to show to users.
     images
-        Patterns of the images' paths from the set's folder: one regular expression for each part
-        between slashes, whatever the case. The groups `split`, `patient` and `eye` say what the
-        name says; `id` and others are for the masks' paths. An image found by an earlier pattern is
-        not taken again by a later one.
+        Patterns of the images' paths from the dataset's folder: one regular expression for each
+        part between slashes, ignoring case. The groups `split`, `patient` and `eye` are read from
+        the name; `id` and others are for the masks' paths. An image matched by an earlier pattern
+        is not matched again by a later one.
     masks
-        Target name, or `ANY_TARGET`, to the places of the graders' masks.
+        Locations of the graders' masks by target name, or by `ANY_TARGET`.
     fov
-        Place of the field of view, if the set gives it.
+        Location of the field-of-view masks, if the dataset has them.
     ignored
-        Place of what is neither learned from nor judged, if the set says so.
+        Location of masks of the pixels to exclude from training and scoring, if there are any.
     stem
-        What the record's stem is made of; by default the image's file name without its ending.
+        Format string of the record's stem; by default the image's file name without extension.
     note
-        What a user of the set should know, such as patients it does not name.
+        What a user of the dataset should know, such as missing patient names.
     public
-        Whether it is one data set known by this name, rather than a way of laying out one's own.
+        Whether this is one public dataset, rather than a layout for the user's own data.
     """
 
     name: str

@@ -1,6 +1,6 @@
-"""How data sets write their masks: pixel maps, soft maps, contours, polygons, MATLAB arrays.
+"""Mask file formats of datasets: pixel maps, soft maps, contours, polygons, MATLAB arrays.
 
-`ENCODINGS` is the table; a data set's layout names its encodings by their keys.
+`ENCODINGS` is the table; a dataset's layout names its encodings by their keys.
 """
 
 import json
@@ -31,16 +31,16 @@ class Encoding:
     Attributes
     ----------
     about
-        What is read as the structure, in words.
+        Short description of what is read as the structure.
     read
-        Reads the file, given the `(H, W)` of its image, as `(H, W)` values. The size is the file's
-        own wherever it has one: it is for the caller to compare.
+        Reads the file, given the `(H, W)` of its image, as `(H, W)` values. If the file has a size
+        of its own, the values have that size, and the caller compares it.
     select
-        Says which values are the structure: `(H, W)` values to `(H, W)` bool.
+        Maps `(H, W)` values to a `(H, W)` bool mask of the structure.
     levels
-        The values a clean file holds, or how many different ones it may hold; None: any.
+        The values a clean file holds, or how many different ones it may hold; None for any.
     may_be_empty
-        Whether a file in which nothing is marked says that the structure is not visible.
+        Whether an empty mask is valid and means that the structure is not visible.
     """
 
     about: str
@@ -52,7 +52,7 @@ class Encoding:
 
 @dataclass(frozen=True)
 class MaskFile:
-    """A file that holds a mask, and the key of its encoding in `ENCODINGS`."""
+    """A mask file and the key of its encoding in `ENCODINGS`."""
 
     path: Path
     encoding: str
@@ -63,12 +63,12 @@ class MaskFile:
         Parameters
         ----------
         shape
-            `(H, W)` of the image it belongs to, which contours and polygons are drawn into.
+            `(H, W)` of the image it belongs to; contours and polygons are drawn at this size.
 
         Raises
         ------
         ImageError
-            If the file cannot be read as what it should be.
+            If the file cannot be read in its encoding.
         """
         encoding = ENCODINGS[self.encoding]
         return encoding.select(encoding.read(self.path, shape))
@@ -82,7 +82,7 @@ def _read_text(path: Path) -> str:
     try:
         return path.read_text(encoding="utf-8-sig")
     except (OSError, UnicodeDecodeError) as error:
-        reason = getattr(error, "strerror", None) or "it is no text file"
+        reason = getattr(error, "strerror", None) or "not a text file"
         raise ImageError(f"{path}: cannot be read ({reason}).") from error
 
 
@@ -102,17 +102,17 @@ def _fill(path: Path, points: Sequence[tuple[float, float]], mask: Mask) -> None
 def _read_contour(path: Path, shape: Shape) -> Mask:
     points = []
     for number, line in enumerate(_read_text(path).splitlines(), start=1):
-        words = [word for word in re.split(r"[\s,;]+", line) if word]
-        if not words:
+        numbers = [text for text in re.split(r"[\s,;]+", line) if text]
+        if not numbers:
             continue
         try:
-            x, y = map(float, words)
+            x, y = map(float, numbers)
         except ValueError:
             x = y = math.nan
         if not (math.isfinite(x) and math.isfinite(y)):
             raise ImageError(
                 f"{path}: line {number} is {line.strip()[:40]!r}; a contour has two numbers, "
-                "x and y, on every line."
+                "x and y, on each line."
             )
         points.append((x, y))
     if len(points) < 3:
@@ -134,7 +134,7 @@ def _read_labelme(path: Path, shape: Shape, *, label: str, required: bool) -> Ma
             if name.lower() == label.lower()
         ]
     except (ValueError, KeyError, TypeError, AttributeError) as error:
-        raise ImageError(f"{path}: is no labelme JSON file with polygons.") from error
+        raise ImageError(f"{path}: is not a labelme JSON file with polygons.") from error
     if None not in size and size != shape:
         raise ImageError(
             f"{path}: was drawn on an image of {size[1]} × {size[0]}, but its image is "
@@ -152,14 +152,14 @@ def _read_labelme(path: Path, shape: Shape, *, label: str, required: bool) -> Ma
 
 
 def _read_matlab(path: Path, shape: Shape) -> NDArray[Any]:
-    """Read the array `mask`; one that is wider than the image loses equally left and right."""
+    """Read the array `mask`; one that is wider than the image is cropped equally on both sides."""
     from scipy.io import loadmat
 
     try:
         content = loadmat(path, variable_names=["mask"])
     except NotImplementedError as error:
         raise ImageError(
-            f"{path}: is a MATLAB file of version 7.3 (HDF5), which is not read. "
+            f"{path}: is a MATLAB file of version 7.3 (HDF5), which is not supported. "
             "Save it again in MATLAB with save(..., '-v7')."
         ) from error
     except Exception as error:  # a damaged file makes loadmat raise anything; it is reported
@@ -191,16 +191,16 @@ def _below(values: NDArray[Any], *, limit: float) -> Mask:
 def _labelme(label: str, *, required: bool = True) -> Encoding:
     return Encoding(
         f"polygons labelled {label} in a labelme JSON file"
-        + ("" if required else "; none drawn means that there is none"),
+        + ("" if required else "; without one, the mask is empty"),
         partial(_read_labelme, label=label, required=required),
         _non_zero,
         may_be_empty=not required,
     )
 
 
-# 255, 128, 0 are far apart: limits between them also serve files that were saved with loss.
+# 255, 128, 0 are far apart: limits between them also work for files with lossy compression.
 _REFUGE = frozenset({0, 128, 255})
-_SOFT = frozenset({0, 63, 64, 127, 128, 191, 192, 255})  # 0…4 quarters of 255, either rounding
+_SOFT = frozenset({0, 63, 64, 127, 128, 191, 192, 255})  # 0…4 quarters of 255, rounded up or down
 
 ENCODINGS: MappingProxyType[str, Encoding] = MappingProxyType(
     {

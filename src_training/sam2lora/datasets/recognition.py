@@ -1,6 +1,6 @@
-"""Recognise a data set by its folder layout, and list its images with their masks.
+"""Recognise a dataset by its folder layout, and list its images with their masks.
 
-Listing looks at names only: no image is opened, however large the set is.
+Listing uses names only: no image is opened, however large the dataset is.
 """
 
 import os
@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from sam2lora.datasets.csv_dataset import TABLE_NAME, read_table
-from sam2lora.datasets.folder_dataset import make_record, match_image, places_of, read_folder
+from sam2lora.datasets.folder_dataset import make_record, mask_locations, match_image, read_folder
 from sam2lora.datasets.folders import Folders, find_mask
 from sam2lora.datasets.layouts import ANY_TARGET, Layout
 from sam2lora.datasets.mask_encodings import MaskFile
@@ -21,17 +21,17 @@ from sam2lora.targets import all_targets, get_target
 
 @dataclass(frozen=True)
 class RecognizedFolder:
-    """A data set that was recognised.
+    """A dataset that was recognised.
 
     Attributes
     ----------
     layout
-        Its layout.
+        The layout of its folders.
     root
-        The set's folder, or its CSV file.
+        The dataset's folder, or its CSV file.
     within
-        The folder that was asked for: images outside it are left out. The set's own folder or one
-        above it, or a part of the set, such as its training half.
+        The requested folder: images outside it are left out. It is the dataset's folder, one above
+        it, or a part of the dataset, such as its training half.
     """
 
     layout: Layout
@@ -40,20 +40,20 @@ class RecognizedFolder:
 
 
 def recognize(root: Path, *, layout: str | None = None) -> RecognizedFolder:
-    """Recognise the data set in a folder, in its one sub-folder that holds one, or around it.
+    """Recognise the dataset in a folder, in its only sub-folder with a dataset, or around it.
 
     Parameters
     ----------
     root
         A folder, or a CSV file.
     layout
-        Key of `DATASETS`, where the layout shall not be guessed.
+        Key of `DATASETS`; by default the layout is recognised.
 
     Raises
     ------
     DatasetError
-        If there is no data set, or more than one (`SeveralDatasetsError`); the message says what
-        was looked for.
+        If there is no dataset, or more than one (`SeveralDatasetsError`); the message lists the
+        layouts that were tried.
     """
     root = root.resolve()
     if not root.exists():
@@ -61,7 +61,7 @@ def recognize(root: Path, *, layout: str | None = None) -> RecognizedFolder:
     layouts = [_layout(layout)] if layout else list(DATASETS.values())
     if root.is_file():
         if root.suffix.lower() != ".csv":
-            raise DatasetError(f"{root}: is a file; a folder or a CSV file was expected.")
+            raise DatasetError(f"{root}: is a file; expected a folder or a CSV file.")
         return RecognizedFolder(DATASETS["csv"], root, root.parent)
     folders = Folders()
     children = [root / name for name in folders.names(root) if not name.startswith(".")]
@@ -72,7 +72,7 @@ def recognize(root: Path, *, layout: str | None = None) -> RecognizedFolder:
         if len(sets) > 1:
             names = ", ".join(f"{found.root.name} ({found.layout.name})" for found in sets)
             raise SeveralDatasetsError(
-                f"{root}: holds several data sets: {names}. Give one of them."
+                f"{root}: holds several datasets: {names}. Choose one of them."
             )
         if sets:
             return sets[0]
@@ -80,53 +80,54 @@ def recognize(root: Path, *, layout: str | None = None) -> RecognizedFolder:
 
 
 def read_dataset(root: Path, *, layout: str | None = None, target: str | None = None) -> Dataset:
-    """List the images of a data set with their masks.
+    """List the images of a dataset with their masks.
 
     Parameters
     ----------
     root
         As for `recognize`.
     layout
-        Key of `DATASETS`, where the layout shall not be guessed.
+        Key of `DATASETS`; by default the layout is recognised.
     target
-        The only target wanted; needed where the masks of a plain folder do not say what they show.
+        The only target to read masks of; required if the mask names of a plain folder do not
+        give their target.
 
     Raises
     ------
     DatasetError
-        If `root` is no data set, two images would have the same stem, or no image has a mask.
+        If `root` is not a dataset, two images would have the same stem, or no image has a mask.
     TargetError
-        If the target is not known.
+        If the target is unknown.
     """
     found = recognize(root, layout=layout)
     dataset = _listed(found, target)
     if not dataset.targets:
         hint = f" of {target}" if target else ""
         if ANY_TARGET in found.layout.masks and target is None:
-            hint = "; if they do not name their target, say it with --target"
+            hint = "; if the mask names do not give their target, use --target"
         raise DatasetError(
-            f"{found.root}: read as {dataset.layout}, but no image has a mask{hint}."
+            f"{found.root}: recognised as {dataset.layout}, but no image has a mask{hint}."
         )
     return dataset
 
 
 def list_images(found: RecognizedFolder) -> list[Path]:
-    """List the images of a data set, whether or not their masks say what they show.
+    """List the images of a dataset, whether or not the target of their masks is known.
 
-    Those among them that are not named as the set's are come along.
+    Image files whose names do not fit the layout are included.
 
     Parameters
     ----------
     found
-        As `recognize` gives it.
+        From `recognize`.
 
     Raises
     ------
     DatasetError
-        If two images would have the same stem, or a table cannot be used.
+        If two images would have the same stem, or its CSV file cannot be used.
     """
     dataset = _listed(found, None)
-    return sorted([*(record.image for record in dataset.records), *dataset.odd_images])
+    return sorted([*(record.image for record in dataset.records), *dataset.unmatched_images])
 
 
 def _listed(found: RecognizedFolder, target: str | None) -> Dataset:
@@ -140,32 +141,32 @@ def _listed(found: RecognizedFolder, target: str | None) -> Dataset:
         if other is not record:
             raise DatasetError(
                 f"{record.image}: has the same name as {other.image}; masks and results could not "
-                "be told apart. Keep one of them."
+                "be told apart. Rename or remove one of them."
             )
     return dataset
 
 
-def record_of(image: Path) -> Record | None:
-    """Give the record an image file belongs to, when it lies in a data set; else None.
+def find_record(image: Path) -> Record | None:
+    """Return the record of an image file in a dataset, or None if it is in none.
 
-    Only the few folders are listed in which its masks would be.
+    Only the few folders in which its masks could be are listed.
 
     Raises
     ------
     DatasetError
-        If a `dataset.csv` lies around the image that cannot be used.
+        If there is a `dataset.csv` in one of the folders around the image that cannot be used.
     """
     image = image.absolute()
     for folder in image.parents[:3]:
         if (folder / TABLE_NAME).is_file():
             records = read_table(folder / TABLE_NAME)
-            own = (record for record in records if record.image.absolute() == image)
-            return next(own, None)
+            matches = (record for record in records if record.image.absolute() == image)
+            return next(matches, None)
     folders = Folders()
     for layout in DATASETS.values():
         for root, groups in match_image(layout, image):
-            places = places_of(layout, None)
-            record = make_record(layout, root, image, groups, places, folders)
+            locations = mask_locations(layout, None)
+            record = make_record(layout, root, image, groups, locations, folders)
             if record.masks:
                 return record
     return None
@@ -180,7 +181,7 @@ def _layout(name: str) -> Layout:
 def _fit(
     layouts: list[Layout], folder: Path, within: Path, folders: Folders
 ) -> RecognizedFolder | None:
-    """Find the first layout by which `folder` has, inside `within`, an image with a mask."""
+    """Return the first layout by which `folder` has an image with a mask inside `within`."""
     for layout in layouts:
         if layout.name == "csv":
             table = folders.find(folder, TABLE_NAME)
@@ -188,12 +189,12 @@ def _fit(
                 return RecognizedFolder(layout, table, within)
             continue
         targets = all_targets() if ANY_TARGET in layout.masks else layout.masks
-        places = [place for graders in layout.masks.values() for place in graders]
+        locations = [location for graders in layout.masks.values() for location in graders]
         for _, groups in _images(layout, folder, within, folders):
             if any(
-                find_mask(place, folder, {**groups, "target": target}, folders)
+                find_mask(location, folder, {**groups, "target": target}, folders)
                 for target in targets
-                for place in places
+                for location in locations
             ):
                 return RecognizedFolder(layout, folder, within)
     return None
@@ -213,21 +214,21 @@ def _nothing_found(root: Path, layouts: list[Layout], folders: Folders) -> str:
         first = next(_images(layout, root, root, folders), None)
         if first is not None and layout.public:
             return (
-                f"{root}: holds images as {layout.name} has them ({first[0].name}), but none of "
-                "their masks. `sam2lora datasets list` shows where they are looked for."
+                f"{root}: holds images of {layout.name} ({first[0].name}), but none of their "
+                "masks. `sam2lora datasets list` shows where they are expected."
             )
-    looked = ", ".join(f"{layout.example} ({layout.name})" for layout in layouts)
+    examples = ", ".join(f"{layout.example} ({layout.name})" for layout in layouts)
     return (
-        f"{root}: no data set was recognised. Looked for images with masks beside them, such as "
-        f"{looked}. `sam2lora datasets list` shows where the masks must be."
+        f"{root}: no dataset was recognised. Expected images with masks, such as {examples}. "
+        "`sam2lora datasets list` shows where the masks must be."
     )
 
 
 def _from_table(found: RecognizedFolder, target: str | None) -> Dataset:
     records = read_table(found.root)
     if target is not None:
-        wanted = get_target(target).name
-        records = [replace(r, masks=_only(wanted, r.masks)) for r in records]
+        name = get_target(target).name
+        records = [replace(r, masks=_only(name, r.masks)) for r in records]
     records.sort(key=lambda record: record.stem)
     return Dataset(records[0].dataset, found.root, found.layout.name, tuple(records))
 

@@ -1,4 +1,4 @@
-"""A record: one image of a data set with its masks, its patient and its side of the split.
+"""A record: one image of a dataset with its masks, its patient and its split.
 
 Records hold paths only; nothing is opened before one of the `read_…` methods is called.
 """
@@ -26,29 +26,29 @@ _EXIF_ORIENTATION = 0x0112
 
 @dataclass(frozen=True)
 class Record:
-    """One image of a data set.
+    """One image of a dataset.
 
     Attributes
     ----------
     dataset
-        Name of the data set.
+        Name of the dataset.
     stem
-        Identifies the image within the set; fit for file names.
+        Identifies the image within the dataset; can be used in file names.
     image
-        The image's file.
+        The image file.
     masks
-        Target name to its files, one for each grader, grader 1 first.
+        Mask files by target name, one for each grader, grader 1 first.
     fov
-        The field of view, where the set gives it.
+        Mask of the field of view, if the dataset has one.
     patient
-        Identifies the person within the set. Where a set does not say who is who, every image is a
-        person of its own.
+        Identifies the patient within the dataset. If patients are unknown, every image counts as
+        its own patient.
     eye
-        "left" or "right", where the set or the file's name says.
+        "left" or "right", if the dataset or the file name gives it.
     split
-        The side of the official split; None where there is none.
+        The official split the image belongs to; None if there is none.
     ignored
-        What is neither learned from nor judged, such as a part that nobody annotated.
+        Mask of the pixels excluded from training and scoring, such as regions nobody annotated.
     """
 
     dataset: str
@@ -62,13 +62,13 @@ class Record:
     ignored: MaskFile | None = None
 
     def files(self) -> list[Path]:
-        """Give every file of the record: the image, the masks, and what is known of its field."""
+        """Return every file of the record: image, masks, field of view and ignored pixels."""
         masks = [file.path for graders in self.masks.values() for file in graders]
         others = [file.path for file in (self.fov, self.ignored) if file]
         return [self.image, *masks, *others]
 
     def read_image(self) -> FundusImage:
-        """Read the image; the data set's word on the eye goes before the file's.
+        """Read the image; the eye given by the dataset takes precedence over that in the file.
 
         Raises
         ------
@@ -88,34 +88,34 @@ class Record:
         target
             Name of the target.
         grader
-            Whose mask, counted from 1; "union" gives what any of them marked.
+            Number of the grader, from 1, or "union" for the union of all graders' masks.
 
         Returns
         -------
-        `(H, W)` bool, of the image's size.
+        `(H, W)` bool, in the size of the image.
 
         Raises
         ------
         DatasetError
-            If the image has no mask of the target, or not of that grader.
+            If the image has no mask of the target, or none by that grader.
         ImageError
             If a file cannot be read, or its size is not the image's.
         """
         files = self.masks.get(target, ())
-        wanted = files if grader == "union" else files[grader - 1 : grader] if grader >= 1 else ()
-        if not wanted:
-            has = ", ".join(f"{name} by {len(them)}" for name, them in self.masks.items()) or "none"
+        chosen = files if grader == "union" else files[grader - 1 : grader] if grader >= 1 else ()
+        if not chosen:
+            graders = ", ".join(f"{name}: {len(by)}" for name, by in self.masks.items()) or "none"
             whose = "" if grader == "union" else f" by grader {grader}"
             raise DatasetError(
-                f"{self.image}: there is no mask of {target}{whose}. Masks and graders: {has}."
+                f"{self.image}: no mask of {target}{whose}. Number of graders: {graders}."
             )
         shape = read_shape(self.image)
-        masks = [_read_of_size(file, shape, self.image) for file in wanted]
+        masks = [_read_of_size(file, shape, self.image) for file in chosen]
         union: Mask = np.logical_or.reduce(masks)
         return union
 
     def read_field_of_view(self) -> FieldOfView:
-        """Read the field of view from the set's file, or find it in the image where there is none.
+        """Read the field of view from the dataset's mask, or find it in the image.
 
         Raises
         ------
@@ -128,7 +128,7 @@ class Record:
         return field_of_view_from_mask(mask)
 
     def read_ignored(self) -> Mask | None:
-        """Read what is neither learned from nor judged: `(H, W)` bool; None where all counts.
+        """Read the mask of ignored pixels, `(H, W)` bool; None if no pixel is ignored.
 
         Raises
         ------
@@ -142,43 +142,43 @@ class Record:
 
 @dataclass(frozen=True)
 class Dataset:
-    """The records of one data set.
+    """The records of one dataset.
 
     Attributes
     ----------
     name
-        Name of the data set.
+        Name of the dataset.
     root
         Its folder, or its CSV file.
     layout
         Key of its layout in `DATASETS`.
     records
-        Sorted by stem.
-    lone_masks
-        Files that are named as masks of the set are, but belong to no image.
-    odd_images
-        Image files that lie among the set's images, but are not named as its images are.
+        The images, sorted by stem.
+    unmatched_masks
+        Files that are named like masks of the dataset but belong to no image.
+    unmatched_images
+        Image files among the dataset's images whose names do not fit the layout.
     """
 
     name: str
     root: Path
     layout: str
     records: tuple[Record, ...]
-    lone_masks: tuple[Path, ...] = ()
-    odd_images: tuple[Path, ...] = ()
+    unmatched_masks: tuple[Path, ...] = ()
+    unmatched_images: tuple[Path, ...] = ()
 
     @property
     def targets(self) -> tuple[str, ...]:
-        """The targets any record has a mask of, in the order of the layout."""
+        """The targets that any record has a mask of, in the order of the layout."""
         return tuple(dict.fromkeys(name for record in self.records for name in record.masks))
 
     def with_target(self, target: str) -> list[Record]:
-        """Give the records that have a mask of `target`.
+        """Return the records that have a mask of `target`.
 
         Raises
         ------
         DatasetError
-            If there are none; the message lists the targets there are.
+            If there are none; the message lists the available targets.
         """
         records = [record for record in self.records if target in record.masks]
         if not records:
@@ -190,10 +190,10 @@ class Dataset:
 
 
 def patient_from_name(stem: str) -> str:
-    """Give a file's name without its word for the eye, so that both eyes are one patient.
+    """Return a file name without its eye marker, so that both eyes belong to one patient.
 
-    Two people whose names differ in nothing else are taken for one; that keeps them on the same
-    side of a split, which does no harm.
+    Two patients whose names differ in nothing else are taken for one; they then end up in the same
+    split, which does no harm.
     """
     if eye_from_name(stem) is None:
         return stem
@@ -206,7 +206,7 @@ def patient_from_name(stem: str) -> str:
 
 
 def read_shape(path: Path) -> Shape:
-    """Give the `(H, W)` an image has once it is read upright, from its header where possible.
+    """Return the `(H, W)` of the upright image, from its header where possible.
 
     Raises
     ------
@@ -216,14 +216,14 @@ def read_shape(path: Path) -> Shape:
     try:
         with Image.open(path) as image:
             width, height = image.size
-            # Of a TIFF, Pillow gives the size as it is once turned.
-            turned = image.format != "TIFF" and (
+            # For a TIFF, Pillow gives the size after rotation.
+            rotated = image.format != "TIFF" and (
                 image.getexif().get(_EXIF_ORIENTATION, 1) in (5, 6, 7, 8)
             )
-    except Exception:  # not a header Pillow knows: the full reader knows more, and names the reason
+    except Exception:  # the full reader knows more formats, and reports the reason
         height, width = read_image(path).pixels.shape[:2]
-        turned = False
-    return (width, height) if turned else (height, width)
+        rotated = False
+    return (width, height) if rotated else (height, width)
 
 
 def _read_of_size(file: MaskFile, shape: Shape, image: Path) -> Mask:

@@ -1,7 +1,8 @@
-"""The table of data sets: one entry for each folder layout that is recognised.
+"""The table of datasets: one entry for each folder layout that is recognised.
 
-Layouts are those the sets are distributed in. Uncertain ones are left out (LES-AV, RIM-ONE r3, the
-labels of lesions and of arteries and veins): read those as a plain folder or by a CSV file.
+Layouts are those in which the datasets are distributed. Uncertain ones are left out (LES-AV,
+RIM-ONE r3, the labels of lesions and of arteries and veins): read those as a plain folder or by a
+CSV file.
 """
 
 from collections.abc import Mapping
@@ -9,14 +10,14 @@ from types import MappingProxyType
 
 from sam2lora.datasets.layouts import ANY_TARGET, IMAGE_ENDING, Layout, MaskLocation
 
-_ONE_PERSON_EACH = "Patients are not named, so every image counts as a patient of its own."
+_ONE_PATIENT_PER_IMAGE = "Patients are not named, so every image counts as a patient of its own."
 _OWN_IMAGE = rf"(?P<id>.+)\.{IMAGE_ENDING}"
 
 _LAYOUTS = (
     Layout(
         name="csv",
         about="your own: dataset.csv, or any CSV file given by its path, with a column image and "
-        "one for each target; fov, patient and split if you have them",
+        "one for each target; fov, patient and split if available",
         example="dataset.csv",
         images=(),
         masks={ANY_TARGET: ()},
@@ -60,11 +61,11 @@ _LAYOUTS = (
                 MaskLocation("half", ("labels-vk/{id}.vk.ppm", "labels-vk/{id}.vk.ppm.gz")),
             )
         },
-        note=_ONE_PERSON_EACH,
+        note=_ONE_PATIENT_PER_IMAGE,
     ),
     Layout(
         name="HRF",
-        about="45 images of different people (dr, g, h) with vessels",
+        about="45 images of different patients (dr, g, h) with vessels",
         example="images/01_dr.JPG",
         images=(r"images/(?P<id>\d+_(?:dr|g|h))\.jpg",),
         masks={"vessel": (MaskLocation("half", ("manual1/{id}.tif",)),)},
@@ -77,7 +78,7 @@ _LAYOUTS = (
         images=(r"(?P<split>train|test)/Original/(?P<id>\d+_[A-Z])\.png",),
         masks={"vessel": (MaskLocation("half", ("{split}/Ground truth/{id}.png",)),)},
         stem="{split}_{id}",  # both halves are numbered from 1
-        note=_ONE_PERSON_EACH,
+        note=_ONE_PATIENT_PER_IMAGE,
     ),
     Layout(
         name="IOSTAR",
@@ -86,7 +87,7 @@ _LAYOUTS = (
         images=(r"image/(?P<id>STAR (?P<patient>\d+)_(?P<eye>O[DS])[A-Z]*)\.jpg",),
         masks={"vessel": (MaskLocation("half", ("GT/{id}_GT.tif",)),)},
         fov=MaskLocation("half", ("mask/{id}_Mask.tif",)),
-        note="Patients are not named; the image's number is taken for the patient.",
+        note="Patients are not named; the image's number is used as the patient.",
     ),
     Layout(
         name="DRISHTI-GS",
@@ -108,8 +109,8 @@ _LAYOUTS = (
             )
             for target, name in (("disc", "OD"), ("cup", "cup"))
         },
-        note=_ONE_PERSON_EACH
-        + " Masks of the test half are looked for in GT and in Test_GT; which it is is unverified.",
+        note=_ONE_PATIENT_PER_IMAGE
+        + " Masks of the test half are expected in GT or in Test_GT; which of them is unverified.",
     ),
     Layout(
         name="DRIONS-DB",
@@ -122,7 +123,7 @@ _LAYOUTS = (
                 MaskLocation("contour", ("experts_anotation/anotExpert2_{id}.txt",)),
             )
         },
-        note="110 images of 55 people, not named: a split by patient is a split by image.",
+        note="110 images of 55 patients, not named: a split by patient is a split by image.",
     ),
     Layout(
         name="DRIONS-DB-masks",
@@ -130,7 +131,7 @@ _LAYOUTS = (
         example="images/image_001.jpg",
         images=(r"images/(?P<id>image_\d+)\.jpg",),
         masks={"disc": (MaskLocation("half", ("disc/{id}.jpg",)),)},
-        note="110 images of 55 people, not named: a split by patient is a split by image.",
+        note="110 images of 55 patients, not named: a split by patient is a split by image.",
     ),
     Layout(
         name="IDRiD",
@@ -148,11 +149,11 @@ _LAYOUTS = (
                 ),
             )
         },
-        note=_ONE_PERSON_EACH,
+        note=_ONE_PATIENT_PER_IMAGE,
     ),
     Layout(
         name="REFUGE",
-        about="REFUGE and REFUGE2: 400 images a part with disc and cup",
+        about="REFUGE and REFUGE2: 400 images in each part with disc and cup",
         example="train/images/g0001.jpg",
         images=(r"(?P<split>train|val|test)/images/(?P<id>.+)\.jpg",),
         masks={
@@ -164,7 +165,7 @@ _LAYOUTS = (
             ),
         },
         stem="{split}_{id}",
-        note=_ONE_PERSON_EACH,
+        note=_ONE_PATIENT_PER_IMAGE,
     ),
     Layout(
         name="ORIGA",
@@ -175,7 +176,7 @@ _LAYOUTS = (
             "disc": (MaskLocation("matlab-disc", ("Semi-automatic-annotations/{id}.mat",)),),
             "cup": (MaskLocation("matlab-cup", ("Semi-automatic-annotations/{id}.mat",)),),
         },
-        note=_ONE_PERSON_EACH,
+        note=_ONE_PATIENT_PER_IMAGE,
     ),
     Layout(
         name="G1020",
@@ -186,7 +187,7 @@ _LAYOUTS = (
             "disc": (MaskLocation("labelme-disc", ("Images/{id}.json",)),),
             "cup": (MaskLocation("labelme-cup-if-any", ("Images/{id}.json",)),),
         },
-        note="1020 images of 432 people, not named: a split by patient is a split by image.",
+        note="1020 images of 432 patients, not named: a split by patient is a split by image.",
     ),
     Layout(
         name="GRAPE",
@@ -217,7 +218,7 @@ _LAYOUTS = (
     Layout(
         name="folder",
         about="your own: images/ with masks/TARGET/NAME.png, masks/NAME_TARGET.png, or, with "
-        "--target, masks/NAME.png; fov/NAME.png if you have it; what is to be left out in "
+        "--target, masks/NAME.png; fov/NAME.png if available; pixels to ignore in "
         "ignore/NAME.png",
         example="images/NAME.png",
         images=(rf"images/{_OWN_IMAGE}",),
@@ -234,7 +235,7 @@ _LAYOUTS = (
     ),
     Layout(
         name="split-folders",
-        about="your own, already split: the same inside train/, val/ and test/",
+        about="your own, already split: the same in train/, val/ and test/",
         example="train/images/NAME.png",
         images=(rf"(?P<split>train|val|test)/images/{_OWN_IMAGE}",),
         masks={

@@ -1,4 +1,4 @@
-"""Split records so that no patient is on both sides, the same way on every machine."""
+"""Split records so that no patient is in two parts, reproducibly on every machine."""
 
 import hashlib
 import math
@@ -18,21 +18,21 @@ def split_by_patient(
 ) -> dict[str, list[Record]]:
     """Split records into parts, whole patients at a time.
 
-    Patients are put in an order drawn from the seed and their name alone (SHA-256), so that neither
-    the order of the records nor the machine matters.
+    The order of the patients depends only on the seed and their names (SHA-256), not on the order
+    of the records or the machine.
 
     Parameters
     ----------
     records
-        Records of one data set or several; patients of different sets are different people.
+        Records of one or several datasets; patients of different datasets are different patients.
     fractions
-        Name of each part to its share of the patients; the shares add up to 1.
+        Share of the patients in each part, by its name; the shares add up to 1.
     seed
-        Draws another split.
+        Random seed of the split.
 
     Returns
     -------
-    Name of each part to its records, sorted by data set and stem; at least one patient each.
+    The records of each part, sorted by dataset and stem; at least one patient in each part.
 
     Raises
     ------
@@ -42,15 +42,15 @@ def split_by_patient(
     if min(fractions.values(), default=0) <= 0 or not math.isclose(sum(fractions.values()), 1):
         shares = ", ".join(f"{name} {share:g}" for name, share in fractions.items()) or "none"
         raise DatasetError(
-            f"The shares of a split must be positive and add up to 1; got: {shares}."
+            f"The shares of a split must be positive and add up to 1, not: {shares}."
         )
     patients = sorted({_patient(record) for record in records})
     if len(patients) < len(fractions):
         raise DatasetError(
             f"{len(patients)} patients in {len(records)} images cannot be split into "
-            f"{len(fractions)} parts ({', '.join(fractions)}): each needs a patient of its own."
+            f"{len(fractions)} parts ({', '.join(fractions)}): each needs at least one patient."
         )
-    patients.sort(key=lambda patient: (_draw(seed, patient), patient))
+    patients.sort(key=lambda patient: (_random_key(seed, patient), patient))
     part_of: dict[tuple[str, str], str] = {}
     first = 0
     for name, count in _counts(fractions, len(patients)).items():
@@ -63,12 +63,12 @@ def split_by_patient(
 
 
 def official_split(records: Sequence[Record], name: str) -> list[Record]:
-    """Give the records on one side of the official split, sorted by data set and stem.
+    """Return the records of one official split, sorted by dataset and stem.
 
     Raises
     ------
     DatasetError
-        If there are none; the message lists the splits there are.
+        If there are none; the message lists the available splits.
     """
     chosen = [record for record in records if record.split == name]
     if not chosen:
@@ -84,35 +84,35 @@ def _patient(record: Record) -> tuple[str, str]:
     return record.dataset, record.patient
 
 
-def _draw(seed: int, patient: tuple[str, str]) -> str:
+def _random_key(seed: int, patient: tuple[str, str]) -> str:
     return hashlib.sha256("\0".join([str(seed), *patient]).encode()).hexdigest()
 
 
 def _counts(fractions: Mapping[str, float], total: int) -> dict[str, int]:
-    """Share out `total` by largest remainders, at least one each."""
+    """Divide `total` by largest remainders, at least one for each part."""
     counts = {name: max(1, math.floor(share * total)) for name, share in fractions.items()}
     while (missing := total - sum(counts.values())) != 0:
-        behind = {name: share * total - counts[name] for name, share in fractions.items()}
+        deficit = {name: share * total - counts[name] for name, share in fractions.items()}
         if missing > 0:
-            counts[max(behind, key=lambda name: behind[name])] += 1
+            counts[max(deficit, key=lambda name: deficit[name])] += 1
         else:
             above_one = [name for name in counts if counts[name] > 1]
-            counts[min(above_one, key=lambda name: behind[name])] -= 1
+            counts[min(above_one, key=lambda name: deficit[name])] -= 1
     return counts
 
 
 def check_expression(text: str | None) -> str | None:
-    """Give `text` back if it is a regular expression, or None.
+    """Return `text` unchanged if it is a regular expression or None.
 
     Raises
     ------
     SettingsError
-        If it is none; the message says where it goes wrong.
+        If it is not a regular expression; the message gives the position of the error.
     """
     try:
         re.compile(text or "")
     except re.error as error:
-        raise SettingsError(f"{text!r} is no regular expression ({error}).") from error
+        raise SettingsError(f"{text!r} is not a regular expression ({error}).") from error
     return text
 
 
@@ -134,18 +134,18 @@ def filter_by_stem(
     include: str | None = None,
     exclude: str | None = None,
 ) -> list[Record]:
-    """Choose records by their stems.
+    """Select records by their stems.
 
     Parameters
     ----------
     records
-        Of one data set.
+        Records of one dataset.
     root
-        Where it is, for the message.
+        Folder of the dataset, for the error message.
     include
-        Regular expression; only stems it matches somewhere are kept. None: all.
+        Regular expression; only stems in which it is found are kept. None keeps all.
     exclude
-        Regular expression; stems it matches somewhere are left out. None: none.
+        Regular expression; stems in which it is found are left out. None leaves out none.
 
     Raises
     ------
@@ -161,6 +161,6 @@ def filter_by_stem(
     if not kept:
         raise DatasetError(
             f"{root}: none of its {len(records)} images is left by include {include!r} and exclude "
-            f"{exclude!r}. They match stems, such as {records[0].stem!r}."
+            f"{exclude!r}. They are searched in stems such as {records[0].stem!r}."
         )
     return kept

@@ -131,7 +131,7 @@ def prepare_case(case: Case, target: Target, protocol: Protocol) -> PreparedCase
 
 def stretch_to_square(pixels: Pixels, size: int) -> Pixels:
     """Resample an image to a square, with antialiasing and without keeping its aspect."""
-    return Window.squash(pixels.shape[:2], size).cut(pixels)
+    return Window.stretched(pixels.shape[:2], size).cut(pixels)
 
 
 def stretch_mask(mask: Mask, size: int) -> Mask:

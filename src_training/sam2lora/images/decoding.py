@@ -1,7 +1,7 @@
-"""Decode the files fundus images and masks come in; `sam2lora.images.reading` is the way in.
+"""Decode image and mask files; `sam2lora.images.reading` is the public interface.
 
-Headers are looked at before anything is decoded, and whatever a decoder raises about a bad file
-becomes one `ImageError` that names it.
+Headers are checked before anything is decoded, and whatever a decoder raises about a bad file
+becomes one `ImageError` that names the file.
 """
 
 import gzip
@@ -26,29 +26,29 @@ Array = NDArray[Any]
 Eye = Literal["left", "right"]
 
 MAX_PIXELS = 89_478_485
-"""Largest image read, in pixels (about 9 460 squared): Pillow's own limit against image bombs."""
+"""Largest image that is read, in pixels (9 460 squared): Pillow's limit for image bombs."""
 
-_REDUCE = "Reduce the image first; no fundus camera makes one that large."
+_REDUCE = "Reduce the image first; no fundus camera takes images of this size."
 
 _TIFF = frozenset({".tif", ".tiff"})
 _DICOM = frozenset({".dcm", ".dicom"})
 _PILLOW = frozenset({".png", ".jpg", ".jpeg", ".bmp", ".gif", ".ppm", ".pgm", ".webp"})
 IMAGE_SUFFIXES = _PILLOW | {".ppm.gz", ".pgm.gz"} | _TIFF | _DICOM
-"""Endings read as images, in lower case; the case in a file's name does not matter."""
+"""File extensions read as images, in lower case; matching ignores case."""
 
 
 @dataclass(frozen=True, eq=False)
 class DecodedImage:
-    """What a file holds, unscaled.
+    """The content of an image file, unscaled.
 
     Attributes
     ----------
     values
         `(H, W)` or `(H, W, channels)` in the file's own type, upright.
     spacing
-        Millimetres per pixel (row, column), where the file says.
+        Millimetres per pixel (row, column), if the file gives it.
     eye
-        "left" or "right", where the file says.
+        "left" or "right", if the file gives it.
     """
 
     values: Array
@@ -57,18 +57,18 @@ class DecodedImage:
 
 
 def image_suffix(path: Path) -> str:
-    """Give the ending that decides the format, in lower case: `.jpg`, `.ppm.gz`."""
+    """Return the extension that decides the format, in lower case: `.jpg`, `.ppm.gz`."""
     suffixes = [suffix.lower() for suffix in path.suffixes]
     return "".join(suffixes[-2:]) if suffixes[-1:] == [".gz"] else "".join(suffixes[-1:])
 
 
 def image_stem(path: Path) -> str:
-    """Give a file's name without the ending that decides its format: `a` of `a.ppm.gz`."""
+    """Return a file name without the extension of `image_suffix`: `a` of `a.ppm.gz`."""
     return path.name[: len(path.name) - len(image_suffix(path))]
 
 
 def is_image_file(path: Path) -> bool:
-    """Tell by its name whether a file is read as an image (hidden files are not)."""
+    """Check whether a file is read as an image, by its name (hidden files are not)."""
     return image_suffix(path) in IMAGE_SUFFIXES and not path.name.startswith(".")
 
 
@@ -78,9 +78,9 @@ def decode(path: Path, *, palette_indices: bool = False) -> DecodedImage:
     Parameters
     ----------
     path
-        The file; its ending decides between TIFF, DICOM and the formats Pillow recognises itself.
+        The file; its extension decides between TIFF, DICOM and the formats Pillow detects itself.
     palette_indices
-        Give the indices of a colour palette, as for a map of labels, rather than its colours.
+        Return the indices of a colour palette, as for a label image, instead of its colours.
 
     Raises
     ------
@@ -101,12 +101,12 @@ def decode(path: Path, *, palette_indices: bool = False) -> DecodedImage:
 
 @contextmanager
 def _reading(path: Path) -> Iterator[None]:
-    """Turn whatever a decoder raises about a bad file into one error that names the file."""
+    """Convert any error of a decoder into an `ImageError` that names the file."""
     try:
         if not path.exists():
             raise ImageError(f"{path}: there is no such file.")
         if path.is_dir():
-            raise ImageError(f"{path}: is a folder, an image file was expected.")
+            raise ImageError(f"{path}: is a folder; expected an image file.")
         if path.stat().st_size == 0:
             raise ImageError(f"{path}: the file is empty (0 bytes). Copy it again from its source.")
         yield
@@ -114,7 +114,7 @@ def _reading(path: Path) -> Iterator[None]:
         raise
     except UnidentifiedImageError as error:
         raise ImageError(
-            f"{path}: is not an image in a format that can be read (TIFF, PNG, JPEG, BMP, GIF, "
+            f"{path}: is not an image in a supported format (TIFF, PNG, JPEG, BMP, GIF, "
             "PPM, PGM, WebP, DICOM)."
         ) from error
     except Image.DecompressionBombError as error:
@@ -122,13 +122,13 @@ def _reading(path: Path) -> Iterator[None]:
             f"{path}: has more pixels than twice the limit of {MAX_PIXELS:,}. {_REDUCE}"
         ) from error
     except MemoryError as error:
-        raise ImageError(f"{path}: there is not enough memory to open it.") from error
-    except Exception as error:  # decoders raise anything on damaged files; it is reported, not lost
+        raise ImageError(f"{path}: not enough memory to open it.") from error
+    except Exception as error:  # decoders raise anything on damaged files
         if isinstance(error, OSError) and error.strerror:
             raise ImageError(f"{path}: cannot be opened ({error.strerror}).") from error
         reason = " ".join(str(error).split()) or type(error).__name__
         raise ImageError(
-            f"{path}: cannot be read, it is damaged or truncated ({reason}). Copy it again from "
+            f"{path}: cannot be read: damaged or truncated ({reason}). Copy it again from "
             "its source."
         ) from error
 
@@ -136,8 +136,7 @@ def _reading(path: Path) -> Iterator[None]:
 def _check_size(path: Path, height: int, width: int) -> None:
     if height * width > MAX_PIXELS:
         raise ImageError(
-            f"{path}: {width} × {height} pixels are more than the limit of {MAX_PIXELS:,}. "
-            f"{_REDUCE}"
+            f"{path}: {width} × {height} pixels exceed the limit of {MAX_PIXELS:,}. {_REDUCE}"
         )
 
 
@@ -146,7 +145,7 @@ def _gunzip(path: Path, content: bytes) -> bytes:
     with gzip.open(io.BytesIO(content)) as stream:
         data = stream.read(limit + 1)
     if len(data) > limit:
-        raise ImageError(f"{path}: unpacks to more than {limit:,} bytes; that is no fundus image.")
+        raise ImageError(f"{path}: unpacks to more than {limit:,} bytes; not a fundus image.")
     return data
 
 
@@ -158,12 +157,14 @@ def _read_tiff(path: Path, *, palette_indices: bool) -> Array:
         planar = list(extra.values()) == [3] and "S" not in sizes
         if (extra and not planar) or sizes.get("S", 1) > 4:
             raise ImageError(
-                f"{path}: is a stack of shape {series.shape}, a single photograph was expected. "
+                f"{path}: is a stack of shape {series.shape}; expected a single image. "
                 "Split it into its images first."
             )
         _check_size(path, sizes["Y"], sizes["X"])
         _check_complete(series.keyframe, path.stat().st_size)
-        values = _as_meant(series.asarray(), series.keyframe, palette_indices=palette_indices)
+        values = _apply_photometric(
+            series.asarray(), series.keyframe, palette_indices=palette_indices
+        )
         orientation = getattr(series.keyframe.tags.get("Orientation"), "value", 1)
     order = [series.axes.index(axis) for axis in "YX"]
     order += [i for i in range(values.ndim) if i not in order and values.shape[i] > 1]
@@ -173,16 +174,16 @@ def _read_tiff(path: Path, *, palette_indices: bool) -> Array:
 
 
 def _check_complete(page: tifffile.TiffPage, file_size: int) -> None:
-    """Refuse a page whose data end after the file: of JPEG, libjpeg would make the rest up."""
+    """Raise an error if a page's data exceed the file: libjpeg would invent the missing pixels."""
     ends = [
         start + length for start, length in zip(page.dataoffsets, page.databytecounts, strict=True)
     ]
     if ends and max(ends) > file_size:
-        raise ValueError(f"{max(ends)} bytes are announced, {file_size} are there")
+        raise ValueError(f"expected {max(ends)} bytes, found {file_size}")
 
 
-def _as_meant(values: Array, page: tifffile.TiffPage, *, palette_indices: bool) -> Array:
-    """Apply what tifffile leaves to its caller: white as 0, and the colors of a palette."""
+def _apply_photometric(values: Array, page: tifffile.TiffPage, *, palette_indices: bool) -> Array:
+    """Apply what tifffile does not: white as 0, and the colors of a palette."""
     if page.photometric == tifffile.PHOTOMETRIC.MINISWHITE and values.dtype.kind in "bu":
         highest = (1 << int(page.bitspersample)) - 1
         return ~values if values.dtype == np.bool_ else (highest - values).astype(values.dtype)
@@ -208,14 +209,14 @@ def _read_with_pillow(path: Path, content: bytes, *, palette_indices: bool) -> A
         _check_size(path, image.height, image.width)
         frames = getattr(image, "n_frames", 1)
         if frames > 1:
-            raise ImageError(f"{path}: holds {frames} images, a single photograph was expected.")
+            raise ImageError(f"{path}: holds {frames} images; expected a single one.")
         if image.format == "PNG" and image.mode == "RGB" and content[24] == 16:
             return _read_16_bit_png(content)
         return _pillow_array(ImageOps.exif_transpose(image), palette_indices=palette_indices)
 
 
 def _read_16_bit_png(content: bytes) -> Array:
-    """Read all 16 bits of an RGB PNG, of which Pillow keeps 8."""
+    """Read all 16 bits of an RGB PNG; Pillow keeps only 8."""
     import imagecodecs
 
     values: Array = imagecodecs.png_decode(content)
@@ -233,7 +234,7 @@ def _pillow_array(image: Image.Image, *, palette_indices: bool) -> Array:
         image = image.convert("RGB")
     values = np.asarray(image)
     if values.dtype == np.bool_:
-        values = values.view(np.uint8) > 0  # Pillow's are the bytes 0 and 255, no true booleans
+        values = values.view(np.uint8) > 0  # Pillow's booleans are the bytes 0 and 255
     fits_16_bit = values.dtype == np.int32 and values.min() >= 0 and values.max() <= 65535
     return values.astype(np.uint16) if fits_16_bit else values
 
@@ -247,7 +248,7 @@ def _read_dicom(path: Path) -> DecodedImage:
         ) from error
     dataset = pydicom.dcmread(path)
     if int(dataset.get("NumberOfFrames") or 1) > 1:
-        raise ImageError(f"{path}: holds {dataset.NumberOfFrames} frames, one was expected.")
+        raise ImageError(f"{path}: holds {dataset.NumberOfFrames} frames; expected one.")
     _check_size(path, dataset.Rows, dataset.Columns)
     values: Array = dataset.pixel_array
     if dataset.PhotometricInterpretation == "MONOCHROME1":

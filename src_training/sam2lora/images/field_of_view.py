@@ -1,8 +1,8 @@
-"""Find the field of view: the part of a fundus photograph that shows the eye.
+"""Find the field of view: the part of a fundus image that shows the eye.
 
-Cameras image through a circular aperture; what lies outside is black, sometimes with a text label
-or a notch, and many cameras or croppings cut the circle at the top, bottom or sides. The circle's
-diameter is the one length every photograph has, so it sets the scale of everything else.
+Cameras image through a circular aperture; the outside is black, sometimes with a text label or a
+notch, and many cameras crop the circle at the top, bottom or sides. The circle's diameter is the
+one length that every fundus image has, so it sets the scale of everything else.
 """
 
 import warnings
@@ -18,33 +18,33 @@ from skimage import measure
 from sam2lora.errors import GeometryError
 from sam2lora.types import Mask
 
-_WORKING_SIDE = 512  # longer side, in pixels, of the reduced image the circle is sought in
-_STEPS_ABOVE_BLACK = (6, 10, 16, 26, 40)  # grey levels at which the border is looked for
-_LEAST_AREA = 0.1  # of the image: a smaller bright region is no field of view
-_DARK_OUTSIDE = 0.5  # median brightness outside against inside; above it there is no dark border
+_WORKING_SIDE = 512  # longer side, in pixels, of the reduced image in which the circle is fitted
+_STEPS_ABOVE_BLACK = (6, 10, 16, 26, 40)  # grey levels at which the image is thresholded
+_LEAST_AREA = 0.1  # of the image: a smaller bright region is not a field of view
+_DARK_OUTSIDE = 0.5  # largest ratio of the median brightness outside to that inside
 _LEAST_SUPPORT = 0.35  # of the circle's arc inside the image that must show a border
 _TOLERANCE = 1.5  # working pixels between a border point and the circle it supports
-_MOST = 0.8  # of the border near a known circle: no other one has to be sought
+_MOST = 0.8  # of the border near a known circle: no other circle has to be fitted
 
 Circle = tuple[float, float, float]  # x, y, radius
 
 
 @dataclass(frozen=True, eq=False)
 class FieldOfView:
-    """The part of a photograph that shows the eye.
+    """The part of a fundus image that shows the eye.
 
     Attributes
     ----------
     mask
-        `(H, W)` bool.
+        `(H, W)` bool: the pixels that show the eye.
     center
-        (x, y) of the aperture's circle in native pixels; it may lie outside a cropped image.
+        Center (x, y) of the aperture's circle in native pixels; can be outside a cropped image.
     diameter
-        Diameter of the aperture's circle in native pixels; larger than the mask where the circle
-        is cut.
+        Diameter of the aperture's circle in native pixels; larger than the mask if the circle is
+        cropped.
     found
-        How it was found: "circle", "region" (bright, but not round) or "whole image" (no dark
-        border to tell it by).
+        How it was found: "circle", "region" (bright, but not round) or "whole image" (there is no
+        dark border).
     """
 
     mask: Mask
@@ -57,9 +57,9 @@ def find_field_of_view(pixels: NDArray[np.uint8]) -> FieldOfView:
     """Find the field of view by its brightness and the circle its border lies on.
 
     The image is thresholded at several levels above black; to the border of each largest bright
-    region a circle is fitted by RANSAC, and the circle with the longest supported arc is taken, cut
+    region a circle is fitted by RANSAC, and the circle with the longest supported arc is used, cut
     where the region ends in a straight line. Without such a circle the bright region itself is the
-    field, and without a dark border the whole image is.
+    field of view; without a dark border it is the whole image.
 
     Parameters
     ----------
@@ -75,7 +75,7 @@ def find_field_of_view(pixels: NDArray[np.uint8]) -> FieldOfView:
         fit = _fit_circle(region, near=fits[-1][0][1] if fits else None)
         if fit:
             fits.append((fit, region))
-            if fit[0] == 1:  # no other can be better supported
+            if fit[0] == 1:  # no other circle can be better supported
                 break
     if first is None:
         return _whole_image(height, width)
@@ -93,7 +93,7 @@ def find_field_of_view(pixels: NDArray[np.uint8]) -> FieldOfView:
 
 
 def field_of_view_from_mask(mask: Mask) -> FieldOfView:
-    """Describe a field of view that is given as a mask, such as one a data set distributes.
+    """Create the field of view of a mask, such as one distributed with a dataset.
 
     Raises
     ------
@@ -114,7 +114,7 @@ def field_of_view_from_mask(mask: Mask) -> FieldOfView:
 
 
 def _brightest(pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    """Give the largest of red, green and blue; `max` of three is ten times slower."""
+    """Return the maximum of red, green and blue; `max` over the axis is ten times slower."""
     red, green, blue = np.moveaxis(pixels, -1, 0)
     brightest: NDArray[np.uint8] = np.maximum(np.maximum(red, green), blue)
     return brightest
@@ -134,7 +134,7 @@ def _reduction(height: int, width: int) -> float:
 
 
 def _reduce(channel: NDArray[np.uint8], reduction: float) -> NDArray[np.uint8]:
-    """Reduce by area averaging and take speckle out."""
+    """Reduce by area averaging, and remove speckle by a median filter."""
     height, width = (max(1, round(side / reduction)) for side in channel.shape)
     reduced = Image.fromarray(channel).resize((width, height), Image.Resampling.BOX)
     return np.asarray(reduced.filter(ImageFilter.MedianFilter(3)))
@@ -146,7 +146,7 @@ def _enlarge(circle: Circle, reduction: float) -> Circle:
 
 
 def _bright_regions(light: NDArray[np.uint8]) -> Iterator[Mask]:
-    """Give the largest bright region at each level, the most inclusive first."""
+    """Yield the largest bright region at each threshold, from the lowest threshold up."""
     black = np.percentile(light, 1)
     for step in _STEPS_ABOVE_BLACK:
         components, count = ndimage.label(light > black + step)
@@ -156,27 +156,27 @@ def _bright_regions(light: NDArray[np.uint8]) -> Iterator[Mask]:
         region = _without_holes(components == largest)
         if not _LEAST_AREA < region.mean() < 0.995:
             continue
-        if _middle(light[~region]) < _DARK_OUTSIDE * _middle(light[region]):
+        if _median(light[~region]) < _DARK_OUTSIDE * _median(light[region]):
             yield region
 
 
 def _without_holes(region: Mask) -> Mask:
-    """Fill what does not reach the image's edge, quicker than `binary_fill_holes`."""
+    """Fill the holes of a region, faster than `binary_fill_holes`."""
     outside, _ = ndimage.label(np.pad(~region, 1, constant_values=True))
     filled: Mask = outside[1:-1, 1:-1] != outside[0, 0]
     return filled
 
 
-def _middle(levels: NDArray[np.uint8]) -> int:
-    """Give the lower median of grey levels, by counting them."""
+def _median(levels: NDArray[np.uint8]) -> int:
+    """Return the lower median of grey levels, from their histogram."""
     counts = np.bincount(levels, minlength=1).cumsum()
     return int(np.searchsorted(counts, (counts[-1] + 1) // 2))
 
 
 def _fit_circle(region: Mask, *, near: Circle | None = None) -> tuple[float, Circle] | None:
-    """Fit a circle to the region's border; give the supported share of its arc, and the circle.
+    """Fit a circle to the region's border; return the supported share of its arc and the circle.
 
-    It is sought at random, unless most of the border lies `near` one that is known already.
+    The fit is RANSAC, unless most of the border is `near` a known circle. None if no circle fits.
     """
     contours = measure.find_contours(np.pad(region, 1).astype(np.float32), 0.5)
     border = np.concatenate(contours)[:, ::-1] - 1  # (N, 2) x, y
@@ -188,7 +188,7 @@ def _fit_circle(region: Mask, *, near: Circle | None = None) -> tuple[float, Cir
     inliers = None if near is None else _near(border, near, _TOLERANCE)
     if inliers is None or inliers.mean() < _MOST:
         with warnings.catch_warnings():
-            warnings.filterwarnings("ignore", message="No inliers found")  # the answer says so too
+            warnings.filterwarnings("ignore", message="No inliers found")  # handled below
             _, inliers = measure.ransac(
                 border, measure.CircleModel, 3, _TOLERANCE, max_trials=300, rng=0
             )
@@ -202,14 +202,14 @@ def _fit_circle(region: Mask, *, near: Circle | None = None) -> tuple[float, Cir
 
 
 def _near(points: NDArray[np.float64], circle: Circle, distance: float) -> Mask:
-    """Tell which points `(N, 2)` are at most so far from a circle's line."""
+    """Return which points `(N, 2)` are within `distance` of a circle's line, `(N,)` bool."""
     x, y, radius = circle
     near: Mask = np.abs(np.hypot(points[:, 0] - x, points[:, 1] - y) - radius) <= distance
     return near
 
 
 def _supported_arc(border: NDArray[np.float64], circle: Circle, shape: tuple[int, ...]) -> float:
-    """Give the share of the circle's arc inside the image that border points lie on."""
+    """Return the share of the circle's arc inside the image that is close to border points."""
     x, y, radius = circle
     steps = 180
     angles = (np.arange(steps) + 0.5) * 2 * np.pi / steps
@@ -223,9 +223,9 @@ def _supported_arc(border: NDArray[np.float64], circle: Circle, shape: tuple[int
 
 
 def _straight_cuts(region: Mask, circle: Circle) -> tuple[int, int, int, int]:
-    """Give how many rows at the top and bottom, and columns left and right, are cut off the circle.
+    """Return the number of rows (top, bottom) and columns (left, right) cropped from the circle.
 
-    Only a sharp step from dark to bright counts as a cut; a side that fades into the dark is field.
+    Only a sharp step from dark to bright is a crop; a side that fades into the dark is not.
     """
     x, y, radius = circle
     rows, columns = np.ogrid[: region.shape[0], : region.shape[1]]
@@ -241,14 +241,14 @@ def _straight_cuts(region: Mask, circle: Circle) -> tuple[int, int, int, int]:
 
 
 def _share(part: Mask, whole: Mask, *, axis: int) -> NDArray[np.float64]:
-    """Give the share of `whole` that `part` covers in each line; NaN where there is no `whole`."""
+    """Return the share of `whole` that `part` covers in each line; NaN where `whole` is empty."""
     counts = whole.sum(axis=axis).astype(np.float64)
     counts[counts == 0] = np.nan
     return np.asarray(part.sum(axis=axis) / counts)
 
 
 def _leading_dark(bright: NDArray[np.float64]) -> int:
-    """Count the leading lines that are dark, if they end in a sharp step."""
+    """Count the leading dark lines if they end in a sharp step, else return 0."""
     lines = np.flatnonzero(~np.isnan(bright))
     dark = int(np.argmax(bright[lines] > 0.3)) if (bright[lines] > 0.3).any() else 0
     if dark == 0 or bright[lines][dark : dark + 4].max(initial=0) < 0.7:

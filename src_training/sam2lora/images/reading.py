@@ -1,7 +1,7 @@
-"""Read fundus photographs and masks in every format they are distributed in.
+"""Read fundus images and masks in every format in which datasets are distributed.
 
 TIFF (LZW, JPEG, 16-bit), PNG, JPEG, BMP, GIF, PPM/PGM (also gzipped), WebP, and DICOM with the
-extra `dicom`. Whatever the file holds becomes `(H, W, 3)` uint8 RGB, upright, by stated rules.
+extra `dicom`. Every file becomes an upright `(H, W, 3)` uint8 RGB image, by documented rules.
 """
 
 import re
@@ -19,7 +19,7 @@ _FULL_SCALES = (255, 1023, 4095, 16383, 65535)
 
 @dataclass(frozen=True, eq=False)
 class FundusImage:
-    """A fundus photograph as read.
+    """A fundus image as read from a file.
 
     Attributes
     ----------
@@ -28,11 +28,11 @@ class FundusImage:
     path
         The file it was read from.
     spacing
-        Millimetres per pixel (row, column), where the file says.
+        Millimetres per pixel (row, column), if the file gives it.
     eye
         "left" or "right", from DICOM laterality or else the file's name.
     note
-        What was converted on reading, in words; empty when nothing was.
+        Text that describes the conversions on reading; empty if there were none.
     """
 
     pixels: NDArray[np.uint8]
@@ -43,11 +43,11 @@ class FundusImage:
 
 
 def read_image(path: str | Path) -> FundusImage:
-    """Read a fundus photograph.
+    """Read a fundus image.
 
-    Grey becomes RGB, alpha is dropped, the EXIF turn is applied. Integers of more than 8 bits are
-    scaled so that the smallest full scale of 8, 10, 12, 14 or 16 bits that holds the image's
-    maximum becomes 255; floating point up to 1 is scaled by 255, above that as integers are.
+    Grey becomes RGB, alpha is dropped, the EXIF orientation is applied. Integers of more than
+    8 bits are scaled so that the smallest full scale of 8, 10, 12, 14 or 16 bits that holds the
+    image's maximum becomes 255; floating point up to 1 is scaled by 255, above that like integers.
 
     Raises
     ------
@@ -68,18 +68,18 @@ def read_image(path: str | Path) -> FundusImage:
 
 
 def read_values(path: str | Path) -> Array:
-    """Read a one-channel image, such as a mask or a map of labels, without scaling its values.
+    """Read a one-channel image, such as a mask or a label image, without scaling its values.
 
-    Of a colour file whose channels are equal, one is given; a colour palette gives its indices.
+    A colour file whose channels are equal gives one of them; a colour palette gives its indices.
 
     Returns
     -------
-    `(H, W)` in the file's own type; bool for one-bit files.
+    `(H, W)` in the file's data type; bool for one-bit files.
 
     Raises
     ------
     ImageError
-        As `read_image`, and if the file holds different colours.
+        As for `read_image`, and if the channels of the file differ.
     """
     path = Path(path)
     values = decode(path, palette_indices=True).values
@@ -88,7 +88,7 @@ def read_values(path: str | Path) -> Array:
         return values
     colors = values[..., : 3 if values.shape[-1] > 2 else 1]
     if not (colors == colors[..., :1]).all():
-        raise ImageError(f"{path}: a mask was expected, but the file holds a colour image.")
+        raise ImageError(f"{path}: expected a mask, but the file holds a colour image.")
     return colors[..., 0]
 
 
@@ -100,41 +100,40 @@ def read_mask(
     Parameters
     ----------
     path
-        File of one channel.
+        Image file with one channel.
     threshold
         Values above it are True. By default half of the full scale by the rule of `read_image`
         (127.5 for 8 bits, 0.5 for floating point); where integers are 0 and 1 only, non-zero.
     shape
-        `(H, W)` of the image it belongs to, checked when given.
+        `(H, W)` of the image it belongs to; checked if given.
 
     Raises
     ------
     ImageError
-        As `read_values`, and if the size is not `shape`.
+        As for `read_values`, and if the size is not `shape`.
     """
     values = read_values(path)
     if shape is not None and values.shape != shape:
         raise ImageError(
             f"{path}: the mask is {_size(values.shape)}, but its image is {_size(shape)} "
-            "(width × height). Use the mask that was drawn on this image."
+            "(width × height). Use the mask of this image."
         )
     return above_half(values) if threshold is None else np.asarray(values > threshold)
 
 
 def above_half(values: Array) -> NDArray[np.bool_]:
-    """Tell which values of a mask are above half of their full scale, as `read_mask` does."""
+    """Return which values of a mask are above half of their full scale, as for `read_mask`."""
     highest = float(values.max())
     return np.asarray(values > (0.5 if highest <= 1 else _full_scale(highest) / 2))
 
 
 def eye_from_name(stem: str) -> Eye | None:
-    """Read the eye off a file's name: `01L`, `RET002OD`, `12_left`, `OS-3`; None if it is not said.
+    """Read the eye from a file name such as `01L`, `RET002OD`, `12_left` or `OS-3`, or return None.
 
-    A lone L or R counts only after a number (as in CHASE_DB1) or as a word of its own.
+    A single L or R counts only after a number (as in CHASE_DB1) or as a separate word.
     """
     found: set[Eye] = set()
-    words = re.split(r"[^A-Za-z0-9]+", stem)
-    for word in words:
+    for word in re.split(r"[^A-Za-z0-9]+", stem):
         if re.fullmatch(r"(?i:left)\d*|(?i:os)\d*|\d*L|[A-Z]*\d+OS", word):
             found.add("left")
         if re.fullmatch(r"(?i:right)\d*|(?i:od)\d*|\d*R|[A-Z]*\d+OD", word):
@@ -143,37 +142,37 @@ def eye_from_name(stem: str) -> Eye | None:
 
 
 def to_uint8(fraction: NDArray[np.floating]) -> NDArray[np.uint8]:
-    """Turn values of 0…1 into 0…255, rounded and clipped."""
+    """Scale values of 0…1 to 0…255, rounded and clipped."""
     clipped: NDArray[np.floating] = np.clip(np.rint(fraction * 255), 0, 255)
     return clipped.astype(np.uint8)
 
 
 def to_rgb(values: Array, source: Path | str) -> tuple[NDArray[np.uint8], str]:
-    """Turn an array as read, or as held by another program, into RGB by the rules of `read_image`.
+    """Convert an array from a file or another program to RGB by the rules of `read_image`.
 
     Parameters
     ----------
     values
         `(H, W)`, `(H, W, 1…4)` or `(3, H, W)`; any integer, bool or floating type.
     source
-        What to call it in an error.
+        Name of the array in error messages.
 
     Returns
     -------
-    `(H, W, 3)` uint8, and what was converted in words.
+    `(H, W, 3)` uint8, and a text that describes the conversions.
 
     Raises
     ------
     ImageError
-        If the shape is not an image's, or pixels are NaN, infinite or negative.
+        If the shape is not that of an image, or pixels are NaN, infinite or negative.
     """
     notes = []
     if values.ndim == 3 and values.shape[0] == 3 and values.shape[2] > 4:
         values = np.moveaxis(values, 0, -1)
     if values.ndim not in (2, 3) or (values.ndim == 3 and values.shape[2] > 4):
         raise ImageError(
-            f"{source}: an array of shape {values.shape} is no single photograph. "
-            "A stack must be split into its images first."
+            f"{source}: an array of shape {values.shape} is not a single image. "
+            "Split a stack into its images first."
         )
     if 0 in values.shape:
         raise ImageError(f"{source}: the image is empty (shape {values.shape}).")
@@ -202,16 +201,16 @@ def _to_8_bit(values: Array, source: Path | str) -> tuple[NDArray[np.uint8], str
 
 
 def _check_values(values: Array, source: Path | str) -> None:
-    """Refuse pixels that are no numbers, or beyond what 16 bits hold."""
+    """Raise an error for pixels that are not finite numbers, or outside the range of 16 bits."""
     if values.dtype.kind not in "buif":
         raise ImageError(f"{source}: pixels of type {values.dtype} are not an image.")
     if values.dtype.kind == "f" and not np.isfinite(values).all():
-        raise ImageError(f"{source}: holds NaN or infinite pixels. Replace them before opening it.")
+        raise ImageError(f"{source}: holds NaN or infinite pixels. Replace them first.")
     low, high = float(values.min()), float(values.max())
     if low < 0 or high > _FULL_SCALES[-1]:
         raise ImageError(
-            f"{source}: holds pixel values from {low:g} to {high:g}; 0 to 65535 can be shown. "
-            "Scale it before opening it."
+            f"{source}: holds pixel values from {low:g} to {high:g}; the supported range is "
+            "0 to 65535. Scale them first."
         )
 
 

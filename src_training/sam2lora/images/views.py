@@ -8,7 +8,7 @@ from sam2lora.images.reading import to_uint8
 
 
 def green_view(pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    """Give the green channel, where vessels have their highest contrast: `(H, W)` uint8."""
+    """Return the green channel, in which vessels have the highest contrast: `(H, W)` uint8."""
     return np.ascontiguousarray(pixels[..., 1])
 
 
@@ -39,6 +39,6 @@ def clahe_view(
     lab[..., 0] = 100 * exposure.equalize_adapthist(
         lab[..., 0] / 100, kernel_size=regions, clip_limit=clip_limit
     )
-    # The most yellow there is at a lightness; beyond it lab2rgb does the same, with a warning.
+    # The largest valid b at a lightness; above it lab2rgb clips as well, with a warning.
     lab[..., 2] = np.minimum(lab[..., 2], 200 * (lab[..., 0] + 16) / 116 - 1e-6)
     return to_uint8(color.lab2rgb(lab))

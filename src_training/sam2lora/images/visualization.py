@@ -1,4 +1,4 @@
-"""Pictures of one image and what was found in it, as a person would show them to a colleague."""
+"""Overlays, error maps and overviews of one image and its masks."""
 
 from collections.abc import Mapping, Sequence
 from functools import partial
@@ -19,10 +19,10 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 
-_PANEL_SIDE = 1000  # longer side of an image in a picture, in pixels
+_PANEL_SIDE = 1000  # longer side of a panel, in pixels
 _FIELD_COLOR = "#ffffff"
 ERROR_COLORS = ("#3cb44b", "#e6194b", "#4363d8")
-"""Of hits, false pixels and missed pixels."""
+"""Colors of true positive, false positive and false negative pixels."""
 
 
 def overlay(
@@ -35,11 +35,11 @@ def overlay(
     pixels
         `(H, W, 3)` uint8 RGB.
     masks
-        Target name to `(H, W)` mask; painted in this order.
+        `(H, W)` masks by target name; painted in this order.
     opacity
-        Of the filling, in 0…1.
+        Opacity of the filling, in 0…1.
     line
-        Width of the outline in pixels; by default a 400th of the longer side.
+        Width of the outline in pixels; by default 1/400 of the longer side.
 
     Returns
     -------
@@ -60,21 +60,21 @@ def overlay(
 
 
 def outline(mask: Mask, width: int = 1) -> Mask:
-    """Give the inner border of a mask, `width` pixels wide; the image's edge counts as outside."""
+    """Return the inner border of a mask, `width` pixels wide; the image's edge is outside."""
     if width < 1:
         return np.zeros_like(mask)
     inside: Mask = ndimage.binary_erosion(mask, iterations=width)
     return mask & ~inside
 
 
-def draw_errors(pixels: Pixels, answer: Mask, truth: Mask) -> Pixels:
-    """Paint an answer against the truth: hits green, false pixels red, missed pixels blue.
+def draw_errors(pixels: Pixels, prediction: Mask, reference: Mask) -> Pixels:
+    """Paint prediction errors: true positives green, false positives red, false negatives blue.
 
     Parameters
     ----------
     pixels
         `(H, W, 3)` uint8 RGB.
-    answer, truth
+    prediction, reference
         `(H, W)` bool.
 
     Returns
@@ -84,19 +84,21 @@ def draw_errors(pixels: Pixels, answer: Mask, truth: Mask) -> Pixels:
     grey = pixels.mean(axis=2, keepdims=True) * 0.6
     painted = np.repeat(grey, 3, axis=2).astype(np.uint8)
     for mask, color in zip(
-        (answer & truth, answer & ~truth, truth & ~answer), ERROR_COLORS, strict=True
+        (prediction & reference, prediction & ~reference, reference & ~prediction),
+        ERROR_COLORS,
+        strict=True,
     ):
         painted[mask] = ImageColor.getrgb(color)
     return painted
 
 
 def save_image(path: Path, pixels: Pixels | Mask) -> None:
-    """Write an image, or a mask as 0 and 255, in the format its ending names.
+    """Write an image, or a mask as 0 and 255, in the format of the file extension.
 
     Raises
     ------
     OutputError
-        If it cannot be written; an older file stays.
+        If the file cannot be written; an existing file is kept.
     """
     values = pixels.astype(np.uint8) * np.uint8(255) if pixels.dtype == np.bool_ else pixels
     with atomic_path(path) as temporary:
@@ -112,7 +114,7 @@ def save_overview(
     layers: Mapping[str, Mapping[str, Mask]],
     lines: Sequence[str],
 ) -> None:
-    """Write a picture of one image: as read with its field of view, its views, masks and numbers.
+    """Write an overview of one image: its field of view, masks, views and measurements.
 
     Parameters
     ----------
@@ -121,18 +123,18 @@ def save_overview(
     pixels
         `(H, W, 3)` uint8 RGB.
     field
-        Its field of view, drawn as a white line.
+        Field of view of the image, drawn as a white line.
     title
-        Headline.
+        Title above the panels.
     layers
-        Caption to masks by target; one panel each.
+        Masks by target for each caption; one panel each.
     lines
-        Text under the panels.
+        Lines of text under the panels.
 
     Raises
     ------
     OutputError
-        If it cannot be written.
+        If the file cannot be written.
     """
     step = max(1, round(max(pixels.shape) / _PANEL_SIDE))
     small = _reduce(pixels, step)
@@ -153,7 +155,7 @@ def save_overview(
 def _figure_of_panels(
     panels: Sequence[tuple[str, Pixels]], *, columns: int, title: str, lines: Sequence[str]
 ) -> "Figure":
-    """Lay images of one size out in a grid, a caption above each; all lengths in inches."""
+    """Arrange images of one size in a grid with captions; all lengths are in inches."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
@@ -166,14 +168,14 @@ def _figure_of_panels(
     figure = Figure(figsize=(total_width, total_height), dpi=110, facecolor="white")
     FigureCanvasAgg(figure)
     left = edge / total_width
-    # A file's name may have dollar signs in it, which would make it a formula.
+    # A file name with dollar signs would be parsed as a formula.
     plain = partial(figure.text, left, parse_math=False)
     plain(1 - edge / total_height, title, fontsize=13, weight="bold", va="top")
     for number, (text, panel) in enumerate(panels):
         row, column = divmod(number, columns)
         x, y = edge + column * (width + edge), foot + (rows - 1 - row) * (caption + height)
-        place = (x / total_width, y / total_height, width / total_width, height / total_height)
-        axes = figure.add_axes(place)
+        bounds = (x / total_width, y / total_height, width / total_width, height / total_height)
+        axes = figure.add_axes(bounds)
         axes.imshow(panel, cmap="gray", vmin=0, vmax=255)
         axes.set_title(text, fontsize=9, loc="left", pad=3, parse_math=False)
         axes.axis("off")
@@ -182,7 +184,7 @@ def _figure_of_panels(
 
 
 def _reduce(pixels: Pixels, step: int) -> Pixels:
-    """Reduce by area averaging to every `step`-th pixel's grid."""
+    """Reduce by a factor of `step` by area averaging."""
     height, width = (-(-side // step) for side in pixels.shape[:2])
     reduced = Image.fromarray(pixels).resize((width, height), Image.Resampling.BOX)
     return np.asarray(reduced)

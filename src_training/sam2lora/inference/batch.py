@@ -9,7 +9,7 @@ from pathlib import Path
 
 import tifffile
 
-from sam2lora.datasets.image_search import entry_of
+from sam2lora.datasets.image_search import directory_entry
 from sam2lora.errors import OutputError, Sam2LoraError
 from sam2lora.images.decoding import image_stem
 from sam2lora.images.reading import FundusImage, read_image
@@ -161,11 +161,11 @@ class _Done:
 
 def _check_images_stay(paths: Sequence[Path], tasks: Sequence[SegmentationTask], out: Path) -> None:
     """Refuse to write a mask over one of the images, such as the `a_cup.png` beside `a.png`."""
-    images = {entry_of(path) for path in paths}
+    images = {directory_entry(path) for path in paths}
     for path in paths:
         for task in tasks:
             mask = _mask_path(path, task.target.name, out)
-            if entry_of(mask) in images:
+            if directory_entry(mask) in images:
                 raise OutputError(
                     f"{mask}: is one of the images, and the {task.target.name} mask of {path} "
                     "would replace it. Choose another folder with --out."

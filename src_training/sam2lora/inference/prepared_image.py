@@ -63,7 +63,7 @@ def windows_of(prepared: PreparedImage, geometry: GeometrySettings, size: int) -
             prepared.field, size, field_size=geometry.field_size, overlap=geometry.overlap
         )
     if geometry.detail == "squash":
-        return [Window.squash(prepared.shape, size)]
+        return [Window.stretched(prepared.shape, size)]
     return [full_window(prepared.field, size, margin=geometry.margin)]
 
 

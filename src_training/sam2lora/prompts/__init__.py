@@ -1,1 +1,1 @@
-"""Prompts: as a user gives them, as tensors, and as they are sampled for training."""
+"""Prompts of users, their tensors, and prompts sampled for training and evaluation."""

@@ -1,4 +1,4 @@
-"""Make a wrong answer out of a right one, so that a network learns to correct answers."""
+"""Corrupt masks, so that a network learns to correct previous predictions."""
 
 import numpy as np
 
@@ -6,46 +6,47 @@ from sam2lora.types import Mask
 
 
 def corrupt(mask: Mask, rng: np.random.Generator) -> Mask:
-    """Spoil a mask the way a network's answers are wrong.
+    """Corrupt a mask the way a network's predictions are wrong.
 
-    Each of these happens every other time: the mask grows or shrinks; it shifts; parts go missing;
-    parts are added where nothing is. How far follows from how thick the structure is. About
-    one answer in ten is right and has to be kept.
+    Each of these happens with probability 1/2: the mask grows or shrinks; it shifts; parts are
+    removed; parts are added elsewhere. The size of the errors depends on the thickness of the
+    structure. About one mask in ten is unchanged, so that the network also learns to keep it.
 
     Parameters
     ----------
     mask
         `(H, W)`, not empty.
     rng
-        The only source of chance.
+        Source of all randomness.
 
     Returns
     -------
     `(H, W)`: a new mask, possibly empty.
     """
     thickness = _thickness(mask)
-    far = max(1, round(thickness / 4))
+    largest = max(1, round(thickness / 4))
     change, move, drop, add = rng.random(4) < 0.5
-    answer = mask.copy()
+    corrupted = mask.copy()
     if change:
-        steps = int(rng.integers(1, far, endpoint=True))
-        answer = _grown(answer, steps) if rng.random() < 0.5 else ~_grown(~answer, steps)
+        steps = int(rng.integers(1, largest, endpoint=True))
+        grow = rng.random() < 0.5
+        corrupted = _grown(corrupted, steps) if grow else ~_grown(~corrupted, steps)
     if move:
-        down, right = (int(step) for step in rng.integers(-far, far, size=2, endpoint=True))
-        answer = _shifted(answer, down, right)
+        down, right = (int(step) for step in rng.integers(-largest, largest, size=2, endpoint=True))
+        corrupted = _shifted(corrupted, down, right)
     if drop:
-        answer &= ~_patches(mask, thickness, rng)
+        corrupted &= ~_patches(mask, thickness, rng)
     if add:
         reach = max(mask.shape) // 6
         down, right = (int(step) for step in rng.integers(-reach, reach, size=2, endpoint=True))
-        answer |= _shifted(mask, down, right) & _patches(mask, thickness, rng)
-    return answer
+        corrupted |= _shifted(mask, down, right) & _patches(mask, thickness, rng)
+    return corrupted
 
 
 def _thickness(mask: Mask) -> float:
-    """Estimate how many pixels wide a structure is: twice its area by the length of its border.
+    """Estimate the width of a structure in pixels: twice its area over the length of its border.
 
-    At most a quarter of the image, of which the border may lie beyond it.
+    At most a quarter of the image, since the border may be outside the image.
     """
     area, border = int(mask.sum()), int((mask & _grown(~mask, 1)).sum())
     return float(min(2 * area / max(1, border), max(mask.shape) / 4))
@@ -64,7 +65,7 @@ def _grown(mask: Mask, steps: int) -> Mask:
 
 
 def _shifted(mask: Mask, down: int, right: int) -> Mask:
-    """Move a mask; what leaves the image is lost."""
+    """Shift a mask; pixels that leave the image are lost."""
     height, width = mask.shape
     down, right = min(max(down, -height), height), min(max(right, -width), width)
     moved = np.zeros_like(mask)

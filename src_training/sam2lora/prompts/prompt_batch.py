@@ -1,7 +1,7 @@
 """Prompts as SAM 2 takes them: points, boxes and previous masks, batched, in network-input pixels.
 
 Pixel centers are at integers, as in the rest of this project and as SAM 2 expects them (it adds the
-half pixel itself). Coordinates of the native image are mapped by `geometry.Frame.to_network` first.
+half pixel itself). Native coordinates are mapped by `Window.to_network` first.
 """
 
 from collections.abc import Sequence
@@ -19,32 +19,32 @@ from sam2lora.prompts.user_prompts import Prompts
 from sam2lora.transforms.windows import Window
 
 MASK_LOGIT = 10.0
-"""A painted mask enters as this logit inside and its negative outside, as in SAM 2."""
+"""Logit of a painted mask: this value inside, its negative outside, as in SAM 2."""
 
 
 @dataclass(frozen=True, eq=False)
 class PromptBatch:
-    """What B prompts ask for; each may have points, a box and a previous mask, or nothing.
+    """B prompts; each can have points, a box and a previous mask, or nothing.
 
     All prompts of one batch have the same number of points, and all or none have a box or a mask:
-    SAM 2 answers differently when a shorter prompt is padded, so nothing is padded here.
+    padding a shorter prompt would change the prediction of SAM 2, so nothing is padded here.
 
     Attributes
     ----------
     points
         `(B, N, 2)` float32, (x, y) in network-input pixels, pixel centers at integers. N may be 0.
     labels
-        `(B, N)` integers: 1 on the target, 0 off it.
+        `(B, N)` integers: 1 for positive points, 0 for negative points.
     boxes
         `(B, 4)` float32, (x0, y0, x1, y1) in the same pixels, or None.
     mask_logits
-        `(B, 1, h, w)` float, logits of a previous answer at the size of the decoder's output, or
-        None. `mask_to_logits` makes them from a painted mask.
+        `(B, 1, h, w)` float, logits of a previous prediction at the size of the decoder's output,
+        or None. `mask_to_logits` computes them from a painted mask.
 
     Raises
     ------
     GeometryError
-        If the shapes do not fit each other.
+        If the shapes do not match each other.
     """
 
     points: Tensor
@@ -55,21 +55,21 @@ class PromptBatch:
     def __post_init__(self) -> None:
         batch = self.points.shape[0] if self.points.ndim == 3 else -1
         if self.points.ndim != 3 or self.points.shape[-1] != 2:
-            raise GeometryError(f"Points are (B, N, 2), not {tuple(self.points.shape)}.")
+            raise GeometryError(f"Points must be (B, N, 2), not {tuple(self.points.shape)}.")
         if self.labels.shape != self.points.shape[:2]:
             raise GeometryError(
                 f"Each point needs one label: points {tuple(self.points.shape)}, "
                 f"labels {tuple(self.labels.shape)}."
             )
         if self.boxes is not None and self.boxes.shape != (batch, 4):
-            raise GeometryError(f"Boxes are ({batch}, 4) here, not {tuple(self.boxes.shape)}.")
+            raise GeometryError(f"Boxes must be ({batch}, 4), not {tuple(self.boxes.shape)}.")
         mask = self.mask_logits
         if mask is not None and (mask.ndim != 4 or mask.shape[:2] != (batch, 1)):
-            raise GeometryError(f"Masks are ({batch}, 1, h, w) here, not {tuple(mask.shape)}.")
+            raise GeometryError(f"Masks must be ({batch}, 1, h, w), not {tuple(mask.shape)}.")
 
     @classmethod
     def none(cls, batch: int) -> Self:
-        """Ask for the target without any hint, `batch` times."""
+        """Create `batch` empty prompts."""
         return cls(torch.zeros(batch, 0, 2), torch.zeros(batch, 0, dtype=torch.int64))
 
     @classmethod
@@ -81,84 +81,87 @@ class PromptBatch:
         box: ArrayLike | None = None,
         mask_logits: ArrayLike | None = None,
     ) -> Self:
-        """Make one prompt (a batch of one) from numbers or NumPy arrays, and check the values.
+        """Create one prompt (a batch of one) from numbers or NumPy arrays, and check the values.
 
         Parameters
         ----------
         points
             `(N, 2)`, (x, y) in network-input pixels.
         labels
-            N integers: 1 on the target, 0 off it.
+            N integers: 1 for positive points, 0 for negative points.
         box
             (x0, y0, x1, y1) in network-input pixels.
         mask_logits
-            `(h, w)` logits of a previous answer.
+            `(h, w)` logits of a previous prediction.
 
         Raises
         ------
         GeometryError
             If a coordinate is not finite, a label is neither 0 nor 1, a box has its corners in the
-            wrong order, or the shapes do not fit.
+            wrong order, or the shapes do not match.
         """
-        at = _finite(points, "Points").reshape(-1, 2) if np.size(points) else np.zeros((0, 2))
-        kinds = np.asarray(labels).reshape(-1)
-        if not np.isin(kinds, (0, 1)).all():
-            raise GeometryError(f"Labels are 1 (on the target) or 0 (off it), not {labels!r}.")
+        coordinates = (
+            _finite(points, "Points").reshape(-1, 2) if np.size(points) else np.zeros((0, 2))
+        )
+        signs = np.asarray(labels).reshape(-1)
+        if not np.isin(signs, (0, 1)).all():
+            raise GeometryError(f"Labels must be 1 (positive) or 0 (negative), not {labels!r}.")
         corners = None
         if box is not None:
             corners = _finite(box, "A box")
             if corners.shape != (4,) or corners[0] > corners[2] or corners[1] > corners[3]:
                 raise GeometryError(
-                    f"A box is x0, y0, x1, y1 with x0 <= x1, y0 <= y1, not {box!r}."
+                    f"A box must be x0, y0, x1, y1 with x0 <= x1, y0 <= y1, not {box!r}."
                 )
         mask = None
         if mask_logits is not None:
             mask = _finite(mask_logits, "A previous mask")
             if mask.ndim != 2:
-                raise GeometryError(f"A previous mask is (h, w), not {mask.shape}.")
+                raise GeometryError(f"A previous mask must be (h, w), not {mask.shape}.")
         return cls(
-            points=_batch(at),
-            labels=torch.from_numpy(kinds.astype(np.int64))[None],
+            points=_batch(coordinates),
+            labels=torch.from_numpy(signs.astype(np.int64))[None],
             boxes=None if corners is None else _batch(corners),
             mask_logits=None if mask is None else _batch(mask)[None],
         )
 
     @classmethod
     def cat(cls, prompts: Sequence[Self]) -> Self:
-        """Join prompts of the same kind (`shape_key`) into one batch.
+        """Concatenate prompts with the same `shape_key` into one batch.
 
         Raises
         ------
         GeometryError
-            If there is none, or they differ in their number of points or in having a box or a mask.
+            If there are no prompts, or they differ in their number of points or in having a box or
+            a mask.
         """
-        keys = {one.shape_key for one in prompts}
+        keys = {prompt.shape_key for prompt in prompts}
         if len(keys) != 1:
-            raise GeometryError(f"Prompts of one kind are needed; there are: {sorted(keys)}.")
-        boxes = [one.boxes for one in prompts if one.boxes is not None]
-        masks = [one.mask_logits for one in prompts if one.mask_logits is not None]
+            raise GeometryError(f"A batch needs prompts of one kind, not of: {sorted(keys)}.")
+        boxes = [prompt.boxes for prompt in prompts if prompt.boxes is not None]
+        masks = [prompt.mask_logits for prompt in prompts if prompt.mask_logits is not None]
         return cls(
-            points=torch.cat([one.points for one in prompts]),
-            labels=torch.cat([one.labels for one in prompts]),
+            points=torch.cat([prompt.points for prompt in prompts]),
+            labels=torch.cat([prompt.labels for prompt in prompts]),
             boxes=torch.cat(boxes) if boxes else None,
             mask_logits=torch.cat(masks) if masks else None,
         )
 
     @property
     def shape_key(self) -> tuple[int, bool, bool]:
-        """Number of points, has a box, has a mask: what prompts of one batch share."""
+        """(Number of points, has a box, has a mask), equal for all prompts of a batch."""
         return self.points.shape[1], self.boxes is not None, self.mask_logits is not None
 
     @property
     def is_empty(self) -> bool:
-        """Whether nothing is asked for beyond the target itself."""
+        """Whether the prompts have no point, box or mask."""
         return self.shape_key == (0, False, False)
 
     def __len__(self) -> int:
         return self.points.shape[0]
 
     def __getitem__(self, index: int | slice) -> Self:
-        """Give some of the prompts; a single index keeps the batch dimension."""
+        """Return some of the prompts; a single index keeps the batch dimension."""
         part = batch_slice(index, len(self))
         return type(self)(
             points=self.points[part],
@@ -168,7 +171,7 @@ class PromptBatch:
         )
 
     def to(self, device: torch.device | str) -> Self:
-        """Give the same prompts on another device."""
+        """Return the same prompts on another device."""
         return type(self)(
             points=self.points.to(device),
             labels=self.labels.to(device),
@@ -178,22 +181,22 @@ class PromptBatch:
 
 
 def in_window(prompts: Prompts, window: Window, *, mask_size: int) -> PromptBatch:
-    """Map a user's prompts from native pixels to those of a network that is shown a window.
+    """Map a user's prompts from native pixels to the network-input pixels of a window.
 
     Parameters
     ----------
     prompts
-        What lies in the window (`Prompts.within`).
+        The prompts in the window (`Prompts.within`).
     window
-        What the network is shown.
+        The window that is the network's input.
     mask_size
-        Side of its previous masks.
+        Side of the network's previous masks (`Sam2ImageModel.mask_size`).
 
     Returns
     -------
     A batch of one.
     """
-    points = np.array([(click.x, click.y) for click in prompts.points]).reshape(-1, 2)
+    points = np.array([(point.x, point.y) for point in prompts.points]).reshape(-1, 2)
     corners = None if prompts.box is None else np.array(prompts.box).reshape(2, 2)
     mask = None
     if prompts.mask is not None:
@@ -201,23 +204,23 @@ def in_window(prompts: Prompts, window: Window, *, mask_size: int) -> PromptBatc
         mask = mask_to_logits(torch.from_numpy(coverage)[None, None], size=mask_size)[0, 0]
     return PromptBatch.single(
         points=window.to_network(points),
-        labels=[int(click.positive) for click in prompts.points],
+        labels=[int(point.positive) for point in prompts.points],
         box=None if corners is None else window.to_network(corners).reshape(4),
         mask_logits=None if mask is None else mask.numpy(),
     )
 
 
 def mask_to_logits(mask: Tensor, *, size: int) -> Tensor:
-    """Turn painted masks into what the network takes as a previous mask.
+    """Convert painted masks to logits, which the network takes as a previous mask.
 
-    A pixel of the result that is half covered gets logit 0.
+    A half-covered pixel of the result gets logit 0.
 
     Parameters
     ----------
     mask
-        `(B, 1, H, W)` bool, or float coverage in 0…1, in the frame of the network's input.
+        `(B, 1, H, W)` bool, or float coverage in 0…1, over the network's input window.
     size
-        Side of the decoder's output (`Network.mask_size`).
+        Side of the decoder's output (`Sam2ImageModel.mask_size`).
 
     Returns
     -------
@@ -226,10 +229,10 @@ def mask_to_logits(mask: Tensor, *, size: int) -> Tensor:
     Raises
     ------
     GeometryError
-        If the mask has another number of dimensions.
+        If the mask is not `(B, 1, H, W)`.
     """
     if mask.ndim != 4 or mask.shape[1] != 1:
-        raise GeometryError(f"Painted masks are (B, 1, H, W), not {tuple(mask.shape)}.")
+        raise GeometryError(f"Painted masks must be (B, 1, H, W), not {tuple(mask.shape)}.")
     coverage = mask.float()
     if coverage.shape[-2:] != (size, size):
         coverage = F.interpolate(coverage, size=(size, size), mode="bilinear", antialias=True)
@@ -237,25 +240,25 @@ def mask_to_logits(mask: Tensor, *, size: int) -> Tensor:
 
 
 def batch_slice(index: int | slice, length: int) -> slice:
-    """Turn an index into a batch into a slice of it, so that the batch dimension stays.
+    """Convert a batch index to a slice, which keeps the batch dimension.
 
     Raises
     ------
     IndexError
-        If a single index is outside.
+        If a single index is out of range.
     """
     if isinstance(index, slice):
         return index
     position = index + length if index < 0 else index
     if not 0 <= position < length:
-        raise IndexError(f"there is no number {index} in a batch of {length}")
+        raise IndexError(f"index {index} is out of range for a batch of {length}")
     return slice(position, position + 1)
 
 
 def _finite(values: ArrayLike, what: str) -> np.ndarray[tuple[int, ...], np.dtype[np.float64]]:
     array = np.asarray(values, dtype=np.float64)
     if not np.isfinite(array).all():
-        raise GeometryError(f"{what} must be finite numbers; there is {values!r}.")
+        raise GeometryError(f"{what} must have finite coordinates or values, not {values!r}.")
     return array
 
 

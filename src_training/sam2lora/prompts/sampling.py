@@ -1,7 +1,7 @@
-"""Draw prompts from a mask, as a user would give them: the paper's seven regimes, and training.
+"""Sample prompts from a mask, as a user would give them: the paper's seven regimes, and training.
 
 Only the part of a mask inside `valid` counts, since a user cannot click outside the field of view.
-Every draw comes from the generator that is handed in; nothing else is random.
+All randomness comes from the generator that is passed in.
 """
 
 from collections.abc import Sequence
@@ -21,15 +21,15 @@ from sam2lora.types import Mask
 Pixels = NDArray[np.int64]  # (N,) flat indices into a mask
 
 _REACH_IN = 6
-"""A point is moved at most this many pixels towards the inside of its structure."""
+"""Largest distance in pixels by which a point moves towards the inside of its structure."""
 _NEAR_SHARE = 0.8
-"""How often points off the mask are near it, where the network errs."""
+"""Share of the prompts whose negative points are near the mask, where the network errs."""
 _TRIES = 64
 
 
 @dataclass(frozen=True)
 class Regime:
-    """How many points on the mask and off it a prompt has, and whether it has a box."""
+    """Number of positive and negative points of a prompt, and whether it has a box."""
 
     name: str
     positive: int = 0
@@ -62,73 +62,73 @@ def sample_prompts(
     valid: Mask | None = None,
     jitter: float = 0.0,
 ) -> Prompts:
-    """Draw the prompts of a regime from a mask.
+    """Sample the prompts of a regime from a mask.
 
-    Points on the mask start anywhere on it and move a few pixels inwards. Points off the mask are
-    mostly within a sixteenth of the image's longer side of it. Points are distinct unless there are
-    fewer pixels than points. The box holds the whole mask, all parts of it.
+    Positive points start anywhere on the mask and move a few pixels inwards. Negative points are
+    mostly within 1/16 of the image's longer side of the mask. Points are distinct unless there are
+    fewer pixels than points. The box contains the whole mask with all its parts.
 
     Parameters
     ----------
     mask
-        `(H, W)`: the target.
+        `(H, W)` bool: the target.
     regime
         One of `REGIMES`, or another.
     rng
-        The only source of chance.
+        Source of all randomness.
     valid
-        `(H, W)`: where a user could click, such as the field of view; everywhere by default.
+        `(H, W)` bool: where a user could click, such as the field of view; by default everywhere.
     jitter
         Each edge of the box moves by up to this share of the box's side, in 0…0.3, never beyond
         the image.
 
     Returns
     -------
-    Prompts in pixels of `mask`, points on it first.
+    Prompts in pixels of `mask`, positive points first.
 
     Raises
     ------
     GeometryError
-        If shapes differ, the regime needs a target and the mask is empty inside `valid`, or it
-        needs a point off the target and the mask covers all of `valid`.
+        If the shapes differ, the regime has positive points or a box and the mask is empty inside
+        `valid`, or it has negative points and the mask covers all of `valid`.
     """
     on, off = _split(mask, valid)
     if (regime.positive or regime.box) and not on.any():
         raise GeometryError(
             f"The mask is empty inside the field of view, so prompts of regime '{regime.name}' "
-            "cannot be drawn from it. Leave this image out, or use the regime 'none'."
+            "cannot be sampled. Leave this image out, or use the regime 'none'."
         )
     if regime.negative and not off.any():
         raise GeometryError(
-            f"The mask covers the whole field of view, so regime '{regime.name}' finds no place "
-            "for a point off it. Use a regime without negative points."
+            f"The mask covers the whole field of view, so regime '{regime.name}' has no place for "
+            "a negative point. Use a regime without negative points."
         )
-    return _draw(on, off, regime, rng, jitter)
+    return _sample(on, off, regime, rng, jitter)
 
 
 def sample_training_prompts(
     mask: Mask, mix: PromptSamplingSettings, rng: np.random.Generator, *, valid: Mask | None = None
 ) -> Prompts:
-    """Draw the prompts of one training sample; what cannot be drawn is left out.
+    """Sample the prompts of one training sample; prompts that are impossible are left out.
 
-    An empty mask gets points off it if its kind has any, else nothing, or one such point where the
-    mix is never without a prompt; a mask that covers all of `valid` gets no points off it.
+    An empty mask gets negative points if its kind of prompt has any, else nothing, or one negative
+    point if `mix` never gives an empty prompt; a mask that covers all of `valid` gets none.
 
     Parameters
     ----------
     mask, rng, valid
         As for `sample_prompts`.
     mix
-        How often each kind of prompt is drawn.
+        How often each kind of prompt is sampled.
 
     Returns
     -------
-    Prompts in pixels of `mask`. A previous answer, if there is one, is their `mask`.
+    Prompts in pixels of `mask`. A previous prediction, if there is one, is their `mask`.
 
     Raises
     ------
     GeometryError
-        If shapes differ.
+        If the shapes differ.
     """
     on, off = _split(mask, valid)
     weights = mix.weights
@@ -137,7 +137,7 @@ def sample_training_prompts(
     if kind == "none":
         return Prompts()
     if kind == "previous" and on.any():
-        return _previous_answer(on, on | off, mix, rng)
+        return _previous_prediction(on, on | off, mix, rng)
     target, other = bool(on.any()), bool(off.any())
     positive, negative = 0, 0
     if kind != "box":
@@ -147,46 +147,48 @@ def sample_training_prompts(
         positive = int(target)
     if mix.none == 0 and not target:
         negative = max(negative, int(other))
-    regime = Regime("drawn", positive, negative, box=target and kind != "points")
-    return _draw(on, off, regime, rng, mix.box_jitter)
+    regime = Regime("sampled", positive, negative, box=target and kind != "points")
+    return _sample(on, off, regime, rng, mix.box_jitter)
 
 
 def _split(mask: Mask, valid: Mask | None) -> tuple[Mask, Mask]:
-    """Give the valid pixels on the target and those off it."""
+    """Return the valid pixels on the target and those off it."""
     if mask.ndim != 2 or (valid is not None and valid.shape != mask.shape):
         raise GeometryError(
-            f"A mask and its valid pixels are (H, W) both, not {mask.shape} and "
+            f"A mask and its valid pixels must have one shape (H, W), not {mask.shape} and "
             f"{None if valid is None else valid.shape}."
         )
     return (mask, ~mask) if valid is None else (mask & valid, valid & ~mask)
 
 
-def _draw(on: Mask, off: Mask, regime: Regime, rng: np.random.Generator, jitter: float) -> Prompts:
+def _sample(
+    on: Mask, off: Mask, regime: Regime, rng: np.random.Generator, jitter: float
+) -> Prompts:
     positive = _points_inside(on, regime.positive, rng)
     negative = _points_near(on, off, regime.negative, rng)
     box = _box(on, rng, jitter) if regime.box else None
-    return Prompts(_clicks(positive, negative, on.shape), box)
+    return Prompts(_point_prompts(positive, negative, on.shape), box)
 
 
-def _previous_answer(
+def _previous_prediction(
     on: Mask, valid: Mask, mix: PromptSamplingSettings, rng: np.random.Generator
 ) -> Prompts:
-    """Give a wrong answer, and clicks where it is wrong, as a user corrects it."""
-    answer = corrupt(on, rng) & valid
-    missed, false = on & ~answer, answer & ~on
+    """Sample a wrong prediction, and points where it is wrong, as a user would correct it."""
+    prediction = corrupt(on, rng) & valid
+    missed, false = on & ~prediction, prediction & ~on
     wrong = int(missed.sum() + false.sum())
     count = min(int(rng.integers(0, mix.corrections, endpoint=True)), wrong)
     positive = int(rng.binomial(count, missed.sum() / wrong)) if wrong else 0
-    clicks = _clicks(
+    points = _point_prompts(
         _points_inside(missed, positive, rng),
         _points_inside(false, count - positive, rng),
         on.shape,
     )
-    return Prompts(clicks, mask=answer if answer.any() else None)
+    return Prompts(points, mask=prediction if prediction.any() else None)
 
 
 def _points_inside(mask: Mask, count: int, rng: np.random.Generator) -> Pixels:
-    """Draw pixels of a mask evenly, then move each towards the inside of what it lies on."""
+    """Sample pixels of a mask uniformly, then move each towards the inside of its structure."""
     if not count:
         return np.zeros(0, dtype=np.int64)
     drawn = _choose(np.flatnonzero(mask), count, rng)
@@ -200,7 +202,7 @@ def _points_inside(mask: Mask, count: int, rng: np.random.Generator) -> Pixels:
 
 
 def _deepest(mask: Mask, pixel: int, reach: int) -> int:
-    """Give the pixel of the mask, at most `reach` rows and columns away, farthest from its edge."""
+    """Return the mask pixel within `reach` rows and columns that is farthest from the edge."""
     row, column = divmod(pixel, mask.shape[1])
     top, left = max(row - reach, 0), max(column - reach, 0)
     patch = mask[top : row + reach + 1, left : column + reach + 1]
@@ -212,7 +214,7 @@ def _deepest(mask: Mask, pixel: int, reach: int) -> int:
 
 
 def _points_near(on: Mask, off: Mask, count: int, rng: np.random.Generator) -> Pixels:
-    """Draw pixels off the target, mostly a short step from it."""
+    """Sample pixels off the target, mostly close to it."""
     if not count:
         return np.zeros(0, dtype=np.int64)
     anywhere = _choose(np.flatnonzero(off), count, rng)
@@ -227,21 +229,21 @@ def _points_near(on: Mask, off: Mask, count: int, rng: np.random.Generator) -> P
     rows, columns = rows[inside], columns[inside]
     near = (rows * on.shape[1] + columns)[off[rows, columns]]
     distinct = dict.fromkeys([*near.tolist(), *anywhere.tolist()])
-    # Where `anywhere` repeats, all its pixels are in it, and so are all of `near`.
+    # Where `anywhere` has repetitions, it holds all pixels off the target, and so all of `near`.
     return np.array(list(distinct)[:count]) if len(distinct) >= count else anywhere
 
 
 def _choose(pixels: Pixels, count: int, rng: np.random.Generator) -> Pixels:
-    """Draw distinct pixels; where there are too few, all of them, and some again."""
+    """Sample distinct pixels; if there are too few, use all of them, some repeatedly."""
     missing = max(0, count - len(pixels))
     distinct = rng.choice(pixels, size=count - missing, replace=False)
     return np.concatenate([distinct, rng.choice(pixels, size=missing)]) if missing else distinct
 
 
 def _box(mask: Mask, rng: np.random.Generator, jitter: float) -> Box:
-    """Give the box from the first to the last pixel of the mask, by their centers.
+    """Return the box from the center of the first to that of the last pixel of the mask.
 
-    Where that is a single row or column, the box is the pixels' whole width.
+    For a single row or column, the box is one whole pixel wide.
     """
     ends = []
     for axis in (0, 1):
@@ -257,7 +259,9 @@ def _box(mask: Mask, rng: np.random.Generator, jitter: float) -> Box:
     return x0, y0, x1, y1
 
 
-def _clicks(positive: Pixels, negative: Pixels, shape: Sequence[int]) -> tuple[PointPrompt, ...]:
+def _point_prompts(
+    positive: Pixels, negative: Pixels, shape: Sequence[int]
+) -> tuple[PointPrompt, ...]:
     return tuple(
         PointPrompt(float(pixel % shape[1]), float(pixel // shape[1]), positive=on_target)
         for pixels, on_target in ((positive, True), (negative, False))

@@ -1,4 +1,4 @@
-"""Prompts as a user gives them: points, a box and a painted mask, in native pixels of one image."""
+"""Prompts of a user: points, a box and a painted mask, in native pixels of one image."""
 
 import math
 from collections.abc import Sequence
@@ -13,12 +13,12 @@ from sam2lora.types import Mask
 
 Box = tuple[float, float, float, float]
 
-_ONE_PIXEL = 1 - 1e-6  # whatever rounding leaves of it
+_ONE_PIXEL = 1 - 1e-6  # after rounding errors
 
 
 @dataclass(frozen=True)
 class PointPrompt:
-    """A point on the target (`positive`) or off it, (x, y) in native pixels."""
+    """A positive (on the target) or negative point, (x, y) in native pixels."""
 
     x: float
     y: float
@@ -27,22 +27,22 @@ class PointPrompt:
 
 @dataclass(frozen=True, eq=False)
 class Prompts:
-    """What a user says about one target in one image; all of it may be missing.
+    """The prompts of a user for one target in one image; each part is optional.
 
     Attributes
     ----------
     points
-        Points on and off the target.
+        Positive and negative points.
     box
         (x0, y0, x1, y1) in native pixels, at least one pixel wide and high.
     mask
-        `(H, W)` bool: a previous or painted answer to start from. One without a pixel says
-        nothing, so that a layer nobody has painted on yet can be passed as it is.
+        `(H, W)` bool: a previous or painted mask to start from. An empty mask counts as none, so
+        that an unpainted layer can be passed as it is.
 
     Raises
     ------
     GeometryError
-        If a coordinate is not finite, or the box is turned round or smaller than a pixel.
+        If a coordinate is not finite, or the box is inverted or smaller than a pixel.
     """
 
     points: tuple[PointPrompt, ...] = ()
@@ -50,26 +50,26 @@ class Prompts:
     mask: Mask | None = None
 
     def __post_init__(self) -> None:
-        numbers = [number for click in self.points for number in (click.x, click.y)]
-        if not np.isfinite([*numbers, *(self.box or ())]).all():
+        coordinates = [number for point in self.points for number in (point.x, point.y)]
+        if not np.isfinite([*coordinates, *(self.box or ())]).all():
             raise GeometryError("A point or box has a coordinate that is not a finite number.")
         if self.box and not (self.box[0] < self.box[2] and self.box[1] < self.box[3]):
             raise GeometryError(f"A box is x0,y0,x1,y1 with x0 < x1 and y0 < y1, not {self.box}.")
         if self.box and min(self.box[2] - self.box[0], self.box[3] - self.box[1]) < _ONE_PIXEL:
-            raise GeometryError(f"A box is at least one pixel wide and high, not {self.box}.")
+            raise GeometryError(f"A box must be at least one pixel wide and high, not {self.box}.")
 
     @property
     def empty(self) -> bool:
-        """Whether nothing is said, so that the answer is the automatic one."""
+        """Whether there is no prompt, so that the segmentation is automatic."""
         return not (self.points or self.box) and (self.mask is None or not self.mask.any())
 
     def by_label(self) -> tuple[list[PointPrompt], list[PointPrompt]]:
-        """Give the points on the target, and those off it."""
-        on = [click for click in self.points if click.positive]
-        return on, [click for click in self.points if not click.positive]
+        """Return the positive points and the negative points."""
+        positive = [point for point in self.points if point.positive]
+        return positive, [point for point in self.points if not point.positive]
 
     def check_inside(self, field: Mask) -> None:
-        """Refuse prompts that lie outside the image or its field of view.
+        """Raise an error if prompts are outside the image or its field of view.
 
         Parameters
         ----------
@@ -79,21 +79,21 @@ class Prompts:
         Raises
         ------
         GeometryError
-            If a point, the whole box or all that is painted lies outside; or the mask has another
+            If a point, the whole box or the whole painted mask is outside, or the mask has another
             size.
         """
         height, width = field.shape
-        for click in self.points:
-            column, row = round(click.x), round(click.y)
+        for point in self.points:
+            column, row = round(point.x), round(point.y)
             if not (0 <= column < width and 0 <= row < height):
                 raise GeometryError(
-                    f"The point ({click.x:g}, {click.y:g}) lies outside the image, which is "
+                    f"The point ({point.x:g}, {point.y:g}) lies outside the image, which has "
                     f"{width} × {height} pixels."
                 )
             if not field[row, column]:
                 raise GeometryError(
-                    f"The point ({click.x:g}, {click.y:g}) lies outside the field of view. "
-                    "Put it on the visible part of the eye."
+                    f"The point ({point.x:g}, {point.y:g}) lies outside the field of view. "
+                    "Place it on the visible part of the eye."
                 )
         if not self._box_inside(field):
             raise GeometryError(f"The box {self.box} lies outside the field of view.")
@@ -105,12 +105,12 @@ class Prompts:
             )
         if self.mask.any() and not self.mask[field].any():
             raise GeometryError(
-                "All of the painted mask lies outside the field of view. Paint on the visible part "
+                "The whole painted mask lies outside the field of view. Paint on the visible part "
                 "of the eye."
             )
 
     def inside(self, field: Mask) -> Self:
-        """Leave out the points and the box that `check_inside` refuses; the mask stays.
+        """Return the prompts without the points and the box outside the field of view.
 
         Parameters
         ----------
@@ -118,56 +118,58 @@ class Prompts:
             `(H, W)` bool: the field of view.
         """
         height, width = field.shape
-        clicks = tuple(
-            click
-            for click in self.points
-            if 0 <= round(click.x) < width
-            and 0 <= round(click.y) < height
-            and field[round(click.y), round(click.x)]
+        points = tuple(
+            point
+            for point in self.points
+            if 0 <= round(point.x) < width
+            and 0 <= round(point.y) < height
+            and field[round(point.y), round(point.x)]
         )
-        return type(self)(clicks, self.box if self._box_inside(field) else None, self.mask)
+        return type(self)(points, self.box if self._box_inside(field) else None, self.mask)
 
     def _box_inside(self, field: Mask) -> bool:
         return not self.box or bool(field[_covered(self.box, field.shape)].any())
 
-    def within(self, frame: Window) -> Self:
-        """Keep what a window shows: points inside it, the box clipped to it, and the mask.
+    def within(self, window: Window) -> Self:
+        """Return the prompts in a window: its points, the box clipped to it, and the mask.
 
-        The mask is kept, whole, if one of its pixels has its center in the window.
+        The mask is kept whole if the center of one of its pixels is in the window.
         """
-        right, bottom = frame.left + frame.width, frame.top + frame.height
-        clicks = tuple(
-            click
-            for click in self.points
-            if frame.left <= click.x + 0.5 < right and frame.top <= click.y + 0.5 < bottom
+        right, bottom = window.left + window.width, window.top + window.height
+        points = tuple(
+            point
+            for point in self.points
+            if window.left <= point.x + 0.5 < right and window.top <= point.y + 0.5 < bottom
         )
-        box = self.box and _clipped(self.box, frame)
-        mask = self.mask if self.mask is not None and _shown(self.mask, frame).any() else None
-        return type(self)(clicks, box, mask)
+        box = self.box and _clipped(self.box, window)
+        mask = self.mask if self.mask is not None and _cropped(self.mask, window).any() else None
+        return type(self)(points, box, mask)
 
 
 def parse_point(text: str) -> PointPrompt:
-    """Read a point as the command line takes it: `x,y`, `x,y,+` or `x,y,-`.
+    """Read a point of the command line: `x,y`, `x,y,+` or `x,y,-`.
 
     Raises
     ------
     GeometryError
-        If the text is something else.
+        If the text has another form.
     """
-    *place, sign = [*text.split(","), "+"] if text.count(",") == 1 else text.split(",")
-    numbers = _numbers(place)
+    *coordinates, sign = [*text.split(","), "+"] if text.count(",") == 1 else text.split(",")
+    numbers = _numbers(coordinates)
     if len(numbers) != 2 or sign.strip() not in ("+", "-"):
-        raise GeometryError(f"A point is written x,y,+ (on the target) or x,y,- , not {text!r}.")
+        raise GeometryError(
+            f"A point is written x,y,+ (positive) or x,y,- (negative), not {text!r}."
+        )
     return PointPrompt(numbers[0], numbers[1], positive=sign.strip() == "+")
 
 
 def parse_box(text: str) -> Box:
-    """Read a box as the command line takes it: `x0,y0,x1,y1`.
+    """Read a box of the command line: `x0,y0,x1,y1`.
 
     Raises
     ------
     GeometryError
-        If the text is something else.
+        If the text has another form.
     """
     numbers = _numbers(text.split(","))
     if len(numbers) != 4:
@@ -177,27 +179,27 @@ def parse_box(text: str) -> Box:
 
 
 def _numbers(texts: Sequence[str]) -> list[float]:
-    """Read numbers; nothing at all if one of the texts is none."""
+    """Return the numbers, or an empty list if one of the texts is not a number."""
     try:
         return [float(text) for text in texts]
     except ValueError:
         return []
 
 
-def _clipped(box: Box, frame: Window) -> Box | None:
-    """Give the part of a box inside a window, or None when less than a pixel is left."""
-    x0, y0 = max(box[0], frame.left - 0.5), max(box[1], frame.top - 0.5)
-    x1 = min(box[2], frame.left + frame.width - 0.5)
-    y1 = min(box[3], frame.top + frame.height - 0.5)
+def _clipped(box: Box, window: Window) -> Box | None:
+    """Return the part of a box inside a window, or None if it is smaller than a pixel."""
+    x0, y0 = max(box[0], window.left - 0.5), max(box[1], window.top - 0.5)
+    x1 = min(box[2], window.left + window.width - 0.5)
+    y1 = min(box[3], window.top + window.height - 0.5)
     large_enough = min(x1 - x0, y1 - y0) >= _ONE_PIXEL
     return (x0, y0, x1, y1) if large_enough else None
 
 
-def _shown(mask: Mask, frame: Window) -> Mask:
-    """Give the pixels of a mask whose centers lie in a window."""
-    top, left = (max(math.ceil(edge - 0.5), 0) for edge in (frame.top, frame.left))
-    bottom = max(math.ceil(frame.top + frame.height - 0.5), 0)
-    right = max(math.ceil(frame.left + frame.width - 0.5), 0)
+def _cropped(mask: Mask, window: Window) -> Mask:
+    """Return the pixels of a mask whose centers are in a window."""
+    top, left = (max(math.ceil(edge - 0.5), 0) for edge in (window.top, window.left))
+    bottom = max(math.ceil(window.top + window.height - 0.5), 0)
+    right = max(math.ceil(window.left + window.width - 0.5), 0)
     return mask[top:bottom, left:right]
 
 

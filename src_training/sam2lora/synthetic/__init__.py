@@ -1,8 +1,8 @@
-"""Draw a fundus photograph that never was, with exact masks of what is in it.
+"""Draw synthetic fundus images with exact masks of their structures.
 
-One seed and one set of settings always give the same bytes. Nothing in it comes from a real image:
-the proportions are those of textbooks, and the looks those of several common cameras. Only
-`resize_cup` is for real images too: it changes the cup in one.
+One seed and one set of settings always give the same bytes. Nothing comes from a real image: the
+proportions are those of textbooks, the appearance that of several common cameras. Only
+`resize_cup` is for real images too: it changes the size of the cup.
 """
 
 from sam2lora.synthetic.cup_resizing import resize_cup

@@ -1,4 +1,4 @@
-"""Where the retina falls on the sensor, and what lens and sensor do to it."""
+"""The mapping from the retina to the pixels of the camera, and the camera's field of view."""
 
 from dataclasses import dataclass
 
@@ -8,35 +8,35 @@ from numpy.typing import NDArray
 from sam2lora.synthetic.settings import Look
 
 MM_PER_DEGREE = 0.29
-"""On the retina of an average eye (Drasdo and Fowler 1974): 45 degrees are 13 mm."""
+"""Length on the retina of an average eye (Drasdo and Fowler 1974): 45 degrees are 13 mm."""
 
 Plane = NDArray[np.float32]
 
 
 @dataclass(frozen=True)
 class Camera:
-    """The map from the retina (mm, origin on the disc, x to the temple, y up) to pixels.
+    """The mapping from the retina (mm, origin on the disc, x to the temple, y up) to pixels.
 
     Attributes
     ----------
     shape
-        Height and width of the picture.
+        Height and width of the image.
     center
-        (x, y) of the middle of the field in pixels.
+        Center (x, y) of the field of view in pixels.
     aim
-        (x, y) of the same place on the retina in mm.
+        The same point (x, y) on the retina in mm.
     diameter
-        Of the field, in pixels.
+        Diameter of the field of view in pixels.
     scale
         Pixels per mm.
     flip
-        1 where the temple lies to the right (left eyes), else -1.
+        1 if the temple is on the right (left eyes), else -1.
     roll
         Cosine and sine of the head's tilt.
     crop
-        Share of the field's height that is cut off.
+        Share of the field's height that is cropped.
     notch
-        (x, y, radius) in pixels of the mark at the rim of many cameras; radius 0 for none.
+        Notch at the rim as in many cameras: (x, y, radius) in pixels; radius 0 for none.
     """
 
     shape: tuple[int, int]
@@ -59,7 +59,7 @@ class Camera:
         return np.stack([x, y], axis=-1)
 
     def retina(self, window: tuple[slice, slice]) -> tuple[Plane, Plane]:
-        """Give (x, y) on the retina in mm for the pixels of `window`, two `(h, w)` float32."""
+        """Return (x, y) on the retina in mm for the pixels of `window`, two `(h, w)` float32."""
         rows, columns = self._offsets(window)
         cosine, sine = self.roll
         right = (cosine * columns + sine * rows) / np.float32(self.scale)
@@ -67,27 +67,27 @@ class Camera:
         x = np.float32(self.flip) * right + np.float32(self.aim[0])
         return x.astype(np.float32), (np.float32(self.aim[1]) - down).astype(np.float32)
 
-    def window(self, place: tuple[float, float], radius: float) -> tuple[slice, slice]:
-        """Give the rows and columns within `radius` mm of a place on the retina."""
-        x, y = self.to_pixels(np.asarray(place))
+    def window(self, point: tuple[float, float], radius: float) -> tuple[slice, slice]:
+        """Return the rows and columns within `radius` mm of a point on the retina."""
+        x, y = self.to_pixels(np.asarray(point))
         reach = radius * self.scale
         rows = slice(max(int(y - reach), 0), max(int(y + reach) + 1, 0))
         return rows, slice(max(int(x - reach), 0), max(int(x + reach) + 1, 0))
 
     @property
-    def everything(self) -> tuple[slice, slice]:
-        """The window that is the whole picture."""
+    def whole_image(self) -> tuple[slice, slice]:
+        """Rows and columns of the whole image."""
         return slice(0, self.shape[0]), slice(0, self.shape[1])
 
     def eccentricity(self) -> Plane:
-        """Give the distance from the middle of the field over its radius, `(H, W)`."""
-        rows, columns = self._offsets(self.everything)
+        """Return the distance from the field's center relative to its radius, `(H, W)` float32."""
+        rows, columns = self._offsets(self.whole_image)
         distance = np.sqrt(rows * rows + columns * columns) / np.float32(self.diameter / 2)
         return distance.astype(np.float32, copy=False)
 
     def field(self) -> NDArray[np.bool_]:
-        """Give the pixels inside the field of view."""
-        rows, columns = self._offsets(self.everything)
+        """Return the mask of the field of view, `(H, W)` bool."""
+        rows, columns = self._offsets(self.whole_image)
         x, y, radius = self.notch
         circle = self.eccentricity() <= 1
         if radius:
@@ -105,7 +105,7 @@ class Camera:
 def place_camera(
     rng: np.random.Generator, look: Look, shape: tuple[int, int], fovea: tuple[float, float]
 ) -> Camera:
-    """Aim at the macula, the disc or between them, so that the whole disc is seen."""
+    """Sample a camera aimed at the macula, the disc or between, with the whole disc in view."""
     fill = float(rng.uniform(0.93, 0.99))
     tallest = shape[0] / (1 - look.crop) if look.crop else fill * shape[0]
     diameter = min(fill * shape[1], tallest)

@@ -1,8 +1,7 @@
-"""Give a real disc another cup: most data sets for the cup are of glaucoma, and small cups are few.
+"""Resize the cup of a real disc: cup datasets are mostly of glaucoma and have few small cups.
 
-Within the disc, what lies along each ray from the cup's middle is drawn in or out, so that the
-cup's border moves while the disc's stays where it is. Vessels, colors and the camera's faults
-remain real.
+Within the disc, the image is stretched along each ray from the cup's center, so that the border of
+the cup moves and that of the disc does not. Vessels, colors and camera artifacts remain real.
 """
 
 import numpy as np
@@ -17,87 +16,85 @@ Profile = NDArray[np.float64]
 
 _RAYS = 360
 _STEP = 0.5  # pixels along a ray
-_SMOOTH = 4  # rays: standard deviation, so that a mask's single pixels do not show
-_RIM = 0.95  # share of the way to the disc's border that a cup may take at most
+_SMOOTH = 4  # rays: standard deviation, so that single pixels of a mask have no effect
+_RIM = 0.95  # largest cup-to-disc ratio along a ray
 
 
 def resize_cup(pixels: Pixels, disc: Mask, cup: Mask, factor: float) -> tuple[Pixels, Mask]:
-    """Scale the cup about its middle, the rim around it giving way.
+    """Scale the cup about its center, and stretch the rim around it.
 
-    On a ray where the cup's border lies at the share c of the way from the cup's middle to the
-    disc's border, it comes to lie at min(factor c, 0.95); c counts as 0.95 where it is more. What
-    was between two borders is stretched evenly between their new places; outside of the disc
-    nothing changes. Borders are followed by rays, a degree apart, and slightly smoothed.
+    If the cup's border is at the share c of a ray from the cup's center to the disc's border, it
+    moves to min(factor c, 0.95); c is limited to 0.95. The image between two borders is stretched
+    evenly between their new positions; outside of the disc nothing changes. Borders are sampled by
+    rays, one degree apart, and slightly smoothed.
 
     Parameters
     ----------
     pixels
         `(H, W, 3)` uint8.
     disc, cup
-        `(H, W)` bool, the middle of the cup within both; what a ray from there meets after it has
-        left a mask does not count.
+        `(H, W)` bool; the center of the cup must be inside both. Parts of a mask that a ray meets
+        after leaving it are ignored.
     factor
-        The cup's new height and width as a share of the old, above 0; below 1 it shrinks.
+        The cup's new height and width relative to the old, above 0; below 1 the cup shrinks.
 
     Returns
     -------
-    The picture, and the mask of its cup, within the disc, of the same shapes.
+    The image, and the mask of its cup within the disc, in the same shapes.
 
     Raises
     ------
     GeometryError
-        If the shapes differ, the factor is not above 0, or the cup's middle is not in cup and disc.
+        If the shapes differ, the factor is not above 0, or the cup's center is not in cup and disc.
     """
     if pixels.ndim != 3 or not disc.shape == cup.shape == pixels.shape[:2]:
         raise GeometryError(
-            f"The image has shape {pixels.shape}, the disc's mask {disc.shape} and the cup's "
-            f"{cup.shape}; all must belong to one image, (H, W, 3) and twice (H, W)."
+            f"The image has shape {pixels.shape}, the mask of the disc {disc.shape} and that of "
+            f"the cup {cup.shape}; they must belong to one image, (H, W, 3) and (H, W)."
         )
     if not factor > 0:
-        raise GeometryError(f"The factor of the cup's size has to be above 0; it is {factor}.")
-    middle = _middle(disc, cup)
+        raise GeometryError(f"The factor of the cup's size must be above 0, not {factor}.")
+    center = _center(disc, cup)
     window = ndimage.find_objects(disc.astype(np.uint8))[0]
     farthest = float(np.hypot(*disc[window].shape))
-    outer = _border(disc, middle, farthest)
-    edge = np.minimum(_border(cup, middle, farthest) / outer, _RIM)
+    outer = _border(disc, center, farthest)
+    edge = np.minimum(_border(cup, center, farthest) / outer, _RIM)
 
     rows, columns = np.mgrid[window]
-    y, x = rows - middle[0], columns - middle[1]
-    turn = np.arctan2(y, x) / (2 * np.pi) * _RAYS
-    place = np.hypot(y, x) / _at(turn, outer)
-    old = _at(turn, edge)
+    y, x = rows - center[0], columns - center[1]
+    ray = np.arctan2(y, x) / (2 * np.pi) * _RAYS
+    position = np.hypot(y, x) / _at(ray, outer)
+    old = _at(ray, edge)
     new = np.minimum(factor * old, _RIM)
-    inner = (place < new) & disc[window]
-    inside = (place > 0) & (place < 1) & disc[window]
-    source = np.where(inner, place * old / new, old + (place - new) * (1 - old) / (1 - new))
-    pull = np.divide(source, place, out=np.ones_like(place), where=inside)
-    there = (middle[0] + y * pull, middle[1] + x * pull)
+    inner = (position < new) & disc[window]
+    inside = (position > 0) & (position < 1) & disc[window]
+    source = np.where(inner, position * old / new, old + (position - new) * (1 - old) / (1 - new))
+    stretch = np.divide(source, position, out=np.ones_like(position), where=inside)
+    sources = (center[0] + y * stretch, center[1] + x * stretch)
 
-    picture, mask = pixels.copy(), np.zeros_like(cup)
+    resized, mask = pixels.copy(), np.zeros_like(cup)
     for channel in range(pixels.shape[2]):
-        moved = ndimage.map_coordinates(pixels[..., channel], there, order=1, mode="nearest")
-        picture[*window, channel] = np.where(inside, moved, picture[*window, channel])
+        moved = ndimage.map_coordinates(pixels[..., channel], sources, order=1, mode="nearest")
+        resized[*window, channel] = np.where(inside, moved, resized[*window, channel])
     mask[window] = inner
-    return picture, mask
+    return resized, mask
 
 
-def _middle(disc: Mask, cup: Mask) -> tuple[float, float]:
-    """Give the middle of the cup, row and column."""
+def _center(disc: Mask, cup: Mask) -> tuple[float, float]:
+    """Return the center of the cup (row, column)."""
     if not cup.any():
-        raise GeometryError("The mask of the cup is empty, so there is no cup to resize.")
-    middle: tuple[float, float] = ndimage.center_of_mass(cup)
-    if not (disc & cup)[round(middle[0]), round(middle[1])]:
-        raise GeometryError(
-            "The middle of the cup has to lie within cup and disc, and does not. Check both masks."
-        )
-    return middle
+        raise GeometryError("The mask of the cup is empty: there is no cup to resize.")
+    center: tuple[float, float] = ndimage.center_of_mass(cup)
+    if not (disc & cup)[round(center[0]), round(center[1])]:
+        raise GeometryError("The center of the cup must be within cup and disc. Check both masks.")
+    return center
 
 
-def _border(mask: Mask, middle: tuple[float, float], farthest: float) -> Profile:
-    """Give how far each ray is within the mask, `(360,)`, in pixels; the first points right."""
-    turn = np.arange(_RAYS)[:, None] * (2 * np.pi / _RAYS)
+def _border(mask: Mask, center: tuple[float, float], farthest: float) -> Profile:
+    """Return the length of each ray inside the mask, `(360,)` in pixels; the first points right."""
+    angle = np.arange(_RAYS)[:, None] * (2 * np.pi / _RAYS)
     reach = np.arange(0, farthest, _STEP)
-    rays = (middle[0] + np.sin(turn) * reach, middle[1] + np.cos(turn) * reach)
+    rays = (center[0] + np.sin(angle) * reach, center[1] + np.cos(angle) * reach)
     inside = ndimage.map_coordinates(mask.astype(np.uint8), rays, order=0)
     until_out = np.logical_and.accumulate(inside, axis=1).sum(axis=1)
     lengths = _STEP * (np.maximum(until_out, 1) - 0.5)
@@ -105,6 +102,6 @@ def _border(mask: Mask, middle: tuple[float, float], farthest: float) -> Profile
     return smooth
 
 
-def _at(turn: Profile, profile: Profile) -> Profile:
-    """Interpolate between rays: `turn` is counted in them."""
-    return np.interp(turn, np.arange(_RAYS), profile, period=_RAYS)
+def _at(ray: Profile, profile: Profile) -> Profile:
+    """Interpolate a profile between rays at fractional ray numbers."""
+    return np.interp(ray, np.arange(_RAYS), profile, period=_RAYS)

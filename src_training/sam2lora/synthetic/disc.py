@@ -14,7 +14,7 @@ Color = NDArray[np.float32]
 
 @dataclass(frozen=True)
 class Outline:
-    """A slightly irregular oval, its middle and half-axes in mm.
+    """A slightly irregular oval; center and half-axes in mm.
 
     Attributes
     ----------
@@ -28,7 +28,7 @@ class Outline:
     waves: tuple[tuple[float, float], ...]
 
     def ratio(self, x: Plane, y: Plane) -> Plane:
-        """Give the distance from the middle over the outline's, for places in mm: 1 on the line."""
+        """Return the distance of points (mm) from the center relative to the outline: 1 on it."""
         across = (x - np.float32(self.center[0])) / np.float32(self.half_width)
         up = (y - np.float32(self.center[1])) / np.float32(self.half_height)
         radius = np.sqrt(across * across + up * up)
@@ -43,21 +43,21 @@ class Outline:
         return ratio
 
     def inside(self, camera: Camera) -> NDArray[np.bool_]:
-        """Give the pixels of the whole picture within the outline, `(H, W)`."""
+        """Return the mask of the outline in the whole image, `(H, W)` bool."""
         mask = np.zeros(camera.shape, dtype=bool)
         window = camera.window(self.center, 1.3 * max(self.half_width, self.half_height))
         mask[window] = self.ratio(*camera.retina(window)) <= 1
         return mask
 
 
-def draw_outline(
+def sample_outline(
     rng: np.random.Generator,
     center: tuple[float, float],
     width: float,
     height: float,
     irregular: float,
 ) -> Outline:
-    """Draw an outline whose vertical diameter is exactly `height`."""
+    """Sample an outline whose vertical diameter is exactly `height`."""
     waves = tuple(
         (irregular * float(rng.standard_normal()), irregular * float(rng.standard_normal()))
         for _ in range(3)
@@ -75,7 +75,7 @@ def draw_outline(
 
 @dataclass(frozen=True)
 class DiscHead:
-    """An optic nerve head: both outlines and what is particular about its look."""
+    """An optic nerve head: the outlines of disc and cup, and parameters of its appearance."""
 
     disc: Outline
     cup: Outline
@@ -85,19 +85,19 @@ class DiscHead:
     edge: float
 
 
-def draw_disc_head(rng: np.random.Generator, cup_to_disc: float) -> DiscHead:
-    """Draw a nerve head. The disc is 1.8 mm high and 1.7 mm wide on average.
+def sample_disc_head(rng: np.random.Generator, cup_to_disc: float) -> DiscHead:
+    """Sample a nerve head; the disc is 1.8 mm high and 1.7 mm wide on average.
 
     Jonas et al. (IOVS 29, 1988) measured 1.92 by 1.76 mm, with standard deviations of 0.3 mm.
     """
     height = float(rng.uniform(1.6, 2.05))
     width = height * float(rng.uniform(0.86, 1.0))
-    disc = draw_outline(rng, (0.0, 0.0), width, height, 0.012)
-    # Half of the rim's height is left for the cup to lie off the middle.
+    disc = sample_outline(rng, (0.0, 0.0), width, height, 0.012)
+    # Half of the rim's height is left for the cup to be off-center.
     slack = (1 - cup_to_disc) * height / 2
     offset = (0.35 * slack * rng.uniform(-0.2, 0.9), 0.35 * slack * rng.uniform(-1, 0.6))
     cup_width = min(cup_to_disc * float(rng.uniform(0.95, 1.1)), 0.93) * width
-    cup = draw_outline(
+    cup = sample_outline(
         rng, (float(offset[0]), float(offset[1])), cup_width, cup_to_disc * height, 0.015
     )
     return DiscHead(
@@ -154,7 +154,7 @@ def paint_disc(
 
 
 def _ramp(values: Plane, none: float | Plane, full: float | Plane) -> Plane:
-    """Rise smoothly from 0 where `values` is `none` to 1 where it is `full`."""
+    """Return a smooth ramp from 0 where `values` is `none` to 1 where it is `full`."""
     t = np.clip((values - none) / (full - none), 0, 1).astype(np.float32)
     ramp: Plane = t * t * (3 - 2 * t)
     return ramp

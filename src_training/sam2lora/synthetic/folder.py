@@ -1,4 +1,4 @@
-"""Write a data set of synthetic images, as a plain folder that is recognised like any other."""
+"""Write a dataset of synthetic images as a plain folder, which is recognised like any other."""
 
 from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor
@@ -14,7 +14,7 @@ from sam2lora.utils.files import make_folder
 Progress = Callable[[int, int], None]
 
 
-def write_synthetic_set(
+def write_synthetic_dataset(
     folder: Path,
     *,
     count: int,
@@ -23,25 +23,25 @@ def write_synthetic_set(
     processes: int | None = None,
     progress: Progress = lambda done, total: None,
 ) -> None:
-    """Draw images into `images/`, their masks into `masks/TARGET/`, their fields into `fov/`.
+    """Write images to `images/`, masks to `masks/TARGET/` and fields of view to `fov/`.
 
-    Each image is drawn from a seed of its own, which its name gives. A mask without a pixel is not
-    written. What is there already is kept, so that an interrupted call goes on where it stopped.
+    Each image has its own seed, which is in its name. Empty masks are not written. Images that
+    already exist are kept, so that an interrupted call resumes where it stopped.
 
     Parameters
     ----------
     folder
-        Where; it is made if need be.
+        Folder of the dataset; created if it does not exist.
     count
-        How many images.
+        Number of images.
     seed
-        Of the first image; the next one has the next.
+        Seed of the first image; each further image has the next one.
     settings
-        What all of them share; the rest is drawn from each seed.
+        Properties that all images share; the others are sampled from each seed.
     processes
-        How many draw at once; as many as there are processors by default.
+        Number of parallel processes; by default the number of processors.
     progress
-        Called with (images done, images in all).
+        Called with the number of images done so far and their total.
 
     Raises
     ------
@@ -52,20 +52,20 @@ def write_synthetic_set(
     """
     if count < 1 or seed < 0:
         raise SettingsError(
-            f"At least one image is drawn, from seeds of 0 or above; found {count} from {seed}."
+            f"At least one image and a seed of 0 or above are needed, not {count} from {seed}."
         )
     for name in ("images", "fov"):
         make_folder(folder / name)
-    draw = partial(_write, folder, settings=settings)
+    write = partial(_write, folder, settings=settings)
     with ProcessPoolExecutor(processes) as pool:
-        for done, _ in enumerate(pool.map(draw, range(seed, seed + count)), start=1):
+        for done, _ in enumerate(pool.map(write, range(seed, seed + count)), start=1):
             progress(done, count)
 
 
 def _write(folder: Path, seed: int, *, settings: SyntheticSettings | None) -> None:
     name = f"synthetic_{seed:05}.png"
     image = folder / "images" / name
-    if image.exists():  # it is written last
+    if image.exists():  # the image is written last
         return
     drawn = draw_fundus(seed, settings)
     for target, mask in drawn.masks.items():

@@ -1,4 +1,4 @@
-"""Compose a synthetic fundus photograph and its masks."""
+"""Compose a synthetic fundus image and its masks."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -9,32 +9,32 @@ from numpy.typing import NDArray
 from sam2lora.errors import SettingsError
 from sam2lora.synthetic import blood, lens, retina
 from sam2lora.synthetic.camera import Camera, place_camera
-from sam2lora.synthetic.disc import DiscHead, draw_disc_head, paint_disc
-from sam2lora.synthetic.lesions import draw_lesions
-from sam2lora.synthetic.settings import Eye, Look, SyntheticSettings, draw_look
+from sam2lora.synthetic.disc import DiscHead, paint_disc, sample_disc_head
+from sam2lora.synthetic.lesions import sample_lesions
+from sam2lora.synthetic.settings import Eye, Look, SyntheticSettings, sample_look
 from sam2lora.synthetic.vessel_paint import Painted
 from sam2lora.synthetic.vessel_tree import TreePlan, grow_vessels
 from sam2lora.types import Mask
 
 PARTS = ("look", "anatomy", "vessels", "retina", "disc", "lesions", "light", "sensor")
-"""Each has random numbers of its own, from the seed and its place here: append, never reorder."""
+"""Each has its own random numbers, from the seed and its position here: append, never reorder."""
 
 
 @dataclass(frozen=True, eq=False)
 class SyntheticFundus:
-    """A drawn fundus photograph.
+    """A synthetic fundus image with its masks.
 
     Attributes
     ----------
     image
         `(H, W, 3)` uint8 RGB.
     masks
-        `(H, W)` bool each: vessel (artery or vein), artery, vein, disc, cup, lesion_dark,
-        lesion_bright and fov. All lie in fov; cup lies in disc; arteries and veins cross.
+        `(H, W)` bool by name: vessel (artery or vein), artery, vein, disc, cup, lesion_dark,
+        lesion_bright and fov. All are inside fov; cup is inside disc; arteries and veins cross.
     eye
-        left or right.
+        "left" or "right".
     seed
-        What it was drawn from.
+        Random seed of the image.
     """
 
     image: NDArray[np.uint8]
@@ -44,18 +44,18 @@ class SyntheticFundus:
 
 
 def draw_fundus(seed: int, settings: SyntheticSettings | None = None) -> SyntheticFundus:
-    """Draw the fundus of one eye that never was, with exact masks.
+    """Draw a synthetic fundus image with exact masks.
 
     Parameters
     ----------
     seed
-        0 or above; another seed is another eye in front of another camera.
+        Random seed, 0 or above; another seed gives another eye and camera.
     settings
-        What is chosen rather than drawn; by default nothing is.
+        Fixed properties of eye and camera; by default all of them are random.
 
     Returns
     -------
-    The picture and its masks: always the same bytes for the same arguments.
+    The image and its masks: always the same bytes for the same arguments.
 
     Raises
     ------
@@ -63,13 +63,13 @@ def draw_fundus(seed: int, settings: SyntheticSettings | None = None) -> Synthet
         If the seed is negative.
     """
     if seed < 0:
-        raise SettingsError(f"The seed of a synthetic fundus is 0 or above; found {seed}.")
+        raise SettingsError(f"The seed of a synthetic fundus must be 0 or above, not {seed}.")
     settings = settings or SyntheticSettings()
-    streams = {part: _stream(seed, place) for place, part in enumerate(PARTS)}
-    look = draw_look(streams["look"], settings)
+    streams = {part: _stream(seed, position) for position, part in enumerate(PARTS)}
+    look = sample_look(streams["look"], settings)
     rng = streams["anatomy"]
-    fovea = _draw_fovea(rng)
-    head = draw_disc_head(rng, look.cup_to_disc)
+    fovea = _sample_fovea(rng)
+    head = sample_disc_head(rng, look.cup_to_disc)
     camera = place_camera(rng, look, settings.shape, fovea)
     plan = _plan_vessels(rng, look, camera, head, fovea)
     trees = grow_vessels(streams["vessels"], plan)
@@ -83,13 +83,13 @@ def draw_fundus(seed: int, settings: SyntheticSettings | None = None) -> Synthet
     retina.shade_macula(rng, image, camera, fovea)
     paint_disc(streams["disc"], image, camera, head, base)
     if look.lesions:
-        blood.lay_deposits(image, lesions["bright"], camera, base)
+        blood.cover_with_deposits(image, lesions["bright"], camera, base)
     blood.absorb_in_vessels(image, vessels, look.clarity)
     if look.lesions:
-        blood.absorb_in_bleedings(image, lesions["dark"], look.clarity)
+        blood.absorb_in_hemorrhages(image, lesions["dark"], look.clarity)
     lens.illuminate(streams["light"], image, camera, look)
     field = camera.field()
-    picture = lens.photograph(streams["sensor"], image, camera, field, look)
+    captured = lens.capture_image(streams["sensor"], image, camera, field, look)
 
     masks = {str(kind): painted.inside for kind, painted in vessels.items()}
     masks["vessel"] = masks["artery"] | masks["vein"]
@@ -97,15 +97,15 @@ def draw_fundus(seed: int, settings: SyntheticSettings | None = None) -> Synthet
     masks["cup"] = masks["disc"] & head.cup.inside(camera)
     masks |= {f"lesion_{kind}": painted.inside for kind, painted in lesions.items()}
     masks = {name: mask & field for name, mask in masks.items()} | {"fov": field}
-    return SyntheticFundus(image=picture, masks=masks, eye=look.eye, seed=seed)
+    return SyntheticFundus(image=captured, masks=masks, eye=look.eye, seed=seed)
 
 
-def _stream(seed: int, place: int) -> np.random.Generator:
-    return np.random.Generator(np.random.PCG64(np.random.SeedSequence([seed, place])))
+def _stream(seed: int, position: int) -> np.random.Generator:
+    return np.random.Generator(np.random.PCG64(np.random.SeedSequence([seed, position])))
 
 
-def _draw_fovea(rng: np.random.Generator) -> tuple[float, float]:
-    """Place the fovea 4.4 to 5 mm from the middle of the disc, a little below it.
+def _sample_fovea(rng: np.random.Generator) -> tuple[float, float]:
+    """Sample the position of the fovea: 4.4 to 5 mm from the disc center, slightly below it.
 
     Jonas et al. (PLoS ONE 10, 2015) measured 4.76 mm, with a standard deviation of 0.34 mm.
     """
@@ -119,7 +119,7 @@ def _plan_vessels(
     head: DiscHead,
     fovea: tuple[float, float],
 ) -> TreePlan:
-    """Let the vessels come out at the nasal side of the cup; veins are wider than arteries."""
+    """Sample the plan of the trees: from the nasal side of the cup, veins wider than arteries."""
     cup = head.cup
     vein_width = float(rng.uniform(0.155, 0.215))
     return TreePlan(
@@ -139,5 +139,5 @@ def _paint_lesions(
     rng: np.random.Generator, look: Look, camera: Camera, fovea: tuple[float, float]
 ) -> Mapping[str, Painted]:
     reach = camera.diameter / 2 / camera.scale
-    dark, bright = draw_lesions(rng, camera.aim, reach, fovea, present=look.lesions)
+    dark, bright = sample_lesions(rng, camera.aim, reach, fovea, present=look.lesions)
     return {"dark": blood.paint_spots(dark, camera), "bright": blood.paint_spots(bright, camera)}

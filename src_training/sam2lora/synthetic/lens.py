@@ -1,4 +1,4 @@
-"""Turn the lit retina into a photograph: shading, haze, blur, aperture and sensor noise."""
+"""Image formation: illumination, haze, blur, aperture and sensor noise."""
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,8 +12,8 @@ Plane = NDArray[np.float32]
 
 
 def illuminate(rng: np.random.Generator, image: Plane, camera: Camera, look: Look) -> None:
-    """Darken towards the rim, unevenly, and add a haze on one side, in place."""
-    x, y = camera.retina(camera.everything)
+    """Apply uneven illumination that falls towards the rim, and haze on one side, in place."""
+    x, y = camera.retina(camera.whole_image)
     radius = camera.diameter / 2 / camera.scale
     x = (x - np.float32(camera.aim[0])) / np.float32(radius)
     y = (y - np.float32(camera.aim[1])) / np.float32(radius)
@@ -44,7 +44,7 @@ def _add_haze(
         plane += np.float32(level) * haze
 
 
-def photograph(
+def capture_image(
     rng: np.random.Generator, image: Plane, camera: Camera, field: NDArray[np.bool_], look: Look
 ) -> NDArray[np.uint8]:
     """Blur, mask, add noise and round: `(3, H, W)` float32 to `(H, W, 3)` uint8."""
@@ -53,19 +53,19 @@ def photograph(
     aperture = ndimage.gaussian_filter(field.astype(np.float32), soft, truncate=3)
     dark = np.float32(rng.uniform(0, 6))
     grain = smooth_noise(rng, camera.shape, 1.6) * np.float32(0.7 * look.noise)
-    picture = np.empty((*camera.shape, 3), dtype=np.uint8)
+    captured = np.empty((*camera.shape, 3), dtype=np.uint8)
     for channel, plane in enumerate(image):
         wider = (1.3, 1.0, 1.15)[channel]
         plane = ndimage.gaussian_filter(plane, sigma * wider, truncate=3)
         plane = _expose(plane) * aperture + dark * (1 - aperture)
         noise = rng.standard_normal(camera.shape, dtype=np.float32) * np.float32(0.8 * look.noise)
         noise = (noise + grain) * (0.15 + 0.85 * aperture)
-        picture[..., channel] = np.rint(np.clip(plane + noise, 0, 255))
-    return picture
+        captured[..., channel] = np.rint(np.clip(plane + noise, 0, 255))
+    return captured
 
 
 def _expose(plane: Plane) -> Plane:
-    """Compress highlights, as cameras do, so that nothing ends abruptly at 255."""
+    """Compress highlights, as cameras do, instead of clipping at 255."""
     knee, top = np.float32(205), np.float32(255)
     over = np.maximum(plane - knee, 0) / (top - knee)
     exposed: Plane = np.minimum(plane, knee) + (top - knee) * over / (1 + over)

@@ -1,6 +1,6 @@
 """Lesions of diabetic retinopathy and macular degeneration, as spots and short strokes in mm.
 
-Sizes follow the usual grading atlases: microaneurysms are below 0.125 mm, the width of a vein at
+Sizes follow the common grading atlases: microaneurysms are below 0.125 mm, the width of a vein at
 the disc; blots reach 0.6 mm; drusen lie around the fovea; hard exudates come in clusters.
 """
 
@@ -12,6 +12,7 @@ import numpy as np
 from sam2lora.synthetic.vessel_tree import Floats
 
 NEAREST_TO_DISC_MM = 1.4
+"""Smallest distance of a lesion from the disc center."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -24,10 +25,10 @@ class Spots:
     strength: Floats
 
 
-Drawing = Callable[[np.random.Generator, Floats, float, Floats], Spots]
+Sampler = Callable[[np.random.Generator, Floats, float, Floats], Spots]
 
 
-def draw_lesions(
+def sample_lesions(
     rng: np.random.Generator,
     center: tuple[float, float],
     reach: float,
@@ -35,27 +36,27 @@ def draw_lesions(
     *,
     present: bool,
 ) -> tuple[Spots, Spots]:
-    """Draw dark and bright lesions within about `reach` mm of `center`, or none.
+    """Sample dark and bright lesions within about `reach` mm of `center`, or none.
 
-    Three sick eyes in five are diabetic, with both kinds; the others have drusen alone.
+    Of eyes with lesions, 60 % are diabetic and have both kinds; the others have only drusen.
     """
-    dark: list[Drawing] = []
-    bright: list[Drawing] = []
+    dark: list[Sampler] = []
+    bright: list[Sampler] = []
     if present and rng.random() < 0.6:
         dark = [_microaneurysms, _blots, _flames]
         bright = [_exudates, _cotton_wool]
     elif present:
         bright = [_drusen]
-    place = (np.asarray(center), reach, np.asarray(fovea))
-    return _collect([draw(rng, *place) for draw in dark]), _collect(
-        [draw(rng, *place) for draw in bright]
+    region = (np.asarray(center), reach, np.asarray(fovea))
+    return _collect([sample(rng, *region) for sample in dark]), _collect(
+        [sample(rng, *region) for sample in bright]
     )
 
 
 def _collect(groups: list[Spots]) -> Spots:
-    """Join groups, without what would lie on the disc."""
-    nothing = Spots(np.zeros((0, 2)), np.zeros((0, 2)), np.zeros(0), np.zeros(0))
-    groups = [nothing, *groups]
+    """Concatenate groups of spots, without those on the disc."""
+    empty = Spots(np.zeros((0, 2)), np.zeros((0, 2)), np.zeros(0), np.zeros(0))
+    groups = [empty, *groups]
     start = np.concatenate([group.start for group in groups])
     keep = np.sqrt((start**2).sum(axis=1)) > NEAREST_TO_DISC_MM
     return Spots(
@@ -73,7 +74,7 @@ def _dots(points: Floats, radius: Floats, strength: Floats) -> Spots:
 def _clusters(
     rng: np.random.Generator, middles: Floats, spread: tuple[float, float], each: tuple[int, int]
 ) -> Floats:
-    """Scatter between `each[0]` and `each[1]` places around every middle."""
+    """Scatter between `each[0]` and `each[1]` points around every middle."""
     groups = [
         middle + rng.uniform(*spread) * rng.standard_normal((int(rng.integers(*each)), 2))
         for middle in middles
@@ -101,7 +102,7 @@ def _blots(rng: np.random.Generator, center: Floats, reach: float, fovea: Floats
 
 
 def _flames(rng: np.random.Generator, center: Floats, reach: float, fovea: Floats) -> Spots:
-    """Strokes along the nerve fibers, which run away from the disc."""
+    """Sample flame hemorrhages: strokes along the nerve fibers, which run away from the disc."""
     middles = _anywhere(rng, int(rng.integers(1, 5)), center, 0.7 * reach)
     points = _clusters(rng, middles, (0.025, 0.06), (8, 20))
     count = len(points)
@@ -111,7 +112,7 @@ def _flames(rng: np.random.Generator, center: Floats, reach: float, fovea: Float
 
 
 def _exudates(rng: np.random.Generator, center: Floats, reach: float, fovea: Floats) -> Spots:
-    """Clusters of clusters: single dots, and plaques where they touch."""
+    """Sample hard exudates in clusters of clusters: dots, and plaques where they touch."""
     middles = fovea + 1.2 * rng.standard_normal((int(rng.integers(1, 6)), 2))
     groups = _clusters(rng, middles, (0.15, 0.5), (3, 12))
     points = _clusters(rng, groups, (0.02, 0.07), (1, 8))

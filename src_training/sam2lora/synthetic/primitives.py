@@ -1,4 +1,4 @@
-"""Smooth random textures of a stated grain."""
+"""Smooth random textures of a given grain size, and smooth curves."""
 
 import numpy as np
 from numpy.typing import NDArray
@@ -8,16 +8,18 @@ Plane = NDArray[np.float32]
 
 
 def smooth_noise(rng: np.random.Generator, shape: tuple[int, int], grain: float) -> Plane:
-    """Draw smooth noise of mean 0 and variance near 1.
+    """Sample smooth noise of mean 0 and variance near 1.
 
     A grid of independent normal values is interpolated by cubic B-splines.
 
     Parameters
     ----------
+    rng
+        Source of the noise.
     shape
         Height and width in pixels.
     grain
-        Distance between the grid's values in pixels.
+        Spacing of the grid in pixels.
 
     Returns
     -------
@@ -25,12 +27,12 @@ def smooth_noise(rng: np.random.Generator, shape: tuple[int, int], grain: float)
     """
     cells = [int(np.ceil(max(shape) / grain)) + 3] * 2
     values = rng.standard_normal(cells, dtype=np.float32)
-    # A cubic B-spline's weights have mean square 0.479 along each axis.
+    # The weights of a cubic B-spline have mean square 0.479 along each axis.
     return _stretch(_stretch(values, shape[0], grain).T, shape[1], grain).T / np.float32(0.479)
 
 
 def _stretch(values: Plane, length: int, grain: float) -> Plane:
-    """Interpolate the first axis of `values` to `length` places."""
+    """Interpolate the first axis of `values` at `length` positions."""
     at = np.arange(length) / grain
     cell = np.floor(at).astype(np.intp)
     t = (at - cell).astype(np.float32)[:, None]
@@ -50,11 +52,11 @@ def _stretch(values: Plane, length: int, grain: float) -> Plane:
 Floats = NDArray[np.float64]
 
 STEP_MM = 0.07
-"""Distance between neighboring points of a vessel."""
+"""Distance between adjacent points of a vessel."""
 
 
 def resample(points: Floats) -> Floats:
-    """Lay a smooth curve through `points` and give it at steps of `STEP_MM`."""
+    """Return points at steps of `STEP_MM` on a smooth curve through `points`."""
     chords = np.sqrt((np.diff(points, axis=0) ** 2).sum(axis=1))
     knots = np.concatenate([[0.0], np.cumsum(chords)])
     curve = CubicSpline(knots, points, bc_type="natural")
@@ -73,7 +75,7 @@ def wind(
 ) -> Floats:
     """Displace a path sideways by `winding` times the waves and by `sway`, both in mm.
 
-    It still leaves its start in the same direction, and without sway ends at the same place.
+    The path keeps its initial direction and, without sway, its end point.
     """
     along = STEP_MM * np.arange(len(path))
     aside = np.full(len(path), sway)

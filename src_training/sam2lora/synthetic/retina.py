@@ -1,4 +1,4 @@
-"""The retina without its vessels: color, grain, choroid, macula, and lesions."""
+"""The retina without its vessels: color, texture, choroid, macula and nerve fibers."""
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,7 +23,7 @@ GRAINS = (
 
 
 def base_color(rng: np.random.Generator, look: Look) -> Color:
-    """Draw the color of the fundus in grey levels, between brown-yellow and red."""
+    """Sample the color of the fundus, `(3,)` in grey levels, between brown-yellow and red."""
     red = 190 * look.brightness * rng.uniform(0.95, 1.05)
     green = red * (0.55 - 0.24 * look.redness) * rng.uniform(0.92, 1.08)
     blue = green * (0.56 - 0.18 * look.redness) * rng.uniform(0.6, 1.2)
@@ -31,7 +31,7 @@ def base_color(rng: np.random.Generator, look: Look) -> Color:
 
 
 def paint_background(rng: np.random.Generator, camera: Camera, look: Look, base: Color) -> Plane:
-    """Paint the fundus with its grain and the choroid behind it, `(3, H, W)` float32."""
+    """Paint the texture of the fundus and the choroid behind it, `(3, H, W)` float32."""
     image = np.ones((3, *camera.shape), dtype=np.float32)
     for grain, strength in GRAINS:
         if grain * camera.scale < 1.5:
@@ -49,7 +49,7 @@ def paint_background(rng: np.random.Generator, camera: Camera, look: Look, base:
 
 
 def _choroid(rng: np.random.Generator, camera: Camera) -> Plane:
-    """Draw the bright gaps between the choroid's vessels, patchily visible."""
+    """Sample the bright gaps between the choroid's vessels, visible in patches."""
     wide = np.abs(smooth_noise(rng, camera.shape, 0.9 * camera.scale))
     fine = np.abs(smooth_noise(rng, camera.shape, 0.5 * camera.scale))
     gaps = np.minimum(wide, 1.2) + 0.5 * np.minimum(fine, 1.2) - np.float32(0.85)
@@ -61,8 +61,8 @@ def _choroid(rng: np.random.Generator, camera: Camera) -> Plane:
 def shade_macula(
     rng: np.random.Generator, image: Plane, camera: Camera, fovea: tuple[float, float]
 ) -> None:
-    """Darken the macula and its fovea, which holds no vessels, in place."""
-    x, y = camera.retina(camera.everything)
+    """Darken the macula and its fovea, in place."""
+    x, y = camera.retina(camera.whole_image)
     x -= np.float32(fovea[0])
     y = (y - np.float32(fovea[1])) * np.float32(rng.uniform(1.0, 1.2))
     square = x * x + y * y
@@ -80,7 +80,7 @@ def shade_macula(
 
 
 def brighten_nerve_fibers(rng: np.random.Generator, image: Plane, camera: Camera) -> None:
-    """Lighten the thick nerve fiber layer around the disc, above and below most, in place."""
+    """Brighten the thick nerve fiber layer around the disc, most above and below, in place."""
     window = camera.window((0.0, 0.0), 5.5)
     x, y = camera.retina(window)
     square = x * x + y * y
@@ -93,7 +93,7 @@ def brighten_nerve_fibers(rng: np.random.Generator, image: Plane, camera: Camera
 
 
 def _streaks(rng: np.random.Generator, x: Plane, y: Plane) -> Plane:
-    """Draw fine streaks that run away from the disc, `(h, w)`, mean 0 and variance near 1."""
+    """Sample fine streaks that run away from the disc, `(h, w)`, mean 0 and variance near 1."""
     rays, rings = 400, 12
     table = smooth_noise(rng, (rays, rings), 2.0)
     turn = (np.arctan2(y, x).astype(np.float64) / (2 * np.pi) + 0.5) * rays
@@ -111,6 +111,6 @@ def _streaks(rng: np.random.Generator, x: Plane, y: Plane) -> Plane:
 
 
 def _bell(square: Plane, radius: float) -> Plane:
-    """Fall from 1 like a bell: to 1/4 at `radius`, given squared distances."""
+    """Return a bell-shaped falloff of squared distances: 1 at 0, 1/4 at `radius`."""
     share = np.float32(1) / (1 + square / np.float32(radius * radius))
     return (share * share).astype(np.float32, copy=False)

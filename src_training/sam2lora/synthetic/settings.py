@@ -1,4 +1,4 @@
-"""What can be chosen about a synthetic fundus, and what is drawn where nothing is chosen."""
+"""Settings of a synthetic fundus image, and the sampling of those left open."""
 
 from dataclasses import dataclass
 from typing import Literal, TypeVar
@@ -18,17 +18,17 @@ LARGEST_SIDE = 4096
 
 
 class SyntheticSettings(BaseModel):
-    """Choices about the eye and the camera. What is left at None is drawn from the seed.
+    """Properties of the eye and the camera. Those left at None are sampled from the seed.
 
-    Every part of the picture has its own stream of random numbers, so that changing one setting
-    leaves the rest of the eye as it was.
+    Every part of the image has its own stream of random numbers, so that changing one setting
+    does not change the rest of the eye.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     size: int | tuple[int, int] = Field(
         default=1024,
-        description="side of a square picture in pixels, or (height, width); each 64 to 4096",
+        description="side of a square image in pixels, or (height, width); each 64 to 4096",
     )
     eye: Eye | None = Field(default=None, description="left or right")
     view: View | None = Field(
@@ -41,28 +41,31 @@ class SyntheticSettings(BaseModel):
         default=None,
         ge=0,
         le=0.4,
-        description="share of the field's height cut off by the camera, above and below together",
+        description="share of the field's height cropped by the camera, above and below together",
     )
     cup_to_disc: float | None = Field(
-        default=None, ge=0.15, le=0.9, description="vertical diameter of the cup over the disc's"
+        default=None, ge=0.15, le=0.9, description="vertical cup-to-disc ratio"
     )
     lesions: bool | None = Field(
-        default=None, description="whether there are bleedings and exudates or drusen"
+        default=None, description="whether there are hemorrhages and exudates, or drusen"
     )
     vessel_spacing: float | None = Field(
         default=None,
         ge=0.4,
         le=1.5,
-        description="room in mm below which no further branch grows: the smaller, the more vessels",
+        description="spacing in mm below which no further branch grows; smaller means more vessels",
     )
     tortuosity: float | None = Field(
         default=None, ge=0, le=1, description="how winding the vessels are, 0 to 1"
     )
     brightness: float | None = Field(
-        default=None, ge=0.2, le=1.5, description="exposure; 1 is an average picture"
+        default=None, ge=0.2, le=1.5, description="exposure; 1 is an average image"
     )
     clarity: float | None = Field(
-        default=None, ge=0.4, le=1.3, description="contrast of the vessels; 1 in a clear young eye"
+        default=None,
+        ge=0.4,
+        le=1.3,
+        description="contrast of the vessels; 1 for clear media of a young eye",
     )
     redness: float | None = Field(
         default=None, ge=0, le=1, description="color of the fundus from brown-yellow (0) to red (1)"
@@ -93,13 +96,13 @@ class SyntheticSettings(BaseModel):
 
     @property
     def shape(self) -> tuple[int, int]:
-        """Height and width of the picture."""
+        """Height and width of the image."""
         return (self.size, self.size) if isinstance(self.size, int) else self.size
 
 
 @dataclass(frozen=True)
 class Look:
-    """The settings with every choice made."""
+    """Settings with a value for every property."""
 
     eye: Eye
     view: View
@@ -118,16 +121,16 @@ class Look:
     noise: float
 
 
-def draw_look(rng: np.random.Generator, settings: SyntheticSettings) -> Look:
-    """Make the choices that `settings` leaves open, in ranges met in public data sets."""
+def sample_look(rng: np.random.Generator, settings: SyntheticSettings) -> Look:
+    """Sample the properties that `settings` leaves open, in the ranges of public datasets."""
 
     def among(chosen: Choice | None, options: tuple[Choice, ...]) -> Choice:
-        drawn = options[int(rng.integers(len(options)))]
-        return drawn if chosen is None else chosen
+        sampled = options[int(rng.integers(len(options)))]
+        return sampled if chosen is None else chosen
 
     def between(chosen: float | None, low: float, high: float) -> float:
-        drawn = float(rng.uniform(low, high))
-        return drawn if chosen is None else chosen
+        sampled = float(rng.uniform(low, high))
+        return sampled if chosen is None else chosen
 
     view = among(settings.view, VIEWS)
     narrow = view == "disc"

@@ -1,8 +1,8 @@
-"""Paint vessel trees as pixels: which pixels are vessel, how much blood light crosses, the reflex.
+"""Rasterise vessel trees: the vessel pixels, the optical depth of the blood, and the light reflex.
 
-Every segment is a tapering bar with round ends. All pixels near all segments are worked on in one
-array rather than segment by segment. Only additions, products, quotients and square roots touch
-pixels, which every processor rounds alike.
+Every segment is a tapered bar with round ends. All pixels near all segments are processed in one
+array rather than segment by segment. Pixels are computed by additions, products, quotients and
+square roots only, which every processor rounds alike.
 """
 
 from dataclasses import dataclass
@@ -14,7 +14,7 @@ from sam2lora.synthetic.vessel_tree import Floats
 
 PAIRS_AT_ONCE = 1_000_000
 THINNEST_RADIUS = 0.55
-"""Radius in pixels below which a vessel is drawn paler, not thinner, so that it has no gaps."""
+"""Radius in pixels below which a vessel is drawn paler instead of thinner, to avoid gaps."""
 FAINTEST_RADIUS = 0.2
 """True radius in pixels below which a vessel is not drawn."""
 
@@ -32,14 +32,14 @@ class Bars:
 
 @dataclass(frozen=True, eq=False)
 class Painted:
-    """Vessels as pixels, all `(H, W)`.
+    """Rasterised vessels or lesions, all `(H, W)`.
 
     Attributes
     ----------
     inside
-        Pixels whose center lies in a vessel.
+        Pixels whose center is in a bar.
     depth
-        Optical depth: the depth of the bar in its middle, falling to 0 at its wall.
+        Optical depth: that of the bar at its axis, decreasing to 0 at its wall.
     reflex
         Light streak along the middle of wide vessels, 0 to 1.
     """
@@ -50,7 +50,7 @@ class Painted:
 
 
 def paint_bars(bars: Bars, shape: tuple[int, int]) -> Painted:
-    """Paint `bars` onto a picture of `shape` (H, W); parts outside it are left out."""
+    """Rasterise `bars` in an image of `shape` (H, W); parts outside it are clipped."""
     inside = np.zeros(shape, dtype=bool)
     depth = np.zeros(shape, dtype=np.float32)
     reflex = np.zeros(shape, dtype=np.float32)
@@ -71,7 +71,7 @@ def paint_bars(bars: Bars, shape: tuple[int, int]) -> Painted:
 
 
 def _boxes(bars: Bars, shape: tuple[int, int]) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
-    """Give the first and last (x, y) pixel that each bar can touch, clipped to the picture."""
+    """Return the first and last (x, y) pixel that each bar can touch, clipped to the image."""
     reach = np.maximum(bars.start_radius, bars.end_radius)[:, None] + 0.5
     low = np.ceil(np.minimum(bars.start, bars.end) - reach).astype(np.intp)
     high = np.floor(np.maximum(bars.start, bars.end) + reach).astype(np.intp)
@@ -80,7 +80,7 @@ def _boxes(bars: Bars, shape: tuple[int, int]) -> tuple[NDArray[np.intp], NDArra
 
 
 def _parts(pixels: NDArray[np.intp]) -> list[NDArray[np.intp]]:
-    """Divide the bars that touch the picture into runs of about `PAIRS_AT_ONCE` pixels."""
+    """Divide the bars that touch the image into runs of about `PAIRS_AT_ONCE` pixels."""
     touching = np.flatnonzero(pixels)
     run = np.cumsum(pixels[touching]) // PAIRS_AT_ONCE
     cuts = np.flatnonzero(np.diff(run)) + 1
@@ -110,7 +110,7 @@ def _near_pixels(
     bar: NDArray[np.intp],
     width: int,
 ) -> tuple[NDArray[np.float32], NDArray[np.float32], NDArray[np.intp], NDArray[np.intp]]:
-    """Keep the pairs within half a pixel of the wall: distance to the axis, radius, bar, pixel."""
+    """Return the pairs up to half a pixel beyond the wall: axis distance, radius, bar, pixel."""
     span = (bars.end - bars.start).astype(np.float32)
     norm = np.maximum(span[:, 0] ** 2 + span[:, 1] ** 2, np.float32(1e-9))
     dx = (column - bars.start[bar, 0]).astype(np.float32)

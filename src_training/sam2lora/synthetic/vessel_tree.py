@@ -1,9 +1,9 @@
 """Grow the artery and vein trees of a synthetic eye, in millimetres on the retina.
 
 The plane has its origin at the middle of the optic disc, x towards the temple and y upwards, for
-either eye. Four arcades and a few smaller trunks leave the disc; every further branch is grown
-towards the emptiest place left, and leaves its parent forwards at an acute angle. The radius
-follows from the length of vessel that each place supplies, a form of Murray's law [1]_: the trees
+either eye. Four arcades and a few smaller trunks leave the disc; every further branch grows towards
+the point farthest from other vessels, and leaves its parent forwards at an acute angle. The radius
+follows from the length of vessel that each point supplies, a form of Murray's law [1]_: the trees
 taper, and a branch is thinner than its parent.
 
 Coordinates are rounded to a millionth of a millimetre after each curve, because the last bit of a
@@ -29,16 +29,16 @@ Floats = NDArray[np.float64]
 
 @dataclass(frozen=True)
 class Trunk:
-    """A vessel that every eye, or a share of eyes, has: the points it passes, in mm.
+    """A main vessel of all eyes, or of a share of eyes: the points it passes, in mm.
 
     Attributes
     ----------
     beyond
-        Length of vessel supplied beyond the last point.
+        Length in mm of the vessels supplied beyond the last point.
     share
         Share of eyes that have it.
     forks
-        Whether it leaves the nearest trunk before it rather than the hilum.
+        Whether it branches off the nearest earlier trunk rather than the hilum.
     """
 
     points: tuple[tuple[float, float], ...]
@@ -58,7 +58,7 @@ TRUNKS = (
         1,
         False,
     ),
-    # The nasal ones leave them on the disc.
+    # The nasal arcades branch off them on the disc.
     Trunk(((-0.45, 0.9), (-1.1, 2.2), (-2.4, 4.0), (-3.9, 6.2), (-5.5, 8.5)), 10),
     Trunk(((-0.45, -0.9), (-1.2, -2.2), (-2.6, -4.1), (-4.2, -6.2), (-6.0, -8.5)), 10),
     Trunk(((-0.85, 0.35), (-1.9, 0.7), (-3.6, 1.2), (-7.0, 2.0)), 3),
@@ -68,40 +68,44 @@ TRUNKS = (
     Trunk(((1.2, -3.6), (2.2, -5.8), (3.6, -8.2)), 8, 0.75),
     Trunk(((5.2, 4.9), (7.4, 5.8), (10.0, 6.6)), 5, 0.7),
     Trunk(((5.4, -5.2), (7.6, -6.0), (10.0, -6.8)), 5, 0.7),
-    # Fine ones run from the disc to the macula.
+    # Fine trunks run from the disc to the macula.
     Trunk(((0.9, 0.4), (1.7, 0.6), (2.7, 0.5), (3.6, 0.2)), 0, 0.7),
     Trunk(((0.9, -0.4), (1.7, -0.8), (2.7, -1.0), (3.7, -0.9)), 0, 0.7),
 )
 
 AVASCULAR_RADIUS_MM = 0.45
-"""No visible vessel comes nearer to the fovea."""
+"""Smallest distance of a visible vessel from the fovea."""
 SUPPLY_UNIT_MM = 0.5
-"""Length of vessel that the finest visible one supplies."""
+"""Length of the vessels that the finest visible vessel supplies."""
 TRUNK_WAVES = ((5.0, 0.10), (2.4, 0.04), (1.2, 0.012))
 BRANCH_WAVES = ((3.0, 0.08), (1.5, 0.035), (0.8, 0.010))
-"""Length and amount in mm of the waves in which vessels of average tortuosity wind."""
+"""Wavelengths and amplitudes in mm of vessels of average tortuosity."""
 TARGETS = 1800
-"""Places drawn in the square around the circle, of which the roomiest get a branch."""
+"""Number of candidate points in the square around the circle."""
 CELL_MM = 0.06
 CELLS = 600
 
 
 @dataclass(frozen=True)
 class TreePlan:
-    """What a pair of trees is grown for: lengths in mm, points `(x, y)` in the module's plane.
+    """Parameters of a pair of trees: lengths in mm, points `(x, y)` in the module's plane.
 
     Attributes
     ----------
     hilum
-        Where the central vessels come out of the disc.
+        Point of the disc where the central vessels emerge.
     fovea
-        Middle of the macula.
+        Center of the macula.
     center, radius
-        Circle that is filled with branches; trunks are cut where they leave it.
+        Circle that is filled with branches; trunks end where they leave it.
     spacing
-        Room below which no further branch is grown: the smaller, the denser.
+        Distance to other vessels below which no further branch grows; smaller is denser.
     tortuosity
-        0 for the straightest vessels, 1 for very winding ones.
+        0 for the straightest vessels, 1 for very tortuous ones.
+    artery_width, vein_width
+        Width of the widest artery and vein.
+    finest_width
+        Width of the finest visible vessels.
     """
 
     hilum: tuple[float, float]
@@ -117,16 +121,16 @@ class TreePlan:
 
 @dataclass(frozen=True, eq=False)
 class VesselTree:
-    """A tree as segments.
+    """A tree as N segments.
 
     Attributes
     ----------
     start, end
-        `(N, 2)` in mm.
+        End points `(N, 2)` in mm.
     start_radius, end_radius
-        `(N,)` in mm.
+        Radii `(N,)` in mm.
     visible
-        `(N,)` from 0 to 1: the tips of the finest branches sink into the retina.
+        Visibility `(N,)` from 0 to 1; the tips of the finest branches fade.
     """
 
     start: Floats
@@ -137,21 +141,22 @@ class VesselTree:
 
 
 def grow_vessels(rng: np.random.Generator, plan: TreePlan) -> dict[Kind, VesselTree]:
-    """Grow the artery and the vein tree of one eye together, so that they share the room."""
-    targets = _draw_targets(rng, plan)
+    """Grow the artery and the vein tree of one eye together, so that they share the space."""
+    targets = _sample_targets(rng, plan)
     spread = 0.07 * rng.standard_normal((2, 2))
     artery = _Growth(plan, targets, spread[0] - np.asarray((0.10, 0.0)))
     vein = _Growth(plan, targets, spread[1] + np.asarray((0.04, 0.0)))
     for trunk in TRUNKS:
-        place = np.asarray(trunk.points)
-        place = place + _wander(rng, place, 0.055)
+        path = np.asarray(trunk.points)
+        path = path + _displacement(rng, path, 0.055)
         side = 1.0 if rng.random() < 0.5 else -1.0
         for growth, sway in ((artery, side), (vein, -side)):
-            own = place + _wander(rng, place, 0.05)
+            displaced = path + _displacement(rng, path, 0.05)
             if rng.random() < trunk.share:
-                growth.plant(rng, own, trunk, sway)
+                growth.add_trunk(rng, displaced, trunk, sway)
     while True:
-        artery_grew, vein_grew = artery.branch(rng, vein), vein.branch(rng, artery)
+        artery_grew = artery.add_branch(rng, vein)
+        vein_grew = vein.add_branch(rng, artery)
         if not (artery_grew or vein_grew):
             break
     return {
@@ -160,15 +165,15 @@ def grow_vessels(rng: np.random.Generator, plan: TreePlan) -> dict[Kind, VesselT
     }
 
 
-def _wander(rng: np.random.Generator, points: Floats, amount: float) -> Floats:
-    """Draw a displacement of each point that grows with its distance from the disc."""
+def _displacement(rng: np.random.Generator, points: Floats, amount: float) -> Floats:
+    """Sample a displacement of each point that grows with its distance from the disc."""
     distance = np.sqrt((points**2).sum(axis=1, keepdims=True))
-    wander: Floats = amount * np.clip(distance, 2.0, 6.0) * rng.standard_normal(points.shape)
-    return wander
+    shift: Floats = amount * np.clip(distance, 2.0, 6.0) * rng.standard_normal(points.shape)
+    return shift
 
 
-def _draw_targets(rng: np.random.Generator, plan: TreePlan) -> Floats:
-    """Draw places to supply, evenly over the circle, off the disc and off the foveal zone."""
+def _sample_targets(rng: np.random.Generator, plan: TreePlan) -> Floats:
+    """Sample points to supply, uniformly in the circle, off the disc and off the foveal zone."""
     points = plan.radius * rng.uniform(-1, 1, (TARGETS, 2)) + np.asarray(plan.center)
     inside = _distance(points, plan.center) < plan.radius
     off_disc = _distance(points, (0.0, 0.0)) > 0.75
@@ -177,8 +182,8 @@ def _draw_targets(rng: np.random.Generator, plan: TreePlan) -> Floats:
     return targets
 
 
-def _distance(points: Floats, place: tuple[float, float] | Floats) -> Floats:
-    offset = points - np.asarray(place)
+def _distance(points: Floats, point: tuple[float, float] | Floats) -> Floats:
+    offset = points - np.asarray(point)
     distance: Floats = np.sqrt(offset[..., 0] ** 2 + offset[..., 1] ** 2)
     return distance
 
@@ -200,14 +205,16 @@ class _Growth:
         self.parent = [-1]
         self.beyond = {0: 0.0}
 
-    def plant(self, rng: np.random.Generator, way: Floats, trunk: Trunk, side: float) -> None:
-        """Lay a trunk through the points `way`, until it leaves the circle."""
-        node = self._best_parent(way[0], same_half=True) if trunk.forks else 0
-        ahead = way[_distance(way, self.points[node]) > 0.5]
+    def add_trunk(
+        self, rng: np.random.Generator, points: Floats, trunk: Trunk, side: float
+    ) -> None:
+        """Grow a trunk through `points` until it leaves the circle."""
+        node = self._best_parent(points[0], same_half=True) if trunk.forks else 0
+        ahead = points[_distance(points, self.points[node]) > 0.5]
         start = self.points[node : node + 1]
         if not trunk.forks:  # the central vessels rise straight from the hilum
             lean = rng.uniform(-0.18, 0.12)
-            rise = start + np.asarray([(lean, 0.35 * np.sign(way[0, 1]))])
+            rise = start + np.asarray([(lean, 0.35 * np.sign(points[0, 1]))])
             start = np.concatenate([start, rise])
         path = resample(np.concatenate([start, ahead]))
         path = wind(rng, path, TRUNK_WAVES, self.winding, sway=0.12 * side)
@@ -222,14 +229,14 @@ class _Growth:
         self._add(node, path[1:])
         self.beyond[len(self.points) - 1] = trunk.beyond + 1.5 * STEP_MM * len(outside)
 
-    def branch(self, rng: np.random.Generator, other: "_Growth") -> bool:
-        """Grow one branch to a roomy place; tell whether there was one."""
-        wanted = np.minimum(self.room, 1.8 * other.room)
-        roomy = np.flatnonzero(wanted > self.plan.spacing)
-        if not len(roomy):
+    def add_branch(self, rng: np.random.Generator, other: "_Growth") -> bool:
+        """Grow one branch to a point far from other vessels; return False if there is none."""
+        space = np.minimum(self.room, 1.8 * other.room)
+        candidates = np.flatnonzero(space > self.plan.spacing)
+        if not len(candidates):
             return False
-        some = roomy[rng.integers(0, len(roomy), 14)]
-        chosen = some[np.argmax(wanted[some])]
+        some = candidates[rng.integers(0, len(candidates), 14)]
+        chosen = some[np.argmax(space[some])]
         target = self.targets[chosen]
         node = self._best_parent(target)
         path = self._path(rng, node, target)
@@ -243,7 +250,7 @@ class _Growth:
     def _best_parent(self, target: Floats, *, same_half: bool = False) -> int:
         """Find the node from which a forward branch to `target` is shortest.
 
-        With `same_half`, only nodes above the hilum serve a place above it, and so below.
+        With `same_half`, only nodes on the target's side of the hilum (above or below) qualify.
         """
         offset = target - self.points
         distance = _distance(self.points, target)
@@ -255,7 +262,7 @@ class _Growth:
         return int(np.argmin(np.where(free, cost, np.inf)))
 
     def _path(self, rng: np.random.Generator, node: int, target: Floats) -> Floats:
-        """Lay a Bezier curve from a node to `target`; near the macula it points to the fovea."""
+        """Sample a Bezier curve from a node to `target`; near the macula it points to the fovea."""
         start, heading = self.points[node], self.heading[node]
         offset = target - start
         length = float(np.sqrt((offset**2).sum()))
@@ -267,8 +274,8 @@ class _Growth:
         if away < 2.5:
             direct = direct + (1.2 - 0.4 * away) * to_fovea / away
             direct /= np.sqrt((direct**2).sum())
-        turn = 0.25 * rng.standard_normal()
-        arrive = direct + turn * np.asarray([-direct[1], direct[0]])
+        bend = 0.25 * rng.standard_normal()
+        arrive = direct + bend * np.asarray([-direct[1], direct[0]])
         reach = 0.38 * length
         t = np.linspace(0, 1, max(int(length / STEP_MM), 2) + 1)[:, None]
         path = (1 - t) ** 3 * start + t**3 * target
@@ -277,7 +284,7 @@ class _Growth:
         return wind(rng, path, BRANCH_WAVES, self.winding)[1:]
 
     def _add(self, node: int, path: Floats) -> None:
-        """Append a path to a node, and note what room it leaves."""
+        """Append a path to a node, and update the space that is left."""
         first = len(self.points)
         steps = np.diff(path, axis=0, prepend=self.points[node : node + 1])
         steps /= np.maximum(np.sqrt((steps**2).sum(axis=1, keepdims=True)), 1e-9)
@@ -305,7 +312,7 @@ class _Growth:
         return bool(self.taken[self._cells(path[3:])].any())
 
     def finish(self, width: float, finest: float) -> VesselTree:
-        """Give the tree its radii and cut it into segments."""
+        """Compute the radii, and return the tree as segments."""
         supply = np.zeros(len(self.points))
         for node, beyond in self.beyond.items():
             supply[node] += beyond

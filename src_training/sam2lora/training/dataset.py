@@ -137,7 +137,7 @@ class TrainingDataset(Dataset[TrainingSample | Sam2LoraError]):
         if item.target != self._settings.target:
             mix = mix.always()  # without a prompt, the main target is meant
         prompts = sample_training_prompts(window.mask, mix, rng, valid=window.valid)
-        as_is = Window.squash((self._size, self._size), self._size)
+        as_is = Window.stretched((self._size, self._size), self._size)
         return TrainingSample(
             window.pixels,
             window.mask,
@@ -249,7 +249,7 @@ def training_window(
         center = _random_pixel(marked if on_target else counting, rng)
         return Window.around(center, tile_side(field, size, field_size=geometry.field_size), size)
     if geometry.detail == "squash":
-        return Window.squash(mask.shape, size)
+        return Window.stretched(mask.shape, size)
     if geometry.detail == "zoom" and choice < 0.5 and mask.any():
         rows, columns = (np.flatnonzero(mask.any(axis=axis)) for axis in (1, 0))
         side = geometry.zoom_share * field.diameter

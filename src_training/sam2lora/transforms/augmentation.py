@@ -1,7 +1,7 @@
-"""Vary windows of training images as cameras, eyes and file formats do.
+"""Augment windows of training images as cameras, eyes and file formats vary.
 
-What is drawn is apart from how it is applied: an `Augmentation` is a few numbers, and image, mask
-and valid pixels follow the same ones. Light and color are varied in `appearance`.
+Sampling is separate from applying: an `Augmentation` holds the sampled parameters, which apply to
+image, mask and valid pixels alike. Light and color are in `sam2lora.transforms.intensity`.
 """
 
 import math
@@ -20,27 +20,27 @@ from sam2lora.transforms.windows import Window
 from sam2lora.types import Mask
 
 _ELASTIC_POINTS = 5
-"""Local shifts are drawn at so many points along each side, and smooth between them."""
+"""Number of points along each side at which local shifts are sampled; smooth in between."""
 
 
 @dataclass(frozen=True)
 class Augmentation:
-    """What is done to one window; by default nothing.
+    """The parameters of augmenting one window; by default nothing changes.
 
     Attributes
     ----------
     flip_horizontal, flip_vertical
-        Whether left and right, top and bottom are exchanged; this comes before the turn.
+        Whether to flip left and right, top and bottom; applied before the rotation.
     angle
-        Turn in degrees, counterclockwise as seen on a screen.
+        Rotation in degrees, counterclockwise as seen on a screen.
     scale
-        Size of what is shown, relative to the plain window.
+        Magnification relative to the plain window.
     elastic
         Largest local shift, as a share of the window's side.
     appearance
-        Light, color and quality.
+        Changes of light, color and quality.
     seed
-        What local shifts and noise derive from.
+        Random seed of local shifts and noise.
     """
 
     flip_horizontal: bool = False
@@ -53,13 +53,13 @@ class Augmentation:
 
     @property
     def moves(self) -> bool:
-        """Whether pixels go elsewhere within the window; a scale alone is left to the cut."""
+        """Whether the window is resampled after the cut; a scale alone is part of the cut."""
         return self.flip_horizontal or self.flip_vertical or self.angle != 0 or self.elastic > 0
 
 
 @dataclass(frozen=True, eq=False)
 class LabelledWindow:
-    """What a frame shows of an image, S network pixels wide.
+    """A window of an image with its masks, S network pixels wide.
 
     Attributes
     ----------
@@ -68,7 +68,7 @@ class LabelledWindow:
     mask
         `(S, S)` bool: the target.
     valid
-        `(S, S)` bool: inside the image and its field of view.
+        `(S, S)` bool: the pixels inside the image and its field of view.
     """
 
     pixels: NDArray[np.uint8]
@@ -76,15 +76,15 @@ class LabelledWindow:
     valid: Mask
 
     def nbytes(self) -> int:
-        """Count the bytes the arrays take."""
+        """Return the size of the arrays in bytes."""
         return self.pixels.nbytes + self.mask.nbytes + self.valid.nbytes
 
 
 def sample_augmentation(settings: AugmentSettings, rng: np.random.Generator) -> Augmentation:
-    """Draw what is done to one window.
+    """Sample the augmentation of one window.
 
-    As many numbers are drawn whatever is switched off, so that a part that is switched off changes
-    no other.
+    The same random numbers are drawn whatever is switched off, so that switching off one part does
+    not change the others.
     """
     left_right, top_bottom = rng.random(2) < 0.5
     return Augmentation(
@@ -106,26 +106,26 @@ def apply_augmentation(
     *,
     valid: Mask | None = None,
 ) -> LabelledWindow:
-    """Cut a window out of an image and vary it.
+    """Cut a window out of an image and augment it.
 
-    More than the window is cut, so that a turn brings in what lies beside it. The scale is part of
-    the cut, which resamples with antialiasing; flips, turn and local shifts are one bicubic
-    resampling after it (linear would blur the image and break thin vessels), and masks are made
-    crisp only then. With the default `Augmentation()` the window is `window.cut` of everything, to
-    the byte.
+    More than the window is cut, so that a rotation brings in the surroundings of the window. The
+    scale is part of the cut, which resamples with antialiasing; flips, rotation and local shifts
+    are one bicubic resampling after it (linear would blur the image and break thin vessels), and
+    masks are binarised only then. With the default `Augmentation()` the result is exactly
+    `window.cut` of image and masks.
 
     Parameters
     ----------
     augmentation
-        What to do.
+        The sampled parameters.
     window
-        The plain window.
+        The window before augmentation.
     pixels
         `(H, W, 3)` uint8 RGB, the whole image.
     mask
-        `(H, W)`: the target.
+        `(H, W)` bool: the target.
     valid
-        `(H, W)`: the field of view; the whole image by default.
+        `(H, W)` bool: the field of view; by default the whole image.
 
     Raises
     ------
@@ -137,10 +137,10 @@ def apply_augmentation(
     if mask.shape != shape or valid.shape != shape:
         raise GeometryError(
             f"The image is {shape}, the mask {mask.shape} and the valid pixels {valid.shape}; "
-            "they must be the same (H, W)."
+            "they must have the same (H, W)."
         )
     wide = _wider(window, augmentation)
-    covers = [one.astype(np.uint8) * np.uint8(255) for one in (mask, valid)]
+    covers = [array.astype(np.uint8) * np.uint8(255) for array in (mask, valid)]
     planes = np.dstack([wide.cut(pixels), *map(wide.cut, covers)])
     cut = torch.from_numpy(planes).movedim(-1, 0).contiguous().float()  # (5, W, W), W >= S
     generator = torch.Generator().manual_seed(augmentation.seed)
@@ -148,21 +148,22 @@ def apply_augmentation(
         grid = _grid(augmentation, window.size, wide.size, generator)
         cut = F.grid_sample(cut[None], grid, mode="bicubic", align_corners=False)[0]
     image = cut[:3].clamp_(0, 255).div_(255)
-    # Half covered counts; 127.5 so that a plain window agrees with `Window.cut_mask`.
-    target, seen = cut[3:] >= 127.5
-    changed = change_appearance(image, seen, augmentation.appearance, generator)
-    return LabelledWindow(changed.movedim(0, -1).contiguous().numpy(), target.numpy(), seen.numpy())
+    # At least half covered; 127.5 so that a plain window agrees with `Window.cut_mask`.
+    target, inside = cut[3:] >= 127.5
+    changed = change_appearance(image, inside, augmentation.appearance, generator)
+    augmented = changed.movedim(0, -1).contiguous().numpy()
+    return LabelledWindow(augmented, target.numpy(), inside.numpy())
 
 
 def _wider(window: Window, augmentation: Augmentation) -> Window:
-    """Give the window to cut: at the drawn scale, with the room that a turn and shifts need."""
+    """Return the window to cut: at the sampled scale, with a margin for rotation and shifts."""
     if not augmentation.moves and augmentation.scale == 1:
         return window
     angle = math.radians(augmentation.angle)
     reach = abs(math.cos(angle)) + abs(math.sin(angle)) - 1 + 2 * augmentation.elastic
-    # Whole pixels on both sides, and one more for the bicubic filter, if anything moves.
-    room = math.ceil(window.size / 2 * reach) + 1 if augmentation.moves else 0
-    size = window.size + 2 * room
+    # Whole pixels on both sides, and one more for the bicubic filter.
+    margin = math.ceil(window.size / 2 * reach) + 1 if augmentation.moves else 0
+    size = window.size + 2 * margin
     width, height = (
         side * size / window.size / augmentation.scale for side in (window.width, window.height)
     )
@@ -179,11 +180,11 @@ def _wider(window: Window, augmentation: Augmentation) -> Window:
 def _grid(
     augmentation: Augmentation, size: int, wide_size: int, generator: torch.Generator
 ) -> Tensor:
-    """Say where in the wide cut each pixel of the window comes from: `(1, S, S, 2)` in -1…1."""
+    """Return the source of each pixel of the window in the wide cut: `(1, S, S, 2)` in -1…1."""
     angle = math.radians(augmentation.angle)
     x = size / wide_size * (-1 if augmentation.flip_horizontal else 1)
     y = size / wide_size * (-1 if augmentation.flip_vertical else 1)
-    # From the window back to the image: undo the turn, then the flips.
+    # From the window back to the image: undo the rotation, then the flips.
     theta = torch.tensor(
         [
             [x * math.cos(angle), -x * math.sin(angle), 0],
@@ -193,8 +194,8 @@ def _grid(
     grid = F.affine_grid(theta[None], [1, 1, size, size], align_corners=False)
     if augmentation.elastic > 0:
         shape = (1, 2, _ELASTIC_POINTS, _ELASTIC_POINTS)
-        drawn = torch.rand(shape, generator=generator) * 2 - 1
-        shift = F.interpolate(drawn, size=(size, size), mode="bicubic", align_corners=True)
+        coarse = torch.rand(shape, generator=generator) * 2 - 1
+        shift = F.interpolate(coarse, size=(size, size), mode="bicubic", align_corners=True)
         largest = augmentation.elastic * 2 * size / wide_size
         grid = grid + shift.mul_(largest / shift.abs().max()).movedim(1, -1)
     return grid

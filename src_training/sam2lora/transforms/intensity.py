@@ -1,4 +1,4 @@
-"""Vary light, color and quality of a training image as cameras and file formats do."""
+"""Augment light, color and quality of a training image as cameras and file formats vary."""
 
 import io
 import math
@@ -14,34 +14,33 @@ from sam2lora.images.views import clahe_view
 from sam2lora.settings import AugmentSettings
 
 _DARK = 0.1
-"""Beyond the field of view, pixels darker than this (of 1) are background, and stay as dark."""
+"""Outside the field of view, pixels darker than this (in 0…1) are background and stay dark."""
 
 
 @dataclass(frozen=True)
 class Appearance:
-    """What is done to light, color and quality; by default nothing.
+    """Changes of light, color and quality; by default none.
 
     Attributes
     ----------
     gains
-        Factors of red, green and blue; the exposure is in all three. Above 1, highlights follow
-        less.
+        Factors of red, green and blue, exposure included. Above 1, highlights change less.
     tilt
-        Growth of brightness from the middle to the right and to the lower edge, as an exponent.
+        Increase of brightness from the middle to the right and to the lower edge, as an exponent.
     vignette
-        Fall of brightness towards the corners, as an exponent.
+        Decrease of brightness towards the corners, as an exponent.
     contrast, saturation
-        Factors; contrast is about each channel's mean.
+        Factors; contrast is relative to each channel's mean.
     gamma
-        Exponent; above 1 darkens.
+        Exponent; values above 1 darken.
     blur
         Standard deviation in pixels.
     noise
         Standard deviation at full brightness (1).
     clahe
-        Whether local contrast is enhanced.
+        Whether to enhance the local contrast (CLAHE).
     jpeg
-        Quality to compress with, or None.
+        JPEG quality, or None for no compression.
     """
 
     gains: tuple[float, float, float] = (1.0, 1.0, 1.0)
@@ -57,9 +56,12 @@ class Appearance:
 
 
 def sample_appearance(settings: AugmentSettings, rng: np.random.Generator) -> Appearance:
-    """Draw what is done to light, color and quality; as many numbers whatever is switched off."""
+    """Sample changes of light, color and quality.
+
+    The same random numbers are drawn whatever is switched off.
+    """
     exposure = _factor(settings.brightness, rng)
-    # Mean red / green is 2.0 to 3.3 over five public data sets, blue / green 0.2 to 0.6.
+    # Mean red / green is 2.0 to 3.3 over five public datasets, blue / green 0.2 to 0.6.
     red, green, blue = (_factor(settings.white_balance, rng) for _ in range(3))
     direction, strength = rng.uniform(0, 2 * math.pi), rng.random() * settings.illumination
     vignette = float(rng.random()) * settings.illumination
@@ -91,7 +93,7 @@ def sample_appearance(settings: AugmentSettings, rng: np.random.Generator) -> Ap
 def change_appearance(
     image: Tensor, valid: Tensor, appearance: Appearance, generator: torch.Generator
 ) -> Tensor:
-    """Change light, color and quality in the order a camera does; dark background stays dark.
+    """Change light, color and quality in the order of a camera; dark background stays dark.
 
     Parameters
     ----------
@@ -100,9 +102,9 @@ def change_appearance(
     valid
         `(S, S)` bool: the field of view.
     appearance
-        What to do.
+        The changes to apply.
     generator
-        What noise is drawn from.
+        Source of the noise.
 
     Returns
     -------
@@ -111,7 +113,7 @@ def change_appearance(
     if appearance == Appearance():
         return _to_bytes(image)
     light = _light(appearance, image.shape[-1])
-    # More light brightens the dark parts by its factor, and highlights less: none is cut off.
+    # More light brightens dark parts by its factor, highlights less, so that nothing saturates.
     lit = image * light / (1 + (light - 1).clamp_(min=0) * image)
     if appearance.contrast != 1:
         mean = (lit * valid).sum(dim=(1, 2), keepdim=True) / valid.sum().clamp(min=1)
@@ -122,39 +124,39 @@ def change_appearance(
         side = 2 * math.ceil(3 * appearance.blur) + 1
         lit = vision.gaussian_blur(lit, [side, side], [appearance.blur, appearance.blur])
     if appearance.noise > 0:
-        # Photons arrive by chance: their variance is their number.
-        drawn = torch.randn(lit.shape, generator=generator)
-        lit = lit + drawn * appearance.noise * lit.sqrt()
-    taken = _to_bytes(lit)
+        # Shot noise: the variance is proportional to the signal.
+        noise = torch.randn(lit.shape, generator=generator)
+        lit = lit + noise * appearance.noise * lit.sqrt()
+    captured = _to_bytes(lit)
     if appearance.clahe:
-        taken = torch.from_numpy(clahe_view(taken.movedim(0, -1).numpy())).movedim(-1, 0)
+        captured = torch.from_numpy(clahe_view(captured.movedim(0, -1).numpy())).movedim(-1, 0)
     if appearance.jpeg is not None:
-        taken = _compressed(taken, appearance.jpeg)
-    # Of a pixel beyond the field of view, the share that is no background.
+        captured = _compressed(captured, appearance.jpeg)
+    # Share of each pixel outside the field of view that is not background.
     share = (image.amax(dim=0) / _DARK).clamp_(0, 1).masked_fill_(valid, 1)
-    return torch.where(share < 1, _to_bytes(torch.lerp(image, taken / 255, share)), taken)
+    return torch.where(share < 1, _to_bytes(torch.lerp(image, captured / 255, share)), captured)
 
 
 def _light(appearance: Appearance, size: int) -> Tensor:
-    """Give the factor of each pixel and channel: `(3, S, S)`."""
-    place = torch.linspace(-1, 1, size)
+    """Return the factor of each channel and pixel: `(3, S, S)`."""
+    position = torch.linspace(-1, 1, size)
     right, down = appearance.tilt
-    # The middle gains what the corners lose, so that the whole is as bright as before.
-    columns = right * place - appearance.vignette * (place**2 - 1 / 3)
-    rows = down * place - appearance.vignette * (place**2 - 1 / 3)
+    # The middle gains what the corners lose, so that the mean brightness stays.
+    columns = right * position - appearance.vignette * (position**2 - 1 / 3)
+    rows = down * position - appearance.vignette * (position**2 - 1 / 3)
     gains = torch.tensor(appearance.gains).view(3, 1, 1)
     return gains * rows.exp().view(1, -1, 1) * columns.exp().view(1, 1, -1)
 
 
 def _compressed(image: Tensor, quality: int) -> Tensor:
-    # By Pillow: torchvision's own is to be removed.
+    # With Pillow: torchvision's JPEG functions are to be removed.
     file = io.BytesIO()
     Image.fromarray(image.movedim(0, -1).numpy()).save(file, "JPEG", quality=quality)
     return torch.from_numpy(np.array(Image.open(file))).movedim(-1, 0)
 
 
 def _factor(change: float, rng: np.random.Generator) -> float:
-    """Draw a factor between 1 / (1 + change) and 1 + change, either side as likely."""
+    """Sample a factor between 1 / (1 + change) and 1 + change, log-uniformly."""
     return float((1 + change) ** rng.uniform(-1, 1))
 
 

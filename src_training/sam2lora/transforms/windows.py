@@ -1,7 +1,7 @@
-"""Where the network looks: square windows of the native image, tile grids, and the way back.
+"""Windows of the native image as network input, tile grids, and the blending of their results.
 
-A `Window` is the one map between native pixels and network pixels. Points have their pixel centres
-at integers on both sides; windows are given by their edges, so that pixel 0 covers 0…1.
+A `Window` maps between native pixels and network pixels. Points have pixel centers at integers in
+both; windows are given by their edges, so that pixel 0 covers 0…1.
 """
 
 import math
@@ -20,15 +20,15 @@ Values = NDArray[np.float32]
 
 @dataclass(frozen=True)
 class Window:
-    """A window of the native image, shown at the network's square input.
+    """A window of the native image that is the network's square input.
 
     Attributes
     ----------
     left, top
-        Corner of the window, in native pixels from the image's corner; the window may reach beyond
-        the image, where it is black.
+        Corner of the window, in native pixels from the image's corner; the window may extend
+        beyond the image, where it is black.
     width, height
-        Its sides in native pixels. Equal sides keep the aspect; `Window.squash` does not.
+        Sides in native pixels. Equal sides keep the aspect ratio; `Window.stretched` does not.
     size
         Side of the network's input in pixels.
 
@@ -52,13 +52,13 @@ class Window:
             )
 
     @classmethod
-    def squash(cls, shape: tuple[int, int], size: int) -> "Window":
-        """Show the whole image of `shape` (H, W) without keeping its aspect, as SAM 2 does."""
+    def stretched(cls, shape: tuple[int, int], size: int) -> "Window":
+        """Create the window of a whole image `(H, W)`, stretched to a square as in SAM 2."""
         return cls(0, 0, shape[1], shape[0], size)
 
     @classmethod
     def around(cls, center: tuple[float, float], side: float, size: int) -> "Window":
-        """Show the square of `side` native pixels around `center` (x, y)."""
+        """Create the square window of `side` native pixels around `center` (x, y)."""
         x, y = center
         return cls(x + 0.5 - side / 2, y + 0.5 - side / 2, side, side, size)
 
@@ -90,11 +90,11 @@ class Window:
         left, top = math.floor(self.left), math.floor(self.top)
         right, bottom = math.ceil(self.left + self.width), math.ceil(self.top + self.height)
         rows, columns = (
-            _shown(start, end, side)
+            _visible(start, end, side)
             for start, end, side in zip((top, left), (bottom, right), image.shape[:2], strict=True)
         )
         corner = (columns.start, rows.start)
-        # Only what is shown is copied; beyond the image `crop` is black.
+        # Only the visible part is copied; beyond the image `crop` is black.
         window = Image.fromarray(image[rows, columns]).crop(
             (left - corner[0], top - corner[1], right - corner[0], bottom - corner[1])
         )
@@ -104,13 +104,13 @@ class Window:
         return np.asarray(cut)
 
     def cut_mask(self, mask: NDArray[np.bool_]) -> NDArray[np.bool_]:
-        """Cut the window out of a mask `(H, W)`; a pixel covered by at least half is True."""
+        """Cut the window out of a mask `(H, W)`; pixels that are at least half covered are True."""
         return self.cut(mask.astype(np.uint8) * np.uint8(255)) >= 128
 
     def paste(self, values: Values, shape: tuple[int, int]) -> "Pasted":
-        """Resample values over the window back to the native pixels that lie wholly inside it.
+        """Resample values over the window to the native pixels that are wholly inside it.
 
-        Bilinear between the values' centers, as SAM 2 enlarges its masks.
+        Bilinear between the values' centers, as SAM 2 upsamples its masks.
 
         Parameters
         ----------
@@ -127,8 +127,8 @@ class Window:
         top, bottom = _inside(self.top, self.height, shape[0])
         left, right = _inside(self.left, self.width, shape[1])
         if top >= bottom or left >= right:
-            raise GeometryError(f"The window {self} lies outside an image of shape {shape}.")
-        import torch  # what has values to paste has loaded it; other users of windows have not
+            raise GeometryError(f"The window {self} is outside an image of shape {shape}.")
+        import torch  # late: only callers with network output need it
 
         rows, columns = slice(top, bottom), slice(left, right)
         above, below, down = _between(rows, self.top, self.height, values.shape[0])
@@ -142,7 +142,7 @@ class Window:
 
 @dataclass(frozen=True, eq=False)
 class Pasted:
-    """Values on the native pixels of a window: `image[rows, columns]` is where they belong."""
+    """Values on the native pixels of a window; they belong to `image[rows, columns]`."""
 
     rows: slice
     columns: slice
@@ -150,11 +150,11 @@ class Pasted:
 
 
 class Blend:
-    """Put overlapping windows together, each weighted by a Hann window.
+    """Blends overlapping windows, each weighted by a Hann window.
 
-    The weight of a native pixel in a window is sin²(πu)·sin²(πv), where (u, v) in 0…1 is its place
-    in the window, so answers fade out where a window has no context. Weights are normalised: where
-    one window alone covers a pixel, its value is kept.
+    The weight of a native pixel in a window is sin²(πu)·sin²(πv), where (u, v) in 0…1 is its
+    position in the window, so predictions fade out where a window has little context. Weights are
+    normalised: a pixel covered by one window keeps the value of that window.
     """
 
     def __init__(self, shape: tuple[int, int]) -> None:
@@ -177,21 +177,21 @@ class Blend:
 
     @property
     def covered(self) -> NDArray[np.bool_]:
-        """`(H, W)`: where any window reached."""
+        """`(H, W)` bool: the pixels that any window covers."""
         return self._weight > 0
 
     def result(self) -> Values:
-        """Give the blended values `(H, W)` float32; 0 where no window reached."""
+        """Return the blended values `(H, W)` float32; 0 where no window covers a pixel."""
         return np.divide(
             self._sum, self._weight, out=np.zeros_like(self._sum), where=self._weight > 0
         )
 
 
 def full_window(field: FieldOfView, size: int, *, margin: float = 0.02) -> Window:
-    """Show the whole field of view, its circle `1 + margin` times as wide as the window's inside.
+    """Create the window of the whole field of view, `1 + margin` times its diameter wide.
 
-    The window is the circle's, not the visible part's, so that the scale is the same for an image
-    whose circle is cut.
+    It is the window of the circle, not of its visible part, so that a cropped circle has the same
+    scale.
     """
     return Window.around(field.center, field.diameter * (1 + margin), size)
 
@@ -199,19 +199,19 @@ def full_window(field: FieldOfView, size: int, *, margin: float = 0.02) -> Windo
 def zoom_window(
     center: tuple[float, float], field: FieldOfView, size: int, *, share: float
 ) -> Window:
-    """Show a square around `center` (x, y) whose side is `share` of the field's diameter."""
+    """Create a window around `center` (x, y) whose side is `share` of the field's diameter."""
     return Window.around(center, field.diameter * share, size)
 
 
 def tile_side(field: FieldOfView, size: int, *, field_size: float) -> float:
-    """Give the side of a tile in native pixels, if the field's diameter becomes `field_size`."""
+    """Return the side of a tile in native pixels if the field's diameter becomes `field_size`."""
     return size * field.diameter / field_size
 
 
 def tile_windows(
     field: FieldOfView, size: int, *, field_size: float, overlap: float
 ) -> list[Window]:
-    """Cover the field of view with overlapping square windows; those outside it are left out.
+    """Cover the field of view with overlapping square windows.
 
     Parameters
     ----------
@@ -222,13 +222,13 @@ def tile_windows(
     field_size
         Diameter that the field is scaled to, in network pixels.
     overlap
-        Least share of a window's side that neighbours have in common, in 0…1 (excluded); at least
+        Smallest share of a window's side by which neighbors overlap, in 0…1 (1 excluded); at least
         two native pixels.
 
     Returns
     -------
-    Windows row by row, evenly spaced over the visible field. One window, centred, where the field
-    is no larger.
+    Windows row by row, evenly spaced over the visible field, without those outside it. A single
+    centered window if the field is no larger than a tile.
 
     Raises
     ------
@@ -239,21 +239,21 @@ def tile_windows(
     if not 0 <= overlap < 1 or side < 4:
         raise GeometryError(
             f"An overlap of {overlap} and a field of {field_size} network pixels give no usable "
-            f"tiles: the overlap is in 0…1, and a tile is at least 4 native pixels wide."
+            f"tiles: the overlap must be in 0…1, and a tile at least 4 native pixels wide."
         )
     rows, columns = (np.flatnonzero(field.mask.any(axis=axis)) for axis in (1, 0))
     if not len(rows):
-        raise GeometryError("The field of view is empty, so there is nothing to cover.")
-    frames = (
+        raise GeometryError("The field of view is empty.")
+    windows = (
         Window(left, top, side, side, size)
         for top in _starts(rows[0], rows[-1] + 1, side, overlap)
         for left in _starts(columns[0], columns[-1] + 1, side, overlap)
     )
-    return [window for window in frames if _touches(window, field.mask)]
+    return [window for window in windows if _touches(window, field.mask)]
 
 
 def _starts(low: int, high: int, side: float, overlap: float) -> list[float]:
-    """Give where windows of `side` start so that they cover low…high evenly."""
+    """Return the starts of evenly spaced windows of `side` that cover low…high."""
     beyond = high - low - side
     if beyond <= 0:
         return [(low + high - side) / 2]
@@ -267,14 +267,14 @@ def _touches(window: Window, mask: NDArray[np.bool_]) -> bool:
     return bool(mask[top:bottom, left:right].any())
 
 
-def _shown(start: int, end: int, limit: int) -> slice:
-    """Give the pixels of start…end within 0…limit; one pixel at least, for an image to exist."""
+def _visible(start: int, end: int, limit: int) -> slice:
+    """Return the pixels of start…end within 0…limit; at least one, so that the image exists."""
     first = min(max(start, 0), limit - 1)
     return slice(first, max(min(end, limit), first + 1))
 
 
 def _inside(start: float, length: float, limit: int) -> tuple[int, int]:
-    """Give the range of pixels that lie wholly within start…start + length and 0…limit."""
+    """Return the range of pixels that are wholly within start…start + length and 0…limit."""
     rounding = 1e-6
     first = max(0, math.ceil(start - rounding))
     return first, min(limit, math.floor(start + length + rounding))
@@ -283,13 +283,13 @@ def _inside(start: float, length: float, limit: int) -> tuple[int, int]:
 def _between(
     pixels: slice, start: float, length: float, count: int
 ) -> tuple[NDArray[np.int64], NDArray[np.int64], Values]:
-    """Say between which two of `count` values over a window each pixel's center lies, and where."""
-    place = (np.arange(pixels.start, pixels.stop) + 0.5 - start) / length * count - 0.5
-    place = place.clip(0, count - 1)
-    low = place.astype(np.int64)
-    return low, np.minimum(low + 1, count - 1), (place - low).astype(np.float32)
+    """Return the two of `count` values that each pixel's center is between, and the weight."""
+    position = (np.arange(pixels.start, pixels.stop) + 0.5 - start) / length * count - 0.5
+    position = position.clip(0, count - 1)
+    low = position.astype(np.int64)
+    return low, np.minimum(low + 1, count - 1), (position - low).astype(np.float32)
 
 
 def _hann(pixels: slice, start: float, length: float) -> Values:
-    place = (np.arange(pixels.start, pixels.stop) + 0.5 - start) / length
-    return (np.sin(np.pi * place) ** 2).astype(np.float32)
+    position = (np.arange(pixels.start, pixels.stop) + 0.5 - start) / length
+    return (np.sin(np.pi * position) ** 2).astype(np.float32)

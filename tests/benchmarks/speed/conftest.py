@@ -1,15 +1,15 @@
-"""Fixtures: a side that costs nothing, in the place of all."""
+"""Fixtures: settings and a base model for fast measurements."""
 
 import pytest
 
 from benchmarks.speed import prediction, training
-from benchmarks.speed.questions import BenchmarkSettings
+from benchmarks.speed.definitions import BenchmarkSettings
 from sam2lora.models.loading import LoadedModel
 
 
 @pytest.fixture
 def small() -> BenchmarkSettings:
-    """Give conditions that take little time."""
+    """Return settings for a fast measurement."""
     return BenchmarkSettings(
         base="nano", rounds=1, device="cpu", width=96, height=64, rank=2, images=2
     )
@@ -17,7 +17,7 @@ def small() -> BenchmarkSettings:
 
 @pytest.fixture
 def small_base(pocket, monkeypatch: pytest.MonkeyPatch) -> LoadedModel:
-    """Let all sides of this process use nano at 128²."""
+    """Use nano at 128² on all sides of this process, and return it."""
     for module in (prediction, training):
         monkeypatch.setattr(module, "load_base", pocket)
     return pocket()

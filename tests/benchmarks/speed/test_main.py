@@ -1,4 +1,4 @@
-"""`python -m benchmarks.speed`: what it asks, shows and writes."""
+"""`python -m benchmarks.speed`: the benchmarks it runs, its output and its JSON."""
 
 import sys
 from collections.abc import Callable
@@ -7,21 +7,21 @@ from pathlib import Path
 import pytest
 
 from benchmarks.speed import __main__ as command
-from benchmarks.speed.questions import BENCHMARKS
+from benchmarks.speed.definitions import BENCHMARKS
 from benchmarks.speed.result import BenchmarkResult, SideResult, read_results
 
 
 @pytest.fixture(autouse=True)
-def asked(monkeypatch: pytest.MonkeyPatch) -> list[BenchmarkResult]:
-    """Answer at once, and keep what was asked."""
-    answers: list[BenchmarkResult] = []
+def measured(monkeypatch: pytest.MonkeyPatch) -> list[BenchmarkResult]:
+    """Replace the measurement by constant results; return the results so far."""
+    results: list[BenchmarkResult] = []
 
-    def run(question, settings, *, progress):
+    def run(name, settings, *, progress):
         side = SideResult(clock=(1.0,), processor=(2.0,), before=0, peak=1 << 20)
-        names = (BENCHMARKS[question].peer, *BENCHMARKS[question].sides)
-        answers.append(
+        names = (BENCHMARKS[name].peer, *BENCHMARKS[name].sides)
+        results.append(
             BenchmarkResult(
-                question=question,
+                question=name,
                 settings=settings,
                 machine={"processor": "Abacus"},
                 device="cpu",
@@ -29,20 +29,20 @@ def asked(monkeypatch: pytest.MonkeyPatch) -> list[BenchmarkResult]:
                 sides=dict.fromkeys(names, side),
             )
         )
-        return answers[-1]
+        return results[-1]
 
     monkeypatch.setattr(command, "run_benchmark", run)
-    return answers
+    return results
 
 
 @pytest.fixture
 def run(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> Callable[..., tuple[int, str, str]]:
-    """Run the command in this process; gives exit code, output and errors."""
+    """Return a function that runs the command; it returns exit code, output and errors."""
 
-    def run(*words: object) -> tuple[int, str, str]:
-        monkeypatch.setattr(sys, "argv", ["speed", *map(str, words)])
+    def run(*arguments: object) -> tuple[int, str, str]:
+        monkeypatch.setattr(sys, "argv", ["speed", *map(str, arguments)])
         with pytest.raises(SystemExit) as ended:
             command.main()
         return int(ended.value.code or 0), *capsys.readouterr()
@@ -50,31 +50,31 @@ def run(
     return run
 
 
-def test_one_question_with_its_conditions(run, asked: list[BenchmarkResult], tmp_path: Path):
+def test_one_benchmark_is_printed_and_written(run, measured: list[BenchmarkResult], tmp_path: Path):
     out = tmp_path / "out.json"
-    words = ("--base", "tiny", "--rounds", 2, "--size", 300, 200, "--json", out)
-    code, printed, _ = run("encode", *words)
+    options = ("--base", "tiny", "--rounds", 2, "--size", 300, 200, "--json", out)
+    code, printed, _ = run("encode", *options)
     assert code == 0
     assert "ours\t1.00 s\t1.00\t≤ 0.55" in printed
     assert "Abacus" in printed
-    settings = asked[0].settings
+    settings = measured[0].settings
     assert (settings.base, settings.rounds, settings.width, settings.height) == (
         "tiny",
         2,
         300,
         200,
     )
-    assert read_results(out) == asked
+    assert read_results(out) == measured
 
 
-def test_all_of_them_by_default(run, asked: list[BenchmarkResult]):
+def test_all_benchmarks_run_by_default(run, measured: list[BenchmarkResult]):
     assert run("--by", "processor")[0] == 0
-    assert [one.question for one in asked] == list(BENCHMARKS)
+    assert [result.question for result in measured] == list(BENCHMARKS)
 
 
-def test_an_unknown_question_is_refused_with_the_known_ones(run, asked: list[BenchmarkResult]):
+def test_unknown_benchmark_is_refused_with_the_known_ones(run, measured: list[BenchmarkResult]):
     code, _, printed = run("encode", "luck")
     assert code == 2
     assert "luck" in printed
     assert "quick-adapt" in printed
-    assert not asked
+    assert not measured

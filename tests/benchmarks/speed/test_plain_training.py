@@ -1,4 +1,4 @@
-"""The plain loop learns, and its loss is the one of our training."""
+"""The plain training loop learns, and its loss equals that of our training."""
 
 import pytest
 import torch
@@ -10,7 +10,7 @@ from sam2lora.losses.composite import composite_loss
 from sam2lora.settings import LoraSettings, LossSettings
 
 
-def test_its_loss_is_ours():
+def test_plain_loss_equals_our_loss():
     generator = torch.Generator().manual_seed(0)
     logits = torch.randn(2, 1, 16, 16, generator=generator) * 3
     target = torch.rand(2, 1, 16, 16, generator=generator) > 0.7
@@ -19,11 +19,11 @@ def test_its_loss_is_ours():
     assert plain_loss(logits, iou, target.float()).item() == pytest.approx(ours.item(), abs=1e-4)
 
 
-def test_steps_lower_the_loss_and_train_lora_alone(pocket_base, one_thread):
+def test_plain_loop_lowers_the_loss_and_trains_only_lora(pocket_base, one_thread):
     base = pocket_base
     model = stock_model(base.spec, base.network)
     loop = PlainLoop(model, resolve_lora(base.network, LoraSettings(rank=2)))
-    names = [name for name, one in model.named_parameters() if one.requires_grad]
+    names = [name for name, weights in model.named_parameters() if weights.requires_grad]
     assert names
     assert all(".lora_" in name for name in names)
     images = torch.randint(0, 255, (1, 128, 128, 3), dtype=torch.uint8)

@@ -1,4 +1,4 @@
-"""Sides of prediction: each does its work again in every turn."""
+"""Sides of the prediction benchmarks repeat their work in every turn."""
 
 from unittest.mock import Mock
 
@@ -9,7 +9,7 @@ from sam2lora.models.sam2_image_model import Sam2ImageModel
 
 
 @pytest.mark.parametrize(
-    ("make", "encodes", "decodes"),
+    ("prepare", "encodes", "decodes"),
     [
         (prediction.encode_ours, 1, 0),
         (prediction.prompt_ours, 0, 1),
@@ -18,17 +18,17 @@ from sam2lora.models.sam2_image_model import Sam2ImageModel
         (prediction.forward_lora, 1, 1),
     ],
 )
-def test_a_turn_does_it_again(small, small_base, monkeypatch, make, encodes, decodes):
-    turn = make(small)
+def test_every_turn_repeats_the_work(small, small_base, monkeypatch, prepare, encodes, decodes):
+    turn = prepare(small)
     encode, decode = Mock(wraps=Sam2ImageModel.encode), Mock(wraps=Sam2ImageModel.decode)
-    monkeypatch.setattr(Sam2ImageModel, "encode", lambda *how, **more: encode(*how, **more))
-    monkeypatch.setattr(Sam2ImageModel, "decode", lambda *how, **more: decode(*how, **more))
+    monkeypatch.setattr(Sam2ImageModel, "encode", lambda *args, **kwargs: encode(*args, **kwargs))
+    monkeypatch.setattr(Sam2ImageModel, "decode", lambda *args, **kwargs: decode(*args, **kwargs))
     turn()
     turn()
     assert (encode.call_count, decode.call_count) == (2 * encodes, 2 * decodes)
 
 
 @pytest.mark.filterwarnings("ignore:.torch.jit.script. is deprecated")
-def test_stock_takes_its_turns(small, small_base):
+def test_stock_sides_take_turns(small, small_base):
     prediction.encode_stock(small)()
     assert prediction.prompt_stock(small)().shape == (64, 96)

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks.speed.questions import BenchmarkError, BenchmarkSettings
+from benchmarks.speed.definitions import BenchmarkError, BenchmarkSettings
 from benchmarks.speed.result import (
     HEADER,
     BenchmarkResult,
@@ -32,13 +32,13 @@ def result() -> BenchmarkResult:
     )
 
 
-def test_a_ratio_compares_turns_of_one_round(result: BenchmarkResult):
+def test_ratio_compares_turns_of_one_round(result: BenchmarkResult):
     assert result.ratio("ours", "clock") == 0.5  # of 1/2, 2/8 and 30/40
     assert result.ratio("ours", "processor") == 0.25
     assert result.memory_ratio("ours") == 0.75
 
 
-def test_a_gpu_counts_its_own_memory(result: BenchmarkResult):
+def test_memory_ratio_on_a_gpu_uses_its_memory(result: BenchmarkResult):
     sides = {
         name: side.model_copy(update={"device_peak": peak})
         for (name, side), peak in zip(result.sides.items(), (1000, 400), strict=True)
@@ -46,7 +46,7 @@ def test_a_gpu_counts_its_own_memory(result: BenchmarkResult):
     assert result.model_copy(update={"sides": sides}).memory_ratio("ours") == 0.4
 
 
-def test_rows_have_ratio_and_aim_but_for_the_peer(result: BenchmarkResult):
+def test_rows_have_ratio_and_aim_except_for_the_peer(result: BenchmarkResult):
     peer, ours = result.rows("clock")
     assert len(peer) == len(ours) == len(HEADER)
     assert peer == ("encode, tiny", "stock", "8.00 s", "", "", "400 MiB", "", "")
@@ -59,7 +59,7 @@ def test_short_times_are_in_milliseconds(result: BenchmarkResult):
     assert rows[1][2] == "12.5 ms"
 
 
-def test_a_table_says_on_what_it_was_measured(result: BenchmarkResult):
+def test_table_has_the_conditions_of_the_measurement(result: BenchmarkResult):
     table = markdown([result, result], "clock").splitlines()
     assert len(table) == 2 + 4 + 1 + 1  # the same conditions once
     assert "Abacus" in table[-1]
@@ -67,14 +67,14 @@ def test_a_table_says_on_what_it_was_measured(result: BenchmarkResult):
     assert "3 rounds by the clock" in table[-1]
 
 
-def test_it_has_what_numbers_depend_on_and_no_name():
-    said = describe_machine()
-    assert said["processor"]
-    assert said["versions"]["torch"]
-    assert platform.node() not in json.dumps(said) or not platform.node()
+def test_machine_description_has_no_host_name():
+    machine = describe_machine()
+    assert machine["processor"]
+    assert machine["versions"]["torch"]
+    assert platform.node() not in json.dumps(machine) or not platform.node()
 
 
-def test_what_is_written_is_read_again(tmp_path: Path):
+def test_written_results_are_read_again(tmp_path: Path):
     side = SideResult(clock=(0.5,), processor=(0.25,), before=1, peak=2)
     result = BenchmarkResult(
         question="prompt",
@@ -89,7 +89,7 @@ def test_what_is_written_is_read_again(tmp_path: Path):
 
 
 @pytest.mark.parametrize("content", ["", "{}x", '[{"question": "why"}]', "3"])
-def test_another_file_is_refused_by_name(tmp_path: Path, content: str):
+def test_invalid_results_file_is_named(tmp_path: Path, content: str):
     (tmp_path / "out.json").write_text(content)
     with pytest.raises(BenchmarkError, match=r"out\.json"):
         read_results(tmp_path / "out.json")

@@ -1,4 +1,4 @@
-"""Sides of training: whole batches, and an encoder that is asked or not."""
+"""Sides of the training benchmarks use whole batches, and cache embeddings or not."""
 
 from unittest.mock import Mock
 
@@ -10,31 +10,31 @@ from sam2lora.training.prompted_model import PromptedNetwork
 
 
 @pytest.mark.parametrize(
-    ("make", "batches"),
+    ("prepare", "batches"),
     [(training.train_standard, [2]), (training.train_low_memory, [1, 1])],
 )
-def test_a_step_learns_from_the_whole_batch(small, small_base, monkeypatch, make, batches):
-    seen = []
+def test_step_uses_the_whole_batch(small, small_base, monkeypatch, prepare, batches):
+    sizes = []
     forward = PromptedNetwork.forward
     monkeypatch.setattr(
         PromptedNetwork,
         "forward",
-        lambda self, images, prompts: (seen.append(len(prompts)), forward(self, images, prompts))[
+        lambda self, images, prompts: (sizes.append(len(prompts)), forward(self, images, prompts))[
             1
         ],
     )
-    make(small.model_copy(update={"batch": 2}))()
-    assert seen == batches
+    prepare(small.model_copy(update={"batch": 2}))()
+    assert sizes == batches
 
 
 @pytest.mark.parametrize(
-    ("make", "encoded"),
+    ("prepare", "encoded"),
     [(training.quick_adapt_kept, [2, 0, 0]), (training.quick_adapt_encoding, [2, 2, 2])],
 )
-def test_kept_features_are_computed_once(small, small_base, monkeypatch, make, encoded):
-    turn = make(small)
+def test_cached_embeddings_are_computed_once(small, small_base, monkeypatch, prepare, encoded):
+    turn = prepare(small)
     encode = Mock(wraps=Sam2ImageModel.encode)
-    monkeypatch.setattr(Sam2ImageModel, "encode", lambda *how: encode(*how))
+    monkeypatch.setattr(Sam2ImageModel, "encode", lambda *args: encode(*args))
     counts = []
     for _ in range(3):
         encode.reset_mock()
@@ -43,5 +43,5 @@ def test_kept_features_are_computed_once(small, small_base, monkeypatch, make, e
     assert counts == encoded
 
 
-def test_the_peer_does_a_step(small, small_base):
+def test_plain_side_takes_a_step(small, small_base):
     assert training.train_plain(small)() > 0

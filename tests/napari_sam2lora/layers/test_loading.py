@@ -59,7 +59,7 @@ def test_a_folder_that_is_gone_is_said(tmp_path: Path):
 
 
 def test_a_folder_without_images_is_refused(tmp_path: Path):
-    with pytest.raises(DatasetError, match="no data set was recognised"):
+    with pytest.raises(DatasetError, match="no dataset was recognised"):
         list_image_folder(tmp_path)
 
 

@@ -62,7 +62,7 @@ def test_check_with_problems_names_the_files(
     lone = Path("masks", "disc", "lone.png")
     assert out.splitlines()[-2:] == [
         "Problems: 1",
-        f"{lone}\tis a mask, but there is no image for it",
+        f"{lone}\tis a mask without an image",
     ]
 
 
@@ -81,7 +81,7 @@ def test_check_on_a_screen_shows_a_table(
 @pytest.mark.parametrize(
     ("words", "said"),
     [
-        (["empty"], "no data set was recognised"),
+        (["empty"], "no dataset was recognised"),
         (["missing"], "no such folder"),
         (["empty", "--layout", "nothing"], "No layout is called 'nothing'"),
         (["."], "No target"),

@@ -215,7 +215,7 @@ BAD = {
     "an unknown regime": (["--target", "spot", "--regimes", "9p"], "There are: none, 1p"),
     "a filter that is none": (
         ["--target", "spot", "--include", "(a"],
-        "'(a' is no regular expression",
+        "'(a' is not a regular expression",
     ),
     "a filter that leaves nothing": (
         ["--target", "spot", "--exclude", "."],

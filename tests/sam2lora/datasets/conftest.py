@@ -1,4 +1,4 @@
-"""A fixture that writes the tiny data sets of these tests."""
+"""Fixtures that write the tiny datasets of these tests."""
 
 import gzip
 import io
@@ -17,7 +17,7 @@ SHAPE = (8, 12)
 
 @pytest.fixture
 def box() -> np.ndarray:
-    """Give an (8, 12) mask of rows 2 to 4 and columns 3 to 6, which is what `outline` surrounds."""
+    """Return an (8, 12) mask of rows 2 to 4 and columns 3 to 6, which `outline` surrounds."""
     mask = np.zeros(SHAPE, dtype=bool)
     mask[2:5, 3:7] = True
     return mask
@@ -25,16 +25,16 @@ def box() -> np.ndarray:
 
 @pytest.fixture
 def outline() -> list[tuple[float, float]]:
-    """Give the (x, y) points of a polygon around the pixels of `box`."""
+    """Return the (x, y) points of a polygon around the pixels of `box`."""
     return [(2.6, 1.6), (6.4, 1.6), (6.4, 4.4), (2.6, 4.4)]
 
 
 @pytest.fixture
 def put(tmp_path: Path) -> Callable[[str, Any], Path]:
-    """Give a function that writes a file below `tmp_path` in the way its ending says.
+    """Return a function that writes a file in `tmp_path` in the format of its extension.
 
-    "photo" stands for an (8, 12) photograph; masks are bool arrays (written as 0 and 255), arrays
-    of other types are written as they are.
+    "photo" stands for an (8, 12) image; bool masks are written as 0 and 255, other arrays as they
+    are.
     """
 
     def write(name: str, content: Any) -> Path:

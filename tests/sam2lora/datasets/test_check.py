@@ -1,4 +1,4 @@
-"""A check names every problem by file, and raises no false alarm."""
+"""Checking a dataset reports every problem by file, and has no false positives."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -15,7 +15,7 @@ Put = Callable[[str, Any], Path]
 
 
 def problems(report: DatasetReport) -> dict[str, str]:
-    """Give path from the set's folder to text; every file here has one problem at most."""
+    """Return the problems by path in the dataset; every file here has at most one."""
     found = {p.path.relative_to(report.dataset.root).as_posix(): p.text for p in report.problems}
     assert len(found) == len(report.problems)
     return found
@@ -23,14 +23,14 @@ def problems(report: DatasetReport) -> dict[str, str]:
 
 @pytest.fixture
 def folder(put: Put, tmp_path: Path, box: np.ndarray) -> Path:
-    """Give a plain folder of two good images with discs."""
+    """Write a plain folder of two valid images with discs."""
     for stem in "ab":
         put(f"images/{stem}.png", "photo")
         put(f"masks/disc/{stem}.png", box)
     return tmp_path
 
 
-def test_a_good_set_has_none(folder: Path) -> None:
+def test_valid_dataset_has_no_problems(folder: Path) -> None:
     calls: list[tuple[int, int]] = []
     report = check_dataset(folder, progress=lambda done, total: calls.append((done, total)))
     assert report.problems == ()
@@ -38,16 +38,18 @@ def test_a_good_set_has_none(folder: Path) -> None:
     assert calls == [(1, 2), (2, 2)]
 
 
-def test_missing_partners(folder: Path, put: Put, box: np.ndarray) -> None:
+def test_image_without_mask_and_mask_without_image_are_reported(
+    folder: Path, put: Put, box: np.ndarray
+) -> None:
     put("images/c.png", "photo")
     put("masks/disc/d.png", box)
     assert problems(check_dataset(folder)) == {
         "images/c.png": "has no mask of disc",
-        "masks/disc/d.png": "is a mask, but there is no image for it",
+        "masks/disc/d.png": "is a mask without an image",
     }
 
 
-def test_masks_that_are_wrong(folder: Path, put: Put, box: np.ndarray) -> None:
+def test_invalid_masks_are_reported(folder: Path, put: Put, box: np.ndarray) -> None:
     grey = (np.arange(96) % 9 * 31).astype(np.uint8).reshape(8, 12)
     cases = {
         "empty": np.zeros_like(box),
@@ -64,16 +66,16 @@ def test_masks_that_are_wrong(folder: Path, put: Put, box: np.ndarray) -> None:
     expected = {
         "empty": "the mask of disc is empty",
         "full": "the mask of disc covers the whole image",
-        "grey": "holds the values 0, 31, 62, 93, 124, 155, … (9 in all); 2 values were expected",
+        "grey": "holds the values 0, 31, 62, 93, 124, 155, … (9 in all); expected 2 values",
         "inverted": "the mask of disc covers 88% of the image: inverted?",
         "size": "is 5 × 4, but size.png is 12 × 8 (width × height)",
-        "text": "is not an image in a format that can be read "
+        "text": "is not an image in a supported format "
         "(TIFF, PNG, JPEG, BMP, GIF, PPM, PGM, WebP, DICOM)",
     }
     assert found == {f"masks/disc/{stem}.png": text for stem, text in expected.items()}
 
 
-def test_an_unreadable_image_is_one_problem(folder: Path, put: Put) -> None:
+def test_unreadable_image_is_reported_once(folder: Path, put: Put) -> None:
     noise = np.random.default_rng(0).integers(0, 256, (8, 12, 3), dtype=np.uint8)
     image = put("images/a.png", noise)
     image.write_bytes(image.read_bytes()[: image.stat().st_size // 2])
@@ -82,7 +84,7 @@ def test_an_unreadable_image_is_one_problem(folder: Path, put: Put) -> None:
     assert "damaged or truncated" in found["images/a.png"]
 
 
-def test_jpeg_masks_raise_no_alarm(folder: Path, put: Put) -> None:
+def test_values_of_jpeg_masks_are_not_reported(folder: Path, put: Put) -> None:
     soft = np.zeros((8, 12), np.uint8)
     soft[2:6, 3:8] = 255
     put("images/j.png", "photo")
@@ -91,7 +93,7 @@ def test_jpeg_masks_raise_no_alarm(folder: Path, put: Put) -> None:
     assert check_dataset(folder).problems == ()
 
 
-def test_soft_maps_and_their_odd_values(put: Put, tmp_path: Path) -> None:
+def test_unexpected_values_of_soft_maps_are_reported(put: Put, tmp_path: Path) -> None:
     soft = np.zeros((8, 12), np.uint8)
     soft[2:6, 2:7] = [[0, 64, 128, 191, 255]] * 4
     for stem, values in (("drishtiGS_002", soft), ("drishtiGS_004", soft // 2 + 128)):
@@ -100,29 +102,29 @@ def test_soft_maps_and_their_odd_values(put: Put, tmp_path: Path) -> None:
             put(f"Training/GT/{stem}/SoftMap/{stem}_{name}segSoftmap.png", values)
     found = problems(check_dataset(tmp_path, target="disc"))
     assert list(found) == ["Training/GT/drishtiGS_004/SoftMap/drishtiGS_004_ODsegSoftmap.png"]
-    assert "only [0, 63, 64, 127, 128, 191, 192, 255] were expected" in "".join(found.values())
+    assert "expected only [0, 63, 64, 127, 128, 191, 192, 255]" in "".join(found.values())
 
 
-def test_fields_of_view_are_checked_too(folder: Path, put: Put, box: np.ndarray) -> None:
+def test_fields_of_view_are_checked(folder: Path, put: Put, box: np.ndarray) -> None:
     put("fov/a.png", np.pad(np.zeros((4, 8), bool), 2, constant_values=True))
     assert problems(check_dataset(folder)) == {
-        "fov/a.png": "the mask of field of view covers 67% of the image: inverted?",
-        "images/b.png": "has no field of view, others of the set have",
+        "fov/a.png": "the mask of the field of view covers 67% of the image: inverted?",
+        "images/b.png": "has no field of view, other images of the dataset have one",
     }
 
 
-def test_a_patient_on_both_sides(put: Put, tmp_path: Path, box: np.ndarray) -> None:
+def test_patient_in_two_splits_is_reported(put: Put, tmp_path: Path, box: np.ndarray) -> None:
     for split, stem in (("train", "7_L"), ("test", "7_R"), ("train", "8_L")):
         put(f"{split}/images/{stem}.png", "photo")
         put(f"{split}/masks/disc/{stem}.png", box)
     report = check_dataset(tmp_path)
     assert report.pairs == {("disc", "train"): 2, ("disc", "test"): 1}
     assert [problem.text for problem in report.problems] == [
-        "patient 7 is on both sides of the split: 7_R.png (test), 7_L.png (train)"
+        "patient 7 is in several splits: 7_R.png (test), 7_L.png (train)"
     ]
 
 
-def test_a_half_without_masks_is_one_problem(put: Put, tmp_path: Path, box: np.ndarray) -> None:
+def test_split_without_masks_is_reported_once(put: Put, tmp_path: Path, box: np.ndarray) -> None:
     for number in ("21", "22"):
         put(f"training/images/{number}_training.tif", "photo")
         put(f"training/1st_manual/{number}_manual1.gif", box)
@@ -134,22 +136,22 @@ def test_a_half_without_masks_is_one_problem(put: Put, tmp_path: Path, box: np.n
     ]
 
 
-def test_no_cup_is_no_problem_where_the_set_says_so(
+def test_missing_cup_of_g1020_is_not_reported(
     put: Put, tmp_path: Path, outline: list[tuple[float, float]]
 ) -> None:
     put("Images/image_0.jpg", "photo")
     put("Images/image_0.json", {"shapes": [{"label": "disc", "points": outline}]})
     report = check_dataset(tmp_path)
     assert report.problems == ()
-    assert "432 people" in report.note
+    assert "432 patients" in report.note
 
 
-def test_what_is_no_data_set(tmp_path: Path) -> None:
-    with pytest.raises(DatasetError, match="no data set was recognised"):
+def test_folder_without_dataset_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(DatasetError, match="no dataset was recognised"):
         check_dataset(tmp_path)
 
 
 @pytest.mark.parametrize("name", ["DRIVE", "CHASEDB1", "Drishti-GS1_files", "DRIONS-DB"])
-def test_real_sets_have_no_problems(real_data: Path, name: str) -> None:
+def test_real_datasets_have_no_problems(real_data: Path, name: str) -> None:
     report = check_dataset(real_data / name)
     assert report.problems == ()

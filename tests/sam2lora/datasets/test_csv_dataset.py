@@ -1,4 +1,4 @@
-"""A data set described by a CSV file, and what is said about one that is wrong."""
+"""Datasets described by a CSV file, and errors for invalid ones."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -22,7 +22,7 @@ photos/c_R.png,m/a.png,m/a.png,,,validation,50
 
 @pytest.fixture
 def files(put: Put, box: np.ndarray) -> Put:
-    """Give `put`, with the files that `GOOD` names."""
+    """Write the files that `GOOD` names; return `put`."""
     for stem in ("a_L", "b_L", "c_R"):
         put(f"photos/{stem}.png", "photo")
     put("m/a.png", box)
@@ -36,7 +36,9 @@ def files(put: Put, box: np.ndarray) -> Put:
     [str, lambda text: text.replace(",", ";"), lambda text: "\ufeff" + text.replace("\n", "\r\n")],
     ids=["commas", "semicolons", "excel"],
 )
-def test_table(files: Put, tmp_path: Path, box: np.ndarray, name: str, write: Any) -> None:
+def test_csv_table_is_read(
+    files: Put, tmp_path: Path, box: np.ndarray, name: str, write: Any
+) -> None:
     table = files(name, write(GOOD))
     dataset = read_dataset(tmp_path if name == "dataset.csv" else table)
     assert dataset.layout == "csv"
@@ -51,16 +53,18 @@ def test_table(files: Put, tmp_path: Path, box: np.ndarray, name: str, write: An
     np.testing.assert_array_equal(dataset.records[0].read_field_of_view().mask, ~box)
 
 
-def test_one_target_of_a_table(files: Put, tmp_path: Path) -> None:
+def test_one_target_of_a_csv_table_is_read(files: Put, tmp_path: Path) -> None:
     files("dataset.csv", GOOD)
     dataset = read_dataset(tmp_path, target="disc")
     assert [r.stem for r in dataset.with_target("disc")] == ["b_L", "c_R"]
     assert dataset.targets == ("disc",)
-    with pytest.raises(DatasetError, match="read as csv, but no image has a mask of cup"):
+    with pytest.raises(DatasetError, match="recognised as csv, but no image has a mask of cup"):
         read_dataset(tmp_path, target="cup")
 
 
-def test_images_of_one_name_in_two_folders(put: Put, tmp_path: Path, box: np.ndarray) -> None:
+def test_images_with_one_name_in_two_folders_get_different_stems(
+    put: Put, tmp_path: Path, box: np.ndarray
+) -> None:
     for visit in ("one", "two"):
         put(f"{visit}/a.png", "photo")
     put("m.png", box)
@@ -69,7 +73,7 @@ def test_images_of_one_name_in_two_folders(put: Put, tmp_path: Path, box: np.nda
 
 
 @pytest.mark.parametrize(
-    ("text", "said"),
+    ("text", "message"),
     [
         ("", "the file is empty"),
         ("image,disc\n", "its columns: none, or no rows"),
@@ -84,18 +88,21 @@ def test_images_of_one_name_in_two_folders(put: Put, tmp_path: Path, box: np.nda
             "image,disc\nphotos/a_L.png,m/a.png\nphotos/a_L.png,m/a.png\n",
             "has the same name as",
         ),
-        ("image,disc\nphotos/a_L.png,m/gone.png\n", r"do not exist: .*m.gone\.png\. Paths count"),
+        (
+            "image,disc\nphotos/a_L.png,m/gone.png\n",
+            r"do not exist: .*m.gone\.png\. Paths are relative",
+        ),
         ("image,disc\n" + "gone.png,no.png\n" * 4, "gone.png, .* and 5 more"),
     ],
 )
-def test_tables_that_are_wrong(files: Put, tmp_path: Path, text: str, said: str) -> None:
+def test_invalid_tables_are_refused(files: Put, tmp_path: Path, text: str, message: str) -> None:
     files("dataset.csv", text)
-    with pytest.raises(DatasetError, match=said) as caught:
+    with pytest.raises(DatasetError, match=message) as caught:
         read_dataset(tmp_path)
     assert str(tmp_path) in str(caught.value)
 
 
-def test_a_table_that_is_no_text(tmp_path: Path) -> None:
+def test_binary_table_is_refused(tmp_path: Path) -> None:
     (tmp_path / "dataset.csv").write_bytes(b"\x89PNG\xff\x00")
     with pytest.raises(DatasetError, match=r"dataset\.csv: cannot be read as a CSV file"):
         read_dataset(tmp_path)

@@ -1,4 +1,4 @@
-"""Listing a folder: which files are records, and which are left over."""
+"""Listing a folder: which files belong to records, and which are unmatched."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -12,39 +12,39 @@ from sam2lora.datasets import read_dataset
 Put = Callable[[str, Any], Path]
 
 
-def test_hidden_files_are_no_images(put: Put, tmp_path: Path, box: np.ndarray) -> None:
+def test_hidden_files_are_ignored(put: Put, tmp_path: Path, box: np.ndarray) -> None:
     put("images/a.png", "photo")
     put("masks/disc/a.png", box)
     put("images/._a.png", "resource fork")
     put("masks/disc/._a.png", "resource fork")
     dataset = read_dataset(tmp_path)
     assert [record.stem for record in dataset.records] == ["a"]
-    assert dataset.lone_masks == dataset.odd_images == ()
+    assert dataset.unmatched_masks == dataset.unmatched_images == ()
 
 
-def test_masks_and_images_left_over(put: Put, tmp_path: Path, box: np.ndarray) -> None:
+def test_unmatched_masks_and_images_are_listed(put: Put, tmp_path: Path, box: np.ndarray) -> None:
     put("DRIVE/training/images/21_training.tif", "photo")
     put("DRIVE/training/1st_manual/21_manual1.gif", box)
     put("DRIVE/test/images/01_test.tif", "photo")
-    lone = put("DRIVE/training/1st_manual/39_manual1.gif", box)
-    odd = put("DRIVE/test/images/extra.tif", "photo")
+    mask = put("DRIVE/training/1st_manual/39_manual1.gif", box)
+    image = put("DRIVE/test/images/extra.tif", "photo")
     dataset = read_dataset(tmp_path)
-    assert (dataset.lone_masks, dataset.odd_images) == ((lone,), (odd,))
+    assert (dataset.unmatched_masks, dataset.unmatched_images) == ((mask,), (image,))
 
 
-def test_lone_masks_of_other_targets_are_not_named(
+def test_unmatched_masks_of_other_targets_are_not_listed(
     put: Put, tmp_path: Path, box: np.ndarray
 ) -> None:
     put("images/a.png", "photo")
     put("masks/a_disc.png", box)
     put("masks/b_cup.png", box)
-    lone = put("masks/b_disc.png", box)
-    nameless = put("masks/a_drusen.png", box)
+    unmatched = put("masks/b_disc.png", box)
+    unknown_target = put("masks/a_drusen.png", box)
     dataset = read_dataset(tmp_path, target="disc")
-    assert set(dataset.lone_masks) == {lone, nameless}
+    assert set(dataset.unmatched_masks) == {unmatched, unknown_target}
 
 
-def test_records_are_sorted_whatever_the_folder_s_order(
+def test_records_are_sorted_regardless_of_the_listing_order(
     put: Put, tmp_path: Path, box: np.ndarray, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for stem in ("b", "a", "c"):

@@ -1,4 +1,4 @@
-"""Files are found by name whatever the case, and folders are listed once."""
+"""Finding files by name, ignoring case, with each folder listed once."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -6,25 +6,25 @@ from typing import Any
 
 import pytest
 
-from sam2lora.datasets.folders import Folders, pattern_of
+from sam2lora.datasets.folders import Folders, mask_path_pattern
 from sam2lora.errors import DatasetError
 
 Put = Callable[[str, Any], Path]
 
 
-def test_case_does_not_matter_but_the_exact_one_goes_first(put: Put, tmp_path: Path) -> None:
+def test_case_is_ignored_but_an_exact_match_wins(put: Put, tmp_path: Path) -> None:
     upper = put("Masks/A.PNG", "x")
     assert Folders().find(tmp_path, "masks/a.png") == upper
     assert Folders().find(tmp_path, "masks/b.png") is None
     assert Folders().find(tmp_path, "Masks/A.PNG/c.png") is None
     if (tmp_path / "masks").exists():
-        pytest.skip("this file system does not tell the cases apart")
+        pytest.skip("this file system ignores case")
     lower = put("Masks/a.png", "x")
     assert Folders().find(tmp_path, "Masks/a.png") == lower
     assert Folders().find(tmp_path, "Masks/A.PNG") == upper
 
 
-def test_any_ending_is_that_of_an_image(put: Put, tmp_path: Path) -> None:
+def test_wildcard_extension_matches_images_only(put: Put, tmp_path: Path) -> None:
     put("a.txt", "x")
     put("a.b.png", "x")
     assert Folders().find(tmp_path, "a.*") is None
@@ -32,7 +32,7 @@ def test_any_ending_is_that_of_an_image(put: Put, tmp_path: Path) -> None:
     assert Folders().find(tmp_path, "a.*") == image
 
 
-def test_walk_gives_the_groups_of_every_part(put: Put, tmp_path: Path) -> None:
+def test_walk_yields_the_groups_of_every_part(put: Put, tmp_path: Path) -> None:
     paths = [put("TRAIN/images/7.jpg", "x"), put("test/images/8.JPG", "x")]
     put("test/images/.9.jpg", "x")
     put("val/images/9.jpg", "x")
@@ -43,7 +43,7 @@ def test_walk_gives_the_groups_of_every_part(put: Put, tmp_path: Path) -> None:
     ]
 
 
-def test_a_folder_is_listed_once(put: Put, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_folder_is_listed_once(put: Put, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     put("a.png", "x")
     folders = Folders()
     assert folders.names(tmp_path) == ["a.png"]
@@ -51,7 +51,7 @@ def test_a_folder_is_listed_once(put: Put, tmp_path: Path, monkeypatch: pytest.M
     assert folders.find(tmp_path, "a.png") == tmp_path / "a.png"
 
 
-def test_a_folder_that_cannot_be_listed_is_named(
+def test_error_names_a_folder_that_cannot_be_listed(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def refuse(path: Path) -> None:
@@ -72,6 +72,8 @@ def test_a_folder_that_cannot_be_listed_is_named(
         ("{id}_1stHO.png", "Image_01L_1stHOxpng", False),
     ],
 )
-def test_pattern_of_a_place(put: Put, tmp_path: Path, path: str, name: str, fits: bool) -> None:
+def test_mask_path_pattern_matches_file_names(
+    put: Put, tmp_path: Path, path: str, name: str, fits: bool
+) -> None:
     put(name, "x")
-    assert any(Folders().walk(tmp_path, pattern_of(path, ["disc", "cup"]))) is fits
+    assert any(Folders().walk(tmp_path, mask_path_pattern(path, ["disc", "cup"]))) is fits

@@ -1,4 +1,4 @@
-"""Which image files are meant by files, folders, data sets and patterns."""
+"""Finding the image files given by files, folders, datasets and patterns."""
 
 import os
 import sys
@@ -8,36 +8,36 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from sam2lora.datasets.image_search import entry_of, find_images
+from sam2lora.datasets.image_search import directory_entry, find_images
 from sam2lora.errors import DatasetError, ImageError
 
 
 def touch(folder: Path, *names: str) -> list[Path]:
-    """Make files that are never opened."""
+    """Create empty files."""
     for name in names:
         (folder / name).parent.mkdir(parents=True, exist_ok=True)
         (folder / name).write_bytes(b"")
     return [folder / name for name in names]
 
 
-def test_files_are_taken_in_the_order_given(tmp_path: Path) -> None:
+def test_files_keep_their_order(tmp_path: Path) -> None:
     b, a = touch(tmp_path, "b.png", "a.tif")
     assert find_images([b, str(a)]) == [b, a]
 
 
-def test_a_folder_gives_the_images_directly_in_it(tmp_path: Path) -> None:
+def test_folder_gives_the_images_directly_in_it(tmp_path: Path) -> None:
     touch(tmp_path, "notes.txt", ".hidden.png", "._a.tif", "deeper/c.png")
     b, a, packed = touch(tmp_path, "B.PNG", "a.tif", "d.ppm.gz")
     assert find_images([tmp_path]) == sorted([a, b, packed])
 
 
-def test_a_data_set_gives_its_images_without_its_masks(tmp_path: Path) -> None:
-    first, second, odd = touch(tmp_path, "Image_01L.jpg", "Image_02R.jpg", "mine.jpg")
+def test_dataset_gives_its_images_without_masks(tmp_path: Path) -> None:
+    first, second, unmatched = touch(tmp_path, "Image_01L.jpg", "Image_02R.jpg", "mine.jpg")
     touch(tmp_path, "Image_01L_1stHO.png", "Image_01L_2ndHO.png", "Image_02R_1stHO.png")
-    assert find_images([tmp_path]) == [first, second, odd]
+    assert find_images([tmp_path]) == [first, second, unmatched]
 
 
-def test_real_data_sets_give_their_images(real_data: Path) -> None:
+def test_real_datasets_give_their_images(real_data: Path) -> None:
     assert len(find_images([real_data / "DRIVE"])) == 40
     assert len(find_images([real_data / "DRIVE" / "test"])) == 20
     chase = find_images([real_data / "CHASEDB1"])
@@ -58,36 +58,36 @@ def test_patterns_are_expanded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
     assert find_images(["~/in/?.png"]) == [a, b]
 
 
-def test_a_name_with_brackets_is_a_file_first(tmp_path: Path) -> None:
+def test_existing_file_with_brackets_is_not_a_pattern(tmp_path: Path) -> None:
     named, _ = touch(tmp_path, "a[1].png", "a1.png")
     assert find_images([named]) == [named]
 
 
-def test_a_file_that_is_meant_twice_is_listed_once(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_duplicate_files_are_listed_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     touch(tmp_path, "a.png", "in/b.png")
     monkeypatch.chdir(tmp_path)
-    meant = ["a.png", tmp_path, "./a.png", "in/../a.png", "*.png"]
-    assert find_images(meant) == [Path("a.png")]
+    inputs = ["a.png", tmp_path, "./a.png", "in/../a.png", "*.png"]
+    assert find_images(inputs) == [Path("a.png")]
 
 
 @pytest.mark.skipif(os.name == "nt", reason="links need rights on Windows")
-def test_links_keep_their_own_names(tmp_path: Path) -> None:
+def test_links_keep_their_names(tmp_path: Path) -> None:
     (raw,) = touch(tmp_path, "raw/1.png")
     links = [tmp_path / "case1.png", tmp_path / "case2.png"]
     for link in links:
         link.symlink_to(raw)
     assert find_images([tmp_path]) == links
-    assert entry_of(links[0]) != entry_of(links[1])
+    assert directory_entry(links[0]) != directory_entry(links[1])
     (tmp_path / "same").symlink_to(raw.parent)
-    assert entry_of(tmp_path / "same" / "1.png") == entry_of(raw)
+    assert directory_entry(tmp_path / "same" / "1.png") == directory_entry(raw)
 
 
 @pytest.mark.parametrize(
     "names", [("a.png", "a.jpg"), ("one/a.png", "two/a.png"), ("a.ppm", "a.ppm.gz")]
 )
-def test_two_images_of_one_output_name_are_refused(tmp_path: Path, names: tuple[str, ...]) -> None:
+def test_two_images_with_one_output_name_are_refused(
+    tmp_path: Path, names: tuple[str, ...]
+) -> None:
     images = touch(tmp_path, *names)
     with pytest.raises(ImageError, match=r"both be written as a_<target>\.png") as caught:
         find_images(images)
@@ -95,7 +95,7 @@ def test_two_images_of_one_output_name_are_refused(tmp_path: Path, names: tuple[
 
 
 @pytest.mark.parametrize("given", ["empty", "empty/*.png", "only_text", "only_text/*"])
-def test_nothing_found_says_what_to_give(tmp_path: Path, given: str) -> None:
+def test_error_for_an_input_without_images_gives_the_remedy(tmp_path: Path, given: str) -> None:
     (tmp_path / "empty").mkdir()
     touch(tmp_path, "only_text/notes.txt")
     (other,) = touch(tmp_path, "a.png")
@@ -104,16 +104,16 @@ def test_nothing_found_says_what_to_give(tmp_path: Path, given: str) -> None:
     assert str(tmp_path / given) in str(caught.value)
 
 
-def test_a_missing_file_is_left_to_the_reader_to_name(tmp_path: Path) -> None:
+def test_missing_file_is_listed_for_the_reader_to_report(tmp_path: Path) -> None:
     assert find_images([tmp_path / "missing.png"]) == [tmp_path / "missing.png"]
 
 
-def test_what_the_system_refuses_is_an_error_in_words(tmp_path: Path) -> None:
+def test_error_of_the_system_is_an_image_error(tmp_path: Path) -> None:
     with pytest.raises(ImageError, match="cannot be opened"):
         find_images([tmp_path / ("a" * 5000)])
 
 
-def test_images_of_a_data_set_without_a_mask_are_meant_too(tmp_path: Path) -> None:
+def test_images_of_a_dataset_without_a_mask_are_listed(tmp_path: Path) -> None:
     pixels = Image.fromarray(np.zeros((8, 8, 3), np.uint8))
     for name in ("images/a.png", "images/b.png", "masks/disc/a.png"):
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
@@ -121,30 +121,30 @@ def test_images_of_a_data_set_without_a_mask_are_meant_too(tmp_path: Path) -> No
     assert find_images([tmp_path]) == [tmp_path / "images/a.png", tmp_path / "images/b.png"]
 
 
-def test_a_plain_folder_whose_masks_name_no_target_gives_its_images(tmp_path: Path) -> None:
+def test_folder_whose_masks_have_no_target_name_gives_its_images(tmp_path: Path) -> None:
     image, _ = touch(tmp_path, "images/a.png", "masks/a.png")
     assert find_images([tmp_path]) == [image]
     assert find_images([tmp_path / "images"]) == [image]
 
 
-def test_photographs_beside_a_data_set_are_meant(tmp_path: Path) -> None:
-    photograph, inside, _ = touch(tmp_path, "x.png", "old/images/q.png", "old/masks/disc/q.png")
-    assert find_images([tmp_path]) == [photograph]
-    photograph.unlink()
+def test_images_next_to_a_dataset_take_precedence(tmp_path: Path) -> None:
+    image, inside, _ = touch(tmp_path, "x.png", "old/images/q.png", "old/masks/disc/q.png")
+    assert find_images([tmp_path]) == [image]
+    image.unlink()
     assert find_images([tmp_path]) == [inside]
 
 
-def test_several_data_sets_in_a_folder_are_said(tmp_path: Path) -> None:
+def test_several_datasets_in_a_folder_are_refused(tmp_path: Path) -> None:
     for name in ("old", "new"):
         touch(tmp_path, f"{name}/images/q.png", f"{name}/masks/disc/q.png")
-    with pytest.raises(DatasetError, match="several data sets: new"):
+    with pytest.raises(DatasetError, match="several datasets: new"):
         find_images([tmp_path])
-    (photograph,) = touch(tmp_path, "x.png")
-    assert find_images([tmp_path]) == [photograph]
+    (image,) = touch(tmp_path, "x.png")
+    assert find_images([tmp_path]) == [image]
 
 
-def test_stars_within_a_name_are_said(tmp_path: Path) -> None:
+def test_double_star_within_a_name_is_refused(tmp_path: Path) -> None:
     touch(tmp_path, "a.jpg")
-    if sys.version_info < (3, 13):  # later ones take them for a single star
+    if sys.version_info < (3, 13):  # later versions treat it as a single star
         with pytest.raises(ImageError, match="stands alone between two slashes"):
             find_images([tmp_path / "**.jpg"])

@@ -1,4 +1,4 @@
-"""Where a data set is found, what is said when there is none, and that listing opens no file."""
+"""Recognising datasets, errors if there is none, and finding the record of an image."""
 
 import os
 from collections.abc import Callable
@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from sam2lora.datasets import read_dataset, recognize, record_of
+from sam2lora.datasets import find_record, read_dataset, recognize
 from sam2lora.errors import DatasetError, TargetError
 
 Put = Callable[[str, Any], Path]
@@ -16,7 +16,7 @@ Put = Callable[[str, Any], Path]
 
 @pytest.fixture
 def drive(put: Put, box: np.ndarray) -> Path:
-    """Give a folder that holds a folder with DRIVE, two images each half."""
+    """Write a folder with DRIVE in it, two images in each half; return the outer folder."""
     for split, numbers in (("training", ("21", "22")), ("test", ("01", "02"))):
         for number in numbers:
             put(f"DRIVE/{split}/images/{number}_{split}.tif", "photo")
@@ -33,71 +33,75 @@ def drive(put: Put, box: np.ndarray) -> Path:
         ("DRIVE/test/images", ["01_test", "02_test"]),
     ],
 )
-def test_the_set_is_found_in_and_around_the_folder(
+def test_dataset_is_recognised_in_and_around_the_folder(
     drive: Path, inside: str, stems: list[str]
 ) -> None:
     found = recognize(drive / inside)
     assert (found.layout.name, found.root) == ("DRIVE", drive / "DRIVE")
     dataset = read_dataset(drive / inside)
     assert [record.stem for record in dataset.records] == stems
-    assert dataset.lone_masks == dataset.odd_images == ()
+    assert dataset.unmatched_masks == dataset.unmatched_images == ()
 
 
-def test_a_folder_with_several_sets_is_not_guessed(drive: Path, put: Put, box: np.ndarray) -> None:
+def test_folder_with_several_datasets_is_refused(drive: Path, put: Put, box: np.ndarray) -> None:
     put("other/images/a.png", "photo")
     put("other/masks/disc/a.png", box)
-    with pytest.raises(DatasetError, match=r"several data sets: DRIVE \(DRIVE\), other \(folder\)"):
+    with pytest.raises(DatasetError, match=r"several datasets: DRIVE \(DRIVE\), other \(folder\)"):
         recognize(drive)
 
 
-def test_a_table_goes_before_any_folder_layout(drive: Path, put: Put) -> None:
+def test_csv_table_takes_precedence_over_folder_layouts(drive: Path, put: Put) -> None:
     put("DRIVE/dataset.csv", "image,disc\ntest/images/01_test.tif,test/1st_manual/01_manual1.gif\n")
     assert read_dataset(drive / "DRIVE").layout == read_dataset(drive).layout == "csv"
     assert read_dataset(drive, layout="DRIVE").layout == "DRIVE"
 
 
-def test_an_empty_folder_says_what_was_looked_for(tmp_path: Path) -> None:
+def test_error_for_an_empty_folder_lists_the_layouts(tmp_path: Path) -> None:
     with pytest.raises(DatasetError) as caught:
         read_dataset(tmp_path)
-    said = str(caught.value)
-    assert str(tmp_path) in said
-    assert "training/images/21_training.tif (DRIVE)" in said
-    assert "dataset.csv (csv)" in said
+    message = str(caught.value)
+    assert str(tmp_path) in message
+    assert "training/images/21_training.tif (DRIVE)" in message
+    assert "dataset.csv (csv)" in message
 
 
-def test_images_without_their_masks_are_said_to_be_that(put: Put, tmp_path: Path) -> None:
+def test_error_names_the_layout_of_images_without_masks(put: Put, tmp_path: Path) -> None:
     put("images/01_dr.JPG", "photo")
-    with pytest.raises(DatasetError, match=r"as HRF has them \(01_dr\.JPG\), but none of their"):
+    with pytest.raises(DatasetError, match=r"images of HRF \(01_dr\.JPG\), but none of their"):
         read_dataset(tmp_path)
 
 
-def test_what_is_no_folder(put: Put, tmp_path: Path) -> None:
+def test_missing_folder_and_other_file_are_refused(put: Put, tmp_path: Path) -> None:
     with pytest.raises(DatasetError, match="no such folder"):
         read_dataset(tmp_path / "missing")
-    with pytest.raises(DatasetError, match=r"a\.txt: is a file; a folder or a CSV file"):
+    with pytest.raises(DatasetError, match=r"a\.txt: is a file; expected a folder or a CSV file"):
         read_dataset(put("a.txt", "hello"))
 
 
-def test_layout_and_target_by_name(drive: Path) -> None:
+def test_layout_and_target_are_chosen_by_name(drive: Path) -> None:
     assert read_dataset(drive / "DRIVE", layout="DRIVE", target="vessel").targets == ("vessel",)
     with pytest.raises(DatasetError, match=r"No layout is called 'Drive'\. There are: csv, DRIVE,"):
         read_dataset(drive, layout="Drive")
-    with pytest.raises(DatasetError, match=r"no data set was recognised.*\(STARE\)"):
+    with pytest.raises(DatasetError, match=r"no dataset was recognised.*\(STARE\)"):
         read_dataset(drive, layout="STARE")
     with pytest.raises(DatasetError, match="DRIVE has no masks of cup; it has: vessel"):
         read_dataset(drive, target="cup")
 
 
-def test_masks_that_do_not_say_their_target(put: Put, tmp_path: Path, box: np.ndarray) -> None:
+def test_masks_without_target_in_their_name_need_a_target(
+    put: Put, tmp_path: Path, box: np.ndarray
+) -> None:
     put("images/a.png", "photo")
     put("masks/a.png", box)
-    with pytest.raises(DatasetError, match=r"read as folder, but no image has a mask.*--target"):
+    with pytest.raises(
+        DatasetError, match=r"recognised as folder, but no image has a mask.*--target"
+    ):
         read_dataset(tmp_path)
     with pytest.raises(TargetError, match="No target is called 'optic disk'"):
         read_dataset(tmp_path, target="optic disk")
 
 
-def test_two_images_of_one_name_are_refused(put: Put, tmp_path: Path, box: np.ndarray) -> None:
+def test_two_images_with_one_stem_are_refused(put: Put, tmp_path: Path, box: np.ndarray) -> None:
     put("images/a.png", "photo")
     put("images/a.jpg", "photo")
     put("masks/disc/a.png", box)
@@ -105,52 +109,52 @@ def test_two_images_of_one_name_are_refused(put: Put, tmp_path: Path, box: np.nd
         read_dataset(tmp_path)
 
 
-def test_record_of_an_image_in_a_set(drive: Path) -> None:
+def test_find_record_of_an_image_in_a_dataset(drive: Path) -> None:
     dataset = read_dataset(drive)
     for record in dataset.records:
-        assert record_of(record.image) == record
+        assert find_record(record.image) == record
 
 
-def test_record_of_a_relative_path(drive: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_find_record_of_a_relative_path(drive: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(drive / "DRIVE" / "test")
-    record = record_of(Path("images/01_test.tif"))
+    record = find_record(Path("images/01_test.tif"))
     assert record is not None
     assert record.stem == "01_test"
 
 
-def test_record_of_an_image_in_a_table(put: Put, box: np.ndarray) -> None:
+def test_find_record_of_an_image_in_a_csv_table(put: Put, box: np.ndarray) -> None:
     image, other = put("photos/a.png", "photo"), put("photos/b.png", "photo")
     put("masks/a.png", box)
     put("dataset.csv", "image,disc,patient\nphotos/a.png,masks/a.png,P7\n")
-    record = record_of(image)
+    record = find_record(image)
     assert record is not None
     assert (record.patient, list(record.masks)) == ("P7", ["disc"])
-    assert record_of(other) is None
+    assert find_record(other) is None
 
 
-def test_record_of_any_other_image_is_none(put: Put) -> None:
-    assert record_of(put("images/a.png", "photo")) is None
-    assert record_of(put("01_test.tif", "photo")) is None
-    assert record_of(Path("/a.png")) is None
+def test_find_record_of_any_other_image_is_none(put: Put) -> None:
+    assert find_record(put("images/a.png", "photo")) is None
+    assert find_record(put("01_test.tif", "photo")) is None
+    assert find_record(Path("/a.png")) is None
 
 
-def test_record_of_looks_at_few_files_of_a_large_set(
+def test_find_record_checks_few_files_of_a_large_dataset(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for folder in ("images", "masks/vessel"):
         (tmp_path / folder).mkdir(parents=True)
         for number in range(5000):
             (tmp_path / folder / f"{number}.png").touch()
-    looked_at: list[object] = []
+    checked: list[object] = []
     stat = os.stat
 
     def counting(path: Any, *args: Any, **options: Any) -> os.stat_result:
-        looked_at.append(path)
+        checked.append(path)
         return stat(path, *args, **options)
 
     monkeypatch.setattr(os, "stat", counting)
-    assert record_of(tmp_path / "images" / "4321.png") is not None
-    assert 0 < len(looked_at) < 500
+    assert find_record(tmp_path / "images" / "4321.png") is not None
+    assert 0 < len(checked) < 500
 
 
 @pytest.mark.parametrize(
@@ -163,7 +167,7 @@ def test_record_of_looks_at_few_files_of_a_large_set(
         ("DRIONS-DB", "DRIONS-DB-masks", 109, ("disc",), {None: 109}),
     ],
 )
-def test_real_sets(
+def test_real_datasets_are_recognised(
     real_data: Path,
     folder: str,
     layout: str,
@@ -176,17 +180,17 @@ def test_real_sets(
     assert (dataset.layout, len(found), dataset.targets) == (layout, count, targets)
     assert {split: found.count(split) for split in found} == splits
     assert all(set(record.masks) == set(targets) for record in dataset.records)
-    assert dataset.lone_masks == dataset.odd_images == ()
+    assert dataset.unmatched_masks == dataset.unmatched_images == ()
     record = dataset.records[0]
     shape = record.read_image().pixels.shape[:2]
     for target in targets:
         mask = record.read_mask(target, grader="union")
         assert mask.shape == shape
         assert 0.001 < mask.mean() < 0.3
-    assert record_of(record.image) == record
+    assert find_record(record.image) == record
 
 
-def test_real_patients_and_graders(real_data: Path) -> None:
+def test_patients_and_graders_of_real_datasets(real_data: Path) -> None:
     chase = read_dataset(real_data / "CHASEDB1").records
     assert len({record.patient for record in chase}) == 14
     assert [record.eye for record in chase[:2]] == ["left", "right"]

@@ -1,4 +1,4 @@
-"""A record reads its image, its masks by grader, and its field of view."""
+"""Reading a record: its image, its masks by grader, and its field of view."""
 
 from collections.abc import Callable
 from dataclasses import replace
@@ -19,7 +19,7 @@ Put = Callable[[str, Any], Path]
 
 @pytest.fixture
 def record(put: Put, box: np.ndarray) -> Record:
-    """Give a record with two graders and a field of view."""
+    """Create a record with two graders and a field of view."""
     graders = (
         MaskFile(put("m1.png", box), "half"),
         MaskFile(put("m2.png", np.roll(box, 1, axis=1)), "half"),
@@ -29,7 +29,7 @@ def record(put: Put, box: np.ndarray) -> Record:
     return Record("set", "01R", image, {"vessel": graders}, fov, "01", "left", None)
 
 
-def test_graders_and_their_union(record: Record, box: np.ndarray) -> None:
+def test_masks_by_grader_and_their_union(record: Record, box: np.ndarray) -> None:
     moved = np.roll(box, 1, axis=1)
     np.testing.assert_array_equal(record.read_mask("vessel"), box)
     np.testing.assert_array_equal(record.read_mask("vessel", grader=2), moved)
@@ -37,20 +37,22 @@ def test_graders_and_their_union(record: Record, box: np.ndarray) -> None:
 
 
 @pytest.mark.parametrize(
-    ("target", "grader", "said"),
+    ("target", "grader", "message"),
     [
-        ("vessel", 3, "no mask of vessel by grader 3. Masks and graders: vessel by 2"),
+        ("vessel", 3, "no mask of vessel by grader 3. Number of graders: vessel: 2"),
         ("vessel", 0, "by grader 0"),
         ("disc", 1, "no mask of disc by grader 1"),
         ("disc", "union", r"no mask of disc\. "),
     ],
 )
-def test_a_mask_there_is_not(record: Record, target: str, grader: Any, said: str) -> None:
-    with pytest.raises(DatasetError, match=said):
+def test_missing_mask_is_reported_with_target_and_grader(
+    record: Record, target: str, grader: Any, message: str
+) -> None:
+    with pytest.raises(DatasetError, match=message):
         record.read_mask(target, grader=grader)
 
 
-def test_a_mask_of_another_size_names_both_files_and_sizes(
+def test_error_for_a_mask_of_another_size_names_files_and_sizes(
     record: Record, put: Put, box: np.ndarray
 ) -> None:
     small = MaskFile(put("small.png", box[:4, :5]), "half")
@@ -60,12 +62,12 @@ def test_a_mask_of_another_size_names_both_files_and_sizes(
         replace(record, fov=small).read_field_of_view()
 
 
-def test_the_set_s_word_on_the_eye_goes_first(record: Record) -> None:
+def test_eye_of_the_dataset_takes_precedence(record: Record) -> None:
     assert record.read_image().eye == "left"
     assert replace(record, eye=None).read_image().eye == "right"
 
 
-def test_field_of_view_is_found_where_the_set_gives_none(record: Record, box: np.ndarray) -> None:
+def test_field_of_view_is_found_if_the_dataset_has_none(record: Record, box: np.ndarray) -> None:
     np.testing.assert_array_equal(record.read_field_of_view().mask, ~box)
     assert replace(record, fov=None).read_field_of_view().mask.all()
 
@@ -81,11 +83,11 @@ def test_shape_is_that_of_the_upright_image(tmp_path: Path, orientation: int, su
     assert read_shape(path) == read_image(path).pixels.shape[:2]
 
 
-def test_shape_of_what_only_the_full_reader_knows(put: Put) -> None:
+def test_shape_of_a_format_unknown_to_pillow(put: Put) -> None:
     assert read_shape(put("a.ppm.gz", "photo")) == (8, 12)
 
 
-def test_shape_of_no_image(put: Put) -> None:
+def test_shape_of_a_text_file_is_refused(put: Put) -> None:
     with pytest.raises(ImageError, match=r"a\.png: is not an image"):
         read_shape(put("a.png", "some text"))
 
@@ -108,7 +110,7 @@ def test_patient_from_name(stem: str, patient: str) -> None:
     assert patient_from_name(stem) == patient
 
 
-def test_with_target_lists_the_targets_there_are(put: Put, tmp_path: Path, box: np.ndarray) -> None:
+def test_with_target_lists_the_available_targets(put: Put, tmp_path: Path, box: np.ndarray) -> None:
     for stem in "ab":
         put(f"images/{stem}.png", "photo")
     put("masks/disc/a.png", box)

@@ -1,4 +1,4 @@
-"""Every layout of the table, on a folder laid out as the set is distributed, with exact masks."""
+"""Every layout of the table, on a folder as the dataset is distributed, with exact masks."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -27,14 +27,19 @@ def check_masks(dataset: Dataset, stem: str, expected: dict[str, list[np.ndarray
 
 
 def shifted(mask: np.ndarray) -> np.ndarray:
-    """Give another mask, for a second grader or target."""
+    """Return another mask, for a second grader or target."""
     return np.roll(mask, 1, axis=1)
 
 
-def test_every_encoding_a_layout_names_exists() -> None:
-    places = [p for lay in DATASETS.values() for graders in lay.masks.values() for p in graders]
-    places += [layout.fov for layout in DATASETS.values() if layout.fov]
-    assert {place.encoding for place in places} <= set(ENCODINGS)
+def test_every_encoding_of_a_layout_exists() -> None:
+    locations = [
+        location
+        for layout in DATASETS.values()
+        for graders in layout.masks.values()
+        for location in graders
+    ]
+    locations += [layout.fov for layout in DATASETS.values() if layout.fov]
+    assert {location.encoding for location in locations} <= set(ENCODINGS)
 
 
 def test_drive(put: Put, tmp_path: Path, box: np.ndarray) -> None:
@@ -64,7 +69,7 @@ def test_chase_db1(put: Put, tmp_path: Path, box: np.ndarray) -> None:
         ("Image_03R", "03", "right", None),
     ]
     check_masks(dataset, "Image_03R", {"vessel": [box, shifted(box)]})
-    assert dataset.lone_masks == dataset.odd_images == ()
+    assert dataset.unmatched_masks == dataset.unmatched_images == ()
 
 
 @pytest.mark.parametrize("ending", ["ppm", "ppm.gz"])
@@ -79,7 +84,7 @@ def test_stare(put: Put, tmp_path: Path, box: np.ndarray, ending: str) -> None:
     assert (dataset.records[0].read_image().pixels == 99).all()
 
 
-def test_stare_unpacked_beside_its_archives_counts_once(
+def test_stare_with_unpacked_and_packed_images_counts_each_once(
     put: Put, tmp_path: Path, box: np.ndarray
 ) -> None:
     for ending in ("ppm", "ppm.gz"):
@@ -87,7 +92,7 @@ def test_stare_unpacked_beside_its_archives_counts_once(
         put(f"labels-ah/im0001.ah.{ending}", box)
     dataset = read_dataset(tmp_path)
     assert [record.image.suffix for record in dataset.records] == [".ppm"]
-    assert dataset.lone_masks == dataset.odd_images == ()
+    assert dataset.unmatched_masks == dataset.unmatched_images == ()
 
 
 def test_hrf_with_both_cases_of_the_ending(put: Put, tmp_path: Path, box: np.ndarray) -> None:
@@ -102,7 +107,7 @@ def test_hrf_with_both_cases_of_the_ending(put: Put, tmp_path: Path, box: np.nda
     np.testing.assert_array_equal(dataset.records[0].read_field_of_view().mask, ~box)
 
 
-def test_fives_numbers_both_halves_from_one(put: Put, tmp_path: Path, box: np.ndarray) -> None:
+def test_fives_stems_differ_between_the_halves(put: Put, tmp_path: Path, box: np.ndarray) -> None:
     for split, mask in (("train", box), ("test", shifted(box))):
         put(f"{split}/Original/1_A.png", "photo")
         put(f"{split}/Ground truth/1_A.png", mask)
@@ -129,7 +134,7 @@ def test_iostar(put: Put, tmp_path: Path, box: np.ndarray) -> None:
 
 @pytest.mark.parametrize("sub", ["", "GLAUCOMA/", "NORMAL/"])
 @pytest.mark.parametrize("test_folder", ["GT", "Test_GT"])
-def test_drishti_gs_takes_three_of_four_experts(
+def test_drishti_gs_masks_are_those_of_three_of_four_experts(
     put: Put, tmp_path: Path, sub: str, test_folder: str
 ) -> None:
     soft = np.zeros((8, 12), np.uint8)
@@ -210,7 +215,7 @@ def test_refuge_disc_is_rim_and_cup(put: Put, tmp_path: Path, box: np.ndarray, e
 
 
 @pytest.mark.parametrize("surplus", [0, 2, 3])
-def test_origa_mask_wider_than_its_image_loses_both_sides(
+def test_origa_mask_wider_than_its_image_is_cropped_on_both_sides(
     put: Put, tmp_path: Path, box: np.ndarray, surplus: int
 ) -> None:
     cup = box & shifted(box)
@@ -239,7 +244,7 @@ def test_g1020_without_a_cup(
     check_masks(dataset, "image_0", {"disc": [box], "cup": [np.zeros_like(box)]})
 
 
-def test_grape_visits_are_one_patient(
+def test_grape_visits_belong_to_one_patient(
     put: Put, tmp_path: Path, box: np.ndarray, outline: list[tuple[float, float]]
 ) -> None:
     shapes = [
@@ -295,7 +300,7 @@ def test_folder_with_a_folder_per_target(put: Put, tmp_path: Path, box: np.ndarr
     check_masks(dataset, "a", {"vessel": [box], "disc": [shifted(box)]})
     check_masks(dataset, "b", {"vessel": [shifted(box)]})
     np.testing.assert_array_equal(dataset.records[0].read_field_of_view().mask, ~box)
-    assert dataset.lone_masks == dataset.odd_images == ()
+    assert dataset.unmatched_masks == dataset.unmatched_images == ()
 
 
 def test_folder_with_the_target_in_the_name(put: Put, tmp_path: Path, box: np.ndarray) -> None:
@@ -305,7 +310,7 @@ def test_folder_with_the_target_in_the_name(put: Put, tmp_path: Path, box: np.nd
     check_masks(read_dataset(tmp_path), "a", {"disc": [box], "cup": [shifted(box)]})
     only = read_dataset(tmp_path, target="cup")
     check_masks(only, "a", {"cup": [shifted(box)]})
-    assert only.lone_masks == ()
+    assert only.unmatched_masks == ()
 
 
 def test_folder_with_masks_that_do_not_name_the_target(
@@ -316,7 +321,9 @@ def test_folder_with_masks_that_do_not_name_the_target(
     check_masks(read_dataset(tmp_path, target="disc"), "a", {"disc": [box]})
 
 
-def test_folders_take_both_eyes_for_one_patient(put: Put, tmp_path: Path, box: np.ndarray) -> None:
+def test_both_eyes_in_a_folder_belong_to_one_patient(
+    put: Put, tmp_path: Path, box: np.ndarray
+) -> None:
     for stem in ("0012_OD", "0012_OS", "0013_left", "Image_04L", "Image_04R", "plain"):
         put(f"images/{stem}.png", "photo")
         put(f"masks/disc/{stem}.png", box)
@@ -330,7 +337,7 @@ def test_folders_take_both_eyes_for_one_patient(put: Put, tmp_path: Path, box: n
     ]
 
 
-def test_split_folders_keep_a_patient_s_name(put: Put, tmp_path: Path, box: np.ndarray) -> None:
+def test_split_folders_keep_the_patient_names(put: Put, tmp_path: Path, box: np.ndarray) -> None:
     for split, stem in (("train", "7_L"), ("test", "7_R"), ("val", "8_L")):
         put(f"{split}/images/{stem}.png", "photo")
         put(f"{split}/masks/vessel/{stem}.png", box)

@@ -1,7 +1,6 @@
-"""Fundus photographs become upright RGB of 8 bits by stated rules."""
+"""Reading images as upright 8-bit RGB by documented rules, and masks as bool."""
 
 import gzip
-import warnings
 from pathlib import Path
 
 import numpy as np
@@ -11,7 +10,6 @@ from PIL import Image
 
 from sam2lora.errors import ImageError
 from sam2lora.images.reading import eye_from_name, read_image, read_mask, read_values, to_rgb
-from sam2lora.images.views import clahe_view, green_view
 
 RNG = np.random.default_rng(0)
 RGB = RNG.integers(0, 256, (12, 17, 3), dtype=np.uint8)
@@ -19,7 +17,7 @@ GREY = RGB[..., 0]
 
 
 @pytest.mark.parametrize("name", ["a.png", "a.bmp", "a.ppm", "a.tif", "A.TIFF", "a.webp", "A.PNG"])
-def test_lossless_formats_give_the_pixels(tmp_path: Path, name: str) -> None:
+def test_lossless_formats_keep_the_pixels(tmp_path: Path, name: str) -> None:
     path = tmp_path / name
     if path.suffix == ".webp":
         Image.fromarray(RGB).save(path, lossless=True)
@@ -31,7 +29,7 @@ def test_lossless_formats_give_the_pixels(tmp_path: Path, name: str) -> None:
     assert image.note == ""
 
 
-def test_a_path_may_be_a_string(tmp_path: Path) -> None:
+def test_path_can_be_a_string(tmp_path: Path) -> None:
     path = tmp_path / "eye_OD.png"
     Image.fromarray(GREY).save(path)
     assert read_image(str(path)).path == path
@@ -45,13 +43,13 @@ def test_compressed_tiffs_are_read(tmp_path: Path, compression: str) -> None:
     assert np.abs(read_image(tmp_path / "a.tif").pixels.astype(int) - 120).max() <= 2
 
 
-def test_planar_tiff_is_turned_to_rgb(tmp_path: Path) -> None:
+def test_planar_tiff_is_converted_to_rgb(tmp_path: Path) -> None:
     planes = np.moveaxis(RGB, -1, 0)
     tifffile.imwrite(tmp_path / "a.tif", planes, photometric="rgb", planarconfig="separate")
     np.testing.assert_array_equal(read_image(tmp_path / "a.tif").pixels, RGB)
 
 
-def test_gzipped_ppm_as_stare_distributes_it(tmp_path: Path) -> None:
+def test_gzipped_ppm_of_stare_is_read(tmp_path: Path) -> None:
     Image.fromarray(RGB).save(tmp_path / "im0001.ppm")
     packed = tmp_path / "im0001.ppm.gz"
     packed.write_bytes(gzip.compress((tmp_path / "im0001.ppm").read_bytes()))
@@ -60,7 +58,7 @@ def test_gzipped_ppm_as_stare_distributes_it(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("orientation", range(1, 9))
 @pytest.mark.parametrize("suffix", [".png", ".tif"])
-def test_turned_photographs_come_upright(tmp_path: Path, orientation: int, suffix: str) -> None:
+def test_rotated_images_are_read_upright(tmp_path: Path, orientation: int, suffix: str) -> None:
     """The reference is Pillow's own reading of the EXIF table."""
     from PIL import ImageOps
 
@@ -75,7 +73,7 @@ def test_turned_photographs_come_upright(tmp_path: Path, orientation: int, suffi
 
 
 @pytest.mark.parametrize(
-    ("values", "expected", "words"),
+    ("values", "expected", "text"),
     [
         (np.array([[0, 65535]], np.uint16), [0, 255], "full scale 65535"),
         (np.array([[0, 4095]], np.uint16), [0, 255], "full scale 4095"),
@@ -86,16 +84,16 @@ def test_turned_photographs_come_upright(tmp_path: Path, orientation: int, suffi
         (np.array([[False, True]]), [0, 255], "one bit"),
     ],
 )
-def test_deep_pixels_are_scaled_by_the_stated_rule(
-    values: np.ndarray, expected: list[int], words: str
+def test_more_than_8_bits_are_scaled_by_the_documented_rule(
+    values: np.ndarray, expected: list[int], text: str
 ) -> None:
     pixels, note = to_rgb(values, "test")
     np.testing.assert_array_equal(pixels[0, :, 1], expected)
-    assert words in note
+    assert text in note
 
 
 def test_sixteen_bit_files_keep_their_precision(tmp_path: Path) -> None:
-    """Pillow would cut an RGB PNG of 16 bits to its high bytes; rounding tells the difference."""
+    """Pillow would cut a 16-bit RGB PNG to its high bytes; rounding shows the difference."""
     import imagecodecs
 
     deep = np.full((4, 4, 3), 0x80F0, np.uint16)
@@ -108,7 +106,7 @@ def test_sixteen_bit_files_keep_their_precision(tmp_path: Path) -> None:
         assert "65535" in image.note
 
 
-def test_grey_and_alpha_are_said(tmp_path: Path) -> None:
+def test_note_describes_grey_and_alpha(tmp_path: Path) -> None:
     Image.fromarray(GREY).save(tmp_path / "grey.png")
     grey = read_image(tmp_path / "grey.png")
     assert (grey.pixels == GREY[..., None]).all()
@@ -119,7 +117,7 @@ def test_grey_and_alpha_are_said(tmp_path: Path) -> None:
     assert alpha.note == "alpha dropped"
 
 
-def test_palette_is_colours_for_images_and_indices_for_masks(tmp_path: Path) -> None:
+def test_palette_gives_colours_for_images_and_indices_for_masks(tmp_path: Path) -> None:
     indexed = Image.fromarray(np.array([[0, 1, 2]], np.uint8), mode=None).convert("P")
     indexed.putpalette([0, 0, 0, 200, 10, 10, 10, 200, 10])
     indexed.save(tmp_path / "labels.png")
@@ -127,18 +125,18 @@ def test_palette_is_colours_for_images_and_indices_for_masks(tmp_path: Path) -> 
     assert read_values(tmp_path / "labels.png").tolist() == [[0, 1, 2]]
 
 
-def test_a_tiff_may_have_white_as_zero(tmp_path: Path) -> None:
-    truth = RNG.random((9, 11)) > 0.5
-    white = np.where(truth, 0, 255).astype(np.uint8)
+def test_tiff_with_white_as_zero_is_read(tmp_path: Path) -> None:
+    reference = RNG.random((9, 11)) > 0.5
+    white = np.where(reference, 0, 255).astype(np.uint8)
     tifffile.imwrite(tmp_path / "white.tif", white, photometric="miniswhite")
-    np.testing.assert_array_equal(read_mask(tmp_path / "white.tif"), truth)
+    np.testing.assert_array_equal(read_mask(tmp_path / "white.tif"), reference)
     np.testing.assert_array_equal(read_image(tmp_path / "white.tif").pixels[..., 0], 255 - white)
-    Image.fromarray(truth).save(tmp_path / "bits.tif", tiffinfo={262: 0})
+    Image.fromarray(reference).save(tmp_path / "bits.tif", tiffinfo={262: 0})
     with Image.open(tmp_path / "bits.tif") as bits:
         np.testing.assert_array_equal(read_mask(tmp_path / "bits.tif"), np.asarray(bits))
 
 
-def test_a_tiff_may_have_a_palette(tmp_path: Path) -> None:
+def test_tiff_with_a_palette_is_read(tmp_path: Path) -> None:
     indices = np.array([[0, 1, 2]], np.uint8)
     colors = np.zeros((3, 256), np.uint16)
     colors[:, 1:3] = np.array([[200, 10], [10, 200], [10, 10]]) * 257
@@ -149,9 +147,7 @@ def test_a_tiff_may_have_a_palette(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("share", [0.5, 0.8, 0.95, 0.99])
 @pytest.mark.parametrize("strip", [None, 16])
-def test_a_tiff_of_jpeg_that_was_cut_off_is_refused(
-    tmp_path: Path, share: float, strip: int | None
-) -> None:
+def test_truncated_jpeg_tiff_is_refused(tmp_path: Path, share: float, strip: int | None) -> None:
     noise = RNG.integers(0, 256, (96, 96, 3), dtype=np.uint8)
     path = tmp_path / "a.tif"
     tifffile.imwrite(path, noise, compression="jpeg", photometric="rgb", rowsperstrip=strip)
@@ -162,7 +158,7 @@ def test_a_tiff_of_jpeg_that_was_cut_off_is_refused(
 
 
 @pytest.mark.parametrize("bad", [np.nan, np.inf, -1.0])
-def test_a_mask_of_what_are_no_numbers_is_refused(tmp_path: Path, bad: float) -> None:
+def test_mask_with_nan_infinite_or_negative_values_is_refused(tmp_path: Path, bad: float) -> None:
     values = np.ones((5, 5), np.float32)
     values[2, 2] = bad
     tifffile.imwrite(tmp_path / "mask.tif", values)
@@ -171,42 +167,42 @@ def test_a_mask_of_what_are_no_numbers_is_refused(tmp_path: Path, bad: float) ->
 
 
 @pytest.mark.parametrize("on", [1, 3, 255])
-def test_masks_are_read_whatever_their_values(tmp_path: Path, on: int) -> None:
-    truth = RNG.random((9, 11)) > 0.5
+def test_masks_are_read_with_any_foreground_value(tmp_path: Path, on: int) -> None:
+    reference = RNG.random((9, 11)) > 0.5
     path = tmp_path / "mask.png"
-    Image.fromarray(truth.astype(np.uint8) * np.uint8(on)).save(path)
+    Image.fromarray(reference.astype(np.uint8) * np.uint8(on)).save(path)
     threshold = None if on != 3 else 0
-    np.testing.assert_array_equal(read_mask(path, threshold=threshold, shape=(9, 11)), truth)
+    np.testing.assert_array_equal(read_mask(path, threshold=threshold, shape=(9, 11)), reference)
 
 
-def test_one_bit_and_gif_masks(tmp_path: Path) -> None:
-    truth = RNG.random((9, 11)) > 0.5
-    Image.fromarray(truth).save(tmp_path / "bits.png")
-    Image.fromarray(truth.astype(np.uint8) * np.uint8(255)).save(tmp_path / "mask.gif")
+def test_one_bit_and_gif_masks_are_read(tmp_path: Path) -> None:
+    reference = RNG.random((9, 11)) > 0.5
+    Image.fromarray(reference).save(tmp_path / "bits.png")
+    Image.fromarray(reference.astype(np.uint8) * np.uint8(255)).save(tmp_path / "mask.gif")
     values = read_values(tmp_path / "bits.png")
-    assert set(np.unique(values.view(np.uint8))) == {0, 1}  # compiled code trusts these bytes
-    np.testing.assert_array_equal(read_mask(tmp_path / "bits.png"), truth)
-    np.testing.assert_array_equal(read_mask(tmp_path / "mask.gif"), truth)
+    assert set(np.unique(values.view(np.uint8))) == {0, 1}  # compiled code relies on these bytes
+    np.testing.assert_array_equal(read_mask(tmp_path / "bits.png"), reference)
+    np.testing.assert_array_equal(read_mask(tmp_path / "mask.gif"), reference)
 
 
-def test_float_mask_is_cut_at_a_half(tmp_path: Path) -> None:
+def test_float_mask_has_threshold_one_half(tmp_path: Path) -> None:
     tifffile.imwrite(tmp_path / "p.tif", np.array([[0.2, 0.7]], np.float32))
     assert read_mask(tmp_path / "p.tif").tolist() == [[False, True]]
 
 
-def test_a_colour_image_is_no_mask(tmp_path: Path) -> None:
+def test_colour_image_is_refused_as_a_mask(tmp_path: Path) -> None:
     Image.fromarray(RGB).save(tmp_path / "a.png")
-    with pytest.raises(ImageError, match="mask was expected"):
+    with pytest.raises(ImageError, match="expected a mask"):
         read_mask(tmp_path / "a.png")
 
 
-def test_a_mask_of_another_size_is_refused_with_both_sizes(tmp_path: Path) -> None:
+def test_error_for_a_mask_of_another_size_gives_both_sizes(tmp_path: Path) -> None:
     Image.fromarray(GREY).save(tmp_path / "m.png")
     with pytest.raises(ImageError, match=r"17 × 12.*565 × 584"):
         read_mask(tmp_path / "m.png", shape=(584, 565))
 
 
-def bad_files(folder: Path) -> dict[str, tuple[Path, str]]:
+def write_bad_files(folder: Path) -> dict[str, tuple[Path, str]]:
     png = folder / "good.png"
     Image.fromarray(RNG.integers(0, 256, (64, 64, 3), dtype=np.uint8)).save(png)
     tifffile.imwrite(folder / "good.tif", RNG.integers(0, 256, (64, 64, 3), dtype=np.uint8))
@@ -225,7 +221,7 @@ def bad_files(folder: Path) -> dict[str, tuple[Path, str]]:
     (folder / "text.tif").write_text("no TIFF either")
     Image.new("1", (30_000, 30_000)).save(folder / "bomb.png")
     (folder / "folder.png").mkdir()
-    words = {
+    messages = {
         "missing.png": "no such file",
         "text.png": "not an image",
         "text.tif": "damaged or truncated",
@@ -240,19 +236,19 @@ def bad_files(folder: Path) -> dict[str, tuple[Path, str]]:
         "folder.png": "is a folder",
         "bomb.png": "pixels",
     }
-    return {name: (folder / name, text) for name, text in words.items()}
+    return {name: (folder / name, text) for name, text in messages.items()}
 
 
 @pytest.mark.filterwarnings("ignore::PIL.Image.DecompressionBombWarning")
-def test_bad_files_are_refused_by_name_and_reason(tmp_path: Path) -> None:
-    for name, (path, words) in bad_files(tmp_path).items():
-        with pytest.raises(ImageError, match=words) as caught:
+def test_errors_for_invalid_files_give_name_and_reason(tmp_path: Path) -> None:
+    for name, (path, message) in write_bad_files(tmp_path).items():
+        with pytest.raises(ImageError, match=message) as caught:
             read_image(path)
         assert name in str(caught.value)
         assert len(str(caught.value).splitlines()) == 1
 
 
-def test_a_bomb_is_refused_by_its_header(tmp_path: Path) -> None:
+def test_decompression_bomb_is_refused_by_its_header(tmp_path: Path) -> None:
     """A TIFF that claims 30 000 × 30 000 pixels is refused before a pixel is decoded."""
     path = tmp_path / "bomb.tif"
     tile = np.zeros((256, 256), np.uint8)
@@ -279,29 +275,8 @@ def test_a_bomb_is_refused_by_its_header(tmp_path: Path) -> None:
         ("left_and_right", None),
     ],
 )
-def test_eye_side_from_the_name(stem: str, eye: str | None) -> None:
+def test_eye_from_name(stem: str, eye: str | None) -> None:
     assert eye_from_name(stem) == eye
-
-
-def test_views_are_aligned_and_show_what_they_say() -> None:
-    pixels = np.full((64, 64, 3), 90, np.uint8)
-    pixels[:, 30:34, 1] = 80
-    np.testing.assert_array_equal(green_view(pixels), pixels[..., 1])
-    enhanced = clahe_view(pixels, clip_limit=0.5)
-    assert enhanced.shape == pixels.shape
-    assert enhanced.dtype == np.uint8
-    before = int(pixels[32, 10, 1]) - int(pixels[32, 32, 1])
-    after = int(enhanced[32, 10, 1]) - int(enhanced[32, 32, 1])
-    assert after > 2 * before
-
-
-def test_clahe_takes_colors_at_the_edge_of_what_can_be_shown() -> None:
-    orange = np.full((64, 64, 3), (250, 90, 0), np.uint8)
-    orange[::2, ::3] = (120, 20, 0)
-    with warnings.catch_warnings():
-        warnings.simplefilter("error")
-        view = clahe_view(orange, clip_limit=0.5)
-    assert (np.diff(view.astype(int), axis=2) <= 0).all(), "orange stays red > green > blue"
 
 
 def test_dicom_gives_spacing_and_eye(tmp_path: Path) -> None:
@@ -325,7 +300,7 @@ def test_dicom_gives_spacing_and_eye(tmp_path: Path) -> None:
     assert image.eye == "left"
 
 
-def test_real_files_open_as_distributed(real_data: Path) -> None:
+def test_files_of_real_datasets_are_read(real_data: Path) -> None:
     drive = read_image(real_data / "DRIVE/test/images/01_test.tif")
     assert drive.pixels.shape == (584, 565, 3)
     manual = read_mask(real_data / "DRIVE/test/1st_manual/01_manual1.gif", shape=(584, 565))

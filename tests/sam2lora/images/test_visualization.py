@@ -1,4 +1,4 @@
-"""Overlays and overviews show what they say, checked by the colors that occur in them."""
+"""Overlays, error maps and overviews, checked by the colors that occur in them."""
 
 from pathlib import Path
 
@@ -24,19 +24,19 @@ ORANGE = (200, 90, 30)
 COLORS = {name: ImageColor.getrgb(target.color) for name, target in TARGETS.items()}
 
 
-def plain(height: int, width: int) -> NDArray[np.uint8]:
+def uniform_image(height: int, width: int) -> NDArray[np.uint8]:
     return np.full((height, width, 3), ORANGE, np.uint8)
 
 
 def square(height: int, width: int, side: int) -> NDArray[np.bool_]:
-    """Give a mask with a square in its middle."""
+    """Return a mask with a square in its middle."""
     mask = np.zeros((height, width), bool)
     top, left = (height - side) // 2, (width - side) // 2
     mask[top : top + side, left : left + side] = True
     return mask
 
 
-def whole(height: int, width: int) -> FieldOfView:
+def square_field(height: int, width: int) -> FieldOfView:
     return FieldOfView(square(height, width, min(height, width) // 2), (width / 2, height / 2), 50)
 
 
@@ -46,11 +46,11 @@ def count(picture: NDArray[np.uint8], color: tuple[int, ...]) -> int:
 
 
 def near(picture: NDArray[np.uint8], color: tuple[int, ...], within: int = 40) -> int:
-    """Count the pixels of about this color, as a thin line has once the picture is scaled."""
+    """Count the pixels close to this color, as thin lines have after scaling."""
     return int((np.abs(picture.astype(int) - color).max(axis=-1) <= within).sum())
 
 
-def test_outline_is_the_inner_border_and_the_edge_counts_as_outside() -> None:
+def test_outline_is_the_inner_border_and_the_image_edge_is_outside() -> None:
     mask = square(20, 20, 8)
     assert outline(mask).sum() == 8 * 8 - 6 * 6
     assert outline(mask, 3).sum() == 8 * 8 - 2 * 2
@@ -60,7 +60,7 @@ def test_outline_is_the_inner_border_and_the_edge_counts_as_outside() -> None:
 
 
 def test_overlay_fills_translucently_and_draws_a_solid_line() -> None:
-    pixels, mask = plain(40, 60), square(40, 60, 20)
+    pixels, mask = uniform_image(40, 60), square(40, 60, 20)
     painted = overlay(pixels, {"disc": mask}, opacity=0.5, line=2)
     assert (pixels == ORANGE).all()
     assert (painted[~mask] == ORANGE).all()
@@ -72,66 +72,68 @@ def test_overlay_fills_translucently_and_draws_a_solid_line() -> None:
 
 def test_later_masks_are_painted_over_earlier_ones() -> None:
     disc, cup = square(40, 40, 20), square(40, 40, 20)
-    above = overlay(plain(40, 40), {"disc": disc, "cup": cup}, line=1)
+    above = overlay(uniform_image(40, 40), {"disc": disc, "cup": cup}, line=1)
     assert count(above, COLORS["cup"]) == outline(cup).sum()
     assert count(above, COLORS["disc"]) == 0
 
 
-def test_the_line_is_as_wide_as_it_has_to_be_seen() -> None:
-    """One pixel of a small image, a 400th of a large one; none where none is wanted."""
-    small = overlay(plain(40, 40), {"vessel": square(40, 40, 20)}, opacity=0)
+def test_width_of_the_line_grows_with_the_image() -> None:
+    """One pixel for a small image, 1/400 of the side for a large one, or none."""
+    small = overlay(uniform_image(40, 40), {"vessel": square(40, 40, 20)}, opacity=0)
     assert count(small, COLORS["vessel"]) == outline(square(40, 40, 20), 1).sum()
     mask = square(1200, 1200, 100)
-    large = overlay(plain(1200, 1200), {"vessel": mask}, opacity=0)
+    large = overlay(uniform_image(1200, 1200), {"vessel": mask}, opacity=0)
     assert count(large, COLORS["vessel"]) == outline(mask, 3).sum()
     assert (
-        overlay(plain(40, 40), {"vessel": square(40, 40, 20)}, opacity=0, line=0) == ORANGE
+        overlay(uniform_image(40, 40), {"vessel": square(40, 40, 20)}, opacity=0, line=0) == ORANGE
     ).all()
 
 
-def test_an_unknown_target_has_no_color() -> None:
+def test_overlay_of_an_unknown_target_is_refused() -> None:
     with pytest.raises(TargetError, match="'macula'"):
-        overlay(plain(8, 8), {"macula": square(8, 8, 2)})
+        overlay(uniform_image(8, 8), {"macula": square(8, 8, 2)})
 
 
-def test_errors_are_painted_by_their_kind() -> None:
-    answer, truth = np.zeros((2, 4, 6), bool)
-    answer[:, 1:4], truth[:, 2:] = True, True
-    painted = draw_errors(plain(4, 6), answer, truth)
+def test_errors_have_the_color_of_their_kind() -> None:
+    prediction, reference = np.zeros((2, 4, 6), bool)
+    prediction[:, 1:4], reference[:, 2:] = True, True
+    painted = draw_errors(uniform_image(4, 6), prediction, reference)
     hit, false, missed = (count(painted, ImageColor.getrgb(color)) for color in ERROR_COLORS)
     assert (hit, false, missed) == (8, 4, 8)
-    assert len(set(painted[0, 0])) == 1  # what is neither is grey
+    assert len(set(painted[0, 0])) == 1  # other pixels are grey
 
 
-def test_masks_are_saved_as_0_and_255_and_images_as_they_are(tmp_path: Path) -> None:
+def test_masks_are_saved_as_0_and_255_and_images_unchanged(tmp_path: Path) -> None:
     mask = square(10, 12, 4)
     save_image(tmp_path / "mask.png", mask)
     saved = Image.open(tmp_path / "mask.png")
     assert saved.mode == "L"
     np.testing.assert_array_equal(np.asarray(saved), mask * 255)
-    save_image(tmp_path / "image.tif", plain(10, 12))
-    np.testing.assert_array_equal(np.asarray(Image.open(tmp_path / "image.tif")), plain(10, 12))
+    save_image(tmp_path / "image.tif", uniform_image(10, 12))
+    np.testing.assert_array_equal(
+        np.asarray(Image.open(tmp_path / "image.tif")), uniform_image(10, 12)
+    )
 
 
-def test_what_cannot_be_saved_is_said_and_the_older_file_stays(tmp_path: Path) -> None:
+def test_failed_save_is_reported_and_leaves_no_file(tmp_path: Path) -> None:
     with pytest.raises(OutputError, match="No such file or directory"):
-        save_image(tmp_path / "missing" / "a.png", plain(4, 4))
+        save_image(tmp_path / "missing" / "a.png", uniform_image(4, 4))
     (tmp_path / "folder.png").mkdir()
     with pytest.raises(OutputError, match=r"folder\.png"):
-        save_image(tmp_path / "folder.png", plain(4, 4))
+        save_image(tmp_path / "folder.png", uniform_image(4, 4))
     assert [path.name for path in tmp_path.iterdir()] == ["folder.png"]
 
 
 def overview(path: Path, height: int, width: int, *, layers: int = 2) -> NDArray[np.uint8]:
-    """Write and read the picture of an orange image with a darker half, and masks in layers."""
-    pixels = plain(height, width)
+    """Write and read the overview of an orange image with a darker half, and masks in layers."""
+    pixels = uniform_image(height, width)
     pixels[: height // 2] //= 2
     mask = square(height, width, min(height, width) // 3)
     captions = {"first": {"disc": mask}, "second": {"cup": mask}, "third": {"vessel": mask}}
     save_overview(
         path,
         pixels,
-        whole(height, width),
+        square_field(height, width),
         title="a $_$ title",
         layers=dict(list(captions.items())[:layers]),
         lines=["one line", "another $^$ line"],
@@ -139,24 +141,26 @@ def overview(path: Path, height: int, width: int, *, layers: int = 2) -> NDArray
     return np.asarray(Image.open(path).convert("RGB"))
 
 
-def test_an_overview_shows_every_panel(tmp_path: Path) -> None:
+def test_overview_shows_every_panel(tmp_path: Path) -> None:
     picture = overview(tmp_path / "a.png", 300, 360)
     height, width = picture.shape[:2]
-    assert 1400 < width < 1800  # three panels of 500 pixels beside each other
-    assert 900 < height < 1300  # two rows of 420, the headline, the captions and two lines
+    assert 1400 < width < 1800  # three panels of 500 pixels next to each other
+    assert 900 < height < 1300  # two rows of 420, the title, the captions and two lines
     panel = 500 * 420
-    # The lower halves are orange in the photograph and in both layers, less the mask.
+    # The lower halves are orange in the image and in both layers, except the mask.
     assert 1.2 * panel < count(picture, ORANGE) < 1.5 * panel
     assert 200 < near(picture, COLORS["disc"]) < 0.1 * panel
     assert 200 < near(picture, COLORS["cup"]) < 0.1 * panel
     assert near(picture, COLORS["vessel"]) == 0
     assert 0.4 * panel < near(picture, (ORANGE[1],) * 3, 2) < 0.6 * panel  # the green channel
-    enhanced = clahe_view(np.vstack([plain(150, 360) // 2, plain(150, 360)]))[-1, -1]
+    enhanced = clahe_view(np.vstack([uniform_image(150, 360) // 2, uniform_image(150, 360)]))[
+        -1, -1
+    ]
     assert tuple(enhanced) != ORANGE
     assert count(picture, tuple(enhanced)) > 0.01 * panel
 
 
-def test_the_field_is_drawn_in_the_photograph_alone(tmp_path: Path) -> None:
+def test_field_is_drawn_only_in_the_first_panel(tmp_path: Path) -> None:
     picture = overview(tmp_path / "a.png", 300, 360)
     white = (picture == 255).all(axis=-1)
     # The first panel is in the upper left; its field is a square in its middle, half as high.
@@ -166,7 +170,7 @@ def test_the_field_is_drawn_in_the_photograph_alone(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(("layers", "columns"), [(0, 2), (1, 2), (2, 3), (3, 3)])
-def test_panels_stand_in_two_or_three_columns(tmp_path: Path, layers: int, columns: int) -> None:
+def test_panels_are_in_two_or_three_columns(tmp_path: Path, layers: int, columns: int) -> None:
     picture = overview(tmp_path / "a.png", 60, 60, layers=layers)
     assert round(picture.shape[1] / 519) == columns
     assert [near(picture, COLORS[name]) > 0 for name in ("disc", "cup", "vessel")] == [
@@ -174,8 +178,8 @@ def test_panels_stand_in_two_or_three_columns(tmp_path: Path, layers: int, colum
     ]
 
 
-def test_the_size_of_the_picture_does_not_grow_with_the_image(tmp_path: Path) -> None:
-    """Sides that the reduction does not divide are no trouble, nor is an image of few pixels."""
+def test_size_of_the_overview_does_not_depend_on_the_image(tmp_path: Path) -> None:
+    """Also for sides that the reduction does not divide, and for tiny images."""
     small = overview(tmp_path / "small.png", 150, 100)
     large = overview(tmp_path / "large.png", 2247, 1499)
     tiny = overview(tmp_path / "tiny.png", 9, 6)
@@ -184,7 +188,7 @@ def test_the_size_of_the_picture_does_not_grow_with_the_image(tmp_path: Path) ->
     assert near(large, COLORS["disc"]) > 200
 
 
-def test_an_older_overview_stays_when_a_new_one_fails(
+def test_existing_overview_is_kept_if_a_new_one_fails(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     from matplotlib.figure import Figure

@@ -1,3 +1,5 @@
+"""Batches of prompts: values, shapes, joining, and painted masks as logits."""
+
 import numpy as np
 import pytest
 import torch
@@ -6,14 +8,14 @@ from sam2lora.errors import GeometryError
 from sam2lora.prompts.prompt_batch import PromptBatch, mask_to_logits
 
 
-def test_none_asks_for_nothing():
+def test_none_is_an_empty_prompt():
     prompts = PromptBatch.none(3)
     assert len(prompts) == 3
     assert prompts.is_empty
     assert prompts.shape_key == (0, False, False)
 
 
-def test_single_keeps_the_numbers():
+def test_single_keeps_the_values():
     prompts = PromptBatch.single(
         points=[(1.5, 2), (3, 4)], labels=[1, 0], box=(0, 1, 2, 3), mask_logits=np.ones((8, 8))
     )
@@ -27,14 +29,14 @@ def test_single_keeps_the_numbers():
     assert not prompts.is_empty
 
 
-def test_single_without_anything_is_none():
+def test_single_without_arguments_is_empty():
     assert PromptBatch.single().is_empty
 
 
 @pytest.mark.parametrize(
-    ("arguments", "words"),
+    ("arguments", "message"),
     [
-        ({"points": [(1, 2)], "labels": [2]}, "Labels are 1"),
+        ({"points": [(1, 2)], "labels": [2]}, "Labels must be 1"),
         ({"points": [(1, 2)], "labels": []}, "one label"),
         ({"points": [(1, float("nan"))], "labels": [1]}, "finite"),
         ({"box": (5, 0, 1, 3)}, "x0 <= x1"),
@@ -45,23 +47,23 @@ def test_single_without_anything_is_none():
         ({"mask_logits": np.full((4, 4), np.nan)}, "finite"),
     ],
 )
-def test_bad_numbers_are_refused_in_words(arguments: dict, words: str):
-    with pytest.raises(GeometryError, match=words):
+def test_invalid_values_are_refused(arguments: dict, message: str):
+    with pytest.raises(GeometryError, match=message):
         PromptBatch.single(**arguments)
 
 
 @pytest.mark.parametrize(
-    ("arguments", "words"),
+    ("arguments", "message"),
     [
-        ((torch.zeros(2, 2), torch.zeros(2)), "Points are"),
-        ((torch.zeros(2, 1, 3), torch.zeros(2, 1)), "Points are"),
+        ((torch.zeros(2, 2), torch.zeros(2)), "Points must be"),
+        ((torch.zeros(2, 1, 3), torch.zeros(2, 1)), "Points must be"),
         ((torch.zeros(2, 1, 2), torch.zeros(2, 2)), "one label"),
-        ((torch.zeros(2, 1, 2), torch.zeros(2, 1), torch.zeros(1, 4)), "Boxes are"),
-        ((torch.zeros(2, 1, 2), torch.zeros(2, 1), None, torch.zeros(2, 8, 8)), "Masks are"),
+        ((torch.zeros(2, 1, 2), torch.zeros(2, 1), torch.zeros(1, 4)), "Boxes must be"),
+        ((torch.zeros(2, 1, 2), torch.zeros(2, 1), None, torch.zeros(2, 8, 8)), "Masks must be"),
     ],
 )
-def test_shapes_that_do_not_fit_are_refused(arguments: tuple, words: str):
-    with pytest.raises(GeometryError, match=words):
+def test_mismatched_shapes_are_refused(arguments: tuple, message: str):
+    with pytest.raises(GeometryError, match=message):
         PromptBatch(*arguments)
 
 
@@ -76,24 +78,24 @@ def test_cat_and_index_are_inverse():
     assert len(joined) == 3
     for i, part in enumerate(parts):
         for index in (i, i - 3):
-            one = joined[index]
-            assert torch.equal(one.points, part.points)
-            assert torch.equal(one.labels, part.labels)
-            assert torch.equal(one.boxes, part.boxes)
-            assert torch.equal(one.mask_logits, part.mask_logits)
+            prompt = joined[index]
+            assert torch.equal(prompt.points, part.points)
+            assert torch.equal(prompt.labels, part.labels)
+            assert torch.equal(prompt.boxes, part.boxes)
+            assert torch.equal(prompt.mask_logits, part.mask_logits)
     assert joined[1:].points[:, 0, 0].tolist() == [1, 2]
     with pytest.raises(IndexError):
         joined[3]
 
 
-def test_cat_refuses_different_kinds():
+def test_cat_of_different_kinds_is_refused():
     with pytest.raises(GeometryError, match="one kind"):
         PromptBatch.cat([PromptBatch.none(1), PromptBatch.single(points=[(1, 1)], labels=[1])])
     with pytest.raises(GeometryError, match="one kind"):
         PromptBatch.cat([])
 
 
-def test_to_moves_every_part():
+def test_to_moves_all_tensors():
     prompts = PromptBatch.single(
         points=[(1, 1)], labels=[1], box=(0, 0, 1, 1), mask_logits=np.zeros((4, 4))
     )
@@ -102,7 +104,7 @@ def test_to_moves_every_part():
     assert {tensor.device.type for tensor in tensors} == {"meta"}
 
 
-def test_a_painted_mask_becomes_ten_and_minus_ten():
+def test_painted_mask_becomes_logits_of_plus_and_minus_ten():
     mask = torch.zeros(1, 1, 16, 16, dtype=torch.bool)
     mask[..., 8:] = True
     logits = mask_to_logits(mask, size=16)
@@ -113,7 +115,7 @@ def test_a_painted_mask_becomes_ten_and_minus_ten():
     torch.testing.assert_close(small[..., -1], torch.full((1, 1, 4), 10.0))
 
 
-def test_a_painted_mask_is_shrunk_as_sam2_shrinks_it():
+def test_painted_mask_is_reduced_as_in_sam2():
     # SAM2Base._use_mask_as_output: logits first, then the antialiased bilinear reduction.
     mask = torch.rand(2, 1, 64, 64, generator=torch.Generator().manual_seed(0)) > 0.7
     stock = torch.nn.functional.interpolate(
@@ -122,6 +124,6 @@ def test_a_painted_mask_is_shrunk_as_sam2_shrinks_it():
     torch.testing.assert_close(mask_to_logits(mask, size=16), stock, atol=1e-4, rtol=0)
 
 
-def test_a_mask_of_another_shape_is_refused():
+def test_painted_mask_with_wrong_dimensions_is_refused():
     with pytest.raises(GeometryError, match="Painted masks"):
         mask_to_logits(torch.zeros(4, 4), size=4)

@@ -1,4 +1,4 @@
-"""Prompts drawn from masks: on the target, off it, as many as asked, and the same by seed."""
+"""Prompts sampled from masks: positive and negative points, boxes, errors, reproducibility."""
 
 import numpy as np
 import pytest
@@ -20,7 +20,7 @@ def ellipse(x: float, y: float, a: float, b: float) -> np.ndarray:
 
 
 def capillary() -> np.ndarray:
-    """Give a vessel one pixel wide, which any erosion empties."""
+    """Return a vessel one pixel wide, which any erosion empties."""
     mask = np.zeros((SIDE, SIDE), bool)
     mask[np.arange(5, 90), np.arange(5, 90) // 2 + 20] = True
     return mask
@@ -49,12 +49,12 @@ def only(kind: str, **settings: object) -> PromptSamplingSettings:
     return PromptSamplingSettings.model_validate({**ONLY, kind: 1, **settings})
 
 
-def at(click: PointPrompt, mask: np.ndarray) -> bool:
-    return bool(mask[round(click.y), round(click.x)])
+def is_on(point: PointPrompt, mask: np.ndarray) -> bool:
+    return bool(mask[round(point.y), round(point.x)])
 
 
-def places(prompts: Prompts) -> list[tuple[float, float]]:
-    return [(click.x, click.y) for click in prompts.points]
+def coordinates(prompts: Prompts) -> list[tuple[float, float]]:
+    return [(point.x, point.y) for point in prompts.points]
 
 
 def same(one: Prompts, other: Prompts) -> bool:
@@ -64,8 +64,10 @@ def same(one: Prompts, other: Prompts) -> bool:
     return one.points == other.points and one.box == other.box and masks
 
 
-def test_the_seven_regimes() -> None:
-    counts = {one.name: (one.positive, one.negative, one.box) for one in REGIMES.values()}
+def test_seven_regimes_have_their_points_and_boxes() -> None:
+    counts = {
+        regime.name: (regime.positive, regime.negative, regime.box) for regime in REGIMES.values()
+    }
     assert counts == {
         "none": (0, 0, False),
         "1p": (1, 0, False),
@@ -80,26 +82,26 @@ def test_the_seven_regimes() -> None:
 
 @pytest.mark.parametrize("name", MASKS)
 @pytest.mark.parametrize("regime", REGIMES.values(), ids=list(REGIMES))
-def test_a_regime_holds_what_it_says(regime: Regime, name: str) -> None:
+def test_sampled_prompts_match_their_regime(regime: Regime, name: str) -> None:
     mask, rng = MASKS[name], np.random.default_rng(0)
     for valid in (None, FIELD) if name != "at the edge" else (None,):
         for _ in range(40):
             prompts = sample_prompts(mask, regime, rng, valid=valid)
-            labels = [click.positive for click in prompts.points]
+            labels = [point.positive for point in prompts.points]
             assert labels == [True] * regime.positive + [False] * regime.negative
-            assert all(at(click, mask) == click.positive for click in prompts.points)
-            assert len(set(places(prompts))) == len(labels)
+            assert all(is_on(point, mask) == point.positive for point in prompts.points)
+            assert len(set(coordinates(prompts))) == len(labels)
             assert (prompts.box is not None) == regime.box
             assert prompts.mask is None
             prompts.check_inside(np.ones_like(mask) if valid is None else valid)
 
 
-def test_points_prefer_the_inside_of_what_they_lie_on() -> None:
+def test_points_prefer_the_inside_of_a_structure() -> None:
     mask = ellipse(48, 48, 20, 20)
     depth = ndimage.distance_transform_edt(mask)
     rng = np.random.default_rng(0)
-    drawn = [sample_prompts(mask, REGIMES["5p"], rng) for _ in range(200)]
-    depths = [depth[int(click.y), int(click.x)] for one in drawn for click in one.points]
+    sampled = [sample_prompts(mask, REGIMES["5p"], rng) for _ in range(200)]
+    depths = [depth[int(point.y), int(point.x)] for prompts in sampled for point in prompts.points]
     assert np.mean(depths) > 1.2 * depth[mask].mean()
     assert np.mean(np.array(depths) < 2) < 0.5 * np.mean(depth[mask] < 2)
 
@@ -107,61 +109,63 @@ def test_points_prefer_the_inside_of_what_they_lie_on() -> None:
 def test_points_reach_every_part() -> None:
     rng = np.random.default_rng(0)
     mask = MASKS["two parts"]
-    drawn = [sample_prompts(mask, REGIMES["1p"], rng).points[0] for _ in range(200)]
-    right = np.mean([click.x > 50 for click in drawn])
+    sampled = [sample_prompts(mask, REGIMES["1p"], rng).points[0] for _ in range(200)]
+    right = np.mean([point.x > 50 for point in sampled])
     assert right == pytest.approx(mask[:, 50:].sum() / mask.sum(), abs=0.1)
 
 
-def test_points_off_the_target_are_mostly_near_it() -> None:
+def test_negative_points_are_mostly_near_the_target() -> None:
     mask = MASKS["disc"]
     away = ndimage.distance_transform_edt(~mask)
     rng = np.random.default_rng(0)
-    drawn = [sample_prompts(mask, REGIMES["5p1n"], rng, valid=FIELD).points[5] for _ in range(200)]
-    distances = np.array([away[int(click.y), int(click.x)] for click in drawn])
+    sampled = [
+        sample_prompts(mask, REGIMES["5p1n"], rng, valid=FIELD).points[5] for _ in range(200)
+    ]
+    distances = np.array([away[int(point.y), int(point.x)] for point in sampled])
     assert np.mean(distances <= SIDE / 16) > 0.75
     assert distances.max() > SIDE / 4
 
 
-def test_too_few_pixels_repeat_only_as_far_as_needed() -> None:
+def test_points_repeat_only_if_there_are_too_few_pixels() -> None:
     rng = np.random.default_rng(0)
     three = [(10, 10), (50, 50), (80, 20)]
     for pixels in ([(10, 10)], three, [*three, (3, 3), (60, 70)]):
-        drawn = places(sample_prompts(dots(*pixels), REGIMES["5p"], rng))
-        assert len(drawn) == 5
-        assert {(y, x) for x, y in drawn} == set(pixels)
+        sampled = coordinates(sample_prompts(dots(*pixels), REGIMES["5p"], rng))
+        assert len(sampled) == 5
+        assert {(y, x) for x, y in sampled} == set(pixels)
 
 
-def test_few_places_off_the_target() -> None:
+def test_negative_points_repeat_if_there_are_too_few_pixels() -> None:
     mask = ~dots((4, 5), (60, 61))
-    drawn = sample_prompts(mask, Regime("", negative=3), np.random.default_rng(0))
-    assert len(drawn.points) == 3
-    assert set(places(drawn)) == {(5, 4), (61, 60)}
+    sampled = sample_prompts(mask, Regime("", negative=3), np.random.default_rng(0))
+    assert len(sampled.points) == 3
+    assert set(coordinates(sampled)) == {(5, 4), (61, 60)}
 
 
-def test_a_box_holds_all_parts_and_no_more() -> None:
+def test_box_contains_exactly_all_parts() -> None:
     mask = dots((10, 20), (30, 25), (90, 40))
     box = sample_prompts(mask, REGIMES["box"], np.random.default_rng(0)).box
     assert box == (20, 10, 40, 90)
 
 
-def test_a_box_of_one_pixel_is_as_wide_as_the_pixel() -> None:
+def test_box_of_one_pixel_is_one_pixel_wide() -> None:
     rng = np.random.default_rng(0)
     assert sample_prompts(dots((0, 95)), REGIMES["box"], rng).box == (94.5, -0.5, 95.5, 0.5)
 
 
-def test_a_jittered_box_is_never_smaller_than_a_pixel() -> None:
+def test_jittered_box_is_never_smaller_than_a_pixel() -> None:
     mask = np.zeros((9, 9), bool)
     mask[8, 7:] = True
     for seed in range(50):
-        drawn = sample_prompts(mask, REGIMES["box"], np.random.default_rng(seed), jitter=0.3)
-        assert drawn.box is not None
-        x0, y0, x1, y1 = drawn.box
+        sampled = sample_prompts(mask, REGIMES["box"], np.random.default_rng(seed), jitter=0.3)
+        assert sampled.box is not None
+        x0, y0, x1, y1 = sampled.box
         assert min(x1 - x0, y1 - y0) == pytest.approx(1) or min(x1 - x0, y1 - y0) > 1
         assert min(x0, y0) >= -0.5
         assert max(x1, y1) <= 8.5
 
 
-def test_a_box_is_moved_by_its_share_and_stays_inside() -> None:
+def test_jitter_moves_the_box_by_its_share_within_the_image() -> None:
     mask, rng = MASKS["disc"], np.random.default_rng(0)
     plain = np.array(sample_prompts(mask, REGIMES["box"], rng).box)
     boxes = [sample_prompts(mask, REGIMES["box"], rng, jitter=0.1).box for _ in range(200)]
@@ -175,7 +179,7 @@ def test_a_box_is_moved_by_its_share_and_stays_inside() -> None:
     assert np.max(whole) == 8.5
 
 
-def test_nothing_to_draw_from_is_said() -> None:
+def test_impossible_regimes_are_refused() -> None:
     rng, empty, full = np.random.default_rng(0), np.zeros((9, 9), bool), np.ones((9, 9), bool)
     assert sample_prompts(empty, REGIMES["none"], rng).empty
     with pytest.raises(GeometryError, match="empty inside the field of view"):
@@ -188,40 +192,43 @@ def test_nothing_to_draw_from_is_said() -> None:
         sample_prompts(full, REGIMES["1p"], rng, valid=full[:, :8])
 
 
-def test_what_cannot_be_drawn_is_left_out_of_training() -> None:
+def test_impossible_training_prompts_are_left_out() -> None:
     rng, empty, full = np.random.default_rng(0), np.zeros((9, 9), bool), np.ones((9, 9), bool)
-    drawn = [sample_training_prompts(empty, PromptSamplingSettings(), rng) for _ in range(200)]
-    assert all(one.box is None and one.mask is None for one in drawn)
-    assert not any(click.positive for one in drawn for click in one.points)
-    assert any(one.points for one in drawn)
+    sampled = [sample_training_prompts(empty, PromptSamplingSettings(), rng) for _ in range(200)]
+    assert all(prompts.box is None and prompts.mask is None for prompts in sampled)
+    assert not any(point.positive for prompts in sampled for point in prompts.points)
+    assert any(prompts.points for prompts in sampled)
     for mix in (PromptSamplingSettings(), only("points", positive=(0, 0), negative=(2, 2))):
         for _ in range(100):
-            drawn_one = sample_training_prompts(full, mix, rng)
-            assert all(click.positive for click in drawn_one.points)
+            prompts = sample_training_prompts(full, mix, rng)
+            assert all(point.positive for point in prompts.points)
     assert sample_training_prompts(full, PromptSamplingSettings(), rng, valid=empty).empty
 
 
-def test_the_mix_is_drawn_as_often_as_it_says() -> None:
+def test_kinds_of_prompts_are_sampled_by_their_weights() -> None:
     rng, mask = np.random.default_rng(0), MASKS["disc"]
     mix = PromptSamplingSettings(
         none=5, points=2, box=1, box_and_points=0, previous=2, positive=(1, 5)
     )
-    drawn = [sample_training_prompts(mask, mix, rng) for _ in range(2000)]
+    sampled = [sample_training_prompts(mask, mix, rng) for _ in range(2000)]
     shares = {
-        "none": np.mean([one.empty for one in drawn]),
-        "box": np.mean([one.box is not None and not one.points for one in drawn]),
-        "previous": np.mean([one.mask is not None for one in drawn]),
-        "both": np.mean([one.box is not None and bool(one.points) for one in drawn]),
+        "none": np.mean([prompts.empty for prompts in sampled]),
+        "box": np.mean([prompts.box is not None and not prompts.points for prompts in sampled]),
+        "previous": np.mean([prompts.mask is not None for prompts in sampled]),
+        "both": np.mean([prompts.box is not None and bool(prompts.points) for prompts in sampled]),
     }
     assert shares == pytest.approx({"none": 0.5, "box": 0.1, "previous": 0.2, "both": 0}, abs=0.04)
 
 
-def test_points_for_training_are_as_many_as_the_mix_says() -> None:
+def test_number_of_training_points_follows_the_settings() -> None:
     rng = np.random.default_rng(0)
-    drawn = [sample_training_prompts(MASKS["disc"], only("points"), rng) for _ in range(400)]
+    sampled = [sample_training_prompts(MASKS["disc"], only("points"), rng) for _ in range(400)]
     counts = {
-        (sum(click.positive for click in one.points), sum(not c.positive for c in one.points))
-        for one in drawn
+        (
+            sum(point.positive for point in prompts.points),
+            sum(not point.positive for point in prompts.points),
+        )
+        for prompts in sampled
     }
     assert counts == {(p, n) for p in range(6) for n in range(3)} - {(0, 0)}
     five = only("points", positive=(5, 5), negative=(0, 0))
@@ -230,36 +237,36 @@ def test_points_for_training_are_as_many_as_the_mix_says() -> None:
         assert labels == [True] * 5
 
 
-def test_boxes_for_training_are_jittered_and_have_points_if_asked() -> None:
+def test_training_boxes_are_jittered_and_have_points_if_requested() -> None:
     rng = np.random.default_rng(0)
     boxes = {sample_training_prompts(MASKS["disc"], only("box"), rng).box for _ in range(9)}
     assert len(boxes) == 9
     both = only("box_and_points", positive=(3, 3), box_jitter=0)
-    drawn = sample_training_prompts(MASKS["disc"], both, rng)
-    assert drawn.box == (21, 28, 39, 52)
-    assert sum(click.positive for click in drawn.points) == 3
+    sampled = sample_training_prompts(MASKS["disc"], both, rng)
+    assert sampled.box == (21, 28, 39, 52)
+    assert sum(point.positive for point in sampled.points) == 3
 
 
 @pytest.mark.parametrize("name", [name for name, mask in MASKS.items() if (mask & FIELD).any()])
-def test_a_previous_answer_is_wrong_and_clicks_are_where_it_is(name: str) -> None:
+def test_points_correct_the_errors_of_a_previous_prediction(name: str) -> None:
     rng, mask = np.random.default_rng(0), MASKS[name] & FIELD
-    wrong = clicks = 0
+    wrong = points = 0
     for _ in range(60):
-        drawn = sample_training_prompts(MASKS[name], only("previous"), rng, valid=FIELD)
-        answer = np.zeros_like(mask) if drawn.mask is None else drawn.mask
-        assert drawn.box is None
-        assert not (answer & ~FIELD).any()
-        assert all(at(click, mask) == click.positive for click in drawn.points)
-        assert all(at(click, answer) != click.positive for click in drawn.points)
-        assert len(set(places(drawn))) == len(drawn.points) <= 3
-        wrong += not np.array_equal(answer, mask)
-        clicks += len(drawn.points)
+        sampled = sample_training_prompts(MASKS[name], only("previous"), rng, valid=FIELD)
+        prediction = np.zeros_like(mask) if sampled.mask is None else sampled.mask
+        assert sampled.box is None
+        assert not (prediction & ~FIELD).any()
+        assert all(is_on(point, mask) == point.positive for point in sampled.points)
+        assert all(is_on(point, prediction) != point.positive for point in sampled.points)
+        assert len(set(coordinates(sampled))) == len(sampled.points) <= 3
+        wrong += not np.array_equal(prediction, mask)
+        points += len(sampled.points)
     assert wrong > 45
-    assert clicks > 45
+    assert points > 45
 
 
 @pytest.mark.parametrize("name", MASKS)
-def test_one_seed_repeats_and_two_differ(name: str) -> None:
+def test_one_seed_is_reproducible_and_two_differ(name: str) -> None:
     def some(seed: int) -> list[Prompts]:
         rng = np.random.default_rng(seed)
         return [
@@ -274,7 +281,7 @@ def test_one_seed_repeats_and_two_differ(name: str) -> None:
     assert sum(map(same, some(1), some(2))) < 25
 
 
-def test_masks_are_left_as_they_are() -> None:
+def test_masks_are_not_modified() -> None:
     mask, field, rng = MASKS["disc"].copy(), FIELD.copy(), np.random.default_rng(0)
     for kind in ONLY:
         for _ in range(20):
@@ -283,26 +290,26 @@ def test_masks_are_left_as_they_are() -> None:
     assert np.array_equal(field, FIELD)
 
 
-def test_the_network_takes_all_that_is_drawn() -> None:
+def test_all_sampled_prompts_are_valid_network_prompts() -> None:
     import torch
 
     rng = np.random.default_rng(0)
     for kind in ONLY:
-        drawn = sample_training_prompts(MASKS["disc"], only(kind, positive=(1, 5)), rng)
+        sampled = sample_training_prompts(MASKS["disc"], only(kind, positive=(1, 5)), rng)
         logits = None
-        if drawn.mask is not None:
-            logits = mask_to_logits(torch.from_numpy(drawn.mask)[None, None], size=24)[0, 0]
+        if sampled.mask is not None:
+            logits = mask_to_logits(torch.from_numpy(sampled.mask)[None, None], size=24)[0, 0]
         prompts = PromptBatch.single(
-            points=[(click.x, click.y) for click in drawn.points],
-            labels=[click.positive for click in drawn.points],
-            box=drawn.box,
+            points=[(point.x, point.y) for point in sampled.points],
+            labels=[point.positive for point in sampled.points],
+            box=sampled.box,
             mask_logits=logits,
         )
-        assert prompts.shape_key == (len(drawn.points), "box" in kind, kind == "previous")
+        assert prompts.shape_key == (len(sampled.points), "box" in kind, kind == "previous")
 
 
 @pytest.mark.parametrize(
-    ("settings", "words"),
+    ("settings", "message"),
     [
         (ONLY, "no kind of prompt"),
         ({"positive": (5, 1)}, "fewest and the most"),
@@ -312,14 +319,14 @@ def test_the_network_takes_all_that_is_drawn() -> None:
         ({"six_points": 1}, "Extra inputs"),
     ],
 )
-def test_impossible_mixes_are_refused(settings: dict[str, object], words: str) -> None:
-    with pytest.raises(ValidationError, match=words):
+def test_invalid_prompt_settings_are_refused(settings: dict[str, object], message: str) -> None:
+    with pytest.raises(ValidationError, match=message):
         PromptSamplingSettings.model_validate(settings)
 
 
-def test_a_mix_that_always_prompts_finds_something_to_say_of_an_empty_mask() -> None:
+def test_always_gives_an_empty_mask_a_negative_point() -> None:
     rng, empty = np.random.default_rng(0), np.zeros((9, 9), bool)
     for _ in range(100):
-        drawn = sample_training_prompts(empty, PromptSamplingSettings().always(), rng)
-        assert drawn.points
-        assert not any(click.positive for click in drawn.points)
+        sampled = sample_training_prompts(empty, PromptSamplingSettings().always(), rng)
+        assert sampled.points
+        assert not any(point.positive for point in sampled.points)

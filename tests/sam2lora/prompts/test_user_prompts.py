@@ -1,4 +1,4 @@
-"""Prompts in native pixels: read, checked, and handed to windows."""
+"""Prompts in native pixels: parsing, checks, and selection by window."""
 
 import numpy as np
 import pytest
@@ -12,7 +12,7 @@ FIELD[10:90, 20:180] = True
 
 
 @pytest.mark.parametrize(
-    ("text", "click"),
+    ("text", "point"),
     [
         ("10,20,+", PointPrompt(10, 20)),
         ("10,20,-", PointPrompt(10, 20, positive=False)),
@@ -20,17 +20,17 @@ FIELD[10:90, 20:180] = True
         ("-3,4,-", PointPrompt(-3, 4, positive=False)),
     ],
 )
-def test_points_are_read(text: str, click: PointPrompt) -> None:
-    assert parse_point(text) == click
+def test_points_are_parsed(text: str, point: PointPrompt) -> None:
+    assert parse_point(text) == point
 
 
 @pytest.mark.parametrize("text", ["", "10", "10,20,0", "a,b,+", "1,2,3,4", "1;2"])
-def test_what_is_no_point_is_said(text: str) -> None:
+def test_invalid_point_is_refused(text: str) -> None:
     with pytest.raises(GeometryError, match="x,y,"):
         parse_point(text)
 
 
-def test_boxes_are_read() -> None:
+def test_boxes_are_parsed() -> None:
     assert parse_box("1,2,3.5,4") == (1, 2, 3.5, 4)
     with pytest.raises(GeometryError, match="x0,y0,x1,y1"):
         parse_box("1,2,3")
@@ -38,13 +38,13 @@ def test_boxes_are_read() -> None:
         Prompts(box=parse_box("5,2,3,4"))
 
 
-def test_endless_numbers_are_refused() -> None:
+def test_non_finite_coordinates_are_refused() -> None:
     with pytest.raises(GeometryError, match="finite"):
         Prompts((parse_point("nan,3,+"),))
 
 
 @pytest.mark.parametrize(
-    ("prompts", "words"),
+    ("prompts", "message"),
     [
         (Prompts((PointPrompt(300, 50),)), "200 × 100"),
         (Prompts((PointPrompt(-1, 50),)), "outside the image"),
@@ -54,17 +54,17 @@ def test_endless_numbers_are_refused() -> None:
         (Prompts(mask=~FIELD), "painted mask lies outside the field of view"),
     ],
 )
-def test_prompts_outside_are_refused_in_words(prompts: Prompts, words: str) -> None:
-    with pytest.raises(GeometryError, match=words):
+def test_prompts_outside_the_field_are_refused(prompts: Prompts, message: str) -> None:
+    with pytest.raises(GeometryError, match=message):
         prompts.check_inside(FIELD)
 
 
-def test_prompts_inside_pass() -> None:
+def test_prompts_inside_the_field_are_accepted() -> None:
     Prompts((PointPrompt(20, 10), PointPrompt(179, 89)), (0, 0, 30, 30), FIELD).check_inside(FIELD)
     Prompts(mask=np.ones_like(FIELD)).check_inside(FIELD)
 
 
-def test_a_layer_nobody_has_painted_on_says_nothing() -> None:
+def test_unpainted_layer_is_an_empty_prompt() -> None:
     untouched = Prompts(mask=np.zeros((100, 200), bool))
     untouched.check_inside(FIELD)
     assert untouched.empty
@@ -72,7 +72,7 @@ def test_a_layer_nobody_has_painted_on_says_nothing() -> None:
     assert untouched.within(Window(0, 0, 200, 200, 64)).mask is None
 
 
-def test_a_window_gets_what_lies_in_it() -> None:
+def test_window_gets_the_prompts_inside_it() -> None:
     painted = np.zeros((100, 200), bool)
     painted[40:60, 90:110] = True
     prompts = Prompts(
@@ -88,7 +88,7 @@ def test_a_window_gets_what_lies_in_it() -> None:
     assert prompts.within(Window(0, 80, 20, 20, 64)).empty
 
 
-def test_thin_lines_are_seen_in_the_windows_they_cross_and_in_no_others() -> None:
+def test_painted_line_is_kept_only_in_windows_it_crosses() -> None:
     painted = np.zeros((2336, 3504), bool)
     painted[1000:1003, 1500:2000] = True
     prompts = Prompts(mask=painted)
@@ -100,17 +100,17 @@ def test_thin_lines_are_seen_in_the_windows_they_cross_and_in_no_others() -> Non
     assert prompts.within(Window(-600, 900, 512, 512, 512)).empty
 
 
-def test_a_sliver_of_a_box_is_no_box() -> None:
+def test_box_part_smaller_than_a_pixel_is_left_out() -> None:
     assert Prompts(box=(10, 10, 20.2, 20)).within(Window(20, 0, 50, 50, 64)).box is None
 
 
 @pytest.mark.parametrize("box", [(10, 10, 10.6, 40), (10, 10, 40, 10.99)])
-def test_a_box_smaller_than_a_pixel_is_refused(box: tuple[float, float, float, float]) -> None:
+def test_box_smaller_than_a_pixel_is_refused(box: tuple[float, float, float, float]) -> None:
     with pytest.raises(GeometryError, match="at least one pixel"):
         Prompts(box=box)
 
 
-def test_what_is_refused_can_be_left_out() -> None:
+def test_inside_removes_the_prompts_that_are_refused() -> None:
     mask = np.zeros(FIELD.shape, bool)
     prompts = Prompts(
         (PointPrompt(5, 5), PointPrompt(50, 50), PointPrompt(500, 50)), (0, 0, 9, 9), mask

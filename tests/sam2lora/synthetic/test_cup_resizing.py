@@ -1,4 +1,4 @@
-"""Tests of other cups in real discs."""
+"""Resizing the cup of a disc."""
 
 import numpy as np
 import pytest
@@ -15,16 +15,15 @@ def circle(row, column, radius):
 
 
 def tilted_oval(size):
-    """Draw an oval off the middle of the image, with axes of 26 and 14 pixels times `size`."""
+    """Return an off-center oval with axes of 26 and 14 pixels times `size`."""
     right, down = COLUMNS - 76, ROWS - 56
     along = right * np.cos(0.5) + down * np.sin(0.5)
     across = down * np.cos(0.5) - right * np.sin(0.5)
     return np.hypot(along / 26, across / 14) <= size
 
 
-def alike(one, other):
-    """Give the Dice coefficient."""
-    return 2 * (one & other).sum() / (one.sum() + other.sum())
+def dice(mask, other):
+    return 2 * (mask & other).sum() / (mask.sum() + other.sum())
 
 
 def height(mask):
@@ -32,7 +31,7 @@ def height(mask):
 
 
 def eye(cup):
-    """Draw a disc of radius 40 whose cup is bright, on a background with stripes."""
+    """Draw a disc of radius 40 with a bright cup on a striped background."""
     pixels = np.zeros((*SHAPE, 3), dtype=np.uint8)
     pixels[..., 0] = 90 + 20 * (COLUMNS // 8 % 2)
     pixels[circle(60, 70, 40)] = (150, 80, 40)
@@ -41,27 +40,27 @@ def eye(cup):
 
 
 @pytest.mark.parametrize("factor", [0.4, 0.6, 0.8, 1.0, 1.3])
-def test_cup_in_middle_gets_that_much_larger_and_keeps_its_form(factor):
+def test_cup_is_scaled_by_the_factor_and_keeps_its_shape(factor):
     disc, cup = circle(60, 70, 40), circle(60, 70, 24)
     _, resized = resize_cup(eye(cup), disc, cup, factor)
-    wanted = circle(60, 70, 24 * factor)
-    assert alike(resized, wanted) > 0.97
+    expected = circle(60, 70, 24 * factor)
+    assert dice(resized, expected) > 0.97
 
 
 @pytest.mark.parametrize("factor", [0.5, 0.8, 1.2])
-def test_every_direction_is_scaled_by_its_own_border(factor):
+def test_irregular_cup_is_scaled_in_every_direction(factor):
     cup = tilted_oval(1)
     pixels, resized = resize_cup(eye(cup), circle(60, 70, 40), cup, factor)
-    assert alike(resized, tilted_oval(factor)) > 0.97
-    assert alike(pixels[..., 1] > 145, tilted_oval(factor)) > 0.95  # halfway from rim to cup
+    assert dice(resized, tilted_oval(factor)) > 0.97
+    assert dice(pixels[..., 1] > 145, tilted_oval(factor)) > 0.95  # halfway from rim to cup
 
 
 @pytest.mark.parametrize("factor", [0.5, 1.3])
-def test_picture_shows_the_cup_where_its_mask_says(factor):
+def test_image_shows_the_cup_at_its_mask(factor):
     disc, cup = circle(60, 70, 40), circle(63, 66, 24)
     pixels, resized = resize_cup(eye(cup), disc, cup, factor)
     bright = pixels[..., 1] > 145  # halfway from rim to cup
-    assert alike(resized, bright) > 0.96
+    assert dice(resized, bright) > 0.96
 
 
 def test_nothing_changes_outside_of_the_disc():
@@ -75,27 +74,27 @@ def test_nothing_changes_outside_of_the_disc():
     assert not np.array_equal(pixels, before)
 
 
-def test_factor_of_one_keeps_the_picture_to_within_rounding():
+def test_factor_of_one_keeps_the_image_within_rounding():
     disc, cup = circle(60, 70, 40), circle(60, 72, 20)
     pixels, resized = resize_cup(eye(cup), disc, cup, 1)
     assert np.abs(pixels.astype(int) - eye(cup)).max() <= 1
     assert (resized ^ cup).sum() < 0.06 * cup.sum()
 
 
-def test_cup_leaves_a_rim_however_large_it_becomes():
+def test_large_factor_leaves_a_rim():
     disc, cup = circle(60, 70, 40), circle(60, 70, 30)
     _, resized = resize_cup(eye(cup), disc, cup, 10)
     assert height(resized) == pytest.approx(0.95 * height(disc), abs=2)
 
 
-def test_cup_that_reaches_the_border_of_the_disc_can_be_made_smaller():
+def test_cup_that_reaches_the_border_of_the_disc_can_shrink():
     disc = circle(60, 70, 40)
     cup = disc & (COLUMNS > 60)
     _, resized = resize_cup(eye(cup), disc, cup, 0.5)
     assert 0.15 < resized.sum() / cup.sum() < 0.35
 
 
-def test_cup_does_not_stay_where_it_left_the_disc():
+def test_resized_cup_is_inside_the_disc():
     disc = circle(60, 70, 30)
     _, resized = resize_cup(eye(disc), disc, circle(60, 80, 26), 0.5)
     assert resized.any()
@@ -103,28 +102,28 @@ def test_cup_does_not_stay_where_it_left_the_disc():
 
 
 @pytest.mark.parametrize(("row", "column"), [(60, 20), (60, 120), (20, 70), (100, 70)])
-def test_disc_that_the_image_cuts_gets_no_dark_edge(row, column):
+def test_disc_cropped_by_the_image_gets_no_dark_edge(row, column):
     disc, cup = circle(row, column, 40), circle(row, column, 15)
     pixels, _ = resize_cup(np.full((*SHAPE, 3), 200, np.uint8), disc, cup, 1.8)
     assert pixels.min() == 200
 
 
-def test_second_part_of_a_mask_does_not_lengthen_a_ray():
+def test_second_part_of_a_mask_is_ignored():
     disc, cup = circle(60, 40, 25), circle(60, 40, 15)
-    crumbs = disc | circle(60, 100, 10)
+    two_parts = disc | circle(60, 100, 10)
     alone = resize_cup(eye(cup), disc, cup, 0.6)
-    beside = resize_cup(eye(cup), crumbs, cup, 0.6)
-    assert all(np.array_equal(*pair) for pair in zip(alone, beside, strict=True))
+    together = resize_cup(eye(cup), two_parts, cup, 0.6)
+    assert all(np.array_equal(*pair) for pair in zip(alone, together, strict=True))
 
 
-def test_drawn_eye_gets_the_ratio_that_was_asked_for():
+def test_synthetic_eye_gets_the_requested_ratio():
     fundus = draw_fundus(7, SyntheticSettings(size=512, view="disc", cup_to_disc=0.7))
     disc, cup = fundus.masks["disc"], fundus.masks["cup"]
     _, resized = resize_cup(fundus.image, disc, cup, 0.4 / 0.7)
     assert height(resized) / height(disc) == pytest.approx(0.4, abs=0.04)
 
 
-def test_gray_picture_is_refused():
+def test_grey_image_is_refused():
     disc, cup = circle(60, 70, 40), circle(60, 70, 20)
     with pytest.raises(GeometryError, match="one image"):
         resize_cup(np.zeros(SHAPE, np.uint8), disc, cup, 0.5)
@@ -140,6 +139,6 @@ def test_gray_picture_is_refused():
         (circle(60, 70, 10), circle(20, 20, 8), 0.5, "within cup and disc"),
     ],
 )
-def test_what_cannot_be_resized_is_refused(disc, cup, factor, message):
+def test_invalid_masks_and_factors_are_refused(disc, cup, factor, message):
     with pytest.raises(GeometryError, match=message):
         resize_cup(np.zeros((*SHAPE, 3), np.uint8), disc, cup, factor)

@@ -37,8 +37,8 @@ def _height(mask: NDArray[np.bool_]) -> int:
     return int(mask.any(axis=1).sum())
 
 
-def _overlap(one: NDArray[np.bool_], other: NDArray[np.bool_]) -> float:
-    return float(2 * (one & other).sum() / (one.sum() + other.sum()))
+def _dice(mask: NDArray[np.bool_], other: NDArray[np.bool_]) -> float:
+    return float(2 * (mask & other).sum() / (mask.sum() + other.sum()))
 
 
 def _digest(fundus: SyntheticFundus) -> str:
@@ -48,7 +48,7 @@ def _digest(fundus: SyntheticFundus) -> str:
     return digest.hexdigest()
 
 
-def test_gives_the_same_bytes_in_every_process_without_torch() -> None:
+def test_image_is_the_same_in_every_process_without_torch() -> None:
     here = _digest(draw_fundus(11, SyntheticSettings(size=192, lesions=True)))
     for hash_seed in ("1", "2"):
         output = subprocess.run(
@@ -61,15 +61,15 @@ def test_gives_the_same_bytes_in_every_process_without_torch() -> None:
         assert output == [here, "False"]
 
 
-def test_another_seed_is_another_eye() -> None:
+def test_another_seed_gives_another_eye() -> None:
     settings = SyntheticSettings(size=256, eye="left", view="macula", crop=0)
     one, other = draw_fundus(1, settings), draw_fundus(2, settings)
     difference = np.abs(one.image.astype(float) - other.image)
     assert difference[one.masks["fov"] & other.masks["fov"]].mean() > 8
-    assert _overlap(one.masks["vessel"], other.masks["vessel"]) < 0.5
+    assert _dice(one.masks["vessel"], other.masks["vessel"]) < 0.5
 
 
-def test_has_every_mask_in_the_shape_of_the_image(fundus: SyntheticFundus) -> None:
+def test_every_mask_has_the_shape_of_the_image(fundus: SyntheticFundus) -> None:
     assert fundus.image.shape == (512, 512, 3)
     assert fundus.image.dtype == np.uint8
     assert set(fundus.masks) == MASKS
@@ -98,7 +98,7 @@ def test_arteries_and_veins_cross_and_veins_are_wider(fundus: SyntheticFundus) -
 
 
 @pytest.mark.parametrize("seed", range(6))
-def test_vessels_of_a_45_degree_field_are_as_dense_wide_and_dark_as_real_ones(seed: int) -> None:
+def test_vessels_have_realistic_density_width_and_contrast(seed: int) -> None:
     settings = SyntheticSettings(size=560, view="macula", field_degrees=45, crop=0, clarity=0.9)
     fundus = draw_fundus(seed, settings)
     field, vessel = fundus.masks["fov"], fundus.masks["vessel"]
@@ -115,7 +115,7 @@ def test_vessels_of_a_45_degree_field_are_as_dense_wide_and_dark_as_real_ones(se
     assert 0.12 < contrast < 0.28
 
 
-def test_most_of_the_tree_hangs_on_the_disc(fundus: SyntheticFundus) -> None:
+def test_most_vessels_are_connected_to_the_disc(fundus: SyntheticFundus) -> None:
     for name in ("artery", "vein"):
         mask = fundus.masks[name]
         parts, _ = ndimage.label(mask, structure=np.ones((3, 3)))
@@ -125,29 +125,30 @@ def test_most_of_the_tree_hangs_on_the_disc(fundus: SyntheticFundus) -> None:
 
 
 @pytest.mark.parametrize("ratio", [0.2, 0.5, 0.85])
-def test_the_cup_is_as_high_as_asked(ratio: float) -> None:
+def test_cup_has_the_requested_height(ratio: float) -> None:
     for seed in range(3):
         masks = draw_fundus(seed, SyntheticSettings(size=512, cup_to_disc=ratio)).masks
         assert _height(masks["cup"]) / _height(masks["disc"]) == pytest.approx(ratio, abs=0.03)
 
 
 @pytest.mark.parametrize("seed", range(4))
-def test_the_disc_has_the_size_and_brightness_of_a_disc(seed: int) -> None:
+def test_disc_has_realistic_size_and_brightness(seed: int) -> None:
     settings = SyntheticSettings(size=512, view="macula", field_degrees=45, crop=0)
     fundus = draw_fundus(seed, settings)
     field, disc = fundus.masks["fov"], fundus.masks["disc"]
     assert 6.2 <= _height(field) / _height(disc) <= 8.5
     green = fundus.image[..., 1].astype(float)
-    bare = disc & ~fundus.masks["vessel"]
-    assert green[bare].mean() > 1.3 * np.median(green[field])
-    assert green[fundus.masks["cup"] & bare].mean() > green[bare & ~fundus.masks["cup"]].mean()
+    no_vessel = disc & ~fundus.masks["vessel"]
+    assert green[no_vessel].mean() > 1.3 * np.median(green[field])
+    assert (
+        green[fundus.masks["cup"] & no_vessel].mean()
+        > green[no_vessel & ~fundus.masks["cup"]].mean()
+    )
 
 
 @pytest.mark.parametrize("seed", range(4))
 @pytest.mark.parametrize(("eye", "nasal"), [("left", -1), ("right", 1)])
-def test_the_disc_lies_nasal_of_a_dark_macula_without_vessels(
-    seed: int, eye: str, nasal: int
-) -> None:
+def test_disc_is_nasal_of_a_dark_macula_without_vessels(seed: int, eye: str, nasal: int) -> None:
     settings = SyntheticSettings(
         size=512, eye=eye, view="macula", field_degrees=50, crop=0, lesions=False, choroid=0
     )
@@ -158,22 +159,22 @@ def test_the_disc_lies_nasal_of_a_dark_macula_without_vessels(
     rows, columns = np.indices((512, 512))
 
     def near(x: float, y: float, radius: float) -> NDArray[np.bool_]:
-        near_place: NDArray[np.bool_] = np.hypot(columns - x, rows - y) < radius * mm
-        return near_place
+        inside: NDArray[np.bool_] = np.hypot(columns - x, rows - y) < radius * mm
+        return inside
 
     fovea_x, fovea_y = disc_x - nasal * 4.7 * mm, disc_y + 0.4 * mm
     green = fundus.image[..., 1].astype(float)
-    bare = fundus.masks["fov"] & ~ndimage.binary_dilation(fundus.masks["vessel"], iterations=2)
+    no_vessel = fundus.masks["fov"] & ~ndimage.binary_dilation(fundus.masks["vessel"], iterations=2)
     middle = near(fovea_x, fovea_y, 0.8)
     around = near(fovea_x, fovea_y, 3) & ~near(fovea_x, fovea_y, 2)
-    assert green[middle & bare].mean() < 0.95 * green[around & bare].mean()
+    assert green[middle & no_vessel].mean() < 0.95 * green[around & no_vessel].mean()
     empty = ndimage.distance_transform_edt(~fundus.masks["vessel"])[near(fovea_x, fovea_y, 0.8)]
     assert empty.max() > 0.35 * mm
 
 
 @pytest.mark.parametrize("view", ["macula", "disc", "between"])
 @pytest.mark.parametrize("choices", [{"field_degrees": 25}, {"crop": 0.4}, {"field_degrees": 65}])
-def test_the_whole_disc_is_seen_by_every_camera(view: str, choices: dict[str, float]) -> None:
+def test_whole_disc_is_in_the_field_of_every_camera(view: str, choices: dict[str, float]) -> None:
     for seed in range(5):
         settings = SyntheticSettings(size=160, view=view, **choices)
         masks = draw_fundus(seed, settings).masks
@@ -182,7 +183,7 @@ def test_the_whole_disc_is_seen_by_every_camera(view: str, choices: dict[str, fl
         assert not (masks["disc"] & rim).any()
 
 
-def test_the_field_is_a_circle_cut_off_as_asked() -> None:
+def test_field_is_a_circle_with_the_requested_crop() -> None:
     for seed in range(3):
         field = draw_fundus(seed, SyntheticSettings(size=256, crop=0)).masks["fov"]
         width = int(field.any(axis=0).sum())
@@ -199,7 +200,7 @@ def test_outside_the_field_is_nearly_black(fundus: SyntheticFundus) -> None:
 
 
 @pytest.mark.parametrize("size", [64, 128, (300, 448), (448, 300)])
-def test_draws_any_size(size: int | tuple[int, int]) -> None:
+def test_any_size_can_be_drawn(size: int | tuple[int, int]) -> None:
     fundus = draw_fundus(5, SyntheticSettings(size=size))
     shape = (size, size) if isinstance(size, int) else size
     assert fundus.image.shape == (*shape, 3)
@@ -213,12 +214,12 @@ def test_another_size_shows_the_same_eye() -> None:
     large = draw_fundus(3, SyntheticSettings(size=512))
     for name, least in (("vessel", 0.75), ("disc", 0.97), ("cup", 0.95), ("fov", 0.99)):
         shrunk = large.masks[name].reshape(256, 2, 256, 2).mean(axis=(1, 3)) >= 0.5
-        assert _overlap(small.masks[name], shrunk) > least, name
+        assert _dice(small.masks[name], shrunk) > least, name
     shrunk_image = large.image.reshape(256, 2, 256, 2, 3).mean(axis=(1, 3))
     assert np.abs(shrunk_image - small.image)[small.masks["fov"]].mean() < 8
 
 
-def test_a_setting_changes_nothing_else() -> None:
+def test_brightness_does_not_change_the_masks() -> None:
     bright = draw_fundus(3, SyntheticSettings(size=256, brightness=1.1))
     dark = draw_fundus(3, SyntheticSettings(size=256, brightness=0.4))
     for name in MASKS:
@@ -236,7 +237,7 @@ def test_smaller_spacing_gives_more_vessels() -> None:
     assert lengths[0] > 1.15 * lengths[1] > 1.15 * 1.15 * lengths[2]
 
 
-def test_lesions_come_when_asked_and_look_like_lesions() -> None:
+def test_requested_lesions_are_darker_or_brighter_than_the_retina() -> None:
     kinds = {"lesion_dark": 0, "lesion_bright": 0}
     for seed in range(6):
         fundus = draw_fundus(seed, SyntheticSettings(size=384, lesions=True))
@@ -255,7 +256,7 @@ def test_lesions_come_when_asked_and_look_like_lesions() -> None:
 
 
 @pytest.mark.parametrize(
-    ("choices", "words"),
+    ("choices", "message"),
     [
         ({"size": 32}, "64 to 4096"),
         ({"size": (512, 9000)}, "64 to 4096"),
@@ -265,16 +266,16 @@ def test_lesions_come_when_asked_and_look_like_lesions() -> None:
         ({"noise": float("nan")}, "noise"),
     ],
 )
-def test_refuses_wrong_settings_in_words(choices: dict[str, object], words: str) -> None:
-    with pytest.raises(ValidationError, match=words):
+def test_invalid_settings_are_refused(choices: dict[str, object], message: str) -> None:
+    with pytest.raises(ValidationError, match=message):
         SyntheticSettings.model_validate(choices)
 
 
-def test_refuses_a_negative_seed_in_words() -> None:
-    with pytest.raises(SettingsError, match="0 or above; found -1"):
+def test_negative_seed_is_refused() -> None:
+    with pytest.raises(SettingsError, match="0 or above, not -1"):
         draw_fundus(-1)
 
 
-def test_every_setting_is_described() -> None:
+def test_every_setting_has_a_description() -> None:
     for name, field in SyntheticSettings.model_fields.items():
         assert field.description, name

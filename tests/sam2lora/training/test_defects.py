@@ -8,11 +8,11 @@
 | 4 | gradients are clipped while scaled, on every micro-step | below; training/test_optimizer_step.py::test_the_total_is_clipped_once |
 | 5 | the gradient of a missed pixel vanishes | losses/test_functional.py::test_missed_pixel_has_its_full_gradient_at_any_logit |
 | 6 | augmentation and prompts are drawn once | below |
-| 7 | images are shrunk by nearest neighbour, aspect lost | transforms/test_windows.py::test_points_come_back, transforms/test_windows.py::test_a_mask_comes_back_within_a_pixel, transforms/test_windows.py::test_reduction_averages_instead_of_skipping |
+| 7 | images are shrunk by nearest neighbour, aspect lost | transforms/test_windows.py::test_points_return_from_the_network_unchanged, transforms/test_windows.py::test_mask_returns_from_the_network_within_a_pixel, transforms/test_windows.py::test_reduction_averages_thin_lines |
 | 8 | parts of the base are dropped or initialised anew | below; models/test_sam2_image_model.py::test_predictions_equal_those_of_stock_sam2, adapters/test_lora.py::test_untrained_lora_predicts_exactly_as_the_base |
 | 9 | samples that fail are dropped | below; training/test_data_loader.py::test_a_sample_that_fails_stops_with_its_file_name |
-| 10 | "5 + 1 negative" has no negative point | prompts/test_sampling.py::test_the_seven_regimes, prompts/test_sampling.py::test_a_regime_holds_what_it_says |
-| 11 | positive points off the mask | prompts/test_sampling.py::test_a_regime_holds_what_it_says, training/test_dataset.py::test_points_lie_on_the_mask_as_the_network_sees_it |
+| 10 | "5 + 1 negative" has no negative point | prompts/test_sampling.py::test_seven_regimes_have_their_points_and_boxes, prompts/test_sampling.py::test_sampled_prompts_match_their_regime |
+| 11 | positive points off the mask | prompts/test_sampling.py::test_sampled_prompts_match_their_regime, training/test_dataset.py::test_points_lie_on_the_mask_as_the_network_sees_it |
 | 12 | "ASSD" takes rows for points | metrics/test_segmentation.py::test_lines_ten_rows_apart_are_ten_pixels_apart, metrics/test_segmentation.py::test_distances_of_shifted_discs |
 | 13 | both eyes of a patient on both sides | training/test_data_split.py::test_no_patient_is_on_both_sides_and_nobody_is_lost, training/test_data_split.py::test_another_machine_splits_the_same_way |
 | 14 | the luckiest training loss is the best | below |

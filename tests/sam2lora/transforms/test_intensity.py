@@ -1,4 +1,4 @@
-"""Light, color and quality: each part does what it says, and dark background stays dark."""
+"""Light, color and quality: the effect of each change, and dark background stays dark."""
 
 from dataclasses import replace
 
@@ -32,7 +32,7 @@ ALL = Appearance(
 
 
 def retina(*, background: float = 0.0) -> Tensor:
-    """Draw `(3, S, S)` with vessels, round and orange, in front of a dark background."""
+    """Draw a round, orange field with texture on a dark background, `(3, S, S)`."""
     light = 0.7 + 0.15 * np.sin(COLUMNS / 4) * np.sin(ROWS / 7)
     colors = torch.tensor([1.0, 0.55, 0.3]).view(3, 1, 1) * torch.from_numpy(light).float()
     return torch.where(FIELD, colors, torch.tensor(background))
@@ -61,7 +61,7 @@ def test_nothing_is_changed_by_default() -> None:
 
 
 @pytest.mark.parametrize("part", PARTS)
-def test_every_part_changes_the_field(part: str) -> None:
+def test_every_change_affects_the_field_of_view(part: str) -> None:
     image = retina()
     difference = (changed(image, PARTS[part]).int() - plain(image).int()).abs()
     assert difference[:, FIELD].float().mean() > 0.5
@@ -72,27 +72,27 @@ def test_dark_background_stays_dark(part: str) -> None:
     appearance = ALL if part == "all" else PARTS[part]
     black = changed(retina(), appearance)
     assert not black[:, ~FIELD].any()
-    # Cameras leave a little light there; blur and JPEG bring some more from the rim.
+    # Cameras leave some light there; blur and JPEG add more from the rim.
     gray = changed(retina(background=0.03), appearance)
-    beside = torch.from_numpy((COLUMNS - 48) ** 2 + (ROWS - 48) ** 2 <= 54**2)
-    assert gray[:, ~beside].max() <= 40
-    assert gray[:, beside & ~FIELD].max() <= 80
+    rim = torch.from_numpy((COLUMNS - 48) ** 2 + (ROWS - 48) ** 2 <= 54**2)
+    assert gray[:, ~rim].max() <= 40
+    assert gray[:, rim & ~FIELD].max() <= 80
 
 
-def test_what_is_bright_beyond_the_field_changes_with_it() -> None:
-    # A field of view found too small must not leave a ring of the old colors.
+def test_bright_pixels_outside_the_field_change_with_it() -> None:
+    # A field of view that is too small must not leave a ring of the old colors.
     image = torch.full((3, SIDE, SIDE), 0.5)
     result = changed(image, replace(NONE, gains=(0.6, 0.6, 0.6)))
     assert (result == plain(torch.tensor(0.3))).all()
 
 
-def test_gains_are_factors_of_the_channels() -> None:
+def test_gains_multiply_the_channels() -> None:
     image = retina()
     result = mean(changed(image, replace(NONE, gains=(0.9, 0.8, 0.5)))) / mean(plain(image))
     assert result.tolist() == pytest.approx([0.9, 0.8, 0.5], abs=0.02)
 
 
-def test_more_light_brightens_the_dark_and_cuts_nothing_off() -> None:
+def test_more_light_does_not_saturate_highlights() -> None:
     ramp = torch.linspace(0, 1, SIDE).expand(3, SIDE, SIDE)
     result = changed(ramp, replace(NONE, gains=(1.5, 1.5, 1.5)))[0, 48].int()
     before = plain(ramp)[0, 48].int()
@@ -102,7 +102,7 @@ def test_more_light_brightens_the_dark_and_cuts_nothing_off() -> None:
     assert (result >= before).all()
 
 
-def test_light_falls_where_it_should() -> None:
+def test_tilt_and_vignette_change_the_right_sides() -> None:
     image = torch.full((3, SIDE, SIDE), 0.5)
     sides = changed(image, replace(NONE, tilt=(0.3, 0.0)))[0].float()
     assert sides[:, 0].mean() == pytest.approx(127.5 * np.exp(-0.3), rel=0.02)
@@ -129,7 +129,7 @@ def test_gamma_darkens_above_one() -> None:
     assert (changed(image, replace(NONE, gamma=2.0)) == 64).all()
 
 
-def test_noise_is_drawn_from_the_generator_and_grows_with_light() -> None:
+def test_noise_comes_from_the_generator_and_grows_with_light() -> None:
     image = torch.cat([torch.full((3, 48, SIDE), 0.16), torch.full((3, 48, SIDE), 0.64)], dim=1)
     noisy = replace(NONE, noise=0.05)
     once = changed(image, noisy, seed=1)
@@ -140,41 +140,41 @@ def test_noise_is_drawn_from_the_generator_and_grows_with_light() -> None:
     assert light / dark == pytest.approx(2, rel=0.05)
 
 
-def test_an_empty_field_is_no_reason_to_stop() -> None:
+def test_empty_field_of_view_is_accepted() -> None:
     image = torch.zeros(3, SIDE, SIDE)
     nowhere = torch.zeros_like(FIELD)
     result = change_appearance(image, nowhere, ALL, torch.Generator().manual_seed(0))
     assert not result.any()
 
 
-def test_draws_keep_to_their_ranges() -> None:
+def test_sampled_appearance_stays_in_its_ranges() -> None:
     settings = AugmentSettings(
         brightness=0, white_balance=0.1, contrast=0.5, noise=0.04, blur=2, jpeg=60, illumination=0.2
     )
     rng = np.random.default_rng(0)
-    some = [sample_appearance(settings, rng) for _ in range(600)]
+    samples = [sample_appearance(settings, rng) for _ in range(600)]
     for number, most in enumerate((1.1, 1.1, 1.21)):
-        gains = [one.gains[number] for one in some]
+        gains = [sample.gains[number] for sample in samples]
         assert 1 / most <= min(gains) < 1.01 / most
         assert most * 0.99 < max(gains) <= most
-    contrasts = [one.contrast for one in some]
+    contrasts = [sample.contrast for sample in samples]
     assert 1 / 1.5 <= min(contrasts) < 0.68
     assert 1.48 < max(contrasts) <= 1.5
-    assert 0.19 < max(np.hypot(*one.tilt) for one in some) <= 0.2
-    assert 0.19 < max(one.vignette for one in some) <= 0.2
-    assert 0.035 < max(one.noise for one in some) <= 0.04
-    assert 1.9 < max(one.blur for one in some) <= 2
-    qualities = [one.jpeg for one in some if one.jpeg is not None]
+    assert 0.19 < max(np.hypot(*sample.tilt) for sample in samples) <= 0.2
+    assert 0.19 < max(sample.vignette for sample in samples) <= 0.2
+    assert 0.035 < max(sample.noise for sample in samples) <= 0.04
+    assert 1.9 < max(sample.blur for sample in samples) <= 2
+    qualities = [sample.jpeg for sample in samples if sample.jpeg is not None]
     assert (min(qualities), max(qualities)) == (60, 95)
     shares = (
-        np.mean([one.blur > 0 for one in some]),
-        np.mean([one.noise > 0 for one in some]),
-        len(qualities) / len(some),
-        np.mean([one.clahe for one in some]),
+        np.mean([sample.blur > 0 for sample in samples]),
+        np.mean([sample.noise > 0 for sample in samples]),
+        len(qualities) / len(samples),
+        np.mean([sample.clahe for sample in samples]),
     )
     assert shares == pytest.approx((0.2, 0.3, 0.3, 0.05), abs=0.06)
 
 
-def test_nothing_is_drawn_when_all_is_off() -> None:
+def test_sampled_appearance_is_neutral_if_all_is_off() -> None:
     rng = np.random.default_rng(0)
     assert all(sample_appearance(AugmentSettings.off(), rng) == NONE for _ in range(20))

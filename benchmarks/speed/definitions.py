@@ -1,4 +1,4 @@
-"""What can be asked, of which sides, and under which conditions."""
+"""The benchmarks, their sides, and the settings of a measurement."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -12,7 +12,7 @@ from sam2lora.settings import PrecisionChoice, Settings
 
 
 class BenchmarkError(Sam2LoraError):
-    """A side of a benchmark could not be measured, or its results not be read."""
+    """A side of a benchmark could not be measured, or results could not be read."""
 
 
 BenchmarkName = Literal["encode", "prompt", "lora-forward", "train", "quick-adapt"]
@@ -20,21 +20,21 @@ BenchmarkName = Literal["encode", "prompt", "lora-forward", "train", "quick-adap
 
 @dataclass(frozen=True)
 class Benchmark:
-    """One question.
+    """One benchmark.
 
     Attributes
     ----------
-    asks
-        In words.
+    description
+        What is measured, and against what.
     peer
-        The side that ratios are taken against.
+        The side that is the reference of all ratios.
     sides
-        The others.
+        The other sides.
     time, memory
-        Largest ratio to reach for each side; None where there is no aim.
+        Largest acceptable ratio, by side; sides without an aim are missing.
     """
 
-    asks: str
+    description: str
     peer: str
     sides: tuple[str, ...]
     time: Mapping[str, float]
@@ -58,7 +58,7 @@ BENCHMARKS: Mapping[BenchmarkName, Benchmark] = MappingProxyType(
             {},
         ),
         "lora-forward": Benchmark(
-            "an image and a click, LoRA merged or not, against the base alone",
+            "an image and a click, LoRA merged or not, against the base without LoRA",
             "base",
             ("merged", "not merged"),
             {"merged": 1.02, "not merged": 1.15},
@@ -72,7 +72,7 @@ BENCHMARKS: Mapping[BenchmarkName, Benchmark] = MappingProxyType(
             {"low-memory": 0.6},
         ),
         "quick-adapt": Benchmark(
-            "an epoch of quick adapt on kept features, against encoding every time",
+            "an epoch of quick adapt on cached embeddings, against encoding every time",
             "encoding",
             ("kept",),
             {"kept": 0.10},
@@ -80,28 +80,29 @@ BENCHMARKS: Mapping[BenchmarkName, Benchmark] = MappingProxyType(
         ),
     }
 )
-"""Question to its sides and to what they have to reach."""
+"""The benchmarks by name."""
 
 PEERS = ("stock", "plain")
-"""Sides that get none of this project's settings of the machine."""
+"""Sides that run without this project's memory settings."""
 
 
 class BenchmarkSettings(Settings):
-    """The conditions of a measurement; all sides have the same."""
+    """The settings of a measurement, the same for all sides."""
 
     base: str = Field(
-        default="tiny", description="base model; of those to be downloaded, random weights"
+        default="tiny", description="base model; random weights if it would be downloaded"
     )
-    rounds: int = Field(default=5, ge=1, le=1000, description="turns that each side takes")
+    rounds: int = Field(default=5, ge=1, le=1000, description="number of turns of each side")
     device: str = Field(default="auto", description="auto, cpu, cuda or mps")
     precision: PrecisionChoice = Field(
-        default="auto", description="of this project's sides; the peers compute in float32"
+        default="auto",
+        description="precision of this project's sides; the peers compute in float32",
     )
     threads: int | None = Field(
-        default=None, ge=1, le=1024, description="threads of each side; None: what torch takes"
+        default=None, ge=1, le=1024, description="threads of each side; None: torch's default"
     )
-    width: int = Field(default=1444, ge=64, le=20_000, description="of the image, in pixels")
-    height: int = Field(default=1444, ge=64, le=20_000, description="of the image, in pixels")
-    rank: int = Field(default=16, ge=1, le=1024, description="of LoRA")
-    batch: int = Field(default=1, ge=1, le=64, description="images of a training step")
-    images: int = Field(default=20, ge=1, le=1000, description="of an epoch of quick adapt")
+    width: int = Field(default=1444, ge=64, le=20_000, description="width of the image in pixels")
+    height: int = Field(default=1444, ge=64, le=20_000, description="height of the image in pixels")
+    rank: int = Field(default=16, ge=1, le=1024, description="rank of LoRA")
+    batch: int = Field(default=1, ge=1, le=64, description="images in a training step")
+    images: int = Field(default=20, ge=1, le=1000, description="images in an epoch of quick adapt")
