@@ -127,7 +127,7 @@ def evaluate(
         plan_parts,
         write_report,
     )
-    from sam2lora.evaluation.report.folder import check_place
+    from sam2lora.evaluation.report.folder import check_output
 
     settings = EvaluateSettings(
         target=target,
@@ -140,7 +140,7 @@ def evaluate(
         flips=tta,
     )
     parts = plan_parts(roots, settings, layout=layout)
-    check_place(out)
+    check_output(out)
     candidates: list[Candidate] = []
     used = ("none", "none")
     if model or adapter or bare or not second_grader:

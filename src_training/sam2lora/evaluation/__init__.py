@@ -1,9 +1,9 @@
-"""Evaluation: how good a network is, by protocols that say what their numbers mean.
+"""Evaluation of segmentation models, by protocols that define what the scores mean.
 
-`evaluate` judges image by image, on data sets or on what a viewer holds; `write_report` judges
-several on several data sets and writes tables, masks and pictures; `write_comparison` compares two
-reports; `write_cup_disc` puts one on the disc and one on the cup together. Nothing here loads
-torch; who has a predictor has it already.
+`evaluate` scores image by image, on datasets or on arrays from a viewer; `write_report` scores
+several models on several datasets and writes tables, masks and pictures; `write_comparison`
+compares two reports; `write_cup_disc` computes cup/disc ratios from a report on each. Nothing here
+imports torch: only a predictor needs it, and its caller has imported it already.
 """
 
 from sam2lora.evaluation.cases import Case

@@ -1,4 +1,4 @@
-"""Cases: an image with its truth, of a data set or of a viewer, as a protocol looks at it."""
+"""Cases: images with their reference masks, from a dataset or a viewer, prepared by a protocol."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -20,27 +20,27 @@ from sam2lora.types import Mask, Pixels
 
 @dataclass(frozen=True, eq=False)
 class Case:
-    """One image with its truth.
+    """One image with its reference mask.
 
     Attributes
     ----------
     name
-        Identifies the image within its data set.
+        Name of the image, unique within its dataset.
     pixels
         `(H, W, 3)` uint8 RGB.
     reference
-        `(H, W)` bool.
+        `(H, W)` bool: the reference mask.
     field
-        Its field of view; None: to be found.
+        Field of view of the image; None: detect it.
     dataset
-        What it belongs to.
+        Name of the dataset.
     patient
-        Whose eye it is, if that is known; otherwise every image is taken for another person's.
+        Patient, if known; otherwise every image counts as another patient.
 
     Raises
     ------
     GeometryError
-        If the image or the truth has another type, or their sizes differ.
+        If image, reference or field of view has a wrong type, or their sizes differ.
     """
 
     name: str
@@ -54,7 +54,7 @@ class Case:
         shape = self.pixels.shape
         if len(shape) != 3 or shape[2] != 3 or self.pixels.dtype != np.uint8:
             raise GeometryError(
-                f"{self.name}: an image is (H, W, 3) uint8, not {self.pixels.dtype} of shape "
+                f"{self.name}: the image must be (H, W, 3) uint8, not {self.pixels.dtype} of shape "
                 f"{shape}."
             )
         masks = {"reference": self.reference} | (
@@ -70,41 +70,41 @@ class Case:
 
 @dataclass(frozen=True, eq=False)
 class PreparedCase:
-    """A case as a protocol looks at it.
+    """A case, prepared as a protocol requires.
 
     Attributes
     ----------
-    prepared
+    image
         The image at the protocol's size, with its field of view.
     reference
-        `(H, W)` bool, of the same size.
+        `(H, W)` bool: the reference mask, of the same size.
     valid
-        `(H, W)` bool: the pixels that are judged; None: all.
+        `(H, W)` bool: the pixels that are scored; None: all.
     """
 
-    prepared: PreparedImage
+    image: PreparedImage
     reference: Mask
     valid: Mask | None
 
     @property
     def scored_reference(self) -> Mask:
-        """The truth without what is not judged."""
+        """The reference mask within the pixels that are scored."""
         return self.reference if self.valid is None else self.reference & self.valid
 
 
 def read_case(record: Record, target: str, protocol: Protocol) -> Case:
-    """Read an image of a data set with what the protocol takes for the truth.
+    """Read an image of a dataset with the reference mask of the protocol.
 
     Raises
     ------
     DatasetError
-        If there is no mask of the target, or not of the protocol's grader.
+        If there is no mask of the target by the protocol's grader.
     ImageError
         If a file cannot be read, or has another size than the image.
     GeometryError
-        If the data set's field of view is empty.
+        If the field of view in the dataset is empty.
     """
-    given = record.fov is not None and protocol.knows_field
+    given = record.fov is not None and protocol.uses_field_of_view
     return Case(
         name=record.stem,
         pixels=record.read_image().pixels,
@@ -116,54 +116,54 @@ def read_case(record: Record, target: str, protocol: Protocol) -> Case:
 
 
 def prepare_case(case: Case, target: Target, protocol: Protocol) -> PreparedCase:
-    """Look at a case as a protocol does; the field of view is found where it is not given."""
+    """Prepare a case for a protocol; the field of view is detected if it is not given."""
     if protocol.size is None:
-        prepared = PreparedImage.of(case.pixels, field=case.field)
-        valid = prepared.field.mask if protocol.judges_only_field(target) else None
-        return PreparedCase(prepared, case.reference, valid)
+        image = PreparedImage.of(case.pixels, field=case.field)
+        valid = image.field.mask if protocol.scores_field_only(target) else None
+        return PreparedCase(image, case.reference, valid)
     pixels = stretch_to_square(case.pixels, protocol.size)
     return PreparedCase(
-        PreparedImage.of(pixels, field=_whole(protocol.size)),
+        PreparedImage.of(pixels, field=_full_field(protocol.size)),
         stretch_mask(case.reference, protocol.size),
         None,
     )
 
 
 def stretch_to_square(pixels: Pixels, size: int) -> Pixels:
-    """Resample an image to a square, with antialiasing and without keeping its aspect."""
+    """Resample an image to a square, with antialiasing and without keeping the aspect ratio."""
     return Window.stretched(pixels.shape[:2], size).cut(pixels)
 
 
 def stretch_mask(mask: Mask, size: int) -> Mask:
-    """Resample a mask to a square by nearest neighbour, as the paper's code does."""
-    # Not as a bool: Pillow gives those back with the bytes 0 and 255, which are no booleans.
+    """Resample a mask to a square by nearest neighbor, as the paper's code does."""
+    # Not as bool: Pillow returns those as bytes 0 and 255, which are invalid booleans.
     image = Image.fromarray(mask.astype(np.uint8))
     return np.asarray(image.resize((size, size), Image.Resampling.NEAREST)) > 0
 
 
 def check_records(records: Iterable[Record], target: str, *, graders: Iterable[Grader]) -> None:
-    """Prove, without opening more than headers, that records can be judged.
+    """Check whether records can be scored, reading no more than the headers of their files.
 
-    Files that cannot be read are left for later, when each is one failure among many.
+    Unreadable files are ignored here; each becomes a failed result when it is scored.
 
     Parameters
     ----------
     records
-        To be judged.
+        Records to score.
     target
-        What is to be found in them.
+        Name of the target.
     graders
-        Whose masks are needed.
+        Graders whose masks are needed.
 
     Raises
     ------
     DatasetError
         If a mask is missing, or a mask or field of view has another size than its image.
     """
-    wanted = tuple(graders)
+    required = tuple(graders)
     for record in records:
         files = record.masks.get(target, ())
-        for grader in wanted:
+        for grader in required:
             if len(files) < (1 if grader == "union" else grader):
                 raise DatasetError(
                     f"{record.image}: has no mask of {target}"
@@ -172,17 +172,17 @@ def check_records(records: Iterable[Record], target: str, *, graders: Iterable[G
         shape = _shape(record.image)
         fov = [record.fov] if record.fov else []
         for file in (*files, *fov):
-            found = _shape(file.path)
-            if shape and found and found != shape:
+            mask_shape = _shape(file.path)
+            if shape and mask_shape and mask_shape != shape:
                 raise DatasetError(
-                    f"{file.path}: is {found[1]} × {found[0]}, but its image {record.image} is "
-                    f"{shape[1]} × {shape[0]} (width × height). `sam2lora datasets check` names "
-                    "every such file."
+                    f"{file.path}: is {mask_shape[1]} × {mask_shape[0]}, but its image "
+                    f"{record.image} is {shape[1]} × {shape[0]} (width × height). "
+                    "`sam2lora datasets check` lists every such file."
                 )
 
 
 def _shape(path: Path) -> tuple[int, int] | None:
-    """Give the `(H, W)` of an image file; None where it is no image, or cannot be read."""
+    """Return the `(H, W)` of an image file; None if it is not an image, or cannot be read."""
     if image_suffix(path) not in IMAGE_SUFFIXES:
         return None
     try:
@@ -191,6 +191,6 @@ def _shape(path: Path) -> tuple[int, int] | None:
         return None
 
 
-def _whole(size: int) -> FieldOfView:
+def _full_field(size: int) -> FieldOfView:
     center = ((size - 1) / 2, (size - 1) / 2)
     return FieldOfView(np.ones((size, size), np.bool_), center, float(size), found="whole image")

@@ -1,4 +1,4 @@
-"""Which images an evaluation judges: read, chosen, checked before anything is done."""
+"""Selection of the images of an evaluation: read, filtered and checked before any computation."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -13,18 +13,18 @@ from sam2lora.targets import get_target
 
 @dataclass(frozen=True)
 class EvaluationPart:
-    """The images of one data set that are judged.
+    """The images of one dataset that are scored.
 
     Attributes
     ----------
     dataset
-        The data set.
+        The dataset.
     split
-        The official side that is judged, or `all`.
+        Official split that is scored, or `all`.
     records
-        The images.
+        Records of the images.
     without_mask
-        How many others on that side, of those the filters leave, have no mask of the target.
+        Number of further images in that split that pass the filters but have no mask of the target.
     """
 
     dataset: Dataset
@@ -36,22 +36,22 @@ class EvaluationPart:
 def plan_parts(
     roots: Sequence[Path], settings: EvaluateSettings, *, layout: str | None = None
 ) -> tuple[EvaluationPart, ...]:
-    """Read the data sets, and prove that the images can be judged.
+    """Read the datasets, and check whether their images can be scored.
 
     Parameters
     ----------
     roots
-        Data sets, folders or CSV files.
+        Folders or CSV files of the datasets.
     settings
-        Target, protocol, split and filters.
+        Evaluation settings: target, protocol, split and filters.
     layout
-        Key of `DATASETS`, where the layout shall not be guessed.
+        Key of `DATASETS`; None: recognize the layout.
 
     Raises
     ------
     DatasetError
-        If a root is no data set, has no mask of the target or not the split, nothing is left of it
-        by the filters, a mask has another size than its image, or two data sets have the same name.
+        If a root is not a dataset, has no mask of the target, lacks the split, its filters leave no
+        image, a mask has another size than its image, or two datasets have the same name.
     TargetError
         If the target is unknown.
     """
@@ -63,7 +63,7 @@ def plan_parts(
             other = parts[dataset.name].dataset
             raise DatasetError(
                 f"{root} and {other.root} are both called {dataset.name!r}, so their results could "
-                "not be told apart. Evaluate them one at a time, or rename a folder."
+                "not be distinguished. Evaluate them one at a time, or rename a folder."
             )
         parts[dataset.name] = _part(dataset, target, settings)
     for part in parts.values():
@@ -72,7 +72,7 @@ def plan_parts(
 
 
 def _part(dataset: Dataset, target: str, settings: EvaluateSettings) -> EvaluationPart:
-    dataset.with_target(target)  # says which targets there are, before a split hides them
+    dataset.with_target(target)  # its error lists the targets of all splits
     records: Sequence[Record] = dataset.records
     has_test = any(record.split == "test" for record in records)
     split = settings.split
@@ -82,14 +82,14 @@ def _part(dataset: Dataset, target: str, settings: EvaluateSettings) -> Evaluati
         try:
             records = official_split(records, split)
         except DatasetError as error:
-            raise DatasetError(f"{dataset.root}: {error} `--split all` takes all.") from error
+            raise DatasetError(f"{dataset.root}: {error} `--split all` uses all images.") from error
     records = filter_by_stem(
         records, dataset.root, include=settings.include, exclude=settings.exclude
     )
     masked = tuple(record for record in records if record.masks.get(target))
     if not masked:
         raise DatasetError(
-            f"{dataset.root}: none of the {len(records)} images of its split {split!r} has a mask "
+            f"{dataset.root}: none of the {len(records)} images in its split {split!r} has a mask "
             f"of {target}."
         )
     return EvaluationPart(dataset, split, masked, len(records) - len(masked))

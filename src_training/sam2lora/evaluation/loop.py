@@ -1,4 +1,4 @@
-"""Judge a network, or a second grader, image by image; an image that fails stops no other."""
+"""Evaluate a model, or a second grader, image by image; one failure does not stop the others."""
 
 import hashlib
 import logging
@@ -40,27 +40,29 @@ def evaluate(
     adapter: Adapter | None = None,
     progress: Progress = no_progress,
 ) -> Iterator[Result]:
-    """Judge what an adapter, or the bare base, answers in images whose truth is known.
+    """Evaluate an adapter, or the base model without adapter, on images with reference masks.
 
-    Each image is encoded once; every regime is answered from there, and judged on its own.
+    Each image is encoded once; every regime is predicted from the same embedding and scored
+    separately.
 
     Parameters
     ----------
     predictor
-        The network.
+        Predictor of the base model.
     records
-        Images of data sets, or cases as a viewer has them.
+        Records of datasets, or cases, for example from a viewer.
     settings
-        Target, protocol, regimes and seed; `split` is for who lists the records.
+        Target, protocol, regimes and seed; `split` and filters have been applied by the caller.
     adapter
-        What answers; its geometry and threshold are used. None: the bare base, with the target's.
+        Adapter to evaluate, with its geometry and threshold. None: the base model without adapter,
+        with those of the target.
     progress
-        Called with (images done, images in all) between windows. An exception that it raises stops
-        the work.
+        Called with (images done, total number of images) between windows. An exception that it
+        raises cancels the evaluation.
 
     Yields
     ------
-    A result for each image and regime, in this order.
+    A result for each image and regime, in that order.
 
     Raises
     ------
@@ -70,7 +72,8 @@ def evaluate(
         If a record has no mask of the target, or one of another size than its image.
     TargetError
         If the target is unknown.
-    All of these before anything is computed, when the function is called.
+
+    All of these are raised by the call itself, before anything is computed.
     """
     target = get_target(settings.target)
     if adapter is not None:
@@ -87,16 +90,16 @@ def evaluate_grader(
     grader: int = 2,
     progress: Progress = no_progress,
 ) -> Iterator[Result]:
-    """Judge another grader's masks by grader 1's, as if a network had answered them.
+    """Evaluate another grader's masks against those of grader 1, like the predictions of a model.
 
     Parameters
     ----------
     records
-        Images of data sets. Those without a mask by that grader are failures.
+        Records of datasets. Those without a mask by that grader become failed results.
     settings
-        Target and protocol, which has to have grader 1 for the truth.
+        Target and protocol; its reference must be grader 1.
     grader
-        Who is judged.
+        Number of the grader to evaluate.
     progress
         As for `evaluate`.
 
@@ -107,14 +110,14 @@ def evaluate_grader(
     Raises
     ------
     SettingsError
-        If the protocol takes anything but grader 1 for the truth.
+        If the protocol's reference is not grader 1.
     DatasetError
         As for `evaluate`, and if none of the records has a mask by that grader.
     """
     if settings.conventions.grader != 1:
         raise SettingsError(
-            f"A second grader is judged by grader 1, but the protocol {settings.protocol!r} takes "
-            "the union of the graders for the truth. Use the protocol 'literature'."
+            "A second grader is compared with grader 1, but the reference of the protocol "
+            f"{settings.protocol!r} is the union of the graders. Use the protocol 'literature'."
         )
     _check(records, settings)
     if all(len(record.masks[settings.target]) < grader for record in records):
@@ -125,24 +128,24 @@ def evaluate_grader(
     return _evaluate_grader(records, settings, grader, progress)
 
 
-def sample_prompts_for(case: Case, view: PreparedCase, regime: Regime, seed: int) -> Prompts:
-    """Draw the prompts of a regime for one image; nothing else that is judged changes them.
+def sample_prompts_for(case: Case, prepared: PreparedCase, regime: Regime, seed: int) -> Prompts:
+    """Sample the prompts of a regime for one image, independent of all other images and models.
 
     Raises
     ------
     GeometryError
         If the image has no such prompts.
     """
-    words = "\0".join([str(seed), case.dataset, case.name, regime.name])
-    digest = hashlib.sha256(words.encode()).digest()
+    key = "\0".join([str(seed), case.dataset, case.name, regime.name])
+    digest = hashlib.sha256(key.encode()).digest()
     rng = np.random.default_rng(int.from_bytes(digest[:16]))
-    return sample_prompts(view.reference, regime, rng, valid=view.prepared.field.mask)
+    return sample_prompts(prepared.reference, regime, rng, valid=prepared.image.field.mask)
 
 
 def _check(records: Sequence[Record | Case], settings: EvaluateSettings) -> None:
     get_target(settings.target)
-    own = (record for record in records if isinstance(record, Record))
-    check_records(own, settings.target, graders=[settings.conventions.grader])
+    on_disk = (record for record in records if isinstance(record, Record))
+    check_records(on_disk, settings.target, graders=[settings.conventions.grader])
 
 
 def _evaluate(
@@ -155,44 +158,43 @@ def _evaluate(
     regimes = [REGIMES[name] for name in settings.regimes]
     for number, record in enumerate(records):
         progress(number, len(records))
-        nothing = _nothing(record)
+        empty = _empty_result(record)
         try:
-            case, view = _read(record, settings)
+            case, prepared = _read(record, settings)
         except Sam2LoraError as error:
-            logger.debug("%s cannot be read", nothing.image, exc_info=error)
+            logger.debug("%s cannot be read", empty.image, exc_info=error)
             for regime in regimes:
-                yield replace(nothing, regime=regime.name, status="failed", problem=str(error))
+                yield replace(empty, regime=regime.name, status="failed", problem=str(error))
             continue
         width = 1 / len(regimes)
-        for turn, regime in enumerate(regimes):
-            show = _within(progress, number + turn * width, width, len(records))
-            asked = replace(nothing, regime=regime.name)
+        for index, regime in enumerate(regimes):
+            show = _within(progress, number + index * width, width, len(records))
+            result = replace(empty, regime=regime.name)
             try:
-                asked = replace(
-                    asked, prompts=sample_prompts_for(case, view, regime, settings.seed)
-                )
+                prompts = sample_prompts_for(case, prepared, regime, settings.seed)
             except GeometryError as error:
-                yield replace(asked, status="not drawn", problem=str(error))
+                yield replace(result, status="not drawn", problem=str(error))
                 continue
+            result = replace(result, prompts=prompts)
             try:
-                result = _answer(predictor, view, settings, adapter, asked, show)
+                result = _predict_and_score(predictor, prepared, settings, adapter, result, show)
             except Sam2LoraError as error:
-                logger.debug("%s cannot be segmented", nothing.image, exc_info=error)
-                result = replace(asked, status="failed", problem=str(error))
+                logger.debug("%s cannot be segmented", empty.image, exc_info=error)
+                result = replace(result, status="failed", problem=str(error))
             yield result
     progress(len(records), len(records))
 
 
-def _answer(
+def _predict_and_score(
     predictor: "Predictor",
-    view: PreparedCase,
+    case: PreparedCase,
     settings: EvaluateSettings,
     adapter: Adapter | None,
-    asked: Result,
+    result: Result,
     show: Callable[[int, int], None],
 ) -> Result:
-    """Answer the prompts of `asked`, and judge the answer."""
-    from sam2lora.inference.tta import predict_with_flips  # with the predictor torch is loaded, too
+    """Return `result` with the prediction for its prompts, and the score."""
+    from sam2lora.inference.tta import predict_with_flips  # torch is loaded with the predictor
 
     target = get_target(settings.target)
     if adapter is None:
@@ -204,24 +206,22 @@ def _answer(
     started = time.perf_counter()
     predictor.set_adapter(adapter)
     if settings.flips:
-        answer = predict_with_flips(
-            predictor, view.prepared, geometry, asked.prompts, progress=show
+        prediction = predict_with_flips(
+            predictor, case.image, geometry, result.prompts, progress=show
         )
     else:
-        answer = predictor.predict(view.prepared, geometry, asked.prompts, progress=show)
-    if np.isnan(answer.probabilities).any():
+        prediction = predictor.predict(case.image, geometry, result.prompts, progress=show)
+    if np.isnan(prediction.probabilities).any():
         raise DeviceError(
-            f"The network answered with numbers that are none, in {predictor.precision}. Use "
-            "--precision float32."
+            f"The network predicted NaN in {predictor.precision}. Use --precision float32."
         )
-    judgement = score_probabilities(answer.probabilities, view, threshold)
-    mask = answer.mask(threshold)
+    mask = prediction.mask(threshold)
     return replace(
-        asked,
-        score=judgement,
-        prediction=mask if view.valid is None else mask & view.valid,
-        reference=view.scored_reference,
-        expected_iou=answer.iou,
+        result,
+        score=score_probabilities(prediction.probabilities, case, threshold),
+        prediction=mask if case.valid is None else mask & case.valid,
+        reference=case.scored_reference,
+        predicted_iou=prediction.iou,
         seconds=time.perf_counter() - started,
     )
 
@@ -231,19 +231,19 @@ def _evaluate_grader(
 ) -> Iterator[Result]:
     for number, record in enumerate(records):
         progress(number, len(records))
-        nothing = replace(_nothing(record), regime="none")
+        empty = replace(_empty_result(record), regime="none")
         try:
-            _, view = _read(record, settings)
+            _, case = _read(record, settings)
             mask = record.read_mask(settings.target, grader=grader)
         except Sam2LoraError as error:
-            yield replace(nothing, status="failed", problem=str(error))
+            yield replace(empty, status="failed", problem=str(error))
             continue
         started = time.perf_counter()
         yield replace(
-            nothing,
-            score=score_binary_mask(mask, view),
-            prediction=mask if view.valid is None else mask & view.valid,
-            reference=view.scored_reference,
+            empty,
+            score=score_binary_mask(mask, case),
+            prediction=mask if case.valid is None else mask & case.valid,
+            reference=case.scored_reference,
             seconds=time.perf_counter() - started,
         )
     progress(len(records), len(records))
@@ -255,18 +255,18 @@ def _read(record: Record | Case, settings: EvaluateSettings) -> tuple[Case, Prep
     return case, prepare_case(case, get_target(settings.target), protocol)
 
 
-def _nothing(record: Record | Case) -> Result:
-    """Begin the result of an image of which nothing is known yet."""
+def _empty_result(record: Record | Case) -> Result:
+    """Return a result that only names the image."""
     name = record.stem if isinstance(record, Record) else record.name
     return Result(record.dataset, name, record.patient, "")
 
 
 def _within(
-    progress: Progress, begin: float, width: float, images: int
+    progress: Progress, start: float, width: float, images: int
 ) -> Callable[[int, int], None]:
-    """Turn windows done into images done, of which this regime is a part."""
+    """Return a callback for windows done that reports the progress in images."""
 
     def show(done: int, total: int) -> None:
-        progress(begin + width * done / max(total, 1), images)
+        progress(start + width * done / max(total, 1), images)
 
     return show

@@ -1,4 +1,4 @@
-"""Protocols: what an answer is compared with, and where, so that a number can be compared."""
+"""Evaluation protocols: which reference is used and where it counts, so scores are comparable."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -13,21 +13,21 @@ Grader = Literal[1, 2, "union"]
 
 @dataclass(frozen=True)
 class Protocol:
-    """The conventions of a comparison.
+    """The conventions of an evaluation.
 
     Attributes
     ----------
     name
         Key in `PROTOCOLS`.
     about
-        The conventions in words, for reports.
+        Description of the conventions, for reports.
     size
-        Side in pixels of the square that image and truth are resampled to without keeping the
-        aspect; None: native size.
+        Side in pixels of the square that image and reference are resampled to without keeping the
+        aspect ratio; None: native size.
     grader
-        Whose masks are the truth.
+        Grader whose masks are the reference.
     threshold
-        Probability that makes the mask; None: the adapter's own, fixed when it was trained.
+        Threshold of the probabilities; None: that of the adapter, fixed when it was trained.
     """
 
     name: ProtocolName
@@ -37,17 +37,17 @@ class Protocol:
     threshold: float | None
 
     @property
-    def knows_field(self) -> bool:
-        """Whether the field of view is known; otherwise the whole image is taken for it."""
+    def uses_field_of_view(self) -> bool:
+        """Whether the field of view is used; otherwise the whole image is treated as such."""
         return self.size is None
 
-    def judges_only_field(self, target: Target) -> bool:
-        """Tell whether only pixels inside the field of view count.
+    def scores_field_only(self, target: Target) -> bool:
+        """Check whether only pixels inside the field of view are scored.
 
-        They do for fine structures, such as vessels, where the literature leaves the black border
-        out; for compact ones it counts the whole image.
+        This is the case for fine structures such as vessels, for which the literature excludes the
+        black border; compact structures are scored in the whole image.
         """
-        return self.knows_field and target.detail == "tiles"
+        return self.uses_field_of_view and target.detail == "tiles"
 
 
 PROTOCOLS: Mapping[str, Protocol] = MappingProxyType(
@@ -65,8 +65,8 @@ PROTOCOLS: Mapping[str, Protocol] = MappingProxyType(
             ),
             Protocol(
                 name="paper",
-                about="as SAM2LoRA was published: image and truth squashed to 1024 × 1024, the "
-                "whole image, what any grader marked, threshold 0.5",
+                about="as SAM2LoRA was published: image and reference stretched to 1024 × 1024, "
+                "whole image, union of the graders, threshold 0.5",
                 size=1024,
                 grader="union",
                 threshold=0.5,

@@ -1,4 +1,4 @@
-"""Judge one answer against the truth: all metrics, and how they would be at other thresholds."""
+"""Score one prediction against the reference: all metrics, and curves over the threshold."""
 
 import math
 from collections.abc import Sequence
@@ -20,9 +20,9 @@ FloatArray = NDArray[np.float64]
 Pixels = NDArray[np.int64]
 
 THRESHOLDS = tuple(round(0.01 * step, 2) for step in range(1, 100))
-"""Where a sweep looks."""
+"""Thresholds of a sweep."""
 
-# Most probabilities lie near 0 and 1, where only steps in logits show the whole of an ROC curve.
+# Most probabilities lie near 0 and 1, where the ROC curve needs levels spaced in logits.
 _LEVELS = np.unique(
     np.concatenate([[0], special.expit(np.linspace(-16, 16, 129)), THRESHOLDS]).astype(np.float32)
 )
@@ -30,12 +30,12 @@ _LEVELS = np.unique(
 
 @dataclass(frozen=True, eq=False)
 class ThresholdCurve:
-    """How many pixels reach each of the levels that `ThresholdCurve.levels` gives.
+    """Number of pixels whose probability reaches each of `ThresholdCurve.levels`.
 
     Attributes
     ----------
     tp, fp
-        `(n,)` valid pixels on the target, and off it, whose probability is at least the level.
+        `(n,)` int64: scored pixels on and off the target whose probability is at least the level.
     """
 
     tp: Pixels
@@ -43,36 +43,36 @@ class ThresholdCurve:
 
     @property
     def levels(self) -> NDArray[np.float32]:
-        """`(n,)` probabilities, rising from 0."""
+        """Probability levels `(n,)`, increasing from 0."""
         return _LEVELS
 
     @classmethod
-    def of(cls, probabilities: Values, view: PreparedCase) -> "ThresholdCurve":
+    def of(cls, probabilities: Values, case: PreparedCase) -> "ThresholdCurve":
         """Count the pixels of one image."""
-        on = view.scored_reference
-        off = ~view.reference if view.valid is None else ~view.reference & view.valid
-        return cls(_reaching(probabilities[on]), _reaching(probabilities[off]))
+        positive = case.scored_reference
+        negative = ~case.reference if case.valid is None else ~case.reference & case.valid
+        return cls(_reaching(probabilities[positive]), _reaching(probabilities[negative]))
 
     def dice(self, threshold: float) -> float:
-        """Give the Dice coefficient at one of `THRESHOLDS`."""
-        at = int(np.searchsorted(_LEVELS, np.float32(threshold)))
-        tp, fp = int(self.tp[at]), int(self.fp[at])
+        """Return the Dice coefficient at one of `THRESHOLDS`."""
+        index = int(np.searchsorted(_LEVELS, np.float32(threshold)))
+        tp, fp = int(self.tp[index]), int(self.fp[index])
         fn = int(self.tp[0]) - tp
         return Counts(tp, fp, fn, int(self.fp[0]) - fp).dice
 
 
 @dataclass(frozen=True, eq=False)
 class ImageScore:
-    """What an answer is worth.
+    """The scores of one prediction.
 
     Attributes
     ----------
     scores
-        As `scores.score` gives them; distances in pixels.
+        Metrics by name, as in `metrics.aggregate.score`; distances in pixels.
     counts
-        Judged pixels by what they are and what they were taken for.
+        True and false positives and negatives among the scored pixels.
     curve
-        The same at other thresholds; None where there are no probabilities.
+        Counts at other thresholds; None if there are no probabilities.
     """
 
     scores: dict[str, float]
@@ -80,32 +80,32 @@ class ImageScore:
     curve: ThresholdCurve | None = None
 
 
-def score_probabilities(probabilities: Values, view: PreparedCase, threshold: float) -> ImageScore:
-    """Judge probabilities, cut at a threshold."""
-    scores = score(probabilities, view.reference, valid=view.valid, threshold=threshold)
-    counts = count(probabilities >= threshold, view.reference, valid=view.valid)
-    return ImageScore(scores, counts, ThresholdCurve.of(probabilities, view))
+def score_probabilities(probabilities: Values, case: PreparedCase, threshold: float) -> ImageScore:
+    """Score probabilities, binarized at a threshold."""
+    scores = score(probabilities, case.reference, valid=case.valid, threshold=threshold)
+    counts = count(probabilities >= threshold, case.reference, valid=case.valid)
+    return ImageScore(scores, counts, ThresholdCurve.of(probabilities, case))
 
 
-def score_binary_mask(mask: Mask, view: PreparedCase) -> ImageScore:
-    """Judge a mask without probabilities, such as another grader's."""
-    scores = score_mask(mask, view.reference, valid=view.valid)
-    return ImageScore(scores, count(mask, view.reference, valid=view.valid))
+def score_binary_mask(mask: Mask, case: PreparedCase) -> ImageScore:
+    """Score a mask without probabilities, such as another grader's."""
+    scores = score_mask(mask, case.reference, valid=case.valid)
+    return ImageScore(scores, count(mask, case.reference, valid=case.valid))
 
 
 def sweep(curves: Sequence[ThresholdCurve]) -> list[float]:
-    """Give the mean of the images' Dice at each of `THRESHOLDS`."""
+    """Return the mean Dice over the images at each of `THRESHOLDS`."""
     dice = [[curve.dice(threshold) for curve in curves] for threshold in THRESHOLDS]
-    return [_mean(at_one) for at_one in dice]
+    return [_mean(values) for values in dice]
 
 
 def roc(curves: Sequence[ThresholdCurve]) -> tuple[list[float], list[float]]:
-    """Give the ROC curve over the pixels of all images.
+    """Return the ROC curve over the pixels of all images.
 
     Returns
     -------
-    False-positive rates and true-positive rates, from (0, 0) to (1, 1); empty where the target is
-    absent or is everything.
+    False-positive rates and true-positive rates, from (0, 0) to (1, 1); both empty if the target
+    covers no pixel or all of them.
     """
     if not curves:
         return [], []
@@ -118,7 +118,7 @@ def roc(curves: Sequence[ThresholdCurve]) -> tuple[list[float], list[float]]:
 
 
 def _reaching(values: NDArray[np.float32]) -> Pixels:
-    """Count the values that are at least each level."""
+    """Count, for each level, the values that are at least as large."""
     index = np.searchsorted(_LEVELS, values, side="right")
     per_level = np.bincount(index, minlength=len(_LEVELS) + 1)
     reaching: Pixels = per_level[::-1].cumsum()[::-1][1:]
@@ -135,29 +135,29 @@ Status = Literal["scored", "failed", "not drawn"]
 
 @dataclass(frozen=True, eq=False)
 class Result:
-    """What became of one image under one prompt regime.
+    """Result of one image under one prompt regime.
 
     Attributes
     ----------
     dataset, image, patient
-        Which image.
+        Names of the dataset and the image, and the patient if known.
     regime
-        Which prompts, by the name of their regime.
+        Name of the prompt regime.
     status
-        scored; failed: it could not be read or segmented; not drawn: it has no such prompts, for
-        instance because the target is not in it.
+        scored; failed: the image could not be read or segmented; not drawn: the regime has no
+        prompts for it, for example because the target is absent.
     problem
-        Why it is not scored.
+        Reason why the image is not scored; empty if it is.
     prompts
-        What was said, in pixels of `prediction`.
+        Prompts that were used, in pixel coordinates of `prediction`.
     score
-        What the answer is worth.
+        Scores; None if the image is not scored.
     prediction, reference
-        `(H, W)` bool at the protocol's size, without what is not judged.
-    expected_iou
-        The IoU that the network expected.
+        `(H, W)` bool at the protocol's size, within the pixels that are scored.
+    predicted_iou
+        IoU predicted by the network.
     seconds
-        Reading excluded.
+        Time without reading the image.
     """
 
     dataset: str
@@ -170,5 +170,5 @@ class Result:
     score: ImageScore | None = None
     prediction: Mask | None = None
     reference: Mask | None = None
-    expected_iou: float | None = None
+    predicted_iou: float | None = None
     seconds: float = 0.0

@@ -1,4 +1,4 @@
-"""Settings of an evaluation, saved whole in its report."""
+"""Evaluation settings, saved in the report."""
 
 from typing import Self
 
@@ -12,28 +12,28 @@ from sam2lora.settings import ProtocolName, Settings, SplitChoice
 
 
 class EvaluateSettings(Settings):
-    """What is judged, and how."""
+    """What an evaluation scores, and how."""
 
-    target: str = Field(description="what is segmented")
+    target: str = Field(description="target to segment")
     protocol: ProtocolName = Field(
         default="literature",
         description="literature: native size, field of view, grader 1, the adapter's threshold; "
         "paper: 1024 × 1024, whole image, 0.5, union of the graders",
     )
     regimes: tuple[str, ...] = Field(
-        default=("none",), min_length=1, description="kinds of prompts, each judged on its own"
+        default=("none",), min_length=1, description="prompt regimes, each scored separately"
     )
     split: SplitChoice = Field(
         default="auto",
-        description="official side to judge; auto: test where there is one, else all images",
+        description="official split to score; auto: test if there is one, else all images",
     )
     include: Expression = Field(
-        default=None, description="regular expression; only stems it matches are judged"
+        default=None, description="regular expression; only stems it matches are scored"
     )
     exclude: Expression = Field(
-        default=None, description="regular expression; stems it matches are left out"
+        default=None, description="regular expression; stems it matches are excluded"
     )
-    seed: int = Field(default=0, ge=0, description="what the prompts are drawn from")
+    seed: int = Field(default=0, ge=0, description="random seed of the prompts")
     flips: bool = Field(
         default=False, description="average the probabilities of the image and its mirror images"
     )
@@ -42,33 +42,33 @@ class EvaluateSettings(Settings):
     def _check_regimes(self) -> Self:
         for name in self.regimes:
             if name not in REGIMES:
-                raise ValueError(f"no prompt regime is called {name!r}")
+                raise ValueError(f"unknown prompt regime {name!r}")
         if len(set(self.regimes)) < len(self.regimes):
-            raise ValueError("a prompt regime is named twice")
+            raise ValueError("a prompt regime is listed twice")
         return self
 
     @property
     def conventions(self) -> Protocol:
-        """The protocol by its name."""
+        """The protocol that `protocol` names."""
         return PROTOCOLS[self.protocol]
 
 
 def parse_regimes(text: str) -> tuple[str, ...]:
-    """Read regimes as the command line takes them: names with commas between, or `all`.
+    """Parse prompt regimes as given on the command line: names separated by commas, or `all`.
 
     Returns
     -------
-    Names in the order of `REGIMES`, each once.
+    Unique names in the order of `REGIMES`.
 
     Raises
     ------
     SettingsError
-        If a name is unknown; the message lists those there are.
+        If a name is unknown; the message lists those available.
     """
     names = [name.strip() for name in text.split(",")]
     for name in names:
         if name != "all" and name not in REGIMES:
             raise SettingsError(
-                f"No prompt regime is called {name!r}. There are: {', '.join(REGIMES)}, all."
+                f"Unknown prompt regime {name!r}. Available: {', '.join(REGIMES)}, all."
             )
     return tuple(name for name in REGIMES if name in names or "all" in names)

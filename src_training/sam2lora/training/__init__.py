@@ -1,4 +1,4 @@
-"""Training: SAM2LoRA's adapters, and the base itself, by one loop.
+"""Training of SAM2LoRA adapters, and of base models, by one loop.
 
 Nothing is imported here, so that the settings can be read without torch.
 """

@@ -1,4 +1,4 @@
-"""What a checkpoint of a training holds: written between two steps, to resume exactly there."""
+"""Save and load training checkpoints, written between two steps so that a run resumes exactly."""
 
 from dataclasses import asdict, dataclass, fields
 from typing import Any
@@ -11,18 +11,18 @@ from sam2lora.training.trainable import TrainableModel
 
 @dataclass
 class TrainingState:
-    """What a checkpoint keeps beside the tensors.
+    """Progress of a training, kept in a checkpoint next to the tensors.
 
     Attributes
     ----------
     step
-        Optimizer steps done.
+        Number of optimizer steps done.
     batch
-        Samples in memory at once; halved where they were too many.
+        Samples processed at once; halved whenever the memory did not suffice.
     best_dice, best_step
-        The best mean validation Dice, and where it was.
+        Highest mean validation Dice so far, and its step; None before the first validation.
     worse
-        Validations in a row that were not better.
+        Number of validations in a row without a new best.
     """
 
     step: int = 0
@@ -33,7 +33,7 @@ class TrainingState:
 
 
 _KEYS = {
-    *(one.name for one in fields(TrainingState)),
+    *(field.name for field in fields(TrainingState)),
     *("identity", "tensors", "optimizer", "scaler"),
 }
 
@@ -41,12 +41,12 @@ _KEYS = {
 def save_training(
     run: RunFolder, state: TrainingState, model: TrainableModel, optimizer: OptimizerStep
 ) -> None:
-    """Write the state of a training to its run folder, in place of the last one.
+    """Write a checkpoint to the run folder, replacing the last one.
 
     Raises
     ------
     OutputError
-        If it cannot be written; the older one stays.
+        If it cannot be written; the previous checkpoint is kept.
     """
     tensors = {name: tensor.detach().cpu() for name, tensor in model.tensors().items()}
     run.save_checkpoint(
@@ -63,45 +63,49 @@ def save_training(
 def load_training(
     run: RunFolder, model: TrainableModel, optimizer: OptimizerStep, *, base: str
 ) -> TrainingState:
-    """Read the state of a training from its run folder, into the model and the optimizer.
+    """Load the checkpoint of a run folder into the model and the optimizer.
 
     Parameters
     ----------
     run
-        The run folder, with a checkpoint.
+        Run folder that holds a checkpoint.
     model, optimizer
-        As they were made for this run; they are changed.
+        Model and optimizer created for this run; both are modified in place.
     base
-        How the settings name the base model, for messages.
+        Name of the base model in the settings, for error messages.
+
+    Returns
+    -------
+    The progress of the training when the checkpoint was written.
 
     Raises
     ------
     TrainingError
-        If it is of another version of this package, or was made on another base model.
+        If the checkpoint was written by another version or with another base model.
     ModelError
         If it is missing or damaged.
     DeviceError
-        If the memory does not suffice.
+        If it does not fit into memory.
     """
     content = run.load_checkpoint(map_location=optimizer.device)
     _check(content, run, model, base)
     model.load(content["tensors"], str(run.checkpoint))
     optimizer.optimizer.load_state_dict(content["optimizer"])
-    if content["scaler"]:  # it is empty where losses are not scaled, as on a CPU
+    if content["scaler"]:  # empty where losses are not scaled, as on a CPU
         optimizer.scaler.load_state_dict(content["scaler"])
-    return TrainingState(**{one.name: content[one.name] for one in fields(TrainingState)})
+    return TrainingState(**{field.name: content[field.name] for field in fields(TrainingState)})
 
 
 def _check(content: dict[str, Any], run: RunFolder, model: TrainableModel, base: str) -> None:
-    """Check whether a checkpoint is of this version and of this base model."""
+    """Check whether a checkpoint matches this version and the base model."""
     missing = _KEYS - content.keys()
     if missing:
         raise TrainingError(
-            f"{run.checkpoint}: is of another version; {', '.join(sorted(missing))} is not in it. "
-            "Begin a new run from the best adapter."
+            f"{run.checkpoint}: was written by another version; {', '.join(sorted(missing))} is "
+            "missing. Start a new run from the best adapter."
         )
     if content["identity"] != model.base.weights_sha256:
         raise TrainingError(
-            f"{run.checkpoint}: was made on another base model than {base!r} is now. Put the old "
-            "one back, or start a new run."
+            f"{run.checkpoint}: was written with another base model than the current {base!r}. "
+            "Restore the old weights, or start a new run."
         )

@@ -1,4 +1,4 @@
-"""The command that does what settings say, for what was chosen in the viewer to be repeated."""
+"""The command line that repeats a training set up in the viewer."""
 
 import json
 import os
@@ -22,16 +22,16 @@ _OPTIONS = {
 
 
 def command_of(settings: TrainSettings, run: Path, *, preset: str = "standard") -> str:
-    """Give the command that begins a training with these settings, ready for a shell.
+    """Return the shell command that starts a training with these settings.
 
     Parameters
     ----------
     settings
-        With absolute paths, since a shell may be anywhere.
+        Training settings; paths must be absolute, since the shell may be in any folder.
     run
-        The new run folder.
+        Path of the new run folder.
     preset
-        What the settings were made from: only what differs from it is said.
+        Preset that the settings are based on; only differences from it become options.
 
     Raises
     ------
@@ -39,37 +39,37 @@ def command_of(settings: TrainSettings, run: Path, *, preset: str = "standard") 
         If the preset is unknown.
     """
     roots = [source.root for source in settings.data]
-    plain = make_settings(
+    defaults = make_settings(
         preset, {"target": settings.target, "data": [{"root": root} for root in roots]}
     )
-    words = ["sam2lora", "train", str(run)]
+    arguments = ["sam2lora", "train", str(run)]
     for root in roots:
-        words += ["--data", root]
-    words += ["--target", settings.target]
+        arguments += ["--data", root]
+    arguments += ["--target", settings.target]
     if preset != "standard":
-        words += ["--preset", preset]
-    before, after = plain.model_dump(mode="json"), settings.model_dump(mode="json")
+        arguments += ["--preset", preset]
+    before, after = defaults.model_dump(mode="json"), settings.model_dump(mode="json")
     for name, value in _differences(before, after):
         if name in _OPTIONS and value is not None:
-            words += [_OPTIONS[name], str(value)]
+            arguments += [_OPTIONS[name], str(value)]
         else:
-            words += ["--set", f"{name}={_as_word(value)}"]
-    return subprocess.list2cmdline(words) if os.name == "nt" else shlex.join(words)
+            arguments += ["--set", f"{name}={_as_argument(value)}"]
+    return subprocess.list2cmdline(arguments) if os.name == "nt" else shlex.join(arguments)
 
 
 def _differences(
     before: Mapping[str, Any], after: Mapping[str, Any], prefix: str = ""
 ) -> Iterator[tuple[str, Any]]:
     for name, value in after.items():
-        older, path = before[name], f"{prefix}{name}"
-        if isinstance(value, Mapping) and isinstance(older, Mapping):
-            yield from _differences(older, value, f"{path}.")
-        elif value != older:
+        previous, path = before[name], f"{prefix}{name}"
+        if isinstance(value, Mapping) and isinstance(previous, Mapping):
+            yield from _differences(previous, value, f"{path}.")
+        elif value != previous:
             yield path, value
 
 
-def _as_word(value: Any) -> str:
-    """Write a value as `--set` reads it: words as they are, unless they would be read as JSON."""
+def _as_argument(value: Any) -> str:
+    """Format a value as `--set` reads it: strings unquoted, unless they would parse as JSON."""
     if isinstance(value, str):
         try:
             json.loads(value)

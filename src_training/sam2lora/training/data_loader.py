@@ -1,4 +1,4 @@
-"""Batches from samples: prepared ahead in other processes, in an order that can be resumed."""
+"""Batches of training samples, prepared in worker processes in an order that can be resumed."""
 
 import signal
 from collections.abc import Iterator, Sequence
@@ -18,16 +18,16 @@ from sam2lora.training.dataset import TrainingDataset, TrainingSample
 
 @dataclass(frozen=True, eq=False)
 class Batch:
-    """Samples as the network takes them, on its device.
+    """A batch in the format of the network, on its device.
 
     Attributes
     ----------
     images
-        `(B, 3, S, S)` float32, normalized; or features, where those are kept.
+        `(B, 3, S, S)` float32, normalized; or their cached embedding.
     prompts
-        B batches of one.
+        B prompt batches of size one.
     target, valid
-        `(B, 1, S, S)` bool.
+        `(B, 1, S, S)` bool: the target, and the pixels that count.
     """
 
     images: Tensor | ImageEmbedding
@@ -36,44 +36,44 @@ class Batch:
     valid: Tensor
 
 
-_AHEAD = 8  # samples that each process prepares ahead: more than a usual step takes
+_AHEAD = 8  # samples prefetched by each worker: more than a default step takes
 
 
 def sample_numbers(
     steps: range, *, batch: int, accumulate: int, process: int, processes: int
 ) -> list[int]:
-    """Give the numbers of the samples that one process sees, in the order it sees them.
+    """Return the indices of the samples that one process trains on, in order.
 
-    All processes together see the samples of a step that one process would see with batches as
-    large as theirs together.
+    Together, the processes see in each step the samples that a single process would see with a
+    batch as large as all of theirs.
 
     Parameters
     ----------
     steps
-        Optimizer steps still to do.
+        Remaining optimizer steps.
     batch, accumulate
-        Samples at once in one process, and such batches in a step.
+        Samples per batch in one process, and batches per step.
     process, processes
-        Which one of how many.
+        Index of the process, and number of processes.
     """
     in_step = batch * accumulate * processes
     return [
-        step * in_step + (part * processes + process) * batch + place
+        step * in_step + (part * processes + process) * batch + position
         for step in steps
         for part in range(accumulate)
-        for place in range(batch)
+        for position in range(batch)
     ]
 
 
 def read_samples(
     samples: TrainingDataset, numbers: Sequence[int], *, workers: int
 ) -> Iterator[TrainingSample]:
-    """Give samples in order, prepared ahead by `workers` processes.
+    """Yield samples in order, prepared ahead by `workers` processes.
 
     Raises
     ------
     Sam2LoraError
-        That of a sample which cannot be made; the message names its file.
+        If a sample cannot be prepared; the message names its file.
     """
     loader = DataLoader(
         samples,
@@ -82,7 +82,7 @@ def read_samples(
         num_workers=workers,
         prefetch_factor=_AHEAD if workers else None,
         collate_fn=_as_is,
-        worker_init_fn=_leave_interrupts_to_the_loop,
+        worker_init_fn=_ignore_interrupts,
     )
     for sample in loader:
         if isinstance(sample, Sam2LoraError):
@@ -96,17 +96,17 @@ def collate(
     *,
     features: ImageEmbedding | None = None,
 ) -> Batch:
-    """Put samples together, on a device; their images are left out where there are features."""
+    """Combine samples to a batch on a device, with `features` in place of their images if given."""
     target, valid = (
         torch.from_numpy(np.stack(planes))[:, None].to(device)
-        for planes in ([one.mask for one in samples], [one.valid for one in samples])
+        for planes in ([item.mask for item in samples], [item.valid for item in samples])
     )
     prompts = [sample.prompts.to(device) for sample in samples]
     return Batch(features or images_of(samples, device), prompts, target, valid)
 
 
 def images_of(samples: Sequence[TrainingSample], device: torch.device) -> Tensor:
-    """Give the windows of samples as the network takes them: `(B, 3, S, S)` float32."""
+    """Return the normalized windows of samples: `(B, 3, S, S)` float32."""
     pixels = torch.from_numpy(np.stack([sample.pixels for sample in samples]))
     return normalize(pixels.to(device))
 
@@ -115,5 +115,6 @@ def _as_is(sample: Any) -> Any:
     return sample
 
 
-def _leave_interrupts_to_the_loop(worker: int) -> None:
+def _ignore_interrupts(worker: int) -> None:
+    """Ignore Ctrl-C in a worker; the main process handles it."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)

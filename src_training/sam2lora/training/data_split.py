@@ -1,4 +1,4 @@
-"""Which images a training learns from and which judge it: read, filtered and split by patient."""
+"""Split of the data into training and validation images: read, filtered, split by patient."""
 
 import hashlib
 from collections.abc import Iterator, Mapping, Sequence
@@ -24,18 +24,19 @@ from sam2lora.utils.files import sha256_of
 
 @dataclass(frozen=True)
 class SplitRole:
-    """The share of an image that is learned from, or the one that judges.
+    """Part of an image that is used for training, or for validation.
 
-    A row of the image parts them, above which all but `scoring` of the target's pixels lie.
+    The image is split at a row; the part below it holds `validation_share` of the target's pixels
+    and is used for validation.
     """
 
-    role: Literal["learned", "judging"]
-    scoring: float
+    role: Literal["training", "validation"]
+    validation_share: float
 
 
 @dataclass(frozen=True)
 class Item:
-    """One image with the mask of one target: what a sample is cut from."""
+    """One image with the mask of one target, from which samples are cut."""
 
     record: Record
     target: str
@@ -43,42 +44,48 @@ class Item:
     part: SplitRole | None = None
 
     def valid(self, field: FieldOfView, marked: Mask) -> Mask:
-        """Tell what counts: the field of view without what is ignored, of the item's part.
+        """Return the pixels of the item's part that count: in the field of view, not ignored.
 
         Parameters
         ----------
         field
-            The image's field of view.
+            Field of view of the image.
         marked
-            `(H, W)` bool: the target.
+            `(H, W)` bool: mask of the target.
+
+        Returns
+        -------
+        `(H, W)` bool.
 
         Raises
         ------
         ImageError
-            If what is ignored cannot be read.
+            If the mask of ignored pixels cannot be read.
         """
         ignored = self.record.read_ignored()
         valid = field.mask if ignored is None else field.mask & ~ignored
         if self.part is None:
             return valid
         above = np.zeros_like(valid)
-        above[: _parting_row(marked & valid, self.part.scoring)] = True
-        return valid & above if self.part.role == "learned" else valid & ~above
+        above[: _split_row(marked & valid, self.part.validation_share)] = True
+        return valid & above if self.part.role == "training" else valid & ~above
 
 
 @dataclass(frozen=True)
 class DataPlan:
-    """The images of a training.
+    """The images of a training, split into training and validation.
 
     Attributes
     ----------
     groups
-        Items to learn from, one group for each data source and target; the groups are drawn from
-        equally often, however large they are.
+        Training items, one group for each data source and target; groups are sampled equally
+        often, whatever their size.
     validation
-        Items of held-out patients, the target's only, spread over the sources.
+        Validation items: those of the validation patients, for the main target only, spread over
+        the sources.
     hashes
-        Of the images that had to be compared, so that they are not read again for the manifest.
+        SHA-256 of the images that had to be compared, so that the manifest need not read them
+        again.
     """
 
     groups: tuple[tuple[Item, ...], ...]
@@ -87,21 +94,21 @@ class DataPlan:
 
     @property
     def samples_per_epoch(self) -> int:
-        """Number of items to learn from."""
+        """Number of training items."""
         return sum(len(group) for group in self.groups)
 
     def summary(self) -> dict[str, Any]:
-        """Say how many images of which sets are used, for people and cards."""
-        learned: dict[str, set[Path]] = {}
+        """Return the number of images used of each dataset, for the user and for adapter cards."""
+        training: dict[str, set[Path]] = {}
         for group in self.groups:
             name = f"{group[0].record.dataset} {group[0].target}"
-            # A source that is given twice counts twice in the turns, and has no more images.
-            learned.setdefault(name, set()).update(item.record.image for item in group)
-        images = {name: len(paths) for name, paths in learned.items()}
+            # A source given twice is sampled twice as often, but its images count once.
+            training.setdefault(name, set()).update(item.record.image for item in group)
+        images = {name: len(paths) for name, paths in training.items()}
         return {"images": images, "validation": len(self.validation)}
 
     def manifest(self) -> list[dict[str, str]]:
-        """List every file that is used, with the hash of its content."""
+        """List every file used, with the hash of its content."""
         files = {path for item in self._items() for path in _files(item)}
         return [
             {"path": str(path), "sha256": self.hashes.get(path) or sha256_of(path)}
@@ -115,51 +122,56 @@ class DataPlan:
 
 
 def data_hash(manifest: Sequence[Mapping[str, str]]) -> str:
-    """Hash the contents of all files in a manifest, wherever they lie."""
+    """Return one hash for the contents of all files in a manifest, independent of their paths."""
     contents = sorted(file["sha256"] for file in manifest)
     return hashlib.sha256("\n".join(contents).encode()).hexdigest()
 
 
 def plan_data(settings: TrainSettings) -> DataPlan:
-    """Read the data sources and hold patients out for validation, the same on every machine.
+    """Read the data sources and choose validation patients, the same on every machine.
 
-    Sources of one data set share its split, so that nobody is held out in one of them and learned
-    from in another. Names of patients that share an image, or a copy of it, are taken for one
-    person.
+    Sources of one dataset share its split, so that no patient is used for validation in one source
+    and for training in another. Patient names that share an image, or a copy of it, are treated as
+    one patient.
 
     Raises
     ------
     DatasetError
-        If a source is no data set, has no mask of a target, nothing is left of it after filtering,
-        a data set has too few patients to hold one out, or all masks of a target are empty.
+        If a source is not a dataset, has no mask of a target, its filters leave no image, a dataset
+        has too few patients to use one for validation, or all masks of a target are empty.
     ImageError
         If a mask cannot be read.
     """
     sources = [(source, _labelled(source, settings.targets)) for source in settings.data]
-    records = [record for _, those in sources for record in those]
+    records = [record for _, labelled in sources for record in labelled]
     if settings.validation.within_images:
         return _plan_within_images(sources, settings)
-    hashes = _hashes_of_alike(records)
-    judges = _images_that_judge(records, hashes, settings)
+    hashes = _hashes_of_possible_copies(records)
+    validation_images = _validation_images(records, hashes, settings)
     groups: list[tuple[Item, ...]] = []
     validation: list[list[Item]] = []
-    for source, those in sources:
+    for source, labelled in sources:
         for target in settings.targets:
-            group = [Item(one, target, source.grader) for one in those if target in one.masks]
-            learned = tuple(item for item in group if item.record.image not in judges)
-            if learned:
-                groups.append(learned)
+            group = [
+                Item(record, target, source.grader) for record in labelled if target in record.masks
+            ]
+            training = tuple(item for item in group if item.record.image not in validation_images)
+            if training:
+                groups.append(training)
             if target == settings.target:
-                validation.append([item for item in group if item.record.image in judges])
+                validation.append(
+                    [item for item in group if item.record.image in validation_images]
+                )
     chosen = _spread(validation, settings.validation.images)
     if not groups:
         raise DatasetError(
-            f"All {len(judges)} images are held out by one source or another, so nothing is left "
-            "to learn from. Give more images, or each only once."
+            f"All {len(validation_images)} images are used for validation by one source or "
+            "another, so none is left for training. Add images, or give each image only once."
         )
     if not chosen:
         raise DatasetError(
-            f"No held-out image has a mask of {settings.target}, so nothing can judge the training."
+            f"No validation image has a mask of {settings.target}, so the training cannot be "
+            "validated. Choose other validation images (--seed, validation.share)."
         )
     _check_marked(groups, chosen)
     return DataPlan(tuple(groups), tuple(chosen), hashes)
@@ -168,33 +180,33 @@ def plan_data(settings: TrainSettings) -> DataPlan:
 def _plan_within_images(
     sources: Sequence[tuple[DataSource, list[Record]]], settings: TrainSettings
 ) -> DataPlan:
-    """Learn from one part of every image, and judge by the other."""
+    """Use one part of every image for training and the other for validation."""
     share = settings.validation.share
     groups = [
         tuple(
-            Item(one, target, source.grader, SplitRole("learned", share))
-            for one in those
-            if target in one.masks
+            Item(record, target, source.grader, SplitRole("training", share))
+            for record in labelled
+            if target in record.masks
         )
-        for source, those in sources
+        for source, labelled in sources
         for target in settings.targets
     ]
-    judging = [
+    validation = [
         [
-            replace(item, part=SplitRole("judging", share))
+            replace(item, part=SplitRole("validation", share))
             for item in group
             if item.target == settings.target
         ]
         for group in groups
     ]
-    chosen = _spread(judging, settings.validation.images)
+    chosen = _spread(validation, settings.validation.images)
     groups = [group for group in groups if group]
     _check_marked(groups, chosen)
     return DataPlan(tuple(groups), tuple(chosen), {})
 
 
-def _parting_row(marked: Mask, share: float) -> int:
-    """Give the row from which on that share of the pixels lie; the middle one if there are none."""
+def _split_row(marked: Mask, share: float) -> int:
+    """Return the first row of the part with that share of the pixels; the middle row if none."""
     per_row = np.cumsum(marked.sum(axis=1))
     if per_row[-1] == 0:
         return len(per_row) // 2
@@ -202,55 +214,55 @@ def _parting_row(marked: Mask, share: float) -> int:
 
 
 def _labelled(source: DataSource, targets: Sequence[str]) -> list[Record]:
-    """Give the records of a source that have a mask of a target, sorted."""
+    """Return the records of a source that have a mask of any target, sorted."""
     records = _records(source)
     labelled = [record for record in records if record.masks.keys() & set(targets)]
     if not labelled:
-        has = sorted({target for record in records for target in record.masks})
+        available = sorted({target for record in records for target in record.masks})
         raise DatasetError(
-            f"{source.root}: there are no masks of {' or '.join(targets)}; "
-            f"there are: {', '.join(has) or 'none'}."
+            f"{source.root}: has no masks of {' or '.join(targets)}, only of: "
+            f"{', '.join(available) or 'nothing'}."
         )
     return sorted(labelled, key=lambda record: (record.dataset, record.stem))
 
 
-def _hashes_of_alike(records: Sequence[Record]) -> dict[Path, str]:
-    """Hash the images that may be copies: those of exactly the size of another."""
+def _hashes_of_possible_copies(records: Sequence[Record]) -> dict[Path, str]:
+    """Return the hashes of images that may be copies: those with a file size in common."""
     by_size: dict[int, set[Path]] = {}
     for record in records:
         by_size.setdefault(record.image.stat().st_size, set()).add(record.image)
-    alike = [path for paths in by_size.values() if len(paths) > 1 for path in paths]
-    return {path: sha256_of(path) for path in alike}
+    candidates = [path for paths in by_size.values() if len(paths) > 1 for path in paths]
+    return {path: sha256_of(path) for path in candidates}
 
 
-def _images_that_judge(
+def _validation_images(
     records: Sequence[Record], hashes: Mapping[Path, str], settings: TrainSettings
 ) -> set[Path]:
-    """Give all images of the held-out patients, by whatever name a source calls them."""
-    held_out = _validation_patients(records, settings)
+    """Return all images of the validation patients, by whatever name a source calls them."""
+    patients = _validation_patients(records, settings)
     content = {record.image: hashes.get(record.image, str(record.image)) for record in records}
-    while True:
-        theirs = {content[record.image] for record in records if _patient(record) in held_out}
-        same_people = {_patient(record) for record in records if content[record.image] in theirs}
-        if same_people == held_out:
-            return {image for image in content if content[image] in theirs}
-        held_out = same_people
+    while True:  # until no image is shared with a patient outside
+        images = {content[record.image] for record in records if _patient(record) in patients}
+        connected = {_patient(record) for record in records if content[record.image] in images}
+        if connected == patients:
+            return {image for image in content if content[image] in images}
+        patients = connected
 
 
 def _validation_patients(
     records: Sequence[Record], settings: TrainSettings
 ) -> set[tuple[str, str]]:
-    """Choose in each data set whose images judge."""
+    """Choose the validation patients of each dataset."""
     share = settings.validation.share
-    held_out: set[tuple[str, str]] = set()
+    patients: set[tuple[str, str]] = set()
     for name in sorted({record.dataset for record in records}):
         parts = split_by_patient(
             [record for record in records if record.dataset == name],
             fractions={"train": 1 - share, "validation": share},
             seed=settings.seed,
         )
-        held_out |= {_patient(record) for record in parts["validation"]}
-    return held_out
+        patients |= {_patient(record) for record in parts["validation"]}
+    return patients
 
 
 def _patient(record: Record) -> tuple[str, str]:
@@ -258,20 +270,20 @@ def _patient(record: Record) -> tuple[str, str]:
 
 
 def _check_marked(groups: Sequence[Sequence[Item]], validation: Sequence[Item]) -> None:
-    """Refuse masks without a pixel; reading ends at the first that has one."""
-    learned = [item for group in groups for item in group]
-    for target in dict.fromkeys(item.target for item in learned):
-        items = [item for item in learned if item.target == target]
+    """Refuse targets whose masks are all empty; reading stops at the first that is not."""
+    training = [item for group in groups for item in group]
+    for target in dict.fromkeys(item.target for item in training):
+        items = [item for item in training if item.target == target]
         if not any(_is_marked(item) for item in items):
             raise DatasetError(
-                f"The masks of {target} are empty in all {len(items)} images to learn from, so "
-                f"there is nothing to learn: {_files(items[0])[-1]} is the first of them."
+                f"The masks of {target} are empty in all {len(items)} training images, so there is "
+                f"nothing to learn. Check the masks; the first is {_files(items[0])[-1]}."
             )
     if not any(_is_marked(item) for item in validation):
         raise DatasetError(
-            f"The masks of {validation[0].target} are empty in all {len(validation)} held-out "
-            "images, so nothing can judge the training. Hold more out (validation.share, "
-            "validation.images), or others (--seed)."
+            f"The masks of {validation[0].target} are empty in all {len(validation)} validation "
+            "images, so the training cannot be validated. Use more validation images "
+            "(validation.share, validation.images), or others (--seed)."
         )
 
 
@@ -280,21 +292,21 @@ def _is_marked(item: Item) -> bool:
 
 
 def _records(source: DataSource) -> list[Record]:
-    """Give the records of a source that its filters leave."""
+    """Return the records of a source that pass its filters."""
     records: Sequence[Record] = read_dataset(Path(source.root), layout=source.layout).records
     if source.split != "all" and any(record.split for record in records):
         records = official_split(records, source.split)
     return filter_by_stem(records, source.root, include=source.include, exclude=source.exclude)
 
 
-def _spread(groups: Sequence[Sequence[Item]], most: int) -> list[Item]:
-    """Take each image once, from the groups in turn, so that a limit does not leave one out."""
+def _spread(groups: Sequence[Sequence[Item]], limit: int) -> list[Item]:
+    """Return each image once, taken from the groups in turn, so that a limit omits no group."""
     longest = max((len(group) for group in groups), default=0)
     in_turn = [group[i] for i in range(longest) for group in groups if i < len(group)]
     once: dict[Path, Item] = {}
     for item in in_turn:
         once.setdefault(item.record.image, item)
-    return list(once.values())[:most]
+    return list(once.values())[:limit]
 
 
 def _files(item: Item) -> list[Path]:

@@ -1,7 +1,7 @@
-"""Samples to train on: windows cut as prediction cuts them, augmented and prompted afresh.
+"""The training dataset: windows cut as in prediction, with new augmentation and prompts each time.
 
-Every draw derives from the seed and the sample's number, so a run that is resumed, or shared
-between processes, sees what it would have seen.
+All randomness derives from the seed and the sample's index, so a run that is resumed or shared
+between processes sees the same samples.
 """
 
 from collections.abc import Sequence
@@ -26,15 +26,15 @@ from sam2lora.types import Mask
 
 _ORDER, _WINDOW, _PROMPTS = range(3)  # streams of random numbers
 
-_MEMORY_SHARE = 0.2  # of what is free: decoded images and masks, in each process
-_WINDOW_BYTES = 1 << 30  # windows that come again
-_ON_TARGET = 0.5  # share of the tiles that are centered on the target, where there is any
-_SHIFT = 0.25  # a crop is off its target's center by up to this share of its side
+_MEMORY_SHARE = 0.2  # of the free memory, for decoded images and masks in each process
+_WINDOW_BYTES = 1 << 30  # for windows that are used repeatedly
+_ON_TARGET = 0.5  # share of the tiles that are centered on the target, if there is one
+_SHIFT = 0.25  # largest offset of a crop from its target's center, as a share of its side
 
 
 @dataclass(frozen=True, eq=False)
 class TrainingSample:
-    """One window to learn from.
+    """One training window.
 
     Attributes
     ----------
@@ -43,13 +43,13 @@ class TrainingSample:
     mask
         `(S, S)` bool: the target.
     valid
-        `(S, S)` bool: where the answer is judged.
+        `(S, S)` bool: pixels at which the loss is computed.
     prompts
-        A batch of one.
+        Prompt batch of size one.
     name
-        Where it is from, for messages.
+        Path of the image, for error messages.
     key
-        Names the window, where it comes again and its features can be kept; else empty.
+        Identifies a window that is used repeatedly, whose features can be cached; else empty.
     """
 
     pixels: NDArray[np.uint8]
@@ -62,7 +62,7 @@ class TrainingSample:
 
 @dataclass(frozen=True, eq=False)
 class _CachedImage:
-    """An image in memory with its field of view."""
+    """A decoded image with its field of view."""
 
     pixels: NDArray[np.uint8]
     field: FieldOfView
@@ -73,7 +73,7 @@ class _CachedImage:
 
 @dataclass(frozen=True, eq=False)
 class _CachedMask:
-    """A mask in memory, with what counts of it."""
+    """A decoded mask with the pixels that count."""
 
     mask: Mask
     valid: Mask
@@ -83,22 +83,22 @@ class _CachedMask:
 
 
 class TrainingDataset(Dataset[TrainingSample | Sam2LoraError]):
-    """Endless samples by index.
+    """Training samples by index, without end.
 
-    Groups take turns, so that each counts the same; within a group, items come in a new random
-    order every time all have been seen. An item that cannot be read is given as the error it
-    caused, so that it reaches the loop from a preparing process as it is.
+    Groups alternate, so that each counts the same; within a group, the items are shuffled again
+    after each pass. For an item that cannot be read, the error is returned instead of a sample, so
+    that it reaches the training loop from a worker process unchanged.
 
     Parameters
     ----------
     groups
-        Items to learn from.
+        Training items, in groups that are sampled equally often.
     settings
-        Geometry, augmentation, prompts and seed.
+        Training settings: geometry, augmentation, prompts and seed.
     size
-        Side S of the network's input.
+        Side S of the network's input in pixels.
     mask_size
-        Side of a previous mask.
+        Side of a mask prompt in pixels.
     """
 
     def __init__(
@@ -113,30 +113,30 @@ class TrainingDataset(Dataset[TrainingSample | Sam2LoraError]):
         self._settings = settings
         self._size = size
         self._mask_size = mask_size
-        # Made in the process that uses them.
+        # Created in the worker process that uses them.
         self._decoded: ByteLru[_CachedImage | _CachedMask] | None = None
         self._windows: ByteLru[LabelledWindow] | None = None
 
     def __getitem__(self, index: int) -> TrainingSample | Sam2LoraError:
         try:
-            return self.draw(index)
+            return self.sample(index)
         except Sam2LoraError as error:
             return error
 
-    def draw(self, index: int) -> TrainingSample:
-        """Cut, augment and prompt a sample.
+    def sample(self, index: int) -> TrainingSample:
+        """Cut, augment and prompt the sample of an index.
 
         Raises
         ------
         ImageError
-            If its files cannot be read; the message names them.
+            If a file cannot be read; the message names it.
         """
         item, window, key = self._window(index)
         rng = np.random.default_rng((self._settings.seed, _PROMPTS, index))
-        mix = self._settings.prompts
+        sampling = self._settings.prompts
         if item.target != self._settings.target:
-            mix = mix.always()  # without a prompt, the main target is meant
-        prompts = sample_training_prompts(window.mask, mix, rng, valid=window.valid)
+            sampling = sampling.always()  # without a prompt, the main target is meant
+        prompts = sample_training_prompts(window.mask, sampling, rng, valid=window.valid)
         as_is = Window.stretched((self._size, self._size), self._size)
         return TrainingSample(
             window.pixels,
@@ -148,19 +148,19 @@ class TrainingDataset(Dataset[TrainingSample | Sam2LoraError]):
         )
 
     def _window(self, index: int) -> tuple[Item, LabelledWindow, str]:
-        """Draw the window of a sample: a new one each time, or one of a few that come again."""
+        """Return the window of a sample: a new one each time, or one of a few that are cached."""
         settings = self._settings
         number = index % len(self._groups)
         group = self._groups[number]
-        round_, place = divmod(index // len(self._groups), len(group))
-        order = np.random.default_rng((settings.seed, _ORDER, number, round_)).permutation(
+        epoch, position = divmod(index // len(self._groups), len(group))
+        order = np.random.default_rng((settings.seed, _ORDER, number, epoch)).permutation(
             len(group)
         )
-        which = int(order[place])
-        item = group[which]
+        chosen = int(order[position])
+        item = group[chosen]
         if not settings.freeze_encoder:
             return item, self._cut(item, (settings.seed, _WINDOW, index)), ""
-        variant = (number, which, round_ % settings.variants)
+        variant = (number, chosen, epoch % settings.variants)
         key = "-".join(map(str, variant))
         self._windows = self._windows or ByteLru(_WINDOW_BYTES)
         window = self._windows.get(key)
@@ -170,41 +170,41 @@ class TrainingDataset(Dataset[TrainingSample | Sam2LoraError]):
         return item, window, key
 
     def _cut(self, item: Item, seed: tuple[int, ...]) -> LabelledWindow:
-        shown = self._image(item)
-        marks = self._marks(item, shown.field)
+        image = self._image(item)
+        target = self._mask(item, image.field)
         rng = np.random.default_rng(seed)
         geometry = self._settings.geometry_for(item.target)
-        frame = training_window(
-            shown.field, marks.mask, geometry, self._size, rng, valid=marks.valid
+        window = training_window(
+            image.field, target.mask, geometry, self._size, rng, valid=target.valid
         )
         return apply_augmentation(
             sample_augmentation(self._settings.augment, rng),
-            frame,
-            shown.pixels,
-            marks.mask,
-            valid=marks.valid,
+            window,
+            image.pixels,
+            target.mask,
+            valid=target.valid,
         )
 
     def _image(self, item: Item) -> _CachedImage:
-        record, decoded = item.record, self._in_memory()
+        record, decoded = item.record, self._decoded_cache()
         key = str(record.image)
-        kept = decoded.get(key)
-        if not isinstance(kept, _CachedImage):
-            kept = _CachedImage(record.read_image().pixels, record.read_field_of_view())
-            decoded.put(key, kept)
-        return kept
+        cached = decoded.get(key)
+        if not isinstance(cached, _CachedImage):
+            cached = _CachedImage(record.read_image().pixels, record.read_field_of_view())
+            decoded.put(key, cached)
+        return cached
 
-    def _marks(self, item: Item, field: FieldOfView) -> _CachedMask:
-        decoded = self._in_memory()
+    def _mask(self, item: Item, field: FieldOfView) -> _CachedMask:
+        decoded = self._decoded_cache()
         key = f"{item.record.image}|{item.target}|{item.grader}"
-        kept = decoded.get(key)
-        if not isinstance(kept, _CachedMask):
+        cached = decoded.get(key)
+        if not isinstance(cached, _CachedMask):
             mask = item.record.read_mask(item.target, grader=item.grader)
-            kept = _CachedMask(mask, item.valid(field, mask))
-            decoded.put(key, kept)
-        return kept
+            cached = _CachedMask(mask, item.valid(field, mask))
+            decoded.put(key, cached)
+        return cached
 
-    def _in_memory(self) -> ByteLru[_CachedImage | _CachedMask]:
+    def _decoded_cache(self) -> ByteLru[_CachedImage | _CachedMask]:
         if self._decoded is None:
             limit = int(psutil.virtual_memory().available * _MEMORY_SHARE)
             self._decoded = ByteLru(limit)
@@ -220,30 +220,30 @@ def training_window(
     *,
     valid: Mask | None = None,
 ) -> Window:
-    """Draw a window as prediction would cut one: a tile anywhere, the field, or a crop.
+    """Sample a window as prediction would cut one: a tile, the whole field of view, or a crop.
 
-    Of tiles, half are centered on the target; of a zoom, half show the whole field and half a crop
-    that is off its target's center as a first answer may be.
+    Half of the tiles are centered on the target. In zoom mode, half of the windows show the whole
+    field and half a crop, shifted from the target's center as in a coarse first prediction.
 
     Parameters
     ----------
     field
-        The field of view, which sets the scale.
+        Field of view, which sets the scale.
     mask
-        `(H, W)`: the target.
+        `(H, W)` bool: mask of the target.
     geometry
-        How images are shown.
+        How windows are cut from images.
     size
         Side of the network's input in pixels.
     rng
-        The only source of chance.
+        Random generator.
     valid
-        `(H, W)`: what counts; tiles are centered there. None: the field of view.
+        `(H, W)` bool: pixels that count, on which tiles are centered. None: the field of view.
     """
     counting = field.mask if valid is None or not valid.any() else valid
     choice, x, y = rng.random(3)
     if geometry.detail == "tiles":
-        # Where all of the field counts, marks outside it are seen too.
+        # Where the whole field of view counts, target pixels outside it are used too.
         marked = mask if counting is field.mask else mask & counting
         on_target = choice < _ON_TARGET and bool(marked.any())
         center = _random_pixel(marked if on_target else counting, rng)
@@ -263,7 +263,7 @@ def training_window(
 
 
 def _random_pixel(mask: Mask, rng: np.random.Generator) -> tuple[float, float]:
-    """Draw a True pixel (x, y): a random row among those that have one, weighted by how many."""
+    """Return a random True pixel (x, y), with equal probability for each."""
     per_row = np.cumsum(mask.sum(axis=1))
     number = int(rng.integers(per_row[-1]))
     row = int(np.searchsorted(per_row, number, side="right"))

@@ -1,4 +1,4 @@
-"""What a training will do, before it starts: measured on one sample, not guessed."""
+"""Estimate time and memory of a training before it starts, measured on one sample."""
 
 import time
 from dataclasses import dataclass
@@ -14,30 +14,30 @@ from sam2lora.models.sam2_image_model import ImageEmbedding
 from sam2lora.training.data_loader import collate, images_of
 from sam2lora.training.data_split import plan_data
 from sam2lora.training.dataset import TrainingDataset
-from sam2lora.training.optimizer_step import saves_memory, training_precision
+from sam2lora.training.optimizer_step import memory_advice, training_precision
 from sam2lora.training.settings import TrainSettings
 from sam2lora.training.trainable import find_start, make_trainable
 
 
 @dataclass(frozen=True)
 class Estimate:
-    """What a training will do and need.
+    """Expected extent and cost of a training.
 
     Attributes
     ----------
     share
-        How much of the network is trained, in words.
+        Description of how much of the network is trained.
     images
-        Data set and target to images learned from.
+        Number of training images by dataset and target.
     validation
-        Number of held-out images.
+        Number of validation images.
     device, precision
-        Where and in what it computes.
+        Device and floating-point precision of the training.
     seconds
-        Of all optimizer steps; validation comes on top. With kept features (quick adapt) every
+        Time of all optimizer steps, without validation. With cached features (quick adapt) every
         window is encoded only once.
     bytes
-        Memory the process, or the GPU, will need.
+        Peak memory of the process, or of the GPU.
     """
 
     share: str
@@ -50,24 +50,24 @@ class Estimate:
 
 
 def estimate(settings: TrainSettings) -> Estimate:
-    """Do forward and backward of one sample, and reckon the whole training from it.
+    """Run forward and backward on one sample, and extrapolate to the whole training.
 
     Raises
     ------
     Sam2LoraError
-        For whatever the training itself would refuse: settings, data, models, memory.
+        If the training itself would fail: because of settings, data, model or memory.
     """
     plan = plan_data(settings)
     device = choose_device(settings.device)
     precision = training_precision(settings, device)
-    trainee = make_trainable(settings, start=find_start(settings))
-    network = trainee.base.network
+    trainable = make_trainable(settings, start=find_start(settings))
+    network = trainable.base.network
     samples = TrainingDataset(
         plan.groups, settings, size=network.input_size, mask_size=network.mask_size
     )
-    sample, less = samples.draw(0), saves_memory(settings, 1)
+    sample, less = samples.sample(0), memory_advice(settings, 1)
     with explain_out_of_memory(device, "Training on one sample", less=less):
-        model = trainee.model.to(device).train()
+        model = trainable.model.to(device).train()
         memory, encoding, seconds = _Memory(device), 0.0, 0.0
         features: ImageEmbedding | None = None
         if settings.freeze_encoder:
@@ -77,19 +77,19 @@ def estimate(settings: TrainSettings) -> Estimate:
                 with torch.no_grad(), autocast(device, precision):
                     features = network.encode(images)
                 encoding = time.perf_counter() - started
-            memory.look()
+            memory.update()
         batch = collate([sample], device, features=features)
-        for _ in range(2):  # the first one warms up
+        for _ in range(2):  # the first pass warms up
             started = time.perf_counter()
             with autocast(device, precision):
                 logits, iou = model(batch.images, batch.prompts)
             loss = composite_loss(logits, iou, batch.target, settings.loss, valid=batch.valid)
-            memory.look()  # all activations are held now
+            memory.update()  # all activations are in memory now
             torch.autograd.backward(loss.total)
             seconds = time.perf_counter() - started
-    taken = settings.batch * settings.accumulate * settings.steps
-    windows = min(taken, plan.samples_per_epoch * settings.variants)
-    trained = sum(one.numel() for one in model.parameters() if one.requires_grad)
+    samples_in_all = settings.batch * settings.accumulate * settings.steps
+    windows = min(samples_in_all, plan.samples_per_epoch * settings.variants)
+    trained = sum(weight.numel() for weight in model.parameters() if weight.requires_grad)
     summary: dict[str, Any] = plan.summary()
     return Estimate(
         share=describe_share(model),
@@ -97,13 +97,13 @@ def estimate(settings: TrainSettings) -> Estimate:
         validation=summary["validation"],
         device=str(device),
         precision=precision,
-        seconds=seconds * taken + encoding * windows,
+        seconds=seconds * samples_in_all + encoding * windows,
         bytes=memory.before + memory.grown * settings.batch + 8 * trained,
     )
 
 
 class _Memory:
-    """Look how much memory a device, or this process, takes more than before."""
+    """Track the growth of the memory of a device, or of this process."""
 
     def __init__(self, device: torch.device) -> None:
         release_memory(device)
@@ -111,13 +111,13 @@ class _Memory:
         self.before = self._now()
         self.grown = 0
 
-    def look(self) -> None:
-        """Note the growth if it is the largest so far."""
+    def update(self) -> None:
+        """Measure again, and keep the largest growth so far."""
         self.grown = max(self.grown, self._now() - self.before)
 
     def _now(self) -> int:
         if self._device.type == "cuda":
-            most: int = torch.cuda.memory_allocated(self._device)
-            return most
+            allocated: int = torch.cuda.memory_allocated(self._device)
+            return allocated
         used: int = psutil.Process().memory_info().rss
         return used

@@ -1,7 +1,7 @@
-"""The training loop: draw, forward, loss, backward, clip, step, validate, save.
+"""The training loop: sample, forward, loss, backward, clip, step, validate, save.
 
-`train` runs a run folder from where it is to its end, and yields every event it writes there. The
-command line, the viewer's child process and a notebook all call it.
+`train` starts or resumes a run and yields every event it writes to the run folder. The command
+line, the viewer's child process and notebooks all call it.
 """
 
 import hashlib
@@ -72,35 +72,35 @@ from sam2lora.utils.folders import new_folder
 
 
 def train(run: RunFolder | str | Path, settings: TrainSettings | None = None) -> Iterator[Event]:
-    """Train in a run folder: begin, or resume after its last checkpoint; nothing if it is finished.
+    """Train in a run folder: start, or resume from the last checkpoint; do nothing if finished.
 
-    Started by `torchrun`, several processes share the work; only the first one yields. The best
-    adapter so far is `runs.best_adapter` of the folder, which also serves as an adapter itself.
+    With `torchrun`, several processes share the work; only the main process yields events. The best
+    adapter so far is `runs.best_adapter` of the folder, which itself also serves as an adapter.
 
     Parameters
     ----------
     run
-        The run folder; anyone may ask it to pause or to stop (`RunFolder.control`).
+        The run folder; the run can be paused or stopped through `RunFolder.control`.
     settings
-        What to begin with in a new folder, or to resume with in the one that was begun by them;
-        relative paths of the data count from the current folder. None: those in the run folder.
+        Settings of a new run, or those with which the run was started; relative data paths are
+        resolved against the current folder. None: use the settings in the run folder.
 
     Yields
     ------
-    Each event once it is on disk.
+    Each event after it has been written to disk.
 
     Raises
     ------
     Sam2LoraError
-        If the settings, the data, the model, the memory or the disk do not allow it. A
-        `FailedEvent` with the same words is then the run's last, where it can still be written.
+        If the settings, data, model, memory or disk do not allow the training. A `FailedEvent`
+        with the same message is then written as the last event, if possible.
     """
     run = _run_folder(run, settings)
     settings = validate_settings(run.read_settings()).counted_from(run.path)
     if summarize(run.path).state == "finished":
         return
-    main = int(os.environ.get("RANK", "0")) == 0  # of the processes torchrun starts
-    # First of all, so that no request is lost while the rest is made ready.
+    main = int(os.environ.get("RANK", "0")) == 0  # among the processes of torchrun
+    # Locked first, so that no request is lost while the rest is prepared.
     with run.hold() if main else nullcontext():
         step = 0
         try:
@@ -109,10 +109,10 @@ def train(run: RunFolder | str | Path, settings: TrainSettings | None = None) ->
                 if main:
                     run.append(event)
                     yield event
-        except Exception as error:  # whatever it is, those who watch the run are told
+        except Exception as error:  # any error is reported to whoever follows the run
             if main:
-                words = str(error) or "It ended without a word; see the log of its process."
-                run.append(FailedEvent(step=step, reason=type(error).__name__, words=words))
+                text = str(error) or "No error message; see the log of the training process."
+                run.append(FailedEvent(step=step, reason=type(error).__name__, words=text))
             raise
 
 
@@ -121,14 +121,14 @@ _POLL = 0.5  # seconds
 
 
 class _Training:
-    """One run in memory."""
+    """A run while it is being trained."""
 
     def __init__(self, run: RunFolder, settings: TrainSettings, accelerator: Accelerator) -> None:
         self.state = TrainingState(batch=settings.batch)
         self._run, self._settings, self._accelerator = run, settings, accelerator
         self._plan: DataPlan = plan_data(settings)
-        start = _kept_start(run, settings)
-        self._usual = start.card.threshold if start else 0.5
+        start = _copy_of_start(run, settings)
+        self._start_threshold = start.card.threshold if start else 0.5
         self._trainable: TrainableModel = make_trainable(settings, start=start)
         self._manifest = self._plan.manifest()
         self._optimizer_step = OptimizerStep(
@@ -139,44 +139,48 @@ class _Training:
         self._start_dice: float | None = None
 
     def events(self) -> Iterator[Event]:
-        """Train to the end, or until asked to stop."""
-        yield from self._begin()
+        """Train to the end, or until a stop is requested."""
+        yield from self._start_or_resume()
         settings, state = self._settings, self.state
         samples = self._samples()
-        while state.step < settings.steps and not self._has_given_up():
-            if self._everyone("pause"):
+        while state.step < settings.steps and not self._is_out_of_patience():
+            if self._is_requested("pause"):
                 yield PausedEvent(step=state.step)
-                while self._everyone("pause") and not self._everyone("stop"):
+                while self._is_requested("pause") and not self._is_requested("stop"):
                     time.sleep(_POLL)
-            if self._everyone("stop"):
+            if self._is_requested("stop"):
                 yield from self._checkpoint()
                 if self._accelerator.is_main_process:
                     self._run.control.clear("stop")
                 yield StoppedEvent(step=state.step)
                 return
-            yield from self._step(self._draw(samples))
+            yield from self._step(self._next_samples(samples))
             last = state.step == settings.steps
             if last or state.step % settings.validation.every == 0:
                 yield from self._validate()
-            if last or self._has_given_up() or state.step % settings.checkpoint_every == 0:
+            if last or self._is_out_of_patience() or state.step % settings.checkpoint_every == 0:
                 yield from self._checkpoint()
-        words = f"Not better for {state.worse} validations." if self._has_given_up() else ""
-        yield FinishedEvent(step=state.step, words=words)
+        reason = ""
+        if self._is_out_of_patience():
+            reason = f"No improvement in {state.worse} validations."
+        yield FinishedEvent(step=state.step, words=reason)
         shutil.rmtree(self._run.path / _FEATURES, ignore_errors=True)
 
-    def _has_given_up(self) -> bool:
+    def _is_out_of_patience(self) -> bool:
         patience = self._settings.validation.patience
         return patience is not None and self.state.worse >= patience
 
-    def _begin(self) -> Iterator[Event]:
-        """Start anew, or go on after the last checkpoint."""
+    def _start_or_resume(self) -> Iterator[Event]:
+        """Start from scratch, or resume from the last checkpoint."""
         if self._run.checkpoint.exists():
             self.state = load_training(
                 self._run, self._trainable, self._optimizer_step, base=self._settings.model
             )
         events, _ = read_events(self._run.events)
-        judged = (one for one in events if isinstance(one, ValidationEvent) and one.step == 0)
-        self._start_dice = next((one.mean for one in judged), None)
+        of_start = (
+            event for event in events if isinstance(event, ValidationEvent) and event.step == 0
+        )
+        self._start_dice = next((event.mean for event in of_start), None)
         if any(isinstance(event, StartedEvent) for event in events):
             yield ResumedEvent(step=self.state.step)
         else:
@@ -186,7 +190,7 @@ class _Training:
                 steps=self._settings.steps,
                 samples=self._plan.summary()["images"],
                 validation=len(self._plan.validation),
-                trainable=sum(one.numel() for one in self._optimizer_step.weights),
+                trainable=sum(weight.numel() for weight in self._optimizer_step.weights),
                 share=trainable_share(self._trainable.model),
                 processes=self._accelerator.num_processes,
             )
@@ -194,13 +198,13 @@ class _Training:
             yield WarningEvent(step=self.state.step, words=self._trainable.base.note)
         self._accelerator.wait_for_everyone()
         if self._accelerator.is_main_process:
-            yield from self._keep_manifest()
+            yield from self._write_or_check_manifest()
             self._validation_images = read_validation_images(self._plan.validation)
         if self._settings.start_from and self.state.step == 0 and self.state.best_step is None:
-            yield from self._validate()  # what it started from is what it has to beat
+            yield from self._validate()  # the result to improve on
 
-    def _keep_manifest(self) -> Iterator[Event]:
-        """Write which files are used, or say that they are others than when the run began."""
+    def _write_or_check_manifest(self) -> Iterator[Event]:
+        """Write which files are used, or warn if they have changed since the run began."""
         path = self._run.data / MANIFEST
         if not path.exists():
             with durable_path(path) as temporary:
@@ -212,19 +216,21 @@ class _Training:
             )
 
     def _feature_cache(self) -> EmbeddingCache:
-        """Keep the features of a frozen encoder in memory, or in the run folder if they are many.
+        """Return a cache for the features of a frozen encoder, on disk if memory does not suffice.
 
-        The folder's name is a hash of all that features depend on beside the window's number.
+        The folder's name is a hash of everything that features depend on besides the window.
         """
         if not self._settings.freeze_encoder:
             return EmbeddingCache(0)
         windows = self._plan.samples_per_epoch * self._settings.variants
         limit = psutil.virtual_memory().available // 4
-        if self._trainable.base.network.embedding_bytes // 2 * windows <= limit:  # kept in float16
+        if (
+            self._trainable.base.network.embedding_bytes // 2 * windows <= limit
+        ):  # stored as float16
             return EmbeddingCache(limit)
         weights = weights_digest(self._trainable.base.network)
-        depends = (data_hash(self._manifest), self._settings.model_dump_json(), weights)
-        name = hashlib.sha256("|".join(depends).encode()).hexdigest()[:16]
+        dependencies = (data_hash(self._manifest), self._settings.model_dump_json(), weights)
+        name = hashlib.sha256("|".join(dependencies).encode()).hexdigest()[:16]
         return EmbeddingCache(limit, folder=self._run.path / _FEATURES / name)
 
     def _samples(self) -> Iterator[TrainingSample]:
@@ -239,32 +245,32 @@ class _Training:
             process=self._accelerator.process_index,
             processes=self._accelerator.num_processes,
         )
-        # Windows that come again are kept by the process that makes them.
+        # Windows that are used repeatedly are cached by the process that cuts them.
         workers = 0 if settings.freeze_encoder else settings.workers
         return read_samples(samples, numbers, workers=workers)
 
-    def _draw(self, samples: Iterator[TrainingSample]) -> list[TrainingSample]:
-        """Give the samples of the next step; what fails in one process is raised in all of them.
+    def _next_samples(self, samples: Iterator[TrainingSample]) -> list[TrainingSample]:
+        """Return the samples of the next step; an error in one process is raised in all of them.
 
-        Otherwise the first process would wait for the others, and could not say what went wrong.
+        Otherwise the main process would wait for the others, and could not report the error.
         """
         count = self._settings.batch * self._settings.accumulate
         if self._accelerator.num_processes == 1:
             return list(islice(samples, count))
-        drawn: list[TrainingSample] = []
-        own: list[Exception | None] = [None]
+        loaded: list[TrainingSample] = []
+        failure: list[Exception | None] = [None]
         try:
-            drawn = list(islice(samples, count))
+            loaded = list(islice(samples, count))
         except Exception as error:
-            own = [error]
-        everyones: list[Exception | None] = gather_object(own)
-        for problem in everyones:
+            failure = [error]
+        failures: list[Exception | None] = gather_object(failure)
+        for problem in failures:
             if problem is not None:
                 raise problem
-        return drawn
+        return loaded
 
     def _step(self, samples: Sequence[TrainingSample]) -> Iterator[Event]:
-        """Do one optimizer step; out of memory, do it again in smaller batches."""
+        """Do one optimizer step; if memory does not suffice, repeat it with smaller batches."""
         settings, state = self._settings, self.state
         started = time.perf_counter()
         rate = learning_rate(state.step, settings.steps, settings.optimizer)
@@ -278,8 +284,8 @@ class _Training:
             state.batch //= 2
             yield WarningEvent(
                 step=state.step,
-                words=f"{error} It goes on with batches of {state.batch}, and more of them a step; "
-                "a smaller --batch avoids this.",
+                words=f"{error} Continuing with batches of {state.batch}, and more of them a step. "
+                "Use a smaller --batch to avoid this.",
             )
             loss, terms = self._optimizer_step.step(
                 samples, number=state.step, rate=rate, batch=state.batch
@@ -293,12 +299,12 @@ class _Training:
             lr=rate,
             seconds=self._seconds[-1],
             host_bytes=psutil.Process().memory_info().rss,
-            device_bytes=_most_device_bytes(self._optimizer_step.device),
-            eta_s=self._seconds_to_go(),
+            device_bytes=_peak_device_bytes(self._optimizer_step.device),
+            eta_s=self._remaining_seconds(),
         )
 
     def _validate(self) -> Iterator[Event]:
-        """Segment the held-out images, keep what answered, and name the best."""
+        """Segment the validation images, save the result, and update the best."""
         state, run = self.state, self._run
         if self._accelerator.is_main_process:
             started = time.perf_counter()
@@ -309,7 +315,7 @@ class _Training:
                 self._settings,
                 precision=self._optimizer_step.precision,
                 batch=state.batch,
-                usual=self._usual,
+                preferred=self._start_threshold,
                 preview=preview,
             )
             if state.step == 0:
@@ -353,18 +359,18 @@ class _Training:
             save_training(self._run, self.state, self._trainable, self._optimizer_step)
             yield CheckpointEvent(step=self.state.step, seconds=time.perf_counter() - started)
 
-    def _everyone(self, what: Request) -> bool:
-        """Tell whether a request is there; all processes get the first one's answer."""
-        wanted = self._accelerator.is_main_process and what in self._run.control.requested
-        return bool(_from_main(wanted))
+    def _is_requested(self, request: Request) -> bool:
+        """Check whether a request was made; all processes use the result of the main process."""
+        requested = self._accelerator.is_main_process and request in self._run.control.requested
+        return bool(_from_main(requested))
 
-    def _seconds_to_go(self) -> float:
+    def _remaining_seconds(self) -> float:
         recent = self._seconds[-50:]
         return sum(recent) / len(recent) * (self._settings.steps - self.state.step)
 
 
 def _run_folder(run: RunFolder | str | Path, settings: TrainSettings | None) -> RunFolder:
-    """Create the run folder of settings, or without settings open the one that is there."""
+    """Create the run folder for settings, or open an existing one if there are none."""
     if isinstance(run, RunFolder) and settings is None:
         return run
     path = run.path if isinstance(run, RunFolder) else Path(run).expanduser()
@@ -373,8 +379,8 @@ def _run_folder(run: RunFolder | str | Path, settings: TrainSettings | None) -> 
     return RunFolder.create(path, settings.counted_from(Path()).model_dump_json(indent=2))
 
 
-def _kept_start(run: RunFolder, settings: TrainSettings) -> Adapter | None:
-    """Give the adapter to go on from, as a copy in the run: the original may change or go."""
+def _copy_of_start(run: RunFolder, settings: TrainSettings) -> Adapter | None:
+    """Return the initial adapter, copied to the run: the original may change or be deleted."""
     folder = run.data / START_ADAPTER
     if not folder.exists():
         start = find_start(settings)
@@ -384,7 +390,7 @@ def _kept_start(run: RunFolder, settings: TrainSettings) -> Adapter | None:
             with new_folder(folder) as partial:
                 shutil.copytree(start.folder, partial, dirs_exist_ok=True)
         except OutputError:
-            if not folder.exists():  # else another process was first
+            if not folder.exists():  # otherwise another process was first
                 raise
     return open_adapter(folder)
 
@@ -393,28 +399,28 @@ def _accelerator(settings: TrainSettings) -> Accelerator:
     device = choose_device(settings.device)
     if device.type == "cuda" and device.index is not None:
         torch.cuda.set_device(device)
-    # Prompts of a base's samples are of all kinds, so not every weight is used in every step.
+    # Base models are trained with prompts of all kinds, so not every step uses every weight.
     unused = DistributedDataParallelKwargs(find_unused_parameters=settings.train == "base")
-    # While the first process validates or pauses, the others wait.
+    # While the main process validates or pauses, the others wait.
     patient = InitProcessGroupKwargs(timeout=timedelta(days=7))
     accelerator = Accelerator(cpu=device.type == "cpu", kwargs_handlers=[unused, patient])
     if accelerator.device.type != device.type:
         raise DeviceError(
-            f"This process has trained on {accelerator.device} before and cannot change to "
-            f"{device}. Start a new one."
+            f"This process has already trained on {accelerator.device} and cannot change to "
+            f"{device}. Start a new process."
         )
     return accelerator
 
 
 def _from_main(value: bool | int) -> bool | int:
-    """Give every process the value of the first one."""
+    """Return the value of the main process, in every process."""
     values: list[bool | int] = [value]
     broadcast_object_list(values)
     return values[0]
 
 
-def _most_device_bytes(device: torch.device) -> int | None:
+def _peak_device_bytes(device: torch.device) -> int | None:
     if device.type != "cuda":
         return None
-    most: int = torch.cuda.max_memory_allocated(device)
-    return most
+    peak: int = torch.cuda.max_memory_allocated(device)
+    return peak

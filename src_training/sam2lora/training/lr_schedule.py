@@ -1,4 +1,4 @@
-"""The learning rate, as a pure function of the step: nothing of it has to be stored to resume."""
+"""The learning rate as a pure function of the step, so that resuming needs no stored state."""
 
 import math
 
@@ -8,16 +8,16 @@ _FLOOR = 0.01  # of the highest learning rate, at the end of a cosine
 
 
 def learning_rate(step: int, steps: int, settings: OptimizerSettings) -> float:
-    """Give the learning rate of a step.
+    """Return the learning rate of a step.
 
     Parameters
     ----------
     step
-        From 0.
+        Index of the step, from 0.
     steps
-        Of the whole training.
+        Number of steps of the whole training.
     settings
-        Highest rate, schedule, warm-up, restarts.
+        Highest learning rate, schedule, warm-up and restarts.
 
     References
     ----------

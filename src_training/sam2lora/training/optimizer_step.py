@@ -1,4 +1,4 @@
-"""One optimizer step: forward, loss and backward of its batches, then clip and step."""
+"""One optimizer step: forward, loss and backward of its batches, then clip and update."""
 
 import math
 from collections.abc import Sequence
@@ -20,27 +20,27 @@ from sam2lora.training.settings import TrainSettings
 from sam2lora.training.trainable import TrainableModel
 
 _CPU = torch.device("cpu")
-_SKIPS = 20  # steps in a row that float16 may leave out: its scale has shrunk a million times then
+_SKIPS = 20  # consecutive steps that float16 may skip: its scale has shrunk a million times then
 
 
 class OptimizerStep:
-    """Turns samples into one step of AdamW.
+    """Update the weights by one step of AdamW on a list of samples.
 
     Parameters
     ----------
-    trainee
-        What is trained; it is moved to the accelerator's device.
+    trainable
+        The model to train; it is moved to the accelerator's device.
     settings
-        Loss, optimizer, precision.
+        Training settings: loss, optimizer and precision.
     accelerator
-        Device and processes.
+        Device and processes of the training.
     features
-        Where features are kept, if the encoder is frozen.
+        Cache for image features, used if the encoder is frozen.
     """
 
     def __init__(
         self,
-        trainee: TrainableModel,
+        trainable: TrainableModel,
         settings: TrainSettings,
         accelerator: Accelerator,
         features: EmbeddingCache,
@@ -48,12 +48,12 @@ class OptimizerStep:
         self.device: torch.device = accelerator.device
         self.precision = training_precision(settings, self.device)
         self._settings, self._accelerator, self._features = settings, accelerator, features
-        self._network = trainee.base.network
+        self._network = trainable.base.network
         with explain_out_of_memory(self.device, "The model", less=""):
-            trainee.model.to(self.device)
-        self.weights = [one for one in trainee.model.parameters() if one.requires_grad]
-        # Only its forward synchronises several processes, so all work goes through it.
-        self._model = accelerator.prepare_model(trainee.model)
+            trainable.model.to(self.device)
+        self.weights = [weight for weight in trainable.model.parameters() if weight.requires_grad]
+        # Processes are synchronised by its forward only, so all computation goes through it.
+        self._model = accelerator.prepare_model(trainable.model)
         self.optimizer = _adamw(self.weights, settings)
         self.scaler = torch.amp.GradScaler(self.device.type, enabled=self.precision == "float16")
         self._skipped = 0
@@ -61,26 +61,26 @@ class OptimizerStep:
     def step(
         self, samples: Sequence[TrainingSample], *, number: int, rate: float, batch: int
     ) -> tuple[float, dict[str, float]]:
-        """Do one step; give its loss and each term, as means over the samples of all processes.
+        """Do one step and return its loss and terms, as means over the samples of all processes.
 
         Parameters
         ----------
         samples
-            Those of this process.
+            Samples of this process.
         number
-            Of the step; with the seed, all that dropout depends on.
+            Index of the step; dropout depends on it and on the seed alone.
         rate
-            Learning rate.
+            Learning rate of the step.
         batch
-            Samples at once.
+            Number of samples processed at once.
 
         Raises
         ------
         DeviceError
-            If the memory does not suffice for the gradient; nothing has changed then.
+            If memory does not suffice for the gradient; nothing has changed then.
         TrainingError
-            If the loss or its gradient is no finite number; nothing has changed then. Or if the
-            memory does not suffice for AdamW; weights may have changed then.
+            If the loss or its gradient is not finite; nothing has changed then. Or if memory does
+            not suffice for AdamW; weights may have changed then.
         """
         self.optimizer.zero_grad()
         for group in self.optimizer.param_groups:
@@ -88,7 +88,7 @@ class OptimizerStep:
         seed = (self._settings.seed * 1_000_003 + number) * 1_009
         torch.manual_seed(seed + self._accelerator.process_index)
         self._model.train()
-        parts = [samples[at : at + batch] for at in range(0, len(samples), batch)]
+        parts = [samples[start : start + batch] for start in range(0, len(samples), batch)]
         losses = []
         for part in parts:
             # Gradients of several batches add up here; processes exchange their sum once.
@@ -96,34 +96,34 @@ class OptimizerStep:
             with (
                 nullcontext() if last else self._accelerator.no_sync(self._model),
                 explain_out_of_memory(
-                    self.device, "A training step", less=saves_memory(self._settings, batch)
+                    self.device, "A training step", less=memory_advice(self._settings, batch)
                 ),
             ):
                 losses.append(self._backward(part, share=len(part) / len(samples)))
         total, terms = self._means(losses, [len(part) / len(samples) for part in parts])
         if not math.isfinite(total):
-            raise _no_number(f"The loss is {total}", number, samples)
+            raise _not_finite(f"The loss is {total}", number, samples)
         try:
-            with explain_out_of_memory(self.device, "AdamW", less=saves_memory(self._settings, 1)):
+            with explain_out_of_memory(self.device, "AdamW", less=memory_advice(self._settings, 1)):
                 self._update(number, samples)
         except DeviceError as error:
-            # Some weights may have moved, so unlike the gradient this cannot be tried again.
+            # Some weights may have been updated, so this cannot be repeated.
             raise TrainingError(str(error)) from error
         return total, terms
 
     def _update(self, number: int, samples: Sequence[TrainingSample]) -> None:
-        """Clip the gradient and step."""
+        """Clip the gradient and update the weights."""
         self.scaler.unscale_(self.optimizer)
         norm = float(torch.nn.utils.clip_grad_norm_(self.weights, self._settings.optimizer.clip))
-        # In float16 a gradient may overflow; the scaler then leaves the step out and scales less.
+        # In float16 a gradient may overflow; the scaler then skips the step and scales less.
         self._skipped = 0 if math.isfinite(norm) else self._skipped + 1
         if self._skipped > (_SKIPS if self.scaler.is_enabled() else 0):
-            raise _no_number(f"The gradient is {norm}", number, samples)
+            raise _not_finite(f"The gradient is {norm}", number, samples)
         self.scaler.step(self.optimizer)
         self.scaler.update()
 
     def _backward(self, samples: Sequence[TrainingSample], *, share: float) -> LossTerms:
-        features = self._kept_features(samples) if self._settings.freeze_encoder else None
+        features = self._cached_features(samples) if self._settings.freeze_encoder else None
         batch = collate(samples, self.device, features=features)
         with autocast(self.device, self.precision):
             logits, iou = self._model(batch.images, batch.prompts)  # (B, 1, S, S), (B, 1)
@@ -132,15 +132,15 @@ class OptimizerStep:
         return LossTerms(loss.total.detach(), loss.terms)
 
     @torch.no_grad()
-    def _kept_features(self, samples: Sequence[TrainingSample]) -> ImageEmbedding:
-        """Give the features of windows, encoding each once: the encoder does not change."""
+    def _cached_features(self, samples: Sequence[TrainingSample]) -> ImageEmbedding:
+        """Return the features of windows; each is encoded once, since the encoder is frozen."""
         found = []
         for sample in samples:
             features = self._features.get(sample.key, device=_CPU)
             if features is None:
                 with autocast(self.device, self.precision):
                     encoded = self._network.encode(images_of([sample], self.device))
-                features = _as_from_a_file(encoded)
+                features = _as_stored(encoded)
                 self._features.put(sample.key, features)
             found.append(features.to(device=self.device, dtype=torch.float32))
         return ImageEmbedding.cat(found)
@@ -155,11 +155,11 @@ class OptimizerStep:
         return total, dict(zip(names, terms, strict=True))
 
 
-def _as_from_a_file(features: ImageEmbedding) -> ImageEmbedding:
-    """Round features, and lay them out, as they come back from a file.
+def _as_stored(features: ImageEmbedding) -> ImageEmbedding:
+    """Return features with the precision and memory layout that they have when read from a file.
 
-    A resumed run reads them where the first one computed them, and has to be the same. The layout
-    counts too: dropout draws its mask in the order of memory.
+    A resumed run reads features that the first one computed, and must give the same result. The
+    layout matters too: dropout draws its mask in the order of memory.
     """
     half = features.to(device=_CPU, dtype=torch.float16)
     return ImageEmbedding(
@@ -167,32 +167,32 @@ def _as_from_a_file(features: ImageEmbedding) -> ImageEmbedding:
     )
 
 
-def _no_number(what: str, number: int, samples: Sequence[TrainingSample]) -> TrainingError:
+def _not_finite(what: str, number: int, samples: Sequence[TrainingSample]) -> TrainingError:
     names = ", ".join(sorted({sample.name for sample in samples}))
     return TrainingError(
-        f"{what} at step {number}, on {names}. The weights are as before this step. Lower the "
-        "learning rate, or use precision float32."
+        f"{what} at step {number}, on {names}. The weights were not changed by this step. Lower "
+        "the learning rate, or use precision float32."
     )
 
 
-def saves_memory(settings: TrainSettings, batch: int) -> str:
-    """Say which setting lets a step take less memory; nothing where none is left."""
+def memory_advice(settings: TrainSettings, batch: int) -> str:
+    """Return which setting would reduce the memory of a step; empty if none is left."""
     if batch > 1:
         return "a smaller batch"
     return "" if settings.gradient_checkpointing else "gradient_checkpointing (--preset low-memory)"
 
 
 def training_precision(settings: TrainSettings, device: torch.device) -> Precision:
-    """Give the precision of a training; float16 is float32 on a CPU, which has none."""
+    """Return the precision of a training; float16 becomes float32 on a CPU, which lacks it."""
     if settings.precision == "float16" and device.type == "cpu":
         return "float32"
     return choose_precision(settings.precision, device)
 
 
 def _adamw(weights: Sequence[torch.nn.Parameter], settings: TrainSettings) -> torch.optim.AdamW:
-    """Make AdamW, without decay of biases and of the scales of norms."""
-    matrices = [one for one in weights if one.ndim >= 2]
-    vectors = [one for one in weights if one.ndim < 2]
+    """Create AdamW without weight decay on biases and on the scales of norms."""
+    matrices = [weight for weight in weights if weight.ndim >= 2]
+    vectors = [weight for weight in weights if weight.ndim < 2]
     groups = [
         {"params": matrices, "weight_decay": settings.optimizer.weight_decay},
         {"params": vectors, "weight_decay": 0.0},
@@ -200,5 +200,5 @@ def _adamw(weights: Sequence[torch.nn.Parameter], settings: TrainSettings) -> to
     return torch.optim.AdamW(
         [group for group in groups if group["params"]],
         lr=settings.optimizer.learning_rate,
-        fused=all(one.device.type in ("cpu", "cuda") for one in weights),
+        fused=all(weight.device.type in ("cpu", "cuda") for weight in weights),
     )

@@ -1,4 +1,4 @@
-"""The network as it is trained: a batch of samples, each with prompts of its own kind."""
+"""The network in training: batches whose samples have prompts of different kinds."""
 
 from collections.abc import Sequence
 from contextlib import AbstractContextManager, nullcontext
@@ -15,14 +15,14 @@ from sam2lora.prompts.prompt_batch import PromptBatch
 
 
 class PromptedNetwork(nn.Module):
-    """What is wrapped for several processes: only its `forward` synchronises them.
+    """The network as a module whose `forward` alone can be wrapped for several processes.
 
     Parameters
     ----------
     network
-        The network, with LoRA in it or with all its weights trained.
+        The network, with LoRA layers or with all its weights trainable.
     multimask_token
-        Answer with SAM 2's first multimask output instead of its single one.
+        Use SAM 2's first multimask output instead of its single mask.
     """
 
     def __init__(self, network: Sam2ImageModel, *, multimask_token: bool = False) -> None:
@@ -33,21 +33,21 @@ class PromptedNetwork(nn.Module):
     def forward(
         self, images: Tensor | ImageEmbedding, prompts: Sequence[PromptBatch]
     ) -> tuple[Tensor, Tensor]:
-        """Answer one prompt for each image.
+        """Predict a mask for each image and its prompts.
 
-        SAM 2 answers differently when a shorter prompt is padded, so prompts of one kind are
-        decoded together and kinds after each other.
+        Padding a prompt changes the output of SAM 2, so only prompts of the same kind are decoded
+        together.
 
         Parameters
         ----------
         images
-            `(B, 3, S, S)` as `network.normalize` gives them, or their features.
+            `(B, 3, S, S)` float32, normalized, or their embedding.
         prompts
-            B batches of one, on the same device.
+            B prompt batches of size one, on the same device.
 
         Returns
         -------
-        Logits `(B, 1, S, S)` and the IoU expected of each `(B, 1)`, both float32.
+        Logits `(B, 1, S, S)` and predicted IoU `(B, 1)`, both float32.
         """
         features = images if isinstance(images, ImageEmbedding) else self.network.encode(images)
         kinds: dict[tuple[int, bool, bool], list[int]] = {}
@@ -63,14 +63,14 @@ class PromptedNetwork(nn.Module):
             logits.append(decoded.logits[:, :1])
             iou.append(decoded.iou[:, :1])
             order += numbers
-        back = torch.tensor(order, device=iou[0].device).argsort()
+        restore = torch.tensor(order, device=iou[0].device).argsort()
         size = self.network.input_size
-        full = F.interpolate(torch.cat(logits)[back], size=(size, size), mode="bilinear")
-        return full, torch.cat(iou)[back]
+        full = F.interpolate(torch.cat(logits)[restore], size=(size, size), mode="bilinear")
+        return full, torch.cat(iou)[restore]
 
 
 def checkpoint_blocks(network: Sam2ImageModel) -> None:
-    """Let every block of the encoder compute its activations twice instead of keeping them."""
+    """Enable activation checkpointing in every block of the encoder, to save memory."""
     for block in network.image_encoder.trunk.blocks:
         block.forward = partial(
             checkpoint, block.forward, use_reentrant=False, context_fn=_contexts
@@ -78,5 +78,5 @@ def checkpoint_blocks(network: Sam2ImageModel) -> None:
 
 
 def _contexts() -> tuple[AbstractContextManager[object], AbstractContextManager[object]]:
-    """Give the contexts of the first and the second time; torch brings back autocast alone."""
+    """Return the contexts of forward and recomputation; torch restores only autocast."""
     return nullcontext(), quick_attention()

@@ -1,4 +1,4 @@
-"""Settings of a training, and the presets that set many of them by one name."""
+"""Training settings, and presets for them."""
 
 from collections.abc import Mapping
 from functools import reduce
@@ -26,10 +26,10 @@ Schedule = Literal["cosine", "restarts", "constant"]
 
 
 class DataSource(Settings):
-    """Images to train on: a data set, a folder, a CSV file, or the snapshot of a run."""
+    """Images to train on: a dataset, a folder, a CSV file, or the snapshot of a run."""
 
     root: str = Field(description="folder or CSV file; relative: in the run folder")
-    layout: str | None = Field(default=None, description="its layout; recognized if not given")
+    layout: str | None = Field(default=None, description="dataset layout; recognized if not given")
     split: Literal["train", "val", "test", "all"] = Field(
         default="train",
         description="official side of the split to use; all images where there is no split",
@@ -41,7 +41,8 @@ class DataSource(Settings):
         default=None, description="regular expression; stems it matches are left out"
     )
     grader: Literal[1, 2, "union"] = Field(
-        default=1, description="whose masks; union: what any grader marked (the paper's)"
+        default=1,
+        description="grader of the masks; union: what any grader marked (the paper's)",
     )
 
 
@@ -50,7 +51,7 @@ class OptimizerSettings(Settings):
 
     model_config = ConfigDict(allow_inf_nan=False)
 
-    learning_rate: float = Field(default=1e-3, gt=0, le=1, description="at its highest")
+    learning_rate: float = Field(default=1e-3, gt=0, le=1, description="highest learning rate")
     weight_decay: float = Field(default=3e-4, ge=0, le=1, description="of AdamW (the paper's)")
     clip: float = Field(default=1.0, gt=0, description="largest norm of the gradient (the paper's)")
     schedule: Schedule = Field(
@@ -65,61 +66,59 @@ class OptimizerSettings(Settings):
 
 
 class ValidationSettings(Settings):
-    """What is held out to judge the training by, and how often it is looked at."""
+    """Validation images, and how often the model is evaluated on them."""
 
     share: float = Field(
         default=0.2,
         gt=0,
         lt=1,
-        description="share of the patients held out, in each data set; never less than one",
+        description="share of the patients used for validation, in each dataset; at least one",
     )
     every: int = Field(default=50, ge=1, description="steps between validations")
     images: int = Field(
-        default=8, ge=1, description="at most so many images, spread over the data sets"
+        default=8, ge=1, description="largest number of validation images, spread over the datasets"
     )
     within_images: bool = Field(
         default=False,
-        description="hold out a part of every image instead of patients, where there is only one: "
-        "what lies below a row that parts off `share` of the target. It says less about other eyes",
+        description="validate on a part of every image instead of on other patients, if there is "
+        "only one: the part below a row, with `share` of the target. It says less about other eyes",
     )
     patience: int | None = Field(
-        default=None, ge=1, description="validations without a better one before it stops early"
+        default=None, ge=1, description="validations without improvement before it stops early"
     )
 
 
 class TrainSettings(Settings):
-    """All that a training depends on; saved whole in the run folder and in the adapter's card."""
+    """All settings of a training; saved in the run folder and in the adapter's card."""
 
-    target: str = Field(default="vessel", description="what is learned")
-    data: tuple[DataSource, ...] = Field(min_length=1, description="what it is learned from")
+    target: str = Field(default="vessel", description="target to learn")
+    data: tuple[DataSource, ...] = Field(min_length=1, description="training data")
     train: Train = Field(
         default="adapter", description="adapter: LoRA on a frozen base; base: every weight"
     )
     also: tuple[str, ...] = Field(
         default=(),
-        description="further targets a base learns, always by a prompt: without one, its answer is "
-        "the main target; the masks must be in the data",
+        description="further targets of a base model, always with a prompt: without one, it finds "
+        "the main one; the masks must be in the data",
     )
     model: str = Field(default="nano", description="base model: a name, or a file of weights")
-    from_scratch: bool = Field(
-        default=False, description="begin a base with random weights instead of the model's own"
-    )
+    from_scratch: bool = Field(default=False, description="train a base model from random weights")
     start_from: str | None = Field(
-        default=None, description="name or folder of an adapter to go on from"
+        default=None, description="name or folder of the initial adapter"
     )
     freeze_encoder: bool = Field(
         default=False,
-        description="train the decoder's LoRA alone, on features computed once (quick adapt)",
+        description="train only the decoder's LoRA, on features computed once (quick adapt)",
     )
     variants: int = Field(
         default=4,
         ge=1,
-        description="augmented versions of each image whose features are kept, if the encoder is "
+        description="augmented versions of each image whose features are cached, if the encoder is "
         "frozen",
     )
     lora: LoraSettings = LoraSettings()
     geometry: GeometrySettings | None = Field(
-        default=None, description="how images are shown; by default as the target usually is"
+        default=None, description="how windows are cut from images; by default that of the target"
     )
     loss: LossSettings = LossSettings()
     augment: AugmentSettings = AugmentSettings()
@@ -128,34 +127,32 @@ class TrainSettings(Settings):
     validation: ValidationSettings = ValidationSettings()
     multimask_token: bool = Field(
         default=False,
-        description="learn SAM 2's first multimask output instead of its single one (the paper's)",
+        description="train SAM 2's first multimask output instead of its single mask (the paper's)",
     )
     steps: int = Field(default=600, ge=1, description="optimizer steps")
-    batch: int = Field(default=4, ge=1, le=256, description="samples encoded at once")
-    accumulate: int = Field(
-        default=1, ge=1, le=256, description="batches whose gradients make one step"
-    )
+    batch: int = Field(default=4, ge=1, le=256, description="samples per batch")
+    accumulate: int = Field(default=1, ge=1, le=256, description="batches per optimizer step")
     checkpoint_every: int = Field(default=50, ge=1, description="steps between checkpoints")
     gradient_checkpointing: bool = Field(
-        default=False, description="compute activations twice to save memory"
+        default=False, description="recompute activations to save memory"
     )
     precision: PrecisionChoice = Field(
         default="auto",
-        description="auto takes bfloat16 where it is faster; float16 is float32 on a CPU",
+        description="auto: bfloat16 where it is faster; float16 becomes float32 on a CPU",
     )
     device: str = Field(default="auto", description="auto, cpu, cuda, cuda:1 or mps")
     workers: int = Field(
         default=1, ge=0, le=64, description="processes that prepare samples; 0: none"
     )
-    seed: int = Field(default=0, ge=0, lt=2**32, description="what every draw derives from")
+    seed: int = Field(default=0, ge=0, lt=2**32, description="random seed")
 
     @property
     def targets(self) -> tuple[str, ...]:
-        """Everything that is learned."""
+        """All targets to learn, the main target first."""
         return (self.target, *self.also)
 
     def counted_from(self, folder: Path) -> Self:
-        """Let relative paths of the data count from a folder: that of the run they belong to."""
+        """Return a copy with relative data paths resolved against a folder, that of the run."""
         data = tuple(
             source.model_copy(update={"root": str(folder.resolve() / source.root)})
             for source in self.data
@@ -163,7 +160,7 @@ class TrainSettings(Settings):
         return self.model_copy(update={"data": data})
 
     def geometry_for(self, target: str) -> GeometrySettings:
-        """Give how images are shown for a target."""
+        """Return how windows are cut for a target."""
         return self.geometry or GeometrySettings.for_target(get_target(target))
 
 
@@ -200,7 +197,7 @@ PRESETS: Mapping[str, Mapping[str, Any]] = MappingProxyType(
         },
     }
 )
-"""What each preset sets, `data` in every source; everything else keeps its default."""
+"""Settings of each preset, `data` for every source; all others keep their default."""
 
 FINE: Mapping[str, Mapping[str, Any]] = MappingProxyType(
     {
@@ -213,16 +210,16 @@ FINE: Mapping[str, Mapping[str, Any]] = MappingProxyType(
         },
     }
 )
-"""What a preset sets otherwise for a target in tiles.
+"""Settings of a preset that differ for targets segmented in tiles.
 
-What tells fine structures is in the encoder: with it frozen, vessels were never learned better.
+Fine structures depend on the encoder: with it frozen, training never improved vessels.
 """
 
 
 def make_settings(preset: str, *changes: Mapping[str, Any]) -> TrainSettings:
-    """Build settings from a preset and changes to it, the last first; nested ones are merged.
+    """Create settings from a preset and changes to it; nested mappings merge, later changes win.
 
-    A target that is usually shown in tiles has the preset's settings with `FINE`.
+    For targets segmented in tiles, the preset is merged with its entry in `FINE`.
 
     Raises
     ------
@@ -230,7 +227,7 @@ def make_settings(preset: str, *changes: Mapping[str, Any]) -> TrainSettings:
         If the preset is unknown, or a setting is unknown or out of its range; the message names it.
     """
     if preset not in PRESETS:
-        raise SettingsError(f"No preset is called {preset!r}. There are: {', '.join(PRESETS)}.")
+        raise SettingsError(f"Unknown preset {preset!r}. Available: {', '.join(PRESETS)}.")
     settings = validate_settings(reduce(_merged, changes, dict(PRESETS[preset])))
     target = all_targets().get(settings.target)
     if preset not in FINE or target is None or target.detail != "tiles":
@@ -239,32 +236,32 @@ def make_settings(preset: str, *changes: Mapping[str, Any]) -> TrainSettings:
 
 
 def validate_settings(content: Mapping[str, Any]) -> TrainSettings:
-    """Read settings, as from a file.
+    """Validate settings, as read from a file.
 
     Raises
     ------
     SettingsError
-        If one is unknown or out of its range; the message names it.
+        If a setting is unknown or out of its range; the message names it.
     """
     try:
         return TrainSettings.model_validate(content)
     except ValidationError as error:
         problems = "; ".join(
-            f"{'.'.join(map(str, one['loc']))}: {one['msg']}"
-            for one in error.errors(include_url=False)
+            f"{'.'.join(map(str, problem['loc']))}: {problem['msg']}"
+            for problem in error.errors(include_url=False)
         )
-        raise SettingsError(f"The settings of the training are wrong: {problems}.") from error
+        raise SettingsError(f"Invalid training settings: {problems}.") from error
 
 
 def _merged(base: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, Any]:
     merged = dict(base)
     for key, value in changes.items():
-        older = merged.get(key)
-        if isinstance(older, Mapping) and isinstance(value, Mapping):
-            merged[key] = _merged(older, value)
-        elif isinstance(older, Mapping) and isinstance(value, list):
+        previous = merged.get(key)
+        if isinstance(previous, Mapping) and isinstance(value, Mapping):
+            merged[key] = _merged(previous, value)
+        elif isinstance(previous, Mapping) and isinstance(value, list):
             merged[key] = [
-                _merged(older, one) if isinstance(one, Mapping) else one for one in value
+                _merged(previous, item) if isinstance(item, Mapping) else item for item in value
             ]
         else:
             merged[key] = value

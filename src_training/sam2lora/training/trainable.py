@@ -1,4 +1,4 @@
-"""What is trained, LoRA on a frozen base or the base itself, and how its result is written."""
+"""Trainable models, LoRA on a frozen base or the base itself, and how they are saved."""
 
 import json
 import re
@@ -44,12 +44,22 @@ from sam2lora.utils.folders import new_folder
 
 @dataclass(frozen=True)
 class TrainingResult:
-    """What is known about a result beside its weights, for its card.
+    """Facts about a trained model besides its weights, for its card.
 
     Attributes
     ----------
+    name
+        Name of the adapter.
+    step
+        Optimizer step at which the weights are saved.
+    validation
+        Result on the validation images.
+    data, data_hash
+        Number of images by dataset, and hash of all files used.
+    computed
+        Device, precision, processes and batch size that were used.
     start_dice
-        Of what the training started from, on the same validation images; None: of nothing.
+        Dice of the initial adapter on the same validation images; None without one.
     """
 
     name: str
@@ -62,61 +72,61 @@ class TrainingResult:
 
 
 class TrainableModel(Protocol):
-    """A network in training.
+    """A model in training.
 
     Attributes
     ----------
     base
-        With the network itself, LoRA inside if there is one.
+        The loaded base model, whose network holds the LoRA layers, if any.
     model
-        What answers batches.
+        The network as a module that predicts batches.
     """
 
     base: LoadedModel
     model: PromptedNetwork
 
     def tensors(self) -> dict[str, Tensor]:
-        """Give what is trained, by name: the network's own tensors, not copies."""
+        """Return the trained tensors by name: those of the network, not copies."""
 
     def load(self, tensors: Mapping[str, Tensor], source: str) -> None:
-        """Put trained tensors back, as from a checkpoint."""
+        """Set the trained tensors, for example from a checkpoint."""
 
     def save(self, folder: Path, record: TrainingResult) -> None:
-        """Write the result as it is now; the folder appears whole or not at all."""
+        """Save the current weights; the folder appears complete or not at all."""
 
 
 def make_trainable(settings: TrainSettings, *, start: Adapter | None = None) -> TrainableModel:
-    """Load the base model and make trainable what the settings say.
+    """Load the base model and create the trainable model of the settings.
 
     Parameters
     ----------
     settings
-        Of the training.
+        Training settings.
     start
-        The adapter that `settings.start_from` names (`find_start`).
+        The initial adapter that `settings.start_from` names (`find_start`).
 
     Raises
     ------
     ModelError, AdapterError
-        If the base model or the adapter to start from cannot be loaded or do not fit.
+        If the base model or the initial adapter cannot be loaded or do not fit.
     SettingsError
         If settings contradict each other.
     """
     if settings.freeze_encoder and not start:
         raise SettingsError(
-            "Quick adapt (freeze_encoder) goes on from an adapter: name one by --start-from. A new "
-            "adapter is trained by the preset 'standard'."
+            "Quick adapt (freeze_encoder) needs an initial adapter: name one by --start-from. To "
+            "train a new adapter, use the preset 'standard'."
         )
     if settings.train == "base":
         if settings.start_from:
             raise SettingsError(
-                f"A base model cannot go on from an adapter (start_from {settings.start_from!r}). "
-                "Give the weights to go on from by --model."
+                f"A base model cannot start from an adapter (start_from {settings.start_from!r}). "
+                "Name the initial weights by --model."
             )
         return _TrainableBase(settings)
     if settings.from_scratch:
         raise SettingsError(
-            "An adapter on random weights learns nothing of use: from_scratch is for train=base."
+            "An adapter on random weights is of no use: from_scratch is for train=base only."
         )
     if settings.also:
         raise SettingsError(
@@ -127,7 +137,7 @@ def make_trainable(settings: TrainSettings, *, start: Adapter | None = None) -> 
 
 
 def find_start(settings: TrainSettings) -> Adapter | None:
-    """Find the adapter a training goes on from, if it does.
+    """Find the initial adapter of a training; None if it has none.
 
     Raises
     ------
@@ -146,8 +156,12 @@ class _TrainableLora:
             check_base(start, self.base.spec.name, self.base.weights_sha256)
             check_target(start, get_target(settings.target))
         network = self.base.network
-        asked = settings.lora
-        lora = warm_start_lora(asked, self._start) if self._start else resolve_lora(network, asked)
+        requested = settings.lora
+        lora = (
+            warm_start_lora(requested, self._start)
+            if self._start
+            else resolve_lora(network, requested)
+        )
         self._lora: LoraSettings = lora
         self._peft = add_lora(network, lora, seed=settings.seed)
         if self._start:
@@ -162,7 +176,7 @@ class _TrainableLora:
 
     def save(self, folder: Path, record: TrainingResult) -> None:
         settings, validation = self._settings, record.validation
-        start, before = self._start, record.start_dice
+        start, start_dice = self._start, record.start_dice
         card = AdapterCard(
             name=record.name,
             target=get_target(settings.target),
@@ -180,7 +194,7 @@ class _TrainableLora:
                 "dice": validation.dice,
                 "loss": validation.loss,
                 "images": len(validation.per_image),
-                **({} if before is None else {"start_dice": before}),
+                **({} if start_dice is None else {"start_dice": start_dice}),
             },
             started_from=(
                 AdapterReference(name=start.name, digest=start.digest()) if start else None
@@ -204,11 +218,11 @@ class _TrainableBase:
         return dict(self.base.network.state_dict())
 
     def load(self, tensors: Mapping[str, Tensor], source: str) -> None:
-        own = self.tensors()
-        if own.keys() != tensors.keys():
+        current = self.tensors()
+        if current.keys() != tensors.keys():
             raise SettingsError(f"{source}: does not fit the model {self.base.spec.name!r}.")
         with torch.no_grad():
-            for name, tensor in own.items():
+            for name, tensor in current.items():
                 tensor.copy_(tensors[name])
 
     def save(self, folder: Path, record: TrainingResult) -> None:
@@ -216,11 +230,13 @@ class _TrainableBase:
             name: tensor.detach().to("cpu", torch.float16).contiguous()
             for name, tensor in self.tensors().items()
         }
-        wrong = [name for name, tensor in tensors.items() if not tensor.isfinite().all()]
-        if wrong:
-            raise TrainingError(f"The weights {', '.join(wrong[:3])} do not fit float16.")
+        overflowing = [name for name, tensor in tensors.items() if not tensor.isfinite().all()]
+        if overflowing:
+            raise TrainingError(
+                f"The weights {', '.join(overflowing[:3])} exceed the range of float16."
+            )
         token = "first of three" if self._settings.multimask_token else "single"
-        learned = {**self.base.learned_from, **record.data["images"]}  # it may go on from another
+        learned = {**self.base.learned_from, **record.data["images"]}
         notes = {
             "format": "pt",
             MASK_TOKEN: token,
@@ -235,7 +251,7 @@ class _TrainableBase:
 
 
 def _shareable(settings: TrainSettings) -> dict[str, Any]:
-    """Give the settings without where files lie on this computer, which is nobody's business."""
+    """Return the settings without paths and device of this computer, which are private."""
     return settings.model_dump(mode="json", exclude={"data", "model", "start_from", "device"})
 
 
@@ -246,9 +262,9 @@ def _prompted(base: LoadedModel, settings: TrainSettings) -> PromptedNetwork:
 
 
 def name_of_run(folder: Path) -> str:
-    """Give a name for a run's adapter: the folder's, in the letters a name may have."""
+    """Return a name for a run's adapter: that of the folder, in the characters allowed."""
     letters = re.sub(r"[^A-Za-z0-9._-]+", "-", folder.resolve().name).strip("._-")[:60]
     try:
         return check_name(letters.rstrip("._-"))
-    except AdapterError:  # nothing left, or a name that Windows keeps for itself
+    except AdapterError:  # empty, or a name reserved by Windows
         return f"run-{letters.replace('.', '-')}".rstrip("-")

@@ -1,4 +1,4 @@
-"""Judge a network in training by held-out images, through the same predictor as prediction."""
+"""Validate a model in training on validation images, with the same predictor as prediction."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -19,26 +19,26 @@ from sam2lora.transforms.windows import Values
 from sam2lora.types import Mask
 
 THRESHOLDS = tuple(round(0.2 + 0.05 * step, 2) for step in range(13))
-"""Thresholds tried on the held-out images; one is kept for the adapter."""
+"""Thresholds tried on the validation images; one is saved with the adapter."""
 
-_AS_GOOD = 0.002  # of Dice: less than held-out images, often few, can tell
+_TOLERANCE = 0.002  # of Dice: too small a difference for a few validation images
 
 
 @dataclass(frozen=True)
 class Validation:
-    """How good the automatic answer is on held-out images.
+    """Result of automatic segmentation on the validation images.
 
     Attributes
     ----------
     dice
         Mean over the images of the Dice coefficient inside the field of view, at `threshold`.
     threshold
-        Of the probabilities at which that mean is highest, or as good as, the one nearest to the
-        usual one.
+        Threshold at which that mean is highest; among practically equal ones, the nearest to the
+        preferred threshold.
     loss
         Mean over the images of the binary cross-entropy inside the field of view.
     per_image
-        Name of each image to its Dice at `threshold`.
+        Dice of each image at `threshold`, by its name.
     """
 
     dice: float
@@ -49,7 +49,19 @@ class Validation:
 
 @dataclass(frozen=True, eq=False)
 class ValidationImage:
-    """A held-out image in memory."""
+    """A validation image in memory.
+
+    Attributes
+    ----------
+    name
+        Dataset and stem of the image.
+    prepared
+        The image, prepared for prediction.
+    reference
+        `(H, W)` bool: the reference mask.
+    valid
+        `(H, W)` bool: pixels that are scored.
+    """
 
     name: str
     prepared: PreparedImage
@@ -58,63 +70,63 @@ class ValidationImage:
 
 
 def read_validation_images(items: Sequence[Item]) -> list[ValidationImage]:
-    """Read the images that judge a training.
+    """Read the validation images of a training.
 
     Raises
     ------
     ImageError
         If a file cannot be read; the message names it.
     """
-    held_out: list[ValidationImage] = []
+    images: list[ValidationImage] = []
     for item in items:
         record = item.record
         prepared = PreparedImage.of(record.read_image().pixels, field=record.read_field_of_view())
-        truth = record.read_mask(item.target, grader=item.grader)
+        reference = record.read_mask(item.target, grader=item.grader)
         name = f"{record.dataset}/{record.stem}"
-        same = sum(other.name.partition(" (")[0] == name for other in held_out)
-        valid = item.valid(prepared.field, truth)
-        held_out.append(
-            ValidationImage(f"{name} ({same + 1})" if same else name, prepared, truth, valid)
+        same = sum(other.name.partition(" (")[0] == name for other in images)
+        valid = item.valid(prepared.field, reference)
+        images.append(
+            ValidationImage(f"{name} ({same + 1})" if same else name, prepared, reference, valid)
         )
-    return held_out
+    return images
 
 
 def validate(
     base: LoadedModel,
-    held_out: Sequence[ValidationImage],
+    images: Sequence[ValidationImage],
     settings: TrainSettings,
     *,
     precision: Precision,
     batch: int,
-    usual: float = 0.5,
+    preferred: float = 0.5,
     preview: Path | None = None,
 ) -> Validation:
-    """Segment held-out images without a prompt at native resolution, and compare.
+    """Segment validation images without prompts at native resolution, and score the results.
 
     The network is left in evaluation mode.
 
     Parameters
     ----------
     base
-        With the network in training.
-    held_out
-        At least one image.
+        Base model with the network in training.
+    images
+        At least one validation image.
     settings
-        Of the training: target, geometry, device.
+        Training settings: target, geometry, device.
     precision
-        What the training computes in.
+        Floating-point precision of the training.
     batch
-        Windows at once.
-    usual
-        The threshold to stay near to: a mean is often flat over many of them, and the best on a
-        few images is not the best on others.
+        Number of windows predicted at once.
+    preferred
+        Threshold to stay close to: the mean Dice is often flat over many thresholds, and the best
+        on a few images is not the best on others.
     preview
-        Where to write a picture of the first image with its errors, as PNG.
+        Path of a PNG file to write, which shows the errors in the first image.
 
     Raises
     ------
     DeviceError
-        If the memory does not suffice.
+        If memory does not suffice.
     OutputError
         If the picture cannot be written.
     """
@@ -127,10 +139,10 @@ def validate(
         multimask_token=settings.multimask_token,
     )
     geometry = settings.geometry_for(settings.target)
-    scores = np.zeros((len(held_out), len(THRESHOLDS)))
+    scores = np.zeros((len(images), len(THRESHOLDS)))
     losses = []
     first: Values | None = None
-    for number, image in enumerate(held_out):
+    for number, image in enumerate(images):
         probabilities = predictor.predict(image.prepared, geometry).probabilities
         first = probabilities if first is None else first
         losses.append(cross_entropy(probabilities, image.reference, valid=image.valid))
@@ -138,14 +150,14 @@ def validate(
             mask = probabilities >= threshold
             scores[number, column] = dice(mask, image.reference, valid=image.valid)
     means = scores.mean(axis=0)
-    as_good = np.flatnonzero(means >= means.max() - _AS_GOOD)
-    best = int(min(as_good, key=lambda column: abs(THRESHOLDS[column] - usual)))
+    near_best = np.flatnonzero(means >= means.max() - _TOLERANCE)
+    best = int(min(near_best, key=lambda column: abs(THRESHOLDS[column] - preferred)))
     if preview and first is not None:
-        shown = held_out[0]
-        answer = first >= THRESHOLDS[best]
-        save_image(preview, draw_errors(shown.prepared.pixels, answer, shown.reference))
+        shown = images[0]
+        prediction = first >= THRESHOLDS[best]
+        save_image(preview, draw_errors(shown.prepared.pixels, prediction, shown.reference))
     per_image = {
-        image.name: float(score) for image, score in zip(held_out, scores[:, best], strict=True)
+        image.name: float(score) for image, score in zip(images, scores[:, best], strict=True)
     }
     mean = float(scores[:, best].mean())
     return Validation(mean, THRESHOLDS[best], float(np.mean(losses)), per_image)

@@ -212,7 +212,7 @@ BAD = {
         ["--target", "spot", "--split", "test"],
         "There is no official split",
     ),
-    "an unknown regime": (["--target", "spot", "--regimes", "9p"], "There are: none, 1p"),
+    "an unknown regime": (["--target", "spot", "--regimes", "9p"], "Available: none, 1p"),
     "a filter that is none": (
         ["--target", "spot", "--include", "(a"],
         "'(a' is not a regular expression",
@@ -266,7 +266,7 @@ def test_a_folder_that_is_no_report_is_left_alone(run_cli, data: Path, tmp_path:
     (tmp_path / "out" / "thesis.tex").write_text("mine")
     ran = run_cli("evaluate", data, "--target", "spot", "--out", tmp_path / "out")
     assert ran.code == 2
-    assert "is not empty and no report" in ran.err
+    assert "is not empty and not a report" in ran.err
     assert (tmp_path / "out" / "thesis.tex").read_text() == "mine"
 
 
@@ -323,7 +323,7 @@ def test_what_a_comparison_does_not_use_is_refused(
 def test_reports_that_cannot_be_compared_are_refused(run_cli, tmp_path: Path) -> None:
     ran = run_cli("evaluate", "--compare", tmp_path / "a", tmp_path / "b", "--out", tmp_path / "o")
     assert ran.code == 2
-    assert "A report is a folder that" in ran.err
+    assert "Give a folder written by" in ran.err
     thrice = [word for _ in range(3) for word in ("--adapter", "x")]
     words = ("--compare", tmp_path, tmp_path, *thrice, "--out", tmp_path / "o")
     assert "at most twice" in run_cli("evaluate", *words).err

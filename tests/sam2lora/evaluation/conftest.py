@@ -1,4 +1,4 @@
-"""Fixtures: cases with a known truth, data sets of them on disk, and predictors that are known."""
+"""Fixtures: cases with a known reference, datasets of them on disk, and scripted predictors."""
 
 import copy
 from collections.abc import Callable, Mapping
@@ -13,7 +13,7 @@ from PIL import Image
 
 from sam2lora.adapters import Adapter, AdapterCard
 from sam2lora.adapters.card import now
-from sam2lora.evaluation import Case
+from sam2lora.evaluation import Case, EvaluateSettings, Report
 from sam2lora.images.field_of_view import FieldOfView
 from sam2lora.inference.predictor import Prediction, Predictor
 from sam2lora.inference.prepared_image import PreparedImage
@@ -25,9 +25,10 @@ from sam2lora.targets import TARGETS, Target, save_target
 SIDE = 64
 ROWS, COLUMNS = np.ogrid[:SIDE, :SIDE]
 INSIDE: NDArray[np.bool_] = (ROWS - 31.5) ** 2 + (COLUMNS - 31.5) ** 2 <= 30**2
+VESSEL = TARGETS["vessel"]
 FIELD = FieldOfView(INSIDE, (31.5, 31.5), 60.0)
 SPOT = Target(name="spot", label=9, color="#112233", threshold=0.5)
-"""A compact target of the user's, looked at whole: one window an image."""
+"""A compact user-defined target, segmented in one full window per image."""
 
 
 def square(left: int, top: int, side: int, *, size: int = SIDE) -> NDArray[np.bool_]:
@@ -39,13 +40,31 @@ def square(left: int, top: int, side: int, *, size: int = SIDE) -> NDArray[np.bo
 def make_case(
     name: str = "a", *, reference: NDArray[np.bool_] | None = None, **fields: object
 ) -> Case:
-    """Give a case whose image is noise of its own, brighter in the field of view."""
+    """Create a case whose image is noise seeded by its name, black outside the field of view."""
     seed = sum(map(ord, name))
     pixels = np.random.default_rng(seed).integers(60, 200, (SIDE, SIDE, 3), dtype=np.uint8)
     pixels[~INSIDE] = 0
     reference = square(20, 20, 16) if reference is None else reference
-    usual = {"field": FIELD, "dataset": "made"}
-    return Case(name, pixels, reference, **(usual | fields))
+    defaults = {"field": FIELD, "dataset": "made"}
+    return Case(name, pixels, reference, **(defaults | fields))
+
+
+def make_report(**fields: object) -> Report:
+    """Create a report without images, with the given fields."""
+    defaults = {
+        "made": "2026-01-02T03:04:05Z",
+        "command": "sam2lora evaluate",
+        "versions": {},
+        "machine": {},
+        "settings": EvaluateSettings(target="vessel"),
+        "target": VESSEL,
+        "conventions": "conventions",
+        "data": (),
+        "models": (),
+        "cells": (),
+        "images": (),
+    }
+    return Report.model_validate(defaults | fields)
 
 
 BASE = SimpleNamespace(
@@ -59,17 +78,17 @@ BASE = SimpleNamespace(
 
 @dataclass
 class Oracle:
-    """Stands for a predictor: answers by a function of scene and prompts, and remembers."""
+    """Predictor stand-in: predicts by a function of image and prompts, and records the calls."""
 
-    say: Callable[[PreparedImage, Prompts], NDArray[np.floating]]
-    asked: list[tuple[PreparedImage, GeometrySettings, Prompts]] = field(default_factory=list)
-    used: list[Adapter | None] = field(default_factory=list)
+    respond: Callable[[PreparedImage, Prompts], NDArray[np.floating]]
+    calls: list[tuple[PreparedImage, GeometrySettings, Prompts]] = field(default_factory=list)
+    adapters: list[Adapter | None] = field(default_factory=list)
     base: SimpleNamespace = field(default_factory=lambda: BASE)
     device: str = "cpu"
     precision: str = "float32"
 
     def set_adapter(self, adapter: Adapter | None) -> None:
-        self.used.append(adapter)
+        self.adapters.append(adapter)
 
     def predict(
         self,
@@ -80,13 +99,13 @@ class Oracle:
         progress: Callable[[int, int], None],
     ) -> Prediction:
         progress(0, 2)
-        self.asked.append((prepared, geometry, prompts))
+        self.calls.append((prepared, geometry, prompts))
         progress(2, 2)
-        return Prediction(np.asarray(self.say(prepared, prompts), np.float32), 0.75)
+        return Prediction(np.asarray(self.respond(prepared, prompts), np.float32), 0.75)
 
 
 def always(mask: NDArray[np.bool_]) -> Oracle:
-    """Give one that answers a mask, with certainty."""
+    """Return a predictor that always predicts this mask, with certainty."""
     return Oracle(lambda prepared, prompts: mask)
 
 
@@ -103,7 +122,7 @@ def spot() -> Target:
 
 @pytest.fixture
 def no_pictures(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Leave the plots and pictures of reports out: they take most of the time."""
+    """Disable the plots and pictures of reports, which take most of the time."""
     for name in ("save_plots", "save_galleries"):
         monkeypatch.setattr(
             f"sam2lora.evaluation.report.writer.{name}", lambda folder, report: None
@@ -112,7 +131,7 @@ def no_pictures(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture
 def write_set(tmp_path: Path) -> Callable[..., Path]:
-    """Write cases as a plain folder, or as CHASE_DB1 with a second grader."""
+    """Return a function that writes cases as a plain dataset folder."""
 
     def write(name: str, cases: Mapping[str, Case], *, target: str = "spot") -> Path:
         root = tmp_path / name
@@ -128,7 +147,7 @@ def write_set(tmp_path: Path) -> Callable[..., Path]:
 
 @pytest.fixture
 def write_chase(tmp_path: Path) -> Callable[..., Path]:
-    """Write images of CHASE_DB1's layout, each with the masks of one grader or of two."""
+    """Return a function that writes a CHASE_DB1 dataset with one or two graders per image."""
 
     def write(masks: Mapping[str, tuple[NDArray[np.bool_], ...]]) -> Path:
         root = tmp_path / "chase"
@@ -143,17 +162,17 @@ def write_chase(tmp_path: Path) -> Callable[..., Path]:
 
 @pytest.fixture
 def predictor(pocket_base: LoadedModel) -> Predictor:
-    """Give a real network with random weights, of the test's own."""
+    """Return a predictor with a real network of random weights, not shared with other tests."""
     base = replace(pocket_base, network=copy.deepcopy(pocket_base.network))
     return Predictor(base, device="cpu", precision="float32")
 
 
 @pytest.fixture
 def make_adapter(tmp_path: Path) -> Callable[..., Adapter]:
-    """Give a function that makes adapters with the card a test wants, and no weights."""
+    """Return a function that creates adapters with the given card fields, and no weights."""
 
     def make(name: str = "spot-test", **fields: object) -> Adapter:
-        usual = {
+        defaults = {
             "name": name,
             "target": SPOT,
             "base": {"name": "nano", "identity": "0" * 64},
@@ -166,11 +185,8 @@ def make_adapter(tmp_path: Path) -> Callable[..., Adapter]:
         }
         folder = tmp_path / "adapters" / name
         folder.mkdir(parents=True, exist_ok=True)
-        adapter = Adapter(folder, AdapterCard.model_validate(usual | fields))
+        adapter = Adapter(folder, AdapterCard.model_validate(defaults | fields))
         adapter.weights.write_bytes(b"none")
         return adapter
 
     return make
-
-
-VESSEL = TARGETS["vessel"]

@@ -1,4 +1,4 @@
-"""Which images are judged, and what is refused before anything is done."""
+"""Which images are scored, and what is refused before any computation."""
 
 from pathlib import Path
 
@@ -16,19 +16,19 @@ ALL = EvaluateSettings(target="spot", split="all")
 
 @pytest.fixture
 def halves(tmp_path: Path, spot) -> Path:
-    """Give a set with two images in train/ and three in test/, of which one has no mask."""
+    """Write a dataset with two images in train/ and three in test/, one of them without a mask."""
     root = tmp_path / "halves"
-    for side, names in {"train": "ab", "test": "cde"}.items():
+    for split, names in {"train": "ab", "test": "cde"}.items():
         for name in names:
             case = make_case(name)
-            save(root / side / "images" / f"{name}.png", case.pixels)
+            save(root / split / "images" / f"{name}.png", case.pixels)
             if name != "e":
-                save(root / side / "masks" / "spot" / f"{name}.png", case.reference)
+                save(root / split / "masks" / "spot" / f"{name}.png", case.reference)
     return root
 
 
 @pytest.mark.parametrize(
-    ("split", "used", "stems", "without"),
+    ("split", "used", "stems", "without_mask"),
     [
         ("auto", "test", ["test_c", "test_d"], 1),
         ("test", "test", ["test_c", "test_d"], 1),
@@ -36,16 +36,16 @@ def halves(tmp_path: Path, spot) -> Path:
         ("all", "all", ["test_c", "test_d", "train_a", "train_b"], 1),
     ],
 )
-def test_a_side_of_the_split_is_taken_and_images_without_a_mask_are_counted(
-    halves: Path, split: str, used: str, stems: list[str], without: int
+def test_split_is_selected_and_images_without_mask_are_counted(
+    halves: Path, split: str, used: str, stems: list[str], without_mask: int
 ) -> None:
     (part,) = plan_parts([halves], EvaluateSettings(target="spot", split=split))
     assert part.split == used
     assert [record.stem for record in part.records] == stems
-    assert part.without_mask == without
+    assert part.without_mask == without_mask
 
 
-def test_filters_choose_by_stem_on_the_side_that_is_judged(halves: Path) -> None:
+def test_filters_select_by_stem_within_the_split(halves: Path) -> None:
     settings = {"target": "spot", "split": "test"}
     (part,) = plan_parts([halves], EvaluateSettings(**settings, include="_[ce]$"))
     assert [record.stem for record in part.records] == ["test_c"]
@@ -56,21 +56,21 @@ def test_filters_choose_by_stem_on_the_side_that_is_judged(halves: Path) -> None
         plan_parts([halves], EvaluateSettings(**settings, include="_a"))
 
 
-def test_without_a_split_auto_takes_all(write_set, spot) -> None:
-    root = write_set("own", {"a": make_case("a"), "b": make_case("b")})
+def test_auto_uses_all_images_without_a_split(write_set, spot) -> None:
+    root = write_set("mine", {"a": make_case("a"), "b": make_case("b")})
     (part,) = plan_parts([root], SPOTS)
     assert (part.split, len(part.records)) == ("all", 2)
 
 
-def test_a_split_that_is_not_there_is_refused(halves: Path, write_set) -> None:
+def test_missing_split_is_refused(halves: Path, write_set) -> None:
     with pytest.raises(DatasetError, match=r"'val'\. There are: test, train\. `--split all`"):
         plan_parts([halves], EvaluateSettings(target="spot", split="val"))
-    root = write_set("own", {"a": make_case("a")})
-    with pytest.raises(DatasetError, match=r"own: .*There is no official split"):
+    root = write_set("mine", {"a": make_case("a")})
+    with pytest.raises(DatasetError, match=r"mine: .*There is no official split"):
         plan_parts([root], EvaluateSettings(target="spot", split="test"))
 
 
-def test_a_target_the_set_has_not_is_refused_with_those_it_has(halves: Path, tmp_path) -> None:
+def test_missing_target_is_refused(halves: Path, tmp_path) -> None:
     with pytest.raises(DatasetError, match="of disc"):
         plan_parts([halves], EvaluateSettings(target="disc"))
     with pytest.raises(TargetError, match="nonsense"):
@@ -79,21 +79,21 @@ def test_a_target_the_set_has_not_is_refused_with_those_it_has(halves: Path, tmp
         plan_parts([tmp_path / "nothing"], SPOTS)
 
 
-def test_a_side_without_any_mask_is_refused(halves: Path) -> None:
+def test_split_without_any_mask_is_refused(halves: Path) -> None:
     for mask in (halves / "test" / "masks" / "spot").iterdir():
         mask.unlink()
-    with pytest.raises(DatasetError, match="none of the 3 images of its split 'test' has a mask"):
+    with pytest.raises(DatasetError, match="none of the 3 images in its split 'test' has a mask"):
         plan_parts([halves], SPOTS)
 
 
-def test_a_mask_of_another_size_is_refused(write_set, spot) -> None:
-    root = write_set("own", {"a": make_case("a")})
+def test_mask_of_wrong_size_is_refused(write_set, spot) -> None:
+    root = write_set("mine", {"a": make_case("a")})
     save(root / "masks" / "spot" / "a.png", square(1, 1, 3, size=32))
     with pytest.raises(DatasetError, match="is 32 × 32, but its image"):
         plan_parts([root], ALL)
 
 
-def test_two_sets_of_one_name_are_refused(write_set, spot, tmp_path: Path) -> None:
+def test_two_datasets_with_one_name_are_refused(write_set, spot, tmp_path: Path) -> None:
     first = write_set("first/eyes", {"a": make_case("a")})
     second = write_set("second/eyes", {"a": make_case("a")})
     with pytest.raises(DatasetError, match="both called 'eyes'"):
@@ -101,7 +101,7 @@ def test_two_sets_of_one_name_are_refused(write_set, spot, tmp_path: Path) -> No
     assert len(plan_parts([first, write_set("others", {"a": make_case("a")})], SPOTS)) == 2
 
 
-def test_the_union_of_graders_needs_one_at_least(write_chase) -> None:
+def test_union_of_graders_needs_at_least_one(write_chase) -> None:
     root = write_chase({"Image_01L": (INSIDE,), "Image_01R": (INSIDE, np.zeros_like(INSIDE))})
     (part,) = plan_parts([root], EvaluateSettings(target="vessel", protocol="paper"))
     assert len(part.records) == 2

@@ -1,4 +1,4 @@
-"""The loop: known answers get known numbers, prompts repeat, and one failure stops nothing."""
+"""Evaluation: known predictions get known scores, prompts repeat, failures stop nothing."""
 
 import numpy as np
 import pytest
@@ -25,89 +25,92 @@ def spots(**fields: object) -> EvaluateSettings:
 
 
 @pytest.mark.usefixtures("spot")
-def test_a_perfect_answer_scores_one_under_every_regime() -> None:
+def test_perfect_prediction_scores_one_under_every_regime() -> None:
     cases = [make_case("a"), make_case("b", reference=square(10, 30, 20))]
-    truths = {case.pixels.tobytes(): case.reference for case in cases}
-    oracle = Oracle(lambda prepared, prompts: truths[prepared.pixels.tobytes()])
+    references = {case.pixels.tobytes(): case.reference for case in cases}
+    oracle = Oracle(lambda prepared, prompts: references[prepared.pixels.tobytes()])
     results = list(evaluate(oracle, cases, spots(regimes=EVERY)))
-    assert [(one.image, one.regime) for one in results] == [
+    assert [(result.image, result.regime) for result in results] == [
         (image, regime) for image in "ab" for regime in EVERY
     ]
-    for one in results:
-        assert one.status == "scored"
-        assert (one.score.scores["dice"], one.score.scores["auc"]) == (1, 1)
-        assert one.score.scores["hd95"] == 0
-        assert one.expected_iou == 0.75
-        np.testing.assert_array_equal(one.prediction, one.reference)
+    for result in results:
+        assert result.status == "scored"
+        assert (result.score.scores["dice"], result.score.scores["auc"]) == (1, 1)
+        assert result.score.scores["hd95"] == 0
+        assert result.predicted_iou == 0.75
+        np.testing.assert_array_equal(result.prediction, result.reference)
 
 
-def test_a_shifted_answer_has_the_dice_that_was_worked_out() -> None:
-    """Two squares of 16 with 12 columns in common: Dice 12/16, all inside the field."""
-    (one,) = evaluate(always(square(24, 20, 16)), [make_case()], VESSEL)
-    assert one.score.scores["dice"] == pytest.approx(0.75)
-    assert one.score.counts.tp == 12 * 16
+def test_shifted_prediction_has_the_expected_dice() -> None:
+    """Two squares of 16 share 12 columns: Dice 12/16, all inside the field of view."""
+    (result,) = evaluate(always(square(24, 20, 16)), [make_case()], VESSEL)
+    assert result.score.scores["dice"] == pytest.approx(0.75)
+    assert result.score.counts.tp == 12 * 16
     inside = int(INSIDE.sum())
-    assert one.score.scores["specificity"] == pytest.approx(1 - 64 / (inside - 256))
+    assert result.score.scores["specificity"] == pytest.approx(1 - 64 / (inside - 256))
 
 
-def test_what_lies_outside_the_field_counts_for_compact_targets_only() -> None:
-    answer = square(20, 20, 16) | ~INSIDE
-    (vessel,) = evaluate(always(answer), [make_case()], VESSEL)
-    (disc,) = evaluate(always(answer), [make_case()], EvaluateSettings(target="disc"))
+def test_pixels_outside_the_field_count_for_compact_targets_only() -> None:
+    mask = square(20, 20, 16) | ~INSIDE
+    (vessel,) = evaluate(always(mask), [make_case()], VESSEL)
+    (disc,) = evaluate(always(mask), [make_case()], EvaluateSettings(target="disc"))
     assert vessel.score.scores["dice"] == 1
     assert disc.score.scores["dice"] < 0.5
     np.testing.assert_array_equal(vessel.prediction, vessel.reference)
-    np.testing.assert_array_equal(disc.prediction, answer)
+    np.testing.assert_array_equal(disc.prediction, mask)
 
 
 @pytest.mark.usefixtures("spot")
-def test_prompts_are_those_of_the_regime_and_lie_where_they_should() -> None:
+def test_prompts_match_the_regime_and_the_reference() -> None:
     oracle = always(INSIDE)
     case = make_case(reference=square(0, 20, 16))  # half of it lies outside the field
-    results = {one.regime: one for one in evaluate(oracle, [case], spots(regimes=EVERY))}
+    results = {result.regime: result for result in evaluate(oracle, [case], spots(regimes=EVERY))}
     for name, regime in REGIMES.items():
         prompts = results[name].prompts
-        on = [click for click in prompts.points if click.positive]
-        assert (len(on), len(prompts.points) - len(on)) == (regime.positive, regime.negative)
+        positive = [point for point in prompts.points if point.positive]
+        assert (len(positive), len(prompts.points) - len(positive)) == (
+            regime.positive,
+            regime.negative,
+        )
         assert (prompts.box is not None) is regime.box
-        for click in prompts.points:
-            assert INSIDE[int(click.y), int(click.x)]
-            assert case.reference[int(click.y), int(click.x)] == click.positive
-    assert [prompts for *_, prompts in oracle.asked] == [results[name].prompts for name in EVERY]
+        for point in prompts.points:
+            assert INSIDE[int(point.y), int(point.x)]
+            assert case.reference[int(point.y), int(point.x)] == point.positive
+    assert [prompts for *_, prompts in oracle.calls] == [results[name].prompts for name in EVERY]
 
 
 @pytest.mark.usefixtures("spot")
-def test_prompts_depend_on_the_seed_and_the_image_and_on_nothing_else() -> None:
-    def drawn(*cases: Case, **fields: object) -> dict[str, tuple[PointPrompt, ...]]:
+def test_prompts_depend_only_on_seed_and_image() -> None:
+    def sampled(*cases: Case, **fields: object) -> dict[str, tuple[PointPrompt, ...]]:
         results = evaluate(always(INSIDE), cases, spots(**fields))
-        return {one.image: one.prompts.points for one in results if one.regime == "5p"}
+        return {result.image: result.prompts.points for result in results if result.regime == "5p"}
 
     a, b = make_case("a"), make_case("b")
-    both = drawn(a, b, regimes=EVERY)
-    assert drawn(b, a, regimes=("5p",)) == both
-    assert drawn(b, regimes=("1p", "5p")) == {"b": both["b"]}
+    both = sampled(a, b, regimes=EVERY)
+    assert sampled(b, a, regimes=("5p",)) == both
+    assert sampled(b, regimes=("1p", "5p")) == {"b": both["b"]}
     assert both["a"] != both["b"]
-    assert drawn(a, regimes=("5p",), seed=1)["a"] != both["a"]
+    assert sampled(a, regimes=("5p",), seed=1)["a"] != both["a"]
     elsewhere = make_case("a", dataset="another")
-    assert drawn(elsewhere, regimes=("5p",))["a"] != both["a"]
+    assert sampled(elsewhere, regimes=("5p",))["a"] != both["a"]
 
 
 @pytest.mark.usefixtures("spot")
-def test_where_the_target_is_absent_prompts_cannot_be_drawn_and_that_is_said() -> None:
+def test_absent_target_is_reported_as_not_sampled() -> None:
     empty = make_case(reference=np.zeros((SIDE, SIDE), bool))
     results = list(
         evaluate(always(~empty.reference), [empty], spots(regimes=("none", "1p", "box")))
     )
-    assert [one.status for one in results] == ["scored", "not drawn", "not drawn"]
+    assert [result.status for result in results] == ["scored", "not drawn", "not drawn"]
     assert results[0].score.scores["dice"] == 0
     assert np.isnan(results[0].score.scores["sensitivity"])
     assert "regime '1p' cannot be drawn" in results[1].problem
-    (right,) = evaluate(always(empty.reference), [empty], spots())
-    assert right.score.scores["dice"] == 1
+    (correct,) = evaluate(always(empty.reference), [empty], spots())
+    assert correct.score.scores["dice"] == 1
 
 
 @pytest.mark.usefixtures("spot")
-def test_an_image_is_encoded_once_for_all_regimes(predictor: Predictor, monkeypatch) -> None:
+def test_image_is_encoded_once_for_all_regimes(predictor: Predictor, monkeypatch) -> None:
     network, seen = predictor.base.network, 0
     encode = network.encode
 
@@ -119,40 +122,40 @@ def test_an_image_is_encoded_once_for_all_regimes(predictor: Predictor, monkeypa
     monkeypatch.setattr(network, "encode", counted)
     cases = [make_case("a"), make_case("b")]
     results = list(evaluate(predictor, cases, spots(regimes=EVERY)))
-    assert [one.status for one in results] == ["scored"] * 14
+    assert [result.status for result in results] == ["scored"] * 14
     assert seen == 2
-    assert len({one.score.scores["auc"] for one in results[:7]}) > 3  # prompts do something
+    assert len({result.score.scores["auc"] for result in results[:7]}) > 3  # prompts have an effect
 
 
 @pytest.mark.usefixtures("spot")
-def test_flips_ask_four_times_about_an_image() -> None:
-    lean = np.broadcast_to(np.linspace(0, 1, SIDE), (SIDE, SIDE))
-    oracle = Oracle(lambda prepared, prompts: lean)
-    (one,) = evaluate(oracle, [make_case()], spots(flips=True, regimes=("1p",)))
-    assert len(oracle.asked) == 4
-    assert len({prepared.key for prepared, *_ in oracle.asked}) == 4
-    assert one.prediction.all()  # every column and its mirror image come to 0.5, the threshold
+def test_flips_average_four_predictions() -> None:
+    gradient = np.broadcast_to(np.linspace(0, 1, SIDE), (SIDE, SIDE))
+    oracle = Oracle(lambda prepared, prompts: gradient)
+    (result,) = evaluate(oracle, [make_case()], spots(flips=True, regimes=("1p",)))
+    assert len(oracle.calls) == 4
+    assert len({prepared.key for prepared, *_ in oracle.calls}) == 4
+    assert result.prediction.all()  # every column and its mirror average to the threshold 0.5
 
 
 @pytest.mark.usefixtures("spot")
-def test_geometry_and_threshold_are_the_adapters_and_the_papers_threshold_is_its_own(
+def test_adapter_sets_geometry_and_threshold_unless_protocol_fixes_it(
     make_adapter,
 ) -> None:
     adapter = make_adapter(threshold=0.3)
     oracle = Oracle(lambda prepared, prompts: np.full(prepared.shape, 0.4))
-    (own,) = evaluate(oracle, [make_case()], spots(), adapter=adapter)
+    (literature,) = evaluate(oracle, [make_case()], spots(), adapter=adapter)
     (paper,) = evaluate(oracle, [make_case()], spots(protocol="paper"), adapter=adapter)
-    assert own.prediction.all()
+    assert literature.prediction.all()
     assert not paper.prediction.any()
-    assert oracle.used == [adapter, adapter]
-    assert [geometry for _, geometry, _ in oracle.asked] == [GeometrySettings(detail="squash")] * 2
-    (bare,) = evaluate(oracle, [make_case()], spots())
-    assert not bare.prediction.any()
-    assert oracle.used[-1] is None
-    assert oracle.asked[-1][1] == GeometrySettings.for_target(SPOT)
+    assert oracle.adapters == [adapter, adapter]
+    assert [geometry for _, geometry, _ in oracle.calls] == [GeometrySettings(detail="squash")] * 2
+    (no_adapter,) = evaluate(oracle, [make_case()], spots())
+    assert not no_adapter.prediction.any()
+    assert oracle.adapters[-1] is None
+    assert oracle.calls[-1][1] == GeometrySettings.for_target(SPOT)
 
 
-def test_the_papers_protocol_compares_at_1024_squared(write_chase) -> None:
+def test_paper_protocol_compares_at_1024_squared(write_chase) -> None:
     first, second = square(10, 10, 20), square(20, 10, 20)
     records = read_dataset(write_chase({"Image_01L": (first, second)})).records
     big = np.kron(first | second, np.ones((16, 16), bool))
@@ -160,36 +163,36 @@ def test_the_papers_protocol_compares_at_1024_squared(write_chase) -> None:
     none, points = evaluate(always(big), records, settings)
     assert none.score.scores["dice"] == 1
     assert none.reference.shape == (1024, 1024)
-    assert max(click.x for click in points.prompts.points) > SIDE
+    assert max(point.x for point in points.prompts.points) > SIDE
 
 
-def test_one_image_that_cannot_be_read_stops_no_other(write_chase) -> None:
+def test_unreadable_image_does_not_stop_the_others(write_chase) -> None:
     root = write_chase({f"Image_0{number}L": (square(20, 20, 16),) for number in (1, 2, 3)})
     (root / "Image_02L.jpg").write_text("no picture")
     settings = EvaluateSettings(target="vessel", regimes=("none", "1p"))
     results = list(evaluate(always(INSIDE), read_dataset(root).records, settings))
-    assert [one.status for one in results] == ["scored"] * 2 + ["failed"] * 2 + ["scored"] * 2
-    for one in results[2:4]:
-        assert one.image == "Image_02L"
-        assert "Image_02L.jpg" in one.problem
-        assert one.score is None
+    assert [result.status for result in results] == ["scored"] * 2 + ["failed"] * 2 + ["scored"] * 2
+    for result in results[2:4]:
+        assert result.image == "Image_02L"
+        assert "Image_02L.jpg" in result.problem
+        assert result.score is None
 
 
 @pytest.mark.usefixtures("spot")
-def test_an_answer_that_is_no_number_is_a_failure_that_says_what_to_do() -> None:
+def test_nan_prediction_fails_with_a_remedy() -> None:
     first = make_case("a").pixels
 
-    def say(prepared: PreparedImage, prompts: object) -> np.ndarray:
+    def respond(prepared: PreparedImage, prompts: object) -> np.ndarray:
         return np.full(prepared.shape, np.nan if (prepared.pixels == first).all() else 1.0)
 
-    broken, fine = evaluate(Oracle(say), [make_case("a"), make_case("b")], spots())
+    broken, fine = evaluate(Oracle(respond), [make_case("a"), make_case("b")], spots())
     assert (broken.status, fine.status) == ("failed", "scored")
     assert "--precision float32" in broken.problem
 
 
-def test_what_cannot_be_judged_is_refused_when_called(write_chase, make_adapter) -> None:
+def test_invalid_input_is_refused_by_the_call_itself(write_chase, make_adapter) -> None:
     def refuse(prepared: object, prompts: object) -> np.ndarray:
-        raise AssertionError("work has begun")
+        raise AssertionError("prediction has started")
 
     oracle = Oracle(refuse)
     with pytest.raises(TargetError, match="nonsense"):
@@ -206,15 +209,15 @@ def test_what_cannot_be_judged_is_refused_when_called(write_chase, make_adapter)
 
 @pytest.mark.usefixtures("spot")
 @pytest.mark.parametrize("flips", [False, True])
-def test_progress_rises_to_the_number_of_images_and_can_stop_the_work(flips: bool) -> None:
+def test_progress_reaches_the_number_of_images_and_can_cancel(flips: bool) -> None:
     seen: list[tuple[float, int]] = []
     cases = [make_case("a"), make_case("b")]
     settings = spots(regimes=("none", "1p"), flips=flips)
 
-    def watch(done: float, total: int) -> None:
+    def record(done: float, total: int) -> None:
         seen.append((done, total))
 
-    list(evaluate(always(INSIDE), cases, settings, progress=watch))
+    list(evaluate(always(INSIDE), cases, settings, progress=record))
     assert seen == sorted(seen)
     assert (seen[0], seen[-1]) == ((0, 2), (2, 2))
     assert any(done == 0.5 for done, _ in seen)
@@ -228,14 +231,14 @@ def test_progress_rises_to_the_number_of_images_and_can_stop_the_work(flips: boo
         results.extend(evaluate(always(INSIDE), cases, settings, progress=stop))
 
 
-def test_a_viewer_gives_arrays() -> None:
-    """A case needs no data set, no files, no field of view and no patient."""
+def test_arrays_can_be_evaluated_without_a_dataset() -> None:
+    """A case needs no dataset, no files, no field of view and no patient."""
     pixels = np.random.default_rng(0).integers(0, 256, (40, 50, 3), dtype=np.uint8)
-    truth = np.zeros((40, 50), bool)
-    truth[10:20, 10:30] = True
-    (one,) = evaluate(always(truth), [Case("Image 1", pixels, truth)], VESSEL)
-    assert one.score.scores["dice"] == 1
-    assert (one.dataset, one.patient) == ("", "")
+    reference = np.zeros((40, 50), bool)
+    reference[10:20, 10:30] = True
+    (result,) = evaluate(always(reference), [Case("Image 1", pixels, reference)], VESSEL)
+    assert result.score.scores["dice"] == 1
+    assert (result.dataset, result.patient) == ("", "")
 
 
 GRADERS = {
@@ -245,20 +248,20 @@ GRADERS = {
 }
 
 
-def test_a_second_grader_is_judged_as_a_network_is(write_chase) -> None:
+def test_second_grader_is_scored_like_a_network(write_chase) -> None:
     records = read_dataset(write_chase(GRADERS)).records
     results = list(evaluate_grader(records, VESSEL))
-    assert [one.status for one in results] == ["scored", "scored", "failed"]
+    assert [result.status for result in results] == ["scored", "scored", "failed"]
     assert "no mask of vessel by grader 2" in results[2].problem
-    assert [one.score.scores["dice"] for one in results[:2]] == pytest.approx([0.75, 1])
+    assert [result.score.scores["dice"] for result in results[:2]] == pytest.approx([0.75, 1])
     assert np.isnan(results[0].score.scores["auc"])
-    assert {one.regime for one in results} == {"none"}
+    assert {result.regime for result in results} == {"none"}
     case = make_case("Image_01L", reference=GRADERS["Image_01L"][0], field=FIELD)
     (network,) = evaluate(always(GRADERS["Image_01L"][1]), [case], VESSEL)
     assert network.score.scores["dice"] == results[0].score.scores["dice"]
 
 
-def test_without_any_second_grader_or_against_the_union_it_is_refused(write_chase) -> None:
+def test_second_grader_needs_its_masks_and_grader_1_as_reference(write_chase) -> None:
     records = read_dataset(write_chase({"Image_02L": GRADERS["Image_02L"]})).records
     with pytest.raises(DatasetError, match="CHASE_DB1: none of the 1 images has a mask of vessel"):
         evaluate_grader(records, VESSEL)
@@ -266,8 +269,8 @@ def test_without_any_second_grader_or_against_the_union_it_is_refused(write_chas
         evaluate_grader(records, EvaluateSettings(target="vessel", protocol="paper"))
 
 
-def test_a_grader_that_fails_to_be_read_stops_no_other(write_chase) -> None:
+def test_unreadable_grader_mask_does_not_stop_the_others(write_chase) -> None:
     root = write_chase(GRADERS)
     (root / "Image_01L_2ndHO.png").write_bytes(b"")
     results = list(evaluate_grader(read_dataset(root).records, VESSEL))
-    assert [one.status for one in results] == ["failed", "scored", "failed"]
+    assert [result.status for result in results] == ["failed", "scored", "failed"]

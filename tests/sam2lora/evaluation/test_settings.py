@@ -1,4 +1,4 @@
-"""Settings of an evaluation, and regimes as the command line takes them."""
+"""Evaluation settings, and prompt regimes as given on the command line."""
 
 import pytest
 from pydantic import ValidationError
@@ -8,7 +8,7 @@ from sam2lora.evaluation import EvaluateSettings, parse_regimes
 from sam2lora.prompts.sampling import REGIMES
 
 
-def test_the_default_is_automatic_by_the_literatures_protocol() -> None:
+def test_default_is_no_prompt_by_the_literature_protocol() -> None:
     settings = EvaluateSettings(target="vessel")
     assert (settings.regimes, settings.protocol, settings.flips) == (("none",), "literature", False)
     assert settings.conventions.name == "literature"
@@ -24,18 +24,18 @@ def test_the_default_is_automatic_by_the_literatures_protocol() -> None:
         ("none,all", tuple(REGIMES)),
     ],
 )
-def test_regimes_are_named_with_commas_between(text: str, names: tuple[str, ...]) -> None:
+def test_regimes_are_parsed_from_a_comma_separated_list(text: str, names: tuple[str, ...]) -> None:
     assert parse_regimes(text) == names
 
 
 @pytest.mark.parametrize("text", ["", "3p", "none,", "None"])
-def test_an_unknown_regime_is_refused_with_those_there_are(text: str) -> None:
+def test_unknown_regime_is_refused_with_the_available_ones(text: str) -> None:
     with pytest.raises(SettingsError, match=r"none, 1p, 2p, 5p, 5p1n, box, 5p1n\+box, all"):
         parse_regimes(text)
 
 
 @pytest.mark.parametrize(
-    "wrong",
+    "invalid",
     [
         {"regimes": ()},
         {"regimes": ("3p",)},
@@ -45,6 +45,6 @@ def test_an_unknown_regime_is_refused_with_those_there_are(text: str) -> None:
         {"include": "(a"},
     ],
 )
-def test_impossible_settings_are_refused(wrong: dict[str, object]) -> None:
+def test_invalid_settings_are_refused(invalid: dict[str, object]) -> None:
     with pytest.raises(ValidationError):
-        EvaluateSettings(target="vessel", **wrong)
+        EvaluateSettings(target="vessel", **invalid)

@@ -23,7 +23,7 @@ SHORT: dict[str, Any] = {
     "device": "cpu",
     "precision": "float32",
 }
-"""What makes a training take no time."""
+"""Settings that make a training fast."""
 
 
 @pytest.fixture(autouse=True)
@@ -33,7 +33,7 @@ def _on_one_thread(one_thread: None) -> None:
 
 @pytest.fixture
 def make(eyes: Path) -> Callable[..., TrainSettings]:
-    """Give a function that makes settings of a short training; its arguments are what differs."""
+    """Return a function that creates settings of a short training, with changes as arguments."""
 
     def make_short(preset: str = "standard", **changes: Any) -> TrainSettings:
         return make_settings(preset, {**SHORT, "data": [{"root": str(eyes)}]}, changes)
@@ -43,7 +43,7 @@ def make(eyes: Path) -> Callable[..., TrainSettings]:
 
 @pytest.fixture
 def begin(tmp_path: Path) -> Callable[..., RunFolder]:
-    """Give a function that makes a run folder."""
+    """Return a function that creates a run folder."""
 
     def create(settings: TrainSettings, name: str = "run") -> RunFolder:
         return RunFolder.create(tmp_path / name, settings.model_dump_json())
@@ -53,7 +53,7 @@ def begin(tmp_path: Path) -> Callable[..., RunFolder]:
 
 @pytest.fixture
 def run_through(begin: Callable[..., RunFolder]) -> Callable[..., tuple[RunFolder, list[Event]]]:
-    """Give a function that trains to the end; it gives the run folder and its events."""
+    """Return a function that trains to the end and returns the run folder and its events."""
 
     def run(settings: TrainSettings, name: str = "run") -> tuple[RunFolder, list[Event]]:
         folder = begin(settings, name)

@@ -1,23 +1,20 @@
-"""What a checkpoint brings back, and which checkpoints are refused."""
+"""What a checkpoint restores, and which checkpoints are refused."""
 
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 import torch
-from accelerate import Accelerator
 
 from sam2lora.errors import TrainingError
-from sam2lora.inference.embedding_cache import EmbeddingCache
 from sam2lora.runs import RunFolder
 from sam2lora.training.checkpointing import TrainingState, load_training, save_training
-from sam2lora.training.data_split import plan_data
-from sam2lora.training.dataset import TrainingDataset
 from sam2lora.training.optimizer_step import OptimizerStep
 from sam2lora.training.settings import TrainSettings
 from sam2lora.training.trainable import TrainableModel, make_trainable
 
-Make = Callable[..., TrainSettings]
+from .helpers import Make, optimizer_step_of, samples_of
+
 Parts = tuple[TrainableModel, OptimizerStep]
 
 STATE = TrainingState(step=3, batch=2, best_dice=0.75, best_step=2, worse=1)
@@ -27,12 +24,11 @@ pytestmark = pytest.mark.usefixtures("pocket")
 
 def parts_of(settings: TrainSettings) -> Parts:
     model = make_trainable(settings)
-    return model, OptimizerStep(model, settings, Accelerator(cpu=True), EmbeddingCache(0))
+    return model, optimizer_step_of(settings, model)
 
 
 def do_a_step(settings: TrainSettings, parts: Parts, number: int) -> None:
-    samples = TrainingDataset(plan_data(settings).groups, settings, size=128, mask_size=32)
-    parts[1].step([samples.draw(number)], number=number, rate=1e-2, batch=1)
+    parts[1].step(samples_of(settings, number), number=number, rate=1e-2, batch=1)
 
 
 @pytest.fixture
@@ -45,7 +41,7 @@ def run(tmp_path: Path, settings: TrainSettings) -> RunFolder:
     return RunFolder.create(tmp_path / "run", settings.model_dump_json())
 
 
-def test_the_next_step_after_loading_is_the_same(settings: TrainSettings, run: RunFolder) -> None:
+def test_next_step_after_loading_is_identical(settings: TrainSettings, run: RunFolder) -> None:
     saved, loaded = parts_of(settings), parts_of(settings)
     do_a_step(settings, saved, 0)
     save_training(run, STATE, *saved)
@@ -57,23 +53,26 @@ def test_the_next_step_after_loading_is_the_same(settings: TrainSettings, run: R
     assert all(torch.equal(before[name], after[name]) for name in before)
 
 
-def test_the_format_is_that_of_earlier_versions(settings: TrainSettings, run: RunFolder) -> None:
+def test_checkpoint_format_is_unchanged(settings: TrainSettings, run: RunFolder) -> None:
     save_training(run, STATE, *parts_of(settings))
     content = run.load_checkpoint()
-    own = {"step": 3, "batch": 2, "best_dice": 0.75, "best_step": 2, "worse": 1}
-    assert {name: content[name] for name in own} == own
-    assert content.keys() == own.keys() | {"identity", "tensors", "optimizer", "scaler"}
+    progress = {"step": 3, "batch": 2, "best_dice": 0.75, "best_step": 2, "worse": 1}
+    assert {name: content[name] for name in progress} == progress
+    assert content.keys() == progress.keys() | {"identity", "tensors", "optimizer", "scaler"}
 
 
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        (lambda content: {"step": content["step"]}, "another version; batch, best_dice, .*Begin a"),
-        (lambda content: content | {"identity": "0" * 64}, "another base model than 'nano' is now"),
+        (lambda content: {"step": content["step"]}, "another version; batch, best_dice, .*Start a"),
+        (
+            lambda content: content | {"identity": "0" * 64},
+            "another base model than the current 'nano'",
+        ),
     ],
     ids=["version", "base"],
 )
-def test_what_does_not_fit_is_refused_before_anything_changes(
+def test_mismatched_checkpoint_is_refused_before_anything_changes(
     settings: TrainSettings, run: RunFolder, change: Callable[[dict], dict], message: str
 ) -> None:
     parts = parts_of(settings)
@@ -83,4 +82,4 @@ def test_what_does_not_fit_is_refused_before_anything_changes(
     before = {name: tensor.detach().clone() for name, tensor in other[0].tensors().items()}
     with pytest.raises(TrainingError, match=message):
         load_training(run, *other, base="nano")
-    assert all(torch.equal(before[name], one) for name, one in other[0].tensors().items())
+    assert all(torch.equal(before[name], tensor) for name, tensor in other[0].tensors().items())

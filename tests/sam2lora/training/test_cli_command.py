@@ -1,4 +1,4 @@
-"""The command of settings makes the same settings."""
+"""The command line of settings reproduces these settings."""
 
 import json
 import shlex
@@ -21,7 +21,7 @@ CHANGES: dict[str, dict[str, Any]] = {
 
 
 @pytest.mark.parametrize("preset", list(CHANGES))
-def test_it_makes_the_same_settings(
+def test_command_reproduces_the_settings(
     preset: str,
     eyes: Path,
     tmp_path: Path,
@@ -31,16 +31,16 @@ def test_it_makes_the_same_settings(
     data = [{"root": str(eyes), "include": "p0[0-2]"}]
     changes = {"target": "disc", "data": data}
     settings = make_settings(preset, changes, CHANGES[preset])
-    made: list[TrainSettings] = []
-    module = sys.modules["sam2lora.cli.train"]  # the package has a command of that name
-    monkeypatch.setattr(module, "_print_plan", lambda chosen, console: made.append(chosen))
-    words = shlex.split(command_of(settings, tmp_path / "a run", preset=preset))
-    assert words[:3] == ["sam2lora", "train", str(tmp_path / "a run")]
-    assert run_cli(*words[1:], "--dry-run").code == 0
-    assert made == [settings]
+    parsed: list[TrainSettings] = []
+    module = sys.modules["sam2lora.cli.train"]  # `sam2lora.cli.train` is also the name of a command
+    monkeypatch.setattr(module, "_print_plan", lambda settings, console: parsed.append(settings))
+    arguments = shlex.split(command_of(settings, tmp_path / "a run", preset=preset))
+    assert arguments[:3] == ["sam2lora", "train", str(tmp_path / "a run")]
+    assert run_cli(*arguments[1:], "--dry-run").code == 0
+    assert parsed == [settings]
 
 
-def test_only_what_differs_is_said(eyes: Path) -> None:
+def test_command_contains_only_differences_from_the_preset(eyes: Path) -> None:
     settings = make_settings("quick", {"target": "disc", "data": [{"root": str(eyes)}]})
     expected = ["sam2lora", "train", "r", "--data", str(eyes), "--target", "disc"]
     assert shlex.split(command_of(settings, Path("r"), preset="quick")) == [
@@ -49,7 +49,7 @@ def test_only_what_differs_is_said(eyes: Path) -> None:
     ]
 
 
-def test_a_relative_root_counts_from_the_run(tmp_path: Path) -> None:
+def test_relative_data_root_is_resolved_in_the_run_folder(tmp_path: Path) -> None:
     settings = make_settings("standard", {"data": [{"root": "data/dataset.csv"}]})
     (source,) = settings.counted_from(tmp_path).data
     assert source.root == str(tmp_path / "data/dataset.csv")

@@ -1,23 +1,23 @@
-"""The sixteen defects of the published code of SAM2LoRA, each with the test that would catch it.
+"""The sixteen defects in the published code of SAM2LoRA, each with the test that detects it.
 
-| # | defect | its test |
+| # | defect | test |
 |---|---|---|
 | 1 | without a checkpoint it trains nothing | below |
 | 2 | on a GPU the tensors of LoRA are no parameters | below; adapters/test_lora.py::test_moving_the_device_keeps_the_trainable_parameters |
 | 3 | only the last image of a batch is encoded | below |
-| 4 | gradients are clipped while scaled, on every micro-step | below; training/test_optimizer_step.py::test_the_total_is_clipped_once |
+| 4 | gradients are clipped while scaled, on every micro-step | below; training/test_optimizer_step.py::test_total_gradient_is_clipped_once |
 | 5 | the gradient of a missed pixel vanishes | losses/test_functional.py::test_missed_pixel_has_its_full_gradient_at_any_logit |
 | 6 | augmentation and prompts are drawn once | below |
 | 7 | images are shrunk by nearest neighbour, aspect lost | transforms/test_windows.py::test_points_return_from_the_network_unchanged, transforms/test_windows.py::test_mask_returns_from_the_network_within_a_pixel, transforms/test_windows.py::test_reduction_averages_thin_lines |
 | 8 | parts of the base are dropped or initialised anew | below; models/test_sam2_image_model.py::test_predictions_equal_those_of_stock_sam2, adapters/test_lora.py::test_untrained_lora_predicts_exactly_as_the_base |
-| 9 | samples that fail are dropped | below; training/test_data_loader.py::test_a_sample_that_fails_stops_with_its_file_name |
+| 9 | samples that fail are dropped | below; training/test_data_loader.py::test_failing_sample_raises_with_its_file_name |
 | 10 | "5 + 1 negative" has no negative point | prompts/test_sampling.py::test_seven_regimes_have_their_points_and_boxes, prompts/test_sampling.py::test_sampled_prompts_match_their_regime |
-| 11 | positive points off the mask | prompts/test_sampling.py::test_sampled_prompts_match_their_regime, training/test_dataset.py::test_points_lie_on_the_mask_as_the_network_sees_it |
+| 11 | positive points off the mask | prompts/test_sampling.py::test_sampled_prompts_match_their_regime, training/test_dataset.py::test_points_lie_on_the_augmented_mask |
 | 12 | "ASSD" takes rows for points | metrics/test_segmentation.py::test_lines_ten_rows_apart_are_ten_pixels_apart, metrics/test_segmentation.py::test_distances_of_shifted_discs |
-| 13 | both eyes of a patient on both sides | training/test_data_split.py::test_no_patient_is_on_both_sides_and_nobody_is_lost, training/test_data_split.py::test_another_machine_splits_the_same_way |
+| 13 | both eyes of a patient on both sides | training/test_data_split.py::test_no_patient_is_on_both_sides_and_none_is_lost, training/test_data_split.py::test_split_is_the_same_on_another_machine |
 | 14 | the luckiest training loss is the best | below |
 | 15 | a checkpoint holds the base, no rank, no targets, as a pickle | below; adapters/test_serialization.py::test_adapter_loads_without_network_or_arguments |
-| 16 | the best of 30 means of means is the headline | evaluation/report/test_writer.py::test_the_csv_has_a_row_for_each_image_regime_and_model, evaluation/report/test_writer.py::test_cells_are_the_means_of_the_images_and_undefined_is_counted, evaluation/report/test_markdown.py::test_each_regime_has_a_table_of_its_own |
+| 16 | the best of 30 means of means is the headline | evaluation/report/test_writer.py::test_csv_has_a_row_for_each_image_regime_and_model, evaluation/report/test_writer.py::test_cells_are_means_over_images_and_count_undefined, evaluation/report/test_markdown.py::test_each_regime_has_its_own_table |
 """  # noqa: E501
 
 import ast
@@ -28,18 +28,15 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from accelerate import Accelerator
 
 from sam2lora.adapters import open_adapter
 from sam2lora.errors import ImageError
-from sam2lora.inference.embedding_cache import EmbeddingCache
 from sam2lora.inference.predictor import Predictor
 from sam2lora.losses.composite import composite_loss
 from sam2lora.metrics.segmentation import dice
 from sam2lora.models.loading import LoadedModel
 from sam2lora.models.weights import weights_digest
 from sam2lora.runs import (
-    Event,
     FailedEvent,
     RunFolder,
     StepEvent,
@@ -49,15 +46,13 @@ from sam2lora.runs import (
 )
 from sam2lora.training.data_loader import collate
 from sam2lora.training.data_split import plan_data
-from sam2lora.training.dataset import TrainingDataset, TrainingSample
+from sam2lora.training.dataset import TrainingSample
 from sam2lora.training.loop import train
-from sam2lora.training.optimizer_step import OptimizerStep
 from sam2lora.training.settings import TrainSettings
 from sam2lora.training.trainable import make_trainable
 from sam2lora.training.validation import Validation, read_validation_images
 
-Make = Callable[..., TrainSettings]
-RunThrough = Callable[..., tuple[RunFolder, list[Event]]]
+from .helpers import Make, RunThrough, optimizer_step_of, samples_of
 
 pytestmark = pytest.mark.usefixtures("pocket")
 
@@ -65,22 +60,7 @@ CPU = torch.device("cpu")
 TESTS = Path(__file__).parents[1]
 
 
-def stepper_of(settings: TrainSettings) -> OptimizerStep:
-    return OptimizerStep(
-        make_trainable(settings), settings, Accelerator(cpu=True), EmbeddingCache(0)
-    )
-
-
-def samples_of(settings: TrainSettings) -> TrainingDataset:
-    return TrainingDataset(plan_data(settings).groups, settings, size=128, mask_size=32)
-
-
-def draw(settings: TrainSettings, *numbers: int) -> list[TrainingSample]:
-    samples = samples_of(settings)
-    return [samples.draw(number) for number in numbers]
-
-
-def test_the_table_names_tests_that_are_there() -> None:
+def test_defect_table_names_existing_tests() -> None:
     named = re.findall(r"([\w/]+\.py)::(\w+)", __doc__)
     assert len(named) >= 15
     for file, function in named:
@@ -112,23 +92,23 @@ def test_defect_01_a_run_from_scratch_lowers_the_loss(
 
 def test_defect_02_what_is_optimized_is_exactly_what_an_adapter_keeps(make: Make) -> None:
     settings = make()
-    trainee = make_trainable(settings)
-    stepper = OptimizerStep(trainee, settings, Accelerator(cpu=True), EmbeddingCache(0))
-    trainee.model.to("meta")  # another device: what is no parameter would stay behind
-    names = {name for name, weight in trainee.model.named_parameters() if weight.requires_grad}
-    optimized = {id(one) for group in stepper.optimizer.param_groups for one in group["params"]}
-    assert len(optimized) == len(names) == len(trainee.tensors())
+    trainable = make_trainable(settings)
+    optimizer = optimizer_step_of(settings, trainable).optimizer
+    trainable.model.to("meta")  # another device, to which only parameters are moved
+    names = {name for name, weight in trainable.model.named_parameters() if weight.requires_grad}
+    optimized = {id(weight) for group in optimizer.param_groups for weight in group["params"]}
+    assert len(optimized) == len(names) == len(trainable.tensors())
     assert {name.replace(".default", "").removeprefix("network.") for name in names} == {
-        name.removeprefix("base_model.model.") for name in trainee.tensors()
+        name.removeprefix("base_model.model.") for name in trainable.tensors()
     }
-    assert all(tensor.device.type == "meta" for tensor in trainee.tensors().values())
+    assert all(tensor.device.type == "meta" for tensor in trainable.tensors().values())
 
 
 def test_defect_03_each_image_is_encoded_and_only_its_own_loss_changes(make: Make) -> None:
     settings = make(lora={"rank": 4, "dropout": 0})
     model = make_trainable(settings).model.eval()
-    samples = draw(settings, 0, 1, 2)
-    others = draw(make(seed=9), 0, 1, 2)
+    samples = samples_of(settings, 0, 1, 2)
+    others = samples_of(make(seed=9), 0, 1, 2)
 
     @torch.no_grad()
     def losses(images: list[TrainingSample]) -> list[float]:
@@ -137,39 +117,39 @@ def test_defect_03_each_image_is_encoded_and_only_its_own_loss_changes(make: Mak
         return [
             float(
                 composite_loss(
-                    logits[one : one + 1],
-                    iou[one : one + 1],
-                    batch.target[one : one + 1],
+                    logits[index : index + 1],
+                    iou[index : index + 1],
+                    batch.target[index : index + 1],
                     settings.loss,
-                    valid=batch.valid[one : one + 1],
+                    valid=batch.valid[index : index + 1],
                 ).total
             )
-            for one in range(3)
+            for index in range(3)
         ]
 
     plain = losses(samples)
     for changed in range(3):
         images = [*samples[:changed], others[changed], *samples[changed + 1 :]]
         differs = [
-            abs(one - other) > 1e-4 for one, other in zip(plain, losses(images), strict=True)
+            abs(before - after) > 1e-4 for before, after in zip(plain, losses(images), strict=True)
         ]
-        assert differs == [one == changed for one in range(3)]
+        assert differs == [index == changed for index in range(3)]
 
 
 def test_defect_04_four_micro_steps_give_the_gradient_of_their_mean(make: Make) -> None:
     settings = make(lora={"rank": 4, "dropout": 0}, optimizer={"clip": 1e9})
-    samples = draw(settings, 0, 1, 2, 3)
+    samples = samples_of(settings, 0, 1, 2, 3)
 
     def gradient(chosen: list[TrainingSample], batch: int) -> torch.Tensor:
-        stepper = stepper_of(settings)
-        stepper.step(chosen, number=0, rate=0, batch=batch)
-        return torch.cat([one.grad.flatten() for one in stepper.weights])
+        optimizer_step = optimizer_step_of(settings)
+        optimizer_step.step(chosen, number=0, rate=0, batch=batch)
+        return torch.cat([weight.grad.flatten() for weight in optimizer_step.weights])
 
     together = gradient(samples, 4)
     assert together.norm() > 1e-2
     torch.testing.assert_close(gradient(samples, 1), together, rtol=1e-3, atol=1e-6)
     torch.testing.assert_close(gradient(samples, 3), together, rtol=1e-3, atol=1e-6)
-    each = torch.stack([gradient([one], 1) for one in samples])
+    each = torch.stack([gradient([sample], 1) for sample in samples])
     torch.testing.assert_close(each.mean(dim=0), together, rtol=1e-3, atol=1e-6)
     assert (each[-1] - together).norm() > 0.1 * together.norm()
 
@@ -181,7 +161,7 @@ def test_defect_06_epochs_draw_differently_and_a_seed_repeats(make: Make) -> Non
 
     def epoch(number: int, settings: TrainSettings) -> dict[str, TrainingSample]:
         numbers = range(number * images, (number + 1) * images)
-        return {sample.name: sample for sample in draw(settings, *numbers)}
+        return {sample.name: sample for sample in samples_of(settings, *numbers)}
 
     first, second, repeated = epoch(0, settings), epoch(1, settings), epoch(1, settings)
     other_seed = epoch(1, settings.model_copy(update={"seed": 1}))
@@ -201,12 +181,12 @@ def test_defect_08_training_leaves_the_base_as_it_was(
     make: Make, begin: Callable[..., RunFolder], pocket: Callable[[], LoadedModel], monkeypatch
 ) -> None:
     loaded = pocket()
-    before = {name: one.clone() for name, one in loaded.network.state_dict().items()}
+    before = {name: tensor.clone() for name, tensor in loaded.network.state_dict().items()}
     monkeypatch.setattr("sam2lora.training.trainable.load_base", lambda _: loaded)
     list(train(begin(make(steps=2, optimizer={"learning_rate": 0.1}))))
     after = {
-        name.replace(".base_layer", ""): one
-        for name, one in loaded.network.state_dict().items()
+        name.replace(".base_layer", ""): tensor
+        for name, tensor in loaded.network.state_dict().items()
         if ".lora_" not in name
     }
     assert after.keys() == before.keys()
@@ -219,7 +199,7 @@ def test_defect_09_a_failing_sample_stops_the_run_with_its_file_name(
     make: Make, begin: Callable[..., RunFolder], write_eyes: Callable[..., Path], tmp_path: Path
 ) -> None:
     settings = make(data=[{"root": str(write_eyes(tmp_path / "eyes"))}], steps=6)
-    broken = Path(draw(settings, 3)[0].name)
+    broken = Path(samples_of(settings, 3)[0].name)
     broken.write_bytes(broken.read_bytes()[:200])
     run = begin(settings)
     with pytest.raises(ImageError, match=str(broken)):
@@ -236,21 +216,21 @@ def test_defect_14_the_best_is_chosen_by_validation_dice(
 ) -> None:
     scores = iter([0.5, 0.7, 0.6, 0.7])
 
-    def judged(*_: object, **__: object) -> Validation:
+    def scripted(*_: object, **__: object) -> Validation:
         score = next(scores)
         return Validation(dice=score, threshold=0.4, loss=1 - score, per_image={"eyes/a": score})
 
-    monkeypatch.setattr("sam2lora.training.loop.validate", judged)
+    monkeypatch.setattr("sam2lora.training.loop.validate", scripted)
     run, events = run_through(make(steps=4, validation={"every": 1}))
     validations = [event for event in events if isinstance(event, ValidationEvent)]
-    assert [(one.mean, one.best, one.best_step) for one in validations] == [
+    assert [(event.mean, event.best, event.best_step) for event in validations] == [
         (0.5, 0.5, 1),
         (0.7, 0.7, 2),
         (0.6, 0.7, 2),
         (0.7, 0.7, 2),
     ]
     losses = [event.loss for event in events if isinstance(event, StepEvent)]
-    assert int(np.argmin(losses)) != 1  # so that the loss would have chosen another
+    assert int(np.argmin(losses)) != 1  # the loss would have selected another
     best = best_adapter(run.path)
     assert best is not None
     assert (best.step, best.dice) == (2, 0.7)
@@ -270,14 +250,12 @@ def test_defect_15_an_adapter_is_safetensors_only_and_loads_with_no_other_input(
     adapter = open_adapter(best.folder)
     assert (adapter.card.target.name, adapter.card.lora.rank) == ("disc", 4)
     assert adapter.card.lora.alpha == 5
-    # Its answer is the one that was validated.
+    # Its prediction is the one that was validated.
     predictor = Predictor(pocket(), device="cpu", precision="float32")
     predictor.set_adapter(adapter)
-    (held_out,) = read_validation_images(plan_data(settings).validation)
-    answer = predictor.predict(held_out.prepared, adapter.card.geometry).mask(
-        adapter.card.threshold
-    )
-    found = dice(answer, held_out.reference, valid=held_out.prepared.field.mask)
+    (image,) = read_validation_images(plan_data(settings).validation)
+    mask = predictor.predict(image.prepared, adapter.card.geometry).mask(adapter.card.threshold)
+    found = dice(mask, image.reference, valid=image.prepared.field.mask)
     validated = next(event for event in events if isinstance(event, ValidationEvent))
-    assert validated.dice == {held_out.name: pytest.approx(found, abs=1e-3)}
+    assert validated.dice == {image.name: pytest.approx(found, abs=1e-3)}
     assert adapter.card.validation["dice"] == pytest.approx(found, abs=1e-3)

@@ -1,4 +1,4 @@
-"""What a training will do, before it starts."""
+"""Estimates of time and memory before a training starts."""
 
 import os
 import subprocess
@@ -12,10 +12,9 @@ import torch
 
 from sam2lora.errors import DatasetError, DeviceError, SettingsError
 from sam2lora.training.estimate import estimate
-from sam2lora.training.settings import TrainSettings
 from sam2lora.training.trainable import make_trainable
 
-Make = Callable[..., TrainSettings]
+from .helpers import Make
 
 pytestmark = pytest.mark.usefixtures("pocket")
 
@@ -27,55 +26,56 @@ settings = make_settings(
     "standard",
     {"data": [{"root": sys.argv[1]}], "batch": 6, "device": "cpu", "precision": "float32"},
 )
-said = estimate(settings).bytes
+estimated = estimate(settings).bytes
 from accelerate import Accelerator
-from sam2lora.inference.embedding_cache import FeatureCache
-from sam2lora.training.optimizer_step import Stepper
+from sam2lora.inference.embedding_cache import EmbeddingCache
+from sam2lora.training.optimizer_step import OptimizerStep
 from sam2lora.training.data_split import plan_data
-from sam2lora.training.dataset import Samples
-from sam2lora.training.trainable import make_trainee
-samples = Samples(plan_data(settings).groups, settings, size=512, mask_size=128)
-stepper = Stepper(make_trainee(settings), settings, Accelerator(cpu=True), FeatureCache(0))
-drawn = [samples.draw(number) for number in range(6)]
-stepper.step(drawn, number=0, rate=1e-3, batch=6)
-print(said, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024)
+from sam2lora.training.dataset import TrainingDataset
+from sam2lora.training.trainable import make_trainable
+dataset = TrainingDataset(plan_data(settings).groups, settings, size=512, mask_size=128)
+model, accelerator = make_trainable(settings), Accelerator(cpu=True)
+optimizer_step = OptimizerStep(model, settings, accelerator, EmbeddingCache(0))
+samples = [dataset.sample(index) for index in range(6)]
+optimizer_step.step(samples, number=0, rate=1e-3, batch=6)
+print(estimated, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024)
 """
 
 
-def test_it_says_what_is_trained_on_what(make: Make, eyes: Path) -> None:
+def test_estimate_describes_weights_and_data(make: Make, eyes: Path) -> None:
     sources = [{"root": str(eyes)}, {"root": str(eyes), "include": "left"}]
-    found = estimate(make(data=sources, validation={"images": 1}, steps=20, batch=2))
-    # Rank 4 of 9 248 weights each, of 3.2 million.
-    assert found.share.startswith("36992 of 3199249 weights are trained: 1.16 %")
-    assert found.images == {"eyes disc": 6}  # those of the second source are among them
-    assert found.validation == 1
-    assert (found.device, found.precision) == ("cpu", "float32")
+    result = estimate(make(data=sources, validation={"images": 1}, steps=20, batch=2))
+    # Rank 4, with 9 248 weights each, of 3.2 million.
+    assert result.share.startswith("36992 of 3199249 weights are trained: 1.16 %")
+    assert result.images == {"eyes disc": 6}  # includes those of the second source
+    assert result.validation == 1
+    assert (result.device, result.precision) == ("cpu", "float32")
 
 
-def test_time_is_that_of_all_samples(make: Make, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_estimated_time_covers_all_samples(make: Make, monkeypatch: pytest.MonkeyPatch) -> None:
     clock = iter(range(0, 1000, 3))
     monkeypatch.setattr("sam2lora.training.estimate.time.perf_counter", lambda: next(clock))
     assert estimate(make(steps=7, batch=2, accumulate=5)).seconds == 3 * 7 * 2 * 5
 
 
-def test_memory_grows_with_the_batch_and_with_what_is_trained(
+def test_memory_grows_with_batch_and_trained_weights(
     make: Make, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     trained = 36992
 
     def memory(batch: int) -> int:
-        held = iter([1000, 1300, 1200])  # before, and while a sample's activations are held
-        process = SimpleNamespace(memory_info=lambda: SimpleNamespace(rss=next(held)))
+        usage = iter([1000, 1300, 1200])  # before, and with the activations of a sample
+        process = SimpleNamespace(memory_info=lambda: SimpleNamespace(rss=next(usage)))
         monkeypatch.setattr("sam2lora.training.estimate.psutil.Process", lambda: process)
         return estimate(make(batch=batch)).bytes
 
-    # AdamW keeps two float32 numbers for each weight.
+    # AdamW keeps two float32 values for each weight.
     assert memory(1) == 1000 + 300 + 8 * trained
     assert memory(4) == 1000 + 4 * 300 + 8 * trained
 
 
 @pytest.mark.slow
-def test_the_memory_of_a_fresh_process_is_about_what_it_says(eyes: Path) -> None:
+def test_estimated_memory_matches_a_fresh_process(eyes: Path) -> None:
     ran = subprocess.run(
         [sys.executable, "-c", MEASURE, str(eyes)],
         env=os.environ | {"OMP_NUM_THREADS": "1"},
@@ -83,11 +83,11 @@ def test_the_memory_of_a_fresh_process_is_about_what_it_says(eyes: Path) -> None
         text=True,
         check=True,
     )
-    said, most = map(int, ran.stdout.split())
-    assert 0.7 < said / most < 1.5
+    estimated, measured = map(int, ran.stdout.split())
+    assert 0.7 < estimated / measured < 1.5
 
 
-def test_it_leaves_no_trace(make: Make, tmp_path: Path, eyes: Path) -> None:
+def test_estimate_writes_no_files(make: Make, tmp_path: Path, eyes: Path) -> None:
     before = sorted(eyes.rglob("*"))
     estimate(make())
     assert sorted(eyes.rglob("*")) == before
@@ -95,29 +95,29 @@ def test_it_leaves_no_trace(make: Make, tmp_path: Path, eyes: Path) -> None:
 
 
 @pytest.mark.parametrize("preset", ["standard", "low-memory", "paper"])
-def test_every_preset_can_be_reckoned(make: Make, preset: str) -> None:
+def test_every_preset_can_be_estimated(make: Make, preset: str) -> None:
     assert estimate(make(preset, steps=2)).seconds > 0
 
 
-def test_quick_is_reckoned_with_a_frozen_encoder(
+def test_quick_estimate_encodes_each_window_once(
     make: Make, run_through: Callable[..., tuple], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     run, _ = run_through(make(steps=1))
     clock = iter(range(0, 1000, 3))
     monkeypatch.setattr("sam2lora.training.estimate.time.perf_counter", lambda: next(clock))
     quick = make("quick", start_from=str(run.adapter(1)), lora={}, steps=50, batch=4, variants=2)
-    found = estimate(quick)
-    # Each sample is decoded anew; of each image, two windows are encoded.
-    assert found.seconds == 3 * 200 + 3 * 2 * sum(found.images.values())
+    result = estimate(quick)
+    # Every sample is decoded, but only two windows of each image are encoded.
+    assert result.seconds == 3 * 200 + 3 * 2 * sum(result.images.values())
     decoder = [
         tensor.numel()
         for name, tensor in make_trainable(make()).tensors().items()
         if "sam_mask_decoder" in name
     ]
-    assert found.share.startswith(f"{sum(decoder)} of")
+    assert result.share.startswith(f"{sum(decoder)} of")
 
 
-def test_a_device_too_small_for_the_model_is_said(
+def test_model_too_large_for_the_device_is_explained(
     make: Make, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def fail(*_: object) -> None:
@@ -129,15 +129,15 @@ def test_a_device_too_small_for_the_model_is_said(
 
 
 @pytest.mark.parametrize(
-    ("changes", "error", "words"),
+    ("changes", "error", "message"),
     [
         ({"target": "cup"}, DatasetError, "no masks of cup"),
         ({"data": [{"root": "missing"}]}, DatasetError, "missing"),
         ({"freeze_encoder": True}, SettingsError, "--start-from"),
     ],
 )
-def test_it_refuses_what_the_training_would(
-    make: Make, changes: dict, error: type[Exception], words: str
+def test_estimate_refuses_what_training_would_refuse(
+    make: Make, changes: dict, error: type[Exception], message: str
 ) -> None:
-    with pytest.raises(error, match=words):
+    with pytest.raises(error, match=message):
         estimate(make(**changes))

@@ -1,4 +1,4 @@
-"""A training from its first event to its last: what it writes, and what may go wrong."""
+"""A training from its first event to its last: what it writes, and how it fails."""
 
 import hashlib
 import json
@@ -19,7 +19,6 @@ from sam2lora.runs import (
     Event,
     FailedEvent,
     FinishedEvent,
-    RunFolder,
     StartedEvent,
     StepEvent,
     ValidationEvent,
@@ -32,12 +31,9 @@ from sam2lora.runs import (
 from sam2lora.training.loop import train
 from sam2lora.training.lr_schedule import learning_rate
 from sam2lora.training.prompted_model import PromptedNetwork
-from sam2lora.training.settings import TrainSettings
 from sam2lora.training.validation import Validation
 
-Make = Callable[..., TrainSettings]
-Begin = Callable[..., RunFolder]
-RunThrough = Callable[..., tuple[RunFolder, list[Event]]]
+from .helpers import Begin, Make, RunThrough
 
 pytestmark = pytest.mark.usefixtures("pocket")
 
@@ -52,14 +48,14 @@ def losses(events: list[Event]) -> list[float]:
     return [event.loss for event in of_kind(events, StepEvent)]
 
 
-def test_a_training_begins_by_a_path_and_settings_and_resumes_by_the_path(
+def test_train_starts_from_path_and_settings_and_resumes_from_the_path(
     make: Make, eyes: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.chdir(eyes.parent)  # relative data count from here, not from the run folder
+    monkeypatch.chdir(eyes.parent)  # relative data paths are resolved here, not in the run folder
     settings = make(steps=2, data=[{"root": eyes.name}], validation={"images": 1})
-    coming = train(tmp_path / "run", settings)
-    assert next(coming).kind == "started"
-    coming.close()
+    events = train(tmp_path / "run", settings)
+    assert next(events).kind == "started"
+    events.close()
     assert [event.kind for event in train(str(tmp_path / "run"))][::6] == ["resumed", "finished"]
     assert list(train(tmp_path / "run", settings)) == []
     assert best_adapter(tmp_path / "run")
@@ -69,7 +65,7 @@ def test_a_training_begins_by_a_path_and_settings_and_resumes_by_the_path(
         next(train(tmp_path / "none"))
 
 
-def test_events_tell_the_whole_story(make: Make, run_through: RunThrough, eyes: Path) -> None:
+def test_events_cover_the_whole_run(make: Make, run_through: RunThrough, eyes: Path) -> None:
     settings = make(steps=4, validation={"every": 2, "images": 1}, checkpoint_every=3)
     run, events = run_through(settings)
     assert [(event.kind, event.step) for event in events] == [
@@ -103,7 +99,9 @@ def test_events_tell_the_whole_story(make: Make, run_through: RunThrough, eyes: 
     assert summarize(run.path).state == "finished"
 
 
-def test_all_that_was_promised_is_on_disk(make: Make, run_through: RunThrough, eyes: Path) -> None:
+def test_run_folder_holds_settings_manifest_previews_and_adapters(
+    make: Make, run_through: RunThrough, eyes: Path
+) -> None:
     settings = make(steps=6, validation={"every": 1, "images": 2})
     run, events = run_through(settings)
     assert json.loads(run.settings.read_bytes()) == settings.model_dump(mode="json")
@@ -123,7 +121,7 @@ def test_all_that_was_promised_is_on_disk(make: Make, run_through: RunThrough, e
     assert run.load_checkpoint()["step"] == 6
 
 
-def test_the_manifest_survives_a_crash_of_the_computer(
+def test_manifest_is_synced_to_disk(
     make: Make, begin: Begin, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     synced: list[Path] = []
@@ -133,7 +131,7 @@ def test_the_manifest_survives_a_crash_of_the_computer(
     assert run.data in synced
 
 
-def test_the_best_adapter_is_there_from_the_first_validation_on(make: Make, begin: Begin) -> None:
+def test_best_adapter_exists_from_the_first_validation(make: Make, begin: Begin) -> None:
     run = begin(make(validation={"every": 1, "images": 1}))
     for event in train(run):
         if event.kind == "validation":
@@ -142,10 +140,10 @@ def test_the_best_adapter_is_there_from_the_first_validation_on(make: Make, begi
             assert (best.folder / "adapter_model.safetensors").is_file()
             break
     else:
-        raise AssertionError("it was never validated")
+        raise AssertionError("there was no validation")
 
 
-def test_a_validation_that_finds_nothing_still_names_the_best(
+def test_validation_with_dice_zero_still_sets_the_best(
     make: Make, run_through: RunThrough, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     nothing = Validation(dice=0.0, threshold=0.5, loss=0.7, per_image={"eyes/a": 0.0})
@@ -156,13 +154,13 @@ def test_a_validation_that_finds_nothing_still_names_the_best(
     assert (best.step, best.dice) == (1, 0.0)
 
 
-def fail_above(monkeypatch: pytest.MonkeyPatch, most: int) -> list[int]:
-    """Let the network run out of memory with more than `most` samples at once."""
+def fail_above(monkeypatch: pytest.MonkeyPatch, limit: int) -> list[int]:
+    """Simulate running out of memory with more than `limit` samples at once."""
     forward, sizes = PromptedNetwork.forward, []
 
     def limited(self: PromptedNetwork, images: Any, prompts: Any) -> Any:
         sizes.append(len(prompts))
-        if len(prompts) > most:
+        if len(prompts) > limit:
             raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 9 GiB")
         return forward(self, images, prompts)
 
@@ -170,7 +168,7 @@ def fail_above(monkeypatch: pytest.MonkeyPatch, most: int) -> list[int]:
     return sizes
 
 
-def test_out_of_memory_it_goes_on_in_smaller_batches_with_the_same_samples(
+def test_out_of_memory_continues_in_smaller_batches_with_same_samples(
     make: Make, run_through: RunThrough, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     settings = make(batch=4, lora={"rank": 4, "dropout": 0}, steps=2)
@@ -187,7 +185,7 @@ def test_out_of_memory_it_goes_on_in_smaller_batches_with_the_same_samples(
     assert events[-1].kind == "finished"
 
 
-def test_a_resumed_run_remembers_the_smaller_batch(
+def test_resumed_run_keeps_the_smaller_batch(
     make: Make, begin: Begin, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     run = begin(make(batch=4, steps=2, checkpoint_every=1))
@@ -206,7 +204,7 @@ def test_a_resumed_run_remembers_the_smaller_batch(
     ("batch", "tried", "advice"),
     [(4, [4, 2], "a smaller batch"), (1, [1], "--preset low-memory")],
 )
-def test_out_of_memory_again_is_the_end_in_words(
+def test_repeated_out_of_memory_fails_with_advice(
     make: Make,
     begin: Begin,
     monkeypatch: pytest.MonkeyPatch,
@@ -226,16 +224,16 @@ def test_out_of_memory_again_is_the_end_in_words(
     assert summarize(run.path).state == "failed"
 
 
-def test_a_loss_that_is_no_number_stops_with_the_last_good_state(
+def test_nan_loss_stops_with_the_last_good_state(
     make: Make, begin: Begin, run_through: RunThrough, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     settings = make(steps=5, checkpoint_every=2, validation={"every": 2, "images": 1})
     whole, expected = run_through(settings, "whole")
     run, calls = begin(settings, "spoilt"), []
 
-    def fourth_is_nan(*words: Any, **named: Any) -> LossTerms:
+    def fourth_is_nan(*arguments: Any, **named: Any) -> LossTerms:
         calls.append(1)
-        found = composite_loss(*words, **named)
+        found = composite_loss(*arguments, **named)
         factor = float("nan") if len(calls) == 4 else 1.0
         return LossTerms(found.total * factor, found.terms)
 
@@ -247,51 +245,51 @@ def test_a_loss_that_is_no_number_stops_with_the_last_good_state(
     assert (events[-1].step, len(losses(events))) == (3, 3)
     assert run.load_checkpoint()["step"] == 2
     assert [adapter.step for adapter in list_adapters_of_run(run.path)] == [2]
-    list(train(run))  # the reason is gone
+    list(train(run))  # the loss is finite again
     assert losses(read_events(run.events)[0]) == losses(expected)
-    spoilt, clean = (one.load_checkpoint()["tensors"] for one in (run, whole))
+    spoilt, clean = (folder.load_checkpoint()["tensors"] for folder in (run, whole))
     assert all(torch.equal(spoilt[name], tensor) for name, tensor in clean.items())
 
 
-def test_any_error_is_told_to_those_who_watch(
+def test_unexpected_error_is_written_as_failed_event(
     make: Make, begin: Begin, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     run = begin(make())
 
     def broken(*_: Any, **__: Any) -> LossTerms:
-        raise ZeroDivisionError("nobody thought of this")
+        raise ZeroDivisionError("unexpected")
 
     monkeypatch.setattr(LOSS, broken)
     with pytest.raises(ZeroDivisionError):
         list(train(run))
     failed = read_events(run.events)[0][-1]
     assert isinstance(failed, FailedEvent)
-    assert (failed.reason, failed.words) == ("ZeroDivisionError", "nobody thought of this")
+    assert (failed.reason, failed.words) == ("ZeroDivisionError", "unexpected")
 
 
 @pytest.mark.parametrize(
-    ("changes", "error", "words"),
+    ("changes", "error", "message"),
     [
         ({"target": "cup"}, DatasetError, "no masks of cup"),
         ({"freeze_encoder": True}, SettingsError, "--start-from"),
         ({"model": "nana"}, Exception, "nana"),
     ],
 )
-def test_what_cannot_begin_says_why_and_can_be_mended(
-    make: Make, begin: Begin, changes: dict, error: type[Exception], words: str, monkeypatch: Any
+def test_invalid_training_fails_with_reason_and_no_checkpoint(
+    make: Make, begin: Begin, changes: dict, error: type[Exception], message: str, monkeypatch: Any
 ) -> None:
     if "model" in changes:
         monkeypatch.undo()
     run = begin(make(**changes))
-    with pytest.raises(error, match=words):
+    with pytest.raises(error, match=message):
         list(train(run))
     (failed,) = read_events(run.events)[0]
     assert isinstance(failed, FailedEvent)
-    assert words in failed.words
+    assert message in failed.words
     assert not run.checkpoint.exists()
 
 
-def test_other_settings_for_a_run_that_failed_at_once_leave_nothing_of_the_first(
+def test_new_settings_after_immediate_failure_keep_nothing_of_the_first(
     make: Make, begin: Begin, run_through: RunThrough, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     starts = [run_through(make(steps=1, seed=seed), f"start {seed}")[0] for seed in (1, 2)]
@@ -315,20 +313,20 @@ def test_other_settings_for_a_run_that_failed_at_once_leave_nothing_of_the_first
     assert not of_kind(events, WarningEvent)
 
 
-def test_a_pause_lasts_as_long_as_its_file(
+def test_pause_lasts_as_long_as_its_file(
     make: Make, begin: Begin, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("sam2lora.training.loop._POLL", 0.01)
     run = begin(make(steps=3))
     kinds, paused = [], threading.Event()
 
-    def end_the_pause() -> None:
+    def end_pause() -> None:
         paused.wait(30)
         time.sleep(0.1)
         kinds.append("end of pause")
         run.control.clear("pause")
 
-    other = threading.Thread(target=end_the_pause)
+    other = threading.Thread(target=end_pause)
     other.start()
     for event in train(run):
         kinds.append(event.kind)
@@ -342,7 +340,7 @@ def test_a_pause_lasts_as_long_as_its_file(
     assert kinds[-1] == "finished"
 
 
-def test_a_stop_ends_a_pause(make: Make, begin: Begin, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_stop_ends_a_pause(make: Make, begin: Begin, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("sam2lora.training.loop._POLL", 0.01)
     run = begin(make(steps=3))
     kinds = []
@@ -355,16 +353,16 @@ def test_a_stop_ends_a_pause(make: Make, begin: Begin, monkeypatch: pytest.Monke
     assert kinds == ["started", "step", "paused", "checkpoint", "stopped"]
 
 
-def test_what_was_asked_of_an_earlier_process_is_forgotten(make: Make, begin: Begin) -> None:
+def test_requests_to_an_earlier_process_are_dropped(make: Make, begin: Begin) -> None:
     run = begin(make())
     run.control.request("stop")
     assert list(train(run))[-1].kind == "finished"
 
 
-def test_features_are_kept_only_where_they_come_again(
+def test_features_are_cached_only_with_a_frozen_encoder(
     make: Make, begin: Begin, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    memory = SimpleNamespace(available=0)  # so little that they would go into the run folder
+    memory = SimpleNamespace(available=0)  # so little that features would go to the run folder
     monkeypatch.setattr("psutil.virtual_memory", lambda: memory)
     run = begin(make(steps=1))
     for _ in train(run):
@@ -372,7 +370,7 @@ def test_features_are_kept_only_where_they_come_again(
 
 
 @pytest.mark.parametrize("preset", ["low-memory", "paper"])
-def test_presets_run(make: Make, run_through: RunThrough, preset: str) -> None:
+def test_presets_train(make: Make, run_through: RunThrough, preset: str) -> None:
     kept = {"low-memory": {"batch": 1, "accumulate": 4, "gradient_checkpointing": True}}
     changes = kept.get(preset, {"batch": 2, "accumulate": 4, "multimask_token": True})
     if preset == "paper":
@@ -384,14 +382,14 @@ def test_presets_run(make: Make, run_through: RunThrough, preset: str) -> None:
 
 
 def test_saving_memory_changes_no_loss(make: Make, run_through: RunThrough) -> None:
-    plain, saving = (
-        run_through(make(gradient_checkpointing=one, steps=3, batch=2), str(one))[1]
-        for one in (False, True)
+    plain, recomputed = (
+        run_through(make(gradient_checkpointing=saving, steps=3, batch=2), str(saving))[1]
+        for saving in (False, True)
     )
-    assert losses(saving) == pytest.approx(losses(plain), rel=1e-5)
+    assert losses(recomputed) == pytest.approx(losses(plain), rel=1e-5)
 
 
-def test_several_sets_and_targets_make_one_base(
+def test_base_trains_on_several_datasets_and_targets(
     make: Make, run_through: RunThrough, eyes: Path, write_eyes: Callable[..., Path], tmp_path: Path
 ) -> None:
     more = write_eyes(tmp_path / "more", patients=2, first=30)

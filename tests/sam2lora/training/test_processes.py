@@ -1,4 +1,4 @@
-"""Several processes, started by torchrun, are one training."""
+"""Several processes, started by torchrun, share one training."""
 
 import os
 import signal
@@ -21,13 +21,9 @@ from sam2lora.runs import (
     ValidationEvent,
     read_events,
 )
-from sam2lora.training.data_split import plan_data
-from sam2lora.training.dataset import TrainingDataset
 from sam2lora.training.loop import train
-from sam2lora.training.settings import TrainSettings
 
-Make = Callable[..., TrainSettings]
-Begin = Callable[..., RunFolder]
+from .helpers import Begin, Make, dataset_of
 
 TORCHRUN = (sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc_per_node", "2")
 
@@ -39,10 +35,10 @@ class Ran:
     err: str
 
 
-def torchrun(*words: object) -> Ran:
-    """Train in two processes; whatever happens, none of them is left behind."""
+def torchrun(*arguments: object) -> Ran:
+    """Train in two processes, and make sure that none of them is left running."""
     process = subprocess.Popen(
-        [*TORCHRUN, "-m", "sam2lora", "train", *map(str, words)],
+        [*TORCHRUN, "-m", "sam2lora", "train", *map(str, arguments)],
         env=os.environ | {"OMP_NUM_THREADS": "1"},
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
@@ -71,7 +67,7 @@ pytestmark = [
 ]
 
 
-def test_two_processes_give_the_curve_of_one_with_twice_the_batch(make: Make, begin: Begin) -> None:
+def test_two_processes_match_one_with_twice_the_batch(make: Make, begin: Begin) -> None:
     changes = {
         "lora": {"rank": 4, "dropout": 0},
         "optimizer": {"learning_rate": 1e-2, "warmup": 0},
@@ -86,23 +82,23 @@ def test_two_processes_give_the_curve_of_one_with_twice_the_batch(make: Make, be
     assert processes == [2]
     assert len(curve(shared)) == 4
     assert curve(shared) == pytest.approx(curve(alone), abs=1e-3)
-    assert abs(curve(alone)[-1] - curve(alone)[0]) > 0.01  # there was something to agree on
-    one, two = (run.load_checkpoint()["tensors"] for run in (alone, shared))
-    for name, tensor in one.items():
-        torch.testing.assert_close(two[name], tensor, rtol=0.05, atol=4e-3)
+    assert abs(curve(alone)[-1] - curve(alone)[0]) > 0.01  # the curves are not flat
+    tensors, shared_tensors = (run.load_checkpoint()["tensors"] for run in (alone, shared))
+    for name, tensor in tensors.items():
+        torch.testing.assert_close(shared_tensors[name], tensor, rtol=0.05, atol=4e-3)
     dice = [
         [event.mean for event in events_of(run) if isinstance(event, ValidationEvent)]
         for run in (alone, shared)
     ]
     assert dice[1] == pytest.approx(dice[0], abs=0.02)
-    assert ran.out.count("finished") == 1  # only the first process speaks
+    assert ran.out.count("finished") == 1  # only the main process prints
 
 
-def test_two_processes_begin_one_run_and_resume_it(eyes: Path, tmp_path: Path) -> None:
+def test_two_processes_start_and_resume_one_run(eyes: Path, tmp_path: Path) -> None:
     run = RunFolder(tmp_path / "run")
-    words = ("--data", eyes, "--target", "disc", "--steps", 2, "--batch", 1, "--device", "cpu")
+    options = ("--data", eyes, "--target", "disc", "--steps", 2, "--batch", 1, "--device", "cpu")
     small = ("--set", "geometry.detail=whole", "--set", "validation.images=1", "--rank", 2)
-    ran = torchrun(run.path, *words, *small)
+    ran = torchrun(run.path, *options, *small)
     assert ran.code == 0, ran.err
     assert len(curve(run)) == 2
     assert ran.out.count("steps of") == 1
@@ -111,12 +107,13 @@ def test_two_processes_begin_one_run_and_resume_it(eyes: Path, tmp_path: Path) -
     assert len(curve(run)) == 2
 
 
-def test_an_error_of_one_process_is_told_by_the_first(
+def test_error_in_one_process_is_reported_by_the_main_process(
     make: Make, begin: Begin, write_eyes: Callable[..., Path], tmp_path: Path
 ) -> None:
     settings = make(data=[{"root": str(write_eyes(tmp_path / "eyes"))}])
-    samples = TrainingDataset(plan_data(settings).groups, settings, size=512, mask_size=128)
-    unreadable = Path(samples.draw(1).name)  # the first sample of the second process
+    unreadable = Path(
+        dataset_of(settings, size=512).sample(1).name
+    )  # the first sample of the second process
     unreadable.write_text("no picture")
     run = begin(settings)
     ran = torchrun(run.path)
@@ -128,7 +125,7 @@ def test_an_error_of_one_process_is_told_by_the_first(
     assert curve(run) == []
 
 
-def test_an_error_in_several_processes_ends_all_of_them(make: Make, begin: Begin) -> None:
+def test_error_in_several_processes_ends_all_of_them(make: Make, begin: Begin) -> None:
     run = begin(make(target="cup"))
     ran = torchrun(run.path)
     assert ran.code != 0

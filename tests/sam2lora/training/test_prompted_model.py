@@ -1,4 +1,4 @@
-"""The network as it is trained: each image with its own prompts, and memory saved on request."""
+"""The network in training: mixed prompts in a batch, and activation checkpointing."""
 
 import copy
 from collections.abc import Callable
@@ -41,7 +41,7 @@ def images(count: int, *, seed: int = 0) -> Tensor:
 
 
 @torch.no_grad()
-def test_prompts_of_all_kinds_stay_with_their_images(network: Sam2ImageModel) -> None:
+def test_mixed_prompts_stay_with_their_images(network: Sam2ImageModel) -> None:
     model, batch = PromptedNetwork(network), images(6)
     logits, iou = model(batch, KINDS)
     assert (logits.shape, iou.shape) == ((6, 1, 128, 128), (6, 1))
@@ -53,45 +53,45 @@ def test_prompts_of_all_kinds_stay_with_their_images(network: Sam2ImageModel) ->
 
 
 @torch.no_grad()
-def test_features_answer_as_their_images(network: Sam2ImageModel) -> None:
+def test_features_give_the_same_output_as_images(network: Sam2ImageModel) -> None:
     model, batch = PromptedNetwork(network), images(2)
     from_images = model(batch, KINDS[:2])
     from_features = model(network.encode(batch), KINDS[:2])
-    for one, other in zip(from_images, from_features, strict=True):
-        assert torch.equal(one, other)
+    for expected, found in zip(from_images, from_features, strict=True):
+        assert torch.equal(expected, found)
 
 
 @torch.no_grad()
 @pytest.mark.parametrize("multimask", [False, True])
-def test_the_answer_is_that_of_the_token_that_is_learned(
-    network: Sam2ImageModel, multimask: bool
-) -> None:
+def test_output_is_that_of_the_trained_token(network: Sam2ImageModel, multimask: bool) -> None:
     batch = images(1)
     logits, iou = PromptedNetwork(network, multimask_token=multimask)(batch, KINDS[:1])
     features = network.encode(batch)
     single, three = (network.decode(features, KINDS[0], multimask=many) for many in (False, True))
-    wanted, other = (three, single) if multimask else (single, three)
-    assert torch.equal(iou, wanted.iou[:, :1])
+    expected, other = (three, single) if multimask else (single, three)
+    assert torch.equal(iou, expected.iou[:, :1])
     assert not torch.equal(iou, other.iou[:, :1])
-    enlarged = F.interpolate(wanted.logits[:, :1], size=(128, 128), mode="bilinear")
+    enlarged = F.interpolate(expected.logits[:, :1], size=(128, 128), mode="bilinear")
     assert torch.equal(logits, enlarged)
 
 
 @torch.no_grad()
-def test_answers_are_float32_in_half_precision(network: Sam2ImageModel) -> None:
+def test_outputs_are_float32_in_half_precision(network: Sam2ImageModel) -> None:
     with autocast(torch.device("cpu"), "bfloat16"):
         logits, iou = PromptedNetwork(network)(images(2), KINDS[:2])
     assert logits.dtype == iou.dtype == torch.float32
 
 
-def gradients(network: Sam2ImageModel, *, saving: bool, precision: Precision) -> dict[str, Tensor]:
-    """Give the gradients of LoRA with dropout, with activations kept or computed twice."""
+def gradients(
+    network: Sam2ImageModel, *, checkpointing: bool, precision: Precision
+) -> dict[str, Tensor]:
+    """Return the gradients of LoRA with dropout, with or without activation checkpointing."""
     trained = copy.deepcopy(network)
     model = add_lora(trained, LoraSettings(rank=2, alpha=4, dropout=0.3))
     for name, tensor in lora_tensors(model).items():
         if name.endswith("lora_B.weight"):
             tensor.copy_(torch.randn(tensor.shape, generator=torch.Generator().manual_seed(1)))
-    if saving:
+    if checkpointing:
         checkpoint_blocks(trained)
     prompted = PromptedNetwork(trained).train()
     torch.manual_seed(7)
@@ -107,32 +107,33 @@ def gradients(network: Sam2ImageModel, *, saving: bool, precision: Precision) ->
 
 @pytest.mark.filterwarnings("error::UserWarning")
 @pytest.mark.parametrize("precision", ["float32", "bfloat16"])
-def test_saving_memory_changes_no_gradient(network: Sam2ImageModel, precision: Precision) -> None:
-    kept, saved = (
-        gradients(network, saving=saving, precision=precision) for saving in (False, True)
+def test_checkpointing_changes_no_gradient(network: Sam2ImageModel, precision: Precision) -> None:
+    plain, recomputed = (
+        gradients(network, checkpointing=checkpointing, precision=precision)
+        for checkpointing in (False, True)
     )
-    assert kept.keys() == saved.keys()
-    # The weights of this network are large: here and there attention is all or nothing, and flat.
-    moved = [name for name, gradient in kept.items() if gradient.abs().max() > 0]
-    assert len(moved) > 0.9 * len(kept)
-    for name, gradient in kept.items():
-        torch.testing.assert_close(saved[name], gradient)
+    assert plain.keys() == recomputed.keys()
+    # The weights of this network are large, so attention saturates in places.
+    moved = [name for name, gradient in plain.items() if gradient.abs().max() > 0]
+    assert len(moved) > 0.9 * len(plain)
+    for name, gradient in plain.items():
+        torch.testing.assert_close(recomputed[name], gradient)
 
 
-def test_saving_memory_saves_memory(network: Sam2ImageModel) -> None:
-    held = {}
-    for saving in (False, True):
+def test_checkpointing_saves_memory(network: Sam2ImageModel) -> None:
+    stored = {}
+    for checkpointing in (False, True):
         trained = copy.deepcopy(network)
         add_lora(trained, LoraSettings(rank=2, alpha=4))
-        if saving:
+        if checkpointing:
             checkpoint_blocks(trained)
-        kept: list[int] = []
+        sizes: list[int] = []
 
-        def count(tensor: Tensor, kept: list[int] = kept) -> Tensor:
-            kept.append(tensor.numel() * tensor.element_size())
+        def count(tensor: Tensor, sizes: list[int] = sizes) -> Tensor:
+            sizes.append(tensor.numel() * tensor.element_size())
             return tensor
 
         with torch.autograd.graph.saved_tensors_hooks(count, lambda tensor: tensor):
             PromptedNetwork(trained).train()(images(1), KINDS[:1])
-        held[saving] = sum(kept)
-    assert held[True] < held[False] / 2
+        stored[checkpointing] = sum(sizes)
+    assert stored[True] < stored[False] / 2

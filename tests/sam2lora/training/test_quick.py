@@ -1,4 +1,4 @@
-"""Quick adapt: from an adapter in use to a better one, without computing a feature twice."""
+"""Quick adapt: improve an adapter without computing any feature twice."""
 
 from collections.abc import Callable
 from typing import Any
@@ -21,8 +21,7 @@ from sam2lora.training.settings import TrainSettings
 from sam2lora.training.trainable import make_trainable
 from sam2lora.training.validation import read_validation_images
 
-Make = Callable[..., TrainSettings]
-RunThrough = Callable[..., tuple[RunFolder, list[Event]]]
+from .helpers import Make, RunThrough
 
 pytestmark = pytest.mark.usefixtures("pocket")
 
@@ -32,7 +31,7 @@ VALIDATIONS = 2  # at the start and at the end, of one image in one window
 
 @pytest.fixture
 def start(make: Make, run_through: RunThrough) -> tuple[Adapter, list[Event]]:
-    """Give an adapter that one step has trained, and what happened."""
+    """Return an adapter after one training step, and the events of that run."""
     run, events = run_through(make(steps=1, optimizer={"learning_rate": 1e-2}), "start")
     return open_adapter(run.adapter(1)), events
 
@@ -48,7 +47,7 @@ def settings(make: Make, start: tuple[Adapter, list[Event]]) -> TrainSettings:
 
 @pytest.fixture
 def encoded(monkeypatch: pytest.MonkeyPatch) -> list[int]:
-    """Give a list that gets the number of images at each call of the encoder."""
+    """Return a list to which each call of the encoder appends its number of images."""
     encode, sizes = Sam2ImageModel.encode, []
 
     def counted(self: Sam2ImageModel, images: torch.Tensor) -> Any:
@@ -73,7 +72,7 @@ def test_no_window_is_encoded_twice(
     assert sum(encoded) == 2 * IMAGES + VALIDATIONS
 
 
-def test_only_the_decoder_learns_and_the_result_is_whole(
+def test_only_the_decoder_changes_and_the_adapter_is_complete(
     settings: TrainSettings,
     start: tuple[Adapter, list[Event]],
     run_through: RunThrough,
@@ -85,8 +84,8 @@ def test_only_the_decoder_learns_and_the_result_is_whole(
     for name, tensor in before.items():
         assert torch.equal(after[name], tensor) == (network_part(name) == "encoder"), name
     predictor = Predictor(pocket(), device="cpu", precision="float32")
-    (held_out,) = read_validation_images(plan_data(settings).validation)
-    prepared: PreparedImage = held_out.prepared
+    (image,) = read_validation_images(plan_data(settings).validation)
+    prepared: PreparedImage = image.prepared
     predictor.set_adapter(start[0])
     first = predictor.predict(prepared, settings.geometry_for("disc"))
     predictor.set_adapter(open_adapter(run.adapter(14)))
@@ -94,7 +93,7 @@ def test_only_the_decoder_learns_and_the_result_is_whole(
     assert abs(first.probabilities - second.probabilities).max() > 1e-3
 
 
-def test_its_card_names_the_start(
+def test_card_names_the_initial_adapter(
     settings: TrainSettings, start: tuple[Adapter, list[Event]], run_through: RunThrough
 ) -> None:
     run, _ = run_through(settings)
@@ -105,12 +104,12 @@ def test_its_card_names_the_start(
     assert card.training["freeze_encoder"] is True
 
 
-def test_better_means_better_than_the_start(
+def test_best_adapter_must_improve_on_the_initial_one(
     settings: TrainSettings, start: tuple[Adapter, list[Event]], run_through: RunThrough
 ) -> None:
-    # Nothing is learned, so nothing is better.
-    still = settings.optimizer.model_copy(update={"learning_rate": 1e-12})
-    run, events = run_through(settings.model_copy(update={"optimizer": still}))
+    # With no effective update, nothing can improve.
+    no_update = settings.optimizer.model_copy(update={"learning_rate": 1e-12})
+    run, events = run_through(settings.model_copy(update={"optimizer": no_update}))
     first, last = (event for event in events if isinstance(event, ValidationEvent))
     (of_start,) = (event for event in start[1] if isinstance(event, ValidationEvent))
     assert first.step == 0
@@ -124,13 +123,13 @@ def test_better_means_better_than_the_start(
         assert torch.equal(tensors(open_adapter(best.folder))[name], tensor)
 
 
-def test_it_lowers_the_loss(settings: TrainSettings, run_through: RunThrough) -> None:
+def test_quick_adapt_lowers_the_loss(settings: TrainSettings, run_through: RunThrough) -> None:
     _, events = run_through(settings.model_copy(update={"steps": 18}))
     losses = [event.loss for event in events if isinstance(event, StepEvent)]
     assert sum(losses[-IMAGES:]) < sum(losses[:IMAGES])
 
 
-def test_features_go_to_the_disk_when_memory_is_short_and_do_not_stay_there(
+def test_features_go_to_disk_if_memory_is_short_and_are_deleted(
     settings: TrainSettings,
     run_through: RunThrough,
     begin: Callable[..., RunFolder],
@@ -142,11 +141,11 @@ def test_features_go_to_the_disk_when_memory_is_short_and_do_not_stay_there(
     memory = type("Memory", (), {"available": 0})
     monkeypatch.setattr("sam2lora.training.loop.psutil.virtual_memory", memory)
     run = begin(settings, "on disk")
-    most, on_disk = 0, []
+    largest, on_disk = 0, []
     for event in train(run):
         on_disk.append(event)
-        most = max(most, len(list(run.path.rglob("features/**/*.safetensors"))))
-    assert most == IMAGES
+        largest = max(largest, len(list(run.path.rglob("features/**/*.safetensors"))))
+    assert largest == IMAGES
     assert sum(encoded) == IMAGES + VALIDATIONS
     first, second = (
         [event.loss for event in events if isinstance(event, StepEvent)]
@@ -156,7 +155,7 @@ def test_features_go_to_the_disk_when_memory_is_short_and_do_not_stay_there(
     assert not list(run.path.rglob("features"))
 
 
-def test_features_of_other_images_are_not_taken_for_theirs(
+def test_cached_features_are_not_reused_for_changed_images(
     settings: TrainSettings,
     begin: Callable[..., RunFolder],
     write_eyes: Callable[..., Any],
@@ -186,11 +185,11 @@ def test_features_of_other_images_are_not_taken_for_theirs(
     assert sum(encoded) == IMAGES + VALIDATIONS
 
 
-def test_what_stays_frozen_is_what_features_depend_on(
+def test_everything_features_depend_on_stays_frozen(
     settings: TrainSettings, start: tuple[Adapter, list[Event]]
 ) -> None:
-    trainee = make_trainable(settings, start=start[0])
-    moving = {name for name, weight in trainee.model.named_parameters() if weight.requires_grad}
-    assert moving
-    assert all(name.startswith("network.sam_mask_decoder.") for name in moving)
-    assert shapes_of(trainee.tensors()) == read_shapes(start[0].weights)
+    trainable = make_trainable(settings, start=start[0])
+    trained = {name for name, weight in trainable.model.named_parameters() if weight.requires_grad}
+    assert trained
+    assert all(name.startswith("network.sam_mask_decoder.") for name in trained)
+    assert shapes_of(trainable.tensors()) == read_shapes(start[0].weights)

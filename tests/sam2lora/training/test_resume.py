@@ -1,4 +1,4 @@
-"""A training that ends at any instant goes on exactly as if it had not."""
+"""An interrupted training resumes as if it had not been interrupted."""
 
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -27,9 +27,7 @@ from sam2lora.training.loop import train
 from sam2lora.training.settings import TrainSettings
 from sam2lora.training.validation import Validation
 
-Make = Callable[..., TrainSettings]
-Begin = Callable[..., RunFolder]
-RunThrough = Callable[..., tuple[RunFolder, list[Event]]]
+from .helpers import Begin, Make, RunThrough
 
 pytestmark = pytest.mark.usefixtures("pocket")
 
@@ -44,14 +42,14 @@ LONG: dict[str, Any] = {
 
 
 def curve(events: list[Event]) -> dict[int, tuple]:
-    """Give loss, terms and learning rate by step; every step only once."""
+    """Return loss, terms and learning rate by step; every step must appear only once."""
     steps = [event for event in events if isinstance(event, StepEvent)]
     found = {event.step: (event.loss, event.terms, event.lr) for event in steps}
     assert len(found) == len(steps)
     return found
 
 
-def judged(events: list[Event]) -> dict[int, tuple]:
+def validations(events: list[Event]) -> dict[int, tuple]:
     return {
         event.step: (event.mean, event.loss, event.best, event.best_step)
         for event in events
@@ -60,7 +58,7 @@ def judged(events: list[Event]) -> dict[int, tuple]:
 
 
 def tensors(run: RunFolder) -> dict[str, Tensor]:
-    """Give all that is trained and all that AdamW keeps."""
+    """Return all trained tensors and the state of AdamW."""
     content = run.load_checkpoint()
     moments = {
         f"{number} {name}": value
@@ -70,15 +68,15 @@ def tensors(run: RunFolder) -> dict[str, Tensor]:
     return content["tensors"] | moments
 
 
-def same(one: RunFolder, other: RunFolder) -> None:
-    first, second = (read_events(run.events)[0] for run in (one, other))
+def assert_same(whole: RunFolder, resumed: RunFolder) -> None:
+    first, second = (read_events(run.events)[0] for run in (whole, resumed))
     assert curve(second) == curve(first)
-    assert judged(second) == judged(first)
-    expected, found = tensors(one), tensors(other)
+    assert validations(second) == validations(first)
+    expected, found = tensors(whole), tensors(resumed)
     assert found.keys() == expected.keys()
     for name, tensor in expected.items():
         assert torch.equal(found[name], tensor), name
-    best = [best_adapter(run.path) for run in (one, other)]
+    best = [best_adapter(run.path) for run in (whole, resumed)]
     assert best[0] is not None
     assert best[1] is not None
     weights = [(adapter.folder / "adapter_model.safetensors").read_bytes() for adapter in best]
@@ -87,7 +85,7 @@ def same(one: RunFolder, other: RunFolder) -> None:
 
 
 def end_at(events: Iterator[Event], kind: str, step: int) -> None:
-    """Let the process end right after an event; it has no time to write anything else."""
+    """Stop the training right after an event, before it writes anything else."""
     for event in events:
         if (event.kind, event.step) == (kind, step):
             events.close()  # type: ignore[attr-defined]
@@ -109,7 +107,7 @@ def end_at(events: Iterator[Event], kind: str, step: int) -> None:
         ("checkpoint", 6),
     ],
 )
-def test_wherever_it_ends_it_goes_on_exactly(
+def test_interrupted_run_resumes_exactly(
     make: Make, begin: Begin, run_through: RunThrough, kind: str, step: int
 ) -> None:
     whole, _ = run_through(make(**LONG), "whole")
@@ -119,10 +117,10 @@ def test_wherever_it_ends_it_goes_on_exactly(
     (resumed, *_) = list(train(cut))
     assert isinstance(resumed, ResumedEvent)
     assert resumed.step == (0 if step < 3 else 3 if (kind, step) != ("checkpoint", 6) else 6)
-    same(whole, cut)
+    assert_same(whole, cut)
 
 
-def test_what_resuming_rests_on_is_not_without_effect(make: Make, run_through: RunThrough) -> None:
+def test_dropout_and_seed_affect_the_loss_curve(make: Make, run_through: RunThrough) -> None:
     whole = curve(run_through(make(**LONG), "whole")[1])
     without = LONG | {"lora": {"rank": 4, "dropout": 0}}
     other_seed = LONG | {"seed": 1}
@@ -131,7 +129,9 @@ def test_what_resuming_rests_on_is_not_without_effect(make: Make, run_through: R
         assert all(whole[step] != other[step] for step in range(2, 7))
 
 
-def test_it_can_end_again_and_again(make: Make, begin: Begin, run_through: RunThrough) -> None:
+def test_run_interrupted_repeatedly_resumes_exactly(
+    make: Make, begin: Begin, run_through: RunThrough
+) -> None:
     settings = make(**LONG | {"checkpoint_every": 1})
     whole, _ = run_through(settings, "whole")
     cut = begin(settings, "cut")
@@ -139,10 +139,10 @@ def test_it_can_end_again_and_again(make: Make, begin: Begin, run_through: RunTh
         end_at(train(cut), "step", step)
         end_at(train(cut), "checkpoint", step)
     list(train(cut))
-    same(whole, cut)
+    assert_same(whole, cut)
 
 
-def test_a_stop_keeps_the_step_and_goes_on(
+def test_stopped_run_keeps_its_step_and_resumes_exactly(
     make: Make, begin: Begin, run_through: RunThrough
 ) -> None:
     whole, _ = run_through(make(**LONG), "whole")
@@ -159,47 +159,47 @@ def test_a_stop_keeps_the_step_and_goes_on(
     assert not cut.control.requested
     first, *_ = list(train(cut))
     assert (first.kind, first.step) == ("resumed", 4)
-    same(whole, cut)
+    assert_same(whole, cut)
 
 
-def test_samples_prepared_elsewhere_make_no_difference(
+def test_worker_processes_do_not_change_a_resumed_run(
     make: Make, begin: Begin, run_through: RunThrough
 ) -> None:
     whole, _ = run_through(make(**LONG), "whole")
     cut = begin(make(**LONG, workers=1), "cut")
     end_at(train(cut), "step", 4)
     list(train(cut))
-    same(whole, cut)
+    assert_same(whole, cut)
 
 
-def test_early_stopping_goes_on_counting(
+def test_early_stopping_continues_counting_after_resume(
     make: Make, begin: Begin, run_through: RunThrough, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    always = Validation(dice=0.5, threshold=0.5, loss=0.7, per_image={"eyes/a": 0.5})
-    monkeypatch.setattr("sam2lora.training.loop.validate", lambda *_, **__: always)
+    constant = Validation(dice=0.5, threshold=0.5, loss=0.7, per_image={"eyes/a": 0.5})
+    monkeypatch.setattr("sam2lora.training.loop.validate", lambda *_, **__: constant)
     validation = {"every": 2, "images": 1, "patience": 3}
     settings = make(**LONG | {"validation": validation, "steps": 40})
     whole, events = run_through(settings, "whole")
-    # At 2 the best, then three that are no better.
+    # The best at step 2, then three validations without improvement.
     assert (events[-1].kind, events[-1].step) == ("finished", 8)
-    assert "Not better for 3 validations" in events[-1].words
+    assert "No improvement in 3 validations" in events[-1].words
     cut = begin(settings, "cut")
     end_at(train(cut), "checkpoint", 6)
     list(train(cut))
-    same(whole, cut)
+    assert_same(whole, cut)
     last = begin(settings, "last")
     end_at(train(last), "checkpoint", 8)
     assert [event.kind for event in train(last)] == ["resumed", "finished"]
 
 
-def test_a_finished_run_does_nothing(make: Make, run_through: RunThrough) -> None:
+def test_finished_run_does_nothing(make: Make, run_through: RunThrough) -> None:
     run, _ = run_through(make())
     before = {file: file.stat().st_mtime_ns for file in run.path.rglob("*.*")}
     assert list(train(run)) == []
     assert {file: file.stat().st_mtime_ns for file in run.path.rglob("*.*")} == before
 
 
-def test_a_second_process_is_refused_and_leaves_the_run_alone(make: Make, begin: Begin) -> None:
+def test_second_process_is_refused_and_does_not_touch_the_run(make: Make, begin: Begin) -> None:
     run = begin(make())
     first = train(run)
     next(first)
@@ -210,24 +210,24 @@ def test_a_second_process_is_refused_and_leaves_the_run_alone(make: Make, begin:
     assert [event.kind for event in first][-1] == "finished"
 
 
-def test_a_checkpoint_of_another_base_is_refused(make: Make, begin: Begin) -> None:
+def test_checkpoint_of_another_base_is_refused(make: Make, begin: Begin) -> None:
     run = begin(make(checkpoint_every=1))
     end_at(train(run), "checkpoint", 1)
     content = run.load_checkpoint()
     run.save_checkpoint(content | {"identity": "0" * 64})
-    with pytest.raises(TrainingError, match=r"another base model.*Put the old one back"):
+    with pytest.raises(TrainingError, match=r"another base model.*Restore the old weights"):
         list(train(run))
     run.save_checkpoint(content)
     assert list(train(run))[-1].kind == "finished"
 
 
 def scale_losses(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Let the CPU scale losses, as a GPU does in float16."""
+    """Enable loss scaling on the CPU, as on a GPU in float16."""
     scaler = torch.amp.GradScaler
     monkeypatch.setattr("torch.amp.GradScaler", lambda device, enabled: scaler(device))
 
 
-def test_a_run_moves_between_computers_that_scale_losses_and_those_that_do_not(
+def test_run_moves_between_computers_with_and_without_loss_scaling(
     make: Make, begin: Begin, run_through: RunThrough, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     settings = make(**LONG | {"checkpoint_every": 1})
@@ -245,7 +245,7 @@ def test_a_run_moves_between_computers_that_scale_losses_and_those_that_do_not(
         assert loss == pytest.approx(whole[step][0], rel=1e-3)
 
 
-def test_a_damaged_checkpoint_is_named(make: Make, begin: Begin) -> None:
+def test_damaged_checkpoint_is_named(make: Make, begin: Begin) -> None:
     run = begin(make(checkpoint_every=1))
     end_at(train(run), "checkpoint", 1)
     run.checkpoint.write_bytes(run.checkpoint.read_bytes()[:5000])
@@ -254,24 +254,24 @@ def test_a_damaged_checkpoint_is_named(make: Make, begin: Begin) -> None:
     assert read_events(run.events)[0][-1].kind == "failed"
 
 
-def test_changed_images_are_pointed_out(
+def test_changed_images_cause_a_warning(
     make: Make, begin: Begin, write_eyes: Callable[..., Path], tmp_path: Path
 ) -> None:
     root = write_eyes(tmp_path / "eyes")
     run = begin(make(data=[{"root": str(root)}], checkpoint_every=1))
     end_at(train(run), "checkpoint", 1)
-    assert not [event for event in _rest(run, 2) if event.kind == "warning"]
+    assert not [event for event in _train_until(run, 2) if event.kind == "warning"]
     for file in (root / "images").iterdir():
         file.write_bytes(file.read_bytes() + b"\0")
-    warnings = [event.words for event in _rest(run, 3) if event.kind == "warning"]
+    warnings = [event.words for event in _train_until(run, 3) if event.kind == "warning"]
     assert warnings == ["The images or masks have changed since this training began."]
 
 
-def _rest(run: RunFolder, until: int) -> list[Event]:
+def _train_until(run: RunFolder, step: int) -> list[Event]:
     events = []
     for event in (running := train(run)):
         events.append(event)
-        if (event.kind, event.step) == ("checkpoint", until):
+        if (event.kind, event.step) == ("checkpoint", step):
             running.close()  # type: ignore[attr-defined]
     return events
 
@@ -290,7 +290,7 @@ def quick(make: Make, run_through: RunThrough, **changes: Any) -> TrainSettings:
 
 @pytest.mark.parametrize("available", [1 << 40, 0], ids=["in memory", "on disk"])
 @pytest.mark.parametrize(("kind", "step"), [("step", 2), ("step", 5)])
-def test_quick_goes_on_exactly_too(
+def test_quick_adapt_resumes_exactly(
     make: Make,
     begin: Begin,
     run_through: RunThrough,
@@ -306,14 +306,14 @@ def test_quick_goes_on_exactly_too(
     cut = begin(settings, "cut")
     end_at(train(cut), kind, step)
     list(train(cut))
-    same(whole, cut)
+    assert_same(whole, cut)
     assert {network_part(name) for name in cut.load_checkpoint()["tensors"]} == {
         "encoder",
         "decoder",
     }
 
 
-def test_quick_goes_on_without_the_adapter_it_started_from(
+def test_quick_adapt_resumes_after_initial_adapter_is_deleted(
     make: Make, begin: Begin, run_through: RunThrough, tmp_path: Path
 ) -> None:
     settings = quick(make, run_through)
@@ -322,24 +322,24 @@ def test_quick_goes_on_without_the_adapter_it_started_from(
     end_at(train(cut), "step", 4)
     (tmp_path / "start").rename(tmp_path / "gone")
     list(train(cut))
-    same(whole, cut)
+    assert_same(whole, cut)
 
 
-def test_the_cards_tell_the_dice_of_the_start_on_the_same_images(
+def test_cards_hold_the_dice_of_the_initial_adapter(
     make: Make, begin: Begin, run_through: RunThrough
 ) -> None:
     cut = begin(quick(make, run_through), "cut")
     end_at(train(cut), "step", 4)
     list(train(cut))
-    first = judged(read_events(cut.events)[0])[0][0]
+    first = validations(read_events(cut.events)[0])[0][0]
     assert first is not None
-    for step in (4, 6):  # of which the last is written after it went on
+    for step in (4, 6):  # the last is written after resuming
         card = open_adapter(cut.adapter(step)).card
         assert card.validation["start_dice"] == first
         assert card.validation["images"] == 1
 
 
-def test_a_base_goes_on_exactly_too(make: Make, begin: Begin, run_through: RunThrough) -> None:
+def test_base_training_resumes_exactly(make: Make, begin: Begin, run_through: RunThrough) -> None:
     settings = make(**LONG | {"steps": 4, "lora": {}}, train="base")
     whole, cut = run_through(settings, "whole")[0], begin(settings, "cut")
     end_at(train(cut), "step", 4)
@@ -351,7 +351,7 @@ def test_a_base_goes_on_exactly_too(make: Make, begin: Begin, run_through: RunTh
     assert all(torch.equal(second[name], tensor) for name, tensor in first.items())
 
 
-def test_what_it_starts_from_is_judged_once(
+def test_initial_adapter_is_validated_only_once(
     make: Make, begin: Begin, run_through: RunThrough
 ) -> None:
     start, _ = run_through(make(steps=1), "start")
@@ -363,4 +363,4 @@ def test_what_it_starts_from_is_judged_once(
     assert run.load_checkpoint()["step"] == 0
     events = list(train(run))
     assert [event.step for event in events if isinstance(event, ValidationEvent)] == [1]
-    assert [event.kind for event in events].count("step") == 1  # its patience is not used up
+    assert [event.kind for event in events].count("step") == 1  # patience is not exhausted

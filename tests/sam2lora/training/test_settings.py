@@ -1,4 +1,4 @@
-"""Settings of a training: what presets set, how changes add up, what is refused."""
+"""Training settings: presets, merging of changes, and invalid values."""
 
 import json
 from collections.abc import Callable
@@ -18,17 +18,17 @@ DATA = {"data": [{"root": "eyes"}]}
 
 
 @pytest.mark.parametrize("preset", PRESETS)
-def test_every_preset_is_valid_once_it_has_data(preset: str) -> None:
+def test_every_preset_is_valid_with_data(preset: str) -> None:
     settings = make_settings(preset, DATA)
     assert settings.data[0].root == "eyes"
     assert settings.targets == ("vessel",)
 
 
-def test_the_issue_names_four_presets() -> None:
+def test_there_are_four_presets() -> None:
     assert set(PRESETS) == {"quick", "standard", "paper", "low-memory"}
 
 
-def test_paper_sets_what_the_paper_did() -> None:
+def test_paper_preset_follows_the_paper() -> None:
     paper = make_settings("paper", DATA)
     assert paper.geometry_for("vessel").detail == "squash"
     assert paper.loss.reduction == "batch"
@@ -39,8 +39,8 @@ def test_paper_sets_what_the_paper_did() -> None:
     assert paper.lora.placement == "attention"
     assert (paper.lora.init, paper.lora.dropout) == ("gaussian_sqrt", 0.1)
     assert not paper.lora.train_heads
-    drawn = {name for name, weight in paper.prompts.weights.items() if weight}
-    assert (drawn, paper.prompts.positive, paper.prompts.negative) == ({"points"}, (5, 5), (0, 0))
+    sampled = {name for name, weight in paper.prompts.weights.items() if weight}
+    assert (sampled, paper.prompts.positive, paper.prompts.negative) == ({"points"}, (5, 5), (0, 0))
     assert paper.multimask_token
     optimizer = paper.optimizer
     assert (optimizer.learning_rate, optimizer.weight_decay, optimizer.clip) == (1e-4, 3e-4, 1.0)
@@ -50,14 +50,14 @@ def test_paper_sets_what_the_paper_did() -> None:
     assert paper.precision == "float16"
 
 
-def test_paper_takes_what_any_grader_marked_unless_told_otherwise() -> None:
+def test_paper_preset_uses_the_union_of_graders_by_default() -> None:
     assert [source.grader for source in make_settings("paper", DATA).data] == ["union"]
     first = {"data": [{"root": "eyes", "grader": 1}]}
     assert [source.grader for source in make_settings("paper", first).data] == [1]
     assert [source.grader for source in make_settings("standard", DATA).data] == [1]
 
 
-def test_low_memory_sees_as_many_samples_a_step_as_standard() -> None:
+def test_low_memory_has_as_many_samples_per_step_as_standard() -> None:
     standard, low = make_settings("standard", DATA), make_settings("low-memory", DATA)
     assert low.batch * low.accumulate == standard.batch * standard.accumulate
     assert low.gradient_checkpointing
@@ -65,17 +65,17 @@ def test_low_memory_sees_as_many_samples_a_step_as_standard() -> None:
 
 
 @pytest.mark.parametrize(("target", "frozen"), [("disc", True), ("cup", True), ("vessel", False)])
-def test_quick_freezes_the_encoder_unless_the_target_is_fine(target: str, frozen: bool) -> None:
+def test_quick_freezes_the_encoder_except_for_fine_targets(target: str, frozen: bool) -> None:
     settings = make_settings("quick", DATA, {"target": target})
     assert settings.freeze_encoder is frozen
     assert make_settings("quick", DATA, {"target": target, "steps": 7}).steps == 7
 
 
-def test_an_unknown_target_is_not_the_presets_business() -> None:
+def test_presets_accept_an_unknown_target() -> None:
     assert make_settings("quick", DATA, {"target": "fovea?"}).freeze_encoder
 
 
-def test_changes_go_into_nested_settings_and_the_last_one_counts() -> None:
+def test_changes_merge_into_nested_settings_and_the_last_wins() -> None:
     settings = make_settings(
         "paper", DATA, {"optimizer": {"learning_rate": 5e-4}}, {"optimizer": {"clip": 2}}
     )
@@ -85,13 +85,13 @@ def test_changes_go_into_nested_settings_and_the_last_one_counts() -> None:
     assert make_settings("paper", DATA).optimizer.learning_rate == 1e-4
 
 
-def test_settings_come_back_from_their_file() -> None:
+def test_settings_round_trip_through_json() -> None:
     settings = make_settings("paper", DATA, {"also": ["disc"], "seed": 7})
     assert validate_settings(json.loads(settings.model_dump_json())) == settings
 
 
 @pytest.mark.parametrize(
-    ("changes", "words"),
+    ("changes", "message"),
     [
         ({"optimiser": {}}, "optimiser"),
         ({"optimizer": {"momentum": 0.9}}, "optimizer.momentum"),
@@ -107,28 +107,28 @@ def test_settings_come_back_from_their_file() -> None:
     ],
     ids=lambda value: json.dumps(value)[:40] if isinstance(value, dict) else "",
 )
-def test_what_is_wrong_is_named(changes: dict[str, Any], words: str) -> None:
-    with pytest.raises(SettingsError, match=words.replace(".", r"\.")):
+def test_invalid_setting_is_named(changes: dict[str, Any], message: str) -> None:
+    with pytest.raises(SettingsError, match=message.replace(".", r"\.")):
         make_settings("standard", DATA, changes)
 
 
-def test_an_unknown_preset_is_answered_with_those_there_are() -> None:
+def test_unknown_preset_is_refused_with_the_available_ones() -> None:
     with pytest.raises(SettingsError, match=r"'fast'.*standard, quick, low-memory, paper"):
         make_settings("fast", DATA)
 
 
-def test_data_is_needed() -> None:
+def test_data_is_required() -> None:
     with pytest.raises(SettingsError, match="data"):
         make_settings("standard")
     with pytest.raises(SettingsError, match="data"):
         make_settings("paper")
 
 
-def test_a_source_is_more_than_a_word() -> None:
+def test_data_source_must_be_a_mapping() -> None:
     with pytest.raises(SettingsError, match=r"data\.0"):
         make_settings("paper", {"data": ["eyes"]})
 
 
-def test_settings_cannot_be_changed_afterwards(make: Callable[..., TrainSettings]) -> None:
+def test_settings_are_frozen(make: Callable[..., TrainSettings]) -> None:
     with pytest.raises(ValueError, match="frozen"):
         make().steps = 5  # type: ignore[misc]

@@ -1,4 +1,4 @@
-"""What is trained and how it is written: LoRA on a frozen base, or the base itself."""
+"""What is trained and how it is saved: LoRA on a frozen base, or the base itself."""
 
 import json
 from collections.abc import Callable
@@ -17,7 +17,7 @@ from sam2lora.inference.predictor import Predictor
 from sam2lora.models.loading import LoadedModel, load_base, random_base
 from sam2lora.models.registry import BASE_MODELS
 from sam2lora.models.weights import read_metadata, weights_digest
-from sam2lora.runs import Event, RunFolder, best_adapter
+from sam2lora.runs import RunFolder, best_adapter
 from sam2lora.training.data_split import data_hash, plan_data
 from sam2lora.training.loop import train
 from sam2lora.training.settings import TrainSettings
@@ -30,8 +30,7 @@ from sam2lora.training.trainable import (
 )
 from sam2lora.training.validation import Validation, read_validation_images
 
-Make = Callable[..., TrainSettings]
-RunThrough = Callable[..., tuple[RunFolder, list[Event]]]
+from .helpers import Make, RunThrough
 
 in_pocket = pytest.mark.usefixtures("pocket")
 
@@ -54,13 +53,13 @@ def copies(tensors: dict[str, Tensor]) -> dict[str, Tensor]:
 
 
 @in_pocket
-def test_its_card_says_all_that_it_came_from(make: Make, tmp_path: Path) -> None:
+def test_card_records_how_the_adapter_was_trained(make: Make, tmp_path: Path) -> None:
     settings = make(lora={"rank": 2, "dropout": 0.2}, multimask_token=True, seed=3)
-    trainee = make_trainable(settings)
-    trainee.save(tmp_path / "7", RECORD)
+    trainable = make_trainable(settings)
+    trainable.save(tmp_path / "7", RECORD)
     card = open_adapter(tmp_path / "7").card
     assert (card.name, card.target.name, card.base.name) == ("trial", "disc", "nano")
-    assert card.base.identity == trainee.base.weights_sha256
+    assert card.base.identity == trainable.base.weights_sha256
     assert card.geometry == settings.geometry
     assert (card.lora.rank, card.lora.alpha, card.lora.dropout) == (2, 4, 0.2)
     assert card.threshold == 0.45
@@ -71,24 +70,24 @@ def test_its_card_says_all_that_it_came_from(make: Make, tmp_path: Path) -> None
     assert card.validation == {"dice": 0.5, "loss": 0.3, "images": 1}
     assert (card.data, card.data_hash) == ({"images": {"eyes disc": 6}}, "0" * 64)
     assert card.started_from is None
-    assert card.trainable == sum(tensor.numel() for tensor in trainee.tensors().values())
+    assert card.trainable == sum(tensor.numel() for tensor in trainable.tensors().values())
 
 
 @in_pocket
-def test_its_card_does_not_tell_where_files_lie(make: Make, eyes: Path, tmp_path: Path) -> None:
+def test_card_contains_no_local_paths(make: Make, eyes: Path, tmp_path: Path) -> None:
     make_trainable(make()).save(tmp_path / "7", RECORD)
     for file in (tmp_path / "7").glob("*.[jm]*"):
         assert str(eyes.parent) not in file.read_text(encoding="utf-8"), file
 
 
 @in_pocket
-def test_the_geometry_is_the_target_s_where_nothing_is_said(make: Make, tmp_path: Path) -> None:
+def test_default_geometry_is_that_of_the_target(make: Make, tmp_path: Path) -> None:
     make_trainable(make(geometry=None, target="vessel")).save(tmp_path / "0", RECORD)
     assert open_adapter(tmp_path / "0").card.geometry.detail == "tiles"
 
 
 @in_pocket
-def test_it_goes_on_from_another_one(make: Make, tmp_path: Path) -> None:
+def test_adapter_starts_from_another_adapter(make: Make, tmp_path: Path) -> None:
     first = make_trainable(make(seed=5))
     for tensor in first.tensors().values():
         tensor.add_(1)
@@ -104,21 +103,21 @@ def test_it_goes_on_from_another_one(make: Make, tmp_path: Path) -> None:
 
 
 @in_pocket
-def test_one_for_another_target_is_no_start(make: Make, tmp_path: Path) -> None:
+def test_initial_adapter_for_another_target_is_refused(make: Make, tmp_path: Path) -> None:
     make_trainable(make()).save(tmp_path / "disc", RECORD)
     with pytest.raises(AdapterError, match=r"disc.*vessel|vessel.*disc"):
         continued(make(target="vessel", start_from=str(tmp_path / "disc")))
 
 
 @in_pocket
-def test_a_start_that_is_not_there_is_named(make: Make) -> None:
+def test_missing_initial_adapter_is_named(make: Make) -> None:
     with pytest.raises(AdapterError, match="nowhere"):
         find_start(make(start_from="nowhere"))
     assert find_start(make()) is None
 
 
 @in_pocket
-def test_tensors_come_back_from_a_checkpoint(make: Make) -> None:
+def test_tensors_are_restored_from_a_checkpoint(make: Make) -> None:
     first, second = make_trainable(make(seed=1)), make_trainable(make(seed=2))
     kept = copies(first.tensors())
     second.load(kept, "checkpoint.pt")
@@ -130,7 +129,7 @@ def test_tensors_come_back_from_a_checkpoint(make: Make) -> None:
 
 @in_pocket
 @pytest.mark.parametrize("multimask", [False, True])
-def test_it_answers_with_the_token_it_learned(
+def test_adapter_predicts_with_the_token_it_was_trained_for(
     make: Make, run_through: RunThrough, pocket: Callable[[], LoadedModel], multimask: bool
 ) -> None:
     settings = make(steps=1, multimask_token=multimask)
@@ -139,31 +138,31 @@ def test_it_answers_with_the_token_it_learned(
     assert best is not None
     adapter = open_adapter(best.folder)
     predictor = Predictor(pocket(), device="cpu", precision="float32")
-    asked = []
+    multimasks = []
     decode = predictor.base.network.decode
 
-    def noted(*words: Any, multimask: bool = False) -> Any:
-        asked.append(multimask)
-        return decode(*words, multimask=multimask)
+    def recording(*arguments: Any, multimask: bool = False) -> Any:
+        multimasks.append(multimask)
+        return decode(*arguments, multimask=multimask)
 
-    predictor.base.network.decode = noted  # type: ignore[method-assign]
+    predictor.base.network.decode = recording  # type: ignore[method-assign]
     predictor.set_adapter(adapter)
-    (held_out,) = read_validation_images(plan_data(settings).validation)
-    answer = predictor.predict(held_out.prepared, adapter.card.geometry)
-    assert asked == [multimask]
-    network = make_trainable(settings)
-    network.load(run.load_checkpoint()["tensors"], "")
+    (image,) = read_validation_images(plan_data(settings).validation)
+    prediction = predictor.predict(image.prepared, adapter.card.geometry)
+    assert multimasks == [multimask]
+    trainable = make_trainable(settings)
+    trainable.load(run.load_checkpoint()["tensors"], "")
     other = Predictor(
-        network.base, device="cpu", precision="float32", multimask_token=multimask
-    ).predict(held_out.prepared, adapter.card.geometry)
+        trainable.base, device="cpu", precision="float32", multimask_token=multimask
+    ).predict(image.prepared, adapter.card.geometry)
     torch.testing.assert_close(
-        torch.from_numpy(answer.probabilities), torch.from_numpy(other.probabilities)
+        torch.from_numpy(prediction.probabilities), torch.from_numpy(other.probabilities)
     )
 
 
 @in_pocket
 @pytest.mark.parametrize(
-    ("changes", "words"),
+    ("changes", "message"),
     [
         ({"freeze_encoder": True}, "--start-from"),
         ({"train": "base", "start_from": "some"}, "start_from"),
@@ -171,29 +170,29 @@ def test_it_answers_with_the_token_it_learned(
     ],
     ids=["quick without start", "base from adapter", "adapter of two"],
 )
-def test_settings_that_contradict_each_other_are_said(
-    make: Make, changes: dict[str, Any], words: str
+def test_contradictory_settings_are_refused(
+    make: Make, changes: dict[str, Any], message: str
 ) -> None:
-    with pytest.raises(SettingsError, match=words):
+    with pytest.raises(SettingsError, match=message):
         make_trainable(make(**changes))
 
 
-# What neither a single mask nor its score is made of.
+# Weights that affect neither the single mask nor its score.
 UNUSED = (
     *(f"sam_mask_decoder.output_hypernetworks_mlps.{token}." for token in (1, 2, 3)),
     "sam_mask_decoder.pred_obj_score_head.",
 )
 
 
-def test_a_base_is_trained_in_every_weight_and_can_be_used(
+def test_all_weights_of_a_base_are_trained_and_it_can_be_loaded(
     make: Make, run_through: RunThrough
 ) -> None:
     shipped = BASE_MODELS["nano"].path
     content = shipped.read_bytes() if shipped.exists() else b""
     before = load_base("nano")
-    mix = {"none": 0, "points": 0, "box": 0, "box_and_points": 0.5, "previous": 0.5}
-    run, _ = run_through(make(train="base", steps=2, batch=2, prompts=mix))
-    assert [one.name for one in run.adapter(2).iterdir()] == ["nano.safetensors"]
+    sampling = {"none": 0, "points": 0, "box": 0, "box_and_points": 0.5, "previous": 0.5}
+    run, _ = run_through(make(train="base", steps=2, batch=2, prompts=sampling))
+    assert [path.name for path in run.adapter(2).iterdir()] == ["nano.safetensors"]
     trained = load_base(run.adapter(2) / "nano.safetensors")
     assert trained.trained
     assert trained.weights_sha256 == weights_digest(trained.network) != before.weights_sha256
@@ -205,26 +204,26 @@ def test_a_base_is_trained_in_every_weight_and_can_be_used(
     kept = run.load_checkpoint()["tensors"]
     for name, tensor in trained.network.state_dict().items():
         assert torch.equal(tensor, kept[name].half().float()), name
-    still = [
+    unchanged = [
         name
         for name, weight in before.network.named_parameters()
         if torch.equal(weight, kept[name]) and not name.startswith(UNUSED)
     ]
-    assert still == []
+    assert unchanged == []
     assert load_base("nano").weights_sha256 == before.weights_sha256
     assert (shipped.read_bytes() if shipped.exists() else b"") == content
 
 
 @in_pocket
-def test_a_base_of_other_tensors_is_refused(make: Make) -> None:
-    trainee = make_trainable(make(train="base"))
-    tensors = copies(trainee.tensors())
+def test_base_with_different_tensors_is_refused(make: Make) -> None:
+    trainable = make_trainable(make(train="base"))
+    tensors = copies(trainable.tensors())
     tensors.popitem()
     with pytest.raises(SettingsError, match=r"checkpoint\.pt.*nano"):
-        trainee.load(tensors, "checkpoint.pt")
+        trainable.load(tensors, "checkpoint.pt")
 
 
-def test_an_unknown_base_is_answered_with_those_there_are(make: Make) -> None:
+def test_unknown_base_is_refused_with_the_available_ones(make: Make) -> None:
     with pytest.raises(ModelError, match="nano, tiny"):
         make_trainable(make(model="nana"))
 
@@ -239,21 +238,21 @@ def test_an_unknown_base_is_answered_with_those_there_are(make: Make) -> None:
         ("眼底", "run"),
         ("x" * 80, "x" * 60),
         ("-.a.-", "a"),
-        ("nul", "run-nul"),  # Windows keeps it for itself
+        ("nul", "run-nul"),  # reserved by Windows
     ],
 )
-def test_a_run_s_folder_names_its_adapter(
+def test_adapter_is_named_after_the_run_folder(
     make: Make, tmp_path: Path, folder: str, name: str
 ) -> None:
     assert name_of_run(tmp_path / folder) == name
     record = replace(RECORD, name=name)
-    make_trainable(make()).save(tmp_path / "out", record)  # the card takes it
+    make_trainable(make()).save(tmp_path / "out", record)  # the card accepts the name
     assert open_adapter(tmp_path / "out").card.name == name
 
 
 @pytest.fixture(scope="module")
 def tiny(stock_sam2: Callable[[str], Any], tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Give a checkpoint of SAM 2.1 tiny, of random weights, as Meta publishes it."""
+    """Write a checkpoint of SAM 2.1 tiny with random weights, in the format that Meta publishes."""
     path = tmp_path_factory.mktemp("tiny") / "sam2.1_hiera_tiny.pt"
     torch.save({"model": stock_sam2("tiny").state_dict()}, path)
     return path
@@ -275,11 +274,11 @@ def test_tiny_trains_a_step_in_each_placement(
     tensors = run.load_checkpoint()["tensors"]
     parts = {network_part(name) for name in tensors}
     assert parts == ({"decoder"} if placement == "decoder" else {"encoder", "decoder"})
-    for name, tensor in tensors.items():  # B is where a first step goes: it starts at 0
+    for name, tensor in tensors.items():  # the first step changes only B, which starts at 0
         assert tensor.abs().max() > 0, name
 
 
-def test_a_base_from_scratch_ignores_the_weights_there_are(make: Make) -> None:
+def test_base_from_scratch_ignores_existing_weights(make: Make) -> None:
     fresh = make_trainable(make(train="base", from_scratch=True))
     assert not fresh.base.trained
     assert fresh.base.weights_sha256 == random_base("nano").weights_sha256

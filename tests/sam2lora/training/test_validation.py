@@ -1,4 +1,4 @@
-"""How a network in training is judged: at native size, at the best threshold, inside the field."""
+"""Validation in training: at native size, at the best threshold, inside the field of view."""
 
 import math
 from collections.abc import Callable
@@ -14,7 +14,6 @@ from sam2lora.inference.predictor import Prediction, Predictor
 from sam2lora.inference.prepared_image import PreparedImage
 from sam2lora.models.loading import LoadedModel
 from sam2lora.training.data_split import plan_data
-from sam2lora.training.settings import TrainSettings
 from sam2lora.training.validation import (
     THRESHOLDS,
     ValidationImage,
@@ -22,64 +21,68 @@ from sam2lora.training.validation import (
     validate,
 )
 
-Make = Callable[..., TrainSettings]
+from .helpers import Make
 
 SIDE = 40
 
 
-def held_out(name: str, truth: np.ndarray) -> ValidationImage:
+def validation_image(name: str, reference: np.ndarray) -> ValidationImage:
     field = np.ones((SIDE, SIDE), bool)
     field[:, :4] = False
-    whole = FieldOfView(field, (SIDE / 2, SIDE / 2), float(SIDE))
+    field_of_view = FieldOfView(field, (SIDE / 2, SIDE / 2), float(SIDE))
     pixels = np.full((SIDE, SIDE, 3), len(name), np.uint8)
-    return ValidationImage(name, PreparedImage.of(pixels, field=whole), truth, whole.mask)
+    return ValidationImage(name, PreparedImage.of(pixels, field=field_of_view), reference, field)
 
 
 def square(*, at: int = 10) -> np.ndarray:
-    truth = np.zeros((SIDE, SIDE), bool)
-    truth[at : at + 10, 10:20] = True
-    return truth
+    mask = np.zeros((SIDE, SIDE), bool)
+    mask[at : at + 10, 10:20] = True
+    return mask
 
 
 @pytest.fixture
-def answers(monkeypatch: pytest.MonkeyPatch) -> dict[str, np.ndarray]:
-    """Give a dict of what the predictor shall say about each scene, by its key."""
-    said: dict[str, np.ndarray] = {}
+def predictions(monkeypatch: pytest.MonkeyPatch) -> dict[str, np.ndarray]:
+    """Return a dict to fill with the prediction for each prepared image, by its key."""
+    by_key: dict[str, np.ndarray] = {}
     monkeypatch.setattr(
-        Predictor, "predict", lambda _, prepared, geometry: Prediction(said[prepared.key], iou=1.0)
+        Predictor,
+        "predict",
+        lambda _, prepared, geometry: Prediction(by_key[prepared.key], iou=1.0),
     )
-    return said
+    return by_key
 
 
-def test_the_threshold_is_the_one_with_the_best_mean(
-    make: Make, pocket: Callable[[], LoadedModel], answers: dict[str, np.ndarray]
+def test_threshold_has_the_best_mean_dice(
+    make: Make, pocket: Callable[[], LoadedModel], predictions: dict[str, np.ndarray]
 ) -> None:
-    first, second = held_out("a", square()), held_out("bb", square(at=25))
+    first, second = validation_image("a", square()), validation_image("bb", square(at=25))
     for image, (on, off) in {first: (0.9, 0.1), second: (0.38, 0.31)}.items():
-        answers[image.prepared.key] = np.where(image.reference, on, off).astype(np.float32)
+        predictions[image.prepared.key] = np.where(image.reference, on, off).astype(np.float32)
     result = validate(pocket(), [first, second], make(), precision="float32", batch=2)
     assert (result.threshold, result.dice) == (0.35, 1.0)
     assert result.per_image == {"a": 1.0, "bb": 1.0}
-    half = answers[second.prepared.key]
-    half[25:30] = 0.0  # half of it is missed: 2 * 50 / (50 + 100)
+    half = predictions[second.prepared.key]
+    half[25:30] = 0.0  # half of the target is missed: 2 * 50 / (50 + 100)
     result = validate(pocket(), [first, second], make(), precision="float32", batch=2)
     assert result.per_image == {"a": 1.0, "bb": pytest.approx(2 / 3)}
     assert result.dice == pytest.approx(5 / 6)
 
 
-@pytest.mark.parametrize(("usual", "kept"), [(0.5, 0.5), (0.65, 0.65), (0.1, 0.35)])
-def test_of_thresholds_that_are_as_good_the_one_nearest_to_the_usual_is_kept(
+@pytest.mark.parametrize(("preferred", "chosen"), [(0.5, 0.5), (0.65, 0.65), (0.1, 0.35)])
+def test_among_equal_thresholds_the_nearest_to_the_preferred_is_chosen(
     make: Make,
     pocket: Callable[[], LoadedModel],
-    answers: dict[str, np.ndarray],
-    usual: float,
-    kept: float,
+    predictions: dict[str, np.ndarray],
+    preferred: float,
+    chosen: float,
 ) -> None:
-    image = held_out("a", square())
-    answers[image.prepared.key] = np.where(image.reference, 0.9, 0.31).astype(np.float32)
+    image = validation_image("a", square())
+    predictions[image.prepared.key] = np.where(image.reference, 0.9, 0.31).astype(np.float32)
     settings = make()
-    result = validate(pocket(), [image], settings, precision="float32", batch=2, usual=usual)
-    assert (result.threshold, result.dice) == (kept, 1.0)
+    result = validate(
+        pocket(), [image], settings, precision="float32", batch=2, preferred=preferred
+    )
+    assert (result.threshold, result.dice) == (chosen, 1.0)
 
 
 def test_thresholds_are_between_a_fifth_and_four_fifths() -> None:
@@ -88,32 +91,32 @@ def test_thresholds_are_between_a_fifth_and_four_fifths() -> None:
     assert list(THRESHOLDS) == sorted(THRESHOLDS)
 
 
-def test_only_the_field_of_view_is_judged(
-    make: Make, pocket: Callable[[], LoadedModel], answers: dict[str, np.ndarray]
+def test_only_the_field_of_view_is_scored(
+    make: Make, pocket: Callable[[], LoadedModel], predictions: dict[str, np.ndarray]
 ) -> None:
-    image = held_out("a", square())
+    image = validation_image("a", square())
     wrong_outside = np.where(image.reference, 0.9, 0.1).astype(np.float32)
-    answers[image.prepared.key] = wrong_outside.copy()
+    predictions[image.prepared.key] = wrong_outside.copy()
     inside = validate(pocket(), [image], make(), precision="float32", batch=2)
-    answers[image.prepared.key][:, :4] = 0.99
+    predictions[image.prepared.key][:, :4] = 0.99
     assert validate(pocket(), [image], make(), precision="float32", batch=2) == inside
     assert inside.dice == 1.0
     assert inside.loss == pytest.approx(-math.log(0.9))
 
 
-def test_a_sure_and_wrong_answer_has_a_finite_loss(
-    make: Make, pocket: Callable[[], LoadedModel], answers: dict[str, np.ndarray]
+def test_certain_but_wrong_prediction_has_finite_loss(
+    make: Make, pocket: Callable[[], LoadedModel], predictions: dict[str, np.ndarray]
 ) -> None:
-    image = held_out("a", square())
-    answers[image.prepared.key] = (~image.reference).astype(np.float32)
+    image = validation_image("a", square())
+    predictions[image.prepared.key] = (~image.reference).astype(np.float32)
     result = validate(pocket(), [image], make(), precision="float32", batch=2)
     assert math.isfinite(result.loss)
     assert result.loss > 10
-    # Below every threshold there is nothing, and above all of them everything but the target.
+    # At every threshold, everything but the target is predicted.
     assert result.dice == 0.0
 
 
-def test_held_out_images_are_read_at_their_own_size(
+def test_validation_images_are_read_at_native_size(
     make: Make, write_eyes: Callable[..., Path], tmp_path: Path
 ) -> None:
     root = write_eyes(tmp_path / "eyes", size=150)
@@ -127,24 +130,25 @@ def test_held_out_images_are_read_at_their_own_size(
         assert np.array_equal(image.reference, record.read_mask("disc"))
 
 
-def test_the_picture_shows_the_first_image_with_its_errors(
-    make: Make, pocket: Callable[[], LoadedModel], answers: dict[str, np.ndarray], tmp_path: Path
+def test_preview_shows_the_errors_in_the_first_image(
+    make: Make,
+    pocket: Callable[[], LoadedModel],
+    predictions: dict[str, np.ndarray],
+    tmp_path: Path,
 ) -> None:
-    image = held_out("a", square())
-    answers[image.prepared.key] = np.where(square(at=15), 0.9, 0.1).astype(np.float32)
+    image = validation_image("a", square())
+    predictions[image.prepared.key] = np.where(square(at=15), 0.9, 0.1).astype(np.float32)
     picture = tmp_path / "previews" / "000001.png"
     picture.parent.mkdir()
     validate(pocket(), [image], make(), precision="float32", batch=2, preview=picture)
     shown = np.asarray(Image.open(picture).convert("RGB")).astype(int)
     assert shown.shape[:2] == (SIDE, SIDE)
-    colors = {
-        tuple(shown[row, 15]) for row in (17, 12, 22)
-    }  # found, missed, and found where nothing is
+    colors = {tuple(shown[row, 15]) for row in (17, 12, 22)}  # found, missed, and false
     assert len(colors) == 3
     assert tuple(shown[35, 35]) not in colors
 
 
-def test_it_is_the_answer_of_prediction_without_a_prompt(
+def test_validation_scores_the_prediction_without_a_prompt(
     make: Make, pocket: Callable[[], LoadedModel]
 ) -> None:
     settings = make(multimask_token=True)
@@ -153,14 +157,16 @@ def test_it_is_the_answer_of_prediction_without_a_prompt(
     base.network.train()
     result = validate(base, images, settings, precision="float32", batch=2)
     assert not base.network.training
-    answer = Predictor(pocket(), device="cpu", precision="float32", multimask_token=True).predict(
-        images[0].prepared, settings.geometry_for("disc")
-    )
-    inside, truth = images[0].prepared.field.mask, images[0].reference
-    found = answer.probabilities >= result.threshold
+    prediction = Predictor(
+        pocket(), device="cpu", precision="float32", multimask_token=True
+    ).predict(images[0].prepared, settings.geometry_for("disc"))
+    inside, reference = images[0].prepared.field.mask, images[0].reference
+    found = prediction.probabilities >= result.threshold
     expected = (
-        2 * (found & truth & inside).sum() / ((found & inside).sum() + (truth & inside).sum())
+        2
+        * (found & reference & inside).sum()
+        / ((found & inside).sum() + (reference & inside).sum())
     )
     assert result.dice == pytest.approx(expected)
-    chances = np.where(truth, answer.probabilities, 1 - answer.probabilities)[inside]
-    assert result.loss == pytest.approx(-np.log(chances).mean(), rel=1e-3)
+    likelihood = np.where(reference, prediction.probabilities, 1 - prediction.probabilities)[inside]
+    assert result.loss == pytest.approx(-np.log(likelihood).mean(), rel=1e-3)

@@ -1,1 +1,1 @@
-"""The report of an evaluation: its schema, tables, plots, gallery, and two reports compared."""
+"""Evaluation reports: schema, tables, plots and gallery, and the comparison of two reports."""

@@ -1,4 +1,4 @@
-"""Who is judged: an adapter, the bare base model, or a second grader."""
+"""Candidates of an evaluation: an adapter, the base model without adapter, or a second grader."""
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -21,14 +21,14 @@ Scorer = Callable[[Sequence[Record], Progress], Iterator[Result]]
 
 @dataclass(frozen=True, eq=False)
 class Candidate:
-    """One who answers.
+    """A model or grader to evaluate.
 
     Attributes
     ----------
     entry
-        How the report describes it.
+        Description of the candidate in the report.
     score
-        Judges it on the records of one data set, as `evaluate` does.
+        Function that scores the candidate on the records of one dataset, as `evaluate` does.
     """
 
     entry: ModelEntry
@@ -38,18 +38,18 @@ class Candidate:
 def network_candidate(
     predictor: "Predictor", settings: EvaluateSettings, adapter: Adapter | None = None
 ) -> Candidate:
-    """Let an adapter answer, or the bare base model.
+    """Create a candidate from an adapter, or from the base model without adapter.
 
     Raises
     ------
     AdapterError
-        If its files cannot be read any more.
+        If the files of the adapter can no longer be read.
     TargetError
         If the target is unknown.
     """
     base, target = predictor.base, get_target(settings.target)
     fixed = settings.conventions.threshold
-    own = adapter.card.threshold if adapter else target.threshold
+    threshold = adapter.card.threshold if adapter else target.threshold
     entry = ModelEntry(
         name=adapter.name if adapter else f"{base.spec.name} without adapter",
         kind="adapter" if adapter else "base",
@@ -59,26 +59,26 @@ def network_candidate(
         base_learned_from=dict(base.learned_from),
         note=base.note,
         geometry=adapter.card.geometry if adapter else GeometrySettings.for_target(target),
-        threshold=own if fixed is None else fixed,
+        threshold=threshold if fixed is None else fixed,
         adapter=adapter.card if adapter else None,
         adapter_sha256=adapter.digest() if adapter else None,
     )
 
-    def judge(records: Sequence[Record], progress: Progress) -> Iterator[Result]:
+    def score(records: Sequence[Record], progress: Progress) -> Iterator[Result]:
         return evaluate(predictor, records, settings, adapter=adapter, progress=progress)
 
-    return Candidate(entry, judge)
+    return Candidate(entry, score)
 
 
 def grader_candidate(settings: EvaluateSettings, *, grader: int = 2) -> Candidate:
-    """Let another grader's masks answer; they are judged by grader 1's."""
+    """Create a candidate from another grader's masks, which are compared with grader 1's."""
     entry = ModelEntry(
         name=f"grader {grader}",
         kind="grader",
-        note=f"Grader {grader} is judged by grader 1. A mask has no ROC curve, so no AUC.",
+        note=f"Grader {grader} is compared with grader 1. A mask has no ROC curve, so no AUC.",
     )
 
-    def judge(records: Sequence[Record], progress: Progress) -> Iterator[Result]:
+    def score(records: Sequence[Record], progress: Progress) -> Iterator[Result]:
         return evaluate_grader(records, settings, grader=grader, progress=progress)
 
-    return Candidate(entry, judge)
+    return Candidate(entry, score)

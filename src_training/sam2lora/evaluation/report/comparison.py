@@ -1,4 +1,4 @@
-"""Compare two evaluations image by image: how much better is B than A, and how sure is that."""
+"""Comparison of two evaluations image by image: B minus A, with confidence intervals."""
 
 import math
 from collections import Counter
@@ -10,7 +10,7 @@ import numpy as np
 from pydantic import Field
 
 from sam2lora.errors import ReportError
-from sam2lora.evaluation.report.gallery import read_own_mask
+from sam2lora.evaluation.report.gallery import read_report_mask
 from sam2lora.evaluation.report.schema import (
     METRICS,
     ImageEntry,
@@ -24,27 +24,27 @@ COMPARISON = "comparison.json"
 
 
 class SideEntry(Settings):
-    """One of the two that are compared."""
+    """One of the two evaluations that are compared."""
 
-    report: str = Field(description="folder of its report")
-    model: str = Field(description="who answered")
-    flips: bool = Field(description="whether mirror images were averaged")
+    report: str = Field(description="folder of the report")
+    model: str = Field(description="name of the model")
+    flips: bool = Field(description="whether predictions on mirror images were averaged")
 
 
 class DifferenceEntry(Settings):
-    """One metric of one data set under one regime: B minus A, over the images both have."""
+    """One metric on one dataset under one regime: B minus A, over the images of both."""
 
     dataset: str
     regime: str
     metric: str
     n: int = Field(description="images with a value on both sides")
-    patients: int = Field(description="people these are of")
-    undefined: int = Field(description="images without a value on one side at least")
+    patients: int = Field(description="patients of these images")
+    undefined: int = Field(description="images without a value on at least one side")
     a: float | None = Field(description="mean of A over these images")
     b: float | None = Field(description="mean of B over these images")
     difference: float | None = Field(description="mean of B minus A")
     low: float | None = Field(description="lower end of its 95 % interval; None below 2 patients")
-    high: float | None = Field(description="upper end")
+    high: float | None = Field(description="upper end of the interval")
     better: int = Field(description="images in which B is better")
 
 
@@ -61,16 +61,16 @@ class PairEntry(Settings):
 
 
 class ReportComparison(Settings):
-    """Two evaluations, compared image by image."""
+    """The comparison of two evaluations."""
 
     format: Literal[1] = 1
     command: str
     target: str
     protocol: str
-    seed: int = Field(description="what the intervals are drawn from")
+    seed: int = Field(description="random seed of the intervals")
     a: SideEntry
     b: SideEntry
-    unpaired: tuple[str, ...] = Field(description="what one side alone has, and how many images")
+    unpaired: tuple[str, ...] = Field(description="images that only one side has, counted")
     differences: tuple[DifferenceEntry, ...]
     pairs: tuple[PairEntry, ...]
 
@@ -79,19 +79,19 @@ Pairs = dict[tuple[str, str, str], tuple[ImageEntry, ImageEntry]]
 
 
 class Side:
-    """One of two reports, and the model in it that is meant.
+    """One of two reports, and the model of it to compare.
 
     Parameters
     ----------
     folder
-        Of the report.
+        Folder of the report.
     model
-        Its name; None where the report has one only.
+        Name of the model; None if the report has only one.
 
     Raises
     ------
     ReportError
-        If there is no such report, or no such model in it, or several and none is named.
+        If the report or the model does not exist, or there are several models and none is named.
     """
 
     def __init__(self, folder: Path, model: str | None = None) -> None:
@@ -101,24 +101,24 @@ class Side:
         listed = ", ".join(repr(name) for name in names)
         if model is None and len(names) > 1:
             raise ReportError(
-                f"{folder}: judges several: {listed}. Say which with --adapter, once for both "
+                f"{folder}: has several models: {listed}. Choose one by --adapter, once for both "
                 "reports or once for each."
             )
         if model is not None and model not in names:
-            raise ReportError(f"{folder}: does not judge {model!r}, but {listed}.")
+            raise ReportError(f"{folder}: has no model {model!r}. Available: {listed}.")
         self.model = model or names[0]
 
     @property
     def scored(self) -> dict[tuple[str, str, str], ImageEntry]:
-        """The images with scores, by data set, regime and name."""
+        """The scored images of the model, by dataset, regime and name."""
         return {
-            (one.dataset, one.regime, one.image): one
-            for one in self.report.images
-            if one.model == self.model and one.status == "scored"
+            (entry.dataset, entry.regime, entry.image): entry
+            for entry in self.report.images
+            if entry.model == self.model and entry.status == "scored"
         }
 
     def describe(self) -> SideEntry:
-        """Describe it for a comparison."""
+        """Return the description of this side for a comparison."""
         flips = self.report.settings.flips
         return SideEntry(report=str(self.folder), model=self.model, flips=flips)
 
@@ -131,27 +131,27 @@ def make_comparison(
     Parameters
     ----------
     a, b
-        What is compared; differences are B minus A.
+        Sides to compare; differences are B minus A.
     command
-        What makes this comparison again, for the reader.
+        Command that repeats the comparison, for the reader.
     seed
-        What the intervals are drawn from.
+        Random seed of the intervals.
 
     Returns
     -------
-    The comparison, and the entries of each image by data set, regime and name.
+    The comparison, and the pairs of image entries by dataset, regime and name.
 
     Raises
     ------
     ReportError
-        If target, protocol, truth or prompts differ, or they have no image in common.
+        If target, protocol, reference or prompts differ, or there is no image in common.
     """
     for what in ("target", "protocol"):
-        one, other = (getattr(side.report.settings, what) for side in (a, b))
-        if one != other:
+        first, second = (getattr(side.report.settings, what) for side in (a, b))
+        if first != second:
             raise ReportError(
-                f"{a.folder} has the {what} {one!r} and {b.folder} {other!r}: their differences "
-                "would mean nothing."
+                f"{a.folder} has the {what} {first!r} and {b.folder} {second!r}, so they cannot be "
+                f"compared. Evaluate both with the same {what}."
             )
     pairs = _pairs(a, b)
     cells = list(dict.fromkeys((dataset, regime) for dataset, regime, _ in pairs))
@@ -177,29 +177,29 @@ def _pairs(a: Side, b: Side) -> Pairs:
             f"{a.folder} and {b.folder} have no scored image and regime in common, so there is "
             "nothing to compare."
         )
-    truths = {
-        (one.dataset, one.image): (a.folder / one.truth, b.folder / other.truth)
-        for one, other in pairs.values()
+    references = {
+        (entry.dataset, entry.image): (a.folder / entry.truth, b.folder / other.truth)
+        for entry, other in pairs.values()
     }
-    for (dataset, image), (file, other_file) in truths.items():
-        if not np.array_equal(read_own_mask(file), read_own_mask(other_file)):
+    for (dataset, image), (file, other_file) in references.items():
+        if not np.array_equal(read_report_mask(file), read_report_mask(other_file)):
             raise ReportError(
-                f"{dataset} {image}: the two reports have another truth for it, or judge another "
-                "part of the image. Evaluate both again on the same files."
+                f"{dataset} {image}: the two reports have different reference masks, or score "
+                "different parts of the image. Evaluate both again on the same files."
             )
-    for one, other in pairs.values():
-        if one.prompts != other.prompts:
+    for entry, other in pairs.values():
+        if entry.prompts != other.prompts:
             raise ReportError(
-                f"{one.dataset} {one.image}: the two reports gave it other prompts "
-                f"({one.regime}). Evaluate both with the same --seed."
+                f"{entry.dataset} {entry.image}: the two reports used different prompts "
+                f"({entry.regime}). Evaluate both with the same --seed."
             )
     return pairs
 
 
 def _unpaired(a: Side, b: Side) -> Iterator[str]:
-    """Count the images that one side alone has, by data set and regime."""
-    for letter, one, other in (("A", a, b), ("B", b, a)):
-        alone = Counter(key[:2] for key in one.scored.keys() - other.scored.keys())
+    """Count the images that only one side has, by dataset and regime."""
+    for letter, side, other in (("A", a, b), ("B", b, a)):
+        alone = Counter(key[:2] for key in side.scored.keys() - other.scored.keys())
         for (dataset, regime), count in sorted(alone.items()):
             yield f"{letter} alone: {dataset}, {regime}, {count} images"
 
@@ -208,16 +208,16 @@ def _differences(
     pairs: Pairs, cells: Sequence[tuple[str, str]], seed: int
 ) -> Iterator[DifferenceEntry]:
     for dataset, regime in cells:
-        own = [pair for key, pair in pairs.items() if key[:2] == (dataset, regime)]
+        cell = [pair for key, pair in pairs.items() if key[:2] == (dataset, regime)]
         for metric in METRICS:
             defined = [
-                (one, x, y)
-                for one, other in own
-                if (x := one.scores.get(metric)) is not None
+                (entry, x, y)
+                for entry, other in cell
+                if (x := entry.scores.get(metric)) is not None
                 and (y := other.scores.get(metric)) is not None
             ]
             change = [y - x for _, x, y in defined]
-            patients = [one.patient or one.image for one, *_ in defined]
+            patients = [entry.patient or entry.image for entry, *_ in defined]
             low, high = bootstrap_interval(change, patients, seed=seed)
             sign = -1 if metric in ("hd95", "assd") else 1
             yield DifferenceEntry(
@@ -226,7 +226,7 @@ def _differences(
                 metric=metric,
                 n=len(defined),
                 patients=len(set(patients)),
-                undefined=len(own) - len(defined),
+                undefined=len(cell) - len(defined),
                 a=_mean([x for _, x, _ in defined]),
                 b=_mean([y for *_, y in defined]),
                 difference=_mean(change),
@@ -237,13 +237,13 @@ def _differences(
 
 
 def _pair_entries(pairs: Pairs) -> Iterator[PairEntry]:
-    for one, other in pairs.values():
-        x, y = one.scores.get("dice"), other.scores.get("dice")
+    for entry, other in pairs.values():
+        x, y = entry.scores.get("dice"), other.scores.get("dice")
         yield PairEntry(
-            dataset=one.dataset,
-            image=one.image,
-            patient=one.patient,
-            regime=one.regime,
+            dataset=entry.dataset,
+            image=entry.image,
+            patient=entry.patient,
+            regime=entry.regime,
             a=x,
             b=y,
             difference=None if x is None or y is None else y - x,
@@ -261,23 +261,23 @@ LEVEL = 0.95
 def bootstrap_interval(
     values: Sequence[float], patients: Sequence[Hashable], *, seed: int = 0
 ) -> tuple[float, float]:
-    """Give the 95 % percentile interval of a mean, by resampling whole patients.
+    """Return the 95 % percentile interval of a mean, by resampling whole patients.
 
-    Both eyes of a person are alike, so they are drawn together: resampling images would make the
+    Both eyes of a patient are alike, so they are drawn together: resampling images would make the
     interval too narrow (Efron, Tibshirani: An Introduction to the Bootstrap, 1993, chapters 8, 13).
 
     Parameters
     ----------
     values
-        One for each image, all defined.
+        Value of each image; none is NaN.
     patients
-        Whose each image is.
+        Patient of each image.
     seed
-        What the resampling is drawn from.
+        Random seed.
 
     Returns
     -------
-    Lower and upper end; NaN with fewer than two patients, of whose spread nothing is known.
+    Lower and upper end; NaN with fewer than two patients, whose spread is unknown.
     """
     groups: dict[Hashable, list[float]] = {}
     for value, patient in zip(values, patients, strict=True):

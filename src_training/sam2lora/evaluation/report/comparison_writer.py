@@ -1,4 +1,4 @@
-"""Write a comparison of two evaluations: tables, a plot, and the images that differ most."""
+"""The folder of a comparison: tables, a plot, and the images that differ most."""
 
 import csv
 import io
@@ -19,11 +19,11 @@ from sam2lora.evaluation.report.folder import check_apart, report_folder
 from sam2lora.evaluation.report.gallery import (
     GalleryRow,
     gallery_names,
+    mask_to_rgb,
+    picture_range,
     pixels_of,
-    read_own_mask,
+    read_report_mask,
     save_rows,
-    white,
-    window_of,
 )
 from sam2lora.evaluation.report.markdown import columns_of, describe_regime, number, table
 from sam2lora.evaluation.report.plots import COLORS, draw_column, new_figure
@@ -46,21 +46,21 @@ def write_comparison(
     Parameters
     ----------
     out
-        The folder; an older comparison or report in it is replaced when this one is complete.
+        Output folder; a comparison or report in it is replaced once this one is complete.
     a, b, command, seed
         As for `make_comparison`.
 
     Returns
     -------
-    The comparison as it was written.
+    The comparison that was written.
 
     Raises
     ------
     ReportError
-        As `make_comparison`, or if a mask of a report is not there any more.
+        As for `make_comparison`, or if a mask of a report is missing.
     OutputError
-        If `out` is one of the reports or holds one of them, holds something else than a report, or
-        cannot be written.
+        If `out` is or contains one of the reports, holds anything but a report, or cannot be
+        written.
     """
     check_apart(out, a.folder, b.folder)
     comparison, pairs = make_comparison(a, b, command=command, seed=seed)
@@ -71,12 +71,12 @@ def write_comparison(
         if (chosen := _most_different(comparison, regime))
     }
     with report_folder(out) as folder:
-        texts = {
+        files = {
             COMPARISON: comparison.model_dump_json(indent=1) + "\n",
             "comparison.md": _text(comparison, regimes, a.report.target, list(shown)),
             "differences.csv": _csv(comparison),
         }
-        write_texts(folder, texts)
+        write_texts(folder, files)
         _figure(comparison).savefig(folder / "differences.png")
         for name, (regime, chosen) in shown.items():
             rows = [_row(a, b, pairs, pair) for pair in chosen]
@@ -86,7 +86,7 @@ def write_comparison(
 
 
 def _text(
-    comparison: ReportComparison, regimes: Sequence[str], target: Target, overviews: Sequence[str]
+    comparison: ReportComparison, regimes: Sequence[str], target: Target, galleries: Sequence[str]
 ) -> str:
     a, b = comparison.a, comparison.b
     sides = [
@@ -96,13 +96,13 @@ def _text(
     lines = [
         f"# Comparison: {comparison.target}",
         "",
-        *table([["", "who", "report", "flip averaging"], *sides]),
+        *table([["", "model", "report", "flip averaging"], *sides]),
         "",
         f"Protocol {comparison.protocol}. Made by `{comparison.command}`. Differences are B minus "
         "A, image by image, with the 95 % interval of their mean, from resampling patients (both "
-        "eyes of one person count as one). An interval that holds 0 says that the images are too "
-        "few, or too alike, to tell the two apart. With fewer than ten people it is too narrow; it "
-        "says nothing about other cameras.",
+        "eyes of a patient count as one). If the interval contains 0, the images do not show a "
+        "difference between the two. With fewer than ten patients the interval is too narrow, and "
+        "it says nothing about other cameras.",
     ]
     for regime in regimes:
         lines += [
@@ -112,36 +112,36 @@ def _text(
             *table(_rows(comparison, regime, target)),
         ]
     if comparison.unpaired:
-        lines += ["", f"Left out: {'; '.join(comparison.unpaired)}."]
-    pictures = [*overviews, "differences.png"]
+        lines += ["", f"Not compared: {'; '.join(comparison.unpaired)}."]
+    pictures = [*galleries, "differences.png"]
     lines += ["", "## Pictures", "", *(f"![{name}]({name})" for name in pictures)]
     return "\n".join(lines) + "\n"
 
 
 def _rows(comparison: ReportComparison, regime: str, target: Target) -> Iterator[list[str]]:
     yield [
-        *("data set", "metric", "A", "B", "B − A", "95 % interval", "B better in"),
+        *("dataset", "metric", "A", "B", "B − A", "95 % interval", "B better in"),
         *("images", "patients"),
     ]
     columns = columns_of(target)
-    for one in comparison.differences:
-        if one.regime != regime or one.difference is None or one.metric not in columns:
+    for entry in comparison.differences:
+        if entry.regime != regime or entry.difference is None or entry.metric not in columns:
             continue
-        digits = 2 if one.metric in ("hd95", "assd") else 4
+        digits = 2 if entry.metric in ("hd95", "assd") else 4
         interval = "–"
-        if one.low is not None and one.high is not None:
-            interval = f"{one.low:+.{digits}f} … {one.high:+.{digits}f}"
-        undefined = f" ({one.undefined} undefined)" if one.undefined else ""
+        if entry.low is not None and entry.high is not None:
+            interval = f"{entry.low:+.{digits}f} … {entry.high:+.{digits}f}"
+        undefined = f" ({entry.undefined} undefined)" if entry.undefined else ""
         yield [
-            one.dataset,
-            columns[one.metric],
-            number(one.a, digits),
-            number(one.b, digits),
-            f"{one.difference:+.{digits}f}",
+            entry.dataset,
+            columns[entry.metric],
+            number(entry.a, digits),
+            number(entry.b, digits),
+            f"{entry.difference:+.{digits}f}",
             interval,
-            str(one.better),
-            f"{one.n}{undefined}",
-            str(one.patients),
+            str(entry.better),
+            f"{entry.n}{undefined}",
+            str(entry.patients),
         ]
 
 
@@ -152,25 +152,31 @@ def _csv(comparison: ReportComparison) -> str:
     writer.writerow([*names, "dice_a", "dice_b", "difference"])
     for pair in comparison.pairs:
         numbers = (pair.a, pair.b, pair.difference)
-        own = [getattr(pair, name) for name in names]
-        writer.writerow([*own, *("" if one is None else f"{one:.6g}" for one in numbers)])
+        keys = [getattr(pair, name) for name in names]
+        writer.writerow([*keys, *("" if value is None else f"{value:.6g}" for value in numbers)])
     return text.getvalue()
 
 
 def _figure(comparison: ReportComparison) -> "Figure":
-    """Draw the differences in Dice, a column of dots a cell, with their mean and its interval."""
-    cells = [one for one in comparison.differences if one.metric == "dice"]
+    """Draw the differences in Dice: a column of dots for each cell, with mean and interval."""
+    cells = [entry for entry in comparison.differences if entry.metric == "dice"]
     figure = new_figure(max(5.0, 1.6 + 0.8 * len(cells)), 5.0)
     axes = figure.add_subplot()
     axes.axhline(0, color="black", linewidth=0.8)
-    for place, cell in enumerate(cells):
-        draw_column(axes, place, _changes(comparison, cell), COLORS[0])
+    for x, cell in enumerate(cells):
+        draw_column(axes, x, _changes(comparison, cell), COLORS[0])
         if cell.difference is not None:
             low = cell.difference if cell.low is None else cell.low
             high = cell.difference if cell.high is None else cell.high
-            reach = [[cell.difference - low], [high - cell.difference]]
+            extent = [[cell.difference - low], [high - cell.difference]]
             axes.errorbar(
-                place, cell.difference, yerr=reach, fmt="s", color=COLORS[1], capsize=5, zorder=3
+                x,
+                cell.difference,
+                yerr=extent,
+                fmt="s",
+                color=COLORS[1],
+                capsize=5,
+                zorder=3,
             )
     names = [f"{cell.dataset}\n{cell.regime}" for cell in cells]
     axes.set_xticks(range(len(cells)), names, fontsize=8, rotation=90 if len(cells) > 3 else 0)
@@ -196,29 +202,30 @@ def _changes(comparison: ReportComparison, cell: DifferenceEntry) -> list[float]
 
 
 def _most_different(comparison: ReportComparison, regime: str) -> list[PairEntry]:
-    """Give the images in which B gains most, then those in which it loses most."""
+    """Return the images in which B gains most, then those in which it loses most."""
     ranked = sorted(
-        (one for one in comparison.pairs if one.regime == regime and one.difference),
-        key=lambda one: (-(one.difference or 0.0), one.image),
+        (pair for pair in comparison.pairs if pair.regime == regime and pair.difference),
+        key=lambda pair: (-(pair.difference or 0.0), pair.image),
     )
-    gained = [one for one in ranked[:_SHOWN] if (one.difference or 0.0) > 0]
-    lost = [one for one in ranked[-_SHOWN:] if (one.difference or 0.0) < 0]
+    gained = [pair for pair in ranked[:_SHOWN] if (pair.difference or 0.0) > 0]
+    lost = [pair for pair in ranked[-_SHOWN:] if (pair.difference or 0.0) < 0]
     return gained + lost
 
 
 def _row(a: Side, b: Side, pairs: Pairs, pair: PairEntry) -> GalleryRow:
-    one, other = pairs[pair.dataset, pair.regime, pair.image]
-    truth = read_own_mask(a.folder / one.truth)
-    answers = [read_own_mask(a.folder / one.answer), read_own_mask(b.folder / other.answer)]
-    pixels = pixels_of(one, a.report, truth.shape)
+    entry_a, entry_b = pairs[pair.dataset, pair.regime, pair.image]
+    reference = read_report_mask(a.folder / entry_a.truth)
+    mask_a = read_report_mask(a.folder / entry_a.answer)
+    mask_b = read_report_mask(b.folder / entry_b.answer)
+    pixels = pixels_of(entry_a, a.report, reference.shape)
     panels = {
         "image": pixels,
-        "truth": white(truth),
-        f"A: {a.model}": draw_errors(pixels, answers[0], truth),
-        f"B: {b.model}": draw_errors(pixels, answers[1], truth),
+        "reference": mask_to_rgb(reference),
+        f"A: {a.model}": draw_errors(pixels, mask_a, reference),
+        f"B: {b.model}": draw_errors(pixels, mask_b, reference),
     }
     text = (
         f"{pair.dataset} {pair.image}, Dice {number(pair.a)} → {number(pair.b)} "
         f"({pair.difference:+.3f})"
     )
-    return GalleryRow.of(text, panels, window_of(a.report, truth | answers[0] | answers[1]))
+    return GalleryRow.of(text, panels, picture_range(a.report, reference | mask_a | mask_b))

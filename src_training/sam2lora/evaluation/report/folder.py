@@ -1,4 +1,4 @@
-"""The folder of a report: written beside its place, and moved there when it is complete."""
+"""The folder of a report: written next to its destination, and moved there once complete."""
 
 import re
 from collections.abc import Iterator
@@ -11,20 +11,20 @@ from sam2lora.utils.folders import new_folder
 
 MASKS = "masks"
 
-_MARKS = ("report.json", "comparison.json", "cup_disc.csv")
-_OWN = re.compile(
+_MARKERS = ("report.json", "comparison.json", "cup_disc.csv")
+_REPORT_FILES = re.compile(
     r"masks|report\.(json|md)|per_image\.csv|comparison\.(json|md)|differences\.(csv|png)"
     r"|cup_disc\.(csv|md)|(dice|roc|thresholds)\.png|overview(_[0-9a-z+]+)?\.png"
 )
 
 
-def check_place(out: Path) -> None:
-    """Prove that a report can be written to `out`, without changing what is there.
+def check_output(out: Path) -> None:
+    """Check whether a report can be written to `out`, without changing it.
 
     Raises
     ------
     OutputError
-        If there is something else than an older report, or the place cannot be written.
+        If `out` holds anything but a report, or cannot be written.
     """
     make_folder(out.parent)
     if out.exists():
@@ -32,50 +32,52 @@ def check_place(out: Path) -> None:
 
 
 def check_apart(out: Path, *reports: Path) -> None:
-    """Refuse a folder for results that is one of the reports they are from, or holds one.
+    """Check whether the output folder differs from its source reports and contains none of them.
 
     Raises
     ------
     OutputError
-        If it is.
+        If it is or contains one of the reports.
     """
     for report in reports:
         if out.resolve() in (report.resolve(), *report.resolve().parents):
             raise OutputError(
-                f"{out}: the result would replace the report {report}. Choose another place with "
+                f"{out}: the result would replace the report {report}. Choose another folder with "
                 "--out."
             )
 
 
 @contextmanager
 def report_folder(out: Path) -> Iterator[Path]:
-    """Create an empty folder beside `out`, moved there when the block ends without error.
+    """Create an empty folder next to `out`, moved there when the block ends without error.
 
-    An older report is replaced only then; on any error the new one is deleted. Where a process is
-    killed while it replaces, the older one is back when `out` is written or read next.
+    An existing report is replaced only then; on any error the new one is deleted. If the process is
+    killed while replacing, the old report is restored when `out` is next written or read.
 
     Raises
     ------
     OutputError
-        As `check_place`, or if the operating system refuses to write.
+        As for `check_output`, or if the operating system refuses to write.
     """
-    # Not the link, if `out` is one: what it leads to is the report.
+    # A symbolic link is resolved, so that the report it points to is replaced.
     with new_folder(out.resolve(), replace=True, check=_check_is_report) as folder:
         yield folder
 
 
 def _check_is_report(out: Path) -> None:
-    """Refuse to replace anything but a report or an empty folder."""
+    """Check whether a folder is a report or empty, so that it may be replaced."""
     if not out.is_dir():
-        raise OutputError(f"{out}: is a file. Choose another place with --out.")
+        raise OutputError(f"{out}: is a file. Choose another folder with --out.")
     names = sorted(path.name for path in out.iterdir())
     if not names:
         return
-    if not any(name in names for name in _MARKS):
-        raise OutputError(f"{out}: is not empty and no report. Choose another place with --out.")
-    foreign = [name for name in names if not _OWN.fullmatch(name)]
+    if not any(name in names for name in _MARKERS):
+        raise OutputError(
+            f"{out}: is not empty and not a report. Choose another folder with --out."
+        )
+    foreign = [name for name in names if not _REPORT_FILES.fullmatch(name)]
     if foreign:
         raise OutputError(
-            f"{out}: holds {foreign[0]!r}, which is no part of a report, so it is not replaced. "
-            "Choose another place with --out."
+            f"{out}: contains {foreign[0]!r}, which is no part of a report, so it is not replaced. "
+            "Choose another folder with --out."
         )

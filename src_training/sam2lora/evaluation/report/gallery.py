@@ -1,4 +1,4 @@
-"""Pictures of the best, the median and the worst image: what was seen, drawn, found and missed."""
+"""Pictures of the best, the median and the worst image: image, reference, prediction, errors."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -22,21 +22,21 @@ if TYPE_CHECKING:
 PictureRange = tuple[slice, slice]
 
 _PANEL = 460  # longer side of a panel, in pixels
-_ROOM = 0.35  # around a compact structure, as a share of its larger side
+_PADDING = 0.35  # around a compact structure, as a share of its larger side
 _WIDTH, _GAP, _LINE, _HEAD = 4.0, 0.12, 0.2, 0.45  # inches
 _LEGEND = ("found", "false", "missed")
 
 
 @dataclass(frozen=True, eq=False)
 class GalleryRow:
-    """A line of a picture.
+    """A row of a picture.
 
     Attributes
     ----------
     text
-        Stands above it.
+        Text above the row.
     panels
-        Caption and `(h, w, 3)` uint8 of each, all of one size.
+        Caption and pixels `(h, w, 3)` uint8 of each panel, all of the same size.
     """
 
     text: str
@@ -44,8 +44,8 @@ class GalleryRow:
 
     @classmethod
     def of(cls, text: str, panels: Mapping[str, Pixels], window: PictureRange) -> Self:
-        """Cut a part out of panels of native size, and reduce it to what a picture can show."""
-        return cls(text, [(caption, _reduced(one[window])) for caption, one in panels.items()])
+        """Create a row by cropping panels of native size and reducing them to the panel size."""
+        return cls(text, [(caption, _reduced(panel[window])) for caption, panel in panels.items()])
 
 
 def save_galleries(folder: Path, report: Report) -> None:
@@ -54,51 +54,52 @@ def save_galleries(folder: Path, report: Report) -> None:
     Parameters
     ----------
     folder
-        Of the report, with its masks.
+        Folder of the report, with its masks.
     report
-        What it says.
+        The report.
     """
     for name, regime in gallery_names(report.settings.regimes).items():
         rows = [
-            _row(folder, report, entry, place)
+            _row(folder, report, entry, rank)
             for data in report.data
             for model in report.models
-            for place, entry in _extremes(report.scored(model.name, data.dataset, regime))
+            for rank, entry in _extremes(report.scored(model.name, data.dataset, regime))
         ]
         if rows:
             save_rows(folder / name, rows, title=f"{report.target.name}, prompts: {regime}")
 
 
 def gallery_names(regimes: Sequence[str]) -> dict[str, str]:
-    """Give the regime that each picture shows, by the picture's name."""
+    """Return the regime that each picture shows, by file name."""
     return {
         f"overview_{regime}.png" if number else "overview.png": regime
         for number, regime in enumerate(regimes)
     }
 
 
-def _row(folder: Path, report: Report, entry: ImageEntry, place: str) -> GalleryRow:
-    """Show one image: as it is, the truth, the answer, the errors."""
-    truth, answer = (read_own_mask(folder / file) for file in (entry.truth, entry.answer))
-    pixels = pixels_of(entry, report, truth.shape)
+def _row(folder: Path, report: Report, entry: ImageEntry, rank: str) -> GalleryRow:
+    """Create the row of one image: the image, the reference, the prediction and the errors."""
+    reference = read_report_mask(folder / entry.truth)
+    prediction = read_report_mask(folder / entry.answer)
+    pixels = pixels_of(entry, report, reference.shape)
     dice = entry.scores.get("dice")
     panels = {
         "image": pixels,
-        "truth": white(truth),
-        entry.model: white(answer),
-        "errors": draw_errors(pixels, answer, truth),
+        "reference": mask_to_rgb(reference),
+        entry.model: mask_to_rgb(prediction),
+        "errors": draw_errors(pixels, prediction, reference),
     }
-    text = f"{place}: {entry.dataset} {entry.image}, Dice {dice:.3f}"
-    return GalleryRow.of(text, panels, window_of(report, truth | answer))
+    text = f"{rank}: {entry.dataset} {entry.image}, Dice {dice:.3f}"
+    return GalleryRow.of(text, panels, picture_range(report, reference | prediction))
 
 
-def read_own_mask(path: Path) -> Mask:
-    """Read a mask of a report.
+def read_report_mask(path: Path) -> Mask:
+    """Read a mask that was saved with a report.
 
     Raises
     ------
     ReportError
-        If it is not there any more, or damaged.
+        If it is missing or damaged.
     """
     try:
         return read_mask(path)
@@ -107,7 +108,7 @@ def read_own_mask(path: Path) -> Mask:
 
 
 def pixels_of(entry: ImageEntry, report: Report, shape: tuple[int, ...]) -> Pixels:
-    """Read an image as it was judged; black where the file is gone or another one by now."""
+    """Read an image as it was scored; black if the file is missing or has changed in size."""
     try:
         pixels = read_image(Path(entry.path)).pixels
     except ImageError:
@@ -117,23 +118,23 @@ def pixels_of(entry: ImageEntry, report: Report, shape: tuple[int, ...]) -> Pixe
     return pixels if pixels.shape[:2] == shape else np.zeros((*shape, 3), np.uint8)
 
 
-def window_of(report: Report, masks: Mask) -> PictureRange:
-    """Give the part of an image to show: a square around a compact structure, else everything."""
+def picture_range(report: Report, masks: Mask) -> PictureRange:
+    """Return the part of an image to show: a square around a compact structure, else the whole."""
     if report.target.detail == "tiles" or not masks.any():
         return np.s_[:, :]
     rows, columns = (np.flatnonzero(masks.any(axis=axis)) for axis in (1, 0))
-    side = (1 + 2 * _ROOM) * max(np.ptp(rows), np.ptp(columns)) + 1
+    side = (1 + 2 * _PADDING) * max(np.ptp(rows), np.ptp(columns)) + 1
     ends = []
-    for places, limit in ((rows, masks.shape[0]), (columns, masks.shape[1])):
+    for positions, limit in ((rows, masks.shape[0]), (columns, masks.shape[1])):
         width = min(round(side), limit)
-        start = round((places[0] + places[-1] - width) / 2)
+        start = round((positions[0] + positions[-1] - width) / 2)
         start = min(max(start, 0), limit - width)
         ends.append(slice(start, start + width))
     return ends[0], ends[1]
 
 
 def save_rows(path: Path, rows: Sequence[GalleryRow], *, title: str) -> None:
-    """Write rows of panels as a PNG; each row is as high as its panels are."""
+    """Write rows of panels as a PNG; each row is as high as its panels."""
     width = len(rows[0].panels) * (_WIDTH + _GAP) + _GAP
     heights = [_WIDTH * max(_aspect(panel) for _, panel in row.panels) for row in rows]
     height = _HEAD + sum(heights) + len(rows) * (2 * _LINE + _GAP)
@@ -150,9 +151,14 @@ def save_rows(path: Path, rows: Sequence[GalleryRow], *, title: str) -> None:
         for column, (caption, panel) in enumerate(row.panels):
             left = _GAP + column * (_WIDTH + _GAP)
             _write(figure, left, top + _LINE, caption, size=8, color="#555555")
-            own = _WIDTH * _aspect(panel)
+            panel_height = _WIDTH * _aspect(panel)
             axes = figure.add_axes(
-                (left / width, (top - own) / height, _WIDTH / width, own / height)
+                (
+                    left / width,
+                    (top - panel_height) / height,
+                    _WIDTH / width,
+                    panel_height / height,
+                )
             )
             axes.imshow(panel, interpolation="nearest")
             axes.axis("off")
@@ -180,7 +186,7 @@ def _write(
         fontsize=size,
         color=color,
         weight="bold" if bold else "normal",
-        parse_math=False,  # a file's name may have dollar signs in it
+        parse_math=False,  # file names may contain dollar signs
     )
 
 
@@ -189,13 +195,13 @@ def _aspect(panel: Pixels) -> float:
     return float(height / width)
 
 
-def white(mask: Mask) -> Pixels:
-    """Paint a mask white on black."""
+def mask_to_rgb(mask: Mask) -> Pixels:
+    """Convert a mask to white on black, `(H, W, 3)` uint8."""
     return np.repeat(mask[:, :, np.newaxis], 3, axis=2).astype(np.uint8) * np.uint8(255)
 
 
 def _reduced(pixels: Pixels) -> Pixels:
-    """Reduce by area averaging to the size of a panel; small ones stay as they are."""
+    """Reduce an image to the size of a panel by area averaging; small images are not enlarged."""
     step = max(pixels.shape) / _PANEL
     if step <= 1:
         return pixels
@@ -204,12 +210,12 @@ def _reduced(pixels: Pixels) -> Pixels:
 
 
 def _extremes(entries: Sequence[ImageEntry]) -> list[tuple[str, ImageEntry]]:
-    """Give the best, the median and the worst image by Dice; fewer where there are fewer."""
+    """Return the best, the median and the worst image by Dice, or as many as there are."""
     ranked = sorted(
         (entry for entry in entries if entry.scores.get("dice") is not None),
         key=lambda entry: (-(entry.scores["dice"] or 0.0), entry.image),
     )
-    places = {"best": 0, "median": len(ranked) // 2, "worst": len(ranked) - 1}
+    ranks = {"best": 0, "median": len(ranked) // 2, "worst": len(ranked) - 1}
     if len(ranked) < 3:
-        del places["median"]
-    return [(name, ranked[place]) for name, place in places.items() if ranked][: len(ranked)]
+        del ranks["median"]
+    return [(name, ranked[rank]) for name, rank in ranks.items() if ranked][: len(ranked)]

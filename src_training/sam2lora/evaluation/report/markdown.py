@@ -1,4 +1,4 @@
-"""`report.md`: one table for each prompt regime, with published figures beside the measured."""
+"""`report.md`: one table for each prompt regime, with published figures for comparison."""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 
@@ -27,7 +27,7 @@ _LONGEST_LIST = 20
 
 
 def report_text(report: Report) -> str:
-    """Write a report for people, as Markdown."""
+    """Return a report as Markdown."""
     lines = [
         f"# Evaluation: {report.target.name}",
         "",
@@ -43,7 +43,7 @@ def report_text(report: Report) -> str:
 
 
 def describe_regime(regime: Regime) -> str:
-    """Say what a user would have done: `5 points, 1 point off the target (5p1n)`."""
+    """Describe the prompts of a regime: `5 points, 1 point off the target (5p1n)`."""
     parts = []
     if regime.positive:
         parts.append(f"{regime.positive} point{'s' if regime.positive > 1 else ''}")
@@ -51,12 +51,12 @@ def describe_regime(regime: Regime) -> str:
         parts.append(f"{regime.negative} point{'s' if regime.negative > 1 else ''} off the target")
     if regime.box:
         parts.append("box")
-    words = ", ".join(parts) or "no prompt"
-    return f"{words[0].upper()}{words[1:]} ({regime.name})"
+    text = ", ".join(parts) or "no prompt"
+    return f"{text[0].upper()}{text[1:]} ({regime.name})"
 
 
 def columns_of(target: Target) -> dict[str, str]:
-    """Give the heads of the columns by metric; a compact structure has no center line."""
+    """Return the column headers by metric; clDice is omitted for compact structures."""
     return {
         name: head
         for name, head in _COLUMNS.items()
@@ -65,13 +65,13 @@ def columns_of(target: Target) -> dict[str, str]:
 
 
 def table(rows: Iterable[Sequence[str]]) -> list[str]:
-    """Lay rows out as a table, the first as its head."""
+    """Format rows as a Markdown table, the first as its header."""
     head, *body = [[text.replace("|", "\\|").replace("\n", " ") for text in row] for row in rows]
     return [_row(head), _row(["---"] * len(head)), *map(_row, body)]
 
 
 def number(value: float | None, digits: int = 3) -> str:
-    """Write a number for a table; a dash where there is none."""
+    """Format a number for a table, with a dash for None."""
     return "–" if value is None else f"{value:.{digits}f}"
 
 
@@ -81,15 +81,15 @@ def _row(cells: Sequence[str]) -> str:
 
 def _about(report: Report) -> list[str]:
     settings = report.settings
-    split = "with" if settings.flips else "without"
+    with_flips = "with" if settings.flips else "without"
     rows = [
         ("", ""),
         ("protocol", f"{settings.protocol}: {report.conventions}"),
-        *(("data", _data_in_words(one)) for one in report.data),
+        *(("data", _describe_data(data)) for data in report.data),
         *_filters(settings),
-        *(("judged", _model_in_words(one)) for one in report.models),
-        ("prompts", f"drawn from the truth, seed {settings.seed}; `report.json` holds them"),
-        ("flips", f"{split} averaging over mirror images"),
+        *(("model", _describe_model(model)) for model in report.models),
+        ("prompts", f"sampled from the reference, seed {settings.seed}; listed in `report.json`"),
+        ("flips", f"{with_flips} averaging over mirror images"),
         ("made", f"{report.made:%Y-%m-%d %H:%M %Z} by `{report.command}`"),
     ]
     return table(rows)
@@ -99,26 +99,29 @@ def _filters(settings: EvaluateSettings) -> Iterator[tuple[str, str]]:
     if settings.include is not None:
         yield "only images", f"whose stems match `{settings.include}`"
     if settings.exclude is not None:
-        yield "left out", f"images whose stems match `{settings.exclude}`"
+        yield "excluded", f"images whose stems match `{settings.exclude}`"
 
 
-def _data_in_words(data: DataEntry) -> str:
-    side = "all images" if data.split == "all" else f"split {data.split!r}"
+def _describe_data(data: DataEntry) -> str:
+    split = "all images" if data.split == "all" else f"split {data.split!r}"
     missing = f", {data.without_mask} more without a mask" if data.without_mask else ""
-    return f"{data.dataset}: {side}, {data.images}{missing}; field of view: {data.field_of_view}"
+    return f"{data.dataset}: {split}, {data.images}{missing}; field of view: {data.field_of_view}"
 
 
-def _model_in_words(model: ModelEntry) -> str:
+def _describe_model(model: ModelEntry) -> str:
     if model.kind == "grader":
         return model.name
-    looks = f", looks at {model.geometry.description}" if model.geometry else ""
-    learned = _images_in_words("; learned from", _learned_by_adapter(model))
-    before = _images_in_words("; its base learned from", model.base_learned_from)
+    input_mode = f", input: {model.geometry.description}" if model.geometry else ""
+    trained_on = _list_images("; trained on", _adapter_images(model))
+    base_trained_on = _list_images("; its base trained on", model.base_learned_from)
     base = f"{model.base} from {model.base_file}" if model.base_file else model.base
-    return f"{model.name}: base {base}, threshold {model.threshold:g}{looks}{learned}{before}"
+    return (
+        f"{model.name}: base {base}, threshold {model.threshold:g}{input_mode}{trained_on}"
+        f"{base_trained_on}"
+    )
 
 
-def _images_in_words(what: str, images: Mapping[str, JsonValue]) -> str:
+def _list_images(what: str, images: Mapping[str, JsonValue]) -> str:
     return f"{what} " + ", ".join(f"{name} ({n})" for name, n in images.items()) if images else ""
 
 
@@ -128,7 +131,7 @@ def _notes(report: Report) -> Iterator[str]:
 
 
 def _tables(report: Report, regime: str) -> list[str]:
-    """Give the table of a regime, after the matrix where there is one."""
+    """Return the table of a regime, after the overview matrix if there is one."""
     lines = []
     cells = [cell for cell in report.cells if cell.regime == regime]
     if len({cell.model for cell in cells}) > 1 and len(report.data) > 1:
@@ -147,25 +150,25 @@ def _matrix(report: Report, regime: str) -> list[str]:
 
 def _all_rows(report: Report, regime: str) -> Iterator[list[str]]:
     columns = columns_of(report.target)
-    yield ["data set", "who", *columns.values(), "pooled Dice", "images", "s / image"]
+    yield ["dataset", "model", *columns.values(), "pooled Dice", "images", "s / image"]
     for data in report.data:
         for model in report.models:
             cell = report.cell(model.name, data.dataset, regime)
             if cell:
-                known = " †" if learned_from(model, data.dataset) else ""
-                yield [data.dataset, model.name + known, *_measured(cell, columns)]
+                mark = " †" if was_trained_on(model, data.dataset) else ""
+                yield [data.dataset, model.name + mark, *_measured(cell, columns)]
         for figure in published_figures(data.dataset, report.target.name):
             who = f"*{figure.who}* [{figure.source.key}]"
             yield [data.dataset, who, f"*{figure.dice}*", *[""] * (len(columns) + 2)]
 
 
-def learned_from(model: ModelEntry, dataset: str) -> bool:
-    """Tell whether an adapter by its card, or its base by its file, has learned from a data set."""
-    names = [*_learned_by_adapter(model), *model.base_learned_from]
+def was_trained_on(model: ModelEntry, dataset: str) -> bool:
+    """Check whether an adapter (by its card) or its base (by its file) was trained on a dataset."""
+    names = [*_adapter_images(model), *model.base_learned_from]
     return any(name.rpartition(" ")[0] == dataset for name in names)
 
 
-def _learned_by_adapter(model: ModelEntry) -> Mapping[str, JsonValue]:
+def _adapter_images(model: ModelEntry) -> Mapping[str, JsonValue]:
     images = model.adapter.data.get("images") if model.adapter else None
     return images if isinstance(images, dict) else {}
 
@@ -194,15 +197,15 @@ def _summary(summary: SummaryEntry, digits: int) -> str:
 def _legend(report: Report) -> list[str]:
     lines = [
         "- Numbers are means over the images ± their standard deviation; *pooled* counts the "
-        "pixels of all images together. Where a value is undefined, such as a distance to nothing, "
-        "the image is left out of that mean and counted; – is undefined for all.",
-        "- Regimes are not averaged: with the truth's prompts it is another task.",
+        "pixels of all images together. Images for which a value is undefined, such as a distance "
+        "to an empty mask, are excluded from that mean and counted; – is undefined for all.",
+        "- Regimes are not averaged: with prompts sampled from the reference, the task differs.",
     ]
-    if any(learned_from(model, data.dataset) for model in report.models for data in report.data):
+    if any(was_trained_on(model, data.dataset) for model in report.models for data in report.data):
         lines.append(
-            "- † learned from images of this data set, by the adapter's card or the base's file. "
-            "On another split these are other images by the same camera; on the training split or "
-            "all images, it has seen some of these."
+            "- † trained on images of this dataset, according to the adapter's card or the base's "
+            "file. On another split these are other images by the same camera; on the training "
+            "split or all images, some of these were used for training."
         )
     figures = [
         figure.source
@@ -211,18 +214,20 @@ def _legend(report: Report) -> list[str]:
     ]
     used = [source for source in SOURCES.values() if source in figures]
     if used:
-        lines.append("- Rows in italics were not measured here, but published:")
+        lines.append("- Rows in italics are published figures, not measured here:")
         lines += [f"    - [{source.key}] {source.text}" for source in used]
     return lines
 
 
 def _not_scored(report: Report) -> list[str]:
-    missing = [one for one in report.images if one.status != "scored"]
+    missing = [entry for entry in report.images if entry.status != "scored"]
     if not missing:
         return []
-    rows = [["data set", "image", "regime", "who", "what", "why"]]
-    for one in missing[:_LONGEST_LIST]:
-        rows.append([one.dataset, one.image, one.regime, one.model, one.status, one.problem])
+    rows = [["dataset", "image", "regime", "model", "status", "reason"]]
+    for entry in missing[:_LONGEST_LIST]:
+        rows.append(
+            [entry.dataset, entry.image, entry.regime, entry.model, entry.status, entry.problem]
+        )
     lines = ["", f"## Not scored: {len(missing)}", "", *table(rows)]
     if len(missing) > _LONGEST_LIST:
         lines += ["", f"and {len(missing) - _LONGEST_LIST} more, in `per_image.csv`."]
@@ -230,15 +235,15 @@ def _not_scored(report: Report) -> list[str]:
 
 
 def _pictures(report: Report) -> list[str]:
-    overviews, plots = gallery_names(report.settings.regimes), plot_names(report)
+    galleries, plots = gallery_names(report.settings.regimes), plot_names(report)
     return [
-        "Best, median and worst image by Dice: the image, the truth, the answer, and the errors "
-        "(green: found, red: false, blue: missed).",
+        "Best, median and worst image by Dice: the image, the reference, the prediction, and the "
+        "errors (green: found, red: false, blue: missed).",
         "",
-        *(f"![{name}]({name})" for name in overviews),
+        *(f"![{name}]({name})" for name in galleries),
         "",
         "Dice of each image; the ROC curve over all pixels; and, for information, the mean Dice at "
-        "other thresholds. The threshold was fixed beforehand.",
+        "other thresholds. The threshold was fixed before the evaluation.",
         "",
         *(f"![{name}]({name})" for name in plots),
     ]

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-# Okabe and Ito's colors, which people with any color vision can tell apart.
+# Okabe and Ito's palette, which is safe for color-blind readers.
 COLORS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
 _STYLES = ("-", "--", ":", "-.")
 _SIDE = 4.2  # inches of a panel
@@ -21,7 +21,7 @@ _DPI = 110
 
 
 def save_plots(folder: Path, report: Report) -> None:
-    """Write `dice.png`, and `roc.png` and `thresholds.png` where there are probabilities."""
+    """Write `dice.png`, and `roc.png` and `thresholds.png` if there are probabilities."""
     draw = {
         "dice.png": _dice_figure,
         "roc.png": _roc_figure,
@@ -32,14 +32,14 @@ def save_plots(folder: Path, report: Report) -> None:
 
 
 def plot_names(report: Report) -> list[str]:
-    """Give the names of the plots there are of a report."""
+    """Return the file names of the plots of a report."""
     has_roc = any(cell.roc[0] for cell in report.cells)
     has_sweep = any(cell.sweep for cell in report.cells)
     return ["dice.png", *["roc.png"] * has_roc, *["thresholds.png"] * has_sweep]
 
 
 def new_figure(width: float, height: float) -> "Figure":
-    """Give an empty figure of so many inches, which belongs to no window."""
+    """Create an empty figure of a size in inches, independent of any window."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
@@ -48,26 +48,26 @@ def new_figure(width: float, height: float) -> "Figure":
     return figure
 
 
-def draw_column(axes: "Axes", place: float, values: Sequence[float], color: str) -> None:
-    """Draw values as a column of dots, apart enough to be counted."""
+def draw_column(axes: "Axes", x: float, values: Sequence[float], color: str) -> None:
+    """Draw values as a column of dots, jittered so that they can be told apart."""
     spread = np.random.default_rng(0).uniform(-0.2, 0.2, size=len(values))
-    axes.plot(place + spread, values, "o", color=color, markersize=4, alpha=0.6, markeredgewidth=0)
+    axes.plot(x + spread, values, "o", color=color, markersize=4, alpha=0.6, markeredgewidth=0)
 
 
 def _dice_figure(report: Report) -> "Figure":
     cells = [cell for regime in report.settings.regimes for cell in _of_regime(report, regime)]
     figure = new_figure(max(3.6, 1.4 + 0.85 * len(cells)), 5.0)
     axes = figure.add_subplot()
-    for place, cell in enumerate(cells):
+    for x, cell in enumerate(cells):
         entries = report.scored(cell.model, cell.dataset, cell.regime)
-        dice = [value for one in entries if (value := one.scores.get("dice")) is not None]
-        draw_column(axes, place, dice, _look(report, cell)[0])
+        dice = [value for entry in entries if (value := entry.scores.get("dice")) is not None]
+        draw_column(axes, x, dice, _line_style(report, cell)[0])
         if dice:
             mean = float(np.mean(dice))
-            axes.plot([place - 0.32, place + 0.32], [mean, mean], color="black", linewidth=1.5)
+            axes.plot([x - 0.32, x + 0.32], [mean, mean], color="black", linewidth=1.5)
             axes.annotate(
                 f"{mean:.3f}",
-                (place + 0.34, mean),
+                (x + 0.34, mean),
                 fontsize=7.5,
                 va="center",
             )
@@ -87,17 +87,18 @@ def _roc_figure(report: Report) -> "Figure":
         for cell in cells:
             if not cell.roc[0]:
                 continue
-            color, style = _look(report, cell)
+            color, style = _line_style(report, cell)
             auc = cell.per_image["auc"].mean
-            said = "" if auc is None else f", AUC {auc:.4f}"
-            axes.plot(*cell.roc, style, color=color, label=_name(report, cell) + said)
+            auc_text = "" if auc is None else f", AUC {auc:.4f}"
+            axes.plot(*cell.roc, style, color=color, label=_name(report, cell) + auc_text)
             axes.plot(*_at_threshold(cell), "o", color=color, markersize=5)
         axes.plot([0, 1], [0, 1], color="#bbbbbb", linewidth=0.8)
         axes.set(xlim=(0, 1), ylim=(0, 1.005), xlabel="false-positive rate", aspect="equal")
         axes.set_ylabel("true-positive rate")
         axes.legend(fontsize=7.5, loc="lower right")
     figure.suptitle(
-        "ROC over the pixels of all images; the dot is the mask.\nAUC is the mean over the images",
+        "ROC over the pixels of all images; the dot is the threshold used.\nAUC is the mean over "
+        "the images",
         fontsize=9,
     )
     return figure
@@ -110,7 +111,7 @@ def _threshold_figure(report: Report) -> "Figure":
         for cell in cells:
             if not cell.sweep:
                 continue
-            color, style = _look(report, cell)
+            color, style = _line_style(report, cell)
             dice = [np.nan if value is None else value for value in cell.sweep]
             axes.plot(THRESHOLDS, dice, style, color=color, label=_name(report, cell))
             used, mean = thresholds[cell.model], cell.per_image["dice"].mean
@@ -120,14 +121,15 @@ def _threshold_figure(report: Report) -> "Figure":
         axes.grid(alpha=0.3)
         axes.legend(fontsize=7.5, loc="lower center")
     figure.suptitle(
-        "For information: the threshold (dot) was fixed beforehand,\nit was not chosen here",
+        "For information: the threshold (dot) was fixed before the evaluation,\nit was not chosen "
+        "here",
         fontsize=9,
     )
     return figure
 
 
 def _panels(figure: "Figure", report: Report) -> Iterator[tuple["Axes", list[CellEntry]]]:
-    """Give one panel a regime, with its cells that have curves."""
+    """Yield a panel for each regime, with its cells that have curves."""
     regimes = _regimes_with_curves(report)
     rows, columns = _grid(len(regimes))
     for number, regime in enumerate(regimes):
@@ -159,14 +161,14 @@ def _of_regime(report: Report, regime: str) -> list[CellEntry]:
 
 
 def _name(report: Report, cell: CellEntry) -> str:
-    """Name a cell by what tells it from the others."""
+    """Return a label that distinguishes a cell from the others."""
     parts = [cell.dataset] if len(report.data) > 1 or len(report.models) == 1 else []
     parts += [cell.model] if len(report.models) > 1 else []
     return ", ".join(parts)
 
 
-def _look(report: Report, cell: CellEntry) -> tuple[str, str]:
-    """Give a color for the data set and a line style for the model, or a color for the model."""
+def _line_style(report: Report, cell: CellEntry) -> tuple[str, str]:
+    """Return color and line style of a cell: by dataset and model, or color by model alone."""
     models = [model.name for model in report.models].index(cell.model)
     datasets = [data.dataset for data in report.data].index(cell.dataset)
     if len(report.data) == 1:
@@ -175,7 +177,7 @@ def _look(report: Report, cell: CellEntry) -> tuple[str, str]:
 
 
 def _at_threshold(cell: CellEntry) -> tuple[list[float], list[float]]:
-    """Give the point of the ROC curve where the mask was cut, from the pooled counts."""
+    """Return the point of the ROC curve at the threshold used, from the pooled counts."""
     sensitivity, specificity = cell.pooled["sensitivity"], cell.pooled["specificity"]
     if sensitivity is None or specificity is None:
         return [], []

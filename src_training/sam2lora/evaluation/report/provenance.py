@@ -1,4 +1,4 @@
-"""What a report's numbers depend on: the files by their hashes, the machine, the libraries."""
+"""Provenance of a report: the files with their hashes, the computer and the libraries."""
 
 import hashlib
 import os
@@ -18,7 +18,7 @@ _LIBRARIES = ("numpy", "scipy", "scikit-image", "pillow")
 
 
 def describe_part(part: EvaluationPart, target: str, protocol: Protocol) -> DataEntry:
-    """Describe the images of one data set, each file with the hash of its content."""
+    """Describe the images of one dataset, each file with the hash of its content."""
     paths = sorted({path for record in part.records for path in _files(record, target)})
     files = tuple(FileEntry(path=str(path), sha256=_sha256(path)) for path in paths)
     digest = hashlib.sha256("\n".join(str(file.sha256) for file in files).encode()).hexdigest()
@@ -36,7 +36,7 @@ def describe_part(part: EvaluationPart, target: str, protocol: Protocol) -> Data
 
 
 def describe_machine(device: str, precision: str) -> dict[str, JsonValue]:
-    """Describe the computer: nothing that names it or who uses it."""
+    """Describe the computer, without anything that identifies it or its user."""
     return {
         "system": f"{platform.system()} {platform.release()}",
         "processor": platform.processor() or platform.machine(),
@@ -48,7 +48,7 @@ def describe_machine(device: str, precision: str) -> dict[str, JsonValue]:
 
 
 def all_versions() -> dict[str, str]:
-    """Give the versions of the libraries that numbers depend on."""
+    """Return the versions of the libraries that the scores depend on."""
     return library_versions() | library_versions(_LIBRARIES)
 
 
@@ -65,11 +65,11 @@ def _sha256(path: Path) -> str | None:
 
 
 def _field_of_view(part: EvaluationPart, protocol: Protocol) -> str:
-    if not protocol.knows_field:
+    if not protocol.uses_field_of_view:
         return "whole image"
     given = sum(record.fov is not None for record in part.records)
     if given == len(part.records):
-        return "files of the data set"
+        return "files of the dataset"
     if not given:
         return "found in the images"
-    return f"files of the data set for {given} images, found in the others"
+    return f"files of the dataset for {given} images, found in the others"

@@ -1,4 +1,4 @@
-"""Published Dice figures to read a report beside, each with its source and its conventions."""
+"""Published Dice figures to compare a report with, each with its source and conventions."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -7,7 +7,7 @@ from types import MappingProxyType
 
 @dataclass(frozen=True)
 class Source:
-    """Where figures are from, and by which conventions they were made."""
+    """A source of figures, and the conventions by which they were computed."""
 
     key: str
     text: str
@@ -20,11 +20,11 @@ class PublishedFigure:
     Attributes
     ----------
     who
-        What answered.
+        Name of the model or grader.
     dice
-        Mean Dice as it was published.
+        Mean Dice as published.
     source
-        Where it is from.
+        Source of the figure.
     """
 
     who: str
@@ -53,8 +53,8 @@ SOURCES: Mapping[str, Source] = MappingProxyType(
             ),
             Source(
                 "C",
-                "as [B], but trained on other data sets than the one it is tested on (for disc and "
-                "cup, on one other: REFUGE for DRISHTI-GS and the other way round).",
+                "as [B], but trained on other datasets than the one it is tested on (for disc and "
+                "cup, on one other: REFUGE for DRISHTI-GS and vice versa).",
             ),
             Source(
                 "L",
@@ -65,7 +65,7 @@ SOURCES: Mapping[str, Source] = MappingProxyType(
         )
     }
 )
-"""Sources by the letter that tables show."""
+"""Sources by the letter shown in tables."""
 
 _WHO = (
     ("SAM2LoRA as published, best rank", "P"),
@@ -90,11 +90,11 @@ _FIGURES: Mapping[tuple[str, str], tuple[str, ...]] = MappingProxyType(
         ("REFUGE", "cup"): ("0.838", "0.609", "", "0.853", "0.772", "", "0.89"),
     }
 )
-"""Figures by data set and target, in the order of `_WHO`; empty where there is none."""
+"""Figures by dataset and target, in the order of `_WHO`; empty if there is none."""
 
 
 def published_figures(dataset: str, target: str) -> list[PublishedFigure]:
-    """Give the published figures for a target on a data set, if it is one that is known."""
+    """Return the published figures for a target on a dataset; empty if none are known."""
     figures = _FIGURES.get((dataset, target), ())
     return [
         PublishedFigure(who, dice, SOURCES[key])

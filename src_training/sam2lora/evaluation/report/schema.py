@@ -1,4 +1,4 @@
-"""The report of an evaluation as data: what `report.json` holds, and the rows of the CSV file."""
+"""Schema of an evaluation report: the content of `report.json` and of `per_image.csv`."""
 
 import csv
 import io
@@ -28,44 +28,48 @@ Scores = dict[str, float | None]
 class FileEntry(Settings):
     """A file that was read."""
 
-    path: str = Field(description="where it was")
-    sha256: str | None = Field(description="of its content; None: it could not be read")
+    path: str = Field(description="path of the file")
+    sha256: str | None = Field(description="of its content; None if it could not be read")
 
 
 class DataEntry(Settings):
-    """A data set, or one side of it."""
+    """A dataset, or one split of it."""
 
-    dataset: str = Field(description="its name")
-    root: str = Field(description="its folder or CSV file")
-    layout: str = Field(description="how it is laid out")
-    split: str = Field(description="the official side that was judged, or all")
-    images: int = Field(description="images to judge")
-    without_mask: int = Field(description="images on that side that have no mask of the target")
-    field_of_view: str = Field(description="where it is from: files, found, or whole image")
+    dataset: str = Field(description="name of the dataset")
+    root: str = Field(description="folder or CSV file")
+    layout: str = Field(description="dataset layout")
+    split: str = Field(description="official split that was scored, or all")
+    images: int = Field(description="images to score")
+    without_mask: int = Field(description="images in that split without a mask of the target")
+    field_of_view: str = Field(description="source: files, found in the images, or whole image")
     files: tuple[FileEntry, ...] = Field(description="every image, mask and field of view")
-    sha256: str = Field(description="hash of the list of files by their hashes")
+    sha256: str = Field(description="hash over the hashes of the files")
 
 
 class ModelEntry(Settings):
-    """Who answered: a base model with or without an adapter, or a grader."""
+    """A candidate: a base model with or without an adapter, or a grader."""
 
-    name: str = Field(description="what it is called in the tables")
+    name: str = Field(description="name in the tables")
     kind: Literal["adapter", "base", "grader"]
     base: str | None = Field(default=None, description="name of the base model")
-    base_file: str | None = Field(default=None, description="file of its weights, if the user's")
+    base_file: str | None = Field(
+        default=None, description="file of its weights, if the user's own"
+    )
     base_identity: str | None = Field(default=None, description="hash of its weights")
     base_learned_from: dict[str, int] = Field(
-        default={}, description="images its base learned from, by data set and target"
+        default={}, description="training images of the base, by dataset and target"
     )
-    note: str = Field(default="", description="what whoever reads the numbers has to know")
-    geometry: GeometrySettings | None = Field(default=None, description="how it looks at images")
-    threshold: float | None = Field(default=None, description="probability that makes the mask")
-    adapter: AdapterCard | None = Field(default=None, description="its card, whole")
+    note: str = Field(default="", description="remark that readers need to interpret the scores")
+    geometry: GeometrySettings | None = Field(
+        default=None, description="how windows are cut from images"
+    )
+    threshold: float | None = Field(default=None, description="threshold of the probabilities")
+    adapter: AdapterCard | None = Field(default=None, description="card of the adapter")
     adapter_sha256: str | None = Field(default=None, description="of its weights")
 
 
 class PromptEntry(Settings):
-    """What was said about an image, in pixels of the protocol's size."""
+    """The prompts of an image, in pixels of the protocol's size."""
 
     points: tuple[tuple[float, float, bool], ...] = Field(
         default=(), description="x, y, and whether it is on the target"
@@ -74,7 +78,7 @@ class PromptEntry(Settings):
 
 
 class ImageEntry(Settings):
-    """What became of one image under one regime."""
+    """Result of one image under one regime."""
 
     model: str
     dataset: str
@@ -91,12 +95,12 @@ class ImageEntry(Settings):
     expected_iou: float | None = None
     seconds: float = 0
     prompts: PromptEntry = PromptEntry()
-    answer: str = Field(default="", description="mask, relative to the report")
-    truth: str = Field(default="", description="mask of what was judged, relative to the report")
+    answer: str = Field(default="", description="predicted mask, relative to the report")
+    truth: str = Field(default="", description="reference mask, relative to the report")
 
 
 class SummaryEntry(Settings):
-    """One metric over images; see `scores.Summary`."""
+    """One metric over images; see `metrics.aggregate.MetricSummary`."""
 
     mean: float | None
     std: float | None
@@ -105,7 +109,7 @@ class SummaryEntry(Settings):
 
 
 class CellEntry(Settings):
-    """One model on one data set under one regime: a cell of the matrix."""
+    """One model on one dataset under one regime: a cell of the matrix."""
 
     model: str
     dataset: str
@@ -113,7 +117,7 @@ class CellEntry(Settings):
     images: int = Field(description="scored, failed and not drawn together")
     failed: int
     not_drawn: int
-    per_image: dict[str, SummaryEntry] = Field(description="mean over the images' values")
+    per_image: dict[str, SummaryEntry] = Field(description="summary over the images")
     pooled: Scores = Field(description="over the pixels of all images together")
     seconds: float | None = Field(description="mean per image, reading excluded")
     sweep: tuple[float | None, ...] = Field(
@@ -125,64 +129,66 @@ class CellEntry(Settings):
 
 
 class Report(Settings):
-    """An evaluation, whole."""
+    """A complete evaluation."""
 
     format: Literal[1] = FORMAT
     made: AwareDatetime
-    command: str = Field(description="what makes it again")
+    command: str = Field(description="command that repeats it")
     versions: dict[str, str]
     machine: dict[str, JsonValue]
     settings: EvaluateSettings
     target: Target
-    conventions: str = Field(description="the protocol in words")
+    conventions: str = Field(description="description of the protocol")
     data: tuple[DataEntry, ...]
     models: tuple[ModelEntry, ...]
     cells: tuple[CellEntry, ...]
     images: tuple[ImageEntry, ...]
 
     def cell(self, model: str, dataset: str, regime: str) -> CellEntry | None:
-        """Give a cell of the matrix; None where that model had no such regime."""
+        """Return a cell of the matrix; None if the model was not scored under that regime."""
         key = (model, dataset, regime)
         return next(
-            (one for one in self.cells if (one.model, one.dataset, one.regime) == key), None
+            (cell for cell in self.cells if (cell.model, cell.dataset, cell.regime) == key), None
         )
 
     def scored(self, model: str, dataset: str, regime: str) -> list[ImageEntry]:
-        """Give the images of a cell that have scores."""
+        """Return the scored images of a cell."""
         key = (model, dataset, regime, "scored")
         return [
-            one for one in self.images if (one.model, one.dataset, one.regime, one.status) == key
+            entry
+            for entry in self.images
+            if (entry.model, entry.dataset, entry.regime, entry.status) == key
         ]
 
     def to_json(self) -> str:
-        """Give the content of `report.json`; what is undefined is null."""
+        """Return the content of `report.json`; undefined values are null."""
         return json.dumps(self.model_dump(mode="json"), indent=1, allow_nan=False) + "\n"
 
     def to_csv(self) -> str:
-        """Give the content of `per_image.csv`: a row for each image, regime and model."""
+        """Return the content of `per_image.csv`: a row for each image, regime and model."""
         head = ("model", "dataset", "image", "patient", "regime", "status")
         tail = ("tp", "fp", "fn", "tn", "expected_iou", "seconds", "problem")
         text = io.StringIO()
         writer = csv.writer(text, lineterminator="\n")
         writer.writerow([*head, *METRICS, *tail])
-        for one in self.images:
-            counts = one.counts or ("", "", "", "")
-            scores = [_cell(one.scores.get(name)) for name in METRICS]
-            own = [getattr(one, name) for name in head]
-            rest = [_cell(one.expected_iou), f"{one.seconds:.3f}", one.problem]
-            writer.writerow([*own, *scores, *counts, *rest])
+        for entry in self.images:
+            counts = entry.counts or ("", "", "", "")
+            scores = [_cell(entry.scores.get(name)) for name in METRICS]
+            first = [getattr(entry, name) for name in head]
+            last = [_cell(entry.expected_iou), f"{entry.seconds:.3f}", entry.problem]
+            writer.writerow([*first, *scores, *counts, *last])
         return text.getvalue()
 
 
 def read_report(folder: Path) -> Report:
-    """Read the report in a folder; one whose replacement was cut off is put back first.
+    """Read the report in a folder, after restoring one whose replacement was interrupted.
 
     Raises
     ------
     ReportError
-        If there is none, it is damaged, or a newer version wrote it.
+        If there is no report, it is damaged, or was written by a newer version.
     OutputError
-        If it cannot be put back.
+        If an interrupted replacement cannot be undone.
     """
     recover_folder(folder.resolve())
     path = folder / REPORT
@@ -190,36 +196,36 @@ def read_report(folder: Path) -> Report:
         content = json.loads(path.read_bytes())
     except OSError as error:
         raise ReportError(
-            f"{path}: cannot be read ({error.strerror or error}). A report is a folder that "
-            "`sam2lora evaluate --out` made."
+            f"{path}: cannot be read ({error.strerror or error}). Give a folder written by "
+            "`sam2lora evaluate --out`."
         ) from error
     except ValueError as error:
-        raise ReportError(f"{path}: is truncated or no JSON ({error}).") from error
-    made_by = content.get("format") if isinstance(content, dict) else None
-    if isinstance(made_by, int) and made_by > FORMAT:
+        raise ReportError(f"{path}: is truncated or not JSON ({error}).") from error
+    version = content.get("format") if isinstance(content, dict) else None
+    if isinstance(version, int) and version > FORMAT:
         raise ReportError(
-            f"{path}: has format {made_by}, this version reads {FORMAT}. Update napari-sam2lora."
+            f"{path}: has format {version}, this version reads {FORMAT}. Update napari-sam2lora."
         )
     try:
         return Report.model_validate(content)
     except ValidationError as error:
         first = error.errors(include_url=False)[0]
-        place = ".".join(str(step) for step in first["loc"]) or "the whole"
-        raise ReportError(f"{path}: is no report ({place}: {first['msg']}).") from error
+        field = ".".join(str(step) for step in first["loc"]) or "content"
+        raise ReportError(f"{path}: is not a report ({field}: {first['msg']}).") from error
 
 
 def defined(values: Mapping[str, float]) -> Scores:
-    """Give numbers as JSON has them: None where undefined."""
+    """Return values for JSON, with None in place of NaN."""
     return {name: number_or_none(value) for name, value in values.items()}
 
 
 def number_or_none(value: float | None) -> float | None:
-    """Give None for what is undefined."""
+    """Return the value, or None if it is undefined."""
     return None if value is None or math.isnan(value) else value
 
 
 def numbers_or_none(values: Sequence[float]) -> tuple[float | None, ...]:
-    """Give None for each that is undefined."""
+    """Return the values, with None for each that is undefined."""
     return tuple(number_or_none(value) for value in values)
 
 

@@ -1,4 +1,4 @@
-"""The cells of the matrix: what one model comes to on one data set under one regime."""
+"""Cells of the matrix: the summary of one model on one dataset under one regime."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -21,27 +21,27 @@ _ROC_STEPS = 5  # decimals of a rate
 
 @dataclass(frozen=True, eq=False)
 class ScoredImage:
-    """What is kept of a result: everything but its masks, which are on disk."""
+    """A result without its masks, which are on disk."""
 
     entry: ImageEntry
     score: ImageScore | None
 
 
-def make_cells(kept: Iterable[ScoredImage]) -> list[CellEntry]:
-    """Group results by model, data set and regime, in the order they came, and sum each up."""
+def make_cells(images: Iterable[ScoredImage]) -> list[CellEntry]:
+    """Summarize results by model, dataset and regime, in order of appearance."""
     groups: dict[tuple[str, str, str], list[ScoredImage]] = {}
-    for one in kept:
-        entry = one.entry
-        groups.setdefault((entry.model, entry.dataset, entry.regime), []).append(one)
+    for image in images:
+        entry = image.entry
+        groups.setdefault((entry.model, entry.dataset, entry.regime), []).append(image)
     return [_cell(*key, group) for key, group in groups.items()]
 
 
 def _cell(model: str, dataset: str, regime: str, group: Sequence[ScoredImage]) -> CellEntry:
-    judgements = [one.score for one in group if one.score]
-    curves = [judgement.curve for judgement in judgements if judgement.curve]
-    states = [one.entry.status for one in group]
-    summaries = summarize([judgement.scores for judgement in judgements])
-    seconds = [one.entry.seconds for one in group if one.score]
+    scores = [image.score for image in group if image.score]
+    curves = [score.curve for score in scores if score.curve]
+    states = [image.entry.status for image in group]
+    summaries = summarize([score.scores for score in scores])
+    seconds = [image.entry.seconds for image in group if image.score]
     return CellEntry(
         model=model,
         dataset=dataset,
@@ -50,7 +50,7 @@ def _cell(model: str, dataset: str, regime: str, group: Sequence[ScoredImage]) -
         failed=states.count("failed"),
         not_drawn=states.count("not drawn"),
         per_image={name: _summary(summary) for name, summary in summaries.items()},
-        pooled=defined(pooled(judgement.counts for judgement in judgements)),
+        pooled=defined(pooled(score.counts for score in scores)),
         seconds=float(np.mean(seconds)) if seconds else None,
         sweep=numbers_or_none(sweep(curves)) if curves else (),
         roc=_rounded(*roc(curves)),

@@ -1,4 +1,4 @@
-"""Judge everyone on every data set, and write the report: numbers, tables, masks and pictures."""
+"""Evaluate all candidates on all datasets, and write the report: tables, masks and pictures."""
 
 import hashlib
 import re
@@ -43,54 +43,54 @@ def write_report(
     precision: str = "none",
     progress: Progress = no_progress,
 ) -> Report:
-    """Judge everyone on every data set, and write the report to a folder.
+    """Evaluate all candidates on all datasets, and write the report to a folder.
 
     Parameters
     ----------
     out
-        The folder; an older report in it is replaced when this one is complete.
+        Output folder; a report in it is replaced once this one is complete.
     candidates
-        Who is judged; their names have to differ.
+        Models and graders to evaluate; their names must differ.
     parts
-        On what.
+        Images of each dataset.
     settings
-        How; the same that the contestants were made with.
+        Evaluation settings, the same as those of the candidates.
     command
-        What makes this report again, for the reader.
+        Command that repeats the evaluation, for the reader.
     device, precision
-        What the network computes on and in, for the reader.
+        Device and precision of the computation, for the reader.
     progress
-        Called with (images done, images in all), over everyone and everything.
+        Called with (images done, total number of images), over all candidates and datasets.
 
     Returns
     -------
-    The report as it was written.
+    The report that was written.
 
     Raises
     ------
     SettingsError
-        If two contestants have the same name.
+        If two candidates have the same name.
     ReportError
-        If not a single image could be scored; nothing is written then.
+        If no image could be scored; nothing is written then.
     OutputError
-        If `out` holds something else than a report, or cannot be written.
+        If `out` holds anything but a report, or cannot be written.
     """
-    _check_names([one.entry.name for one in candidates])
-    kept: list[ScoredImage] = []
+    _check_names([candidate.entry.name for candidate in candidates])
+    scored: list[ScoredImage] = []
     with report_folder(out) as folder:
         runs, done = [], 0
         total = len(candidates) * sum(len(part.records) for part in parts)
         for candidate in candidates:
             for part in parts:
-                judged = candidate.score(part.records, _from(progress, done, total))
-                runs.append((candidate, part, judged))
+                results = candidate.score(part.records, _offset(progress, done, total))
+                runs.append((candidate, part, results))
                 done += len(part.records)
-        # By now everyone has been checked; the work begins here.
-        for candidate, part, judged in runs:
-            for result in judged:
-                kept.append(_keep(candidate.entry.name, part, result, folder))
-        images = tuple(one.entry for one in kept)
-        _check_something_is_scored(images)
+        # All candidates have been checked by now; the computation starts here.
+        for candidate, part, results in runs:
+            for result in results:
+                scored.append(_save_result(candidate.entry.name, part, result, folder))
+        images = tuple(image.entry for image in scored)
+        _check_any_scored(images)
         protocol = settings.conventions
         report = Report(
             made=now(),
@@ -101,43 +101,43 @@ def write_report(
             target=get_target(settings.target),
             conventions=protocol.about,
             data=tuple(describe_part(part, settings.target, protocol) for part in parts),
-            models=tuple(one.entry for one in candidates),
-            cells=tuple(make_cells(kept)),
+            models=tuple(candidate.entry for candidate in candidates),
+            cells=tuple(make_cells(scored)),
             images=images,
         )
-        texts = {"per_image.csv": report.to_csv(), "report.md": report_text(report)}
-        write_texts(folder, texts | {REPORT: report.to_json()})
+        files = {"per_image.csv": report.to_csv(), "report.md": report_text(report)}
+        write_texts(folder, files | {REPORT: report.to_json()})
         save_plots(folder, report)
         save_galleries(folder, report)
     return report
 
 
 def write_texts(folder: Path, texts: Mapping[str, str]) -> None:
-    """Write text files by their names."""
+    """Write text files to a folder, given their content by name."""
     for name, text in texts.items():
         (folder / name).write_text(text, encoding="utf-8", newline="\n")
 
 
 def _check_names(names: Sequence[str]) -> None:
-    places = [_place(name).casefold() for name in names]
+    folders = [_path_part(name).casefold() for name in names]
     for number, name in enumerate(names):
-        if places.index(places[number]) < number:
+        if folders.index(folders[number]) < number:
             raise SettingsError(
-                f"Two of those to be judged are called {name!r}, so their results could not be "
-                "told apart. Give one adapter another name: sam2lora adapters rename"
+                f"Two candidates are called {name!r}, so their results could not be distinguished. "
+                "Give one adapter another name: sam2lora adapters rename"
             )
 
 
-def _check_something_is_scored(images: Sequence[ImageEntry]) -> None:
-    if not any(one.status == "scored" for one in images):
+def _check_any_scored(images: Sequence[ImageEntry]) -> None:
+    if not any(image.status == "scored" for image in images):
         raise ReportError(
-            f"None of the images could be scored, so there is no report. The first: "
+            f"None of the images could be scored, so no report was written. The first: "
             f"{images[0].problem}"
         )
 
 
-def _from(progress: Progress, before: int, total: int) -> Progress:
-    """Count on from the images that are done before."""
+def _offset(progress: Progress, before: int, total: int) -> Progress:
+    """Return a callback that counts on from the images done before."""
 
     def show(done: float, _: int) -> None:
         progress(before + done, total)
@@ -145,17 +145,17 @@ def _from(progress: Progress, before: int, total: int) -> Progress:
     return show
 
 
-def _keep(model: str, part: EvaluationPart, result: Result, folder: Path) -> ScoredImage:
-    """Write the masks of a result, and keep the rest."""
-    judgement, prompts, dataset = result.score, result.prompts, part.dataset.name
-    answer = truth = ""
+def _save_result(model: str, part: EvaluationPart, result: Result, folder: Path) -> ScoredImage:
+    """Save the masks of a result, and return the rest."""
+    score, prompts, dataset = result.score, result.prompts, part.dataset.name
+    prediction_file = reference_file = ""
     if result.prediction is not None and result.reference is not None:
-        file = f"{_own_place(dataset)}/{_own_place(result.image)}.png"
-        answer = f"{MASKS}/{_place(model)}/{result.regime}/{file}"
-        truth = f"{MASKS}/truth/{file}"
-        _save_mask(folder / answer, result.prediction)
-        _save_mask(folder / truth, result.reference)
-    counts = judgement.counts if judgement else None
+        file = f"{_unique_path_part(dataset)}/{_unique_path_part(result.image)}.png"
+        prediction_file = f"{MASKS}/{_path_part(model)}/{result.regime}/{file}"
+        reference_file = f"{MASKS}/truth/{file}"
+        _save_mask(folder / prediction_file, result.prediction)
+        _save_mask(folder / reference_file, result.reference)
+    counts = score.counts if score else None
     entry = ImageEntry(
         model=model,
         dataset=dataset,
@@ -164,18 +164,19 @@ def _keep(model: str, part: EvaluationPart, result: Result, folder: Path) -> Sco
         patient=result.patient,
         status=result.status,
         problem=result.problem,
-        path=next(str(one.image) for one in part.records if one.stem == result.image),
-        scores=defined(judgement.scores) if judgement else {},
+        path=next(str(record.image) for record in part.records if record.stem == result.image),
+        scores=defined(score.scores) if score else {},
         counts=(counts.tp, counts.fp, counts.fn, counts.tn) if counts else None,
-        expected_iou=number_or_none(result.expected_iou),
+        expected_iou=number_or_none(result.predicted_iou),
         seconds=round(result.seconds, 4),
         prompts=PromptEntry(
-            points=tuple((one.x, one.y, one.positive) for one in prompts.points), box=prompts.box
+            points=tuple((point.x, point.y, point.positive) for point in prompts.points),
+            box=prompts.box,
         ),
-        answer=answer,
-        truth=truth,
+        answer=prediction_file,
+        truth=reference_file,
     )
-    return ScoredImage(entry, judgement)
+    return ScoredImage(entry, score)
 
 
 def _save_mask(path: Path, mask: Mask) -> None:
@@ -184,12 +185,12 @@ def _save_mask(path: Path, mask: Mask) -> None:
         Image.fromarray(mask).save(path)
 
 
-def _place(name: str) -> str:
-    """Give a name as a part of a path."""
+def _path_part(name: str) -> str:
+    """Convert a name to a part of a path."""
     return re.sub(r"[^A-Za-z0-9._+-]+", "-", name).strip(".-") or "-"
 
 
-def _own_place(name: str) -> str:
-    """Give a name as a part of a path that no other name gets."""
-    place = _place(name)
-    return place if place == name else f"{place}-{hashlib.sha256(name.encode()).hexdigest()[:8]}"
+def _unique_path_part(name: str) -> str:
+    """Convert a name to a part of a path that no other name is converted to."""
+    part = _path_part(name)
+    return part if part == name else f"{part}-{hashlib.sha256(name.encode()).hexdigest()[:8]}"

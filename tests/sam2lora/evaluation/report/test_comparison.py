@@ -1,4 +1,4 @@
-"""Comparing two reports: differences that were worked out, and pairs that cannot be made."""
+"""Comparing two reports: known differences, and reports that cannot be paired."""
 
 import csv
 import json
@@ -36,14 +36,14 @@ SHIFTS = dict(zip(EYES, (1, 2, 3, 4), strict=True))
 
 
 def shifted(by: dict[str, int]) -> Oracle:
-    """Give one that answers each image's square shifted by so many columns: Dice 1 - by/16."""
-    answers = {EYES[name].pixels.tobytes(): square(20 + n, 20, 16) for name, n in by.items()}
-    return Oracle(lambda prepared, prompts: answers[prepared.pixels.tobytes()])
+    """Return a predictor of each image's square, shifted by n columns: Dice 1 - n/16."""
+    masks = {EYES[name].pixels.tobytes(): square(20 + n, 20, 16) for name, n in by.items()}
+    return Oracle(lambda prepared, prompts: masks[prepared.pixels.tobytes()])
 
 
 @pytest.fixture
 def write(tmp_path: Path, write_set, spot, no_pictures: None) -> Callable[..., Path]:
-    """Write a report by its name, of a network that shifts each image's answer."""
+    """Return a function that writes a report of a network with shifted predictions."""
 
     def write(
         name: str,
@@ -55,10 +55,10 @@ def write(tmp_path: Path, write_set, spot, no_pictures: None) -> Callable[..., P
         make_adapter: Callable[..., object] | None = None,
     ) -> Path:
         parts = plan_parts([root or write_set("mine", EYES)], settings)
-        everyone = [network_candidate(shifted(by), settings)]
+        candidates = [network_candidate(shifted(by), settings)]
         if make_adapter and also:
-            everyone.append(network_candidate(shifted(also), settings, make_adapter("second")))
-        write_report(tmp_path / name, everyone, parts, settings, command="x")
+            candidates.append(network_candidate(shifted(also), settings, make_adapter("second")))
+        write_report(tmp_path / name, candidates, parts, settings, command="x")
         return tmp_path / name
 
     return write
@@ -66,39 +66,43 @@ def write(tmp_path: Path, write_set, spot, no_pictures: None) -> Callable[..., P
 
 @pytest.fixture
 def pair(write) -> tuple[Path, Path]:
-    """Give two reports; B is better by 1/16, 2/16, 3/16 and worse by 1/16."""
+    """Write two reports; B is better by 1/16, 2/16, 3/16 and worse by 1/16."""
     a = write("a", SHIFTS)
     b = write("b", dict(zip(EYES, (0, 0, 0, 5), strict=True)))
     return a, b
 
 
-def test_differences_are_those_that_were_worked_out(pair) -> None:
+def test_differences_match_hand_computed_values(pair) -> None:
     comparison, _ = make_comparison(*map(Side, pair), command="x")
-    (dice,) = [one for one in comparison.differences if (one.metric, one.regime) == ("dice", "1p")]
+    (dice,) = [
+        entry for entry in comparison.differences if (entry.metric, entry.regime) == ("dice", "1p")
+    ]
     change = [1 / 16, 2 / 16, 3 / 16, -1 / 16]
-    assert [one.difference for one in comparison.pairs if one.regime == "1p"] == pytest.approx(
-        change
-    )
+    assert [
+        entry.difference for entry in comparison.pairs if entry.regime == "1p"
+    ] == pytest.approx(change)
     assert dice.difference == pytest.approx(np.mean(change))
     assert (dice.n, dice.patients, dice.undefined, dice.better) == (4, 3, 0, 3)
     assert dice.a == pytest.approx(1 - 2.5 / 16)
     assert -1 / 16 <= dice.low < dice.difference < dice.high <= 3 / 16
 
 
-def test_better_means_nearer_for_distances(pair) -> None:
+def test_lower_distance_counts_as_better(pair) -> None:
     comparison, _ = make_comparison(*map(Side, pair), command="x")
-    (assd,) = [one for one in comparison.differences if (one.metric, one.regime) == ("assd", "1p")]
+    (assd,) = [
+        entry for entry in comparison.differences if (entry.metric, entry.regime) == ("assd", "1p")
+    ]
     assert assd.difference < 0
     assert assd.better == 3
 
 
-def test_a_report_equals_itself(pair) -> None:
+def test_report_compared_with_itself_has_no_difference(pair) -> None:
     comparison, _ = make_comparison(Side(pair[0]), Side(pair[0]), command="x")
-    for one in comparison.differences:
-        assert (one.difference, one.low, one.high, one.better) == (0, 0, 0, 0)
+    for entry in comparison.differences:
+        assert (entry.difference, entry.low, entry.high, entry.better) == (0, 0, 0, 0)
 
 
-def test_everything_is_written_and_says_the_same(pair, tmp_path: Path) -> None:
+def test_written_files_agree_with_the_comparison(pair, tmp_path: Path) -> None:
     out = tmp_path / "out"
     comparison = write_comparison(out, *map(Side, pair), command="sam2lora y", seed=3)
     assert {path.name for path in out.iterdir()} == FILES
@@ -120,7 +124,7 @@ def test_everything_is_written_and_says_the_same(pair, tmp_path: Path) -> None:
     assert write_comparison(out, *map(Side, pair), command="sam2lora y", seed=3) == comparison
 
 
-def test_the_images_that_differ_most_are_shown_the_gains_first(pair, tmp_path, monkeypatch) -> None:
+def test_gallery_shows_largest_differences_gains_first(pair, tmp_path, monkeypatch) -> None:
     shown: dict[str, list[str]] = {}
     monkeypatch.setattr(
         "sam2lora.evaluation.report.comparison_writer.save_rows",
@@ -133,7 +137,7 @@ def test_the_images_that_differ_most_are_shown_the_gains_first(pair, tmp_path, m
     assert shown["overview.png"][0].endswith("Dice 0.812 → 1.000 (+0.188)")
 
 
-def test_equal_answers_need_no_picture(pair, tmp_path: Path) -> None:
+def test_equal_predictions_write_no_gallery(pair, tmp_path: Path) -> None:
     write_comparison(tmp_path / "out", Side(pair[0]), Side(pair[0]), command="x")
     assert {path.name for path in (tmp_path / "out").iterdir()} == {
         *("comparison.json", "comparison.md", "differences.csv", "differences.png")
@@ -143,37 +147,37 @@ def test_equal_answers_need_no_picture(pair, tmp_path: Path) -> None:
         assert (tmp_path / "out" / name).is_file()
 
 
-def test_one_of_several_models_is_named(write, make_adapter) -> None:
+def test_side_needs_a_model_name_if_there_are_several(write, make_adapter) -> None:
     both = write("both", SHIFTS, also=dict.fromkeys(EYES, 0), make_adapter=make_adapter)
-    with pytest.raises(ReportError, match="judges several: 'nano without adapter', 'second'"):
+    with pytest.raises(ReportError, match="has several models: 'nano without adapter', 'second'"):
         Side(both)
-    with pytest.raises(ReportError, match="does not judge 'third'"):
+    with pytest.raises(ReportError, match="has no model 'third'"):
         Side(both, "third")
     first, second = Side(both, "nano without adapter"), Side(both, "second")
     comparison, _ = make_comparison(first, second, command="x")
     assert comparison.differences[0].difference == pytest.approx(2.5 / 16)
 
 
-def test_what_one_side_alone_has_is_left_out_and_said(write, write_set) -> None:
+def test_unpaired_images_are_excluded_and_listed(write, write_set) -> None:
     fewer = {name: EYES[name] for name in list(EYES)[:3]}
     a = write("a", SHIFTS)
     b = write(
         "b", SHIFTS, root=write_set("x/mine", fewer), settings=EvaluateSettings(target="spot")
     )
     comparison, _ = make_comparison(Side(a), Side(b), command="x")
-    assert {one.n for one in comparison.differences if one.metric == "dice"} == {3}
+    assert {entry.n for entry in comparison.differences if entry.metric == "dice"} == {3}
     assert comparison.unpaired == ("A alone: mine, 1p, 4 images", "A alone: mine, none, 1 images")
 
 
-def test_reports_that_do_not_fit_are_refused(write, write_set, tmp_path: Path) -> None:
+def test_reports_that_cannot_be_compared_are_refused(write, write_set, tmp_path: Path) -> None:
     a = write("a", SHIFTS)
     other = write("seed", SHIFTS, settings=SPOTS.model_copy(update={"seed": 1}))
-    with pytest.raises(ReportError, match=r"other prompts \(1p\).*same --seed"):
+    with pytest.raises(ReportError, match=r"different prompts \(1p\).*same --seed"):
         make_comparison(Side(a), Side(other), command="x")
     changed = {name: make_case(name, reference=square(21, 20, 16)) for name in EYES}
-    truth = write("truth", SHIFTS, root=write_set("x/mine", changed))
-    with pytest.raises(ReportError, match="another truth"):
-        make_comparison(Side(a), Side(truth), command="x")
+    relabelled = write("relabelled", SHIFTS, root=write_set("x/mine", changed))
+    with pytest.raises(ReportError, match="different reference masks"):
+        make_comparison(Side(a), Side(relabelled), command="x")
     elsewhere = write("elsewhere", SHIFTS, root=write_set("another", EYES))
     with pytest.raises(ReportError, match="no scored image and regime in common"):
         make_comparison(Side(a), Side(elsewhere), command="x")
@@ -186,14 +190,14 @@ def test_reports_that_do_not_fit_are_refused(write, write_set, tmp_path: Path) -
         make_comparison(Side(a), Side(tmp_path / "disc"), command="x")
 
 
-def test_a_report_without_its_masks_is_refused(pair, tmp_path: Path) -> None:
+def test_report_without_masks_is_refused(pair, tmp_path: Path) -> None:
     shutil.rmtree(pair[1] / "masks")
     with pytest.raises(ReportError, match="A mask of the report cannot be read"):
         write_comparison(tmp_path / "out", *map(Side, pair), command="x")
     assert not (tmp_path / "out").exists()
 
 
-def test_a_comparison_replaces_none_of_its_reports(pair) -> None:
+def test_comparison_never_replaces_one_of_its_reports(pair) -> None:
     a, b = map(Side, pair)
     for out in (*pair, pair[0].parent):
         with pytest.raises(OutputError, match="would replace the report"):
@@ -204,15 +208,15 @@ def test_a_comparison_replaces_none_of_its_reports(pair) -> None:
 RNG = np.random.default_rng(0)
 
 
-def test_it_is_about_the_normal_interval_of_many_values() -> None:
+def test_bootstrap_interval_approaches_the_normal_interval() -> None:
     values = RNG.normal(0.1, 1, 400)
     low, high = bootstrap_interval(values, range(400))
-    reach = 1.96 * values.std(ddof=1) / 20
-    assert low == pytest.approx(values.mean() - reach, abs=0.02)
-    assert high == pytest.approx(values.mean() + reach, abs=0.02)
+    half_width = 1.96 * values.std(ddof=1) / 20
+    assert low == pytest.approx(values.mean() - half_width, abs=0.02)
+    assert high == pytest.approx(values.mean() + half_width, abs=0.02)
 
 
-def test_it_covers_the_truth_about_as_often_as_it_says() -> None:
+def test_bootstrap_interval_has_its_nominal_coverage() -> None:
     hits = 0
     for seed in range(200):
         values = np.random.default_rng(seed).normal(0.5, 1, 40)
@@ -221,17 +225,17 @@ def test_it_covers_the_truth_about_as_often_as_it_says() -> None:
     assert 0.9 <= hits / 200 <= 0.985
 
 
-def test_both_eyes_of_a_person_count_as_one() -> None:
+def test_both_eyes_of_a_patient_count_as_one() -> None:
     """The same value twice is no more evidence than once."""
     values = RNG.normal(0, 1, 30)
     once = bootstrap_interval(values, range(30))
     twice = bootstrap_interval(np.repeat(values, 2), np.repeat(range(30), 2))
-    blind = bootstrap_interval(np.repeat(values, 2), range(60))
+    by_image = bootstrap_interval(np.repeat(values, 2), range(60))
     assert twice == pytest.approx(once)
-    assert blind[1] - blind[0] < 0.8 * (twice[1] - twice[0])
+    assert by_image[1] - by_image[0] < 0.8 * (twice[1] - twice[0])
 
 
-def test_a_seed_repeats_it_and_another_hardly_changes_it() -> None:
+def test_bootstrap_repeats_by_seed_and_hardly_depends_on_it() -> None:
     values = RNG.normal(0, 1, 30)
     first = bootstrap_interval(values, range(30), seed=1)
     assert bootstrap_interval(values, range(30), seed=1) == first
@@ -241,9 +245,9 @@ def test_a_seed_repeats_it_and_another_hardly_changes_it() -> None:
 
 
 @pytest.mark.parametrize(("values", "patients"), [([], []), ([1.0], ["a"]), ([1.0, 2.0], "aa")])
-def test_of_one_person_nothing_is_known(values: list[float], patients: str) -> None:
+def test_interval_is_undefined_below_two_patients(values: list[float], patients: str) -> None:
     assert all(math.isnan(end) for end in bootstrap_interval(values, patients))
 
 
-def test_equal_differences_have_no_width() -> None:
+def test_equal_differences_have_interval_of_zero_width() -> None:
     assert bootstrap_interval([0.25] * 5, range(5)) == (0.25, 0.25)

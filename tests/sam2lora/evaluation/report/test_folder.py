@@ -1,4 +1,4 @@
-"""The folder of a report appears whole, and never in the place of anything but a report."""
+"""The folder of a report appears complete, and never replaces anything but a report."""
 
 import subprocess
 import sys
@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from sam2lora.errors import OutputError, ReportError
-from sam2lora.evaluation.report.folder import check_place, report_folder
+from sam2lora.evaluation.report.folder import check_output, report_folder
 from sam2lora.evaluation.report.schema import read_report
 
 
@@ -28,7 +28,7 @@ def everything(folder: Path) -> set[str]:
     return {str(path.relative_to(folder)) for path in folder.rglob("*")}
 
 
-def test_it_is_not_there_before_it_is_complete(tmp_path: Path) -> None:
+def test_report_appears_only_when_complete(tmp_path: Path) -> None:
     out = tmp_path / "deep" / "report"
     with report_folder(out) as folder:
         (folder / "report.json").write_text("new")
@@ -36,7 +36,7 @@ def test_it_is_not_there_before_it_is_complete(tmp_path: Path) -> None:
     assert everything(tmp_path / "deep") == {"report", "report/report.json"}
 
 
-def test_an_older_report_is_replaced_whole(tmp_path: Path) -> None:
+def test_existing_report_is_replaced_completely(tmp_path: Path) -> None:
     out = tmp_path / "report"
     write(out, "old")
     (out / "masks" / "old.png").write_text("old")
@@ -53,34 +53,34 @@ from pathlib import Path
 from sam2lora.evaluation.report.folder import report_folder
 rename = Path.rename
 
-def stop_there(self, target):
+def pause_there(self, target):
     if target == Path(sys.argv[1]):
-        print("the older one is aside", flush=True)
+        print("existing report moved", flush=True)
         sys.stdin.read()
     return rename(self, target)
 
-Path.rename = stop_there
+Path.rename = pause_there
 with report_folder(Path(sys.argv[1])) as folder:
     (folder / "report.json").write_text("new")
 """
 
 
 def kill_while_replacing(out: Path) -> None:
-    """Kill a process that has moved the older report aside, before it moves the new one there."""
+    """Kill a process after it moved the existing report away, before it moves the new one there."""
     pipe = subprocess.PIPE
     command = [sys.executable, "-c", REPLACE, str(out)]
     with subprocess.Popen(command, stdin=pipe, stdout=pipe) as process:
-        assert process.stdout.readline().strip() == b"the older one is aside"
+        assert process.stdout.readline().strip() == b"existing report moved"
         process.kill()
     assert not out.exists()
 
 
-def test_a_report_survives_a_process_killed_while_replacing_it(tmp_path: Path) -> None:
+def test_report_survives_process_killed_while_replacing_it(tmp_path: Path) -> None:
     out = tmp_path / "report"
     write(out, "old")
     before = everything(tmp_path)
     kill_while_replacing(out)
-    check_place(out)
+    check_output(out)
     with pytest.raises(RuntimeError):
         write_half(out, RuntimeError)
     assert (out / "report.json").read_text() == "old"
@@ -91,17 +91,19 @@ def test_a_report_survives_a_process_killed_while_replacing_it(tmp_path: Path) -
     assert everything(tmp_path) == before
 
 
-def test_reading_brings_back_a_report_that_was_being_replaced(tmp_path: Path) -> None:
+def test_reading_restores_report_after_interrupted_replacement(tmp_path: Path) -> None:
     out = tmp_path / "report"
     write(out, "old")
     kill_while_replacing(out)
-    with pytest.raises(ReportError, match="no JSON"):  # it is there to be read
+    with pytest.raises(ReportError, match="not JSON"):  # restored before reading
         read_report(out)
     assert (out / "report.json").read_text() == "old"
 
 
 @pytest.mark.parametrize("error", [RuntimeError, KeyboardInterrupt])
-def test_on_an_error_the_older_one_stays_and_nothing_else(tmp_path: Path, error: type) -> None:
+def test_error_keeps_the_existing_report_and_leaves_nothing_else(
+    tmp_path: Path, error: type
+) -> None:
     out = tmp_path / "report"
     write(out, "old")
     before = everything(tmp_path)
@@ -111,7 +113,7 @@ def test_on_an_error_the_older_one_stays_and_nothing_else(tmp_path: Path, error:
     assert (out / "report.json").read_text() == "old"
 
 
-def test_an_empty_folder_and_a_comparison_may_be_replaced(tmp_path: Path) -> None:
+def test_empty_folder_and_comparison_may_be_replaced(tmp_path: Path) -> None:
     (tmp_path / "report").mkdir()
     write(tmp_path / "report")
     (tmp_path / "report" / "report.json").rename(tmp_path / "report" / "comparison.json")
@@ -120,28 +122,30 @@ def test_an_empty_folder_and_a_comparison_may_be_replaced(tmp_path: Path) -> Non
 
 
 @pytest.mark.parametrize(
-    ("names", "said"),
+    ("names", "message"),
     [
-        (["holiday.jpg"], "is not empty and no report"),
-        (["masks/a.png"], "is not empty and no report"),
-        (["report.json", "holiday.jpg"], "holds 'holiday.jpg'"),
-        (["report.json", "notes.md"], "holds 'notes.md'"),
+        (["holiday.jpg"], "is not empty and not a report"),
+        (["masks/a.png"], "is not empty and not a report"),
+        (["report.json", "holiday.jpg"], "contains 'holiday.jpg'"),
+        (["report.json", "notes.md"], "contains 'notes.md'"),
     ],
 )
-def test_what_is_no_report_is_left_alone(tmp_path: Path, names: list[str], said: str) -> None:
+def test_folder_that_is_not_a_report_is_not_replaced(
+    tmp_path: Path, names: list[str], message: str
+) -> None:
     out = tmp_path / "mine"
     for name in names:
         (out / name).parent.mkdir(parents=True, exist_ok=True)
         (out / name).write_text("mine")
     before = everything(tmp_path)
-    with pytest.raises(OutputError, match=said):
-        check_place(out)
-    with pytest.raises(OutputError, match=said), report_folder(out):
-        raise AssertionError("the work has begun")
+    with pytest.raises(OutputError, match=message):
+        check_output(out)
+    with pytest.raises(OutputError, match=message), report_folder(out):
+        raise AssertionError("writing has started")
     assert everything(tmp_path) == before
 
 
-def test_what_came_meanwhile_is_left_alone_too(tmp_path: Path) -> None:
+def test_folder_created_during_writing_is_not_replaced(tmp_path: Path) -> None:
     out = tmp_path / "report"
 
     def write_slowly() -> None:
@@ -149,21 +153,21 @@ def test_what_came_meanwhile_is_left_alone_too(tmp_path: Path) -> None:
             out.mkdir()
             (out / "holiday.jpg").write_text("mine")
 
-    with pytest.raises(OutputError, match="no report"):
+    with pytest.raises(OutputError, match="not a report"):
         write_slowly()
     assert everything(tmp_path) == {"report", "report/holiday.jpg"}
 
 
-def test_a_file_in_the_place_is_refused(tmp_path: Path) -> None:
+def test_output_that_is_a_file_is_refused(tmp_path: Path) -> None:
     (tmp_path / "report").write_text("mine")
     with pytest.raises(OutputError, match="is a file"):
-        check_place(tmp_path / "report")
+        check_output(tmp_path / "report")
 
 
-def test_where_nothing_can_be_written_the_place_is_named(tmp_path: Path) -> None:
+def test_unwritable_output_is_named_in_the_error(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(OutputError, match="file"):
-        check_place(tmp_path / "file" / "report")
+        check_output(tmp_path / "file" / "report")
     with (
         pytest.raises(OutputError, match=r"report: cannot be written \(No space left"),
         report_folder(tmp_path / "report"),

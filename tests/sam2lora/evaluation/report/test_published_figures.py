@@ -1,4 +1,4 @@
-"""Published figures are there for the sets that have them, each with a source that is explained."""
+"""Published figures of the datasets that have them, each with a source."""
 
 import pytest
 
@@ -12,7 +12,7 @@ KNOWN = [
 
 
 @pytest.mark.parametrize(("dataset", "target"), KNOWN)
-def test_each_has_a_source_and_a_layout_of_that_name(dataset: str, target: str) -> None:
+def test_published_figures_have_a_source_and_a_known_dataset(dataset: str, target: str) -> None:
     figures = published_figures(dataset, target)
     assert len(figures) >= 4
     assert dataset in DATASETS
@@ -23,12 +23,12 @@ def test_each_has_a_source_and_a_layout_of_that_name(dataset: str, target: str) 
             assert 0.05 < float(number) < 1
 
 
-def test_the_second_grader_of_drive_is_the_figure_the_path_is_proved_by() -> None:
-    figures = {one.who: one.dice for one in published_figures("DRIVE", "vessel")}
+def test_published_dice_of_the_second_grader_on_drive() -> None:
+    figures = {figure.who: figure.dice for figure in published_figures("DRIVE", "vessel")}
     assert figures["second human grader"] == "0.788"
     assert figures["SAM2LoRA as published, best rank"] == "0.796"
 
 
 @pytest.mark.parametrize(("dataset", "target"), [("DRIVE", "disc"), ("mine", "vessel")])
-def test_of_others_nothing_is_known(dataset: str, target: str) -> None:
+def test_other_datasets_and_targets_have_no_published_figures(dataset: str, target: str) -> None:
     assert published_figures(dataset, target) == []

@@ -1,4 +1,4 @@
-"""The report folder: everything in it, readable, and consistent with itself."""
+"""The report folder: complete, readable and consistent."""
 
 import csv
 import json
@@ -43,41 +43,41 @@ GRADERS = {
 
 @pytest.fixture
 def chase(write_chase) -> Path:
-    """Give four images: one with an empty truth, and two graders each."""
+    """Write four images with two graders each, one of them with an empty reference."""
     return write_chase(GRADERS)
 
 
 @pytest.fixture
 def write(tmp_path: Path) -> Callable[..., Report]:
-    """Write a report in `tmp_path / "report"`."""
+    """Return a function that writes a report to `tmp_path / "report"`."""
 
     def write(
         roots: list[Path],
-        contestants: list[Candidate],
+        candidates: list[Candidate],
         settings: EvaluateSettings = VESSEL,
         **more: object,
     ) -> Report:
         parts = plan_parts(roots, settings)
         out = tmp_path / "report"
-        return write_report(out, contestants, parts, settings, command="sam2lora x", **more)
+        return write_report(out, candidates, parts, settings, command="sam2lora x", **more)
 
     return write
 
 
 def smooth(mask: np.ndarray) -> Oracle:
-    """Give one that answers a mask, uncertain at random."""
+    """Return a predictor of a mask with random uncertainty."""
     noise = np.random.default_rng(0).random((SIDE, SIDE))
     return Oracle(lambda prepared, prompts: 0.6 * mask + 0.4 * noise)
 
 
-def test_everything_is_written_and_read_back_as_it_was(chase, write, tmp_path: Path) -> None:
+def test_all_files_are_written_and_the_report_is_read_back(chase, write, tmp_path: Path) -> None:
     written = write([chase], [network_candidate(smooth(square(20, 20, 16)), VESSEL)])
     out = tmp_path / "report"
     assert {path.name for path in out.iterdir()} == FILES
     assert read_report(out) == written
     json.loads(
         (out / "report.json").read_text(encoding="utf-8"),
-        parse_constant=lambda name: pytest.fail(f"{name} is no JSON"),
+        parse_constant=lambda name: pytest.fail(f"{name} is not JSON"),
     )
     for picture in out.glob("*.png"):
         Image.open(picture).load()
@@ -85,7 +85,7 @@ def test_everything_is_written_and_read_back_as_it_was(chase, write, tmp_path: P
 
 
 @pytest.mark.usefixtures("no_pictures")
-def test_it_says_what_it_was_made_from_and_by(chase, write) -> None:
+def test_report_records_data_software_and_settings(chase, write) -> None:
     report = write([chase], [network_candidate(always(INSIDE), VESSEL)], device="cpu")
     (data,) = report.data
     assert (data.dataset, data.split, data.images) == ("CHASE_DB1", "all", 4)
@@ -102,25 +102,25 @@ def test_it_says_what_it_was_made_from_and_by(chase, write) -> None:
 
 
 @pytest.mark.usefixtures("no_pictures")
-def test_the_hash_of_the_data_changes_with_any_file(chase: Path, write) -> None:
-    contestants = [network_candidate(always(INSIDE), VESSEL)]
-    before = write([chase], contestants).data[0].sha256
-    assert write([chase], contestants).data[0].sha256 == before
+def test_data_hash_changes_with_any_file(chase: Path, write) -> None:
+    candidates = [network_candidate(always(INSIDE), VESSEL)]
+    before = write([chase], candidates).data[0].sha256
+    assert write([chase], candidates).data[0].sha256 == before
     Image.fromarray(square(1, 1, 40)).save(chase / "Image_01L_1stHO.png")
-    assert write([chase], contestants).data[0].sha256 != before
+    assert write([chase], candidates).data[0].sha256 != before
 
 
 @pytest.mark.usefixtures("no_pictures")
-def test_cells_are_the_means_of_the_images_and_undefined_is_counted(chase, write) -> None:
+def test_cells_are_means_over_images_and_count_undefined(chase, write) -> None:
     report = write([chase], [network_candidate(smooth(square(20, 20, 16)), VESSEL)])
     none = report.cell("nano without adapter", "CHASE_DB1", "none")
     entries = report.scored("nano without adapter", "CHASE_DB1", "none")
     assert (none.images, none.failed, none.not_drawn, len(entries)) == (4, 0, 0, 4)
-    dice = [one.scores["dice"] for one in entries]
+    dice = [entry.scores["dice"] for entry in entries]
     assert none.per_image["dice"].mean == pytest.approx(np.mean(dice))
     assert none.per_image["dice"].std == pytest.approx(np.std(dice, ddof=1))
     assert (none.per_image["hd95"].n, none.per_image["hd95"].undefined) == (3, 1)
-    tp, fp, fn, _ = np.sum([one.counts for one in entries], axis=0)
+    tp, fp, fn, _ = np.sum([entry.counts for entry in entries], axis=0)
     assert none.pooled["dice"] == pytest.approx(2 * tp / (2 * tp + fp + fn))
     assert none.pooled["dice"] != pytest.approx(none.per_image["dice"].mean)
     at_half = none.sweep[49]
@@ -130,12 +130,12 @@ def test_cells_are_the_means_of_the_images_and_undefined_is_counted(chase, write
 
 
 @pytest.mark.usefixtures("no_pictures")
-def test_the_csv_has_a_row_for_each_image_regime_and_model(chase, write, tmp_path: Path) -> None:
+def test_csv_has_a_row_for_each_image_regime_and_model(chase, write, tmp_path: Path) -> None:
     report = write([chase], [network_candidate(smooth(square(20, 20, 16)), VESSEL)])
     with (tmp_path / "report" / "per_image.csv").open(encoding="utf-8", newline="") as stream:
         rows = list(csv.DictReader(stream))
     assert [(row["image"], row["regime"]) for row in rows] == [
-        (one.image, one.regime) for one in report.images
+        (entry.image, entry.regime) for entry in report.images
     ]
     first = rows[0]
     assert float(first["dice"]) == pytest.approx(report.images[0].scores["dice"], rel=1e-5)
@@ -149,19 +149,23 @@ def test_the_csv_has_a_row_for_each_image_regime_and_model(chase, write, tmp_pat
 
 
 @pytest.mark.usefixtures("no_pictures")
-def test_masks_are_those_that_were_judged(chase, write, tmp_path: Path) -> None:
-    answer = square(10, 10, 40) | ~INSIDE
-    report = write([chase], [network_candidate(always(answer), VESSEL)])
-    (entry,) = [one for one in report.images if (one.image, one.regime) == ("Image_01L", "1p")]
-    truth = read_mask(tmp_path / "report" / entry.truth)
+def test_saved_masks_are_those_that_were_scored(chase, write, tmp_path: Path) -> None:
+    mask = square(10, 10, 40) | ~INSIDE
+    report = write([chase], [network_candidate(always(mask), VESSEL)])
+    (entry,) = [
+        entry for entry in report.images if (entry.image, entry.regime) == ("Image_01L", "1p")
+    ]
+    reference = read_mask(tmp_path / "report" / entry.truth)
     found = read_mask(tmp_path / "report" / entry.answer)
-    np.testing.assert_array_equal(truth, GRADERS["Image_01L"][0])
+    np.testing.assert_array_equal(reference, GRADERS["Image_01L"][0])
     tp, fp, fn, _ = entry.counts
-    assert ((found & truth).sum(), (found & ~truth).sum(), (truth & ~found).sum()) == (tp, fp, fn)
+    assert (found & reference).sum() == tp
+    assert (found & ~reference).sum() == fp
+    assert (~found & reference).sum() == fn
 
 
 @pytest.mark.usefixtures("no_pictures")
-def test_several_models_and_sets_make_a_matrix(chase, write, write_set, make_adapter) -> None:
+def test_cells_cover_all_models_and_datasets(chase, write, write_set, make_adapter) -> None:
     vessel = {"target": TARGETS["vessel"]}
     other = write_set("mine", {"a": make_case("a"), "b c": make_case("b")}, target="vessel")
     adapter = make_adapter("v1", data={"images": {"mine vessel": 2}}, **vessel)
@@ -174,18 +178,18 @@ def test_several_models_and_sets_make_a_matrix(chase, write, write_set, make_ada
         ],
         settings,
     )
-    assert [(one.model, one.dataset) for one in report.cells] == [
+    assert [(cell.model, cell.dataset) for cell in report.cells] == [
         (model, dataset)
         for model in ("nano without adapter", "v1")
         for dataset in ("CHASE_DB1", "mine")
     ]
     assert report.models[1].adapter == adapter.card
     assert len(str(report.models[1].adapter_sha256)) == 64
-    assert len({one.answer for one in report.images}) == len(report.images)
+    assert len({entry.answer for entry in report.images}) == len(report.images)
 
 
 @pytest.mark.usefixtures("no_pictures")
-def test_a_second_grader_stands_beside_a_network(chase, write, tmp_path: Path) -> None:
+def test_second_grader_is_reported_next_to_a_network(chase, write, tmp_path: Path) -> None:
     both = [network_candidate(always(INSIDE), VESSEL), grader_candidate(VESSEL)]
     report = write([chase], both)
     cell = report.cell("grader 2", "CHASE_DB1", "none")
@@ -196,7 +200,7 @@ def test_a_second_grader_stands_beside_a_network(chase, write, tmp_path: Path) -
     assert report.cell("grader 2", "CHASE_DB1", "1p") is None
 
 
-def test_a_report_of_graders_alone_has_no_curves(chase, write, tmp_path: Path) -> None:
+def test_report_of_graders_only_has_no_roc_curve(chase, write, tmp_path: Path) -> None:
     settings = EvaluateSettings(target="vessel")
     write([chase], [grader_candidate(settings)], settings)
     out = tmp_path / "report"
@@ -206,23 +210,23 @@ def test_a_report_of_graders_alone_has_no_curves(chase, write, tmp_path: Path) -
         assert (out / name).is_file()
 
 
-def test_one_that_cannot_judge_is_refused_before_anyone_works(write, write_set) -> None:
+def test_invalid_candidate_is_refused_before_any_prediction(write, write_set) -> None:
     mine = write_set("mine", {"a": make_case("a")}, target="vessel")
 
     def refuse(prepared: object, prompts: object) -> np.ndarray:
-        raise AssertionError("work has begun")
+        raise AssertionError("prediction has started")
 
     with pytest.raises(DatasetError, match="mine: none of the 1 images has a mask of vessel by"):
         write([mine], [network_candidate(Oracle(refuse), VESSEL), grader_candidate(VESSEL)])
 
 
-def test_two_of_one_name_are_refused(chase, write) -> None:
-    same = [network_candidate(always(INSIDE), VESSEL) for _ in range(2)]
+def test_two_candidates_with_one_name_are_refused(chase, write) -> None:
+    candidates = [network_candidate(always(INSIDE), VESSEL) for _ in range(2)]
     with pytest.raises(SettingsError, match="called 'nano without adapter'"):
-        write([chase], same)
+        write([chase], candidates)
 
 
-def test_where_nothing_could_be_scored_there_is_no_report(chase: Path, write, tmp_path) -> None:
+def test_no_report_is_written_if_no_image_is_scored(chase: Path, write, tmp_path) -> None:
     for image in chase.glob("*.jpg"):
         image.write_text("no picture")
     with pytest.raises(ReportError, match=r"None of the images could be scored.*Image_01L\.jpg"):
@@ -231,7 +235,7 @@ def test_where_nothing_could_be_scored_there_is_no_report(chase: Path, write, tm
 
 
 @pytest.mark.usefixtures("no_pictures")
-def test_failures_are_counted_and_named(chase: Path, write, tmp_path: Path) -> None:
+def test_failed_images_are_counted_and_listed(chase: Path, write, tmp_path: Path) -> None:
     (chase / "Image_01R.jpg").write_text("no picture")
     report = write([chase], [network_candidate(always(INSIDE), VESSEL)])
     assert [cell.failed for cell in report.cells] == [1, 1]
@@ -242,7 +246,7 @@ def test_failures_are_counted_and_named(chase: Path, write, tmp_path: Path) -> N
 
 
 @pytest.mark.usefixtures("no_pictures")
-def test_progress_runs_over_everyone_and_everything(chase, write, write_set) -> None:
+def test_progress_covers_all_candidates_and_datasets(chase, write, write_set) -> None:
     seen: list[tuple[float, int]] = []
     mine = write_set("mine", {"a": make_case("a")}, target="vessel")
     both = [network_candidate(always(INSIDE), VESSEL)]
@@ -251,7 +255,7 @@ def test_progress_runs_over_everyone_and_everything(chase, write, write_set) -> 
     assert (seen[0], seen[-1]) == ((0, 5), (5, 5))
 
 
-def test_an_overview_shows_hits_false_and_missed_pixels(chase, write, tmp_path: Path) -> None:
+def test_overview_shows_found_false_and_missed_pixels(chase, write, tmp_path: Path) -> None:
     write([chase], [network_candidate(always(square(26, 20, 16)), VESSEL)])
     picture = np.asarray(Image.open(tmp_path / "report" / "overview.png").convert("RGB"))
     for color in ERROR_COLORS:
@@ -260,15 +264,13 @@ def test_an_overview_shows_hits_false_and_missed_pixels(chase, write, tmp_path: 
     assert picture.shape[1] > 1000
 
 
-def test_an_image_that_is_gone_by_the_time_of_the_picture_is_black(
-    chase: Path, write, tmp_path: Path
-) -> None:
-    def judge_then_delete(records: object, progress: object) -> Iterator[object]:
-        yield from honest.score(records, progress)
+def test_image_deleted_during_evaluation_is_drawn_black(chase: Path, write, tmp_path: Path) -> None:
+    def score_then_delete(records: object, progress: object) -> Iterator[object]:
+        yield from candidate.score(records, progress)
         for image in chase.glob("*.jpg"):
             image.unlink()
 
-    honest = network_candidate(always(square(26, 20, 16)), VESSEL)
-    report = write([chase], [Candidate(honest.entry, judge_then_delete)])
+    candidate = network_candidate(always(square(26, 20, 16)), VESSEL)
+    report = write([chase], [Candidate(candidate.entry, score_then_delete)])
     assert (tmp_path / "report" / "overview.png").is_file()
     assert sum(file.sha256 is None for file in report.data[0].files) == 4
