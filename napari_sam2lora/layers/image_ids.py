@@ -69,7 +69,7 @@ class UniqueImageIds:
     def _added_with_image(self, layer: Layer) -> bool:
         """Check whether a layer was copied or read together with its image.
 
-        Prompts and previews that are no copies may have been made for the image that was there.
+        Prompts and previews that are not copies were made for the original image.
         """
         metadata = plugin_metadata(layer.metadata)
         others = [other for other in self._viewer.layers if other is not layer]

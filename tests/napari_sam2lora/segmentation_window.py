@@ -10,7 +10,7 @@ import pytest
 from napari import Viewer
 from napari.layers import Image, Layer, Points
 from pytestqt.qtbot import QtBot
-from qtpy.QtWidgets import QAbstractButton, QComboBox, QLabel, QWidget
+from qtpy.QtWidgets import QComboBox
 
 from napari_sam2lora.layers.conversion import fundus_layers
 from napari_sam2lora.layers.metadata import plugin_metadata
@@ -24,6 +24,8 @@ from sam2lora.inference.postprocessing import LEVELS
 from sam2lora.settings import GeometrySettings, LoraSettings
 from sam2lora.targets import TARGETS, Target
 
+from .helpers import label_text, press
+
 SIDE = 200
 WAIT = 20_000
 
@@ -36,12 +38,6 @@ def fundus(name: str = "photo", seed: int = 0, **about: object) -> Layer:
     image = FundusImage(pixels * inside[..., None].astype(np.uint8), **about)
     (layer,) = fundus_layers(name, image, field_of_view_from_mask(inside), {})
     return Layer.create(*layer)
-
-
-def press(widget: QWidget, text: str) -> None:
-    """Press the button on which this is written."""
-    (found,) = (one for one in widget.findChildren(QAbstractButton) if one.text() == text)
-    found.click()
 
 
 def pick(box: QComboBox, value: object) -> None:
@@ -118,7 +114,7 @@ class Window:
 
     def words(self) -> str:
         """Give all that the dock's labels say."""
-        return " ".join(label.text() for label in self.dock.findChildren(QLabel))
+        return label_text(self.dock)
 
 
 @pytest.fixture
