@@ -13,7 +13,7 @@ from napari.settings import get_plugin_settings
 from sam2lora.settings import PrecisionChoice
 
 if TYPE_CHECKING:
-    from npe2.plugin_manager import PluginContext
+    from npe2 import PluginContext
 
 PLUGIN = "napari-sam2lora"
 

@@ -116,9 +116,8 @@ def _masks(layers: Sequence[LayerData]) -> dict[str, Mask]:
         If a layer's target is unknown, or two layers show the same target.
     """
     labels = _labels(layers)
-    images = {plugin_metadata(layer[1].get("metadata", {})).get("image") for layer in labels} - {
-        None
-    }
+    linked = [plugin_metadata(layer[1].get("metadata", {})).get("image") for layer in labels]
+    images = {image for image in linked if image is not None}
     if len(images) > 1:
         names = ", ".join(sorted(Path(image).name for image in images))
         raise GeometryError(

@@ -1,6 +1,8 @@
 """Commands under File → IO Utilities: exports that no file ending identifies, adapter import."""
 
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 from napari.utils.notifications import show_info
 from napari.viewer import Viewer
@@ -58,7 +60,7 @@ def _ask_for_folder(title: str) -> Path | None:
     return Path(folder) if folder else None
 
 
-def _stem(metadata: dict, name: str) -> str:
+def _stem(metadata: Mapping[str, Any], name: str) -> str:
     """Return the beginning of file names: the stem of the image's file, else its layer's name."""
     path = plugin_metadata(metadata).get("path")
     return image_stem(Path(path)) if path else "_".join(name.split())

@@ -232,9 +232,9 @@ class ImageList:
 
     def _layers_of_current(self) -> list[Layer]:
         """Return all layers that belong to the current image, from bottom to top."""
-        if self.current is None:
-            return []
         layers, path = self._viewer.layers, self.path
+        if path is None:
+            return []
         linked = linked_layers(layers, path)
         return [
             layer

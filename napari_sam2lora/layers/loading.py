@@ -144,7 +144,9 @@ def _record_of(path: Path) -> Record | None:
 
 def _masks(record: Record | None) -> dict[str, Mask]:
     masks: dict[str, Mask] = {}
-    for target in record.masks if record else ():
+    if record is None:
+        return masks
+    for target in record.masks:
         try:
             masks[target] = record.read_mask(target)
         except Sam2LoraError as error:

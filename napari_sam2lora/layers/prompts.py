@@ -4,7 +4,7 @@ The layers are found by their metadata, never by their names. Prompts are kept s
 napari's Points layers have no undo, and so that an image that is reopened gets its prompts back.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from functools import partial
@@ -36,6 +36,8 @@ from sam2lora.types import Mask
 
 _FINAL = {"added", "removed", "changed"}
 """napari's data actions that complete a change; the others announce one."""
+
+_CREATE: dict[Tool, Callable[[Image, Target], Layer]] = {"point": points_layer, "box": boxes_layer}
 
 
 class PromptLayers(QObject):
@@ -101,11 +103,13 @@ class PromptLayers(QObject):
         self.adopt()
         found = {tool: layer for layer in self._layers_of(key) if (tool := prompt_tool(layer))}
         prompts, created = self.at(key), []
-        for tool, create, has_prompts in (
-            ("point", points_layer, bool(prompts.points)),
-            ("box", boxes_layer, prompts.box is not None),
-        ):
-            if tool not in found and (has_prompts or tool in tools):
+        needed = {*tools}
+        if prompts.points:
+            needed.add("point")
+        if prompts.box is not None:
+            needed.add("box")
+        for tool, create in _CREATE.items():
+            if tool in needed and tool not in found:
                 found[tool] = add_quietly(self._viewer, create(image, target))
                 created.append(found[tool])
         for layer in found.values():
