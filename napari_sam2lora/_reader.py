@@ -1,4 +1,4 @@
-"""Read fundus images with their masks, folders of them, and adapters."""
+"""napari reader: fundus images with their masks, folders of images, and adapters."""
 
 import os
 from collections.abc import Callable, Sequence
@@ -17,65 +17,65 @@ Paths = str | os.PathLike[str] | Sequence[str | os.PathLike[str]]
 Reader = Callable[[Paths], list[LayerData]]
 
 _DEPTH = 3
-"""Folders between one that is opened and its images, as in SETS/DRIVE/test/images."""
+"""Levels below an opened folder in which images are searched, as in SETS/DRIVE/test/images."""
 
 _NO_LAYER: list[Any] = [(None,)]
-"""What napari takes for: read, and there is nothing to show."""
+"""napari's value for a file that was read, but has no layer to show."""
 
 
 def get_reader(path: Paths) -> Reader | None:
-    """Give the function that reads `path`, or None if it is not ours.
+    """Return the function that reads `path`, or None if the plugin cannot read it.
 
-    Ours are image files of the formats `sam2lora` reads, told by their names, folders with such
-    files in them, and adapters, told by the card inside. Several paths together are meant to become
-    one stack, which photographs of different eyes are not.
+    It reads image files in the formats of `sam2lora`, recognized by name, folders that contain such
+    files, and adapters, recognized by their card. Several paths are declined: napari would make one
+    stack of them, and images of different eyes are no stack.
     """
     only = _only(path)
     if only is None or "://" in only:
         return None
-    chosen = Path(only)
-    if is_adapter(chosen):
+    file = Path(only)
+    if is_adapter(file):
         return read_adapter
-    ours = _holds_images(chosen) if chosen.is_dir() else is_image_file(chosen)
-    return read if ours else None
+    readable = _has_images(file) if file.is_dir() else is_image_file(file)
+    return read if readable else None
 
 
 def read(path: Paths) -> list[LayerData]:
     """Read an image file, or the first image of a folder.
 
-    Of a folder the image says where it is listed, by which the image list knows the others; in the
-    window that list is then opened.
+    For a folder, the image's metadata name the folder, from which the Image list dock lists the
+    other images; in a viewer that dock is opened.
 
     Returns
     -------
-    The image, and a Labels layer for each target that the data set's grader 1 marked. Masks that
+    The image, and a Labels layer for each target that the dataset's grader 1 annotated. Masks that
     cannot be read are left out with a warning in the viewer.
 
     Raises
     ------
     Sam2LoraError
-        If the image cannot be read, or no data set and no image is found in the folder.
+        If the image cannot be read, or the folder holds no dataset and no image.
     """
-    chosen = _only_path(path)
-    if not chosen.is_dir():
-        return read_image_layers(image_file_at(chosen))
-    chosen = chosen.absolute()
-    listing = list_image_folder(chosen)
+    file = _only_path(path)
+    if not file.is_dir():
+        return read_image_layers(image_file_at(file))
+    folder = file.absolute()
+    listing = list_image_folder(folder)
     first = listing.images[0]
     if len(listing.images) > 1 and (viewer := current_viewer()) is not None:
         from napari_sam2lora.image_list.dock import open_once_shown
 
-        open_once_shown(viewer, chosen)
-    return read_image_layers(first, corrections=Corrections(listing.source), listed_in=chosen)
+        open_once_shown(viewer, folder)
+    return read_image_layers(first, corrections=Corrections(listing.source), listed_in=folder)
 
 
 def read_adapter(path: Paths) -> list[Any]:
-    """Install an adapter, and say in the viewer what it is for; there is nothing to show.
+    """Install an adapter, and notify the user; no layer is added.
 
     Raises
     ------
     Sam2LoraError
-        If it is damaged, cannot be written, or one of its name is there already.
+        If the adapter is damaged, cannot be written, or its name already exists.
     """
     import_and_notify(_only_path(path))
     return _NO_LAYER
@@ -94,10 +94,10 @@ def _only(path: Paths) -> str | None:
     return os.fspath(path[0]) if len(path) == 1 else None
 
 
-def _holds_images(folder: Path) -> bool:
-    for here, folders, files in os.walk(folder, followlinks=True):
+def _has_images(folder: Path) -> bool:
+    for parent, folders, files in os.walk(folder, followlinks=True):
         if any(is_image_file(Path(name)) for name in files):
             return True
-        if len(Path(here).relative_to(folder).parts) == _DEPTH:
+        if len(Path(parent).relative_to(folder).parts) == _DEPTH:
             folders.clear()
     return False

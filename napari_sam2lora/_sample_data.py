@@ -1,4 +1,4 @@
-"""Sample images, drawn on the spot: nothing is downloaded."""
+"""napari sample data: synthetic images, generated without a download."""
 
 from napari_sam2lora.layers.conversion import LayerData, fundus_layers
 from sam2lora.images.field_of_view import field_of_view_from_mask
@@ -19,13 +19,13 @@ def large_cup() -> list[LayerData]:
 
 
 def dark_with_lesions() -> list[LayerData]:
-    """Draw a dark photograph with bleedings and exudates."""
+    """Draw a dark fundus with hemorrhages and exudates."""
     settings = SyntheticSettings(view="macula", brightness=0.5, lesions=True)
     return _draw("dark fundus with lesions", 18, settings)
 
 
 def _draw(name: str, seed: int, settings: SyntheticSettings) -> list[LayerData]:
-    drawn = draw_fundus(seed, settings)
-    image = FundusImage(drawn.image, eye=drawn.eye, note=f"synthetic, seed {seed}")
-    masks = {target: drawn.masks[target] for target in TARGETS}
-    return fundus_layers(name, image, field_of_view_from_mask(drawn.masks["fov"]), masks)
+    fundus = draw_fundus(seed, settings)
+    image = FundusImage(fundus.image, eye=fundus.eye, note=f"synthetic, seed {seed}")
+    masks = {target: fundus.masks[target] for target in TARGETS}
+    return fundus_layers(name, image, field_of_view_from_mask(fundus.masks["fov"]), masks)

@@ -1,7 +1,7 @@
-"""What a user chose under Preferences → SAM2-LoRA fundus.
+"""The plugin's settings under Preferences → SAM2-LoRA fundus.
 
-npe2 calls `follow_preferences` when anything of the plugin is first used: from then on downloads in
-this program, and in those it starts, go where the Preferences say. No torch is loaded.
+npe2 calls `follow_preferences` when the plugin is first used: from then on, downloads of this
+process and its child processes follow the Preferences. No torch is loaded.
 """
 
 import os
@@ -13,7 +13,7 @@ from napari.settings import get_plugin_settings
 from sam2lora.settings import PrecisionChoice
 
 if TYPE_CHECKING:
-    from npe2.plugin_manager import PluginContext
+    from npe2 import PluginContext
 
 PLUGIN = "napari-sam2lora"
 
@@ -25,15 +25,15 @@ class Preferences:
     Attributes
     ----------
     cache_folder
-        Folder of downloaded models; empty for the platform's place.
+        Folder of downloaded models; empty for the platform's default.
     offline
-        Whether nothing is to be downloaded.
+        Whether downloads are disabled.
     device
-        As for `sam2lora.compute.device.choose_device`.
+        Device name for `sam2lora.compute.device.choose_device`.
     precision
-        As for `sam2lora.compute.device.choose_precision`.
+        Precision for `sam2lora.compute.device.choose_precision`.
     autosave_seconds
-        How often what was painted is saved while the image list is open; 0: only on a step.
+        Interval at which painted masks are saved while the image list is open; 0 disables it.
     """
 
     cache_folder: str
@@ -44,7 +44,7 @@ class Preferences:
 
 
 def preferences() -> Preferences:
-    """Give the settings as they are now."""
+    """Return the current settings."""
     settings: Any = get_plugin_settings(PLUGIN)
     return Preferences(
         cache_folder=settings.downloads.cache_folder.strip(),
@@ -56,20 +56,19 @@ def preferences() -> Preferences:
 
 
 def follow_preferences(context: "PluginContext") -> None:
-    """Let the environment say what the Preferences say, now and whenever they change.
+    """Set environment variables from the Preferences, now and whenever they change.
 
-    A variable that something else has set stays as it is: whoever administers a computer has the
-    last word.
+    A variable that was set otherwise, such as by an administrator, is not changed.
 
     Parameters
     ----------
     context
-        Given by npe2; when the plugin is switched off, the variables are taken back.
+        npe2's context of the plugin; when the plugin is deactivated, the variables are unset.
     """
     settings: Any = get_plugin_settings(PLUGIN)
     written: dict[str, str] = {}
 
-    def put(name: str, value: str) -> None:
+    def set_variable(name: str, value: str) -> None:
         if os.environ.get(name, "") != written.get(name, ""):
             return
         written[name] = value
@@ -79,14 +78,14 @@ def follow_preferences(context: "PluginContext") -> None:
             os.environ.pop(name, None)
 
     def update(event: object = None) -> None:
-        chosen = preferences()
-        put("SAM2LORA_CACHE", chosen.cache_folder)
-        put("SAM2LORA_OFFLINE", "1" if chosen.offline else "")
+        current = preferences()
+        set_variable("SAM2LORA_CACHE", current.cache_folder)
+        set_variable("SAM2LORA_OFFLINE", "1" if current.offline else "")
 
     def stop() -> None:
         settings.downloads.events.disconnect(update)
         for name in written:
-            put(name, "")
+            set_variable(name, "")
 
     settings.downloads.events.connect(update)
     context.register_disposable(stop)

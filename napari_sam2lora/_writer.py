@@ -1,4 +1,4 @@
-"""Write Labels layers as masks, as one label map, as COCO, and painted over their image."""
+"""napari writers: masks, label map, COCO annotations, and an overlay on the image."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -21,12 +21,12 @@ from sam2lora.types import Mask
 
 
 def write_mask(path: str, layers: Sequence[LayerData]) -> list[str]:
-    """Write the mask of one target, 0 and 255, as PNG or TIFF.
+    """Write the mask of one target, with values 0 and 255, as PNG or TIFF.
 
     Raises
     ------
     Sam2LoraError
-        If the layer is no mask of one target, or the file cannot be written.
+        If the layer is not the mask of one target, or the file cannot be written.
     """
     (layer,) = _labels(layers)
     mask = mask_of(layer)
@@ -35,25 +35,25 @@ def write_mask(path: str, layers: Sequence[LayerData]) -> list[str]:
     except TargetError as error:
         if len(np.unique(np.asarray(layer[0]))) > 2:
             raise TargetError(
-                f"{error} It holds several labels, and a mask of 0 and 255 would lose which is "
-                "which: as a TIFF, napari's own writer keeps them."
+                f"{error} It holds several labels, which a mask of 0 and 255 cannot distinguish; "
+                "napari's own writer saves them as TIFF."
             ) from error
     return [str(save_mask(Path(path), mask))]
 
 
 def write_label_map(path: str, layers: Sequence[LayerData]) -> list[str]:
-    """Write several targets as one label map, and beside it a legend of its values.
+    """Write several targets as one label map, with a legend of its values next to it.
 
     Raises
     ------
     Sam2LoraError
-        If the layers are no masks of one image, or a file cannot be written.
+        If the layers are not masks of one image, or a file cannot be written.
     """
     return [str(file) for file in save_label_map(Path(path), _masks(layers))]
 
 
 def write_masks(path: str, layers: Sequence[LayerData]) -> list[str]:
-    """Write each target into a file of its own, `<stem>_<target>`, 0 and 255.
+    """Write one file per target, `<stem>_<target>`, with values 0 and 255.
 
     Raises
     ------
@@ -73,18 +73,18 @@ def write_coco(path: str, layers: Sequence[LayerData]) -> list[str]:
     """
     images = [layer_image_id(layer) for layer in layers if layer[2] == "image"]
     first = _labels(layers)[0]
-    known = plugin_metadata(first[1].get("metadata", {})).get("image") or first[1]["name"]
-    name = Path(images[0] if images else known).name
+    linked = plugin_metadata(first[1].get("metadata", {})).get("image") or first[1]["name"]
+    name = Path(images[0] if images else linked).name
     return [str(save_coco(Path(path), name, _masks(layers)))]
 
 
 def write_overlay(path: str, layers: Sequence[LayerData]) -> list[str]:
-    """Write an image with its masks painted over it, in their targets' colors.
+    """Write an image with its masks painted over it in their targets' colors.
 
     Raises
     ------
     Sam2LoraError
-        If the masks are not the image's, or the file cannot be written.
+        If the sizes of masks and image differ, or the file cannot be written.
     """
     (image,) = (layer for layer in layers if layer[2] == "image")
     pixels = pixels_of(image)
@@ -104,12 +104,23 @@ def _labels(layers: Sequence[LayerData]) -> list[LayerData]:
 
 
 def _masks(layers: Sequence[LayerData]) -> dict[str, Mask]:
-    """Give the masks by target, after a look at whether they belong to one image."""
+    """Return the masks by target.
+
+    Raises
+    ------
+    GeometryError
+        If they belong to several images.
+    ImageError
+        If a layer is a stack.
+    TargetError
+        If a layer's target is unknown, or two layers show the same target.
+    """
     labels = _labels(layers)
-    images = {plugin_metadata(layer[1].get("metadata", {})).get("image") for layer in labels} - {
-        None
-    }
+    linked = [plugin_metadata(layer[1].get("metadata", {})).get("image") for layer in labels]
+    images = {image for image in linked if image is not None}
     if len(images) > 1:
         names = ", ".join(sorted(Path(image).name for image in images))
-        raise GeometryError(f"The masks belong to several images: {names}. Select those of one.")
+        raise GeometryError(
+            f"The masks belong to several images: {names}. Select the masks of one image."
+        )
     return masks_of(labels)

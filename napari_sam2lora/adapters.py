@@ -1,4 +1,4 @@
-"""The adapters there are, and a word when they change, such as when a training has ended."""
+"""Installed adapters: watch them for changes, describe and install them."""
 
 import zipfile
 from pathlib import Path, PurePosixPath
@@ -16,26 +16,26 @@ from sam2lora.adapters import (
 )
 from sam2lora.adapters.folder import CARD
 
-_SETTLED = 300  # milliseconds after the last change of the folder until it is read
+_DELAY = 300  # milliseconds after the last change of the folder until it is read
 
 
 class AdapterWatcher(QObject):
-    """The adapters of this computer.
+    """Watch the installed adapters.
 
     Parameters
     ----------
     parent
-        What it lives as long as.
+        Parent object.
 
     Signals
     -------
     changed()
-        Others are there now.
+        An adapter was installed, replaced or deleted.
 
     Attributes
     ----------
     adapters
-        The usable ones, by name.
+        The usable adapters, sorted by name.
     """
 
     changed = Signal()
@@ -46,7 +46,7 @@ class AdapterWatcher(QObject):
         self._watcher = QFileSystemWatcher(self)
         self._timer = QTimer(self)
         self._timer.setSingleShot(True)
-        self._timer.setInterval(_SETTLED)
+        self._timer.setInterval(_DELAY)
         self._watcher.directoryChanged.connect(self._timer.start)
         self._timer.timeout.connect(self.refresh)
 
@@ -56,11 +56,11 @@ class AdapterWatcher(QObject):
         Raises
         ------
         OutputError
-            If a replacement that was cut off cannot be mended.
+            If an interrupted replacement of an adapter cannot be repaired.
         """
         folder = adapters_folder()
-        # Where the folder is not there yet, it appears in the nearest one that is.
-        watched = next(one for one in (folder, *folder.absolute().parents) if one.is_dir())
+        # A folder that does not exist yet cannot be watched, but the nearest parent can.
+        watched = next(path for path in (folder, *folder.absolute().parents) if path.is_dir())
         if self._watcher.directories() != [str(watched)]:
             if self._watcher.directories():
                 self._watcher.removePaths(self._watcher.directories())
@@ -72,13 +72,13 @@ class AdapterWatcher(QObject):
 
 
 def dice_of(card: AdapterCard) -> str:
-    """Say its validation Dice, beside that of what it started from on the same images.
+    """Describe an adapter's validation Dice, and that of its initial weights on the same images.
 
-    The Dice of two adapters are of different images, as a rule, and cannot be compared.
+    The Dice of two adapters usually come from different images and cannot be compared.
 
     Returns
     -------
-    As `Dice 0.842 (before 0.713)`; empty where it is not known.
+    Text such as `Dice 0.842 (before 0.713)`; empty if the Dice is unknown.
     """
     dice, before = (card.validation.get(name) for name in ("dice", "start_dice"))
     if not isinstance(dice, float):
@@ -87,7 +87,7 @@ def dice_of(card: AdapterCard) -> str:
 
 
 def is_adapter(path: Path) -> bool:
-    """Tell whether a folder or a `.zip` file has the card of an adapter; nothing else is read."""
+    """Check whether a folder or a `.zip` file has the card of an adapter; nothing else is read."""
     if path.is_dir():
         return (path / CARD).is_file()
     if path.suffix.lower() != ".zip" or not zipfile.is_zipfile(path):
@@ -95,26 +95,26 @@ def is_adapter(path: Path) -> bool:
     try:
         with zipfile.ZipFile(path) as archive:
             return any(PurePosixPath(name).name == CARD for name in archive.namelist())
-    except (zipfile.BadZipFile, OSError):  # damaged: whoever else reads it says so
+    except (zipfile.BadZipFile, OSError):  # damaged: left to other readers
         return False
 
 
 def import_and_notify(path: Path) -> Adapter:
-    """Install an adapter from a folder or a `.zip` file, and say in the viewer what it is for.
+    """Install an adapter from a folder or a `.zip` file, and notify the user of its purpose.
 
     Raises
     ------
     AdapterError
-        If it is damaged, or one of its name is there already.
+        If the adapter is damaged, or its name already exists.
     OutputError
         If it cannot be written.
     TargetError
-        If its target is new here, and there is no label value left for it.
+        If its target is new, and there is no label value left for it.
     """
     adapter = import_adapter(path)
     card = adapter.card
     added = adopt_target(adapter)
-    new = f" Its target is new here and has label value {added.label}." if added else ""
+    new = f" Its target is new and has label value {added.label}." if added else ""
     show_info(
         f"The adapter {adapter.name} is installed. It segments {card.target.name} on the base "
         f"model {card.base.name}.{new} License: {card.license}. {card.notice}"

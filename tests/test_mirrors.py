@@ -17,17 +17,9 @@ def functions_in(source: str) -> bool:
 
 
 TESTED_ELSEWHERE = {  # by their way in, where they are of no use without it
-    "napari_sam2lora.layers.insertion": "napari_sam2lora/layers/test_preview.py",
     "napari_sam2lora.segmentation.results": "napari_sam2lora/segmentation/test_dock.py",
-    "napari_sam2lora.qt.close_guard": "napari_sam2lora/image_list/test_dock.py",
     "napari_sam2lora.segmentation.model_comparison": "napari_sam2lora/segmentation/widgets/test_comparison_panel.py",
     "napari_sam2lora.segmentation.engine": "napari_sam2lora/segmentation/test_dock.py",
-    "napari_sam2lora.qt.dock_protocol": "napari_sam2lora/qt/test_dock_protocol.py",
-    "napari_sam2lora.layers.image_ids": "napari_sam2lora/layers/test_image_ids.py",
-    "napari_sam2lora.layers.mask_events": "napari_sam2lora/segmentation/test_live_measurements.py",
-    "napari_sam2lora.layers.prompt_history": "napari_sam2lora/layers/test_prompts.py",
-    "napari_sam2lora.layers.images": "napari_sam2lora/segmentation/test_dock.py",
-    "napari_sam2lora.layers.prompt_conversion": "napari_sam2lora/layers/test_prompts.py",
     "napari_sam2lora.segmentation.requests": "napari_sam2lora/segmentation/test_dock.py",
     "napari_sam2lora.segmentation.session": "napari_sam2lora/segmentation/test_dock.py",
     "napari_sam2lora.segmentation.widgets.model_panel": "napari_sam2lora/segmentation/test_model_controller.py",

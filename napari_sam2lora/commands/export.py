@@ -1,6 +1,8 @@
-"""Commands under File → IO Utilities: forms of saving that no file ending names, and importing."""
+"""Commands under File → IO Utilities: exports that no file ending identifies, adapter import."""
 
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 from napari.utils.notifications import show_info
 from napari.viewer import Viewer
@@ -17,18 +19,18 @@ from sam2lora.images.decoding import image_stem
 
 
 def export_masks(viewer: Viewer) -> None:
-    """Ask for a folder, and save the chosen photograph's masks there, one file for each target."""
+    """Ask for a folder, and save the masks of the selected image there, one file per target."""
     with show_user_errors():
         image = selected_image(viewer)
         masks = masks_of([layer_data(layer) for layer in visible_masks_of_image(viewer, image)])
-        folder = _ask_for_folder("Save one mask for each target")
+        folder = _ask_for_folder("Save one mask per target")
         if folder is not None:
             files = save_masks(folder / f"{_stem(image.metadata, image.name)}.png", masks)
             show_info(f"Saved in {folder}: {', '.join(file.name for file in files)}.")
 
 
 def export_for_vascx(viewer: Viewer) -> None:
-    """Ask for a folder, and add the chosen photograph and its masks to it as VascX has them."""
+    """Ask for a folder, and save the selected image and its masks there in the VascX layout."""
     with show_user_errors():
         image = selected_image(viewer)
         masks = masks_of([layer_data(layer) for layer in visible_masks_of_image(viewer, image)])
@@ -53,12 +55,12 @@ def import_adapter() -> None:
 
 
 def _ask_for_folder(title: str) -> Path | None:
-    """Ask for a folder; None if there is no answer."""
+    """Show a folder dialog; return None if it was cancelled."""
     folder = QFileDialog.getExistingDirectory(QApplication.activeWindow(), title)
     return Path(folder) if folder else None
 
 
-def _stem(metadata: dict, name: str) -> str:
-    """Give the beginning of file names: of the image's file, else of its layer."""
+def _stem(metadata: Mapping[str, Any], name: str) -> str:
+    """Return the beginning of file names: the stem of the image's file, else its layer's name."""
     path = plugin_metadata(metadata).get("path")
     return image_stem(Path(path)) if path else "_".join(name.split())

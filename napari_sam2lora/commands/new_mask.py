@@ -1,4 +1,4 @@
-"""Commands that add an empty mask of a target to a photograph, to be painted."""
+"""Commands that add an empty mask of a target to the selected image."""
 
 from napari.viewer import Viewer
 

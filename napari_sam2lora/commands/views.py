@@ -1,4 +1,4 @@
-"""Commands that show a photograph in another way: its green channel, CLAHE, its field of view."""
+"""Commands that show views of the selected image: green channel, CLAHE, field of view."""
 
 import numpy as np
 from napari.layers import Image, Layer
@@ -13,11 +13,11 @@ from napari_sam2lora.qt.notifications import show_user_errors
 from sam2lora.images.views import clahe_view, green_view
 from sam2lora.types import Mask, Pixels
 
-_SMOOTH = 0.5  # pixels the outline may stray from the mask's border
+_TOLERANCE = 0.5  # pixels that the outline may deviate from the mask's border
 
 
 def show_green(viewer: Viewer) -> None:
-    """Show the green channel of the chosen photograph, where vessels have most contrast."""
+    """Show the green channel of the selected image, where vessels have the highest contrast."""
     with show_user_errors():
         image = selected_image(viewer)
         layer = layer_data(image)
@@ -26,7 +26,7 @@ def show_green(viewer: Viewer) -> None:
 
 
 def show_clahe(viewer: Viewer) -> None:
-    """Show the chosen photograph with its local contrast enhanced; large ones take seconds."""
+    """Show the selected image with enhanced local contrast; large images take seconds."""
     with show_user_errors():
         image = selected_image(viewer)
         layer = layer_data(image)
@@ -34,7 +34,7 @@ def show_clahe(viewer: Viewer) -> None:
 
         def show(enhanced: Pixels) -> None:
             view = view_layer("CLAHE", enhanced, layer, "image", rgb=True)
-            if image in viewer.layers:  # it may have been closed meanwhile
+            if image in viewer.layers:  # the user may have removed it in the meantime
                 _add_above(viewer, image, view)
 
         create_worker(
@@ -46,7 +46,7 @@ def show_clahe(viewer: Viewer) -> None:
 
 
 def show_field_of_view(viewer: Viewer) -> None:
-    """Outline the field of view of the selected image: clicks outside of it are refused."""
+    """Outline the field of view of the selected image; clicks outside of it are rejected."""
     with show_user_errors():
         image = selected_image(viewer)
         layer = layer_data(image)
@@ -66,12 +66,12 @@ def show_field_of_view(viewer: Viewer) -> None:
 
 
 def _add_above(viewer: Viewer, image: Image, view: LayerData) -> None:
-    """Put a view right above its image, below the masks."""
+    """Insert a view directly above its image, below the masks."""
     viewer.layers.insert(viewer.layers.index(image) + 1, Layer.create(*view))
 
 
 def _outline(mask: Mask) -> np.ndarray:
-    """Give the border of the largest part of a mask: `(N, 2)` (row, column)."""
+    """Return the contour of the largest component of a mask: `(N, 2)` (row, column)."""
     contours = measure.find_contours(np.pad(mask, 1).astype(np.float32), 0.5)
     longest = max(contours, key=len) - 1
-    return np.asarray(measure.approximate_polygon(longest, _SMOOTH))
+    return np.asarray(measure.approximate_polygon(longest, _TOLERANCE))

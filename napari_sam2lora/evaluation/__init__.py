@@ -1,1 +1,1 @@
-"""The Evaluate dock: masks against a reference, in numbers and as a map of errors."""
+"""The Evaluate dock: masks scored against a reference, with an error map."""

@@ -1,4 +1,4 @@
-"""Evaluate: a mask against a reference, in numbers, as a map of errors and as a CSV file."""
+"""The Evaluate dock: score a mask against a reference, show an error map, and save a CSV file."""
 
 import math
 from pathlib import Path
@@ -32,28 +32,38 @@ from napari_sam2lora.qt.notifications import show_user_errors
 from napari_sam2lora.qt.widgets import Paragraph, button, row, two_columns
 from sam2lora.errors import Sam2LoraError
 
-_WORDS = {
+_LABELS = {
     "dice": "Dice",
     "iou": "IoU (Jaccard)",
-    "sensitivity": "sensitivity",
-    "specificity": "specificity",
+    "sensitivity": "Sensitivity",
+    "specificity": "Specificity",
     "cldice": "clDice",
     "hd95": "Hausdorff distance, 95 %",
-    "assd": "mean surface distance",
+    "assd": "Mean surface distance",
 }
-_PIXELS = {"tp": "right (px)", "fp": "wrong (px)", "fn": "missed (px)"}
+_PIXEL_LABELS = {
+    "tp": "True positive (px)",
+    "fp": "False positive (px)",
+    "fn": "False negative (px)",
+}
 _DISTANCES = ("hd95", "assd")
 
 _COMPARING = "Comparing…"
+_LEGEND = "Green: true positive; red: false positive; blue: false negative."
 
 
 class EvaluateDock(QWidget):
-    """Compares two Labels layers of its viewer; every comparison stays for the CSV file.
+    """Dock that compares two Labels layers of its viewer.
 
     Parameters
     ----------
     napari_viewer
-        Its viewer.
+        The viewer.
+
+    Attributes
+    ----------
+    comparisons
+        All comparisons since the dock was opened, for the CSV file.
     """
 
     def __init__(self, napari_viewer: Viewer) -> None:
@@ -61,27 +71,27 @@ class EvaluateDock(QWidget):
         self._viewer = napari_viewer
         self.comparisons: list[MaskComparison] = []
         self._mask, self._reference = QComboBox(), QComboBox()
-        self._inside = QCheckBox("only inside the field of view")
+        self._inside = QCheckBox("Only inside the field of view")
         self._inside.setChecked(True)
-        self._map = QCheckBox("show the errors as a layer")
+        self._map = QCheckBox("Show error map")
         self._map.setChecked(True)
-        self._state = Paragraph("Green: right; red: wrong; blue: missed.")
-        self._table = two_columns("metric", "value")
+        self._state = Paragraph(_LEGEND)
+        self._table = two_columns("Metric", "Value")
         self._button = button("Compare", self.compare)
         self._build()
         napari_viewer.layers.events.connect(self._on_event)
         self._on_layers()
 
     def choose(self, mask: str, reference: str) -> None:
-        """Choose layers by their names."""
+        """Select the layers to compare by name."""
         for box, name in ((self._mask, mask), (self._reference, reference)):
             box.setCurrentIndex(box.findText(name))
 
     def compare(self) -> None:
-        """Compare the chosen layers, in a thread: distances of a large mask take seconds."""
+        """Compare the selected layers in a worker thread: distances of large masks take seconds."""
         mask, reference = self._layer(self._mask), self._layer(self._reference)
         if mask is None or reference is None or mask is reference:
-            show_error("Choose two Labels layers: the mask to judge, and the reference.")
+            show_error("Choose two different Labels layers: a mask and a reference.")
             return
         with show_user_errors():
             inputs = comparison_input(
@@ -98,12 +108,12 @@ class EvaluateDock(QWidget):
             )
 
     def save(self, path: Path) -> None:
-        """Write all comparisons so far as CSV."""
+        """Write all comparisons to a CSV file."""
         with show_user_errors():
             save_comparisons(path, self.comparisons)
 
     def changeEvent(self, event: QEvent) -> None:
-        """Let go of the viewer when the dock is taken out of the window."""
+        """Disconnect from the viewer when the dock is removed from the window."""
         super().changeEvent(event)
         if event.type() == QEvent.Type.ParentChange and self.parent() is None:
             self._viewer.layers.events.disconnect(self._on_event)
@@ -111,8 +121,8 @@ class EvaluateDock(QWidget):
     def _build(self) -> None:
         form = QFormLayout()
         form.setFieldGrowthPolicy(QFormLayout.FieldGrowthPolicy.AllNonFixedFieldsGrow)
-        form.addRow("mask", self._mask)
-        form.addRow("reference", self._reference)
+        form.addRow("Mask", self._mask)
+        form.addRow("Reference", self._reference)
         layout = QVBoxLayout(self)
         layout.addLayout(form)
         layout.addWidget(self._inside)
@@ -128,17 +138,17 @@ class EvaluateDock(QWidget):
         )
 
     def _on_event(self, event: Event) -> None:
-        """Look again where a layer came, went or is called otherwise: the list passes that on."""
+        """Refresh when a layer is added, removed or renamed; the list emits its layers' events."""
         if event.type in ("inserted", "removed", "name"):
             self._on_layers()
 
     def _on_layers(self) -> None:
-        """Offer the Labels layers there are, without maps of errors."""
+        """Offer the Labels layers of the viewer, without error maps."""
         layers = [
-            one
-            for one in self._viewer.layers
-            if isinstance(one, Labels)
-            and "errors" not in str(plugin_metadata(one.metadata).get("view", ""))
+            layer
+            for layer in self._viewer.layers
+            if isinstance(layer, Labels)
+            and "errors" not in str(plugin_metadata(layer.metadata).get("view", ""))
         ]
         for number, box in enumerate((self._mask, self._reference)):
             before = box.currentData()
@@ -155,9 +165,9 @@ class EvaluateDock(QWidget):
     def _on_compared(self, result: tuple[MaskComparison, LayerData]) -> None:
         comparison, errors = result
         self.comparisons.append(comparison)
-        where = "the field of view" if comparison.inside_field else "the whole image"
-        words = f"{comparison.mask} against {comparison.reference}, in {where}. {comparison.doubt}"
-        self._state.setText(f"{words.strip()} Green: right; red: wrong; blue: missed.")
+        region = "the field of view" if comparison.inside_field else "the whole image"
+        layers = f"{comparison.mask} against {comparison.reference}, in {region}."
+        self._state.setText(" ".join(filter(None, (layers, comparison.warning, _LEGEND))))
         self._fill(rows_of(comparison))
         if self._map.isChecked():
             self._show(errors)
@@ -171,11 +181,11 @@ class EvaluateDock(QWidget):
             self._state.setText("")
 
     def _show(self, errors: LayerData) -> None:
-        """Show a map of errors, in place of an older one of the same mask."""
+        """Show an error map, replacing an older one of the same mask."""
         data, options, _ = errors
-        about = plugin_metadata(options["metadata"])
+        metadata = plugin_metadata(options["metadata"])
         for layer in self._viewer.layers:
-            if isinstance(layer, Labels) and plugin_metadata(layer.metadata) == about:
+            if isinstance(layer, Labels) and plugin_metadata(layer.metadata) == metadata:
                 layer.data = data
                 return
         self._viewer.add_layer(Layer.create(*errors))
@@ -191,7 +201,7 @@ class EvaluateDock(QWidget):
     def _copy(self) -> None:
         if self.comparisons:
             last = self.comparisons[-1]
-            rows = [("mask", last.mask), ("reference", last.reference), *rows_of(last)]
+            rows = [("Mask", last.mask), ("Reference", last.reference), *rows_of(last)]
             QGuiApplication.clipboard().setText("\n".join(map("\t".join, rows)))
 
     def _ask_where_to_save(self) -> None:
@@ -201,9 +211,10 @@ class EvaluateDock(QWidget):
 
 
 def rows_of(comparison: MaskComparison) -> list[tuple[str, str]]:
-    """Give a comparison as rows of a name and a value; what is not defined is —."""
+    """Return a comparison as rows of a label and a value; an undefined value is —."""
     rows = []
     for name, value in comparison.scores.items():
         unit = f" ({comparison.unit})" if name in _DISTANCES else ""
-        rows.append((_WORDS.get(name, name) + unit, "—" if math.isnan(value) else f"{value:.4f}"))
-    return rows + [(words, str(comparison.pixels[name])) for name, words in _PIXELS.items()]
+        text = "—" if math.isnan(value) else f"{value:.4f}"
+        rows.append((_LABELS.get(name, name) + unit, text))
+    return rows + [(label, str(comparison.pixels[name])) for name, label in _PIXEL_LABELS.items()]

@@ -1,4 +1,4 @@
-"""Compare Labels layers with a reference: every metric inside the field of view, and the errors."""
+"""Compare a Labels layer with a reference: all metrics, an error map, and a CSV file."""
 
 import csv
 from collections.abc import Mapping, Sequence
@@ -19,29 +19,29 @@ from sam2lora.metrics.segmentation import count
 from sam2lora.types import Mask
 from sam2lora.utils.files import atomic_path
 
-HIT, FALSE, MISSED = 1, 2, 3
-"""Values of the map of errors: true positive, false positive, false negative."""
+TRUE_POSITIVE, FALSE_POSITIVE, FALSE_NEGATIVE = 1, 2, 3
+"""Values of the error map."""
 
 
 @dataclass(frozen=True)
 class MaskComparison:
-    """What a mask is worth against a reference.
+    """Scores of a mask against a reference.
 
     Attributes
     ----------
     image, mask, reference
         Names of the layers.
     inside_field
-        Whether only the field of view was judged.
+        Whether only the field of view was scored.
     scores
         Metrics of `sam2lora.metrics.aggregate.score_mask`; NaN where undefined. Distances are in
         mm where the image has a scale, else in pixels.
     pixels
         Numbers of pixels: `tp`, `fp`, `fn`, `tn`.
     unit
-        Of the distances.
-    doubt
-        What is not sure, in words; empty if nothing is.
+        Unit of the distances: mm or px.
+    warning
+        Message about a layer whose image was inferred from its size; empty if there is none.
     """
 
     image: str
@@ -51,60 +51,83 @@ class MaskComparison:
     scores: Mapping[str, float]
     pixels: Mapping[str, int]
     unit: str
-    doubt: str
+    warning: str
 
 
 @dataclass(frozen=True, eq=False)
 class ComparisonInput:
-    """What is compared, apart from layers, so that any thread can answer."""
+    """Copies of the layers to compare, for a worker thread.
+
+    Attributes
+    ----------
+    image, mask, reference
+        The layers.
+    inside_field
+        Whether only the field of view is scored.
+    warning
+        As for `MaskComparison`.
+    """
 
     image: LayerData
     mask: LayerData
     reference: LayerData
     inside_field: bool
-    doubt: str = ""
+    warning: str = ""
 
 
 def comparison_input(
     viewer: Viewer, mask: Labels, reference: Labels, *, inside_field: bool
 ) -> ComparisonInput:
-    """Take what is compared from the layers.
+    """Copy what is compared from the layers.
 
-    A layer that does not say of which image it is, is taken to be of the other layer's, or of the
-    one of its size; the question says so.
+    A layer of unknown origin is taken to belong to the other layer's image, or to the image of its
+    size; `warning` says so.
+
+    Parameters
+    ----------
+    viewer
+        The viewer that holds the layers.
+    mask, reference
+        The layers to compare.
+    inside_field
+        Whether only the field of view is scored.
 
     Raises
     ------
     GeometryError
-        If there is no image that the mask belongs to, or the reference belongs to another.
+        If the image of the layers is not open or unknown, or they belong to different images.
     """
     images, layers = fundus_images(viewer.layers), (mask, reference)
     owners = [image_of_labels(layer, images) for layer in layers]
     for layer, owner in zip(layers, owners, strict=True):
         if owner.certain and owner.image is None:
             raise GeometryError(
-                f"{layer.name}: its photograph is not open, so the field of view is not known."
+                f"{layer.name}: its image is not open, so its field of view is unknown. Open the "
+                "image."
             )
     found = [owner.image for owner in owners if owner.image is not None]
     if not found:
         raise GeometryError(
-            f"{mask.name}: it is not known of which photograph it is. Open that, and let the name "
-            "of the layer begin with its name."
+            f"{mask.name}: its image is unknown. Open the image, and rename the layer so that it "
+            "begins with the image's name."
         )
     image = found[0]
     if image is not found[-1]:
         raise GeometryError(
-            f"{mask.name} is of {image.name}, {reference.name} of {found[-1].name}: they are masks "
-            "of different images."
+            f"{mask.name} belongs to {image.name}, {reference.name} to {found[-1].name}: they are "
+            "masks of different images."
         )
-    unsure = [one.name for one, its in zip(layers, owners, strict=True) if not its.certain]
-    doubt = " ".join(f"Only its size says that {one} is of {image.name}." for one in unsure)
-    frozen = [_frozen(layer_data(one)) for one in layers]
-    return ComparisonInput(layer_data(image), frozen[0], frozen[1], inside_field, doubt)
+    warning = " ".join(
+        f"{layer.name} was matched to {image.name} by its size only."
+        for layer, owner in zip(layers, owners, strict=True)
+        if not owner.certain
+    )
+    copies = [_copy(layer_data(layer)) for layer in layers]
+    return ComparisonInput(layer_data(image), copies[0], copies[1], inside_field, warning)
 
 
 def compare_masks(inputs: ComparisonInput) -> tuple[MaskComparison, LayerData]:
-    """Compute every metric, and the layer that shows the errors.
+    """Compute all metrics, and the layer of the error map.
 
     Raises
     ------
@@ -112,16 +135,20 @@ def compare_masks(inputs: ComparisonInput) -> tuple[MaskComparison, LayerData]:
         If the sizes differ, or a layer is a stack.
     """
     pixels = pixels_of(inputs.image)
-    mask, truth = mask_of(inputs.mask), mask_of(inputs.reference)
-    names = {"the mask": mask.shape, "the reference": truth.shape, "the image": pixels.shape[:2]}
-    if len(set(names.values())) > 1:
-        sizes = ", ".join(f"{name} {shape[1]} × {shape[0]}" for name, shape in names.items())
+    mask, reference = mask_of(inputs.mask), mask_of(inputs.reference)
+    shapes = {
+        "the mask": mask.shape,
+        "the reference": reference.shape,
+        "the image": pixels.shape[:2],
+    }
+    if len(set(shapes.values())) > 1:
+        sizes = ", ".join(f"{name} {shape[1]} × {shape[0]}" for name, shape in shapes.items())
         raise GeometryError(f"The sizes differ: {sizes} (width × height).")
     valid: Mask | None = None
     if inputs.inside_field:
         valid = scoring_field_of_view(inputs.image).mask
     spacing = spacing_of(inputs.image)
-    counts = count(mask, truth, valid=valid)
+    counts = count(mask, reference, valid=valid)
     result = MaskComparison(
         image=inputs.image[1]["name"],
         mask=inputs.mask[1]["name"],
@@ -129,30 +156,43 @@ def compare_masks(inputs: ComparisonInput) -> tuple[MaskComparison, LayerData]:
         inside_field=inputs.inside_field,
         scores={
             name: value
-            for name, value in score_mask(mask, truth, valid=valid, spacing=spacing).items()
-            if name != "auc"  # a mask has none
+            for name, value in score_mask(mask, reference, valid=valid, spacing=spacing).items()
+            if name != "auc"  # needs probabilities
         },
         pixels={name: int(getattr(counts, name)) for name in ("tp", "fp", "fn", "tn")},
         unit="px" if spacing is None else "mm",
-        doubt=inputs.doubt,
+        warning=inputs.warning,
     )
-    return result, error_layer(inputs, error_map(mask, truth, valid))
+    return result, error_layer(inputs, error_map(mask, reference, valid))
 
 
-def error_map(mask: Mask, truth: Mask, valid: Mask | None = None) -> np.ndarray:
-    """Give `(H, W)` uint8: `HIT`, `FALSE`, `MISSED`, or 0 where rightly empty or not judged."""
+def error_map(mask: Mask, reference: Mask, valid: Mask | None = None) -> np.ndarray:
+    """Return the errors of a mask.
+
+    Parameters
+    ----------
+    mask, reference
+        `(H, W)` bool.
+    valid
+        `(H, W)` bool, True where the mask is scored; None scores all pixels.
+
+    Returns
+    -------
+    `(H, W)` uint8: `TRUE_POSITIVE`, `FALSE_POSITIVE`, `FALSE_NEGATIVE`, or 0 elsewhere.
+    """
     errors = np.zeros(mask.shape, np.uint8)
-    errors[mask & truth] = HIT
-    errors[mask & ~truth] = FALSE
-    errors[~mask & truth] = MISSED
+    errors[mask & reference] = TRUE_POSITIVE
+    errors[mask & ~reference] = FALSE_POSITIVE
+    errors[~mask & reference] = FALSE_NEGATIVE
     if valid is not None:
         errors[~valid] = 0
     return errors
 
 
 def error_layer(inputs: ComparisonInput, errors: np.ndarray) -> LayerData:
-    """Make the layer of a map of errors, over its image."""
-    colors = dict(zip((HIT, FALSE, MISSED), ERROR_COLORS, strict=True))
+    """Create the layer of an error map, aligned with the image."""
+    values = (TRUE_POSITIVE, FALSE_POSITIVE, FALSE_NEGATIVE)
+    colors = dict(zip(values, ERROR_COLORS, strict=True))
     data, options, kind = view_layer(
         f"errors of {inputs.mask[1]['name']}",
         errors,
@@ -165,7 +205,7 @@ def error_layer(inputs: ComparisonInput, errors: np.ndarray) -> LayerData:
 
 
 def save_comparisons(path: Path, comparisons: Sequence[MaskComparison]) -> None:
-    """Write a CSV file, a line for each comparison; what is undefined is empty.
+    """Write a CSV file with one line per comparison; undefined scores are empty.
 
     Raises
     ------
@@ -174,16 +214,19 @@ def save_comparisons(path: Path, comparisons: Sequence[MaskComparison]) -> None:
     """
     rows = [
         {
-            "image": one.image,
-            "mask": one.mask,
-            "reference": one.reference,
-            "judged": "field of view" if one.inside_field else "whole image",
-            **{name: "" if np.isnan(value) else repr(value) for name, value in one.scores.items()},
-            "unit": one.unit,
-            **one.pixels,
-            "doubt": one.doubt,
+            "image": comparison.image,
+            "mask": comparison.mask,
+            "reference": comparison.reference,
+            "judged": "field of view" if comparison.inside_field else "whole image",
+            **{
+                name: "" if np.isnan(value) else repr(value)
+                for name, value in comparison.scores.items()
+            },
+            "unit": comparison.unit,
+            **comparison.pixels,
+            "doubt": comparison.warning,
         }
-        for one in comparisons
+        for comparison in comparisons
     ]
     with (
         atomic_path(path) as temporary,
@@ -194,7 +237,7 @@ def save_comparisons(path: Path, comparisons: Sequence[MaskComparison]) -> None:
         writer.writerows(rows)
 
 
-def _frozen(layer: LayerData) -> LayerData:
-    """Keep what is painted now: a thread reads it while the user may paint on."""
+def _copy(layer: LayerData) -> LayerData:
+    """Copy a layer's data: a worker thread reads them while the user may continue painting."""
     data, options, kind = layer
     return np.array(data), options, kind

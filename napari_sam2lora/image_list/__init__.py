@@ -1,1 +1,1 @@
-"""The Image list dock: a folder of images, stepped through, masks saved on the way."""
+"""The Image list dock: step through the images of a folder; corrected masks are saved."""

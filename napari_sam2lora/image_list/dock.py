@@ -1,4 +1,4 @@
-"""The image list: a dock to go through the images of a folder, and to see which are done."""
+"""The Image list dock: step through the images of a folder, and see which are done."""
 
 from datetime import datetime
 from pathlib import Path
@@ -28,17 +28,17 @@ from sam2lora.errors import Sam2LoraError
 from sam2lora.utils.files import make_folder
 
 TITLE = "Image list (SAM2-LoRA fundus)"
-"""What napari calls the dock; under this name its menu entries find one that is open."""
+"""napari's name of the dock, by which its menu entries find an open one."""
 
-_LOOK_AGAIN = 60  # seconds after which the Preferences are read again while autosave is off
+_RECHECK = 60  # seconds after which the Preferences are read again while autosave is off
 
-_EMPTY = "Open a folder of fundus images, or drop one on the window."
+_EMPTY = "Open a folder of fundus images, or drop one onto the window."
 
 
 def open_once_shown(viewer: Viewer, folder: Path) -> None:
-    """Open the image list of a viewer as soon as an image of `folder` comes into it.
+    """Open the image list of a viewer as soon as an image of `folder` is added to it.
 
-    A reader does not know which viewer will get its layers, so that it cannot open the list itself.
+    A reader cannot open the list itself, since it does not know which viewer gets its layers.
     """
 
     def watch(event: Event) -> None:
@@ -52,20 +52,20 @@ def open_once_shown(viewer: Viewer, folder: Path) -> None:
 
 
 class ImageListDock(QWidget):
-    """The images of the folder that was opened last in this viewer.
+    """Dock with the images of the folder that was opened last in its viewer.
 
     Parameters
     ----------
     napari_viewer
-        Its viewer; another viewer has a list of its own.
+        The viewer; each viewer has its own list.
     """
 
     def __init__(self, napari_viewer: Viewer) -> None:
         super().__init__()
         self._viewer = napari_viewer
         self._images: ImageList | None = None
-        self._closing = CloseGuard(self, self._may_close)
-        self._trouble = ""
+        self._close_guard = CloseGuard(self, self._may_close)
+        self._save_error = ""
         self._build()
         self._timer = QTimer(self)
         self._timer.setSingleShot(True)
@@ -73,15 +73,15 @@ class ImageListDock(QWidget):
         events = self._viewer.layers.events
         events.inserted.connect(self._on_inserted)
         events.removing.connect(self._on_removing)
-        for about in [plugin_metadata(layer.metadata) for layer in self._viewer.layers]:
-            if about.get("listed_in"):
-                self._follow(about["listed_in"], about["path"])
+        for metadata in [plugin_metadata(layer.metadata) for layer in self._viewer.layers]:
+            if metadata.get("listed_in"):
+                self._adopt(metadata["listed_in"], metadata["path"])
         self._refresh()
-        self._wait()
+        self._start_timer()
 
     @property
     def images(self) -> ImageList | None:
-        """The list that is shown; None before a folder was opened."""
+        """The image list; None before a folder was opened."""
         return self._images
 
     def open(self, folder: Path) -> None:
@@ -95,7 +95,7 @@ class ImageListDock(QWidget):
         self._refresh()
 
     def go(self, number: int) -> None:
-        """Show another image, if what was painted can be saved; else say why not."""
+        """Show another image once painted masks are saved; if they cannot be, show the error."""
         images = self._images
         if images is None or number not in range(len(images.images)):
             return
@@ -103,35 +103,38 @@ class ImageListDock(QWidget):
             return
         with show_user_errors():
             images.go(number)
-            self._trouble = ""
+            self._save_error = ""
         self._refresh()
 
     def step(self, by: int) -> None:
-        """Show the image that many places further on; at either end nothing happens."""
+        """Show the image `by` rows further down; beyond either end, nothing happens."""
         if self._images is not None and self._images.current is not None:
             self.go(self._images.current + by)
 
     def discard(self) -> None:
-        """Go back to the masks the present image came with."""
+        """Delete the corrections of the current image, and show its original masks."""
         if self._images is not None:
             with show_user_errors():
                 self._images.forget()
-                self._trouble = ""
+                self._save_error = ""
         self._refresh()
 
     def save(self) -> bool:
-        """Save what was painted. A reason why it cannot be is shown once, and stays in the dock."""
+        """Save painted masks; return False if that fails.
+
+        The same error is notified once only; it stays visible in the dock.
+        """
         if self._images is None:
             return True
         try:
             saved = self._images.save()
         except Sam2LoraError as error:
-            if str(error) != self._trouble:
+            if str(error) != self._save_error:
                 show_error(str(error))
-            self._trouble = str(error)
+            self._save_error = str(error)
             self._state.setText(f"Not saved: {error}")
             return False
-        self._trouble = ""
+        self._save_error = ""
         if saved:
             self._refresh()
             self._state.setText(f"Saved {', '.join(saved)} at {datetime.now():%H:%M:%S}.")
@@ -140,14 +143,14 @@ class ImageListDock(QWidget):
     def showEvent(self, event: QShowEvent) -> None:
         """Watch the main window, to save before it closes."""
         super().showEvent(event)
-        self._closing.refresh()
+        self._close_guard.refresh()
 
     def _may_close(self) -> bool:
-        """Save; where that fails, closing is for the user to decide."""
-        return self.save() or self._asked(f"{self._trouble} Close all the same?")
+        """Save masks; if that fails, ask the user whether to close anyway."""
+        return self.save() or self._confirm(f"{self._save_error} Close anyway?")
 
     def changeEvent(self, event: QEvent) -> None:
-        """Save and let go of the viewer when the dock is taken out of the window."""
+        """Save masks and disconnect from the viewer when the dock is removed from the window."""
         super().changeEvent(event)
         if event.type() == QEvent.Type.ParentChange and self.parent() is None:
             self.save()
@@ -160,19 +163,19 @@ class ImageListDock(QWidget):
         self._list = QListWidget()
         self._list.itemClicked.connect(self._on_row)
         self._list.itemActivated.connect(self._on_row)
-        self._previous = button("Previous", self._on_previous, keys="Ctrl+PgUp")
-        self._next = button("Next", self._on_next, keys="Ctrl+PgDown")
-        self._done = QCheckBox("This image is done")
-        self._done.clicked.connect(self._tick)
+        self._previous = button("Previous image", self._on_previous, keys="Ctrl+PgUp")
+        self._next = button("Next image", self._on_next, keys="Ctrl+PgDown")
+        self._done = QCheckBox("Mark as done")
+        self._done.clicked.connect(self._on_done)
         self._discard = button(
             "Discard corrections…",
             self._ask_to_discard,
-            tip="Delete what you painted, and show the data set's masks again.",
+            tip="Delete your corrections, and show the dataset's masks again.",
         )
-        self._kept = button(
+        self._show_folder = button(
             "Show corrections",
             self._open_corrections,
-            tip="Open the folder in which what you paint is kept.",
+            tip="Open the folder in which your corrections are saved.",
         )
         self._state = Paragraph()
         layout = QVBoxLayout(self)
@@ -181,7 +184,7 @@ class ImageListDock(QWidget):
         layout.addWidget(self._list, stretch=1)
         layout.addLayout(row(self._previous, self._next))
         layout.addWidget(self._done)
-        layout.addLayout(row(self._discard, self._kept))
+        layout.addLayout(row(self._discard, self._show_folder))
         layout.addWidget(self._state)
 
     def _on_row(self, item: QListWidgetItem) -> None:
@@ -194,20 +197,20 @@ class ImageListDock(QWidget):
         self.step(1)
 
     def _on_removing(self, event: Event) -> None:
-        """Save a mask that is taken out of the viewer, by hand or because the viewer closes."""
+        """Save a mask that is removed from the viewer, by hand or because the viewer closes."""
         if "target" in plugin_metadata(self._viewer.layers[event.index].metadata):
             self.save()
 
     def _on_inserted(self, event: Event) -> None:
-        about = plugin_metadata(event.value.metadata)
-        if about.get("listed_in"):
-            self._follow(about["listed_in"], about["path"])
+        metadata = plugin_metadata(event.value.metadata)
+        if metadata.get("listed_in"):
+            self._adopt(metadata["listed_in"], metadata["path"])
             self._refresh()
 
-    def _follow(self, folder: str, path: str) -> None:
-        """Make the list that of an image that came into the viewer, and the image the present one.
+    def _adopt(self, folder: str, path: str) -> None:
+        """List the folder of an image that was added to the viewer, and make the image current.
 
-        Where the image was there already, both copies stay: which is right is for the user to say.
+        If the image was open already, both copies stay; the user decides which one to keep.
         """
         with show_user_errors():
             images = self._images
@@ -221,20 +224,20 @@ class ImageListDock(QWidget):
                 images.adopt(number)
 
     def _refresh(self) -> None:
-        """Show the list as it is now."""
+        """Update the widgets from the image list."""
         images = self._images
-        there = images is not None and images.current is not None
-        for widget in (self._previous, self._next, self._done, self._discard, self._kept):
-            widget.setEnabled(there)
+        shown = images is not None and images.current is not None
+        for widget in (self._previous, self._next, self._done, self._discard, self._show_folder):
+            widget.setEnabled(shown)
         if images is None:
             self._title.setText(_EMPTY)
             return
         with show_user_errors():
             done = images.corrections.done()
             self._list.clear()
-            for photograph in images.images:
-                corrected = images.corrections.corrected(photograph.stem)
-                self._list.addItem(_item(photograph.stem, photograph.stem in done, corrected))
+            for image_file in images.images:
+                corrected = images.corrections.corrected(image_file.stem)
+                self._list.addItem(_item(image_file.stem, image_file.stem in done, corrected))
             self._title.setText(
                 f"{images.source.stem}: {len(images.images)} images, {len(done)} done"
             )
@@ -243,10 +246,10 @@ class ImageListDock(QWidget):
                 self._done.setChecked(images.images[images.current].stem in done)
                 self._previous.setEnabled(images.current > 0)
                 self._next.setEnabled(images.current + 1 < len(images.images))
-        if not self._trouble:
+        if not self._save_error:
             self._state.setText("")
 
-    def _tick(self, done: bool) -> None:
+    def _on_done(self, done: bool) -> None:
         if self._images is not None and self._images.current is not None:
             with show_user_errors():
                 self._images.set_done(self._images.current, done)
@@ -255,20 +258,20 @@ class ImageListDock(QWidget):
     def _autosave(self) -> None:
         if preferences().autosave_seconds:
             self.save()
-        self._wait()
+        self._start_timer()
 
-    def _wait(self) -> None:
-        """Save again after as long as the Preferences say now."""
+    def _start_timer(self) -> None:
+        """Save again after the interval that the Preferences have now."""
         seconds = preferences().autosave_seconds
-        self._timer.start(1000 * (seconds or _LOOK_AGAIN))
+        self._timer.start(1000 * (seconds or _RECHECK))
 
     def _ask_to_discard(self) -> None:
-        if self._asked("Delete what you painted into this image, and show the masks it came with?"):
+        if self._confirm("Delete your corrections of this image, and show its original masks?"):
             self.discard()
 
-    def _asked(self, question: str) -> bool:
-        answer = QMessageBox.question(self, TITLE, question)
-        return bool(answer == QMessageBox.StandardButton.Yes)
+    def _confirm(self, question: str) -> bool:
+        choice = QMessageBox.question(self, TITLE, question)
+        return bool(choice == QMessageBox.StandardButton.Yes)
 
     def _ask_for_folder(self) -> None:
         folder = QFileDialog.getExistingDirectory(self, "Open a folder of fundus images")
@@ -284,6 +287,6 @@ class ImageListDock(QWidget):
 
 def _item(stem: str, done: bool, corrected: bool) -> QListWidgetItem:
     item = QListWidgetItem(f"{stem}{' ✓' if done else ''}{' •' if corrected else ''}")
-    words = [word for word, holds in (("done", done), ("corrected", corrected)) if holds]
-    item.setToolTip(f"{stem}: {', '.join(words) or 'not looked at'}")
+    states = [state for state, holds in (("done", done), ("corrected", corrected)) if holds]
+    item.setToolTip(f"{stem}: {', '.join(states) or 'not done'}")
     return item

@@ -1,7 +1,7 @@
-"""The photographs of an opened folder in one viewer: one is shown, and no correction is lost.
+"""The images of an opened folder, one of which a viewer shows at a time.
 
-What is painted into a mask is kept by `sam2lora.annotations.store`, never beside the images. A step
-to another image happens only after that has succeeded.
+Painted masks are saved by `sam2lora.annotations.store`, never next to the images. Another image is
+shown only after that has succeeded.
 """
 
 from collections.abc import Iterable
@@ -13,7 +13,7 @@ from napari.viewer import Viewer
 from napari_sam2lora.layers.conversion import LayerData, fingerprint, masks_of
 from napari_sam2lora.layers.loading import ImageFile, list_image_folder, read_image_layers
 from napari_sam2lora.layers.lookup import AREA, layer_data, linked_layers
-from napari_sam2lora.layers.metadata import METADATA_KEY, plugin_metadata
+from napari_sam2lora.layers.metadata import plugin_metadata, with_plugin_metadata
 from sam2lora.annotations.store import Corrections
 from sam2lora.errors import GeometryError
 from sam2lora.types import Mask
@@ -25,18 +25,22 @@ class ImageList:
     Parameters
     ----------
     viewer
-        Where they are shown.
+        The viewer that shows the current image.
     folder
-        As it was opened.
+        The folder as it was opened.
 
     Attributes
     ----------
+    folder
+        The folder as it was opened.
+    source
+        What the corrections are stored for: the dataset's folder or table, else the folder.
     images
-        All of them.
+        The image files.
     current
-        Number of the one that is shown; None before any is.
+        Index of the current image; None while none is shown.
     corrections
-        What is kept of them.
+        The store of corrected masks.
 
     Raises
     ------
@@ -55,158 +59,157 @@ class ImageList:
 
     @property
     def path(self) -> str | None:
-        """File of the image that is shown."""
-        return None if self.current is None else str(self._present().path)
+        """Path of the current image; None while none is shown."""
+        return None if self.current is None else str(self._current_file().path)
 
     def find(self, path: str) -> int | None:
-        """Give the number of the image in a file; None if it is not one of the list."""
-        paths = (str(photograph.path) for photograph in self.images)
-        return next((number for number, one in enumerate(paths) if one == path), None)
+        """Return the index of the image with this path, or None."""
+        paths = [str(image_file.path) for image_file in self.images]
+        return paths.index(path) if path in paths else None
 
     def go(self, number: int) -> None:
-        """Show another image, with its corrections, in place of the present one.
+        """Show another image with its corrections instead of the current one.
 
-        The layers of the present one are taken out of the viewer after what was painted is saved;
-        layers that do not belong to it stay.
+        The current image's layers are removed from the viewer once painted masks are saved; layers
+        that do not belong to it stay.
 
         Raises
         ------
         Sam2LoraError
-            If something cannot be saved, or the other image cannot be read. All stays as it was.
+            If a mask cannot be saved, or the other image cannot be read; nothing changes then.
         """
         self.save()
         layers = self._read(self.images[number])
         selected = self._selected_target()
-        shape = self._shape()
-        self._take_out()
+        shape = self._image_shape()
+        self._remove_layers()
         self.current = number
         self._show(layers, selected)
-        if self._shape() != shape:
+        if self._image_shape() != shape:
             self._viewer.fit_to_view()
 
     def adopt(self, number: int) -> None:
-        """Follow an image of the list that something else has put into the viewer.
+        """Make an image of the list that was added to the viewer the current one.
 
         Raises
         ------
         Sam2LoraError
-            If what was painted into the image before cannot be saved.
+            If the masks of the image before cannot be saved.
         """
         if number != self.current:
             self.save()
-            self._take_out()
+            self._remove_layers()
         self.current = number
 
     def leave(self) -> None:
-        """Save what was painted, and take the present image out of the viewer.
+        """Save painted masks, and remove the current image from the viewer.
 
         Raises
         ------
         Sam2LoraError
-            If something cannot be saved.
+            If a mask cannot be saved.
         """
         self.save()
-        self._take_out()
+        self._remove_layers()
 
     def unsaved(self) -> dict[str, Mask]:
-        """Give the masks that are not as they were read or last saved, by target.
+        """Return the masks that changed since they were read or saved, by target name.
 
         Raises
         ------
         TargetError
             If two layers show the same target of the image.
         """
-        masks = masks_of([layer_data(layer) for layer in self._labels()])
+        masks = masks_of([layer_data(layer) for layer in self._mask_layers()])
         saved = {
             plugin_metadata(layer.metadata)["target"]: plugin_metadata(layer.metadata).get("saved")
-            for layer in self._labels()
+            for layer in self._mask_layers()
         }
         return {name: mask for name, mask in masks.items() if fingerprint(mask) != saved[name]}
 
     def save(self) -> list[str]:
-        """Keep what was painted into the present image.
+        """Save the masks of the current image that changed.
 
         Returns
         -------
-        The targets that had changed.
+        The names of their targets.
 
         Raises
         ------
         Sam2LoraError
-            If it cannot be kept; the message says why.
+            If a mask cannot be saved.
         """
         changed = self.unsaved()
         if changed:
-            self._keep(changed)
+            self._save_masks(changed)
         return list(changed)
 
     def set_done(self, number: int, done: bool) -> None:
-        """Remember whether an image is done; of the present one, all masks are kept then.
+        """Set whether an image is done; marking the current image as done saves all its masks.
 
         Raises
         ------
         Sam2LoraError
             If something cannot be saved.
         """
-        photograph = self.images[number]
         if done and number == self.current:
-            self._keep(masks_of([layer_data(layer) for layer in self._labels()]))
-        self.corrections.set_done(photograph.stem, done)
+            self._save_masks(masks_of([layer_data(layer) for layer in self._mask_layers()]))
+        self.corrections.set_done(self.images[number].stem, done)
 
     def forget(self) -> None:
-        """Go back to the data set's masks of the present image; what was painted is gone.
+        """Delete the corrections of the current image, and show the dataset's masks.
 
         Raises
         ------
         Sam2LoraError
-            If it cannot be forgotten, or the image cannot be read again.
+            If they cannot be deleted, or the image cannot be read again.
         """
-        photograph, number = self._present(), self.current
-        self.corrections.forget(photograph.stem)
-        layers = self._read(photograph)
+        image_file, number = self._current_file(), self.current
+        self.corrections.forget(image_file.stem)
+        layers = self._read(image_file)
         selected = self._selected_target()
-        self._take_out()
+        self._remove_layers()
         self.current = number
         self._show(layers, selected)
 
-    def _keep(self, masks: dict[str, Mask]) -> None:
-        photograph = self._present()
-        shape = self._shape()
+    def _save_masks(self, masks: dict[str, Mask]) -> None:
+        image_file, shape = self._current_file(), self._image_shape()
         for name, mask in masks.items():
             if shape is not None and mask.shape != shape:
                 raise GeometryError(
-                    f"The {name} mask of {photograph.stem} has shape {mask.shape}, its image "
-                    f"{shape}: it cannot be kept. Delete that layer, or save it elsewhere."
+                    f"The {name} mask of {image_file.stem} has shape {mask.shape}, its image "
+                    f"{shape}: it cannot be saved. Delete the layer, or save it to a file."
                 )
-        self.corrections.save(photograph.stem, photograph.path, masks)
-        for layer in self._labels():
-            known = plugin_metadata(layer.metadata)
-            if known["target"] in masks:
-                saved = {**known, "saved": fingerprint(masks[known["target"]])}
-                layer.metadata = {**layer.metadata, METADATA_KEY: saved}
+        self.corrections.save(image_file.stem, image_file.path, masks)
+        for layer in self._mask_layers():
+            target = plugin_metadata(layer.metadata)["target"]
+            if target in masks:
+                saved = fingerprint(masks[target])
+                layer.metadata = with_plugin_metadata(layer.metadata, saved=saved)
 
-    def _present(self) -> ImageFile:
+    def _current_file(self) -> ImageFile:
         if self.current is None:
             raise ValueError("No image of the list is shown.")
         return self.images[self.current]
 
-    def _read(self, photograph: ImageFile) -> list[LayerData]:
-        return read_image_layers(photograph, corrections=self.corrections, listed_in=self.folder)
+    def _read(self, image_file: ImageFile) -> list[LayerData]:
+        return read_image_layers(image_file, corrections=self.corrections, listed_in=self.folder)
 
     def _show(self, layers: Iterable[LayerData], selected: str | None) -> None:
+        """Add layers, and select that of the target that was selected before."""
         added = [self._viewer.add_layer(Layer.create(*layer)) for layer in layers]
-        for area in self._areas():
+        for area in self._area_layers():
             area.visible = True
         same = (one for one in added if plugin_metadata(one.metadata).get("target") == selected)
         self._viewer.layers.selection.active = next(same, added[0])
 
-    def _take_out(self) -> None:
-        """Take the present image out of the viewer; from then on no image is.
+    def _remove_layers(self) -> None:
+        """Remove the current image's layers from the viewer; then there is no current image.
 
-        Its annotated area stays, hidden: a training asks for it.
+        Its annotated area stays, hidden, since the Train dock uses it.
         """
-        layers = self._own_layers()
-        for area in self._areas():
+        layers = self._image_layers()
+        for area in self._area_layers():
             area.visible = False
         self.current = None
         # Removing a selected layer makes napari draw in between, which has crashed OpenGL.
@@ -214,35 +217,38 @@ class ImageList:
         for layer in layers:
             self._viewer.layers.remove(layer)
 
-    def _own_layers(self) -> list[Layer]:
-        """Give the present image's layers: itself, its masks and its views, but no area."""
-        areas = self._areas()
-        return [layer for layer in self._all_layers() if layer not in areas]
+    def _image_layers(self) -> list[Layer]:
+        """Return the current image's layer, masks, prompts and views, without its area."""
+        areas = self._area_layers()
+        return [layer for layer in self._layers_of_current() if layer not in areas]
 
-    def _areas(self) -> list[Layer]:
-        """Give the layers that say which part of the present image was annotated."""
+    def _area_layers(self) -> list[Layer]:
+        """Return the layers that outline the annotated area of the current image."""
         return [
-            one for one in self._all_layers() if plugin_metadata(one.metadata).get("view") == AREA
+            layer
+            for layer in self._layers_of_current()
+            if plugin_metadata(layer.metadata).get("view") == AREA
         ]
 
-    def _all_layers(self) -> list[Layer]:
-        if self.current is None:
-            return []
+    def _layers_of_current(self) -> list[Layer]:
+        """Return all layers that belong to the current image, from bottom to top."""
         layers, path = self._viewer.layers, self.path
+        if path is None:
+            return []
         linked = linked_layers(layers, path)
         return [
-            one
-            for one in layers
-            if one in linked or plugin_metadata(one.metadata).get("path") == path
+            layer
+            for layer in layers
+            if layer in linked or plugin_metadata(layer.metadata).get("path") == path
         ]
 
-    def _labels(self) -> list[Labels]:
-        own = (layer for layer in self._own_layers() if isinstance(layer, Labels))
-        return [layer for layer in own if "target" in plugin_metadata(layer.metadata)]
+    def _mask_layers(self) -> list[Labels]:
+        labels = (layer for layer in self._image_layers() if isinstance(layer, Labels))
+        return [layer for layer in labels if "target" in plugin_metadata(layer.metadata)]
 
-    def _shape(self) -> tuple[int, ...] | None:
-        """Give the (H, W) of the present image; None without one."""
-        images = (layer for layer in self._own_layers() if isinstance(layer, Image))
+    def _image_shape(self) -> tuple[int, ...] | None:
+        """Return the `(H, W)` of the current image; None without one."""
+        images = (layer for layer in self._image_layers() if isinstance(layer, Image))
         return next((image.data.shape[:2] for image in images if image.rgb), None)
 
     def _selected_target(self) -> str | None:

@@ -1,4 +1,4 @@
-"""Keeps what is shown about a photograph lying where the photograph lies."""
+"""Keep prompts and previews aligned with their image when its transform changes."""
 
 from collections.abc import Iterable, Mapping
 from functools import partial
@@ -18,14 +18,14 @@ _PARTS = ("scale", "translate", "rotate", "shear", "affine", "units")
 
 
 class TransformSync:
-    """Moves prompts and previews when their photograph is scaled, moved, turned or sheared.
+    """Apply an image's scale, translation, rotation and shear to its prompts and previews.
 
-    Masks are the user's own, and stay.
+    Masks belong to the user and are not moved.
 
     Parameters
     ----------
     viewer
-        Where they are.
+        The viewer that holds the layers.
     """
 
     def __init__(self, viewer: Viewer) -> None:
@@ -33,9 +33,9 @@ class TransformSync:
         self._watched: dict[Layer, partial[None]] = {}
 
     def refresh(self) -> None:
-        """Follow the photographs that are in the viewer now."""
+        """Follow the images that are in the viewer now."""
         images = fundus_images(self._viewer.layers)
-        self._disconnect(one for one in list(self._watched) if one not in images)
+        self._disconnect(layer for layer in list(self._watched) if layer not in images)
         for image in images:
             if image not in self._watched:
                 self._watched[image] = partial(self._follow, image)
@@ -44,7 +44,7 @@ class TransformSync:
                 self._follow(image)
 
     def close(self) -> None:
-        """Let go of all of them."""
+        """Disconnect from all images."""
         self._disconnect(list(self._watched))
 
     def _disconnect(self, images: Iterable[Layer]) -> None:
@@ -54,27 +54,27 @@ class TransformSync:
                 image.events[part].disconnect(follow)
 
     def _follow(self, image: Image, event: Event | None = None) -> None:
-        layers = self._of(image)
+        layers = self._aligned_layers(image)
         if not layers:
             return
         with show_user_errors():
-            place = transform_of(layer_data(image))
+            wanted = transform_of(layer_data(image))
             for layer in layers:
-                there = transform_of(layer_data(layer))
-                for part, value in place.items():
-                    if not _same(part, there[part], value):
+                current = transform_of(layer_data(layer))
+                for part, value in wanted.items():
+                    if not _same(part, current[part], value):
                         setattr(layer, part, value)
 
-    def _of(self, image: Image) -> list[Layer]:
+    def _aligned_layers(self, image: Image) -> list[Layer]:
         linked = linked_layers(self._viewer.layers, image_id(image.metadata, image.name))
-        return [layer for layer in linked if _moves_along(plugin_metadata(layer.metadata))]
+        return [layer for layer in linked if _is_aligned(plugin_metadata(layer.metadata))]
 
 
-def _moves_along(metadata: Mapping[str, Any]) -> bool:
+def _is_aligned(metadata: Mapping[str, Any]) -> bool:
     return "prompts" in metadata or metadata.get("view") == "preview"
 
 
-def _same(part: str, one: Any, other: Any) -> bool:
+def _same(part: str, first: Any, second: Any) -> bool:
     if part == "units":
-        return tuple(one) == tuple(other)
-    return np.array_equal(one, other)
+        return tuple(first) == tuple(second)
+    return np.array_equal(first, second)

@@ -1,7 +1,8 @@
-"""Turn images and masks into napari's layers, and layers, whoever made them, into images and masks.
+"""Convert images and masks to napari layers, and layers of any origin to images and masks.
 
-Here alone, arrays meet layers. Positions in the metadata are `(x, y)` in native pixels, as
-everywhere in `sam2lora`; scale and translate are napari's, by row and column.
+This is the only module that converts between arrays and layers. Positions in the metadata are
+`(x, y)` in native pixels, as everywhere in `sam2lora`; scale and translate are napari's
+(row, column).
 """
 
 import zlib
@@ -21,7 +22,7 @@ from sam2lora.targets import Target, all_targets
 from sam2lora.types import Mask, Pixels
 
 LayerData = tuple[Any, dict[str, Any], str]
-"""A layer as readers give it and writers get it: data, arguments of its class, and its type."""
+"""A layer as npe2 readers return and writers receive it: data, constructor arguments, type."""
 
 
 def fundus_layers(
@@ -33,33 +34,33 @@ def fundus_layers(
     record: Record | None = None,
     listed_in: Path | None = None,
 ) -> list[LayerData]:
-    """Make the layers of one photograph: the image, and above it a Labels layer for each mask.
+    """Create the layers of one image: the image, and above it a Labels layer for each mask.
 
     Fine structures lie above compact ones, so that neither hides the other.
 
     Parameters
     ----------
     name
-        Name of the image's layer, and the beginning of those of its masks.
+        Name of the Image layer; the names of the masks begin with it.
     image
-        The photograph; its pixels are not copied.
+        The image; its pixels are not copied.
     fov
         Its field of view.
     masks
         Target name to `(H, W)` bool.
     record
-        What a data set says about the image.
+        The image's entry in its dataset, if it belongs to one.
     listed_in
-        The folder that was opened, where the image is the first of several.
+        The folder that was opened, if the image is the first of several in it.
     """
     unit = "pixel" if image.spacing is None else "mm"
-    place = {
+    transform = {
         "scale": image.spacing or (1.0, 1.0),
         "translate": (0.0, 0.0),
         "units": (unit, unit),
     }
-    about = _about_image(image, fov, record, listed_in)
-    options = {"name": name, "rgb": True, "metadata": {METADATA_KEY: about}, **place}
+    metadata = _image_metadata(image, fov, record, listed_in)
+    options = {"name": name, "rgb": True, "metadata": {METADATA_KEY: metadata}, **transform}
     layers: list[LayerData] = [(image.pixels, options, "image")]
     targets = [target for target in all_targets().values() if target.name in masks]
     return layers + [
@@ -69,69 +70,69 @@ def fundus_layers(
 
 
 def mask_layer(target: Target, mask: Mask, image: LayerData) -> LayerData:
-    """Make the Labels layer of one target, lying where its image lies.
+    """Create the Labels layer of one target, aligned with its image.
 
-    What is painted into it with any label is shown in the target's color and belongs to it.
+    Whatever label is painted into it has the target's color and belongs to the mask.
 
     Parameters
     ----------
     target
-        What the mask shows.
+        The target that the mask shows.
     mask
         `(H, W)` bool.
     image
         The layer of the image it belongs to.
     """
-    about = {"target": target.name, "image": layer_image_id(image), "saved": fingerprint(mask)}
+    metadata = {"target": target.name, "image": layer_image_id(image), "saved": fingerprint(mask)}
     options = {
         "name": f"{image[1]['name']} {target.name}",
         "colormap": {0: "transparent", target.label: target.color, None: target.color},
         "opacity": 0.5,
-        "metadata": {METADATA_KEY: about},
+        "metadata": {METADATA_KEY: metadata},
         **transform_of(image),
     }
     return mask.astype(np.uint8) * np.uint8(target.label), options, "labels"
 
 
 def view_layer(view: str, data: Any, image: LayerData, kind: str, **options: Any) -> LayerData:
-    """Make a layer that shows an image in another way, lying where the image lies.
+    """Create a layer derived from an image, aligned with it.
 
     Parameters
     ----------
     view
-        What it shows, in words.
+        What the layer shows, such as "green"; the layer's name ends with it.
     data
-        Of the layer; positions are (row, column) in the image's pixels.
+        The layer's data; positions are (row, column) in the image's pixels.
     image
         The layer of the image.
     kind
-        The layer's type.
+        The layer's type, such as "image" or "labels".
     **options
         Further arguments of the layer's class.
     """
-    about = {"view": view, "image": layer_image_id(image)}
+    metadata = {"view": view, "image": layer_image_id(image)}
     name = f"{image[1]['name']} {view}"
-    place = transform_of(image)
-    return data, {"name": name, "metadata": {METADATA_KEY: about}, **place, **options}, kind
+    transform = transform_of(image)
+    return data, {"name": name, "metadata": {METADATA_KEY: metadata}, **transform, **options}, kind
 
 
 def fingerprint(mask: Mask) -> int:
-    """Give a number by which a mask is told from what becomes of it."""
+    """Return a checksum of a mask, by which a change is noticed."""
     return zlib.crc32(np.packbits(mask).tobytes())
 
 
 def layer_image_id(image: LayerData) -> str:
-    """Give what the layers of an image name it by, as `image_id`."""
+    """Return the id of an image, as `image_id`."""
     return image_id(image[1].get("metadata", {}), image[1]["name"])
 
 
 def size_of(image: LayerData) -> tuple[int, int]:
-    """Give the size `(H, W)` of the photograph in an Image layer, without looking at its pixels.
+    """Return the size `(H, W)` of the image in an Image layer, without reading its pixels.
 
     Raises
     ------
     ImageError
-        If it is no single photograph.
+        If the layer is not a single image.
     """
     shape = tuple(_finest(image).shape)
     if image[1].get("rgb"):
@@ -143,21 +144,21 @@ def size_of(image: LayerData) -> tuple[int, int]:
         if len(shape) == 2 or (len(shape) == 3 and shape[0] == 3):
             return shape[-2:]
     raise ImageError(
-        f"{image[1]['name']}: is a stack of shape {shape}. Choose one photograph: grey (H, W), "
-        "channels first (3, H, W), or a layer that napari shows as RGB."
+        f"{image[1]['name']}: is a stack of shape {shape}, not a single image. Choose a grey image "
+        "(H, W), channels first (3, H, W), or a layer that napari shows as RGB."
     )
 
 
 def pixels_of(image: LayerData) -> Pixels:
-    """Give the pixels of an Image layer, as `(H, W, 3)` uint8 RGB by the rules of `read_image`.
+    """Return the pixels of an Image layer, as `(H, W, 3)` uint8 RGB by the rules of `read_image`.
 
-    Grey and RGB, integers and floating point, whole or in chunks (dask) are understood; of an image
-    in several resolutions the finest is taken, and `(3, H, W)` is taken for the channels.
+    Grey and RGB, integer and floating-point, NumPy and dask data are supported. Of a multiscale
+    image the finest level is used; `(3, H, W)` is channels first.
 
     Raises
     ------
     ImageError
-        If it is no single photograph, or its values are not an image's.
+        If the layer is not a single image, or its values are not valid for an image.
     """
     size_of(image)
     values = _values(image)
@@ -167,7 +168,7 @@ def pixels_of(image: LayerData) -> Pixels:
 
 
 def mask_of(labels: LayerData) -> Mask:
-    """Give what is painted into a Labels layer, with whatever label: `(H, W)` bool.
+    """Return where a Labels layer is painted, with whatever label: `(H, W)` bool.
 
     Raises
     ------
@@ -185,65 +186,67 @@ def mask_of(labels: LayerData) -> Mask:
 
 
 def target_of(labels: LayerData) -> Target:
-    """Tell which target a Labels layer shows: by its metadata, else by the last word of its name.
+    """Return the target of a Labels layer, from its metadata or the last word of its name.
 
     Raises
     ------
     TargetError
-        If neither says it.
+        If neither names a known target.
     """
     return target_in(labels[1].get("metadata", {}), labels[1]["name"])
 
 
 def masks_of(labels: Sequence[LayerData]) -> dict[str, Mask]:
-    """Give the masks of several Labels layers by their targets.
+    """Return the masks of several Labels layers, by target name.
 
     Raises
     ------
     ImageError
-        If a layer is no mask of one image.
+        If a layer is a stack.
     TargetError
-        If a layer's target is not known, or two show the same one.
+        If a layer's target is unknown, or two layers show the same target.
     """
-    shown: dict[str, LayerData] = {}
+    by_target: dict[str, LayerData] = {}
     for layer in labels:
         target = target_of(layer).name
-        if target in shown:
+        if target in by_target:
             raise TargetError(
-                f"Two layers show {target}: {shown[target][1]['name']} and {layer[1]['name']}. "
-                "Choose one of them."
+                f"Two layers show {target}: {by_target[target][1]['name']} and "
+                f"{layer[1]['name']}. Choose one of them."
             )
-        shown[target] = layer
-    return {target: mask_of(layer) for target, layer in shown.items()}
+        by_target[target] = layer
+    return {target: mask_of(layer) for target, layer in by_target.items()}
 
 
 def transform_of(layer: LayerData) -> dict[str, Any]:
-    """Say where a layer lies, for another to lie there: every part, or napari takes another's.
+    """Return a layer's transform and units, as constructor arguments for a layer aligned with it.
+
+    All parts are set, since napari copies a missing one from the selected layer.
 
     Raises
     ------
     GeometryError
-        If a layer of more than two dimensions is turned or sheared.
+        If a layer of more than two dimensions is rotated or sheared.
     """
     _, options, _ = layer
-    place = {part: options[part] for part in ("scale", "translate", "units")}
-    turned = {part: options[part] for part in ("rotate", "shear", "affine") if part in options}
-    if len(place["scale"]) == 2:
-        return place | turned
+    transform = {part: options[part] for part in ("scale", "translate", "units")}
+    rotation = {part: options[part] for part in ("rotate", "shear", "affine") if part in options}
+    if len(transform["scale"]) == 2:
+        return transform | rotation
     straight = not np.any(options["shear"]) and all(
         np.allclose(options[part], np.eye(len(options["scale"]) + extra))
         for part, extra in (("rotate", 0), ("affine", 1))
     )
     if not straight:
         raise GeometryError(
-            f"{options['name']}: is turned or sheared in more than two dimensions. Choose a "
-            "flat image, or reset its transform."
+            f"{options['name']}: is rotated or sheared in more than two dimensions. Choose a "
+            "2D image, or reset the layer's transform."
         )
-    return {part: tuple(values[-2:]) for part, values in place.items()}
+    return {part: tuple(values[-2:]) for part, values in transform.items()}
 
 
 def spacing_of(image: LayerData) -> tuple[float, float] | None:
-    """Give the millimetres per pixel (row, column), where the layer's units are lengths."""
+    """Return the pixel spacing (row, column) in mm; None if the layer's units are not lengths."""
     lengths = [
         step * unit
         for step, unit in zip(image[1]["scale"][-2:], image[1]["units"][-2:], strict=True)
@@ -255,7 +258,7 @@ def spacing_of(image: LayerData) -> tuple[float, float] | None:
 
 
 def _values(layer: LayerData) -> NDArray[Any]:
-    """Give a layer's data as one array in memory."""
+    """Return a layer's data as one array in memory."""
     return np.asarray(_finest(layer))
 
 
@@ -265,13 +268,13 @@ def _finest(layer: LayerData) -> Any:
 
 
 def _without_single_slices(values: NDArray[Any]) -> NDArray[Any]:
-    """Leave out leading dimensions of one, which some readers add."""
+    """Remove leading dimensions of size one, which some readers add."""
     while values.ndim > 2 and values.shape[0] == 1:
         values = values[0]
     return values
 
 
-def _about_image(
+def _image_metadata(
     image: FundusImage, fov: FieldOfView, record: Record | None, listed_in: Path | None
 ) -> dict[str, Any]:
     return {

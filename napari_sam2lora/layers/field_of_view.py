@@ -1,8 +1,8 @@
-"""The field of view of an image in the viewer: found once, kept as long as its pixels.
+"""The field of view of an image in the viewer: found once, cached as long as its pixels.
 
-What a user sees outlined, where clicks are accepted, what is segmented, measured and exported is
-the field of view found in the image, as `sam2lora predict` finds it. Only where a mask is scored
-against a reference, a dataset's own field of view counts, as in `sam2lora evaluate`.
+The same field of view is outlined, limits clicks, and is used for segmentation, measurements and
+exports: the one found in the image, as in `sam2lora predict`. Only when a mask is scored against a
+reference, the dataset's own field of view is used, as in `sam2lora evaluate`.
 """
 
 from pathlib import Path
@@ -19,34 +19,34 @@ _found: dict[int, FieldOfView] = {}  # by the id of the layer's data, while that
 
 
 def field_of_view(image: LayerData) -> FieldOfView:
-    """Return the field of view found in an image; the second call for the same data is free.
+    """Return the field of view found in an image; further calls for the same data are free.
 
     Raises
     ------
     ImageError
-        If the layer is no single image.
+        If the layer is not a single image.
     """
-    known = known_field_of_view(image[0])
-    return known or _keep(image[0], find_field_of_view(pixels_of(image)))
+    cached = known_field_of_view(image[0])
+    return cached or _keep(image[0], find_field_of_view(pixels_of(image)))
 
 
 def known_field_of_view(data: Any) -> FieldOfView | None:
-    """Return the field of view that was found for a layer's data before, or None."""
+    """Return the cached field of view of a layer's data, or None."""
     return _found.get(id(data))
 
 
 def find_and_keep(pixels: Pixels) -> FieldOfView:
-    """Return the field of view of pixels that become a layer's data, and keep it for the layer."""
+    """Find the field of view of pixels that become a layer's data, and cache it for the layer."""
     return _keep(pixels, find_field_of_view(pixels))
 
 
 def scoring_field_of_view(image: LayerData) -> FieldOfView:
-    """Return the field of view inside which masks are scored: the dataset's own, else as found.
+    """Return the field of view in which masks are scored: the dataset's own, else the one found.
 
     Raises
     ------
     Sam2LoraError
-        If the dataset's mask of it cannot be read, or the layer is no single image.
+        If the dataset's field-of-view mask cannot be read, or the layer is not a single image.
     """
     path = plugin_metadata(image[1].get("metadata", {})).get("path")
     record = find_record(Path(path)) if path and Path(path).is_file() else None
@@ -56,10 +56,10 @@ def scoring_field_of_view(image: LayerData) -> FieldOfView:
 
 
 def _keep(data: Any, field: FieldOfView) -> FieldOfView:
-    """Keep a field of view as long as the data are alive."""
+    """Cache a field of view as long as the data are alive."""
     try:
         finalize(data, _found.pop, id(data), None)
-    except TypeError:  # a plain list of resolutions: found again each time
+    except TypeError:  # a list of multiscale levels has no weak references: found each time
         return field
     _found[id(data)] = field
     return field

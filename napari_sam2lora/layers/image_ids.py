@@ -1,7 +1,7 @@
-"""Keeps the photographs of a viewer apart: no two in it have the same key.
+"""Keep the ids of a viewer's images unique.
 
-A copy of a layer has the original's metadata, and with them its key; and an image without a file is
-known by its name, which another one may have had before.
+A copy of a layer has the original's metadata, and so its id; and an image without a file is
+identified by its name, which a removed image may have had as well.
 """
 
 from uuid import uuid4
@@ -21,75 +21,76 @@ from napari_sam2lora.layers.metadata import (
 
 
 class UniqueImageIds:
-    """Gives a photograph that comes into a viewer a key of its own where its key is taken.
+    """Assign a new id to each image added to a viewer whose id is taken.
 
     Parameters
     ----------
     viewer
-        Where they are.
+        The viewer that holds the images.
     """
 
     def __init__(self, viewer: Viewer) -> None:
         self._viewer = viewer
-        self._known: WeakSet[Layer] = WeakSet()
-        self._left: set[str] = set()
-        self._changed: dict[str, str] = {}
+        self._registered: WeakSet[Layer] = WeakSet()
+        self._removed_ids: set[str] = set()
+        self._new_ids: dict[str, str] = {}  # by the id an image came with
         for image in fundus_images(viewer.layers):
-            self._know(image)
+            self._register(image)
         self.forget_changes()
         viewer.layers.events.inserted.connect(self._on_inserted)
         viewer.layers.events.removed.connect(self._on_removed)
 
     def forget_changes(self) -> None:
-        """Take layers that come from now on for what they say they are.
+        """Stop relinking layers to images whose id was changed.
 
-        Until then they are taken to come along with the image whose key was changed.
+        Until then, layers that name the old id are taken to be added together with that image.
         """
-        self._changed.clear()
+        self._new_ids.clear()
 
     def close(self) -> None:
-        """Let go of the viewer."""
+        """Disconnect from the viewer."""
         self._viewer.layers.events.inserted.disconnect(self._on_inserted)
         self._viewer.layers.events.removed.disconnect(self._on_removed)
 
     def _on_inserted(self, event: Event) -> None:
         layer = event.value
-        known = plugin_metadata(layer.metadata)
-        if known.get("image") in self._changed and self._comes_along(layer):
-            layer.metadata = with_plugin_metadata(
-                layer.metadata, image=self._changed[known["image"]]
-            )
+        metadata = plugin_metadata(layer.metadata)
+        if metadata.get("image") in self._new_ids and self._added_with_image(layer):
+            new_id = self._new_ids[metadata["image"]]
+            layer.metadata = with_plugin_metadata(layer.metadata, image=new_id)
         elif layer in fundus_images(self._viewer.layers):
-            self._know(layer)
+            self._register(layer)
 
     def _on_removed(self, event: Event) -> None:
         layer = event.value
-        if layer in self._known and not plugin_metadata(layer.metadata).get("path"):
-            self._left.add(image_id(layer.metadata, layer.name))
+        if layer in self._registered and not plugin_metadata(layer.metadata).get("path"):
+            self._removed_ids.add(image_id(layer.metadata, layer.name))
 
-    def _comes_along(self, layer: Layer) -> bool:
-        """Tell whether a layer was copied together with its image, or read with it.
+    def _added_with_image(self, layer: Layer) -> bool:
+        """Check whether a layer was copied or read together with its image.
 
-        Prompts and previews that are no copies may have been made for the image that was there.
+        Prompts and previews that are not copies were made for the original image.
         """
-        about = plugin_metadata(layer.metadata)
-        others = [plugin_metadata(one.metadata) for one in self._viewer.layers if one is not layer]
-        return isinstance(layer, Labels) or about in others
+        metadata = plugin_metadata(layer.metadata)
+        others = [other for other in self._viewer.layers if other is not layer]
+        return isinstance(layer, Labels) or any(
+            plugin_metadata(other.metadata) == metadata for other in others
+        )
 
-    def _know(self, image: Image) -> None:
+    def _register(self, image: Image) -> None:
         key = image_id(image.metadata, image.name)
         has_file = bool(plugin_metadata(image.metadata).get("path"))
-        gone = key in self._left and not has_file and image not in self._known
-        if gone or key in self._others(image):
-            self._changed[key] = f"{image.name} {uuid4().hex}"
-            image.metadata = with_plugin_metadata(image.metadata, key=self._changed[key])
+        reused = key in self._removed_ids and not has_file and image not in self._registered
+        if reused or key in self._other_ids(image):
+            self._new_ids[key] = f"{image.name} {uuid4().hex}"
+            image.metadata = with_plugin_metadata(image.metadata, key=self._new_ids[key])
         ensure_image_id(image)
-        self._known.add(image)
+        self._registered.add(image)
 
-    def _others(self, image: Image) -> set[str]:
-        """Give the keys of the photographs that were there before."""
+    def _other_ids(self, image: Image) -> set[str]:
+        """Return the ids of the images that were added before."""
         return {
-            image_id(one.metadata, one.name)
-            for one in fundus_images(self._viewer.layers)
-            if one is not image and one in self._known
+            image_id(other.metadata, other.name)
+            for other in fundus_images(self._viewer.layers)
+            if other is not image and other in self._registered
         }

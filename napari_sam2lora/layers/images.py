@@ -1,4 +1,4 @@
-"""The photographs of a viewer as they are asked about."""
+"""The images of a viewer by id, and snapshots of them for the worker thread."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -14,14 +14,14 @@ from napari_sam2lora.layers.metadata import ensure_image_id, image_id
 
 @dataclass(frozen=True, eq=False)
 class ImageSnapshot:
-    """An image of the viewer as it was when something was asked about it.
+    """An image of the viewer as it was when a segmentation was requested.
 
     Attributes
     ----------
     key
-        What its layers name it by.
+        The image's id.
     layer
-        Its layer as it was. The pixels are read by the worker: converting large images takes long.
+        Its layer as it was. The worker thread reads the pixels: converting large images is slow.
     """
 
     key: str
@@ -29,37 +29,40 @@ class ImageSnapshot:
 
     @property
     def source(self) -> Any:
-        """The layer's own data, which tell whether it has changed since."""
+        """The layer's data object; another one means that the image has changed."""
         return self.layer[0]
 
 
 class ImageLayers:
-    """Finds photographs by their keys, and says what is asked about them.
+    """Find the images of a viewer by their ids.
 
     Parameters
     ----------
     viewer
-        Where they are.
+        The viewer that holds the images.
     """
 
     def __init__(self, viewer: Viewer) -> None:
         self._viewer = viewer
 
     def ids(self) -> set[str]:
-        """Give the keys of all photographs."""
-        return {image_id(one.metadata, one.name) for one in fundus_images(self._viewer.layers)}
+        """Return the ids of all images."""
+        images = fundus_images(self._viewer.layers)
+        return {image_id(image.metadata, image.name) for image in images}
 
     def find(self, key: str) -> Image | None:
-        """Give the layer of a photograph; None if it is not there any more."""
-        images = fundus_images(self._viewer.layers)
-        return next((one for one in images if image_id(one.metadata, one.name) == key), None)
+        """Return the image layer with this id, or None if it was removed."""
+        for image in fundus_images(self._viewer.layers):
+            if image_id(image.metadata, image.name) == key:
+                return image
+        return None
 
     def bring_to_front(self, image: Image) -> None:
-        """Show a photograph and what belongs to it, above all others; they stay in their order."""
+        """Show an image, and move it and the layers linked to it above all others, in order."""
         layers = list(self._viewer.layers)
         set_visible(image, True)
         above = layers[layers.index(image) + 1 :]
-        if not any(one in above for one in fundus_images(layers)):
+        if not any(other in above for other in fundus_images(layers)):
             return
         linked = linked_layers(layers, image_id(image.metadata, image.name))
         for layer in layers:
@@ -67,12 +70,12 @@ class ImageLayers:
                 self._viewer.layers.move(self._viewer.layers.index(layer), len(layers))
 
     def snapshot(self, image: Image) -> ImageSnapshot:
-        """Give what is asked about.
+        """Return an image as it is now.
 
         Raises
         ------
         ImageError
-            If it is no single photograph.
+            If the layer is not a single image.
         """
         layer = layer_data(image)
         size_of(layer)

@@ -1,4 +1,4 @@
-"""Photographs on disk: which a folder holds, and one of them with all that belongs to it."""
+"""Image files on disk: list those of a folder, and read one with its masks as layers."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -24,11 +24,11 @@ class ImageFile:
     Attributes
     ----------
     stem
-        Identifies it among those of its folder.
+        Name that identifies it in its folder.
     path
-        Its file.
+        The file.
     record
-        What the data set it belongs to says about it.
+        Its entry in the dataset it belongs to, if any.
     """
 
     stem: str
@@ -38,16 +38,16 @@ class ImageFile:
 
 @dataclass(frozen=True)
 class ImageFolder:
-    """The photographs of a folder that was opened.
+    """The images of a folder that was opened.
 
     Attributes
     ----------
     folder
-        What was opened.
+        The folder as it was opened.
     source
-        What the corrections are kept for: the data set's folder or table, else the folder itself.
+        What corrections are stored for: the dataset's folder or table, else the folder itself.
     images
-        At least one; in the order of their stems.
+        The images, at least one, sorted by stem.
     """
 
     folder: Path
@@ -56,64 +56,79 @@ class ImageFolder:
 
 
 def list_image_folder(folder: Path) -> ImageFolder:
-    """List the images of a data set, a part of one, or a folder of photographs; none is opened.
+    """List the images of a dataset, a part of one, or a folder of images, without opening them.
 
     Raises
     ------
     DatasetError
-        If there is no data set, and no image directly in the folder; or there are several data
-        sets.
+        If the folder holds no dataset and no image directly in it, or several datasets.
     """
     try:
         found = dataset_in_folder(folder)
         images = list_image_files(folder)
     except OSError as error:
-        recognize(folder)  # says so where there is no such folder
+        recognize(folder)  # raises a clear error if there is no such folder
         raise DatasetError(f"{folder}: cannot be opened ({error.strerror or error}).") from error
     if found is None:
         if not images:
-            recognize(folder)  # says what was looked for
+            recognize(folder)  # raises an error that lists the supported layouts
         return ImageFolder(folder, folder, _without_records(images))
     try:
         dataset = read_dataset(folder, layout=found.layout.name)
-    except DatasetError:  # masks that do not say of what; the images are there all the same
+    except DatasetError:  # masks of unknown targets; the images can be shown without them
         return ImageFolder(folder, found.root, _without_records(list_images(found)))
     records = dataset.records
     return ImageFolder(folder, dataset.root, [ImageFile(r.stem, r.image, r) for r in records])
 
 
 def image_file_at(path: Path) -> ImageFile:
-    """Give one file, with what the data set it lies in says; a warning says what is wrong there."""
+    """Return an image file with its entry in the dataset around it, if any.
+
+    Where that dataset is broken, the viewer shows a warning, and the file has no entry.
+    """
     return ImageFile(image_stem(path), path, _record_of(path))
 
 
 def read_image_layers(
-    photograph: ImageFile,
+    image_file: ImageFile,
     *,
     corrections: Corrections | None = None,
     listed_in: Path | None = None,
 ) -> list[LayerData]:
-    """Read an image with the masks of its data set's grader 1, or what they were corrected to.
+    """Read an image with its dataset's masks by grader 1; corrected masks replace them.
 
     Masks that cannot be read are left out, with a warning in the viewer.
+
+    Parameters
+    ----------
+    image_file
+        The image.
+    corrections
+        The store of corrected masks; None reads the dataset's masks only.
+    listed_in
+        The folder that was opened, if the image is the first of several in it.
+
+    Returns
+    -------
+    The image, and a Labels layer for each mask.
 
     Raises
     ------
     ImageError
         If the image cannot be read.
     """
-    record = photograph.record
-    image = record.read_image() if record else read_image(photograph.path)
+    record = image_file.record
+    image = record.read_image() if record else read_image(image_file.path)
     masks = _masks(record)
     if corrections is not None:
-        masks |= _corrected(corrections, photograph.stem, image.pixels)
-    name = image_stem(photograph.path)
+        masks |= _corrected_masks(corrections, image_file.stem, image.pixels)
+    name = image_stem(image_file.path)
     field = find_and_keep(image.pixels)
     return fundus_layers(name, image, field, masks, record=record, listed_in=listed_in)
 
 
 def _without_records(images: Sequence[Path]) -> list[ImageFile]:
-    """Name images by their stems, and those that share one by their whole names."""
+    """Identify images by their stems, and those that share a stem by their whole names."""
     stems = [image_stem(path) for path in images]
     names = [s if stems.count(s) == 1 else p.name for s, p in zip(stems, images, strict=True)]
     return [ImageFile(name, path, None) for name, path in zip(names, images, strict=True)]
@@ -129,7 +144,9 @@ def _record_of(path: Path) -> Record | None:
 
 def _masks(record: Record | None) -> dict[str, Mask]:
     masks: dict[str, Mask] = {}
-    for target in record.masks if record else ():
+    if record is None:
+        return masks
+    for target in record.masks:
         try:
             masks[target] = record.read_mask(target)
         except Sam2LoraError as error:
@@ -137,9 +154,9 @@ def _masks(record: Record | None) -> dict[str, Mask]:
     return masks
 
 
-def _corrected(corrections: Corrections, stem: str, pixels: Pixels) -> dict[str, Mask]:
+def _corrected_masks(corrections: Corrections, stem: str, pixels: Pixels) -> dict[str, Mask]:
     try:
         return corrections.masks(stem, pixels.shape[:2])
     except Sam2LoraError as error:
-        show_warning(f"The image is opened without your corrections of it. {error}")
+        show_warning(f"The image is opened without your corrections. {error}")
         return {}

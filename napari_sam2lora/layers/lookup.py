@@ -1,8 +1,8 @@
-"""Which layers belong together: images, the masks of an image, and the layer a command means.
+"""Find which layers belong together: images, the masks of an image, the image of a command.
 
-What the plugin adds about an image (masks, previews, prompts, views) names the image's id in its
-metadata; `linked_layers` finds it. Labels layers of other origin are matched by `image_of_labels`,
-the one rule for which image a mask belongs to.
+Layers that the plugin creates for an image (masks, previews, prompts, views) have the image's id in
+their metadata; `linked_layers` finds them. Labels layers of other origin are matched by
+`image_of_labels`, the only rule for which image a mask belongs to.
 """
 
 import re
@@ -19,11 +19,10 @@ from sam2lora.errors import ImageError, TargetError
 from sam2lora.targets import all_targets
 
 AREA = "annotated area"
-"""The view of a layer that says which part of an image was annotated, and the end of its name."""
-
+"""The "view" of a layer that outlines which part of an image is annotated; its name ends so."""
 
 _GENERIC = ("", "labels", "mask", "masks", "my", "new", "optic", "retinal", "segmentation")
-"""First words of a Labels layer's name that name no image."""
+"""First words of a Labels layer's name that do not name an image."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -33,10 +32,10 @@ class MaskOwner:
     Attributes
     ----------
     image
-        None if it is not open, or not known.
+        The image; None if it is not open or unknown.
     certain
-        The layer itself says which it is, by its metadata or its name. Else nothing speaks for the
-        image but its size, or that it is the only one.
+        Whether the layer's metadata or name identify the image. Otherwise it was inferred from the
+        size, or because it is the only image.
     """
 
     image: Image | None
@@ -44,32 +43,32 @@ class MaskOwner:
 
 
 def layer_data(layer: Layer) -> LayerData:
-    """Return a layer as readers and writers know it."""
+    """Return a layer as a tuple for readers and writers."""
     data, options, kind = layer.as_layer_data_tuple()
     return data, options, kind
 
 
 def layer_size(layer: Layer) -> tuple[int, ...]:
-    """Return the size `(H, W)` of what a layer shows."""
+    """Return the size `(H, W)` of a layer."""
     data: Any = layer.data[0] if getattr(layer, "multiscale", False) else layer.data
     return tuple(data.shape[-3:-1] if getattr(layer, "rgb", False) else data.shape[-2:])
 
 
 def fundus_images(layers: Sequence[Layer]) -> list[Image]:
-    """Return the Image layers that are no view of another."""
+    """Return the Image layers that are not a view of another image."""
     images = (layer for layer in layers if isinstance(layer, Image))
     return [image for image in images if "view" not in plugin_metadata(image.metadata)]
 
 
 def selected_image(viewer: Viewer) -> Image:
-    """Return the image a command means.
+    """Return the image that a command applies to.
 
-    The selected image; else the one the selected layer belongs to; else the only one there is.
+    The selected image; else the image of the selected layer; else the only image.
 
     Raises
     ------
     ImageError
-        If that leaves none, or several.
+        If there is no image, or several and none of them is selected.
     """
     images = fundus_images(viewer.layers)
     active = viewer.layers.selection.active
@@ -79,18 +78,19 @@ def selected_image(viewer: Viewer) -> Image:
         return owner
     if active is not None:
         key = plugin_metadata(active.metadata).get("image")
-        images = [one for one in images if image_id(one.metadata, one.name) == key] or images
+        own = [image for image in images if image_id(image.metadata, image.name) == key]
+        images = own or images
     if len(images) == 1:
         return images[0]
     if not images:
         raise ImageError("There is no image. Open a fundus image first.")
     names = ", ".join(image.name for image in images)
-    raise ImageError(f"Several images are open: {names}. Select the one you mean.")
+    raise ImageError(f"Several images are open: {names}. Select one of them.")
 
 
 def linked_layers(layers: Sequence[Layer], key: str) -> list[Layer]:
-    """Return the layers whose metadata name an image's id: its masks, previews, prompts, views."""
-    return [one for one in layers if plugin_metadata(one.metadata).get("image") == key]
+    """Return the layers with an image's id in their metadata: masks, previews, prompts, views."""
+    return [layer for layer in layers if plugin_metadata(layer.metadata).get("image") == key]
 
 
 def is_linked(layer: Layer) -> bool:
@@ -101,18 +101,19 @@ def is_linked(layer: Layer) -> bool:
 def image_of_labels(labels: Labels, images: Sequence[Image]) -> MaskOwner:
     """Return the image a Labels layer belongs to.
 
-    The image's id in its metadata counts first, and alone. Else the layer is named after an image,
-    as "eye1 disc" after "eye1"; else, if its name speaks of no image, as "disc" or "Labels", it
+    If its metadata have an image id, that alone decides. Otherwise the layer may be named after an
+    image, as "eye1 disc" after "eye1"; if its name refers to no image, as "disc" or "Labels", it
     belongs to the only image of its size, or to the only image.
     """
     metadata = plugin_metadata(labels.metadata)
     if "image" in metadata:
-        own = (one for one in images if image_id(one.metadata, one.name) == metadata["image"])
+        key = metadata["image"]
+        own = (image for image in images if image_id(image.metadata, image.name) == key)
         return MaskOwner(next(own, None), certain=True)
-    named = [one for one in images if _is_named_after(labels.name, one.name)]
+    named = [image for image in images if _is_named_after(labels.name, image.name)]
     if named:
-        return MaskOwner(max(named, key=lambda one: len(one.name)), certain=True)
-    same_size = [one for one in images if layer_size(one) == layer_size(labels)]
+        return MaskOwner(max(named, key=lambda image: len(image.name)), certain=True)
+    same_size = [image for image in images if layer_size(image) == layer_size(labels)]
     for candidates in (same_size, images):
         if len(candidates) == 1 and not _may_name_an_image(labels.name):
             return MaskOwner(candidates[0], certain=False)
@@ -122,7 +123,7 @@ def image_of_labels(labels: Labels, images: Sequence[Image]) -> MaskOwner:
 def masks_of_image(viewer: Viewer, image: Image) -> list[Labels]:
     """Return the Labels layers that show a target in an image, visible or not.
 
-    A layer of another size counts only where it says itself that it belongs to the image.
+    A layer of another size is included only if its metadata or name identify the image.
     """
     images = fundus_images(viewer.layers)
     masks = []
@@ -136,18 +137,18 @@ def masks_of_image(viewer: Viewer, image: Image) -> list[Labels]:
 
 
 def visible_masks_of_image(viewer: Viewer, image: Image) -> list[Labels]:
-    """Return the masks of an image that are visible; if none of them is, all of them.
+    """Return the visible masks of an image; all of them if none is visible.
 
     Raises
     ------
     TargetError
-        If there are none.
+        If the image has no masks.
     """
     masks = masks_of_image(viewer, image)
     if not masks:
         raise TargetError(
-            f"{image.name} has no masks. Add one under Layers → Annotate, or let the name of a "
-            "Labels layer of the image's size end in vessel, disc or cup."
+            f"{image.name} has no masks. Add one under Layers → Annotate, or rename a Labels layer "
+            "of the image's size so that its name ends with vessel, disc or cup."
         )
     return [layer for layer in masks if layer.visible] or masks
 
@@ -163,12 +164,12 @@ def _shows_a_target(labels: Labels) -> bool:
 
 
 def _is_named_after(name: str, image: str) -> bool:
-    """Check whether a name begins with that of an image, as words do: "11" does not with "1"."""
+    """Check whether a name begins with an image's name as a whole word: "11" not with "1"."""
     rest = name.removeprefix(image)
     return name.startswith(image) and not rest[:1].isalnum()
 
 
 def _may_name_an_image(name: str) -> bool:
-    """Check whether a name begins with a word that is neither a target nor says what masks are."""
+    """Check whether a name begins with a word that is neither a target nor a generic one."""
     first = re.split(r"[\W_]", name.strip().lower(), maxsplit=1)[0]
     return first not in (*_GENERIC, *all_targets())

@@ -1,4 +1,4 @@
-"""A word when what is shown has changed: a mask in any way, a preview by being hidden or shown."""
+"""Notify when a mask changes or a preview is shown or hidden."""
 
 from collections.abc import Iterable
 
@@ -8,23 +8,23 @@ from qtpy.QtCore import QObject, QTimer, Signal
 
 from napari_sam2lora.layers.metadata import plugin_metadata
 
-_PAUSE = 150  # milliseconds without a change until it is told
-_OF_MASKS = ("paint", "labels_update", "set_data", "data")
-_OF_PREVIEWS = ("visible",)
+_DELAY = 150  # milliseconds without a further change until `changed` is emitted
+_MASK_EVENTS = ("paint", "labels_update", "set_data", "data")
+_PREVIEW_EVENTS = ("visible",)
 
 
 class MaskWatcher(QObject):
-    """The previews of a viewer, and its Labels layers that are no view of something else.
+    """Watch the masks and previews of a viewer; Labels layers that are views are no masks.
 
     Parameters
     ----------
     viewer
-        Where they are.
+        The viewer that holds the layers.
 
     Signals
     -------
     changed()
-        One of them has come or gone, or something else is shown now.
+        A mask or a preview was added, removed or changed; emitted once after a burst of changes.
     """
 
     changed = Signal()
@@ -36,45 +36,45 @@ class MaskWatcher(QObject):
         self._closed = False
         self._timer = QTimer(self)
         self._timer.setSingleShot(True)
-        self._timer.setInterval(_PAUSE)
-        self._timer.timeout.connect(self._tell)
+        self._timer.setInterval(_DELAY)
+        self._timer.timeout.connect(self._emit_changed)
 
     def refresh(self) -> None:
-        """Watch those that are in the viewer now."""
-        there = [] if self._closed else [one for one in self._viewer.layers if _events_of(one)]
-        if there != self._watched:
-            self._disconnect(one for one in self._watched if one not in there)
-            self._watch(one for one in there if one not in self._watched)
-            self._watched = there
-            self._soon()
+        """Watch the masks and previews that are in the viewer now."""
+        layers = [] if self._closed else list(filter(_events_of, self._viewer.layers))
+        if layers != self._watched:
+            self._disconnect(layer for layer in self._watched if layer not in layers)
+            self._connect(layer for layer in layers if layer not in self._watched)
+            self._watched = layers
+            self._on_change()
 
     def close(self) -> None:
-        """Let go of all of them; Qt's own parts may be gone already."""
+        """Disconnect from all layers; the timer is left alone, since Qt may have deleted it."""
         self._closed = True
         self._disconnect(self._watched)
         self._watched = []
 
-    def _soon(self) -> None:
+    def _on_change(self) -> None:
         if not self._closed:
             self._timer.start()
 
-    def _tell(self) -> None:
+    def _emit_changed(self) -> None:
         if not self._closed:
             self.changed.emit()
 
-    def _watch(self, layers: Iterable[Layer]) -> None:
+    def _connect(self, layers: Iterable[Layer]) -> None:
         for layer in layers:
             for name in _events_of(layer):
-                layer.events[name].connect(self._soon)
+                layer.events[name].connect(self._on_change)
 
     def _disconnect(self, layers: Iterable[Layer]) -> None:
         for layer in layers:
             for name in _events_of(layer):
-                layer.events[name].disconnect(self._soon)
+                layer.events[name].disconnect(self._on_change)
 
 
 def _events_of(layer: Layer) -> tuple[str, ...]:
     view = plugin_metadata(layer.metadata).get("view")
     if isinstance(layer, Labels) and view is None:
-        return _OF_MASKS
-    return _OF_PREVIEWS if isinstance(layer, Image) and view == "preview" else ()
+        return _MASK_EVENTS
+    return _PREVIEW_EVENTS if isinstance(layer, Image) and view == "preview" else ()

@@ -1,4 +1,4 @@
-"""Labels layers of masks: found, added, and written by accepting a prediction."""
+"""Find, add and write the Labels layers that hold the masks of an image."""
 
 from typing import Literal
 
@@ -38,17 +38,24 @@ def find_mask_layer(viewer: Viewer, image: Image, target: Target) -> Labels | No
 def accept_mask(
     viewer: Viewer, image: Image, target: Target, mask: Mask, mode: AcceptMode
 ) -> Labels:
-    """Write an answer into the target's Labels layer, as one step that Ctrl+Z takes back.
+    """Write a predicted mask into the target's Labels layer, as one undo step.
 
     Parameters
     ----------
-    viewer, image, target
-        Where; the layer is made if it is not there, and says from then on whose it is.
+    viewer
+        The viewer that holds the image.
+    image, target
+        The image, and the target that the mask shows. The Labels layer is created if missing, and
+        linked to the image.
     mask
         `(H, W)` bool.
     mode
-        "replace": the layer becomes the answer. "add": the answer is painted into it. "empty": the
-        same, and what is painted with any label keeps it.
+        "replace": the layer becomes the mask. "add": the mask is added to the layer. "empty": the
+        mask is added where the layer is empty.
+
+    Returns
+    -------
+    The Labels layer.
 
     Raises
     ------
@@ -65,18 +72,19 @@ def accept_mask(
     if layer.data.shape != mask.shape:
         raise GeometryError(f"{layer.name} has shape {layer.data.shape}, the image {mask.shape}.")
     if not is_linked(layer):
-        note = {"image": image_id(image.metadata, image.name), "target": target.name}
-        layer.metadata = with_plugin_metadata(layer.metadata, **note)
-    there = np.asarray(layer.data)
-    label = there.dtype.type(target.label)
+        layer.metadata = with_plugin_metadata(
+            layer.metadata, image=image_id(image.metadata, image.name), target=target.name
+        )
+    current = np.asarray(layer.data)
+    label = current.dtype.type(target.label)
     if mode == "add":
-        changed, wanted = mask & (there != label), label
+        changed, wanted = mask & (current != label), label
     else:
-        changed, wanted = mask & (there == 0), label
+        changed, wanted = mask & (current == 0), label
     if mode == "replace":
-        # What is painted with another label, and stays, keeps it.
-        changed, wanted = changed | (there != 0) & ~mask, mask * label
-    # On a large mask several times as quick as `np.nonzero`.
+        # Pixels of the mask that have another label keep it.
+        changed, wanted = changed | (current != 0) & ~mask, mask * label
+    # On a large mask several times as fast as `np.nonzero`.
     where = np.unravel_index(np.flatnonzero(changed), changed.shape)
     if len(where[0]):
         layer.data_setitem(where, wanted[where] if mode == "replace" else wanted)
@@ -85,7 +93,15 @@ def accept_mask(
 
 
 def add_mask(viewer: Viewer, image: Image, target: Target) -> Labels:
-    """Add an empty mask of a target to a photograph, above everything else."""
+    """Add an empty mask of a target to an image, as the topmost layer.
+
+    Raises
+    ------
+    ImageError
+        If the layer is not a single image.
+    GeometryError
+        If the image has more than two dimensions and is rotated or sheared.
+    """
     layer = layer_data(image)
     empty = np.zeros(size_of(layer), dtype=np.bool_)
     added = viewer.add_layer(Layer.create(*mask_layer(target, empty, layer)))

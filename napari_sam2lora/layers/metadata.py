@@ -1,7 +1,6 @@
-"""What the plugin notes in the metadata of layers, and what is read from there.
+"""Read and write the plugin's entries in the metadata of layers.
 
-A layer keeps what is known about it where napari keeps it too, so that it may be renamed, moved,
-copied and saved.
+They are kept in the layer itself, so that it can be renamed, moved, copied and saved.
 """
 
 from collections.abc import Mapping
@@ -13,57 +12,55 @@ from sam2lora.errors import TargetError
 from sam2lora.targets import Target, all_targets
 
 METADATA_KEY = "sam2lora"
-"""Key in a layer's metadata under which the plugin keeps what it knows."""
+"""Key of the plugin's entries in a layer's metadata."""
+
+TargetKey = tuple[str, str]
+"""The id of an image, and the name of a target."""
 
 
 def plugin_metadata(metadata: Mapping[str, Any]) -> Mapping[str, Any]:
-    """Give what the plugin noted in a layer's metadata; nothing where something else made it."""
-    found = metadata.get(METADATA_KEY, {})
-    return found if isinstance(found, Mapping) else {}
+    """Return the plugin's entries in a layer's metadata; empty for a layer of other origin."""
+    entries = metadata.get(METADATA_KEY, {})
+    return entries if isinstance(entries, Mapping) else {}
 
 
-def with_plugin_metadata(metadata: Mapping[str, Any], **noted_too: Any) -> dict[str, Any]:
-    """Give a layer's metadata with something more noted in it."""
-    return {**metadata, METADATA_KEY: {**plugin_metadata(metadata), **noted_too}}
+def with_plugin_metadata(metadata: Mapping[str, Any], **entries: Any) -> dict[str, Any]:
+    """Return a copy of a layer's metadata with entries of the plugin added or replaced."""
+    return {**metadata, METADATA_KEY: {**plugin_metadata(metadata), **entries}}
 
 
 def image_id(metadata: Mapping[str, Any], name: str) -> str:
-    """Give what the layers of an image name it by, from its layer's metadata and name.
+    """Return the id of an image, from its layer's metadata and name.
 
-    That is the path of its file, else its layer's name. A key that was noted counts before both: it
-    stays when the layer is renamed, and tells copies from one another.
+    That is the path of its file, else its layer's name. A stored key takes precedence: it survives
+    renaming, and distinguishes copies.
     """
-    known = plugin_metadata(metadata)
-    return known.get("key") or known.get("path") or name
+    entries = plugin_metadata(metadata)
+    return entries.get("key") or entries.get("path") or name
 
 
 def target_in(metadata: Mapping[str, Any], name: str) -> Target:
-    """Tell which target a Labels layer shows by its metadata and its name.
+    """Return the target of a Labels layer, from its metadata or the last word of its name.
 
     Raises
     ------
     TargetError
-        If neither says it.
+        If neither names a known target.
     """
     targets = all_targets()
-    known = plugin_metadata(metadata).get("target") or (name.split() or [""])[-1].lower()
-    if known not in targets:
+    target = plugin_metadata(metadata).get("target") or (name.split() or [""])[-1].lower()
+    if target not in targets:
         raise TargetError(
-            f"{name}: it is not known what this layer shows. Let its name end in one of: "
+            f"{name}: the target of this layer is unknown. Rename the layer to end in one of: "
             f"{', '.join(targets)}."
         )
-    return targets[known]
-
-
-TargetKey = tuple[str, str]
-"""The key of an image, and the name of a target."""
+    return targets[target]
 
 
 def ensure_image_id(image: Image) -> str:
-    """Give the key of an image, and note it, so that it stays when the layer is renamed."""
+    """Return the id of an image; it is stored, so that it stays when the layer is renamed."""
     key = image_id(image.metadata, image.name)
-    if not (
-        plugin_metadata(image.metadata).get("path") or plugin_metadata(image.metadata).get("key")
-    ):
+    entries = plugin_metadata(image.metadata)
+    if not (entries.get("path") or entries.get("key")):
         image.metadata = with_plugin_metadata(image.metadata, key=key)
     return key

@@ -1,8 +1,8 @@
-"""The answer as a layer of its own, and how it becomes part of the target's mask.
+"""Show predictions as preview layers.
 
-The layer holds probabilities. Where they reach the threshold they are shown, pale where they just
-do and in the target's full color where they are near 1; nothing is computed when the threshold
-moves. A mask that was accepted has one flat color.
+A preview holds probabilities. Those below the threshold are transparent; above it, the color goes
+from pale to the target's full color at 1. Moving the threshold only changes the contrast limits,
+nothing is computed. An accepted mask has one flat color.
 """
 
 from collections.abc import Container
@@ -25,7 +25,7 @@ from napari_sam2lora.layers.metadata import (
 from sam2lora.targets import Target
 from sam2lora.transforms.windows import Values
 
-_STEP = 1e-4  # of the range above the threshold: below it a pixel is invisible
+_STEP = 1e-4  # fraction of the range above the threshold over which the opacity sets in
 
 
 class PreviewLayers:
@@ -34,76 +34,80 @@ class PreviewLayers:
     Parameters
     ----------
     viewer
-        Where the layers are.
+        The viewer that holds the layers.
     """
 
     def __init__(self, viewer: Viewer) -> None:
         self._viewer = viewer
-        self._present: str | None = None
-        self._waiting: set[TargetKey] = set()  # hidden as long as another image is the present one
+        self._current: str | None = None  # id of the current image
+        self._hidden: set[TargetKey] = set()  # shown again when their image is the current one
 
-    def find(self, place: TargetKey) -> Image | None:
-        """Give the preview of a target in an image, if there is one."""
-        return next((layer for of, layer in self._all() if of == place), None)
+    def find(self, key: TargetKey) -> Image | None:
+        """Return the preview of a target in an image, or None."""
+        return next((layer for of, layer in self._all() if of == key), None)
 
     def show(self, image: Image, target: Target, values: Values, *, threshold: float) -> Image:
-        """Show an answer above its image, in place of the one before.
+        """Show a prediction above its image, replacing the previous one.
 
         Parameters
         ----------
         image, target
-            Of what.
+            The image and target that were segmented.
         values
-            `(H, W)` float32 in 0…1; the layer keeps the array.
+            `(H, W)` float32 probabilities in 0…1; they are copied.
         threshold
-            Probability from which they are shown.
+            Probability from which they are visible.
+
+        Returns
+        -------
+        The preview layer; hidden unless its image is the current one.
         """
-        place = (image_id(image.metadata, image.name), target.name)
-        layer = self.find(place)
+        key = (image_id(image.metadata, image.name), target.name)
+        layer = self.find(key)
         if layer is None or layer.data.shape != values.shape:
             if layer is not None:
                 self._viewer.layers.remove(layer)
             layer = self._add(image, target, values)
         else:
             layer.data[...] = values
-            # The extent is the same; drawing the thumbnail anew would take as long as all the rest.
+            # The extent is unchanged; the thumbnail alone would take as long as all the rest.
             layer.refresh(extent=False, thumbnail=False, highlight=False)
-            lift_above(self._viewer, layer, image, self._place_for(image))
+            lift_above(self._viewer, layer, image, self._index_for(image))
         self.set_threshold(layer, threshold)
-        if self._present in (None, place[0]):
+        if self._current in (None, key[0]):
             set_visible(layer, True)
         else:
             set_visible(layer, False)
-            self._waiting.add(place)
+            self._hidden.add(key)
         return layer
 
-    def show_only(self, key: str | None) -> None:
-        """Hide the previews of other images than this; those that were shown come back with theirs.
+    def show_only(self, image: str | None) -> None:
+        """Make an image the current one: hide the previews of others, and show its own again.
 
         Parameters
         ----------
-        key
-            Of the image; None hides nothing.
+        image
+            Id of the image; None hides nothing.
         """
-        self._present = key
-        for place, layer in self._all():
-            if place[0] == key and place in self._waiting:
-                self._waiting.remove(place)
+        self._current = image
+        for key, layer in self._all():
+            if key[0] == image and key in self._hidden:
+                self._hidden.remove(key)
                 set_visible(layer, True)
-            elif key not in (None, place[0]) and layer.visible:
-                self._waiting.add(place)
+            elif image not in (None, key[0]) and layer.visible:
+                self._hidden.add(key)
                 set_visible(layer, False)
 
     def keep_only(self, images: Container[str]) -> None:
-        """Remove the previews of all images but those with these ids."""
-        for place, layer in self._all():
-            if place[0] not in images:
-                self._waiting.discard(place)
+        """Remove the previews of all images except those with these ids."""
+        for key, layer in self._all():
+            if key[0] not in images:
+                self._hidden.discard(key)
                 self._viewer.layers.selection.discard(layer)
                 self._viewer.layers.remove(layer)
 
     def set_threshold(self, layer: Image, threshold: float) -> None:
-        """Show what has at least this probability."""
+        """Set the probability from which a preview is visible."""
         limits = [threshold - _STEP * (1 - threshold), 1.0]
         if layer.contrast_limits != limits:
             layer.contrast_limits = limits
@@ -123,24 +127,28 @@ class PreviewLayers:
         options["metadata"] = with_plugin_metadata(options["metadata"], target=target.name)
         layer = Layer.create(data, options, kind)
         layer.contrast_limits_range = (0.0, 1.0)
-        add_quietly(self._viewer, layer, self._place_for(image))
+        add_quietly(self._viewer, layer, self._index_for(image))
         return layer
 
     def _all(self) -> list[tuple[TargetKey, Image]]:
-        known = [(layer, plugin_metadata(layer.metadata)) for layer in self._viewer.layers]
+        layers = [(layer, plugin_metadata(layer.metadata)) for layer in self._viewer.layers]
         return [
-            ((about["image"], about["target"]), layer)
-            for layer, about in known
-            if about.get("view") == "preview" and isinstance(layer, Image)
+            ((metadata["image"], metadata["target"]), layer)
+            for layer, metadata in layers
+            if metadata.get("view") == "preview" and isinstance(layer, Image)
         ]
 
-    def _place_for(self, image: Image) -> int:
-        """Give the place under the lowest layer of an image's prompts, but above the image."""
+    def _index_for(self, image: Image) -> int:
+        """Return the index below the lowest prompt layer of an image, but above the image."""
         layers, key = self._viewer.layers, image_id(image.metadata, image.name)
-        known = [plugin_metadata(one.metadata) for one in layers]
-        numbers = [n for n, one in enumerate(known) if "prompts" in one and one["image"] == key]
+        prompts = [
+            index
+            for index, layer in enumerate(layers)
+            if "prompts" in (metadata := plugin_metadata(layer.metadata))
+            and metadata["image"] == key
+        ]
         lowest = layers.index(image) + 1 if image in layers else 0
-        return max(min(numbers, default=len(layers)), lowest)
+        return max(min(prompts, default=len(layers)), lowest)
 
 
 def _colormap(target: Target) -> Colormap:

@@ -1,6 +1,6 @@
-"""Layers of prompts: points with a sign, and rectangles, of one target in one image.
+"""Convert prompts to Points and Shapes layers, and back.
 
-napari has (row, column), prompts have (x, y); both are turned into each other here.
+napari's coordinates are (row, column), those of prompts are (x, y).
 """
 
 from collections.abc import Sequence
@@ -18,21 +18,21 @@ from sam2lora.targets import Target
 Tool = Literal["point", "box"]
 
 POSITIVE, NEGATIVE = "#2ecc40", "#ff4136"
-"""Colors of points on and off the target."""
+"""Colors of positive and negative points."""
 
-_LEAST_BOX = 2.0  # pixels; a rectangle that is smaller comes from a click
+_MIN_BOX_SIDE = 2.0  # pixels; a smaller rectangle comes from a click
 
 
 def target_key(layer: Layer) -> TargetKey:
-    """Tell which target of which image the prompts of a layer are about."""
-    known = plugin_metadata(layer.metadata)
-    return known["image"], known["target"]
+    """Return which target of which image the prompts of a layer are for."""
+    metadata = plugin_metadata(layer.metadata)
+    return metadata["image"], metadata["target"]
 
 
 def prompt_tool(layer: Layer) -> Tool | None:
-    """Tell which prompts a layer has; None if it has none.
+    """Return which kind of prompts a layer holds; None if it holds none.
 
-    One that was turned into a layer of another kind has none, though its metadata are as they were.
+    A layer that was converted to another type holds none, although it kept its metadata.
     """
     tool: Tool | None = plugin_metadata(layer.metadata).get("prompts")
     kinds: dict[Tool | None, type[Layer]] = {"point": Points, "box": Shapes}
@@ -40,32 +40,32 @@ def prompt_tool(layer: Layer) -> Tool | None:
 
 
 def read_points(layer: Points) -> tuple[PointPrompt, ...]:
-    """Give the points of a layer."""
-    signs = layer.features["positive"].to_numpy(dtype=bool)
+    """Return the points of a layer."""
+    labels = layer.features["positive"].to_numpy(dtype=bool)
     return tuple(
         PointPrompt(float(column), float(row), bool(positive))
-        for (row, column), positive in zip(layer.data, signs, strict=True)
+        for (row, column), positive in zip(layer.data, labels, strict=True)
     )
 
 
-def write_points(layer: Points, clicks: Sequence[PointPrompt]) -> None:
-    """Let a layer have these points alone."""
-    layer.data = np.array([(one.y, one.x) for one in clicks]).reshape(-1, 2)
-    layer.features = {"positive": np.array([one.positive for one in clicks], bool)}
+def write_points(layer: Points, points: Sequence[PointPrompt]) -> None:
+    """Replace the points of a layer."""
+    layer.data = np.array([(point.y, point.x) for point in points]).reshape(-1, 2)
+    layer.features = {"positive": np.array([point.positive for point in points], bool)}
     layer.selected_data = set()
 
 
 def newest_box(layer: Shapes) -> Box | None:
-    """Give the box around the last shape that is large enough to be meant as one."""
+    """Return the bounding box of the newest shape that is no mere click; None if there is none."""
     for corners in reversed(layer.data):
         (y0, x0), (y1, x1) = np.min(corners, axis=0), np.max(corners, axis=0)
-        if min(x1 - x0, y1 - y0) >= _LEAST_BOX:
+        if min(x1 - x0, y1 - y0) >= _MIN_BOX_SIDE:
             return float(x0), float(y0), float(x1), float(y1)
     return None
 
 
 def write_box(layer: Shapes, box: Box | None) -> None:
-    """Let a layer have this box alone, or nothing."""
+    """Replace the shapes of a layer by one box, or by none."""
     layer.selected_data = set(range(layer.nshapes))
     layer.remove_selected()
     if box:
@@ -75,7 +75,7 @@ def write_box(layer: Shapes, box: Box | None) -> None:
 
 
 def points_layer(image: Image, target: Target) -> Points:
-    """Make an empty layer of points, green on the target and red off it."""
+    """Create an empty Points layer; positive points are green, negative ones red."""
     return _layer(
         image,
         target,
@@ -92,7 +92,7 @@ def points_layer(image: Image, target: Target) -> Points:
 
 
 def boxes_layer(image: Image, target: Target) -> Shapes:
-    """Make an empty layer of rectangles in the target's color."""
+    """Create an empty Shapes layer for rectangles in the target's color."""
     return _layer(
         image,
         target,
@@ -106,9 +106,9 @@ def boxes_layer(image: Image, target: Target) -> Shapes:
 
 
 def _layer(image: Image, target: Target, tool: Tool, data: Any, kind: str, **options: Any) -> Any:
-    words = "points" if tool == "point" else "box"
-    made = view_layer(f"{target.name} {words}", data, layer_data(image), kind, **options)
-    made[1]["metadata"] = with_plugin_metadata(
-        made[1]["metadata"], prompts=tool, target=target.name
+    noun = "points" if tool == "point" else "box"
+    layer = view_layer(f"{target.name} {noun}", data, layer_data(image), kind, **options)
+    layer[1]["metadata"] = with_plugin_metadata(
+        layer[1]["metadata"], prompts=tool, target=target.name
     )
-    return Layer.create(*made)
+    return Layer.create(*layer)

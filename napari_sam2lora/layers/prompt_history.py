@@ -1,4 +1,4 @@
-"""What was said about a target of an image, to go back to and forward again."""
+"""Undo history of the prompts for one target of an image."""
 
 from dataclasses import dataclass, field
 
@@ -8,28 +8,36 @@ from sam2lora.types import Mask
 
 @dataclass
 class PromptHistory:
-    """What was said about one target of one image, step by step, and which step counts."""
+    """The prompts for one target of one image, step by step.
+
+    Attributes
+    ----------
+    steps
+        At least one; the first is empty.
+    current
+        Index of the step that is shown.
+    """
 
     steps: list[Prompts] = field(default_factory=lambda: [Prompts()])
-    now: int = 0
+    current: int = 0
 
     def add(self, prompts: Prompts) -> None:
-        """Go on from the present step, forgetting those that were taken back."""
-        self.steps[self.now + 1 :] = [prompts]
-        self.now += 1
+        """Add a step after the current one, discarding the steps that were undone."""
+        self.steps[self.current + 1 :] = [prompts]
+        self.current += 1
 
     def keep_inside(self, field: Mask) -> None:
-        """Leave out of all steps what lies outside, and steps that change nothing any more."""
+        """Remove what lies outside a field of view from all steps, and steps that become equal."""
         kept: list[Prompts] = []
         for number, step in enumerate(self.steps):
             inside = step.inside(field)
             if not (kept and same_prompts(inside, kept[-1])):
                 kept.append(inside)
-            if number <= self.now:
-                now = len(kept) - 1
-        self.steps, self.now = kept, now
+            if number <= self.current:
+                current = len(kept) - 1
+        self.steps, self.current = kept, current
 
 
-def same_prompts(one: Prompts, other: Prompts) -> bool:
-    """Tell whether both have the same points and box."""
-    return (one.points, one.box) == (other.points, other.box)
+def same_prompts(first: Prompts, second: Prompts) -> bool:
+    """Check whether two prompts have the same points and box."""
+    return (first.points, first.box) == (second.points, second.box)

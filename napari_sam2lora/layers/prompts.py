@@ -1,10 +1,10 @@
-"""Prompts as napari's layers: for each image and target one of points, one of rectangles.
+"""Prompts as napari layers: a Points and a Shapes layer for each image and target.
 
-The layers are found by their metadata, never by their names. What was said is remembered step by
-step, because napari's points have no undo, and so that an image that comes back has it still.
+The layers are found by their metadata, never by their names. Prompts are kept step by step, because
+napari's Points layers have no undo, and so that an image that is reopened gets its prompts back.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from functools import partial
@@ -35,7 +35,9 @@ from sam2lora.targets import Target
 from sam2lora.types import Mask
 
 _FINAL = {"added", "removed", "changed"}
-"""Actions of napari after which a layer's data are as they stay."""
+"""napari's data actions that complete a change; the others announce one."""
+
+_CREATE: dict[Tool, Callable[[Image, Target], Layer]] = {"point": points_layer, "box": boxes_layer}
 
 
 class PromptLayers(QObject):
@@ -44,14 +46,14 @@ class PromptLayers(QObject):
     Parameters
     ----------
     viewer
-        Where the layers are.
+        The viewer that holds the layers.
 
     Signals
     -------
-    changed(place)
-        The prompts of this image and target are others now.
+    changed(key)
+        The prompts of this image and target have changed.
     layer_added(layer)
-        A layer was made, or found to be one of ours.
+        A prompt layer was created or adopted.
     """
 
     changed = Signal(object)
@@ -61,136 +63,161 @@ class PromptLayers(QObject):
         super().__init__()
         self._viewer = viewer
         self._images_by_id = ImageLayers(viewer)
-        self._past: dict[TargetKey, PromptHistory] = {}
+        self._histories: dict[TargetKey, PromptHistory] = {}
         self._connected: dict[Layer, Any] = {}
-        self._images: dict[Layer, Image | None] = {}  # to which the connected ones belong
+        self._images: dict[Layer, Image | None] = {}  # to which the connected layers belong
         self._writing = False
         self._positive = True
 
-    def at(self, place: TargetKey) -> Prompts:
-        """Give what is said about a target in an image."""
-        past = self._past.get(place)
-        return past.steps[past.now] if past else Prompts()
+    def at(self, key: TargetKey) -> Prompts:
+        """Return the current prompts for a target of an image."""
+        history = self._histories.get(key)
+        return history.steps[history.current] if history else Prompts()
 
     def points(self, image: Image, target: Target) -> Points:
-        """Give the layer of points for an image and a target, made if it is not there."""
+        """Return the Points layer for an image and a target; it is created if missing."""
         return cast(Points, self.restore(image, target, "point")["point"])
 
     def boxes(self, image: Image, target: Target) -> Shapes:
-        """Give the layer of rectangles for an image and a target, made if it is not there."""
+        """Return the Shapes layer for an image and a target; it is created if missing."""
         return cast(Shapes, self.restore(image, target, "box")["box"])
 
     def restore(self, image: Image, target: Target, *tools: Tool) -> Mapping[Tool, Layer]:
-        """Make layers that are not there: those of tools, and those whose prompts count.
+        """Create missing layers: those of `tools`, and those needed to show existing prompts.
 
-        An image that comes back, or a layer that was deleted by hand, has its prompts again. No
-        more is made, since each new layer holds the window up.
+        An image that is reopened, or whose prompt layer was deleted by hand, shows its prompts
+        again. No other layer is created, since each new layer blocks the GUI for a moment.
+
+        Parameters
+        ----------
+        image, target
+            The image and target the prompts are for.
+        *tools
+            Tools whose layer is created even without prompts.
+
+        Returns
+        -------
+        The layers by tool.
         """
-        place = (ensure_image_id(image), target.name)
+        key = (ensure_image_id(image), target.name)
         self.adopt()
-        found = {tool: one for one in self._of(place) if (tool := prompt_tool(one))}
-        said, made = self.at(place), []
-        for tool, make, counts in (
-            ("point", points_layer, bool(said.points)),
-            ("box", boxes_layer, said.box is not None),
-        ):
-            if tool not in found and (counts or tool in tools):
-                found[tool] = add_quietly(self._viewer, make(image, target))
-                made.append(found[tool])
+        found = {tool: layer for layer in self._layers_of(key) if (tool := prompt_tool(layer))}
+        prompts, created = self.at(key), []
+        needed = {*tools}
+        if prompts.points:
+            needed.add("point")
+        if prompts.box is not None:
+            needed.add("box")
+        for tool, create in _CREATE.items():
+            if tool in needed and tool not in found:
+                found[tool] = add_quietly(self._viewer, create(image, target))
+                created.append(found[tool])
         for layer in found.values():
             self._connect(layer)
             lift_above(self._viewer, layer, image)
             if isinstance(layer, Points):
-                self._set_next(layer)
-        self._write(place, Prompts(), made)
+                self._set_next_label(layer)
+        self._write(key, Prompts(), created)
         return found
 
     def adopt(self) -> bool:
-        """Take layers of prompts over that a dock left behind; tell whether there were any.
+        """Adopt prompt layers that a closed dock left in the viewer.
 
-        They count from then on, and nothing is asked about them yet.
+        Their prompts become current; no segmentation is requested for them.
+
+        Returns
+        -------
+        Whether there were any.
         """
-        found = [one for one in self._viewer.layers if prompt_tool(one)]
-        taken = {(target_key(one), prompt_tool(one)) for one in self._connected}
+        found = [layer for layer in self._viewer.layers if prompt_tool(layer)]
+        taken = {(target_key(layer), prompt_tool(layer)) for layer in self._connected}
         adopted = False
         for layer in found:
-            place = target_key(layer)
-            if (place, prompt_tool(layer)) in taken:
-                continue  # ours already, or a copy of one that is
-            self._past.setdefault(place, PromptHistory())
+            key = target_key(layer)
+            if (key, prompt_tool(layer)) in taken:
+                continue  # connected already, or a copy of a connected layer
+            history = self._histories.setdefault(key, PromptHistory())
             self._connect(layer)
-            said = self._said(place)
-            if not same_prompts(said, self.at(place)):
-                self._past[place].add(said)
+            prompts = self._read(key)
+            if not same_prompts(prompts, self.at(key)):
+                history.add(prompts)
             adopted = True
         return adopted
 
     def has(self, layer: Layer) -> bool:
-        """Tell whether a layer is one of those that count; a copy of one does not."""
+        """Check whether a layer holds current prompts; a copy of such a layer does not."""
         return layer in self._connected
 
     def use(self, image: Image, target: Target, tool: Tool) -> None:
-        """Let the next click in the window set a point, or draw a rectangle."""
-        chosen = self.restore(image, target, tool)[tool]
-        set_visible(chosen, True)
-        self._viewer.layers.selection.active = chosen
-        chosen.mode = "add" if tool == "point" else "add_rectangle"
+        """Make the next click on the canvas add a point or draw a rectangle."""
+        layer = self.restore(image, target, tool)[tool]
+        set_visible(layer, True)
+        self._viewer.layers.selection.active = layer
+        layer.mode = "add" if tool == "point" else "add_rectangle"
 
     @property
     def positive(self) -> bool:
-        """Whether the next points are on the target."""
+        """Whether the next points are positive."""
         return self._positive
 
     def set_positive(self, positive: bool) -> None:
-        """Say whether the next points are on the target."""
+        """Set whether the next points are positive."""
         self._positive = positive
         for layer in self._connected:
             if isinstance(layer, Points):
                 layer.selected_data = set()  # or napari changes the points that are selected
-                self._set_next(layer)
+                self._set_next_label(layer)
 
-    def clear(self, place: TargetKey) -> None:
-        """Say nothing any more; this can be undone."""
-        before = self.at(place)
-        self._go_on(place, Prompts())
-        self._write(place, before)
+    def clear(self, key: TargetKey) -> None:
+        """Remove all prompts for a target of an image; this can be undone."""
+        before = self.at(key)
+        self._add_step(key, Prompts())
+        self._write(key, before)
 
-    def undo(self, place: TargetKey) -> bool:
-        """Take the last change back; False if there is none."""
-        return self._step(place, -1)
+    def undo(self, key: TargetKey) -> bool:
+        """Undo the last change; return False if there is none."""
+        return self._step(key, -1)
 
-    def redo(self, place: TargetKey) -> bool:
-        """Make a change again that was taken back; False if there is none."""
-        return self._step(place, 1)
+    def redo(self, key: TargetKey) -> bool:
+        """Redo the change that was undone last; return False if there is none."""
+        return self._step(key, 1)
 
-    def keep_inside(self, place: TargetKey, field: Mask) -> None:
-        """Take the points and the box away that lie outside a field of view, as if never made."""
-        past = self._past.get(place)
-        if past is None:
+    def keep_inside(self, key: TargetKey, field: Mask) -> None:
+        """Remove points and boxes outside a field of view from every step.
+
+        Parameters
+        ----------
+        key
+            The image and target.
+        field
+            `(H, W)` bool, True inside the field of view.
+        """
+        history = self._histories.get(key)
+        if history is None:
             return
-        before = past.steps[past.now]
-        past.keep_inside(field)
-        if not same_prompts(self.at(place), before):
-            self._write(place, before)
-            self.changed.emit(place)
+        before = self.at(key)
+        history.keep_inside(field)
+        if not same_prompts(self.at(key), before):
+            self._write(key, before)
+            self.changed.emit(key)
 
-    def show_only(self, place: TargetKey | None) -> None:
-        """Hide the prompts of other images and targets."""
+    def show_only(self, key: TargetKey | None) -> None:
+        """Hide the prompts of all other images and targets."""
         for layer in list(self._connected):
-            set_visible(layer, target_key(layer) == place)
+            set_visible(layer, target_key(layer) == key)
 
     def forget_missing(self) -> None:
-        """Let go of layers that are no longer in the viewer; those whose image left it go as well.
+        """Disconnect layers that left the viewer, and remove those whose image left it.
 
-        Where the very image is there still, its prompts were deleted by hand, and are gone; else
-        they wait for the image to come back, which another object may have done already.
+        If the same Image object is still open, its prompts were deleted by hand and are gone.
+        Otherwise they are kept for when the image is opened again, which may have happened already.
         """
         layers = self._viewer.layers
-        for layer in [one for one in self._connected if one not in layers]:
+        for layer in [layer for layer in self._connected if layer not in layers]:
             image = self._images[layer]
             self._disconnect(layer)
             if image is not None and image in layers:
-                self._read(target_key(layer))
+                self._record(target_key(layer))
         for layer in list(self._connected):
             image = self._images_by_id.find(target_key(layer)[0])
             if image is None and self._images[layer] is not None:
@@ -201,91 +228,95 @@ class PromptLayers(QObject):
                 self._images[layer] = image
 
     def close(self) -> None:
-        """Let go of all layers; they stay in the viewer."""
+        """Disconnect from all layers; they stay in the viewer."""
         for layer in list(self._connected):
             self._disconnect(layer)
 
-    def _of(self, place: TargetKey) -> list[Layer]:
+    def _layers_of(self, key: TargetKey) -> list[Layer]:
         layers = (layer for layer in self._connected if layer in self._viewer.layers)
-        return [layer for layer in layers if target_key(layer) == place]
+        return [layer for layer in layers if target_key(layer) == key]
 
     def _connect(self, layer: Layer) -> None:
         if layer not in self._connected:
-            place = target_key(layer)
-            self._connected[layer] = partial(self._on_data, place)
-            self._images[layer] = self._images_by_id.find(place[0])
+            key = target_key(layer)
+            self._connected[layer] = partial(self._on_data, key)
+            self._images[layer] = self._images_by_id.find(key[0])
             layer.events.data.connect(self._connected[layer])
             if isinstance(layer, Points):
-                self._set_next(layer)
+                self._set_next_label(layer)
             self.layer_added.emit(layer)
 
-    def _set_next(self, layer: Points) -> None:
+    def _set_next_label(self, layer: Points) -> None:
         layer.feature_defaults = {"positive": [self._positive]}
 
     def _disconnect(self, layer: Layer) -> None:
         del self._images[layer]
         layer.events.data.disconnect(self._connected.pop(layer))
 
-    def _on_data(self, place: TargetKey, event: Event) -> None:
+    def _on_data(self, key: TargetKey, event: Event) -> None:
         if not self._writing and str(event.action) in _FINAL:
-            self._read(place)
+            self._record(key)
             # Not now: napari is in the middle of drawing the rectangle.
-            QTimer.singleShot(0, partial(self._keep_one_box, place))
+            QTimer.singleShot(0, partial(self._keep_one_box, key))
 
-    def _read(self, place: TargetKey) -> None:
-        """Remember what the layers say, if it is something new."""
-        self._go_on(place, self._said(place))
+    def _record(self, key: TargetKey) -> None:
+        """Add what the layers show now as a step, if it is new."""
+        self._add_step(key, self._read(key))
 
-    def _said(self, place: TargetKey) -> Prompts:
-        said = Prompts()
-        for layer in self._of(place):
+    def _read(self, key: TargetKey) -> Prompts:
+        """Return the prompts that the layers show."""
+        prompts = Prompts()
+        for layer in self._layers_of(key):
             if isinstance(layer, Points):
-                said = replace(said, points=read_points(layer))
+                prompts = replace(prompts, points=read_points(layer))
             elif isinstance(layer, Shapes):
-                said = replace(said, box=newest_box(layer))
-        return said
+                prompts = replace(prompts, box=newest_box(layer))
+        return prompts
 
-    def _go_on(self, place: TargetKey, said: Prompts) -> None:
-        past = self._past.setdefault(place, PromptHistory())
-        if not same_prompts(said, past.steps[past.now]):
-            past.add(said)
-            self.changed.emit(place)
+    def _add_step(self, key: TargetKey, prompts: Prompts) -> None:
+        history = self._histories.setdefault(key, PromptHistory())
+        if not same_prompts(prompts, history.steps[history.current]):
+            history.add(prompts)
+            self.changed.emit(key)
 
-    def _step(self, place: TargetKey, by: int) -> bool:
-        past = self._past.setdefault(place, PromptHistory())
-        if not 0 <= past.now + by < len(past.steps):
+    def _step(self, key: TargetKey, by: int) -> bool:
+        history = self._histories.setdefault(key, PromptHistory())
+        if not 0 <= history.current + by < len(history.steps):
             return False
-        before = past.steps[past.now]
-        past.now += by
-        self._write(place, before)
-        self.changed.emit(place)
+        before = history.steps[history.current]
+        history.current += by
+        self._write(key, before)
+        self.changed.emit(key)
         return True
 
     def _write(
-        self, place: TargetKey, before: Prompts, layers: Sequence[Layer] | None = None
+        self, key: TargetKey, before: Prompts, layers: Sequence[Layer] | None = None
     ) -> None:
-        """Let the layers, or these, show what counts; a box that is just drawn is left alone."""
-        said = self.at(place)
-        with self._unheard():
-            for layer in self._of(place) if layers is None else layers:
-                if isinstance(layer, Points) and said.points != before.points:
-                    write_points(layer, said.points)
-                    # napari forgets what the next point is when the features are set.
-                    self._set_next(layer)
-                elif isinstance(layer, Shapes) and said.box != before.box:
-                    write_box(layer, said.box)
+        """Show the current prompts in the given layers, by default in all layers of the key.
 
-    def _keep_one_box(self, place: TargetKey) -> None:
-        """Take rectangles away that no longer count."""
-        with self._unheard():
-            for layer in self._of(place):
-                wanted = 1 if self.at(place).box else 0
-                if isinstance(layer, Shapes) and layer.nshapes != wanted:
-                    write_box(layer, self.at(place).box)
+        A layer whose prompts are as `before` is not touched: a box may be being drawn in it.
+        """
+        prompts = self.at(key)
+        with self._ignore_changes():
+            for layer in self._layers_of(key) if layers is None else layers:
+                if isinstance(layer, Points) and prompts.points != before.points:
+                    write_points(layer, prompts.points)
+                    # napari resets the feature defaults when the features are set.
+                    self._set_next_label(layer)
+                elif isinstance(layer, Shapes) and prompts.box != before.box:
+                    write_box(layer, prompts.box)
+
+    def _keep_one_box(self, key: TargetKey) -> None:
+        """Remove rectangles that were replaced by a newer one."""
+        box = self.at(key).box
+        with self._ignore_changes():
+            for layer in self._layers_of(key):
+                if isinstance(layer, Shapes) and layer.nshapes != int(box is not None):
+                    write_box(layer, box)
 
     @contextmanager
-    def _unheard(self) -> Iterator[None]:
-        """Change layers without taking it for what the user says."""
+    def _ignore_changes(self) -> Iterator[None]:
+        """Change layers without taking that for the user's input."""
         self._writing = True
         try:
             yield

@@ -1,1 +1,1 @@
-"""The Measurements dock."""
+"""The Measurements dock: areas, diameters and ratios of an image's masks."""

@@ -1,4 +1,4 @@
-"""The measurements of a photograph's masks: a table to look at, to copy and to save."""
+"""The Measurements dock: measure the masks of an image; show, copy and save the table."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -26,17 +26,17 @@ Rows = list[tuple[str, str]]
 _RATIO = "{:.3f}"
 
 
-def measure_chosen(viewer: Viewer) -> tuple[str, Measurements]:
-    """Measure the masks of the chosen photograph, inside its field of view.
+def measure_selected(viewer: Viewer) -> tuple[str, Measurements]:
+    """Measure the masks of the selected image, inside its field of view.
 
     Returns
     -------
-    The name of the image, and what was measured.
+    The name of the image, and its measurements.
 
     Raises
     ------
     Sam2LoraError
-        If it is not clear which image or masks are meant, or their sizes differ.
+        If no single image is selected, it has no masks, or their sizes differ.
     """
     image = selected_image(viewer)
     masks = masks_of([layer_data(layer) for layer in visible_masks_of_image(viewer, image)])
@@ -44,50 +44,51 @@ def measure_chosen(viewer: Viewer) -> tuple[str, Measurements]:
     return image.name, measure(masks, field_of_view(layer), spacing=spacing_of(layer))
 
 
-def rows_of(measured: Measurements) -> Rows:
-    """Give measurements as rows of a name with its unit, and a value; what is not defined is —."""
+def rows_of(measurements: Measurements) -> Rows:
+    """Return measurements as rows of a label with unit, and a value; an undefined value is —."""
     rows = [
-        ("field of view, diameter (px)", f"{measured.field_diameter_px:.0f}"),
-        ("field of view, area (px)", str(measured.field_area_px)),
-        ("vertical cup/disc ratio", _defined(measured.vertical_cup_disc_ratio, _RATIO)),
-        ("area cup/disc ratio", _defined(measured.area_cup_disc_ratio, _RATIO)),
-        ("vessel density", _defined(measured.vessel_density, "{:.1%}")),
+        ("Field of view, diameter (px)", f"{measurements.field_diameter_px:.0f}"),
+        ("Field of view, area (px)", str(measurements.field_area_px)),
+        ("Vertical cup/disc ratio", _format(measurements.vertical_cup_disc_ratio, _RATIO)),
+        ("Area cup/disc ratio", _format(measurements.area_cup_disc_ratio, _RATIO)),
+        ("Vessel density", _format(measurements.vessel_density, "{:.1%}")),
     ]
-    return [*rows, *_extents(measured)]
+    return [*rows, *_structure_rows(measurements)]
 
 
-def _extents(measured: Measurements) -> Iterator[tuple[str, str]]:
-    for name, extent in measured.structures.items():
-        compact = get_target(name).detail != "tiles"  # a vessel tree has no height to speak of
-        yield f"{name}, area (px)", str(extent.area_px)
+def _structure_rows(measurements: Measurements) -> Iterator[tuple[str, str]]:
+    for name, extent in measurements.structures.items():
+        label = name[:1].upper() + name[1:]
+        compact = get_target(name).detail != "tiles"  # the height of a vessel tree means nothing
+        yield f"{label}, area (px)", str(extent.area_px)
         if compact:
-            yield f"{name}, height × width (px)", f"{extent.vertical_px} × {extent.horizontal_px}"
+            yield f"{label}, height × width (px)", f"{extent.vertical_px} × {extent.horizontal_px}"
         if extent.area_mm2 is not None:
-            yield f"{name}, area (mm²)", f"{extent.area_mm2:.3f}"
+            yield f"{label}, area (mm²)", f"{extent.area_mm2:.3f}"
         if extent.area_mm2 is not None and compact:
             size = f"{extent.vertical_mm:.2f} × {extent.horizontal_mm:.2f}"
-            yield f"{name}, height × width (mm)", size
+            yield f"{label}, height × width (mm)", size
 
 
-def _defined(value: float | None, form: str) -> str:
+def _format(value: float | None, form: str) -> str:
     return "—" if value is None else form.format(value)
 
 
 class MeasurementsDock(QWidget):
-    """Measures the masks of the photograph that is chosen in the viewer.
+    """Dock that measures the masks of the selected image.
 
     Parameters
     ----------
     napari_viewer
-        Its viewer.
+        The viewer.
     """
 
     def __init__(self, napari_viewer: Viewer) -> None:
         super().__init__()
         self._viewer = napari_viewer
-        self._measured: Measurements | None = None
+        self._measurements: Measurements | None = None
         self._title = Paragraph("Areas, diameters and ratios of an image's masks.")
-        self._table = two_columns("measurement", "value")
+        self._table = two_columns("Measurement", "Value")
         layout = QVBoxLayout(self)
         layout.addWidget(self._title)
         layout.addWidget(self._table)
@@ -102,10 +103,10 @@ class MeasurementsDock(QWidget):
             self.measure()
 
     def measure(self) -> None:
-        """Measure the chosen photograph, and show the numbers."""
+        """Measure the selected image, and show the table."""
         with show_user_errors():
-            name, self._measured = measure_chosen(self._viewer)
-            rows = rows_of(self._measured)
+            name, self._measurements = measure_selected(self._viewer)
+            rows = rows_of(self._measurements)
             self._title.setText(name)
             self._table.setRowCount(len(rows))
             for number, cells in enumerate(rows):
@@ -113,16 +114,16 @@ class MeasurementsDock(QWidget):
                     self._table.setItem(number, column, QTableWidgetItem(text))
 
     def copy(self) -> None:
-        """Put the numbers on the clipboard, as a spreadsheet takes them."""
-        if self._measured is not None:
-            rows = [("image", self._title.text()), *rows_of(self._measured)]
+        """Copy the table to the clipboard as tab-separated text, for spreadsheets."""
+        if self._measurements is not None:
+            rows = [("Image", self._title.text()), *rows_of(self._measurements)]
             QGuiApplication.clipboard().setText("\n".join(map("\t".join, rows)))
 
     def save(self, path: Path) -> None:
-        """Write the numbers as JSON, as `sam2lora demo` does."""
-        if self._measured is not None:
+        """Write the measurements as JSON, as `sam2lora demo` does."""
+        if self._measurements is not None:
             with show_user_errors(), atomic_path(path) as temporary:
-                text = self._measured.model_dump_json(indent=2)
+                text = self._measurements.model_dump_json(indent=2)
                 temporary.write_text(text + "\n", encoding="utf-8")
 
     def _ask_where_to_save(self) -> None:

@@ -1,4 +1,4 @@
-"""Do something in a thread, and then something in the window with what came of it."""
+"""Run a function in a worker thread, and handle its result on the main thread."""
 
 from collections.abc import Callable
 from typing import TypeVar
@@ -19,20 +19,21 @@ def in_background(
     failed: Callable[[Sam2LoraError], None] | None = None,
     ended: Callable[[], None] | None = None,
 ) -> None:
-    """Work in a thread of its own.
+    """Run `work` in a worker thread; the other functions are called on the main thread.
 
     Parameters
     ----------
     owner
-        Who wants it: if that is gone meanwhile, nobody is told.
+        Object that needs the result; if Qt has deleted it, nothing is called.
     work
-        Called there; it must not touch layers or widgets.
+        Called in the worker thread; it must not touch layers or widgets.
     done
-        Called in the window's thread with what came of it.
+        Called with the result.
     failed
-        Called there with an error a user can cause; any other is raised there.
+        Called with an error that a user can cause. Any other error is raised on the main thread, as
+        is every error without this function.
     ended
-        Called there last of all, whatever came of it, so that nobody waits for it any more.
+        Called last, whether `work` succeeded or failed.
     """
 
     def end() -> None:

@@ -1,4 +1,4 @@
-"""Asks a dock before the main window that it is in closes."""
+"""Ask a dock before its main window closes."""
 
 from collections.abc import Callable
 
@@ -7,14 +7,14 @@ from qtpy.QtWidgets import QWidget
 
 
 class CloseGuard(QObject):
-    """Watches the main window of a dock.
+    """Watch the main window of a dock, and keep it open if the dock asks for it.
 
     Parameters
     ----------
     dock
-        The dock; with it, this goes as well.
+        The dock; it becomes the parent of this object.
     may_close
-        Called when the window is about to close; it stays open where this gives False.
+        Called when the window is about to close; the window stays open if it returns False.
     """
 
     def __init__(self, dock: QWidget, may_close: Callable[[], bool]) -> None:
@@ -23,7 +23,7 @@ class CloseGuard(QObject):
         self._window: QWidget | None = None
 
     def refresh(self) -> None:
-        """Watch the window the dock is in now; to be called when the dock is shown."""
+        """Watch the window that the dock is in now; call this when the dock is shown."""
         window = self._dock
         while (parent := window.parentWidget()) is not None:  # not `window()`: docks may float
             window = parent
@@ -32,13 +32,13 @@ class CloseGuard(QObject):
             self._window = window
 
     def release(self) -> None:
-        """Watch no window any more."""
+        """Stop watching the window."""
         if self._window is not None:
             self._window.removeEventFilter(self)
             self._window = None
 
     def eventFilter(self, watched: QObject, event: QEvent) -> bool:
-        """Keep the window open where the dock wants it."""
+        """Reject the window's close event if the dock must not close."""
         closing = event.type() == QEvent.Type.Close and watched is self._window
         if closing and not self._may_close():
             event.ignore()

@@ -1,4 +1,4 @@
-"""Ask where a file is to be saved."""
+"""Ask the user where to save a file."""
 
 from pathlib import Path
 
@@ -8,20 +8,20 @@ from qtpy.QtWidgets import QFileDialog, QMessageBox, QWidget
 def ask_where_to_save(
     parent: QWidget, title: str, kind: str, ending: str, *, name: str = ""
 ) -> Path | None:
-    """Give the file the user chose; None if the dialog was left.
+    """Show a file dialog, and return the file that the user chose; None if it was cancelled.
 
     Parameters
     ----------
     parent
-        Over which the dialog lies.
+        Parent of the dialog.
     title
-        Of the dialog.
+        Title of the dialog.
     kind
-        What such files are called.
+        File type as shown in the dialog's filter, such as "CSV".
     ending
-        With its dot; it is added to a name that ends otherwise, whatever dots are in it.
+        File ending with its dot, such as ".csv"; added to a name that ends differently.
     name
-        What is proposed.
+        Suggested file name.
     """
     chosen, _ = QFileDialog.getSaveFileName(parent, title, name, f"{kind} (*{ending})")
     if not chosen:
@@ -29,8 +29,8 @@ def ask_where_to_save(
     if chosen.lower().endswith(ending):
         return Path(chosen)
     path = Path(chosen + ending)
-    if path.exists():  # the dialog asked about the name without the ending
-        answer = QMessageBox.question(parent, title, f"{path.name} is there already. Replace it?")
-        if answer != QMessageBox.StandardButton.Yes:
+    if path.exists():  # the dialog checked the name without the ending
+        choice = QMessageBox.question(parent, title, f"{path.name} already exists. Replace it?")
+        if choice != QMessageBox.StandardButton.Yes:
             return None
     return path

@@ -1,4 +1,4 @@
-"""What the docks of one viewer tell each other, each without knowing which others are open."""
+"""Messages between the docks of one viewer, which do not import each other."""
 
 from collections.abc import Iterator
 from typing import Protocol, runtime_checkable
@@ -8,35 +8,41 @@ from napari.viewer import Viewer
 
 @runtime_checkable
 class AdapterUser(Protocol):
-    """A dock that answers by adapters."""
+    """A dock that segments with adapters."""
 
     def use_adapter(self, name: str) -> None:
-        """Answer the target of an installed adapter by it from now on."""
+        """Segment an installed adapter's target with it from now on."""
 
     def free_gpu(self, device: str) -> None:
-        """Give memory of a device back: a training is about to begin there."""
+        """Release the memory of a device, on which a training is about to start."""
 
 
 def use_adapter(viewer: Viewer, name: str) -> None:
-    """Let the docks of a viewer that answer by adapters choose one that was just installed."""
-    for dock in _users(viewer):
+    """Select an adapter that was just installed in all docks of a viewer that use adapters.
+
+    Raises
+    ------
+    AdapterError
+        If there is no adapter of this name.
+    """
+    for dock in _adapter_users(viewer):
         dock.use_adapter(name)
 
 
 def free_gpu(viewer: Viewer, device: str) -> None:
-    """Let the docks of a viewer give memory back before a training begins.
+    """Release the GPU memory held by the docks of a viewer before a training starts.
 
     Parameters
     ----------
     viewer
-        Whose docks are meant.
+        The viewer that holds the docks.
     device
-        As in the settings of the training: auto, cpu, cuda, cuda:1 or mps.
+        Device of the training: auto, cpu, cuda, cuda:1 or mps.
     """
-    for dock in _users(viewer):
+    for dock in _adapter_users(viewer):
         dock.free_gpu(device)
 
 
-def _users(viewer: Viewer) -> Iterator[AdapterUser]:
+def _adapter_users(viewer: Viewer) -> Iterator[AdapterUser]:
     docks = list(viewer.window.dock_widgets.values())
-    return (one for one in docks if isinstance(one, AdapterUser))
+    return (dock for dock in docks if isinstance(dock, AdapterUser))

@@ -1,4 +1,4 @@
-"""Errors of the input as notifications: a message in words, where a traceback helps nobody."""
+"""Show errors that a user can cause as notifications, without a traceback."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -10,7 +10,7 @@ from sam2lora.errors import Sam2LoraError
 
 @contextmanager
 def show_user_errors() -> Iterator[None]:
-    """Show an error that a user can cause as a notification; a defect goes on as it is."""
+    """Show a `Sam2LoraError` as a notification; any other error is raised."""
     try:
         yield
     except Sam2LoraError as error:

@@ -1,4 +1,4 @@
-"""Small things docks are made of."""
+"""Small widgets that the docks share."""
 
 import re
 from collections.abc import Callable
@@ -17,37 +17,37 @@ from qtpy.QtWidgets import (
 )
 
 _LONG_WORD = re.compile(r"\S{25,}")
-_BREAK = "\u200b"  # where a line may end, with nothing to be seen
+_BREAK = "\u200b"  # zero-width space: an invisible line-break opportunity
 
 
 def button(text: str, clicked: Callable[[], None], *, keys: str = "", tip: str = "") -> QPushButton:
-    """Make a button.
+    """Create a push button.
 
     Parameters
     ----------
     text
-        What stands on it.
+        Label of the button.
     clicked
         A method of the dock, called without arguments.
     keys
-        Keys that press it, as Qt spells them; they are shown as its tip.
+        Keyboard shortcut as Qt spells it; it is shown as the tooltip.
     tip
-        What is shown when the pointer rests on it.
+        Tooltip.
     """
-    made = QPushButton(text)
-    made.clicked.connect(clicked)
-    made.setToolTip(tip)
+    widget = QPushButton(text)
+    widget.clicked.connect(clicked)
+    widget.setToolTip(tip)
     if keys:
-        made.setShortcut(QKeySequence(keys))
-        made.setToolTip(QKeySequence(keys).toString(QKeySequence.SequenceFormat.NativeText))
-    return made
+        widget.setShortcut(QKeySequence(keys))
+        widget.setToolTip(QKeySequence(keys).toString(QKeySequence.SequenceFormat.NativeText))
+    return widget
 
 
 class Paragraph(QLabel):
-    """A plain text that is as wide as its dock, and as high as it needs to be.
+    """A label of plain text that wraps at the width of its dock.
 
-    Words that are too long for a dock, such as names of files, are broken anywhere: else the whole
-    dock would become as wide as they are.
+    Long words, such as file names, may break anywhere; otherwise the whole dock would become as
+    wide as they are.
     """
 
     def __init__(self, text: str = "") -> None:
@@ -57,17 +57,23 @@ class Paragraph(QLabel):
         self.setText(text)
 
     def setText(self, text: str | None) -> None:
-        """Show a text."""
+        """Set the text."""
         self._text = text or ""
         super().setText(_LONG_WORD.sub(lambda word: _BREAK.join(word.group()), self._text))
 
     def text(self) -> str:
-        """Give the text as it was set."""
+        """Return the text as it was set."""
         return self._text
 
 
 def two_columns(first: str, second: str) -> QTableWidget:
-    """Make a table of names and values, as wide as its dock."""
+    """Create an empty table of two columns, as wide as its dock.
+
+    Parameters
+    ----------
+    first, second
+        Headings of the columns.
+    """
     table = QTableWidget(0, 2)
     table.setHorizontalHeaderLabels([first, second])
     table.horizontalHeader().setSectionResizeMode(QHeaderView.ResizeMode.Stretch)
@@ -76,7 +82,7 @@ def two_columns(first: str, second: str) -> QTableWidget:
 
 
 def row(*widgets: QWidget) -> QHBoxLayout:
-    """Put widgets side by side."""
+    """Create a layout of widgets side by side."""
     layout = QHBoxLayout()
     for widget in widgets:
         layout.addWidget(widget)
@@ -84,19 +90,19 @@ def row(*widgets: QWidget) -> QHBoxLayout:
 
 
 class Section(QWidget):
-    """A part of a dock that is folded away until its title is pressed.
+    """A collapsible part of a dock, collapsed at first.
 
     Parameters
     ----------
     title
-        What is always to be seen.
+        Text of the button that expands and collapses it.
     content
-        What is folded away.
+        The collapsible widget.
 
     Signals
     -------
     toggled(shown)
-        The content was shown or folded away.
+        The content was expanded or collapsed.
     """
 
     toggled = Signal(bool)

@@ -1,7 +1,7 @@
-"""A worker thread for what takes longer than the main thread may be blocked.
+"""A worker thread for jobs that would block the main thread.
 
-It runs one job at a time. Of the jobs waiting under one key, the newest counts. Jobs of low
-priority that yield values let the others run between two values.
+It runs one job at a time. A new job replaces one that waits under the same key. A low-priority job
+that yields values lets the others run between two values.
 """
 
 from collections.abc import Callable, Hashable, Iterator
@@ -31,7 +31,7 @@ class Stopped(Exception):
 
 @dataclass(eq=False)
 class _Job:
-    """A job: whether others run before it, and whether it is to stop."""
+    """A job, whether others run before it, and whether it was cancelled."""
 
     key: Hashable
     work: Work
@@ -40,7 +40,7 @@ class _Job:
 
 
 class Worker(QObject):
-    """Runs jobs in a worker thread, and emits what came of them on the main thread.
+    """Run jobs in a worker thread, and emit their results on the main thread.
 
     Signals
     -------
@@ -137,7 +137,7 @@ class Worker(QObject):
     def _take(self, *, low_priority: bool) -> _Job | None:
         """Return the first waiting job of this priority, which then counts as running, or None."""
         with self._lock:
-            waiting = (one for one in self._waiting.values() if one.low_priority == low_priority)
+            waiting = (job for job in self._waiting.values() if job.low_priority == low_priority)
             job = None if self._closed else next(waiting, None)
             if job is not None:
                 self._running.append(self._waiting.pop(job.key))

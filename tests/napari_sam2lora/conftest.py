@@ -1,4 +1,4 @@
-"""A tiny data set, a tiny adapter, viewers with an image, and napari's notifications as text."""
+"""A tiny dataset, a tiny adapter, layers of a tiny image, and napari's notifications as text."""
 
 import json
 from collections.abc import Callable, Iterator
@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 import safetensors.numpy
 import tifffile
+from napari.components import ViewerModel
 from napari.layers import Layer
 from napari.settings import get_plugin_settings
 from napari.utils.notifications import Notification, notification_manager
@@ -32,14 +33,14 @@ SHAPE = (96, 90)
 
 
 def disk(radius: float, center: tuple[float, float] = (45, 48)) -> np.ndarray:
-    """Give a round mask around (x, y)."""
+    """Create a round mask around (x, y)."""
     y, x = np.mgrid[: SHAPE[0], : SHAPE[1]]
     return np.hypot(x - center[0], y - center[1]) <= radius
 
 
 @pytest.fixture
 def drive(tmp_path: Path) -> Path:
-    """Write two images as DRIVE has them; the vessel is a vertical bar."""
+    """Write two images in the layout of DRIVE; the vessel is a vertical bar."""
     root = tmp_path / "DRIVE"
     for split, numbers in (("training", (21,)), ("test", (1,))):
         for folder in ("images", "1st_manual", "mask"):
@@ -54,7 +55,7 @@ def drive(tmp_path: Path) -> Path:
 
 
 def bar() -> np.ndarray:
-    """Give the vessel of the tiny data set."""
+    """Create the vessel mask of the tiny dataset."""
     mask = np.zeros(SHAPE, bool)
     mask[20:70, 44:47] = True
     return mask
@@ -66,20 +67,20 @@ def _save(path: Path, mask: np.ndarray) -> None:
 
 @pytest.fixture
 def notices() -> Iterator[list[str]]:
-    """Collect what napari shows to its user."""
-    shown: list[str] = []
+    """Collect the notifications that napari shows."""
+    messages: list[str] = []
 
-    def keep(notice: Notification) -> None:
-        shown.append(notice.message)
+    def collect(notification: Notification) -> None:
+        messages.append(notification.message)
 
-    notification_manager.notification_ready.connect(keep)
-    yield shown
-    notification_manager.notification_ready.disconnect(keep)
+    notification_manager.notification_ready.connect(collect)
+    yield messages
+    notification_manager.notification_ready.disconnect(collect)
 
 
 @pytest.fixture(autouse=True)
 def own_preferences(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
-    """Keep every test away from the user's own Preferences, and from those of other tests."""
+    """Isolate every test from the Preferences of the user and of other tests."""
     settings = get_plugin_settings()["napari-sam2lora"]
     settings.reset()
     yield
@@ -88,7 +89,7 @@ def own_preferences(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
 
 @pytest.fixture
 def make_adapter(tmp_path: Path) -> Callable[..., Adapter]:
-    """Give a function that makes adapters of one layer, for no network there is."""
+    """Return a function that creates adapters of one LoRA layer, which fit no network."""
 
     def make(
         name: str = "my-vessels", target: Target = TARGETS["vessel"], **fields: Any
@@ -126,10 +127,18 @@ def make_adapter(tmp_path: Path) -> Callable[..., Adapter]:
 def eye(
     *targets: str, name: str = "eye", path: Path | None = None, spacing: tuple | None = None
 ) -> list[Layer]:
-    """Make the layers of a tiny photograph; the vessel is a bar, disc and cup are round."""
+    """Create the layers of a tiny image; the vessel is a bar, disc and cup are round."""
     masks = {"vessel": bar(), "disc": disk(12), "cup": disk(6)}
     pixels = np.where(disk(40)[..., None], (180, 90, 40), 0).astype(np.uint8)
     image = FundusImage(pixels, path=path, spacing=spacing)
-    chosen = {target: masks[target] for target in targets}
-    data = fundus_layers(name, image, field_of_view_from_mask(disk(40)), chosen)
+    wanted = {target: masks[target] for target in targets}
+    data = fundus_layers(name, image, field_of_view_from_mask(disk(40)), wanted)
     return [Layer.create(*layer) for layer in data]
+
+
+def viewer_with(*layers: Layer) -> ViewerModel:
+    """Create a viewer without a window."""
+    viewer = ViewerModel()
+    for layer in layers:
+        viewer.add_layer(layer)
+    return viewer

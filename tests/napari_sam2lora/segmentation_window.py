@@ -1,4 +1,4 @@
-"""A window with a tiny photograph and the Segment dock, and the real network nano."""
+"""A window with a tiny image and the Segment dock, and the real network nano."""
 
 import threading
 from collections.abc import Callable, Iterator
@@ -10,7 +10,7 @@ import pytest
 from napari import Viewer
 from napari.layers import Image, Layer, Points
 from pytestqt.qtbot import QtBot
-from qtpy.QtWidgets import QAbstractButton, QComboBox, QLabel, QWidget
+from qtpy.QtWidgets import QComboBox
 
 from napari_sam2lora.layers.conversion import fundus_layers
 from napari_sam2lora.layers.metadata import plugin_metadata
@@ -24,12 +24,14 @@ from sam2lora.inference.postprocessing import LEVELS
 from sam2lora.settings import GeometrySettings, LoraSettings
 from sam2lora.targets import TARGETS, Target
 
+from .helpers import label_text, press
+
 SIDE = 200
 WAIT = 20_000
 
 
 def fundus(name: str = "photo", seed: int = 0, **about: object) -> Layer:
-    """Make a photograph with a round field of view, which the plugin finds as it is."""
+    """Create an image with a round field of view, which the plugin finds exactly."""
     y, x = np.mgrid[:SIDE, :SIDE]
     inside = np.hypot(x - 99.5, y - 99.5) <= 92
     pixels = np.random.default_rng(seed).integers(60, 200, (SIDE, SIDE, 3), dtype=np.uint8)
@@ -38,14 +40,8 @@ def fundus(name: str = "photo", seed: int = 0, **about: object) -> Layer:
     return Layer.create(*layer)
 
 
-def press(widget: QWidget, text: str) -> None:
-    """Press the button on which this is written."""
-    (found,) = (one for one in widget.findChildren(QAbstractButton) if one.text() == text)
-    found.click()
-
-
 def pick(box: QComboBox, value: object) -> None:
-    """Choose an entry of a list as a user does."""
+    """Select an entry of a combo box as a user does."""
     number = box.findData(value)
     assert number >= 0, f"{value!r} is not in the list"
     box.setCurrentIndex(number)
@@ -53,7 +49,7 @@ def pick(box: QComboBox, value: object) -> None:
 
 
 class Window:
-    """A viewer with its dock."""
+    """A viewer with the Segment dock."""
 
     def __init__(self, viewer: Viewer, qtbot: QtBot) -> None:
         self.viewer, self.qtbot = viewer, qtbot
@@ -66,64 +62,64 @@ class Window:
         self.session.message.connect(self.messages.append)
 
     def wait_result(self):
-        """Wait for an answer inside this context."""
+        """Wait for a result inside this context."""
         return self.qtbot.waitSignal(self.session.queue.result_ready, timeout=WAIT)
 
     def idle(self) -> None:
-        """Wait until nothing runs any more."""
+        """Wait until the worker thread is idle."""
         self.qtbot.waitUntil(lambda: not self.session.queue.worker.busy, timeout=WAIT)
 
     def cancel(self) -> None:
-        """Press Cancel, as soon as that is possible."""
+        """Press Cancel as soon as it is enabled."""
         self.qtbot.waitUntil(self.dock.progress.cancel.isEnabled, timeout=WAIT)
         press(self.dock, "Cancel")
 
     def segment(self) -> None:
-        """Press Segment, and wait for the answer."""
+        """Press Segment, and wait for the result."""
         with self.wait_result():
             press(self.dock, "Segment")
 
     def click(self, x: float, y: float) -> None:
-        """Set a point as napari's tool does, at (x, y) in the image."""
+        """Add a point at (x, y) in the image, as napari's tool does."""
         self.points().add([y, x])
 
     def points(self) -> Points:
-        """Give the layer of points of what is chosen, as it is: nothing is made, nothing is set."""
-        about = {"prompts": "point", "image": self.session.target_key[0]}
-        about["target"] = self.session.target.name
-        (found,) = (
+        """Return the Points layer of the current image and target, without creating it."""
+        image, target = self.session.target_key
+        entries = {"prompts": "point", "image": image, "target": target}
+        (points,) = (
             layer
             for layer in self.viewer.layers
-            if about.items() <= dict(plugin_metadata(layer.metadata)).items()
+            if entries.items() <= dict(plugin_metadata(layer.metadata)).items()
         )
-        return found
+        return points
 
     def preview(self, target: str = "disc") -> Image:
-        """Give the preview of a target."""
+        """Return the preview of a target."""
         found = self.session.results.previews.find((self.session.target_key[0], target))
         assert found is not None
         return found
 
     def values(self, target: str = "disc") -> np.ndarray:
-        """Give a copy of the probabilities that the preview of a target shows."""
+        """Return a copy of the probabilities that the preview of a target shows."""
         return np.array(self.preview(target).data)
 
     def part_the_answer(self) -> float:
-        """Set a threshold that parts the answer, whatever the network's weights."""
+        """Set a threshold that splits the result, whatever the network's weights."""
         values = self.values(self.session.target.name)
-        # A disc is one part; around it nothing is answered that a threshold could part.
+        # A disc is one component; outside it all probabilities are at the lowest level.
         threshold = round(float(np.median(values[values > LEVELS[0]])), 3)
         self.dock.threshold.number.setValue(threshold)
         return threshold
 
     def words(self) -> str:
-        """Give all that the dock's labels say."""
-        return " ".join(label.text() for label in self.dock.findChildren(QLabel))
+        """Return the text of all labels of the dock."""
+        return label_text(self.dock)
 
 
 @pytest.fixture
 def open_window(make_napari_viewer, qtbot: QtBot) -> Iterator[Callable[..., Window]]:
-    """Give a function that opens a viewer with layers and the dock."""
+    """Return a function that opens a viewer with layers and the dock."""
     opened: list[Window] = []
 
     def open_it(*layers: Layer) -> Window:
@@ -140,22 +136,22 @@ def open_window(make_napari_viewer, qtbot: QtBot) -> Iterator[Callable[..., Wind
 
 @pytest.fixture
 def window(open_window: Callable[..., Window]) -> Window:
-    """Give a window with one photograph and the dock."""
+    """Open a window with one image and the dock."""
     return open_window()
 
 
 @dataclass
 class Held:
-    """Answers that wait.
+    """Requests that wait in the engine.
 
     Attributes
     ----------
     begun
-        Set once the first of them is asked for.
+        Set once the first request has reached the engine.
     go_on
-        To be set, for them to be given.
+        Set it to let the requests continue.
     clicks
-        With how many points each was asked for.
+        Number of points of each request.
     """
 
     begun: threading.Event = field(default_factory=threading.Event)
@@ -165,15 +161,15 @@ class Held:
 
 @pytest.fixture
 def hold(window: Window, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[], Held]]:
-    """Give a function that holds answers back from then on."""
+    """Return a function that makes requests wait from then on."""
     held, real = Held(), window.session.queue.engine.segment
 
-    def slow(question, report):
-        held.clicks.append(len(question.prompts.points))
+    def slow(request, report):
+        held.clicks.append(len(request.prompts.points))
         held.begun.set()
         held.go_on.wait(60)
-        report("Going on", 0, None)
-        return real(question, report)
+        report("Continuing", 0, None)
+        return real(request, report)
 
     def begin() -> Held:
         monkeypatch.setattr(window.session.queue.engine, "segment", slow)
@@ -185,7 +181,7 @@ def hold(window: Window, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[
 
 @pytest.fixture
 def install_for_nano(tmp_path: Path) -> Callable[..., Adapter]:
-    """Give a function that installs an adapter for nano; its LoRA is random, not trained."""
+    """Return a function that installs an adapter for nano; its LoRA is random, not trained."""
 
     def install(name: str, target: Target = TARGETS["disc"], **fields: object) -> Adapter:
         import torch
@@ -196,7 +192,7 @@ def install_for_nano(tmp_path: Path) -> Callable[..., Adapter]:
 
         base, lora = load_base("nano"), LoraSettings(rank=2, alpha=4, placement="decoder")
         generator = torch.Generator().manual_seed(len(name))
-        # Without PEFT: it brings triton, which does not get on with software OpenGL in one process.
+        # Without PEFT: it imports triton, which conflicts with software OpenGL in one process.
         tensors = {
             tensor_name: 0.1 * torch.randn(shape, generator=generator)
             for tensor_name, shape in sorted(expected_shapes(base.network, lora).items())

@@ -1,4 +1,4 @@
-"""Adapters that appear while napari runs."""
+"""Installed adapters, watched and imported while napari runs."""
 
 import shutil
 import subprocess
@@ -27,32 +27,32 @@ from sam2lora.targets import Target, all_targets
 pytestmark = pytest.mark.viewer
 
 
-def names(watch: AdapterWatcher) -> list[str]:
-    return [one.name for one in watch.adapters if not one.shipped]
+def names(watcher: AdapterWatcher) -> list[str]:
+    return [adapter.name for adapter in watcher.adapters if not adapter.shipped]
 
 
-def test_an_adapter_is_listed_as_soon_as_it_is_there(qtbot: QtBot, make_adapter):
-    watch = AdapterWatcher()
-    watch.refresh()
-    assert names(watch) == []
+def test_installed_and_deleted_adapters_are_noticed(qtbot: QtBot, make_adapter):
+    watcher = AdapterWatcher()
+    watcher.refresh()
+    assert names(watcher) == []
     adapters_folder().parent.mkdir(parents=True, exist_ok=True)
-    with qtbot.waitSignal(watch.changed, timeout=20_000):  # not even the folder was there
+    with qtbot.waitSignal(watcher.changed, timeout=20_000):  # the folder itself did not exist
         install_adapter(make_adapter("first"))
-    assert names(watch) == ["first"]
-    with qtbot.waitSignal(watch.changed, timeout=20_000):
+    assert names(watcher) == ["first"]
+    with qtbot.waitSignal(watcher.changed, timeout=20_000):
         install_adapter(make_adapter("second"))
-    assert names(watch) == ["first", "second"]
-    with qtbot.waitSignal(watch.changed, timeout=20_000):
+    assert names(watcher) == ["first", "second"]
+    with qtbot.waitSignal(watcher.changed, timeout=20_000):
         delete_adapter("first")
-    assert names(watch) == ["second"]
+    assert names(watcher) == ["second"]
 
 
-def test_looking_again_says_something_only_if_it_changed(qtbot: QtBot, make_adapter):
-    watch, changes = AdapterWatcher(), []
-    watch.changed.connect(lambda: changes.append(1))
+def test_refresh_emits_only_if_adapters_changed(qtbot: QtBot, make_adapter):
+    watcher, changes = AdapterWatcher(), []
+    watcher.changed.connect(lambda: changes.append(1))
     install_adapter(make_adapter("first"))
-    watch.refresh()
-    watch.refresh()
+    watcher.refresh()
+    watcher.refresh()
     assert changes == [1]
 
 
@@ -63,7 +63,7 @@ def zip_of(path: Path, **members: str) -> Path:
     return path
 
 
-def test_only_what_has_an_adapters_card_is_one(make_adapter, tmp_path: Path):
+def test_folder_and_archive_with_a_card_are_adapters(make_adapter, tmp_path: Path):
     adapter = make_adapter()
     packed = export_adapter(adapter, tmp_path)
     assert is_adapter(adapter.folder)
@@ -72,7 +72,7 @@ def test_only_what_has_an_adapters_card_is_one(make_adapter, tmp_path: Path):
 
 
 @pytest.mark.parametrize("content", [b"", b"PK\x03\x04 cut off", b"text"])
-def test_archives_that_are_no_adapter_are_left_to_others(tmp_path: Path, content: bytes):
+def test_other_archives_are_left_to_other_readers(tmp_path: Path, content: bytes):
     (tmp_path / "bad.zip").write_bytes(content)
     assert get_reader(str(tmp_path / "bad.zip")) is None
     assert get_reader(str(zip_of(tmp_path / "other.zip", cells__csv="1,2"))) is None
@@ -80,7 +80,7 @@ def test_archives_that_are_no_adapter_are_left_to_others(tmp_path: Path, content
 
 
 @pytest.mark.parametrize("packed", [True, False])
-def test_it_is_installed_and_said_what_it_is_for(
+def test_opened_adapter_is_installed_and_notified(
     make_adapter, tmp_path: Path, notices: list[str], packed: bool
 ):
     adapter = make_adapter()
@@ -88,34 +88,34 @@ def test_it_is_installed_and_said_what_it_is_for(
     assert read_adapter(str(dropped)) == [(None,)]
     assert find_adapter("my-vessels").card.target.name == "vessel"
     (notice,) = notices
-    for word in ("my-vessels is installed", "vessel", "nano", "Not a medical device"):
-        assert word in notice
+    for text in ("my-vessels is installed", "vessel", "nano", "Not a medical device"):
+        assert text in notice
 
 
-def test_a_target_that_is_new_here_is_made_known(make_adapter, notices: list[str]):
+def test_target_of_an_imported_adapter_is_added(make_adapter, notices: list[str]):
     drusen = Target(name="drusen", label=9, color="#102030")
     import_and_notify(make_adapter("my-drusen", drusen).folder)
     assert all_targets()["drusen"] == drusen
     assert "label value 9" in notices[0]
 
 
-def test_a_second_of_the_same_name_is_refused(make_adapter):
+def test_adapter_of_an_existing_name_is_rejected(make_adapter):
     adapter = make_adapter()
     import_and_notify(adapter.folder)
     with pytest.raises(AdapterError, match=r"my-vessels.*already exists"):
         import_and_notify(adapter.folder)
 
 
-def test_a_damaged_one_is_an_error_that_names_it(make_adapter, tmp_path: Path):
+def test_error_names_the_damaged_file(make_adapter, tmp_path: Path):
     adapter = make_adapter()
     shutil.copytree(adapter.folder, tmp_path / "cut")
     (tmp_path / "cut" / "adapter_model.safetensors").write_bytes(b"half")
     with pytest.raises(AdapterError, match=r"adapter_model\.safetensors"):
         read_adapter(str(tmp_path / "cut"))
-    assert list_adapters() == [one for one in list_adapters() if one.shipped]
+    assert list_adapters() == [adapter for adapter in list_adapters() if adapter.shipped]
 
 
-def test_torch_is_not_loaded_for_it(make_adapter, tmp_path: Path):
+def test_reading_an_adapter_loads_no_torch(make_adapter, tmp_path: Path):
     code = """
         import sys
         from napari_sam2lora._reader import get_reader
@@ -130,7 +130,7 @@ def test_torch_is_not_loaded_for_it(make_adapter, tmp_path: Path):
 
 
 @pytest.mark.viewer
-def test_dropping_one_opens_no_layer_and_asks_nothing(
+def test_dropped_adapter_opens_no_layer_and_asks_for_no_reader(
     make_napari_viewer, make_adapter, tmp_path: Path, notices: list[str]
 ):
     viewer = make_napari_viewer()
@@ -143,16 +143,14 @@ def test_dropping_one_opens_no_layer_and_asks_nothing(
 
 
 @pytest.mark.viewer
-def test_dropping_another_archive_does_what_it_did_without_the_plugin(
-    make_napari_viewer, tmp_path: Path
-):
+def test_dropped_archive_without_a_card_is_not_claimed(make_napari_viewer, tmp_path: Path):
     viewer = make_napari_viewer()
     with pytest.raises((ValueError, ReaderPluginError), match=r"other\.zip"):
         viewer.open(zip_of(tmp_path / "other.zip", cells__csv="1,2"), plugin=None)
 
 
 @pytest.mark.parametrize(
-    ("validation", "words"),
+    ("validation", "text"),
     [
         ({"dice": 0.8421, "start_dice": 0.7129, "images": 2}, "Dice 0.842 (before 0.713)"),
         ({"dice": 0.8421}, "Dice 0.842"),
@@ -160,6 +158,6 @@ def test_dropping_another_archive_does_what_it_did_without_the_plugin(
         ({}, ""),
     ],
 )
-def test_the_dice_stands_beside_that_of_the_start(make_adapter, validation, words):
+def test_dice_is_shown_with_that_of_the_initial_weights(make_adapter, validation, text):
     card = make_adapter().card.model_copy(update={"validation": validation})
-    assert dice_of(card) == words
+    assert dice_of(card) == text

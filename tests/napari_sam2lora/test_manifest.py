@@ -1,4 +1,4 @@
-"""What napari is told about the plugin, before any of it is loaded."""
+"""The manifest, which napari reads before it loads the plugin."""
 
 import subprocess
 import sys
@@ -12,7 +12,7 @@ from sam2lora.datasets import DATASETS
 ROOT = Path(__file__).resolve().parents[2]
 NAME = "napari-sam2lora"
 
-# Names of public sets that any photograph might have; these sets open by their folders.
+# Datasets whose file names are too common to be claimed; they are opened by their folders.
 COMMON_NAMES = {"DRIONS-DB", "DRIONS-DB-masks", "FIVES", "G1020", "GRAPE", "ORIGA", "REFUGE"}
 
 
@@ -23,7 +23,7 @@ def manifest() -> PluginManifest:
 
 @pytest.fixture(scope="module")
 def plugins(manifest: PluginManifest) -> PluginManager:
-    """Give a plugin manager that knows this plugin and napari's own readers."""
+    """Create a plugin manager with this plugin and napari's own readers."""
     manager = PluginManager()
     manager.register(manifest)
     manager.register(PluginManifest.from_distribution("napari"))
@@ -44,7 +44,7 @@ def test_manifest_has_the_name_of_the_distribution(manifest: PluginManifest):
     assert manifest.schema_version == "0.3.0"
 
 
-def test_every_menu_entry_is_a_command_and_none_is_for_later(manifest: PluginManifest):
+def test_every_menu_entry_is_a_command_and_every_command_is_used(manifest: PluginManifest):
     commands = {command.id for command in manifest.contributions.commands}
     entries = {item.command for menu in manifest.contributions.menus.values() for item in menu}
     assert entries <= commands
@@ -56,7 +56,7 @@ def test_every_menu_entry_is_a_command_and_none_is_for_later(manifest: PluginMan
     assert commands == entries | used
 
 
-def test_manifest_at_the_top_is_the_one_in_the_package():
+def test_manifest_at_the_root_links_to_the_package():
     top, inside = ROOT / "napari.yaml", ROOT / "napari_sam2lora" / "napari.yaml"
     if sys.platform == "win32" and not top.is_symlink():
         pytest.skip("this checkout was made without symbolic links")
@@ -66,7 +66,7 @@ def test_manifest_at_the_top_is_the_one_in_the_package():
 
 
 @pytest.mark.parametrize("name", [name for name, layout in DATASETS.items() if layout.public])
-def test_images_of_public_data_sets_are_claimed_unless_their_names_are_common(
+def test_public_datasets_are_claimed_unless_their_file_names_are_common(
     name: str, plugins: PluginManager
 ):
     claimed = NAME in readers(plugins, Path(DATASETS[name].example).name)
@@ -74,7 +74,7 @@ def test_images_of_public_data_sets_are_claimed_unless_their_names_are_common(
 
 
 @pytest.mark.parametrize("name", ["scan.dcm", "SCAN.DCM", "scan.dicom", "a.ppm.gz", "a.b.pgm.gz"])
-def test_formats_that_others_do_not_read_well_are_claimed(name: str, plugins: PluginManager):
+def test_formats_without_another_good_reader_are_claimed(name: str, plugins: PluginManager):
     assert NAME in readers(plugins, name)
 
 
@@ -86,15 +86,15 @@ def test_formats_that_others_do_not_read_well_are_claimed(name: str, plugins: Pl
         *("01_manual1.gif", "01_test_mask.gif", "01_dr.tif", "notes.txt", "data.zarr"),
     ],
 )
-def test_other_files_stay_with_other_readers(name: str, plugins: PluginManager):
+def test_other_files_are_left_to_other_readers(name: str, plugins: PluginManager):
     assert NAME not in readers(plugins, name)
 
 
-def test_a_folder_may_be_a_data_set(tmp_path: Path, plugins: PluginManager):
+def test_folders_are_claimed(tmp_path: Path, plugins: PluginManager):
     assert NAME in readers(plugins, tmp_path)
 
 
-def test_importing_the_plugin_loads_the_standard_library_only():
+def test_importing_the_plugin_loads_only_the_standard_library():
     code = """
         import sys
         before = set(sys.modules)

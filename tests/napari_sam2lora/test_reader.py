@@ -24,7 +24,7 @@ def names(layers: list[LayerData]) -> list[str]:
     return [options["name"] for _, options, _ in layers]
 
 
-def about(layers: list[LayerData]) -> dict:
+def metadata_of(layers: list[LayerData]) -> dict:
     return layers[0][1]["metadata"]["sam2lora"]
 
 
@@ -33,16 +33,16 @@ def save_png(path: Path) -> Path:
     return path
 
 
-# What is ours
+# Which paths are read
 
 
 @pytest.mark.parametrize(
     "name", ["a.tif", "a.TIFF", "a.jpg", "a.png", "a.gif", "a.ppm", "a.ppm.gz", "a.dcm", "b.c.webp"]
 )
-def test_image_files_are_ours(name: str):
-    assert get_reader(f"/photographs/{name}") is read
-    assert get_reader(Path("/photographs") / name) is read
-    assert get_reader([f"/photographs/{name}"]) is read
+def test_image_files_are_accepted(name: str):
+    assert get_reader(f"/images/{name}") is read
+    assert get_reader(Path("/images") / name) is read
+    assert get_reader([f"/images/{name}"]) is read
 
 
 @pytest.mark.parametrize(
@@ -52,11 +52,11 @@ def test_image_files_are_ours(name: str):
         *(".hidden.png", "https://example.org/21_training.tif", [], ["a.tif", "b.tif"]),
     ],
 )
-def test_other_files_and_stacks_are_not_ours(path: str | list[str]):
+def test_other_files_and_stacks_are_declined(path: str | list[str]):
     assert get_reader(path) is None
 
 
-def test_folders_are_ours_if_there_are_images_in_them(tmp_path: Path, drive: Path):
+def test_folders_with_images_are_accepted(tmp_path: Path, drive: Path):
     empty = tmp_path / "empty"
     (empty / "deep" / "deeper").mkdir(parents=True)
     zarr = tmp_path / "volume.zarr"
@@ -71,28 +71,28 @@ def test_folders_are_ours_if_there_are_images_in_them(tmp_path: Path, drive: Pat
 # Files
 
 
-def test_a_file_of_a_data_set_comes_with_its_masks(drive: Path):
+def test_file_of_a_dataset_has_its_masks(drive: Path):
     path = drive / "training" / "images" / "21_training.tif"
     image, vessel = layers = read(str(path))
     assert names(layers) == ["21_training", "21_training vessel"]
     assert image[0].shape == (*SHAPE, 3)
     np.testing.assert_array_equal(vessel[0], bar())
-    known = about(layers)
-    assert known["path"] == str(path)
-    assert (known["dataset"], known["patient"], known["split"]) == ("DRIVE", "21", "train")
-    assert known["fov"]["diameter"] == pytest.approx(80, abs=3)
-    assert known["fov"]["center"] == pytest.approx((45, 48), abs=1.5)
+    metadata = metadata_of(layers)
+    assert metadata["path"] == str(path)
+    assert (metadata["dataset"], metadata["patient"], metadata["split"]) == ("DRIVE", "21", "train")
+    assert metadata["fov"]["diameter"] == pytest.approx(80, abs=3)
+    assert metadata["fov"]["center"] == pytest.approx((45, 48), abs=1.5)
 
 
-def test_a_file_that_lies_nowhere_special_comes_alone(tmp_path: Path):
+def test_file_outside_a_dataset_has_no_masks(tmp_path: Path):
     layers = read(str(save_png(tmp_path / "ann.left.png")))
     assert names(layers) == ["ann.left"]
-    assert about(layers)["eye"] == "left"
-    assert about(layers)["dataset"] is None
-    assert about(layers)["fov"]["found"] == "whole image"
+    assert metadata_of(layers)["eye"] == "left"
+    assert metadata_of(layers)["dataset"] is None
+    assert metadata_of(layers)["fov"]["found"] == "whole image"
 
 
-def test_the_name_of_a_packed_file_has_no_ending(tmp_path: Path):
+def test_layer_name_of_a_packed_file_has_no_ending(tmp_path: Path):
     plain = tmp_path / "im0001.ppm"
     Image.fromarray(np.full((*SHAPE, 3), 120, np.uint8)).save(plain)
     packed = tmp_path / "im0001.ppm.gz"
@@ -120,57 +120,57 @@ def test_dicom_keeps_its_pixel_spacing_and_eye(tmp_path: Path):
     layers = read(str(path))
     assert layers[0][1]["scale"] == (0.01, 0.02)
     assert layers[0][1]["units"] == ("mm", "mm")
-    assert about(layers)["spacing"] == (0.01, 0.02)
-    assert about(layers)["eye"] == "right"
+    assert metadata_of(layers)["spacing"] == (0.01, 0.02)
+    assert metadata_of(layers)["eye"] == "right"
 
 
 # Folders
 
 
 @pytest.mark.parametrize("inside", ["", "test", "test/images"])
-def test_a_folder_of_a_data_set_gives_its_first_image(drive: Path, inside: str):
+def test_folder_of_a_dataset_opens_its_first_image(drive: Path, inside: str):
     assert names(read(str(drive / inside))) == ["01_test", "01_test vessel"]
 
 
-def test_a_folder_above_a_data_set_gives_its_first_image(drive: Path):
+def test_folder_above_a_dataset_opens_its_first_image(drive: Path):
     assert names(read(str(drive.parent))) == ["01_test", "01_test vessel"]
 
 
-def test_a_folder_of_photographs_gives_the_first(tmp_path: Path):
+def test_folder_of_images_opens_the_first(tmp_path: Path):
     for name in ("b.png", "a.png", ".a.png"):
         save_png(tmp_path / name)
     assert names(read(str(tmp_path))) == ["a"]
 
 
-def test_a_folder_that_is_no_data_set_says_what_was_looked_for(tmp_path: Path):
+def test_error_of_a_folder_without_images_lists_the_layouts(tmp_path: Path):
     (tmp_path / "visit 1").mkdir()
     save_png(tmp_path / "visit 1" / "a.png")
     with pytest.raises(DatasetError, match=r"no dataset .*DRIVE"):
         read(str(tmp_path))
 
 
-def test_a_folder_of_several_data_sets_names_them(drive: Path):
+def test_error_of_a_folder_of_several_datasets_names_them(drive: Path):
     shutil.copytree(drive, drive.parent / "copy")
     with pytest.raises(DatasetError, match=r"several datasets: DRIVE .*, copy "):
         read(str(drive.parent))
 
 
-# What goes wrong
+# Errors
 
 
-def test_a_bad_image_is_an_error_that_names_it(drive: Path):
+def test_error_names_the_damaged_image(drive: Path):
     path = drive / "test" / "images" / "01_test.tif"
     path.write_bytes(path.read_bytes()[:200])
     with pytest.raises(ImageError, match=r"01_test\.tif"):
         read(str(path))
 
 
-def test_a_missing_file_is_an_error_that_names_it(tmp_path: Path):
+def test_error_names_the_missing_file(tmp_path: Path):
     with pytest.raises(ImageError, match=r"gone\.png"):
         read(str(tmp_path / "gone.png"))
 
 
-def test_a_bad_mask_is_left_out_and_told(drive: Path, notices: list[str]):
+def test_damaged_mask_is_left_out_with_a_warning(drive: Path, notices: list[str]):
     mask = drive / "test" / "1st_manual" / "01_manual1.gif"
     Image.fromarray(np.zeros((10, 10), np.uint8)).save(mask)
     layers = read(str(drive / "test" / "images" / "01_test.tif"))
@@ -179,14 +179,14 @@ def test_a_bad_mask_is_left_out_and_told(drive: Path, notices: list[str]):
     assert "01_manual1.gif" in notices[0]
 
 
-def test_a_bad_table_leaves_the_image_without_masks_and_is_told(tmp_path: Path, notices: list[str]):
+def test_damaged_dataset_table_leaves_out_masks_with_a_warning(tmp_path: Path, notices: list[str]):
     path = save_png(tmp_path / "a.png")
     (tmp_path / "dataset.csv").write_text("image,disc\na.png,gone.png\n")
     assert names(read(str(path))) == ["a"]
     assert "gone.png" in notices[0]
 
 
-def test_a_good_image_tells_nothing(drive: Path, notices: list[str]):
+def test_intact_image_opens_without_a_notification(drive: Path, notices: list[str]):
     read(str(drive))
     assert notices == []
 
@@ -195,7 +195,7 @@ def test_a_good_image_tells_nothing(drive: Path, notices: list[str]):
 
 
 @pytest.mark.viewer
-def test_the_viewer_opens_it_with_this_reader(make_napari_viewer, drive: Path):
+def test_viewer_opens_an_image_with_this_reader(make_napari_viewer, drive: Path):
     viewer = make_napari_viewer()
     path = drive / "training" / "images" / "21_training.tif"
     viewer.open(path, plugin=PLUGIN)
@@ -207,7 +207,7 @@ def test_the_viewer_opens_it_with_this_reader(make_napari_viewer, drive: Path):
 
 
 @pytest.mark.viewer
-def test_layers_do_not_take_the_place_of_the_layer_that_is_selected(
+def test_new_layers_do_not_inherit_the_transform_of_the_selected_layer(
     make_napari_viewer, drive: Path
 ):
     viewer = make_napari_viewer()
@@ -219,21 +219,21 @@ def test_layers_do_not_take_the_place_of_the_layer_that_is_selected(
 
 
 @pytest.mark.viewer
-def test_the_window_asks_which_of_two_readers(make_napari_viewer, drive: Path):
+def test_window_asks_which_of_two_readers_to_use(make_napari_viewer, drive: Path):
     viewer = make_napari_viewer()
     with pytest.raises(MultipleReaderError, match=PLUGIN):  # what makes the window ask
         viewer.open(drive / "test" / "images" / "01_test.tif", plugin=None)
 
 
 @pytest.mark.viewer
-def test_scripts_that_name_no_reader_keep_napari_s(make_napari_viewer, drive: Path):
+def test_script_without_a_reader_uses_that_of_napari(make_napari_viewer, drive: Path):
     viewer = make_napari_viewer()
     viewer.open(drive / "test" / "images" / "01_test.tif")
     assert [layer.source.reader_plugin for layer in viewer.layers] == ["napari"]
 
 
 @pytest.mark.viewer
-def test_a_preference_for_a_folder_answers_for_all_in_it(make_napari_viewer, drive: Path):
+def test_reader_preference_for_a_folder_applies_to_its_files(make_napari_viewer, drive: Path):
     viewer = make_napari_viewer()
     get_settings().plugins.extension2reader = {f"*{os.sep}DRIVE{os.sep}*": PLUGIN}
     viewer.open(drive / "test" / "images" / "01_test.tif", plugin=None)
@@ -243,14 +243,16 @@ def test_a_preference_for_a_folder_answers_for_all_in_it(make_napari_viewer, dri
 
 @pytest.mark.viewer
 @pytest.mark.parametrize("name", ["cells.png", "image_001.png"])
-def test_other_images_open_without_a_question(make_napari_viewer, tmp_path: Path, name: str):
+def test_other_images_open_without_asking_for_a_reader(
+    make_napari_viewer, tmp_path: Path, name: str
+):
     viewer = make_napari_viewer()
     viewer.open(save_png(tmp_path / name), plugin=None)
     assert viewer.layers[0].source.reader_plugin == "napari"
 
 
 @pytest.mark.viewer
-def test_the_viewer_is_told_why_a_file_does_not_open(make_napari_viewer, drive: Path):
+def test_viewer_gets_the_error_of_an_unreadable_file(make_napari_viewer, drive: Path):
     viewer = make_napari_viewer()
     path = drive / "test" / "images" / "01_test.tif"
     path.write_bytes(b"")

@@ -10,7 +10,7 @@ SAMPLES = {"healthy": healthy, "large_cup": large_cup, "dark_with_lesions": dark
 
 
 @pytest.mark.parametrize("name", SAMPLES)
-def test_a_sample_is_a_photograph_with_all_masks(name: str):
+def test_sample_is_an_image_with_all_masks(name: str):
     (pixels, options, kind), *masks = SAMPLES[name]()
     assert kind == "image"
     assert pixels.dtype == np.uint8
@@ -22,7 +22,7 @@ def test_a_sample_is_a_photograph_with_all_masks(name: str):
         assert data.any()
 
 
-def test_samples_are_what_their_names_say():
+def test_samples_match_their_names():
     light = {name: sample()[0][0].mean() for name, sample in SAMPLES.items()}
     assert light["dark_with_lesions"] < 0.7 * light["healthy"]
     ratios = {}

@@ -1,4 +1,4 @@
-"""The plugin's page in napari's Preferences, and who listens to it."""
+"""The plugin's page in napari's Preferences, and the environment variables it sets."""
 
 import os
 from collections.abc import Callable, Iterator
@@ -16,12 +16,12 @@ from sam2lora.utils.download import cache_folder, is_offline
 
 @pytest.fixture(autouse=True)
 def new_settings(plugin_settings, npe2pm) -> None:
-    """Give settings that no plugin follows that another test has switched on."""
+    """Create new settings, which no plugin activated by another test follows."""
     npe2pm.register(PluginManifest.from_distribution(PLUGIN))
 
 
 class Context:
-    """What npe2 gives a plugin that is switched on, as far as it is used."""
+    """The part of npe2's plugin context that is used."""
 
     def __init__(self) -> None:
         self.stops: list[Callable[[], None]] = []
@@ -29,34 +29,34 @@ class Context:
     def register_disposable(self, stop: Callable[[], None]) -> None:
         self.stops.append(stop)
 
-    def switch_off(self) -> None:
+    def deactivate(self) -> None:
         while self.stops:
             self.stops.pop()()
 
 
 @pytest.fixture
 def context() -> Iterator[Context]:
-    made = Context()
-    yield made
-    made.switch_off()
+    context = Context()
+    yield context
+    context.deactivate()
 
 
 @pytest.fixture
 def unset(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Take the variables away that an administrator could have set, and what the test sets."""
+    """Unset the variables that an administrator may have set, and those that the test sets."""
     for name in ("SAM2LORA_CACHE", "SAM2LORA_OFFLINE"):
         monkeypatch.setenv(name, "")
         monkeypatch.delenv(name)
 
 
-def test_what_is_not_chosen_has_a_default():
+def test_settings_have_defaults():
     found = preferences()
     assert (found.cache_folder, found.offline) == ("", False)
     assert (found.device, found.precision) == ("auto", "auto")
     assert found.autosave_seconds == 30
 
 
-def test_what_is_chosen_is_found_at_once():
+def test_changed_settings_are_read_at_once():
     settings = get_plugin_settings(PLUGIN)
     settings.image_list.autosave_seconds = 5
     settings.computing.device = " cuda:1 "
@@ -67,7 +67,7 @@ def test_what_is_chosen_is_found_at_once():
     assert preferences().device == "auto"
 
 
-def test_what_makes_no_sense_cannot_be_chosen():
+def test_invalid_settings_are_rejected():
     settings = get_plugin_settings(PLUGIN)
     with pytest.raises(ValidationError):
         settings.computing.precision = "int8"
@@ -75,7 +75,7 @@ def test_what_makes_no_sense_cannot_be_chosen():
         settings.image_list.autosave_seconds = -1
 
 
-def test_downloads_follow_the_preferences_now_and_later(unset, context: Context, tmp_path: Path):
+def test_downloads_follow_current_and_later_preferences(unset, context: Context, tmp_path: Path):
     settings = get_plugin_settings(PLUGIN)
     settings.downloads.cache_folder = str(tmp_path / "first")
     follow_preferences(context)
@@ -91,7 +91,7 @@ def test_downloads_follow_the_preferences_now_and_later(unset, context: Context,
     assert not is_offline()
 
 
-def test_what_was_set_before_napari_started_stays(
+def test_variables_set_before_napari_started_are_kept(
     unset, context: Context, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):
     monkeypatch.setenv("SAM2LORA_CACHE", str(tmp_path / "admin"))
@@ -102,20 +102,20 @@ def test_what_was_set_before_napari_started_stays(
     assert is_offline()
 
 
-def test_switched_off_it_takes_its_variables_back(unset, context: Context, tmp_path: Path):
+def test_deactivated_plugin_unsets_its_variables(unset, context: Context, tmp_path: Path):
     settings = get_plugin_settings(PLUGIN)
     settings.downloads.cache_folder = str(tmp_path / "first")
     follow_preferences(context)
-    context.switch_off()
+    context.deactivate()
     assert "SAM2LORA_CACHE" not in os.environ
     settings.downloads.cache_folder = str(tmp_path / "second")
     assert "SAM2LORA_CACHE" not in os.environ
 
 
-def test_napari_activates_it_and_lists_it_in_its_preferences():
+def test_manifest_activates_and_lists_the_settings():
     manifest = PluginManifest.from_distribution(PLUGIN)
     assert manifest.on_activate == "napari_sam2lora._settings:follow_preferences"
     shown = {
-        name for one in manifest.contributions.configurations.values() for name in one.properties
+        name for page in manifest.contributions.configurations.values() for name in page.properties
     }
     assert shown == {field.name for field in fields(preferences())}

@@ -1,4 +1,4 @@
-"""Saving from napari: what was read comes back, and others' layers stay others' business."""
+"""Writers: masks and images are saved as they are; layers of other origin stay with napari."""
 
 import json
 import os
@@ -28,7 +28,7 @@ def save(path: Path, *layers: Layer, plugin: str | None = PLUGIN) -> list[str]:
 
 
 @pytest.mark.parametrize("name", ["a.png", "a.tif", "a.TIFF"])
-def test_a_mask_is_saved_as_0_and_255_whatever_its_label(tmp_path: Path, name: str):
+def test_mask_of_any_label_is_saved_as_0_and_255(tmp_path: Path, name: str):
     (cup,) = eye("cup")[1:]
     cup.data_setitem((np.array([1]), np.array([2])), 9)
     assert save(tmp_path / name, cup) == [str(tmp_path / name)]
@@ -41,15 +41,13 @@ def test_a_mask_is_saved_as_0_and_255_whatever_its_label(tmp_path: Path, name: s
     "path", ["DRIVE/test/images/01_test.tif", "CHASEDB1/Image_01L.jpg", "HRF/images/01_dr.JPG"]
 )
 @pytest.mark.parametrize("suffix", [".png", ".tif"])
-def test_a_real_mask_comes_back_pixel_by_pixel(
-    real_data: Path, tmp_path: Path, path: str, suffix: str
-):
+def test_real_mask_survives_saving(real_data: Path, tmp_path: Path, path: str, suffix: str):
     data, options, kind = read(str(real_data / path))[-1]
     save(tmp_path / f"mask{suffix}", Layer.create(data, options, kind))
     np.testing.assert_array_equal(read_mask(tmp_path / f"mask{suffix}"), data > 0)
 
 
-def test_a_saved_data_set_is_read_as_it_was(drive: Path, tmp_path: Path):
+def test_saved_dataset_is_read_back(drive: Path, tmp_path: Path):
     image, vessel = read(str(drive / "test" / "images" / "01_test.tif"))
     for folder in ("images", "masks"):
         (tmp_path / "mine" / folder).mkdir(parents=True)
@@ -60,7 +58,7 @@ def test_a_saved_data_set_is_read_as_it_was(drive: Path, tmp_path: Path):
         np.testing.assert_array_equal(before[0], after[0])
 
 
-def test_several_targets_are_one_label_map_with_a_legend(tmp_path: Path):
+def test_several_targets_are_saved_as_label_map_with_legend(tmp_path: Path):
     files = save(tmp_path / "map.png", *eye("vessel", "disc", "cup")[1:])
     assert [Path(file).name for file in files] == ["map.png", "map_legend.json"]
     values = read_values(tmp_path / "map.png")
@@ -70,15 +68,15 @@ def test_several_targets_are_one_label_map_with_a_legend(tmp_path: Path):
     assert json.loads((tmp_path / "map_legend.json").read_text())["priority"][0] == "vessel"
 
 
-def test_coco_names_the_image_the_masks_belong_to(tmp_path: Path):
+def test_coco_names_the_image_of_the_masks(tmp_path: Path):
     layers = eye("vessel", "cup", path=tmp_path / "left.jpg")[1:]
     save(tmp_path / "a.json", *layers)
     document = json.loads((tmp_path / "a.json").read_text())
     assert document["images"][0]["file_name"] == "left.jpg"
-    assert [one["area"] for one in document["annotations"]] == [disk(6).sum(), bar().sum()]
+    assert [each["area"] for each in document["annotations"]] == [disk(6).sum(), bar().sum()]
 
 
-def test_an_overlay_shows_the_masks_in_their_colors(tmp_path: Path):
+def test_overlay_shows_masks_in_their_colors(tmp_path: Path):
     image, vessel = eye("vessel")
     save(tmp_path / "a.png", image, vessel)
     with Picture.open(tmp_path / "a.png") as picture:
@@ -88,7 +86,7 @@ def test_an_overlay_shows_the_masks_in_their_colors(tmp_path: Path):
     assert (painted[bar()] != image.data[bar()]).any(axis=-1).all()
 
 
-def test_an_overlay_of_another_image_is_refused(tmp_path: Path):
+def test_overlay_on_an_image_of_another_size_is_rejected(tmp_path: Path):
     vessel = eye("vessel")[1]
     with pytest.raises(GeometryError, match="vessel mask is 90 × 96, but theirs is 30 × 40"):
         save(
@@ -98,7 +96,7 @@ def test_an_overlay_of_another_image_is_refused(tmp_path: Path):
         )
 
 
-def test_an_image_may_be_selected_with_the_masks(tmp_path: Path):
+def test_image_selected_with_masks_is_ignored_by_mask_writers(tmp_path: Path):
     layers = eye("vessel", "cup", path=tmp_path / "left.jpg")
     save(tmp_path / "a.json", *layers)
     document = json.loads((tmp_path / "a.json").read_text())
@@ -107,17 +105,17 @@ def test_an_image_may_be_selected_with_the_masks(tmp_path: Path):
     assert set(np.unique(read_values(tmp_path / "map.tif"))) == {0, 255}
 
 
-def test_masks_of_two_images_do_not_become_one_file(tmp_path: Path):
+def test_masks_of_two_images_are_not_saved_together(tmp_path: Path):
     one, two = (eye(target, name=name)[1] for target, name in (("vessel", "a"), ("disc", "b")))
     with pytest.raises(GeometryError, match="several images: a, b"):
         save(tmp_path / "map.png", one, two)
     assert list(tmp_path.iterdir()) == []
 
 
-# Layers of others
+# Layers of other origin
 
 
-def test_labels_without_a_target_are_a_mask_if_they_hold_one_label(tmp_path: Path):
+def test_labels_without_a_target_are_saved_if_they_have_one_label(tmp_path: Path):
     save(tmp_path / "a.png", Labels(bar().astype(int) * 5, name="theirs"))
     np.testing.assert_array_equal(read_mask(tmp_path / "a.png"), bar())
     cells = Labels(np.arange(SHAPE[0] * SHAPE[1]).reshape(SHAPE), name="cells")
@@ -126,21 +124,21 @@ def test_labels_without_a_target_are_a_mask_if_they_hold_one_label(tmp_path: Pat
     assert not (tmp_path / "b.png").exists()
 
 
-def test_a_tiff_of_labels_is_still_written_by_napari_unless_this_writer_is_named(tmp_path: Path):
+def test_tiff_of_labels_is_written_by_napari_by_default(tmp_path: Path):
     cells = np.arange(SHAPE[0] * SHAPE[1]).reshape(SHAPE)
     save(tmp_path / "cells.tif", Labels(cells), plugin=None)
     np.testing.assert_array_equal(tifffile.imread(tmp_path / "cells.tif"), cells)
 
 
-def test_other_layers_are_still_written_by_napari(tmp_path: Path):
+def test_other_layers_are_written_by_napari(tmp_path: Path):
     save(tmp_path / "a.png", Image(np.zeros(SHAPE, np.uint8)), plugin=None)
     assert read_values(tmp_path / "a.png").shape == SHAPE
 
 
-# Where it cannot be written
+# Files that cannot be written
 
 
-def test_a_folder_that_is_not_there_is_named(tmp_path: Path):
+def test_error_names_the_missing_folder(tmp_path: Path):
     vessel = eye("vessel")[1]
     for name in ("a.png", "a.tif"):
         with pytest.raises(OutputError, match=r"gone.*cannot be written \(No such file"):
@@ -150,13 +148,13 @@ def test_a_folder_that_is_not_there_is_named(tmp_path: Path):
 @pytest.mark.skipif(
     sys.platform == "win32" or os.geteuid() == 0, reason="nothing is unwritable for this user"
 )
-def test_a_folder_that_is_read_only_is_named(tmp_path: Path):
+def test_read_only_folder_is_an_error(tmp_path: Path):
     tmp_path.chmod(0o500)
     with pytest.raises(OutputError, match="Permission denied"):
         save(tmp_path / "a.png", eye("vessel")[1])
 
 
-def test_an_older_file_stays_when_the_disk_is_full(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+def test_older_file_survives_a_full_disk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     vessel = eye("vessel")[1]
     save(tmp_path / "a.png", vessel)
     before = (tmp_path / "a.png").read_bytes()

@@ -15,25 +15,25 @@ from ..conftest import bar, eye
 
 
 @pytest.fixture
-def answer(monkeypatch: pytest.MonkeyPatch):
-    """Give a function that says what a user answers to file dialogs."""
+def choose_path(monkeypatch: pytest.MonkeyPatch):
+    """Return a function that sets the path a user chooses in file dialogs."""
 
-    def say(path: Path | str) -> None:
+    def choose(path: Path | str) -> None:
         monkeypatch.setattr(QFileDialog, "getExistingDirectory", lambda *_: str(path))
         monkeypatch.setattr(QFileDialog, "getOpenFileName", lambda *_: (str(path), ""))
 
-    return say
+    return choose
 
 
 @pytest.mark.viewer
-def test_masks_are_saved_under_the_images_name(
-    make_napari_viewer, answer, tmp_path: Path, notices: list[str]
+def test_masks_are_exported_under_the_image_name(
+    make_napari_viewer, choose_path, tmp_path: Path, notices: list[str]
 ):
     viewer = make_napari_viewer()
     for layer in eye("vessel", "cup", name="shown as", path=Path("/data/left.eye.jpg")):
         viewer.add_layer(layer)
     viewer.layers.selection.active = viewer.layers[0]
-    answer(tmp_path)
+    choose_path(tmp_path)
     export_masks(viewer)
     names = {path.name for path in tmp_path.iterdir()}
     assert names == {"left.eye_vessel.png", "left.eye_cup.png"}
@@ -42,12 +42,14 @@ def test_masks_are_saved_under_the_images_name(
 
 
 @pytest.mark.viewer
-def test_vascx_gets_the_image_its_vessels_and_its_disc(make_napari_viewer, answer, tmp_path: Path):
+def test_vascx_export_writes_image_vessels_and_disc(
+    make_napari_viewer, choose_path, tmp_path: Path
+):
     viewer = make_napari_viewer()
     for layer in eye("vessel", "disc", "cup", name="my eye"):
         viewer.add_layer(layer)
     viewer.layers.selection.clear()
-    answer(tmp_path)
+    choose_path(tmp_path)
     export_for_vascx(viewer)
     files = {str(path.relative_to(tmp_path)) for path in tmp_path.rglob("*.*")}
     expected = {"preprocessed_rgb/my_eye.png", "vessels/my_eye.png", "disc/my_eye.png"}
@@ -58,40 +60,42 @@ def test_vascx_gets_the_image_its_vessels_and_its_disc(make_napari_viewer, answe
 
 @pytest.mark.viewer
 @pytest.mark.parametrize("command", [export_masks, export_for_vascx])
-def test_nothing_is_saved_without_an_answer_or_without_masks(
-    make_napari_viewer, answer, tmp_path: Path, notices: list[str], command
+def test_export_writes_nothing_when_cancelled_or_without_masks(
+    make_napari_viewer, choose_path, tmp_path: Path, notices: list[str], command
 ):
     viewer = make_napari_viewer()
     _image, vessel = (viewer.add_layer(layer) for layer in eye("vessel"))
-    answer("")
+    choose_path("")
     command(viewer)
     assert notices == []
     viewer.layers.remove(vessel)
-    answer(tmp_path)
+    choose_path(tmp_path)
     command(viewer)
     assert notices[0].startswith("eye has no masks")
     assert list(tmp_path.iterdir()) == []
 
 
 @pytest.mark.viewer
-def test_a_folder_that_cannot_be_written_is_told(
-    make_napari_viewer, answer, tmp_path: Path, notices: list[str]
+def test_export_to_unwritable_folder_is_notified(
+    make_napari_viewer, choose_path, tmp_path: Path, notices: list[str]
 ):
     viewer = make_napari_viewer()
     for layer in eye("vessel"):
         viewer.add_layer(layer)
-    answer(tmp_path / "gone")
+    choose_path(tmp_path / "gone")
     export_masks(viewer)
     assert "cannot be written" in notices[0]
     assert "--out" not in notices[0]
 
 
-def test_an_adapter_can_be_chosen(make_adapter, answer, tmp_path: Path, notices: list[str]):
-    answer(export_adapter(make_adapter(), tmp_path))
+def test_adapter_chosen_in_the_dialog_is_imported(
+    make_adapter, choose_path, tmp_path: Path, notices: list[str]
+):
+    choose_path(export_adapter(make_adapter(), tmp_path))
     import_adapter()
     assert find_adapter("my-vessels")
     import_adapter()
-    assert "is there already" in notices[-1]
-    answer("")
+    assert "already" in notices[-1]
+    choose_path("")
     import_adapter()
     assert len(notices) == 2

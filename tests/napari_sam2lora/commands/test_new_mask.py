@@ -1,4 +1,4 @@
-"""Empty masks to paint into."""
+"""Commands that add empty masks."""
 
 import numpy as np
 import pytest
@@ -14,7 +14,7 @@ from ..conftest import SHAPE, eye
     ("command", "name"),
     [(new_vessel_mask, "vessel"), (new_disc_mask, "disc"), (new_cup_mask, "cup")],
 )
-def test_it_is_empty_of_the_images_size_and_ready_to_be_painted(make_napari_viewer, command, name):
+def test_new_mask_is_empty_aligned_and_in_paint_mode(make_napari_viewer, command, name):
     viewer = make_napari_viewer()
     image = viewer.add_layer(eye(spacing=(0.01, 0.02))[0])
     command(viewer)
@@ -27,7 +27,7 @@ def test_it_is_empty_of_the_images_size_and_ready_to_be_painted(make_napari_view
 
 
 @pytest.mark.viewer
-def test_a_second_one_of_the_same_target_is_refused(make_napari_viewer, notices: list[str]):
+def test_second_mask_of_the_same_target_is_rejected(make_napari_viewer, notices: list[str]):
     viewer = make_napari_viewer()
     for layer in eye("vessel"):
         viewer.add_layer(layer)
@@ -39,6 +39,6 @@ def test_a_second_one_of_the_same_target_is_refused(make_napari_viewer, notices:
 
 
 @pytest.mark.viewer
-def test_without_an_image_it_says_so(make_napari_viewer, notices: list[str]):
+def test_new_mask_without_an_image_is_notified(make_napari_viewer, notices: list[str]):
     new_cup_mask(make_napari_viewer())
     assert notices == ["There is no image. Open a fundus image first."]

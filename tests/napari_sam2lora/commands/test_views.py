@@ -1,4 +1,4 @@
-"""Other ways to show a photograph, through the commands napari runs."""
+"""Views of an image, through the commands that napari runs."""
 
 from pathlib import Path
 
@@ -22,7 +22,7 @@ def run(name: str, viewer: object) -> None:
 
 
 @pytest.mark.viewer
-def test_the_green_channel_is_shown_right_above_its_image(make_napari_viewer_proxy):
+def test_green_channel_is_shown_directly_above_its_image(make_napari_viewer_proxy):
     viewer = make_napari_viewer_proxy()
     image, vessel = (viewer.add_layer(layer) for layer in eye("vessel"))
     run("show_green", viewer)
@@ -31,7 +31,7 @@ def test_the_green_channel_is_shown_right_above_its_image(make_napari_viewer_pro
 
 
 @pytest.mark.viewer
-def test_clahe_is_shown_when_it_is_computed(make_napari_viewer_proxy, qtbot):
+def test_clahe_is_shown_once_computed(make_napari_viewer_proxy, qtbot):
     viewer = make_napari_viewer_proxy()
     viewer.add_layer(eye()[0])
     run("show_clahe", viewer)
@@ -41,7 +41,7 @@ def test_clahe_is_shown_when_it_is_computed(make_napari_viewer_proxy, qtbot):
 
 
 @pytest.mark.viewer
-def test_clahe_of_an_image_that_was_closed_meanwhile_is_dropped(make_napari_viewer, qtbot):
+def test_clahe_of_an_image_removed_during_computation_is_dropped(make_napari_viewer, qtbot):
     viewer = make_napari_viewer()
     viewer.add_layer(eye()[0])
     run("show_clahe", viewer)
@@ -51,7 +51,7 @@ def test_clahe_of_an_image_that_was_closed_meanwhile_is_dropped(make_napari_view
 
 
 @pytest.mark.viewer
-def test_the_outline_is_the_border_of_the_field(make_napari_viewer_proxy):
+def test_outline_is_the_border_of_the_field_of_view(make_napari_viewer_proxy):
     viewer = make_napari_viewer_proxy()
     viewer.add_layer(eye()[0])
     run("show_field_of_view", viewer)
@@ -63,7 +63,7 @@ def test_the_outline_is_the_border_of_the_field(make_napari_viewer_proxy):
 
 @pytest.mark.viewer
 @pytest.mark.parametrize("command", ["show_green", "show_clahe", "show_field_of_view"])
-def test_views_lie_where_the_image_lies_whatever_is_selected(
+def test_views_are_aligned_with_the_image_whatever_is_selected(
     make_napari_viewer, qtbot, command: str
 ):
     viewer = make_napari_viewer()
@@ -79,7 +79,7 @@ def test_views_lie_where_the_image_lies_whatever_is_selected(
 
 
 @pytest.mark.viewer
-def test_images_of_others_can_be_viewed_and_stacks_are_refused_in_words(
+def test_views_of_images_of_other_origin_work_and_stacks_are_rejected(
     make_napari_viewer, notices: list[str]
 ):
     viewer = make_napari_viewer()
@@ -97,7 +97,7 @@ def test_images_of_others_can_be_viewed_and_stacks_are_refused_in_words(
 
 
 @pytest.mark.viewer
-def test_two_viewers_do_not_disturb_each_other(make_napari_viewer):
+def test_views_are_added_to_their_own_viewer_only(make_napari_viewer):
     first, second = make_napari_viewer(), make_napari_viewer()
     first.add_layer(eye(name="one")[0])
     second.add_layer(eye(name="two")[0])
@@ -107,7 +107,7 @@ def test_two_viewers_do_not_disturb_each_other(make_napari_viewer):
 
 
 @pytest.mark.viewer
-def test_the_menu_entry_runs_in_the_window_it_belongs_to(make_napari_viewer):
+def test_menu_entry_runs_in_the_current_viewer(make_napari_viewer):
     from napari._app_model import get_app_model  # as clicking does; there is no public way
 
     viewer = make_napari_viewer()

@@ -7,20 +7,15 @@ import pytest
 from napari import Viewer
 from napari.layers import Labels
 from qtpy.QtGui import QGuiApplication
-from qtpy.QtWidgets import QPushButton
 
 from napari_sam2lora.evaluation.dock import EvaluateDock
 
 from ..conftest import disk, eye
+from ..helpers import press
 
 PLUGIN = "napari-sam2lora"
 
 pytestmark = pytest.mark.viewer
-
-
-def press(dock: EvaluateDock, text: str) -> None:
-    (button,) = (one for one in dock.findChildren(QPushButton) if one.text() == text)
-    button.click()
 
 
 @pytest.fixture
@@ -33,22 +28,22 @@ def opened(make_napari_viewer) -> tuple[Viewer, EvaluateDock]:
     return viewer, dock
 
 
-def compared(qtbot, dock: EvaluateDock, count: int) -> None:
+def wait_compared(qtbot, dock: EvaluateDock, count: int) -> None:
     qtbot.waitUntil(lambda: len(dock.comparisons) == count, timeout=60_000)
 
 
-def test_numbers_and_a_map_of_errors_are_shown(qtbot, opened, tmp_path: Path) -> None:
+def test_scores_and_an_error_map_are_shown(qtbot, opened, tmp_path: Path) -> None:
     viewer, dock = opened
     press(dock, "Compare")
-    compared(qtbot, dock, 1)
-    assert "Only its size says that reference is of eye. Green" in dock._state.text()
+    wait_compared(qtbot, dock, 1)
+    assert "reference was matched to eye by its size only. Green" in dock._state.text()
     assert dock._table.item(0, 0).text() == "Dice"
     assert 0.5 < float(dock._table.item(0, 1).text()) < 1
     errors = viewer.layers["eye errors of eye disc"]
     assert set(np.unique(errors.data)) == {0, 1, 2, 3}
     viewer.layers["eye disc"].data = viewer.layers["reference"].data
     press(dock, "Compare")
-    compared(qtbot, dock, 2)
+    wait_compared(qtbot, dock, 2)
     assert dock._table.item(0, 1).text() == "1.0000"
     assert set(np.unique(errors.data)) == {0, 1}
     assert len(viewer.layers) == 4
@@ -58,14 +53,14 @@ def test_numbers_and_a_map_of_errors_are_shown(qtbot, opened, tmp_path: Path) ->
     assert len((tmp_path / "scores.csv").read_text().splitlines()) == 3
 
 
-def test_the_same_layer_twice_is_refused(opened, notices) -> None:
+def test_comparing_a_layer_with_itself_is_rejected(opened, notices) -> None:
     _, dock = opened
     dock.choose("reference", "reference")
     press(dock, "Compare")
-    assert "Choose two Labels layers" in notices[-1]
+    assert "Choose two different Labels layers" in notices[-1]
 
 
-def test_sizes_that_differ_are_said(qtbot, opened, notices) -> None:
+def test_layers_of_different_sizes_are_rejected(qtbot, opened, notices) -> None:
     viewer, dock = opened
     viewer.add_layer(Labels(np.zeros((5, 5), np.uint8), name="small"))
     dock.choose("eye disc", "small")
@@ -75,7 +70,7 @@ def test_sizes_that_differ_are_said(qtbot, opened, notices) -> None:
     assert dock._button.isEnabled()
 
 
-def test_layers_that_come_and_go_are_offered(opened) -> None:
+def test_added_and_removed_layers_update_the_lists_until_the_dock_is_removed(opened) -> None:
     viewer, dock = opened
     viewer.layers.remove("reference")
     assert [dock._mask.itemText(n) for n in range(dock._mask.count())] == ["eye disc"]
@@ -84,7 +79,7 @@ def test_layers_that_come_and_go_are_offered(opened) -> None:
     assert dock._mask.count() == 1
 
 
-def test_a_layer_that_is_renamed_is_offered_by_its_new_name(opened) -> None:
+def test_renamed_layer_is_listed_by_its_new_name(opened) -> None:
     viewer, dock = opened
     dock.choose("reference", "eye disc")
     viewer.layers["eye disc"].name = "first reader"

@@ -1,4 +1,4 @@
-"""The image list in a window."""
+"""The Image list dock in a window."""
 
 from pathlib import Path
 
@@ -8,13 +8,14 @@ from napari import Viewer
 from napari.settings import get_plugin_settings
 from npe2 import PluginManifest
 from PIL import Image
-from qtpy.QtWidgets import QCheckBox, QLabel, QListWidget, QMessageBox, QPushButton
+from qtpy.QtWidgets import QCheckBox, QListWidget, QMessageBox, QPushButton
 
 from napari_sam2lora.image_list.dock import TITLE, ImageListDock
 from sam2lora.annotations.store import Corrections
 from sam2lora.errors import OutputError
 
 from ..conftest import SHAPE
+from ..helpers import label_text, press
 
 PLUGIN = "napari-sam2lora"
 
@@ -26,18 +27,13 @@ def lists(viewer: Viewer) -> list[ImageListDock]:
     return [dock for dock in docks if isinstance(dock, ImageListDock)]
 
 
-def press(dock: ImageListDock, text: str) -> None:
-    (button,) = (one for one in dock.findChildren(QPushButton) if one.text() == text)
-    button.click()
-
-
 def rows(dock: ImageListDock) -> list[str]:
     listing = dock.findChild(QListWidget)
     return [listing.item(number).text() for number in range(listing.count())]
 
 
-def words(dock: ImageListDock) -> str:
-    return " ".join(label.text() for label in dock.findChildren(QLabel))
+def fail_to_write(*_: object) -> None:
+    raise OutputError("a.png: cannot be written (No space left on device).")
 
 
 def paint(viewer: Viewer, name: str) -> None:
@@ -46,33 +42,33 @@ def paint(viewer: Viewer, name: str) -> None:
 
 @pytest.fixture
 def opened(make_napari_viewer, drive: Path) -> tuple[Viewer, ImageListDock]:
-    """Open the tiny data set in a window."""
+    """Open the tiny dataset in a window."""
     viewer = make_napari_viewer()
     viewer.open(drive, plugin=PLUGIN)
     (dock,) = lists(viewer)
     return viewer, dock
 
 
-def test_opening_a_folder_opens_its_list_once(opened, drive: Path):
+def test_opening_a_folder_opens_one_image_list(opened, drive: Path):
     viewer, dock = opened
     assert rows(dock) == ["01_test", "21_training"]
-    assert "DRIVE: 2 images, 0 done" in words(dock)
+    assert "DRIVE: 2 images, 0 done" in label_text(dock)
     assert [layer.name for layer in viewer.layers] == ["01_test", "01_test vessel"]
-    press(dock, "Next")
+    press(dock, "Next image")
     viewer.open(drive / "test", plugin=PLUGIN)
     assert lists(viewer) == [dock]
     assert rows(dock) == ["01_test"]
     assert [layer.name for layer in viewer.layers] == ["01_test", "01_test vessel"]
 
 
-def test_a_file_or_a_folder_of_one_image_opens_no_list(make_napari_viewer, drive: Path):
+def test_file_or_folder_of_one_image_opens_no_list(make_napari_viewer, drive: Path):
     viewer = make_napari_viewer()
     viewer.open(drive / "test", plugin=PLUGIN)
     viewer.open(drive / "training" / "images" / "21_training.tif", plugin=PLUGIN)
     assert lists(viewer) == []
 
 
-def test_it_has_the_name_by_which_the_menu_shows_and_hides_it(opened):
+def test_dock_has_the_name_by_which_the_menu_finds_it(opened):
     viewer, dock = opened
     manifest = PluginManifest.from_distribution(PLUGIN)
     (widget,) = (one for one in manifest.contributions.widgets if one.command.endswith("list"))
@@ -80,17 +76,17 @@ def test_it_has_the_name_by_which_the_menu_shows_and_hides_it(opened):
     assert viewer.window.dock_widgets[TITLE] is dock
 
 
-def test_steps_save_show_and_mark_what_was_corrected(opened):
+def test_next_image_saves_and_marks_corrections(opened):
     viewer, dock = opened
     paint(viewer, "01_test vessel")
-    press(dock, "Next")
+    press(dock, "Next image")
     assert [layer.name for layer in viewer.layers] == ["21_training", "21_training vessel"]
     assert rows(dock) == ["01_test •", "21_training"]
-    press(dock, "Previous")
+    press(dock, "Previous image")
     assert viewer.layers["01_test vessel"].data[0, 0]
 
 
-def test_a_step_is_safe_even_before_the_window_is_drawn(make_napari_viewer, drive: Path):
+def test_next_image_before_the_first_draw_does_not_crash(make_napari_viewer, drive: Path):
     viewer = make_napari_viewer(show=True)
     viewer.open(drive, plugin=PLUGIN)
     (dock,) = lists(viewer)
@@ -99,15 +95,15 @@ def test_a_step_is_safe_even_before_the_window_is_drawn(make_napari_viewer, driv
     assert [layer.name for layer in viewer.layers] == ["01_test", "01_test vessel"]
 
 
-def test_at_either_end_there_is_no_further_step(opened):
+def test_stepping_beyond_either_end_does_nothing(opened):
     _viewer, dock = opened
     dock.step(-1)
     assert dock.images.current == 0
     dock.step(1)
     dock.step(1)
     assert dock.images.current == 1
-    (following,) = (one for one in dock.findChildren(QPushButton) if one.text() == "Next")
-    assert not following.isEnabled()
+    (button,) = (b for b in dock.findChildren(QPushButton) if b.text() == "Next image")
+    assert not button.isEnabled()
 
 
 def test_clicking_a_row_shows_its_image(opened):
@@ -117,56 +113,51 @@ def test_clicking_a_row_shows_its_image(opened):
     assert viewer.layers[0].name == "21_training"
 
 
-def test_done_is_ticked_and_counted(opened):
+def test_mark_as_done_is_shown_and_counted(opened):
     _viewer, dock = opened
     dock.findChild(QCheckBox).click()
     assert rows(dock) == ["01_test ✓ •", "21_training"]
-    assert "1 done" in words(dock)
-    press(dock, "Next")
+    assert "1 done" in label_text(dock)
+    press(dock, "Next image")
     assert not dock.findChild(QCheckBox).isChecked()
 
 
-def test_what_is_painted_is_saved_after_the_interval_of_the_preferences(
-    make_napari_viewer, drive: Path, qtbot
-):
+def test_autosave_follows_the_interval_of_the_preferences(make_napari_viewer, drive: Path, qtbot):
     get_plugin_settings(PLUGIN).image_list.autosave_seconds = 1
     viewer = make_napari_viewer()
     viewer.open(drive, plugin=PLUGIN)
     (dock,) = lists(viewer)
     paint(viewer, "01_test vessel")
     qtbot.waitUntil(lambda: Corrections(drive).corrected("01_test"), timeout=10_000)
-    assert "Saved vessel at" in words(dock)
+    assert "Saved vessel at" in label_text(dock)
 
 
-def test_what_cannot_be_saved_is_told_once_and_stays_in_sight(
+def test_save_error_is_notified_once_and_stays_visible(
     opened, notices: list[str], monkeypatch: pytest.MonkeyPatch
 ):
     viewer, dock = opened
     paint(viewer, "01_test vessel")
 
-    def refuse(*_: object) -> None:
-        raise OutputError("a.png: cannot be written (No space left on device).")
-
     with monkeypatch.context() as patch:
-        patch.setattr(Corrections, "save", refuse)
+        patch.setattr(Corrections, "save", fail_to_write)
         assert not dock.save()
         assert not dock.save()
         assert len(notices) == 1
-        assert "Not saved: a.png: cannot be written (No space" in words(dock)
-        press(dock, "Next")
+        assert "Not saved: a.png: cannot be written (No space" in label_text(dock)
+        press(dock, "Next image")
         assert viewer.layers[0].name == "01_test"
     assert dock.save()
-    assert "Not saved" not in words(dock)
+    assert "Not saved" not in label_text(dock)
 
 
-def test_closing_the_window_saves(opened, drive: Path):
+def test_closing_the_window_saves_masks(opened, drive: Path):
     viewer, _ = opened
     paint(viewer, "01_test vessel")
     viewer.close()
     assert Corrections(drive).masks("01_test", SHAPE)["vessel"][0, 0]
 
 
-def test_closing_the_window_waits_for_an_answer_where_saving_fails(
+def test_closing_the_window_asks_when_saving_fails(
     make_napari_viewer, drive: Path, monkeypatch: pytest.MonkeyPatch
 ):
     viewer = make_napari_viewer(show=True)
@@ -174,31 +165,28 @@ def test_closing_the_window_waits_for_an_answer_where_saving_fails(
     (dock,) = lists(viewer)
     paint(viewer, "01_test vessel")
 
-    def refuse(*_: object) -> None:
-        raise OutputError("a.png: cannot be written (No space left on device).")
+    questions = []
 
-    asked = []
-
-    def no(parent: object, title: str, question: str) -> QMessageBox.StandardButton:
-        asked.append(question)
+    def decline(parent: object, title: str, question: str) -> QMessageBox.StandardButton:
+        questions.append(question)
         return QMessageBox.StandardButton.No
 
     with monkeypatch.context() as patch:
-        patch.setattr(Corrections, "save", refuse)
-        patch.setattr(QMessageBox, "question", no)
+        patch.setattr(Corrections, "save", fail_to_write)
+        patch.setattr(QMessageBox, "question", decline)
         assert not dock.window().close()
-    assert asked == ["a.png: cannot be written (No space left on device). Close all the same?"]
+    assert questions == ["a.png: cannot be written (No space left on device). Close anyway?"]
     assert viewer.layers["01_test vessel"].data[0, 0]
 
 
-def test_a_mask_that_is_deleted_from_the_viewer_is_saved_first(opened, drive: Path):
+def test_mask_removed_from_the_viewer_is_saved_first(opened, drive: Path):
     viewer, _dock = opened
     paint(viewer, "01_test vessel")
     viewer.layers.remove("01_test vessel")
     assert Corrections(drive).masks("01_test", SHAPE)["vessel"][0, 0]
 
 
-def test_taking_the_dock_away_saves_and_lets_go(opened, drive: Path):
+def test_removing_the_dock_saves_and_disconnects(opened, drive: Path):
     viewer, dock = opened
     paint(viewer, "01_test vessel")
     viewer.window.remove_dock_widget(dock)
@@ -211,32 +199,30 @@ def test_taking_the_dock_away_saves_and_lets_go(opened, drive: Path):
 def test_discarding_asks_first(opened, monkeypatch: pytest.MonkeyPatch):
     viewer, dock = opened
     paint(viewer, "01_test vessel")
-    for answer, painted in (("No", 1), ("Yes", 0)):
-        chosen = getattr(QMessageBox.StandardButton, answer)
-        monkeypatch.setattr(QMessageBox, "question", lambda *_, chosen=chosen: chosen)
+    for choice, painted in (("No", 1), ("Yes", 0)):
+        pressed = getattr(QMessageBox.StandardButton, choice)
+        monkeypatch.setattr(QMessageBox, "question", lambda *_, pressed=pressed: pressed)
         press(dock, "Discard corrections…")
         assert viewer.layers["01_test vessel"].data[0, 0] == painted
 
 
-def test_another_folder_takes_the_place_of_the_first_after_saving(
-    opened, drive: Path, tmp_path: Path
-):
+def test_opening_another_folder_saves_and_replaces_the_first(opened, drive: Path, tmp_path: Path):
     viewer, dock = opened
     paint(viewer, "01_test vessel")
-    photographs = tmp_path / "photographs"
-    photographs.mkdir()
+    folder = tmp_path / "mine"
+    folder.mkdir()
     for name in ("a", "b"):
-        Image.fromarray(np.full((*SHAPE, 3), 90, np.uint8)).save(photographs / f"{name}.png")
-    viewer.open(photographs, plugin=PLUGIN)
+        Image.fromarray(np.full((*SHAPE, 3), 90, np.uint8)).save(folder / f"{name}.png")
+    viewer.open(folder, plugin=PLUGIN)
     assert rows(dock) == ["a", "b"]
     assert [layer.name for layer in viewer.layers] == ["a"]
     assert Corrections(drive).corrected("01_test")
 
 
-def test_a_folder_can_be_opened_from_an_empty_dock(make_napari_viewer, drive: Path, notices):
+def test_folder_can_be_opened_from_an_empty_dock(make_napari_viewer, drive: Path, notices):
     viewer = make_napari_viewer()
     _, dock = viewer.window.add_plugin_dock_widget(PLUGIN, "Image list")
-    assert "Open a folder" in words(dock)
+    assert "Open a folder" in label_text(dock)
     dock.open(drive / "gone")
     assert "there is no such folder" in notices[-1]
     dock.open(drive)
@@ -244,7 +230,7 @@ def test_a_folder_can_be_opened_from_an_empty_dock(make_napari_viewer, drive: Pa
     assert [layer.name for layer in viewer.layers] == ["01_test", "01_test vessel"]
 
 
-def test_a_dock_that_comes_later_finds_what_was_opened_and_painted(make_napari_viewer, drive: Path):
+def test_dock_opened_later_adopts_the_open_folder_and_its_painting(make_napari_viewer, drive: Path):
     viewer = make_napari_viewer()
     viewer.open(drive, plugin=PLUGIN)
     viewer.window.remove_dock_widget(lists(viewer)[0])
@@ -255,7 +241,7 @@ def test_a_dock_that_comes_later_finds_what_was_opened_and_painted(make_napari_v
     assert Corrections(drive).masks("01_test", SHAPE)["vessel"][0, 0]
 
 
-def test_each_window_has_a_list_of_its_own(make_napari_viewer, drive: Path):
+def test_each_viewer_has_its_own_list(make_napari_viewer, drive: Path):
     first, second = make_napari_viewer(), make_napari_viewer()
     docks = [
         viewer.window.add_plugin_dock_widget(PLUGIN, "Image list")[1] for viewer in (first, second)

@@ -1,4 +1,4 @@
-"""Going through the images of a folder: no correction is lost, whatever happens."""
+"""Stepping through the images of a folder never loses a correction."""
 
 from pathlib import Path
 
@@ -21,10 +21,10 @@ def viewer() -> ViewerModel:
 
 @pytest.fixture
 def images(viewer: ViewerModel, drive: Path) -> ImageList:
-    """List the tiny data set, and show its first image."""
-    made = ImageList(viewer, drive)
-    made.go(0)
-    return made
+    """List the tiny dataset, and show its first image."""
+    listing = ImageList(viewer, drive)
+    listing.go(0)
+    return listing
 
 
 def paint(layer: Labels, row: int = 0, label: int = 1) -> None:
@@ -41,7 +41,7 @@ def test_one_image_is_shown_at_a_time(viewer: ViewerModel, images: ImageList):
     assert names(viewer) == ["21_training", "21_training vessel"]
 
 
-def test_what_was_painted_is_there_on_return_and_in_the_next_session(
+def test_painting_is_restored_on_return_and_in_the_next_session(
     viewer: ViewerModel, images: ImageList, drive: Path
 ):
     paint(viewer.layers["01_test vessel"])
@@ -57,14 +57,14 @@ def test_what_was_painted_is_there_on_return_and_in_the_next_session(
     np.testing.assert_array_equal(later.corrections.masks("01_test", SHAPE)["vessel"], expected)
 
 
-def test_what_was_erased_stays_erased(viewer: ViewerModel, images: ImageList):
+def test_erased_pixels_stay_erased(viewer: ViewerModel, images: ImageList):
     viewer.layers["01_test vessel"].data = np.zeros(SHAPE, np.uint8)
     images.go(1)
     images.go(0)
     assert not viewer.layers["01_test vessel"].data.any()
 
 
-def test_looking_is_no_correction(images: ImageList):
+def test_viewing_an_image_is_no_correction(images: ImageList):
     images.go(1)
     images.go(0)
     assert images.save() == []
@@ -79,16 +79,16 @@ def test_saving_twice_writes_once(viewer: ViewerModel, images: ImageList):
     assert images.save() == ["vessel"]
 
 
-def test_a_mask_of_a_new_target_is_kept_too(viewer: ViewerModel, images: ImageList):
+def test_mask_of_a_new_target_is_saved(viewer: ViewerModel, images: ImageList):
     path = str(images.images[0].path)
-    about = {"target": "disc", "image": path}
-    viewer.add_labels(bar().astype(np.uint8), name="mine", metadata={"sam2lora": about})
+    entries = {"target": "disc", "image": path}
+    viewer.add_labels(bar().astype(np.uint8), name="mine", metadata={"sam2lora": entries})
     images.go(1)
     images.go(0)
     assert names(viewer) == ["01_test", "01_test disc", "01_test vessel"]
 
 
-def test_layers_that_belong_to_no_image_stay(viewer: ViewerModel, images: ImageList):
+def test_layers_of_other_origin_stay_in_the_viewer(viewer: ViewerModel, images: ImageList):
     viewer.add_points(np.zeros((2, 2)), name="my points")
     viewer.add_labels(np.ones(SHAPE, int), name="my labels")
     views = {"sam2lora": {"view": "green", "image": str(images.images[0].path)}}
@@ -97,7 +97,7 @@ def test_layers_that_belong_to_no_image_stay(viewer: ViewerModel, images: ImageL
     assert names(viewer) == ["my points", "my labels", "21_training", "21_training vessel"]
 
 
-def test_the_same_target_is_selected_in_the_next_image(viewer: ViewerModel, images: ImageList):
+def test_same_target_is_selected_in_the_next_image(viewer: ViewerModel, images: ImageList):
     viewer.layers.selection.active = viewer.layers["01_test vessel"]
     images.go(1)
     assert viewer.layers.selection.active.name == "21_training vessel"
@@ -106,13 +106,13 @@ def test_the_same_target_is_selected_in_the_next_image(viewer: ViewerModel, imag
     assert viewer.layers.selection.active.name == "01_test"
 
 
-def test_a_step_waits_until_what_was_painted_can_be_saved(
+def test_next_image_is_not_shown_if_saving_fails(
     viewer: ViewerModel, images: ImageList, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):
     paint(viewer.layers["01_test vessel"])
     (tmp_path / "file").write_text("in the way")
     with monkeypatch.context() as patch:
-        patch.setattr(Corrections, "save", refuse)
+        patch.setattr(Corrections, "save", fail_to_write)
         with pytest.raises(OutputError, match="No space"):
             images.go(1)
     assert names(viewer) == ["01_test", "01_test vessel"]
@@ -123,11 +123,11 @@ def test_a_step_waits_until_what_was_painted_can_be_saved(
     assert viewer.layers["01_test vessel"].data[0, 0]
 
 
-def refuse(*_: object) -> None:
+def fail_to_write(*_: object) -> None:
     raise OutputError("a.png: cannot be written (No space left on device).")
 
 
-def test_an_image_that_cannot_be_read_leaves_the_present_one(
+def test_unreadable_image_leaves_the_current_one(
     viewer: ViewerModel, images: ImageList, drive: Path
 ):
     (drive / "training" / "images" / "21_training.tif").write_bytes(b"")
@@ -137,7 +137,7 @@ def test_an_image_that_cannot_be_read_leaves_the_present_one(
     assert images.current == 0
 
 
-def test_two_masks_of_one_target_are_not_mixed(viewer: ViewerModel, images: ImageList):
+def test_two_masks_of_one_target_are_rejected(viewer: ViewerModel, images: ImageList):
     vessel = viewer.layers["01_test vessel"]
     viewer.add_labels(vessel.data.copy(), name="copy", metadata=dict(vessel.metadata))
     with pytest.raises(TargetError, match="Two layers show vessel: 01_test vessel and copy"):
@@ -145,13 +145,13 @@ def test_two_masks_of_one_target_are_not_mixed(viewer: ViewerModel, images: Imag
     assert "copy" in names(viewer)
 
 
-def test_a_mask_of_another_size_is_not_kept_as_the_images(viewer: ViewerModel, images: ImageList):
+def test_mask_of_another_size_is_not_saved(viewer: ViewerModel, images: ImageList):
     viewer.layers["01_test vessel"].data = np.ones((5, 5), np.uint8)
     with pytest.raises(GeometryError, match=r"vessel mask of 01_test has shape \(5, 5\)"):
         images.go(1)
 
 
-def test_done_keeps_all_masks_of_the_image(images: ImageList):
+def test_marking_as_done_saves_all_masks(images: ImageList):
     images.set_done(0, True)
     assert images.corrections.done() == {"01_test"}
     np.testing.assert_array_equal(images.corrections.masks("01_test", SHAPE)["vessel"], bar())
@@ -161,7 +161,7 @@ def test_done_keeps_all_masks_of_the_image(images: ImageList):
     assert images.corrections.done() == {"21_training"}
 
 
-def test_discarding_brings_the_sets_masks_back(viewer: ViewerModel, images: ImageList):
+def test_discarding_restores_the_masks_of_the_dataset(viewer: ViewerModel, images: ImageList):
     paint(viewer.layers["01_test vessel"])
     images.set_done(0, True)
     images.forget()
@@ -171,7 +171,7 @@ def test_discarding_brings_the_sets_masks_back(viewer: ViewerModel, images: Imag
     assert images.save() == []
 
 
-def test_leaving_saves_and_clears_only_its_own(viewer: ViewerModel, images: ImageList):
+def test_leaving_saves_and_removes_only_own_layers(viewer: ViewerModel, images: ImageList):
     other = eye("vessel", name="other")
     for layer in other:
         viewer.add_layer(layer)
@@ -181,7 +181,7 @@ def test_leaving_saves_and_clears_only_its_own(viewer: ViewerModel, images: Imag
     assert images.corrections.corrected("01_test")
 
 
-def test_two_viewers_show_what_they_show(drive: Path):
+def test_two_viewers_step_independently(drive: Path):
     first, second = ViewerModel(), ViewerModel()
     lists = [ImageList(viewer, drive) for viewer in (first, second)]
     lists[0].go(0)
@@ -194,7 +194,7 @@ def test_two_viewers_show_what_they_show(drive: Path):
     assert lists[0].corrections.corrected("21_training")
 
 
-def test_real_images_of_different_sizes_are_gone_through(real_data: Path):
+def test_stepping_through_real_images_keeps_size_and_painting(real_data: Path):
     viewer = ViewerModel()
     images = ImageList(viewer, real_data / "HRF")
     images.go(0)

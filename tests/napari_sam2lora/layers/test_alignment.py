@@ -1,8 +1,8 @@
-"""Prompts and previews stay on their photograph, wherever it is moved."""
+"""Prompts and previews stay aligned with their image when it is moved."""
 
 import numpy as np
 import pytest
-from napari import Viewer
+from napari.components import ViewerModel
 from napari.layers import Image, Labels
 
 from napari_sam2lora.layers.alignment import TransformSync
@@ -11,27 +11,23 @@ from napari_sam2lora.layers.prompts import PromptLayers
 from sam2lora.prompts.user_prompts import PointPrompt
 from sam2lora.targets import TARGETS
 
-from ..conftest import SHAPE, disk, eye
+from ..conftest import SHAPE, disk, eye, viewer_with
 
-pytestmark = pytest.mark.viewer
 DISC = TARGETS["disc"]
 
 
 @pytest.fixture
-def viewer(make_napari_viewer) -> Viewer:
-    viewer = make_napari_viewer()
-    for name in ("eye", "other"):
-        viewer.add_layer(eye(name=name)[0])
-    return viewer
+def viewer() -> ViewerModel:
+    return viewer_with(*eye(name="eye"), *eye(name="other"))
 
 
-def test_a_click_is_where_it_is_seen(viewer: Viewer):
+def test_points_follow_a_transformed_image(viewer: ViewerModel):
     image, other, prompts = viewer.layers["eye"], viewer.layers["other"], PromptLayers(viewer)
     points, boxes = prompts.points(image, DISC), prompts.boxes(image, DISC)
     theirs = prompts.points(other, DISC)
     preview = PreviewLayers(viewer).show(image, DISC, disk(12).astype(np.float32), threshold=0.5)
-    placement = TransformSync(viewer)
-    placement.refresh()
+    sync = TransformSync(viewer)
+    sync.refresh()
     image.scale, image.translate, image.units = (0.01, 0.02), (3, 4), ("mm", "mm")
     image.rotate, image.shear = 20, [0.1]
     image.affine = np.array([(1, 0.5, 2), (0, 1, 3), (0, 0, 1)])
@@ -42,25 +38,25 @@ def test_a_click_is_where_it_is_seen(viewer: Viewer):
             )
         assert layer.units == image.units
     points.add(points.world_to_data(image.data_to_world((20, 30))))
-    (click,) = prompts.at(("eye", "disc")).points
-    assert (click.x, click.y) == pytest.approx((30, 20))
-    assert click.positive == PointPrompt(30, 20).positive
+    (point,) = prompts.at(("eye", "disc")).points
+    assert (point.x, point.y) == pytest.approx((30, 20))
+    assert point.positive == PointPrompt(30, 20).positive
     assert tuple(theirs.scale) == (1, 1)
 
 
-def test_it_is_so_from_the_first_look_and_until_it_is_closed(viewer: Viewer):
+def test_transform_is_synced_at_once_and_until_closing(viewer: ViewerModel):
     image, prompts = viewer.layers["eye"], PromptLayers(viewer)
     points = prompts.points(image, DISC)
     image.scale = (0.5, 0.5)
-    placement = TransformSync(viewer)
-    placement.refresh()
+    sync = TransformSync(viewer)
+    sync.refresh()
     assert tuple(points.scale) == (0.5, 0.5)
-    placement.close()
+    sync.close()
     image.scale = (0.1, 0.1)
     assert tuple(points.scale) == (0.5, 0.5)
 
 
-def test_masks_are_the_users_own(viewer: Viewer):
+def test_masks_are_not_moved(viewer: ViewerModel):
     labels = viewer.add_layer(eye("disc")[1])
     assert isinstance(labels, Labels)
     TransformSync(viewer).refresh()
@@ -68,11 +64,13 @@ def test_masks_are_the_users_own(viewer: Viewer):
     assert tuple(labels.scale) == (1, 1)
 
 
-def test_images_with_channels_first_and_turned_ones(viewer: Viewer, notices: list[str]):
+def test_channels_first_image_is_synced_and_a_rotated_stack_is_notified(
+    viewer: ViewerModel, notices: list[str]
+):
     image = viewer.add_layer(Image(np.zeros((3, *SHAPE), np.uint8), name="channels"))
     points = PromptLayers(viewer).points(image, DISC)
     TransformSync(viewer).refresh()
     image.scale = (1, 0.5, 0.25)
     assert tuple(points.scale) == (0.5, 0.25)
     image.rotate = (10, 20, 30)
-    assert "turned or sheared" in " ".join(notices)
+    assert "rotated or sheared" in " ".join(notices)

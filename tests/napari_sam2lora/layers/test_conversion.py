@@ -1,4 +1,4 @@
-"""Layers made of a photograph and its masks, and what is understood of anybody's layers."""
+"""Layers created from an image and its masks, and arrays read from layers of any origin."""
 
 import dask.array
 import numpy as np
@@ -25,7 +25,7 @@ PIXELS = np.full((20, 30, 3), 90, np.uint8)
 FOV = FieldOfView(np.ones((20, 30), bool), (14.5, 9.5), 28.0)
 
 
-def part(*rows: int) -> np.ndarray:
+def rows_mask(*rows: int) -> np.ndarray:
     mask = np.zeros((20, 30), bool)
     mask[list(rows)] = True
     return mask
@@ -35,7 +35,7 @@ def layers(image: FundusImage, **masks: np.ndarray) -> list[Layer]:
     return [Layer.create(*data) for data in fundus_layers("eye", image, FOV, masks)]
 
 
-def test_the_image_is_shown_as_it_is_without_a_copy():
+def test_image_layer_shares_the_pixels():
     (data, options, kind), *rest = fundus_layers("eye", FundusImage(PIXELS), FOV, {})
     assert data is PIXELS
     assert (kind, options["name"], rest) == ("image", "eye", [])
@@ -44,8 +44,10 @@ def test_the_image_is_shown_as_it_is_without_a_copy():
     assert layer.contrast_limits == [0, 255]
 
 
-def test_masks_have_their_targets_value_color_and_name():
-    _, *masks = layers(FundusImage(PIXELS), vessel=part(3), cup=part(9), disc=part(8, 9, 10))
+def test_masks_have_the_label_color_and_name_of_their_target():
+    _, *masks = layers(
+        FundusImage(PIXELS), vessel=rows_mask(3), cup=rows_mask(9), disc=rows_mask(8, 9, 10)
+    )
     assert [layer.name for layer in masks] == ["eye disc", "eye cup", "eye vessel"]
     for layer in masks:
         target = TARGETS[layer.metadata["sam2lora"]["target"]]
@@ -54,18 +56,18 @@ def test_masks_have_their_targets_value_color_and_name():
         rgb = [int(target.color[i : i + 2], 16) for i in (1, 3, 5)]
         np.testing.assert_allclose(layer.get_color(target.label)[:3] * 255, rgb, atol=0.5)
         assert layer.colormap.map(np.uint8(0))[3] == 0
-    np.testing.assert_array_equal(masks[2].data != 0, part(3))
+    np.testing.assert_array_equal(masks[2].data != 0, rows_mask(3))
 
 
-def test_what_is_painted_with_another_label_is_seen_in_the_targets_color():
-    _, disc = layers(FundusImage(PIXELS), disc=part(8))
+def test_any_painted_label_has_the_color_of_the_target():
+    _, disc = layers(FundusImage(PIXELS), disc=rows_mask(8))
     disc.data_setitem((np.array([2]), np.array([2])), 1)
     np.testing.assert_allclose(disc.get_color(1), disc.get_color(TARGETS["disc"].label))
 
 
-def test_a_users_own_target_is_shown():
+def test_mask_of_a_user_defined_target_is_shown():
     save_target(Target(name="lesion", label=7, color="#00ff00"))
-    _, lesion = layers(FundusImage(PIXELS), lesion=part(5))
+    _, lesion = layers(FundusImage(PIXELS), lesion=rows_mask(5))
     assert lesion.name == "eye lesion"
     assert lesion.data.max() == 7
 
@@ -73,8 +75,10 @@ def test_a_users_own_target_is_shown():
 @pytest.mark.parametrize(
     ("spacing", "scale", "unit"), [(None, (1, 1), "pixel"), ((0.01, 0.02), (0.01, 0.02), "mm")]
 )
-def test_every_layer_lies_where_the_image_lies(spacing, scale, unit):
-    for layer in layers(FundusImage(PIXELS, spacing=spacing), disc=part(8), vessel=part(3)):
+def test_all_layers_are_aligned_with_the_image(spacing, scale, unit):
+    for layer in layers(
+        FundusImage(PIXELS, spacing=spacing), disc=rows_mask(8), vessel=rows_mask(3)
+    ):
         np.testing.assert_allclose(layer.scale, scale)
         np.testing.assert_allclose(layer.translate, (0, 0))
         assert {str(each) for each in layer.units} in (
@@ -83,32 +87,36 @@ def test_every_layer_lies_where_the_image_lies(spacing, scale, unit):
         )
 
 
-def test_metadata_say_what_is_known_about_the_image(tmp_path):
+def test_metadata_describe_the_image(tmp_path):
     image = FundusImage(PIXELS, tmp_path / "eye.png", (0.01, 0.01), "left", "grey to RGB")
-    about = layers(image)[0].metadata["sam2lora"]
-    assert about["path"] == str(tmp_path / "eye.png")
-    assert about["fov"] == {"center": (14.5, 9.5), "diameter": 28.0, "found": "circle"}
-    assert (about["eye"], about["spacing"], about["note"]) == ("left", (0.01, 0.01), "grey to RGB")
-    assert about["dataset"] is about["patient"] is about["split"] is None
+    entries = layers(image)[0].metadata["sam2lora"]
+    assert entries["path"] == str(tmp_path / "eye.png")
+    assert entries["fov"] == {"center": (14.5, 9.5), "diameter": 28.0, "found": "circle"}
+    assert (entries["eye"], entries["spacing"], entries["note"]) == (
+        "left",
+        (0.01, 0.01),
+        "grey to RGB",
+    )
+    assert entries["dataset"] is entries["patient"] is entries["split"] is None
 
 
-def test_an_image_that_was_listed_says_where(tmp_path):
+def test_metadata_name_the_folder_of_a_listed_image(tmp_path):
     image = FundusImage(PIXELS, tmp_path / "eye.png")
     (_, options, _), *_ = fundus_layers("eye", image, FOV, {}, listed_in=tmp_path)
     assert options["metadata"]["sam2lora"]["listed_in"] == str(tmp_path)
     assert layers(image)[0].metadata["sam2lora"]["listed_in"] is None
 
 
-def test_a_mask_knows_its_image_and_what_it_was(tmp_path):
-    _, disc = layers(FundusImage(PIXELS, tmp_path / "eye.png"), disc=part(8))
-    known = disc.metadata["sam2lora"]
-    assert known["image"] == str(tmp_path / "eye.png")
-    assert known["saved"] == fingerprint(mask_of(layer_data(disc)))
+def test_mask_metadata_have_image_id_and_fingerprint(tmp_path):
+    _, disc = layers(FundusImage(PIXELS, tmp_path / "eye.png"), disc=rows_mask(8))
+    entries = disc.metadata["sam2lora"]
+    assert entries["image"] == str(tmp_path / "eye.png")
+    assert entries["saved"] == fingerprint(mask_of(layer_data(disc)))
     disc.data_setitem((np.array([0]), np.array([0])), 1)
-    assert known["saved"] != fingerprint(mask_of(layer_data(disc)))
+    assert entries["saved"] != fingerprint(mask_of(layer_data(disc)))
 
 
-# Images that others opened
+# Images of other origin
 
 GREY = np.arange(600, dtype=np.uint8).reshape(20, 30)
 RGB = np.stack([GREY, GREY // 2, GREY // 3], axis=-1)
@@ -130,7 +138,7 @@ RGB = np.stack([GREY, GREY // 2, GREY // 3], axis=-1)
     ],
     ids=["RGB", "RGBA", "CHW", "grey", "1HW", "float RGB", "float", "16 bit", "dask", "multiscale"],
 )
-def test_images_of_others_are_understood(layer: Image, expected: np.ndarray):
+def test_images_of_other_origin_are_converted(layer: Image, expected: np.ndarray):
     pixels = pixels_of(layer_data(layer))
     assert pixels.dtype == np.uint8
     np.testing.assert_array_equal(pixels, expected)
@@ -146,7 +154,7 @@ def test_images_of_others_are_understood(layer: Image, expected: np.ndarray):
     ],
     ids=["stack", "four dimensions", "NaN", "negative"],
 )
-def test_images_that_are_no_photograph_are_refused_by_name(data: np.ndarray, reason: str):
+def test_invalid_image_is_rejected_by_name(data: np.ndarray, reason: str):
     with pytest.raises(ImageError, match=rf"^scan: .*{reason}"):
         pixels_of(layer_data(Image(data, name="scan", contrast_limits=(0, 1))))
 
@@ -160,9 +168,9 @@ def test_images_that_are_no_photograph_are_refused_by_name(data: np.ndarray, rea
         Image(np.moveaxis(RGB, -1, 0), scale=(9, 2, 3), translate=(1, 5, 7)),
         Image([RGB, RGB[::2, ::2]], multiscale=True, rgb=True, scale=(2, 3)),
     ],
-    ids=["scaled", "turned", "affine", "CHW", "multiscale"],
+    ids=["scaled", "rotated", "affine", "CHW", "multiscale"],
 )
-def test_what_is_made_of_an_image_lies_where_it_lies(layer: Image):
+def test_view_layer_is_aligned_with_its_image(layer: Image):
     view = Layer.create(*view_layer("green", GREY, layer_data(layer), "image"))
     np.testing.assert_allclose(view.extent.world, layer.extent.world[:, -2:])
     assert view.units == layer.units[-2:]
@@ -172,9 +180,9 @@ def test_what_is_made_of_an_image_lies_where_it_lies(layer: Image):
     np.testing.assert_allclose([view.data_to_world(each) for each in corner], expected)
 
 
-def test_a_turned_stack_is_refused():
+def test_rotated_stack_is_rejected():
     stack = Image(np.moveaxis(RGB, -1, 0), rotate=(0, 0, 20), name="scan")
-    with pytest.raises(GeometryError, match="scan: is turned"):
+    with pytest.raises(GeometryError, match="scan: is rotated"):
         transform_of(layer_data(stack))
 
 
@@ -182,16 +190,16 @@ def test_a_turned_stack_is_refused():
     ("units", "expected"),
     [(("um", "um"), (0.01, 0.02)), (("mm", "mm"), (10, 20)), (("pixel", "pixel"), None)],
 )
-def test_spacing_is_in_millimetres_whatever_the_unit_of_length(units, expected):
+def test_spacing_is_in_millimetres_for_any_unit_of_length(units, expected):
     image = Image(GREY, scale=(10, 20), units=units)
     assert spacing_of(layer_data(image)) == (expected and pytest.approx(expected))
 
 
-# Labels that others made
+# Labels of other origin
 
 
-def test_labels_of_others_are_masks():
-    values = part(3).astype(np.int64) * 17
+def test_labels_of_other_origin_are_converted():
+    values = rows_mask(3).astype(np.int64) * 17
     pyramid = [values, values[::2, ::2]]
     for layer in (
         Labels(values),
@@ -199,12 +207,14 @@ def test_labels_of_others_are_masks():
         Labels(dask.array.from_array(values)),
         Labels(pyramid, multiscale=True),
     ):
-        np.testing.assert_array_equal(mask_of(layer_data(layer)), part(3))
+        np.testing.assert_array_equal(mask_of(layer_data(layer)), rows_mask(3))
     with pytest.raises(ImageError, match=r"^many: is a stack of shape \(3, 20, 30\)"):
         mask_of(layer_data(Labels(np.zeros((3, 20, 30), int), name="many")))
 
 
-def test_two_layers_of_one_target_are_refused_by_name():
-    both = [layer_data(Labels(part(3).astype(int), name=name)) for name in ("a disc", "b disc")]
+def test_two_layers_of_one_target_are_rejected_by_name():
+    both = [
+        layer_data(Labels(rows_mask(3).astype(int), name=name)) for name in ("a disc", "b disc")
+    ]
     with pytest.raises(TargetError, match="Two layers show disc: a disc and b disc"):
         masks_of(both)

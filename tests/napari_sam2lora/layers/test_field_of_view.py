@@ -1,4 +1,4 @@
-"""The field of view in the viewer: found once for an image, and one rule for all that use it."""
+"""The field of view in the viewer is found once per image, by one rule for all features."""
 
 import gc
 from pathlib import Path
@@ -81,7 +81,7 @@ def test_field_of_view_is_released_with_its_image() -> None:
     assert key not in module._found
 
 
-def test_datasets_own_mask_counts_for_scoring_alone(drive: Path) -> None:
+def test_mask_of_the_dataset_is_used_for_scoring_only(drive: Path) -> None:
     own = own_mask_of_drive(drive)
     image = read_image_layers(image_file_at(drive / "test" / "images" / "01_test.tif"))[0]
     np.testing.assert_array_equal(scoring_field_of_view(image).mask, own)
@@ -94,7 +94,7 @@ def test_scoring_falls_back_to_the_found_field_without_a_dataset() -> None:
     assert scoring_field_of_view(image) is field_of_view(image)
 
 
-def test_unreadable_mask_of_the_dataset_is_no_silent_fallback_in_scoring(drive: Path) -> None:
+def test_unreadable_mask_of_the_dataset_is_an_error_in_scoring(drive: Path) -> None:
     (drive / "test" / "mask" / "01_test_mask.gif").write_bytes(b"no image")
     image = read_image_layers(image_file_at(drive / "test" / "images" / "01_test.tif"))[0]
     with pytest.raises(ImageError, match="01_test_mask"):

@@ -1,42 +1,168 @@
-"""Photographs with the same name or file: each has its own prompts, answers and masks."""
+"""Images with the same name or file have different ids."""
+
+from collections.abc import Callable
+from pathlib import Path
 
 import numpy as np
 import pytest
+from napari.components import ViewerModel
 from napari.layers import Layer
 
+from napari_sam2lora.layers.image_ids import UniqueImageIds
 from napari_sam2lora.layers.lookup import masks_of_image
 from napari_sam2lora.layers.metadata import image_id, plugin_metadata
+from napari_sam2lora.layers.prompts import PromptLayers
+from sam2lora.targets import TARGETS
 
-from ..segmentation_window import Window, fundus, press
+from ..conftest import eye, viewer_with
+from ..helpers import press
+from ..segmentation_window import fundus
 
-pytestmark = pytest.mark.viewer
+DISC = TARGETS["disc"]
 
 
-def duplicate(window: Window, *names: str) -> list[Layer]:
-    """Copy layers as the menu of napari's list of layers does."""
-    layers = window.viewer.layers
+def id_of(image: Layer) -> str:
+    return image_id(image.metadata, image.name)
+
+
+@pytest.fixture
+def keep_unique() -> Callable[[ViewerModel], UniqueImageIds]:
+    """Return a function that keeps a viewer's ids unique; napari holds listeners weakly."""
+    kept: list[UniqueImageIds] = []
+
+    def keep(viewer: ViewerModel) -> UniqueImageIds:
+        kept.append(UniqueImageIds(viewer))
+        return kept[-1]
+
+    return keep
+
+
+def duplicate(viewer: ViewerModel, *names: str) -> list[Layer]:
+    """Copy layers as the context menu of napari's layer list does."""
     copies = []
     for name in names:
-        data, options, kind = layers[name].as_layer_data_tuple()
+        data, options, kind = viewer.layers[name].as_layer_data_tuple()
         copy = Layer.create(np.array(data), {**options, "name": f"{name} copy"}, kind)
-        layers.insert(layers.index(name) + 1, copy)
+        viewer.layers.insert(viewer.layers.index(name) + 1, copy)
         copies.append(copy)
     return copies
 
 
-@pytest.mark.parametrize("file", ["photo.png", None])
-def test_a_copy_is_another_image(open_window, tmp_path, file: str | None):
-    original = fundus(path=file and tmp_path / file)
+@pytest.mark.parametrize("file", ["eye.png", None])
+def test_copied_image_and_mask_get_a_new_id(keep_unique, tmp_path: Path, file: str | None):
+    image, mask = eye("disc", path=file and tmp_path / file)
+    viewer = viewer_with(image, mask)
+    keep_unique(viewer)
+    before = id_of(image)
+    copied_image, copied_mask = duplicate(viewer, "eye", "eye disc")
+    assert id_of(image) == before != id_of(copied_image)
+    assert masks_of_image(viewer, image) == [mask]
+    assert masks_of_image(viewer, copied_image) == [copied_mask]
+
+
+def test_images_that_were_open_before_get_unique_ids(keep_unique):
+    viewer = viewer_with(*eye(name="eye"), *eye(name="eye"))
+    for layer in viewer.layers:
+        layer.metadata = {"sam2lora": {"key": "eye"}}
+    keep_unique(viewer)
+    first, second = viewer.layers
+    assert id_of(first) == "eye" != id_of(second)
+
+
+def test_copied_prompts_belong_to_the_copied_image(keep_unique, qapp):
+    viewer = viewer_with(*eye())
+    ids, prompts = keep_unique(viewer), PromptLayers(viewer)
+    image = viewer.layers["eye"]
+    points = prompts.points(image, DISC)
+    points.add([20, 30])
+    copied_image, copied_points = duplicate(viewer, "eye", "eye disc points")
+    ids.forget_changes()
+    assert prompts.adopt()
+    copied_points.add([50, 40])
+    assert len(prompts.at((id_of(copied_image), "disc")).points) == 2
+    assert len(prompts.at((id_of(image), "disc")).points) == 1
+
+
+def test_prompts_made_for_the_original_stay_with_it(keep_unique, qapp):
+    viewer = viewer_with(*eye())
+    keep_unique(viewer)
+    image = viewer.layers["eye"]
+    duplicate(viewer, "eye")
+    points = PromptLayers(viewer).points(image, DISC)
+    assert plugin_metadata(points.metadata)["image"] == id_of(image)
+
+
+def test_masks_added_later_are_not_relinked(keep_unique):
+    viewer = viewer_with(*eye())
+    ids = keep_unique(viewer)
+    (copy,) = duplicate(viewer, "eye")
+    ids.forget_changes()
+    mask = viewer.add_layer(eye("disc")[1])
+    assert masks_of_image(viewer, viewer.layers["eye"]) == [mask]
+    assert masks_of_image(viewer, copy) == []
+
+
+def test_removed_image_keeps_its_id_when_it_returns(keep_unique):
+    viewer = viewer_with(*eye())
+    keep_unique(viewer)
+    image = viewer.layers["eye"]
+    before = id_of(image)
+    viewer.layers.remove(image)
+    viewer.add_layer(image)
+    assert id_of(image) == before
+
+
+def test_another_image_does_not_reuse_the_name_of_a_removed_one(keep_unique):
+    viewer = viewer_with(*eye("disc"))
+    keep_unique(viewer)
+    viewer.layers.remove("eye")
+    (other,) = eye()
+    viewer.add_layer(other)
+    assert id_of(other) != "eye"
+    assert masks_of_image(viewer, other) == []
+
+
+def test_masks_read_with_a_reopened_image_are_linked_to_it(keep_unique):
+    viewer = viewer_with()
+    keep_unique(viewer)
+    ids = []
+    for _ in range(2):
+        viewer.layers.clear()
+        image, *masks = (viewer.add_layer(layer) for layer in eye("disc", "vessel"))
+        assert {plugin_metadata(mask.metadata)["image"] for mask in masks} == {id_of(image)}
+        ids.append(id_of(image))
+    assert ids[0] != ids[1]
+
+
+def test_reopened_file_has_the_same_id(keep_unique, tmp_path: Path):
+    viewer = viewer_with(*eye(path=tmp_path / "eye.png"))
+    keep_unique(viewer)
+    viewer.layers.clear()
+    image = viewer.add_layer(eye(path=tmp_path / "eye.png")[0])
+    assert id_of(image) == str(tmp_path / "eye.png")
+
+
+def test_ids_are_not_changed_after_closing(keep_unique):
+    viewer = viewer_with(*eye())
+    ids = keep_unique(viewer)
+    ids.close()
+    (copy,) = duplicate(viewer, "eye")
+    assert id_of(copy) == id_of(viewer.layers["eye"])
+
+
+@pytest.mark.viewer
+def test_copied_image_is_segmented_apart_from_the_original(open_window):
+    original = fundus()
     window = open_window(original)
     window.segment()
     with window.wait_result():
         window.click(60, 80)
     press(window.dock, "Accept")
-    first = window.session.target_key
-    copy, mask = duplicate(window, "photo", "photo disc")
+    before = window.session.target_key
+    copy, mask = duplicate(window.viewer, "photo", "photo disc")
     window.viewer.layers.selection.active = copy
     window.qtbot.waitUntil(lambda: window.session.image is copy)
-    assert window.session.target_key != first
+    assert window.session.target_key != before
     assert window.session.prompts.at(window.session.target_key).empty
     window.segment()
     assert window.session.image is copy
@@ -45,76 +171,3 @@ def test_a_copy_is_another_image(open_window, tmp_path, file: str | None):
     assert masks_of_image(window.viewer, copy) == [mask]
     assert masks_of_image(window.viewer, original) == [window.viewer.layers["photo disc"]]
     assert window.dock.targets.images.count() == 2
-
-
-def test_a_copy_may_bring_prompts_and_its_answer_along(window: Window):
-    window.segment()
-    with window.wait_result():
-        window.click(60, 80)
-    first, points = window.session.target_key, window.points()
-    window.session.prompts.boxes(window.session.image, window.session.target)
-    names = ("photo", "photo disc points", "photo disc box", "photo disc preview")
-    copy, copied, _, preview = duplicate(window, *names)
-    window.viewer.layers.selection.active = copy
-    window.qtbot.waitUntil(lambda: window.session.prompts.has(copied))
-    assert window.session.image is copy
-    second = window.session.target_key
-    assert window.preview() is preview
-    assert window.points() is copied
-    with window.wait_result():
-        copied.add([90, 70])
-    assert len(window.session.prompts.at(second).points) == 2
-    with window.wait_result():
-        points.add([110, 70])
-    clicks = [(one.x, one.y) for one in window.session.prompts.at(first).points]
-    assert clicks == [(60, 80), (70, 110)]
-
-
-def test_the_same_object_that_comes_back_has_its_prompts(window: Window):
-    image = window.viewer.layers["photo"]
-    window.segment()
-    with window.wait_result():
-        window.click(60, 80)
-    window.viewer.layers.remove(image)
-    window.qtbot.waitUntil(lambda: not window.viewer.layers)  # nothing of it stays in the list
-    window.viewer.add_layer(image)
-    window.qtbot.waitUntil(lambda: window.session.image is image)
-    assert len(window.session.prompts.at(window.session.target_key).points) == 1
-    np.testing.assert_array_equal(window.points().data, [(80, 60)])
-    assert window.points().visible
-
-
-def test_another_image_of_the_same_name_has_nothing_of_the_first(window: Window):
-    window.segment()
-    with window.wait_result():
-        window.click(60, 80)
-    press(window.dock, "Accept")
-    window.viewer.layers.remove("photo")
-    window.qtbot.waitUntil(lambda: window.session.image is None)
-    other = window.viewer.add_layer(fundus(seed=1))
-    window.qtbot.waitUntil(lambda: window.session.image is other)
-    assert window.session.prompts.at(window.session.target_key).empty
-    assert masks_of_image(window.viewer, other) == []
-    window.segment()
-    assert window.session.result.request.prompts.empty
-    assert len(window.points().data) == 0
-
-
-def test_masks_that_come_along_stay_with_their_image(open_window, make_napari_viewer):
-    window = open_window()
-    for _ in range(2):
-        window.viewer.layers.clear()
-        window.qtbot.waitUntil(lambda: window.session.image is None)
-        opened = window.viewer.open_sample("napari-sam2lora", "healthy")
-        image, *masks = opened
-        key = image_id(image.metadata, image.name)
-        assert {plugin_metadata(mask.metadata)["image"] for mask in masks} == {key}
-        assert masks_of_image(window.viewer, image) == masks
-
-
-def test_an_answer_that_is_not_shown_is_spoken_of(window: Window):
-    press(window.dock, "Segment")
-    image = window.viewer.layers["photo"]
-    image.data = image.data.copy()
-    window.idle()
-    assert "closed or changed" in " ".join(window.messages)

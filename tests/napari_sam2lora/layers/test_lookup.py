@@ -1,8 +1,7 @@
-"""Which layers a command means."""
+"""The images and masks that a command applies to."""
 
 import numpy as np
 import pytest
-from napari.components import ViewerModel
 from napari.layers import Image, Labels, Layer
 
 from napari_sam2lora.layers.conversion import view_layer
@@ -16,24 +15,17 @@ from napari_sam2lora.layers.lookup import (
 )
 from sam2lora.errors import ImageError, TargetError
 
-from ..conftest import SHAPE, bar, eye
+from ..conftest import SHAPE, bar, eye, viewer_with
 
 
-def viewer_with(*layers: Layer) -> ViewerModel:
-    viewer = ViewerModel()
-    for layer in layers:
-        viewer.add_layer(layer)
-    return viewer
-
-
-def test_the_selected_image_is_meant():
+def test_selected_image_is_used():
     one, two = eye(name="one"), eye(name="two")
     viewer = viewer_with(*one, *two)
     viewer.layers.selection.active = one[0]
     assert selected_image(viewer) is one[0]
 
 
-def test_a_mask_and_a_view_mean_the_image_they_belong_to():
+def test_selected_mask_or_view_selects_its_image():
     one, two = eye("vessel", name="one"), eye("vessel", name="two")
     green = Layer.create(*view_layer("green", np.zeros(SHAPE), layer_data(one[0]), "image"))
     viewer = viewer_with(*one, *two, green)
@@ -42,7 +34,7 @@ def test_a_mask_and_a_view_mean_the_image_they_belong_to():
         assert selected_image(viewer) is one[0]
 
 
-def test_the_only_image_is_meant_whatever_is_selected():
+def test_only_image_is_used_whatever_is_selected():
     (image,) = eye()
     viewer = viewer_with(image)
     viewer.add_points(np.zeros((1, 2)))
@@ -51,7 +43,7 @@ def test_the_only_image_is_meant_whatever_is_selected():
     assert selected_image(viewer) is image
 
 
-def test_none_and_several_are_said():
+def test_no_image_or_several_are_rejected():
     with pytest.raises(ImageError, match="no image"):
         selected_image(viewer_with())
     viewer = viewer_with(*eye(name="one"), *eye(name="two"))
@@ -60,21 +52,21 @@ def test_none_and_several_are_said():
         selected_image(viewer)
 
 
-def test_masks_of_another_image_are_not_meant():
+def test_masks_of_another_image_are_ignored():
     one, two = eye("vessel", "disc", name="one"), eye("vessel", name="two")
     viewer = viewer_with(*one, *two)
     viewer.layers.selection.clear()
     assert visible_masks_of_image(viewer, one[0]) == one[1:]
 
 
-def test_labels_that_are_a_view_are_no_masks():
+def test_labels_that_are_a_view_are_not_masks():
     image, mask = eye("disc")
     view = Layer.create(*view_layer("comparison", mask.data, layer_data(image), "labels"))
     viewer = viewer_with(image, mask, view)
     assert visible_masks_of_image(viewer, image) == [mask]
 
 
-def test_of_the_masks_those_visible_are_meant_whatever_is_selected():
+def test_visible_masks_are_used_whatever_is_selected():
     image, *masks = eye("vessel", "disc", "cup")
     viewer = viewer_with(image, *masks)
     viewer.layers.selection.active = masks[2]
@@ -85,7 +77,7 @@ def test_of_the_masks_those_visible_are_meant_whatever_is_selected():
     assert visible_masks_of_image(viewer, image) == masks
 
 
-def test_labels_of_others_are_meant_by_name_and_size():
+def test_labels_of_other_origin_are_matched_by_name_and_size():
     image = Image(np.zeros((*SHAPE, 3), np.uint8), name="theirs")
     disc = Labels(bar().astype(int), name="optic disc")
     cells = Labels(bar().astype(int), name="cells")
@@ -97,62 +89,62 @@ def test_labels_of_others_are_meant_by_name_and_size():
         visible_masks_of_image(viewer_with(cells), eye()[0])
 
 
-def image(name: str, side: int = 4, **noted: str) -> Image:
+def image(name: str, side: int = 4, **entries: str) -> Image:
     pixels = np.zeros((side, side, 3), np.uint8)
-    return Image(pixels, rgb=True, name=name, metadata={"sam2lora": noted})
+    return Image(pixels, rgb=True, name=name, metadata={"sam2lora": entries})
 
 
-def labels(name: str, side: int = 4, **noted: str) -> Labels:
-    return Labels(np.zeros((side, side), np.uint8), name=name, metadata={"sam2lora": noted})
+def labels(name: str, side: int = 4, **entries: str) -> Labels:
+    return Labels(np.zeros((side, side), np.uint8), name=name, metadata={"sam2lora": entries})
 
 
-def said(layer: Labels, images: list[Image]) -> tuple[Image | None, bool]:
+def owner_of(layer: Labels, images: list[Image]) -> tuple[Image | None, bool]:
     owner = image_of_labels(layer, images)
     return owner.image, owner.certain
 
 
-def test_every_command_agrees_on_the_image_of_a_mask_among_images_of_one_size() -> None:
+def test_mask_owner_among_images_of_one_size_needs_a_name() -> None:
     one, two = image("eye1"), image("eye2")
     named, unnamed = labels("eye1 disc"), labels("disc")
     viewer = viewer_with(one, two, named, unnamed)
-    assert said(named, [one, two]) == (one, True)
-    assert said(unnamed, [one, two]) == (None, False)
+    assert owner_of(named, [one, two]) == (one, True)
+    assert owner_of(unnamed, [one, two]) == (None, False)
     assert masks_of_image(viewer, one) == [named]
     assert masks_of_image(viewer, two) == []
 
 
-def test_mask_named_after_a_closed_image_is_not_the_open_images() -> None:
+def test_mask_named_after_a_closed_image_has_no_owner() -> None:
     one, left_over = image("eye1"), labels("eye2 disc")
-    assert said(left_over, [one]) == (None, False)
+    assert owner_of(left_over, [one]) == (None, False)
     assert masks_of_image(viewer_with(one, left_over), one) == []
 
 
-def test_linked_layers_are_all_that_name_the_image() -> None:
+def test_linked_layers_have_the_image_id() -> None:
     one, mask, other = image("a", path="a.png"), labels("x", image="a.png"), labels("a disc")
     assert linked_layers([one, mask, other], "a.png") == [mask]
 
 
-def test_what_was_noted_counts_alone() -> None:
+def test_image_id_in_metadata_decides_alone() -> None:
     a, b = image("a", path="a.png"), image("b", path="b.png")
-    assert said(labels("a disc", image="b.png"), [a, b]) == (b, True)
-    assert said(labels("a disc", image="gone.png"), [a, b]) == (None, True)
-    assert said(labels("disc", image="gone.png"), [a]) == (None, True)
+    assert owner_of(labels("a disc", image="b.png"), [a, b]) == (b, True)
+    assert owner_of(labels("a disc", image="gone.png"), [a, b]) == (None, True)
+    assert owner_of(labels("disc", image="gone.png"), [a]) == (None, True)
 
 
 @pytest.mark.parametrize(
     ("name", "found"), [("1 disc", 0), ("1_disc", 0), ("1", 0), ("11 disc", 1), ("111 disc", None)]
 )
-def test_names_are_compared_by_whole_words(name: str, found: int | None) -> None:
+def test_image_names_are_compared_by_whole_words(name: str, found: int | None) -> None:
     images = [image("1"), image("11")]
     assert image_of_labels(labels(name), images).image is (None if found is None else images[found])
 
 
-def test_else_the_only_one_of_its_size_is_meant_or_the_only_one() -> None:
+def test_unnamed_mask_belongs_to_the_only_image_of_its_size() -> None:
     small, large = image("small"), image("large", 8)
-    assert said(labels("disc", 8), [small, large]) == (large, False)
-    assert said(labels("disc", 5), [small, large]) == (None, False)
-    assert said(labels("disc", 5), [small]) == (small, False)
-    assert said(labels("disc"), []) == (None, False)
+    assert owner_of(labels("disc", 8), [small, large]) == (large, False)
+    assert owner_of(labels("disc", 5), [small, large]) == (None, False)
+    assert owner_of(labels("disc", 5), [small]) == (small, False)
+    assert owner_of(labels("disc"), []) == (None, False)
 
 
 @pytest.mark.parametrize(
@@ -162,6 +154,6 @@ def test_else_the_only_one_of_its_size_is_meant_or_the_only_one() -> None:
         *(("eye1 disc", False), ("eye1_disc", False), ("discus", False), ("1", False)),
     ],
 )
-def test_a_size_says_nothing_of_a_layer_named_after_something_else(name: str, fits: bool) -> None:
+def test_size_does_not_match_a_layer_named_after_another_image(name: str, fits: bool) -> None:
     other = image("eye2")
-    assert said(labels(name), [other]) == (other if fits else None, False)
+    assert owner_of(labels(name), [other]) == (other if fits else None, False)

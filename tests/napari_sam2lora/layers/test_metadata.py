@@ -1,8 +1,11 @@
-"""What is noted in the metadata of layers, and what a layer's name says where nothing is."""
+"""The plugin's entries in the metadata of layers, and names as a fallback."""
 
+import numpy as np
 import pytest
+from napari.layers import Image
 
 from napari_sam2lora.layers.metadata import (
+    ensure_image_id,
     image_id,
     plugin_metadata,
     target_in,
@@ -10,34 +13,56 @@ from napari_sam2lora.layers.metadata import (
 )
 from sam2lora.errors import TargetError
 
+from ..conftest import eye
+
 
 @pytest.mark.parametrize(
     ("name", "expected"), [("vessel", "vessel"), ("my Disc", "disc"), ("eye 7 cup", "cup")]
 )
-def test_a_target_is_told_by_the_last_word_of_the_name(name: str, expected: str):
+def test_last_word_of_the_name_is_the_target(name: str, expected: str):
     assert target_in({}, name).name == expected
 
 
-def test_what_the_plugin_noted_goes_before_the_name():
+def test_target_in_metadata_takes_precedence_over_the_name():
     assert target_in(with_plugin_metadata({}, target="disc"), "my cup").name == "disc"
 
 
 @pytest.mark.parametrize("name", ["Labels", "vessels and more", "cells"])
-def test_a_target_that_is_not_said_is_asked_for(name: str):
+def test_unknown_target_is_an_error_with_the_known_ones(name: str):
     with pytest.raises(TargetError, match=rf"^{name}: .*end in one of: vessel, disc, cup"):
         target_in({}, name)
 
 
-def test_metadata_of_others_under_our_key_do_no_harm():
+def test_foreign_metadata_under_the_plugin_key_are_ignored():
+    assert plugin_metadata({"sam2lora": "theirs"}) == {}
     assert target_in({"sam2lora": "theirs"}, "vessel").name == "vessel"
 
 
-def test_an_image_goes_by_its_noted_key_else_its_file_else_its_name():
+def test_adding_entries_keeps_the_others_and_copies():
+    before = {"theirs": 1, "sam2lora": {"image": "eye", "target": "disc"}}
+    after = with_plugin_metadata(before, target="cup", saved=7)
+    assert after == {"theirs": 1, "sam2lora": {"image": "eye", "target": "cup", "saved": 7}}
+    assert before["sam2lora"] == {"image": "eye", "target": "disc"}
+
+
+def test_image_id_is_the_stored_key_else_the_path_else_the_name():
     metadata = {"theirs": 1}
     assert image_id(metadata, "eye") == "eye"
     metadata = with_plugin_metadata(metadata, path="/eyes/eye.png")
     assert image_id(metadata, "eye") == "/eyes/eye.png"
     metadata = with_plugin_metadata(metadata, key="eye 1")
     assert image_id(metadata, "eye") == "eye 1"
-    assert metadata["theirs"] == 1
-    assert plugin_metadata(metadata) == {"path": "/eyes/eye.png", "key": "eye 1"}
+
+
+def test_ensured_image_id_survives_renaming():
+    (image,) = eye(name="eye")
+    assert ensure_image_id(image) == "eye"
+    image.name = "other"
+    assert ensure_image_id(image) == "eye"
+    assert plugin_metadata(image.metadata)["fov"]  # the other entries are kept
+
+
+def test_image_with_a_file_needs_no_stored_key():
+    image = Image(np.zeros((4, 4)), metadata={"sam2lora": {"path": "/eyes/eye.png"}})
+    assert ensure_image_id(image) == "/eyes/eye.png"
+    assert "key" not in plugin_metadata(image.metadata)

@@ -1,44 +1,41 @@
-"""Layers of prompts, found again, undone, and told from one another."""
+"""Prompt layers: created, found again, undone and kept apart."""
 
 from pathlib import Path
 
 import numpy as np
 import pytest
-from napari import Viewer
+from napari.components import ViewerModel
 from napari.layers import Image, Labels, Layer, Points, Shapes
 from pytestqt.qtbot import QtBot
 
-from napari_sam2lora.layers.metadata import ensure_image_id, plugin_metadata
 from napari_sam2lora.layers.prompt_conversion import NEGATIVE, POSITIVE
 from napari_sam2lora.layers.prompts import PromptLayers
 from sam2lora.prompts.user_prompts import PointPrompt
 from sam2lora.targets import TARGETS
 
-from ..conftest import disk, eye
+from ..conftest import disk, eye, viewer_with
 
-pytestmark = pytest.mark.viewer
+pytestmark = pytest.mark.usefixtures("qapp")  # boxes are tidied up by a timer
 DISC, CUP = TARGETS["disc"], TARGETS["cup"]
-PLACE = ("eye", "disc")
+KEY = ("eye", "disc")
 
 
 @pytest.fixture
-def viewer(make_napari_viewer) -> Viewer:
-    viewer = make_napari_viewer()
-    viewer.add_layer(eye(spacing=(0.01, 0.02))[0])
-    return viewer
+def viewer() -> ViewerModel:
+    return viewer_with(eye(spacing=(0.01, 0.02))[0])
 
 
 @pytest.fixture
-def prompts(viewer: Viewer) -> PromptLayers:
+def prompts(viewer: ViewerModel) -> PromptLayers:
     return PromptLayers(viewer)
 
 
 @pytest.fixture
-def image(viewer: Viewer) -> Image:
+def image(viewer: ViewerModel) -> Image:
     return viewer.layers["eye"]
 
 
-def test_rows_and_columns_become_x_and_y(prompts: PromptLayers, image: Image):
+def test_drawn_points_and_box_become_prompts_in_x_and_y(prompts: PromptLayers, image: Image):
     points, boxes = prompts.points(image, DISC), prompts.boxes(image, DISC)
     changed: list[object] = []
     prompts.changed.connect(changed.append)
@@ -46,10 +43,10 @@ def test_rows_and_columns_become_x_and_y(prompts: PromptLayers, image: Image):
     prompts.set_positive(False)
     points.add([50, 40])
     boxes.add([np.array([(10, 20), (10, 60), (70, 60), (70, 20)])], shape_type="rectangle")
-    said = prompts.at(PLACE)
-    assert said.points == (PointPrompt(30.5, 20.25), PointPrompt(40, 50, positive=False))
-    assert said.box == (20, 10, 60, 70)
-    assert changed == [PLACE] * 3
+    found = prompts.at(KEY)
+    assert found.points == (PointPrompt(30.5, 20.25), PointPrompt(40, 50, positive=False))
+    assert found.box == (20, 10, 60, 70)
+    assert changed == [KEY] * 3
     assert [tuple(color[:3].round(2)) for color in points.face_color] == [
         tuple(np.round([int(one[n : n + 2], 16) / 255 for n in (1, 3, 5)], 2))
         for one in (POSITIVE, NEGATIVE)
@@ -58,43 +55,43 @@ def test_rows_and_columns_become_x_and_y(prompts: PromptLayers, image: Image):
     np.testing.assert_allclose(points.scale, image.scale)
 
 
-def test_every_step_can_be_undone_and_made_again(prompts: PromptLayers, image: Image):
+def test_every_step_can_be_undone_and_redone(prompts: PromptLayers, image: Image):
     points, boxes = prompts.points(image, DISC), prompts.boxes(image, DISC)
-    assert not prompts.undo(PLACE)
+    assert not prompts.undo(KEY)
     points.add([20, 30])
     boxes.add([np.array([(10, 20), (10, 60), (70, 60), (70, 20)])], shape_type="rectangle")
     points.data = np.array([[25.0, 35.0]])  # moved
-    for clicks, box in (
+    for expected, box in (
         ((PointPrompt(30, 20),), True),
         ((PointPrompt(30, 20),), False),
         ((), False),
     ):
-        assert prompts.undo(PLACE)
-        assert (prompts.at(PLACE).points, prompts.at(PLACE).box is not None) == (clicks, box)
-        assert (len(points.data), len(boxes.data)) == (len(clicks), int(box))
+        assert prompts.undo(KEY)
+        assert (prompts.at(KEY).points, prompts.at(KEY).box is not None) == (expected, box)
+        assert (len(points.data), len(boxes.data)) == (len(expected), int(box))
     for _ in range(3):
-        assert prompts.redo(PLACE)
-    assert not prompts.redo(PLACE)
-    assert prompts.at(PLACE).points == (PointPrompt(35, 25),)
-    prompts.clear(PLACE)
-    assert prompts.at(PLACE).empty
+        assert prompts.redo(KEY)
+    assert not prompts.redo(KEY)
+    assert prompts.at(KEY).points == (PointPrompt(35, 25),)
+    prompts.clear(KEY)
+    assert prompts.at(KEY).empty
     assert len(points.data) == 0
-    assert prompts.undo(PLACE)
-    assert prompts.at(PLACE).box == (20, 10, 60, 70)
+    assert prompts.undo(KEY)
+    assert prompts.at(KEY).box == (20, 10, 60, 70)
 
 
-def test_signs_survive_undoing(prompts: PromptLayers, image: Image):
+def test_point_labels_survive_undo_and_redo(prompts: PromptLayers, image: Image):
     points = prompts.points(image, DISC)
     for number, positive in enumerate((False, True, False)):
         prompts.set_positive(positive)
         points.add([20 + number, 30])
-    prompts.undo(PLACE)
-    prompts.undo(PLACE)
-    prompts.redo(PLACE)
+    prompts.undo(KEY)
+    prompts.undo(KEY)
+    prompts.redo(KEY)
     assert list(points.features["positive"]) == [False, True]
 
 
-def test_the_newest_box_counts_and_a_click_is_none(
+def test_newest_box_replaces_others_and_a_click_is_no_box(
     prompts: PromptLayers, image: Image, qtbot: QtBot
 ):
     boxes = prompts.boxes(image, DISC)
@@ -102,37 +99,37 @@ def test_the_newest_box_counts_and_a_click_is_none(
         corners = np.array([(10, left), (10, 60), (70, 60), (70, left)])
         boxes.add([corners], shape_type="rectangle")
     boxes.add([np.array([(10, 5), (10, 6), (11, 6), (11, 5)])], shape_type="rectangle")
-    assert prompts.at(PLACE).box == (30, 10, 60, 70)
+    assert prompts.at(KEY).box == (30, 10, 60, 70)
     qtbot.waitUntil(lambda: len(boxes.data) == 1)
-    assert prompts.at(PLACE).box == (30, 10, 60, 70)
+    assert prompts.at(KEY).box == (30, 10, 60, 70)
 
 
-def test_what_lies_outside_goes_from_every_step(prompts: PromptLayers, image: Image):
+def test_prompts_outside_the_field_of_view_leave_every_step(prompts: PromptLayers, image: Image):
     points, boxes = prompts.points(image, DISC), prompts.boxes(image, DISC)
     points.add([0, 0])
     points.add([20, 30])
     boxes.add([np.array([(0, 0), (0, 4), (4, 4), (4, 0)])], shape_type="rectangle")
     points.add([50, 50])
-    prompts.undo(PLACE)
+    prompts.undo(KEY)
     changed: list[object] = []
     prompts.changed.connect(changed.append)
-    prompts.keep_inside(PLACE, disk(40))
-    assert prompts.at(PLACE).points == (PointPrompt(30, 20),)
-    assert prompts.at(PLACE).box is None
+    prompts.keep_inside(KEY, disk(40))
+    assert prompts.at(KEY).points == (PointPrompt(30, 20),)
+    assert prompts.at(KEY).box is None
     assert (len(points.data), boxes.nshapes) == (1, 0)
-    assert changed == [PLACE]
-    prompts.keep_inside(PLACE, disk(40))
-    assert changed == [PLACE]
-    assert prompts.redo(PLACE)
-    assert prompts.at(PLACE).points == (PointPrompt(30, 20), PointPrompt(50, 50))
-    assert prompts.undo(PLACE)
-    assert prompts.undo(PLACE)
-    assert not prompts.undo(PLACE)
-    assert prompts.at(PLACE).empty
+    assert changed == [KEY]
+    prompts.keep_inside(KEY, disk(40))
+    assert changed == [KEY]
+    assert prompts.redo(KEY)
+    assert prompts.at(KEY).points == (PointPrompt(30, 20), PointPrompt(50, 50))
+    assert prompts.undo(KEY)
+    assert prompts.undo(KEY)
+    assert not prompts.undo(KEY)
+    assert prompts.at(KEY).empty
     prompts.keep_inside(("another", "disc"), disk(40))
 
 
-def test_each_target_has_its_own_and_others_are_hidden(prompts: PromptLayers, image: Image):
+def test_each_target_has_its_own_layers_and_others_are_hidden(prompts: PromptLayers, image: Image):
     disc = prompts.points(image, DISC)
     cup = prompts.points(image, CUP)
     disc.add([20, 30])
@@ -146,8 +143,8 @@ def test_each_target_has_its_own_and_others_are_hidden(prompts: PromptLayers, im
     assert prompts.boxes(image, DISC).mode == "add_rectangle"
 
 
-def test_layers_are_found_by_what_is_noted_whatever_their_names(
-    viewer: Viewer, prompts: PromptLayers, image: Image
+def test_layers_are_found_by_metadata_after_renaming(
+    viewer: ViewerModel, prompts: PromptLayers, image: Image
 ):
     points = prompts.points(image, DISC)
     points.add([20, 30])
@@ -157,11 +154,11 @@ def test_layers_are_found_by_what_is_noted_whatever_their_names(
     another = PromptLayers(viewer)
     assert another.points(image, DISC) is points
     assert len(viewer.layers) == count
-    assert another.at(PLACE).points == (PointPrompt(30, 20),)
+    assert another.at(KEY).points == (PointPrompt(30, 20),)
 
 
-def test_layers_that_are_there_already_take_the_sign_that_is_shown(
-    viewer: Viewer, prompts: PromptLayers, image: Image
+def test_adopted_layers_take_the_current_point_label(
+    viewer: ViewerModel, prompts: PromptLayers, image: Image
 ):
     points = prompts.points(image, DISC)
     prompts.set_positive(False)
@@ -169,10 +166,12 @@ def test_layers_that_are_there_already_take_the_sign_that_is_shown(
     another = PromptLayers(viewer)
     assert another.adopt()
     points.add([20, 30])
-    assert another.at(PLACE).points == (PointPrompt(30, 20, positive=another.positive),)
+    assert another.at(KEY).points == (PointPrompt(30, 20, positive=another.positive),)
 
 
-def test_a_copy_of_a_layer_says_nothing(viewer: Viewer, prompts: PromptLayers, image: Image):
+def test_copy_of_a_prompt_layer_is_ignored(
+    viewer: ViewerModel, prompts: PromptLayers, image: Image
+):
     points = prompts.points(image, DISC)
     points.add([20, 30])
     copy = viewer.add_layer(Layer.create(*points.as_layer_data_tuple()))
@@ -180,12 +179,14 @@ def test_a_copy_of_a_layer_says_nothing(viewer: Viewer, prompts: PromptLayers, i
     assert not prompts.has(copy)
     points.add([50, 40])
     copy.add([60, 60])
-    assert prompts.at(PLACE).points == (PointPrompt(30, 20), PointPrompt(40, 50))
-    prompts.undo(PLACE)
+    assert prompts.at(KEY).points == (PointPrompt(30, 20), PointPrompt(40, 50))
+    prompts.undo(KEY)
     assert len(copy.data) == 2
 
 
-def test_making_layers_leaves_the_users_tool_alone(viewer: Viewer, prompts: PromptLayers, image):
+def test_creating_prompt_layers_keeps_the_active_tool(
+    viewer: ViewerModel, prompts: PromptLayers, image
+):
     labels = viewer.add_labels(np.zeros(image.data.shape[:2], np.uint8))
     labels.mode = "paint"
     prompts.points(image, DISC)
@@ -194,8 +195,8 @@ def test_making_layers_leaves_the_users_tool_alone(viewer: Viewer, prompts: Prom
     assert labels.mode == "paint"
 
 
-def test_a_layer_is_made_when_its_tool_is_first_used(
-    viewer: Viewer, prompts: PromptLayers, image: Image
+def test_layer_is_created_when_its_tool_is_first_used(
+    viewer: ViewerModel, prompts: PromptLayers, image: Image
 ):
     count = len(viewer.layers)
     prompts.use(image, DISC, "point")
@@ -205,8 +206,8 @@ def test_a_layer_is_made_when_its_tool_is_first_used(
     assert [type(one) for one in viewer.layers[count:]] == [Points, Shapes]
 
 
-def test_a_box_comes_back_with_its_image_whichever_tool_is_used(
-    viewer: Viewer, prompts: PromptLayers, tmp_path: Path
+def test_box_of_a_reopened_image_is_restored_by_any_tool(
+    viewer: ViewerModel, prompts: PromptLayers, tmp_path: Path
 ):
     viewer.layers.clear()
     image = viewer.add_layer(eye(path=tmp_path / "eye.png")[0])
@@ -218,20 +219,20 @@ def test_a_box_comes_back_with_its_image_whichever_tool_is_used(
     assert [one.nshapes for one in viewer.layers if isinstance(one, Shapes)] == [1]
 
 
-def test_a_layer_that_is_deleted_takes_its_prompts_along(
-    viewer: Viewer, prompts: PromptLayers, image: Image
+def test_deleting_a_layer_deletes_its_prompts(
+    viewer: ViewerModel, prompts: PromptLayers, image: Image
 ):
     points, boxes = prompts.points(image, DISC), prompts.boxes(image, DISC)
     points.add([20, 30])
     boxes.add([np.array([(10, 20), (10, 60), (70, 60), (70, 20)])], shape_type="rectangle")
     viewer.layers.remove(points)
     prompts.forget_missing()
-    assert prompts.at(PLACE).points == ()
-    assert prompts.at(PLACE).box is not None
+    assert prompts.at(KEY).points == ()
+    assert prompts.at(KEY).box is not None
 
 
-def test_a_box_that_was_turned_into_labels_is_none_any_more(
-    viewer: Viewer, prompts: PromptLayers, image: Image
+def test_box_converted_to_labels_is_no_prompt(
+    viewer: ViewerModel, prompts: PromptLayers, image: Image
 ):
     boxes = prompts.boxes(image, DISC)
     boxes.add([np.array([(10, 20), (10, 60), (70, 60), (70, 20)])], shape_type="rectangle")
@@ -244,8 +245,8 @@ def test_a_box_that_was_turned_into_labels_is_none_any_more(
     assert isinstance(viewer.layers.selection.active, Shapes)
 
 
-def test_prompts_leave_with_their_image_and_come_back_as_they_were(
-    viewer: Viewer, prompts: PromptLayers, image: Image
+def test_prompts_leave_and_return_with_their_image(
+    viewer: ViewerModel, prompts: PromptLayers, image: Image
 ):
     prompts.points(image, DISC).add([20, 30])
     masks = [layer for layer in viewer.layers if isinstance(layer, Labels)]
@@ -256,8 +257,8 @@ def test_prompts_leave_with_their_image_and_come_back_as_they_were(
     np.testing.assert_array_equal(prompts.points(image, DISC).data, [(20, 30)])
 
 
-def test_prompts_of_an_image_that_left_wait_for_it(
-    viewer: Viewer, prompts: PromptLayers, tmp_path: Path
+def test_prompts_of_a_removed_image_are_kept_for_its_file(
+    viewer: ViewerModel, prompts: PromptLayers, tmp_path: Path
 ):
     viewer.layers.clear()
     image = viewer.add_layer(eye(path=tmp_path / "eye.png")[0])
@@ -269,8 +270,8 @@ def test_prompts_of_an_image_that_left_wait_for_it(
     np.testing.assert_array_equal(points.data, [(20, 30)])
 
 
-def test_prompts_of_an_image_that_is_opened_anew_at_once_are_not_deleted(
-    viewer: Viewer, prompts: PromptLayers, tmp_path: Path
+def test_prompts_survive_reopening_the_image_at_once(
+    viewer: ViewerModel, prompts: PromptLayers, tmp_path: Path
 ):
     viewer.layers.clear()
     image = viewer.add_layer(eye(path=tmp_path / "eye.png")[0])
@@ -286,10 +287,3 @@ def test_prompts_of_an_image_that_is_opened_anew_at_once_are_not_deleted(
     viewer.layers.remove(points)
     prompts.forget_missing()
     assert changed == [(str(tmp_path / "eye.png"), "disc")]
-
-
-def test_a_key_stays_when_the_image_is_renamed(image: Image):
-    assert ensure_image_id(image) == "eye"
-    image.name = "other"
-    assert ensure_image_id(image) == "eye"
-    assert plugin_metadata(image.metadata)["fov"]  # what was noted before is there still

@@ -1,4 +1,4 @@
-"""Work in a thread, and what is told of it in the window."""
+"""Work in a worker thread, and its result on the main thread."""
 
 import pytest
 from qtpy.QtCore import QObject
@@ -10,39 +10,39 @@ pytestmark = pytest.mark.viewer
 
 
 @pytest.fixture
-def told() -> list[object]:
+def reported() -> list[object]:
     return []
 
 
-def ask(qtbot, told: list[object], work) -> list[Exception]:
-    """Let work be done, until its end is told; give what was raised in the window."""
+def run(qtbot, reported: list[object], work) -> list[Exception]:
+    """Run work until its end is reported; return the errors raised on the main thread."""
     owner = QObject()
     with qtbot.capture_exceptions() as raised:
-        in_background(owner, work, told.append, told.append, lambda: told.append("end"))
-        qtbot.waitUntil(lambda: "end" in told, timeout=20_000)
+        in_background(owner, work, reported.append, reported.append, lambda: reported.append("end"))
+        qtbot.waitUntil(lambda: "end" in reported, timeout=20_000)
         qtbot.wait(50)
     return [error for _, error, _ in raised]
 
 
-def test_what_came_of_it_is_told_and_then_the_end(qtbot, told) -> None:
-    assert ask(qtbot, told, lambda: 7) == []
-    assert told == [7, "end"]
+def test_result_is_reported_before_the_end(qtbot, reported) -> None:
+    assert run(qtbot, reported, lambda: 7) == []
+    assert reported == [7, "end"]
 
 
-def test_a_users_error_is_told_and_then_the_end(qtbot, told) -> None:
+def test_user_error_is_reported_before_the_end(qtbot, reported) -> None:
     problem = SettingsError("no")
 
     def fail() -> None:
         raise problem
 
-    assert ask(qtbot, told, fail) == []
-    assert told == [problem, "end"]
+    assert run(qtbot, reported, fail) == []
+    assert reported == [problem, "end"]
 
 
-def test_any_other_error_is_raised_and_the_end_is_told(qtbot, told) -> None:
+def test_other_error_is_raised_and_the_end_reported(qtbot, reported) -> None:
     def fail() -> None:
         raise KeyError("disc")
 
-    (raised,) = ask(qtbot, told, fail)
+    (raised,) = run(qtbot, reported, fail)
     assert isinstance(raised, KeyError)
-    assert told == ["end"]
+    assert reported == ["end"]

@@ -1,4 +1,4 @@
-"""Where a file is saved."""
+"""The dialog that asks where to save a file."""
 
 from pathlib import Path
 
@@ -20,7 +20,7 @@ pytestmark = pytest.mark.viewer
         ("", None),
     ],
 )
-def test_the_ending_is_added_to_what_was_chosen(
+def test_missing_ending_is_added(
     qtbot, monkeypatch: pytest.MonkeyPatch, chosen: str, saved: str | None
 ) -> None:
     monkeypatch.setattr(QFileDialog, "getSaveFileName", lambda *_: (chosen, ""))
@@ -30,7 +30,7 @@ def test_the_ending_is_added_to_what_was_chosen(
     assert found == (None if saved is None else Path(saved))
 
 
-def test_a_file_the_dialog_did_not_ask_about_is_asked_about(
+def test_existing_file_with_added_ending_needs_confirmation(
     qtbot, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     (tmp_path / "results.csv").touch()
@@ -38,7 +38,7 @@ def test_a_file_the_dialog_did_not_ask_about_is_asked_about(
     parent = QWidget()
     qtbot.addWidget(parent)
     found = []
-    for answer in (QMessageBox.StandardButton.No, QMessageBox.StandardButton.Yes):
-        monkeypatch.setattr(QMessageBox, "question", lambda *_, answer=answer: answer)
+    for choice in (QMessageBox.StandardButton.No, QMessageBox.StandardButton.Yes):
+        monkeypatch.setattr(QMessageBox, "question", lambda *_, choice=choice: choice)
         found.append(ask_where_to_save(parent, "Save", "CSV", ".csv"))
     assert found == [None, tmp_path / "results.csv"]

@@ -1,60 +1,57 @@
-"""What the Train dock hands over to the Segment dock of its viewer."""
+"""Messages from the Train dock to the docks of its viewer that use adapters."""
 
 from types import SimpleNamespace
 
 import pytest
 
-from napari_sam2lora.qt.dock_protocol import free_gpu, use_adapter
-from sam2lora.adapters import find_adapter
+from napari_sam2lora.qt.dock_protocol import AdapterUser, free_gpu, use_adapter
 from sam2lora.errors import AdapterError
-from sam2lora.targets import TARGETS
-
-from ..segmentation_window import Window
-
-pytestmark = pytest.mark.viewer
 
 
-def test_an_adapter_that_was_just_trained_is_chosen_and_answers(window: Window, install_for_nano):
-    window.segment()
+class Dock:
+    """A dock that segments with adapters."""
+
+    def __init__(self) -> None:
+        self.calls: list[tuple[str, str]] = []
+
+    def use_adapter(self, name: str) -> None:
+        if name == "missing":
+            raise AdapterError("There is no adapter of this name.")
+        self.calls.append(("use", name))
+
+    def free_gpu(self, device: str) -> None:
+        self.calls.append(("free", device))
+
+
+def viewer_of(*docks: object) -> SimpleNamespace:
+    """Create a stand-in for a viewer with docks."""
+    widgets = {str(number): dock for number, dock in enumerate(docks)}
+    return SimpleNamespace(window=SimpleNamespace(dock_widgets=widgets))
+
+
+def test_all_docks_that_use_adapters_are_told():
+    first, second, other = Dock(), Dock(), SimpleNamespace()
+    viewer = viewer_of(first, other, second)
+    use_adapter(viewer, "mine")
+    free_gpu(viewer, "cuda:1")
+    assert first.calls == second.calls == [("use", "mine"), ("free", "cuda:1")]
+
+
+def test_viewer_without_such_docks_is_fine():
+    use_adapter(viewer_of(SimpleNamespace()), "mine")
+    free_gpu(viewer_of(), "auto")
+
+
+def test_error_of_a_dock_is_raised():
+    with pytest.raises(AdapterError):
+        use_adapter(viewer_of(Dock()), "missing")
+
+
+@pytest.mark.viewer
+def test_segment_dock_uses_the_adapter_that_is_handed_over(window, install_for_nano):
+    assert isinstance(window.dock, AdapterUser)
     install_for_nano("mine")
     use_adapter(window.viewer, "mine")
     assert window.dock.model_panel.adapter.currentData() == "mine"
     window.segment()
     assert window.session.result.task.adapter.name == "mine"
-    before = window.session.result.prediction.probabilities.copy()
-    # The next validation was better: the same name has other weights.
-    better = install_for_nano("other-weights")
-    weights = find_adapter("mine").weights
-    weights.write_bytes(better.weights.read_bytes())
-    use_adapter(window.viewer, "mine")
-    window.segment()
-    assert abs(window.session.result.prediction.probabilities - before).max() > 1e-4
-
-
-def test_one_for_another_target_and_base_waits_there(window: Window, install_for_nano):
-    install_for_nano("cups", TARGETS["cup"], base={"name": "tiny", "identity": "0" * 64})
-    use_adapter(window.viewer, "cups")
-    assert window.session.target.name == "disc"
-    assert window.session.choices.model == "tiny"
-    assert window.session.choices.choice(TARGETS["cup"]).adapter == "cups"
-    assert window.session.choices.choice(TARGETS["disc"]).adapter is None
-
-
-def test_one_that_is_not_there_is_refused(window: Window):
-    with pytest.raises(AdapterError):
-        use_adapter(window.viewer, "nobody")
-
-
-@pytest.mark.parametrize("kind", ["cpu", "cuda"])
-def test_a_gpu_is_freed_for_the_training_and_main_memory_is_not(
-    window: Window, monkeypatch: pytest.MonkeyPatch, kind: str
-):
-    window.segment()
-    engine, released = window.session.queue.engine, []
-    monkeypatch.setattr("sam2lora.compute.device.release_memory", released.append)
-    device = SimpleNamespace(type=kind)
-    monkeypatch.setattr(engine, "_predictor", SimpleNamespace(device=device))
-    free_gpu(window.viewer, "auto")
-    window.idle()
-    assert (engine._predictor is None) == (kind == "cuda")
-    assert released == ([device] if kind == "cuda" else [])

@@ -1,4 +1,4 @@
-"""Errors of the input are notifications, defects are not."""
+"""Errors that a user can cause are notifications, others are raised."""
 
 import pytest
 
@@ -6,7 +6,7 @@ from napari_sam2lora.qt.notifications import show_user_errors
 from sam2lora.errors import ImageError
 
 
-def test_a_users_error_is_told_and_a_defect_goes_on(notices: list[str]):
+def test_user_error_is_notified_and_other_errors_are_raised(notices: list[str]):
     with show_user_errors():
         raise ImageError("eye.png: the file is empty.")
     assert notices == ["eye.png: the file is empty."]

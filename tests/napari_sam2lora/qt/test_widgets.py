@@ -1,10 +1,10 @@
-"""Parts of docks."""
+"""Small widgets of the docks."""
 
 import pytest
 from qtpy.QtCore import QObject, Qt
 from qtpy.QtWidgets import QVBoxLayout, QWidget
 
-from napari_sam2lora.qt.widgets import Paragraph, button, row
+from napari_sam2lora.qt.widgets import Paragraph, Section, button, row, two_columns
 
 pytestmark = pytest.mark.viewer
 
@@ -18,22 +18,22 @@ class Counter(QObject):
         self.clicks += 1
 
 
-def test_a_button_is_pressed_by_the_mouse_and_by_its_keys(qtbot):
+def test_button_has_a_handler_and_a_shortcut(qtbot):
     counter = Counter()
-    made = button("Next", counter.click, keys="Ctrl+Right")
-    qtbot.addWidget(made)
-    qtbot.mouseClick(made, Qt.MouseButton.LeftButton)
+    widget = button("Next", counter.click, keys="Ctrl+Right")
+    qtbot.addWidget(widget)
+    qtbot.mouseClick(widget, Qt.MouseButton.LeftButton)
     assert counter.clicks == 1
-    assert made.shortcut().toString() == "Ctrl+Right"
-    assert "Right" in made.toolTip()
+    assert widget.shortcut().toString() == "Ctrl+Right"
+    assert "Right" in widget.toolTip()
 
 
-def test_a_row_holds_its_widgets_in_order_and_a_paragraph_wraps(qtbot):
+def test_row_keeps_the_order_and_paragraph_wraps(qtbot):
     counter = Counter()
     parent = QWidget()
     qtbot.addWidget(parent)
     layout = QVBoxLayout(parent)
-    first, second = button("a", counter.click, tip="what a does"), Paragraph("words " * 50)
+    first, second = button("a", counter.click, tip="what a does"), Paragraph("text " * 50)
     layout.addLayout(row(first, second))
     parent.resize(200, 400)
     layout.activate()
@@ -43,10 +43,30 @@ def test_a_row_holds_its_widgets_in_order_and_a_paragraph_wraps(qtbot):
 
 
 @pytest.mark.parametrize("word", ["a" * 200, "C:\\Users\\me\\" + "eye_2024_" * 20 + ".png"])
-def test_a_long_word_makes_no_dock_wide(qtbot, word: str):
-    made = Paragraph(f"{word}: is no image.")
-    qtbot.addWidget(made)
-    assert made.minimumSizeHint().width() < 300
-    assert made.text() == f"{word}: is no image."
-    made.setText("")
-    assert made.text() == ""
+def test_long_word_does_not_widen_the_dock(qtbot, word: str):
+    widget = Paragraph(f"{word}: is no image.")
+    qtbot.addWidget(widget)
+    assert widget.minimumSizeHint().width() < 300
+    assert widget.text() == f"{word}: is no image."
+    widget.setText("")
+    assert widget.text() == ""
+
+
+def test_table_has_its_headings(qtbot):
+    table = two_columns("Metric", "Value")
+    qtbot.addWidget(table)
+    headings = [table.horizontalHeaderItem(column).text() for column in range(2)]
+    assert (headings, table.rowCount()) == (["Metric", "Value"], 0)
+
+
+def test_section_is_collapsed_until_its_title_is_clicked(qtbot):
+    content = QWidget()
+    section = Section("Advanced", content)
+    qtbot.addWidget(section)
+    section.show()
+    assert not content.isVisible()
+    for shown in (True, False):
+        with qtbot.waitSignal(section.toggled) as signal:
+            section.title.click()
+        assert signal.args == [shown]
+        assert content.isVisible() == shown

@@ -1,4 +1,4 @@
-"""The thread beside the window's."""
+"""The worker thread."""
 
 import threading
 from collections.abc import Callable, Iterator
@@ -14,30 +14,30 @@ WAIT = 20_000  # milliseconds
 
 @pytest.fixture
 def worker() -> Iterator[Worker]:
-    made = Worker()
-    yield made
-    made.close()
+    worker = Worker()
+    yield worker
+    worker.close()
 
 
 @pytest.fixture
-def heard(worker: Worker) -> list[tuple[Any, ...]]:
-    """Collect what is told, and prove that it is told in the window's thread."""
-    told: list[tuple[Any, ...]] = []
+def signals(worker: Worker) -> list[tuple[Any, ...]]:
+    """Collect the signals, and check that they are emitted on the main thread."""
+    collected: list[tuple[Any, ...]] = []
 
-    def hear(name: str) -> Callable[..., None]:
+    def record(name: str) -> Callable[..., None]:
         def add(*values: Any) -> None:
             assert threading.current_thread() is threading.main_thread()
-            told.append((name, *values))
+            collected.append((name, *values))
 
         return add
 
     for name in ("done", "failed", "stopped", "yielded", "progressed", "busy_changed"):
-        getattr(worker, name).connect(hear(name))
-    return told
+        getattr(worker, name).connect(record(name))
+    return collected
 
 
 class Gate:
-    """Work that waits to be let through."""
+    """A job that waits until its gate is opened."""
 
     def __init__(self, result: object = None) -> None:
         self.begun, self.open, self.result = threading.Event(), threading.Event(), result
@@ -53,7 +53,7 @@ def idle(worker: Worker, qtbot: QtBot) -> None:
     qtbot.waitUntil(lambda: not worker.busy, timeout=WAIT)
 
 
-def test_it_tells_how_work_ends(worker: Worker, heard, qtbot: QtBot):
+def test_end_of_every_job_is_emitted(worker: Worker, signals, qtbot: QtBot):
     error = ValueError("no")
 
     def fail(report: ReportProgress) -> None:
@@ -67,7 +67,7 @@ def test_it_tells_how_work_ends(worker: Worker, heard, qtbot: QtBot):
     worker.submit("b", fail)
     worker.submit("c", count)
     idle(worker, qtbot)
-    assert heard == [
+    assert signals == [
         ("busy_changed", True),
         ("done", "a", 5),
         ("failed", "b", error),
@@ -79,7 +79,7 @@ def test_it_tells_how_work_ends(worker: Worker, heard, qtbot: QtBot):
     ]
 
 
-def test_of_what_waits_under_one_key_the_newest_counts(worker: Worker, heard, qtbot: QtBot):
+def test_newest_job_replaces_one_waiting_under_the_same_key(worker: Worker, signals, qtbot: QtBot):
     gate = Gate()
     worker.submit("gate", gate)
     assert gate.begun.wait(20)
@@ -88,14 +88,14 @@ def test_of_what_waits_under_one_key_the_newest_counts(worker: Worker, heard, qt
     worker.submit("other", lambda report: "other")
     gate.open.set()
     idle(worker, qtbot)
-    assert [one[1:] for one in heard if one[0] == "done"] == [
+    assert [signal[1:] for signal in signals if signal[0] == "done"] == [
         ("gate", None),
         ("same", 4),
         ("other", "other"),
     ]
 
 
-def test_cancel_stops_what_runs_and_forgets_what_waits(worker: Worker, heard, qtbot: QtBot):
+def test_cancel_stops_running_and_discards_waiting_jobs(worker: Worker, signals, qtbot: QtBot):
     gate = Gate()
     worker.submit("runs", gate)
     worker.submit("waits", lambda report: 1)
@@ -103,16 +103,16 @@ def test_cancel_stops_what_runs_and_forgets_what_waits(worker: Worker, heard, qt
     worker.cancel()
     gate.open.set()
     idle(worker, qtbot)
-    assert [one for one in heard if one[0] in ("done", "stopped")] == [
+    assert [signal for signal in signals if signal[0] in ("done", "stopped")] == [
         ("stopped", "waits"),
         ("stopped", "runs"),
     ]
     worker.submit("again", lambda report: report("fine", 0, 1))
     idle(worker, qtbot)
-    assert ("done", "again", None) in heard
+    assert ("done", "again", None) in signals
 
 
-def test_patient_work_lets_the_rest_go_first_between_its_parts(worker: Worker, heard, qtbot: QtBot):
+def test_low_priority_job_lets_others_run_between_its_values(worker: Worker, signals, qtbot: QtBot):
     gate = Gate()
 
     def parts(report):
@@ -120,67 +120,67 @@ def test_patient_work_lets_the_rest_go_first_between_its_parts(worker: Worker, h
         yield 1
         yield 2
 
-    worker.submit("patient", parts, low_priority=True)
+    worker.submit("low", parts, low_priority=True)
     assert gate.begun.wait(20)
     worker.submit("later", lambda report: 4, low_priority=True)
-    worker.submit("question", lambda report: 3)
+    worker.submit("request", lambda report: 3)
     gate.open.set()
     idle(worker, qtbot)
-    assert [one for one in heard if one[0] in ("done", "yielded")] == [
-        ("yielded", "patient", 1),
-        ("done", "question", 3),
-        ("yielded", "patient", 2),
-        ("done", "patient", None),
+    assert [signal for signal in signals if signal[0] in ("done", "yielded")] == [
+        ("yielded", "low", 1),
+        ("done", "request", 3),
+        ("yielded", "low", 2),
+        ("done", "low", None),
         ("done", "later", 4),
     ]
 
 
-def test_one_key_is_cancelled_and_the_rest_goes_on(worker: Worker, heard, qtbot: QtBot):
+def test_cancelling_one_key_leaves_other_jobs(worker: Worker, signals, qtbot: QtBot):
     first, gate = Gate(), Gate()
 
     def parts(report):
         yield first(report)
-        report("goes on", 0, 1)
+        report("continuing", 0, 1)
         yield 2
 
-    worker.submit("patient", parts, low_priority=True)
-    worker.submit("question", gate)
+    worker.submit("low", parts, low_priority=True)
+    worker.submit("request", gate)
     first.open.set()
     worker.submit("waits", lambda report: 5)
     assert gate.begun.wait(20)
-    worker.cancel("patient")
+    worker.cancel("low")
     gate.open.set()
     idle(worker, qtbot)
-    ended = [one for one in heard if one[0] in ("done", "stopped")]
-    assert ("stopped", "patient") in ended
-    assert ("done", "question", None) in ended
+    ended = [signal for signal in signals if signal[0] in ("done", "stopped")]
+    assert ("stopped", "low") in ended
+    assert ("done", "request", None) in ended
     assert ("done", "waits", 5) in ended
 
 
-def test_after_closing_nothing_is_told_and_the_thread_ends(worker: Worker, heard, qtbot: QtBot):
+def test_closed_worker_emits_nothing_and_ends_its_thread(worker: Worker, signals, qtbot: QtBot):
     gate, threads = Gate(), threading.active_count()
     worker.submit("runs", gate)
     assert gate.begun.wait(20)
     worker.close()
-    heard.clear()
+    signals.clear()
     gate.open.set()
     qtbot.waitUntil(lambda: threading.active_count() == threads, timeout=WAIT)
     worker.submit("more", lambda report: 1)
     qtbot.wait(0)
-    assert heard == []
+    assert signals == []
 
 
-def test_work_notices_that_it_is_to_stop(worker: Worker, qtbot: QtBot):
+def test_job_is_stopped_when_it_reports_progress(worker: Worker, qtbot: QtBot):
     noticed, gate = threading.Event(), Gate()
 
-    def work(report: ReportProgress) -> None:
+    def job(report: ReportProgress) -> None:
         try:
             gate(report)
         except Stopped:
             noticed.set()
             raise
 
-    worker.submit("a", work)
+    worker.submit("a", job)
     assert gate.begun.wait(20)
     worker.close()
     gate.open.set()

@@ -1,0 +1,96 @@
+"""Labels layers of masks: found, added, and written by accepting a prediction."""
+
+import numpy as np
+import pytest
+from napari.components import ViewerModel
+from napari.layers import Labels
+
+from napari_sam2lora.layers.lookup import is_linked
+from napari_sam2lora.layers.masks import accept_mask, add_mask, find_mask_layer
+from napari_sam2lora.layers.metadata import plugin_metadata
+from sam2lora.errors import GeometryError, ImageError, TargetError
+from sam2lora.targets import TARGETS
+
+from ..conftest import SHAPE, disk, eye, viewer_with
+
+DISC = TARGETS["disc"]
+
+
+@pytest.fixture
+def viewer() -> ViewerModel:
+    return viewer_with(eye(spacing=(0.01, 0.02))[0])
+
+
+def test_added_mask_is_empty_on_top_and_linked(viewer: ViewerModel):
+    image = viewer.layers["eye"]
+    mask = add_mask(viewer, image, DISC)
+    assert viewer.layers[-1] is mask
+    assert not mask.data.any()
+    assert mask.data.shape == SHAPE
+    assert mask.selected_label == DISC.label
+    assert plugin_metadata(mask.metadata)["image"] == "eye"
+    np.testing.assert_allclose(mask.extent.world, image.extent.world)
+
+
+@pytest.mark.parametrize("mode", ["replace", "add", "empty"])
+def test_accepting_is_one_undo_step(viewer: ViewerModel, mode: str):
+    image = viewer.layers["eye"]
+    labels = viewer.add_layer(eye("disc")[1])
+    before = labels.data.copy()
+    mask = np.roll(disk(12), 5, axis=0)
+    assert accept_mask(viewer, image, DISC, mask, mode) is labels
+    assert (labels.data != before).any()
+    labels.undo()
+    np.testing.assert_array_equal(labels.data, before)
+    labels.redo()
+    expected = mask if mode == "replace" else mask | (before > 0)
+    np.testing.assert_array_equal(labels.data > 0, expected)
+
+
+@pytest.mark.parametrize(("mode", "inside"), [("replace", 7), ("add", DISC.label), ("empty", 7)])
+def test_pixels_with_another_label(viewer: ViewerModel, mode: str, inside: int):
+    labels = add_mask(viewer, viewer.layers["eye"], DISC)
+    labels.data_setitem((np.array([48, 0]), np.array([45, 0])), 7)  # inside and outside the disk
+    accept_mask(viewer, viewer.layers["eye"], DISC, disk(12), mode)
+    assert labels.data[48, 45] == inside
+    assert labels.data[0, 0] == (0 if mode == "replace" else 7)
+    assert labels.data[48, 46] == DISC.label
+
+
+def test_accepting_the_same_mask_adds_no_undo_step(viewer: ViewerModel):
+    labels = accept_mask(viewer, viewer.layers["eye"], DISC, disk(12), "replace")
+    accept_mask(viewer, viewer.layers["eye"], DISC, disk(12), "replace")
+    labels.undo()
+    assert not labels.data.any()
+
+
+def test_accepting_links_and_shows_a_layer_of_other_origin(viewer: ViewerModel):
+    labels = viewer.add_layer(Labels(np.zeros(SHAPE, np.uint8), name="disc"))
+    labels.visible = False
+    assert not is_linked(labels)
+    assert accept_mask(viewer, viewer.layers["eye"], DISC, disk(12), "add") is labels
+    assert plugin_metadata(labels.metadata) == {"image": "eye", "target": "disc"}
+    assert labels.visible
+
+
+def test_layers_that_do_not_fit_are_rejected(viewer: ViewerModel):
+    image = viewer.layers["eye"]
+    labels = accept_mask(viewer, image, DISC, disk(12), "add")
+    with pytest.raises(GeometryError, match="has shape"):
+        accept_mask(viewer, image, DISC, np.ones((5, 5), bool), "add")
+    labels.data = np.zeros((2, *SHAPE), np.uint8)
+    with pytest.raises(ImageError, match="stack"):
+        accept_mask(viewer, image, DISC, disk(12), "add")
+
+
+def test_two_layers_of_one_target_are_rejected(viewer: ViewerModel):
+    labels = add_mask(viewer, viewer.layers["eye"], DISC)
+    viewer.add_labels(labels.data.copy(), name="copy disc", metadata=labels.metadata)
+    with pytest.raises(TargetError, match="Two layers show disc"):
+        find_mask_layer(viewer, viewer.layers["eye"], DISC)
+
+
+def test_layer_of_another_target_is_not_found(viewer: ViewerModel):
+    viewer.add_labels(np.zeros(SHAPE, np.uint8), name="cells")
+    add_mask(viewer, viewer.layers["eye"], TARGETS["cup"])
+    assert find_mask_layer(viewer, viewer.layers["eye"], DISC) is None
