@@ -44,7 +44,7 @@ def test_an_adapter_made_a_minute_ago_is_in_the_list_and_answers(window: Window,
     np.testing.assert_allclose(window.preview().data, bare, atol=1e-6)
     pick(adapters, "just-made")
     delete_adapter("just-made")
-    window.dock.models.refresh()
+    window.dock.models.refresh_adapters()
     assert "no longer installed" in window.dock.warnings.text()
 
 
@@ -65,7 +65,7 @@ def test_cancel_does_not_keep_a_new_adapter_from_being_found(
     window.qtbot.waitUntil(begun.is_set, timeout=WAIT)
     with window.qtbot.waitSignal(window.dock.models.watch.changed, timeout=WAIT):
         install_for_nano("just-made")
-        window.dock.models.refresh()
+        window.dock.models.refresh_adapters()
     window.cancel()
     go_on.set()
     window.idle()
@@ -76,7 +76,7 @@ def test_cancel_does_not_keep_a_new_adapter_from_being_found(
 def test_switching_adapters_encodes_nothing_again(window: Window, install_for_nano, monkeypatch):
     """Decoder LoRA shares the features of the bare base."""
     install_for_nano("one")
-    window.dock.models.refresh()
+    window.dock.models.refresh_adapters()
     window.idle()
     pick(window.dock.model_panel.adapter, "one")
     window.segment()

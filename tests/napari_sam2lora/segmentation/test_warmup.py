@@ -48,7 +48,7 @@ def test_without_torch_it_is_the_import_that_complains():
         import gc, sys
         sys.modules["torch"] = None
         from napari_sam2lora.segmentation import warmup
-        _torch.find_spec = lambda name: None
+        warmup.find_spec = lambda name: None
         try:
             warmup.load_torch()
         except ImportError:

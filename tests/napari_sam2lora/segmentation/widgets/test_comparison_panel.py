@@ -31,7 +31,7 @@ def two(window: Window, install_for_nano) -> Window:
     """Give a window where two adapters are to be compared to the bare base."""
     for name in ("first", "the-second"):
         install_for_nano(name)
-    window.dock.models.refresh()
+    window.dock.models.refresh_adapters()
     window.dock.comparison_panel.lists_requested.emit()
     for box, name in zip(
         window.dock.comparison_panel.models, (NO_ADAPTER, "first", "the-second"), strict=True
@@ -48,7 +48,7 @@ def test_side_by_side_with_dice_to_a_reference(two: Window):
     pick(two.dock.comparison_panel.reference, str(labels.unique_id))
     compare(two)
     results = two.dock.comparison.comparison.results
-    assert [one.title for one in results] == ["base model alone", "first", "the-second"]
+    assert [one.title for one in results] == ["No adapter", "first", "the-second"]
     for result, layer in zip(results, shown(two), strict=True):
         mask = result.result.prediction.mask
         expected = dice(mask, labels.data > 0, valid=result.result.prepared.field.mask)
@@ -159,7 +159,7 @@ def test_the_results_of_a_comparison_before_are_not_among_the_next(two: Window, 
     go_on.set()
     two.idle()
     titles = [one.title for one in two.dock.comparison.comparison.results]
-    assert titles == ["base model alone", "first", "the-second"]
+    assert titles == ["No adapter", "first", "the-second"]
     press(two.dock.comparison_panel, "Clear")
     compare(two)
     assert len(shown(two)) == 3
