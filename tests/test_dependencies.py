@@ -100,13 +100,25 @@ def test_layers_know_no_network(module: str) -> None:
     assert not [name for name in names if f"{name}.".startswith(NETWORK)]
 
 
-def test_no_public_class_name_is_used_twice() -> None:
+def type_names(source: str) -> set[str]:
+    """Return the public classes and type aliases that `source` defines."""
+    found = set()
+    for node in ast.parse(source).body:
+        if isinstance(node, ast.ClassDef):
+            found.add(node.name)
+        elif isinstance(node, ast.Assign):
+            names = {target.id for target in node.targets if isinstance(target, ast.Name)}
+            found |= {name for name in names if name[:1].isupper() and not name.isupper()}
+    return {name for name in found if not name.startswith("_")}
+
+
+def test_no_public_type_name_means_two_things() -> None:
     homes: dict[str, list[str]] = {}
     for module, source in SOURCES.items():
-        for node in ast.parse(source).body:
-            if isinstance(node, ast.ClassDef) and not node.name.startswith("_"):
-                homes.setdefault(node.name, []).append(module)
+        for name in type_names(source):
+            homes.setdefault(name, []).append(module)
     assert {name: found for name, found in homes.items() if len(found) > 1} == {}
+    assert type_names("class A: ...\n_B = int\nC = list[int]\nD, E = 1, 2\nLIMIT = 3") == {"A", "C"}
 
 
 LOOSE = {

@@ -9,13 +9,13 @@ from qtpy.QtCore import QObject
 
 from sam2lora.errors import Sam2LoraError
 
-Result = TypeVar("Result")
+T = TypeVar("T")
 
 
 def in_background(
     owner: QObject,
-    work: Callable[[], Result],
-    done: Callable[[Result], None],
+    work: Callable[[], T],
+    done: Callable[[T], None],
     failed: Callable[[Sam2LoraError], None] | None = None,
     ended: Callable[[], None] | None = None,
 ) -> None:
@@ -40,7 +40,7 @@ def in_background(
         if ended is not None and isalive(owner):
             ended()
 
-    def returned(result: Result) -> None:
+    def returned(result: T) -> None:
         try:
             if isalive(owner):
                 done(result)

@@ -9,8 +9,8 @@ from qtpy.QtCore import QObject, QTimer, Signal
 from napari_sam2lora.layers.metadata import TargetKey
 from napari_sam2lora.qt.worker import ReportProgress, Worker
 from sam2lora.images.field_of_view import FieldOfView
-from sam2lora.metrics.measurements import Measurements, Spacing, measure
-from sam2lora.types import Mask
+from sam2lora.metrics.measurements import Measurements, measure
+from sam2lora.types import Mask, Spacing
 
 _PAUSE = 150  # milliseconds without a change before measuring
 

@@ -1,4 +1,6 @@
-"""Types of arrays in signatures."""
+"""Types in signatures."""
+
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -8,3 +10,8 @@ Mask = NDArray[np.bool_]
 
 Pixels = NDArray[np.uint8]
 """`(H, W, 3)` RGB, unless stated otherwise."""
+
+Spacing = tuple[float, float]
+"""Millimetres per pixel: (row, column)."""
+
+Eye = Literal["left", "right"]

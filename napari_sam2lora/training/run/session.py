@@ -31,7 +31,7 @@ from sam2lora.runs import (
 )
 from sam2lora.training.settings import TrainSettings, validate_settings
 
-Result = TypeVar("Result")
+T = TypeVar("T")
 
 _OCCUPIED = "A training is running or being copied here. Stop it, or wait until it ends."
 
@@ -290,7 +290,7 @@ class TrainingSession(QObject):
         self.starting.emit(device)
         self._in_background(start, started)
 
-    def _in_background(self, work: Callable[[], Result], done: Callable[[Result], None]) -> None:
+    def _in_background(self, work: Callable[[], T], done: Callable[[T], None]) -> None:
         """Be busy while a worker thread works; `done` gets its result on the main thread."""
 
         def ended() -> None:

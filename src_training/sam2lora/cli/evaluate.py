@@ -20,8 +20,8 @@ from sam2lora.settings import PrecisionChoice, ProtocolName, SplitChoice
 
 if TYPE_CHECKING:
     from sam2lora.evaluation import Candidate, EvaluateSettings, Report
-    from sam2lora.evaluation.loop import Progress as ImageProgress
     from sam2lora.inference.predictor import Predictor
+    from sam2lora.utils.progress import Progress as ImageProgress
 
 
 def evaluate(

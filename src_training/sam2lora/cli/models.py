@@ -20,7 +20,7 @@ from sam2lora.models.registry import (
     get_base,
     verify_base,
 )
-from sam2lora.utils.download import Progress, cache_folder
+from sam2lora.utils.download import DownloadProgress, cache_folder
 
 app = typer.Typer(help="List, download and verify base models.", no_args_is_help=True)
 
@@ -95,7 +95,7 @@ def print_path(
 
 
 @contextmanager
-def download_bar(name: str, size: int | None = None) -> Iterator[Progress]:
+def download_bar(name: str, size: int | None = None) -> Iterator[DownloadProgress]:
     """Show how far a download is, once it has begun and where there is a terminal."""
     columns = (
         rich.progress.TextColumn("{task.description}"),

@@ -9,9 +9,10 @@ from sam2lora.datasets.folders import Folders, find_mask, mask_path_pattern
 from sam2lora.datasets.layouts import ANY_TARGET, IMAGE_ENDING, Layout, MaskLocation
 from sam2lora.datasets.records import Dataset, Record, Split, patient_from_name
 from sam2lora.errors import DatasetError
-from sam2lora.images.decoding import Eye, image_stem
+from sam2lora.images.decoding import image_stem
 from sam2lora.images.reading import eye_from_name
 from sam2lora.targets import all_targets, get_target
+from sam2lora.types import Eye
 
 _SPLITS: Mapping[str, Split] = {
     "train": "train",

@@ -14,10 +14,9 @@ from PIL import Image
 
 from sam2lora.datasets.mask_encodings import MaskFile, Shape
 from sam2lora.errors import DatasetError, ImageError
-from sam2lora.images.decoding import Eye
 from sam2lora.images.field_of_view import FieldOfView, field_of_view_from_mask, find_field_of_view
 from sam2lora.images.reading import FundusImage, eye_from_name, read_image
-from sam2lora.types import Mask
+from sam2lora.types import Eye, Mask
 
 Split = Literal["train", "val", "test"]
 

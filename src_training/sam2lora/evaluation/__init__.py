@@ -16,7 +16,7 @@ from sam2lora.evaluation.report.comparison_writer import write_comparison
 from sam2lora.evaluation.report.cup_disc_ratio import RatioEntry, cup_disc_ratios, write_cup_disc
 from sam2lora.evaluation.report.schema import Report, read_report
 from sam2lora.evaluation.report.writer import write_report
-from sam2lora.evaluation.scoring import Result
+from sam2lora.evaluation.scoring import ImageResult
 from sam2lora.evaluation.settings import EvaluateSettings, parse_regimes
 
 __all__ = [
@@ -25,11 +25,11 @@ __all__ = [
     "Case",
     "EvaluateSettings",
     "EvaluationPart",
+    "ImageResult",
     "Protocol",
     "RatioEntry",
     "Report",
     "ReportComparison",
-    "Result",
     "Side",
     "cup_disc_ratios",
     "evaluate",

@@ -3,7 +3,7 @@
 import hashlib
 import logging
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -13,23 +13,18 @@ from sam2lora.adapters import Adapter, check_base, check_target
 from sam2lora.datasets import Record
 from sam2lora.errors import DatasetError, DeviceError, GeometryError, Sam2LoraError, SettingsError
 from sam2lora.evaluation.cases import Case, PreparedCase, check_records, prepare_case, read_case
-from sam2lora.evaluation.scoring import Result, score_binary_mask, score_probabilities
+from sam2lora.evaluation.scoring import ImageResult, score_binary_mask, score_probabilities
 from sam2lora.evaluation.settings import EvaluateSettings
 from sam2lora.prompts.sampling import REGIMES, Regime, sample_prompts
 from sam2lora.prompts.user_prompts import Prompts
 from sam2lora.settings import GeometrySettings
 from sam2lora.targets import get_target
+from sam2lora.utils.progress import Progress, no_progress
 
 if TYPE_CHECKING:
     from sam2lora.inference.predictor import Predictor
 
 logger = logging.getLogger(__name__)
-
-Progress = Callable[[float, int], None]
-
-
-def no_progress(done: float, total: int) -> None:
-    """Ignore progress."""
 
 
 def evaluate(
@@ -39,7 +34,7 @@ def evaluate(
     *,
     adapter: Adapter | None = None,
     progress: Progress = no_progress,
-) -> Iterator[Result]:
+) -> Iterator[ImageResult]:
     """Evaluate an adapter, or the base model without adapter, on images with reference masks.
 
     Each image is encoded once; every regime is predicted from the same embedding and scored
@@ -89,7 +84,7 @@ def evaluate_grader(
     *,
     grader: int = 2,
     progress: Progress = no_progress,
-) -> Iterator[Result]:
+) -> Iterator[ImageResult]:
     """Evaluate another grader's masks against those of grader 1, like the predictions of a model.
 
     Parameters
@@ -154,7 +149,7 @@ def _evaluate(
     settings: EvaluateSettings,
     adapter: Adapter | None,
     progress: Progress,
-) -> Iterator[Result]:
+) -> Iterator[ImageResult]:
     regimes = [REGIMES[name] for name in settings.regimes]
     for number, record in enumerate(records):
         progress(number, len(records))
@@ -190,9 +185,9 @@ def _predict_and_score(
     case: PreparedCase,
     settings: EvaluateSettings,
     adapter: Adapter | None,
-    result: Result,
-    show: Callable[[int, int], None],
-) -> Result:
+    result: ImageResult,
+    show: Progress,
+) -> ImageResult:
     """Return `result` with the prediction for its prompts, and the score."""
     from sam2lora.inference.tta import predict_with_flips  # torch is loaded with the predictor
 
@@ -228,7 +223,7 @@ def _predict_and_score(
 
 def _evaluate_grader(
     records: Sequence[Record], settings: EvaluateSettings, grader: int, progress: Progress
-) -> Iterator[Result]:
+) -> Iterator[ImageResult]:
     for number, record in enumerate(records):
         progress(number, len(records))
         empty = replace(_empty_result(record), regime="none")
@@ -255,18 +250,16 @@ def _read(record: Record | Case, settings: EvaluateSettings) -> tuple[Case, Prep
     return case, prepare_case(case, get_target(settings.target), protocol)
 
 
-def _empty_result(record: Record | Case) -> Result:
+def _empty_result(record: Record | Case) -> ImageResult:
     """Return a result that only names the image."""
     name = record.stem if isinstance(record, Record) else record.name
-    return Result(record.dataset, name, record.patient, "")
+    return ImageResult(record.dataset, name, record.patient, "")
 
 
-def _within(
-    progress: Progress, start: float, width: float, images: int
-) -> Callable[[int, int], None]:
+def _within(progress: Progress, start: float, width: float, images: int) -> Progress:
     """Return a callback for windows done that reports the progress in images."""
 
-    def show(done: int, total: int) -> None:
+    def show(done: float, total: int) -> None:
         progress(start + width * done / max(total, 1), images)
 
     return show

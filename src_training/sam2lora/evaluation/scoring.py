@@ -17,7 +17,7 @@ from sam2lora.transforms.windows import Values
 from sam2lora.types import Mask
 
 FloatArray = NDArray[np.float64]
-Pixels = NDArray[np.int64]
+PixelCounts = NDArray[np.int64]
 
 THRESHOLDS = tuple(round(0.01 * step, 2) for step in range(1, 100))
 """Thresholds of a sweep."""
@@ -38,8 +38,8 @@ class ThresholdCurve:
         `(n,)` int64: scored pixels on and off the target whose probability is at least the level.
     """
 
-    tp: Pixels
-    fp: Pixels
+    tp: PixelCounts
+    fp: PixelCounts
 
     @property
     def levels(self) -> NDArray[np.float32]:
@@ -117,11 +117,11 @@ def roc(curves: Sequence[ThresholdCurve]) -> tuple[list[float], list[float]]:
     return first, second
 
 
-def _reaching(values: NDArray[np.float32]) -> Pixels:
+def _reaching(values: NDArray[np.float32]) -> PixelCounts:
     """Count, for each level, the values that are at least as large."""
     index = np.searchsorted(_LEVELS, values, side="right")
     per_level = np.bincount(index, minlength=len(_LEVELS) + 1)
-    reaching: Pixels = per_level[::-1].cumsum()[::-1][1:]
+    reaching: PixelCounts = per_level[::-1].cumsum()[::-1][1:]
     return reaching
 
 
@@ -134,7 +134,7 @@ Status = Literal["scored", "failed", "not drawn"]
 
 
 @dataclass(frozen=True, eq=False)
-class Result:
+class ImageResult:
     """Result of one image under one prompt regime.
 
     Attributes

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import tifffile
@@ -18,12 +18,12 @@ from numpy.typing import NDArray
 from PIL import Image, ImageOps, UnidentifiedImageError
 
 from sam2lora.errors import ImageError
+from sam2lora.types import Eye
 
 if TYPE_CHECKING:
     from pydicom.dataset import Dataset
 
 Array = NDArray[Any]
-Eye = Literal["left", "right"]
 
 MAX_PIXELS = 89_478_485
 """Largest image that is read, in pixels (9 460 squared): Pillow's limit for image bombs."""

@@ -12,7 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sam2lora.errors import ImageError
-from sam2lora.images.decoding import Array, Eye, decode
+from sam2lora.images.decoding import Array, decode
+from sam2lora.types import Eye
 
 _FULL_SCALES = (255, 1023, 4095, 16383, 65535)
 

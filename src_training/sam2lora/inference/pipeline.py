@@ -18,10 +18,9 @@ from sam2lora.datasets.image_search import find_images
 from sam2lora.errors import SettingsError
 from sam2lora.images.reading import FundusImage, read_image, to_rgb
 from sam2lora.inference.batch import FileResult, ReportBatch, no_batch_progress, segment_paths
-from sam2lora.inference.predictor import NO_PROMPTS, Predictor, no_progress
+from sam2lora.inference.predictor import NO_PROMPTS, Predictor
 from sam2lora.inference.prepared_image import PreparedImage
 from sam2lora.inference.segment import (
-    Progress,
     SegmentationTask,
     TargetPrediction,
     segment_prepared,
@@ -31,8 +30,8 @@ from sam2lora.models.loading import LoadedModel, load_base
 from sam2lora.prompts.user_prompts import Prompts
 from sam2lora.settings import PrecisionChoice
 from sam2lora.targets import InputMode, Target, get_target
-from sam2lora.utils.download import Progress as DownloadProgress
-from sam2lora.utils.download import ignore_progress
+from sam2lora.utils.download import DownloadProgress, ignore_progress
+from sam2lora.utils.progress import Progress, no_progress
 
 _SHARED = ("images", "out", "model", "device", "precision", "probabilities", "keep")
 

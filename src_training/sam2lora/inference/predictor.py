@@ -5,7 +5,7 @@ what they depend on, and every further prompt answers from there.
 """
 
 import hashlib
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -29,16 +29,11 @@ from sam2lora.prompts.user_prompts import Prompts
 from sam2lora.settings import GeometrySettings, PrecisionChoice
 from sam2lora.transforms.windows import Blend, Values, Window
 from sam2lora.types import Mask
-
-Progress = Callable[[int, int], None]
+from sam2lora.utils.progress import Progress, no_progress
 
 NO_PROMPTS = Prompts()
 
 _AUTOMATIC_LIMIT = 64 << 20  # bytes of automatic answers kept: a thousand windows at 128²
-
-
-def no_progress(done: int, total: int) -> None:
-    """Ignore progress."""
 
 
 @dataclass(frozen=True, eq=False)

@@ -1,12 +1,12 @@
 """Segment the targets of one image, from tasks that say how each is predicted."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Self
 
 from sam2lora.adapters import Adapter
 from sam2lora.adapters.selection import geometry_of
-from sam2lora.inference.predictor import NO_PROMPTS, Predictor, no_progress
+from sam2lora.inference.predictor import NO_PROMPTS, Predictor
 from sam2lora.inference.prepared_image import PreparedImage
 from sam2lora.inference.tta import predict_with_flips
 from sam2lora.prompts.user_prompts import Prompts
@@ -14,8 +14,7 @@ from sam2lora.settings import GeometrySettings
 from sam2lora.targets import InputMode, Target
 from sam2lora.transforms.windows import Values
 from sam2lora.types import Mask
-
-Progress = Callable[[int, int], None]
+from sam2lora.utils.progress import Progress, no_progress
 
 
 @dataclass(frozen=True, eq=False)

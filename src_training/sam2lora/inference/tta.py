@@ -10,9 +10,10 @@ from sam2lora.images.field_of_view import FieldOfView
 from sam2lora.inference.prepared_image import PreparedImage
 from sam2lora.prompts.user_prompts import PointPrompt, Prompts
 from sam2lora.settings import GeometrySettings
+from sam2lora.utils.progress import Progress
 
 if TYPE_CHECKING:
-    from sam2lora.inference.predictor import Prediction, Predictor, Progress
+    from sam2lora.inference.predictor import Prediction, Predictor
 
 FLIPS = ((False, False), (True, False), (False, True), (True, True))
 """Whether left and right, and whether top and bottom, are exchanged."""
@@ -24,7 +25,7 @@ def predict_with_flips(
     geometry: GeometrySettings,
     prompts: Prompts,
     *,
-    progress: "Progress",
+    progress: Progress,
 ) -> "Prediction":
     """Say where the target is: the mean of the answers to an image and its three mirror images.
 
@@ -97,6 +98,6 @@ def flip_prompts(
     return Prompts(clicks, box, mask)
 
 
-def _show_share(progress: "Progress", number: int, done: int, total: int) -> None:
+def _show_share(progress: Progress, number: int, done: int, total: int) -> None:
     """Count the windows of one of the four among those of all, which are as many each."""
     progress(number * total + done, len(FLIPS) * total)

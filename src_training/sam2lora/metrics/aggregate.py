@@ -9,13 +9,12 @@ import numpy as np
 from sam2lora.metrics.segmentation import (
     Counts,
     Probabilities,
-    Spacing,
     auc,
     cldice,
     count,
     surface_distances,
 )
-from sam2lora.types import Mask
+from sam2lora.types import Mask, Spacing
 
 
 @dataclass(frozen=True)

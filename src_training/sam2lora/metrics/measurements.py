@@ -8,9 +8,7 @@ from skimage import measure as regions
 
 from sam2lora.errors import GeometryError
 from sam2lora.images.field_of_view import FieldOfView
-from sam2lora.types import Mask
-
-Spacing = tuple[float, float]
+from sam2lora.types import Mask, Spacing
 
 
 class Extent(BaseModel):

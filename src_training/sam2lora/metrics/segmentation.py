@@ -15,11 +15,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sam2lora.errors import GeometryError
-from sam2lora.types import Mask
+from sam2lora.types import Mask, Spacing
 
 Probabilities = NDArray[np.floating]
 Distances = NDArray[np.float64]
-Spacing = tuple[float, float]
 
 _SMALLEST = 1e-6  # lower limit of probabilities in the cross-entropy
 

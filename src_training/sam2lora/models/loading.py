@@ -33,7 +33,7 @@ from sam2lora.models.weights import (
     training_image_counts,
     weights_digest,
 )
-from sam2lora.utils.download import Progress, ignore_progress
+from sam2lora.utils.download import DownloadProgress, ignore_progress
 
 _RANDOM_SEED = 20251010
 
@@ -158,7 +158,7 @@ class LoadedModel:
 def load_base(
     model: str | Path = "nano",
     *,
-    progress: Progress = ignore_progress,
+    progress: DownloadProgress = ignore_progress,
     offline: bool | None = None,
 ) -> LoadedModel:
     """Load a base model by name or from a file.

@@ -8,7 +8,7 @@ from types import MappingProxyType
 
 from sam2lora.errors import ModelError
 from sam2lora.utils.download import (
-    Progress,
+    DownloadProgress,
     cache_folder,
     check_file,
     download,
@@ -165,7 +165,7 @@ def get_base(name: str) -> BaseModel:
 
 
 def fetch_base(
-    base: BaseModel, *, progress: Progress = ignore_progress, offline: bool | None = None
+    base: BaseModel, *, progress: DownloadProgress = ignore_progress, offline: bool | None = None
 ) -> Path:
     """Return the verified file of a downloadable base model, after downloading it if needed.
 

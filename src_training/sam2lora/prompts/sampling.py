@@ -18,7 +18,7 @@ from sam2lora.prompts.user_prompts import Box, PointPrompt, Prompts
 from sam2lora.settings import PromptSamplingSettings
 from sam2lora.types import Mask
 
-Pixels = NDArray[np.int64]  # (N,) flat indices into a mask
+FlatIndices = NDArray[np.int64]  # (N,) flat indices into a mask
 
 _REACH_IN = 6
 """Largest distance in pixels by which a point moves towards the inside of its structure."""
@@ -187,7 +187,7 @@ def _previous_prediction(
     return Prompts(points, mask=prediction if prediction.any() else None)
 
 
-def _points_inside(mask: Mask, count: int, rng: np.random.Generator) -> Pixels:
+def _points_inside(mask: Mask, count: int, rng: np.random.Generator) -> FlatIndices:
     """Sample pixels of a mask uniformly, then move each towards the inside of its structure."""
     if not count:
         return np.zeros(0, dtype=np.int64)
@@ -213,7 +213,7 @@ def _deepest(mask: Mask, pixel: int, reach: int) -> int:
     return int((top + row) * mask.shape[1] + left + column)
 
 
-def _points_near(on: Mask, off: Mask, count: int, rng: np.random.Generator) -> Pixels:
+def _points_near(on: Mask, off: Mask, count: int, rng: np.random.Generator) -> FlatIndices:
     """Sample pixels off the target, mostly close to it."""
     if not count:
         return np.zeros(0, dtype=np.int64)
@@ -233,7 +233,7 @@ def _points_near(on: Mask, off: Mask, count: int, rng: np.random.Generator) -> P
     return np.array(list(distinct)[:count]) if len(distinct) >= count else anywhere
 
 
-def _choose(pixels: Pixels, count: int, rng: np.random.Generator) -> Pixels:
+def _choose(pixels: FlatIndices, count: int, rng: np.random.Generator) -> FlatIndices:
     """Sample distinct pixels; if there are too few, use all of them, some repeatedly."""
     missing = max(0, count - len(pixels))
     distinct = rng.choice(pixels, size=count - missing, replace=False)
@@ -260,7 +260,7 @@ def _box(mask: Mask, rng: np.random.Generator, jitter: float) -> Box:
 
 
 def _point_prompts(
-    positive: Pixels, negative: Pixels, shape: Sequence[int]
+    positive: FlatIndices, negative: FlatIndices, shape: Sequence[int]
 ) -> tuple[PointPrompt, ...]:
     return tuple(
         PointPrompt(float(pixel % shape[1]), float(pixel // shape[1]), positive=on_target)

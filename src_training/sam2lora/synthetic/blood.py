@@ -3,11 +3,11 @@
 from collections.abc import Mapping
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy import ndimage
 
 from sam2lora.synthetic.camera import Camera
 from sam2lora.synthetic.lesions import Spots
+from sam2lora.synthetic.primitives import Color, Plane
 from sam2lora.synthetic.vessel_paint import (
     FAINTEST_RADIUS,
     THINNEST_RADIUS,
@@ -16,9 +16,6 @@ from sam2lora.synthetic.vessel_paint import (
     paint_bars,
 )
 from sam2lora.synthetic.vessel_tree import Kind, VesselTree
-
-Plane = NDArray[np.float32]
-Color = NDArray[np.float32]
 
 # Absorption in red, green and blue: of a vessel 0.1 mm wide, and of a hemorrhage.
 ABSORPTION: Mapping[Kind, tuple[float, float, float]] = {

@@ -5,12 +5,11 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from sam2lora.synthetic.primitives import Plane
 from sam2lora.synthetic.settings import Look
 
 MM_PER_DEGREE = 0.29
 """Length on the retina of an average eye (Drasdo and Fowler 1974): 45 degrees are 13 mm."""
-
-Plane = NDArray[np.float32]
 
 
 @dataclass(frozen=True)

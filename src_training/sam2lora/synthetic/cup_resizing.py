@@ -9,9 +9,8 @@ from numpy.typing import NDArray
 from scipy import ndimage
 
 from sam2lora.errors import GeometryError
-from sam2lora.types import Mask
+from sam2lora.types import Mask, Pixels
 
-Pixels = NDArray[np.uint8]
 Profile = NDArray[np.float64]
 
 _RAYS = 360

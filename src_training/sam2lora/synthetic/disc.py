@@ -6,10 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sam2lora.synthetic.camera import Camera
-from sam2lora.synthetic.primitives import smooth_noise
-
-Plane = NDArray[np.float32]
-Color = NDArray[np.float32]
+from sam2lora.synthetic.primitives import Color, Plane, smooth_noise
 
 
 @dataclass(frozen=True)

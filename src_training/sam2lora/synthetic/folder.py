@@ -1,6 +1,5 @@
 """Write a dataset of synthetic images as a plain folder, which is recognised like any other."""
 
-from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor
 from functools import partial
 from pathlib import Path
@@ -10,8 +9,7 @@ from sam2lora.images.visualization import save_image
 from sam2lora.synthetic.fundus import draw_fundus
 from sam2lora.synthetic.settings import SyntheticSettings
 from sam2lora.utils.files import make_folder
-
-Progress = Callable[[int, int], None]
+from sam2lora.utils.progress import Progress, no_progress
 
 
 def write_synthetic_dataset(
@@ -21,7 +19,7 @@ def write_synthetic_dataset(
     seed: int = 0,
     settings: SyntheticSettings | None = None,
     processes: int | None = None,
-    progress: Progress = lambda done, total: None,
+    progress: Progress = no_progress,
 ) -> None:
     """Write images to `images/`, masks to `masks/TARGET/` and fields of view to `fov/`.
 

@@ -11,10 +11,10 @@ from sam2lora.synthetic import blood, lens, retina
 from sam2lora.synthetic.camera import Camera, place_camera
 from sam2lora.synthetic.disc import DiscHead, paint_disc, sample_disc_head
 from sam2lora.synthetic.lesions import sample_lesions
-from sam2lora.synthetic.settings import Eye, Look, SyntheticSettings, sample_look
+from sam2lora.synthetic.settings import Look, SyntheticSettings, sample_look
 from sam2lora.synthetic.vessel_paint import Painted
 from sam2lora.synthetic.vessel_tree import TreePlan, grow_vessels
-from sam2lora.types import Mask
+from sam2lora.types import Eye, Mask
 
 PARTS = ("look", "anatomy", "vessels", "retina", "disc", "lesions", "light", "sensor")
 """Each has its own random numbers, from the seed and its position here: append, never reorder."""

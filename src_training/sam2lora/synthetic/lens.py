@@ -5,10 +5,8 @@ from numpy.typing import NDArray
 from scipy import ndimage
 
 from sam2lora.synthetic.camera import Camera
-from sam2lora.synthetic.primitives import smooth_noise
+from sam2lora.synthetic.primitives import Plane, smooth_noise
 from sam2lora.synthetic.settings import Look
-
-Plane = NDArray[np.float32]
 
 
 def illuminate(rng: np.random.Generator, image: Plane, camera: Camera, look: Look) -> None:

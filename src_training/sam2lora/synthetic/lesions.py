@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from sam2lora.synthetic.vessel_tree import Floats
+from sam2lora.synthetic.primitives import Floats
 
 NEAREST_TO_DISC_MM = 1.4
 """Smallest distance of a lesion from the disc center."""

@@ -5,6 +5,8 @@ from numpy.typing import NDArray
 from scipy.interpolate import CubicSpline
 
 Plane = NDArray[np.float32]
+Color = NDArray[np.float32]
+Floats = NDArray[np.float64]
 
 
 def smooth_noise(rng: np.random.Generator, shape: tuple[int, int], grain: float) -> Plane:
@@ -48,8 +50,6 @@ def _stretch(values: Plane, length: int, grain: float) -> Plane:
         total += weights[shift] * values[cell + shift]
     return total
 
-
-Floats = NDArray[np.float64]
 
 STEP_MM = 0.07
 """Distance between adjacent points of a vessel."""

@@ -1,14 +1,10 @@
 """The retina without its vessels: color, texture, choroid, macula and nerve fibers."""
 
 import numpy as np
-from numpy.typing import NDArray
 
 from sam2lora.synthetic.camera import Camera
-from sam2lora.synthetic.primitives import smooth_noise
+from sam2lora.synthetic.primitives import Color, Plane, smooth_noise
 from sam2lora.synthetic.settings import Look
-
-Plane = NDArray[np.float32]
-Color = NDArray[np.float32]
 
 # Grain in mm and its strength in red, green and blue.
 GRAINS = (

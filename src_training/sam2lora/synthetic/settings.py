@@ -6,7 +6,8 @@ from typing import Literal, TypeVar
 import numpy as np
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
-Eye = Literal["left", "right"]
+from sam2lora.types import Eye
+
 View = Literal["macula", "disc", "between"]
 Choice = TypeVar("Choice")
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from sam2lora.synthetic.vessel_tree import Floats
+from sam2lora.synthetic.primitives import Floats
 
 PAIRS_AT_ONCE = 1_000_000
 THINNEST_RADIUS = 0.55

@@ -21,10 +21,9 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from sam2lora.synthetic.primitives import STEP_MM, resample, wind
+from sam2lora.synthetic.primitives import STEP_MM, Floats, resample, wind
 
 Kind = Literal["artery", "vein"]
-Floats = NDArray[np.float64]
 
 
 @dataclass(frozen=True)

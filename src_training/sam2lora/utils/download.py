@@ -19,7 +19,7 @@ from filelock import FileLock, Timeout
 from sam2lora.errors import ModelError, OutputError
 from sam2lora.utils.files import make_folder, sha256_of
 
-Progress = Callable[[int, int | None], None]
+DownloadProgress = Callable[[int, int | None], None]
 """Called with the bytes so far and the bytes expected, if known; raising stops the download."""
 
 _BLOCK = 1 << 20
@@ -47,7 +47,7 @@ def download(
     *,
     sha256: str,
     size: int | None = None,
-    progress: Progress = ignore_progress,
+    progress: DownloadProgress = ignore_progress,
     attempts: int = 4,
     pause: float = 1.0,
 ) -> Path:
@@ -144,7 +144,7 @@ def _fetch(
     *,
     sha256: str,
     size: int | None,
-    progress: Progress,
+    progress: DownloadProgress,
     attempts: int,
     pause: float,
 ) -> None:
@@ -171,7 +171,7 @@ def _fetch(
         return
 
 
-def _resume(url: str, part: Path, *, size: int | None, progress: Progress) -> None:
+def _resume(url: str, part: Path, *, size: int | None, progress: DownloadProgress) -> None:
     """Request what is missing once, and append it."""
     have = _length(part)
     # With compression the bytes could not be counted.
@@ -216,7 +216,7 @@ def _write(
     start: int,
     total: int | None,
     limit: int | None,
-    progress: Progress,
+    progress: DownloadProgress,
 ) -> None:
     """Write the body of a response, up to just above `limit` bytes: more is the wrong file."""
     done = start

@@ -18,13 +18,14 @@ from PIL import Image
 from sam2lora.errors import OutputError
 from sam2lora.inference import batch
 from sam2lora.inference.batch import BatchProgress, FileResult, segment_paths
-from sam2lora.inference.predictor import Prediction, Predictor, no_progress
+from sam2lora.inference.predictor import Prediction, Predictor
 from sam2lora.inference.prepared_image import PreparedImage
 from sam2lora.inference.segment import SegmentationTask, segment_prepared
 from sam2lora.inference.tta import predict_with_flips
 from sam2lora.models.loading import random_base
 from sam2lora.prompts.user_prompts import PointPrompt, Prompts
 from sam2lora.targets import Target
+from sam2lora.utils.progress import no_progress
 
 SPOT = Target(name="spot", label=9, color="#112233", detail="whole")
 FOG = Target(name="fog", label=10, color="#445566", detail="zoom")

@@ -6,17 +6,18 @@ from typing import TYPE_CHECKING
 
 from sam2lora.adapters import Adapter
 from sam2lora.datasets import Record
-from sam2lora.evaluation.loop import Progress, evaluate, evaluate_grader
+from sam2lora.evaluation.loop import evaluate, evaluate_grader
 from sam2lora.evaluation.report.schema import ModelEntry
-from sam2lora.evaluation.scoring import Result
+from sam2lora.evaluation.scoring import ImageResult
 from sam2lora.evaluation.settings import EvaluateSettings
 from sam2lora.settings import GeometrySettings
 from sam2lora.targets import get_target
+from sam2lora.utils.progress import Progress
 
 if TYPE_CHECKING:
     from sam2lora.inference.predictor import Predictor
 
-Scorer = Callable[[Sequence[Record], Progress], Iterator[Result]]
+Scorer = Callable[[Sequence[Record], Progress], Iterator[ImageResult]]
 
 
 @dataclass(frozen=True, eq=False)
@@ -64,7 +65,7 @@ def network_candidate(
         adapter_sha256=adapter.digest() if adapter else None,
     )
 
-    def score(records: Sequence[Record], progress: Progress) -> Iterator[Result]:
+    def score(records: Sequence[Record], progress: Progress) -> Iterator[ImageResult]:
         return evaluate(predictor, records, settings, adapter=adapter, progress=progress)
 
     return Candidate(entry, score)
@@ -78,7 +79,7 @@ def grader_candidate(settings: EvaluateSettings, *, grader: int = 2) -> Candidat
         note=f"Grader {grader} is compared with grader 1. A mask has no ROC curve, so no AUC.",
     )
 
-    def score(records: Sequence[Record], progress: Progress) -> Iterator[Result]:
+    def score(records: Sequence[Record], progress: Progress) -> Iterator[ImageResult]:
         return evaluate_grader(records, settings, grader=grader, progress=progress)
 
     return Candidate(entry, score)

@@ -10,7 +10,6 @@ from PIL import Image
 from sam2lora.adapters.card import now
 from sam2lora.errors import ReportError, SettingsError
 from sam2lora.evaluation.data_selection import EvaluationPart
-from sam2lora.evaluation.loop import Progress, no_progress
 from sam2lora.evaluation.report.candidates import Candidate
 from sam2lora.evaluation.report.folder import MASKS, report_folder
 from sam2lora.evaluation.report.gallery import save_galleries
@@ -26,10 +25,11 @@ from sam2lora.evaluation.report.schema import (
     number_or_none,
 )
 from sam2lora.evaluation.report.summary import ScoredImage, make_cells
-from sam2lora.evaluation.scoring import Result
+from sam2lora.evaluation.scoring import ImageResult
 from sam2lora.evaluation.settings import EvaluateSettings
 from sam2lora.targets import get_target
 from sam2lora.types import Mask
+from sam2lora.utils.progress import Progress, no_progress
 
 
 def write_report(
@@ -145,7 +145,9 @@ def _offset(progress: Progress, before: int, total: int) -> Progress:
     return show
 
 
-def _save_result(model: str, part: EvaluationPart, result: Result, folder: Path) -> ScoredImage:
+def _save_result(
+    model: str, part: EvaluationPart, result: ImageResult, folder: Path
+) -> ScoredImage:
     """Save the masks of a result, and return the rest."""
     score, prompts, dataset = result.score, result.prompts, part.dataset.name
     prediction_file = reference_file = ""
