@@ -270,7 +270,7 @@ def _patient(record: Record) -> tuple[str, str]:
 
 
 def _check_marked(groups: Sequence[Sequence[Item]], validation: Sequence[Item]) -> None:
-    """Refuse targets whose masks are all empty; reading stops at the first that is not."""
+    """Check whether each target has a mask with a pixel; reading stops at the first."""
     training = [item for group in groups for item in group]
     for target in dict.fromkeys(item.target for item in training):
         items = [item for item in training if item.target == target]

@@ -31,7 +31,7 @@ def test_choices_are_those_of_a_literal() -> None:
 
 def test_help_has_description_and_range() -> None:
     about = OptimizerSettings.model_fields["learning_rate"]
-    assert help_of("lr", about) == "lr: at its highest (above 0, at most 1)"
+    assert help_of("lr", about) == "lr: highest learning rate (above 0, at most 1)"
 
 
 @pytest.mark.parametrize(
