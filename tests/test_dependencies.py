@@ -118,7 +118,10 @@ def test_no_public_type_name_means_two_things() -> None:
         for name in type_names(source):
             homes.setdefault(name, []).append(module)
     assert {name: found for name, found in homes.items() if len(found) > 1} == {}
-    assert type_names("class A: ...\n_B = int\nCee = list[int]\nD, E = 1, 2\nLIMIT = 3") == {"A", "Cee"}
+    assert type_names("class A: ...\n_B = int\nCee = list[int]\nD, E = 1, 2\nLIMIT = 3") == {
+        "A",
+        "Cee",
+    }
 
 
 LOOSE = {

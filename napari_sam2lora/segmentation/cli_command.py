@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from napari_sam2lora.layers.metadata import plugin_metadata
 from napari_sam2lora.segmentation.session import Session
 from sam2lora.errors import ImageError
-from sam2lora.inference.settings import PredictSettings, command_line, command_words, together
+from sam2lora.inference.settings import PredictSettings, command_args, command_line, merge_targets
 from sam2lora.targets import get_target
 
 _OUT = "masks"
@@ -21,7 +21,7 @@ def settings_of_files(
     TargetError
         If a target is unknown.
     """
-    return together(_settings(session, images, name, out) for name in targets)
+    return merge_targets(_settings(session, images, name, out) for name in targets)
 
 
 def settings_of_image(session: Session) -> PredictSettings:
@@ -48,7 +48,7 @@ def settings_of_image(session: Session) -> PredictSettings:
 
 def as_text(settings: Sequence[PredictSettings]) -> str:
     """Return the commands, one a line."""
-    return "\n".join(command_line(command_words(one)) for one in settings)
+    return "\n".join(command_line(command_args(one)) for one in settings)
 
 
 def _settings(session: Session, images: Sequence[str], name: str, out: str) -> PredictSettings:

@@ -50,17 +50,17 @@ def _options(
         typer.Option("--version", callback=_print_version, is_eager=True, help="Show the version."),
     ] = False,
 ) -> None:
-    """Options that come before the command."""
+    """Handle the options that come before the command."""
     if debug:
         logging.basicConfig()
         logging.getLogger("sam2lora").setLevel(logging.DEBUG)
 
 
 def main() -> None:
-    """Run the command line; an error of the user's input is one message and exit code 2."""
+    """Run the command line; a `Sam2LoraError` becomes one line on stderr and exit code 2."""
     if isinstance(sys.stdout, io.TextIOWrapper):
-        sys.stdout.reconfigure(errors="backslashreplace")  # as stderr: a name is no reason to fail
-    # Pillow warns of what is refused in our own words, Matplotlib of signs it draws as boxes.
+        sys.stdout.reconfigure(errors="backslashreplace")  # as stderr: any file name can be printed
+    # Pillow warns of images that we refuse anyway, Matplotlib of characters it draws as boxes.
     warnings.filterwarnings("ignore", message="Image size .* exceeds limit|Glyph .* missing from")
     try:
         app(prog_name="sam2lora")  # also when started as `python -m sam2lora`

@@ -1,4 +1,4 @@
-"""`sam2lora adapters`: what there is, and giving it to others."""
+"""`sam2lora adapters`: list, inspect, share and install adapters."""
 
 import json
 from pathlib import Path
@@ -17,19 +17,19 @@ app = typer.Typer(help="List, inspect and share adapters.", no_args_is_help=True
 _Name = Annotated[str, typer.Argument(help="Name of an installed adapter.")]
 _NameOrPath = Annotated[
     str,
-    typer.Argument(help="Name of an installed adapter, a folder with one, or a run folder."),
+    typer.Argument(help="Name of an installed adapter, an adapter folder, or a run folder."),
 ]
-_NewName = Annotated[str | None, typer.Option("--name", help="What to call it here.")]
-_Replace = Annotated[bool, typer.Option("--replace", help="Replace an older one.")]
+_NewName = Annotated[str | None, typer.Option("--name", help="Name to install it under.")]
+_Replace = Annotated[bool, typer.Option("--replace", help="Replace an existing one.")]
 _Repository = Annotated[str, typer.Argument(help="OWNER/NAME on the Hugging Face Hub.")]
 
 
 @app.command("list")
 def list_all() -> None:
-    """List the adapters on this computer, and folders among them that cannot be used."""
+    """List the installed adapters, and folders that are no usable adapter."""
     from sam2lora.adapters import adapters_folder, list_adapters, list_problems
 
-    table = Table("adapter", "target", "base", "rank", "trained", "Dice", "made", "from")
+    table = Table("adapter", "target", "base", "rank", "trained", "Dice", "created", "source")
     found = list_adapters()
     for adapter in found:
         card = adapter.card
@@ -42,14 +42,14 @@ def list_all() -> None:
             f"{card.share:.2f} %",
             f"{dice:.3f}" if isinstance(dice, float) else "",
             card.created.strftime("%Y-%m-%d"),
-            "the package" if adapter.shipped else "you",
+            "package" if adapter.shipped else "user",
         )
     console = Console(soft_wrap=True, highlight=False)
     if found:
         console.print(table)
     else:
         console.print("There is no adapter yet. Train one, or import one.")
-    console.print(f"Yours are in {adapters_folder()}", markup=False)
+    console.print(f"Folder of your adapters: {adapters_folder()}", markup=False)
     for problem in list_problems():
         console.print(f"Not usable: {problem}", style="yellow", markup=False)
 
@@ -59,7 +59,7 @@ def info(
     name: _NameOrPath,
     as_json: Annotated[bool, typer.Option("--json", help="Print the whole card as JSON.")] = False,
 ) -> None:
-    """Show what an adapter is, is for, and came from."""
+    """Show the target, base model, training and license of an adapter."""
     from sam2lora.adapters import find_adapter
 
     adapter = find_adapter(name)
@@ -78,9 +78,9 @@ def info(
         "looks at": card.geometry.description,
         "validation": _in_one_line(card.validation),
         "data": _in_one_line(card.data),
-        "went on from": card.started_from.name if card.started_from else "",
-        "made": f"{card.created:%Y-%m-%d %H:%M %Z}",
-        "made with": _in_one_line(card.versions),
+        "initial adapter": card.started_from.name if card.started_from else "",
+        "created": f"{card.created:%Y-%m-%d %H:%M %Z}",
+        "created with": _in_one_line(card.versions),
         "file": f"{adapter.weights.stat().st_size / 1e6:.2f} MB, SHA-256 {adapter.digest()}",
         "license": card.license,
         "notice": card.notice,
@@ -98,13 +98,13 @@ def export(
     out: Annotated[Path, typer.Option(help="The file, or a folder for it.")] = Path(),
     replace: _Replace = False,
 ) -> None:
-    """Write an adapter as one .zip file, to give it to others."""
+    """Write an adapter as one .zip file, to share it."""
     from sam2lora.adapters import export_adapter, find_adapter
 
     adapter = find_adapter(name)
     path = export_adapter(adapter, out, replace=replace)
-    _say(f"{adapter.name} is packed: {path} ({path.stat().st_size / 1e6:.2f} MB)")
-    _say(f"License: {adapter.card.license}. {adapter.card.notice}")
+    _print(f"{adapter.name} is exported: {path} ({path.stat().st_size / 1e6:.2f} MB)")
+    _print(f"License: {adapter.card.license}. {adapter.card.notice}")
 
 
 @app.command("import")
@@ -112,33 +112,32 @@ def import_(
     path: Annotated[
         Path,
         typer.Argument(
-            help="A .zip file from `adapters export`, an adapter's folder, or a run folder, for "
-            "its best adapter."
+            help="A .zip file from `adapters export`, an adapter folder, or a run folder for its "
+            "best adapter."
         ),
     ],
     name: _NewName = None,
     replace: _Replace = False,
 ) -> None:
-    """Install an adapter from a .zip file or a folder, after checking all of it."""
+    """Install an adapter from a .zip file or a folder, after checking it completely."""
     from sam2lora.adapters import import_adapter
 
-    _welcome(import_adapter(path, name=name, replace=replace))
+    _report_installed(import_adapter(path, name=name, replace=replace))
 
 
 @app.command()
-def rename(
-    name: _Name, new_name: Annotated[str, typer.Argument(help="What to call it instead.")]
-) -> None:
-    """Call one of your adapters something else."""
+def rename(name: _Name, new_name: Annotated[str, typer.Argument(help="The new name.")]) -> None:
+    """Rename one of your adapters."""
     from sam2lora.adapters import rename_adapter
 
     renamed = rename_adapter(name, new_name)
-    _say(f"{name} is now called {renamed.name}.")
+    _print(f"{name} is renamed to {renamed.name}.")
 
 
 @app.command()
 def delete(
-    name: _Name, yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False
+    name: _Name,
+    yes: Annotated[bool, typer.Option("--yes", help="Ask nothing.")] = False,
 ) -> None:
     """Delete one of your adapters for good."""
     from sam2lora.adapters import delete_adapter, user_adapter_folder
@@ -147,24 +146,22 @@ def delete(
     if not yes:
         typer.confirm(f"Delete {name} in {folder}?", abort=True)
     delete_adapter(name)
-    _say(f"{name} is deleted.")
+    _print(f"{name} is deleted.")
 
 
 @app.command()
 def push(
     name: _NameOrPath,
     repository: _Repository,
-    public: Annotated[
-        bool, typer.Option("--public", help="Let everyone see a repository that is made now.")
-    ] = False,
+    public: Annotated[bool, typer.Option("--public", help="Make a new repository public.")] = False,
 ) -> None:
     """Upload an adapter to the Hugging Face Hub, with the account of `hf auth login`."""
     from sam2lora.adapters import find_adapter, push_adapter
 
     adapter = find_adapter(name)
     address = push_adapter(adapter, repository, private=not public)
-    _say(f"{adapter.name} is uploaded: {address}")
-    _say(f"License: {adapter.card.license}. {adapter.card.notice}")
+    _print(f"{adapter.name} is uploaded: {address}")
+    _print(f"License: {adapter.card.license}. {adapter.card.notice}")
 
 
 @app.command()
@@ -176,27 +173,27 @@ def pull(
     name: _NewName = None,
     replace: _Replace = False,
 ) -> None:
-    """Download an adapter from the Hugging Face Hub, check all of it, and install it."""
+    """Download an adapter from the Hugging Face Hub, check it completely, and install it."""
     from sam2lora.adapters import pull_adapter
 
-    _welcome(pull_adapter(repository, revision=revision, name=name, replace=replace))
+    _report_installed(pull_adapter(repository, revision=revision, name=name, replace=replace))
 
 
-def _welcome(adapter: "Adapter") -> None:
-    """Say what was installed, and make its target known."""
+def _report_installed(adapter: "Adapter") -> None:
+    """Print what was installed, and add its target to the known ones."""
     from sam2lora.adapters import adopt_target
 
     card = adapter.card
-    _say(f"{adapter.name} is installed: {card.target.name} on {card.base.name}.")
+    _print(f"{adapter.name} is installed: {card.target.name} on {card.base.name}.")
     added = adopt_target(adapter)
     if added:
-        _say(f"Its target {added.name!r} is new here; it has label value {added.label}.")
-    _say(f"License: {card.license}. {card.notice}")
+        _print(f"New target: {added.name!r}, label value {added.label}.")
+    _print(f"License: {card.license}. {card.notice}")
 
 
 def _in_one_line(content: object) -> str:
     return json.dumps(content)[1:-1] if content else ""
 
 
-def _say(text: str) -> None:
+def _print(text: str) -> None:
     Console(soft_wrap=True, highlight=False).print(text, markup=False)

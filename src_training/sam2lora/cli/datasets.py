@@ -1,4 +1,4 @@
-"""`sam2lora datasets`: which layouts are recognised, what is wrong with a set, synthetic sets."""
+"""`sam2lora datasets`: list the recognised layouts, check a dataset, draw a synthetic one."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -13,12 +13,12 @@ from sam2lora.cli.rows import print_rows
 if TYPE_CHECKING:
     from sam2lora.datasets import DatasetReport
 
-app = typer.Typer(help="Recognise, check and draw data sets.", no_args_is_help=True)
+app = typer.Typer(help="List layouts, check datasets, draw synthetic ones.", no_args_is_help=True)
 
 
 @app.command(name="list")
 def list_layouts() -> None:
-    """List the layouts that are recognised, and where their images and masks lie."""
+    """List the recognised layouts with the paths of their images and masks."""
     from sam2lora.datasets import DATASETS, ENCODINGS
 
     for layout in DATASETS.values():
@@ -38,18 +38,18 @@ def list_layouts() -> None:
 
 @app.command()
 def check(
-    root: Annotated[Path, typer.Argument(help="Folder of the data set, or its CSV file.")],
+    root: Annotated[Path, typer.Argument(help="Folder of the dataset, or its CSV file.")],
     layout: Annotated[
         str | None, typer.Option(help="Its layout (see `datasets list`); recognised if not given.")
     ] = None,
     target: Annotated[
         str | None,
-        typer.Option(help="The only target to check, or what masks show that do not say it."),
+        typer.Option(help="Check only this target; also the target of masks that do not name one."),
     ] = None,
 ) -> None:
-    """Read every file of a data set and name every problem.
+    """Read every file of a dataset and list every problem.
 
-    Exit code 0: no problems; 1: the set can be used, but has problems; 2: not a data set.
+    Exit code 0: no problems; 1: the dataset can be used, but has problems; 2: no dataset.
     """
     from sam2lora.datasets import check_dataset
 
@@ -80,16 +80,16 @@ def check(
 
 @app.command()
 def synthesize(
-    out: Annotated[Path, typer.Argument(help="Folder to draw into.")],
+    out: Annotated[Path, typer.Argument(help="Folder of the new dataset.")],
     count: Annotated[int, typer.Option(min=1, help="Number of images.")] = 100,
-    seed: Annotated[int, typer.Option(min=0, help="Of the first image.")] = 0,
+    seed: Annotated[int, typer.Option(min=0, help="Seed of the first image.")] = 0,
     size: Annotated[
         int, typer.Option(min=64, max=4096, help="Side of the images in pixels.")
     ] = 1024,
 ) -> None:
-    """Draw synthetic images with exact masks, as a plain folder to train on or to test with.
+    """Draw synthetic images with exact masks, as a dataset to train or to test with.
 
-    What is there already is kept: the command can be repeated after an interruption.
+    Existing images are kept, so the command can be repeated after an interruption.
     """
     from sam2lora.synthetic import SyntheticSettings
     from sam2lora.synthetic.folder import write_synthetic_dataset
@@ -108,7 +108,7 @@ def synthesize(
 
 
 def _problem_rows(report: "DatasetReport") -> Iterator[tuple[str, str]]:
-    """Give the file, as seen from the set's folder, and the text of each problem."""
+    """Yield the file, relative to the folder of the dataset, and the text of each problem."""
     root = report.dataset.root
     folder = root if root.is_dir() else root.parent
     for problem in report.problems:

@@ -1,4 +1,4 @@
-"""`sam2lora demo`: the main job on one image, with a picture and the numbers of what was found."""
+"""`sam2lora demo`: segment one image, and write masks, a picture and measurements."""
 
 import json
 import time
@@ -23,12 +23,12 @@ SAMPLE_SEED = 7
 def demo(
     image: Annotated[
         Path | None,
-        typer.Argument(help="A fundus photograph; without one, a synthetic sample is drawn."),
+        typer.Argument(help="A fundus image; by default, a synthetic one is drawn."),
     ] = None,
     out: Annotated[Path, typer.Option(help="Folder for the results.")] = Path("demo"),
     device: Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:1 or mps.")] = "auto",
 ) -> None:
-    """Segment vessels, disc and cup of one image, and leave masks, a picture and a JSON."""
+    """Segment vessels, disc and cup of one image; write masks, a picture and a JSON file."""
     from sam2lora.images.views import clahe_view, green_view
     from sam2lora.images.visualization import overlay, save_image, save_overview
     from sam2lora.inference.pipeline import load_predictor, segment_image
@@ -44,7 +44,7 @@ def demo(
     make_folder(out)
     pixels = sample.image.pixels
     with clock("find the field of view"):
-        scene = PreparedImage.of(pixels)
+        prepared = PreparedImage.of(pixels)
     with clock("load the model"):
         predictor = load_predictor("nano", device=device)
     base = predictor.base
@@ -52,11 +52,11 @@ def demo(
     iou: dict[str, float] = {}
     for target in TARGETS.values():
         with clock(f"segment {target.name}"):
-            found = segment_image(scene, target, predictor=predictor)[target.name]
-        masks[target.name], iou[target.name] = found.mask, round(found.iou, 3)
+            prediction = segment_image(prepared, target, predictor=predictor)[target.name]
+        masks[target.name], iou[target.name] = prediction.mask, round(prediction.iou, 3)
     with clock("measure"):
-        measured = measure(masks, scene.field, spacing=sample.image.spacing)
-        manual = measure(sample.masks, scene.field, spacing=sample.image.spacing)
+        measured = measure(masks, prepared.field, spacing=sample.image.spacing)
+        manual = measure(sample.masks, prepared.field, spacing=sample.image.spacing)
     report = {
         "image": sample.describe(),
         "model": {
@@ -65,7 +65,7 @@ def demo(
             "device": str(predictor.device),
             "precision": predictor.precision,
         },
-        "field_of_view": _describe_field(scene.field),
+        "field_of_view": _describe_field(prepared.field),
         "segmented": measured.model_dump() | {"expected_iou": iou},
         "manual": manual.model_dump() if sample.masks else None,
     }
@@ -79,11 +79,11 @@ def demo(
         save_overview(
             out / f"{sample.name}_overview.png",
             pixels,
-            scene.field,
+            prepared.field,
             title=sample.title,
             layers={f"segmented by {base.spec.name}": masks}
             | ({sample.caption: sample.masks} if sample.masks else {}),
-            lines=_lines(sample, scene.field, measured, manual),
+            lines=_lines(sample, prepared.field, measured, manual),
         )
     report["seconds"] = clock.seconds
     _save_json(out / f"{sample.name}.json", report)
@@ -92,11 +92,11 @@ def demo(
         console.print(f"{stage:>24}  {seconds:6.2f} s")
     console.print(f"Masks:   {out / f'{sample.name}_<target>.png'}")
     console.print(f"Picture: {out / f'{sample.name}_overview.png'}")
-    console.print(f"Numbers: {out / f'{sample.name}.json'}")
+    console.print(f"Report:  {out / f'{sample.name}.json'}")
 
 
 class _Clock:
-    """Time named stages, and name the present one at a terminal."""
+    """Times named stages, and shows the current one on a terminal."""
 
     def __init__(self, console: Console) -> None:
         self.seconds: dict[str, float] = {}
@@ -112,7 +112,7 @@ class _Clock:
 
 @dataclass(frozen=True, eq=False)
 class _Sample:
-    """What is demonstrated on: an image, the masks it came with, and where it comes from."""
+    """An image, its reference masks, and the dataset it comes from."""
 
     name: str
     image: "FundusImage"
@@ -123,7 +123,7 @@ class _Sample:
 
     @property
     def title(self) -> str:
-        return f"{self.name} ({self.dataset or 'no recognized data set'})"
+        return f"{self.name} ({self.dataset or 'no recognized dataset'})"
 
     @property
     def caption(self) -> str:
@@ -192,9 +192,9 @@ def _lines(
         f"field of view: {field.found}, diameter {field.diameter:.0f} pixels, "
         f"{field.mask.mean():.0%} of the image",
         "vessel density in the field: "
-        + _beside(measured.vessel_density, manual.vessel_density, sample.caption, "{:.1%}"),
+        + _compare(measured.vessel_density, manual.vessel_density, sample.caption, "{:.1%}"),
         "vertical cup/disc ratio:     "
-        + _beside(
+        + _compare(
             measured.vertical_cup_disc_ratio,
             manual.vertical_cup_disc_ratio,
             sample.caption,
@@ -203,7 +203,7 @@ def _lines(
     ]
 
 
-def _beside(value: float | None, manual: float | None, caption: str, form: str) -> str:
+def _compare(value: float | None, manual: float | None, caption: str, form: str) -> str:
     segmented = "undefined" if value is None else form.format(value)
     return segmented if manual is None else f"{segmented} ({form.format(manual)} {caption})"
 

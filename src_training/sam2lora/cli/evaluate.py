@@ -1,4 +1,4 @@
-"""`sam2lora evaluate`: how good adapters are on data sets, and which of two is better."""
+"""`sam2lora evaluate`: score adapters on datasets, and compare two reports."""
 
 import shlex
 import sys
@@ -26,10 +26,10 @@ if TYPE_CHECKING:
 
 def evaluate(
     context: typer.Context,
-    out: Annotated[Path, typer.Option(help="Folder for the report; an older one is replaced.")],
+    out: Annotated[Path, typer.Option(help="Folder for the report; an existing one is replaced.")],
     roots: Annotated[
         list[Path] | None,
-        typer.Argument(metavar="ROOT", help="Data sets, folders or CSV files with masks."),
+        typer.Argument(metavar="ROOT", help="Datasets: folders or CSV files with masks."),
     ] = None,
     target: Annotated[str | None, typer.Option(help="vessel, disc, cup or your own.")] = None,
     model: Annotated[
@@ -39,56 +39,56 @@ def evaluate(
         list[str] | None,
         typer.Option(
             help="Name or folder of an adapter, repeatable; by default the shipped one, else your "
-            "newest. With --compare or --cup-disc: who is meant in each report."
+            "newest. With --compare or --cup-disc: the model of each report."
         ),
     ] = None,
     bare: Annotated[
         bool,
-        typer.Option("--bare", help="Judge the base model without adapter, beside those named."),
+        typer.Option("--bare", help="Score the base model without adapter, too."),
     ] = False,
     second_grader: Annotated[
         bool,
         typer.Option(
             "--second-grader",
-            help="Judge grader 2 by grader 1: alone, or with --model, --adapter or --bare beside.",
+            help="Score grader 2 against grader 1; with --model, --adapter or --bare, in addition.",
         ),
     ] = False,
     regimes: Annotated[
-        str, typer.Option(help="none, 1p, 2p, 5p, 5p1n, box, 5p1n+box with commas between; or all.")
+        str, typer.Option(help="Comma-separated: none, 1p, 2p, 5p, 5p1n, box, 5p1n+box; or all.")
     ] = "none",
     protocol: Annotated[
         ProtocolName,
         typer.Option(help="literature: native size, field of view; paper: 1024², as SAM2LoRA."),
     ] = "literature",
     split: Annotated[
-        SplitChoice, typer.Option(help="auto takes test where there is one, else all images.")
+        SplitChoice, typer.Option(help="auto takes test if there is one, or else all images.")
     ] = "auto",
     include: Annotated[
         str | None,
-        typer.Option(metavar="REGEX", help="Judge only images whose stems it matches somewhere."),
+        typer.Option(metavar="REGEX", help="Score only images whose stem it matches."),
     ] = None,
     exclude: Annotated[
         str | None,
-        typer.Option(metavar="REGEX", help="Leave out images whose stems it matches somewhere."),
+        typer.Option(metavar="REGEX", help="Leave out images whose stem it matches."),
     ] = None,
     tta: Annotated[
         bool, typer.Option("--tta", help="Average over mirror images; takes four times as long.")
     ] = False,
     seed: Annotated[
-        int, typer.Option(min=0, help="What prompts and intervals are drawn from.")
+        int, typer.Option(min=0, help="Seed of sampled prompts and of confidence intervals.")
     ] = 0,
     layout: Annotated[
-        str | None, typer.Option(help="Layout of the data sets, where it shall not be guessed.")
+        str | None, typer.Option(help="Layout of the datasets; recognised if not given.")
     ] = None,
     compare: Annotated[
         tuple[Path, Path] | None,
-        typer.Option(help="Compare two reports, image by image, instead of evaluating."),
+        typer.Option(help="Compare two existing reports, image by image."),
     ] = None,
     cup_disc: Annotated[
         tuple[Path, Path] | None,
         typer.Option(
             metavar="DISC_REPORT CUP_REPORT",
-            help="Work out vertical cup/disc ratios from a report on the disc and one on the cup.",
+            help="Compute vertical cup/disc ratios from a report on the disc and one on the cup.",
         ),
     ] = None,
     device: Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:1 or mps.")] = "auto",
@@ -96,14 +96,14 @@ def evaluate(
         PrecisionChoice, typer.Option(help="auto takes bfloat16 where it is faster.")
     ] = "auto",
 ) -> None:
-    """Judge adapters on data sets: tables, masks and pictures in a report folder.
+    """Score adapters on datasets; write tables, masks and pictures to a report folder.
 
-    The report says by which protocol, so that its numbers can be compared with others, and shows
-    published ones beside. An image that cannot be read is named in it and at the end, and the exit
-    code is then 1.
+    The report names its protocol, so that its scores can be compared with others, and shows
+    published ones next to them. Images that cannot be read are listed in it and at the end, and the
+    exit code is then 1.
 
     `--compare REPORT_A REPORT_B` compares two reports of the same images; `--cup-disc DISC_REPORT
-    CUP_REPORT` puts two together for the vertical cup/disc ratio.
+    CUP_REPORT` computes the vertical cup/disc ratios of two reports.
     """
     command = shlex.join(["sam2lora", *sys.argv[1:]])
     if compare is not None:
@@ -116,8 +116,7 @@ def evaluate(
         return
     if not roots or target is None:
         raise SettingsError(
-            "Say what to evaluate on, and what to look for: sam2lora evaluate ROOT --target vessel "
-            "--out REPORT"
+            "A dataset and a target are needed: sam2lora evaluate ROOT --target vessel --out REPORT"
         )
     from sam2lora.datasets.splits import check_expression
     from sam2lora.evaluation import (
@@ -146,7 +145,7 @@ def evaluate(
     if model or adapter or bare or not second_grader:
         predictor = _load(model or "nano", device, precision)
         used = (str(predictor.device), predictor.precision)
-        candidates += _networks(predictor, settings, adapter or [], bare=bare)
+        candidates += _network_candidates(predictor, settings, adapter or [], bare=bare)
     if second_grader:
         candidates.append(grader_candidate(settings))
     with _bar(len(candidates) * sum(len(part.records) for part in parts)) as show:
@@ -160,7 +159,7 @@ def evaluate(
             precision=used[1],
             progress=show,
         )
-    _say(report, out)
+    _print_result(report, out)
 
 
 def _load(model: str, device: str, precision: PrecisionChoice) -> "Predictor":
@@ -171,10 +170,10 @@ def _load(model: str, device: str, precision: PrecisionChoice) -> "Predictor":
         return load_predictor(model, device=device, precision=precision, progress=show)
 
 
-def _networks(
+def _network_candidates(
     predictor: "Predictor", settings: "EvaluateSettings", named: Sequence[str], *, bare: bool
 ) -> list["Candidate"]:
-    """Give the adapters that are named, or else the default one; and the bare base if asked for."""
+    """Return the named adapters, or else the default one; and the base model if requested."""
     from sam2lora.adapters import choose_adapter
     from sam2lora.evaluation import network_candidate
     from sam2lora.targets import get_target
@@ -191,8 +190,8 @@ def _networks(
     return [network_candidate(predictor, settings, adapter) for adapter in adapters]
 
 
-def _say(report: "Report", out: Path) -> None:
-    """Say what came out; exit with 1 if an image failed."""
+def _print_result(report: "Report", out: Path) -> None:
+    """Print the mean Dice of each model; exit with 1 if an image failed."""
     rows = [
         (
             cell.dataset,
@@ -203,25 +202,25 @@ def _say(report: "Report", out: Path) -> None:
         )
         for cell in report.cells
     ]
-    print_rows(("data set", "who", "prompts", "mean Dice", "images"), rows)
+    print_rows(("dataset", "model", "prompts", "mean Dice", "images"), rows)
     for cell in report.cells:
         if cell.not_drawn:
             typer.echo(
-                f"{cell.dataset}: no prompts of the regime {cell.regime} can be drawn for "
-                f"{cell.not_drawn} of {cell.images} images; they are left out there.",
+                f"{cell.dataset}: no prompts of the regime {cell.regime} can be sampled for "
+                f"{cell.not_drawn} of {cell.images} images; they are left out.",
                 err=True,
             )
     typer.echo(f"Report: {out / 'report.md'}")
-    failed = {one.path: one.problem for one in report.images if one.status == "failed"}
+    failed = {entry.path: entry.problem for entry in report.images if entry.status == "failed"}
     if failed:
-        problems = [(path, why.removeprefix(f"{path}: ")) for path, why in failed.items()]
+        problems = [(path, reason.removeprefix(f"{path}: ")) for path, reason in failed.items()]
         print_rows(("image", "reason"), problems, title=f"{len(failed)} failed:", stderr=True)
         raise typer.Exit(1)
 
 
 @contextmanager
 def _bar(images: int) -> Iterator["ImageProgress"]:
-    """Show how many images are done, where there is a terminal."""
+    """Show on a terminal how many images are done."""
     console = Console(stderr=True)
     columns = (*Progress.get_default_columns()[:2], MofNCompleteColumn(), TimeRemainingColumn())
     with Progress(*columns, console=console, disable=not console.is_terminal) as progress:
@@ -229,7 +228,7 @@ def _bar(images: int) -> Iterator["ImageProgress"]:
         furthest = 0.0
 
         def show(done: float, _: int) -> None:
-            nonlocal furthest  # a zoom looks twice, and its second look starts at nothing again
+            nonlocal furthest  # a cropped image is predicted twice, and counts from 0 again
             furthest = max(furthest, done)
             progress.update(bar, completed=furthest)
 

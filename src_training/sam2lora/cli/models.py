@@ -29,7 +29,7 @@ _Name = Annotated[str, typer.Argument(help=f"One of: {', '.join(BASE_MODELS)}.")
 
 @app.command("list")
 def list_models() -> None:
-    """List the base models: size, whether they are on this computer, license."""
+    """List the base models: size, license, and whether they are downloaded."""
     table = Table("model", "parameters", "input", "here", "license", box=box.SIMPLE)
     for base in BASE_MODELS.values():
         table.add_row(
@@ -54,7 +54,7 @@ def download_model(name: _Name) -> None:
         return
     with download_bar(name, base.size) as show:
         path = fetch_base(base, progress=show)
-    console.print(f"{name} is complete and checked: {path}", highlight=False)
+    console.print(f"{name} is downloaded and verified: {path}", highlight=False)
 
 
 @app.command("verify")
@@ -63,7 +63,7 @@ def verify_model(
         str, typer.Argument(help=f"One of: {', '.join(BASE_MODELS)}; or the path of a file.")
     ],
 ) -> None:
-    """Read a base model again: checksum, names, shapes, identity. Downloads nothing."""
+    """Check a base model again: checksum, names, shapes, identity. Downloads nothing."""
     from sam2lora.models.loading import load_base
 
     base = BASE_MODELS.get(name)
@@ -71,7 +71,7 @@ def verify_model(
     if base is not None and not base.embedded:
         if not base.path.exists():
             raise ModelError(
-                f"{name} is not on this computer, so there is nothing to verify. Get it with: "
+                f"{name} is not on this computer, so there is nothing to verify. Download it with: "
                 f"sam2lora models download {name}"
             )
         with screen.status("Reading the file"):
@@ -88,15 +88,15 @@ def verify_model(
 
 @app.command("path")
 def print_path(
-    name: Annotated[str, typer.Argument(help="A model, for the place of its file.")] = "",
+    name: Annotated[str, typer.Argument(help="A base model, for the path of its file.")] = "",
 ) -> None:
-    """Print the folder of downloaded models, or where the file of a model is or has to be put."""
+    """Print the folder of downloaded models, or the path where a model is expected."""
     typer.echo(str(get_base(name).path if name else cache_folder()))
 
 
 @contextmanager
 def download_bar(name: str, size: int | None = None) -> Iterator[DownloadProgress]:
-    """Show how far a download is, once it has begun and where there is a terminal."""
+    """Show on a terminal the progress of a download, once it has started."""
     columns = (
         rich.progress.TextColumn("{task.description}"),
         rich.progress.BarColumn(),

@@ -1,4 +1,4 @@
-"""`sam2lora predict`: masks for image files."""
+"""`sam2lora predict`: segment image files."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 def predict(
     images: Annotated[
-        list[str], typer.Argument(help="Image files, folders, data sets or patterns ('*.tif').")
+        list[str], typer.Argument(help="Image files, folders, datasets or patterns ('*.tif').")
     ],
     out: Annotated[Path, typer.Option(help="Folder for <stem>_<target>.png.")],
     target: Annotated[
@@ -33,24 +33,24 @@ def predict(
     adapter: Annotated[
         str | None,
         typer.Option(
-            help="Name of an adapter, its folder, or a run folder, for its best one; by default "
-            "the shipped one, else your newest."
+            help="Name of an adapter, its folder, or a run folder for its best one; by default "
+            "the shipped one, or else your newest."
         ),
     ] = None,
     point: Annotated[
         list[str] | None,
-        typer.Option(help="x,y,+ on the target or x,y,- off it, in image pixels; repeatable."),
+        typer.Option(help="x,y,+ (on the target) or x,y,- (off it), in image pixels; repeatable."),
     ] = None,
     box: Annotated[str | None, typer.Option(help="x0,y0,x1,y1 in image pixels.")] = None,
     mask: Annotated[
         Path | None, typer.Option(help="File of a previous mask of the image, to start from.")
     ] = None,
     bare: Annotated[
-        bool, typer.Option("--bare", help="Answer by the base model alone, without an adapter.")
+        bool, typer.Option("--bare", help="Use the base model without an adapter.")
     ] = False,
     detail: Annotated[
         Literal["whole", "tiles", "zoom", "squash"] | None,
-        typer.Option(help="How images are looked at; by default as the adapter was trained."),
+        typer.Option(help="Input mode; by default the one the adapter was trained with."),
     ] = None,
     threshold: Annotated[
         float | None,
@@ -64,16 +64,14 @@ def predict(
         bool, typer.Option("--tta", help="Average over mirror images; takes four times as long.")
     ] = False,
     probabilities: Annotated[
-        bool, typer.Option("--probabilities", help="Write probabilities as float32 TIFF, too.")
+        bool, typer.Option("--probabilities", help="Write probability maps as float32 TIFF, too.")
     ] = False,
-    keep: Annotated[
-        bool, typer.Option("--keep", help="Leave masks that are there already as they are.")
-    ] = False,
+    keep: Annotated[bool, typer.Option("--keep", help="Keep existing masks.")] = False,
 ) -> None:
     """Segment images: one mask (0 and 255, native size) for each image and target.
 
-    Of several files those that fail are named at the end with the reason, the others are written,
-    and the exit code is then 1. Masks that are there already are replaced, unless --keep is given.
+    If some of several files fail, they are listed at the end with the reason, the others are
+    written, and the exit code is 1. Existing masks are replaced, unless --keep is given.
     """
     from sam2lora.inference.settings import PredictSettings
     from sam2lora.prompts.user_prompts import parse_box, parse_point
@@ -101,7 +99,7 @@ def predict(
 
 
 def _segment(settings: "PredictSettings") -> list["FileResult"]:
-    """Segment; where there is a terminal, show how many images are done."""
+    """Segment the images; show on a terminal how many are done."""
     from sam2lora.inference.pipeline import segment_files
 
     columns = (*Progress.get_default_columns()[:2], MofNCompleteColumn(), TimeRemainingColumn())
@@ -112,25 +110,25 @@ def _segment(settings: "PredictSettings") -> list["FileResult"]:
     def show(progress: "BatchProgress") -> None:
         bar.update(task, completed=progress.done, total=progress.total)
 
-    # Only one bar can be shown at a time: that of the download is gone before the other begins.
+    # Only one bar can be shown at a time: that of the download ends before the other starts.
     with download_bar(settings.model) as show_download:
-        coming = segment_files(settings, download_progress=show_download, progress=show)
+        pending = segment_files(settings, download_progress=show_download, progress=show)
     with bar:
-        results = list(coming)
+        results = list(pending)
         bar.update(task, completed=len(results), total=len(results))
     return results
 
 
 def _report(results: Sequence["FileResult"], out: Path) -> None:
-    """Say what was written and what failed; exit with 1 if anything did, with 2 if it was alone."""
+    """Print what was written and what failed; exit with 1, or with 2 if the only file failed."""
     failed = [result for result in results if result.error]
     if failed and len(results) == 1:
         raise Sam2LoraError(failed[0].error)
     kept = sum(len(result.kept) for result in results)
-    words = f"; {kept} masks that were there are kept" if kept else ""
-    typer.echo(f"{len(results) - len(failed)} of {len(results)} images segmented into {out}{words}")
+    note = f"; {kept} existing masks kept" if kept else ""
+    typer.echo(f"{len(results) - len(failed)} of {len(results)} images segmented into {out}{note}")
     if not failed:
         return
-    rows = [(str(one.path), one.error.removeprefix(f"{one.path}: ")) for one in failed]
+    rows = [(str(file.path), file.error.removeprefix(f"{file.path}: ")) for file in failed]
     print_rows(("image", "reason"), rows, title=f"{len(failed)} failed:", stderr=True)
     raise typer.Exit(1)

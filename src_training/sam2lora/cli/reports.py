@@ -1,4 +1,4 @@
-"""What `sam2lora evaluate` does with two reports that are there already."""
+"""Compare or combine two existing reports, for `sam2lora evaluate`."""
 
 from collections.abc import Collection, Sequence
 from pathlib import Path
@@ -14,34 +14,34 @@ if TYPE_CHECKING:
 
 
 def check_options(context: typer.Context, option: str, *, used: Collection[str]) -> None:
-    """Refuse options of an evaluation beside one of two reports: they would do nothing.
+    """Refuse options of an evaluation next to one for two reports: they would have no effect.
 
     Parameters
     ----------
     context
-        Of the command.
+        Context of the command.
     option
-        The one that takes two reports, as `--compare`.
+        The option that takes two reports, as `--compare`.
     used
-        Names of the parameters that go with it.
+        Names of the parameters that it can be combined with.
 
     Raises
     ------
     SettingsError
-        If others are given; the message names them.
+        If others are given; the message lists them.
     """
-    own = option.removeprefix("--").replace("-", "_")
+    parameter = option.removeprefix("--").replace("-", "_")
     sources = {name: context.get_parameter_source(name) for name in context.params}
     given = [name for name, source in sources.items() if source and source.name == "COMMANDLINE"]
     others = [
         "ROOT" if name == "roots" else f"--{name.replace('_', '-')}"
         for name in given
-        if name != own and name not in used
+        if name != parameter and name not in used
     ]
     if others:
-        goes = ", ".join(f"--{name}" for name in sorted(used))
+        allowed = ", ".join(f"--{name}" for name in sorted(used))
         raise SettingsError(
-            f"{option} takes two reports that are there already; it goes with {goes} only, not "
+            f"{option} takes two existing reports; it can be combined with {allowed} only, not "
             f"with {', '.join(others)}."
         )
 
@@ -49,24 +49,24 @@ def check_options(context: typer.Context, option: str, *, used: Collection[str])
 def compare_reports(
     reports: tuple[Path, Path], models: Sequence[str], out: Path, *, command: str, seed: int
 ) -> None:
-    """Compare two reports, and say what came out."""
+    """Compare two reports; write the comparison and print its Dice."""
     from sam2lora.evaluation import write_comparison
 
     a, b = _sides("--compare", reports, models)
     comparison = write_comparison(out, a, b, command=command, seed=seed)
-    header = ("data set", "prompts", "A", "B", "B - A", "95 % interval", "images")
+    header = ("dataset", "prompts", "A", "B", "B - A", "95 % interval", "images")
     rows = [
         (
-            one.dataset,
-            one.regime,
-            number(one.a),
-            number(one.b),
-            number(one.difference, signed=True),
-            f"{number(one.low, signed=True)} to {number(one.high, signed=True)}",
-            str(one.n),
+            entry.dataset,
+            entry.regime,
+            number(entry.a),
+            number(entry.b),
+            number(entry.difference, signed=True),
+            f"{number(entry.low, signed=True)} to {number(entry.high, signed=True)}",
+            str(entry.n),
         )
-        for one in comparison.differences
-        if one.metric == "dice"
+        for entry in comparison.differences
+        if entry.metric == "dice"
     ]
     print_rows(header, rows, title=f"Dice: A {a.model}, B {b.model}")
     typer.echo(f"Comparison: {out / 'comparison.md'}")
@@ -75,7 +75,7 @@ def compare_reports(
 def join_cup_and_disc(
     reports: tuple[Path, Path], models: Sequence[str], out: Path, *, command: str
 ) -> None:
-    """Work out cup/disc ratios from two reports, and say how far off they are."""
+    """Compute cup/disc ratios from two reports; write them and print their errors."""
     from sam2lora.evaluation import write_cup_disc
     from sam2lora.evaluation.report.cup_disc_ratio import ratio_rows
 

@@ -1,4 +1,4 @@
-"""Rows for people and for pipes: a table on a terminal, cells between tabs anywhere else."""
+"""Print rows: as a table on a terminal, as tab-separated values anywhere else."""
 
 from collections.abc import Sequence
 
@@ -7,7 +7,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-_LEAST_WIDTH = 60  # columns of a terminal in which a table of sentences can be read
+_LEAST_WIDTH = 60  # columns of a terminal; narrower ones cannot show a table of sentences
 
 
 def print_rows(
@@ -17,18 +17,18 @@ def print_rows(
     title: str | None = None,
     stderr: bool = False,
 ) -> None:
-    """Print rows so that no cell is cut, however long it is and however narrow the terminal.
+    """Print rows without cutting any cell, however narrow the terminal.
 
     Parameters
     ----------
     header
-        Names of the columns; shown in tables only.
+        Names of the columns; printed in tables only.
     rows
-        Cells as they are, without markup.
+        The cells of each row, printed without interpreting markup.
     title
-        Shown above the rows.
+        Printed above the rows.
     stderr
-        Print to the standard error rather than to the standard output.
+        Whether to print to the standard error instead of the standard output.
     """
     console = Console(stderr=stderr, highlight=False)
     if not console.is_terminal or console.width < _LEAST_WIDTH:
@@ -44,7 +44,7 @@ def print_rows(
 
 
 def number(value: float | None, *, signed: bool = False) -> str:
-    """Write a number with four digits, with its sign if asked for; a dash where there is none."""
+    """Format a number with four decimals, with its sign if `signed`; None as a dash."""
     if value is None:
         return "-"
     return f"{value:+.4f}" if signed else f"{value:.4f}"

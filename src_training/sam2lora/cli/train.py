@@ -1,4 +1,4 @@
-"""`sam2lora train`: begin a training in a run folder, or go on with one."""
+"""`sam2lora train`: start or continue a training in a run folder."""
 
 import json
 import os
@@ -26,26 +26,26 @@ _LINE_EVERY = 10  # steps between lines in a log
 
 
 def train(
-    run: Annotated[Path, typer.Argument(help="Run folder: a new one, or one to go on with.")],
+    run: Annotated[Path, typer.Argument(help="Run folder: a new one, or one to continue.")],
     data: Annotated[
         list[str] | None,
-        typer.Option(help="Data set, folder or CSV file to learn from; repeatable."),
+        typer.Option(help="Dataset to train on: a folder or a CSV file; repeatable."),
     ] = None,
     target: Annotated[
-        str | None, typer.Option(help="vessel, disc, cup or your own; needed to begin.")
+        str | None, typer.Option(help="vessel, disc, cup or your own; required for a new run.")
     ] = None,
     model: Annotated[str | None, typer.Option(help="Base model: a name or a file.")] = None,
     preset: Annotated[
         str | None, typer.Option(help="standard, quick, low-memory or paper.")
     ] = None,
     start_from: Annotated[
-        str | None, typer.Option(help="Adapter to go on from: a name, a folder or a run.")
+        str | None, typer.Option(help="Initial adapter: a name, a folder or a run.")
     ] = None,
-    rank: Annotated[int | None, typer.Option(help="Rank of LoRA.")] = None,
+    rank: Annotated[int | None, typer.Option(help="LoRA rank.")] = None,
     steps: Annotated[int | None, typer.Option(help="Optimizer steps.")] = None,
-    batch: Annotated[int | None, typer.Option(help="Samples at once.")] = None,
+    batch: Annotated[int | None, typer.Option(help="Samples in a batch.")] = None,
     device: Annotated[str | None, typer.Option(help="auto, cpu, cuda, cuda:1 or mps.")] = None,
-    seed: Annotated[int | None, typer.Option(help="What every draw derives from.")] = None,
+    seed: Annotated[int | None, typer.Option(help="Seed of all random numbers.")] = None,
     change: Annotated[
         list[str] | None,
         typer.Option(
@@ -54,17 +54,16 @@ def train(
         ),
     ] = None,
     settings: Annotated[
-        Path | None, typer.Option(help="A settings.json to begin with, as of another run.")
+        Path | None,
+        typer.Option(help="A settings.json to start with, as of another run."),
     ] = None,
-    dry_run: Annotated[
-        bool, typer.Option("--dry-run", help="Say what it would do, and stop.")
-    ] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Print the plan and stop.")] = False,
 ) -> None:
-    """Train an adapter (or a base model) in a run folder, or go on with one.
+    """Train an adapter (or a base model) in a run folder, or continue a run.
 
-    `sam2lora train RUN` goes on after the last checkpoint. With --data and --target, a new training
-    begins. Ctrl-C stops it after the current step and keeps everything; so does a file named `stop`
-    in RUN/control, and one named `pause` lets it wait.
+    `sam2lora train RUN` continues after the last checkpoint. With --data and --target, a new run
+    starts. Ctrl-C stops it after the current step and keeps everything; so does a file named `stop`
+    in RUN/control, and one named `pause` pauses it.
     """
     from sam2lora.adapters import is_installed
     from sam2lora.errors import SettingsError
@@ -89,70 +88,70 @@ def train(
     for text in change or ():
         _set(changes, text)
     main = int(os.environ.get("RANK", "0")) == 0  # of the processes torchrun starts
-    # Paths are printed as they are, whatever brackets and colons are in them.
+    # No markup or emoji: paths may contain brackets and colons.
     console = Console(soft_wrap=True, markup=False, emoji=False, highlight=False, quiet=not main)
     if not changes and preset is None and settings is None:
-        begun = RunFolder.open(run)
-        chosen = validate_settings(begun.read_settings())
+        existing = RunFolder.open(run)
+        chosen = validate_settings(existing.read_settings())
         if not dry_run:
-            _follow(begun, chosen, console)
+            _follow(existing, chosen, console)
         elif main:
             _print_plan(chosen.counted_from(run), console)
         return
     if settings is not None:
         if preset is not None:
-            raise SettingsError("Give either --settings or --preset.")
+            raise SettingsError("Use either --settings or --preset.")
         chosen = make_settings("standard", _read(settings), changes).counted_from(settings.parent)
     else:
         if not changes.keys() >= {"data", "target"}:
-            raise SettingsError(_how_to_begin(run))
+            raise SettingsError(_how_to_start(run))
         chosen = make_settings(preset or "standard", changes)
     if main:
-        _print_plan(chosen, console)  # before anything is written: it refuses what cannot be done
+        _print_plan(chosen, console)  # before anything is written: raises if it cannot be trained
     if dry_run:
         return
     folder = RunFolder.create(run, chosen.model_dump_json(indent=2))
-    console.print(f"  the same again: sam2lora train NEW --settings {_word(folder.settings)}")
+    console.print(f"  repeat with: sam2lora train NEW --settings {_quoted(folder.settings)}")
     _follow(folder, chosen, console)
 
 
 def _absolute(name: str | None) -> str | None:
-    """Make a path independent of the folder the command is given in; a name stays a name."""
+    """Return a path that exists as an absolute one; a name stays as it is."""
     return str(Path(name).resolve()) if name and Path(name).exists() else name
 
 
-def _how_to_begin(run: Path) -> str:
+def _how_to_start(run: Path) -> str:
     if (run / "settings.json").exists():
         return (
-            f"{run}: the settings of a training that has begun stay as they are. Go on with "
-            f"sam2lora train {run}; or begin another one like it: sam2lora train NEW --settings "
+            f"{run}: the settings of an existing run cannot be changed. Continue it with sam2lora "
+            f"train {run}; or start another one like it: sam2lora train NEW --settings "
             f"{run / 'settings.json'} with the options to change, and --start-from for its adapter."
         )
-    return f"{run}: to begin, say what to learn and from what: --data FOLDER --target TARGET"
+    return f"{run}: a new run needs a dataset and a target: --data FOLDER --target TARGET"
 
 
-def _word(path: Path) -> str:
-    """Give a path as one word of a command."""
+def _quoted(path: Path) -> str:
+    """Return a path as one argument of a command, quoted for the shell."""
     return subprocess.list2cmdline([str(path)]) if os.name == "nt" else shlex.quote(str(path))
 
 
 def _set(changes: dict[str, Any], text: str) -> None:
-    """Put `a.b=value` into nested settings; a value is JSON, or else a word."""
+    """Set `a.b=value` in nested settings; the value is JSON, or else a string."""
     from sam2lora.errors import SettingsError
 
     key, equals, value = text.partition("=")
     if not equals or not key:
         raise SettingsError(f"--set takes name=value, as in steps=300, not {text!r}.")
     *path, last = key.split(".")
-    place = changes
+    group = changes
     for name in path:
-        place = place.setdefault(name, {})
-        if not isinstance(place, dict):
+        group = group.setdefault(name, {})
+        if not isinstance(group, dict):
             raise SettingsError(f"--set {text}: {name} is no group of settings.")
     try:
-        place[last] = json.loads(value)
+        group[last] = json.loads(value)
     except ValueError:
-        place[last] = value
+        group[last] = value
 
 
 def _read(path: Path) -> dict[str, Any]:
@@ -163,33 +162,33 @@ def _read(path: Path) -> dict[str, Any]:
     except (OSError, ValueError) as error:
         raise SettingsError(f"{path}: cannot be read as settings ({error}).") from error
     if not isinstance(content, dict):
-        raise SettingsError(f"{path}: is no JSON object of settings.")
+        raise SettingsError(f"{path}: is not a JSON object of settings.")
     return content
 
 
 def _print_plan(settings: "TrainSettings", console: Console) -> None:
-    """Say what the training will do, from one sample that is tried."""
+    """Print what the training will do, estimated from one sample."""
     from sam2lora.training.estimate import estimate
 
     found: Estimate = estimate(settings)
-    what = "base model" if settings.train == "base" else "adapter"
-    console.print(f"{what} for {', '.join(settings.targets)} on {settings.model}: {found.share}")
+    kind = "base model" if settings.train == "base" else "adapter"
+    console.print(f"{kind} for {', '.join(settings.targets)} on {settings.model}: {found.share}")
     for name, count in found.images.items():
-        console.print(f"  learns from {count:4} images of {name}")
-    console.print(f"  judged by   {found.validation:4} images of other patients")
+        console.print(f"  trained on   {count:4} images of {name}")
+    console.print(f"  validated on {found.validation:4} images of other patients")
     samples = settings.batch * settings.accumulate
     console.print(
         f"  {settings.steps} steps of {samples} samples on {found.device} in {found.precision}: "
-        f"about {_duration(found.seconds)} and {found.bytes / 2**30:.1f} GiB, by one sample tried"
+        f"about {_duration(found.seconds)} and {found.bytes / 2**30:.1f} GiB (estimate)"
     )
 
 
 def _follow(run: "RunFolder", settings: "TrainSettings", console: Console) -> None:
-    """Train, and show what happens: a bar on a terminal, lines elsewhere."""
+    """Train, and show the progress: a bar on a terminal, lines elsewhere."""
     from sam2lora.runs import StepEvent, best_adapter
     from sam2lora.training.loop import train as run_training
 
-    if not settings.gradient_checkpointing:  # who asks for that has little memory
+    if not settings.gradient_checkpointing:  # it is set where memory is scarce
         keep_freed_memory()
     columns = (
         TextColumn("{task.description}"),
@@ -207,22 +206,22 @@ def _follow(run: "RunFolder", settings: "TrainSettings", console: Console) -> No
             if not isinstance(event, StepEvent) or (
                 not console.is_terminal and event.step % _LINE_EVERY == 0
             ):
-                text = _in_words(event)
+                text = _describe(event)
                 if text:
                     console.print(f"step {event.step:6}  {text}")
-    _leave_together()
+    _end_process_group()
     best = best_adapter(run.path)
     if best:
         console.print(f"Best: {best.folder} (validation Dice {_number(best.dice)})")
         if settings.train == "adapter":
-            console.print(f"Keep it: sam2lora adapters import {_word(run.path)} --name NAME")
-    console.print(f"Go on or see again: sam2lora train {_word(run.path)}")
+            console.print(f"Install it: sam2lora adapters import {_quoted(run.path)} --name NAME")
+    console.print(f"Continue or show again: sam2lora train {_quoted(run.path)}")
 
 
-def _leave_together() -> None:
-    """Take apart what joins the processes of torchrun, once all of them are done.
+def _end_process_group() -> None:
+    """Destroy the process group of torchrun, once all processes are done.
 
-    Left to the interpreter's end, the threads of a process that is done first may abort it.
+    If that were left to the interpreter's exit, threads of the first process could abort it.
     """
     from torch import distributed
 
@@ -231,8 +230,8 @@ def _leave_together() -> None:
         distributed.destroy_process_group()
 
 
-def _in_words(event: "Event") -> str:
-    """Say what happened; nothing for what nobody waits for."""
+def _describe(event: "Event") -> str:
+    """Return an event as a line of the log; empty for events that are not logged."""
     from sam2lora.runs import CheckpointEvent, PreviewEvent, StepEvent, ValidationEvent
 
     match event:
@@ -240,12 +239,12 @@ def _in_words(event: "Event") -> str:
             terms = ", ".join(f"{name} {value:.3f}" for name, value in event.terms.items())
             return f"loss {event.loss:.3f} ({terms}), {_duration(event.eta_s or 0)} left"
         case ValidationEvent():
-            mean, loss, best = (_number(one) for one in (event.mean, event.loss, event.best))
+            mean, loss, best = (_number(value) for value in (event.mean, event.loss, event.best))
             return f"validation Dice {mean}, loss {loss}; best {best} at step {event.best_step}"
         case CheckpointEvent() | PreviewEvent():
             return ""
-    words = getattr(event, "words", "")
-    return f"{event.kind}: {words}" if words else event.kind
+    text = getattr(event, "words", "")
+    return f"{event.kind}: {text}" if text else event.kind
 
 
 def _number(value: float | None) -> str:
@@ -262,16 +261,16 @@ def _duration(seconds: float) -> str:
 
 @contextmanager
 def _stop_on_interrupt(run: "RunFolder", console: Console) -> Iterator[None]:
-    """Let the first Ctrl-C (or SIGTERM) ask for a stop; the second one ends at once."""
+    """Stop after the step on the first Ctrl-C (or SIGTERM), and at once on the second."""
 
-    def ask(number: int, frame: FrameType | None) -> None:
-        console.print("Stopping after this step; once more ends it at once.")
+    def request_stop(number: int, frame: FrameType | None) -> None:
+        console.print("Stopping after this step; a second interrupt ends it at once.")
         run.control.request("stop")
         signal.signal(number, before[signal.Signals(number)])
 
-    before = {one: signal.signal(one, ask) for one in (signal.SIGINT, signal.SIGTERM)}
+    before = {kind: signal.signal(kind, request_stop) for kind in (signal.SIGINT, signal.SIGTERM)}
     try:
         yield
     finally:
-        for one, handler in before.items():
-            signal.signal(one, handler)
+        for kind, handler in before.items():
+            signal.signal(kind, handler)

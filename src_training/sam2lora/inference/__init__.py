@@ -1,1 +1,1 @@
-"""Prediction: from an image and prompts to probabilities and masks; `pipeline` is the way in."""
+"""Prediction: from an image and prompts to probabilities and masks; begin with `pipeline`."""

@@ -1,4 +1,4 @@
-"""Segment many image files: reading, computing and writing overlap; a bad file stops nothing."""
+"""Segment many image files: reading, predicting and writing overlap; a bad file stops nothing."""
 
 import logging
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -25,18 +25,18 @@ logger = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class BatchProgress:
-    """How far the work on many images is.
+    """The progress of segmenting many images.
 
     Attributes
     ----------
     path
-        The image at hand.
+        The current image.
     number
-        How many images are done before it.
+        Number of images before it.
     total
-        How many there are.
+        Number of all images.
     share
-        How much of it is done, 0…1; it never falls.
+        Share of the current image that is done, 0…1; it never decreases.
     """
 
     path: Path
@@ -46,7 +46,7 @@ class BatchProgress:
 
     @property
     def done(self) -> float:
-        """How many images are done, a part of the one at hand included."""
+        """Number of images done, including the share of the current one."""
         return self.number + self.share
 
 
@@ -59,22 +59,22 @@ def no_batch_progress(progress: BatchProgress) -> None:
 
 @dataclass(frozen=True)
 class FileResult:
-    """What became of one image file.
+    """The result of one image file.
 
     Attributes
     ----------
     path
         The image.
     files
-        What was written, by target.
+        The written masks by target.
     measurements
-        Of the masks; None if it failed.
+        Measurements of the masks; None if there are none.
     iou
-        Expected IoU by target.
+        Predicted IoU by target.
     error
         Why it failed; empty if it did not.
     kept
-        Targets whose masks were there already and were left alone; they are not measured.
+        Targets whose masks already existed and were kept; they are not measured.
     """
 
     path: Path
@@ -95,7 +95,7 @@ def segment_paths(
     keep: bool = False,
     progress: ReportBatch = no_batch_progress,
 ) -> Iterator[FileResult]:
-    """Segment image files one after the other, the next being read and the last written meanwhile.
+    """Segment image files in order, while the next is read and the previous one is written.
 
     Parameters
     ----------
@@ -106,44 +106,44 @@ def segment_paths(
     tasks
         What to segment in each.
     out
-        Folder for `<stem>_<target>.png` (0 and 255, native size), made if need be.
+        Folder for `<stem>_<target>.png` (0 and 255, native size), created if necessary.
     probabilities
-        Write `<stem>_<target>_probability.tif` (float32, 0…1) as well.
+        Whether to write `<stem>_<target>_probability.tif` (float32, 0…1), too.
     keep
-        Leave masks that are there already as they are; someone may have corrected them.
+        Whether to keep existing masks, which may have been corrected.
     progress
-        Called between windows. An exception that it raises stops the work, once what became of the
-        image before is yielded; what is written by then is complete.
+        Called between windows. An exception that it raises stops the work, after the result of the
+        previous image is yielded; all files written by then are complete.
 
     Yields
     ------
-    What became of each image, in order. A file that cannot be read or segmented is one with an
-    `error`; the rest goes on.
+    The result of each image, in order. A file that cannot be read or segmented has an `error`; the
+    others are segmented all the same.
 
     Raises
     ------
     OutputError
-        If `out` cannot be written, a full disk included: then nothing more would succeed. Before
-        anything is done, if a mask would replace one of the images.
+        If `out` cannot be written, as on a full disk; or, before anything is done, if a mask would
+        replace one of the images.
     """
     paths = list(paths)
     _check_images_stay(paths, tasks, out)
     make_folder(out)
     with ThreadPoolExecutor(1) as reader, ThreadPoolExecutor(1) as writer:
-        coming = _read_ahead(paths, reader)
+        images = _read_ahead(paths, reader)
         writing: Future[FileResult] | None = None
         try:
-            for number, (path, image) in enumerate(coming):
-                wanted = [task for task in tasks if not (keep and _is_there(path, task, out))]
-                kept = tuple(task.target.name for task in tasks if task not in wanted)
+            for number, (path, image) in enumerate(images):
+                missing = [task for task in tasks if not (keep and _exists(path, task, out))]
+                kept = tuple(task.target.name for task in tasks if task not in missing)
                 try:
-                    begun = BatchProgress(path, number, len(paths), 0.0)
-                    done = _segment_one(predictor, begun, image, wanted, progress)
-                finally:  # also where it is stopped: the image before is written all the same
-                    before, writing = writing, None
-                    if before:
-                        yield before.result()
-                writing = writer.submit(_write, done, out, kept, probabilities=probabilities)
+                    start = BatchProgress(path, number, len(paths), 0.0)
+                    segmented = _segment_one(predictor, start, image, missing, progress)
+                finally:  # even if it is stopped: the previous image is written all the same
+                    previous, writing = writing, None
+                    if previous:
+                        yield previous.result()
+                writing = writer.submit(_write, segmented, out, kept, probabilities=probabilities)
             if writing:
                 yield writing.result()
         finally:
@@ -151,16 +151,18 @@ def segment_paths(
 
 
 @dataclass(frozen=True, eq=False)
-class _Done:
+class _Segmented:
+    """The predictions of one image, to be written."""
+
     path: Path
     prepared: PreparedImage | None = None
-    segmented: Mapping[str, TargetPrediction] = field(default_factory=dict)
+    predictions: Mapping[str, TargetPrediction] = field(default_factory=dict)
     spacing: tuple[float, float] | None = None
     error: str = ""
 
 
 def _check_images_stay(paths: Sequence[Path], tasks: Sequence[SegmentationTask], out: Path) -> None:
-    """Refuse to write a mask over one of the images, such as the `a_cup.png` beside `a.png`."""
+    """Refuse to write a mask over one of the images, such as `a_cup.png` next to `a.png`."""
     images = {directory_entry(path) for path in paths}
     for path in paths:
         for task in tasks:
@@ -176,7 +178,7 @@ def _mask_path(image: Path, target: str, out: Path) -> Path:
     return out / f"{image_stem(image)}_{target}.png"
 
 
-def _is_there(image: Path, task: SegmentationTask, out: Path) -> bool:
+def _exists(image: Path, task: SegmentationTask, out: Path) -> bool:
     return _mask_path(image, task.target.name, out).exists()
 
 
@@ -185,60 +187,62 @@ def _read_ahead(
 ) -> Iterator[tuple[Path, Future[FundusImage]]]:
     previous: tuple[Path, Future[FundusImage]] | None = None
     for path in paths:
-        coming = (path, reader.submit(read_image, path))
+        following = (path, reader.submit(read_image, path))
         if previous:
             yield previous
-        previous = coming
+        previous = following
     if previous:
         yield previous
 
 
 def _segment_one(
     predictor: Predictor,
-    begun: BatchProgress,
+    start: BatchProgress,
     image: Future[FundusImage],
     tasks: Sequence[SegmentationTask],
     progress: ReportBatch,
-) -> _Done:
-    path = begun.path
+) -> _Segmented:
+    path = start.path
     if not tasks:
-        return _Done(path)
+        return _Segmented(path)
     try:
         fundus = image.result()
         prepared = PreparedImage.of(fundus.pixels)
-        segmented: dict[str, TargetPrediction] = {}
+        predictions: dict[str, TargetPrediction] = {}
         for number, task in enumerate(tasks):
-            show = partial(_show_share, progress, begun, number, len(tasks))
-            segmented |= segment_prepared(predictor, prepared, [task], progress=show)
-        return _Done(path, prepared, segmented, fundus.spacing)
+            show = partial(_show_share, progress, start, number, len(tasks))
+            predictions |= segment_prepared(predictor, prepared, [task], progress=show)
+        return _Segmented(path, prepared, predictions, fundus.spacing)
     except Sam2LoraError as error:
         logger.debug("%s failed", path, exc_info=error)
-        return _Done(path, error=str(error))
+        return _Segmented(path, error=str(error))
 
 
 def _show_share(
-    progress: ReportBatch, begun: BatchProgress, number: int, tasks: int, done: int, total: int
+    progress: ReportBatch, start: BatchProgress, number: int, tasks: int, done: int, total: int
 ) -> None:
-    """Report how much of an image is done, from the steps of its task with this number."""
-    progress(replace(begun, share=(number + done / total) / tasks))
+    """Report the share of an image that is done, from the steps of its task `number`."""
+    progress(replace(start, share=(number + done / total) / tasks))
 
 
-def _write(done: _Done, out: Path, kept: tuple[str, ...], *, probabilities: bool) -> FileResult:
-    if done.prepared is None:
-        return FileResult(done.path, error=done.error, kept=kept)
+def _write(
+    segmented: _Segmented, out: Path, kept: tuple[str, ...], *, probabilities: bool
+) -> FileResult:
+    if segmented.prepared is None:
+        return FileResult(segmented.path, error=segmented.error, kept=kept)
     files = {}
-    for target, answer in done.segmented.items():
-        files[target] = _mask_path(done.path, target, out)
-        save_image(files[target], answer.mask)
+    for target, prediction in segmented.predictions.items():
+        files[target] = _mask_path(segmented.path, target, out)
+        save_image(files[target], prediction.mask)
         if probabilities:
             values = files[target].with_name(f"{files[target].stem}_probability.tif")
             with atomic_path(values) as temporary:
-                tifffile.imwrite(temporary, answer.probabilities, compression="zlib")
-    masks = {target: answer.mask for target, answer in done.segmented.items()}
+                tifffile.imwrite(temporary, prediction.probabilities, compression="zlib")
+    masks = {target: prediction.mask for target, prediction in segmented.predictions.items()}
     return FileResult(
-        done.path,
+        segmented.path,
         files,
-        measure(masks, done.prepared.field, spacing=done.spacing),
-        {target: answer.iou for target, answer in done.segmented.items()},
+        measure(masks, segmented.prepared.field, spacing=segmented.spacing),
+        {target: prediction.iou for target, prediction in segmented.predictions.items()},
         kept=kept,
     )

@@ -1,8 +1,7 @@
-"""Keep what the encoder found, so that an image is encoded once and prompted many times.
+"""Cache image embeddings, so that an image is encoded once and prompted many times.
 
-Features are kept in memory up to a limit, the least recently used going first, and on request in a
-folder as well, in float16. The key says everything the features depend on, so nothing needs to be
-invalidated.
+They are cached in memory up to a limit (least recently used first out), and optionally in a folder,
+in float16. A key contains everything an embedding depends on, so no entry ever becomes invalid.
 """
 
 import logging
@@ -22,11 +21,11 @@ from sam2lora.utils.files import atomic_path, make_folder
 logger = logging.getLogger(__name__)
 
 DEFAULT_LIMIT = 1 << 30
-"""Bytes of memory features may take: about 60 windows of a 1024² model in float32."""
+"""Bytes of memory the embeddings may take: about 60 windows of a 1024² model in float32."""
 
 
 class Sized(Protocol):
-    """Anything that knows how many bytes it takes."""
+    """Anything that has a size in bytes."""
 
     def nbytes(self) -> int:
         """Count the bytes."""
@@ -37,66 +36,66 @@ Value = TypeVar("Value", bound=Sized)
 
 
 class ByteLru(Generic[Value]):
-    """Values by key, bounded in bytes, the least recently used going first; safe across threads.
+    """Cache of least recently used values, bounded in bytes; safe across threads.
 
     Parameters
     ----------
     limit
-        Bytes the values may take together. A single one that is larger is not kept.
+        Bytes all values may take. A single value that is larger is not cached.
     """
 
     def __init__(self, limit: int) -> None:
         self._limit = limit
-        self._kept: OrderedDict[str, Value] = OrderedDict()
+        self._values: OrderedDict[str, Value] = OrderedDict()
         self._bytes = 0
         self._lock = threading.Lock()
 
     def __len__(self) -> int:
-        return len(self._kept)
+        return len(self._values)
 
     def nbytes(self) -> int:
         """Count the bytes in use."""
         return self._bytes
 
     def get(self, key: str) -> Value | None:
-        """Give the value kept under `key`, or None."""
+        """Return the value of `key`, or None."""
         with self._lock:
-            if key not in self._kept:
+            if key not in self._values:
                 return None
-            self._kept.move_to_end(key)
-            return self._kept[key]
+            self._values.move_to_end(key)
+            return self._values[key]
 
     def put(self, key: str, value: Value) -> None:
-        """Keep a value, replacing an older one under the same key."""
+        """Cache a value, replacing an older one of the same key."""
         with self._lock:
-            if key in self._kept:
-                self._bytes -= self._kept.pop(key).nbytes()
+            if key in self._values:
+                self._bytes -= self._values.pop(key).nbytes()
             if value.nbytes() > self._limit:
                 return
-            self._kept[key] = value
+            self._values[key] = value
             self._bytes += value.nbytes()
             while self._bytes > self._limit:
-                _, oldest = self._kept.popitem(last=False)
+                _, oldest = self._values.popitem(last=False)
                 self._bytes -= oldest.nbytes()
 
     def clear(self) -> None:
-        """Forget everything."""
+        """Remove all values."""
         with self._lock:
-            self._kept.clear()
+            self._values.clear()
             self._bytes = 0
 
 
 class EmbeddingCache:
-    """Features by key: in memory, and on request in a folder that outlives the session.
+    """Image embeddings by key: in memory, and optionally in a folder that outlives the process.
 
     Parameters
     ----------
     limit
-        Bytes of memory the features may take together.
+        Bytes of memory all embeddings may take.
     folder
-        Where to keep them as files too; None for memory only.
+        Where to cache them as files, too; None for memory only.
     folder_limit
-        Bytes the folder may take; the files used longest ago go first.
+        Bytes the folder may take; the least recently used files are deleted first.
     """
 
     def __init__(
@@ -111,31 +110,31 @@ class EmbeddingCache:
         self._folder_limit = folder_limit
 
     def get(self, key: str, *, device: torch.device) -> ImageEmbedding | None:
-        """Give the features kept under `key`, on `device`, or None.
+        """Return the embedding of `key`, on `device`, or None.
 
-        A file that is damaged is deleted, with a warning in the log, and counts as missing.
+        A damaged file is deleted with a warning in the log, and counts as missing.
         """
-        features = self.memory.get(key)
-        if features is None and self._folder:
-            features = _load(_file(self._folder, key))
-            if features is not None:
-                self.memory.put(key, features.to(device=device))
-        return None if features is None else features.to(device=device)
+        embedding = self.memory.get(key)
+        if embedding is None and self._folder:
+            embedding = _load(_file(self._folder, key))
+            if embedding is not None:
+                self.memory.put(key, embedding.to(device=device))
+        return None if embedding is None else embedding.to(device=device)
 
-    def put(self, key: str, features: ImageEmbedding) -> None:
-        """Keep features under `key`; in memory they stay on their device.
+    def put(self, key: str, embedding: ImageEmbedding) -> None:
+        """Cache an embedding; in memory it stays on its device.
 
         Raises
         ------
         OutputError
             If the folder cannot be written.
         """
-        self.memory.put(key, features)
+        self.memory.put(key, embedding)
         if self._folder:
-            half = features.to(device="cpu", dtype=torch.float16)
+            half = embedding.to(device="cpu", dtype=torch.float16)
             tensors = {name: tensor.contiguous() for name, tensor in vars(half).items()}
             with atomic_path(_file(self._folder, key)) as temporary:
-                # As bytes: safetensors' own writing raises errors of its own when a disk is full.
+                # As bytes: safetensors' `save_file` raises its own errors when the disk is full.
                 temporary.write_bytes(safetensors.torch.save(tensors))
             _trim(self._folder, self._folder_limit)
 
@@ -146,22 +145,22 @@ def _file(folder: Path, key: str) -> Path:
 
 def _load(path: Path) -> ImageEmbedding | None:
     try:
-        features = ImageEmbedding(**safetensors.torch.load_file(path)).to(dtype=torch.float32)
+        embedding = ImageEmbedding(**safetensors.torch.load_file(path)).to(dtype=torch.float32)
     except FileNotFoundError:
         return None
     except (SafetensorError, TypeError, OSError) as error:
-        logger.warning("%s is damaged (%s); it is deleted and made again.", path, error)
+        logger.warning("%s is damaged (%s); it is deleted and encoded again.", path, error)
         path.unlink(missing_ok=True)
         return None
-    with suppress(OSError):  # where the time of last use cannot be noted, it only goes earlier
+    with suppress(OSError):  # a file that cannot be touched is only deleted earlier
         path.touch()
-    return features
+    return embedding
 
 
 def _trim(folder: Path, limit: int) -> None:
     files = []
     for path in folder.glob("[!.]*.safetensors"):  # hidden ones are being written
-        with suppress(FileNotFoundError):  # another process makes room here, too
+        with suppress(FileNotFoundError):  # another process may trim the folder, too
             files.append((path, path.stat()))
     total = sum(stat.st_size for _, stat in files)
     for path, stat in sorted(files, key=lambda entry: entry[1].st_mtime):

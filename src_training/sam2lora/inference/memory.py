@@ -1,4 +1,4 @@
-"""Estimate the memory an image needs before it is asked for. Nothing here imports torch."""
+"""Estimate the memory that a prediction needs, before it is requested. Imports no torch."""
 
 import math
 
@@ -7,22 +7,22 @@ import psutil
 from sam2lora.models.registry import BaseModel
 from sam2lora.settings import GeometrySettings
 
-_WINDOWS_AT_ONCE = 4  # as the predictor encodes them
-_PER_WINDOW = 22  # arrays of the encoder's first stage that live at once, as measured
-_NATIVE_MAPS = 7  # float32 maps of the image's size while an answer is put together
+_WINDOWS_AT_ONCE = 4  # the batch of `Predictor`
+_PER_WINDOW = 22  # arrays of the encoder's first stage that exist at once, as measured
+_NATIVE_MAPS = 7  # float32 maps of the image's size while windows are blended
 _RGB = 3
-_PYTORCH = 400 << 20  # what it takes by itself
+_PYTORCH = 400 << 20  # without any model
 
 
-def windows_at_most(base: BaseModel, geometry: GeometrySettings) -> int:
-    """Give how many windows an image is looked at in; of tiles, if the field of view is a square.
+def max_windows(base: BaseModel, geometry: GeometrySettings) -> int:
+    """Return in how many windows an image is predicted, at most: tiles fill a square field.
 
     Parameters
     ----------
     base
         The base model, for the size of its input.
     geometry
-        How images are looked at.
+        The input mode and its parameters.
     """
     if geometry.detail != "tiles":
         return 2 if geometry.detail == "zoom" else 1
@@ -33,7 +33,7 @@ def windows_at_most(base: BaseModel, geometry: GeometrySettings) -> int:
 def bytes_needed(
     base: BaseModel, shape: tuple[int, int], geometry: GeometrySettings, *, loaded: bool = False
 ) -> int:
-    """Estimate the memory that answering in an image takes.
+    """Estimate the bytes of memory that a prediction takes.
 
     Parameters
     ----------
@@ -42,11 +42,11 @@ def bytes_needed(
     shape
         `(H, W)` of the image.
     geometry
-        How it is looked at.
+        The input mode and its parameters.
     loaded
-        Whether PyTorch and the base model have their memory already; else they are included.
+        Whether PyTorch and the base model are loaded already; if not, they are included.
     """
-    windows = windows_at_most(base, geometry)
+    windows = max_windows(base, geometry)
     side = base.input_size // 4
     encoding = min(windows, _WINDOWS_AT_ONCE) * _PER_WINDOW * 4 * base.width * side**2
     native = shape[0] * shape[1] * (_RGB + 4 * _NATIVE_MAPS)
@@ -63,22 +63,21 @@ def memory_warning(
     loaded: bool = False,
     free: int | None = None,
 ) -> str | None:
-    """Say what an image needs and what is free, where that does not suffice; else None.
+    """Return a warning if there is not enough free memory for an image, or None.
 
     Parameters
     ----------
     base, shape, geometry, loaded
         As for `bytes_needed`.
     free
-        Bytes of memory that are free where it computes; by default what the operating system says
-        of the main memory.
+        Free bytes of the device; None asks the operating system for the free main memory.
     """
     needed = bytes_needed(base, shape, geometry, loaded=loaded)
-    there = psutil.virtual_memory().available if free is None else free
-    if needed <= there:
+    available = psutil.virtual_memory().available if free is None else free
+    if needed <= available:
         return None
     return (
         f"{shape[1]} × {shape[0]} pixels need about {needed / 2**30:.1f} GiB of memory with "
-        f"{base.name}, and {there / 2**30:.1f} GiB are free. Close other programs, choose a "
+        f"{base.name}, and {available / 2**30:.1f} GiB are free. Close other programs, choose a "
         "smaller base model, or make the image smaller."
     )

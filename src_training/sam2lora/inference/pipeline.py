@@ -1,6 +1,6 @@
-"""The one way into prediction, for the command line, the viewer and notebooks.
+"""Prediction for the command line, the viewer and notebooks.
 
-`load_predictor` makes a network ready, `segment_image` segments one image and returns the masks,
+`load_predictor` loads a base model, `segment_image` segments one image and returns the masks,
 `segment_files` segments many files and writes them.
 """
 
@@ -36,7 +36,7 @@ from sam2lora.utils.progress import Progress, no_progress
 _SHARED = ("images", "out", "model", "device", "precision", "probabilities", "keep")
 
 ImageInput = str | Path | FundusImage | NDArray[Any] | PreparedImage
-"""One image: its file, the image as read, an array of its pixels, or as it was prepared before."""
+"""One image: its file, the image as read, an array of its pixels, or a prepared image."""
 
 
 def load_predictor(
@@ -51,16 +51,16 @@ def load_predictor(
     Parameters
     ----------
     model
-        Name of a base model, downloaded if need be, or a file of weights.
+        Name of a base model, downloaded if necessary, or a file of weights.
     device, precision
-        As `device.choose_device` and `device.choose_precision` take them.
+        As for `choose_device` and `choose_precision` of `sam2lora.compute.device`.
     progress
-        Called with (bytes, bytes in all) during a download.
+        Called with (bytes, bytes in total) during a download.
 
     Raises
     ------
     DeviceError
-        If there is no such device or precision.
+        If the device does not exist or does not support the precision.
     ModelError
         If the name is unknown, the file is missing, corrupt or does not fit, or the download fails.
     OutputError
@@ -87,57 +87,57 @@ def segment_image(
     Parameters
     ----------
     image
-        A file; a `FundusImage`; an array, `(H, W, 3)` uint8 or what `read_image` would make that
-        of; or a `PreparedImage`, which spares finding its field of view again.
+        A file; a `FundusImage`; an array, `(H, W, 3)` uint8 or anything that `read_image` can
+        convert to it; or a `PreparedImage`, whose field of view is known already.
     targets
         One or several, by name or as `Target`.
     predictor
-        From `load_predictor`; None loads the embedded model for this one call.
+        From `load_predictor`; None loads the embedded model for this call.
     prompts
-        Where one target is, in pixels of the image.
+        Prompts of one target, in pixels of the image.
     adapter
-        Name or folder of an adapter, or a run folder, for its best one; None takes the shipped one
-        for the target, else the newest.
+        Name or folder of an adapter, or a run folder for its best adapter; None takes the shipped
+        one for the target, or else the newest.
     no_adapter
-        Predict by the base model alone.
+        Whether to predict with the base model without adapter.
     detail
-        How the image is looked at; None: as the adapter was trained.
+        Input mode; None takes the one the adapter was trained with.
     threshold
-        Probability between 0 and 1 that makes the mask; None: the adapter's.
+        Probability between 0 and 1 from which a pixel is in the mask; None takes the adapter's.
     tta
-        Average over mirror images, which takes four times as long.
+        Whether to average over mirror images, which takes four times as long.
     progress
-        Called with (steps done, steps in all), for each target anew.
+        Called with (steps done, steps in total), starting again for each target.
 
     Returns
     -------
-    By name of the target: mask `(H, W)` bool, probabilities `(H, W)` float32, and expected IoU.
+    By name of the target: mask `(H, W)` bool, probabilities `(H, W)` float32, and predicted IoU.
 
     Raises
     ------
     AdapterError
-        If the adapter is missing, damaged, or for another base or target, or named and not wanted;
-        or there is none, and nothing says where the target is.
+        If the adapter is missing, damaged, or for another base or target; if one is named although
+        `no_adapter` is set; or if there is neither an adapter nor a prompt.
     DeviceError
-        If the memory does not suffice.
+        If there is not enough memory.
     GeometryError
-        If a prompt lies outside the field of view, or belongs to several targets.
+        If a prompt lies outside the field of view, or prompts are given for several targets.
     ImageError
-        If the image cannot be read, or the array is none.
+        If the image cannot be read, or the array is not an image.
     SettingsError
         If the threshold is not between 0 and 1.
     TargetError
         If a target is unknown.
     """
     check_model_choice(adapter, no_adapter=no_adapter, threshold=threshold)
-    wanted = _targets([targets] if isinstance(targets, str | Target) else targets)
+    unique = _unique_targets([targets] if isinstance(targets, str | Target) else targets)
     if not prompts.empty:
-        check_one_target(len(wanted), 1)
-    prepared = _prepared(image)
-    used = predictor or load_predictor()
+        check_one_target(len(unique), 1)
+    prepared = _prepare(image)
+    predictor = predictor or load_predictor()
     tasks = [
         _task(
-            used.base,
+            predictor.base,
             target,
             prompts=prompts,
             adapter=adapter,
@@ -146,9 +146,9 @@ def segment_image(
             threshold=threshold,
             tta=tta,
         )
-        for target in wanted
+        for target in unique
     ]
-    return segment_prepared(used, prepared, tasks, progress=progress)
+    return segment_prepared(predictor, prepared, tasks, progress=progress)
 
 
 def segment_files(
@@ -160,63 +160,64 @@ def segment_files(
 ) -> Iterator[FileResult]:
     """Segment image files as `sam2lora predict` does, and write the masks.
 
-    When it is called, it checks the input and then loads the model; nothing is segmented or
-    written before the first result is asked for.
+    The call checks the input and loads the model; nothing is segmented or written before the first
+    result is requested.
 
     Parameters
     ----------
     settings
-        Which images and targets, by what, and where to. Several are done in one pass over the
+        The images, targets, model and output folder. Several are processed in one pass over the
         images; they may differ in their targets and in how these are predicted.
     predictor
-        Goes before the model, device and precision of the settings, and spares loading them.
+        Used instead of loading the model, device and precision of the settings.
     download_progress
-        As the `progress` of `load_predictor`.
+        As for the `progress` of `load_predictor`.
     progress
-        Called between windows. An exception that it raises stops the work; what is written by then
-        is complete.
+        Called between windows. An exception that it raises stops the work; all files written by
+        then are complete.
 
     Yields
     ------
-    What became of each image, in order. A file that cannot be read or segmented is one with an
-    `error`; the others are segmented all the same.
+    The result of each image, in order. A file that cannot be read or segmented has an `error`; the
+    others are segmented all the same.
 
     Raises
     ------
     AdapterError, DeviceError, ModelError
-        If the model or an adapter cannot be had.
+        If the model or an adapter cannot be loaded.
     GeometryError
-        If prompts are for several targets or images.
+        If prompts are given for several targets or images.
     ImageError
-        If there is no image, two would get the same masks, or the previous mask cannot be read.
+        If there is no image, two would get masks of the same name, or the previous mask cannot be
+        read.
     DatasetError
-        If a folder is a data set that cannot be used.
+        If a folder is a dataset that cannot be used.
     SettingsError
-        If several settings differ in more than they may.
+        If several settings differ in more than their targets and how these are predicted.
     TargetError
         If a target is unknown.
     OutputError
-        If a mask would replace one of the images, or the folder cannot be written; the only one
-        that comes with the results.
+        If a mask would replace one of the images, or the folder cannot be written; the only error
+        that is raised while results are requested.
     """
     several = [settings] if isinstance(settings, PredictSettings) else list(settings)
     _check_one_pass(several)
     first = several[0]
-    for one in several:
-        _targets(one.targets)
+    for each in several:
+        _unique_targets(each.targets)
     paths = find_images(first.images)
-    for one in several:
-        one.check_prompts_fit(len(paths))
-    used = predictor or load_predictor(
+    for each in several:
+        each.check_prompts_fit(len(paths))
+    predictor = predictor or load_predictor(
         first.model,
         device=first.device,
         precision=first.precision,
         progress=download_progress,
     )
     return segment_paths(
-        used,
+        predictor,
         paths,
-        [task for one in several for task in tasks_of(one, used.base)],
+        [task for each in several for task in tasks_of(each, predictor.base)],
         Path(first.out),
         probabilities=first.probabilities,
         keep=first.keep,
@@ -225,20 +226,20 @@ def segment_files(
 
 
 def tasks_of(settings: PredictSettings, base: LoadedModel) -> list[SegmentationTask]:
-    """Create the tasks of settings: what to segment in each image, by which adapter, and how.
+    """Create the tasks of settings: the target, adapter and geometry of each prediction.
 
     Parameters
     ----------
     settings
-        What is asked for; where the images are and go to does not matter here.
+        The request; its images and output folder are not used.
     base
-        The base model they name.
+        The base model that the settings name.
 
     Raises
     ------
     AdapterError
-        If the adapter is missing, damaged, or for another base or target; or there is none, and
-        nothing says where the target is.
+        If the adapter is missing, damaged, or for another base or target; or if there is neither
+        an adapter nor a prompt.
     ImageError
         If the previous mask cannot be read.
     TargetError
@@ -256,7 +257,7 @@ def tasks_of(settings: PredictSettings, base: LoadedModel) -> list[SegmentationT
             threshold=settings.threshold,
             tta=settings.tta,
         )
-        for target in _targets(settings.targets)
+        for target in _unique_targets(settings.targets)
     ]
 
 
@@ -268,13 +269,13 @@ def adapter_for(
     no_adapter: bool = False,
     prompted: bool = False,
 ) -> Adapter | None:
-    """Choose the adapter to predict with as by `choose_adapter`, or on request none.
+    """Choose the adapter as `choose_adapter` does, or none if `no_adapter` is set.
 
     Raises
     ------
     AdapterError
-        As `choose_adapter`; without an adapter, a base that needs prompts is refused without one,
-        too.
+        As for `choose_adapter`; or if there is neither an adapter nor a prompt, and the base model
+        needs one of them.
     """
     if not no_adapter:
         return choose_adapter(
@@ -299,18 +300,18 @@ def _task(
         base, target, named=adapter, no_adapter=no_adapter, prompted=not prompts.empty
     )
     return SegmentationTask.of(
-        target, adapter=chosen, prompts=prompts, detail=detail, threshold=threshold, flips=tta
+        target, adapter=chosen, prompts=prompts, detail=detail, threshold=threshold, tta=tta
     )
 
 
-def _targets(wanted: Sequence[str | Target]) -> list[Target]:
+def _unique_targets(targets: Sequence[str | Target]) -> list[Target]:
     """Return targets, each once."""
-    known = [get_target(one) if isinstance(one, str) else one for one in wanted]
-    return list({target.name: target for target in known}.values())
+    found = [get_target(target) if isinstance(target, str) else target for target in targets]
+    return list({target.name: target for target in found}.values())
 
 
-def _prepared(image: ImageInput) -> PreparedImage:
-    """Read an image where need be, and find its field of view."""
+def _prepare(image: ImageInput) -> PreparedImage:
+    """Read an image if necessary, and find its field of view."""
     if isinstance(image, PreparedImage):
         return image
     if isinstance(image, str | Path):
@@ -321,7 +322,7 @@ def _prepared(image: ImageInput) -> PreparedImage:
 
 
 def _check_one_pass(several: Sequence[PredictSettings]) -> None:
-    """Refuse settings that cannot be done in one pass over the same images."""
+    """Refuse settings that cannot be processed in one pass over the same images."""
     different = [
         name for name in _SHARED if len({getattr(settings, name) for settings in several}) != 1
     ]

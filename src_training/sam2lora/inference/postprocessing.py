@@ -1,8 +1,8 @@
-"""Give an answer the form that optic disc and cup have: one part, without dents.
+"""Make a prediction convex, as optic disc and cup are: the hull of the largest component.
 
-Where a network is unsure, its answer has holes, dents where vessels cross the border, and crumbs
-elsewhere. Not one threshold is mended but all of them, so that whoever chooses one, later, gets a
-mask of that form.
+Where a network is uncertain, its prediction has holes, dents where vessels cross the border, and
+small components elsewhere. The probabilities are changed at all levels, so that every threshold,
+even one chosen later, yields a convex mask.
 """
 
 from collections.abc import Iterator, Sequence
@@ -15,85 +15,85 @@ from sam2lora.transforms.windows import Points, Values
 from sam2lora.types import Mask
 
 LEVELS = tuple(round(0.1 * step, 1) for step in range(1, 10))
-"""Probabilities at which the form is computed; between them it is interpolated."""
+"""Probabilities at which the hull is computed; between them it is interpolated."""
 
 _LOGITS = tuple(float(special.logit(level)) for level in LEVELS)
-_SURE = _LOGITS[LEVELS.index(0.5)]
-_STEP = 1e-3  # of a logit, much less than a level: rounding on the way to native pixels costs less
+_CERTAIN = _LOGITS[LEVELS.index(0.5)]
+_STEP = 1e-3  # of a logit, much less than a level, and more than the rounding of resampling
 _ROUNDING = 1e-6  # pixels
-_TOUCHING = np.ones((3, 3), dtype=np.bool_)  # pixels of one part may touch at a corner
+_TOUCHING = np.ones((3, 3), dtype=np.bool_)  # 8-connectivity
 
 Pixel = tuple[int, int]  # row, column
 
 
 def convex_envelope(
-    logits: Values, on: Points, off: Points, *, valid: Mask, within: Mask | None = None
+    logits: Values, positive: Points, negative: Points, *, valid: Mask, within: Mask | None = None
 ) -> Values:
-    """Make what lies above each probability one convex part.
+    """Make the region above each probability one convex component.
 
-    Of several parts those with a point `on` the target count, else the largest; at levels that none
-    of the points reaches, what is likeliest in the part of the level before. What lies between the
-    hulls of two levels rises evenly from one to the next. At a level where the hull would add a
-    pixel that a user put `off` the target, dents stay.
+    Of several components those with a positive point count, or else the largest; at a level that no
+    point reaches, the component with the highest logit in that of the level below. Between the
+    hulls of two levels values rise evenly. At a level whose hull would include a negative point,
+    the component stays as it is.
 
     Parameters
     ----------
     logits
         `(n, n)` float32.
-    on, off
-        `(N, 2)` points (x, y) of the user's, in pixels of `logits`.
+    positive, negative
+        `(N, 2)` points (x, y) on and off the target, in pixels of `logits`.
     valid
-        `(n, n)` bool: the field of view; nothing outside is a part.
+        `(n, n)` bool: the field of view; nothing outside belongs to a component.
     within
-        `(n, n)` bool: where the part is to be sought if no point says so, such as a box; where it
-        holds nothing, and for None, everywhere.
+        `(n, n)` bool: where to look for the component if there is no positive point, such as a box;
+        everywhere if it is None or holds no valid pixel.
 
     Returns
     -------
-    `(n, n)` float32, outside the part below the lowest level. Logits with NaN among them come back
-    as they are.
+    `(n, n)` float32, below the lowest level outside the component. Logits that contain NaN are
+    returned unchanged.
     """
     if np.isnan(logits).any() or not valid.any():
         return logits
-    seeds = [pixel for pixel in _pixels(on, logits.shape) if valid[pixel]]
-    denied = _pixels(off, logits.shape)
-    formed: Values = np.minimum(logits, np.float32(_LOGITS[0] - _STEP))
-    sought = valid if within is None or not (within & valid).any() else within & valid
+    seeds = [pixel for pixel in _pixels(positive, logits.shape) if valid[pixel]]
+    excluded = _pixels(negative, logits.shape)
+    result: Values = np.minimum(logits, np.float32(_LOGITS[0] - _STEP))
+    region = valid if within is None or not (within & valid).any() else within & valid
     hulls: list[Mask] = []
-    for part in _parts(np.where(valid, logits, -np.inf), seeds, sought):
-        hull = _hull(part)
-        if any(hull[pixel] and not part[pixel] for pixel in denied):
-            hull = part
+    for component in _components(np.where(valid, logits, -np.inf), seeds, region):
+        hull = _hull(component)
+        if any(hull[pixel] and not component[pixel] for pixel in excluded):
+            hull = component
         hulls.append(hull & hulls[-1] if hulls else hull)
     highest = float(logits[hulls[-1]].max()) if hulls else 0.0
     for number, hull in enumerate(hulls):
         inner = hulls[number + 1] if number + 1 < len(hulls) else None
         high = _LOGITS[number + 1] if inner is not None else max(highest, _LOGITS[number])
-        _rise(formed, _LOGITS[number], hull, high, inner)
-    return formed
+        _fill_between(result, _LOGITS[number], hull, high, inner)
+    return result
 
 
-def _parts(logits: Values, seeds: Sequence[Pixel], sought: Mask) -> Iterator[Mask]:
-    """Give the part at each level, until there is none; each lies in the one before."""
-    seen = np.where(sought, logits, -np.inf)
-    sure, count = ndimage.label(seen >= min(_SURE, float(seen.max())), _TOUCHING)
-    likely = sure == 1 + np.bincount(sure.ravel(), minlength=count + 1)[1:].argmax()
+def _components(logits: Values, seeds: Sequence[Pixel], region: Mask) -> Iterator[Mask]:
+    """Yield the component of each level until there is none; each lies in the one before."""
+    inner = np.where(region, logits, -np.inf)
+    certain, count = ndimage.label(inner >= min(_CERTAIN, float(inner.max())), _TOUCHING)
+    likely = certain == 1 + np.bincount(certain.ravel(), minlength=count + 1)[1:].argmax()
     inside = np.ones_like(likely)
     for level in _LOGITS:
         numbers, count = ndimage.label((logits >= level) & inside, _TOUCHING)
-        wanted = {int(numbers[pixel]) for pixel in seeds} - {0}
-        if not wanted:
-            wanted = {int(numbers.flat[np.where(likely, logits, -np.inf).argmax()])} - {0}
-        if not wanted:
+        selected = {int(numbers[pixel]) for pixel in seeds} - {0}
+        if not selected:
+            selected = {int(numbers.flat[np.where(likely, logits, -np.inf).argmax()])} - {0}
+        if not selected:
             return
-        chosen = np.zeros(count + 1, dtype=np.bool_)
-        chosen[list(wanted)] = True
-        likely = inside = chosen[numbers]
+        is_selected = np.zeros(count + 1, dtype=np.bool_)
+        is_selected[list(selected)] = True
+        likely = inside = is_selected[numbers]
         yield inside
 
 
-def _rise(formed: Values, low: float, outer: Mask, high: float, inner: Mask | None) -> None:
-    """Let values rise from `low` at the edge of a part to `high` at a part in it, or its middle."""
+def _fill_between(result: Values, low: float, outer: Mask, high: float, inner: Mask | None) -> None:
+    """Fill `outer` with values from `low` at its edge to `high` at `inner`, or at its center."""
     rows, columns = (slice(ends[0], ends[-1] + 1) for ends in _extent(outer))
     area = outer[rows, columns]
     depth = ndimage.distance_transform_edt(np.pad(area, 1))[1:-1, 1:-1]
@@ -103,39 +103,41 @@ def _rise(formed: Values, low: float, outer: Mask, high: float, inner: Mask | No
         away = ndimage.distance_transform_edt(~inner[rows, columns])
         share = np.where(away > 0, (depth - 0.5) / (depth - 0.5 + away), 1)
     values = low + _STEP + share * (high - low)
-    formed[rows, columns][area] = values[area]
+    result[rows, columns][area] = values[area]
 
 
 def _extent(mask: Mask) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
-    """Give the rows and the columns that hold something."""
+    """Return the rows and the columns that contain a pixel of the mask."""
     return np.flatnonzero(mask.any(axis=1)), np.flatnonzero(mask.any(axis=0))
 
 
 def _pixels(points: Points, shape: tuple[int, ...]) -> list[Pixel]:
-    """Give the pixels that points lie on, without those beyond the edge."""
-    places = [(round(float(y)), round(float(x))) for x, y in points]
-    return [one for one in places if 0 <= one[0] < shape[0] and 0 <= one[1] < shape[1]]
+    """Return the pixels that points lie on, without those outside the array."""
+    pixels = [(round(float(y)), round(float(x))) for x, y in points]
+    return [
+        (row, column) for row, column in pixels if 0 <= row < shape[0] and 0 <= column < shape[1]
+    ]
 
 
-def _hull(part: Mask) -> Mask:
+def _hull(mask: Mask) -> Mask:
     """Fill the convex hull of a mask's pixel centers."""
-    rows = np.flatnonzero(part.any(axis=1))
-    first = part[rows].argmax(axis=1)
-    last = part.shape[1] - 1 - part[rows, ::-1].argmax(axis=1)
-    # No other pixels of a row can be corners.
+    rows = np.flatnonzero(mask.any(axis=1))
+    first = mask[rows].argmax(axis=1)
+    last = mask.shape[1] - 1 - mask[rows, ::-1].argmax(axis=1)
+    # Only the first and the last pixel of a row can be corners.
     ends = np.concatenate([np.stack([first, rows], axis=1), np.stack([last, rows], axis=1)])
-    # Fewer points, or points in a line, have no area between them.
+    # One or two points, or points on a line, enclose no area.
     if np.linalg.matrix_rank(ends[1:] - ends[0]) < 2:
-        return part
+        return mask
     corners = ends[spatial.ConvexHull(ends).vertices].astype(np.float64)
     after = np.roll(corners, -1, axis=0)
     sloping = corners[:, 1] != after[:, 1]
     (x, y), (next_x, next_y) = corners[sloping].T[..., None], after[sloping].T[..., None]
     lines = np.arange(rows[0], rows[-1] + 1)
-    share = (lines - y) / (next_y - y)  # of each side, where it crosses each row
+    share = (lines - y) / (next_y - y)  # the position along each side where it crosses each row
     crossing = np.where((share >= 0) & (share <= 1), x + share * (next_x - x), np.nan)
     left, right = np.nanmin(crossing, axis=0), np.nanmax(crossing, axis=0)
-    columns = np.arange(part.shape[1])
-    hull = part.copy()
+    columns = np.arange(mask.shape[1])
+    hull = mask.copy()
     hull[lines] |= (columns >= left[:, None] - _ROUNDING) & (columns <= right[:, None] + _ROUNDING)
     return hull

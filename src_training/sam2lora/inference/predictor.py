@@ -1,7 +1,7 @@
-"""From an image to a mask: encode once, prompt many times; whole image, tiles, or zoom.
+"""From an image to probabilities: encode once, prompt many times; in full, tiled or cropped.
 
-A `Predictor` is one network on one device. Encoding is what costs, so its results are cached by
-what they depend on, and every further prompt answers from there.
+A `Predictor` is one network on one device. Encoding takes most of the time, so embeddings are
+cached by everything they depend on, and further prompts run the decoder only.
 """
 
 import hashlib
@@ -31,34 +31,36 @@ from sam2lora.transforms.windows import Blend, Values, Window
 from sam2lora.types import Mask
 from sam2lora.utils.progress import Progress, no_progress
 
+_DecoderInput = tuple[int, PromptBatch, ImageEmbedding]  # with the number of the window
+
 NO_PROMPTS = Prompts()
 
-_AUTOMATIC_LIMIT = 64 << 20  # bytes of automatic answers kept: a thousand windows at 128²
+_UNPROMPTED_LIMIT = 64 << 20  # bytes of unprompted outputs cached: a thousand windows at 128²
 
 
 @dataclass(frozen=True, eq=False)
 class Prediction:
-    """What the network says about one target in one image.
+    """The prediction of one target in one image.
 
     Attributes
     ----------
     probabilities
         `(H, W)` float32 in 0…1; 0 outside the field of view.
     iou
-        The IoU the network expects of its mask, 0…1; for tiles the mean over the tiles.
+        The predicted IoU of the mask, 0…1; the mean over the tiles where there are several.
     """
 
     probabilities: Values
     iou: float
 
     def mask(self, threshold: float) -> Mask:
-        """Give `(H, W)` bool: where the probability is at least `threshold`."""
+        """Return `(H, W)` bool: where the probability is at least `threshold`."""
         return self.probabilities >= threshold
 
 
 @dataclass(frozen=True, eq=False)
 class _WindowOutput:
-    """The network's answer in one window: logits `(n, n)` float32, and the IoU it expects."""
+    """The decoder's output in one window: logits `(n, n)` float32, and the predicted IoU."""
 
     logits: Values
     iou: float
@@ -68,40 +70,40 @@ class _WindowOutput:
 
 
 @dataclass
-class _Steps:
-    """How far one call is, and whom to tell."""
+class _StepCounter:
+    """The steps of one call, and the callback that reports them."""
 
-    show: Progress
+    report: Progress
     total: int
     done: int = 0
 
     def add(self, count: int) -> None:
-        """Say that more is done; what the listener raises stops the work."""
+        """Count steps as done and report it; an exception of the callback stops the work."""
         self.done += count
-        self.show(self.done, self.total)
+        self.report(self.done, self.total)
 
 
 class Predictor:
-    """One base model on one device, ready to answer.
+    """One base model on one device, ready to predict.
 
     Parameters
     ----------
     base
         The base model; its network is moved to the device.
     device, precision
-        As `device.choose_device` and `device.choose_precision` take them.
+        As for `choose_device` and `choose_precision` of `sam2lora.compute.device`.
     cache
-        Where features are kept; by default a gibibyte of memory of its own.
+        Cache of embeddings; by default one of a gibibyte of memory for this predictor.
     batch
-        Windows encoded or decoded at once.
+        Windows encoded or decoded in one batch.
     multimask_token
-        Of a network in training: whether it learns the first of SAM 2's three masks, or the single
-        one. None for a base model, whose adapter says so.
+        For a network in training: True if it learns the first of SAM 2's three masks, False for
+        the single one. None for a base model: the card of its adapter decides.
 
     Raises
     ------
     DeviceError
-        If there is no such device or precision.
+        If the device does not exist or does not support the precision.
     """
 
     def __init__(
@@ -119,25 +121,26 @@ class Predictor:
         self.precision = choose_precision(precision, self.device)
         self._network = base.network.to(self.device).eval()
         self._cache = cache or EmbeddingCache()
-        self._automatic = ByteLru[_WindowOutput](_AUTOMATIC_LIMIT)
+        self._unprompted = ByteLru[_WindowOutput](_UNPROMPTED_LIMIT)
         self._batch = batch
         self._multimask_token = multimask_token
         self._adapters = AdapterManager(base)
 
     @property
     def adapter(self) -> Adapter | None:
-        """The adapter in use."""
+        """The active adapter; None for the base model without adapter."""
         return self._adapters.adapter
 
     def set_adapter(self, adapter: Adapter | None) -> None:
-        """Answer with an adapter from now on, or as the bare base; not while it is answering.
+        """Set the adapter to predict with; None for the base model without adapter.
 
-        Nothing that is cached gets lost, and adapters that agree in the encoder share features.
+        Not to be called during a prediction. The cache stays valid, and adapters with the same
+        encoder weights share embeddings.
 
         Raises
         ------
         AdapterError
-            If it is for another base or damaged; the one in use stays.
+            If it is damaged or for another base model; the active adapter stays.
         """
         self._adapters.activate(adapter)
 
@@ -148,26 +151,26 @@ class Predictor:
         *,
         progress: Progress = no_progress,
     ) -> None:
-        """Encode all windows that an automatic answer needs, so that prompts answer at once.
+        """Encode all windows that an unprompted prediction needs, so that prompts need no encoder.
 
         Parameters
         ----------
         prepared
             The image.
         geometry
-            How it is looked at.
+            The input mode and its parameters.
         progress
-            Called with (windows done, windows in all) before and between windows; those in the
-            cache count as done. An exception that it raises stops the work and reaches the caller;
-            nothing that was encoded is lost.
+            Called with (windows done, windows in total) before and between windows; cached ones
+            count as done. An exception that it raises stops the work and reaches the caller; what
+            was encoded stays in the cache.
 
         Raises
         ------
         DeviceError
-            If the memory does not suffice.
+            If there is not enough memory.
         """
         windows = windows_of(prepared, geometry, self._network.input_size)
-        self._features(prepared, windows, _Steps(progress, total=len(windows)))
+        self._embed(prepared, windows, _StepCounter(progress, total=len(windows)))
 
     def predict(
         self,
@@ -177,181 +180,191 @@ class Predictor:
         *,
         progress: Progress = no_progress,
     ) -> Prediction:
-        """Say where the target is.
+        """Predict one target.
 
         Parameters
         ----------
         prepared
             The image.
         geometry
-            How it is looked at; what an adapter was trained with.
+            The input mode and its parameters; those the adapter was trained with.
         prompts
-            What the user says. With tiles, each window gets what lies in it, and windows that no
-            prompt touches keep their automatic answer. With zoom, the prompts also decide where the
-            crop is.
+            Points, box and previous mask. If the input mode is tiled, each window gets the prompts
+            that lie in it, and windows without any keep their unprompted prediction. If it is
+            cropped, the prompts also determine where the crop is.
         progress
-            As for `encode`, with (steps done, steps in all): each window, the crop of a zoom
-            included, is a step when it is encoded and another when it is answered.
+            As for `encode`, with (steps done, steps in total): each window, the crop included, is
+            one step when it is encoded and another when it is decoded.
 
         Raises
         ------
         GeometryError
             If a prompt lies outside the image or its field of view.
         DeviceError
-            If the memory does not suffice.
+            If there is not enough memory.
         """
         prompts.check_inside(prepared.field.mask)
         windows = windows_of(prepared, geometry, self._network.input_size)
         zoom = geometry.detail == "zoom"
-        steps = _Steps(progress, total=2 * (len(windows) + zoom))
-        decoded = self._decode(prepared, windows, prompts, steps)
+        steps = _StepCounter(progress, total=2 * (len(windows) + zoom))
+        outputs = self._decode_windows(prepared, windows, prompts, steps)
         if zoom:
-            crop = crop_of(prepared, geometry, windows[0], decoded[0].logits, prompts)
-            windows, decoded = [crop], self._decode(prepared, [crop], prompts, steps)
+            crop = crop_of(prepared, geometry, windows[0], outputs[0].logits, prompts)
+            windows, outputs = [crop], self._decode_windows(prepared, [crop], prompts, steps)
         if geometry.convex and geometry.detail != "tiles":
-            logits = _convex(decoded[0].logits, windows[0], prepared, prompts)
-            decoded = [replace(decoded[0], logits=logits)]
-        probabilities = _together(windows, decoded, prepared.shape)
+            logits = _make_convex(outputs[0].logits, windows[0], prepared, prompts)
+            outputs = [replace(outputs[0], logits=logits)]
+        probabilities = _blend(windows, outputs, prepared.shape)
         np.multiply(probabilities, prepared.field.mask, out=probabilities)
-        return Prediction(probabilities, float(np.mean([one.iou for one in decoded])))
+        return Prediction(probabilities, float(np.mean([output.iou for output in outputs])))
 
-    def _decode(
-        self, prepared: PreparedImage, windows: Sequence[Window], prompts: Prompts, steps: _Steps
+    def _decode_windows(
+        self,
+        prepared: PreparedImage,
+        windows: Sequence[Window],
+        prompts: Prompts,
+        steps: _StepCounter,
     ) -> list[_WindowOutput]:
-        """Answer in each window, from the cache where no prompt touches it."""
-        answers: dict[int, _WindowOutput] = {}
-        to_ask: list[tuple[int, PromptBatch]] = []
+        """Decode each window, or take its output from the cache where it has no prompt."""
+        outputs: dict[int, _WindowOutput] = {}
+        missing: list[tuple[int, PromptBatch]] = []
         for number, window in enumerate(windows):
             local = prompts.within(window)
-            kept = self._automatic.get(self._answer_key(prepared, window)) if local.empty else None
-            if kept:
-                answers[number] = kept
+            cached = (
+                self._unprompted.get(self._output_key(prepared, window)) if local.empty else None
+            )
+            if cached:
+                outputs[number] = cached
             else:
-                to_ask.append((number, in_window(local, window, mask_size=self._network.mask_size)))
-        steps.done += 2 * len(answers)
-        features = self._features(prepared, [windows[number] for number, _ in to_ask], steps)
-        asked = [(*ask, found) for ask, found in zip(to_ask, features, strict=True)]
-        for group in _batches(asked, self._batch):
-            decoded = self._ask([prompt for _, prompt, _ in group], [seen for *_, seen in group])
-            for (number, prompt, _), one in zip(group, decoded, strict=True):
-                answers[number] = one
+                batch = in_window(local, window, mask_size=self._network.mask_size)
+                missing.append((number, batch))
+        steps.done += 2 * len(outputs)
+        embeddings = self._embed(prepared, [windows[number] for number, _ in missing], steps)
+        inputs = [(*entry, found) for entry, found in zip(missing, embeddings, strict=True)]
+        for group in _batches(inputs, self._batch):
+            decoded = self._decode_batch(
+                [prompt for _, prompt, _ in group], [embedding for *_, embedding in group]
+            )
+            for (number, prompt, _), output in zip(group, decoded, strict=True):
+                outputs[number] = output
                 if prompt.is_empty:
-                    self._automatic.put(self._answer_key(prepared, windows[number]), one)
+                    self._unprompted.put(self._output_key(prepared, windows[number]), output)
             steps.add(len(group))
-        return [answers[number] for number in range(len(windows))]
+        return [outputs[number] for number in range(len(windows))]
 
     @torch.inference_mode()
-    def _ask(
-        self, prompts: Sequence[PromptBatch], features: Sequence[ImageEmbedding]
+    def _decode_batch(
+        self, prompts: Sequence[PromptBatch], embeddings: Sequence[ImageEmbedding]
     ) -> list[_WindowOutput]:
-        """Run the decoder on prompts of one kind, each with the features of its window."""
-        together = PromptBatch.cat(prompts)
+        """Run the decoder on prompts of one shape, each with the embedding of its window."""
+        batch = PromptBatch.cat(prompts)
         with (
-            explain_out_of_memory(self.device, "Answering a prompt"),
+            explain_out_of_memory(self.device, "Decoding a prompt"),
             autocast(self.device, self.precision),
         ):
-            token = self._trained_token()
-            # To a bare base one click can mean several things: of three answers the likeliest.
-            one_click = together.shape_key == (1, False, False)
-            unsure = token is None and one_click and not self.base.single_mask
+            first_of_three = self._learned_first_of_three()
+            # Without adapter, one point is ambiguous: the best of SAM 2's three masks is taken.
+            one_point = batch.shape_key == (1, False, False)
+            ambiguous = first_of_three is None and one_point and not self.base.single_mask
             decoded = self._network.decode(
-                ImageEmbedding.cat(features),
-                together.to(self.device),
-                multimask=bool(token) or unsure,
+                ImageEmbedding.cat(embeddings),
+                batch.to(self.device),
+                multimask=bool(first_of_three) or ambiguous,
             )
-            decoded = decoded.first() if token else decoded.best()
+            decoded = decoded.first() if first_of_three else decoded.best()
         return [
-            # Copied, to be no view of the batch; what is expected is a guess that may leave 0…1.
+            # Copied, to be no view of the batch; the predicted IoU may lie outside 0…1.
             _WindowOutput(logits[0].cpu().numpy().copy(), float(iou[0].clamp(0, 1)))
             for logits, iou in zip(decoded.logits, decoded.iou, strict=True)
         ]
 
-    def _features(
-        self, prepared: PreparedImage, windows: Sequence[Window], steps: _Steps
+    def _embed(
+        self, prepared: PreparedImage, windows: Sequence[Window], steps: _StepCounter
     ) -> list[ImageEmbedding]:
-        """Give the features of windows, encoding those that are not in the cache."""
-        keys = [self._feature_key(prepared, window) for window in windows]
+        """Return the embeddings of windows, encoding those that are not in the cache."""
+        keys = [self._embedding_key(prepared, window) for window in windows]
         found: dict[str, ImageEmbedding | None] = {
             key: self._cache.get(key, device=self.device) for key in keys
         }
         missing = [pair for pair in zip(keys, windows, strict=True) if found[pair[0]] is None]
         steps.add(len(windows) - len(missing))
         for start in range(0, len(missing), self._batch):
-            part = missing[start : start + self._batch]
-            for (key, _), encoded in zip(part, self._see(prepared, part), strict=True):
-                found[key] = encoded
-                self._cache.put(key, encoded)
-            steps.add(len(part))
-        return [features for key in keys if (features := found[key]) is not None]
+            group = missing[start : start + self._batch]
+            encoded = self._encode_batch(prepared, [window for _, window in group])
+            for (key, _), embedding in zip(group, encoded, strict=True):
+                found[key] = embedding
+                self._cache.put(key, embedding)
+            steps.add(len(group))
+        return [cached for key in keys if (cached := found[key]) is not None]
 
     @torch.inference_mode()
-    def _see(
-        self, prepared: PreparedImage, windows: Sequence[tuple[str, Window]]
+    def _encode_batch(
+        self, prepared: PreparedImage, windows: Sequence[Window]
     ) -> list[ImageEmbedding]:
         """Run the encoder on windows of an image."""
-        cuts = np.stack([window.cut(prepared.pixels) for _, window in windows])
+        inputs = np.stack([window.cut(prepared.pixels) for window in windows])  # (N, n, n, 3)
         with (
             explain_out_of_memory(self.device, "Encoding an image"),
             autocast(self.device, self.precision),
         ):
-            features = self._network.encode(normalize(torch.from_numpy(cuts).to(self.device)))
-        return [features[number].clone() for number in range(len(windows))]
+            embedded = self._network.encode(normalize(torch.from_numpy(inputs).to(self.device)))
+        return [embedded[number].clone() for number in range(len(windows))]
 
-    def _trained_token(self) -> bool | None:
-        """Tell whether the mask is the first of three (True) or the single one; None: undecided."""
+    def _learned_first_of_three(self) -> bool | None:
+        """Return whether training was on the first of three masks; None without adapter."""
         if self.adapter is None:
             return self._multimask_token
         return self.adapter.card.multimask_token
 
-    def _feature_key(self, prepared: PreparedImage, window: Window) -> str:
-        """Name the features of a window by everything they depend on."""
+    def _embedding_key(self, prepared: PreparedImage, window: Window) -> str:
+        """Return the key of a window's embedding: a hash of everything it depends on."""
         state = self._adapters.encoder_state
         return _digest(prepared.key, repr(window), self.base.weights_sha256, self.precision, state)
 
-    def _answer_key(self, prepared: PreparedImage, window: Window) -> str:
-        """Name the automatic answer in a window by everything it depends on."""
-        token, state = self._trained_token(), self._adapters.decoder_state
-        return _digest(self._feature_key(prepared, window), state, repr(token))
+    def _output_key(self, prepared: PreparedImage, window: Window) -> str:
+        """Return the key of a window's unprompted output: a hash of everything it depends on."""
+        first_of_three, state = self._learned_first_of_three(), self._adapters.decoder_state
+        return _digest(self._embedding_key(prepared, window), state, repr(first_of_three))
 
 
 def _digest(*parts: str) -> str:
     return hashlib.sha256("|".join(parts).encode()).hexdigest()
 
 
-def _batches(
-    asked: Sequence[tuple[int, PromptBatch, ImageEmbedding]], size: int
-) -> Iterator[list[tuple[int, PromptBatch, ImageEmbedding]]]:
-    """Group what is asked by the kind of prompt, at most `size` together."""
-    kinds: dict[tuple[int, bool, bool], list[tuple[int, PromptBatch, ImageEmbedding]]] = {}
-    for one in asked:
-        kinds.setdefault(one[1].shape_key, []).append(one)
-    for group in kinds.values():
+def _batches(inputs: Sequence[_DecoderInput], size: int) -> Iterator[list[_DecoderInput]]:
+    """Group inputs with prompts of the same shape, at most `size` in a batch."""
+    by_shape: dict[tuple[int, bool, bool], list[_DecoderInput]] = {}
+    for entry in inputs:
+        by_shape.setdefault(entry[1].shape_key, []).append(entry)
+    for group in by_shape.values():
         for start in range(0, len(group), size):
             yield group[start : start + size]
 
 
-def _together(
-    windows: Sequence[Window], decoded: Sequence[_WindowOutput], shape: tuple[int, int]
+def _blend(
+    windows: Sequence[Window], outputs: Sequence[_WindowOutput], shape: tuple[int, int]
 ) -> Values:
-    """Put the answers of windows together: probabilities `(H, W)`, 0 where no window reached."""
-    if len(windows) == 1:  # it keeps its values; weighing them costs more than a click's answer
-        whole = np.zeros(shape, dtype=np.float32)
-        pasted = windows[0].paste(decoded[0].logits, shape)
-        whole[pasted.rows, pasted.columns] = _sigmoid(pasted.values)
-        return whole
+    """Blend the outputs of windows: probabilities `(H, W)`, 0 where no window reaches."""
+    if len(windows) == 1:  # blending would return the same values, and take longer than a decoding
+        probabilities = np.zeros(shape, dtype=np.float32)
+        pasted = windows[0].paste(outputs[0].logits, shape)
+        probabilities[pasted.rows, pasted.columns] = _sigmoid(pasted.values)
+        return probabilities
     blend = Blend(shape)
-    for window, one in zip(windows, decoded, strict=True):
-        pasted = window.paste(one.logits, shape)
+    for window, output in zip(windows, outputs, strict=True):
+        pasted = window.paste(output.logits, shape)
         blend.add_pasted(window, replace(pasted, values=_sigmoid(pasted.values)))
     return blend.result()
 
 
-def _convex(logits: Values, window: Window, prepared: PreparedImage, prompts: Prompts) -> Values:
-    """Let the answer in a window have no dents, but those that clicks ask for."""
+def _make_convex(
+    logits: Values, window: Window, prepared: PreparedImage, prompts: Prompts
+) -> Values:
+    """Make the prediction in a window convex, but for dents that negative points require."""
     coarse = replace(window, size=len(logits))
-    on, off = (
-        coarse.to_network(np.array([(one.x, one.y) for one in clicks]).reshape(-1, 2))
-        for clicks in prompts.by_label()
+    positive, negative = (
+        coarse.to_network(np.array([(point.x, point.y) for point in points]).reshape(-1, 2))
+        for points in prompts.by_label()
     )
     within = None
     if prompts.box:
@@ -361,10 +374,10 @@ def _convex(logits: Values, window: Window, prepared: PreparedImage, prompts: Pr
     elif prompts.mask is not None:
         within = coarse.cut_mask(prompts.mask)
     valid = pixels_inside(prepared.field.mask, coarse)
-    return convex_envelope(logits, on, off, valid=valid, within=within)
+    return convex_envelope(logits, positive, negative, valid=valid, within=within)
 
 
 def _sigmoid(logits: Values) -> Values:
-    """Make probabilities of logits, in their place."""
+    """Turn logits into probabilities, in place."""
     torch.from_numpy(logits).sigmoid_()
     return logits

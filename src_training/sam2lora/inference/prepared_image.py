@@ -1,4 +1,4 @@
-"""One image as a network looks at it, and the windows it is shown in."""
+"""An image prepared for prediction, and the windows that the network sees of it."""
 
 import hashlib
 from dataclasses import dataclass, replace
@@ -14,21 +14,21 @@ from sam2lora.settings import GeometrySettings
 from sam2lora.transforms.windows import Values, Window, full_window, tile_windows, zoom_window
 from sam2lora.types import Mask
 
-_ROOM = 1.5  # a crop's side is at least this many times what it has to show
+_ROOM = 1.5  # a crop's side is at least this many times the extent of the target
 
 
 @dataclass(frozen=True, eq=False)
 class PreparedImage:
-    """One image as a network looks at it.
+    """One image prepared for prediction.
 
     Attributes
     ----------
     pixels
         `(H, W, 3)` uint8 RGB.
     field
-        Its field of view, which sets the scale and outside of which nothing is answered.
+        Its field of view, which sets the scale and outside of which nothing is predicted.
     key
-        Hash of the pixels; with the window and the network it names the features.
+        Hash of the pixels; a part of the key under which its embeddings are cached.
     """
 
     pixels: NDArray[np.uint8]
@@ -37,7 +37,7 @@ class PreparedImage:
 
     @classmethod
     def of(cls, pixels: NDArray[np.uint8], *, field: FieldOfView | None = None) -> Self:
-        """Look at an image; its field of view is found unless it is given."""
+        """Prepare an image `(H, W, 3)` uint8; its field of view is found unless it is given."""
         digest = hashlib.sha256(np.ascontiguousarray(pixels).data)
         digest.update(str(pixels.shape).encode())
         return cls(pixels, field or find_field_of_view(pixels), digest.hexdigest())
@@ -49,12 +49,12 @@ class PreparedImage:
 
 
 def windows_of(prepared: PreparedImage, geometry: GeometrySettings, size: int) -> list[Window]:
-    """Give the windows an automatic answer starts from: the tiles, the field, or the image.
+    """Return the windows of an unprompted prediction: the tiles, the field, or the image.
 
     Parameters
     ----------
     prepared, geometry
-        The image, and how it is looked at.
+        The image, and the input mode with its parameters.
     size
         Side of the network's input in pixels.
     """
@@ -74,24 +74,24 @@ def crop_of(
     logits: Values,
     prompts: Prompts,
 ) -> Window:
-    """Place the crop of a zoom around the first answer and all that is prompted to be on target.
+    """Return the crop around the first prediction and all prompts that are on the target.
 
-    Its place is rounded to a sixteenth of its side, so that a click that hardly moves the first
-    answer finds the crop's features in the cache.
+    Its center is rounded to a sixteenth of its side, so that a point that hardly changes the first
+    prediction finds the crop's embedding in the cache.
 
     Parameters
     ----------
     prepared, geometry
-        The image, and how it is looked at.
+        The image, and the input mode with its parameters.
     whole, logits
-        The window of the first answer, and the answer `(n, n)`.
+        The window of the first prediction, and its logits `(n, n)`.
     prompts
-        What the user said.
+        The prompts of the target.
     """
     coarse = replace(whole, size=len(logits))
-    # What it says of the dark around the eye, or beyond the image, is no place to look at.
-    seen = np.where(pixels_inside(prepared.field.mask, coarse), logits, -np.inf)
-    x0, y0, x1, y1 = _extent(coarse, seen, prompts)
+    # Nothing outside the field of view or the image may attract the crop.
+    inside = np.where(pixels_inside(prepared.field.mask, coarse), logits, -np.inf)
+    x0, y0, x1, y1 = _extent(coarse, inside, prompts)
     side = max(geometry.zoom_share * prepared.field.diameter, _ROOM * max(x1 - x0, y1 - y0))
     step = side / 16
     center = (round((x0 + x1) / 2 / step) * step, round((y0 + y1) / 2 / step) * step)
@@ -99,22 +99,22 @@ def crop_of(
     return zoom_window(center, prepared.field, whole.size, share=share)
 
 
-def pixels_inside(field: Mask, frame: Window) -> Mask:
-    """Tell which of a window's pixels have their center in the field of view: `(n, n)`."""
-    ticks = np.arange(frame.size, dtype=np.float64)
-    places = np.stack(np.meshgrid(ticks, ticks), axis=-1)
-    columns, rows = np.moveaxis(np.rint(frame.to_native(places)).astype(int), -1, 0)
+def pixels_inside(field: Mask, window: Window) -> Mask:
+    """Return `(n, n)` bool: the pixels of a window whose center is in the field of view."""
+    ticks = np.arange(window.size, dtype=np.float64)
+    points = np.stack(np.meshgrid(ticks, ticks), axis=-1)  # (n, n, 2), x and y
+    columns, rows = np.moveaxis(np.rint(window.to_native(points)).astype(int), -1, 0)
     height, width = field.shape
-    shown = (columns >= 0) & (columns < width) & (rows >= 0) & (rows < height)
-    inside: Mask = shown & field[rows.clip(0, height - 1), columns.clip(0, width - 1)]
+    in_image = (columns >= 0) & (columns < width) & (rows >= 0) & (rows < height)
+    inside: Mask = in_image & field[rows.clip(0, height - 1), columns.clip(0, width - 1)]
     return inside
 
 
 def _extent(coarse: Window, logits: Values, prompts: Prompts) -> tuple[float, float, float, float]:
-    """Give the native box (x0, y0, x1, y1) of the first answer and the prompts on the target.
+    """Return the native box (x0, y0, x1, y1) of the first prediction and the positive points.
 
-    Of several parts of the answer the largest counts; of an empty answer, its likeliest pixel. A
-    box that the user drew counts alone.
+    Of a prediction in several parts the largest counts; of an empty one, the pixel with the highest
+    logit. A box prompt replaces the prediction.
     """
     if prompts.box:
         x0, y0, x1, y1 = prompts.box
@@ -128,7 +128,7 @@ def _extent(coarse: Window, logits: Values, prompts: Prompts) -> tuple[float, fl
         rows, columns = np.nonzero(largest)
         ends = np.array([(columns.min(), rows.min()), (columns.max(), rows.max())], dtype=float)
         corners = coarse.to_native(ends)
-    on_target = [(click.x, click.y) for click in prompts.by_label()[0]]
-    points = np.concatenate([corners, np.array(on_target).reshape(-1, 2)])
+    positive = [(point.x, point.y) for point in prompts.by_label()[0]]
+    points = np.concatenate([corners, np.array(positive).reshape(-1, 2)])
     (x0, y0), (x1, y1) = points.min(axis=0), points.max(axis=0)
     return float(x0), float(y0), float(x1), float(y1)

@@ -1,4 +1,4 @@
-"""Segment the targets of one image, from tasks that say how each is predicted."""
+"""Segment the targets of one image; a task holds the adapter, input mode and threshold of each."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -24,17 +24,17 @@ class SegmentationTask:
     Attributes
     ----------
     target
-        What.
+        The structure to segment.
     geometry
-        How the image is looked at.
+        The input mode and its parameters.
     threshold
         Probability from which a pixel belongs to the target.
     adapter
-        What answers; None for the bare base.
+        The adapter to predict with; None for the base model without adapter.
     prompts
-        The same for every image; for one image, where the user pointed.
+        Points, box and previous mask; usually empty if there are several images.
     tta
-        Whether the answers to mirror images are averaged, which takes four times as long.
+        Whether predictions of mirror images are averaged, which takes four times as long.
     """
 
     target: Target
@@ -53,26 +53,28 @@ class SegmentationTask:
         prompts: Prompts = NO_PROMPTS,
         detail: InputMode | None = None,
         threshold: float | None = None,
-        flips: bool = False,
+        tta: bool = False,
     ) -> Self:
-        """Segment a target the way its adapter was trained to, or else as it usually is.
+        """Create a task with the defaults of the adapter, or of the target without adapter.
 
         Parameters
         ----------
-        target, adapter, prompts, flips
-            As the attributes.
-        detail, threshold
-            Where they are given, they go before the adapter's and the target's own.
+        target, adapter, prompts, tta
+            See the attributes.
+        detail
+            Input mode; None takes the default.
+        threshold
+            Probability from which a pixel belongs to the target; None takes the default.
         """
         geometry = geometry_of(target, adapter, detail)
-        usual = target.threshold if adapter is None else adapter.card.threshold
-        chosen = usual if threshold is None else threshold
-        return cls(target, geometry, chosen, adapter, prompts, flips)
+        if threshold is None:
+            threshold = target.threshold if adapter is None else adapter.card.threshold
+        return cls(target, geometry, threshold, adapter, prompts, tta)
 
 
 @dataclass(frozen=True, eq=False)
 class TargetPrediction:
-    """One target's answer in one image.
+    """The mask and probabilities of one target in one image.
 
     Attributes
     ----------
@@ -81,7 +83,7 @@ class TargetPrediction:
     probabilities
         `(H, W)` float32 in 0…1.
     iou
-        The IoU the network expects.
+        The predicted IoU, 0…1.
     """
 
     mask: Mask
@@ -96,7 +98,22 @@ def segment_prepared(
     *,
     progress: Progress = no_progress,
 ) -> dict[str, TargetPrediction]:
-    """Segment every target of one image; `progress` is called as by `Predictor.answer`, for each.
+    """Segment every target of one image.
+
+    Parameters
+    ----------
+    predictor
+        The network; its active adapter is changed.
+    prepared
+        The image.
+    tasks
+        One for each target.
+    progress
+        Called as by `Predictor.predict`, starting again for each target.
+
+    Returns
+    -------
+    The result of each target, by its name.
 
     Raises
     ------
@@ -105,18 +122,18 @@ def segment_prepared(
     GeometryError
         If a prompt lies outside the image or its field of view.
     DeviceError
-        If the memory does not suffice.
+        If there is not enough memory.
     """
-    segmented = {}
+    results = {}
     for task in tasks:
         predictor.set_adapter(task.adapter)
         if task.tta:
-            answer = predict_with_flips(
+            prediction = predict_with_flips(
                 predictor, prepared, task.geometry, task.prompts, progress=progress
             )
         else:
-            answer = predictor.predict(prepared, task.geometry, task.prompts, progress=progress)
-        segmented[task.target.name] = TargetPrediction(
-            answer.mask(task.threshold), answer.probabilities, answer.iou
+            prediction = predictor.predict(prepared, task.geometry, task.prompts, progress=progress)
+        results[task.target.name] = TargetPrediction(
+            prediction.mask(task.threshold), prediction.probabilities, prediction.iou
         )
-    return segmented
+    return results

@@ -1,4 +1,4 @@
-"""What `sam2lora predict` is asked for, and the command line that asks for it. No torch."""
+"""Settings of `sam2lora predict`, and the command line that they stand for. Imports no torch."""
 
 import os
 import shlex
@@ -17,74 +17,79 @@ from sam2lora.targets import InputMode
 
 
 class PredictSettings(Settings):
-    """One call of `sam2lora predict`: which images, which targets, by what, and where to.
+    """Settings of one call of `sam2lora predict`: images, targets, model and output folder.
 
     Raises
     ------
     AdapterError
-        If an adapter is named and none is to be used.
+        If an adapter is named although none is to be used.
     GeometryError
-        If a coordinate is not finite, or the box is turned round or too small.
+        If a coordinate is not finite, or the corners of the box are swapped or too close.
     SettingsError
         If the threshold is not between 0 and 1.
     """
 
     images: Annotated[tuple[str, ...], Field(min_length=1)] = Field(
-        description="files, folders, data sets or patterns"
+        description="files, folders, datasets or patterns"
     )
-    targets: Annotated[tuple[str, ...], Field(min_length=1)] = Field(description="their names")
+    targets: Annotated[tuple[str, ...], Field(min_length=1)] = Field(
+        description="names of the targets"
+    )
     out: str = Field(description="folder for the masks")
     model: str = Field(default="nano", description="base model: a name, or a file with weights")
     adapter: str | None = Field(
         default=None,
-        description="name, folder or run of an adapter; None: the shipped one, else the newest",
+        description="name, folder or run of an adapter; None: the shipped one, or else the newest",
     )
-    no_adapter: bool = Field(default=False, description="answer by the base model alone")
+    no_adapter: bool = Field(default=False, description="use the base model without adapter")
     points: tuple[PointPrompt, ...] = Field(default=(), description="points on and off the target")
     box: Box | None = Field(default=None, description="a box, (x0, y0, x1, y1)")
     mask: str | None = Field(default=None, description="file of a previous mask to start from")
     detail: InputMode | None = Field(
-        default=None, description="how images are looked at; None: as the adapter was trained"
+        default=None, description="input mode; None: the one the adapter was trained with"
     )
     threshold: float | None = Field(
         default=None,
-        description="probability between 0 and 1 that makes the mask; None: the adapter's",
+        description="probability between 0 and 1 from which a pixel is in the mask; None: the "
+        "adapter's",
     )
     tta: bool = Field(default=False, description="average over mirror images")
     device: str = Field(default="auto", description="where the network runs")
-    precision: PrecisionChoice = Field(default="auto", description="how exactly it computes")
-    probabilities: bool = Field(default=False, description="write probabilities as well")
-    keep: bool = Field(default=False, description="leave masks that are there already alone")
+    precision: PrecisionChoice = Field(
+        default="auto", description="numeric precision of the network"
+    )
+    probabilities: bool = Field(default=False, description="write probability maps, too")
+    keep: bool = Field(default=False, description="keep existing masks")
 
     @model_validator(mode="after")
-    def _check_what_goes_together(self) -> "PredictSettings":
+    def _check_consistency(self) -> "PredictSettings":
         check_model_choice(self.adapter, no_adapter=self.no_adapter, threshold=self.threshold)
         Prompts(self.points, self.box)
         return self
 
     @property
     def prompted(self) -> bool:
-        """Whether something points at the target."""
+        """Whether there is a point, a box or a mask."""
         return bool(self.points or self.box or self.mask)
 
     def check_prompts_fit(self, images: int) -> None:
-        """Refuse prompts for more than one target in one image.
+        """Check that prompts are for one target in one image.
 
         Parameters
         ----------
         images
-            How many there are.
+            Number of images.
 
         Raises
         ------
         GeometryError
-            If a point, a box or a mask is given for several.
+            If there are prompts, and several targets or images.
         """
         if self.prompted:
             check_one_target(len(dict.fromkeys(self.targets)), images)
 
     def prompts(self) -> Prompts:
-        """Return the points, the box and the mask as the predictor takes them.
+        """Return the points, the box and the mask, read from its file.
 
         Raises
         ------
@@ -98,12 +103,12 @@ class PredictSettings(Settings):
 def check_model_choice(
     adapter: str | Path | None, *, no_adapter: bool, threshold: float | None
 ) -> None:
-    """Refuse a choice of the model that contradicts itself.
+    """Check that the adapter and the threshold are valid.
 
     Raises
     ------
     AdapterError
-        If an adapter is named and none is to be used.
+        If an adapter is named although none is to be used.
     SettingsError
         If the threshold is not between 0 and 1.
     """
@@ -114,12 +119,12 @@ def check_model_choice(
 
 
 def check_one_target(targets: int, images: int) -> None:
-    """Refuse prompts for more than one target in one image.
+    """Check that prompts are for one target in one image.
 
     Raises
     ------
     GeometryError
-        If there are several of either.
+        If there are several targets or images.
     """
     if images > 1 or targets > 1:
         raise GeometryError(
@@ -128,31 +133,31 @@ def check_one_target(targets: int, images: int) -> None:
         )
 
 
-def together(settings: Iterable[PredictSettings]) -> list[PredictSettings]:
-    """Join settings that differ in their targets alone, as one command can do them."""
-    joined: dict[PredictSettings, list[str]] = {}
-    for one in settings:
-        same = one.model_copy(update={"targets": ("",)})
-        joined.setdefault(same, []).extend(one.targets)
-    return [same.model_copy(update={"targets": tuple(names)}) for same, names in joined.items()]
+def merge_targets(settings: Iterable[PredictSettings]) -> list[PredictSettings]:
+    """Merge settings that differ in their targets only, for one command."""
+    merged: dict[PredictSettings, list[str]] = {}
+    for each in settings:
+        common = each.model_copy(update={"targets": ("",)})
+        merged.setdefault(common, []).extend(each.targets)
+    return [common.model_copy(update={"targets": tuple(names)}) for common, names in merged.items()]
 
 
-def command_words(settings: PredictSettings) -> list[str]:
-    """Give the words of the command that does what these settings say; defaults are left out."""
-    words = ["sam2lora", "predict", *settings.images]
+def command_args(settings: PredictSettings) -> list[str]:
+    """Return the arguments of the command that these settings stand for, without defaults."""
+    args = ["sam2lora", "predict", *settings.images]
     for target in settings.targets:
-        words += ["--target", target]
-    words += ["--out", settings.out, "--model", settings.model]
-    return words + list(_options(settings))
+        args += ["--target", target]
+    args += ["--out", settings.out, "--model", settings.model]
+    return args + list(_options(settings))
 
 
-def command_line(words: Sequence[str]) -> str:
-    """Join words as the shell of this operating system takes them apart again."""
-    return subprocess.list2cmdline(words) if os.name == "nt" else shlex.join(words)
+def command_line(args: Sequence[str]) -> str:
+    """Join arguments, quoted for the shell of this operating system."""
+    return subprocess.list2cmdline(args) if os.name == "nt" else shlex.join(args)
 
 
 def _options(settings: PredictSettings) -> Iterator[str]:
-    """Give what differs from the defaults, in words. `=` keeps a minus sign from being a flag."""
+    """Yield the options that differ from the defaults. `=` keeps a minus sign from being a flag."""
     for point in settings.points:
         yield f"--point={point.x!r},{point.y!r},{'+' if point.positive else '-'}"
     if settings.box:
@@ -166,13 +171,13 @@ def _options(settings: PredictSettings) -> Iterator[str]:
     for name, value in named.items():
         if value is not None:
             yield from (f"--{name}", str(value))
-    for name, chosen in (("device", settings.device), ("precision", settings.precision)):
-        if chosen != "auto":
-            yield from (f"--{name}", chosen)
+    for name, choice in (("device", settings.device), ("precision", settings.precision)):
+        if choice != "auto":
+            yield from (f"--{name}", choice)
     flags = {
         "bare": settings.no_adapter,
         "tta": settings.tta,
         "probabilities": settings.probabilities,
         "keep": settings.keep,
     }
-    yield from (f"--{name}" for name, chosen in flags.items() if chosen)
+    yield from (f"--{name}" for name, is_set in flags.items() if is_set)

@@ -1,4 +1,4 @@
-"""Flip averaging: ask about an image and its three mirror images, and average the probabilities."""
+"""Test-time augmentation: predict an image and its three mirror images, and average."""
 
 from dataclasses import replace
 from functools import partial
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from sam2lora.inference.predictor import Prediction, Predictor
 
 FLIPS = ((False, False), (True, False), (False, True), (True, True))
-"""Whether left and right, and whether top and bottom, are exchanged."""
+"""Whether the image is mirrored left to right, and top to bottom."""
 
 
 def predict_with_flips(
@@ -27,40 +27,40 @@ def predict_with_flips(
     *,
     progress: Progress,
 ) -> "Prediction":
-    """Say where the target is: the mean of the answers to an image and its three mirror images.
+    """Predict a target as the mean over an image and its three mirror images.
 
     Parameters
     ----------
     predictor
-        Its adapter in use answers.
+        The network, with its active adapter.
     prepared, geometry, prompts
-        As for `Predictor.answer`; the field of view and the prompts are mirrored with the image.
+        As for `Predictor.predict`; the field of view and the prompts are mirrored with the image.
     progress
-        Called with (windows done, windows in all) over the four together.
+        Called with (steps done, steps in total) over all four predictions.
 
     Returns
     -------
-    Probabilities of the image as it is, and the mean of the expected IoUs.
+    Probabilities in the orientation of the image, and the mean of the predicted IoUs.
 
     Raises
     ------
     GeometryError
         If a prompt lies outside the image or its field of view.
     DeviceError
-        If the memory does not suffice.
+        If there is not enough memory.
     """
-    answers, turned_back = [], []
+    predictions, probabilities = [], []
     for number, (sideways, upside_down) in enumerate(FLIPS):
         flipped = flip_image(prepared, sideways=sideways, upside_down=upside_down)
-        asked = flip_prompts(prompts, prepared.shape, sideways=sideways, upside_down=upside_down)
+        local = flip_prompts(prompts, prepared.shape, sideways=sideways, upside_down=upside_down)
         show = partial(_show_share, progress, number)
-        answers.append(predictor.predict(flipped, geometry, asked, progress=show))
+        predictions.append(predictor.predict(flipped, geometry, local, progress=show))
         steps = np.s_[:: -1 if upside_down else 1, :: -1 if sideways else 1]
-        turned_back.append(answers[-1].probabilities[steps])
+        probabilities.append(predictions[-1].probabilities[steps])
     return replace(
-        answers[0],
-        probabilities=np.mean(turned_back, axis=0, dtype=np.float32),
-        iou=float(np.mean([answer.iou for answer in answers])),
+        predictions[0],
+        probabilities=np.mean(probabilities, axis=0, dtype=np.float32),
+        iou=float(np.mean([prediction.iou for prediction in predictions])),
     )
 
 
@@ -87,7 +87,7 @@ def flip_prompts(
     def mirrored(x: float, y: float) -> tuple[float, float]:
         return width - 1 - x if sideways else x, height - 1 - y if upside_down else y
 
-    clicks = tuple(PointPrompt(*mirrored(one.x, one.y), one.positive) for one in prompts.points)
+    points = tuple(PointPrompt(*mirrored(p.x, p.y), p.positive) for p in prompts.points)
     box = prompts.box
     if box:
         (xa, ya), (xb, yb) = mirrored(box[0], box[1]), mirrored(box[2], box[3])
@@ -95,9 +95,9 @@ def flip_prompts(
     mask = prompts.mask
     if mask is not None:
         mask = np.ascontiguousarray(mask[:: -1 if upside_down else 1, :: -1 if sideways else 1])
-    return Prompts(clicks, box, mask)
+    return Prompts(points, box, mask)
 
 
-def _show_share(progress: Progress, number: int, done: int, total: int) -> None:
-    """Count the windows of one of the four among those of all, which are as many each."""
+def _show_share(progress: Progress, number: int, done: float, total: int) -> None:
+    """Report the steps of one of the four predictions as steps of all; each has as many."""
     progress(number * total + done, len(FLIPS) * total)

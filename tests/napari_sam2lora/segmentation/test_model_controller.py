@@ -82,7 +82,8 @@ def test_switching_adapters_encodes_nothing_again(window: Window, install_for_na
     window.segment()
     encoded: list[object] = []
     monkeypatch.setattr(
-        "sam2lora.inference.predictor.Predictor._see", lambda *given: encoded.append(given) or []
+        "sam2lora.inference.predictor.Predictor._encode_batch",
+        lambda *given: encoded.append(given) or [],
     )
     pick(window.dock.model_panel.adapter, NO_ADAPTER)
     window.segment()

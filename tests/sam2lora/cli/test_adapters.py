@@ -1,4 +1,4 @@
-"""`sam2lora adapters`, with adapters that consist of random numbers."""
+"""`sam2lora adapters`, with random weights."""
 
 import json
 from pathlib import Path
@@ -32,7 +32,7 @@ def run(*arguments: str, answer: str = "") -> str:
 
 @pytest.fixture(scope="module")
 def original(tmp_path_factory: pytest.TempPathFactory):
-    """Make an adapter for a target that nobody else knows."""
+    """Create an adapter for a target that is not installed."""
     base, lora = load_base("nano"), LoraSettings(rank=2, alpha=4)
     card = AdapterCard.model_validate(
         {
@@ -63,7 +63,7 @@ def names() -> list[str]:
 
 
 @pytest.mark.usefixtures("installed")
-def test_list_shows_what_there_is_and_what_is_broken():
+def test_list_shows_adapters_and_unusable_folders():
     (adapters_folder() / "empty").mkdir()
     shown = run("list")
     for part in ("drusen-nano", "drusen", "nano", "2", "0.57 %", "0.812", "Not usable:", "empty"):
@@ -71,7 +71,7 @@ def test_list_shows_what_there_is_and_what_is_broken():
     assert str(adapters_folder()) in shown
 
 
-def test_list_of_nothing_says_what_to_do(monkeypatch):
+def test_empty_list_suggests_training_or_importing(monkeypatch):
     monkeypatch.setattr("sam2lora.adapters.store.shipped_folder", lambda: Path("nowhere"))
     assert "There is no adapter yet. Train one, or import one." in run("list")
 
@@ -81,25 +81,25 @@ def test_info_by_name_by_path_and_as_json(original):
     shown = run("info", "drusen-nano")
     for part in ("CC BY-NC 4.0", "rank 2", "17728 weights", original.digest(), "0.8125"):
         assert part in shown
-    assert "made" in run("info", str(original.folder))
+    assert "created" in run("info", str(original.folder))
     content = json.loads(invoke("info", "drusen-nano", "--json").output)
     assert content["target"]["name"] == "drusen"
     with pytest.raises(AdapterError, match="Installed: drusen-nano"):
         invoke("info", "none")
 
 
-def test_export_and_import_make_the_target_known(original, tmp_path: Path):
+def test_import_of_an_exported_adapter_adds_its_target(original, tmp_path: Path):
     shown = run("export", str(original.folder), "--out", str(tmp_path))
     path = tmp_path / "drusen-nano.zip"
     assert str(path) in shown
     assert "CC BY-NC 4.0" in shown
     shown = run("import", str(path))
     assert "drusen-nano is installed: drusen on nano." in shown
-    assert "Its target 'drusen' is new here; it has label value 9." in shown
+    assert "New target: 'drusen', label value 9." in shown
     assert get_target("drusen").label == 9
     with pytest.raises(AdapterError, match="already exists"):
         invoke("import", str(path))
-    assert "new here" not in run("import", str(path), "--replace")
+    assert "New target" not in run("import", str(path), "--replace")
     run("import", str(path), "--name", "second")
     assert names() == ["drusen-nano", "second"]
 
@@ -111,12 +111,12 @@ def test_import_takes_a_folder(original):
 
 @pytest.mark.usefixtures("installed")
 def test_rename():
-    assert "drusen-nano is now called better." in run("rename", "drusen-nano", "better")
+    assert "drusen-nano is renamed to better." in run("rename", "drusen-nano", "better")
     assert names() == ["better"]
 
 
 @pytest.mark.usefixtures("installed")
-def test_delete_asks_unless_told_not_to():
+def test_delete_asks_for_confirmation():
     refused = invoke("delete", "drusen-nano", answer="n\n")
     assert refused.exit_code == 1
     assert "Delete drusen-nano in" in refused.output
@@ -134,22 +134,24 @@ def test_delete_with_yes_does_not_ask():
 
 
 def test_push_and_pull(original, monkeypatch: pytest.MonkeyPatch):
-    asked = {}
+    requested = {}
     monkeypatch.setattr(
-        huggingface_hub, "create_repo", lambda name, **options: asked.update(name=name, **options)
+        huggingface_hub,
+        "create_repo",
+        lambda name, **options: requested.update(name=name, **options),
     )
     monkeypatch.setattr(huggingface_hub, "upload_folder", lambda **_: "https://hub/1")
     monkeypatch.setattr(huggingface_hub, "snapshot_download", lambda *_, **__: original.folder)
     assert "drusen-nano is uploaded: https://hub/1" in run("push", str(original.folder), "me/a")
-    assert (asked["name"], asked["private"]) == ("me/a", True)
+    assert (requested["name"], requested["private"]) == ("me/a", True)
     run("push", str(original.folder), "me/a", "--public")
-    assert asked["private"] is False
+    assert requested["private"] is False
     assert "mine is installed" in run("pull", "me/a", "--revision", "v1", "--name", "mine")
     assert names() == ["mine"]
 
 
 @pytest.mark.usefixtures("installed")
-def test_markup_of_strangers_is_shown_as_it_is(original):
+def test_markup_in_a_card_is_not_interpreted(original):
     path = adapters_folder() / "drusen-nano" / "sam2lora.json"
     content = json.loads(path.read_text()) | {"license": "[red]free[/red] [link=x]"}
     path.write_text(json.dumps(content))

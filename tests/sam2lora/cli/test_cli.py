@@ -1,4 +1,4 @@
-"""The command as a user starts it: both ways in, how it starts, how it fails, how it is stopped."""
+"""The command as a user runs it: start, errors, warnings and interruption."""
 
 import json
 import os
@@ -41,16 +41,16 @@ def start(*command: object, **environment: str) -> subprocess.CompletedProcess[s
 
 
 @pytest.mark.parametrize("command", [(SCRIPT,), MODULE], ids=["script", "module"])
-def test_both_ways_in_show_the_version(command: tuple[object, ...]) -> None:
+def test_script_and_module_show_the_version(command: tuple[object, ...]) -> None:
     shown = start(*command, "--version")
     assert (shown.returncode, shown.stdout, shown.stderr) == (0, f"sam2lora {__version__}\n", "")
 
 
 @pytest.mark.parametrize(
-    "words", [("--help",), ("predict", "--help"), ("models", "list")], ids=" ".join
+    "args", [("--help",), ("predict", "--help"), ("models", "list")], ids=" ".join
 )
-def test_what_needs_no_network_starts_without_torch(words: tuple[str, ...]) -> None:
-    shown = start(sys.executable, "-c", LOADED, *words)
+def test_commands_without_network_start_without_torch(args: tuple[str, ...]) -> None:
+    shown = start(sys.executable, "-c", LOADED, *args)
     assert shown.returncode == 0
     assert shown.stdout.strip()
     modules = set(json.loads(shown.stderr.splitlines()[-1]))
@@ -58,7 +58,7 @@ def test_what_needs_no_network_starts_without_torch(words: tuple[str, ...]) -> N
     assert not modules & {"torch", "torchvision", "sam2", "peft", "matplotlib", "skimage"}
 
 
-def test_an_error_is_one_line_and_its_traceback_is_shown_on_request(tmp_path: Path) -> None:
+def test_error_is_one_line_and_debug_shows_its_traceback(tmp_path: Path) -> None:
     plain = start(*MODULE, "datasets", "check", tmp_path / "missing")
     assert (plain.returncode, plain.stdout) == (2, "")
     assert plain.stderr == f"error: {tmp_path / 'missing'}: there is no such folder.\n"
@@ -68,7 +68,7 @@ def test_an_error_is_one_line_and_its_traceback_is_shown_on_request(tmp_path: Pa
     assert debug.stderr.splitlines()[-1].startswith("sam2lora.errors.DatasetError")
 
 
-def test_names_that_the_terminal_cannot_show_are_no_reason_to_fail(tmp_path: Path) -> None:
+def test_names_that_the_terminal_cannot_encode_are_escaped(tmp_path: Path) -> None:
     folder = tmp_path / "眼底" / "images"
     masks = folder.parent / "masks" / "disc"
     for place in (folder, masks):
@@ -79,16 +79,16 @@ def test_names_that_the_terminal_cannot_show_are_no_reason_to_fail(tmp_path: Pat
     assert "\\u773c\\u5e95" in shown.stdout
 
 
-@pytest.mark.parametrize("words", [[], ["fly"], ["predict"], ["predict", "a.png", "--fast"]])
-def test_wrong_words_are_explained_with_exit_code_2(run_cli, words: list[str]) -> None:
-    ran = run_cli(*words)
+@pytest.mark.parametrize("args", [[], ["fly"], ["predict"], ["predict", "a.png", "--fast"]])
+def test_wrong_arguments_show_usage_and_exit_code_2(run_cli, args: list[str]) -> None:
+    ran = run_cli(*args)
     assert ran.code == 2
     assert "Usage: sam2lora" in ran.out + ran.err
     assert "Traceback" not in ran.err
 
 
-def test_libraries_add_nothing_to_the_message(tmp_path: Path) -> None:
-    """Pillow would warn of an image this large, in words and lines of its own."""
+def test_warnings_of_libraries_are_not_printed(tmp_path: Path) -> None:
+    """Pillow would print its own warning of an image this large."""
     Image.new("1", (9600, 9600)).save(tmp_path / "large.png")
     out = tmp_path / "out"
     shown = start(*MODULE, "predict", tmp_path / "large.png", "--target", "disc", "--out", out)
@@ -99,7 +99,7 @@ def test_libraries_add_nothing_to_the_message(tmp_path: Path) -> None:
 
 
 @pytest.mark.skipif(os.name == "nt", reason="Windows has no signal for Ctrl-C to one process")
-def test_ctrl_c_stops_at_once_and_leaves_whole_files(
+def test_ctrl_c_stops_at_once_and_leaves_complete_files(
     tmp_path: Path, photo: NDArray[np.uint8]
 ) -> None:
     pictures, out = tmp_path / "in", tmp_path / "out"

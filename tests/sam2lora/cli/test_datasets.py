@@ -1,4 +1,4 @@
-"""`sam2lora datasets`: what it prints, and its exit codes."""
+"""`sam2lora datasets`: output and exit codes."""
 
 from pathlib import Path
 
@@ -12,7 +12,7 @@ from sam2lora.datasets import DATASETS
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
-    """Give a plain folder with one good image and mask."""
+    """Write a plain folder with one valid image and mask."""
     for sub, pixels in (("images", np.full((8, 12, 3), 90)), ("masks/disc", np.eye(8, 12) * 255)):
         (tmp_path / sub).mkdir(parents=True)
         Image.fromarray(pixels.astype(np.uint8)).save(tmp_path / sub / "a[1].png")
@@ -20,17 +20,17 @@ def folder(tmp_path: Path) -> Path:
 
 
 def run(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], *words: str
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], *args: str
 ) -> tuple[int | str | None, str, str]:
     """Run the command line: exit code, stdout and stderr."""
-    monkeypatch.setattr("sys.argv", ["sam2lora", *words])
+    monkeypatch.setattr("sys.argv", ["sam2lora", *args])
     with pytest.raises(SystemExit) as left:
         main()
     out, err = capsys.readouterr()
     return left.value.code, out, err
 
 
-def test_list_names_every_layout(
+def test_list_shows_every_layout(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     code, out, _ = run(monkeypatch, capsys, "datasets", "list")
@@ -40,7 +40,7 @@ def test_list_names_every_layout(
     assert "masks/{id}_{target}.*" in out
 
 
-def test_check_of_a_good_set_in_a_pipe(
+def test_check_of_a_valid_dataset_in_a_pipe(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], folder: Path
 ) -> None:
     code, out, err = run(monkeypatch, capsys, "datasets", "check", str(folder))
@@ -53,7 +53,7 @@ def test_check_of_a_good_set_in_a_pipe(
     ]
 
 
-def test_check_with_problems_names_the_files(
+def test_check_lists_files_with_problems(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], folder: Path
 ) -> None:
     (folder / "masks" / "disc" / "lone.png").touch()
@@ -66,7 +66,7 @@ def test_check_with_problems_names_the_files(
     ]
 
 
-def test_check_on_a_screen_shows_a_table(
+def test_check_on_a_terminal_shows_a_table(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], folder: Path
 ) -> None:
     monkeypatch.setenv("FORCE_COLOR", "1")
@@ -79,7 +79,7 @@ def test_check_on_a_screen_shows_a_table(
 
 
 @pytest.mark.parametrize(
-    ("words", "said"),
+    ("args", "message"),
     [
         (["empty"], "no dataset was recognised"),
         (["missing"], "no such folder"),
@@ -87,29 +87,29 @@ def test_check_on_a_screen_shows_a_table(
         (["."], "No target"),
     ],
 )
-def test_what_is_no_data_set_is_one_message_and_exit_code_2(
+def test_folder_without_dataset_is_one_message_and_exit_code_2(
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
     folder: Path,
-    words: list[str],
-    said: str,
+    args: list[str],
+    message: str,
 ) -> None:
     (folder / "empty").mkdir()
     monkeypatch.chdir(folder)
-    if words == ["."]:
-        words = [".", "--target", "iris"]
-    code, out, err = run(monkeypatch, capsys, "datasets", "check", *words)
+    if args == ["."]:
+        args = [".", "--target", "iris"]
+    code, out, err = run(monkeypatch, capsys, "datasets", "check", *args)
     assert (code, out) == (2, "")
     assert err.startswith("error: ")
-    assert said in err
+    assert message in err
     assert "Traceback" not in err
 
 
-def test_synthesize_draws_a_set_that_checks(
+def test_synthesized_dataset_passes_check(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
 ) -> None:
-    words = ("datasets", "synthesize", str(tmp_path), "--count", "2", "--size", "96")
-    code, out, err = run(monkeypatch, capsys, *words)
+    args = ("datasets", "synthesize", str(tmp_path), "--count", "2", "--size", "96")
+    code, out, err = run(monkeypatch, capsys, *args)
     assert (code, err) == (0, "")
     assert out == f"2 images: {tmp_path / 'images'}\n"
     assert run(monkeypatch, capsys, "datasets", "check", str(tmp_path))[0] == 0

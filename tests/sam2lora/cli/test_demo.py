@@ -1,4 +1,4 @@
-"""`sam2lora demo`: masks, a picture and numbers of one image, given or drawn."""
+"""`sam2lora demo`: masks, a picture and measurements of one image, given or drawn."""
 
 import json
 from pathlib import Path
@@ -11,25 +11,25 @@ from PIL import Image
 from sam2lora.synthetic import draw_fundus
 from sam2lora.synthetic.settings import SyntheticSettings
 
-MADE = {"vessel.png", "disc.png", "cup.png", "overlay.png", "green.png", "clahe.png"}
+FILES = {"vessel.png", "disc.png", "cup.png", "overlay.png", "green.png", "clahe.png"}
 
 
-def made(folder: Path, stem: str) -> set[str]:
-    """Give what was made of an image, without its stem; every picture opens."""
+def written(folder: Path, stem: str) -> set[str]:
+    """Return the written files without the stem of the image; every picture opens."""
     for path in folder.glob("*.png"):
         Image.open(path).load()
     assert all(path.name.startswith(stem) for path in folder.iterdir())
     return {path.name.removeprefix(stem).lstrip("_") for path in folder.iterdir()}
 
 
-def test_without_an_image_a_sample_is_drawn_and_compared(
+def test_demo_without_image_draws_and_compares_a_sample(
     run_cli, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     small = draw_fundus(7, SyntheticSettings(size=320))
     monkeypatch.setattr("sam2lora.synthetic.draw_fundus", lambda seed: small)
     ran = run_cli("demo", "--out", tmp_path / "out")
     assert (ran.code, ran.err) == (0, "")
-    assert made(tmp_path / "out", "sample") == MADE | {"overview.png", ".json"}
+    assert written(tmp_path / "out", "sample") == FILES | {"overview.png", ".json"}
     report = json.loads((tmp_path / "out" / "sample.json").read_text(encoding="utf-8"))
     assert report["model"]["name"] == "nano"
     assert set(report["segmented"]["structures"]) == {"vessel", "disc", "cup"}
@@ -46,7 +46,7 @@ def test_without_an_image_a_sample_is_drawn_and_compared(
 
 
 @pytest.mark.filterwarnings("ignore:Glyph:UserWarning")
-def test_an_image_of_any_name_gets_all_results_at_its_own_size(
+def test_demo_writes_all_results_for_an_image_of_any_name(
     run_cli, tmp_path: Path, photo: NDArray[np.uint8]
 ) -> None:
     name = "眼 $_$ [red]:smile:"
@@ -54,16 +54,16 @@ def test_an_image_of_any_name_gets_all_results_at_its_own_size(
     out = tmp_path / "out[/bold]"
     ran = run_cli("demo", tmp_path / f"{name}.png", "--out", out)
     assert (ran.code, ran.err) == (0, "")
-    assert made(out, name) == MADE | {"overview.png", ".json"}
+    assert written(out, name) == FILES | {"overview.png", ".json"}
     assert str(out / f"{name}.json") in ran.out
-    for one in ("vessel", "disc", "cup", "overlay", "green", "clahe"):
-        assert Image.open(out / f"{name}_{one}.png").size == (140, 160)
+    for kind in ("vessel", "disc", "cup", "overlay", "green", "clahe"):
+        assert Image.open(out / f"{name}_{kind}.png").size == (140, 160)
     report = json.loads((out / f"{name}.json").read_text(encoding="utf-8"))
     assert (report["image"]["width"], report["image"]["height"]) == (140, 160)
     assert report["manual"] is None
 
 
-def test_an_image_of_a_data_set_is_compared_with_its_masks(
+def test_demo_compares_an_image_of_a_dataset_with_its_masks(
     run_cli, tmp_path: Path, photo: NDArray[np.uint8]
 ) -> None:
     disc = np.zeros(photo.shape[:2], np.uint8)
@@ -86,7 +86,7 @@ def test_an_image_of_a_data_set_is_compared_with_its_masks(
 
 
 @pytest.mark.parametrize(
-    ("image", "device", "words"),
+    ("image", "device", "message"),
     [
         ("missing.png", "auto", "there is no such file"),
         ("text.png", "auto", "is not an image in a format"),
@@ -95,7 +95,7 @@ def test_an_image_of_a_data_set_is_compared_with_its_masks(
     ],
 )
 def test_bad_input_is_one_line_and_exit_code_2(
-    run_cli, tmp_path: Path, photo: NDArray[np.uint8], image: str, device: str, words: str
+    run_cli, tmp_path: Path, photo: NDArray[np.uint8], image: str, device: str, message: str
 ) -> None:
     Image.fromarray(photo).save(tmp_path / "a.png")
     (tmp_path / "text.png").write_text("hello")
@@ -104,11 +104,11 @@ def test_bad_input_is_one_line_and_exit_code_2(
     assert (ran.code, ran.out) == (2, "")
     (line,) = ran.err.splitlines()
     assert line.startswith("error: ")
-    assert words in line
+    assert message in line
     assert not out.exists() or list(out.iterdir()) == []
 
 
-def test_an_unwritable_place_is_said_before_the_work(
+def test_unwritable_folder_is_refused_before_the_network_is_loaded(
     run_cli, tmp_path: Path, photo: NDArray[np.uint8], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     Image.fromarray(photo).save(tmp_path / "a.png")

@@ -1,4 +1,4 @@
-"""`sam2lora evaluate`: what it writes, what it says, and what becomes of bad input."""
+"""`sam2lora evaluate`: report, output and bad input."""
 
 import copy
 import json
@@ -31,7 +31,7 @@ def spot() -> None:
 
 @pytest.fixture(autouse=True)
 def small_network(pocket_base: LoadedModel, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Let the command load a small network with random weights of its own."""
+    """Replace the loading of models by a small network with random weights."""
 
     def load(model: str, *, progress: object) -> LoadedModel:
         return replace(pocket_base, network=copy.deepcopy(pocket_base.network))
@@ -41,7 +41,7 @@ def small_network(pocket_base: LoadedModel, monkeypatch: pytest.MonkeyPatch) -> 
 
 @pytest.fixture
 def no_pictures(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Leave the plots and pictures of reports out: they take most of the time."""
+    """Leave out the plots and pictures of reports, which take most of the time."""
     for name in ("save_plots", "save_galleries"):
         monkeypatch.setattr(
             f"sam2lora.evaluation.report.writer.{name}", lambda folder, report: None
@@ -50,16 +50,16 @@ def no_pictures(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture
 def no_network(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Let any loading of a network fail: nothing may be done before input is checked."""
+    """Fail if a network is loaded: input must be checked before."""
 
     def load(model: str, *, progress: object) -> LoadedModel:
-        raise AssertionError("the work has begun")
+        raise AssertionError("a network is loaded")
 
     monkeypatch.setattr("sam2lora.inference.pipeline.load_base", load)
 
 
-def write_set(root: Path, names: str = "ab", *, target: str = "spot", empty: str = "") -> Path:
-    """Write a plain folder of images with a square each, but for those in `empty`."""
+def write_dataset(root: Path, names: str = "ab", *, target: str = "spot", empty: str = "") -> Path:
+    """Write a plain folder of images with a square each; masks in `empty` are empty."""
     for name in names:
         mask = np.zeros((SIDE, SIDE), np.uint8)
         mask[20:40, 10:40] = 0 if name in empty else 255
@@ -85,12 +85,12 @@ def write_chase(root: Path, *, graders: int = 2) -> Path:
 
 @pytest.fixture
 def data(tmp_path: Path) -> Path:
-    return write_set(tmp_path / "mine")
+    return write_dataset(tmp_path / "mine")
 
 
 @pytest.fixture
 def make_adapter(pocket_base: LoadedModel, tmp_path: Path) -> Callable[..., Path]:
-    """Give a function that writes an adapter to a folder and gives the folder."""
+    """Return a function that writes an adapter and returns its folder."""
 
     def make(name: str, *, target: Target = SPOT, seed: int = 1, identity: str = "") -> Path:
         lora = LoraSettings(rank=4, alpha=8)
@@ -114,7 +114,7 @@ def make_adapter(pocket_base: LoadedModel, tmp_path: Path) -> Callable[..., Path
     return make
 
 
-def test_a_report_is_made_and_the_result_is_said(run_cli, data: Path, tmp_path: Path) -> None:
+def test_report_is_written_and_its_scores_are_printed(run_cli, data: Path, tmp_path: Path) -> None:
     out = tmp_path / "out"
     ran = run_cli("evaluate", data, "--target", "spot", "--out", out)
     assert (ran.code, ran.err) == (0, "")
@@ -131,30 +131,30 @@ def test_a_report_is_made_and_the_result_is_said(run_cli, data: Path, tmp_path: 
 
 @pytest.mark.usefixtures("no_pictures")
 def test_all_options_reach_the_report(run_cli, data: Path, tmp_path: Path) -> None:
-    words = ("--regimes", "2p", "--tta", "--seed", "7", "--protocol", "paper", "--split", "all")
+    args = ("--regimes", "2p", "--tta", "--seed", "7", "--protocol", "paper", "--split", "all")
     more = ("--device", "cpu", "--precision", "float32", "--layout", "folder")
-    words += ("--include", "[ac]", "--exclude", "c")
-    ran = run_cli("evaluate", data, "--target", "spot", "--out", tmp_path / "out", *words, *more)
+    args += ("--include", "[ac]", "--exclude", "c")
+    ran = run_cli("evaluate", data, "--target", "spot", "--out", tmp_path / "out", *args, *more)
     assert ran.code == 0
     report = read_report(tmp_path / "out")
     settings = report.settings
     assert (settings.protocol, settings.seed, settings.flips) == ("paper", 7, True)
     assert (settings.include, settings.exclude) == ("[ac]", "c")
-    assert {one.image for one in report.images} == {"a"}
+    assert {image.image for image in report.images} == {"a"}
     assert [cell.regime for cell in report.cells] == ["2p"]
     assert report.machine["precision"] == "float32"
     assert Image.open(tmp_path / "out" / report.images[0].truth).size == (1024, 1024)
 
 
 @pytest.mark.usefixtures("no_pictures")
-def test_several_adapters_sets_and_the_bare_base_make_a_matrix(
+def test_every_model_is_scored_on_every_dataset(
     run_cli, data: Path, tmp_path: Path, make_adapter
 ) -> None:
-    other = write_set(tmp_path / "other", "xy")
+    other = write_dataset(tmp_path / "other", "xy")
     adapters = [w for n in (1, 2) for w in ("--adapter", make_adapter(f"v{n}", seed=n))]
     out = tmp_path / "out"
-    words = ("--target", "spot", *adapters, "--bare", "--out", out)
-    ran = run_cli("evaluate", data, other, *words)
+    args = ("--target", "spot", *adapters, "--bare", "--out", out)
+    ran = run_cli("evaluate", data, other, *args)
     assert ran.code == 0
     report = read_report(out)
     assert [model.name for model in report.models] == ["v1", "v2", "nano without adapter"]
@@ -165,7 +165,7 @@ def test_several_adapters_sets_and_the_bare_base_make_a_matrix(
 
 
 @pytest.mark.usefixtures("no_pictures")
-def test_a_second_grader_needs_no_network(run_cli, tmp_path: Path, no_network: None) -> None:
+def test_second_grader_needs_no_network(run_cli, tmp_path: Path, no_network: None) -> None:
     root, out = write_chase(tmp_path / "chase"), tmp_path / "out"
     ran = run_cli("evaluate", root, "--target", "vessel", "--second-grader", "--out", out)
     assert (ran.code, ran.out.splitlines()[0]) == (0, "CHASE_DB1\tgrader 2\tnone\t0.7500\t2")
@@ -173,18 +173,16 @@ def test_a_second_grader_needs_no_network(run_cli, tmp_path: Path, no_network: N
 
 
 @pytest.mark.usefixtures("no_pictures")
-def test_a_second_grader_can_stand_beside_a_network(run_cli, tmp_path: Path, make_adapter) -> None:
+def test_second_grader_can_be_scored_with_a_network(run_cli, tmp_path: Path, make_adapter) -> None:
     root, out = write_chase(tmp_path / "chase"), tmp_path / "out"
     adapter = make_adapter("v1", target=TARGETS["vessel"])
-    words = ("--target", "vessel", "--second-grader", "--adapter", adapter, "--out", out)
-    assert run_cli("evaluate", root, *words).code == 0
-    assert [one.name for one in read_report(out).models] == ["v1", "grader 2"]
+    args = ("--target", "vessel", "--second-grader", "--adapter", adapter, "--out", out)
+    assert run_cli("evaluate", root, *args).code == 0
+    assert [model.name for model in read_report(out).models] == ["v1", "grader 2"]
 
 
 @pytest.mark.usefixtures("no_pictures")
-def test_an_image_that_cannot_be_read_is_named_and_the_code_is_1(
-    run_cli, data: Path, tmp_path: Path
-) -> None:
+def test_unreadable_image_is_listed_with_exit_code_1(run_cli, data: Path, tmp_path: Path) -> None:
     (data / "images" / "a.png").write_text("no picture")
     out = tmp_path / "out"
     ran = run_cli("evaluate", data, "--target", "spot", "--out", out, "--regimes", "none,1p")
@@ -196,35 +194,37 @@ def test_an_image_that_cannot_be_read_is_named_and_the_code_is_1(
 
 
 @pytest.mark.usefixtures("no_pictures")
-def test_prompts_that_cannot_be_drawn_are_said_and_are_no_failure(run_cli, tmp_path: Path) -> None:
-    root = write_set(tmp_path / "mine", "abc", empty="b")
-    words = ("--target", "spot", "--regimes", "none,box", "--out", tmp_path / "out")
-    ran = run_cli("evaluate", root, *words)
+def test_images_without_sampled_prompts_are_reported_but_no_failure(
+    run_cli, tmp_path: Path
+) -> None:
+    root = write_dataset(tmp_path / "mine", "abc", empty="b")
+    args = ("--target", "spot", "--regimes", "none,box", "--out", tmp_path / "out")
+    ran = run_cli("evaluate", root, *args)
     assert ran.code == 0
-    assert "regime box can be drawn for 1 of 3 images" in ran.err
+    assert "regime box can be sampled for 1 of 3 images" in ran.err
     assert [line.split("\t")[-1] for line in ran.out.splitlines()[:2]] == ["3", "2"]
 
 
 BAD = {
     "an unknown target": (["--target", "nonsense"], "No target is called 'nonsense'"),
-    "a target the set has not": (["--target", "disc"], "disc"),
-    "a split that is not there": (
+    "a target without masks": (["--target", "disc"], "disc"),
+    "a missing split": (
         ["--target", "spot", "--split", "test"],
         "There is no official split",
     ),
     "an unknown regime": (["--target", "spot", "--regimes", "9p"], "Available: none, 1p"),
-    "a filter that is none": (
+    "an invalid filter": (
         ["--target", "spot", "--include", "(a"],
         "'(a' is not a regular expression",
     ),
-    "a filter that leaves nothing": (
+    "a filter that leaves no image": (
         ["--target", "spot", "--exclude", "."],
         "none of its 2 images is left by include None and exclude '.'",
     ),
     "an unknown protocol": (["--target", "spot", "--protocol", "own"], "literature"),
     "a negative seed": (["--target", "spot", "--seed", "-1"], "equal to 0"),
     "no target": ([], "--target vessel"),
-    "a second grader that is not there": (
+    "a missing second grader": (
         ["--target", "spot", "--second-grader"],
         "none of the 2 images has a mask of spot by grader 2",
     ),
@@ -232,7 +232,7 @@ BAD = {
         ["--target", "spot", "--second-grader", "--protocol", "paper"],
         "Use the protocol 'literature'",
     ),
-    "two reports and data sets": (
+    "two reports and a dataset": (
         ["--target", "spot", "--compare", "a", "b"],
         "--compare takes two reports",
     ),
@@ -240,18 +240,18 @@ BAD = {
 
 
 @pytest.mark.usefixtures("no_network")
-@pytest.mark.parametrize(("words", "said"), BAD.values(), ids=BAD)
-def test_bad_input_is_one_message_and_code_2_before_any_work(
-    run_cli, data: Path, tmp_path: Path, words: list[str], said: str
+@pytest.mark.parametrize(("args", "message"), BAD.values(), ids=BAD)
+def test_bad_input_is_one_message_and_exit_code_2_before_loading(
+    run_cli, data: Path, tmp_path: Path, args: list[str], message: str
 ) -> None:
-    ran = run_cli("evaluate", data, *words, "--out", tmp_path / "out")
+    ran = run_cli("evaluate", data, *args, "--out", tmp_path / "out")
     assert ran.code == 2
-    assert said in " ".join(ran.err.split())
+    assert message in " ".join(ran.err.split())
     assert [path.name for path in tmp_path.iterdir()] == ["mine"]
 
 
 @pytest.mark.usefixtures("no_network")
-def test_a_mask_of_another_size_is_named_before_any_work(
+def test_mask_of_another_size_is_refused_before_loading(
     run_cli, data: Path, tmp_path: Path
 ) -> None:
     Image.fromarray(np.zeros((9, 8), np.uint8)).save(data / "masks" / "spot" / "b.png")
@@ -261,7 +261,7 @@ def test_a_mask_of_another_size_is_named_before_any_work(
 
 
 @pytest.mark.usefixtures("no_network")
-def test_a_folder_that_is_no_report_is_left_alone(run_cli, data: Path, tmp_path: Path) -> None:
+def test_folder_that_is_no_report_is_not_replaced(run_cli, data: Path, tmp_path: Path) -> None:
     (tmp_path / "out").mkdir()
     (tmp_path / "out" / "thesis.tex").write_text("mine")
     ran = run_cli("evaluate", data, "--target", "spot", "--out", tmp_path / "out")
@@ -270,19 +270,19 @@ def test_a_folder_that_is_no_report_is_left_alone(run_cli, data: Path, tmp_path:
     assert (tmp_path / "out" / "thesis.tex").read_text() == "mine"
 
 
-def test_adapters_that_do_not_fit_are_refused(
+def test_adapters_of_another_target_or_base_are_refused(
     run_cli, data: Path, tmp_path: Path, make_adapter
 ) -> None:
     other = Target(name="dot", label=10, color="#112233")
-    for folder, said in (
+    for folder, message in (
         (make_adapter("a", target=other), "segments 'dot', not 'spot'"),
         (make_adapter("b", identity="1" * 64), "is for the base model"),
         ("nowhere", "There is no adapter called 'nowhere'"),
     ):
-        words = ("--target", "spot", "--adapter", folder, "--out", tmp_path / "out")
-        ran = run_cli("evaluate", data, *words)
+        args = ("--target", "spot", "--adapter", folder, "--out", tmp_path / "out")
+        ran = run_cli("evaluate", data, *args)
         assert ran.code == 2
-        assert said in ran.err
+        assert message in ran.err
         assert not (tmp_path / "out").exists()
 
 
@@ -304,20 +304,20 @@ def test_two_reports_are_compared(run_cli, data: Path, tmp_path: Path, make_adap
 
 
 @pytest.mark.parametrize(
-    "words",
+    "args",
     [
         *(("--regimes", "1p"), ("--protocol", "literature"), ("--split", "all"), ("--tta",)),
         *(("--layout", "folder"), ("--device", "cpu"), ("--precision", "float32")),
         *(("--include", "a"), ("--exclude", "a"), ("--second-grader",), ("--bare",)),
     ],
-    ids=lambda words: words[0],
+    ids=lambda args: args[0],
 )
-def test_what_a_comparison_does_not_use_is_refused(
-    run_cli, tmp_path: Path, words: tuple[str, ...]
+def test_options_without_effect_on_a_comparison_are_refused(
+    run_cli, tmp_path: Path, args: tuple[str, ...]
 ) -> None:
-    ran = run_cli("evaluate", "--compare", "a", "b", *words, "--out", tmp_path / "out")
+    ran = run_cli("evaluate", "--compare", "a", "b", *args, "--out", tmp_path / "out")
     assert ran.code == 2
-    assert f"not with {words[0]}." in " ".join(ran.err.split())
+    assert f"not with {args[0]}." in " ".join(ran.err.split())
 
 
 def test_reports_that_cannot_be_compared_are_refused(run_cli, tmp_path: Path) -> None:
@@ -325,5 +325,5 @@ def test_reports_that_cannot_be_compared_are_refused(run_cli, tmp_path: Path) ->
     assert ran.code == 2
     assert "Give a folder written by" in ran.err
     thrice = [word for _ in range(3) for word in ("--adapter", "x")]
-    words = ("--compare", tmp_path, tmp_path, *thrice, "--out", tmp_path / "o")
-    assert "at most twice" in run_cli("evaluate", *words).err
+    args = ("--compare", tmp_path, tmp_path, *thrice, "--out", tmp_path / "o")
+    assert "at most twice" in run_cli("evaluate", *args).err

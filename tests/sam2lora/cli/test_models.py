@@ -1,3 +1,5 @@
+"""`sam2lora models`: list, download, verify and load base models."""
+
 import dataclasses
 import hashlib
 import io
@@ -12,7 +14,7 @@ from typer.testing import CliRunner
 from sam2lora.cli import models
 from sam2lora.errors import ModelError
 from sam2lora.inference.pipeline import load_predictor
-from sam2lora.models import registry as model_table
+from sam2lora.models import registry as model_registry
 from sam2lora.models.loading import load_base
 from sam2lora.models.registry import BASE_MODELS, WEIGHTS_NOTICE, BaseModel
 
@@ -25,7 +27,7 @@ def run(*arguments: str) -> str:
 
 @pytest.fixture
 def tiny(file_server, stock_sam2, monkeypatch: pytest.MonkeyPatch) -> BaseModel:
-    """Put a stand-in for tiny into the table, with nano's weights on a server of this machine."""
+    """Replace tiny by nano's weights on a local server."""
     stream = io.BytesIO()
     torch.save({"model": stock_sam2("nano").state_dict()}, stream)
     file_server.content = stream.getvalue()
@@ -37,7 +39,7 @@ def tiny(file_server, stock_sam2, monkeypatch: pytest.MonkeyPatch) -> BaseModel:
         size=len(file_server.content),
     )
     table = dict(BASE_MODELS) | {"tiny": tiny}
-    monkeypatch.setattr(model_table, "BASE_MODELS", table)
+    monkeypatch.setattr(model_registry, "BASE_MODELS", table)
     monkeypatch.setattr(models, "BASE_MODELS", table)
     return tiny
 
@@ -63,7 +65,7 @@ def test_list_needs_no_torch():
 def test_download_verify_and_path(tiny: BaseModel, file_server):
     with pytest.raises(ModelError, match="sam2lora models download tiny"):
         run("verify", "tiny")
-    assert "complete and checked" in run("download", "tiny")
+    assert "downloaded and verified" in run("download", "tiny")
     assert len(file_server.ranges) == 1
     text = run("verify", "tiny")
     assert load_base("tiny").weights_sha256 in text
@@ -85,7 +87,7 @@ def test_verify_reads_the_file_again(tiny: BaseModel):
         run("verify", "tiny")
 
 
-def test_the_embedded_model_needs_no_download_and_can_be_verified():
+def test_embedded_model_needs_no_download_and_can_be_verified():
     assert "nothing to download" in run("download", "nano")
     text = run("verify", "nano")
     assert str(BASE_MODELS["nano"].path) in text
@@ -99,7 +101,7 @@ def test_verify_takes_a_file(tmp_path, stock_sam2):
     assert load_base(tmp_path / "mine.pt").weights_sha256 in text
 
 
-def test_loading_downloads_what_is_missing(tiny: BaseModel, file_server):
+def test_loading_downloads_a_missing_model(tiny: BaseModel, file_server):
     for name, path in (("tiny", tiny.path), ("nano", BASE_MODELS["nano"].path)):
         with models.download_bar(name) as show:
             assert load_predictor(name, progress=show).base.path == path
@@ -107,12 +109,12 @@ def test_loading_downloads_what_is_missing(tiny: BaseModel, file_server):
 
 
 @pytest.mark.parametrize("command", ["download", "verify", "path"])
-def test_an_unknown_model_is_refused(command: str):
+def test_unknown_model_is_refused(command: str):
     with pytest.raises(ModelError, match="'huge'"):
         run(command, "huge")
 
 
-def test_a_bar_is_shown_on_a_terminal(monkeypatch: pytest.MonkeyPatch):
+def test_download_bar_is_shown_on_a_terminal(monkeypatch: pytest.MonkeyPatch):
     stream = io.StringIO()
     real = models.Console
     monkeypatch.setattr(

@@ -1,4 +1,4 @@
-"""`sam2lora predict`: what it writes, what it says, and what becomes of bad input."""
+"""`sam2lora predict`: masks, output and bad input."""
 
 import logging
 import os
@@ -24,7 +24,7 @@ from sam2lora.targets import Target, save_target
 
 @pytest.fixture
 def pictures(tmp_path: Path, photo: NDArray[np.uint8]) -> Path:
-    """Give a folder with photographs `a.png` and `b.png`."""
+    """Write a folder with images `a.png` and `b.png`."""
     folder = tmp_path / "in"
     folder.mkdir()
     Image.fromarray(photo).save(folder / "a.png")
@@ -34,21 +34,21 @@ def pictures(tmp_path: Path, photo: NDArray[np.uint8]) -> Path:
 
 @pytest.fixture(scope="module")
 def threshold(photo: NDArray[np.uint8]) -> float:
-    """Give a probability between those that nano answers, whatever its weights."""
-    scene = PreparedImage.of(photo)
-    answer = Predictor(load_base("nano")).predict(scene, GeometrySettings()).probabilities
-    return float(np.median(answer[scene.field.mask]))
+    """Return a threshold within the probabilities that nano predicts."""
+    prepared = PreparedImage.of(photo)
+    prediction = Predictor(load_base("nano")).predict(prepared, GeometrySettings()).probabilities
+    return float(np.median(prediction[prepared.field.mask]))
 
 
 @pytest.fixture(autouse=True)
 def spot(threshold: float) -> None:
-    """Add a target that is quick to segment, and found."""
+    """Add a target that is quick to segment and not empty."""
     save_target(Target(name="spot", label=9, color="#112233", threshold=threshold))
 
 
 @pytest.fixture
 def quiet_log() -> Iterator[None]:
-    """Undo what `--debug` does to the log."""
+    """Restore the log level that `--debug` changes."""
     yield
     logging.getLogger("sam2lora").setLevel(logging.NOTSET)
 
@@ -89,40 +89,40 @@ def test_all_built_in_targets_and_probabilities(run_cli, pictures: Path, tmp_pat
     assert tifffile.imread(out / "a_vessel_probability.tif").dtype == np.float32
 
 
-def test_a_target_asked_for_twice_is_one_target(run_cli, pictures: Path, tmp_path: Path) -> None:
+def test_repeated_target_is_segmented_once(run_cli, pictures: Path, tmp_path: Path) -> None:
     point = ("--point", "80,80")
-    words = ("--target", "spot", "--target", "spot", *point, "--out", tmp_path / "out")
-    assert run_cli("predict", pictures / "a.png", *words).code == 0
+    args = ("--target", "spot", "--target", "spot", *point, "--out", tmp_path / "out")
+    assert run_cli("predict", pictures / "a.png", *args).code == 0
 
 
-def test_points_and_boxes_change_the_answer(run_cli, pictures: Path, tmp_path: Path) -> None:
+def test_points_and_boxes_change_the_prediction(run_cli, pictures: Path, tmp_path: Path) -> None:
     masks = []
     for number, prompts in enumerate(
         [[], ["--point", "60,80,+"], ["--point", "60,80,-"], ["--box", "40,50,90,100"]]
     ):
         out = tmp_path / str(number)
-        words = ["--target", "spot", *prompts, "--out", out, "--probabilities"]
-        assert run_cli("predict", pictures / "a.png", *words).code == 0
+        args = ["--target", "spot", *prompts, "--out", out, "--probabilities"]
+        assert run_cli("predict", pictures / "a.png", *args).code == 0
         masks.append(tifffile.imread(out / "a_spot_probability.tif"))
     for number, mask in enumerate(masks):
         assert all(np.abs(mask - other).max() > 1e-4 for other in masks[:number])
 
 
-def test_what_is_there_is_replaced_at_once(run_cli, pictures: Path, tmp_path: Path) -> None:
-    """Who has the older mask open keeps it whole: the new one is another file, moved over it."""
+def test_existing_mask_is_replaced_atomically(run_cli, pictures: Path, tmp_path: Path) -> None:
+    """The new mask is another file, moved over the old one, which a reader may have open."""
     mask = tmp_path / "a_spot.png"
-    words = ("predict", pictures / "a.png", "--target", "spot", "--out", tmp_path)
-    assert run_cli(*words).code == 0
+    args = ("predict", pictures / "a.png", "--target", "spot", "--out", tmp_path)
+    assert run_cli(*args).code == 0
     expected = mask.read_bytes()
     mask.write_bytes(b"older")
     with mask.open("rb") as opened:
-        assert run_cli(*words).code == 0
+        assert run_cli(*args).code == 0
         assert opened.read() == b"older"
     assert mask.read_bytes() == expected
     assert names(tmp_path) == ["a_spot.png", "in"]
 
 
-def test_a_bad_file_among_good_ones_is_named_at_the_end(
+def test_bad_files_among_good_ones_are_listed_at_the_end(
     run_cli, pictures: Path, tmp_path: Path, quiet_log: None, caplog: pytest.LogCaptureFixture
 ) -> None:
     (pictures / "aa[red].png").write_text("no image")
@@ -141,7 +141,7 @@ def test_a_bad_file_among_good_ones_is_named_at_the_end(
     assert [record.exc_info is not None for record in logged] == [True, True]
 
 
-def test_on_a_terminal_there_are_a_bar_and_a_table(
+def test_bar_and_table_are_shown_on_a_terminal(
     run_cli, pictures: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (pictures / "c.tif").touch()
@@ -192,20 +192,20 @@ BAD: dict[str, tuple[str, Callable[[Path], object], str]] = {
 
 @pytest.mark.filterwarnings("ignore::PIL.Image.DecompressionBombWarning")
 @pytest.mark.parametrize("kind", BAD)
-def test_a_bad_file_alone_is_one_line_and_exit_code_2(run_cli, tmp_path: Path, kind: str) -> None:
-    name, make, words = BAD[kind]
+def test_single_bad_file_is_one_line_and_exit_code_2(run_cli, tmp_path: Path, kind: str) -> None:
+    name, make, message = BAD[kind]
     make(tmp_path / name)
     out = tmp_path / "out"
     ran = run_cli("predict", tmp_path / name, "--target", "spot", "--out", out)
     assert (ran.code, ran.out) == (2, "")
     (line,) = ran.err.splitlines()
     assert line.startswith(f"error: {tmp_path / name}: ")
-    assert words in line
+    assert message in line
     assert not out.exists() or names(out) == []
 
 
 @pytest.mark.parametrize(
-    ("words", "expected"),
+    ("args", "expected"),
     [
         (["--target", "iris"], "No target is called 'iris'. There are: vessel, disc, cup, spot."),
         (["--model", "huge"], "No base model is called 'huge'. There are: nano"),
@@ -225,10 +225,10 @@ def test_a_bad_file_alone_is_one_line_and_exit_code_2(run_cli, tmp_path: Path, k
     ids=lambda value: " ".join(value) if isinstance(value, list) else "",
 )
 def test_wrong_options_are_one_line_and_exit_code_2(
-    run_cli, pictures: Path, tmp_path: Path, words: list[str], expected: str
+    run_cli, pictures: Path, tmp_path: Path, args: list[str], expected: str
 ) -> None:
     out = tmp_path / "out"
-    ran = run_cli("predict", pictures / "a.png", "--target", "spot", "--out", out, *words)
+    ran = run_cli("predict", pictures / "a.png", "--target", "spot", "--out", out, *args)
     assert (ran.code, ran.out) == (2, "")
     (line,) = ran.err.splitlines()
     assert line.startswith("error: ")
@@ -236,23 +236,23 @@ def test_wrong_options_are_one_line_and_exit_code_2(
     assert not out.exists() or names(out) == []
 
 
-def test_a_point_belongs_to_one_image(run_cli, pictures: Path, tmp_path: Path) -> None:
-    words = ("--target", "spot", "--point", "80,80", "--out", tmp_path / "out")
-    ran = run_cli("predict", pictures, *words)
+def test_point_for_several_images_is_refused(run_cli, pictures: Path, tmp_path: Path) -> None:
+    args = ("--target", "spot", "--point", "80,80", "--out", tmp_path / "out")
+    ran = run_cli("predict", pictures, *args)
     assert (ran.code, ran.out) == (2, "")
     assert "there are 1 targets and 2 images" in ran.err
     assert not (tmp_path / "out").exists()
 
 
 @pytest.mark.parametrize("name", ["mine.pt", "mine.safetensors"])
-def test_a_corrupt_checkpoint_is_refused_by_its_path(
+def test_missing_or_corrupt_weights_are_refused_with_their_path(
     run_cli, pictures: Path, tmp_path: Path, name: str
 ) -> None:
     model = tmp_path / name
-    words = ("--target", "spot", "--out", tmp_path / "out", "--model", model)
-    missing = run_cli("predict", pictures, *words)
+    args = ("--target", "spot", "--out", tmp_path / "out", "--model", model)
+    missing = run_cli("predict", pictures, *args)
     model.write_bytes(os.urandom(1000))
-    corrupt = run_cli("predict", pictures, *words)
+    corrupt = run_cli("predict", pictures, *args)
     for ran in (missing, corrupt):
         assert (ran.code, ran.out) == (2, "")
         assert len(ran.err.splitlines()) <= 2
@@ -262,13 +262,13 @@ def test_a_corrupt_checkpoint_is_refused_by_its_path(
 
 
 def unwritable(tmp_path: Path) -> list[Path]:
-    """Give places where even root cannot write."""
+    """Return paths where not even root can write."""
     (tmp_path / "file").write_text("in the way")
     places = [tmp_path / "file", tmp_path / "file" / "below"]
     return places + ([Path("/proc/sam2lora")] if sys.platform == "linux" else [])
 
 
-def test_an_unwritable_place_is_said(run_cli, pictures: Path, tmp_path: Path) -> None:
+def test_unwritable_folder_is_refused(run_cli, pictures: Path, tmp_path: Path) -> None:
     for out in unwritable(tmp_path):
         ran = run_cli("predict", pictures, "--target", "spot", "--out", out)
         assert (ran.code, ran.out) == (2, "")
@@ -278,7 +278,9 @@ def test_an_unwritable_place_is_said(run_cli, pictures: Path, tmp_path: Path) ->
     assert (tmp_path / "file").read_text() == "in the way"
 
 
-def test_a_folder_in_the_place_of_a_mask_is_said(run_cli, pictures: Path, tmp_path: Path) -> None:
+def test_folder_with_the_name_of_a_mask_is_an_error(
+    run_cli, pictures: Path, tmp_path: Path
+) -> None:
     out = tmp_path / "out"
     (out / "b_spot.png").mkdir(parents=True)
     ran = run_cli("predict", pictures, "--target", "spot", "--out", out)
@@ -288,11 +290,11 @@ def test_a_folder_in_the_place_of_a_mask_is_said(run_cli, pictures: Path, tmp_pa
     assert names(out) == ["a_spot.png", "b_spot.png"]
 
 
-def test_masks_are_not_written_over_images(run_cli, pictures: Path) -> None:
-    words = ("predict", pictures, "--target", "spot", "--out", pictures)
-    assert run_cli(*words).code == 0
+def test_masks_do_not_replace_images(run_cli, pictures: Path) -> None:
+    args = ("predict", pictures, "--target", "spot", "--out", pictures)
+    assert run_cli(*args).code == 0
     before = (pictures / "a_spot.png").read_bytes()
-    ran = run_cli(*words)
+    ran = run_cli(*args)
     assert ran.code == 2
     assert "a_spot.png: is one of the images" in ran.err
     assert (pictures / "a_spot.png").read_bytes() == before
@@ -300,7 +302,7 @@ def test_masks_are_not_written_over_images(run_cli, pictures: Path) -> None:
 
 @pytest.fixture
 def small_disk(tmp_path: Path) -> Iterator[Path]:
-    """Give a disk of 16 KiB; skip the test where one cannot be made."""
+    """Mount a disk of 16 KiB; skip the test if that is not possible."""
     folder = tmp_path / "disk"
     folder.mkdir()
     if sys.platform != "linux" or os.geteuid() != 0:
@@ -312,11 +314,11 @@ def small_disk(tmp_path: Path) -> Iterator[Path]:
     subprocess.run(["umount", str(folder)], check=True)
 
 
-def test_a_full_disk_is_said_and_leaves_whole_files(
+def test_full_disk_is_an_error_and_leaves_complete_files(
     run_cli, pictures: Path, small_disk: Path
 ) -> None:
-    words = ("--target", "spot", "--probabilities", "--out", small_disk)
-    ran = run_cli("predict", pictures, *words)
+    args = ("--target", "spot", "--probabilities", "--out", small_disk)
+    ran = run_cli("predict", pictures, *args)
     assert (ran.code, ran.out) == (2, "")
     (line,) = ran.err.splitlines()
     assert "cannot be written (No space left on device). Check the space" in line

@@ -1,4 +1,4 @@
-"""`sam2lora evaluate` on two reports that are there already."""
+"""`sam2lora evaluate` on two existing reports."""
 
 from pathlib import Path
 
@@ -11,7 +11,7 @@ from sam2lora.evaluation import EvaluateSettings, grader_candidate, plan_parts, 
 
 @pytest.fixture
 def reports(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> tuple[Path, Path]:
-    """Give a report on discs and one on cups, in which grader 1 is right by grader 1."""
+    """Write a report on discs and one on cups that score grader 1 against grader 1."""
     for name in ("save_plots", "save_galleries"):
         monkeypatch.setattr(
             f"sam2lora.evaluation.report.writer.{name}", lambda folder, report: None
@@ -26,13 +26,15 @@ def reports(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> tuple[Path, Path
     made = []
     for target in ("disc", "cup"):
         settings = EvaluateSettings(target=target)
-        everyone = [grader_candidate(settings, grader=1)]
+        candidates = [grader_candidate(settings, grader=1)]
         made.append(tmp_path / target)
-        write_report(made[-1], everyone, plan_parts([root], settings), settings, command="x")
+        write_report(made[-1], candidates, plan_parts([root], settings), settings, command="x")
     return made[0], made[1]
 
 
-def test_cup_and_disc_are_put_together(run_cli, reports: tuple[Path, Path], tmp_path: Path) -> None:
+def test_cup_disc_ratios_are_computed_from_two_reports(
+    run_cli, reports: tuple[Path, Path], tmp_path: Path
+) -> None:
     out = tmp_path / "out"
     ran = run_cli("evaluate", "--cup-disc", *reports, "--out", out)
     assert (ran.code, ran.err) == (0, "")
@@ -41,13 +43,15 @@ def test_cup_and_disc_are_put_together(run_cli, reports: tuple[Path, Path], tmp_
     assert "evaluate --cup-disc" in (out / "cup_disc.md").read_text(encoding="utf-8")
 
 
-def test_what_is_not_used_is_refused(run_cli, reports: tuple[Path, Path], tmp_path: Path) -> None:
-    words = ("evaluate", "--cup-disc", *reports, "--out", tmp_path / "out")
-    ran = run_cli(*words, "--seed", 1)
+def test_options_without_effect_on_cup_disc_are_refused(
+    run_cli, reports: tuple[Path, Path], tmp_path: Path
+) -> None:
+    args = ("evaluate", "--cup-disc", *reports, "--out", tmp_path / "out")
+    ran = run_cli(*args, "--seed", 1)
     assert ran.code == 2
-    said = " ".join(ran.err.split())
-    assert "--cup-disc takes two reports" in said
-    assert "it goes with --adapter, --out only, not with --seed." in said
+    message = " ".join(ran.err.split())
+    assert "--cup-disc takes two reports" in message
+    assert "it can be combined with --adapter, --out only, not with --seed." in message
     thrice = [word for _ in range(3) for word in ("--adapter", "x")]
-    assert "at most twice" in run_cli(*words, *thrice).err
+    assert "at most twice" in run_cli(*args, *thrice).err
     assert not (tmp_path / "out").exists()

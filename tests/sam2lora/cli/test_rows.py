@@ -1,4 +1,4 @@
-"""Rows are whole on every terminal and in every pipe; numbers have four digits."""
+"""Rows are complete on every terminal and in every pipe; numbers have four decimals."""
 
 import re
 
@@ -13,7 +13,7 @@ REASON = "is a stack of shape (5, 64, 64), a single photograph was expected. [/b
 def printed(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], *, width: int, **how: bool
 ) -> str:
-    """Give what appears on a terminal of this width, without its colors."""
+    """Return the output on a terminal of this width, without colors."""
     monkeypatch.setenv("FORCE_COLOR", "1")
     monkeypatch.setenv("COLUMNS", str(width))
     print_rows(("image", "reason"), [(LONG, REASON)], title="1 failed:", **how)
@@ -22,7 +22,7 @@ def printed(
     return re.sub(r"\x1b\[[0-9;]*m", "", out + err)
 
 
-def test_in_a_pipe_rows_are_lines_of_cells_between_tabs(
+def test_rows_in_a_pipe_are_tab_separated(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     print_rows(("image", "reason"), [(LONG, REASON), ("b", "")])
@@ -33,7 +33,7 @@ def test_in_a_pipe_rows_are_lines_of_cells_between_tabs(
 
 
 @pytest.mark.parametrize("width", [60, 80, 100, 300])
-def test_on_a_terminal_they_are_a_table_that_cuts_nothing(
+def test_rows_on_a_terminal_are_a_table_without_cut_cells(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], width: int
 ) -> None:
     lines = printed(monkeypatch, capsys, width=width).splitlines()
@@ -44,13 +44,13 @@ def test_on_a_terminal_they_are_a_table_that_cuts_nothing(
     assert " ".join(reason for _, reason in cells).split() == REASON.split()
 
 
-def test_on_a_narrow_terminal_they_are_lines(
+def test_rows_on_a_narrow_terminal_are_lines(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     text = printed(monkeypatch, capsys, width=40, stderr=True)
     assert text == f"1 failed:\n{LONG}\t{REASON}\n"
 
 
-def test_numbers_have_four_digits_and_a_sign_if_asked_for() -> None:
+def test_numbers_have_four_decimals_and_an_optional_sign() -> None:
     assert (number(0.5), number(None)) == ("0.5000", "-")
     assert (number(0.5, signed=True), number(-0.5, signed=True)) == ("+0.5000", "-0.5000")

@@ -1,4 +1,4 @@
-"""`sam2lora train` as a user meets it: the plan, the lines, stopping, going on, what is refused."""
+"""`sam2lora train`: plan, log, interruption, continuing, and bad input."""
 
 import json
 import os
@@ -25,12 +25,12 @@ SMALL = (
 
 
 @pytest.fixture
-def begin(run_cli: Callable, eyes: Path, tmp_path: Path, pocket: object) -> Callable:
-    """Give a function that begins a small training of the pocket network in a new run."""
+def start(run_cli: Callable, eyes: Path, tmp_path: Path, pocket: object) -> Callable:
+    """Return a function that starts a small training of the pocket network in a new run."""
 
-    def train(*words: object, run: str = "run") -> Any:
+    def train(*args: object, run: str = "run") -> Any:
         data = ("--data", eyes, "--target", "disc")
-        return run_cli("train", tmp_path / run, *data, *SMALL, *words)
+        return run_cli("train", tmp_path / run, *data, *SMALL, *args)
 
     return train
 
@@ -43,15 +43,15 @@ def is_step(event: object) -> bool:
     return isinstance(event, StepEvent)
 
 
-def test_it_says_what_it_will_do_and_does_it(begin: Callable, eyes: Path, tmp_path: Path) -> None:
-    ran = begin("--steps", 12)
+def test_plan_is_printed_before_the_training(start: Callable, eyes: Path, tmp_path: Path) -> None:
+    ran = start("--steps", 12)
     assert (ran.code, ran.err) == (0, "")
     lines = ran.out.splitlines()
     assert lines[0] == ("adapter for disc on nano: 36992 of 3199249 weights are trained: 1.16 %.")
-    assert "learns from    6 images of eyes disc" in ran.out
-    assert "judged by      1 images of other patients" in ran.out
+    assert "trained on      6 images of eyes disc" in ran.out
+    assert "validated on    1 images of other patients" in ran.out
     assert re.search(r"12 steps of 1 samples on cpu in float32: about .+ and \d+\.\d GiB", ran.out)
-    plan, rest = ran.out.split("the same again:")
+    plan, rest = ran.out.split("repeat with:")
     assert "step" not in plan.replace("12 steps", "")
     assert re.search(r"^step +0  started$", rest, re.MULTILINE)
     assert re.search(r"^step +10  loss \d\.\d+ \(bce \d.*iou \d.*\), .* left$", rest, re.MULTILINE)
@@ -65,15 +65,15 @@ def test_it_says_what_it_will_do_and_does_it(begin: Callable, eyes: Path, tmp_pa
     assert steps_of(tmp_path / "run") == list(range(1, 13))
 
 
-def test_the_command_it_prints_does_the_same_again(
-    begin: Callable, run_cli: Callable, tmp_path: Path
+def test_printed_command_repeats_the_training(
+    start: Callable, run_cli: Callable, tmp_path: Path
 ) -> None:
-    first = begin("--steps", 2, "--seed", 3, run="a run's [folder]")
-    (command,) = re.findall(r"the same again: (.+)", first.out)
-    words = shlex.split(command)
-    assert words[:3] == ["sam2lora", "train", "NEW"]
-    words[2] = str(tmp_path / "again")
-    assert run_cli(*words[1:]).code == 0
+    first = start("--steps", 2, "--seed", 3, run="a run's [folder]")
+    (command,) = re.findall(r"repeat with: (.+)", first.out)
+    args = shlex.split(command)
+    assert args[:3] == ["sam2lora", "train", "NEW"]
+    args[2] = str(tmp_path / "again")
+    assert run_cli(*args[1:]).code == 0
     runs = [tmp_path / "a run's [folder]", tmp_path / "again"]
     settings = [json.loads((run / "settings.json").read_bytes()) for run in runs]
     assert settings[0] == settings[1]
@@ -85,7 +85,7 @@ def test_the_command_it_prints_does_the_same_again(
     assert losses[0] == losses[1]
 
 
-def test_what_is_printed_is_what_is_there(
+def test_paths_are_printed_without_interpreting_markup(
     run_cli: Callable, write_eyes: Callable, tmp_path: Path, pocket: object
 ) -> None:
     root = write_eyes(tmp_path / "[red]eyes :smile:")
@@ -94,13 +94,13 @@ def test_what_is_printed_is_what_is_there(
     )
     assert ran.code == 0, ran.err
     assert "images of [red]eyes :smile: disc" in ran.out
-    command = ran.out.partition("Go on or see again:")[2]
+    command = ran.out.partition("Continue or show again:")[2]
     assert shlex.split(command) == ["sam2lora", "train", str(tmp_path / "run [1]")]
 
 
-def test_options_reach_the_settings(begin: Callable, tmp_path: Path) -> None:
-    words = ("--preset", "low-memory", "--steps", 1, "--seed", 5)
-    ran = begin(*words, "--set", "optimizer.learning_rate=5e-4", "--set", "loss.weights.cldice=0.5")
+def test_options_reach_the_settings(start: Callable, tmp_path: Path) -> None:
+    args = ("--preset", "low-memory", "--steps", 1, "--seed", 5)
+    ran = start(*args, "--set", "optimizer.learning_rate=5e-4", "--set", "loss.weights.cldice=0.5")
     assert ran.code == 0, ran.err
     settings = validate_settings(RunFolder(tmp_path / "run").read_settings())
     assert (settings.target, settings.model, settings.seed) == ("disc", "nano", 5)
@@ -111,7 +111,7 @@ def test_options_reach_the_settings(begin: Callable, tmp_path: Path) -> None:
     assert settings.gradient_checkpointing
 
 
-def test_paths_hold_wherever_it_is_started(
+def test_relative_paths_become_absolute(
     run_cli: Callable, eyes: Path, tmp_path: Path, pocket: object, monkeypatch: Any
 ) -> None:
     monkeypatch.chdir(eyes.parent)
@@ -129,10 +129,10 @@ def test_paths_hold_wherever_it_is_started(
     assert RunFolder(tmp_path / "next").read_settings()["start_from"] == str(run)
 
 
-def test_a_name_wins_over_a_folder_of_that_name(
-    begin: Callable, run_cli: Callable, eyes: Path, tmp_path: Path, monkeypatch: Any
+def test_name_of_an_adapter_takes_precedence_over_a_folder(
+    start: Callable, run_cli: Callable, eyes: Path, tmp_path: Path, monkeypatch: Any
 ) -> None:
-    assert begin("--steps", 1, run="first").code == 0
+    assert start("--steps", 1, run="first").code == 0
     assert run_cli("adapters", "import", tmp_path / "first", "--name", "mine").code == 0
     monkeypatch.chdir(tmp_path)
     for name in ("nano", "mine"):
@@ -146,21 +146,21 @@ def test_a_name_wins_over_a_folder_of_that_name(
     assert (settings["model"], settings["start_from"]) == ("nano", "mine")
 
 
-def test_dry_run_says_the_same_and_writes_nothing(
-    begin: Callable, eyes: Path, tmp_path: Path
+def test_dry_run_prints_the_plan_and_writes_nothing(
+    start: Callable, eyes: Path, tmp_path: Path
 ) -> None:
     before = sorted(tmp_path.rglob("*"))
-    ran = begin("--steps", 12, "--dry-run")
+    ran = start("--steps", 12, "--dry-run")
     assert ran.code == 0
     assert "12 steps of 1 samples on cpu" in ran.out
-    assert "settings.json" not in ran.out  # there is none
+    assert "settings.json" not in ran.out  # none is written
     assert sorted(tmp_path.rglob("*")) == before
 
 
-def test_dry_run_of_a_run_that_is_there_does_not_go_on_with_it(
-    begin: Callable, run_cli: Callable, tmp_path: Path
+def test_dry_run_does_not_continue_an_existing_run(
+    start: Callable, run_cli: Callable, tmp_path: Path
 ) -> None:
-    begin("--steps", 2)
+    start("--steps", 2)
     (tmp_path / "run/events.jsonl").unlink()
     ran = run_cli("train", tmp_path / "run", "--dry-run")
     assert ran.code == 0
@@ -168,10 +168,10 @@ def test_dry_run_of_a_run_that_is_there_does_not_go_on_with_it(
     assert not (tmp_path / "run/events.jsonl").exists()
 
 
-def test_a_finished_run_is_only_shown_again(
-    begin: Callable, run_cli: Callable, tmp_path: Path
+def test_finished_run_is_not_trained_further(
+    start: Callable, run_cli: Callable, tmp_path: Path
 ) -> None:
-    begin("--steps", 2)
+    start("--steps", 2)
     before = (tmp_path / "run/events.jsonl").read_bytes()
     ran = run_cli("train", tmp_path / "run")
     assert ran.code == 0
@@ -181,31 +181,31 @@ def test_a_finished_run_is_only_shown_again(
 
 
 def interrupt_after(monkeypatch: pytest.MonkeyPatch, step: int, *signals: int) -> None:
-    """Let signals arrive while a step is computed."""
+    """Raise signals while a step is computed."""
     compute = OptimizerStep.step
 
-    def interrupted(self: OptimizerStep, *words: Any, number: int, **named: Any) -> Any:
+    def interrupted(self: OptimizerStep, *args: Any, number: int, **named: Any) -> Any:
         if number == step:
-            for one in signals:
-                signal.raise_signal(one)
-        return compute(self, *words, number=number, **named)
+            for each in signals:
+                signal.raise_signal(each)
+        return compute(self, *args, number=number, **named)
 
     monkeypatch.setattr(OptimizerStep, "step", interrupted)
 
 
 @pytest.mark.parametrize("kind", [signal.SIGINT, signal.SIGTERM])
-def test_the_first_interrupt_stops_after_the_step_and_keeps_all(
-    begin: Callable,
+def test_first_interrupt_stops_after_the_step_and_keeps_all(
+    start: Callable,
     run_cli: Callable,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
     kind: signal.Signals,
 ) -> None:
-    begin("--steps", 6, run="whole")
+    start("--steps", 6, run="whole")
     before = signal.getsignal(kind)
     with monkeypatch.context() as patch:
         interrupt_after(patch, 3, kind)
-        ran = begin("--steps", 6)
+        ran = start("--steps", 6)
     assert ran.code == 0
     assert "Stopping after this step" in ran.out
     assert steps_of(tmp_path / "run") == [1, 2, 3, 4]
@@ -223,12 +223,12 @@ def test_the_first_interrupt_stops_after_the_step_and_keeps_all(
     assert losses[0] == losses[1]
 
 
-def test_the_second_interrupt_ends_at_once(
-    begin: Callable, run_cli: Callable, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+def test_second_interrupt_ends_at_once(
+    start: Callable, run_cli: Callable, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with monkeypatch.context() as patch:
         interrupt_after(patch, 3, signal.SIGINT, signal.SIGINT)
-        ran = begin("--steps", 6, "--set", "checkpoint_every=2")
+        ran = start("--steps", 6, "--set", "checkpoint_every=2")
     assert ran.code not in (0, 2)
     assert steps_of(tmp_path / "run") == [1, 2, 3]
     assert summarize(tmp_path / "run").state == "interrupted"
@@ -236,9 +236,11 @@ def test_the_second_interrupt_ends_at_once(
     assert steps_of(tmp_path / "run") == list(range(1, 7))
 
 
-def test_on_a_terminal_there_is_a_bar(begin: Callable, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_progress_bar_is_shown_on_a_terminal(
+    start: Callable, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv("FORCE_COLOR", "1")
-    ran = begin("--steps", 12)
+    ran = start("--steps", 12)
     assert ran.code == 0
     assert "12/12" in ran.out
     assert re.search(r"loss \d\.\d", ran.out)
@@ -247,7 +249,7 @@ def test_on_a_terminal_there_is_a_bar(begin: Callable, monkeypatch: pytest.Monke
 
 
 @pytest.mark.parametrize(
-    ("words", "message"),
+    ("args", "message"),
     [
         (("--set", "optimizer.momentum=0.9"), "optimizer.momentum"),
         (("--set", "colour=red"), "colour"),
@@ -267,16 +269,16 @@ def test_on_a_terminal_there_is_a_bar(begin: Callable, monkeypatch: pytest.Monke
     ],
     ids=lambda value: " ".join(map(str, value)) if isinstance(value, tuple) else "",
 )
-def test_what_is_wrong_is_one_line_and_nothing_is_written(
-    begin: Callable,
+def test_wrong_options_are_one_line_and_nothing_is_written(
+    start: Callable,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
-    words: tuple,
+    args: tuple,
     message: str,
 ) -> None:
-    if "nana" in words:
-        monkeypatch.undo()  # the pocket network is there under any name
-    ran = begin(*words)
+    if "nana" in args:
+        monkeypatch.undo()  # the pocket network is loaded under any name
+    ran = start(*args)
     assert ran.code == 2
     assert ran.err.startswith("error: ")
     assert ran.err.count("\n") == 1
@@ -284,34 +286,34 @@ def test_what_is_wrong_is_one_line_and_nothing_is_written(
     assert not (tmp_path / "run").exists()
 
 
-def test_to_begin_data_and_target_are_needed(run_cli: Callable, eyes: Path, tmp_path: Path) -> None:
-    for words in ((), ("--data", eyes), ("--target", "disc"), ("--steps", 3)):
-        ran = run_cli("train", tmp_path / "run", *words)
+def test_new_run_needs_data_and_target(run_cli: Callable, eyes: Path, tmp_path: Path) -> None:
+    for args in ((), ("--data", eyes), ("--target", "disc"), ("--steps", 3)):
+        ran = run_cli("train", tmp_path / "run", *args)
         assert ran.code == 2
         assert "--data FOLDER --target TARGET" in ran.err
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_run_that_has_begun_keeps_its_settings(
-    begin: Callable, run_cli: Callable, tmp_path: Path
+def test_settings_of_an_existing_run_cannot_be_changed(
+    start: Callable, run_cli: Callable, tmp_path: Path
 ) -> None:
-    begin("--steps", 2)
+    start("--steps", 2)
     before = (tmp_path / "run/settings.json").read_bytes()
-    other = begin("--steps", 3)
+    other = start("--steps", 3)
     assert other.code == 2
     assert "other settings" in other.err
     changed = run_cli("train", tmp_path / "run", "--steps", 5)
     assert changed.code == 2
     assert "--settings" in changed.err
     assert (tmp_path / "run/settings.json").read_bytes() == before
-    same = begin("--steps", 2)
+    same = start("--steps", 2)
     assert same.code == 0
 
 
-def test_a_folder_of_other_things_is_not_touched(begin: Callable, tmp_path: Path) -> None:
+def test_folder_that_is_no_run_is_not_touched(start: Callable, tmp_path: Path) -> None:
     (tmp_path / "run").mkdir()
     (tmp_path / "run/thesis.txt").write_text("years of work")
-    ran = begin("--steps", 1)
+    ran = start("--steps", 1)
     assert ran.code == 2
     assert "not a training" in ran.err
     assert [file.name for file in (tmp_path / "run").iterdir()] == ["thesis.txt"]
@@ -332,14 +334,14 @@ def wait_for_step(run: Path, process: "subprocess.Popen[str]", step: int) -> Non
 @pytest.mark.slow
 @pytest.mark.skipif(os.name == "nt", reason="sends POSIX signals")
 @pytest.mark.parametrize("kind", [signal.SIGINT, signal.SIGKILL])
-def test_a_process_that_is_interrupted_or_killed_goes_on(
+def test_interrupted_or_killed_process_can_be_continued(
     eyes: Path, tmp_path: Path, kind: signal.Signals
 ) -> None:
     run = tmp_path / "run"
-    words = ("--data", eyes, "--target", "disc", "--steps", 12, *SMALL)
-    prepared = ("--set", "workers=1", "--set", "checkpoint_every=2")
+    args = ("--data", eyes, "--target", "disc", "--steps", 12, *SMALL)
+    workers = ("--set", "workers=1", "--set", "checkpoint_every=2")
     process = subprocess.Popen(
-        [*MODULE, *map(str, (run, *words, *prepared))],
+        [*MODULE, *map(str, (run, *args, *workers))],
         env=os.environ | {"OMP_NUM_THREADS": "1"},
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
@@ -347,7 +349,7 @@ def test_a_process_that_is_interrupted_or_killed_goes_on(
         start_new_session=True,
     )
     wait_for_step(run, process, 3)
-    os.killpg(process.pid, kind)  # as a terminal does: the preparing process gets it too
+    os.killpg(process.pid, kind)  # as a terminal does: the worker process gets it, too
     out, err = process.communicate(timeout=120)
     if kind == signal.SIGINT:
         assert (process.returncode, err) == (0, "")

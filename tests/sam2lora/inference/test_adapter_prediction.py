@@ -1,4 +1,4 @@
-"""Adapters in a `Predictor`: features are shared where that is right, and only there."""
+"""Adapters in a `Predictor`: embeddings are shared only if the encoder is the same."""
 
 from collections.abc import Callable
 
@@ -18,7 +18,7 @@ from sam2lora.settings import GeometrySettings, LoraSettings
 
 WHOLE = GeometrySettings(detail="whole")
 DECODER = LoraSettings(placement="decoder", rank=4, alpha=8)
-CLICK = Prompts((PointPrompt(100, 100),))
+POINT = Prompts((PointPrompt(100, 100),))
 
 
 @pytest.fixture(scope="module")
@@ -28,7 +28,7 @@ def prepared() -> PreparedImage:
 
 
 class Counter:
-    """Counts what passes the encoder and the decoder, and which masks were asked for."""
+    """Counts calls of the encoder and the decoder, and records which masks were requested."""
 
     def __init__(self, network: Sam2ImageModel, monkeypatch: pytest.MonkeyPatch) -> None:
         self.encoded = self.decoded = 0
@@ -61,22 +61,24 @@ def predictor(base: LoadedModel, counter: Counter) -> Predictor:
 Make = Callable[..., Adapter]
 
 
-def test_an_adapter_changes_the_answer_and_leaves_no_trace(make_adapter: Make, predictor, prepared):
-    bare = predictor.predict(prepared, WHOLE).probabilities
+def test_adapter_changes_the_prediction_and_can_be_removed(make_adapter: Make, predictor, prepared):
+    plain = predictor.predict(prepared, WHOLE).probabilities
     adapter = make_adapter()
     predictor.set_adapter(adapter)
     assert predictor.adapter is adapter
     adapted = predictor.predict(prepared, WHOLE).probabilities
-    assert not np.array_equal(adapted, bare)
+    assert not np.array_equal(adapted, plain)
     predictor.set_adapter(None)
     assert predictor.adapter is None
-    assert np.array_equal(predictor.predict(prepared, WHOLE).probabilities, bare)
+    assert np.array_equal(predictor.predict(prepared, WHOLE).probabilities, plain)
     predictor.set_adapter(adapter)
     assert np.array_equal(predictor.predict(prepared, WHOLE).probabilities, adapted)
 
 
-def test_what_is_kept_is_the_right_answer(make_adapter: Make, base, predictor, prepared):
-    """Answers from a cache that knows several adapters are those of one that knows none."""
+def test_cached_predictions_are_those_of_the_active_adapter(
+    make_adapter: Make, base, predictor, prepared
+):
+    """A predictor that has cached several adapters predicts the same as a new one."""
     adapters = [None, make_adapter("a"), make_adapter("b", lora=DECODER), make_adapter("c", seed=2)]
     for adapter in adapters:
         predictor.set_adapter(adapter)
@@ -88,7 +90,7 @@ def test_what_is_kept_is_the_right_answer(make_adapter: Make, base, predictor, p
         assert np.array_equal(fresh.predict(prepared, WHOLE).probabilities, kept)
 
 
-def test_variants_of_the_decoder_share_features(make_adapter: Make, predictor, prepared, counter):
+def test_decoder_adapters_share_embeddings(make_adapter: Make, predictor, prepared, counter):
     predictor.predict(prepared, WHOLE)
     assert (counter.encoded, counter.decoded) == (1, 1)
     for seed in (1, 2):
@@ -100,38 +102,42 @@ def test_variants_of_the_decoder_share_features(make_adapter: Make, predictor, p
     assert (counter.encoded, counter.decoded) == (2, 4)
     predictor.set_adapter(None)
     predictor.predict(prepared, WHOLE)
-    assert (counter.encoded, counter.decoded) == (2, 4), "features and automatic answer are kept"
+    assert (counter.encoded, counter.decoded) == (2, 4), (
+        "embedding and unprompted prediction are cached"
+    )
 
 
-def test_only_a_bare_base_chooses_among_three_masks(make_adapter, predictor, prepared, counter):
-    predictor.predict(prepared, WHOLE, CLICK)
+def test_only_a_base_without_adapter_selects_from_three_masks(
+    make_adapter, predictor, prepared, counter
+):
+    predictor.predict(prepared, WHOLE, POINT)
     assert counter.multimask is True
     predictor.set_adapter(make_adapter())
-    predictor.predict(prepared, WHOLE, CLICK)
+    predictor.predict(prepared, WHOLE, POINT)
     assert counter.multimask is False
     predictor.set_adapter(None)
-    predictor.predict(prepared, WHOLE, CLICK)
+    predictor.predict(prepared, WHOLE, POINT)
     assert counter.multimask is True
 
 
-def test_an_adapter_says_which_mask_it_was_trained_on(make_adapter, base, prepared):
+def test_adapter_card_selects_the_trained_mask(make_adapter, base, prepared):
     """The same tensors, once for the single mask and once for the first of three."""
     predictor = Predictor(base, device="cpu", precision="float32")
     found = {}
     for first in (False, True):
         predictor.set_adapter(make_adapter(f"first-{first}", multimask_token=first))
-        for prompts in (Prompts(), CLICK):
+        for prompts in (Prompts(), POINT):
             found[first, prompts.empty] = predictor.predict(prepared, WHOLE, prompts)
-        # A network in training says so itself; here the adapter is merged already.
+        # In training the predictor has no adapter; here it is part of the network already.
         training = Predictor(base, device="cpu", precision="float32", multimask_token=first)
-        again = training.predict(prepared, WHOLE, CLICK)
+        again = training.predict(prepared, WHOLE, POINT)
         assert np.array_equal(again.probabilities, found[first, False].probabilities)
     for empty in (True, False):
         different = found[True, empty].probabilities != found[False, empty].probabilities
         assert different.any()
 
 
-def test_another_base_is_refused_and_the_one_in_use_stays(
+def test_adapter_of_another_base_is_refused_and_the_active_one_stays(
     make_adapter: Make, predictor, stock_sam2
 ):
     good = make_adapter("good")

@@ -1,4 +1,4 @@
-"""Segmenting many files: what is written, what is said, what overlaps, and what is left behind."""
+"""Segmenting many files: results, written files, overlap of the steps, and interruption."""
 
 import errno
 import os
@@ -38,18 +38,18 @@ def nano() -> Predictor:
 
 @pytest.fixture(scope="module")
 def tasks(nano: Predictor, photo: NDArray[np.uint8]) -> list[SegmentationTask]:
-    """Ask for two targets, with thresholds between what nano answers, whatever its weights."""
-    prepared, made = PreparedImage.of(photo), []
+    """Create two tasks whose thresholds lie within the probabilities of nano."""
+    prepared, created = PreparedImage.of(photo), []
     for target in (SPOT, FOG):
         task = SegmentationTask.of(target)
-        answer = nano.predict(prepared, task.geometry).probabilities
-        made.append(replace(task, threshold=float(np.median(answer[answer > 0]))))
-    return made
+        prediction = nano.predict(prepared, task.geometry).probabilities
+        created.append(replace(task, threshold=float(np.median(prediction[prediction > 0]))))
+    return created
 
 
 @pytest.fixture
-def photos(tmp_path: Path, photo: NDArray[np.uint8]) -> list[Path]:
-    """Make four different photographs."""
+def image_files(tmp_path: Path, photo: NDArray[np.uint8]) -> list[Path]:
+    """Write four different images."""
     paths = [tmp_path / "in" / f"{name}.png" for name in "abcd"]
     paths[0].parent.mkdir()
     for number, path in enumerate(paths):
@@ -59,7 +59,7 @@ def photos(tmp_path: Path, photo: NDArray[np.uint8]) -> list[Path]:
 
 @pytest.fixture(autouse=True)
 def threads_end() -> Iterator[None]:
-    """Prove of every test that no thread outlives it."""
+    """Check that no thread outlives a test."""
     before = set(threading.enumerate())
     yield
     assert set(threading.enumerate()) <= before
@@ -70,26 +70,26 @@ def names(folder: Path) -> list[str]:
 
 
 def written(folder: Path) -> list[str]:
-    """Give the names in a folder, after proving that each is a whole image."""
+    """Return the file names in a folder, after checking that each is a complete image."""
     for path in folder.iterdir():
         Image.open(path).load()
     return names(folder)
 
 
-def test_a_bad_file_in_the_middle_stops_nothing(
+def test_unreadable_file_does_not_stop_the_batch(
     nano: Predictor,
-    photos: list[Path],
+    image_files: list[Path],
     tmp_path: Path,
     tasks: list[SegmentationTask],
 ) -> None:
-    photos[1].write_text("no image")
+    image_files[1].write_text("no image")
     missing = tmp_path / "missing.tif"
-    paths = [photos[2], photos[1], missing, photos[0]]
-    outcomes = list(segment_paths(nano, paths, tasks, tmp_path / "new" / "out"))
-    assert [outcome.path for outcome in outcomes] == paths
-    good, bad, gone, last = outcomes
-    assert bad == FileResult(photos[1], error=bad.error)
-    assert str(photos[1]) in bad.error
+    paths = [image_files[2], image_files[1], missing, image_files[0]]
+    results = list(segment_paths(nano, paths, tasks, tmp_path / "new" / "out"))
+    assert [result.path for result in results] == paths
+    good, bad, gone, last = results
+    assert bad == FileResult(image_files[1], error=bad.error)
+    assert str(image_files[1]) in bad.error
     assert "not an image" in bad.error
     assert "no such file" in gone.error
     assert good.error == last.error == ""
@@ -100,19 +100,19 @@ def test_a_bad_file_in_the_middle_stops_nothing(
     }
 
 
-def test_masks_are_native_zero_or_255_and_nothing_outside_the_field(
+def test_masks_are_native_binary_and_empty_outside_the_field(
     nano: Predictor,
-    photos: list[Path],
+    image_files: list[Path],
     tmp_path: Path,
     tasks: list[SegmentationTask],
 ) -> None:
-    (outcome,) = segment_paths(nano, photos[:1], tasks, tmp_path, probabilities=True)
-    prepared = PreparedImage.of(np.asarray(Image.open(photos[0])))
+    (result,) = segment_paths(nano, image_files[:1], tasks, tmp_path, probabilities=True)
+    prepared = PreparedImage.of(np.asarray(Image.open(image_files[0])))
     assert 0.5 < prepared.field.mask.mean() < 0.8
     direct = segment_prepared(nano, prepared, tasks)
     for task in tasks:
         name = task.target.name
-        image = Image.open(outcome.files[name])
+        image = Image.open(result.files[name])
         mask = np.asarray(image)
         assert (image.mode, mask.shape) == ("L", (160, 160))
         assert set(np.unique(mask)) == {0, 255}
@@ -123,22 +123,22 @@ def test_masks_are_native_zero_or_255_and_nothing_outside_the_field(
         assert (values[~prepared.field.mask] == 0).all()
         np.testing.assert_array_equal(values >= task.threshold, mask == 255)
         np.testing.assert_array_equal(values, direct[name].probabilities)
-        assert outcome.measurements is not None
-        assert outcome.measurements.structures[name].area_px == (mask == 255).sum()
-        assert 0 <= outcome.iou[name] <= 1
+        assert result.measurements is not None
+        assert result.measurements.structures[name].area_px == (mask == 255).sum()
+        assert 0 <= result.iou[name] <= 1
 
 
-def test_probabilities_are_written_when_asked_for_only(
+def test_probabilities_are_written_on_request_only(
     nano: Predictor,
-    photos: list[Path],
+    image_files: list[Path],
     tmp_path: Path,
     tasks: list[SegmentationTask],
 ) -> None:
-    list(segment_paths(nano, photos[:1], tasks[:1], tmp_path / "out"))
+    list(segment_paths(nano, image_files[:1], tasks[:1], tmp_path / "out"))
     assert names(tmp_path / "out") == ["a_spot.png"]
 
 
-def test_mirror_images_are_averaged_when_asked_for_only(
+def test_mirror_images_are_averaged_on_request_only(
     nano: Predictor, tasks: list[SegmentationTask], photo: NDArray[np.uint8]
 ) -> None:
     prepared, task = PreparedImage.of(photo), tasks[0]
@@ -149,7 +149,7 @@ def test_mirror_images_are_averaged_when_asked_for_only(
     assert np.abs(mean.probabilities - plain.probabilities).max() > 0
 
 
-def test_packed_images_lose_both_endings(
+def test_mask_name_drops_both_extensions_of_a_compressed_image(
     nano: Predictor,
     tmp_path: Path,
     photo: NDArray[np.uint8],
@@ -160,58 +160,58 @@ def test_packed_images_lose_both_endings(
     Image.fromarray(photo).save(tmp_path / "im0001.ppm")
     packed = tmp_path / "im0001.ppm.gz"
     packed.write_bytes(gzip.compress((tmp_path / "im0001.ppm").read_bytes()))
-    (outcome,) = segment_paths(nano, [packed], tasks[:1], tmp_path)
-    assert outcome.files["spot"].name == "im0001_spot.png"
+    (result,) = segment_paths(nano, [packed], tasks[:1], tmp_path)
+    assert result.files["spot"].name == "im0001_spot.png"
 
 
-def test_a_prompt_outside_is_the_outcome_of_its_image(
-    nano: Predictor, photos: list[Path], tmp_path: Path
+def test_prompt_outside_the_field_is_an_error_of_its_image(
+    nano: Predictor, image_files: list[Path], tmp_path: Path
 ) -> None:
     outside = [SegmentationTask.of(SPOT, prompts=Prompts((PointPrompt(1, 1),)))]
-    (outcome,) = segment_paths(nano, photos[:1], outside, tmp_path / "out")
-    assert "outside the field of view" in outcome.error
-    assert outcome.measurements is None
+    (result,) = segment_paths(nano, image_files[:1], outside, tmp_path / "out")
+    assert "outside the field of view" in result.error
+    assert result.measurements is None
     assert names(tmp_path / "out") == []
 
 
-def test_an_unwritable_place_is_refused_before_any_work(
+def test_unwritable_folder_is_refused_before_any_image_is_read(
     nano: Predictor,
-    photos: list[Path],
+    image_files: list[Path],
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
     tasks: list[SegmentationTask],
 ) -> None:
     monkeypatch.setattr(batch, "read_image", lambda path: pytest.fail("was read"))
-    for place in (photos[0], photos[0] / "below"):
+    for place in (image_files[0], image_files[0] / "below"):
         with pytest.raises(OutputError, match="cannot be written"):
-            list(segment_paths(nano, photos, tasks, place))
-    assert names(photos[0].parent) == ["a.png", "b.png", "c.png", "d.png"]
+            list(segment_paths(nano, image_files, tasks, place))
+    assert names(image_files[0].parent) == ["a.png", "b.png", "c.png", "d.png"]
 
 
 @pytest.mark.parametrize("linked", [False, True])
-def test_no_mask_ever_replaces_an_image(
+def test_mask_that_would_replace_an_image_is_refused(
     nano: Predictor,
-    photos: list[Path],
+    image_files: list[Path],
     tmp_path: Path,
     linked: bool,
     tasks: list[SegmentationTask],
 ) -> None:
-    folder = photos[0].parent
-    marked = photos[1].rename(folder / "a_spot.png")
+    folder = image_files[0].parent
+    marked = image_files[1].rename(folder / "a_spot.png")
     before = marked.read_bytes()
     out = folder
     if linked:
         out = tmp_path / "linked"
         out.symlink_to(folder)
     with pytest.raises(OutputError, match=r"a_spot\.png: is one of the images.* mask of .*a\.png"):
-        list(segment_paths(nano, [marked, photos[0]], tasks, out))
+        list(segment_paths(nano, [marked, image_files[0]], tasks, out))
     assert marked.read_bytes() == before
     assert names(folder) == ["a.png", "a_spot.png", "c.png", "d.png"]
 
 
-def test_a_full_disk_stops_everything_and_leaves_whole_files(
+def test_full_disk_stops_the_batch_and_leaves_complete_files(
     nano: Predictor,
-    photos: list[Path],
+    image_files: list[Path],
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
     tasks: list[SegmentationTask],
@@ -226,31 +226,31 @@ def test_a_full_disk_stops_everything_and_leaves_whole_files(
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
     monkeypatch.setattr(os, "fsync", full_after_five)
-    outcomes = segment_paths(nano, photos, tasks, out)
-    assert [next(outcomes).path, next(outcomes).path] == photos[:2]
+    results = segment_paths(nano, image_files, tasks, out)
+    assert [next(results).path, next(results).path] == image_files[:2]
     with pytest.raises(OutputError, match=r"c_fog\.png: .*No space left on device"):
-        next(outcomes)
+        next(results)
     assert (out / "c_fog.png").read_bytes() == b"an older mask"
     (out / "c_fog.png").unlink()
     assert written(out) == ["a_fog.png", "a_spot.png", "b_fog.png", "b_spot.png", "c_spot.png"]
 
 
-def test_leaving_early_leaves_nothing_half_done(
+def test_closing_the_iterator_early_leaves_complete_files(
     nano: Predictor,
-    photos: list[Path],
+    image_files: list[Path],
     tmp_path: Path,
     tasks: list[SegmentationTask],
 ) -> None:
-    outcomes = segment_paths(nano, photos, tasks, tmp_path / "out")
-    assert next(outcomes).path == photos[0]
-    outcomes.close()
+    results = segment_paths(nano, image_files, tasks, tmp_path / "out")
+    assert next(results).path == image_files[0]
+    results.close()
     assert set(written(tmp_path / "out")) >= {"a_fog.png", "a_spot.png"}
     assert "d_spot.png" not in names(tmp_path / "out")
 
 
-def test_progress_runs_from_nothing_to_all_of_each_image_and_can_stop_the_work(
+def test_batch_progress_covers_each_image_and_can_stop_the_work(
     nano: Predictor,
-    photos: list[Path],
+    image_files: list[Path],
     tmp_path: Path,
     tasks: list[SegmentationTask],
 ) -> None:
@@ -259,11 +259,11 @@ def test_progress_runs_from_nothing_to_all_of_each_image_and_can_stop_the_work(
     two = [
         SegmentationTask.of(Target(name=name, label=9, color="#112233")) for name in ("one", "two")
     ]
-    list(segment_paths(fresh, photos[:2], two, tmp_path / "out", progress=shown.append))
-    # Encoded and answered for the first task; for the second, the answer is there already.
+    list(segment_paths(fresh, image_files[:2], two, tmp_path / "out", progress=shown.append))
+    # Encoded and decoded for the first task; for the second, the prediction is cached.
     assert shown == [
         BatchProgress(path, number, 2, share)
-        for number, path in enumerate(photos[:2])
+        for number, path in enumerate(image_files[:2])
         for share in (0, 0.25, 0.5, 1)
     ]
     assert [one.done for one in shown] == [0, 0.25, 0.5, 1, 1, 1.25, 1.5, 2]
@@ -272,20 +272,20 @@ def test_progress_runs_from_nothing_to_all_of_each_image_and_can_stop_the_work(
         pass
 
     def stop_in_second(progress: BatchProgress) -> None:
-        if progress.path == photos[1]:
+        if progress.path == image_files[1]:
             raise StopError
 
-    told: list[FileResult] = []
-    coming = segment_paths(nano, photos, tasks, tmp_path / "new", progress=stop_in_second)
+    yielded: list[FileResult] = []
+    pending = segment_paths(nano, image_files, tasks, tmp_path / "new", progress=stop_in_second)
     with pytest.raises(StopError):
-        told.extend(coming)
-    assert [outcome.path for outcome in told] == photos[:1]  # what is written is told
+        yielded.extend(pending)
+    assert [result.path for result in yielded] == image_files[:1]  # what is written is yielded
     assert written(tmp_path / "new") == ["a_fog.png", "a_spot.png"]
 
 
-def test_masks_that_are_there_can_be_kept(
+def test_existing_masks_can_be_kept(
     nano: Predictor,
-    photos: list[Path],
+    image_files: list[Path],
     tmp_path: Path,
     tasks: list[SegmentationTask],
 ) -> None:
@@ -293,7 +293,7 @@ def test_masks_that_are_there_can_be_kept(
     out.mkdir()
     for name in ("a_fog", "a_spot", "c_spot"):
         (out / f"{name}.png").write_text("corrected")
-    paths = [photos[0], photos[2]]
+    paths = [image_files[0], image_files[2]]
     first, second = segment_paths(nano, paths, tasks, out, keep=True)
     assert (first.error, first.files, set(first.kept)) == ("", {}, {"fog", "spot"})
     assert (set(second.files), second.kept) == ({"fog"}, ("spot",))
@@ -304,8 +304,8 @@ def test_masks_that_are_there_can_be_kept(
     assert written(out) == ["a_fog.png", "a_spot.png", "c_fog.png", "c_spot.png"]
 
 
-def test_a_defect_is_not_taken_for_a_bad_file(
-    photos: list[Path],
+def test_unexpected_exception_is_not_reported_as_a_bad_file(
+    image_files: list[Path],
     tmp_path: Path,
     tasks: list[SegmentationTask],
 ) -> None:
@@ -317,68 +317,68 @@ def test_a_defect_is_not_taken_for_a_bad_file(
             raise ZeroDivisionError
 
     with pytest.raises(ZeroDivisionError):
-        list(segment_paths(Broken(), photos, tasks, tmp_path / "out"))
+        list(segment_paths(Broken(), image_files, tasks, tmp_path / "out"))
     assert names(tmp_path / "out") == []
 
 
 class Steps:
-    """Stands in for a network, and notes which image it is asked about."""
+    """Stands in for a predictor, and signals when each image is predicted."""
 
     def __init__(self) -> None:
-        self.asked = [Event() for _ in range(4)]
+        self.started = [Event() for _ in range(4)]
         self.wait_for: dict[int, Event] = {}
         self.waited: list[bool] = []
         self._number = 0
 
     def set_adapter(self, adapter: object) -> None:
-        """Take any adapter for none."""
+        """Ignore the adapter."""
 
     def predict(self, prepared: PreparedImage, *_: object, **__: object) -> Prediction:
         number, self._number = self._number, self._number + 1
-        self.asked[number].set()
+        self.started[number].set()
         if number in self.wait_for:
             self.waited.append(self.wait_for[number].wait(10))
         return Prediction(np.zeros(prepared.shape, np.float32), 0.5)
 
 
 def test_reading_computing_and_writing_overlap(
-    photos: list[Path],
+    image_files: list[Path],
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
     tasks: list[SegmentationTask],
 ) -> None:
-    """While a is computed, b is read; while b is, a is written; d is not read before c is asked."""
+    """While a is predicted, b is read; while b is, a is written; d is read only when c is."""
     steps = Steps()
-    reading = {path: Event() for path in photos}
+    reading = {path: Event() for path in image_files}
     a_is_written, read_while_a, written_while_b = Event(), [], []
     read_image, save_image = batch.read_image, batch.save_image
 
     def read(path: Path) -> Any:
         reading[path].set()
-        if path == photos[1]:
-            read_while_a.append(steps.asked[0].wait(10))
+        if path == image_files[1]:
+            read_while_a.append(steps.started[0].wait(10))
         return read_image(path)
 
     def save(path: Path, pixels: Any) -> None:
         if path.name == "a_spot.png":
             a_is_written.set()
-            written_while_b.append(steps.asked[1].wait(10))
+            written_while_b.append(steps.started[1].wait(10))
         save_image(path, pixels)
 
     monkeypatch.setattr(batch, "read_image", read)
     monkeypatch.setattr(batch, "save_image", save)
-    steps.wait_for = {0: reading[photos[1]], 1: a_is_written, 2: reading[photos[3]]}
-    outcomes = segment_paths(steps, photos, tasks[:1], tmp_path / "out")
-    assert next(outcomes).path == photos[0]
-    assert not reading[photos[3]].is_set()
-    assert [outcome.path for outcome in outcomes] == photos[1:]
+    steps.wait_for = {0: reading[image_files[1]], 1: a_is_written, 2: reading[image_files[3]]}
+    results = segment_paths(steps, image_files, tasks[:1], tmp_path / "out")
+    assert next(results).path == image_files[0]
+    assert not reading[image_files[3]].is_set()
+    assert [result.path for result in results] == image_files[1:]
     assert steps.waited == [True, True, True]
     assert (read_while_a, written_while_b) == ([True], [True])
 
 
-def test_no_images_and_no_targets_write_nothing(
+def test_no_images_or_no_targets_write_nothing(
     nano: Predictor,
-    photos: list[Path],
+    image_files: list[Path],
     tmp_path: Path,
     tasks: list[SegmentationTask],
 ) -> None:
@@ -386,6 +386,6 @@ def test_no_images_and_no_targets_write_nothing(
         return list(segment_paths(nano, paths, wanted, tmp_path / "out"))
 
     assert run([], tasks) == []
-    (outcome,) = run(photos[:1], [])
-    assert (outcome.files, outcome.error) == ({}, "")
+    (result,) = run(image_files[:1], [])
+    assert (result.files, result.error) == ({}, "")
     assert names(tmp_path / "out") == []

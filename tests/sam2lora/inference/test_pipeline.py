@@ -1,4 +1,4 @@
-"""The way into prediction: a network, one image, many files, and the tasks of settings."""
+"""Prediction from Python: loading a model, one image, many files, and tasks of settings."""
 
 import copy
 from dataclasses import replace
@@ -54,12 +54,12 @@ def predictor(pocket_base: LoadedModel, one_thread: None) -> Predictor:
 
 @pytest.fixture
 def no_loading(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Let any loading of a network fail: input has to be checked before."""
+    """Fail if a network is loaded: input must be checked before."""
     monkeypatch.setattr(pipeline, "load_base", lambda *_, **__: pytest.fail("was loaded"))
 
 
 @pytest.fixture
-def photos(tmp_path: Path, photo: NDArray[np.uint8]) -> list[Path]:
+def image_files(tmp_path: Path, photo: NDArray[np.uint8]) -> list[Path]:
     paths = [tmp_path / "in" / f"{name}.png" for name in "ab"]
     paths[0].parent.mkdir()
     for number, path in enumerate(paths):
@@ -67,8 +67,8 @@ def photos(tmp_path: Path, photo: NDArray[np.uint8]) -> list[Path]:
     return paths
 
 
-def settings_for(photos: list[Path], out: Path, **changes: Any) -> PredictSettings:
-    plain = {"images": (str(photos[0].parent),), "targets": ("disc",), "out": str(out)}
+def settings_for(image_files: list[Path], out: Path, **changes: Any) -> PredictSettings:
+    plain = {"images": (str(image_files[0].parent),), "targets": ("disc",), "out": str(out)}
     return PredictSettings(**plain | changes)
 
 
@@ -83,13 +83,13 @@ def test_load_predictor_uses_the_device_and_precision_it_is_given():
 
 
 def test_segment_image_takes_files_images_arrays_and_prepared_images(
-    predictor: Predictor, photos: list[Path], photo: NDArray[np.uint8]
+    predictor: Predictor, image_files: list[Path], photo: NDArray[np.uint8]
 ):
     grey = np.ascontiguousarray(photo[..., 1])
     prepared = PreparedImage.of(photo)
     task = SegmentationTask.of(TARGETS["disc"])
     expected = segment_prepared(predictor, prepared, [task])["disc"]
-    for image in (photos[0], str(photos[0]), FundusImage(photo), photo, prepared):
+    for image in (image_files[0], str(image_files[0]), FundusImage(photo), photo, prepared):
         (found,) = segment_image(image, "disc", predictor=predictor).values()
         np.testing.assert_array_equal(found.probabilities, expected.probabilities)
         np.testing.assert_array_equal(found.mask, expected.mask)
@@ -102,10 +102,10 @@ def test_segment_image_takes_several_targets_each_once(
     own = Target(name="spot", label=9, color="#112233")
     found = segment_image(photo, ["disc", own, "disc"], predictor=predictor)
     assert list(found) == ["disc", "spot"]
-    assert all(one.mask.dtype == bool for one in found.values())
+    assert all(prediction.mask.dtype == bool for prediction in found.values())
 
 
-def test_segment_image_follows_prompts_adapter_and_threshold(
+def test_segment_image_uses_prompts_adapter_and_threshold(
     predictor: Predictor, photo: NDArray[np.uint8], make_adapter: Any
 ):
     def segmented(**options: Any) -> TargetPrediction:
@@ -121,8 +121,9 @@ def test_segment_image_follows_prompts_adapter_and_threshold(
     ):
         other = segmented(**options)
         assert np.abs(other.probabilities - plain.probabilities).max() > 1e-4, options
-    tried = float(np.median(plain.probabilities[plain.probabilities > 0]))
-    np.testing.assert_array_equal(segmented(threshold=tried).mask, plain.probabilities >= tried)
+    threshold = float(np.median(plain.probabilities[plain.probabilities > 0]))
+    mask = segmented(threshold=threshold).mask
+    np.testing.assert_array_equal(mask, plain.probabilities >= threshold)
 
 
 @pytest.mark.parametrize(
@@ -151,12 +152,15 @@ def test_segment_image_refuses_bad_input_before_it_loads_a_network(
         segment_image(**{"image": photo, "targets": "disc"} | options)
 
 
-def test_segment_image_loads_the_embedded_model_where_none_is_given(photo: NDArray[np.uint8]):
+def test_segment_image_loads_the_embedded_model_by_default(photo: NDArray[np.uint8]):
     assert segment_image(photo, "disc")["disc"].mask.shape == photo.shape[:2]
 
 
-def test_segment_files_takes_everything_from_its_settings(
-    photos: list[Path], tmp_path: Path, pocket_base: LoadedModel, monkeypatch: pytest.MonkeyPatch
+def test_segment_files_uses_all_settings(
+    image_files: list[Path],
+    tmp_path: Path,
+    pocket_base: LoadedModel,
+    monkeypatch: pytest.MonkeyPatch,
 ):
     loaded: list[object] = []
 
@@ -169,7 +173,13 @@ def test_segment_files_takes_everything_from_its_settings(
     (out / "a_disc.png").parent.mkdir()
     (out / "a_disc.png").write_text("corrected")
     settings = settings_for(
-        photos, out, model="tiny.pt", device="cpu", no_adapter=True, probabilities=True, keep=True
+        image_files,
+        out,
+        model="tiny.pt",
+        device="cpu",
+        no_adapter=True,
+        probabilities=True,
+        keep=True,
     )
     shown: list[BatchProgress] = []
     first, second = segment_files(settings, progress=shown.append)
@@ -178,17 +188,17 @@ def test_segment_files_takes_everything_from_its_settings(
     assert sorted(path.name for path in out.iterdir()) == [
         *("a_disc.png", "b_disc.png", "b_disc_probability.tif")
     ]
-    assert (shown[-1].path, shown[-1].done, shown[-1].total) == (photos[1], 2.0, 2)
+    assert (shown[-1].path, shown[-1].done, shown[-1].total) == (image_files[1], 2.0, 2)
 
 
 def test_segment_files_does_several_settings_in_one_pass(
-    predictor: Predictor, photos: list[Path], tmp_path: Path, no_loading: None
+    predictor: Predictor, image_files: list[Path], tmp_path: Path, no_loading: None
 ):
-    disc = settings_for(photos, tmp_path / "out")
+    disc = settings_for(image_files, tmp_path / "out")
     cup = disc.model_copy(update={"targets": ("cup",), "detail": "whole", "threshold": 0.3})
-    outcomes = list(segment_files([disc, cup], predictor=predictor))
-    assert [outcome.path for outcome in outcomes] == photos
-    assert [set(outcome.files) for outcome in outcomes] == [{"disc", "cup"}] * 2
+    results = list(segment_files([disc, cup], predictor=predictor))
+    assert [result.path for result in results] == image_files
+    assert [set(result.files) for result in results] == [{"disc", "cup"}] * 2
     elsewhere = cup.model_copy(update={"out": str(tmp_path / "other")})
     with pytest.raises(SettingsError, match="the same out"):
         segment_files([disc, elsewhere], predictor=predictor)
@@ -202,8 +212,8 @@ def test_segment_files_does_several_settings_in_one_pass(
         ({"points": (PointPrompt(1, 2),)}, GeometryError, "1 targets and 2 images"),
     ],
 )
-def test_segment_files_refuses_bad_input_when_called_and_before_it_loads_a_network(
-    photos: list[Path],
+def test_segment_files_refuses_bad_input_before_it_loads_a_network(
+    image_files: list[Path],
     tmp_path: Path,
     no_loading: None,
     change: dict[str, Any],
@@ -211,35 +221,35 @@ def test_segment_files_refuses_bad_input_when_called_and_before_it_loads_a_netwo
     text: str,
 ):
     with pytest.raises(error, match=text):
-        segment_files(settings_for(photos, tmp_path / "out", **change))
+        segment_files(settings_for(image_files, tmp_path / "out", **change))
     assert not (tmp_path / "out").exists()
 
 
-def test_each_target_is_a_task_once(nano: LoadedModel):
+def test_repeated_target_is_one_task(nano: LoadedModel):
     tasks = tasks_of(PredictSettings(**PLAIN | {"targets": ("disc", "vessel", "disc")}), nano)
     assert [task.target.name for task in tasks] == ["disc", "vessel"]
     assert [task.geometry.detail for task in tasks] == ["zoom", "tiles"]
 
 
-def test_what_is_said_goes_before_what_is_usual(nano: LoadedModel):
+def test_settings_override_defaults_of_target(nano: LoadedModel):
     settings = PredictSettings(**PLAIN, detail="whole", threshold=0.2, no_adapter=True)
     for task in tasks_of(settings, nano):
         assert (task.geometry.detail, task.threshold, task.adapter) == ("whole", 0.2, None)
 
 
-def test_an_unknown_target_or_adapter_is_refused(nano: LoadedModel):
+def test_unknown_target_or_adapter_is_refused(nano: LoadedModel):
     with pytest.raises(TargetError, match="iris"):
         tasks_of(PredictSettings(**PLAIN | {"targets": ("iris",)}), nano)
     with pytest.raises(AdapterError, match="none-such"):
         tasks_of(PredictSettings(**PLAIN, adapter="none-such"), nano)
 
 
-def test_a_bare_big_base_needs_a_prompt(nano: LoadedModel):
+def test_sam2_base_without_adapter_needs_a_prompt(nano: LoadedModel):
     tiny = replace(nano, spec=BASE_MODELS["tiny"])
     with pytest.raises(AdapterError, match="only follows points and boxes"):
         adapter_for(tiny, TARGETS["disc"], no_adapter=True)
     assert adapter_for(tiny, TARGETS["disc"], no_adapter=True, prompted=True) is None
-    pointed = PredictSettings(
+    prompted = PredictSettings(
         **PLAIN | {"targets": ("disc",)}, points=(PointPrompt(1, 2),), no_adapter=True
     )
-    assert tasks_of(pointed, tiny)[0].prompts.points == (PointPrompt(1, 2),)
+    assert tasks_of(prompted, tiny)[0].prompts.points == (PointPrompt(1, 2),)

@@ -1,4 +1,4 @@
-"""Encode once, prompt many: the real nano network, with its random weights, on small images."""
+"""Encode once, prompt many times: the network nano with random weights, on small images."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -65,20 +65,22 @@ def counting(nano: LoadedModel) -> Iterator[dict[str, int]]:
 
 
 @pytest.mark.parametrize("geometry", [WHOLE, TILES, ZOOM], ids=["whole", "tiles", "zoom"])
-def test_answers_are_native_probabilities_inside_the_field(
+def test_predictions_are_native_probabilities_inside_the_field(
     predictor: Predictor, prepared: PreparedImage, geometry: GeometrySettings
 ) -> None:
-    answer = predictor.predict(prepared, geometry)
-    assert answer.probabilities.shape == (300, 360)
-    assert answer.probabilities.dtype == np.float32
-    assert (answer.probabilities[~prepared.field.mask] == 0).all()
-    assert 0 < answer.probabilities.max() < 1
-    assert 0 <= answer.iou <= 1
-    assert not answer.mask(0.01)[~prepared.field.mask].any()
+    prediction = predictor.predict(prepared, geometry)
+    assert prediction.probabilities.shape == (300, 360)
+    assert prediction.probabilities.dtype == np.float32
+    assert (prediction.probabilities[~prepared.field.mask] == 0).all()
+    assert 0 < prediction.probabilities.max() < 1
+    assert 0 <= prediction.iou <= 1
+    assert not prediction.mask(0.01)[~prepared.field.mask].any()
 
 
-def test_the_answer_is_the_networks_own(nano: LoadedModel, predictor: Predictor) -> None:
-    """On an image of the input's size, squashing nothing, it is the network's own output."""
+def test_prediction_at_input_size_equals_the_network_output(
+    nano: LoadedModel, predictor: Predictor
+) -> None:
+    """An image of the size of the network's input is not resampled."""
     pixels = np.random.default_rng(1).integers(0, 256, (512, 512, 3), dtype=np.uint8)
     field = FieldOfView(np.ones((512, 512), bool), (255.5, 255.5), 512)
     painted = np.zeros((512, 512), bool)
@@ -87,7 +89,7 @@ def test_the_answer_is_the_networks_own(nano: LoadedModel, predictor: Predictor)
         (PointPrompt(200, 150), PointPrompt(40, 400, positive=False)), (90, 80, 310, 220), painted
     )
     geometry = GeometrySettings(margin=0)
-    answer = predictor.predict(PreparedImage.of(pixels, field=field), geometry, prompts)
+    prediction = predictor.predict(PreparedImage.of(pixels, field=field), geometry, prompts)
     with torch.inference_mode():
         direct = nano.network(
             normalize(pixels[None]),
@@ -99,11 +101,11 @@ def test_the_answer_is_the_networks_own(nano: LoadedModel, predictor: Predictor)
             ),
         )
         logits = torch.nn.functional.interpolate(direct.logits, size=(512, 512), mode="bilinear")
-    np.testing.assert_allclose(answer.probabilities, logits.sigmoid()[0, 0], atol=2e-5)
-    assert answer.iou == pytest.approx(float(direct.iou[0, 0].clamp(0, 1)), abs=1e-5)
+    np.testing.assert_allclose(prediction.probabilities, logits.sigmoid()[0, 0], atol=2e-5)
+    assert prediction.iou == pytest.approx(float(direct.iou[0, 0].clamp(0, 1)), abs=1e-5)
 
 
-def test_an_image_is_encoded_once_whatever_is_asked(
+def test_image_is_encoded_once_for_several_prompts(
     nano: LoadedModel, predictor: Predictor, prepared: PreparedImage
 ) -> None:
     with counting(nano) as seen:
@@ -113,22 +115,22 @@ def test_an_image_is_encoded_once_whatever_is_asked(
     assert seen == {"encoded": 1, "decoded": 5}
 
 
-def test_tiles_that_no_prompt_touches_are_not_asked_again(
+def test_tiles_without_prompt_are_not_decoded_again(
     nano: LoadedModel, predictor: Predictor, prepared: PreparedImage
 ) -> None:
     tiles = windows_of(prepared, TILES, 512)
     before = predictor.predict(prepared, TILES)
-    click = Prompts((PointPrompt(70, 120),))
-    touched = [tile for tile in tiles if click.within(tile).points]
+    point = Prompts((PointPrompt(70, 120),))
+    touched = [tile for tile in tiles if point.within(tile).points]
     with counting(nano) as seen:
-        after = predictor.predict(prepared, TILES, click)
+        after = predictor.predict(prepared, TILES, point)
     assert seen == {"encoded": 0, "decoded": len(touched)}
     assert 0 < len(touched) < len(tiles)
     changed = np.nonzero((before.probabilities != after.probabilities).any(axis=0))[0]
     assert changed.max() <= max(tile.left + tile.width for tile in touched)
 
 
-def test_a_full_cache_changes_no_answer(nano: LoadedModel, prepared: PreparedImage) -> None:
+def test_cache_size_does_not_change_predictions(nano: LoadedModel, prepared: PreparedImage) -> None:
     kept = Predictor(nano, device="cpu", precision="float32")
     forgetful = Predictor(nano, device="cpu", precision="float32", cache=EmbeddingCache(0))
     np.testing.assert_array_equal(
@@ -137,7 +139,7 @@ def test_a_full_cache_changes_no_answer(nano: LoadedModel, prepared: PreparedIma
     )
 
 
-def test_the_batch_changes_no_answer(nano: LoadedModel, prepared: PreparedImage) -> None:
+def test_batch_size_does_not_change_predictions(nano: LoadedModel, prepared: PreparedImage) -> None:
     one, many = (
         Predictor(nano, device="cpu", precision="float32", batch=batch) for batch in (1, 8)
     )
@@ -148,7 +150,7 @@ def test_the_batch_changes_no_answer(nano: LoadedModel, prepared: PreparedImage)
     )
 
 
-def test_every_kind_of_prompt_changes_the_answer(
+def test_every_kind_of_prompt_changes_the_prediction(
     predictor: Predictor, prepared: PreparedImage
 ) -> None:
     painted = np.hypot(COLUMNS - 180, ROWS - 150) <= 30
@@ -159,59 +161,59 @@ def test_every_kind_of_prompt_changes_the_answer(
         Prompts(box=(100, 100, 200, 200)),
         Prompts(mask=painted),
     ]
-    answers = [predictor.predict(prepared, WHOLE, prompts).probabilities for prompts in kinds]
-    for number, answer in enumerate(answers):
-        for other in answers[:number]:
-            assert np.abs(answer - other).max() > 1e-4
+    predictions = [predictor.predict(prepared, WHOLE, prompts).probabilities for prompts in kinds]
+    for number, prediction in enumerate(predictions):
+        for other in predictions[:number]:
+            assert np.abs(prediction - other).max() > 1e-4
 
 
-def test_zoom_looks_twice_and_answers_inside_the_crop_only(
+def test_cropped_mode_predicts_inside_the_crop_only(
     nano: LoadedModel, predictor: Predictor, prepared: PreparedImage
 ) -> None:
     box = (170, 140, 200, 170)
     with counting(nano) as seen:
-        answer = predictor.predict(prepared, ZOOM, Prompts(box=box))
+        prediction = predictor.predict(prepared, ZOOM, Prompts(box=box))
     assert seen == {"encoded": 2, "decoded": 2}
-    rows, columns = np.nonzero(answer.probabilities)
+    rows, columns = np.nonzero(prediction.probabilities)
     assert rows.min() > 80
     assert columns.max() < 260
-    assert answer.probabilities[155, 185] > 0
+    assert prediction.probabilities[155, 185] > 0
 
 
 @pytest.mark.parametrize("geometry", [WHOLE, ZOOM])
-def test_a_convex_answer_has_no_dents(prepared: PreparedImage, geometry: GeometrySettings) -> None:
+def test_convex_prediction_has_no_dents(
+    prepared: PreparedImage, geometry: GeometrySettings
+) -> None:
     trained = Predictor(load_base("nano"), device="cpu", precision="float32")
-    prompts = Prompts(box=(120.0, 90.0, 250.0, 220.0))  # in noise: crumbs
+    prompts = Prompts(box=(120.0, 90.0, 250.0, 220.0))  # noise has many components
     missing = {}
     for convex in (False, True):
-        asked = geometry.model_copy(update={"convex": convex})
-        answer = trained.predict(prepared, asked, prompts).probabilities
-        masks = [answer >= level for level in LEVELS if (answer >= level).sum() > 30]
+        changed = geometry.model_copy(update={"convex": convex})
+        prediction = trained.predict(prepared, changed, prompts).probabilities
+        masks = [prediction >= level for level in LEVELS if (prediction >= level).sum() > 30]
         dents = [convex_hull_image(mask) & prepared.field.mask & ~mask for mask in masks]
         missing[convex] = np.mean(
             [dent.sum() / mask.sum() for dent, mask in zip(dents, masks, strict=True)]
         )
     assert missing[False] > 2
-    assert missing[True] < 0.4  # of a few pixels those at the edge
+    assert missing[True] < 0.4  # few pixels at the edge
 
 
-def test_a_click_keeps_its_part_of_a_convex_answer(
-    predictor: Predictor, prepared: PreparedImage
-) -> None:
+def test_point_stays_in_a_convex_prediction(predictor: Predictor, prepared: PreparedImage) -> None:
     whole = WHOLE.model_copy(update={"convex": True})
-    click = Prompts((PointPrompt(120.0, 140.0),))
-    plain = predictor.predict(prepared, WHOLE, click).probabilities
-    convex = predictor.predict(prepared, whole, click).probabilities
+    point = Prompts((PointPrompt(120.0, 140.0),))
+    plain = predictor.predict(prepared, WHOLE, point).probabilities
+    convex = predictor.predict(prepared, whole, point).probabilities
     assert convex[140, 120] == pytest.approx(plain[140, 120], abs=0.05)
 
 
-def test_tiles_have_no_form(predictor: Predictor, prepared: PreparedImage) -> None:
+def test_tiled_prediction_ignores_convex(predictor: Predictor, prepared: PreparedImage) -> None:
     plain = predictor.predict(prepared, TILES).probabilities
     convex = predictor.predict(prepared, TILES.model_copy(update={"convex": True})).probabilities
     np.testing.assert_array_equal(convex, plain)
 
 
-def test_work_can_be_stopped_between_tiles_and_goes_on_from_there(
+def test_encoding_can_be_stopped_between_tiles_and_resumed(
     nano: LoadedModel, prepared: PreparedImage
 ) -> None:
     class StopError(Exception):
@@ -230,7 +232,7 @@ def test_work_can_be_stopped_between_tiles_and_goes_on_from_there(
     assert steps == [(done, total) for done in range(1, total + 1)]
 
 
-def test_answers_can_be_stopped_between_tiles_though_all_is_encoded(
+def test_decoding_can_be_stopped_between_tiles_and_resumed(
     nano: LoadedModel, prepared: PreparedImage
 ) -> None:
     class StopError(Exception):
@@ -254,10 +256,10 @@ def test_answers_can_be_stopped_between_tiles_though_all_is_encoded(
 
 
 @pytest.mark.parametrize("geometry", [WHOLE, TILES, ZOOM], ids=["whole", "tiles", "zoom"])
-def test_progress_of_an_answer_never_falls_and_ends_at_all(
+def test_progress_of_a_prediction_is_monotonic_and_complete(
     predictor: Predictor, prepared: PreparedImage, geometry: GeometrySettings
 ) -> None:
-    """At first, with everything in the caches, and with a prompt that asks some windows anew."""
+    """At first, with everything cached, and with a prompt that decodes some windows again."""
     steps: list[tuple[int, int]] = []
     for prompts in (Prompts(), Prompts(), Prompts((PointPrompt(150, 120),))):
         steps.clear()
@@ -268,7 +270,9 @@ def test_progress_of_an_answer_never_falls_and_ends_at_all(
         assert {total for _, total in steps} == {steps[-1][0]}
 
 
-def test_points_outside_are_refused(predictor: Predictor, prepared: PreparedImage) -> None:
+def test_points_outside_the_field_are_refused(
+    predictor: Predictor, prepared: PreparedImage
+) -> None:
     with pytest.raises(GeometryError, match="outside the field of view"):
         predictor.predict(prepared, WHOLE, Prompts((PointPrompt(3, 3),)))
 
@@ -285,15 +289,15 @@ def test_precision_is_chosen_by_the_device() -> None:
     assert choose_precision("auto", torch.device("cpu")) in ("float32", "bfloat16")
 
 
-def test_a_click_on_a_base_trained_here_is_answered_by_the_mask_that_was_trained(
+def test_point_on_a_single_mask_base_uses_the_trained_mask(
     nano: LoadedModel, prepared: PreparedImage
 ) -> None:
-    """A bare SAM 2 takes the likeliest of three masks; our training leaves those untrained."""
-    click = Prompts((PointPrompt(180, 150),))
+    """SAM 2 takes the best of three masks for one point; our training trains only one mask."""
+    point = Prompts((PointPrompt(180, 150),))
     both = Prompts((PointPrompt(180, 150),), mask=prepared.field.mask)
     ours = replace(nano, single_mask=True)
-    of_three = Predictor(nano, device="cpu", precision="float32").predict(prepared, WHOLE, click)
-    single = Predictor(ours, device="cpu", precision="float32").predict(prepared, WHOLE, click)
+    of_three = Predictor(nano, device="cpu", precision="float32").predict(prepared, WHOLE, point)
+    single = Predictor(ours, device="cpu", precision="float32").predict(prepared, WHOLE, point)
     assert np.abs(of_three.probabilities - single.probabilities).max() > 1e-3
     for prompts in (both, Prompts()):
         one, other = (
@@ -306,7 +310,7 @@ def test_a_click_on_a_base_trained_here_is_answered_by_the_mask_that_was_trained
 @pytest.mark.gpu
 @pytest.mark.parametrize("geometry", [WHOLE, TILES], ids=["whole", "tiles"])
 @pytest.mark.parametrize(("precision", "tolerance"), [("float32", 1e-3), ("bfloat16", 0.05)])
-def test_gpu_answers_as_the_cpu_does(
+def test_gpu_predictions_equal_those_of_the_cpu(
     prepared: PreparedImage,
     geometry: GeometrySettings,
     precision: PrecisionChoice,
@@ -314,18 +318,18 @@ def test_gpu_answers_as_the_cpu_does(
 ) -> None:
     on_cpu = Predictor(random_base("nano"), device="cpu", precision="float32")
     on_gpu = Predictor(random_base("nano"), device="cuda", precision=precision)
-    clicks = (PointPrompt(180, 150), PointPrompt(90, 150, positive=False))
-    for prompts in (Prompts(), Prompts(clicks), Prompts(box=(100, 100, 200, 200))):
+    points = (PointPrompt(180, 150), PointPrompt(90, 150, positive=False))
+    for prompts in (Prompts(), Prompts(points), Prompts(box=(100, 100, 200, 200))):
         expected, found = (one.predict(prepared, geometry, prompts) for one in (on_cpu, on_gpu))
         assert np.abs(expected.probabilities - found.probabilities).max() < tolerance
         assert found.iou == pytest.approx(expected.iou, abs=tolerance)
 
 
 @pytest.mark.gpu
-def test_gpu_memory_returns_with_the_predictor(prepared: PreparedImage) -> None:
+def test_gpu_memory_is_freed_with_the_predictor(prepared: PreparedImage) -> None:
     device = torch.device("cuda")
 
-    def left() -> int:
+    def allocated() -> int:
         release_memory(device)
         return torch.cuda.memory_allocated(device)
 
@@ -334,23 +338,23 @@ def test_gpu_memory_returns_with_the_predictor(prepared: PreparedImage) -> None:
         predictor.predict(prepared, TILES)
         assert torch.cuda.memory_allocated(device) > 10_000_000
 
-    work()  # what CUDA's libraries keep for themselves is there from now on
-    before = left()
+    work()  # from now on, the memory of CUDA's libraries is allocated
+    before = allocated()
     work()
-    assert left() == before
+    assert allocated() == before
 
 
-def test_what_is_kept_takes_no_more_memory_than_is_counted(
+def test_cached_tensors_hold_no_more_memory_than_counted(
     nano: LoadedModel, prepared: PreparedImage
 ) -> None:
     cache = EmbeddingCache()
     predictor = Predictor(nano, device="cpu", precision="float32", cache=cache)
     predictor.predict(prepared, TILES)
-    kept = list(cache.memory._kept.values())
+    kept = list(cache.memory._values.values())
     assert len(kept) > 1
-    for features in kept:
-        tensors = (features.image_embed, features.fine, features.middle)
+    for embedding in kept:
+        tensors = (embedding.image_embed, embedding.fine, embedding.middle)
         held = sum(tensor.untyped_storage().nbytes() for tensor in tensors)
-        assert held == features.nbytes()
-    for answer in predictor._automatic._kept.values():
-        assert answer.logits.base is None  # no view of a batch's
+        assert held == embedding.nbytes()
+    for prediction in predictor._unprompted._values.values():
+        assert prediction.logits.base is None  # no view of a batch

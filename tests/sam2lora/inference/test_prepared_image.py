@@ -1,4 +1,4 @@
-"""Where the network looks, for each detail."""
+"""The windows of each input mode, and the crop."""
 
 import numpy as np
 import pytest
@@ -10,32 +10,32 @@ from sam2lora.settings import GeometrySettings
 
 ROWS, COLUMNS = np.ogrid[:600, :800]
 FIELD = FieldOfView(np.hypot(COLUMNS - 400, ROWS - 300) <= 280, (400, 300), 560)
-SCENE = PreparedImage.of(np.zeros((600, 800, 3), np.uint8), field=FIELD)
+PREPARED = PreparedImage.of(np.zeros((600, 800, 3), np.uint8), field=FIELD)
 ZOOM = GeometrySettings(detail="zoom", zoom_share=0.25)
 
 
-def test_the_key_is_the_pixels() -> None:
+def test_key_depends_on_pixels_and_shape() -> None:
     pixels = np.zeros((600, 800, 3), np.uint8)
-    assert PreparedImage.of(pixels, field=FIELD).key == SCENE.key
+    assert PreparedImage.of(pixels, field=FIELD).key == PREPARED.key
     pixels[0, 0, 0] = 1
-    assert PreparedImage.of(pixels, field=FIELD).key != SCENE.key
+    assert PreparedImage.of(pixels, field=FIELD).key != PREPARED.key
     turned = np.zeros((800, 600, 3), np.uint8)
-    assert PreparedImage.of(turned).key != SCENE.key
+    assert PreparedImage.of(turned).key != PREPARED.key
 
 
-def test_whole_and_zoom_start_from_the_field_and_tiles_from_tiles() -> None:
-    (whole,) = windows_of(SCENE, GeometrySettings(detail="whole"), 512)
-    assert windows_of(SCENE, ZOOM, 512) == [whole]
+def test_windows_of_each_input_mode() -> None:
+    (whole,) = windows_of(PREPARED, GeometrySettings(detail="whole"), 512)
+    assert windows_of(PREPARED, ZOOM, 512) == [whole]
     assert whole.width == pytest.approx(560 * 1.02)
-    (squashed,) = windows_of(SCENE, GeometrySettings(detail="squash"), 512)
-    assert (squashed.width, squashed.height) == (800, 600)
-    tiles = windows_of(SCENE, GeometrySettings(detail="tiles", field_size=1024), 512)
+    (stretched,) = windows_of(PREPARED, GeometrySettings(detail="squash"), 512)
+    assert (stretched.width, stretched.height) == (800, 600)
+    tiles = windows_of(PREPARED, GeometrySettings(detail="tiles", field_size=1024), 512)
     assert len(tiles) > 4
     assert tiles[0].width == pytest.approx(512 * 560 / 1024)
 
 
-def first_answer(*blobs: tuple[int, int, int]) -> np.ndarray:
-    """Logits of 128² over the whole field with discs at (x, y, radius)."""
+def first_logits(*blobs: tuple[int, int, int]) -> np.ndarray:
+    """Create logits of 128² over the field of view with discs at (x, y, radius)."""
     rows, columns = np.ogrid[:128, :128]
     logits = np.full((128, 128), -5, np.float32)
     for x, y, radius in blobs:
@@ -43,63 +43,63 @@ def first_answer(*blobs: tuple[int, int, int]) -> np.ndarray:
     return logits
 
 
-def test_the_crop_is_around_the_largest_part() -> None:
-    (whole,) = windows_of(SCENE, ZOOM, 512)
-    crop = crop_of(SCENE, ZOOM, whole, first_answer((90, 40, 10), (10, 100, 3)), Prompts())
+def test_crop_is_around_the_largest_component() -> None:
+    (whole,) = windows_of(PREPARED, ZOOM, 512)
+    crop = crop_of(PREPARED, ZOOM, whole, first_logits((90, 40, 10), (10, 100, 3)), Prompts())
     x, y = whole.left + 90.5 / 128 * whole.width, whole.top + 40.5 / 128 * whole.height
     assert crop.left + crop.width / 2 == pytest.approx(x, abs=crop.width / 16)
     assert crop.top + crop.height / 2 == pytest.approx(y, abs=crop.width / 16)
     assert crop.width == pytest.approx(0.25 * 560)
 
 
-def test_a_large_answer_gets_a_large_crop_but_none_beyond_the_field() -> None:
-    (whole,) = windows_of(SCENE, ZOOM, 512)
-    crop = crop_of(SCENE, ZOOM, whole, first_answer((64, 64, 30)), Prompts())
+def test_crop_grows_with_the_prediction_up_to_the_field() -> None:
+    (whole,) = windows_of(PREPARED, ZOOM, 512)
+    crop = crop_of(PREPARED, ZOOM, whole, first_logits((64, 64, 30)), Prompts())
     assert crop.width == pytest.approx(1.5 * 60 / 128 * whole.width, rel=0.05)
-    assert crop_of(SCENE, ZOOM, whole, first_answer((64, 64, 99)), Prompts()).width <= 560
+    assert crop_of(PREPARED, ZOOM, whole, first_logits((64, 64, 99)), Prompts()).width <= 560
 
 
-def test_an_empty_answer_is_looked_for_at_its_likeliest_pixel() -> None:
-    (whole,) = windows_of(SCENE, ZOOM, 512)
-    logits = first_answer()
+def test_crop_of_an_empty_prediction_is_at_its_highest_logit() -> None:
+    (whole,) = windows_of(PREPARED, ZOOM, 512)
+    logits = first_logits()
     logits[100, 20] = -1
-    crop = crop_of(SCENE, ZOOM, whole, logits, Prompts())
+    crop = crop_of(PREPARED, ZOOM, whole, logits, Prompts())
     x = whole.left + 20.5 / 128 * whole.width
     assert crop.left + crop.width / 2 == pytest.approx(x, abs=crop.width / 16)
 
 
-def test_a_users_box_and_clicks_decide() -> None:
-    (whole,) = windows_of(SCENE, ZOOM, 512)
-    logits = first_answer((90, 40, 10))
-    box = crop_of(SCENE, ZOOM, whole, logits, Prompts(box=(200, 300, 260, 380)))
+def test_crop_contains_box_and_positive_points() -> None:
+    (whole,) = windows_of(PREPARED, ZOOM, 512)
+    logits = first_logits((90, 40, 10))
+    box = crop_of(PREPARED, ZOOM, whole, logits, Prompts(box=(200, 300, 260, 380)))
     assert box.left < 200 < 260 < box.left + box.width
     assert box.left + box.width / 2 == pytest.approx(230, abs=box.width / 16)
-    far = crop_of(SCENE, ZOOM, whole, logits, Prompts((PointPrompt(250, 450),)))
+    far = crop_of(PREPARED, ZOOM, whole, logits, Prompts((PointPrompt(250, 450),)))
     assert far.left < 250 < far.left + far.width
     assert far.top < 450 < far.top + far.height
-    off = crop_of(SCENE, ZOOM, whole, logits, Prompts((PointPrompt(250, 450, positive=False),)))
-    assert off == crop_of(SCENE, ZOOM, whole, logits, Prompts())
+    off = crop_of(PREPARED, ZOOM, whole, logits, Prompts((PointPrompt(250, 450, positive=False),)))
+    assert off == crop_of(PREPARED, ZOOM, whole, logits, Prompts())
 
 
-def test_a_small_move_of_the_answer_keeps_the_crop() -> None:
-    (whole,) = windows_of(SCENE, ZOOM, 512)
+def test_small_shift_of_the_prediction_keeps_the_crop() -> None:
+    (whole,) = windows_of(PREPARED, ZOOM, 512)
     crops = {
-        crop_of(SCENE, ZOOM, whole, first_answer((x, 40, 10)), Prompts()) for x in range(60, 80)
+        crop_of(PREPARED, ZOOM, whole, first_logits((x, 40, 10)), Prompts()) for x in range(60, 80)
     }
     assert len(crops) < 14
 
 
-def test_a_first_answer_outside_the_field_draws_the_crop_nowhere() -> None:
-    (whole,) = windows_of(SCENE, ZOOM, 512)
-    crop = crop_of(SCENE, ZOOM, whole, first_answer((2, 2, 12), (90, 40, 3)), Prompts())
+def test_prediction_outside_the_field_does_not_attract_the_crop() -> None:
+    (whole,) = windows_of(PREPARED, ZOOM, 512)
+    crop = crop_of(PREPARED, ZOOM, whole, first_logits((2, 2, 12), (90, 40, 3)), Prompts())
     x = whole.left + 90.5 / 128 * whole.width
     assert crop.left + crop.width / 2 == pytest.approx(x, abs=crop.width / 16)
 
 
-def test_a_crop_touches_the_image_where_the_field_is_all_of_it() -> None:
+def test_crop_overlaps_an_image_that_is_all_field() -> None:
     wide = PreparedImage.of(np.full((300, 900, 3), 120, np.uint8))
     (whole,) = windows_of(wide, ZOOM, 512)
-    for first in (first_answer((64, 4, 3)), first_answer()):  # in the padding above; nowhere
+    for first in (first_logits((64, 4, 3)), first_logits()):  # in the padding above; nowhere
         first[0, 64] += 1
         crop = crop_of(wide, ZOOM, whole, first, Prompts())
-        crop.paste(np.zeros((128, 128), np.float32), wide.shape)  # it would say so
+        crop.paste(np.zeros((128, 128), np.float32), wide.shape)  # raises if it misses the image

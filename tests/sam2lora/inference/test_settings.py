@@ -1,4 +1,4 @@
-"""Settings of a prediction, and the command that says the same."""
+"""Settings of a prediction, and the command that they stand for."""
 
 import shlex
 from pathlib import Path
@@ -11,25 +11,25 @@ from PIL import Image
 from pydantic import ValidationError
 
 from sam2lora.errors import AdapterError, GeometryError, SettingsError
-from sam2lora.inference.settings import PredictSettings, command_line, command_words, together
+from sam2lora.inference.settings import PredictSettings, command_args, command_line, merge_targets
 from sam2lora.prompts.user_prompts import PointPrompt
 
 PLAIN: dict[str, Any] = {"images": ("a b.png",), "targets": ("disc",), "out": "masks"}
 
 
-def test_a_plain_command_is_short():
-    words = command_words(PredictSettings(**PLAIN))
-    assert words == [
+def test_command_leaves_out_defaults():
+    args = command_args(PredictSettings(**PLAIN))
+    assert args == [
         *("sam2lora", "predict", "a b.png", "--target", "disc", "--out", "masks"),
         *("--model", "nano"),
     ]
 
 
-def test_a_line_is_taken_apart_as_it_was_put_together(monkeypatch: pytest.MonkeyPatch):
-    words = command_words(PredictSettings(**PLAIN | {"images": ("it's $5 & more.png",)}))
-    assert shlex.split(command_line(words)) == words
+def test_command_line_is_quoted_for_the_shell(monkeypatch: pytest.MonkeyPatch):
+    args = command_args(PredictSettings(**PLAIN | {"images": ("it's $5 & more.png",)}))
+    assert shlex.split(command_line(args)) == args
     monkeypatch.setattr("os.name", "nt")
-    assert '"it\'s $5 & more.png"' in command_line(words)
+    assert '"it\'s $5 & more.png"' in command_line(args)
 
 
 @pytest.mark.parametrize(
@@ -40,7 +40,7 @@ def test_a_line_is_taken_apart_as_it_was_put_together(monkeypatch: pytest.Monkey
         {"detail": "blurred"},
     ],
 )
-def test_what_cannot_be_is_refused(change: dict[str, Any]):
+def test_invalid_settings_are_refused(change: dict[str, Any]):
     with pytest.raises(ValidationError):
         PredictSettings(**PLAIN | change)
 
@@ -56,7 +56,7 @@ def test_what_cannot_be_is_refused(change: dict[str, Any]):
         ({"box": (9, 9, 5, 20)}, GeometryError, "x0 < x1"),
     ],
 )
-def test_what_contradicts_itself_is_refused_in_the_words_of_the_command(
+def test_contradictory_settings_are_refused_by_option_name(
     change: dict[str, Any], error: type[Exception], text: str
 ):
     with pytest.raises(error, match=text):
@@ -74,19 +74,19 @@ def test_prompts_are_for_one_target_in_one_image():
     PredictSettings(**PLAIN).check_prompts_fit(9)
 
 
-def test_what_differs_in_targets_alone_is_one_command():
+def test_settings_that_differ_in_targets_only_are_merged():
     disc = PredictSettings(**PLAIN)
     cup = disc.model_copy(update={"targets": ("cup",)})
     vessel = disc.model_copy(update={"targets": ("vessel",), "threshold": 0.3})
-    first, second = together([disc, vessel, cup])
+    first, second = merge_targets([disc, vessel, cup])
     assert first.targets == ("disc", "cup")
     assert second == vessel
 
 
-def test_the_command_gives_what_the_settings_give(
+def test_command_predicts_the_same_as_its_settings(
     run_cli, tmp_path: Path, photo: NDArray[np.uint8]
 ):
-    """Whatever can be said in settings is said in words, and read back to the same."""
+    """All settings are written as arguments, and parsed to the same settings."""
     from sam2lora.inference.pipeline import tasks_of
     from sam2lora.inference.predictor import Predictor
     from sam2lora.inference.prepared_image import PreparedImage
@@ -112,7 +112,7 @@ def test_the_command_gives_what_the_settings_give(
         tta=True,
         probabilities=True,
     )
-    ran = run_cli(*command_words(settings)[1:])
+    ran = run_cli(*command_args(settings)[1:])
     assert ran.code == 0, ran.err
     base = load_base("nano")
     predictor = Predictor(base, device="cpu", precision="float32")

@@ -1,4 +1,4 @@
-"""Flip averaging: everything is mirrored with the image, and turned back."""
+"""Test-time augmentation: prompts and field are mirrored with the image, predictions back."""
 
 from dataclasses import dataclass, field
 
@@ -16,7 +16,7 @@ SHAPE = (7, 10)
 PIXELS = np.random.default_rng(0).integers(0, 256, (*SHAPE, 3), dtype=np.uint8)
 MASK = np.zeros(SHAPE, bool)
 MASK[1:6, 2:9] = True
-SCENE = PreparedImage.of(PIXELS, field=FieldOfView(MASK, (5.0, 2.5), 6.5, "region"))
+PREPARED = PreparedImage.of(PIXELS, field=FieldOfView(MASK, (5.0, 2.5), 6.5, "region"))
 PROMPTS = Prompts(
     (PointPrompt(3, 2), PointPrompt(7.5, 4, positive=False)),
     box=(2, 1, 6.5, 4),
@@ -27,17 +27,17 @@ WHOLE = GeometrySettings()
 
 @dataclass
 class Painter:
-    """Stands for a predictor: paints what it sees, so that a slip in any mapping shows."""
+    """Stands in for a predictor: its prediction shows all its inputs, and so any wrong mapping."""
 
-    lean: float = 0.0
+    bias: float = 0.0
     windows: list[int] = field(default_factory=lambda: [2, 2, 2, 2])
-    asked: int = 0
+    calls: int = 0
 
     def predict(self, prepared, geometry, prompts, *, progress) -> Prediction:
-        total = self.windows[self.asked]
+        total = self.windows[self.calls]
         for done in range(total + 1):
             progress(done, total)
-        self.asked += 1
+        self.calls += 1
         painted = prepared.pixels[..., 1] / 1000 + 0.1 * prepared.field.mask
         painted += 0.05 * prompts.mask
         x0, y0, x1, y1 = prompts.box
@@ -45,55 +45,55 @@ class Painter:
         painted += 0.1 * ((rows >= y0) & (rows <= y1) & (columns >= x0) & (columns <= x1))
         x, y = prepared.field.center
         painted += 0.01 * np.hypot(rows - y, columns - x)
-        for click in prompts.points:
-            near = np.exp(-np.hypot(rows - click.y, columns - click.x))
-            painted += (0.2 if click.positive else -0.1) * near
-        painted += self.lean * columns
-        return Prediction(painted.astype(np.float32), 0.1 * self.asked)
+        for point in prompts.points:
+            near = np.exp(-np.hypot(rows - point.y, columns - point.x))
+            painted += (0.2 if point.positive else -0.1) * near
+        painted += self.bias * columns
+        return Prediction(painted.astype(np.float32), 0.1 * self.calls)
 
 
-def ask(painter: Painter, seen: list[tuple[int, int]] | None = None) -> Prediction:
+def predict(painter: Painter, seen: list[tuple[int, int]] | None = None) -> Prediction:
     steps: list[tuple[int, int]] = [] if seen is None else seen
 
     def progress(done: int, total: int) -> None:
         steps.append((done, total))
 
-    return predict_with_flips(painter, SCENE, WHOLE, PROMPTS, progress=progress)
+    return predict_with_flips(painter, PREPARED, WHOLE, PROMPTS, progress=progress)
 
 
-def test_a_network_that_knows_no_direction_answers_as_without_flips() -> None:
-    plain = Painter().predict(SCENE, WHOLE, PROMPTS, progress=lambda done, total: None)
-    answer = ask(Painter())
-    assert answer.probabilities.dtype == np.float32
-    np.testing.assert_allclose(answer.probabilities, plain.probabilities, atol=1e-6)
+def test_equivariant_network_predicts_the_same_with_flips() -> None:
+    plain = Painter().predict(PREPARED, WHOLE, PROMPTS, progress=lambda done, total: None)
+    prediction = predict(Painter())
+    assert prediction.probabilities.dtype == np.float32
+    np.testing.assert_allclose(prediction.probabilities, plain.probabilities, atol=1e-6)
 
 
-def test_what_leans_to_one_side_is_evened_out() -> None:
-    """A column's own weight 0.01·x becomes the mean of both sides', the same everywhere."""
-    flat = ask(Painter()).probabilities + 0.01 * (SHAPE[1] - 1) / 2
-    np.testing.assert_allclose(ask(Painter(lean=0.01)).probabilities, flat, atol=1e-6)
+def test_directional_bias_is_averaged_out() -> None:
+    """A bias of 0.01·x becomes its mean over both directions, the same in each column."""
+    flat = predict(Painter()).probabilities + 0.01 * (SHAPE[1] - 1) / 2
+    np.testing.assert_allclose(predict(Painter(bias=0.01)).probabilities, flat, atol=1e-6)
 
 
-def test_expected_iou_is_the_mean_of_four() -> None:
-    assert ask(Painter()).iou == pytest.approx(0.25)
+def test_predicted_iou_is_the_mean_of_four() -> None:
+    assert predict(Painter()).iou == pytest.approx(0.25)
 
 
-def test_progress_runs_once_over_all_four() -> None:
+def test_progress_covers_all_four_predictions() -> None:
     seen: list[tuple[int, int]] = []
-    ask(Painter(), seen)
+    predict(Painter(), seen)
     assert [done for done, _ in seen] == sorted(done for done, _ in seen)
     assert seen[0] == (0, 8)
     assert seen[-1] == (8, 8)
 
 
 @pytest.mark.parametrize(("sideways", "upside_down"), FLIPS)
-def test_twice_is_the_same_again(sideways: bool, upside_down: bool) -> None:
+def test_flipping_twice_restores_image_and_prompts(sideways: bool, upside_down: bool) -> None:
     def flipped(prepared: PreparedImage) -> PreparedImage:
         return flip_image(prepared, sideways=sideways, upside_down=upside_down)
 
-    back = flipped(flipped(SCENE))
-    assert back.key == SCENE.key
-    assert back.field.center == SCENE.field.center
+    back = flipped(flipped(PREPARED))
+    assert back.key == PREPARED.key
+    assert back.field.center == PREPARED.field.center
     np.testing.assert_array_equal(back.field.mask, MASK)
     prompts = PROMPTS
     for _ in range(2):
@@ -102,18 +102,18 @@ def test_twice_is_the_same_again(sideways: bool, upside_down: bool) -> None:
     np.testing.assert_array_equal(prompts.mask, PROMPTS.mask)
 
 
-def test_a_mirror_image_is_another_image_in_the_same_kind_of_field() -> None:
-    mirrored = flip_image(SCENE, sideways=True, upside_down=False)
-    assert mirrored.key != SCENE.key
+def test_mirror_image_has_its_own_key_and_a_mirrored_field() -> None:
+    mirrored = flip_image(PREPARED, sideways=True, upside_down=False)
+    assert mirrored.key != PREPARED.key
     assert mirrored.field.center == (4.0, 2.5)
     assert (mirrored.field.diameter, mirrored.field.found) == (6.5, "region")
 
 
-def test_nothing_said_stays_nothing() -> None:
+def test_flipped_empty_prompts_are_empty() -> None:
     assert flip_prompts(Prompts(), SHAPE, sideways=True, upside_down=True).empty
 
 
-def test_a_click_on_the_corner_pixel_stays_on_it() -> None:
-    clicks = Prompts((PointPrompt(0, 0),))
-    (click,) = flip_prompts(clicks, SHAPE, sideways=True, upside_down=True).points
-    assert (click.x, click.y) == (9, 6)
+def test_point_on_the_corner_pixel_moves_to_the_opposite_corner() -> None:
+    points = Prompts((PointPrompt(0, 0),))
+    (point,) = flip_prompts(points, SHAPE, sideways=True, upside_down=True).points
+    assert (point.x, point.y) == (9, 6)
