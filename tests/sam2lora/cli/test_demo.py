@@ -89,7 +89,7 @@ def test_an_image_of_a_data_set_is_compared_with_its_masks(
     ("image", "device", "words"),
     [
         ("missing.png", "auto", "there is no such file"),
-        ("text.png", "auto", "is not an image in a format"),
+        ("text.png", "auto", "is not an image in a supported format"),
         (".", "auto", "is a folder"),
         ("a.png", "tpu", "No device is called 'tpu'"),
     ],
