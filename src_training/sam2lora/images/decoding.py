@@ -136,7 +136,8 @@ def _reading(path: Path) -> Iterator[None]:
 def _check_size(path: Path, height: int, width: int) -> None:
     if height * width > MAX_PIXELS:
         raise ImageError(
-            f"{path}: {width} × {height} pixels exceed the limit of {MAX_PIXELS:,}. {_REDUCE}"
+            f"{path}: {width} × {height} pixels are more than the limit of {MAX_PIXELS:,}. "
+            f"{_REDUCE}"
         )
 
 

@@ -87,7 +87,7 @@ class Prompts:
             column, row = round(point.x), round(point.y)
             if not (0 <= column < width and 0 <= row < height):
                 raise GeometryError(
-                    f"The point ({point.x:g}, {point.y:g}) lies outside the image, which has "
+                    f"The point ({point.x:g}, {point.y:g}) lies outside the image, which is "
                     f"{width} × {height} pixels."
                 )
             if not field[row, column]:

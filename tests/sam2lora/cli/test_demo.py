@@ -89,7 +89,7 @@ def test_demo_compares_an_image_of_a_dataset_with_its_masks(
     ("image", "device", "message"),
     [
         ("missing.png", "auto", "there is no such file"),
-        ("text.png", "auto", "is not an image in a format"),
+        ("text.png", "auto", "is not an image in a supported format"),
         (".", "auto", "is a folder"),
         ("a.png", "tpu", "No device is called 'tpu'"),
     ],

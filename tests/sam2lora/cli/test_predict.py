@@ -132,7 +132,7 @@ def test_bad_files_among_good_ones_are_listed_at_the_end(
     assert (ran.code, ran.out) == (1, f"2 of 4 images segmented into {out}\n")
     title, first, second = ran.err.splitlines()
     assert title == "2 failed:"
-    assert first.startswith(f"{pictures / 'aa[red].png'}\tis not an image in a format that")
+    assert first.startswith(f"{pictures / 'aa[red].png'}\tis not an image in a supported")
     assert second == (
         f"{pictures / 'c.tif'}\tthe file is empty (0 bytes). Copy it again from its source."
     )
@@ -177,7 +177,7 @@ def nan(path: Path) -> None:
 BAD: dict[str, tuple[str, Callable[[Path], object], str]] = {
     "missing": ("a.png", lambda path: None, "there is no such file"),
     "folder without images": ("folder", lambda path: path.mkdir(), "there is no image here"),
-    "text": ("a.png", lambda path: path.write_text("hello"), "is not an image in a format"),
+    "text": ("a.png", lambda path: path.write_text("hello"), "is not an image in a supported"),
     "truncated": ("a.tif", truncated, "damaged or truncated"),
     "empty": ("a.png", lambda path: path.touch(), "the file is empty (0 bytes)"),
     "stack": (

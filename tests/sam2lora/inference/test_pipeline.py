@@ -133,7 +133,7 @@ def test_segment_image_uses_prompts_adapter_and_threshold(
         ({"threshold": 2.0}, SettingsError, "between 0 and 1"),
         ({"adapter": "mine", "no_adapter": True}, AdapterError, "Leave one out"),
         ({"image": "missing.png"}, ImageError, "there is no such file"),
-        ({"image": np.zeros((4, 5, 6, 3), np.uint8)}, ImageError, "no single photograph"),
+        ({"image": np.zeros((4, 5, 6, 3), np.uint8)}, ImageError, "not a single image"),
         (
             {"targets": ["disc", "cup"], "prompts": Prompts((PointPrompt(9, 9),))},
             GeometryError,
