@@ -197,7 +197,7 @@ def install_for_nano(tmp_path: Path) -> Callable[..., Adapter]:
             tensor_name: 0.1 * torch.randn(shape, generator=generator)
             for tensor_name, shape in sorted(expected_shapes(base.network, lora).items())
         }
-        usual = {
+        defaults = {
             "name": name,
             "target": target,
             "base": {"name": "nano", "identity": base.weights_sha256},
@@ -208,7 +208,7 @@ def install_for_nano(tmp_path: Path) -> Callable[..., Adapter]:
             "share": 0.1,
             "created": now(),
         }
-        card = AdapterCard.model_validate(usual | fields)
+        card = AdapterCard.model_validate(defaults | fields)
         return install_adapter(save_adapter(tensors, card, tmp_path / "made" / name))
 
     return install
