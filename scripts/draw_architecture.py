@@ -11,7 +11,8 @@ from math import fsum
 from pathlib import Path
 from xml.sax.saxutils import escape
 
-from scripts.room_graph import HALVES, ROOT, Graph, Room, floors_of, read_rooms, reduce_graph
+from scripts.room_graph import Graph, Room, floors_of, read_rooms, reduce_graph
+from scripts.source_tree import PACKAGES, ROOT
 
 PICTURE = ROOT / "docs" / "images" / "architecture.svg"
 WIDTH, ROW, HEIGHT, GAP, BETWEEN = 1200, 80, 50, 22, 8  # pixels
@@ -114,7 +115,7 @@ def draw() -> str:
     graph = reduce_graph(read_rooms())
     parts: list[str] = []
     top = 0.0
-    for package, folder in HALVES.items():
+    for package, folder in PACKAGES.items():
         floors = floors_of(graph, package)
         lines = {room: _lines(room, graph, folder) for floor in floors for room in floor}
         widths = {room: _width(text) for room, text in lines.items()}
@@ -165,7 +166,7 @@ def _draw_half(
         f'fill="{ink}">{package}</text>',
     ]
     if any(line.startswith("→") for text in lines.values() for line in text):
-        other = next(name for name in HALVES if name != package)
+        other = next(name for name in PACKAGES if name != package)
         parts.append(
             f'<text x="14" y="{top + 46:.0f}" font-size="12" text-anchor="start" fill="{GREY}">'
             f"→ in a room: what it uses of {other}</text>"

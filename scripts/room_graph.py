@@ -3,12 +3,11 @@
 A room is a folder of `napari_sam2lora` or of `sam2lora`, or a module beside them.
 """
 
-import ast
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 
-ROOT = Path(__file__).resolve().parents[1]
-HALVES = {"napari_sam2lora": ROOT / "napari_sam2lora", "sam2lora": ROOT / "src_training/sam2lora"}
+from scripts.source_tree import PACKAGES, imports, modules
+
 MANIFEST = "_reader, _writer, _sample_data"
 TOGETHER = dict.fromkeys(MANIFEST.split(", "), MANIFEST)
 """Modules that are one room: what napari finds by the manifest, and nothing imports."""
@@ -17,21 +16,16 @@ Room = tuple[str, str]  # the package, and the folder or module in it
 Graph = dict[Room, set[Room]]
 
 
-def read_rooms(halves: Mapping[str, Path] = HALVES) -> Graph:
+def read_rooms(packages: Mapping[str, Path] = PACKAGES) -> Graph:
     """Return the rooms of both packages, each with those it imports; not for type checks alone."""
-    modules = {
-        ".".join((package, *path.relative_to(folder).with_suffix("").parts)): path
-        for package, folder in halves.items()
-        for path in sorted(folder.rglob("*.py"))
-    }
-    modules = {name.removesuffix(".__init__"): path for name, path in modules.items()}
-    graph: Graph = {room: set() for room in map(_room, modules) if room}
-    for name, path in modules.items():
+    found = modules(packages)
+    graph: Graph = {room: set() for room in map(_room, found) if room}
+    for name, path in found.items():
         room = _room(name)
         if room is None:
             continue
-        for imported in _imports(ast.parse(path.read_text(encoding="utf-8"))):
-            used = _room(imported) if imported in modules else None
+        for imported in imports(path.read_text(encoding="utf-8"), name):
+            used = _room(imported) if imported in found else None
             if used and used != room:
                 graph[room].add(used)
     return graph
@@ -42,19 +36,6 @@ def _room(module: str) -> Room | None:
     package, _, rest = module.partition(".")
     name = rest.partition(".")[0]
     return None if name in ("", "__main__") else (package, TOGETHER.get(name, name))
-
-
-def _imports(tree: ast.AST) -> Iterator[str]:
-    """Yield the dotted names that are imported, inside functions too, but not for type checks."""
-    for node in ast.iter_child_nodes(tree):
-        if isinstance(node, ast.If) and "TYPE_CHECKING" in ast.unparse(node.test):
-            continue
-        if isinstance(node, ast.Import):
-            yield from (alias.name for alias in node.names)
-        elif isinstance(node, ast.ImportFrom) and node.module:
-            yield node.module
-            yield from (f"{node.module}.{alias.name}" for alias in node.names)
-        yield from _imports(node)
 
 
 def reduce_graph(graph: Graph) -> Graph:

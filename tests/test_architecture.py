@@ -6,7 +6,8 @@ from pathlib import Path
 import pytest
 
 from scripts.draw_architecture import PICTURE, draw
-from scripts.room_graph import HALVES, ROOT, floors_of, read_rooms, reduce_graph
+from scripts.room_graph import floors_of, read_rooms, reduce_graph
+from scripts.source_tree import PACKAGES, ROOT
 
 PAGE = (ROOT / "docs" / "architecture.md").read_text(encoding="utf-8")
 GLOSSARY = (ROOT / "docs" / "glossary.md").read_text(encoding="utf-8")
@@ -19,7 +20,7 @@ def test_picture_is_that_of_the_code():
 
 def test_every_room_stands_above_what_it_imports():
     graph = read_rooms()
-    for package in HALVES:
+    for package in PACKAGES:
         floors = floors_of(reduce_graph(graph), package)
         level = {room: number for number, floor in enumerate(floors) for room in floor}
         for room in level:
@@ -66,7 +67,7 @@ def test_modules_that_the_page_names_exist():
     missing = [
         name
         for name in named
-        if not any((folder / f"{name}.py").is_file() for folder in (*HALVES.values(), ROOT))
+        if not any((folder / f"{name}.py").is_file() for folder in (*PACKAGES.values(), ROOT))
     ]
     assert not missing
 

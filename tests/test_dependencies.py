@@ -4,7 +4,7 @@ import ast
 
 import pytest
 
-from .source_tree import MODULES, PACKAGES, SOURCES, imports
+from scripts.source_tree import MODULES, PACKAGES, SOURCES, imports
 
 LIBRARY = (
     ("errors", "types"),

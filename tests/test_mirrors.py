@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from .source_tree import MODULES, SOURCES
+from scripts.source_tree import MODULES, SOURCES
 
 TESTS = Path(__file__).resolve().parent
 

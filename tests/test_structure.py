@@ -14,8 +14,7 @@ import tifffile
 import yaml
 
 import sam2lora
-
-from .source_tree import MODULES, PACKAGES, SOURCES, cycle, imports, roots
+from scripts.source_tree import MODULES, PACKAGES, SOURCES, cycle, imports, roots
 
 TESTS = Path(__file__).resolve().parent
 VIEWER = {

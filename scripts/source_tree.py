@@ -1,17 +1,20 @@
 """The modules of both packages, and what they import, read from their sources."""
 
 import ast
-from collections.abc import Iterator
-from importlib.util import find_spec
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
-PACKAGES = {name: Path(find_spec(name).origin).parent for name in ("sam2lora", "napari_sam2lora")}
+ROOT = Path(__file__).resolve().parents[1]
+PACKAGES = {
+    "napari_sam2lora": ROOT / "napari_sam2lora",
+    "sam2lora": ROOT / "src_training/sam2lora",
+}
 
 
-def modules() -> dict[str, Path]:
-    """Return every module of both packages by its dotted name."""
+def modules(packages: Mapping[str, Path] = PACKAGES) -> dict[str, Path]:
+    """Return every module of packages, given by name and folder, by its dotted name."""
     found = {}
-    for package, folder in PACKAGES.items():
+    for package, folder in packages.items():
         for path in sorted(folder.rglob("*.py")):
             parts = (package, *path.relative_to(folder).with_suffix("").parts)
             found[".".join(parts).removesuffix(".__init__")] = path
