@@ -75,6 +75,9 @@ def accept_mask(
         layer.metadata = with_plugin_metadata(
             layer.metadata, image=image_id(image.metadata, image.name), target=target.name
         )
+    set_visible(
+        layer, True
+    )  # before writing: napari slices no hidden layer, and fails to redraw it
     current = np.asarray(layer.data)
     label = current.dtype.type(target.label)
     if mode == "add":
@@ -88,7 +91,6 @@ def accept_mask(
     where = np.unravel_index(np.flatnonzero(changed), changed.shape)
     if len(where[0]):
         layer.data_setitem(where, wanted[where] if mode == "replace" else wanted)
-    set_visible(layer, True)
     return layer
 
 

@@ -73,6 +73,12 @@ def test_accepting_links_and_shows_a_layer_of_other_origin(viewer: ViewerModel):
     assert labels.visible
 
 
+def test_layer_that_was_opened_hidden_can_be_accepted_into(viewer: ViewerModel):
+    hidden = viewer.add_layer(Labels(np.zeros(SHAPE, np.uint8), name="disc", visible=False))
+    assert accept_mask(viewer, viewer.layers["eye"], DISC, disk(12), "replace") is hidden
+    np.testing.assert_array_equal(hidden.data != 0, disk(12))
+
+
 def test_layers_that_do_not_fit_are_rejected(viewer: ViewerModel):
     image = viewer.layers["eye"]
     labels = accept_mask(viewer, image, DISC, disk(12), "add")
