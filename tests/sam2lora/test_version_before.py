@@ -100,7 +100,7 @@ def test_checkpoint_without_a_field_is_refused(version_before: Path, pocket: obj
     content = load_checkpoint(path)
     del content["identity"]
     save_checkpoint(path, content)
-    with pytest.raises(TrainingError, match="identity is not in it"):
+    with pytest.raises(TrainingError, match="identity is missing"):
         list(train(version_before / "run"))
 
 
