@@ -1,4 +1,4 @@
-"""Take the pictures of napari that the documentation shows.
+"""Create the screenshots of napari for the documentation.
 
     python docs/make_screenshots.py [NAME ...]
 
@@ -6,7 +6,7 @@ A real window opens for each picture. Without a screen, on Linux:
 
     xvfb-run -a -s "-screen 0 1600x1000x24" python docs/make_screenshots.py
 
-Only drawn images are shown: the public data sets may not be spread with this project.
+Only synthetic images are shown: the public datasets may not be redistributed.
 """
 
 import os
@@ -28,23 +28,24 @@ from qtpy.QtTest import QTest
 
 from napari_sam2lora.qt.widgets import Section
 from napari_sam2lora.segmentation.dock import SegmentDock
+from napari_sam2lora.segmentation.widgets.model_panel import AUTOMATIC, NO_ADAPTER
 from sam2lora.synthetic import SyntheticSettings, draw_fundus
 
 PLUGIN = "napari-sam2lora"
 IMAGES = Path(__file__).parent / "images"
 WINDOW = (1200, 780)
-TRUTH: dict[str, np.ndarray] = {}
-"""The masks of the photograph as drawn, by target."""
+REFERENCE: dict[str, np.ndarray] = {}
+"""The exact masks of the image, by target."""
 
 
 def open_image(viewer: napari.Viewer) -> None:
-    """Show a photograph with its masks, as it opens."""
+    """Show an image with its masks, as it opens."""
     viewer.open_sample(PLUGIN, "healthy")
     viewer.layers.selection.active = viewer.layers[0]
 
 
 def views(viewer: napari.Viewer) -> None:
-    """Show a photograph with its field of view outlined, and its green channel beside it."""
+    """Show an image with its field of view outlined, next to its green channel."""
     viewer.open_sample(PLUGIN, "healthy")
     image, *masks = viewer.layers
     for mask in masks:
@@ -73,18 +74,18 @@ def image_list(viewer: napari.Viewer) -> None:
 
 
 def measurements(viewer: napari.Viewer) -> None:
-    """Show the measurements of a photograph with a large cup."""
+    """Show the measurements of an image with a large cup."""
     viewer.open_sample(PLUGIN, "large_cup")
     viewer.layers.selection.active = viewer.layers[0]
     viewer.window.add_plugin_dock_widget(PLUGIN, "Measurements")
 
 
-def segment_answer(viewer: napari.Viewer) -> None:
-    """Show the first answer for the optic disc, with the Segment dock beside it."""
+def segment_result(viewer: napari.Viewer) -> None:
+    """Show the first result for the optic disc, next to the Segment dock."""
     viewer.open_sample(PLUGIN, "healthy")
     image, *masks = viewer.layers
-    TRUTH.update({mask.name.split()[-1]: mask.data > 0 for mask in masks})
-    for mask in masks:  # the answers are what is to be seen
+    REFERENCE.update({mask.name.split()[-1]: mask.data > 0 for mask in masks})
+    for mask in masks:  # only the results are shown
         viewer.layers.remove(mask)
     viewer.layers.selection.active = image
     dock = segment_dock(viewer)
@@ -93,19 +94,19 @@ def segment_answer(viewer: napari.Viewer) -> None:
 
 
 def segment_corrected(viewer: napari.Viewer) -> None:
-    """Show the answer after points on and off the disc."""
-    segment_answer(viewer)
-    dock, disc = segment_dock(viewer), TRUTH["disc"]
+    """Show the result after a positive and a negative point."""
+    segment_result(viewer)
+    dock, disc = segment_dock(viewer), REFERENCE["disc"]
     rows, columns = np.nonzero(disc)
     points = dock.session.prompts.points(dock.session.image, dock.session.target)
     points.add([rows.mean(), columns.mean()])
-    dock.switch_sign()
+    dock.toggle_positive()
     points.add([rows.mean(), columns.min() - 1.2 * np.ptp(columns)])
     wait(dock)
 
 
 def segment_accepted(viewer: napari.Viewer) -> None:
-    """Show the three targets accepted, and their numbers."""
+    """Show the three targets accepted, and their measurements."""
     segment_corrected(viewer)
     dock = segment_dock(viewer)
     dock.segment_all()
@@ -117,38 +118,39 @@ def segment_accepted(viewer: napari.Viewer) -> None:
 
 
 def segment_compare(viewer: napari.Viewer) -> None:
-    """Show the base model beside its adapter, against the mask as drawn."""
-    segment_answer(viewer)
+    """Compare the base model and its adapter with the exact mask."""
+    segment_result(viewer)
     dock = segment_dock(viewer)
     dock.toggle_preview()
     image = dock.session.image
-    viewer.add_labels(TRUTH["disc"].astype(np.uint8), name=f"{image.name} disc", visible=False)
-    (part,) = (one for one in dock.findChildren(Section) if "Compare" in one.title.text())
-    part.title.click()
-    view = dock.comparison_panel
-    view.lists_requested.emit()
-    view.reference.setCurrentIndex(view.reference.count() - 1)
-    view.compare_requested.emit(["bare", "automatic"], view.reference.currentData(), "side by side")
+    viewer.add_labels(REFERENCE["disc"].astype(np.uint8), name=f"{image.name} disc", visible=False)
+    (section,) = (one for one in dock.findChildren(Section) if "Compare" in one.title.text())
+    section.title.click()
+    panel = dock.comparison_panel
+    panel.lists_requested.emit()
+    panel.reference.setCurrentIndex(panel.reference.count() - 1)
+    models, reference = [NO_ADAPTER, AUTOMATIC], panel.reference.currentData()
+    panel.compare_requested.emit(models, reference, "side by side")
     wait(dock)
 
 
 def segment_dock(viewer: napari.Viewer) -> SegmentDock:
-    """Give the viewer's Segment dock, opened if need be."""
-    open_ones = viewer.window.dock_widgets.values()
-    there = [one for one in open_ones if isinstance(one, SegmentDock)]
-    return there[0] if there else viewer.window.add_plugin_dock_widget(PLUGIN, "Segment")[1]
+    """Return the Segment dock of a viewer, after opening it if necessary."""
+    docks = viewer.window.dock_widgets.values()
+    opened = [dock for dock in docks if isinstance(dock, SegmentDock)]
+    return opened[0] if opened else viewer.window.add_plugin_dock_widget(PLUGIN, "Segment")[1]
 
 
 def wait(dock: SegmentDock) -> None:
-    """Wait until all answers and numbers are there."""
+    """Wait until all results and measurements are shown."""
     for worker in (dock.session.queue.worker, dock.session.results.live_measurements.worker):
-        QTest.qWait(400)  # numbers are measured when nothing has changed for a moment
+        QTest.qWait(400)  # masks are measured a moment after the last change
         while worker.busy:
             QTest.qWait(50)
 
 
 def draw_folder(folder: Path, *, count: int = 6) -> Path:
-    """Draw a data set of one's own."""
+    """Draw a dataset."""
     for name in ("images", "masks"):
         (folder / name).mkdir(parents=True)
     for number in range(1, count + 1):
@@ -165,7 +167,7 @@ PICTURES: dict[str, Callable[[napari.Viewer], None]] = {
     "views": views,
     "image-list": image_list,
     "measurements": measurements,
-    "segment-answer": segment_answer,
+    "segment-answer": segment_result,
     "segment-corrected": segment_corrected,
     "segment-accepted": segment_accepted,
     "segment-compare": segment_compare,
@@ -174,7 +176,7 @@ PICTURES: dict[str, Callable[[napari.Viewer], None]] = {
 
 
 def take(path: Path, prepare: Callable[[napari.Viewer], None]) -> None:
-    """Open a window, let `prepare` bring it into the state to show, and write it as a PNG."""
+    """Open a window, prepare it, and write its screenshot as a PNG."""
     viewer = napari.Viewer(show_welcome_screen=False)
     viewer.window.resize(*WINDOW)
     prepare(viewer)

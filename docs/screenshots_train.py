@@ -1,4 +1,4 @@
-"""The pictures of the Train and the Evaluate dock, for `make_screenshots.py`."""
+"""Screenshots of the Train and the Evaluate dock, for `make_screenshots.py`."""
 
 import os
 import tempfile
@@ -20,7 +20,7 @@ for _name in ("RUNS", "ADAPTERS"):
 
 PLUGIN = "napari-sam2lora"
 WINDOW = (1500, 950)
-_PATIENCE = 600  # seconds in which nothing happens
+_PATIENCE = 600  # seconds without progress until it is an error
 
 
 def train_images(viewer: napari.Viewer) -> None:
@@ -29,12 +29,12 @@ def train_images(viewer: napari.Viewer) -> None:
 
 
 def train_progress(viewer: napari.Viewer) -> None:
-    """Show a training while it runs."""
-    # The window closes while it runs: the dock would ask, and nobody answers.
+    """Show a running training."""
+    # The window closes while it runs: the dock would show a dialog.
     QMessageBox.exec = lambda box: 0
     QMessageBox.clickedButton = lambda box: box.defaultButton()
     dock = _open(viewer)
-    dock.settings_tab.edit(("validation", "every"), 5)  # curves soon, on a slow computer too
+    dock.settings_tab.edit(("validation", "every"), 5)  # so that there are curves soon
     dock.train(dock.setup_tab.plan())
     watcher = dock.session.watcher
     _wait(lambda: len(watcher.history.validations) > 3, lambda: len(watcher.history.events))
@@ -42,7 +42,7 @@ def train_progress(viewer: napari.Viewer) -> None:
 
 
 def train_runs(viewer: napari.Viewer) -> None:
-    """Show the list after that training was stopped."""
+    """Show the list of runs after that training was stopped."""
     dock = _open(viewer)
     if dock.session.alive:
         dock.session.stop()
@@ -53,7 +53,7 @@ def train_runs(viewer: napari.Viewer) -> None:
 
 
 def evaluate(viewer: napari.Viewer) -> None:
-    """Show a mask against a reference, with the map of errors."""
+    """Compare a mask with a reference, with the map of errors."""
     viewer.open_sample(PLUGIN, "healthy")
     disc = next(layer for layer in viewer.layers if layer.name.endswith("disc"))
     for layer in list(viewer.layers)[1:]:
@@ -62,7 +62,7 @@ def evaluate(viewer: napari.Viewer) -> None:
     viewer.add_labels(moved, name="second reader disc", visible=False)
     _, dock = viewer.window.add_plugin_dock_widget(PLUGIN, "Evaluate")
     dock.choose(disc.name, "second reader disc")
-    dock.comparison_panel()
+    dock.compare()
     _wait(lambda: bool(dock.comparisons))
 
 
@@ -72,7 +72,7 @@ PICTURES: dict[str, Callable[[napari.Viewer], None]] = {
     "train-runs": train_runs,
     "evaluate": evaluate,
 }
-"""Each picture; the second and third are of one training, so take them together."""
+"""Each screenshot by name; the second and the third show the same training."""
 
 
 def _open(viewer: napari.Viewer) -> "object":
@@ -83,7 +83,7 @@ def _open(viewer: napari.Viewer) -> "object":
             viewer.window.remove_dock_widget(viewer.window.dock_widgets[name])
     _, dock = viewer.window.add_plugin_dock_widget(PLUGIN, "Train")
     dock.setup_tab.options.choose(target="disc", preset="quick")
-    if dock.setup_tab.options.start_from is None:  # in a checkout without trained weights
+    if dock.setup_tab.options.start_from is None:  # without trained weights
         dock.setup_tab.options.choose(preset="standard")
         dock.settings_tab.edit(("batch",), 1)
     return dock
@@ -93,18 +93,18 @@ def _draw_images(folder: Path) -> Path:
     for number in range(5):
         drawn = draw_fundus(number + 60, SyntheticSettings(size=512))
         mask = drawn.masks["disc"].astype(np.uint8) * np.uint8(255)
-        for place, pixels in {"images": drawn.image, "masks/disc": mask}.items():
-            (folder / place).mkdir(parents=True, exist_ok=True)
-            Image.fromarray(pixels).save(folder / place / f"eye {number + 1}.png")
+        for subfolder, pixels in {"images": drawn.image, "masks/disc": mask}.items():
+            (folder / subfolder).mkdir(parents=True, exist_ok=True)
+            Image.fromarray(pixels).save(folder / subfolder / f"eye {number + 1}.png")
     return folder
 
 
-def _wait(holds: Callable[[], bool], happened: Callable[[], int] = int) -> None:
-    """Wait until something holds; give up where what happened does not become more any more."""
-    count, since = happened(), time.monotonic()
-    while not holds():
-        if happened() != count:
-            count, since = happened(), time.monotonic()
+def _wait(condition: Callable[[], bool], progress: Callable[[], int] = int) -> None:
+    """Wait until a condition holds; give up when a counter does not change any more."""
+    count, since = progress(), time.monotonic()
+    while not condition():
+        if progress() != count:
+            count, since = progress(), time.monotonic()
         if time.monotonic() - since > _PATIENCE:
-            raise SystemExit("It does not get on.")
+            raise SystemExit("There is no progress.")
         QTest.qWait(100)

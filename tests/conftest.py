@@ -41,7 +41,8 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         os.environ.get(name) for name in ("DISPLAY", "WAYLAND_DISPLAY", "QT_QPA_PLATFORM")
     )
     for item in items:
-        if no_screen and item.get_closest_marker("viewer"):
+        needs_screen = item.get_closest_marker("viewer") or "qtbot" in item.fixturenames
+        if no_screen and needs_screen:
             item.add_marker(pytest.mark.skip(reason="no screen: `make test` brings a virtual one"))
         if item.get_closest_marker("gpu") and not _has_cuda():
             item.add_marker(pytest.mark.skip(reason="no CUDA device"))

@@ -1,4 +1,4 @@
-"""What keeps the two packages apart: who may import whom, what loads no torch, Qt or network."""
+"""What the packages may import and load: no viewer in the library, no torch at start, no pickle."""
 
 import ast
 import json
@@ -17,6 +17,7 @@ import sam2lora
 from scripts.source_tree import MODULES, PACKAGES, SOURCES, cycle, imports, roots
 
 TESTS = Path(__file__).resolve().parent
+
 VIEWER = {
     *("napari", "napari_sam2lora", "vispy", "qtpy", "superqt", "magicgui", "pyqtgraph"),
     *("PyQt5", "PyQt6", "PySide2", "PySide6"),
@@ -31,7 +32,7 @@ TORCH_FREE = {
 
 
 def unsafe_loads(source: str) -> list[str]:
-    """Give the ways in `source` to run code that a file brings along."""
+    """Return the calls and imports in `source` that could run code from a file."""
     found = []
     pickles = {"pickle", "cPickle", "cloudpickle", "dill", "joblib", "shelve", "marshal"}
     found += sorted(pickles & roots(source))
@@ -51,7 +52,7 @@ def unsafe_loads(source: str) -> list[str]:
 
 
 def loaded_by(code: str, *arguments: str) -> set[str]:
-    """Give the top-level packages that a fresh Python has loaded after running `code`."""
+    """Return the top-level packages that a new Python process has loaded after running `code`."""
     code = textwrap.dedent(code) + textwrap.dedent("""
         import json, sys
         print(json.dumps(sorted({name.split(".")[0] for name in sys.modules})))
@@ -60,7 +61,7 @@ def loaded_by(code: str, *arguments: str) -> set[str]:
 
 
 def run_python(code: str, *arguments: str) -> str:
-    """Run `code` in a fresh Python and give what it prints."""
+    """Run `code` in a new Python process, and return its output."""
     result = subprocess.run(
         [sys.executable, "-c", code, *arguments], capture_output=True, text=True, check=False
     )
@@ -94,7 +95,7 @@ def test_imports_have_no_cycle():
     assert cycle(graph) == []
 
 
-def test_the_rules_above_notice_a_breach():
+def test_rules_detect_violations():
     assert imports("from . import b\nfrom .c import d", "p.a") == {"p", "p.b", "p.c", "p.c.d"}
     assert roots("def f():\n    from napari.layers import Image") == {"napari"}
     assert roots("if TYPE_CHECKING:\n    import napari\nimport os") == {"os"}
@@ -132,12 +133,12 @@ def test_importing_and_listing_the_library_loads_none_of_its_modules():
     assert "torch" in loaded_by("from sam2lora import load_predictor")
 
 
-def test_the_headless_package_loads_no_viewer():
+def test_headless_package_loads_no_viewer():
     names = [name for name in MODULES if name.startswith("sam2lora")]
     assert not loaded_by("\n".join(f"import {name}" for name in names)) & VIEWER
 
 
-def test_nothing_napari_can_call_loads_torch(tmp_path: Path):
+def test_commands_of_the_manifest_load_no_torch(tmp_path: Path):
     image = tmp_path / "21_training.tif"
     tifffile.imwrite(image, np.zeros((64, 64, 3), np.uint8), compression="lzw")
     manifest = yaml.safe_load((PACKAGES["napari_sam2lora"] / "napari.yaml").read_text())
@@ -177,17 +178,17 @@ def test_nothing_napari_can_call_loads_torch(tmp_path: Path):
 NETWORK = """
     import sys
     used = []
-    asked = ("socket.connect", "socket.getaddrinfo", "socket.gethostbyname", "socket.sendto")
-    sys.addaudithook(lambda event, _: used.append(event) if event in asked else None)
+    watched = ("socket.connect", "socket.getaddrinfo", "socket.gethostbyname", "socket.sendto")
+    sys.addaudithook(lambda event, _: used.append(event) if event in watched else None)
 """
 
 
 def network_used_by(code: str) -> str:
-    """Give the network events of a fresh Python that runs `code`, as text."""
+    """Return the network events of a new Python process that runs `code`, as text."""
     return run_python(textwrap.dedent(NETWORK) + textwrap.dedent(code) + "\nprint(used)").strip()
 
 
-def test_nothing_asks_the_network_when_imported():
+def test_imports_use_no_network():
     lookup = "import socket\nsocket.getaddrinfo('127.0.0.1', 80)"
     assert network_used_by(lookup) == "['socket.getaddrinfo']"
     everything = "\n".join(f"import {name}" for name in MODULES)

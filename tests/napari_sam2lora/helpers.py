@@ -1,12 +1,20 @@
 """Operate widgets as a user does."""
 
-from qtpy.QtWidgets import QAbstractButton, QLabel, QWidget
+from qtpy.QtWidgets import QAbstractButton, QComboBox, QLabel, QWidget
 
 
 def press(widget: QWidget, text: str) -> None:
     """Click the only button with this label."""
     (button,) = (b for b in widget.findChildren(QAbstractButton) if b.text() == text)
     button.click()
+
+
+def pick(box: QComboBox, value: object) -> None:
+    """Select an entry of a combo box as a user does."""
+    number = box.findData(value)
+    assert number >= 0, f"{value!r} is not in the list"
+    box.setCurrentIndex(number)
+    box.activated.emit(number)
 
 
 def label_text(widget: QWidget) -> str:

@@ -10,7 +10,6 @@ import pytest
 from napari import Viewer
 from napari.layers import Image, Layer, Points
 from pytestqt.qtbot import QtBot
-from qtpy.QtWidgets import QComboBox
 
 from napari_sam2lora.layers.conversion import fundus_layers
 from napari_sam2lora.layers.metadata import plugin_metadata
@@ -40,14 +39,6 @@ def fundus(name: str = "photo", seed: int = 0, **about: object) -> Layer:
     return Layer.create(*layer)
 
 
-def pick(box: QComboBox, value: object) -> None:
-    """Select an entry of a combo box as a user does."""
-    number = box.findData(value)
-    assert number >= 0, f"{value!r} is not in the list"
-    box.setCurrentIndex(number)
-    box.activated.emit(number)
-
-
 class Window:
     """A viewer with the Segment dock."""
 
@@ -56,7 +47,7 @@ class Window:
         self.dock = SegmentDock(viewer)
         viewer.window.add_dock_widget(self.dock, name="Segment")
         self.session = self.dock.session
-        for target in TARGETS.values():  # one window is enough, and quick
+        for target in TARGETS.values():  # one window of the image is quick
             self.session.choices.set_choice(target, ModelChoice(detail="whole"))
         self.messages: list[str] = []
         self.session.message.connect(self.messages.append)
@@ -104,7 +95,7 @@ class Window:
         """Return a copy of the probabilities that the preview of a target shows."""
         return np.array(self.preview(target).data)
 
-    def part_the_answer(self) -> float:
+    def split_the_preview(self) -> float:
         """Set a threshold that splits the result, whatever the network's weights."""
         values = self.values(self.session.target.name)
         # A disc is one component; outside it all probabilities are at the lowest level.
@@ -112,7 +103,7 @@ class Window:
         self.dock.threshold.number.setValue(threshold)
         return threshold
 
-    def words(self) -> str:
+    def text(self) -> str:
         """Return the text of all labels of the dock."""
         return label_text(self.dock)
 
@@ -142,41 +133,37 @@ def window(open_window: Callable[..., Window]) -> Window:
 
 @dataclass
 class Held:
-    """Requests that wait in the engine.
+    """Requests that are held in the engine.
 
     Attributes
     ----------
-    begun
+    started
         Set once the first request has reached the engine.
-    go_on
+    resume
         Set it to let the requests continue.
-    clicks
-        Number of points of each request.
     """
 
-    begun: threading.Event = field(default_factory=threading.Event)
-    go_on: threading.Event = field(default_factory=threading.Event)
-    clicks: list[int] = field(default_factory=list)
+    started: threading.Event = field(default_factory=threading.Event)
+    resume: threading.Event = field(default_factory=threading.Event)
 
 
 @pytest.fixture
 def hold(window: Window, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[], Held]]:
-    """Return a function that makes requests wait from then on."""
+    """Return a function that holds requests back from then on."""
     held, real = Held(), window.session.queue.engine.segment
 
     def slow(request, report):
-        held.clicks.append(len(request.prompts.points))
-        held.begun.set()
-        held.go_on.wait(60)
+        held.started.set()
+        held.resume.wait(60)
         report("Continuing", 0, None)
         return real(request, report)
 
-    def begin() -> Held:
+    def start() -> Held:
         monkeypatch.setattr(window.session.queue.engine, "segment", slow)
         return held
 
-    yield begin
-    held.go_on.set()
+    yield start
+    held.resume.set()
 
 
 @pytest.fixture

@@ -51,7 +51,7 @@ class ProgressTab(QWidget):
         self._timer.setSingleShot(True)
         self._timer.setInterval(_REDRAW)
         self._timer.timeout.connect(self._draw)
-        session.watcher.updated.connect(self._on_grew)
+        session.watcher.updated.connect(self._on_updated)
         session.watcher.status_changed.connect(self._on_status_changed)
         session.installed.connect(self._on_installed)
         session.starting.connect(self._on_starting)
@@ -63,7 +63,7 @@ class ProgressTab(QWidget):
         self.buttons.install.connect(session.install)
         self._draw()
 
-    def _on_grew(self, history: RunHistory) -> None:
+    def _on_updated(self, history: RunHistory) -> None:
         if not self._timer.isActive():
             self._timer.start(0 if self._drawn != self._session.run else _REDRAW)
 

@@ -1,1 +1,1 @@
-"""A training in a process of its own: started, watched, stopped; no widgets."""
+"""A training in its own process: start, follow, pause and stop it; no widgets."""

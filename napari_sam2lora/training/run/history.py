@@ -1,4 +1,4 @@
-"""What happened in a training so far, as curves and figures."""
+"""The events of a training so far, as curves and figures."""
 
 from collections.abc import Iterable
 
@@ -19,77 +19,84 @@ ValidationCurve = tuple[list[int], list[float]]
 
 
 class RunHistory:
-    """The events of one run that count.
+    """The events of one run, without those that a resumed run repeated.
 
-    Curves grow with the events, so that a long run costs no more to show than a short one.
+    Curves are extended with new events, so that updating a long run is as fast as a short one.
 
     Parameters
     ----------
     events
-        Those so far.
+        The events so far.
 
     Attributes
     ----------
     events
-        In their order.
+        All events in their order.
     started
-        How it began.
+        The event of the start; None before it.
     step
-        The last step.
+        The event of the last step; None before the first.
     checkpoint
-        The last state that was kept.
+        The event of the last checkpoint; None before the first.
     validations
-        All validations whose Dice is defined.
+        The events of all validations whose Dice is defined.
     previews
-        The pictures of validation images, the first one first.
+        The events of all previews of validation images, oldest first.
     """
 
     def __init__(self, events: Iterable[Event] = ()) -> None:
         self.events: list[Event] = []
-        self._begin()
+        self._reset()
         self.add(events)
 
     def add(self, events: Iterable[Event]) -> None:
-        """Take further events; what a resumed run does again is dropped."""
+        """Add events; those that a resumed run repeats replace the earlier ones."""
         new = list(events)
         self.events += new
         if any(isinstance(event, ResumedEvent) for event in new):
             self.events = new = drop_superseded(self.events)
-            self._begin()
+            self._reset()
         for event in new:
-            self._take(event)
+            self._add(event)
 
     @property
     def start_dice(self) -> float | None:
-        """Validation Dice of what it started from, where it started from something."""
+        """Validation Dice of the initial adapter; None without one."""
         first = next(iter(self.validations), None)
         return first.mean if first is not None and first.step == 0 else None
 
     @property
     def warnings(self) -> list[str]:
-        """What the user should know."""
+        """The different warnings of the run, in order."""
         return list(self._warnings)
 
     def losses(self) -> dict[str, ValidationCurve]:
-        """Give the loss and each of its terms by name."""
+        """Return the curves of the loss and of each of its terms, by name."""
         return self._losses
 
     def dice(self) -> ValidationCurve:
-        """Give the validation Dice over the steps."""
-        return [one.step for one in self.validations], [one.mean or 0 for one in self.validations]
+        """Return the curve of the validation Dice."""
+        validations = self.validations
+        return [event.step for event in validations], [event.mean or 0 for event in validations]
 
     def seconds_left(self, validate_every: int | None = None) -> float | None:
-        """Tell how long it will still take, validations included; None if that is not known yet."""
-        last, begun = self.step, self.started
-        if last is None or begun is None or last.eta_s is None:
+        """Return the seconds left, validations included; None if they are not known yet.
+
+        Parameters
+        ----------
+        validate_every
+            Steps between validations; None leaves out the time that they take.
+        """
+        last, started = self.step, self.started
+        if last is None or started is None or last.eta_s is None:
             return None
-        times = [one.seconds for one in self.validations]
+        times = [event.seconds for event in self.validations]
         if not validate_every or not times:
             return last.eta_s
-        to_come = begun.steps // validate_every - last.step // validate_every
-        return last.eta_s + to_come * sum(times) / len(times)
+        pending = started.steps // validate_every - last.step // validate_every
+        return last.eta_s + pending * sum(times) / len(times)
 
-    def _begin(self) -> None:
+    def _reset(self) -> None:
         self.started: StartedEvent | None = None
         self.step: StepEvent | None = None
         self.checkpoint: CheckpointEvent | None = None
@@ -98,13 +105,13 @@ class RunHistory:
         self._warnings: dict[str, None] = {}
         self._losses: dict[str, ValidationCurve] = {}
 
-    def _take(self, event: Event) -> None:
+    def _add(self, event: Event) -> None:
         match event:
             case StepEvent():
                 self.step = event
                 for name, value in {"loss": event.loss, **event.terms}.items():
-                    places, values = self._losses.setdefault(name, ([], []))
-                    places.append(event.step)
+                    steps, values = self._losses.setdefault(name, ([], []))
+                    steps.append(event.step)
                     values.append(value)
             case ValidationEvent() if event.mean is not None:
                 self.validations.append(event)

@@ -1,4 +1,4 @@
-"""Start the process that trains, apart from the viewer, and read what it printed."""
+"""Start the training process, which outlives the viewer, and read its output."""
 
 import os
 import subprocess
@@ -11,17 +11,18 @@ import psutil
 from sam2lora.errors import OutputError
 
 OUTPUT = "output.log"
-"""In the run folder: what the process prints."""
+"""The file in the run folder with the output of the process."""
 
 _NICENESS = 10
-_TAIL = 4096  # bytes of the output that are looked at
+_TAIL = 4096  # bytes of the output that are read
 _LINES = 3
 
 
 def start_process(run: Path) -> "subprocess.Popen[bytes]":
-    """Start `python -m sam2lora train RUN`, which continues when the viewer is gone.
+    """Start `python -m sam2lora train RUN`, which continues after the viewer is closed.
 
-    It has a lower priority and one thread fewer than there are cores, so that the viewer has room.
+    It has a lower priority and one thread fewer than there are cores, so that the viewer stays
+    responsive.
 
     Raises
     ------
@@ -39,7 +40,7 @@ def start_process(run: Path) -> "subprocess.Popen[bytes]":
                 stdout=output,
                 stderr=subprocess.STDOUT,
                 env=environment(),
-                cwd=run.parent,  # Windows deletes no folder that is some process's own
+                cwd=run.parent,  # Windows deletes no folder that a process works in
                 start_new_session=sys.platform != "win32",
                 creationflags=flags,
             )
@@ -51,9 +52,9 @@ def start_process(run: Path) -> "subprocess.Popen[bytes]":
     return process
 
 
-def command(*words: str) -> list[str]:
-    """Return the command line of `sam2lora train`, of this Python, whatever lies in its folder."""
-    return [sys.executable, "-P", "-m", "sam2lora", "train", *words]
+def command(*args: str) -> list[str]:
+    """Return the command line of `sam2lora train`, run by this Python, wherever it is started."""
+    return [sys.executable, "-P", "-m", "sam2lora", "train", *args]
 
 
 def environment() -> dict[str, str]:
@@ -63,15 +64,15 @@ def environment() -> dict[str, str]:
 
 
 def yield_to_viewer(pid: int) -> None:
-    """Lower the priority of a process, and of those it will start."""
+    """Lower the priority of a process, and of those that it starts."""
     with suppress(psutil.Error):  # it may have ended already
         process = psutil.Process(pid)
         if sys.platform == "win32":
             process.nice(psutil.BELOW_NORMAL_PRIORITY_CLASS)
         else:
             process.nice(_NICENESS)
-    # Linux gives each session an equal share, whatever the priorities of its processes; a session
-    # has one of its own. That of the viewer is left alone.
+    # Linux gives each session an equal share, whatever the priorities of its processes, so the
+    # priority of the session is lowered, too, unless it is the viewer's session.
     with suppress(OSError):
         if sys.platform == "linux" and os.getsid(pid) == pid:
             Path(f"/proc/{pid}/autogroup").write_text(str(_NICENESS), encoding="ascii")

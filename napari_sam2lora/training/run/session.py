@@ -1,4 +1,4 @@
-"""The trainings of one viewer: prepared, started, followed, paused, stopped, and installed.
+"""The trainings of one viewer: prepare, start, follow, pause and stop them; install adapters.
 
 Knows no widget. A viewer follows one run at a time; any number may train.
 """
@@ -37,20 +37,20 @@ _OCCUPIED = "A training is running or being copied here. Stop it, or wait until 
 
 
 class TrainingSession(QObject):
-    """What a viewer trains.
+    """The trainings of one viewer.
 
     Signals
     -------
     busy_changed(busy)
-        A run is being written or started, or no longer.
+        Whether a run is being written or started.
     prepared(plan, folder)
-        The run folder of a plan is written, as `prepare` was asked for.
+        The run folder of a plan is written, after `prepare`.
     starting(device)
-        A process is about to train there: whoever holds its memory should free it.
+        A process is about to train on a device; others should free its memory.
     installed(name)
-        The best adapter of the run is among the user's own, under this name.
+        The best adapter of the run is installed under this name.
     message(text)
-        An error the user should read.
+        An error for the user.
     """
 
     busy_changed = Signal(bool)
@@ -62,17 +62,17 @@ class TrainingSession(QObject):
     def __init__(self, parent: QObject | None = None) -> None:
         super().__init__(parent)
         self.watcher = RunWatcher(self)
-        self.watcher.updated.connect(self._on_grew)
+        self.watcher.updated.connect(self._on_updated)
         self.watcher.status_changed.connect(self._on_status_changed)
         self.busy = self.is_starting = self._closed = False
         self._seen_alive = False
         self._installed: int | None = None
         self._installing = False
-        self._cancelled = Event()  # of what is done in the background, one thing at a time
+        self._cancelled = Event()  # the job in the background, of which there is one at a time
 
     @property
     def run(self) -> Path | None:
-        """The run that is followed."""
+        """The run that is followed; None if there is none."""
         return self.watcher.run.path if self.watcher.run else None
 
     @property
@@ -147,8 +147,8 @@ class TrainingSession(QObject):
             If the folder of the runs cannot be read.
         """
         runs = list_runs(runs_folder())
-        alive = next((one for one in runs if one.state in ("running", "paused")), None)
-        found = alive or next((one for one in runs if _is_unfinished(one)), None)
+        alive = next((run for run in runs if run.state in ("running", "paused")), None)
+        found = alive or next((run for run in runs if _is_unfinished(run)), None)
         if found is not None:
             self.attach(found.folder)
         return found
@@ -224,7 +224,7 @@ class TrainingSession(QObject):
     def _on_status_changed(self, status: RunStatus | None) -> None:
         self._seen_alive = self._seen_alive or (status is not None and status.alive)
 
-    def _on_grew(self, history: RunHistory) -> None:
+    def _on_updated(self, history: RunHistory) -> None:
         """Install each new best adapter, unless it is the initial one.
 
         A run that is only shown, long after its end, installs nothing.
@@ -248,7 +248,7 @@ class TrainingSession(QObject):
             self._installing = False
             if self.run == run:
                 self._installed = step
-                self._on_grew(self.watcher.history)  # there may be a better one since
+                self._on_updated(self.watcher.history)  # there may be a better one since
 
         def done(adapter: Adapter | None) -> None:
             if adapter is not None and not self._closed:

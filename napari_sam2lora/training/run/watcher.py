@@ -1,4 +1,4 @@
-"""Follow a run folder without blocking the window: what happened, and how the run stands."""
+"""Follow a run folder without blocking the window: its events and its status."""
 
 import subprocess
 import time
@@ -23,10 +23,10 @@ from sam2lora.runs import (
 )
 
 _TICK = 250  # milliseconds
-_SOON = 20  # the same, while there is more to read
-_LOOK = 8  # ticks between trials of the lock of a run that someone else started
-_LIMIT = 1 << 16  # bytes of events taken at once
-_SPELL = 0.03  # seconds of reading in one tick, so that a long run does not stop the window
+_TICK_READING = 20  # milliseconds, while there is more to read
+_LOCK_EVERY = 8  # ticks between checks of the lock of a run that was started elsewhere
+_LIMIT = 1 << 16  # bytes of events read at once
+_READING = 0.03  # seconds of reading in one tick, so that a long run does not block the window
 
 
 class RunWatcher(QObject):
@@ -35,9 +35,9 @@ class RunWatcher(QObject):
     Signals
     -------
     updated(history)
-        Something happened in the run, or another run is followed.
+        There are new events, or another run is followed.
     status_changed(status)
-        The run stands otherwise than before; None: it is no longer followed.
+        The status of the run has changed; None: it is no longer followed.
     """
 
     updated = Signal(object)
@@ -51,34 +51,34 @@ class RunWatcher(QObject):
         self._process: subprocess.Popen[bytes] | None = None
         self._position = START
         self._ticks = 0
-        self._last: Event | None = None  # that says how the run stands
-        self._alive = self._called_off = False
-        self._earlier = 0  # bytes of events that an earlier process wrote
+        self._last: Event | None = None  # that decides the status
+        self._alive = self._cancelled = False
+        self._earlier = 0  # bytes of events of an earlier process
         self._timer = QTimer(self)
         self._timer.setInterval(_TICK)
         self._timer.timeout.connect(self.refresh)
 
     def attach(self, run: Path, process: "subprocess.Popen[bytes] | None" = None) -> None:
-        """Follow a run from its beginning; of a long one, the rest is read little by little.
+        """Follow a run from its first event; the events of a long run are read in several ticks.
 
         Parameters
         ----------
         run
             The run folder.
         process
-            That trains there, if it was started here.
+            The process that trains the run, if it was started here.
         """
         self.detach()
         self.run, self._process = RunFolder(run), process
         self._position, self._ticks = START, 0
-        self._last, self._called_off = None, False
+        self._last, self._cancelled = None, False
         self._earlier = _size(self.run.events) if process is not None else 0
         self.refresh()
         self.updated.emit(self.history)
         self._timer.start()
 
     def detach(self) -> None:
-        """Let the run be; a process in it goes on."""
+        """Stop following the run; its process continues."""
         self._timer.stop()
         followed = self.run is not None
         self.run = self._process = self.status = None
@@ -87,61 +87,61 @@ class RunWatcher(QObject):
             self.status_changed.emit(None)
 
     def cancel_start(self) -> bool:
-        """End a process that was started here and has not begun to train; nothing is lost by it.
+        """End a process that was started here and does not train yet.
 
-        It would not see a request: what was asked before it holds its run is not asked of it.
+        A request to stop would not reach it: it ignores those from before it locks its run.
 
         Returns
         -------
-        Whether there was one.
+        Whether there was such a process.
         """
         process, run = self._process, self.run
         if process is None or run is None or process.poll() is not None or is_alive(run.path):
             return False
-        self._called_off = True
+        self._cancelled = True
         process.terminate()
         return True
 
     def refresh(self) -> None:
-        """Take what is new, now."""
+        """Read new events and the status now."""
         run = self.run
         if run is None:
             return
-        self._look_after_process(run)
-        grown, whole = self._read_a_spell()
-        if grown:
+        self._check_process(run)
+        new, complete = self._read_for_a_tick()
+        if new:
             self.updated.emit(self.history)
-        self._timer.setInterval(_TICK if whole else _SOON)
-        if self.run is not run or not (whole or self._alive):
-            return  # how it stands is in what is not read yet
+        self._timer.setInterval(_TICK if complete else _TICK_READING)
+        if self.run is not run or not (complete or self._alive):
+            return  # events that are not read yet decide the status
         status = self._find_status(run)
         if status != self.status:
             self.status = status
             self.status_changed.emit(status)
-        if self.run is run and not (status.alive or self._alive or grown):
+        if self.run is run and not (status.alive or self._alive or new):
             self._timer.stop()
 
-    def _look_after_process(self, run: RunFolder) -> None:
-        """Ask whether a process trains; before the events, so that the last of them are there."""
+    def _check_process(self, run: RunFolder) -> None:
+        """Check whether a process trains; before reading, so that its last events are read."""
         if self._process is not None and self._process.poll() is None:
             self._alive, self._ticks = True, 0
             return
-        # One that was started elsewhere may hold the run, which kept our own from beginning.
-        if self._ticks % _LOOK == 0:
+        # A process that was started elsewhere may hold the lock.
+        if self._ticks % _LOCK_EVERY == 0:
             self._alive = is_alive(run.path)
         self._ticks += 1
 
-    def _read_a_spell(self) -> tuple[bool, bool]:
-        """Take events for a short while; tell whether there were any, and whether that was all."""
-        end, grown = time.perf_counter() + _SPELL, False
+    def _read_for_a_tick(self) -> tuple[bool, bool]:
+        """Read events for a short time; return whether there were any, and whether all are read."""
+        end, new = time.perf_counter() + _READING, False
         while self._read():
-            grown = True
+            new = True
             if time.perf_counter() > end:
                 return True, False
-        return grown, True
+        return new, True
 
     def _read(self) -> bool:
-        """Take the next events; tell whether there were any."""
+        """Read the next events; return whether there were any."""
         if self.run is None:
             return False
         of_earlier = self._earlier - self._position.offset
@@ -159,7 +159,7 @@ class RunWatcher(QObject):
         return moved
 
     def _find_status(self, run: RunFolder) -> RunStatus:
-        """Return how the run stands, by what is on disk and by the process that was started."""
+        """Return the status of the run, from its folder and the process that was started here."""
         if not run.path.is_dir():
             return status_of_missing(alive=self._alive)
         if not self._alive and (found := summarize(run.path)).state == "damaged":
@@ -167,15 +167,15 @@ class RunWatcher(QObject):
         return run_status(self._last, alive=self._alive, ended=self._exit(run))
 
     def _exit(self, run: RunFolder) -> ProcessExit | None:
-        """Return how the process that was started here ended, if there was one and it has."""
+        """Return how the process that was started here ended; None if it has not."""
         code = self._process.returncode if self._process is not None else None
         if code is None:
             return None
-        return ProcessExit(code, last_output(run.path), cancelled=self._called_off)
+        return ProcessExit(code, last_output(run.path), cancelled=self._cancelled)
 
 
 def _size(file: Path) -> int:
-    """Give a file's size; 0 where there is none."""
+    """Return the size of a file in bytes; 0 if it does not exist."""
     try:
         return file.stat().st_size
     except OSError:

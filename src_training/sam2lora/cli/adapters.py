@@ -75,7 +75,7 @@ def info(
         "LoRA": f"{card.lora.placement}, rank {card.lora.rank}, alpha {card.lora.alpha:g}"
         + (", with mask heads" if card.lora.train_heads else ""),
         "trained": f"{card.trainable} weights, {card.share:.2f} % of the base model's",
-        "looks at": card.geometry.description,
+        "input mode": card.geometry.description,
         "validation": _in_one_line(card.validation),
         "data": _in_one_line(card.data),
         "initial adapter": card.started_from.name if card.started_from else "",

@@ -209,9 +209,11 @@ def _clear(run: RunFolder) -> None:
 
 def _is_in_use(path: Path) -> bool:
     """Check whether `path` is anything but a missing, empty or hidden-files-only folder."""
-    if not path.is_dir():
-        return path.exists()
     try:
         return any(not entry.name.startswith(".") for entry in path.iterdir())
+    except FileNotFoundError:
+        return False
+    except NotADirectoryError:
+        return True
     except OSError as error:
         raise read_error(path, error) from error

@@ -1,18 +1,19 @@
-"""The Segment dock in a window: what a user presses, clicks and sees."""
+"""The Segment dock in a window: buttons, clicks and previews."""
 
 import numpy as np
 import pytest
 
 from napari_sam2lora.layers.metadata import plugin_metadata
-from sam2lora.inference.segment import segment_prepared
+from napari_sam2lora.segmentation.widgets.new_target_dialog import NewTargetDialog
 from sam2lora.targets import TARGETS
 
-from ..segmentation_window import Window, fundus, pick, press
+from ..helpers import pick, press
+from ..segmentation_window import Window, fundus
 
 pytestmark = pytest.mark.viewer
 
 
-def test_segment_shows_an_answer_and_a_click_changes_it(window: Window):
+def test_points_change_the_preview_and_undo_restores_it(window: Window):
     window.segment()
     first = window.values()
     assert first.shape == (200, 200)
@@ -25,10 +26,8 @@ def test_segment_shows_an_answer_and_a_click_changes_it(window: Window):
     window.dock.toggle_positive()
     with window.wait_result():
         window.click(120, 90)
-    signs = [
-        click.positive for click in window.session.prompts.at(window.session.target_key).points
-    ]
-    assert signs == [True, False]
+    points = window.session.prompts.at(window.session.target_key).points
+    assert [point.positive for point in points] == [True, False]
     with window.wait_result():
         press(window.dock, "Undo")
     np.testing.assert_array_equal(window.values(), second)
@@ -37,12 +36,12 @@ def test_segment_shows_an_answer_and_a_click_changes_it(window: Window):
     np.testing.assert_allclose(window.values(), first, atol=1e-6)
 
 
-def test_it_answers_for_the_chosen_target_whatever_mask_is_selected(window: Window):
+def test_selected_mask_does_not_change_the_chosen_target(window: Window):
     from napari_sam2lora.layers.masks import add_mask
 
     vessels = add_mask(window.viewer, window.session.image, TARGETS["vessel"])
     window.viewer.layers.selection.active = vessels
-    assert window.session.target.name == "vessel"  # it follows the user
+    assert window.session.target.name == "vessel"  # the target follows the selected mask
     pick(window.dock.targets.targets, "disc")
     window.segment()
     assert window.session.target.name == "disc"
@@ -52,22 +51,22 @@ def test_it_answers_for_the_chosen_target_whatever_mask_is_selected(window: Wind
 
 @pytest.mark.parametrize("button", ["Clear", "Undo"])
 @pytest.mark.parametrize("positive", [True, False])
-def test_the_next_click_has_the_sign_that_is_shown(window: Window, button: str, positive: bool):
+def test_next_point_has_the_label_that_is_shown(window: Window, button: str, positive: bool):
     window.segment()
-    for sign in (not positive, positive):
-        window.session.set_positive(sign)
+    for label in (not positive, positive):
+        window.session.set_positive(label)
         with window.wait_result():
             window.click(60, 80)
     with window.wait_result():
         press(window.dock.prompts, button)
     with window.wait_result():
         window.click(120, 90)
-    said = window.session.prompts.at(window.session.target_key).points[-1]
-    assert (said.x, said.positive) == (120, positive)
+    last = window.session.prompts.at(window.session.target_key).points[-1]
+    assert (last.x, last.positive) == (120, positive)
     assert window.session.prompts.positive == positive
 
 
-def test_segment_all_looks_for_three_targets(window: Window):
+def test_segment_all_segments_three_targets(window: Window):
     press(window.dock, "Segment all")
     window.idle()
     for target in TARGETS:
@@ -75,7 +74,7 @@ def test_segment_all_looks_for_three_targets(window: Window):
     assert set(window.session.results.latest) == {("photo", target) for target in TARGETS}
 
 
-def test_what_is_painted_is_where_the_answer_starts(window: Window):
+def test_painted_mask_is_used_as_prompt(window: Window):
     window.segment()
     plain = window.values()
     press(window.dock, "Accept")
@@ -89,50 +88,35 @@ def test_what_is_painted_is_where_the_answer_starts(window: Window):
     np.testing.assert_allclose(window.values(), plain, atol=1e-6)
 
 
-def test_it_answers_as_the_command_line_does(window: Window):
-    """The very function, with the same task, on the same image."""
-    window.segment()
-    with window.wait_result():
-        window.click(70, 90)
-    reply = window.session.result
-    predictor = window.session.queue.engine.predictor(
-        window.session.choices.compute, lambda *_: None
-    )
-    expected = segment_prepared(predictor, reply.prepared, [reply.task])["disc"]
-    # Sums of products differ in their last bits with where in memory the numbers lie.
-    np.testing.assert_allclose(window.values(), expected.probabilities, atol=1e-5)
-
-
-def test_two_windows_do_not_disturb_each_other(open_window, tmp_path):
-    """They show the very same file."""
+def test_two_windows_of_one_file_are_independent(open_window, tmp_path):
     path = tmp_path / "eye.png"
     first, second = (open_window(fundus("eye", path=path)) for _ in range(2))
-    place = (str(path), "disc")
+    key = (str(path), "disc")
     first.segment()
     with first.wait_result():
         first.click(60, 60)
     assert second.session.results.latest == {}
     second.segment()
-    assert len(first.session.prompts.at(place).points) == 1
-    assert second.session.prompts.at(place).empty
+    assert len(first.session.prompts.at(key).points) == 1
+    assert second.session.prompts.at(key).empty
     assert len(second.viewer.layers["eye disc points"].data) == 0
     assert np.abs(first.values() - second.values()).max() > 1e-4
     second.dock.threshold.number.setValue(0.31)
-    assert first.session.results.chosen_threshold(place) is None
+    assert first.session.results.chosen_threshold(key) is None
     first.dock.toggle_positive()
     assert second.session.prompts.positive
     pick(first.dock.targets.targets, "cup")
     assert second.session.target.name == "disc"
 
 
-def test_it_is_in_the_menu(make_napari_viewer):
+def test_dock_opens_from_the_manifest(make_napari_viewer):
     viewer = make_napari_viewer()
     _, dock = viewer.window.add_plugin_dock_widget("napari-sam2lora", "Segment")
     assert type(dock).__name__ == "SegmentDock"
     dock.session.close()
 
 
-def test_results_stay_with_their_image_when_images_are_switched_meanwhile(open_window):
+def test_results_stay_with_their_image_when_images_are_switched(open_window):
     window = open_window(fundus("left"), fundus("right", 1))
     pick(window.dock.targets.images, "left")
     press(window.dock, "Segment")
@@ -155,3 +139,17 @@ def test_image_deleted_while_it_is_segmented_leaves_nothing(window: Window):
     assert window.session.results.previews.find(("photo", "disc")) is None
     press(window.dock, "Segment")
     assert "Open a fundus image" in window.messages[-1]
+
+
+def test_dock_selects_the_new_target(window: Window, monkeypatch: pytest.MonkeyPatch):
+    def fill_in(dialog: NewTargetDialog) -> int:
+        dialog.name.setText("drusen")
+        dialog.accept()
+        return 1
+
+    monkeypatch.setattr(NewTargetDialog, "exec", fill_in)
+    press(window.dock, "New…")
+    assert window.session.target.name == "drusen"
+    assert window.dock.targets.targets.currentData() == "drusen"
+    window.segment()
+    assert window.preview("drusen").visible

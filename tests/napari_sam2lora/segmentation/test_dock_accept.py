@@ -1,4 +1,4 @@
-"""The threshold, and the answer that becomes a mask."""
+"""The threshold, and accepting the prediction as a mask."""
 
 import numpy as np
 import pytest
@@ -7,14 +7,15 @@ from napari.layers import Labels
 from napari_sam2lora.layers.metadata import plugin_metadata
 from sam2lora.inference.postprocessing import LEVELS
 
-from ..segmentation_window import Window, fundus, pick, press
+from ..helpers import pick, press
+from ..segmentation_window import Window, fundus
 
 pytestmark = pytest.mark.viewer
 
 
-def test_the_threshold_moves_what_is_shown_and_what_is_accepted(window: Window):
+def test_threshold_changes_preview_and_accepted_mask(window: Window):
     window.segment()
-    threshold = window.part_the_answer()
+    threshold = window.split_the_preview()
     assert window.preview().contrast_limits[0] == pytest.approx(threshold, abs=1e-3)
     press(window.dock, "Accept")
     labels = window.viewer.layers["photo disc"]
@@ -26,34 +27,34 @@ def test_the_threshold_moves_what_is_shown_and_what_is_accepted(window: Window):
     assert not labels.data.any()
 
 
-def test_the_three_ways_to_accept(window: Window):
+def test_accept_modes_replace_add_and_fill_empty(window: Window):
     window.segment()
-    window.part_the_answer()
-    answer = window.session.results.mask(window.session.target_key)
-    yes, no = np.argwhere(answer)[0], np.argwhere(~answer)[0]
+    window.split_the_preview()
+    predicted = window.session.results.mask(window.session.target_key)
+    inside, outside = (tuple(np.argwhere(mask)[0]) for mask in (predicted, ~predicted))
     for mode, expected in (
-        ("empty", {tuple(yes): 7, tuple(no): 7}),
-        ("add", {tuple(yes): 2, tuple(no): 7}),
-        ("replace", {tuple(yes): 2, tuple(no): 0}),
+        ("empty", {inside: 7, outside: 7}),
+        ("add", {inside: 2, outside: 7}),
+        ("replace", {inside: 2, outside: 0}),
     ):
         if mode == "empty":
             press(window.dock, "Accept")
             labels = window.viewer.layers["photo disc"]
-            for place in (yes, no):
-                labels.data_setitem(tuple(np.array([n]) for n in place), 7)
+            for pixel in (inside, outside):
+                labels.data_setitem(tuple(np.array([n]) for n in pixel), 7)
         pick(window.dock.threshold.mode, mode)
         press(window.dock, "Accept")
-        assert {place: labels.data[place] for place in expected} == expected
+        assert {pixel: labels.data[pixel] for pixel in expected} == expected
         if mode == "replace":
-            np.testing.assert_array_equal(labels.data > 0, answer)
+            np.testing.assert_array_equal(labels.data > 0, predicted)
 
 
-def test_accepting_nothing_says_so(window: Window):
+def test_accept_without_result_is_explained(window: Window):
     press(window.dock, "Accept")
     assert "no result to accept" in window.messages[-1]
 
 
-def test_accept_writes_into_no_mask_named_after_another_image(open_window):
+def test_accept_ignores_a_mask_named_after_another_image(open_window):
     theirs = Labels(np.full((200, 200), 3, np.uint8), name="left disc")
     window = open_window(fundus("left"), fundus("right", 1), theirs)
     pick(window.dock.targets.images, "right")
@@ -66,10 +67,10 @@ def test_accept_writes_into_no_mask_named_after_another_image(open_window):
         plugin_metadata(window.viewer.layers["right disc"].metadata)["image"]
         == window.session.target_key[0]
     )
-    said = len(window.messages)
+    count = len(window.messages)
     press(window.dock, "Accept")
     window.session.measure()  # two layers do not show one target
-    assert not any("Two layers" in words for words in window.messages[said:])
+    assert not any("Two layers" in message for message in window.messages[count:])
 
 
 def test_accept_adopts_an_unlinked_mask_of_the_only_image(open_window):
@@ -79,8 +80,8 @@ def test_accept_adopts_an_unlinked_mask_of_the_only_image(open_window):
     window.segment()
     press(window.dock, "Accept")
     assert window.viewer.layers.selection.active is theirs
-    about = plugin_metadata(theirs.metadata)
-    assert (about["image"], about["target"]) == window.session.target_key
+    metadata = plugin_metadata(theirs.metadata)
+    assert (metadata["image"], metadata["target"]) == window.session.target_key
     window.viewer.add_layer(fundus("another", 1))
     pick(window.dock.targets.images, "photo")
     press(window.dock, "Accept")

@@ -1,4 +1,4 @@
-"""Points and boxes that are refused: what is wrong goes, what is right stays and is answered."""
+"""Refused prompts are removed, the others kept; errors of several targets are all shown."""
 
 import threading
 from collections.abc import Callable
@@ -11,32 +11,34 @@ from napari_sam2lora.layers.metadata import METADATA_KEY
 from napari_sam2lora.segmentation.requests import ModelChoice
 from sam2lora.targets import TARGETS
 
-from ..segmentation_window import WAIT, Held, Window, pick, press
+from ..helpers import pick, press
+from ..segmentation_window import WAIT, Held, Window
 
 pytestmark = pytest.mark.viewer
 OUTSIDE = (1, 1)
 
 
 @pytest.fixture
-def go_on(hold: Callable[[], Held]) -> threading.Event:
-    """Hold answers back until this is set."""
-    return hold().go_on
+def resume(hold: Callable[[], Held]) -> threading.Event:
+    """Hold requests back until this is set."""
+    return hold().resume
 
 
-def shown(window: Window) -> list[tuple[float, float]]:
-    """Give the points on the screen, which have to be those that count."""
+def shown_points(window: Window) -> list[tuple[float, float]]:
+    """Return the points of the layer, after checking that they are those of the session."""
     shown = [(x, y) for y, x in window.points().data]
-    said = window.session.prompts.at(window.session.target_key).points
-    assert shown == [(click.x, click.y) for click in said]
+    points = window.session.prompts.at(window.session.target_key).points
+    assert shown == [(point.x, point.y) for point in points]
     return shown
 
 
-def answered(window: Window) -> list[tuple[float, float]]:
-    return [(click.x, click.y) for click in window.session.result.request.prompts.points]
+def segmented_points(window: Window) -> list[tuple[float, float]]:
+    """Return the points of the last result."""
+    return [(point.x, point.y) for point in window.session.result.request.prompts.points]
 
 
 @pytest.mark.parametrize(
-    "clicks",
+    "points",
     [
         [(90, 90), (100, 100), OUTSIDE],
         [OUTSIDE, (90, 90), (100, 100)],
@@ -44,19 +46,19 @@ def answered(window: Window) -> list[tuple[float, float]]:
     ],
 )
 def test_only_points_outside_the_field_of_view_are_removed(
-    window: Window, go_on: threading.Event, clicks: list[tuple[float, float]]
+    window: Window, resume: threading.Event, points: list[tuple[float, float]]
 ):
     press(window.dock, "Segment")
-    for x, y in clicks:
+    for x, y in points:
         window.click(x, y)
-    go_on.set()
+    resume.set()
     window.idle()
-    assert any("outside the field of view" in words for words in window.messages)
-    assert shown(window) == [(90, 90), (100, 100)]
-    assert answered(window) == [(90, 90), (100, 100)]
+    assert any("outside the field of view" in message for message in window.messages)
+    assert shown_points(window) == [(90, 90), (100, 100)]
+    assert segmented_points(window) == [(90, 90), (100, 100)]
     with window.wait_result():
         press(window.dock, "Undo")
-    assert shown(window) == answered(window) == [(90, 90)]
+    assert shown_points(window) == segmented_points(window) == [(90, 90)]
 
 
 def test_box_outside_the_field_of_view_is_removed_and_points_stay(window: Window):
@@ -68,19 +70,19 @@ def test_box_outside_the_field_of_view_is_removed_and_points_stay(window: Window
         boxes.add([np.array([(0, 0), (0, 5), (5, 5), (5, 0)])], shape_type="rectangle")
     window.qtbot.waitUntil(lambda: boxes.nshapes == 0)
     assert window.session.prompts.at(window.session.target_key).box is None
-    assert shown(window) == [(90, 90)]
+    assert shown_points(window) == [(90, 90)]
 
 
 def test_unfitting_painted_mask_removes_no_point(window: Window):
     window.segment()
-    about = {"image": window.session.target_key[0], "target": "disc"}
-    mask = Labels(np.ones((9, 9), np.uint8), name="small", metadata={METADATA_KEY: about})
+    metadata = {"image": window.session.target_key[0], "target": "disc"}
+    mask = Labels(np.ones((9, 9), np.uint8), name="small", metadata={METADATA_KEY: metadata})
     window.viewer.add_layer(mask)
     window.dock.prompts.use_mask.click()
     with window.qtbot.waitSignal(window.session.message, timeout=WAIT):
         window.click(90, 90)
     assert "painted mask has shape" in window.messages[-1]
-    assert shown(window) == [(90, 90)]
+    assert shown_points(window) == [(90, 90)]
 
 
 def test_error_of_one_target_stays_while_others_are_segmented(window: Window):

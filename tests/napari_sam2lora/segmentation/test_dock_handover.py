@@ -8,7 +8,8 @@ from sam2lora.adapters import find_adapter
 from sam2lora.errors import AdapterError
 from sam2lora.targets import TARGETS
 
-from ..segmentation_window import Window, press
+from ..helpers import press
+from ..segmentation_window import Window
 
 pytestmark = pytest.mark.viewer
 

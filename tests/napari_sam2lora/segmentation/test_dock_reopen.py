@@ -1,4 +1,4 @@
-"""A dock that is closed leaves things in order, and one that is opened again goes on with them."""
+"""A closed dock leaves previews and prompts in order, and a reopened one continues with them."""
 
 import pytest
 from qtpy.QtWidgets import QAbstractButton
@@ -6,12 +6,13 @@ from qtpy.QtWidgets import QAbstractButton
 from napari_sam2lora.segmentation.requests import ModelChoice
 from sam2lora.targets import TARGETS
 
-from ..segmentation_window import Window, pick, press
+from ..helpers import pick, press
+from ..segmentation_window import Window
 
 pytestmark = pytest.mark.viewer
 
 
-def test_it_goes_on_with_the_selected_points_and_the_sign_it_shows(window: Window, qtbot):
+def test_reopened_dock_continues_with_the_selected_points_layer(window: Window, qtbot):
     window.session.set_target("cup")
     window.segment()
     window.session.set_positive(False)
@@ -19,43 +20,43 @@ def test_it_goes_on_with_the_selected_points_and_the_sign_it_shows(window: Windo
     again = Window(window.viewer, qtbot)
     assert again.viewer.layers.selection.active.name == "photo cup points"
     assert (again.session.target.name, again.session.tool) == ("cup", "point")
-    pressed = [one for one in again.dock.prompts.findChildren(QAbstractButton) if one.isChecked()]
-    assert [one.text() for one in pressed] == ["+ Point"]
+    buttons = again.dock.prompts.findChildren(QAbstractButton)
+    assert [button.text() for button in buttons if button.isChecked()] == ["+ Point"]
     with again.wait_result():
         again.click(60, 80)
-    (click,) = again.session.result.request.prompts.points
-    assert click.positive
+    (point,) = again.session.result.request.prompts.points
+    assert point.positive
     again.session.close()
 
 
-def make_old(window: Window) -> float:
-    """Let the answer be out of date, and give the opacity it had before."""
+def make_outdated(window: Window) -> float:
+    """Make the result outdated, and return the opacity of its preview before."""
     window.segment()
-    usual = window.preview().opacity
+    opacity = window.preview().opacity
     window.session.choices.set_choice(TARGETS["disc"], ModelChoice(detail="zoom"))
-    assert window.preview().opacity < usual
-    return usual
+    assert window.preview().opacity < opacity
+    return opacity
 
 
-def test_an_answer_is_not_pale_because_of_a_dock_that_was_closed(window: Window, qtbot):
-    usual = make_old(window)
+def test_preview_recovers_its_opacity_when_the_dock_is_closed(window: Window, qtbot):
+    opacity = make_outdated(window)
     window.viewer.window.remove_dock_widget(window.dock)
     again = Window(window.viewer, qtbot)
-    assert again.preview().opacity == usual
+    assert again.preview().opacity == opacity
     again.segment()
-    assert again.preview().opacity == usual
+    assert again.preview().opacity == opacity
     press(again.dock, "Accept")
     assert "photo disc" in again.viewer.layers
     again.session.close()
 
 
-def test_a_window_may_be_closed_with_an_old_answer(window: Window):
-    make_old(window)
+def test_window_with_an_outdated_preview_can_be_closed(window: Window):
+    make_outdated(window)
     window.viewer.close()
     window.qtbot.wait(50)
 
 
-def test_a_dock_that_is_opened_again_knows_the_prompts_that_are_there(window: Window, qtbot):
+def test_reopened_dock_adopts_existing_prompts(window: Window, qtbot):
     window.segment()
     for x in (80, 90):
         with window.wait_result():
@@ -65,7 +66,7 @@ def test_a_dock_that_is_opened_again_knows_the_prompts_that_are_there(window: Wi
     window.viewer.window.remove_dock_widget(window.dock)
     window.viewer.layers["photo disc points"].visible = True
     again = Window(window.viewer, qtbot)
-    assert not again.viewer.layers["photo disc points"].visible  # it goes on with the cup
+    assert not again.viewer.layers["photo disc points"].visible  # the cup is current
     pick(again.dock.targets.targets, "disc")
     assert not again.viewer.layers["photo cup points"].visible
     assert len(again.session.prompts.at(again.session.target_key).points) == 2

@@ -1,4 +1,4 @@
-"""What is chosen to segment with."""
+"""The choice of model, device and adapters."""
 
 import pytest
 
@@ -12,7 +12,7 @@ from .conftest import DISC, Core
 
 @pytest.fixture
 def choices() -> ModelChoices:
-    """Return choices nobody has changed."""
+    """Create choices with their defaults."""
     return ModelChoices()
 
 

@@ -1,6 +1,7 @@
-"""Choosing what answers: base model, adapter, detail and device."""
+"""Choosing the base model, adapter, input mode and device."""
 
 import threading
+from collections.abc import Callable
 from types import SimpleNamespace
 
 import numpy as np
@@ -14,67 +15,62 @@ from sam2lora.adapters import delete_adapter
 from sam2lora.errors import DeviceError
 from sam2lora.targets import TARGETS
 
-from ..segmentation_window import WAIT, Window, pick, press
+from ..helpers import pick, press
+from ..segmentation_window import WAIT, Held, Window
 
 pytestmark = pytest.mark.viewer
 
 
-def listed(box: QComboBox) -> list[str]:
+def entries(box: QComboBox) -> list[str]:
     return [box.itemData(number) for number in range(box.count())]
 
 
-def test_an_adapter_made_a_minute_ago_is_in_the_list_and_answers(window: Window, install_for_nano):
+def test_new_adapter_is_listed_and_used(window: Window, install_for_nano):
     adapters = window.dock.model_panel.adapter
     window.segment()
-    bare = np.array(window.preview().data)
-    assert listed(adapters)[:2] == [AUTOMATIC, NO_ADAPTER]
+    no_adapter = np.array(window.preview().data)
+    assert entries(adapters)[:2] == [AUTOMATIC, NO_ADAPTER]
     with window.qtbot.waitSignal(window.dock.models.watch.changed, timeout=WAIT):
         install_for_nano("just-made", validation={"dice": 0.91, "start_dice": 0.7})
         install_for_nano("for-vessels", TARGETS["vessel"])
-        window.dock.model_panel.adapters_requested.emit()  # the list is opened
-    assert "just-made" in listed(adapters)
-    assert "for-vessels" not in listed(adapters)
-    assert "Dice 0.910 (before 0.700)" in adapters.itemText(listed(adapters).index("just-made"))
-    window.segment()  # automatic now is the new one
+        window.dock.model_panel.adapters_requested.emit()  # as when the list opens
+    assert "just-made" in entries(adapters)
+    assert "for-vessels" not in entries(adapters)
+    assert "Dice 0.910 (before 0.700)" in adapters.itemText(entries(adapters).index("just-made"))
+    window.segment()  # automatic takes the new one
     assert window.session.result.task.adapter.name == "just-made"
-    assert np.abs(bare - window.preview().data).max() > 1e-4
+    assert np.abs(no_adapter - window.preview().data).max() > 1e-4
     assert window.dock.threshold.number.value() == 0.45
     pick(adapters, NO_ADAPTER)
     window.segment()
-    np.testing.assert_allclose(window.preview().data, bare, atol=1e-6)
+    np.testing.assert_allclose(window.preview().data, no_adapter, atol=1e-6)
     pick(adapters, "just-made")
     delete_adapter("just-made")
     window.dock.models.refresh_adapters()
     assert "no longer installed" in window.dock.warnings.text()
 
 
-def test_cancel_does_not_keep_a_new_adapter_from_being_found(
-    window: Window, install_for_nano, monkeypatch: pytest.MonkeyPatch
+def test_new_adapter_is_found_after_cancel(
+    window: Window, install_for_nano, hold: Callable[[], Held]
 ):
     window.segment()
-    begun, go_on = threading.Event(), threading.Event()
-    real = window.session.queue.engine.segment
-
-    def slow(question, report):
-        begun.set()
-        assert go_on.wait(60)
-        return real(question, report)
-
-    monkeypatch.setattr(window.session.queue.engine, "segment", slow)
+    held = hold()
     press(window.dock, "Segment")
-    window.qtbot.waitUntil(begun.is_set, timeout=WAIT)
+    window.qtbot.waitUntil(held.started.is_set, timeout=WAIT)
     with window.qtbot.waitSignal(window.dock.models.watch.changed, timeout=WAIT):
         install_for_nano("just-made")
         window.dock.models.refresh_adapters()
     window.cancel()
-    go_on.set()
+    held.resume.set()
     window.idle()
     window.segment()
     assert window.session.result.task.adapter.name == "just-made"
 
 
-def test_switching_adapters_encodes_nothing_again(window: Window, install_for_nano, monkeypatch):
-    """Decoder LoRA shares the features of the bare base."""
+def test_switching_decoder_adapters_does_not_encode_again(
+    window: Window, install_for_nano, monkeypatch
+):
+    """Adapters of the decoder share the embeddings of the base model."""
     install_for_nano("one")
     window.dock.models.refresh_adapters()
     window.idle()
@@ -83,7 +79,7 @@ def test_switching_adapters_encodes_nothing_again(window: Window, install_for_na
     encoded: list[object] = []
     monkeypatch.setattr(
         "sam2lora.inference.predictor.Predictor._encode_batch",
-        lambda *given: encoded.append(given) or [],
+        lambda *args: encoded.append(args) or [],
     )
     pick(window.dock.model_panel.adapter, NO_ADAPTER)
     window.segment()
@@ -92,7 +88,7 @@ def test_switching_adapters_encodes_nothing_again(window: Window, install_for_na
     assert encoded == []
 
 
-def test_detail_is_chosen_for_each_target(window: Window):
+def test_input_mode_is_chosen_for_each_target(window: Window):
     pick(window.dock.model_panel.input_mode, "tiles")
     window.segment()
     assert window.session.result.task.geometry.detail == "tiles"
@@ -107,7 +103,7 @@ def computing() -> object:
     return get_plugin_settings()["napari-sam2lora"].computing
 
 
-def test_device_and_precision_of_the_preferences_count(window: Window, computing):
+def test_device_and_precision_of_the_preferences_are_used(window: Window, computing):
     computing.device, computing.precision = "cpu", "bfloat16"
     window.segment()
     predictor = window.session.queue.engine._predictor
@@ -116,20 +112,18 @@ def test_device_and_precision_of_the_preferences_count(window: Window, computing
     with window.qtbot.waitSignal(window.session.message, timeout=WAIT):
         window.dock.segment()
     assert "No device is called 'tpu'" in window.messages[-1]
-    pick(window.dock.model_panel.device, "cpu")  # the dock's own choice goes before them
+    pick(window.dock.model_panel.device, "cpu")  # the choice in the dock takes precedence
     window.idle()
     window.segment()
 
 
-def test_it_says_what_computes(window: Window):
+def test_device_is_shown(window: Window):
     pick(window.dock.model_panel.device, "cpu")
     window.idle()
     assert "Runs on cpu in" in window.dock.model_panel.message.text()
 
 
-def test_a_gpu_that_is_not_used_is_said_where_it_is_seen(
-    window: Window, monkeypatch: pytest.MonkeyPatch
-):
+def test_hint_about_an_unused_gpu_is_shown(window: Window, monkeypatch: pytest.MonkeyPatch):
     window.idle()
     assert not window.dock.warnings.text()
     monkeypatch.setattr(
@@ -140,9 +134,7 @@ def test_a_gpu_that_is_not_used_is_said_where_it_is_seen(
     assert window.dock.warnings.text() == "To use the GPU: pip install this"
 
 
-def test_a_gpu_that_cannot_be_used_is_said_where_it_is_seen(
-    window: Window, monkeypatch: pytest.MonkeyPatch
-):
+def test_error_of_an_unusable_gpu_is_shown(window: Window, monkeypatch: pytest.MonkeyPatch):
     def none(_: str) -> None:
         raise DeviceError("No CUDA device can be used here.")
 
@@ -156,10 +148,10 @@ def test_a_gpu_that_cannot_be_used_is_said_where_it_is_seen(
     assert not window.dock.warnings.text()
 
 
-def test_memory_is_judged_for_each_target(window: Window):
+def test_memory_warning_is_for_each_target(window: Window):
     window.segment()
     window.session.queue.device_ready.emit(DeviceInfo("Computes on a tiny GPU.", free=1))
-    assert window.dock.warnings.text() == ""  # the disc was answered already
+    assert window.dock.warnings.text() == ""  # the disc was segmented already
     window.dock.models.warn(*TARGETS.values())
     assert "pixels need" in window.dock.warnings.text()
 
@@ -174,7 +166,9 @@ def test_segment_all_warns_of_every_target(window: Window, monkeypatch: pytest.M
     window.idle()
 
 
-def test_a_model_that_cannot_be_had_is_said(window: Window, monkeypatch: pytest.MonkeyPatch):
+def test_model_that_cannot_be_downloaded_is_explained(
+    window: Window, monkeypatch: pytest.MonkeyPatch
+):
     monkeypatch.setenv("SAM2LORA_OFFLINE", "1")
     pick(window.dock.model_panel.model, "tiny")
     assert "downloads are off" in window.dock.warnings.text()
@@ -185,7 +179,7 @@ def test_a_model_that_cannot_be_had_is_said(window: Window, monkeypatch: pytest.
     window.segment()
 
 
-def test_a_download_shows_how_far_it_is_and_can_be_cancelled(
+def test_download_shows_progress_and_can_be_cancelled(
     window: Window, monkeypatch: pytest.MonkeyPatch
 ):
     window.segment()
@@ -207,22 +201,22 @@ def test_a_download_shows_how_far_it_is_and_can_be_cancelled(
 
 
 @pytest.mark.parametrize(
-    ("shape", "words"),
+    ("shape", "warning"),
     [((3, 60000, 50000), "50000 × 60000 pixels need"), ((5, 60000, 50000), "")],
     ids=["channels first", "a stack"],
 )
-def test_memory_is_judged_by_the_size_of_the_photograph(
-    window: Window, shape: tuple[int, ...], words: str
+def test_memory_warning_uses_the_size_of_the_image(
+    window: Window, shape: tuple[int, ...], warning: str
 ):
     window.idle()
     large = np.broadcast_to(np.zeros((1, 1, 1), np.uint8), shape)
-    setup = window.dock.models
+    models = window.dock.models
     window.session.image = SimpleNamespace(
         name="large",
         metadata={},
         as_layer_data_tuple=lambda: (large, {"name": "large", "rgb": False}, "image"),
     )
-    setup.warn()
-    assert words in window.dock.warnings.text()
-    assert words or not window.dock.warnings.text()
+    models.warn()
+    assert warning in window.dock.warnings.text()
+    assert warning or not window.dock.warnings.text()
     window.session.image = None

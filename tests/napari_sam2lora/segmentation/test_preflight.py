@@ -1,4 +1,4 @@
-"""What is said before it can go wrong."""
+"""Warnings before a prediction."""
 
 from dataclasses import replace
 
@@ -15,10 +15,12 @@ from sam2lora.targets import TARGETS
 DISC = TARGETS["disc"]
 
 
-def said(model: str = "nano", choice: ModelChoice | None = None, adapters=(), **how: object) -> str:
-    usual = {"shape": (500, 500), "prompted": True}
+def messages(
+    model: str = "nano", choice: ModelChoice | None = None, adapters=(), **more: object
+) -> str:
+    defaults = {"shape": (500, 500), "prompted": True}
     return " ".join(
-        warnings(model, choice or ModelChoice(), DISC, list(adapters), **{**usual, **how})
+        warnings(model, choice or ModelChoice(), DISC, list(adapters), **{**defaults, **more})
     )
 
 
@@ -26,55 +28,61 @@ def with_card(adapter: Adapter, **fields: object) -> Adapter:
     return replace(adapter, card=adapter.card.model_copy(update=fields))
 
 
-def test_where_all_is_well_nothing_is_said():
-    assert said() == ""
-    assert said("mine.safetensors") == ""
+def test_no_warning_for_a_usable_model():
+    assert messages() == ""
+    assert messages("mine.safetensors") == ""
 
 
-def test_a_base_that_has_to_be_downloaded(monkeypatch: pytest.MonkeyPatch):
-    assert "tiny is downloaded first (156 MB)" in said("tiny")
+def test_model_to_be_downloaded_is_announced(monkeypatch: pytest.MonkeyPatch):
+    assert "tiny is downloaded first (156 MB)" in messages("tiny")
     monkeypatch.setenv("SAM2LORA_OFFLINE", "1")
-    assert "downloads are off" in said("tiny")
+    assert "downloads are off" in messages("tiny")
 
 
-def test_a_big_base_without_an_adapter_or_a_prompt(make_adapter):
-    assert "no adapter for disc on tiny" in said("tiny", prompted=False)
-    assert "no adapter" not in said("tiny", prompted=True)
+def test_sam2_base_needs_an_adapter_or_a_prompt(make_adapter):
+    assert "no adapter for disc on tiny" in messages("tiny", prompted=False)
+    assert "no adapter" not in messages("tiny", prompted=True)
 
 
-def test_an_adapter_for_something_else(make_adapter):
+def test_unfitting_or_missing_adapter_is_warned_of(make_adapter):
     vessels = make_adapter("vessels")  # on nano
     discs = make_adapter("discs", DISC)
-    assert "segments vessel, not disc" in said(choice=ModelChoice("vessels"), adapters=[vessels])
-    assert "is for nano, not for tiny" in said("tiny", ModelChoice("discs"), [discs])
-    assert "no longer installed" in said(choice=ModelChoice("gone"), adapters=[discs])
+    assert "segments vessel, not disc" in messages(
+        choice=ModelChoice("vessels"), adapters=[vessels]
+    )
+    assert "is for nano, not for tiny" in messages("tiny", ModelChoice("discs"), [discs])
+    assert "no longer installed" in messages(choice=ModelChoice("gone"), adapters=[discs])
 
 
-def test_an_image_too_large_for_the_memory():
-    assert "60000 × 50000 pixels need" in said(shape=(50000, 60000))
-    assert "pixels need" not in said(shape=None)
+def test_image_too_large_for_the_memory_is_warned_of():
+    assert "60000 × 50000 pixels need" in messages(shape=(50000, 60000))
+    assert "pixels need" not in messages(shape=None)
 
 
-def test_a_big_base_without_its_adapter(make_adapter, monkeypatch: pytest.MonkeyPatch):
-    """That there is one does not help who chose the base alone."""
+def test_sam2_base_with_adapter_disabled_needs_a_prompt(
+    make_adapter, monkeypatch: pytest.MonkeyPatch
+):
+    """An adapter is ignored if the user chose none."""
     made = make_adapter("discs", DISC)
     for_tiny = with_card(made, base=made.card.base.model_copy(update={"name": "tiny"}))
-    assert "no adapter" not in said("tiny", adapters=[for_tiny], prompted=False)
-    assert "no adapter" in said("tiny", ModelChoice(no_adapter=True), [for_tiny], prompted=False)
+    assert "no adapter" not in messages("tiny", adapters=[for_tiny], prompted=False)
+    assert "no adapter" in messages(
+        "tiny", ModelChoice(no_adapter=True), [for_tiny], prompted=False
+    )
 
 
-def test_memory_is_judged_by_what_is_still_to_be_loaded_and_by_how_it_is_looked_at(make_adapter):
+def test_memory_warning_depends_on_loaded_models_and_input_mode(make_adapter):
     needed = bytes_needed(BASE_MODELS["nano"], (3000, 4000), GeometrySettings.for_target(DISC))
-    how = {"shape": (3000, 4000), "free": needed - 1}
-    assert "4000 × 3000 pixels need" in said(**how)
-    assert said(**how, loaded=True) == ""
-    assert said(shape=(3000, 4000), free=needed) == ""
-    # An adapter that looks at tiles keeps more; so does the user who asks for them.
+    large = {"shape": (3000, 4000), "free": needed - 1}
+    assert "4000 × 3000 pixels need" in messages(**large)
+    assert messages(**large, loaded=True) == ""
+    assert messages(shape=(3000, 4000), free=needed) == ""
+    # An adapter with tiled input keeps more embeddings.
     tiles = GeometrySettings(detail="tiles", field_size=4000)
     adapter = with_card(make_adapter("discs", DISC), geometry=tiles)
-    assert "need" in said(shape=(3000, 4000), free=needed, adapters=[adapter])
+    assert "need" in messages(shape=(3000, 4000), free=needed, adapters=[adapter])
     assert (
-        said(
+        messages(
             choice=ModelChoice(no_adapter=True), adapters=[adapter], shape=(3000, 4000), free=needed
         )
         == ""

@@ -1,4 +1,4 @@
-"""Requests: made from what is chosen and clicked, newest first, stale results never shown."""
+"""Requests hold choices and prompts; the newest is first, stale results are never shown."""
 
 import threading
 
@@ -19,7 +19,7 @@ KEY = ("photo", "disc")
 
 @pytest.fixture
 def gate(core: Core, monkeypatch: pytest.MonkeyPatch) -> threading.Event:
-    """Hold results back until this is set."""
+    """Hold requests back until this is set."""
     opened = threading.Event()
     real = core.queue.engine.segment
 
@@ -33,7 +33,7 @@ def gate(core: Core, monkeypatch: pytest.MonkeyPatch) -> threading.Event:
     opened.set()
 
 
-def test_request_holds_what_is_chosen_and_clicked(core: Core) -> None:
+def test_request_holds_choices_and_prompts(core: Core) -> None:
     core.choices.set_choice(DISC, ModelChoice(adapter="mine", detail="zoom"))
     core.click(60, 80)
     request = core.queue.make_request(core.image, DISC)
@@ -43,7 +43,7 @@ def test_request_holds_what_is_chosen_and_clicked(core: Core) -> None:
     assert request.prompts.mask is None
 
 
-def test_painted_mask_is_a_prompt_where_that_is_chosen(core: Core) -> None:
+def test_painted_mask_is_a_prompt_if_chosen(core: Core) -> None:
     painted = np.zeros((200, 200), np.uint8)
     painted[80:90, 80:90] = 2
     core.viewer.add_layer(Labels(painted, name="photo disc"))
@@ -58,7 +58,7 @@ def test_result_is_shown_and_may_be_accepted(core: Core) -> None:
     assert core.queue.blocking_reason(result) == ""
 
 
-def test_click_requests_by_itself(core: Core) -> None:
+def test_point_is_requested_at_once(core: Core) -> None:
     core.submit()
     with core.qtbot.waitSignal(core.queue.result_ready, timeout=5000):
         core.click(60, 80)
@@ -76,7 +76,7 @@ def test_waiting_requests_of_one_target_are_replaced_by_the_newest(
     assert len(core.results.latest[KEY].request.prompts.points) == 4
 
 
-def test_result_before_a_click_cannot_be_accepted(core: Core, gate: threading.Event) -> None:
+def test_result_before_a_new_point_cannot_be_accepted(core: Core, gate: threading.Event) -> None:
     gate.set()
     first = core.submit()
     gate.clear()
@@ -103,7 +103,7 @@ def test_stale_result_is_not_accepted_after_cancel(core: Core, gate: threading.E
     assert core.messages[-1] == "Cancelled."
 
 
-def test_undone_click_makes_the_result_current_again(core: Core, gate: threading.Event) -> None:
+def test_undone_point_makes_the_result_current_again(core: Core, gate: threading.Event) -> None:
     gate.set()
     first = core.submit()
     gate.clear()
@@ -166,7 +166,7 @@ def test_failure_is_explained_until_the_target_is_requested_again(
     assert core.queue.errors.of_image("photo") == ""
 
 
-def test_defect_of_the_network_is_reported_and_the_next_request_works(
+def test_unexpected_error_is_reported_and_the_next_request_works(
     core: Core, monkeypatch: pytest.MonkeyPatch, notices: list[str]
 ) -> None:
     with monkeypatch.context() as patch:
@@ -178,7 +178,7 @@ def test_defect_of_the_network_is_reported_and_the_next_request_works(
     assert core.submit().request.target == DISC
 
 
-def test_click_outside_the_field_of_view_is_removed_and_explained(core: Core) -> None:
+def test_point_outside_the_field_of_view_is_removed_and_explained(core: Core) -> None:
     core.submit()
     core.click(1, 1)
     core.qtbot.waitUntil(lambda: not core.prompts.at(KEY).points, timeout=2000)

@@ -1,4 +1,4 @@
-"""Results: shown as previews, thresholded, measured, accepted; nothing here needs a network."""
+"""Results are shown as previews, thresholded, measured and accepted."""
 
 import numpy as np
 import pytest

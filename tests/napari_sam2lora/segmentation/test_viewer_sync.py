@@ -1,16 +1,17 @@
-"""Layers that are chosen, renamed, reordered, deleted, and that come back."""
+"""Layers that are selected, renamed, reordered, deleted and opened again."""
 
 import numpy as np
 import pytest
 
 from sam2lora.targets import TARGETS
 
-from ..segmentation_window import Window, fundus, pick, press
+from ..helpers import pick, press
+from ..segmentation_window import Window, fundus
 
 pytestmark = pytest.mark.viewer
 
 
-def test_choosing_another_image_hides_the_prompts_of_the_first(open_window):
+def test_prompts_and_previews_of_other_images_are_hidden(open_window):
     window = open_window(fundus("left"), fundus("right", 1))
     pick(window.dock.targets.images, "left")
     window.segment()
@@ -27,10 +28,10 @@ def test_choosing_another_image_hides_the_prompts_of_the_first(open_window):
     assert window.preview().visible
     window.viewer.layers.remove("left")
     window.qtbot.waitUntil(lambda: "left disc preview" not in window.viewer.layers)
-    assert window.preview().visible  # of the right one
+    assert window.preview().visible  # that of the other image
 
 
-def test_an_image_that_is_chosen_comes_to_the_front_with_what_belongs_to_it(open_window):
+def test_chosen_image_is_moved_to_the_front_with_its_layers(open_window):
     window = open_window(fundus("left"), fundus("right", 1))
     viewer = window.viewer
     pick(window.dock.targets.images, "left")
@@ -38,17 +39,17 @@ def test_an_image_that_is_chosen_comes_to_the_front_with_what_belongs_to_it(open
     window.click(60, 60)
     pick(window.dock.targets.images, "right")
     viewer.layers["left"].visible = False
-    names = [one.name for one in viewer.layers]
+    names = [layer.name for layer in viewer.layers]
     assert names[-1] == "right"
     pick(window.dock.targets.images, "left")
     assert viewer.layers["left"].visible
-    assert [one.name for one in viewer.layers] == ["right", *names[:-1]]
+    assert [layer.name for layer in viewer.layers] == ["right", *names[:-1]]
     assert viewer.layers.selection.active.name in ("left", "left disc points")
-    pick(window.dock.targets.images, "left")  # nothing lies above it
-    assert [one.name for one in viewer.layers] == ["right", *names[:-1]]
+    pick(window.dock.targets.images, "left")  # it is in front already
+    assert [layer.name for layer in viewer.layers] == ["right", *names[:-1]]
 
 
-def test_layers_may_be_renamed_and_reordered(window: Window):
+def test_renamed_and_reordered_layers_are_found(window: Window):
     window.segment()
     viewer = window.viewer
     for layer in list(viewer.layers):
@@ -64,7 +65,7 @@ def test_layers_may_be_renamed_and_reordered(window: Window):
     assert window.dock.targets.images.currentText() == "photo renamed"
 
 
-def test_layers_may_be_deleted(window: Window):
+def test_deleted_layers_are_created_again(window: Window):
     window.segment()
     with window.wait_result():
         window.click(80, 80)
@@ -77,7 +78,7 @@ def test_layers_may_be_deleted(window: Window):
     assert "photo disc points" in viewer.layers
 
 
-def test_a_deleted_layer_of_points_comes_back_when_that_is_undone(window: Window):
+def test_undo_restores_a_deleted_prompt_layer(window: Window):
     window.segment()
     for x in (80, 90):
         with window.wait_result():
@@ -102,7 +103,7 @@ def test_a_deleted_layer_of_points_comes_back_when_that_is_undone(window: Window
     assert window.viewer.layers["photo disc box"].nshapes == 1
 
 
-def test_an_image_that_comes_back_has_its_prompts(window: Window, tmp_path):
+def test_reopened_image_has_its_prompts(window: Window, tmp_path):
     viewer = window.viewer
     viewer.layers.clear()
     layer = fundus(path=tmp_path / "a.png")
@@ -111,8 +112,8 @@ def test_an_image_that_comes_back_has_its_prompts(window: Window, tmp_path):
     window.segment()
     with window.wait_result():
         window.click(80, 70)
-    for one in list(viewer.layers):
-        viewer.layers.remove(one)
+    for each in list(viewer.layers):
+        viewer.layers.remove(each)
     window.qtbot.waitUntil(lambda: window.session.image is None)
     viewer.add_layer(fundus(path=tmp_path / "a.png"))
     window.qtbot.waitUntil(lambda: window.session.image is not None)

@@ -1,4 +1,4 @@
-"""Loading torch beside the window."""
+"""Loading torch on a thread, and warming up the colors of masks."""
 
 import subprocess
 import sys
@@ -10,7 +10,7 @@ from napari.utils import DirectLabelColormap
 from napari_sam2lora.segmentation.warmup import warm_up_colors
 
 
-def ran(code: str) -> str:
+def run(code: str) -> str:
     result = subprocess.run(
         [sys.executable, "-c", textwrap.dedent(code)], capture_output=True, text=True, check=False
     )
@@ -18,13 +18,13 @@ def ran(code: str) -> str:
     return result.stdout.strip()
 
 
-def test_all_is_loaded_and_the_collector_is_as_it_was():
-    said = ran("""
+def test_torch_is_loaded_on_a_thread_and_the_collector_restored():
+    output = run("""
         import gc, sys, threading, weakref
         from napari_sam2lora.segmentation.warmup import load_torch
         class Layer: pass
         layer, ended = Layer(), []
-        layer.itself = layer  # as viewers are: the collector alone frees it
+        layer.itself = layer  # like a viewer: only the collector frees it
         weakref.finalize(layer, ended.append, True)
         thread = threading.Thread(target=load_torch)
         thread.start()
@@ -40,11 +40,11 @@ def test_all_is_loaded_and_the_collector_is_as_it_was():
         import torch
         print(torch.ones(2).sum().item())
     """)
-    assert said.split() == ["True", "True", "True", "True", "2.0"]
+    assert output.split() == ["True", "True", "True", "True", "2.0"]
 
 
-def test_without_torch_it_is_the_import_that_complains():
-    said = ran("""
+def test_missing_torch_is_an_import_error():
+    output = run("""
         import gc, sys
         sys.modules["torch"] = None
         from napari_sam2lora.segmentation import warmup
@@ -52,20 +52,20 @@ def test_without_torch_it_is_the_import_that_complains():
         try:
             warmup.load_torch()
         except ImportError:
-            print("complained", gc.isenabled())
+            print("raised", gc.isenabled())
     """)
-    assert said == "complained True"
+    assert output == "raised True"
 
 
-def test_a_mask_of_the_kind_that_accept_makes_is_colored(monkeypatch: pytest.MonkeyPatch):
-    colored = []
+def test_colors_of_an_accepted_mask_are_warmed_up(monkeypatch: pytest.MonkeyPatch):
+    mapped = []
     real = DirectLabelColormap.map
 
-    def note(self, values):
-        colored.append((values.dtype, values.shape, set(self.color_dict)))
+    def record(self, values):
+        mapped.append((values.dtype, values.shape, set(self.color_dict)))
         return real(self, values)
 
-    monkeypatch.setattr(DirectLabelColormap, "map", note)
+    monkeypatch.setattr(DirectLabelColormap, "map", record)
     warm_up_colors()
-    assert [(str(dtype), len(shape)) for dtype, shape, _ in colored] == [("uint8", 2)]
-    assert None in colored[0][2]  # as in mask_layer: every other label has a color too
+    assert [(str(dtype), len(shape)) for dtype, shape, _ in mapped] == [("uint8", 2)]
+    assert None in mapped[0][2]  # as in a mask layer: all other labels have a color

@@ -1,4 +1,4 @@
-"""The whole way in a real window, with the mouse and the keys: from a photograph to three masks."""
+"""From an image to three masks in a real window, with the mouse and the keys."""
 
 from pathlib import Path
 
@@ -13,25 +13,27 @@ from qtpy.QtWidgets import QWidget
 from napari_sam2lora.segmentation.dock import SegmentDock
 from sam2lora.targets import TARGETS
 
-from ..segmentation_window import WAIT, pick, press
+from ..helpers import pick, press
+from ..segmentation_window import WAIT
 
 pytestmark = [pytest.mark.viewer, pytest.mark.slow]
 LEFT = Qt.MouseButton.LeftButton
 
 
 def canvas_of(dock: SegmentDock) -> QWidget:
-    """Give the largest widget of the window that vispy draws on."""
-    found = [one for one in dock.window().findChildren(QWidget) if "Canvas" in type(one).__name__]
-    return max(found, key=lambda one: one.width() * one.height())
+    """Return the largest widget of the window that vispy draws on."""
+    widgets = dock.window().findChildren(QWidget)
+    canvases = [widget for widget in widgets if "Canvas" in type(widget).__name__]
+    return max(canvases, key=lambda canvas: canvas.width() * canvas.height())
 
 
-def beside_the_middle(canvas: QWidget, right: float, down: float) -> QPoint:
-    """Give a place in the window, in heights of the canvas from its middle."""
+def near_center(canvas: QWidget, right: float, down: float) -> QPoint:
+    """Return a position in the canvas, in heights of it from its center."""
     side = canvas.height()
     return QPoint(canvas.width() // 2 + int(right * side), canvas.height() // 2 + int(down * side))
 
 
-def test_a_photograph_becomes_three_corrected_masks(
+def test_image_is_segmented_corrected_and_accepted_with_mouse_and_keys(
     make_napari_viewer, qtbot: QtBot, real_data: Path
 ):
     (path,) = (real_data / "DRIVE").rglob("01_test.tif")
@@ -48,27 +50,27 @@ def test_a_photograph_becomes_three_corrected_masks(
     qtbot.waitUntil(lambda: not session.queue.worker.busy, timeout=WAIT)
     for name in TARGETS:
         pick(dock.targets.targets, name)
-        place = (str(path), name)
-        before = session.results.latest[place].prediction.probabilities
+        target_key = (str(path), name)
+        before = session.results.latest[target_key].prediction.probabilities
         dock.use_points()
         canvas = canvas_of(dock)
         for right, key in ((0.1, None), (-0.1, Qt.Key.Key_Q)):
             if key:
                 QTest.keyClick(canvas, key)
             with qtbot.waitSignal(session.queue.result_ready, timeout=WAIT):
-                QTest.mouseClick(canvas, LEFT, pos=beside_the_middle(canvas, right, 0.05))
+                QTest.mouseClick(canvas, LEFT, pos=near_center(canvas, right, 0.05))
         QTest.keyClick(canvas, Qt.Key.Key_Q)
-        clicks = session.prompts.at(place).points
-        assert [click.positive for click in clicks] == [True, False]
-        assert clicks[0].x > clicks[1].x
-        after = session.results.latest[place].prediction.probabilities
+        points = session.prompts.at(target_key).points
+        assert [point.positive for point in points] == [True, False]
+        assert points[0].x > points[1].x
+        after = session.results.latest[target_key].prediction.probabilities
         assert np.abs(before - after).max() > 1e-4
         field = session.result.prepared.field.mask
         dock.threshold.number.setValue(round(float(np.median(after[field])), 3))
         QTest.keyClick(canvas, Qt.Key.Key_W)
         labels = viewer.layers[f"{image.name} {name}"]
         assert viewer.layers.selection.active is labels
-        np.testing.assert_array_equal(labels.data > 0, session.results.mask(place))
+        np.testing.assert_array_equal(labels.data > 0, session.results.mask(target_key))
         assert labels.data.any()
         QTest.keyClick(canvas, Qt.Key.Key_Z, Qt.KeyboardModifier.ControlModifier)
         assert not labels.data.any()
@@ -80,14 +82,14 @@ def test_a_photograph_becomes_three_corrected_masks(
         assert labels.data.any()
 
 
-def test_a_box_is_drawn_with_the_mouse(open_window, qtbot: QtBot):
+def test_box_is_drawn_with_the_mouse(open_window, qtbot: QtBot):
     window = open_window()
     window.segment()
     canvas = canvas_of(window.dock)
     window.viewer.window.show()
     qtbot.waitExposed(window.dock.window())
     press(window.dock, "Box")
-    start, end = (beside_the_middle(canvas, one, one) for one in (-0.1, 0.15))
+    start, end = (near_center(canvas, offset, offset) for offset in (-0.1, 0.15))
     QTest.mousePress(canvas, LEFT, pos=start)
     for step in range(1, 6):
         QTest.mouseMove(canvas, start + (end - start) * step / 5)

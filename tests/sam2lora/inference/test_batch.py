@@ -21,11 +21,9 @@ from sam2lora.inference.batch import BatchProgress, FileResult, segment_paths
 from sam2lora.inference.predictor import Prediction, Predictor
 from sam2lora.inference.prepared_image import PreparedImage
 from sam2lora.inference.segment import SegmentationTask, segment_prepared
-from sam2lora.inference.tta import predict_with_flips
 from sam2lora.models.loading import random_base
 from sam2lora.prompts.user_prompts import PointPrompt, Prompts
 from sam2lora.targets import Target
-from sam2lora.utils.progress import no_progress
 
 SPOT = Target(name="spot", label=9, color="#112233", detail="whole")
 FOG = Target(name="fog", label=10, color="#445566", detail="zoom")
@@ -136,17 +134,6 @@ def test_probabilities_are_written_on_request_only(
 ) -> None:
     list(segment_paths(nano, image_files[:1], tasks[:1], tmp_path / "out"))
     assert names(tmp_path / "out") == ["a_spot.png"]
-
-
-def test_mirror_images_are_averaged_on_request_only(
-    nano: Predictor, tasks: list[SegmentationTask], photo: NDArray[np.uint8]
-) -> None:
-    prepared, task = PreparedImage.of(photo), tasks[0]
-    plain = segment_prepared(nano, prepared, [task])["spot"]
-    mean = segment_prepared(nano, prepared, [replace(task, tta=True)])["spot"]
-    expected = predict_with_flips(nano, prepared, task.geometry, task.prompts, progress=no_progress)
-    np.testing.assert_array_equal(mean.probabilities, expected.probabilities)
-    assert np.abs(mean.probabilities - plain.probabilities).max() > 0
 
 
 def test_mask_name_drops_both_extensions_of_a_compressed_image(

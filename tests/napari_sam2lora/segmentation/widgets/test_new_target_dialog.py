@@ -1,4 +1,4 @@
-"""A target of the user's own."""
+"""Adding a target."""
 
 import pytest
 from pytestqt.qtbot import QtBot
@@ -8,12 +8,10 @@ from qtpy.QtWidgets import QColorDialog
 from napari_sam2lora.segmentation.widgets.new_target_dialog import NewTargetDialog
 from sam2lora.targets import get_target
 
-from ...segmentation_window import Window, pick, press
-
-pytestmark = pytest.mark.viewer
+from ...helpers import pick, press
 
 
-def test_it_is_kept_with_a_label_of_its_own(qtbot: QtBot, monkeypatch: pytest.MonkeyPatch):
+def test_new_target_is_stored_with_its_own_label(qtbot: QtBot, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(QColorDialog, "getColor", lambda *_: QColor("#102030"))
     dialog = NewTargetDialog()
     qtbot.addWidget(dialog)
@@ -27,7 +25,7 @@ def test_it_is_kept_with_a_label_of_its_own(qtbot: QtBot, monkeypatch: pytest.Mo
     assert not dialog.target.convex
 
 
-def test_it_may_have_the_form_of_a_disc(qtbot: QtBot):
+def test_new_target_can_be_convex(qtbot: QtBot):
     dialog = NewTargetDialog()
     qtbot.addWidget(dialog)
     dialog.name.setText("macula")
@@ -37,26 +35,12 @@ def test_it_may_have_the_form_of_a_disc(qtbot: QtBot):
 
 
 @pytest.mark.parametrize(
-    ("name", "words"), [("disc", "already"), ("Big Name", "lower-case"), ("", "lower-case")]
+    ("name", "message"), [("disc", "already"), ("Big Name", "lower-case"), ("", "lower-case")]
 )
-def test_what_cannot_be_is_said_and_asked_again(qtbot: QtBot, name: str, words: str):
+def test_invalid_name_is_explained(qtbot: QtBot, name: str, message: str):
     dialog = NewTargetDialog()
     qtbot.addWidget(dialog)
     dialog.name.setText(name)
     dialog.accept()
     assert dialog.target is None
-    assert words in dialog.message.text()
-
-
-def test_the_dock_goes_on_with_it(window: Window, monkeypatch: pytest.MonkeyPatch):
-    def fill_in(dialog: NewTargetDialog) -> int:
-        dialog.name.setText("drusen")
-        dialog.accept()
-        return 1
-
-    monkeypatch.setattr(NewTargetDialog, "exec", fill_in)
-    press(window.dock, "New…")
-    assert window.session.target.name == "drusen"
-    assert window.dock.targets.targets.currentData() == "drusen"
-    window.segment()
-    assert window.preview("drusen").visible
+    assert message in dialog.message.text()
