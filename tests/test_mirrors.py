@@ -1,6 +1,7 @@
 """Tests mirror the modules: each module has a test module of its name, in a folder of its name."""
 
 import ast
+from pathlib import Path
 
 import pytest
 

@@ -32,7 +32,7 @@ def two(window: Window, install_for_nano) -> Window:
     """Open a window where two adapters are selected to be compared with the base model."""
     for name in ("first", "the-second"):
         install_for_nano(name)
-    window.dock.models.refresh()
+    window.dock.models.refresh_adapters()
     window.dock.comparison_panel.lists_requested.emit()
     for box, name in zip(
         window.dock.comparison_panel.models, (NO_ADAPTER, "first", "the-second"), strict=True
