@@ -58,8 +58,8 @@ def scoring_field_of_view(image: LayerData) -> FieldOfView:
 def _keep(data: Any, field: FieldOfView) -> FieldOfView:
     """Cache a field of view as long as the data are alive."""
     try:
-        finalize(data, _found.pop, id(data), None)
-    except TypeError:  # a list of multiscale levels has no weak references: found each time
+        finalize(data, _found.pop, id(data), None).atexit = False
+    except TypeError:  # data that cannot be referenced weakly: found again each time
         return field
     _found[id(data)] = field
     return field

@@ -21,7 +21,7 @@ from sam2lora.targets import all_targets
 AREA = "annotated area"
 """The "view" of a layer that outlines which part of an image is annotated; its name ends so."""
 
-_GENERIC = ("", "labels", "mask", "masks", "my", "new", "optic", "retinal", "segmentation")
+_GENERIC = ("", "blood", "labels", "mask", "masks", "optic", "retinal", "segmentation")
 """First words of a Labels layer's name that do not name an image."""
 
 
@@ -102,8 +102,8 @@ def image_of_labels(labels: Labels, images: Sequence[Image]) -> MaskOwner:
     """Return the image a Labels layer belongs to.
 
     If its metadata have an image id, that alone decides. Otherwise the layer may be named after an
-    image, as "eye1 disc" after "eye1"; if its name refers to no image, as "disc" or "Labels", it
-    belongs to the only image of its size, or to the only image.
+    image, as "eye1 disc" after "eye1". Otherwise it belongs to the only open image; among several,
+    to the only one of its size, if its name refers to no image, as "disc" or "Labels".
     """
     metadata = plugin_metadata(labels.metadata)
     if "image" in metadata:
@@ -114,9 +114,10 @@ def image_of_labels(labels: Labels, images: Sequence[Image]) -> MaskOwner:
     if named:
         return MaskOwner(max(named, key=lambda image: len(image.name)), certain=True)
     same_size = [image for image in images if layer_size(image) == layer_size(labels)]
-    for candidates in (same_size, images):
-        if len(candidates) == 1 and not _may_name_an_image(labels.name):
-            return MaskOwner(candidates[0], certain=False)
+    if len(images) == 1:
+        return MaskOwner(images[0], certain=False)
+    if len(same_size) == 1 and not _may_name_an_image(labels.name):
+        return MaskOwner(same_size[0], certain=False)
     return MaskOwner(None, certain=False)
 
 
@@ -171,5 +172,7 @@ def _is_named_after(name: str, image: str) -> bool:
 
 def _may_name_an_image(name: str) -> bool:
     """Check whether a name begins with a word that is neither a target nor a generic one."""
+    if name.strip().lower() in all_targets():
+        return False
     first = re.split(r"[\W_]", name.strip().lower(), maxsplit=1)[0]
     return first not in (*_GENERIC, *all_targets())

@@ -50,8 +50,8 @@ def accept_mask(
     mask
         `(H, W)` bool.
     mode
-        "replace": the layer becomes the mask. "add": the mask is added to the layer. "empty": the
-        mask is added where the layer is empty.
+        "replace": the layer becomes the mask, in which other labels stay. "add": the mask is added
+        to the layer. "empty": the mask is added where the layer is empty.
 
     Returns
     -------

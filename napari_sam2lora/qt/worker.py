@@ -98,6 +98,11 @@ class Worker(QObject):
             self._executor.submit(self._run_next)
         self._count(int(new))
 
+    def is_waiting(self, key: Hashable) -> bool:
+        """Check whether a job waits under `key`; one that runs does not."""
+        with self._lock:
+            return key in self._waiting
+
     def cancel(self, *keys: Hashable, but: Hashable = None) -> None:
         """Discard jobs that wait, and stop those that run when they report next.
 

@@ -47,7 +47,7 @@ def settings_of_image(session: Session) -> PredictSettings:
 
 
 def as_text(settings: Sequence[PredictSettings]) -> str:
-    """Return the commands, one a line."""
+    """Return the commands, one per line."""
     return "\n".join(command_line(command_args(one)) for one in settings)
 
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from napari_sam2lora.layers.conversion import pixels_of
 from napari_sam2lora.layers.field_of_view import field_of_view
 from napari_sam2lora.layers.images import ImageSnapshot
-from napari_sam2lora.qt.worker import ReportProgress
+from napari_sam2lora.qt.worker import ReportProgress, Stopped
 from napari_sam2lora.segmentation.requests import (
     ComputeSettings,
     DeviceInfo,
@@ -41,12 +41,19 @@ class Engine:
         self._predictor: Predictor | None = None
         self._prepared: OrderedDict[str, tuple[ImageSnapshot, PreparedImage]] = OrderedDict()
         self._adapters: dict[tuple[Any, ...], Adapter | None] = {}
+        self._closed = False
         self._adapters_revision = 0  # of the requests for which they were looked up
 
     def release(self) -> None:
-        """Drop the network and all images; a job that runs ends first by itself."""
+        """Drop the network, its adapters and all images; a job that runs ends first by itself."""
         self._compute = self._predictor = None
         self._prepared.clear()
+        self._adapters.clear()
+
+    def close(self) -> None:
+        """Release everything, and load no network any more."""
+        self._closed = True
+        self.release()
 
     def free(self, report: ReportProgress) -> None:
         """Release a GPU's memory; the next request loads the network again.
@@ -122,7 +129,7 @@ class Engine:
         Parameters
         ----------
         settings
-            One a target or more; they agree in images and output folder.
+            One or more; they agree in images and output folder.
         compute
             What the network runs on.
         report
@@ -168,6 +175,8 @@ class Engine:
 
         report(f"Loading {compute.model}", 0, None)
         base = load_base(compute.model, progress=partial(report, f"Downloading {compute.model}"))
+        if self._closed:
+            raise Stopped
         old, self._predictor = self._predictor, None
         if old is not None:
             device = old.device

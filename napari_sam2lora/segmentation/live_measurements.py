@@ -87,6 +87,7 @@ class LiveMeasurements(QObject):
     def cancel(self) -> None:
         """Drop a measurement that has not begun."""
         self._request = None
+        self.worker.cancel()
 
     def close(self) -> None:
         """Stop measuring."""

@@ -111,7 +111,7 @@ class ModelComparison(QObject):
     Signals
     -------
     changed()
-        Another result is there, or all were cleared.
+        Another result was added, or all were cleared.
     busy_changed(busy)
         A comparison has begun or ended.
 
@@ -174,6 +174,7 @@ class ModelComparison(QObject):
 
     def close(self) -> None:
         """Stop showing results."""
+        self._timer.stop()
         self._image = None
 
     @property

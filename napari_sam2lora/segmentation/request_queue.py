@@ -1,6 +1,6 @@
 """Requests to the network: made from what is chosen and clicked, queued, and shown when done."""
 
-from collections.abc import Sequence
+from collections.abc import Container, Sequence
 from dataclasses import replace
 from functools import partial
 
@@ -169,7 +169,7 @@ class RequestQueue(QObject):
     def close(self) -> None:
         """Stop the worker and release the network."""
         self.worker.close()
-        self.engine.release()
+        self.engine.close()
 
     def _on_prompts(self, key: TargetKey) -> None:
         self.errors.clear(key)
@@ -192,7 +192,7 @@ class RequestQueue(QObject):
         self.mark_outdated()
 
     def _remove_outside(self, key: TargetKey, field: Mask, message: str) -> None:
-        """Remove prompts outside the field of view, and show why until the next result."""
+        """Remove prompts outside the field of view, and show why until the next prompt."""
         self._prompts.keep_inside(key, field)
         self._show_error(key, message)
 
@@ -228,7 +228,7 @@ class RequestQueue(QObject):
         self.message.emit(self.errors.of_image(key[0]))
 
     def _on_failed(self, key: object, error: BaseException) -> None:
-        self._pending.discard(key)
+        self._discard(key)
         self.mark_outdated()
         if isinstance(error, Sam2LoraError):
             self.message.emit(str(error))
@@ -240,8 +240,13 @@ class RequestQueue(QObject):
             self.message.emit(message)
         notification_manager.receive_error(type(error), error, error.__traceback__)
 
+    def _discard(self, key: object) -> None:
+        """Stop waiting for a job that ended, unless a newer one waits under its key."""
+        if isinstance(key, tuple) and not self.worker.is_waiting(key):
+            self._pending.discard(key)
+
     def _on_stopped(self, key: object) -> None:
-        self._pending.discard(key)
+        self._discard(key)
         self.mark_outdated()
         self.message.emit("Cancelled.")
 
@@ -305,8 +310,12 @@ class RequestErrors:
         """Forget the reason: the target is requested again."""
         self._messages.pop(key, None)
 
+    def keep_only(self, images: Container[str]) -> None:
+        """Forget the reasons for all images but those with these ids."""
+        self._messages = {key: text for key, text in self._messages.items() if key[0] in images}
+
     def of_image(self, image_id: str) -> str:
-        """Return the reasons for all targets of an image, one a line, or an empty string."""
+        """Return the reasons for all targets of an image, one per line, or an empty string."""
         return "\n".join(
             f"{target}: {message}"
             for (image, target), message in self._messages.items()

@@ -53,7 +53,7 @@ class ResultStore(QObject):
         self._opacities: dict[TargetKey, float] = {}  # of outdated previews, before they were
 
     def show(self, image: Image, result: SegmentationResult) -> None:
-        """Show a result, in key of an earlier one."""
+        """Show a result, in place of an earlier one."""
         target = result.request.target
         key = (result.request.image.key, target.name)
         self.latest[key] = result

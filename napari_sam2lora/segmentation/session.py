@@ -35,7 +35,8 @@ class Session(QObject):
     Signals
     -------
     selection_changed()
-        Another image, target, model, adapter or input mode is chosen.
+        Another image, target, model, adapter or input mode is chosen, or whether the mask is a
+        prompt.
     positive_changed(positive)
         Whether the next points are positive.
     message(text)
@@ -107,7 +108,7 @@ class Session(QObject):
         Raises
         ------
         TargetError
-            If there is none of that name.
+            If there is no such target.
         """
         self._select(image or self.image, get_target(name))
 
@@ -210,7 +211,9 @@ class Session(QObject):
     def sync_layers(self) -> None:
         """Forget images and layers that left the viewer, and adopt prompts that are in it."""
         self._image_ids.forget_changes()
-        self.results.keep_only(self.images.ids())
+        images = self.images.ids()
+        self.results.keep_only(images)
+        self.queue.errors.keep_only(images)
         self.prompts.forget_missing()
         # Without an image there is nothing to hide yet, and a layer that is hidden loses its tool.
         if self.prompts.adopt() and self.image is not None:

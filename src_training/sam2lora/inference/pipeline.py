@@ -15,7 +15,7 @@ from sam2lora.adapters import choose_adapter
 from sam2lora.adapters.folder import Adapter
 from sam2lora.adapters.selection import require_adapter
 from sam2lora.datasets.image_search import find_images
-from sam2lora.errors import SettingsError
+from sam2lora.errors import SettingsError, TargetError
 from sam2lora.images.reading import FundusImage, read_image, to_rgb
 from sam2lora.inference.batch import FileResult, ReportBatch, no_batch_progress, segment_paths
 from sam2lora.inference.predictor import NO_PROMPTS, Predictor
@@ -307,6 +307,8 @@ def _task(
 def _unique_targets(targets: Sequence[str | Target]) -> list[Target]:
     """Return targets, each once."""
     found = [get_target(target) if isinstance(target, str) else target for target in targets]
+    if not found:
+        raise TargetError("No target is named. Name at least one, such as disc.")
     return list({target.name: target for target in found}.values())
 
 
@@ -323,6 +325,8 @@ def _prepare(image: ImageInput) -> PreparedImage:
 
 def _check_one_pass(several: Sequence[PredictSettings]) -> None:
     """Refuse settings that cannot be processed in one pass over the same images."""
+    if not several:
+        raise SettingsError("There are no settings: nothing says which files to segment.")
     different = [
         name for name in _SHARED if len({getattr(settings, name) for settings in several}) != 1
     ]

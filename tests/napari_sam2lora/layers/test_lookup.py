@@ -14,6 +14,7 @@ from napari_sam2lora.layers.lookup import (
     visible_masks_of_image,
 )
 from sam2lora.errors import ImageError, TargetError
+from sam2lora.targets import Target, save_target
 
 from ..conftest import SHAPE, bar, eye, viewer_with
 
@@ -113,10 +114,23 @@ def test_mask_owner_among_images_of_one_size_needs_a_name() -> None:
     assert masks_of_image(viewer, two) == []
 
 
-def test_mask_named_after_a_closed_image_has_no_owner() -> None:
-    one, left_over = image("eye1"), labels("eye2 disc")
-    assert owner_of(left_over, [one]) == (None, False)
-    assert masks_of_image(viewer_with(one, left_over), one) == []
+@pytest.mark.parametrize("name", ["manual vessel", "left vessel", "1st_manual vessel", "vessel"])
+def test_mask_of_the_only_image_is_its_own_whatever_its_first_word(name: str) -> None:
+    one, mask = image("eye1"), labels(name)
+    assert owner_of(mask, [one]) == (one, False)
+    assert masks_of_image(viewer_with(one, mask), one) == [mask]
+
+
+def test_mask_that_may_be_a_closed_images_belongs_to_none_of_several() -> None:
+    images = [image("eye1"), image("eye3", side=9)]
+    assert owner_of(labels("eye2 disc"), images) == (None, False)
+    assert owner_of(labels("disc"), images) == (images[0], False)
+
+
+def test_name_of_a_target_with_an_underscore_names_no_image() -> None:
+    save_target(Target(name="hard_exudates", label=9, color="#112233"))
+    images = [image("eye1"), image("eye3", side=9)]
+    assert owner_of(labels("hard_exudates"), images) == (images[0], False)
 
 
 def test_linked_layers_have_the_image_id() -> None:

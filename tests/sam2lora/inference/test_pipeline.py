@@ -253,3 +253,10 @@ def test_sam2_base_without_adapter_needs_a_prompt(nano: LoadedModel):
         **PLAIN | {"targets": ("disc",)}, points=(PointPrompt(1, 2),), no_adapter=True
     )
     assert tasks_of(prompted, tiny)[0].prompts.points == (PointPrompt(1, 2),)
+
+
+def test_nothing_to_segment_is_refused_instead_of_doing_nothing() -> None:
+    with pytest.raises(TargetError, match="at least one"):
+        segment_image(np.zeros((64, 64, 3), np.uint8), [])
+    with pytest.raises(SettingsError, match="no settings"):
+        segment_files([])
