@@ -4,8 +4,9 @@ from qtpy.QtWidgets import QAbstractButton, QComboBox, QLabel, QWidget
 
 
 def press(widget: QWidget, text: str) -> None:
-    """Click the only button with this label."""
-    (button,) = (b for b in widget.findChildren(QAbstractButton) if b.text() == text)
+    """Click the button with this label; if there are several, the only one that is enabled."""
+    buttons = [b for b in widget.findChildren(QAbstractButton) if b.text() == text]
+    (button,) = buttons if len(buttons) == 1 else [b for b in buttons if b.isEnabled()]
     button.click()
 
 

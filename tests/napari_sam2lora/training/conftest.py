@@ -12,18 +12,20 @@ from napari import Viewer
 from napari.components import ViewerModel
 from napari.layers import Labels, Layer
 from PIL import Image
+from pytestqt.qtbot import QtBot
 
 from napari_sam2lora.layers.conversion import fundus_layers
-from napari_sam2lora.training.run import process as child
+from napari_sam2lora.training.run import process as process_module
 from napari_sam2lora.training.run.session import TrainingSession
+from napari_sam2lora.training.run.watcher import RunWatcher
 from sam2lora.images.field_of_view import field_of_view_from_mask
 from sam2lora.images.reading import FundusImage
-from sam2lora.runs import RunFolder
+from sam2lora.runs import RunFolder, StepEvent, ValidationEvent
 from sam2lora.training.settings import make_settings
 
 SHAPE = (64, 64)
 
-# What `sam2lora train RUN` does to the folder, without learning anything: a step every 20 ms.
+# Writes the events of `sam2lora train RUN` without training: a step every 20 ms.
 STAND_IN = """
 import sys, time
 from pathlib import Path
@@ -80,9 +82,11 @@ def session(qtbot) -> Iterator[TrainingSession]:
 @pytest.fixture
 def stand_in(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """Replace the process that trains by a stand-in, which ends with the test."""
-    monkeypatch.setattr(child, "_NICENESS", 0)  # a test waits for it
-    monkeypatch.setattr(child, "command", lambda *words: [sys.executable, "-c", STAND_IN, *words])
-    before = {one.pid for one in psutil.Process().children()}
+    monkeypatch.setattr(process_module, "_NICENESS", 0)  # so that tests are not slow
+    monkeypatch.setattr(
+        process_module, "command", lambda *args: [sys.executable, "-c", STAND_IN, *args]
+    )
+    before = {child.pid for child in psutil.Process().children()}
     yield
     for process in psutil.Process().children():
         ended = process.status() == psutil.STATUS_ZOMBIE
@@ -100,6 +104,35 @@ def make_run(tmp_path: Path) -> Callable[..., RunFolder]:
         return RunFolder.create(tmp_path / "runs" / name, settings.model_dump_json())
 
     return make
+
+
+def step(number: int, loss: float = 1.0) -> StepEvent:
+    """Create the event of a step, 10 - `number` seconds before the end."""
+    return StepEvent(
+        step=number,
+        loss=loss,
+        terms={"bce": loss / 2},
+        lr=1e-3,
+        seconds=1,
+        host_bytes=1,
+        eta_s=10.0 - number,
+    )
+
+
+def validation(number: int, mean: float | None) -> ValidationEvent:
+    """Create the event of a validation that is the best one."""
+    return ValidationEvent(
+        step=number, dice={}, mean=mean, best=mean, best_step=number, seconds=3.0
+    )
+
+
+def wait_for_state(qtbot: QtBot, watcher: RunWatcher, state: str, seconds: int = 60) -> None:
+    """Wait until the run that is followed has a state."""
+
+    def has_state() -> bool:
+        return watcher.status is not None and watcher.status.state == state
+
+    qtbot.waitUntil(has_state, timeout=1000 * seconds)
 
 
 def round_mask(radius: float = 10) -> np.ndarray:

@@ -1,4 +1,4 @@
-"""The Train dock in a window: by a stand-in, and once with nano itself."""
+"""The Train dock in a window, with a stand-in for the training process; once with nano itself."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -7,16 +7,17 @@ from threading import Event
 import pytest
 from napari import Viewer
 from qtpy.QtCore import QEvent, QObject
-from qtpy.QtWidgets import QMessageBox, QPushButton, QWidget
+from qtpy.QtWidgets import QMessageBox, QWidget
 
 from napari_sam2lora.training.dock import TrainDock
-from napari_sam2lora.training.run import process as child
+from napari_sam2lora.training.run import process as process_module
 from sam2lora.adapters import list_adapters
 from sam2lora.annotations import training_data
 from sam2lora.runs import RunFolder, is_alive, list_runs, read_events, runs_folder, summarize
 from sam2lora.synthetic import SyntheticSettings, draw_fundus
 
-from .conftest import add_eye
+from ..helpers import press
+from .conftest import add_eye, wait_for_state
 
 PLUGIN = "napari-sam2lora"
 
@@ -41,20 +42,6 @@ def opened(make_napari_viewer) -> tuple[Viewer, TrainDock]:
         dock.session.close()
 
 
-def press(dock: TrainDock, text: str) -> None:
-    buttons = [one for one in dock.findChildren(QPushButton) if one.text() == text]
-    (button,) = (one for one in buttons if one.isEnabled())
-    button.click()
-
-
-def until(qtbot, dock: TrainDock, state: str, seconds: int = 60) -> None:
-    def stands() -> bool:
-        status = dock.session.watcher.status
-        return status is not None and status.state == state
-
-    qtbot.waitUntil(stands, timeout=1000 * seconds)
-
-
 class KeepsOpen(QWidget):
     """A dock that keeps its window open, after the others were asked."""
 
@@ -66,20 +53,20 @@ class KeepsOpen(QWidget):
 
 
 @pytest.fixture
-def answer(monkeypatch: pytest.MonkeyPatch) -> Callable[[str], list[str]]:
-    """Return a function that sets which button is pressed; it returns the questions asked."""
+def choose_button(monkeypatch: pytest.MonkeyPatch) -> Callable[[str], list[str]]:
+    """Return a function that sets which button of dialogs is pressed; it returns their texts."""
     asked: list[str] = []
 
-    def set_answer(text: str) -> list[str]:
+    def choose(text: str) -> list[str]:
         def pressed(box: QMessageBox) -> None:
             asked.append(box.text())
-            (button,) = (one for one in box.buttons() if one.text() == text)
+            (button,) = (button for button in box.buttons() if button.text() == text)
             monkeypatch.setattr(QMessageBox, "clickedButton", lambda self: button)
 
         monkeypatch.setattr(QMessageBox, "exec", pressed)
         return asked
 
-    return set_answer
+    return choose
 
 
 def test_train_button_starts_and_shows_the_run(qtbot, stand_in, opened) -> None:
@@ -87,7 +74,7 @@ def test_train_button_starts_and_shows_the_run(qtbot, stand_in, opened) -> None:
     dock.settings_tab.edit(("steps",), 30)
     press(dock, "Train")
     assert dock.tabs.currentWidget() is dock.progress_tab
-    until(qtbot, dock, "finished")
+    wait_for_state(qtbot, dock.session.watcher, "finished")
     assert summarize(runs_folder() / "disc-standard-1").step == 30
     assert dock.setup_tab._start.isEnabled()
     dock.runs_tab.refresh()
@@ -120,19 +107,19 @@ def test_copy_as_command_writes_the_run_and_shows_its_command(qtbot, opened, not
     ("text", "state"), [("Keep running", "running"), ("Stop, keep best", "stopped")]
 )
 def test_closing_the_dock_asks_what_to_do_with_the_run(
-    qtbot, stand_in, opened, answer, text: str, state: str
+    qtbot, stand_in, opened, choose_button, text: str, state: str
 ) -> None:
     viewer, dock = opened
     dock.settings_tab.edit(("steps",), 3000)
     press(dock, "Train")
-    until(qtbot, dock, "running")
-    run, asked = dock.session.run, answer(text)
+    wait_for_state(qtbot, dock.session.watcher, "running")
+    run, asked = dock.session.run, choose_button(text)
     viewer.window.remove_dock_widget(dock)
     assert len(asked) == 1
     qtbot.waitUntil(lambda: summarize(run).state == state, timeout=60_000)
     again = open_dock(viewer)
     assert again.session.run == run
-    until(qtbot, again, state)
+    wait_for_state(qtbot, again.session.watcher, state)
     assert again.session.alive == (state == "running")
     RunFolder(run).control.request("stop")
     qtbot.waitUntil(lambda: not is_alive(run), timeout=60_000)
@@ -140,7 +127,7 @@ def test_closing_the_dock_asks_what_to_do_with_the_run(
 
 
 def test_closing_napari_asks_once_and_can_be_cancelled(
-    qtbot, stand_in, make_napari_viewer, answer
+    qtbot, stand_in, make_napari_viewer, choose_button
 ) -> None:
     viewer = make_napari_viewer(show=True)
     for name in ("a", "b"):
@@ -149,23 +136,23 @@ def test_closing_napari_asks_once_and_can_be_cancelled(
     dock.setup_tab.options.choose(target="disc", preset="standard")
     dock.settings_tab.edit(("steps",), 3000)
     press(dock, "Train")
-    until(qtbot, dock, "running")
-    run, asked = dock.session.run, answer("Cancel")
+    wait_for_state(qtbot, dock.session.watcher, "running")
+    run, asked = dock.session.run, choose_button("Cancel")
     window = dock.window()
     window.close()
     assert (window.isVisible(), len(asked), dock.session.alive) == (True, 1, True)
-    answer("Stop, keep best")
+    choose_button("Stop, keep best")
     assert dock._may_close(can_stay=True)
     assert dock._may_close(can_stay=True)  # napari closes a window twice
     assert len(asked) == 2
-    until(qtbot, dock, "stopped")
+    wait_for_state(qtbot, dock.session.watcher, "stopped")
     assert summarize(run).state == "stopped"
     assert dock._may_close(can_stay=True)
     assert len(asked) == 2
 
 
 def test_run_is_followed_while_another_dock_keeps_the_window_open(
-    qtbot, stand_in, make_napari_viewer, answer
+    qtbot, stand_in, make_napari_viewer, choose_button
 ) -> None:
     viewer = make_napari_viewer(show=True)
     add_eye(viewer, "a", "disc")
@@ -175,15 +162,15 @@ def test_run_is_followed_while_another_dock_keeps_the_window_open(
     dock.setup_tab.options.choose(target="disc", preset="standard")
     dock.settings_tab.edit(("steps",), 3000)
     press(dock, "Train")
-    until(qtbot, dock, "running")
-    run, asked = dock.session.run, answer("Keep running")
+    wait_for_state(qtbot, dock.session.watcher, "running")
+    run, asked = dock.session.run, choose_button("Keep running")
     dock.window().close()
     qtbot.wait(50)
     assert (dock.session.run, dock.session.alive, len(asked)) == (run, True, 1)
     dock.window().close()
     assert len(asked) == 2  # it asks again when the window is closed again
     dock.session.stop()
-    until(qtbot, dock, "stopped")
+    wait_for_state(qtbot, dock.session.watcher, "stopped")
     dock.window().removeEventFilter(keeper)
 
 
@@ -191,23 +178,23 @@ def test_stopped_run_can_be_resumed_in_a_new_dock(qtbot, stand_in, opened) -> No
     viewer, dock = opened
     dock.settings_tab.edit(("steps",), 300)
     press(dock, "Train")
-    until(qtbot, dock, "running")
+    wait_for_state(qtbot, dock.session.watcher, "running")
     press(dock, "Stop, keep best")
-    until(qtbot, dock, "stopped")
+    wait_for_state(qtbot, dock.session.watcher, "stopped")
     viewer.window.remove_dock_widget(dock)
     again = open_dock(viewer)
     assert again.session.run == runs_folder() / "disc-standard-1"
     press(again, "Resume")
-    until(qtbot, again, "running")
+    wait_for_state(qtbot, again.session.watcher, "running")
     again.session.stop()
-    until(qtbot, again, "stopped")
+    wait_for_state(qtbot, again.session.watcher, "stopped")
 
 
 def test_shown_run_can_be_renamed_and_deleted(qtbot, stand_in, opened) -> None:
     _, dock = opened
     dock.settings_tab.edit(("steps",), 20)
     press(dock, "Train")
-    until(qtbot, dock, "finished")
+    wait_for_state(qtbot, dock.session.watcher, "finished")
     dock.runs_tab.refresh()
     dock.runs_tab.list.select("disc-standard-1")
     (entry,) = dock.runs_tab.list.selected()
@@ -223,7 +210,7 @@ def test_running_training_stays_shown(qtbot, stand_in, opened, notices) -> None:
     _, dock = opened
     dock.settings_tab.edit(("steps",), 3000)
     press(dock, "Train")
-    until(qtbot, dock, "running")
+    wait_for_state(qtbot, dock.session.watcher, "running")
     dock.show_run(Path("another"))
     assert "is running here" in notices[-1]
     assert dock.session.run.name == "disc-standard-1"
@@ -251,17 +238,17 @@ def test_other_docks_free_memory_and_get_the_adapter(
     viewer.window.add_dock_widget(other, name="Segment")
     dock.settings_tab.edit(("steps",), 5)
     press(dock, "Train")
-    until(qtbot, dock, "finished")
+    wait_for_state(qtbot, dock.session.watcher, "finished")
     monkeypatch.setattr(dock.setup_tab, "refresh", lambda: other.calls.append("folders"))
     dock.session.installed.emit("mine")
     assert other.calls == ["free auto", "use mine"]
 
 
 def test_closing_the_dock_while_images_are_copied_cancels_the_start(
-    qtbot, stand_in, opened, answer, monkeypatch: pytest.MonkeyPatch
+    qtbot, stand_in, opened, choose_button, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     viewer, dock = opened
-    asked = answer("Cancel")
+    asked = choose_button("Cancel")
     started = Event()
     save = training_data.save_mask
 
@@ -297,7 +284,7 @@ def test_closed_dock_ignores_the_viewer(opened, qtbot) -> None:
 def test_nano_is_trained_stopped_resumed_and_installed(
     qtbot, make_napari_viewer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(child, "_NICENESS", 0)  # a test waits for it
+    monkeypatch.setattr(process_module, "_NICENESS", 0)  # so that the test is not slow
     viewer = make_napari_viewer()
     for number in range(3):
         drawn = draw_fundus(number, SyntheticSettings(size=128))
@@ -314,14 +301,14 @@ def test_nano_is_trained_stopped_resumed_and_installed(
     with qtbot.waitSignal(dock.installed, timeout=400_000) as installed:
         press(dock, "Train")
     assert installed.args == ["disc-standard-1"]
-    assert "disc-standard-1" in [one.name for one in list_adapters()]
+    assert "disc-standard-1" in [adapter.name for adapter in list_adapters()]
     press(dock, "Stop, keep best")
-    until(qtbot, dock, "stopped", 200)
+    wait_for_state(qtbot, dock.session.watcher, "stopped", 200)
     done = dock.session.watcher.history.step.step
     press(dock, "Resume")
-    until(qtbot, dock, "running", 200)
+    wait_for_state(qtbot, dock.session.watcher, "running", 200)
     dock.session.watcher._process.kill()
-    until(qtbot, dock, "interrupted")
+    wait_for_state(qtbot, dock.session.watcher, "interrupted")
     assert "SIGKILL" in dock.progress_tab.progress._state.text()
     events, skipped = read_events(dock.session.watcher.run.events)
     assert skipped == 0

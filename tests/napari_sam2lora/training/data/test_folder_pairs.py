@@ -14,7 +14,7 @@ from ..conftest import eye_layers, round_mask
 
 def test_images_of_a_folder_are_paired_with_their_masks(folder: Path) -> None:
     pairs = pairs_in_folder(folder, "disc")
-    assert [(one.name, one.patient, one.preselected) for one in pairs] == [
+    assert [(pair.name, pair.patient, pair.preselected) for pair in pairs] == [
         ("anna_left", "mine anna", True),
         ("anna_right", "mine anna", True),
         ("ben_left", "mine ben", True),
@@ -26,12 +26,12 @@ def test_only_corrected_images_are_preselected_if_there_are_any(folder: Path) ->
     corrections = Corrections(folder)
     image = folder / "images/ben_left.png"
     corrections.save("ben_left", image, {"disc": round_mask(5), "cup": round_mask(3)})
-    assert [one.preselected for one in pairs_in_folder(folder, "disc")] == [False, False, True]
-    assert [one.labels for one in pairs_in_folder(folder, "cup")] == ["corrected"]
+    assert [pair.preselected for pair in pairs_in_folder(folder, "disc")] == [False, False, True]
+    assert [pair.labels for pair in pairs_in_folder(folder, "cup")] == ["corrected"]
 
 
 def test_test_half_is_not_preselected(drive: Path) -> None:
-    pairs = {one.name: one for one in pairs_in_folder(drive, "vessel")}
+    pairs = {pair.name: pair for pair in pairs_in_folder(drive, "vessel")}
     assert "test half of DRIVE" in pairs["01_test"].issue.message
     assert pairs["21_training"].issue is None
     assert [pairs[name].preselected for name in ("01_test", "21_training")] == [False, True]

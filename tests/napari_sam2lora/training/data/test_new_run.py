@@ -79,8 +79,8 @@ def test_command_has_the_settings_of_the_plan(tmp_path: Path) -> None:
 def test_adapters_of_the_target_and_base_model_fit(make_adapter: Callable) -> None:
     for name, target in (("a", "disc"), ("b", "disc"), ("c", "cup")):
         install_adapter(make_adapter(name, TARGETS[target]))
-    adapters = [one for one in list_adapters() if not one.shipped]
-    assert {one.name for one in fitting_adapters(adapters, "disc", "nano")} == {"a", "b"}
+    adapters = [adapter for adapter in list_adapters() if not adapter.shipped]
+    assert {adapter.name for adapter in fitting_adapters(adapters, "disc", "nano")} == {"a", "b"}
     assert fitting_adapters(adapters, "disc", "tiny") == []
 
 

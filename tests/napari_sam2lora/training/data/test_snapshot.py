@@ -60,7 +60,8 @@ def test_files_are_not_read_before_the_snapshot_is_written(folder: Path) -> None
 def test_corrections_replace_the_masks_of_files(folder: Path, tmp_path: Path) -> None:
     corrected = {"disc": round_mask(5)}
     Corrections(folder).save("ben_left", folder / "images/ben_left.png", corrected)
-    found = {one.stem: one for one in written(tmp_path / "run", pairs_in_folder(folder, "disc"))}
+    records = written(tmp_path / "run", pairs_in_folder(folder, "disc"))
+    found = {record.stem: record for record in records}
     assert np.array_equal(found["ben_left"].read_mask("disc"), corrected["disc"])
     assert np.array_equal(found["anna_left"].read_mask("disc"), round_mask())
     assert found["anna_left"].patient == found["anna_right"].patient == "mine anna"
@@ -68,7 +69,7 @@ def test_corrections_replace_the_masks_of_files(folder: Path, tmp_path: Path) ->
 
 def test_field_of_view_of_a_dataset_is_copied(drive: Path, tmp_path: Path) -> None:
     records = written(tmp_path / "run", pairs_in_folder(drive, "vessel"), "vessel")
-    assert all(one.fov is not None for one in records)
+    assert all(record.fov is not None for record in records)
 
 
 def test_image_files_stay_where_they_are_without_copy(folder: Path, tmp_path: Path) -> None:
@@ -116,12 +117,12 @@ def test_annotated_area_of_a_closed_image_is_kept(
     assert area in viewer.layers
     assert not area.visible
     records = written(tmp_path / "run", pairs_in_folder(folder, "disc", viewer.layers))
-    ignored = [one.read_ignored() for one in records]
+    ignored = [record.read_ignored() for record in records]
     assert ignored[0][:, 33:].all()
     assert ignored[1:] == [None, None]
     images.go(0)
     assert area.visible
-    assert [one.area for one in pairs_in_viewer(viewer, "disc")] == [area]
+    assert [pair.area for pair in pairs_in_viewer(viewer, "disc")] == [area]
 
 
 def write_table(folder: Path, place: Path) -> Path:
@@ -130,7 +131,7 @@ def write_table(folder: Path, place: Path) -> Path:
     lower = np.zeros(SHAPE, np.uint8)
     lower[32:] = 255
     PILImage.fromarray(lower).save(folder / "lower.png")
-    rows = [f"{folder / 'images'}/{one}.png,{folder / 'masks/disc'}/{one}.png" for one in EYES]
+    rows = [f"{folder / 'images'}/{name}.png,{folder / 'masks/disc'}/{name}.png" for name in EYES]
     lines = ["image,disc,ignore", *(f"{row},{folder / 'lower.png'}" for row in rows)]
     (place / "dataset.csv").write_text("\n".join(lines), encoding="utf-8")
     return place

@@ -32,11 +32,14 @@ def test_layers_are_paired_by_metadata(viewer: ViewerModel) -> None:
     for name in ("a", "b"):
         add_eye(viewer, name, "disc", "vessel")
     pairs = pairs_in_viewer(viewer, "disc")
-    assert [(one.name, one.labels, one.preselected) for one in pairs] == [
+    assert [(pair.name, pair.labels, pair.preselected) for pair in pairs] == [
         ("a", "a disc", True),
         ("b", "b disc", True),
     ]
-    assert [one.layer.name for one in pairs_in_viewer(viewer, "vessel")] == ["a vessel", "b vessel"]
+    assert [pair.layer.name for pair in pairs_in_viewer(viewer, "vessel")] == [
+        "a vessel",
+        "b vessel",
+    ]
 
 
 def test_foreign_layers_are_paired_by_name_and_size(viewer: ViewerModel) -> None:
@@ -44,7 +47,7 @@ def test_foreign_layers_are_paired_by_name_and_size(viewer: ViewerModel) -> None
     add_eye(viewer, "ab")
     for name in ("a disc", "ab my disc"):
         viewer.add_layer(labels_layer(name))
-    assert [(one.name, one.labels) for one in pairs_in_viewer(viewer, "disc")] == [
+    assert [(pair.name, pair.labels) for pair in pairs_in_viewer(viewer, "disc")] == [
         ("a", "a disc"),
         ("ab", "ab my disc"),
     ]
@@ -88,8 +91,8 @@ def test_two_layers_of_one_target_are_not_preselected(viewer: ViewerModel) -> No
     add_eye(viewer, "a", "disc")
     viewer.add_layer(labels_layer("a other disc"))
     pairs = pairs_in_viewer(viewer, "disc")
-    assert [one.preselected for one in pairs] == [False, False]
-    assert all("Several layers" in one.issue.message for one in pairs)
+    assert [pair.preselected for pair in pairs] == [False, False]
+    assert all("Several layers" in pair.issue.message for pair in pairs)
 
 
 def test_mask_named_after_a_closed_image_is_not_paired_with_another(
@@ -113,28 +116,28 @@ def test_layer_is_not_paired_by_a_part_of_a_word(viewer: ViewerModel) -> None:
     for name in ("1", "2"):
         add_eye(viewer, name)
     viewer.add_layer(labels_layer("11 disc"))
-    assert [one.layer for one in pairs_in_viewer(viewer, "disc")] == [None, None]
+    assert [pair.layer for pair in pairs_in_viewer(viewer, "disc")] == [None, None]
     viewer.add_layer(labels_layer("1_disc"))
-    assert [one.labels for one in pairs_in_viewer(viewer, "vessel")] == ["none", "none"]
+    assert [pair.labels for pair in pairs_in_viewer(viewer, "vessel")] == ["none", "none"]
     viewer.layers["1_disc"].name = "1 - disc"
-    assert [one.labels for one in pairs_in_viewer(viewer, "disc")] == ["1 - disc", "none"]
+    assert [pair.labels for pair in pairs_in_viewer(viewer, "disc")] == ["1 - disc", "none"]
 
 
 def test_image_that_is_open_twice_has_its_labels_once(viewer: ViewerModel, folder: Path) -> None:
     path = folder / "images/ben_left.png"
     add_eye(viewer, "a", "disc", path=path)
     add_eye(viewer, "b", path=path)
-    assert [one.labels for one in pairs_in_viewer(viewer, "disc")] == ["a disc", "none"]
+    assert [pair.labels for pair in pairs_in_viewer(viewer, "disc")] == ["a disc", "none"]
 
 
 def test_painted_mask_is_changed_and_a_foreign_one_always(viewer: ViewerModel) -> None:
     _, layer = add_eye(viewer, "a", "disc")
-    assert [one.changed for one in pairs_in_viewer(viewer, "disc")] == [False]
+    assert [pair.changed for pair in pairs_in_viewer(viewer, "disc")] == [False]
     layer.data[:5] = 1
-    assert [one.changed for one in pairs_in_viewer(viewer, "disc")] == [True]
+    assert [pair.changed for pair in pairs_in_viewer(viewer, "disc")] == [True]
     viewer.layers.remove(layer)
     viewer.add_layer(labels_layer("a disc"))
-    assert [one.changed for one in pairs_in_viewer(viewer, "disc")] == [True]
+    assert [pair.changed for pair in pairs_in_viewer(viewer, "disc")] == [True]
 
 
 def test_each_mask_is_read_once(viewer: ViewerModel, reads: list[str]) -> None:
@@ -151,8 +154,8 @@ def test_mask_with_a_summary_is_not_read_again(viewer: ViewerModel, reads: list[
     reads.clear()
     again = pairs_in_viewer(viewer, "disc", summaries=summaries)
     assert reads == []
-    assert [(one.key, one.issue, one.changed) for one in again] == [
-        (one.key, one.issue, one.changed) for one in first
+    assert [(pair.key, pair.issue, pair.changed) for pair in again] == [
+        (pair.key, pair.issue, pair.changed) for pair in first
     ]
     layers[1].data = np.zeros(SHAPE, np.uint8)
     del summaries[layers[1]]

@@ -18,9 +18,9 @@ def buttons(qtbot) -> RunControls:
 
 def offered(buttons: RunControls) -> list[str]:
     return [
-        one.text()
-        for one in buttons.findChildren(QPushButton)
-        if one.isEnabled() and one.isVisibleTo(buttons)
+        each.text()
+        for each in buttons.findChildren(QPushButton)
+        if each.isEnabled() and each.isVisibleTo(buttons)
     ]
 
 
@@ -61,6 +61,6 @@ def test_buttons_follow_the_state_of_the_run(buttons, state: str, texts: list[st
 )
 def test_each_button_emits_its_signal(qtbot, buttons, state: str, text: str, signal: str) -> None:
     buttons.show_status(RunStatus(state))
-    (button,) = (one for one in buttons.findChildren(QPushButton) if one.text() == text)
+    (button,) = (each for each in buttons.findChildren(QPushButton) if each.text() == text)
     with qtbot.waitSignal(getattr(buttons, signal)):
         button.click()

@@ -11,7 +11,7 @@ from napari_sam2lora.training.progress_tab.status import (
 from napari_sam2lora.training.run.history import RunHistory
 from sam2lora.runs import CheckpointEvent, RunStatus, StartedEvent, WarningEvent
 
-from ..run.test_history import step, validation
+from ..conftest import step, validation
 
 
 def history() -> RunHistory:

@@ -1,4 +1,4 @@
-"""The Progress tab."""
+"""The Progress tab, with a stand-in for the training process."""
 
 import shutil
 from collections.abc import Callable
@@ -12,7 +12,8 @@ from sam2lora.adapters import find_adapter, is_installed
 from sam2lora.runs import FailedEvent, FinishedEvent, RunFolder, set_best
 from sam2lora.targets import TARGETS
 
-from ..run.test_history import step, validation
+from ...helpers import press
+from ..conftest import step, validation
 
 pytestmark = [pytest.mark.viewer, pytest.mark.usefixtures("stand_in")]
 
@@ -22,11 +23,6 @@ def tab(qtbot, session: TrainingSession) -> ProgressTab:
     made = ProgressTab(session)
     qtbot.addWidget(made)
     return made
-
-
-def press(tab: ProgressTab, text: str) -> None:
-    (button,) = (one for one in tab.findChildren(QPushButton) if one.text() == text)
-    button.click()
 
 
 def test_buttons_pause_continue_stop_and_resume_the_run(
@@ -95,5 +91,6 @@ def test_adapter_of_a_finished_run_can_be_installed(
         press(tab, "Install adapter")
     assert installed.args == ["mine"]
     assert find_adapter("mine").card.target == TARGETS["disc"]
-    (offered,) = (one for one in tab.findChildren(QPushButton) if one.text() == "Install adapter")
-    assert offered.isHidden()  # it is
+    buttons = tab.findChildren(QPushButton)
+    (install,) = (button for button in buttons if button.text() == "Install adapter")
+    assert install.isHidden()  # it is installed

@@ -1,32 +1,14 @@
-"""What happened in a run, as curves and figures."""
+"""The events of a run as curves and figures."""
 
 from napari_sam2lora.training.run.history import RunHistory
 from sam2lora.runs import (
     PreviewEvent,
     ResumedEvent,
     StartedEvent,
-    StepEvent,
-    ValidationEvent,
     WarningEvent,
 )
 
-
-def step(number: int, loss: float = 1.0) -> StepEvent:
-    return StepEvent(
-        step=number,
-        loss=loss,
-        terms={"bce": loss / 2},
-        lr=1e-3,
-        seconds=1,
-        host_bytes=1,
-        eta_s=10.0 - number,
-    )
-
-
-def validation(number: int, mean: float | None) -> ValidationEvent:
-    return ValidationEvent(
-        step=number, dice={}, mean=mean, best=mean, best_step=number, seconds=3.0
-    )
+from ..conftest import step, validation
 
 
 def test_curves_have_the_loss_and_every_term() -> None:
@@ -35,13 +17,13 @@ def test_curves_have_the_loss_and_every_term() -> None:
     assert RunHistory().losses() == {}
 
 
-def test_what_a_resumed_run_does_again_is_dropped() -> None:
+def test_steps_repeated_by_a_resumed_run_replace_the_earlier_ones() -> None:
     history = RunHistory([step(1), step(2), step(3)])
     history.add([ResumedEvent(step=1), step(2, 5.0)])
     assert history.losses()["loss"] == ([1, 2], [1.0, 5.0])
 
 
-def test_dice_is_that_of_validations_and_of_the_start() -> None:
+def test_dice_curve_leaves_out_undefined_validations() -> None:
     history = RunHistory([validation(0, 0.5), validation(5, None), validation(10, 0.7)])
     assert history.dice() == ([0, 10], [0.5, 0.7])
     assert history.start_dice == 0.5
@@ -56,8 +38,8 @@ def test_time_left_counts_validations() -> None:
     assert RunHistory().seconds_left() is None
 
 
-def test_warnings_are_said_once_and_pictures_listed() -> None:
+def test_warnings_are_listed_once_and_previews_in_order() -> None:
     history = RunHistory([WarningEvent(words="full"), WarningEvent(words="full")])
     assert history.warnings == ["full"]
     history.add([PreviewEvent(step=3, path="previews/3.png")])
-    assert [one.step for one in history.previews] == [3]
+    assert [preview.step for preview in history.previews] == [3]

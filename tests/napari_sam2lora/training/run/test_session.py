@@ -1,4 +1,4 @@
-"""Trainings of one viewer, by a stand-in for the process that trains."""
+"""Trainings of one viewer, with a stand-in for the training process."""
 
 import shutil
 import time
@@ -25,6 +25,8 @@ from sam2lora.runs import (
 )
 from sam2lora.targets import TARGETS
 
+from ..conftest import wait_for_state
+
 pytestmark = [pytest.mark.viewer, pytest.mark.usefixtures("stand_in")]
 
 
@@ -40,7 +42,7 @@ def plan(folder: Path) -> Callable[..., TrainingPlan]:
 
 @pytest.fixture
 def slow_copy(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Make each image file take a while to be copied."""
+    """Slow down the copying of image files."""
     copy = shutil.copyfile
 
     def slow(*paths: Path) -> None:
@@ -50,20 +52,12 @@ def slow_copy(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("sam2lora.annotations.training_data.shutil.copyfile", slow)
 
 
-def until(qtbot, session: TrainingSession, state: str) -> None:
-    def stands() -> bool:
-        status = session.watcher.status
-        return status is not None and status.state == state
-
-    qtbot.waitUntil(stands, timeout=60_000)
-
-
 def test_start_copies_the_selected_pairs_and_trains(qtbot, session, plan) -> None:
     with qtbot.waitSignal(session.starting) as starting:
         session.start(plan())
     assert session.busy
     assert starting.args == ["auto"]
-    until(qtbot, session, "finished")
+    wait_for_state(qtbot, session.watcher, "finished")
     run = runs_folder() / "disc-standard-1"
     assert session.run == run
     assert sorted(path.name for path in (run / "data/images").iterdir()) == [
@@ -75,26 +69,27 @@ def test_start_copies_the_selected_pairs_and_trains(qtbot, session, plan) -> Non
 def test_two_trainings_run_one_after_the_other(qtbot, session, plan) -> None:
     for number in (1, 2):
         session.start(plan())
-        until(qtbot, session, "finished")
+        wait_for_state(qtbot, session.watcher, "finished")
         assert session.run.name == f"disc-standard-{number}"
         assert session.watcher.history.step.step == 40
 
 
 def test_two_sessions_train_separately(qtbot, session, plan) -> None:
     other = TrainingSession()
-    for one in (session, other):
-        one.start(plan(20))
-        qtbot.waitUntil(lambda one=one: one.run is not None, timeout=60_000)
-    for one in (session, other):
-        until(qtbot, one, "finished")
-    assert [one.run.name for one in (session, other)] == ["disc-standard-1", "disc-standard-2"]
+    both = (session, other)
+    for each in both:
+        each.start(plan(20))
+        qtbot.waitUntil(lambda each=each: each.run is not None, timeout=60_000)
+    for each in both:
+        wait_for_state(qtbot, each.watcher, "finished")
+    assert [each.run.name for each in both] == ["disc-standard-1", "disc-standard-2"]
     other.close()
 
 
 def test_second_training_is_an_error_while_one_runs(qtbot, session, plan) -> None:
     session.start(plan(3000))
     session.start(plan())  # while images are copied: a second press does nothing
-    until(qtbot, session, "running")
+    wait_for_state(qtbot, session.watcher, "running")
     with pytest.raises(SettingsError, match="is running"):
         session.start(plan())
     with pytest.raises(SettingsError, match="is running"):
@@ -103,26 +98,26 @@ def test_second_training_is_an_error_while_one_runs(qtbot, session, plan) -> Non
 
 def test_pause_stop_and_resume(qtbot, session, plan) -> None:
     session.start(plan(300))
-    until(qtbot, session, "running")
+    wait_for_state(qtbot, session.watcher, "running")
     session.pause()
-    until(qtbot, session, "paused")
+    wait_for_state(qtbot, session.watcher, "paused")
     session.resume_paused()
-    until(qtbot, session, "running")
+    wait_for_state(qtbot, session.watcher, "running")
     session.stop()
-    until(qtbot, session, "stopped")
+    wait_for_state(qtbot, session.watcher, "stopped")
     session.resume(session.run)
-    until(qtbot, session, "running")
+    wait_for_state(qtbot, session.watcher, "running")
 
 
 def test_new_session_finds_the_running_or_stopped_run(qtbot, session, plan) -> None:
     session.start(plan(3000))
-    until(qtbot, session, "running")
+    wait_for_state(qtbot, session.watcher, "running")
     other = TrainingSession()
     assert other.attach_to_unfinished().folder == session.run
     assert other.alive
     session.stop()
-    until(qtbot, session, "stopped")
-    until(qtbot, other, "stopped")
+    wait_for_state(qtbot, session.watcher, "stopped")
+    wait_for_state(qtbot, other.watcher, "stopped")
     third = TrainingSession()
     assert third.attach_to_unfinished().state == "stopped"
     assert (third.run, third.alive) == (other.run, False)
@@ -142,7 +137,7 @@ def test_run_with_a_better_adapter_than_the_installed_one_is_found(
     assert session.attach_to_unfinished().folder == run.path
     install_best(run.path)
     assert session.attach_to_unfinished() is None
-    set_best(run.path, 2, 0.6)  # a better one since
+    set_best(run.path, 2, 0.6)  # there is a better one now
     assert session.attach_to_unfinished().folder == run.path
     install_best(run.path)
     assert session.attach_to_unfinished() is None
@@ -163,7 +158,7 @@ def test_failed_run_is_found_and_can_be_resumed(qtbot, session, make_run) -> Non
     assert session.attach_to_unfinished().folder == run.path
     assert session.watcher.status == RunStatus("failed", "No space left on device")
     session.resume(run.path)
-    until(qtbot, session, "finished")
+    wait_for_state(qtbot, session.watcher, "finished")
 
 
 def test_best_adapter_is_installed_once(qtbot, session, plan, monkeypatch) -> None:
@@ -181,7 +176,7 @@ def test_best_adapter_is_installed_once(qtbot, session, plan, monkeypatch) -> No
     with qtbot.waitSignal(session.installed, timeout=60_000) as signal:
         session.start(plan(10))
     assert signal.args == ["its own"]
-    until(qtbot, session, "finished")
+    wait_for_state(qtbot, session.watcher, "finished")
     assert installed == ["disc-standard-1"]
     session.attach(session.run)  # when it is shown again, nothing is installed
     assert len(installed) == 1
@@ -199,7 +194,7 @@ def test_adapters_are_installed_one_at_a_time(qtbot, session, plan, monkeypatch)
 
     monkeypatch.setattr(session_module, "install_best", pretend)
     session.start(plan(60))
-    until(qtbot, session, "finished")
+    wait_for_state(qtbot, session.watcher, "finished")
     qtbot.waitUntil(lambda: session._installed == 60, timeout=20_000)
     assert most == 1
     assert done < 7
@@ -213,7 +208,7 @@ def test_stop_before_the_process_holds_the_run_cancels_it(qtbot, session, make_r
         with pytest.raises(SettingsError, match="still starting"):
             session.pause()
     session.stop()
-    until(qtbot, session, "stopped")
+    wait_for_state(qtbot, session.watcher, "stopped")
     assert session.watcher.history.step is None
 
 
@@ -229,18 +224,18 @@ def test_killed_run_says_why_and_can_be_resumed(qtbot, session, plan) -> None:
     session.start(plan(300))
     qtbot.waitUntil(lambda: len(session.watcher.history.validations) > 1, timeout=60_000)
     session.watcher._process.kill()
-    until(qtbot, session, "interrupted")
+    wait_for_state(qtbot, session.watcher, "interrupted")
     assert "SIGKILL" in session.watcher.status.message
     session.resume(session.run)
-    until(qtbot, session, "running")
+    wait_for_state(qtbot, session.watcher, "running")
 
 
 def test_deleted_run_is_not_alive(qtbot, session, plan) -> None:
     session.start(plan(3000))
-    until(qtbot, session, "running")
+    wait_for_state(qtbot, session.watcher, "running")
     for _ in range(3):
         shutil.rmtree(session.run, ignore_errors=True)
-    until(qtbot, session, "gone")
+    wait_for_state(qtbot, session.watcher, "gone")
     assert not session.alive
 
 
@@ -295,17 +290,17 @@ def test_prepare_writes_a_run_that_can_be_started(qtbot, session, plan) -> None:
     (run,) = list_runs(runs_folder())
     assert (run.state, session.run) == ("new", None)
     session.resume(run.folder)
-    until(qtbot, session, "finished")
+    wait_for_state(qtbot, session.watcher, "finished")
 
 
 def test_prepare_does_not_touch_the_running_training(qtbot, session, plan) -> None:
     session.start(plan(3000))
-    until(qtbot, session, "running")
+    wait_for_state(qtbot, session.watcher, "running")
     with qtbot.waitSignal(session.prepared, timeout=60_000) as prepared:
         session.prepare(plan())
         session.stop()  # stops the training, and not the preparation
     assert prepared.args[1].name == "disc-standard-2"
-    until(qtbot, session, "stopped")
+    wait_for_state(qtbot, session.watcher, "stopped")
 
 
 def test_closing_while_preparing_leaves_no_run(qtbot, session, plan, slow_copy) -> None:

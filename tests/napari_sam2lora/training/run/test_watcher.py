@@ -1,4 +1,4 @@
-"""Following a run: what happens in it, how it ends, and when it is taken away."""
+"""Following a run: its events and its status until it ends or is deleted."""
 
 import shutil
 from collections.abc import Callable
@@ -17,7 +17,7 @@ from sam2lora.runs import (
     summarize,
 )
 
-from .test_history import step
+from ..conftest import step, wait_for_state
 
 Make = Callable[..., RunFolder]
 
@@ -31,18 +31,12 @@ def watcher(qtbot) -> RunWatcher:
     made.detach()
 
 
-def until(qtbot, watcher: RunWatcher, state: str) -> None:
-    qtbot.waitUntil(
-        lambda: watcher.status is not None and watcher.status.state == state, timeout=60_000
-    )
-
-
-def test_a_run_is_followed_to_its_end(qtbot, watcher: RunWatcher, make_run: Make) -> None:
+def test_run_is_followed_to_its_end(qtbot, watcher: RunWatcher, make_run: Make) -> None:
     states: list[str] = []
     run = make_run()
     watcher.status_changed.connect(lambda status: states.append(status.state if status else "none"))
     watcher.attach(run.path, start_process(run.path))
-    until(qtbot, watcher, "finished")
+    wait_for_state(qtbot, watcher, "finished")
     assert states == ["starting", "running", "finished"]
     assert watcher.history.step.step == 40
     assert watcher.history.dice()[0] == [10, 20, 30, 40]
@@ -50,34 +44,38 @@ def test_a_run_is_followed_to_its_end(qtbot, watcher: RunWatcher, make_run: Make
     assert states[-1] == "none"
 
 
-def test_it_pauses_goes_on_stops_and_is_resumed(qtbot, watcher: RunWatcher, make_run: Make) -> None:
+def test_status_follows_pausing_continuing_stopping_and_resuming(
+    qtbot, watcher: RunWatcher, make_run: Make
+) -> None:
     run = make_run(steps=300)
     watcher.attach(run.path, start_process(run.path))
-    until(qtbot, watcher, "running")
+    wait_for_state(qtbot, watcher, "running")
     run.control.request("pause")
-    until(qtbot, watcher, "paused")
+    wait_for_state(qtbot, watcher, "paused")
     run.control.clear("pause")
-    until(qtbot, watcher, "running")
+    wait_for_state(qtbot, watcher, "running")
     run.control.request("stop")
-    until(qtbot, watcher, "stopped")
+    wait_for_state(qtbot, watcher, "stopped")
     done = watcher.history.step.step
     watcher.attach(run.path, start_process(run.path))
-    assert watcher.status.state == "starting"  # though the last event is that it stopped
-    until(qtbot, watcher, "running")
+    assert watcher.status.state == "starting"  # although the last event is that it stopped
+    wait_for_state(qtbot, watcher, "running")
     assert watcher.history.step.step > done
 
 
-def test_a_killed_one_is_told_with_its_reason(qtbot, watcher: RunWatcher, make_run: Make) -> None:
+def test_killed_run_is_interrupted_with_its_signal(
+    qtbot, watcher: RunWatcher, make_run: Make
+) -> None:
     run = make_run(steps=3000)
     process = start_process(run.path)
     watcher.attach(run.path, process)
     qtbot.waitUntil(lambda: len(watcher.history.validations) > 0, timeout=60_000)
     process.kill()
-    until(qtbot, watcher, "interrupted")
+    wait_for_state(qtbot, watcher, "interrupted")
     assert "SIGKILL" in watcher.status.message
 
 
-def test_one_that_someone_else_started_is_known_by_its_lock(
+def test_run_started_elsewhere_is_alive_by_its_lock(
     qtbot, watcher: RunWatcher, make_run: Make
 ) -> None:
     run = make_run(steps=3000)
@@ -87,25 +85,25 @@ def test_one_that_someone_else_started_is_known_by_its_lock(
     assert watcher.status.alive
     process.kill()
     process.wait()
-    until(qtbot, watcher, "interrupted")
+    wait_for_state(qtbot, watcher, "interrupted")
 
 
-def test_a_deleted_folder_is_noticed(qtbot, watcher: RunWatcher, make_run: Make) -> None:
+def test_deleted_run_folder_is_gone(qtbot, watcher: RunWatcher, make_run: Make) -> None:
     run = make_run(steps=3000)
     watcher.attach(run.path, start_process(run.path))
-    until(qtbot, watcher, "running")
+    wait_for_state(qtbot, watcher, "running")
     shutil.rmtree(run.path, ignore_errors=True)
     shutil.rmtree(run.path, ignore_errors=True)
-    until(qtbot, watcher, "gone")
+    wait_for_state(qtbot, watcher, "gone")
     qtbot.waitUntil(lambda: not watcher._timer.isActive(), timeout=60_000)
 
 
-def test_one_that_was_only_written_has_not_begun(watcher: RunWatcher, make_run: Make) -> None:
+def test_written_run_is_new(watcher: RunWatcher, make_run: Make) -> None:
     watcher.attach(make_run().path)
     assert watcher.status == RunStatus("new", "It has not started.")
 
 
-def test_what_is_damaged_is_said_as_in_the_list(watcher: RunWatcher, make_run: Make) -> None:
+def test_damaged_run_has_the_status_of_the_list(watcher: RunWatcher, make_run: Make) -> None:
     run = make_run()
     run.append(StartedEvent(target="disc", base="nano", steps=9))
     run.settings.write_text("{torn")
@@ -114,7 +112,7 @@ def test_what_is_damaged_is_said_as_in_the_list(watcher: RunWatcher, make_run: M
     assert watcher.status == summarize(run.path).status
 
 
-def test_a_failure_is_told_in_the_words_of_the_run(
+def test_failed_run_has_the_message_of_its_event(
     qtbot, watcher: RunWatcher, make_run: Make
 ) -> None:
     run = make_run()
@@ -124,7 +122,7 @@ def test_a_failure_is_told_in_the_words_of_the_run(
     assert (watcher.status.state, watcher.status.message) == ("failed", "The disk is full.")
 
 
-def test_another_run_is_followed_from_its_beginning(
+def test_another_run_is_followed_from_its_first_event(
     qtbot, watcher: RunWatcher, make_run: Make
 ) -> None:
     first, second = make_run("first"), make_run("second")
@@ -137,31 +135,31 @@ def test_another_run_is_followed_from_its_beginning(
         assert len(watcher.history.events) == 2
 
 
-def test_where_another_process_trains_it_is_followed(
+def test_process_that_cannot_lock_the_run_does_not_end_its_status(
     qtbot, watcher: RunWatcher, make_run: Make
 ) -> None:
     run = make_run(steps=3000)
     other = start_process(run.path)
     qtbot.waitUntil(run.events.exists, timeout=60_000)
-    own = start_process(run.path)  # cannot take the run
+    own = start_process(run.path)  # cannot lock the run
     watcher.attach(run.path, own)
     qtbot.waitUntil(lambda: own.poll() not in (None, 0), timeout=60_000)
     qtbot.waitUntil(lambda: watcher._ticks > 0, timeout=10_000)
     assert watcher.status.alive
     other.kill()
     other.wait()
-    until(qtbot, watcher, "interrupted")
+    wait_for_state(qtbot, watcher, "interrupted")
 
 
-def test_a_long_run_is_read_little_by_little(
+def test_long_run_is_read_in_several_ticks(
     qtbot, watcher: RunWatcher, make_run: Make, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("napari_sam2lora.training.run.watcher._SPELL", 0)
+    monkeypatch.setattr("napari_sam2lora.training.run.watcher._READING", 0)
     run = make_run()
     lines = [step(number).model_dump_json() for number in range(1, 2001)]
     run.events.write_text("\n".join([*lines, StoppedEvent(step=2000).model_dump_json(), ""]))
     watcher.attach(run.path)
     assert 0 < watcher.history.step.step < 2000
-    assert watcher.status is None  # how it ended is not read yet
-    until(qtbot, watcher, "stopped")
+    assert watcher.status is None  # its last event is not read yet
+    wait_for_state(qtbot, watcher, "stopped")
     assert watcher.history.step.step == 2000

@@ -38,7 +38,7 @@ def shown(qtbot, make_adapter: Callable) -> RunsTable:
 
 
 def offered(shown: RunsTable) -> set[str]:
-    return {one.text() for one in shown.findChildren(QPushButton) if one.isEnabled()}
+    return {each.text() for each in shown.findChildren(QPushButton) if each.isEnabled()}
 
 
 def test_row_of_a_run_has_its_figures() -> None:
@@ -77,7 +77,7 @@ def test_buttons_follow_the_selection(shown: RunsTable) -> None:
 )
 def test_each_button_emits_the_selected_row(qtbot, shown, text: str, signal: str) -> None:
     shown.select("second")
-    (button,) = (one for one in shown.findChildren(QPushButton) if one.text() == text)
+    (button,) = (each for each in shown.findChildren(QPushButton) if each.text() == text)
     with qtbot.waitSignal(getattr(shown, signal)) as asked:
         button.click()
     assert asked.args[0].name == "second"
@@ -86,4 +86,4 @@ def test_each_button_emits_the_selected_row(qtbot, shown, text: str, signal: str
 def test_selection_is_kept_by_a_refresh(shown: RunsTable) -> None:
     shown.select("second")
     shown.show_entries([entry_of_run(run("second")), entry_of_run(run("third"))])
-    assert [one.name for one in shown.selected()] == ["second"]
+    assert [row.name for row in shown.selected()] == ["second"]

@@ -22,9 +22,9 @@ pytestmark = pytest.mark.viewer
 ARGUMENTS = """
 import json, sys
 from pathlib import Path
-words = sys.argv[1:]
-settings = Path(words[words.index("--settings") + 1])
-print(json.loads(settings.read_text())["target"], *words[-1:])
+args = sys.argv[1:]
+settings = Path(args[args.index("--settings") + 1])
+print(json.loads(settings.read_text())["target"], *args[-1:])
 print((settings.parent / "data/dataset.csv").is_file())
 """
 
@@ -46,7 +46,7 @@ def request_of(plan: TrainingPlan) -> tuple[TrainSettings, Iterator[LabelledImag
 
 
 def run_instead(monkeypatch: pytest.MonkeyPatch, code: str) -> None:
-    monkeypatch.setattr(module, "command", lambda *words: [sys.executable, "-c", code, *words])
+    monkeypatch.setattr(module, "command", lambda *args: [sys.executable, "-c", code, *args])
 
 
 def test_estimate_is_what_a_dry_run_prints(qtbot, estimator, plan, monkeypatch) -> None:

@@ -29,7 +29,7 @@ def table(qtbot) -> PairTable:
 
 
 def names(table: PairTable) -> list[str]:
-    return [one.name for one in table.selected_pairs()]
+    return [pair.name for pair in table.selected_pairs()]
 
 
 def check(table: PairTable, row: int, checked: bool) -> None:

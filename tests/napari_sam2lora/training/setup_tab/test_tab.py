@@ -1,4 +1,4 @@
-"""The Train tab, with the session that writes what it asks for."""
+"""The Setup tab, with the session that writes its runs."""
 
 import shlex
 import sys
@@ -10,7 +10,6 @@ import pytest
 from napari.components import ViewerModel
 from qtpy.QtCore import Qt
 from qtpy.QtGui import QGuiApplication
-from qtpy.QtWidgets import QPushButton
 
 from napari_sam2lora.image_list.model import ImageList
 from napari_sam2lora.training.data import viewer_pairs
@@ -23,6 +22,7 @@ from sam2lora.runs import list_runs, runs_folder
 from sam2lora.targets import TARGETS
 from sam2lora.training.data_split import plan_data
 
+from ...helpers import press
 from ..conftest import add_eye
 
 pytestmark = pytest.mark.viewer
@@ -50,11 +50,6 @@ def tab(qtbot, viewer: ViewerModel, session: TrainingSession) -> Iterator[SetupT
 
 def names(tab: SetupTab) -> list[str]:
     return [pair.labels for pair in tab.plan().pairs]
-
-
-def press(tab: SetupTab, text: str) -> None:
-    (button,) = (one for one in tab.findChildren(QPushButton) if one.text() == text)
-    button.click()
 
 
 def test_pairs_are_those_of_the_target(tab: SetupTab) -> None:
@@ -119,7 +114,7 @@ def test_deselected_pair_stays_so_when_the_image_list_steps_on(
     tab.pairs.tree.topLevelItem(1).setCheckState(0, Qt.CheckState.Unchecked)
     images.go(1)
     qtbot.waitUntil(lambda: names(tab) == ["a disc", "anna_right disc", "mine"])
-    assert [one.name for one in tab.plan().pairs] == ["a", "anna_right", "ben_left"]
+    assert [pair.name for pair in tab.plan().pairs] == ["a", "anna_right", "ben_left"]
 
 
 def test_refreshing_adapters_lists_no_folder(
@@ -127,7 +122,9 @@ def test_refreshing_adapters_lists_no_folder(
 ) -> None:
     tab.add_folder(folder)
     listed: list[Path] = []
-    monkeypatch.setattr(tab_module, "pairs_in_folder", lambda one, *_: listed.append(one) or [])
+    monkeypatch.setattr(
+        tab_module, "pairs_in_folder", lambda folder, *_: listed.append(folder) or []
+    )
     install_adapter(make_adapter("mine", TARGETS["disc"]))
     tab.refresh_adapters()
     assert listed == []
@@ -164,22 +161,22 @@ def test_copied_command_trains_in_the_written_run(
     command = copy(qtbot, tab, session)
     assert command == shown == tab.command.text.text()
     assert tab.plan().run_name() == "disc-standard-2"
-    _, *words = shlex.split(command)
+    _, *args = shlex.split(command)
 
-    def run(*words: str) -> None:
-        monkeypatch.setattr("sys.argv", ["sam2lora", *words])
+    def run(*args: str) -> None:
+        monkeypatch.setattr("sys.argv", ["sam2lora", *args])
         with pytest.raises(SystemExit) as left:
             main()
         assert not left.value.code
 
-    run(*words, "--dry-run")
+    run(*args, "--dry-run")
     printed = capsys.readouterr().out
     assert "1 images of data disc" in printed
     assert "12 steps of 1 samples" in printed
     module, followed = sys.modules["sam2lora.cli.train"], []
     monkeypatch.setattr(module, "_print_plan", lambda *_: None)
     monkeypatch.setattr(module, "_follow", lambda folder, *_: followed.append(folder.path))
-    run(*words)
+    run(*args)
     assert followed == [runs_folder() / "disc-standard-1"]
     assert plan_data(settings_of(followed[0]).counted_from(followed[0])).validation
 
@@ -246,9 +243,9 @@ def test_quick_adapt_starts_from_an_adapter(tab: SetupTab, make_adapter: Callabl
 
 
 def test_train_emits_the_plan(qtbot, tab: SetupTab) -> None:
-    with qtbot.waitSignal(tab.train) as asked:
+    with qtbot.waitSignal(tab.train) as emitted:
         press(tab, "Train")
-    assert asked.args[0].target == "disc"
+    assert emitted.args[0].target == "disc"
 
 
 def test_estimate_is_cleared_when_the_plan_changes(qtbot, tab, monkeypatch) -> None:
