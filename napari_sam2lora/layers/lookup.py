@@ -21,7 +21,11 @@ from sam2lora.targets import all_targets
 AREA = "annotated area"
 """The "view" of a layer that outlines which part of an image is annotated; its name ends so."""
 
-_GENERIC = ("", "blood", "labels", "mask", "masks", "optic", "retinal", "segmentation")
+_GENERIC = (
+    *("", "1st", "2nd", "annotated", "blood", "corrected", "first", "grader", "ground", "gt"),
+    *("labels", "manual", "mask", "masks", "my", "new", "optic", "reference", "retinal"),
+    *("second", "segmentation", "truth"),
+)
 """First words of a Labels layer's name that do not name an image."""
 
 
@@ -102,8 +106,9 @@ def image_of_labels(labels: Labels, images: Sequence[Image]) -> MaskOwner:
     """Return the image a Labels layer belongs to.
 
     If its metadata have an image id, that alone decides. Otherwise the layer may be named after an
-    image, as "eye1 disc" after "eye1". Otherwise it belongs to the only open image; among several,
-    to the only one of its size, if its name refers to no image, as "disc" or "Labels".
+    image, as "eye1 disc" after "eye1". Otherwise, if its name refers to no image, as "disc" or
+    "manual disc", it belongs to the only image of its size, or to the only image. "eye2 disc" is
+    not taken for the open "eye1": it may be a mask of an image that was closed.
     """
     metadata = plugin_metadata(labels.metadata)
     if "image" in metadata:
@@ -114,10 +119,9 @@ def image_of_labels(labels: Labels, images: Sequence[Image]) -> MaskOwner:
     if named:
         return MaskOwner(max(named, key=lambda image: len(image.name)), certain=True)
     same_size = [image for image in images if layer_size(image) == layer_size(labels)]
-    if len(images) == 1:
-        return MaskOwner(images[0], certain=False)
-    if len(same_size) == 1 and not _may_name_an_image(labels.name):
-        return MaskOwner(same_size[0], certain=False)
+    for candidates in (same_size, images):
+        if len(candidates) == 1 and not _may_name_an_image(labels.name):
+            return MaskOwner(candidates[0], certain=False)
     return MaskOwner(None, certain=False)
 
 

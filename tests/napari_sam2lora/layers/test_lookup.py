@@ -114,8 +114,8 @@ def test_mask_owner_among_images_of_one_size_needs_a_name() -> None:
     assert masks_of_image(viewer, two) == []
 
 
-@pytest.mark.parametrize("name", ["manual vessel", "left vessel", "1st_manual vessel", "vessel"])
-def test_mask_of_the_only_image_is_its_own_whatever_its_first_word(name: str) -> None:
+@pytest.mark.parametrize("name", ["manual vessel", "gt vessel", "1st_manual vessel", "blood vessel", "vessel"])
+def test_descriptive_first_word_names_no_image(name: str) -> None:
     one, mask = image("eye1"), labels(name)
     assert owner_of(mask, [one]) == (one, False)
     assert masks_of_image(viewer_with(one, mask), one) == [mask]

@@ -234,7 +234,7 @@ BAD = {
     ),
     "two reports and a dataset": (
         ["--target", "spot", "--compare", "a", "b"],
-        "--compare takes two reports",
+        "--compare takes two existing reports",
     ),
 }
 

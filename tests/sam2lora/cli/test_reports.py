@@ -50,7 +50,7 @@ def test_options_without_effect_on_cup_disc_are_refused(
     ran = run_cli(*args, "--seed", 1)
     assert ran.code == 2
     message = " ".join(ran.err.split())
-    assert "--cup-disc takes two reports" in message
+    assert "--cup-disc takes two existing reports" in message
     assert "it can be combined with --adapter, --out only, not with --seed." in message
     thrice = [word for _ in range(3) for word in ("--adapter", "x")]
     assert "at most twice" in run_cli(*args, *thrice).err

@@ -104,7 +104,7 @@ def test_absent_target_is_reported_as_not_sampled() -> None:
     assert [result.status for result in results] == ["scored", "not drawn", "not drawn"]
     assert results[0].score.scores["dice"] == 0
     assert np.isnan(results[0].score.scores["sensitivity"])
-    assert "regime '1p' cannot be drawn" in results[1].problem
+    assert "regime '1p' cannot be sampled" in results[1].problem
     (correct,) = evaluate(always(empty.reference), [empty], spots())
     assert correct.score.scores["dice"] == 1
 

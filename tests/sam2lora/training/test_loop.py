@@ -61,7 +61,7 @@ def test_train_starts_from_path_and_settings_and_resumes_from_the_path(
     assert best_adapter(tmp_path / "run")
     with pytest.raises(SettingsError, match="other settings started here"):
         next(train(tmp_path / "run", make(steps=3)))
-    with pytest.raises(SettingsError, match="is not there"):
+    with pytest.raises(SettingsError, match="does not exist"):
         next(train(tmp_path / "none"))
 
 

@@ -204,7 +204,7 @@ def test_second_process_is_refused_and_does_not_touch_the_run(make: Make, begin:
     first = train(run)
     next(first)
     before = run.events.read_bytes()
-    with pytest.raises(OutputError, match=r"is being trained already by process \d+"):
+    with pytest.raises(OutputError, match=r"is already being trained by process \d+"):
         list(train(RunFolder.open(run.path)))
     assert run.events.read_bytes() == before
     assert [event.kind for event in first][-1] == "finished"

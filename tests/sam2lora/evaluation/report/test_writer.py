@@ -142,7 +142,7 @@ def test_csv_has_a_row_for_each_image_regime_and_model(chase, write, tmp_path: P
     assert int(first["tp"]) == report.images[0].counts[0]
     (empty,) = [row for row in rows if row["image"] == "Image_02R" and row["regime"] == "1p"]
     assert (empty["status"], empty["dice"]) == ("not drawn", "")
-    assert "cannot be drawn" in empty["problem"]
+    assert "cannot be sampled" in empty["problem"]
     scored = [float(row["dice"]) for row in rows if row["regime"] == "none"]
     mean = summarize([{"dice": value} for value in scored])["dice"].mean
     assert report.cells[0].per_image["dice"].mean == pytest.approx(mean, abs=1e-5)
