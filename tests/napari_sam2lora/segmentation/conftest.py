@@ -1,11 +1,13 @@
-"""The segmentation core without window and torch: a viewer model and a stand-in engine."""
+"""The segmentation core without window and torch, and a window with files to segment."""
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
+import PIL.Image
 import pytest
 from napari.components import ViewerModel
 from napari.layers import Image, Layer
@@ -20,7 +22,7 @@ from napari_sam2lora.segmentation.requests import SegmentationRequest, Segmentat
 from napari_sam2lora.segmentation.results import ResultStore
 from sam2lora.targets import TARGETS, Target
 
-from ..segmentation_window import fundus
+from ..segmentation_window import Window, fundus
 
 DISC = TARGETS["disc"]
 
@@ -112,3 +114,22 @@ def make_core(qtbot: QtBot, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callabl
 def core(make_core: Callable[..., Core]) -> Core:
     """Return the core of a viewer with one image."""
     return make_core()
+
+
+@pytest.fixture
+def files(tmp_path: Path) -> Path:
+    """Write a folder with two images and a file that is none."""
+    folder = tmp_path / "eyes"
+    folder.mkdir()
+    for number, name in enumerate("ab"):
+        PIL.Image.fromarray(fundus(seed=number).data).save(folder / f"{name}.png")
+    (folder / "c.png").write_text("no image")
+    return folder
+
+
+@pytest.fixture
+def ready(window: Window, files: Path) -> Window:
+    """Open a window in which the folder is selected."""
+    window.dock.batch_panel.show_images([str(files)])
+    window.dock.batch_panel.out.setText(str(files.parent / "masks"))
+    return window

@@ -14,25 +14,6 @@ from ..segmentation_window import WAIT, Window, fundus
 pytestmark = pytest.mark.viewer
 
 
-@pytest.fixture
-def files(tmp_path: Path) -> Path:
-    """Write a folder with two images and a file that is none."""
-    folder = tmp_path / "eyes"
-    folder.mkdir()
-    for number, name in enumerate("ab"):
-        Image.fromarray(fundus(seed=number).data).save(folder / f"{name}.png")
-    (folder / "c.png").write_text("no image")
-    return folder
-
-
-@pytest.fixture
-def ready(window: Window, files: Path) -> Window:
-    """Open a window in which the folder is selected."""
-    window.dock.batch_panel.show_images([str(files)])
-    window.dock.batch_panel.out.setText(str(files.parent / "masks"))
-    return window
-
-
 def cells(window: Window) -> list[tuple[str, str]]:
     table = window.dock.batch_panel.findChild(QTableWidget)
     return [(table.item(n, 0).text(), table.item(n, 1).text()) for n in range(table.rowCount())]
