@@ -114,7 +114,9 @@ def test_mask_owner_among_images_of_one_size_needs_a_name() -> None:
     assert masks_of_image(viewer, two) == []
 
 
-@pytest.mark.parametrize("name", ["manual vessel", "gt vessel", "1st_manual vessel", "blood vessel", "vessel"])
+@pytest.mark.parametrize(
+    "name", ["manual vessel", "gt vessel", "1st_manual vessel", "blood vessel", "vessel"]
+)
 def test_descriptive_first_word_names_no_image(name: str) -> None:
     one, mask = image("eye1"), labels(name)
     assert owner_of(mask, [one]) == (one, False)
