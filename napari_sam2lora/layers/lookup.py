@@ -23,7 +23,7 @@ AREA = "annotated area"
 
 _GENERIC = (
     *("", "1st", "2nd", "annotated", "blood", "corrected", "first", "grader", "ground", "gt"),
-    *("labels", "manual", "mask", "masks", "my", "new", "optic", "reference", "retinal"),
+    *("labels", "manual", "mask", "masks", "my", "new", "optic", "retinal"),
     *("second", "segmentation", "truth"),
 )
 """First words of a Labels layer's name that do not name an image."""

@@ -134,7 +134,7 @@ def test_two_layers_of_one_target_are_explained_once_in_the_dock(
 ):
     window.segment()
     wait_for(window, "Predicted IoU")
-    for name in ("one disc", "two disc"):
+    for name in ("gt disc", "manual disc"):
         window.viewer.add_labels(np.zeros((200, 200), np.uint8), name=name)
     wait_for(window, "Two layers show disc")
     for step in range(5):
@@ -142,7 +142,7 @@ def test_two_layers_of_one_target_are_explained_once_in_the_dock(
     assert shown(window).count("Two layers show disc") == 1
     assert "Predicted IoU" not in shown(window)
     assert notices == []
-    window.viewer.layers.remove("two disc")
+    window.viewer.layers.remove("manual disc")
     wait_for(window, "Predicted IoU")
 
 
