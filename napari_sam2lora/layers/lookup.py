@@ -136,7 +136,8 @@ def masks_of_image(viewer: Viewer, image: Image) -> list[Labels]:
         if not isinstance(layer, Labels) or not _shows_a_target(layer):
             continue
         owner = image_of_labels(layer, images)
-        if owner.image is image and (owner.certain or layer_size(layer) == layer_size(image)):
+        # Equal, not identical: napari hands docks proxies of the viewer and of its layers.
+        if owner.image == image and (owner.certain or layer_size(layer) == layer_size(image)):
             masks.append(layer)
     return masks
 

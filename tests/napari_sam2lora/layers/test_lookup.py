@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 from napari.layers import Image, Labels, Layer
+from napari.utils._proxies import PublicOnlyProxy
 
 from napari_sam2lora.layers.conversion import view_layer
 from napari_sam2lora.layers.lookup import (
@@ -173,3 +174,14 @@ def test_unnamed_mask_belongs_to_the_only_image_of_its_size() -> None:
 def test_size_does_not_match_a_layer_named_after_another_image(name: str, fits: bool) -> None:
     other = image("eye2")
     assert owner_of(labels(name), [other]) == (other if fits else None, False)
+
+
+def test_masks_are_found_in_the_proxy_that_napari_hands_to_docks() -> None:
+    one, mask = image("eye1"), labels("eye1 disc")
+    viewer = viewer_with(one, mask)
+    viewer.layers.selection.active = one
+    proxy = PublicOnlyProxy(viewer)
+    assert selected_image(proxy) == one
+    assert selected_image(proxy) is not one  # a proxy of it, which the layers' list does not hold
+    assert masks_of_image(proxy, selected_image(proxy)) == [mask]
+    assert visible_masks_of_image(proxy, selected_image(proxy)) == [mask]
