@@ -96,7 +96,7 @@ def _only(path: Paths) -> str | None:
 
 def _has_images(folder: Path) -> bool:
     for parent, folders, files in os.walk(folder, followlinks=True):
-        if any(is_image_file(Path(name)) for name in files):
+        if any(is_image_file(Path(parent, name)) for name in files):
             return True
         if len(Path(parent).relative_to(folder).parts) == _DEPTH:
             folders.clear()

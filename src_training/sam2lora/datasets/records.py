@@ -10,17 +10,15 @@ from pathlib import Path
 from typing import Literal
 
 import numpy as np
-from PIL import Image
 
 from sam2lora.datasets.mask_encodings import MaskFile, Shape
 from sam2lora.errors import DatasetError, ImageError
+from sam2lora.images.decoding import read_shape
 from sam2lora.images.field_of_view import FieldOfView, field_of_view_from_mask, find_field_of_view
 from sam2lora.images.reading import FundusImage, eye_from_name, read_image
 from sam2lora.types import Eye, Mask
 
 Split = Literal["train", "val", "test"]
-
-_EXIF_ORIENTATION = 0x0112
 
 
 @dataclass(frozen=True)
@@ -202,27 +200,6 @@ def patient_from_name(stem: str) -> str:
         stem,
     )
     return shorter.strip(" _-.") or stem
-
-
-def read_shape(path: Path) -> Shape:
-    """Return the `(H, W)` of the upright image, from its header where possible.
-
-    Raises
-    ------
-    ImageError
-        If the file cannot be read as an image.
-    """
-    try:
-        with Image.open(path) as image:
-            width, height = image.size
-            # For a TIFF, Pillow gives the size after rotation.
-            rotated = image.format != "TIFF" and (
-                image.getexif().get(_EXIF_ORIENTATION, 1) in (5, 6, 7, 8)
-            )
-    except Exception:  # the full reader knows more formats, and reports the reason
-        height, width = read_image(path).pixels.shape[:2]
-        rotated = False
-    return (width, height) if rotated else (height, width)
 
 
 def _read_of_size(file: MaskFile, shape: Shape, image: Path) -> Mask:

@@ -7,10 +7,10 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from sam2lora.datasets.records import Record, read_shape
+from sam2lora.datasets.records import Record
 from sam2lora.errors import DatasetError, GeometryError, ImageError
 from sam2lora.evaluation.protocols import Grader, Protocol
-from sam2lora.images.decoding import IMAGE_SUFFIXES, image_suffix
+from sam2lora.images.decoding import IMAGE_SUFFIXES, image_suffix, read_shape
 from sam2lora.images.field_of_view import FieldOfView
 from sam2lora.inference.prepared_image import PreparedImage
 from sam2lora.targets import Target

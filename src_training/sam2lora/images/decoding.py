@@ -1,64 +1,57 @@
 """Decode image and mask files; `sam2lora.images.reading` is the public interface.
 
-Headers are checked before anything is decoded, and whatever a decoder raises about a bad file
-becomes one `ImageError` that names the file.
+The content of a file decides its format, not its name. Headers are checked before anything is
+decoded, and whatever a decoder raises about a bad file becomes one `ImageError` that names it.
 """
 
 import gzip
 import io
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import BinaryIO, cast
 
-import numpy as np
-import tifffile
-from numpy.typing import NDArray
-from PIL import Image, ImageOps, UnidentifiedImageError
+from PIL import ExifTags, Image, UnidentifiedImageError
 
 from sam2lora.errors import ImageError
-from sam2lora.types import Eye
+from sam2lora.images.decoded_image import MAX_PIXELS, REDUCE, DecodedImage
+from sam2lora.images.dicom import is_dicom, read_dicom
+from sam2lora.images.raster import FORMATS, read_raster
+from sam2lora.images.tiff import read_tiff, read_tiff_shape
 
-if TYPE_CHECKING:
-    from pydicom.dataset import Dataset
-
-Array = NDArray[Any]
-
-MAX_PIXELS = 89_478_485
-"""Largest image that is read, in pixels (9 460 squared): Pillow's limit for image bombs."""
-
-_REDUCE = "Reduce the image first; no fundus camera takes images of this size."
-
-_TIFF = frozenset({".tif", ".tiff"})
-_DICOM = frozenset({".dcm", ".dicom"})
-_PILLOW = frozenset({".png", ".jpg", ".jpeg", ".bmp", ".gif", ".ppm", ".pgm", ".webp"})
-IMAGE_SUFFIXES = _PILLOW | {".ppm.gz", ".pgm.gz"} | _TIFF | _DICOM
+IMAGE_SUFFIXES = frozenset(
+    {
+        *(".tif", ".tiff", ".dcm", ".dicom"),
+        *(".png", ".jpg", ".jpeg", ".jpe", ".jfif", ".bmp", ".gif", ".webp", ".jp2", ".avif"),
+        *(".ppm", ".pgm", ".pbm", ".pnm", ".ppm.gz", ".pgm.gz", ".pnm.gz"),
+    }
+)
 """File extensions read as images, in lower case; matching ignores case."""
 
-
-@dataclass(frozen=True, eq=False)
-class DecodedImage:
-    """The content of an image file, unscaled.
-
-    Attributes
-    ----------
-    values
-        `(H, W)` or `(H, W, channels)` in the file's own type, upright.
-    spacing
-        Millimetres per pixel (row, column), if the file gives it.
-    eye
-        "left" or "right", if the file gives it.
-    """
-
-    values: Array
-    spacing: tuple[float, float] | None = None
-    eye: Eye | None = None
+_TIFF_SIGNATURES = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
+_GZIP_SIGNATURE = b"\x1f\x8b"
+_MOST_BEHIND = 1 << 20  # bytes that may follow the image in a gzip file
+_OTHER_SIGNATURES = {  # (offset, bytes) of formats that users take for images
+    (4, b"ftyphei"): "a HEIC image",
+    (4, b"ftypmif1"): "a HEIF image",
+    (0, b"\0\0\0\x0cJXL "): "a JPEG XL image",
+    (0, b"\xff\x0a"): "a JPEG XL image",
+    (0, b"II\xbc"): "a JPEG XR image",
+    (0, b"8BPS"): "a Photoshop file",
+    (0, b"%PDF"): "a PDF document",
+    (0, b"PK\x03\x04"): "a ZIP archive",
+    (0, b"\x89HDF"): "an HDF5 file",
+}
 
 
 def image_suffix(path: Path) -> str:
-    """Return the extension that decides the format, in lower case: `.jpg`, `.ppm.gz`."""
+    """Return the extension of an image's name, in lower case: `.jpg`, `.ppm.gz`.
+
+    A number after the last dot is no extension, as in the names of DICOM files: `1.2.840.5`.
+    """
     suffixes = [suffix.lower() for suffix in path.suffixes]
+    if suffixes and suffixes[-1][1:].isdigit():
+        return ""
     return "".join(suffixes[-2:]) if suffixes[-1:] == [".gz"] else "".join(suffixes[-1:])
 
 
@@ -68,19 +61,31 @@ def image_stem(path: Path) -> str:
 
 
 def is_image_file(path: Path) -> bool:
-    """Check whether a file is read as an image, by its name (hidden files are not)."""
-    return image_suffix(path) in IMAGE_SUFFIXES and not path.name.startswith(".")
+    """Check whether a file in a folder is read as an image; hidden files are not.
+
+    The name decides; only a file without an extension is opened, and is an image if it is DICOM.
+    """
+    if path.name.startswith("."):
+        return False
+    suffix = image_suffix(path)
+    if suffix or path.name == "DICOMDIR":  # the table of contents of a disc
+        return suffix in IMAGE_SUFFIXES
+    try:
+        return path.is_file() and is_dicom(_read_head(path))
+    except OSError:
+        return False
 
 
-def decode(path: Path, *, palette_indices: bool = False) -> DecodedImage:
+def decode(path: Path, *, stored_values: bool = False) -> DecodedImage:
     """Decode one image file.
 
     Parameters
     ----------
     path
-        The file; its extension decides between TIFF, DICOM and the formats Pillow detects itself.
-    palette_indices
-        Return the indices of a colour palette, as for a label image, instead of its colours.
+        The file; its content decides the format.
+    stored_values
+        Return what the file stores rather than what a viewer shows, as for masks and label images:
+        the indices of a colour palette, and the values behind ImageJ's inverting lookup table.
 
     Raises
     ------
@@ -88,15 +93,43 @@ def decode(path: Path, *, palette_indices: bool = False) -> DecodedImage:
         If the file is missing, empty, damaged, too large, or holds several images.
     """
     with _reading(path):
-        suffix = image_suffix(path)
-        if suffix in _TIFF:
-            return DecodedImage(_read_tiff(path, palette_indices=palette_indices))
-        if suffix in _DICOM:
-            return _read_dicom(path)
-        content = path.read_bytes()
-        if suffix.endswith(".gz"):
-            content = _gunzip(path, content)
-        return DecodedImage(_read_with_pillow(path, content, palette_indices=palette_indices))
+        head = _read_head(path)
+        if is_dicom(head):
+            return read_dicom(path)
+        if head.startswith(_TIFF_SIGNATURES):
+            return read_tiff(path, stored_values=stored_values)
+        if head.startswith(_GZIP_SIGNATURE):
+            return _read_gzip(path, stored_values=stored_values)
+        for (offset, signature), name in _OTHER_SIGNATURES.items():
+            if head.startswith(signature, offset):
+                raise ImageError(f"{path}: is {name}, which is not read. Save it as PNG or TIFF.")
+        return read_raster(path, io.BytesIO(path.read_bytes()), stored_values=stored_values)
+
+
+def read_shape(path: Path) -> tuple[int, int]:
+    """Return the `(H, W)` of what `decode` returns, from the header where possible.
+
+    Raises
+    ------
+    ImageError
+        As for `decode`; damage behind the header goes unnoticed.
+    """
+    with _reading(path):
+        if _read_head(path).startswith(_TIFF_SIGNATURES):
+            return read_tiff_shape(path)
+        try:
+            with Image.open(path, formats=FORMATS) as image:
+                width, height = image.size
+                turned = image.getexif().get(ExifTags.Base.Orientation, 1) in (5, 6, 7, 8)
+        except UnidentifiedImageError:
+            height, width = decode(path).values.shape[:2]
+            return height, width
+    return (width, height) if turned else (height, width)
+
+
+def _read_head(path: Path) -> bytes:
+    with path.open("rb") as file:
+        return file.read(132)
 
 
 @contextmanager
@@ -115,11 +148,11 @@ def _reading(path: Path) -> Iterator[None]:
     except UnidentifiedImageError as error:
         raise ImageError(
             f"{path}: is not an image in a supported format (TIFF, PNG, JPEG, BMP, GIF, "
-            "PPM, PGM, WebP, DICOM)."
+            "PPM, PGM, WebP, JPEG 2000, AVIF, DICOM)."
         ) from error
     except Image.DecompressionBombError as error:
         raise ImageError(
-            f"{path}: has more pixels than twice the limit of {MAX_PIXELS:,}. {_REDUCE}"
+            f"{path}: has more pixels than twice the limit of {MAX_PIXELS:,}. {REDUCE}"
         ) from error
     except MemoryError as error:
         raise ImageError(f"{path}: not enough memory to open it.") from error
@@ -133,134 +166,12 @@ def _reading(path: Path) -> Iterator[None]:
         ) from error
 
 
-def _check_size(path: Path, height: int, width: int) -> None:
-    if height * width > MAX_PIXELS:
-        raise ImageError(
-            f"{path}: {width} × {height} pixels are more than the limit of {MAX_PIXELS:,}. "
-            f"{_REDUCE}"
-        )
-
-
-def _gunzip(path: Path, content: bytes) -> bytes:
-    limit = MAX_PIXELS * 6
-    with gzip.open(io.BytesIO(content)) as stream:
-        data = stream.read(limit + 1)
-    if len(data) > limit:
-        raise ImageError(f"{path}: unpacks to more than {limit:,} bytes; not a fundus image.")
-    return data
-
-
-def _read_tiff(path: Path, *, palette_indices: bool) -> Array:
-    with tifffile.TiffFile(path) as tiff:
-        series = tiff.series[0]
-        sizes = dict(zip(series.axes, series.shape, strict=True))
-        extra = {axis: size for axis, size in sizes.items() if axis not in "YXS" and size > 1}
-        planar = list(extra.values()) == [3] and "S" not in sizes
-        if (extra and not planar) or sizes.get("S", 1) > 4:
-            raise ImageError(
-                f"{path}: is a stack of shape {series.shape}; expected a single image. "
-                "Split it into its images first."
-            )
-        _check_size(path, sizes["Y"], sizes["X"])
-        _check_complete(series.keyframe, path.stat().st_size)
-        values = _apply_photometric(
-            series.asarray(), series.keyframe, palette_indices=palette_indices
-        )
-        orientation = getattr(series.keyframe.tags.get("Orientation"), "value", 1)
-    order = [series.axes.index(axis) for axis in "YX"]
-    order += [i for i in range(values.ndim) if i not in order and values.shape[i] > 1]
-    values = values.transpose(order + [i for i in range(values.ndim) if i not in order])
-    values = values.reshape(tuple(size for i, size in enumerate(values.shape) if i < 2 or size > 1))
-    return _turn_upright(values, int(orientation))
-
-
-def _check_complete(page: tifffile.TiffPage, file_size: int) -> None:
-    """Raise an error if a page's data exceed the file: libjpeg would invent the missing pixels."""
-    ends = [
-        start + length for start, length in zip(page.dataoffsets, page.databytecounts, strict=True)
-    ]
-    if ends and max(ends) > file_size:
-        raise ValueError(f"expected {max(ends)} bytes, found {file_size}")
-
-
-def _apply_photometric(values: Array, page: tifffile.TiffPage, *, palette_indices: bool) -> Array:
-    """Apply what tifffile does not: white as 0, and the colors of a palette."""
-    if page.photometric == tifffile.PHOTOMETRIC.MINISWHITE and values.dtype.kind in "bu":
-        highest = (1 << int(page.bitspersample)) - 1
-        return ~values if values.dtype == np.bool_ else (highest - values).astype(values.dtype)
-    if page.photometric == tifffile.PHOTOMETRIC.PALETTE and page.colormap is not None:
-        colors = (page.colormap >> 8).astype(np.uint8)  # (3, N)
-        if (colors == colors[:1]).all():
-            return np.asarray(colors[0][values])
-        if not palette_indices:
-            return np.asarray(np.moveaxis(colors[:, values], 0, -1))
-    return values
-
-
-def _turn_upright(values: Array, orientation: int) -> Array:
-    """Apply the TIFF/EXIF orientation tag (1…8) to rows and columns."""
-    if orientation in (5, 6, 7, 8):
-        values = values.swapaxes(0, 1)
-    flip_rows, flip_columns = orientation in (3, 4, 7, 8), orientation in (2, 3, 6, 7)
-    return values[:: -1 if flip_rows else 1, :: -1 if flip_columns else 1]
-
-
-def _read_with_pillow(path: Path, content: bytes, *, palette_indices: bool) -> Array:
-    with Image.open(io.BytesIO(content)) as image:
-        _check_size(path, image.height, image.width)
-        frames = getattr(image, "n_frames", 1)
-        if frames > 1:
-            raise ImageError(f"{path}: holds {frames} images; expected a single one.")
-        if image.format == "PNG" and image.mode == "RGB" and content[24] == 16:
-            return _read_16_bit_png(content)
-        return _pillow_array(ImageOps.exif_transpose(image), palette_indices=palette_indices)
-
-
-def _read_16_bit_png(content: bytes) -> Array:
-    """Read all 16 bits of an RGB PNG; Pillow keeps only 8."""
-    import imagecodecs
-
-    values: Array = imagecodecs.png_decode(content)
-    return values
-
-
-def _pillow_array(image: Image.Image, *, palette_indices: bool) -> Array:
-    if image.mode == "P":
-        colors = np.array(image.getpalette("RGB"), dtype=np.uint8).reshape(-1, 3)
-        if (colors == colors[:, :1]).all():
-            image = image.convert("L")
-        elif not palette_indices:
-            image = image.convert("RGB")
-    elif image.mode not in ("1", "L", "LA", "RGB", "RGBA", "I", "I;16", "I;16B", "F"):
-        image = image.convert("RGB")
-    values = np.asarray(image)
-    if values.dtype == np.bool_:
-        values = values.view(np.uint8) > 0  # Pillow's booleans are the bytes 0 and 255
-    fits_16_bit = values.dtype == np.int32 and values.min() >= 0 and values.max() <= 65535
-    return values.astype(np.uint16) if fits_16_bit else values
-
-
-def _read_dicom(path: Path) -> DecodedImage:
-    try:
-        import pydicom
-    except ImportError as error:
-        raise ImageError(
-            f"{path}: reading DICOM needs pydicom: pip install 'napari-sam2lora[dicom]'."
-        ) from error
-    dataset = pydicom.dcmread(path)
-    if int(dataset.get("NumberOfFrames") or 1) > 1:
-        raise ImageError(f"{path}: holds {dataset.NumberOfFrames} frames; expected one.")
-    _check_size(path, dataset.Rows, dataset.Columns)
-    values: Array = dataset.pixel_array
-    if dataset.PhotometricInterpretation == "MONOCHROME1":
-        values = (2**dataset.BitsStored - 1 - values.astype(np.int64)).astype(np.uint16)
-    laterality = str(dataset.get("ImageLaterality") or dataset.get("Laterality") or "")
-    eyes: dict[str, Eye] = {"L": "left", "R": "right"}
-    return DecodedImage(values, spacing=_dicom_spacing(dataset), eye=eyes.get(laterality))
-
-
-def _dicom_spacing(dataset: "Dataset") -> tuple[float, float] | None:
-    spacing = dataset.get("PixelSpacing")
-    if not spacing or not all(float(step) > 0 for step in spacing):
-        return None
-    return float(spacing[0]), float(spacing[1])
+def _read_gzip(path: Path, *, stored_values: bool) -> DecodedImage:
+    """Decode a packed PPM or PGM, unpacking no more than its header announces."""
+    with gzip.open(path) as stream:
+        if stream.read(1) != b"P":
+            raise ImageError(f"{path}: is packed, but not a PPM or PGM image. Unpack it first.")
+        decoded = read_raster(path, cast("BinaryIO", stream), stored_values=stored_values)
+        if len(stream.read(_MOST_BEHIND)) == _MOST_BEHIND:  # at the end, the checksum is compared
+            raise ImageError(f"{path}: unpacks to more than its image; not a fundus image.")
+    return decoded

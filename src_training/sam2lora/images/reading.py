@@ -1,10 +1,12 @@
 """Read fundus images and masks in every format in which datasets are distributed.
 
-TIFF (LZW, JPEG, 16-bit), PNG, JPEG, BMP, GIF, PPM/PGM (also gzipped), WebP, and DICOM with the
-extra `dicom`. Every file becomes an upright `(H, W, 3)` uint8 RGB image, by documented rules.
+TIFF (LZW, JPEG, 16-bit), PNG, JPEG, BMP, GIF, PPM/PGM (also gzipped), WebP, JPEG 2000, AVIF, and
+DICOM with the extra `dicom`. Every file becomes an upright `(H, W, 3)` uint8 RGB image, by
+documented rules.
 """
 
 import re
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,10 +14,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sam2lora.errors import ImageError
-from sam2lora.images.decoding import Array, decode
+from sam2lora.images.decoded_image import Array
+from sam2lora.images.decoding import decode
 from sam2lora.types import Eye
 
 _FULL_SCALES = (255, 1023, 4095, 16383, 65535)
+_STRAY_SHARE = 10_000  # one in so many values may be outside the scale
+_BLOCK = 1 << 22  # values that are scaled at once, to keep memory low
 
 
 @dataclass(frozen=True, eq=False)
@@ -46,15 +51,13 @@ class FundusImage:
 def read_image(path: str | Path) -> FundusImage:
     """Read a fundus image.
 
-    Grey becomes RGB, alpha is dropped, the EXIF orientation is applied. Integers of more than
-    8 bits are scaled so that the smallest full scale of 8, 10, 12, 14 or 16 bits that holds the
-    image's maximum becomes 255; floating point up to 1 is scaled by 255, above that like integers.
+    The EXIF orientation is applied, and `to_rgb` converts the values.
 
     Raises
     ------
     ImageError
         If the file is missing, empty, truncated, not an image, a stack of several images, larger
-        than `MAX_PIXELS`, or holds NaN, infinite or negative pixels.
+        than `MAX_PIXELS` or `MAX_BYTES`, or its values cannot be converted.
     """
     path = Path(path)
     decoded = decode(path)
@@ -64,7 +67,7 @@ def read_image(path: str | Path) -> FundusImage:
         path=path,
         spacing=decoded.spacing,
         eye=decoded.eye or eye_from_name(path.stem),
-        note=note,
+        note="; ".join(filter(None, [decoded.note, note])),
     )
 
 
@@ -72,6 +75,7 @@ def read_values(path: str | Path) -> Array:
     """Read a one-channel image, such as a mask or a label image, without scaling its values.
 
     A colour file whose channels are equal gives one of them; a colour palette gives its indices.
+    Pixels that are fully transparent are 0.
 
     Returns
     -------
@@ -80,14 +84,19 @@ def read_values(path: str | Path) -> Array:
     Raises
     ------
     ImageError
-        As for `read_image`, and if the channels of the file differ.
+        As for `read_image`, and if the channels of the file differ, or only its transparency
+        differs.
     """
     path = Path(path)
-    values = decode(path, palette_indices=True).values
+    values = decode(path, stored_values=True).values
     _check_values(values, path)
     if values.ndim == 2:
         return values
-    colors = values[..., : 3 if values.shape[-1] > 2 else 1]
+    colors, alpha = _apply_alpha(values, path)
+    if alpha is not None and not colors.any() and not (alpha == alpha.flat[0]).all():
+        raise ImageError(
+            f"{path}: holds its mask as transparency only. Save it as black and white."
+        )
     if not (colors == colors[..., :1]).all():
         raise ImageError(f"{path}: expected a mask, but the file holds a colour image.")
     return colors[..., 0]
@@ -124,8 +133,9 @@ def read_mask(
 
 def above_half(values: Array) -> NDArray[np.bool_]:
     """Return which values of a mask are above half of their full scale, as for `read_mask`."""
-    highest = float(values.max())
-    return np.asarray(values > (0.5 if highest <= 1 else _full_scale(highest) / 2))
+    if values.dtype == np.bool_ or values.max() <= 1:
+        return np.asarray(values > 0.5)
+    return np.asarray(values > _find_full_scale(values)[0] / 2)
 
 
 def eye_from_name(stem: str) -> Eye | None:
@@ -149,7 +159,13 @@ def to_uint8(fraction: NDArray[np.floating]) -> NDArray[np.uint8]:
 
 
 def to_rgb(values: Array, source: Path | str) -> tuple[NDArray[np.uint8], str]:
-    """Convert an array from a file or another program to RGB by the rules of `read_image`.
+    """Convert an array from a file or another program to 8-bit RGB.
+
+    Grey becomes RGB. Alpha is dropped, and pixels that are fully transparent become black, like
+    what is outside of the field of view. Integers of more than 8 bits are scaled so that the
+    smallest full scale of 8, 10, 12, 14 or 16 bits that holds the values becomes 255; floating
+    point up to 1 is scaled by 255, above that like integers. Stray values, at most one in 10 000
+    that are not 0, do not count, and are clipped.
 
     Parameters
     ----------
@@ -165,7 +181,8 @@ def to_rgb(values: Array, source: Path | str) -> tuple[NDArray[np.uint8], str]:
     Raises
     ------
     ImageError
-        If the shape is not that of an image, or pixels are NaN, infinite or negative.
+        If the shape is not that of an image, or pixels are NaN, infinite, negative or all
+        transparent.
     """
     notes = []
     if values.ndim == 3 and values.shape[0] == 3 and values.shape[2] > 4:
@@ -178,13 +195,29 @@ def to_rgb(values: Array, source: Path | str) -> tuple[NDArray[np.uint8], str]:
     if 0 in values.shape:
         raise ImageError(f"{source}: the image is empty (shape {values.shape}).")
     if values.ndim == 3 and values.shape[2] in (2, 4):
-        values = values[..., :-1]
-        notes.append("alpha dropped")
-    if values.ndim == 2 or values.shape[2] == 1:
-        values = np.repeat(values.reshape(*values.shape[:2], 1), 3, axis=2)
+        values, alpha = _apply_alpha(values, source)
+        hidden = alpha is not None and not alpha.all()
+        notes.append("alpha dropped" + (", transparent pixels made black" if hidden else ""))
+    grey = values.ndim == 2 or values.shape[2] == 1
+    if grey:
+        values = values.reshape(values.shape[:2])
         notes.append("grey to RGB")
     pixels, scaling = _to_8_bit(values, source)
+    if grey:
+        pixels = np.repeat(pixels[..., None], 3, axis=2)
     return np.ascontiguousarray(pixels), "; ".join(filter(None, [*notes, scaling]))
+
+
+def _apply_alpha(values: Array, source: Path | str) -> tuple[Array, Array | None]:
+    """Return the channels without alpha, 0 where it is 0, and alpha `(H, W)` if there is one."""
+    if values.shape[2] not in (2, 4):
+        return values, None
+    colors, alpha = values[..., :-1], values[..., -1]
+    if not alpha.any():
+        raise ImageError(f"{source}: every pixel is transparent. Save it without transparency.")
+    if alpha.all():
+        return colors, alpha
+    return np.where(alpha[..., None] == 0, np.zeros((), colors.dtype), colors), alpha
 
 
 def _to_8_bit(values: Array, source: Path | str) -> tuple[NDArray[np.uint8], str]:
@@ -193,30 +226,59 @@ def _to_8_bit(values: Array, source: Path | str) -> tuple[NDArray[np.uint8], str
     if values.dtype == np.bool_:
         return values.astype(np.uint8) * np.uint8(255), "one bit scaled to 0 and 255"
     _check_values(values, source)
-    high = float(values.max())
-    if values.dtype.kind == "f" and high <= 1:
-        return to_uint8(values.astype(np.float32)), "floating point 0…1 scaled to 0…255"
-    full_scale = _full_scale(high)
-    pixels = to_uint8(values.astype(np.float32) / full_scale)
-    return pixels, f"{values.dtype}, full scale {full_scale} scaled to 255"
+    full_scale, stray = _find_full_scale(values)
+    pixels = np.empty(values.shape, np.uint8)
+    for rows in _blocks(values):
+        pixels[rows] = to_uint8(values[rows].astype(np.float32) / full_scale)
+    if full_scale == 1:
+        note = "floating point 0…1 scaled to 0…255"
+    else:
+        note = f"{values.dtype}, full scale {full_scale} scaled to 255"
+    return pixels, note + (f", {stray} stray values clipped" if stray else "")
 
 
 def _check_values(values: Array, source: Path | str) -> None:
-    """Raise an error for pixels that are not finite numbers, or outside the range of 16 bits."""
+    """Raise an error for pixels that are not finite numbers, or outside the range of 16 bits.
+
+    Floating point may have a few stray values outside, as interpolation makes them.
+    """
     if values.dtype.kind not in "buif":
         raise ImageError(f"{source}: pixels of type {values.dtype} are not an image.")
-    if values.dtype.kind == "f" and not np.isfinite(values).all():
+    if values.dtype.kind == "f" and not all(np.isfinite(values[r]).all() for r in _blocks(values)):
         raise ImageError(f"{source}: holds NaN or infinite pixels. Replace them first.")
     low, high = float(values.min()), float(values.max())
-    if low < 0 or high > _FULL_SCALES[-1]:
+    outside = (values < 0) | (values > _FULL_SCALES[-1]) if low < 0 or high > 65535 else None
+    if outside is not None and not (values.dtype.kind == "f" and _are_stray(values, outside)):
         raise ImageError(
             f"{source}: holds pixel values from {low:g} to {high:g}; the supported range is "
             "0 to 65535. Scale them first."
         )
 
 
-def _full_scale(maximum: float) -> int:
-    return next(scale for scale in _FULL_SCALES if scale >= maximum or scale == _FULL_SCALES[-1])
+def _find_full_scale(values: Array) -> tuple[int, int]:
+    """Return the smallest full scale that holds all but stray values, and how many those are."""
+    scales = (1, *_FULL_SCALES) if values.dtype.kind == "f" else _FULL_SCALES
+    high = values.max()
+    for scale in scales:
+        if high <= scale:
+            return scale, int(np.count_nonzero(values < 0))
+        outside = values > scale
+        if _are_stray(values, outside):
+            return scale, int(np.count_nonzero(outside) + np.count_nonzero(values < 0))
+    return scales[-1], 0
+
+
+def _are_stray(values: Array, outside: NDArray[np.bool_]) -> bool:
+    """Check whether few values are `outside`: 1 in 10 000 of those not 0, or a single pixel."""
+    total = int(np.count_nonzero(values))
+    return int(np.count_nonzero(outside)) <= max(total // _STRAY_SHARE, min(3, total // 100))
+
+
+def _blocks(values: Array) -> Iterator[slice]:
+    """Yield slices of rows with a limited number of values."""
+    rows = max(1, _BLOCK // max(1, values[0].size))
+    for start in range(0, len(values), rows):
+        yield slice(start, start + rows)
 
 
 def _size(shape: tuple[int, ...]) -> str:

@@ -215,7 +215,8 @@ def _segment_one(
         return _Segmented(path, prepared, predictions, fundus.spacing)
     except Sam2LoraError as error:
         logger.debug("%s failed", path, exc_info=error)
-        return _Segmented(path, error=str(error))
+        message = str(error)
+        return _Segmented(path, error=message if str(path) in message else f"{path}: {message}")
 
 
 def _show_share(

@@ -8,11 +8,15 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
+from sam2lora.errors import ImageError
 from sam2lora.images.field_of_view import FieldOfView, find_field_of_view
 from sam2lora.prompts.user_prompts import Prompts
 from sam2lora.settings import GeometrySettings
 from sam2lora.transforms.windows import Values, Window, full_window, tile_windows, zoom_window
 from sam2lora.types import Mask
+
+MIN_SIDE = 16
+"""Smallest width and height of an image that is segmented, in pixels."""
 
 _ROOM = 1.5  # a crop's side is at least this many times the extent of the target
 
@@ -37,7 +41,19 @@ class PreparedImage:
 
     @classmethod
     def of(cls, pixels: NDArray[np.uint8], *, field: FieldOfView | None = None) -> Self:
-        """Prepare an image `(H, W, 3)` uint8; its field of view is found unless it is given."""
+        """Prepare an image `(H, W, 3)` uint8; its field of view is found unless it is given.
+
+        Raises
+        ------
+        ImageError
+            If the image is smaller than `MIN_SIDE`.
+        """
+        height, width = pixels.shape[:2]
+        if min(height, width) < MIN_SIDE:
+            raise ImageError(
+                f"The image is {width} × {height} pixels; to be segmented it needs at least "
+                f"{MIN_SIDE} × {MIN_SIDE}. Use the photograph itself, not an icon of it."
+            )
         digest = hashlib.sha256(np.ascontiguousarray(pixels).data)
         digest.update(str(pixels.shape).encode())
         return cls(pixels, field or find_field_of_view(pixels), digest.hexdigest())

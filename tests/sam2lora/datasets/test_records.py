@@ -10,8 +10,9 @@ import pytest
 from PIL import Image
 
 from sam2lora.datasets import MaskFile, Record, read_dataset
-from sam2lora.datasets.records import patient_from_name, read_shape
+from sam2lora.datasets.records import patient_from_name
 from sam2lora.errors import DatasetError, ImageError
+from sam2lora.images.decoding import read_shape
 from sam2lora.images.reading import read_image
 
 Put = Callable[[str, Any], Path]
