@@ -6,10 +6,12 @@ from pathlib import Path
 from typing import Any
 
 from napari import current_viewer
+from napari.utils.notifications import show_info
 
 from napari_sam2lora.adapters import import_and_notify, is_adapter
 from napari_sam2lora.layers.conversion import LayerData
 from napari_sam2lora.layers.loading import image_file_at, list_image_folder, read_image_layers
+from napari_sam2lora.layers.metadata import METADATA_KEY
 from sam2lora.annotations.store import Corrections
 from sam2lora.images.decoding import is_image_file
 
@@ -43,6 +45,8 @@ def get_reader(path: Paths) -> Reader | None:
 def read(path: Paths) -> list[LayerData]:
     """Read an image file, or the first image of a folder.
 
+    How the image was converted on reading, as from 16 bits, is shown as a notification.
+
     For a folder, the image's metadata name the folder, from which the Image list dock lists the
     other images; in a viewer that dock is opened.
 
@@ -58,7 +62,7 @@ def read(path: Paths) -> list[LayerData]:
     """
     file = _only_path(path)
     if not file.is_dir():
-        return read_image_layers(image_file_at(file))
+        return _notify_of_conversion(read_image_layers(image_file_at(file)))
     folder = file.absolute()
     listing = list_image_folder(folder)
     first = listing.images[0]
@@ -66,7 +70,9 @@ def read(path: Paths) -> list[LayerData]:
         from napari_sam2lora.image_list.dock import open_once_shown
 
         open_once_shown(viewer, folder)
-    return read_image_layers(first, corrections=Corrections(listing.source), listed_in=folder)
+    return _notify_of_conversion(
+        read_image_layers(first, corrections=Corrections(listing.source), listed_in=folder)
+    )
 
 
 def read_adapter(path: Paths) -> list[Any]:
@@ -79,6 +85,14 @@ def read_adapter(path: Paths) -> list[Any]:
     """
     import_and_notify(_only_path(path))
     return _NO_LAYER
+
+
+def _notify_of_conversion(layers: list[LayerData]) -> list[LayerData]:
+    """Show how the image was converted on reading; return its layers."""
+    options = layers[0][1]
+    if note := options["metadata"][METADATA_KEY]["note"]:
+        show_info(f"{options['name']} was converted on reading: {note}.")
+    return layers
 
 
 def _only_path(path: Paths) -> Path:

@@ -15,6 +15,7 @@ TESTED_WITH = {  # another module of the folder, which they are parts of
     "sam2lora.evaluation.report.plots": "writer",
     "sam2lora.evaluation.report.provenance": "writer",
     "sam2lora.evaluation.report.summary": "writer",
+    "sam2lora.images.codestream": "raster",
     **{
         f"sam2lora.synthetic.{name}": "fundus"
         for name in (

@@ -1,5 +1,6 @@
 """`sam2lora predict`: segment image files."""
 
+from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
@@ -17,6 +18,8 @@ from sam2lora.settings import PrecisionChoice
 if TYPE_CHECKING:
     from sam2lora.inference.batch import BatchProgress, FileResult
     from sam2lora.inference.settings import PredictSettings
+
+_MOST_NOTES = 5  # lines about conversions
 
 
 def predict(
@@ -127,8 +130,19 @@ def _report(results: Sequence["FileResult"], out: Path) -> None:
     kept = sum(len(result.kept) for result in results)
     note = f"; {kept} existing masks kept" if kept else ""
     typer.echo(f"{len(results) - len(failed)} of {len(results)} images segmented into {out}{note}")
+    _report_conversions(results)
     if not failed:
         return
     rows = [(str(file.path), file.error.removeprefix(f"{file.path}: ")) for file in failed]
     print_rows(("image", "reason"), rows, title=f"{len(failed)} failed:", stderr=True)
     raise typer.Exit(1)
+
+
+def _report_conversions(results: Sequence["FileResult"]) -> None:
+    """Print how images were converted on reading, the most frequent conversions first."""
+    counts = Counter(result.note for result in results if result.note)
+    for note, count in counts.most_common(_MOST_NOTES):
+        typer.echo(f"{count} converted on reading: {note}")
+    others = counts.total() - sum(count for _, count in counts.most_common(_MOST_NOTES))
+    if others:
+        typer.echo(f"{others} converted on reading in other ways")

@@ -17,6 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 from skimage import draw
 
+from sam2lora.datasets.matlab import read_matlab_mask
 from sam2lora.errors import ImageError
 from sam2lora.images.reading import above_half, read_values
 from sam2lora.types import Mask
@@ -151,28 +152,6 @@ def _read_labelme(path: Path, shape: Shape, *, label: str, required: bool) -> Ma
     return mask
 
 
-def _read_matlab(path: Path, shape: Shape) -> NDArray[Any]:
-    """Read the array `mask`; one that is wider than the image is cropped equally on both sides."""
-    from scipy.io import loadmat
-
-    try:
-        content = loadmat(path, variable_names=["mask"])
-    except NotImplementedError as error:
-        raise ImageError(
-            f"{path}: is a MATLAB file of version 7.3 (HDF5), which is not supported. "
-            "Save it again in MATLAB with save(..., '-v7')."
-        ) from error
-    except Exception as error:  # a damaged file makes loadmat raise anything; it is reported
-        reason = str(error).strip() or type(error).__name__
-        raise ImageError(f"{path}: cannot be read as a MATLAB file ({reason}).") from error
-    values = content.get("mask")
-    if values is None or values.ndim != 2 or values.dtype.kind not in "buif":
-        raise ImageError(f"{path}: holds no two-dimensional array of numbers named `mask`.")
-    surplus = max(0, values.shape[1] - shape[1])
-    array: NDArray[Any] = values[:, surplus // 2 : values.shape[1] - (surplus - surplus // 2)]
-    return array
-
-
 def _non_zero(values: NDArray[Any]) -> Mask:
     mask: Mask = values != 0
     return mask
@@ -231,13 +210,13 @@ ENCODINGS: MappingProxyType[str, Encoding] = MappingProxyType(
         "labelme-oc": _labelme("OC"),
         "matlab-disc": Encoding(
             "rim (1) and cup (2) of the MATLAB array `mask`",
-            _read_matlab,
+            read_matlab_mask,
             partial(_at_least, least=1),
             levels=frozenset({0, 1, 2}),
         ),
         "matlab-cup": Encoding(
             "cup (2) of the MATLAB array `mask`",
-            _read_matlab,
+            read_matlab_mask,
             partial(_at_least, least=2),
             levels=frozenset({0, 1, 2}),
         ),

@@ -227,6 +227,8 @@ def _apply_grey_scale(values: Array, dataset: "Dataset") -> tuple[Array, list[st
     if values.min() < 0 and signed:
         values = values - ends.min()
         notes.append(f"shifted by {-ends.min():g}: the values are signed")
+    if values.dtype.kind == "i" and 0 <= values.min() <= values.max() <= 65535:
+        values = values.astype(np.uint16)
     return values, notes
 
 

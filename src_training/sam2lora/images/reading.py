@@ -234,7 +234,7 @@ def _to_8_bit(values: Array, source: Path | str) -> tuple[NDArray[np.uint8], str
         note = "floating point 0…1 scaled to 0…255"
     else:
         note = f"{values.dtype}, full scale {full_scale} scaled to 255"
-    return pixels, note + (f", {stray} stray values clipped" if stray else "")
+    return pixels, note + (f", {stray} stray value(s) clipped" if stray else "")
 
 
 def _check_values(values: Array, source: Path | str) -> None:

@@ -160,14 +160,14 @@ def _convert(path: Path, page: tifffile.TiffPage, mode: str) -> Array:
     if not isinstance(page.index, int) or subsampled:
         raise _unsupported_color(path, page)
     try:
-        image = Image.open(path, formats=("TIFF",))
+        # A file rather than a path: Pillow does not turn images that it maps into memory.
+        with path.open("rb") as file, Image.open(file, formats=("TIFF",)) as image:
+            image.seek(page.index)
+            if image.mode in (mode, "RGB"):
+                return np.asarray(image.convert("RGB"))
     except UnidentifiedImageError as error:
         raise _unsupported_color(path, page) from error
-    with image:
-        image.seek(page.index)
-        if image.mode not in (mode, "RGB"):
-            raise _unsupported_color(path, page)
-        return np.asarray(image.convert("RGB"))
+    raise _unsupported_color(path, page)
 
 
 def _apply_photometric(

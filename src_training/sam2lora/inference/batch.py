@@ -75,6 +75,8 @@ class FileResult:
         Why it failed; empty if it did not.
     kept
         Targets whose masks already existed and were kept; they are not measured.
+    note
+        How the image was converted on reading; empty if it was not.
     """
 
     path: Path
@@ -83,6 +85,7 @@ class FileResult:
     iou: Mapping[str, float] = field(default_factory=dict)
     error: str = ""
     kept: tuple[str, ...] = ()
+    note: str = ""
 
 
 def segment_paths(
@@ -158,6 +161,7 @@ class _Segmented:
     prepared: PreparedImage | None = None
     predictions: Mapping[str, TargetPrediction] = field(default_factory=dict)
     spacing: tuple[float, float] | None = None
+    note: str = ""
     error: str = ""
 
 
@@ -212,7 +216,7 @@ def _segment_one(
         for number, task in enumerate(tasks):
             show = partial(_show_share, progress, start, number, len(tasks))
             predictions |= segment_prepared(predictor, prepared, [task], progress=show)
-        return _Segmented(path, prepared, predictions, fundus.spacing)
+        return _Segmented(path, prepared, predictions, fundus.spacing, fundus.note)
     except Sam2LoraError as error:
         logger.debug("%s failed", path, exc_info=error)
         message = str(error)
@@ -246,4 +250,5 @@ def _write(
         measure(masks, segmented.prepared.field, spacing=segmented.spacing),
         {target: prediction.iou for target, prediction in segmented.predictions.items()},
         kept=kept,
+        note=segmented.note,
     )

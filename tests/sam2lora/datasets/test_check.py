@@ -70,7 +70,7 @@ def test_invalid_masks_are_reported(folder: Path, put: Put, box: np.ndarray) -> 
         "inverted": "the mask of disc covers 88% of the image: inverted?",
         "size": "is 5 × 4, but size.png is 12 × 8 (width × height)",
         "text": "is not an image in a supported format "
-        "(TIFF, PNG, JPEG, BMP, GIF, PPM, PGM, WebP, DICOM)",
+        "(TIFF, PNG, JPEG, BMP, GIF, PPM, PGM, WebP, JPEG 2000, AVIF, DICOM)",
     }
     assert found == {f"masks/disc/{stem}.png": text for stem, text in expected.items()}
 

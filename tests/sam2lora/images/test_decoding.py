@@ -141,7 +141,7 @@ def write_bad_files(folder: Path) -> dict[str, tuple[Path, str]]:
     messages = {
         "missing.png": "no such file",
         "text.png": "not an image",
-        "text.tif": "damaged or truncated",
+        "text.tif": "not an image",
         "empty.jpg": "0 bytes",
         "cut.png": "damaged or truncated",
         "cut.tif": "damaged or truncated",

@@ -47,7 +47,7 @@ def test_note_describes_grey_and_alpha(tmp_path: Path) -> None:
     grey = read_image(tmp_path / "grey.png")
     assert (grey.pixels == GREY[..., None]).all()
     assert grey.note == "grey to RGB"
-    Image.fromarray(np.dstack([RGB, GREY])).save(tmp_path / "alpha.png")
+    Image.fromarray(np.dstack([RGB, GREY | 1])).save(tmp_path / "alpha.png")
     alpha = read_image(tmp_path / "alpha.png")
     np.testing.assert_array_equal(alpha.pixels, RGB)
     assert alpha.note == "alpha dropped"
@@ -126,3 +126,97 @@ def test_files_of_real_datasets_are_read(real_data: Path) -> None:
     assert (manual & second).sum() > 0.7 * second.sum()
     assert read_image(real_data / "HRF/images/01_dr.JPG").pixels.shape == (2336, 3504, 3)
     assert read_mask(real_data / "CHASEDB1/Image_01L_1stHO.png").shape == (960, 999)
+
+
+def with_one(value: float, high: float, dtype: type) -> np.ndarray:
+    """Return a `(20, 30, 3)` array up to `high` with one stray value."""
+    values = np.linspace(0, high, 1800).astype(dtype).reshape(20, 30, 3)
+    values[0, 1, 2] = value
+    return values
+
+
+@pytest.mark.parametrize(
+    ("value", "high", "dtype", "scale"),
+    [
+        (1.0001, 1, np.float32, "0…1"),
+        (37.0, 1, np.float64, "0…1"),
+        (-1e-6, 1, np.float32, "0…1"),
+        (255.4, 255, np.float32, "full scale 255"),
+        (1e9, 255, np.float32, "full scale 255"),
+        (4096, 4095, np.uint16, "full scale 4095"),
+        (65535, 4095, np.uint16, "full scale 4095"),
+    ],
+)
+def test_a_stray_value_does_not_change_the_scale(
+    value: float, high: float, dtype: type, scale: str
+) -> None:
+    pixels, note = to_rgb(with_one(value, high, dtype), "test")
+    clean, _ = to_rgb(with_one(high / 2, high, dtype), "test")
+    differing = (pixels != clean).any(axis=-1)
+    assert differing.sum() <= 1
+    assert scale in note
+    assert "1 stray value(s) clipped" in note
+
+
+def test_dark_image_with_a_small_highlight_keeps_its_scale() -> None:
+    values = np.full((100, 100), 900, np.uint16)
+    values[40:43, 40:43] = 4000
+    pixels, note = to_rgb(values, "test")
+    assert (pixels[0, 0, 0], pixels[41, 41, 0]) == (56, 249)
+    assert "4095" in note
+    assert "stray" not in note
+
+
+def test_large_floating_point_images_are_scaled_in_blocks(monkeypatch: pytest.MonkeyPatch) -> None:
+    values = RNG.random((50, 7, 3)).astype(np.float32)
+    expected = to_rgb(values, "test")[0]
+    monkeypatch.setattr("sam2lora.images.reading._BLOCK", 64)
+    np.testing.assert_array_equal(to_rgb(values, "test")[0], expected)
+
+
+@pytest.mark.parametrize("dtype", [np.uint8, np.uint16, np.float32])
+@pytest.mark.parametrize("grey", [False, True])
+def test_transparent_pixels_are_black_and_others_keep_their_colour(dtype: type, grey: bool) -> None:
+    full = 1 if dtype is np.float32 else np.iinfo(dtype).max
+    colors = np.full((4, 5, 1 if grey else 3), full, dtype)
+    alpha = np.full((4, 5, 1), full, dtype)
+    alpha[0] = 0
+    alpha[1] = full / 3
+    pixels, note = to_rgb(np.dstack([colors, alpha]), "test")
+    assert (pixels[0] == 0).all()
+    assert (pixels[1:] == 255).all()
+    assert "transparent pixels made black" in note
+
+
+def test_colours_hidden_by_transparency_do_not_set_the_scale() -> None:
+    values = np.full((4, 5, 4), 4000, np.uint16)
+    values[0] = (65535, 65535, 65535, 0)
+    pixels, note = to_rgb(values, "test")
+    assert pixels[2, 2].tolist() == [249] * 3
+    assert "4095" in note
+
+
+def test_image_that_is_transparent_everywhere_is_refused() -> None:
+    with pytest.raises(ImageError, match="every pixel is transparent"):
+        to_rgb(np.dstack([RGB, GREY * np.uint8(0)]), "test")
+
+
+def test_mask_on_a_transparent_ground_is_read(tmp_path: Path) -> None:
+    reference = RNG.random((9, 11)) > 0.5
+    alpha = reference.astype(np.uint8) * np.uint8(255)
+    white = np.full((9, 11, 3), 255, np.uint8)
+    Image.fromarray(np.dstack([white, alpha])).save(tmp_path / "white.png")
+    np.testing.assert_array_equal(read_mask(tmp_path / "white.png"), reference)
+    Image.fromarray(np.dstack([white * 0, alpha])).save(tmp_path / "black.png")
+    with pytest.raises(ImageError, match="as transparency only"):
+        read_mask(tmp_path / "black.png")
+
+
+def test_float_mask_with_a_stray_value_is_read(tmp_path: Path) -> None:
+    values = np.zeros((30, 40), np.float32)
+    values[5:20, 5:20] = 1
+    tifffile.imwrite(tmp_path / "clean.tif", values)
+    values[7, 7] = 1.0001
+    tifffile.imwrite(tmp_path / "stray.tif", values)
+    np.testing.assert_array_equal(read_mask(tmp_path / "stray.tif"), values >= 1)
+    np.testing.assert_array_equal(read_mask(tmp_path / "clean.tif"), values >= 1)
