@@ -100,6 +100,19 @@ def test_layer_name_of_a_packed_file_has_no_ending(tmp_path: Path):
     assert names(read(str(packed))) == ["im0001"]
 
 
+def test_conversion_on_reading_is_a_notification(tmp_path: Path, notices: list[str]):
+    read(str(save_png(tmp_path / "plain.png")))
+    assert notices == []
+    Image.new("L", SHAPE[::-1], 120).save(tmp_path / "grey.png")
+    read(str(tmp_path / "grey.png"))
+    assert notices == ["grey was converted on reading: grey to RGB."]
+
+
+def test_dicom_without_extension_in_a_folder_is_opened(tmp_path: Path):
+    (tmp_path / "IM0001").write_bytes(bytes(128) + b"DICM")
+    assert get_reader(str(tmp_path)) is read
+
+
 def test_dicom_keeps_its_pixel_spacing_and_eye(tmp_path: Path):
     pydicom = pytest.importorskip("pydicom")
     dataset = pydicom.Dataset()

@@ -108,6 +108,24 @@ def test_points_and_boxes_change_the_prediction(run_cli, pictures: Path, tmp_pat
         assert all(np.abs(mask - other).max() > 1e-4 for other in masks[:number])
 
 
+def test_conversions_are_said_once_each(run_cli, pictures: Path, tmp_path: Path) -> None:
+    grey = Image.open(pictures / "a.png").convert("L")
+    grey.save(pictures / "b.png")
+    grey.save(pictures / "c.png")
+    ran = run_cli("predict", pictures, "--target", "spot", "--out", tmp_path / "out")
+    assert ran.out.splitlines()[1:] == ["2 converted on reading: grey to RGB"]
+
+
+@pytest.mark.parametrize("side", [1, 8])
+def test_tiny_image_is_refused_with_the_smallest_size(run_cli, tmp_path: Path, side: int) -> None:
+    path = tmp_path / "a.png"
+    Image.new("RGB", (side, side), "red").save(path)
+    ran = run_cli("predict", path, "--target", "disc", "--out", tmp_path / "out")
+    assert ran.code == 2
+    assert f"{path}: The image is {side} × {side} pixels" in ran.err
+    assert "at least 16 × 16" in ran.err
+
+
 def test_existing_mask_is_replaced_atomically(run_cli, pictures: Path, tmp_path: Path) -> None:
     """The new mask is another file, moved over the old one, which a reader may have open."""
     mask = tmp_path / "a_spot.png"

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from sam2lora.errors import ImageError
 from sam2lora.images.field_of_view import FieldOfView
 from sam2lora.inference.prepared_image import PreparedImage, crop_of, windows_of
 from sam2lora.prompts.user_prompts import PointPrompt, Prompts
@@ -12,6 +13,12 @@ ROWS, COLUMNS = np.ogrid[:600, :800]
 FIELD = FieldOfView(np.hypot(COLUMNS - 400, ROWS - 300) <= 280, (400, 300), 560)
 PREPARED = PreparedImage.of(np.zeros((600, 800, 3), np.uint8), field=FIELD)
 ZOOM = GeometrySettings(detail="zoom", zoom_share=0.25)
+
+
+def test_image_below_the_smallest_size_is_refused() -> None:
+    assert PreparedImage.of(np.zeros((16, 16, 3), np.uint8)).shape == (16, 16)
+    with pytest.raises(ImageError, match=r"15 × 200 pixels.*at least 16 × 16"):
+        PreparedImage.of(np.zeros((200, 15, 3), np.uint8))
 
 
 def test_key_depends_on_pixels_and_shape() -> None:
