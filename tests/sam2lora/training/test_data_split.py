@@ -206,7 +206,7 @@ def test_single_patient_is_refused(make: Make, eyes: Path) -> None:
 
 
 def test_missing_target_is_refused_with_the_available_ones(make: Make, eyes: Path) -> None:
-    with pytest.raises(DatasetError, match=rf"{eyes}.*no masks of cup.*disc, vessel"):
+    with pytest.raises(DatasetError, match=rf"{eyes}.*no image has a mask of cup.*disc, vessel"):
         plan_data(make(target="cup"))
 
 
