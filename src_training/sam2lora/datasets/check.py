@@ -133,8 +133,8 @@ def check_masks(
     if files and files[0][0].labels and not any(result.marked for result in found):
         named = ", ".join(map(str, files[0][0].labels))
         raise DatasetError(
-            f"{files[0][0].path}: like the other {len(files) - 1} masks of {target}, it holds none "
-            f"of the labels {named} that --labels names."
+            f"{files[0][0].path}: none of the {len(files)} masks of {target} holds the labels "
+            f"{named} that --labels names for it."
         )
     return [problem for result in found for problem in result.problems]
 

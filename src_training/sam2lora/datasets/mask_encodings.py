@@ -113,8 +113,9 @@ class MaskFile:
 
     def has_labels(self) -> bool:
         """Check whether it is known which values of the file show its target."""
-        encoding = ENCODINGS[self.encoding]
-        return encoding.may_be_labels and bool(self.labels or read_legend(self.path))
+        if not self.target or not ENCODINGS[self.encoding].may_be_labels:
+            return False
+        return bool(self.labels or read_legend(self.path))
 
     def select(self, values: NDArray[Any]) -> Mask:
         """Return which of the values of the file are on the target.

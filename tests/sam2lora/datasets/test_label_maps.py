@@ -1,6 +1,5 @@
 """Label maps are recognised, and read only where it is known what their labels show."""
 
-import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any

@@ -30,8 +30,8 @@ def test_numbers_are_sorted_by_size(names: list[str]) -> None:
 
 
 def test_paths_are_sorted_part_by_part() -> None:
-    paths = [Path("s2/a"), Path("s10/a"), Path("s10/b")]
-    assert sorted(reversed(paths), key=natural_key) == paths
+    first, second, third = Path("s2/a"), Path("s10/a"), Path("s10/b")
+    assert sorted([third, first, second], key=natural_key) == [first, second, third]
 
 
 def test_plain_names_ignore_case_and_form() -> None:
