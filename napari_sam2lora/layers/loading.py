@@ -1,6 +1,7 @@
 """Image files on disk: list those of a folder, and read one with its masks as layers."""
 
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -9,8 +10,21 @@ from napari.utils.notifications import show_warning
 from napari_sam2lora.layers.conversion import LayerData, fundus_layers
 from napari_sam2lora.layers.field_of_view import find_and_keep
 from sam2lora.annotations.store import Corrections
-from sam2lora.datasets import Record, find_record, list_images, read_dataset, recognize
-from sam2lora.datasets.image_search import dataset_in_folder, list_image_files
+from sam2lora.datasets import (
+    Dataset,
+    RecognizedFolder,
+    Record,
+    find_record,
+    list_images,
+    read_dataset,
+    recognize,
+)
+from sam2lora.datasets.image_search import (
+    dataset_in_folder,
+    holds_only_masks,
+    list_image_files,
+)
+from sam2lora.datasets.layouts import ANY_TARGET
 from sam2lora.errors import DatasetError, Sam2LoraError
 from sam2lora.images.decoding import image_stem
 from sam2lora.images.reading import read_image
@@ -55,8 +69,15 @@ class ImageFolder:
     images: Sequence[ImageFile]
 
 
-def list_image_folder(folder: Path) -> ImageFolder:
+def list_image_folder(folder: Path, target: str | None = None) -> ImageFolder:
     """List the images of a dataset, a part of one, or a folder of images, without opening them.
+
+    Parameters
+    ----------
+    folder
+        The folder.
+    target
+        Name of the target that masks show whose names do not say it; None leaves these masks out.
 
     Raises
     ------
@@ -71,14 +92,27 @@ def list_image_folder(folder: Path) -> ImageFolder:
         raise DatasetError(f"{folder}: cannot be opened ({error.strerror or error}).") from error
     if found is None:
         if not images:
+            if holds_only_masks(folder):
+                raise DatasetError(f"{folder}: holds only masks. Open the folder of their images.")
             recognize(folder)  # raises an error that lists the supported layouts
         return ImageFolder(folder, folder, _without_records(images))
-    try:
-        dataset = read_dataset(folder, layout=found.layout.name)
-    except DatasetError:  # masks of unknown targets; the images can be shown without them
+    dataset = _read(folder, found, target)
+    if dataset is None:
         return ImageFolder(folder, found.root, _without_records(list_images(found)))
     records = dataset.records
     return ImageFolder(folder, dataset.root, [ImageFile(r.stem, r.image, r) for r in records])
+
+
+def _read(folder: Path, found: RecognizedFolder, target: str | None) -> Dataset | None:
+    """Read a dataset with all its masks; None if their targets are not known.
+
+    Where the names of masks may leave out the target, those of `target` alone are tried first.
+    """
+    tried = [target, None] if target and ANY_TARGET in found.layout.masks else [None]
+    for one in tried:
+        with suppress(DatasetError):
+            return read_dataset(folder, layout=found.layout.name, target=one)
+    return None
 
 
 def image_file_at(path: Path) -> ImageFile:

@@ -13,6 +13,10 @@ class ImageError(Sam2LoraError):
     """A file cannot be read as a fundus image or as a mask."""
 
 
+class UnclearMaskError(ImageError):
+    """A mask can be read, but not what it shows: a label map, or one of two masks of an image."""
+
+
 class DatasetError(Sam2LoraError):
     """A folder or table is not a usable dataset."""
 

@@ -62,7 +62,7 @@ def pairs_in_folder(folder: Path, target: str, layers: Sequence[Layer] = ()) -> 
     DatasetError
         If there is no image in the folder, or its corrections are damaged.
     """
-    listing = list_image_folder(folder)
+    listing = list_image_folder(folder, target)
     corrections = Corrections(listing.source)
     done = corrections.done()
     labelled = [

@@ -19,7 +19,7 @@ from napari_sam2lora.training.data.pairs import Pair
 from napari_sam2lora.training.data.viewer_pairs import LayerPair
 from sam2lora.annotations import LabelledImage, save_training_data
 from sam2lora.datasets import Record, find_record
-from sam2lora.datasets.check import looks_inverted
+from sam2lora.datasets.inverted import looks_inverted
 from sam2lora.errors import SettingsError
 from sam2lora.images.decoding import read_shape
 from sam2lora.runs import RunFolder

@@ -29,7 +29,7 @@ from napari_sam2lora.training.data.pairs import (
     real_path,
     test_half_warning,
 )
-from sam2lora.datasets.check import looks_inverted
+from sam2lora.datasets.inverted import looks_inverted
 from sam2lora.datasets.records import patient_from_name
 from sam2lora.errors import ImageError, TargetError
 

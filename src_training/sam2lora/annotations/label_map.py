@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from sam2lora.annotations.mask_files import write_values
-from sam2lora.images.decoding import image_stem
+from sam2lora.datasets.label_maps import legend_path
 from sam2lora.targets import combine, get_target
 from sam2lora.types import Mask
 from sam2lora.utils.files import atomic_path
@@ -54,7 +54,6 @@ def save_label_map(
         },
     }
     write_values(path, labels)
-    legend_path = path.with_name(f"{image_stem(path)}_legend.json")
-    with atomic_path(legend_path) as temporary:
+    with atomic_path(legend_path(path)) as temporary:
         temporary.write_text(json.dumps(legend, indent=2) + "\n", encoding="utf-8")
-    return [path, legend_path]
+    return [path, legend_path(path)]

@@ -5,10 +5,11 @@ from pathlib import Path
 
 import numpy as np
 import tifffile
+from PIL import Image
 
 from sam2lora.errors import OutputError
 from sam2lora.images.decoding import image_stem, image_suffix
-from sam2lora.images.visualization import save_image
+from sam2lora.images.mask_mark import MASK_SOFTWARE, png_mark
 from sam2lora.types import Mask, Pixels
 from sam2lora.utils.files import atomic_path
 
@@ -56,7 +57,7 @@ def save_masks(path: Path, masks: Mapping[str, Mask]) -> list[Path]:
 
 
 def write_values(path: Path, values: Pixels) -> None:
-    """Write `(H, W)` uint8 values unchanged.
+    """Write `(H, W)` uint8 values unchanged, marked as a mask: see `images.mask_mark`.
 
     Raises
     ------
@@ -71,6 +72,7 @@ def write_values(path: Path, values: Pixels) -> None:
         )
     if suffix in _TIFF:
         with atomic_path(path) as temporary:
-            tifffile.imwrite(temporary, values, compression="zlib")
+            tifffile.imwrite(temporary, values, compression="zlib", software=MASK_SOFTWARE)
     else:
-        save_image(path, values)
+        with atomic_path(path) as temporary:
+            Image.fromarray(values).save(temporary, pnginfo=png_mark())

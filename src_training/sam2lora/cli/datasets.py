@@ -46,12 +46,16 @@ def check(
         str | None,
         typer.Option(help="Check only this target; also the target of masks that do not name one."),
     ] = None,
+    labels: Annotated[
+        list[str] | None,
+        typer.Option(help="Values of a target in label maps, as disc=1+2; repeatable."),
+    ] = None,
 ) -> None:
     """Read every file of a dataset and list every problem.
 
     Exit code 0: no problems; 1: the dataset can be used, but has problems; 2: no dataset.
     """
-    from sam2lora.datasets import check_dataset
+    from sam2lora.datasets import check_dataset, parse_labels
 
     screen = Console(stderr=True)
     with Progress(console=screen, transient=True, disable=not screen.is_terminal) as progress:
@@ -60,6 +64,7 @@ def check(
             root,
             layout=layout,
             target=target,
+            labels=parse_labels(labels or ()),
             progress=lambda done, total: progress.update(task, completed=done, total=total),
         )
     dataset = report.dataset

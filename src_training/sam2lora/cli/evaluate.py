@@ -13,7 +13,7 @@ from rich.progress import MofNCompleteColumn, Progress, TimeRemainingColumn
 
 from sam2lora.cli.models import download_bar
 from sam2lora.cli.reports import check_options, compare_reports, join_cup_and_disc
-from sam2lora.cli.rows import number, print_rows
+from sam2lora.cli.rows import number, print_rows, print_suspicious
 from sam2lora.compute.allocator import keep_freed_memory
 from sam2lora.errors import SettingsError
 from sam2lora.settings import PrecisionChoice, ProtocolName, SplitChoice
@@ -80,6 +80,10 @@ def evaluate(
     layout: Annotated[
         str | None, typer.Option(help="Layout of the datasets; recognised if not given.")
     ] = None,
+    labels: Annotated[
+        list[str] | None,
+        typer.Option(help="Values of a target in label maps, as disc=1+2; repeatable."),
+    ] = None,
     compare: Annotated[
         tuple[Path, Path] | None,
         typer.Option(help="Compare two existing reports, image by image."),
@@ -118,6 +122,7 @@ def evaluate(
         raise SettingsError(
             "A dataset and a target are needed: sam2lora evaluate ROOT --target vessel --out REPORT"
         )
+    from sam2lora.datasets import parse_labels
     from sam2lora.datasets.splits import check_expression
     from sam2lora.evaluation import (
         EvaluateSettings,
@@ -138,8 +143,9 @@ def evaluate(
         seed=seed,
         flips=tta,
     )
-    parts = plan_parts(roots, settings, layout=layout)
+    parts = plan_parts(roots, settings, layout=layout, labels=parse_labels(labels or ()))
     check_output(out)
+    print_suspicious([problem for part in parts for problem in part.suspicious])
     candidates: list[Candidate] = []
     used = ("none", "none")
     if model or adapter or bare or not second_grader:

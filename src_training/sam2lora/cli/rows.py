@@ -1,13 +1,18 @@
 """Print rows: as a table on a terminal, as tab-separated values anywhere else."""
 
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 import typer
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+if TYPE_CHECKING:
+    from sam2lora.datasets import Problem
+
 _LEAST_WIDTH = 60  # columns of a terminal; narrower ones cannot show a table of sentences
+_SHOWN = 5  # masks that are named; the rest are counted
 
 
 def print_rows(
@@ -48,3 +53,16 @@ def number(value: float | None, *, signed: bool = False) -> str:
     if value is None:
         return "-"
     return f"{value:+.4f}" if signed else f"{value:.4f}"
+
+
+def print_suspicious(problems: Sequence["Problem"]) -> None:
+    """Print which masks seem inverted, before they are used."""
+    for problem in problems[:_SHOWN]:
+        typer.echo(f"{problem.path}: {problem.text}", err=True)
+    if problems:
+        more = f"{len(problems) - _SHOWN} more masks seem so. " if len(problems) > _SHOWN else ""
+        typer.echo(
+            f"{more}They are used as they are. Invert them if they mark what is not the target; "
+            "`sam2lora datasets check` lists every one.",
+            err=True,
+        )

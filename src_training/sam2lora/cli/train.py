@@ -15,9 +15,11 @@ import typer
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
+from sam2lora.cli.rows import print_suspicious
 from sam2lora.compute.allocator import keep_freed_memory
 
 if TYPE_CHECKING:
+    from sam2lora.datasets.label_maps import Labels
     from sam2lora.runs import Event, RunFolder
     from sam2lora.training.estimate import Estimate
     from sam2lora.training.settings import TrainSettings
@@ -30,6 +32,10 @@ def train(
     data: Annotated[
         list[str] | None,
         typer.Option(help="Dataset to train on: a folder or a CSV file; repeatable."),
+    ] = None,
+    labels: Annotated[
+        list[str] | None,
+        typer.Option(help="Values of a target in label maps, as disc=1+2; repeatable."),
     ] = None,
     target: Annotated[
         str | None, typer.Option(help="vessel, disc, cup or your own; required for a new run.")
@@ -66,11 +72,15 @@ def train(
     in RUN/control, and one named `pause` pauses it.
     """
     from sam2lora.adapters import is_installed
+    from sam2lora.datasets import parse_labels
     from sam2lora.errors import SettingsError
     from sam2lora.models.registry import BASE_MODELS
     from sam2lora.runs import RunFolder
     from sam2lora.training.settings import make_settings, validate_settings
 
+    values = parse_labels(labels or ())
+    if values and not data:
+        raise SettingsError("--labels says what the masks of --data show; give it, too.")
     options = {
         "target": target,
         "model": model if model in BASE_MODELS else _absolute(model),
@@ -82,7 +92,7 @@ def train(
         "batch": batch,
         "device": device,
         "seed": seed,
-        "data": [{"root": str(Path(root).resolve())} for root in data] if data else None,
+        "data": [_source(root, values) for root in data] if data else None,
     }
     changes = {name: value for name, value in options.items() if value is not None}
     for text in change or ():
@@ -113,6 +123,12 @@ def train(
     folder = RunFolder.create(run, chosen.model_dump_json(indent=2))
     console.print(f"  repeat with: sam2lora train NEW --settings {_quoted(folder.settings)}")
     _follow(folder, chosen, console)
+
+
+def _source(root: str, labels: "Labels") -> dict[str, Any]:
+    """Return the settings of a data source."""
+    source: dict[str, Any] = {"root": str(Path(root).resolve())}
+    return source | {"labels": dict(labels)} if labels else source
 
 
 def _absolute(name: str | None) -> str | None:
@@ -176,6 +192,7 @@ def _print_plan(settings: "TrainSettings", console: Console) -> None:
     for name, count in found.images.items():
         console.print(f"  trained on   {count:4} images of {name}")
     console.print(f"  validated on {found.validation:4} images of other patients")
+    print_suspicious(found.suspicious)
     samples = settings.batch * settings.accumulate
     console.print(
         f"  {settings.steps} steps of {samples} samples on {found.device} in {found.precision}: "

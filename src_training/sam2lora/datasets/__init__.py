@@ -5,6 +5,7 @@ entry.
 """
 
 from sam2lora.datasets.check import DatasetReport, Problem, check_dataset
+from sam2lora.datasets.label_maps import parse_labels
 from sam2lora.datasets.mask_encodings import ENCODINGS, MaskFile
 from sam2lora.datasets.recognition import (
     RecognizedFolder,
@@ -31,6 +32,7 @@ __all__ = [
     "find_record",
     "list_images",
     "official_split",
+    "parse_labels",
     "read_dataset",
     "recognize",
     "split_by_patient",

@@ -1,23 +1,26 @@
 """Check a dataset: read every file and report every problem that would harm training."""
 
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 
+from sam2lora.datasets.inverted import IGNORED, looks_inverted, needs_field
+from sam2lora.datasets.label_maps import LOSSY, NO_LABELS, Labels
 from sam2lora.datasets.mask_encodings import ENCODINGS, MaskFile, Shape
 from sam2lora.datasets.recognition import read_dataset
-from sam2lora.datasets.records import Dataset, Record
+from sam2lora.datasets.records import Dataset, Record, is_drawn_unturned, turned_upright
 from sam2lora.datasets.registry import DATASETS
-from sam2lora.errors import ImageError
+from sam2lora.errors import DatasetError, ImageError, Sam2LoraError, UnclearMaskError
 from sam2lora.images.decoding import image_suffix
 from sam2lora.types import Mask
+from sam2lora.utils.names import natural_key
 
-_LARGEST_SHARE = {"vessel": 0.35, "disc": 0.6, "cup": 0.5}
-_LARGEST_SHARE_OF_OTHERS = 0.95  # user-defined targets: only nearly everything is suspicious
-_LOSSY = frozenset({".jpg", ".jpeg", ".webp"})  # compression adds values to the two of a mask
 _SHOWN_VALUES = 6
 
 
@@ -64,13 +67,14 @@ def check_dataset(
     *,
     layout: str | None = None,
     target: str | None = None,
+    labels: Labels = NO_LABELS,
     progress: Callable[[int, int], None] | None = None,
 ) -> DatasetReport:
     """Read every file of a dataset and report what is wrong.
 
     Parameters
     ----------
-    root, layout, target
+    root, layout, target, labels
         As for `read_dataset`.
     progress
         Called with the number of images checked so far and their total.
@@ -80,7 +84,7 @@ def check_dataset(
     DatasetError
         If there is no dataset.
     """
-    dataset = read_dataset(root, layout=layout, target=target)
+    dataset = read_dataset(root, layout=layout, target=target, labels=labels)
     problems = [Problem(path, "is a mask without an image") for path in dataset.unmatched_masks]
     problems += [
         Problem(path, "is among the images, but its name does not fit the layout: ignored")
@@ -96,7 +100,62 @@ def check_dataset(
         (name, record.split) for record in dataset.records for name in record.masks
     )
     note = DATASETS[dataset.layout].note
-    return DatasetReport(dataset, pairs, tuple(sorted(problems)), note)
+    problems.sort(key=lambda problem: (natural_key(problem.path), problem.text))
+    return DatasetReport(dataset, pairs, tuple(problems), note)
+
+
+def check_masks(
+    records: Iterable[Record], target: str, *, grader: int | Literal["union"] = 1
+) -> list[Problem]:
+    """Read the masks that are about to be used, and report those that seem inverted.
+
+    Unreadable files are left to whoever reads them next.
+
+    Parameters
+    ----------
+    records
+        Records whose masks are used.
+    target
+        Name of the target.
+    grader
+        Grader of the masks, or "union".
+
+    Raises
+    ------
+    DatasetError
+        If what a mask shows is unclear: it is a label map, or there are two of one image; or none
+        of the masks holds the labels the user named.
+    """
+    used = [record for record in records if target in record.masks]
+    files = [(file, record) for record in used for file in record.masks_by(target, grader)]
+    with ThreadPoolExecutor() as pool:  # decoding leaves the interpreter to others
+        found = list(pool.map(lambda pair: _check_use(*pair), files))
+    if files and files[0][0].labels and not any(result.marked for result in found):
+        named = ", ".join(map(str, files[0][0].labels))
+        raise DatasetError(
+            f"{files[0][0].path}: none of the {len(files)} masks of {target} holds the labels "
+            f"{named} that --labels names for it."
+        )
+    return [problem for result in found for problem in result.problems]
+
+
+@dataclass(frozen=True)
+class _Use:
+    """What is known of a mask that is about to be used; unreadable ones count as marked."""
+
+    marked: bool
+    problems: tuple[Problem, ...] = ()
+
+
+def _check_use(file: MaskFile, record: Record) -> _Use:
+    try:
+        mask = record.read_mask_file(file)
+    except UnclearMaskError as error:
+        raise DatasetError(str(error)) from error
+    except Sam2LoraError:
+        return _Use(True)
+    problem = _inverted(file, file.target, mask, record)
+    return _Use(bool(mask.any()), (problem,) if problem else ())
 
 
 def _missing_masks(dataset: Dataset) -> Iterator[Problem]:
@@ -143,54 +202,62 @@ def _check_record(record: Record) -> Iterator[Problem]:
         return
     for target, graders in record.masks.items():
         for file in graders:
-            yield from _check_mask(file, target, record.image, shape)
+            yield from _check_mask(file, target, record, shape)
     if record.fov is not None:
-        yield from _check_mask(record.fov, None, record.image, shape)
+        yield from _check_mask(record.fov, None, record, shape)
     if record.ignored is not None:
-        yield from _check_mask(record.ignored, "ignored pixels", record.image, shape)
+        yield from _check_mask(record.ignored, IGNORED, record, shape)
 
 
-def _check_mask(file: MaskFile, target: str | None, image: Path, shape: Shape) -> Iterator[Problem]:
+def _check_mask(
+    file: MaskFile, target: str | None, record: Record, shape: Shape
+) -> Iterator[Problem]:
     """Check one mask of a target, or of the field of view (None)."""
     encoding = ENCODINGS[file.encoding]
     try:
-        values = encoding.read(file.path, shape)
+        values = file.read_values(shape)
+        mask = file.select(values)
     except ImageError as error:
         yield _unreadable(file.path, error)
         return
-    if values.shape != shape:
+    if is_drawn_unturned(mask.shape, shape, record.image):
         yield Problem(
             file.path,
-            f"is {values.shape[1]} × {values.shape[0]}, but {image.name} is "
+            f"was drawn on {record.image.name} before its EXIF orientation turned it upright; it "
+            "is read turned like the image",
+        )
+    elif mask.shape != shape:
+        yield Problem(
+            file.path,
+            f"is {mask.shape[1]} × {mask.shape[0]}, but {record.image.name} is "
             f"{shape[1]} × {shape[0]} (width × height)",
         )
         return
-    if encoding.levels is not None and image_suffix(file.path) not in _LOSSY:
+    lossy = image_suffix(file.path) in LOSSY
+    if encoding.levels is not None and not lossy and not file.has_labels():
         yield from _unexpected_values(file.path, np.unique(values), encoding.levels)
-    mask = encoding.select(values)
     what = target or "the field of view"
     if not mask.any():
         if not encoding.may_be_empty:
             yield Problem(file.path, f"the mask of {what} is empty")
     elif mask.all():
         yield Problem(file.path, f"the mask of {what} covers the whole image")
-    elif looks_inverted(mask, target):
-        yield Problem(
-            file.path, f"the mask of {what} covers {mask.mean():.0%} of the image: inverted?"
-        )
+    else:
+        inverted = _inverted(file, target, turned_upright(mask, shape, record.image), record)
+        if inverted is not None:
+            yield inverted
 
 
-def looks_inverted(mask: Mask, target: str | None) -> bool:
-    """Check whether a mask seems inverted.
-
-    The mask of a target does if it covers more than the target can; that of a field of view (None)
-    if the middle of the image is not in it.
-    """
-    if target is None:
-        height, width = mask.shape
-        return not bool(mask[height // 2, width // 2])
-    share = int(np.count_nonzero(mask)) / mask.size  # faster than the mean
-    return share > _LARGEST_SHARE.get(target, _LARGEST_SHARE_OF_OTHERS)
+def _inverted(file: MaskFile, target: str | None, mask: Mask, record: Record) -> Problem | None:
+    """Report a mask that seems inverted; the field of view is found only where it matters."""
+    field = None
+    if target not in (None, IGNORED) and needs_field(mask):
+        with suppress(Sam2LoraError):
+            field = record.read_field_of_view().mask
+    if not looks_inverted(mask, target, field=field):
+        return None
+    what, share = target or "the field of view", f"{mask.mean():.0%}"
+    return Problem(file.path, f"the mask of {what} covers {share} of the image: inverted?")
 
 
 def _unexpected_values(

@@ -15,6 +15,7 @@ from sam2lora.errors import DatasetError
 from sam2lora.images.decoding import image_stem
 from sam2lora.images.reading import eye_from_name
 from sam2lora.targets import all_targets
+from sam2lora.utils.names import existing_spelling
 
 TABLE_NAME = "dataset.csv"
 """Name of the CSV file that makes its folder a dataset."""
@@ -98,7 +99,11 @@ def _record(path: Path, number: int, row: dict[str, str], targets: list[str], st
         dataset=path.stem if path.name != TABLE_NAME else path.absolute().parent.name,
         stem=stem,
         image=_path(path, row["image"]),
-        masks={name: (MaskFile(_path(path, row[name]), "half"),) for name in targets if row[name]},
+        masks={
+            name: (MaskFile(_path(path, row[name]), "half", target=name),)
+            for name in targets
+            if row[name]
+        },
         fov=MaskFile(_path(path, row["fov"]), "half") if row.get("fov") else None,
         patient=row.get("patient") or patient_from_name(stem),
         eye=eye_from_name(stem),
@@ -108,7 +113,8 @@ def _record(path: Path, number: int, row: dict[str, str], targets: list[str], st
 
 
 def _path(table: Path, cell: str) -> Path:
-    return table.parent / cell.replace("\\", "/")
+    path = table.parent / cell.replace("\\", "/")
+    return path if cell.isascii() else existing_spelling(path)
 
 
 def _stems(images: list[str]) -> list[str]:

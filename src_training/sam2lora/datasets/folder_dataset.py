@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 
 from sam2lora.datasets.folders import Folders, find_mask, mask_path_pattern
+from sam2lora.datasets.image_masks import without_masks
 from sam2lora.datasets.layouts import ANY_TARGET, IMAGE_ENDING, Layout, MaskLocation
 from sam2lora.datasets.records import Dataset, Record, Split, patient_from_name
 from sam2lora.errors import DatasetError
@@ -13,6 +14,7 @@ from sam2lora.images.decoding import image_stem
 from sam2lora.images.reading import eye_from_name
 from sam2lora.targets import all_targets, get_target
 from sam2lora.types import Eye
+from sam2lora.utils.names import natural_key
 
 _SPLITS: Mapping[str, Split] = {
     "train": "train",
@@ -51,22 +53,41 @@ def read_folder(layout: Layout, root: Path, *, within: Path, target: str | None)
         earlier = {record.stem for record in records}
         new = [
             make_record(layout, root, path, groups, locations, folders)
-            for path, groups in folders.walk(root, pattern)
+            for path, groups in _without_masks(folders.walk(root, pattern))
             if within in path.parents
         ]
         records += [record for record in new if record.stem not in earlier]
-    records.sort(key=lambda record: record.stem)
-    used = {_without_extension(path) for record in records for path in record.files()}
+    records.sort(key=lambda record: natural_key(record.stem))
+    used = {_without_extension(path) for record in records for path in _files_of(record)}
     masks = _unmatched_masks(layout, root, used, locations, folders)
-    images = _unmatched_images(layout, root, used, folders) - masks
+    images = set(without_masks(_unmatched_images(layout, root, used, folders) - masks))
     return Dataset(
         name=layout.name if layout.public else root.name,
         root=root,
         layout=layout.name,
         records=tuple(records),
-        unmatched_masks=tuple(sorted(path for path in masks if within in path.parents)),
-        unmatched_images=tuple(sorted(path for path in images if within in path.parents)),
+        unmatched_masks=_sorted_within(within, masks),
+        unmatched_images=_sorted_within(within, images),
     )
+
+
+def _without_masks(
+    found: Iterable[tuple[Path, dict[str, str]]],
+) -> list[tuple[Path, dict[str, str]]]:
+    """Leave out the masks among the images, such as those `predict` wrote there."""
+    groups = dict(found)
+    return [(path, groups[path]) for path in without_masks(groups)]
+
+
+def _sorted_within(folder: Path, paths: Iterable[Path]) -> tuple[Path, ...]:
+    return tuple(sorted((path for path in paths if folder in path.parents), key=natural_key))
+
+
+def _files_of(record: Record) -> list[Path]:
+    """Return every file of a record, with the rivals of its masks."""
+    masks = [file for graders in record.masks.values() for file in graders]
+    others = [file for file in (record.fov, record.ignored) if file]
+    return [*record.files(), *(rival for file in (*masks, *others) for rival in file.rivals)]
 
 
 def match_image(layout: Layout, image: Path) -> Iterator[tuple[Path, dict[str, str]]]:

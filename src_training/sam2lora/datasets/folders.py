@@ -1,39 +1,47 @@
 """Find files by name, listing each folder once and opening none."""
 
 import re
+import unicodedata
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 
 from sam2lora.datasets.layouts import IMAGE_ENDING, MaskLocation
 from sam2lora.datasets.mask_encodings import MaskFile
 from sam2lora.errors import DatasetError
-from sam2lora.images.decoding import IMAGE_SUFFIXES
+from sam2lora.images.decoding import IMAGE_SUFFIXES, image_stem
+from sam2lora.utils.names import natural_key, plain_name
 
 
 class Folders:
     """Finds files by name, ignoring case, and lists each folder once."""
 
     def __init__(self) -> None:
-        self._listings: dict[str, dict[str, str]] = {}
+        self._listings: dict[str, dict[str, list[str]]] = {}
 
     def names(self, folder: Path) -> list[str]:
-        """Return the sorted names in `folder`; an empty list if it does not exist or is a file."""
-        return sorted(set(self._listing(str(folder)).values()))
+        """Return the names in `folder`, sorted as people count; none if it is no folder."""
+        names = (name for same in self._listing(str(folder)).values() for name in same)
+        return sorted(names, key=natural_key)
 
     def find(self, root: Path, relative: str) -> Path | None:
-        """Return the file at a path relative to `root`; a final `.*` is any image extension."""
+        """Return the first of `find_all`, or None."""
+        return next(iter(self.find_all(root, relative)), None)
+
+    def find_all(self, root: Path, relative: str) -> list[Path]:
+        """Return the files at a path relative to `root`; a final `.*` is any image extension.
+
+        Case and the Unicode form are ignored, but names that are spelled like `relative` win.
+        """
         *parts, name = relative.split("/")
         folder = str(root)
         for part in parts:
-            found = self._first(folder, [part])
-            if found is None:
-                return None
-            folder = f"{folder}/{found}"
+            found = self._matches(folder, part, [""])
+            if not found:
+                return []
+            folder = f"{folder}/{found[0]}"
         extensions = sorted(IMAGE_SUFFIXES) if name.endswith(".*") else [""]
-        found = self._first(
-            folder, [name.removesuffix(".*") + extension for extension in extensions]
-        )
-        return None if found is None else Path(folder, found)
+        names = self._matches(folder, name.removesuffix(".*"), extensions)
+        return [Path(folder, found) for found in names]
 
     def walk(self, root: Path, pattern: str) -> Iterator[tuple[Path, dict[str, str]]]:
         """Yield every file whose path from `root` matches `pattern`, and the pattern's groups."""
@@ -50,14 +58,20 @@ class Folders:
             for path, more in self.walk(root / name, rest):
                 yield path, groups | more
 
-    def _first(self, folder: str, names: list[str]) -> str | None:
-        """Return the first of `names` that is in `folder`, spelled as it is there."""
+    def _matches(self, folder: str, stem: str, extensions: Iterable[str]) -> list[str]:
+        """Return the names in `folder` of a stem with an extension, the best spelled ones."""
         listing = self._listing(folder)
-        found = (listing.get(name) or listing.get(name.lower()) for name in names)
-        return next((name for name in found if name is not None), None)
+        found = [
+            (name, name[: len(name) - len(extension)])
+            for extension in extensions
+            for name in listing.get(plain_name(stem + extension), ())
+        ]
+        exact = [name for name, spelled in found if spelled == stem]
+        composed = [name for name, spelled in found if _composed(spelled) == _composed(stem)]
+        return exact or composed or [name for name, _ in found]
 
-    def _listing(self, folder: str) -> dict[str, str]:
-        """Return names by their own spelling and in lower case; the exact spelling wins."""
+    def _listing(self, folder: str) -> dict[str, list[str]]:
+        """Return names by what they have in common, whatever their case and Unicode form."""
         if folder not in self._listings:
             try:
                 names = sorted(path.name for path in Path(folder).iterdir())
@@ -65,19 +79,46 @@ class Folders:
                 names = []
             except OSError as error:
                 raise DatasetError(f"{folder}: cannot be listed ({error.strerror}).") from error
-            listing: dict[str, str] = {}
+            listing: dict[str, list[str]] = {}
             for name in names:
-                listing.setdefault(name.lower(), name)
-            self._listings[folder] = listing | {name: name for name in names}
+                listing.setdefault(plain_name(name), []).append(name)
+            self._listings[folder] = listing
         return self._listings[folder]
+
+
+def _composed(name: str) -> str:
+    return unicodedata.normalize("NFC", name)
 
 
 def find_mask(
     location: MaskLocation, root: Path, groups: Mapping[str, str], folders: Folders
 ) -> MaskFile | None:
-    """Return the first existing file of a mask location, or None."""
-    found = (folders.find(root, path.format_map(groups)) for path in location.paths)
-    return next((MaskFile(path, location.encoding) for path in found if path is not None), None)
+    """Return the first existing file of a mask location with its rivals, or None."""
+    found = [
+        (pattern, path)
+        for pattern in location.paths
+        for path in folders.find_all(root, pattern.format_map(groups))
+    ]
+    if not found:
+        return None
+    first_pattern, first = found[0]
+    rivals = tuple(
+        path
+        for pattern, path in found[1:]
+        if path != first
+        and (
+            pattern == first_pattern
+            or ("{target}" in pattern and "{target}" in first_pattern)
+            or (path.parent == first.parent and image_stem(path) == image_stem(first))
+        )
+        and not _is_packed_copy(path, first)
+    )
+    return MaskFile(first, location.encoding, target=groups.get("target", ""), rivals=rivals)
+
+
+def _is_packed_copy(path: Path, other: Path) -> bool:
+    """Check whether two files differ in `.gz` alone, as the distributed and the unpacked one do."""
+    return f"{path}".removesuffix(".gz") == f"{other}".removesuffix(".gz")
 
 
 def mask_path_pattern(path: str, targets: Iterable[str]) -> str:

@@ -7,7 +7,7 @@ import json
 import math
 import re
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 from types import MappingProxyType
@@ -17,8 +17,9 @@ import numpy as np
 from numpy.typing import NDArray
 from skimage import draw
 
+from sam2lora.datasets.label_maps import read_legend, select_target
 from sam2lora.datasets.matlab import read_matlab_mask
-from sam2lora.errors import ImageError
+from sam2lora.errors import ImageError, UnclearMaskError
 from sam2lora.images.reading import above_half, read_values
 from sam2lora.types import Mask
 
@@ -42,6 +43,8 @@ class Encoding:
         The values a clean file holds, or how many different ones it may hold; None for any.
     may_be_empty
         Whether an empty mask is valid and means that the structure is not visible.
+    may_be_labels
+        Whether the file may be a label map instead, of several structures: see `label_maps`.
     """
 
     about: str
@@ -49,14 +52,32 @@ class Encoding:
     select: Callable[[NDArray[Any]], Mask]
     levels: frozenset[int] | int | None = None
     may_be_empty: bool = False
+    may_be_labels: bool = False
 
 
 @dataclass(frozen=True)
 class MaskFile:
-    """A mask file and the key of its encoding in `ENCODINGS`."""
+    """A mask file and how to read it.
+
+    Attributes
+    ----------
+    path
+        The file.
+    encoding
+        Key of its encoding in `ENCODINGS`.
+    target
+        Name of the target it shows; empty for the field of view and ignored pixels.
+    labels
+        Values that show the target, if it is a label map and the user names them.
+    rivals
+        Other files that are masks of the same target, image and grader: which is right is unclear.
+    """
 
     path: Path
     encoding: str
+    target: str = field(default="", kw_only=True)
+    labels: tuple[int, ...] = field(default=(), kw_only=True)
+    rivals: tuple[Path, ...] = field(default=(), kw_only=True)
 
     def read(self, shape: Shape) -> Mask:
         """Read the mask.
@@ -69,14 +90,56 @@ class MaskFile:
         Raises
         ------
         ImageError
-            If the file cannot be read in its encoding.
+            If the file cannot be read in its encoding; `UnclearMaskError` if it has rivals, or is a
+            label map and nothing says which of its labels show the target.
+        """
+        return self.select(self.read_values(shape))
+
+    def read_values(self, shape: Shape) -> NDArray[Any]:
+        """Read the `(H, W)` values of the file, of which `select` makes the mask.
+
+        Raises
+        ------
+        ImageError
+            As in `read`, for the file and its rivals.
+        """
+        if self.rivals:
+            others = " and ".join(map(str, self.rivals))
+            what = f" of {self.target}" if self.target else ""
+            raise UnclearMaskError(
+                f"{self.path}: is one of several masks{what} of one image, beside {others}, and "
+                "nothing says which is right. Keep one of them."
+            )
+        return ENCODINGS[self.encoding].read(self.path, shape)
+
+    def has_labels(self) -> bool:
+        """Check whether it is known which values of the file show its target."""
+        if not self.target or not ENCODINGS[self.encoding].may_be_labels:
+            return False
+        return bool(self.labels or read_legend(self.path))
+
+    def select(self, values: NDArray[Any]) -> Mask:
+        """Return which of the values of the file are on the target.
+
+        Raises
+        ------
+        ImageError
+            As in `read`, for a label map.
         """
         encoding = ENCODINGS[self.encoding]
-        return encoding.select(encoding.read(self.path, shape))
+        if encoding.may_be_labels:
+            return select_target(values, self.path, target=self.target, labels=self.labels)
+        return encoding.select(values)
 
 
 def _read_raster(path: Path, shape: Shape) -> NDArray[Any]:
-    return read_values(path)
+    try:
+        values = read_values(path)
+    except ValueError:  # of an array without pixels
+        values = np.empty((0, 0))
+    if values.size == 0:
+        raise ImageError(f"{path}: holds no pixels. Save the mask again, or remove the file.")
+    return values
 
 
 def _read_text(path: Path) -> str:
@@ -183,7 +246,13 @@ _SOFT = frozenset({0, 63, 64, 127, 128, 191, 192, 255})  # 0…4 quarters of 255
 
 ENCODINGS: MappingProxyType[str, Encoding] = MappingProxyType(
     {
-        "half": Encoding("pixels above half of the full scale", _read_raster, above_half, levels=2),
+        "half": Encoding(
+            "pixels above half of the full scale; or the labels of a label map",
+            _read_raster,
+            above_half,
+            levels=2,
+            may_be_labels=True,
+        ),
         "nonzero": Encoding("pixels that are not 0", _read_raster, _non_zero, levels=2),
         "soft": Encoding(
             "pixels marked by at least 3 of 4 experts (191 or more)",

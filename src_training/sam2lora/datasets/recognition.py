@@ -11,12 +11,14 @@ from pathlib import Path
 from sam2lora.datasets.csv_dataset import TABLE_NAME, read_table
 from sam2lora.datasets.folder_dataset import make_record, mask_locations, match_image, read_folder
 from sam2lora.datasets.folders import Folders, find_mask
+from sam2lora.datasets.label_maps import NO_LABELS, Labels
 from sam2lora.datasets.layouts import ANY_TARGET, Layout
 from sam2lora.datasets.mask_encodings import MaskFile
 from sam2lora.datasets.records import Dataset, Record
 from sam2lora.datasets.registry import DATASETS
 from sam2lora.errors import DatasetError, SeveralDatasetsError
 from sam2lora.targets import all_targets, get_target
+from sam2lora.utils.names import natural_key
 
 
 @dataclass(frozen=True)
@@ -79,7 +81,13 @@ def recognize(root: Path, *, layout: str | None = None) -> RecognizedFolder:
     raise DatasetError(_nothing_found(root, layouts, folders))
 
 
-def read_dataset(root: Path, *, layout: str | None = None, target: str | None = None) -> Dataset:
+def read_dataset(
+    root: Path,
+    *,
+    layout: str | None = None,
+    target: str | None = None,
+    labels: Labels = NO_LABELS,
+) -> Dataset:
     """List the images of a dataset with their masks.
 
     Parameters
@@ -91,6 +99,8 @@ def read_dataset(root: Path, *, layout: str | None = None, target: str | None = 
     target
         The only target to read masks of; required if the mask names of a plain folder do not
         give their target.
+    labels
+        Values that show a target, by its name, where masks are label maps.
 
     Raises
     ------
@@ -102,13 +112,22 @@ def read_dataset(root: Path, *, layout: str | None = None, target: str | None = 
     found = recognize(root, layout=layout)
     dataset = _listed(found, target)
     if not dataset.targets:
-        hint = f" of {target}" if target else ""
-        if ANY_TARGET in found.layout.masks and target is None:
-            hint = "; if the mask names do not give their target, use --target"
         raise DatasetError(
-            f"{found.root}: recognised as {dataset.layout}, but no image has a mask{hint}."
+            f"{found.root}: recognised as {dataset.layout}, but {_lack(found, target)}."
         )
-    return dataset
+    if not labels:
+        return dataset
+    return replace(dataset, records=tuple(_labelled(one, labels) for one in dataset.records))
+
+
+def _lack(found: RecognizedFolder, target: str | None) -> str:
+    """Say which masks a dataset lacks."""
+    own = ANY_TARGET in found.layout.masks
+    if target is None:
+        hint = "; if the mask names do not give their target, use --target" if own else ""
+        return f"no image has a mask{hint}"
+    others = ", ".join(sorted(_listed(found, None).targets)) if own else ""
+    return f"no image has a mask of {target}" + (f"; there are masks of {others}" if others else "")
 
 
 def list_images(found: RecognizedFolder) -> list[Path]:
@@ -127,7 +146,17 @@ def list_images(found: RecognizedFolder) -> list[Path]:
         If two images would have the same stem, or its CSV file cannot be used.
     """
     dataset = _listed(found, None)
-    return sorted([*(record.image for record in dataset.records), *dataset.unmatched_images])
+    images = [*(record.image for record in dataset.records), *dataset.unmatched_images]
+    return sorted(images, key=natural_key)
+
+
+def _labelled(record: Record, labels: Labels) -> Record:
+    """Return a record whose masks know which labels show their target."""
+    masks = {
+        target: tuple(replace(file, labels=labels.get(target, ())) for file in graders)
+        for target, graders in record.masks.items()
+    }
+    return replace(record, masks=masks)
 
 
 def _listed(found: RecognizedFolder, target: str | None) -> Dataset:
@@ -229,7 +258,7 @@ def _from_table(found: RecognizedFolder, target: str | None) -> Dataset:
     if target is not None:
         name = get_target(target).name
         records = [replace(r, masks=_only(name, r.masks)) for r in records]
-    records.sort(key=lambda record: record.stem)
+    records.sort(key=lambda record: natural_key(record.stem))
     return Dataset(records[0].dataset, found.root, found.layout.name, tuple(records))
 
 

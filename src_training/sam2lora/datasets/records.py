@@ -4,7 +4,7 @@ Records hold paths only; nothing is opened before one of the `read_…` methods 
 """
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -13,7 +13,8 @@ import numpy as np
 
 from sam2lora.datasets.mask_encodings import MaskFile, Shape
 from sam2lora.errors import DatasetError, ImageError
-from sam2lora.images.decoding import read_shape
+from sam2lora.images.decoded_image import turn_upright
+from sam2lora.images.decoding import read_orientation, read_shape
 from sam2lora.images.field_of_view import FieldOfView, field_of_view_from_mask, find_field_of_view
 from sam2lora.images.reading import FundusImage, eye_from_name, read_image
 from sam2lora.types import Eye, Mask
@@ -80,6 +81,9 @@ class Record:
     def read_mask(self, target: str, *, grader: int | Literal["union"] = 1) -> Mask:
         """Read the mask of one target.
 
+        A mask that was drawn before a camera's EXIF orientation was applied to the image is turned
+        as the image is; such a mask is recognised by its size.
+
         Parameters
         ----------
         target
@@ -96,20 +100,34 @@ class Record:
         DatasetError
             If the image has no mask of the target, or none by that grader.
         ImageError
-            If a file cannot be read, or its size is not the image's.
+            If a file cannot be read, its size is not the image's, or what it shows is unclear.
         """
-        files = self.masks.get(target, ())
-        chosen = files if grader == "union" else files[grader - 1 : grader] if grader >= 1 else ()
+        chosen = self.masks_by(target, grader)
         if not chosen:
             graders = ", ".join(f"{name}: {len(by)}" for name, by in self.masks.items()) or "none"
             whose = "" if grader == "union" else f" by grader {grader}"
             raise DatasetError(
                 f"{self.image}: no mask of {target}{whose}. Number of graders: {graders}."
             )
-        shape = read_shape(self.image)
-        masks = [_read_of_size(file, shape, self.image) for file in chosen]
-        union: Mask = np.logical_or.reduce(masks)
+        union: Mask = np.logical_or.reduce([self.read_mask_file(file) for file in chosen])
         return union
+
+    def masks_by(self, target: str, grader: int | Literal["union"]) -> tuple[MaskFile, ...]:
+        """Return the mask files of a target by one grader, or by all; none if there are none."""
+        files = self.masks.get(target, ())
+        if grader == "union":
+            return files
+        return files[grader - 1 : grader] if grader >= 1 else ()
+
+    def read_mask_file(self, file: MaskFile) -> Mask:
+        """Read one of the mask files of the record, `(H, W)` bool.
+
+        Raises
+        ------
+        ImageError
+            As in `read_mask`.
+        """
+        return _read_of_size(file, read_shape(self.image), self.image)
 
     def read_field_of_view(self) -> FieldOfView:
         """Read the field of view from the dataset's mask, or find it in the image.
@@ -121,8 +139,7 @@ class Record:
         """
         if self.fov is None:
             return find_field_of_view(self.read_image().pixels)
-        mask = _read_of_size(self.fov, read_shape(self.image), self.image)
-        return field_of_view_from_mask(mask)
+        return field_of_view_from_mask(self.read_mask_file(self.fov))
 
     def read_ignored(self) -> Mask | None:
         """Read the mask of ignored pixels, `(H, W)` bool; None if no pixel is ignored.
@@ -134,7 +151,7 @@ class Record:
         """
         if self.ignored is None:
             return None
-        return _read_of_size(self.ignored, read_shape(self.image), self.image)
+        return self.read_mask_file(self.ignored)
 
 
 @dataclass(frozen=True)
@@ -202,8 +219,33 @@ def patient_from_name(stem: str) -> str:
     return shorter.strip(" _-.") or stem
 
 
+def turned_upright(mask: Mask, shape: Shape, image: Path) -> Mask:
+    """Turn a mask that was drawn on the pixels of an image before they are turned upright.
+
+    It is recognised by its size; any other mask is returned unchanged.
+
+    Parameters
+    ----------
+    mask
+        `(H, W)` bool.
+    shape
+        `(H, W)` of the upright image.
+    image
+        The image file, whose EXIF orientation says how it is turned.
+    """
+    if not is_drawn_unturned(mask.shape, shape, image):
+        return mask
+    return turn_upright(mask, read_orientation(image))
+
+
+def is_drawn_unturned(mask_shape: Sequence[int], shape: Shape, image: Path) -> bool:
+    """Check whether a mask of this size was drawn on an image before it is turned upright."""
+    swapped = tuple(mask_shape) == shape[::-1] != shape
+    return swapped and read_orientation(image) in (5, 6, 7, 8)
+
+
 def _read_of_size(file: MaskFile, shape: Shape, image: Path) -> Mask:
-    mask = file.read(shape)
+    mask = turned_upright(file.read(shape), shape, image)
     if mask.shape != shape:
         raise ImageError(
             f"{file.path}: the mask is {mask.shape[1]} × {mask.shape[0]}, but its image {image} is "

@@ -5,12 +5,13 @@ import math
 import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 from pydantic import AfterValidator
 
 from sam2lora.datasets.records import Record
 from sam2lora.errors import DatasetError, SettingsError
+from sam2lora.utils.names import natural_key
 
 
 def split_by_patient(
@@ -57,7 +58,7 @@ def split_by_patient(
         part_of |= dict.fromkeys(patients[first : first + count], name)
         first += count
     parts: dict[str, list[Record]] = {name: [] for name in fractions}
-    for record in sorted(records, key=lambda record: (record.dataset, record.stem)):
+    for record in sorted(records, key=record_order):
         parts[part_of[_patient(record)]].append(record)
     return parts
 
@@ -77,7 +78,12 @@ def official_split(records: Sequence[Record], name: str) -> list[Record]:
             f"No image is in the official split {name!r}. "
             + (f"There are: {splits}." if splits else "There is no official split.")
         )
-    return sorted(chosen, key=lambda record: (record.dataset, record.stem))
+    return sorted(chosen, key=record_order)
+
+
+def record_order(record: Record) -> tuple[Any, ...]:
+    """Return the key that sorts records by dataset, then by stem as people count."""
+    return record.dataset, natural_key(record.stem)
 
 
 def _patient(record: Record) -> tuple[str, str]:

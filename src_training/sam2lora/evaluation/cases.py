@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from sam2lora.datasets.records import Record
+from sam2lora.datasets.records import Record, is_drawn_unturned
 from sam2lora.errors import DatasetError, GeometryError, ImageError
 from sam2lora.evaluation.protocols import Grader, Protocol
 from sam2lora.images.decoding import IMAGE_SUFFIXES, image_suffix, read_shape
@@ -173,7 +173,9 @@ def check_records(records: Iterable[Record], target: str, *, graders: Iterable[G
         fov = [record.fov] if record.fov else []
         for file in (*files, *fov):
             mask_shape = _shape(file.path)
-            if shape and mask_shape and mask_shape != shape:
+            if not shape or not mask_shape or mask_shape == shape:
+                continue
+            if not is_drawn_unturned(mask_shape, shape, record.image):
                 raise DatasetError(
                     f"{file.path}: is {mask_shape[1]} × {mask_shape[0]}, but its image "
                     f"{record.image} is {shape[1]} × {shape[0]} (width × height). "

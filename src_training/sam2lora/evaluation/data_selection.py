@@ -1,10 +1,12 @@
 """Selection of the images of an evaluation: read, filtered and checked before any computation."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from sam2lora.datasets import Dataset, Record, filter_by_stem, official_split, read_dataset
+from sam2lora.datasets.check import Problem, check_masks
+from sam2lora.datasets.label_maps import NO_LABELS, Labels
 from sam2lora.errors import DatasetError
 from sam2lora.evaluation.cases import check_records
 from sam2lora.evaluation.settings import EvaluateSettings
@@ -25,16 +27,23 @@ class EvaluationPart:
         Records of the images.
     without_mask
         Number of further images in that split that pass the filters but have no mask of the target.
+    suspicious
+        Masks that seem inverted; they are used as they are.
     """
 
     dataset: Dataset
     split: str
     records: tuple[Record, ...]
     without_mask: int
+    suspicious: tuple[Problem, ...] = ()
 
 
 def plan_parts(
-    roots: Sequence[Path], settings: EvaluateSettings, *, layout: str | None = None
+    roots: Sequence[Path],
+    settings: EvaluateSettings,
+    *,
+    layout: str | None = None,
+    labels: Labels = NO_LABELS,
 ) -> tuple[EvaluationPart, ...]:
     """Read the datasets, and check whether their images can be scored.
 
@@ -46,19 +55,22 @@ def plan_parts(
         Evaluation settings: target, protocol, split and filters.
     layout
         Key of `DATASETS`; None: recognize the layout.
+    labels
+        As for `read_dataset`.
 
     Raises
     ------
     DatasetError
         If a root is not a dataset, has no mask of the target, lacks the split, its filters leave no
-        image, a mask has another size than its image, or two datasets have the same name.
+        image, a mask has another size than its image or shows nobody knows what, or two datasets
+        have the same name.
     TargetError
         If the target is unknown.
     """
     target = get_target(settings.target).name
     parts: dict[str, EvaluationPart] = {}
     for root in roots:
-        dataset = read_dataset(root, layout=layout, target=target)
+        dataset = read_dataset(root, layout=layout, target=target, labels=labels)
         if dataset.name in parts:
             other = parts[dataset.name].dataset
             raise DatasetError(
@@ -66,9 +78,13 @@ def plan_parts(
                 "not be distinguished. Evaluate them one at a time, or rename a folder."
             )
         parts[dataset.name] = _part(dataset, target, settings)
+    grader = settings.conventions.grader
     for part in parts.values():
-        check_records(part.records, target, graders=[settings.conventions.grader])
-    return tuple(parts.values())
+        check_records(part.records, target, graders=[grader])
+    return tuple(
+        replace(part, suspicious=tuple(check_masks(part.records, target, grader=grader)))
+        for part in parts.values()
+    )
 
 
 def _part(dataset: Dataset, target: str, settings: EvaluateSettings) -> EvaluationPart:

@@ -127,6 +127,16 @@ def read_shape(path: Path) -> tuple[int, int]:
     return (width, height) if turned else (height, width)
 
 
+def read_orientation(path: Path) -> int:
+    """Return the EXIF orientation of an image file, 1 to 8; 1, upright, if it has none."""
+    try:
+        with Image.open(path) as image:
+            orientation = image.getexif().get(ExifTags.Base.Orientation, 1)
+    except Exception:  # what Pillow cannot open has no orientation that is applied
+        return 1
+    return orientation if orientation in range(1, 9) else 1
+
+
 def _read_head(path: Path) -> bytes:
     with path.open("rb") as file:
         return file.read(132)

@@ -10,6 +10,7 @@ from PIL import Image, ImageColor
 from scipy import ndimage
 
 from sam2lora.images.field_of_view import FieldOfView
+from sam2lora.images.mask_mark import png_mark
 from sam2lora.images.views import clahe_view, green_view
 from sam2lora.targets import get_target
 from sam2lora.types import Mask, Pixels
@@ -95,14 +96,17 @@ def draw_errors(pixels: Pixels, prediction: Mask, reference: Mask) -> Pixels:
 def save_image(path: Path, pixels: Pixels | Mask) -> None:
     """Write an image, or a mask as 0 and 255, in the format of the file extension.
 
+    A mask in PNG is marked as one: see `images.mask_mark`.
+
     Raises
     ------
     OutputError
         If the file cannot be written; an existing file is kept.
     """
     values = pixels.astype(np.uint8) * np.uint8(255) if pixels.dtype == np.bool_ else pixels
+    mark = png_mark() if pixels.dtype == np.bool_ else None  # other formats ignore it
     with atomic_path(path) as temporary:
-        Image.fromarray(values).save(temporary)
+        Image.fromarray(values).save(temporary, pnginfo=mark)
 
 
 def save_overview(

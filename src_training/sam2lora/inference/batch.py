@@ -1,5 +1,6 @@
 """Segment many image files: reading, predicting and writing overlap; a bad file stops nothing."""
 
+import errno
 import logging
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -12,6 +13,7 @@ import tifffile
 from sam2lora.datasets.image_search import directory_entry
 from sam2lora.errors import OutputError, Sam2LoraError
 from sam2lora.images.decoding import image_stem
+from sam2lora.images.mask_mark import MASK_SOFTWARE
 from sam2lora.images.reading import FundusImage, read_image
 from sam2lora.images.visualization import save_image
 from sam2lora.inference.predictor import Predictor
@@ -137,11 +139,18 @@ def segment_paths(
         writing: Future[FileResult] | None = None
         try:
             for number, (path, image) in enumerate(images):
-                missing = [task for task in tasks if not (keep and _exists(path, task, out))]
+                refusal = _refuse_names(path, tasks, out, probabilities=probabilities)
+                missing = [
+                    task for task in tasks if refusal or not (keep and _exists(path, task, out))
+                ]
                 kept = tuple(task.target.name for task in tasks if task not in missing)
                 try:
                     start = BatchProgress(path, number, len(paths), 0.0)
-                    segmented = _segment_one(predictor, start, image, missing, progress)
+                    segmented = (
+                        _Segmented(path, error=refusal)
+                        if refusal
+                        else _segment_one(predictor, start, image, missing, progress)
+                    )
                 finally:  # even if it is stopped: the previous image is written all the same
                     previous, writing = writing, None
                     if previous:
@@ -180,6 +189,25 @@ def _check_images_stay(paths: Sequence[Path], tasks: Sequence[SegmentationTask],
 
 def _mask_path(image: Path, target: str, out: Path) -> Path:
     return out / f"{image_stem(image)}_{target}.png"
+
+
+def _probability_path(mask: Path) -> Path:
+    return mask.with_name(f"{mask.stem}_probability.tif")
+
+
+def _refuse_names(
+    image: Path, tasks: Sequence[SegmentationTask], out: Path, *, probabilities: bool
+) -> str:
+    """Return why the file system cannot have the names of an image's results; empty if it can."""
+    for task in tasks:
+        mask = _mask_path(image, task.target.name, out)
+        for path in (mask, _probability_path(mask)) if probabilities else (mask,):
+            try:
+                path.lstat()
+            except OSError as error:
+                if error.errno == errno.ENAMETOOLONG:
+                    return f"{image}: the name of its result {path.name} is too long. Rename it."
+    return ""
 
 
 def _exists(image: Path, task: SegmentationTask, out: Path) -> bool:
@@ -240,9 +268,13 @@ def _write(
         files[target] = _mask_path(segmented.path, target, out)
         save_image(files[target], prediction.mask)
         if probabilities:
-            values = files[target].with_name(f"{files[target].stem}_probability.tif")
-            with atomic_path(values) as temporary:
-                tifffile.imwrite(temporary, prediction.probabilities, compression="zlib")
+            with atomic_path(_probability_path(files[target])) as temporary:
+                tifffile.imwrite(
+                    temporary,
+                    prediction.probabilities,
+                    compression="zlib",
+                    software=MASK_SOFTWARE,
+                )
     masks = {target: prediction.mask for target, prediction in segmented.predictions.items()}
     return FileResult(
         segmented.path,

@@ -9,11 +9,15 @@ from typing import Annotated
 
 from pydantic import Field, model_validator
 
-from sam2lora.errors import AdapterError, GeometryError, SettingsError
-from sam2lora.images.reading import read_mask
+from sam2lora.datasets.inverted import looks_inverted
+from sam2lora.datasets.mask_encodings import MaskFile
+from sam2lora.datasets.records import turned_upright
+from sam2lora.images.decoding import read_shape
+from sam2lora.errors import AdapterError, GeometryError, ImageError, SettingsError
 from sam2lora.prompts.user_prompts import Box, PointPrompt, Prompts
 from sam2lora.settings import PrecisionChoice, Settings
 from sam2lora.targets import InputMode
+from sam2lora.types import Mask
 
 
 class PredictSettings(Settings):
@@ -94,10 +98,28 @@ class PredictSettings(Settings):
         Raises
         ------
         ImageError
-            If the mask cannot be read.
+            If the mask cannot be read, is a label map without a legend, seems inverted, or has
+            nothing on it.
         """
-        mask = None if self.mask is None else read_mask(Path(self.mask).expanduser())
+        mask = None if self.mask is None else self._read_mask(Path(self.mask).expanduser())
         return Prompts(self.points, self.box, mask)
+
+    def _read_mask(self, path: Path) -> Mask:
+        target, image = self.targets[0], Path(self.images[0]).expanduser()
+        file = MaskFile(path, "half", target=target)
+        if not image.is_file():
+            mask = file.read((0, 0))  # of its own size
+        else:
+            shape = read_shape(image)
+            mask = turned_upright(file.read(shape), shape, image)
+        if not mask.any():
+            raise ImageError(f"{path}: nothing is marked in it. Leave out --mask without one.")
+        if looks_inverted(mask, target):
+            raise ImageError(
+                f"{path}: the mask of {target} covers {mask.mean():.0%} of the image, so it seems "
+                "inverted. Invert it; white is the target."
+            )
+        return mask
 
 
 def check_model_choice(

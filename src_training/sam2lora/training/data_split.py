@@ -15,6 +15,7 @@ from sam2lora.datasets import (
     read_dataset,
     split_by_patient,
 )
+from sam2lora.datasets.splits import record_order
 from sam2lora.errors import DatasetError
 from sam2lora.images.field_of_view import FieldOfView
 from sam2lora.training.settings import DataSource, TrainSettings
@@ -215,7 +216,7 @@ def _split_row(marked: Mask, share: float) -> int:
 
 def _labelled(source: DataSource, targets: Sequence[str]) -> list[Record]:
     """Return the records of a source that have a mask of any target, sorted."""
-    records = _records(source)
+    records = _records(source, targets)
     labelled = [record for record in records if record.masks.keys() & set(targets)]
     if not labelled:
         available = sorted({target for record in records for target in record.masks})
@@ -223,7 +224,7 @@ def _labelled(source: DataSource, targets: Sequence[str]) -> list[Record]:
             f"{source.root}: has no masks of {' or '.join(targets)}, only of: "
             f"{', '.join(available) or 'nothing'}."
         )
-    return sorted(labelled, key=lambda record: (record.dataset, record.stem))
+    return sorted(labelled, key=record_order)
 
 
 def _hashes_of_possible_copies(records: Sequence[Record]) -> dict[Path, str]:
@@ -291,9 +292,16 @@ def _is_marked(item: Item) -> bool:
     return bool(item.record.read_mask(item.target, grader=item.grader).any())
 
 
-def _records(source: DataSource) -> list[Record]:
+def _records(source: DataSource, targets: Sequence[str]) -> list[Record]:
     """Return the records of a source that pass its filters."""
-    records: Sequence[Record] = read_dataset(Path(source.root), layout=source.layout).records
+    dataset = read_dataset(
+        Path(source.root),
+        layout=source.layout,
+        # Where a file's name gives no target, it shows the only one that is trained.
+        target=targets[0] if len(targets) == 1 else None,
+        labels=source.labels,
+    )
+    records: Sequence[Record] = dataset.records
     if source.split != "all" and any(record.split for record in records):
         records = official_split(records, source.split)
     return filter_by_stem(records, source.root, include=source.include, exclude=source.exclude)

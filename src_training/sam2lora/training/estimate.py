@@ -9,10 +9,12 @@ import torch
 
 from sam2lora.adapters.lora import describe_share
 from sam2lora.compute.device import autocast, choose_device, explain_out_of_memory, release_memory
+from sam2lora.datasets import Problem, Record
+from sam2lora.datasets.check import check_masks
 from sam2lora.losses.composite import composite_loss
 from sam2lora.models.sam2_image_model import ImageEmbedding
 from sam2lora.training.data_loader import collate, images_of
-from sam2lora.training.data_split import plan_data
+from sam2lora.training.data_split import DataPlan, plan_data
 from sam2lora.training.dataset import TrainingDataset
 from sam2lora.training.optimizer_step import memory_advice, training_precision
 from sam2lora.training.settings import TrainSettings
@@ -38,6 +40,8 @@ class Estimate:
         window is encoded only once.
     bytes
         Peak memory of the process, or of the GPU.
+    suspicious
+        Masks that seem inverted; they are used as they are.
     """
 
     share: str
@@ -47,6 +51,7 @@ class Estimate:
     precision: str
     seconds: float
     bytes: int
+    suspicious: tuple[Problem, ...] = ()
 
 
 def estimate(settings: TrainSettings) -> Estimate:
@@ -58,6 +63,7 @@ def estimate(settings: TrainSettings) -> Estimate:
         If the training itself would fail: because of settings, data, model or memory.
     """
     plan = plan_data(settings)
+    suspicious = _check_masks(plan)
     device = choose_device(settings.device)
     precision = training_precision(settings, device)
     trainable = make_trainable(settings, start=find_start(settings))
@@ -99,7 +105,21 @@ def estimate(settings: TrainSettings) -> Estimate:
         precision=precision,
         seconds=seconds * samples_in_all + encoding * windows,
         bytes=memory.before + memory.grown * settings.batch + 8 * trained,
+        suspicious=suspicious,
     )
+
+
+def _check_masks(plan: DataPlan) -> tuple[Problem, ...]:
+    """Read all masks, and return what `check_masks` finds, each file once."""
+    by_use: dict[tuple[str, Any], list[Record]] = {}
+    for item in (*(item for group in plan.groups for item in group), *plan.validation):
+        by_use.setdefault((item.target, item.grader), []).append(item.record)
+    found = {
+        problem: None
+        for (target, grader), records in by_use.items()
+        for problem in check_masks({r.image: r for r in records}.values(), target, grader=grader)
+    }
+    return tuple(found)
 
 
 class _Memory:

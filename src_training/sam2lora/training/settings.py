@@ -44,6 +44,9 @@ class DataSource(Settings):
         default=1,
         description="grader of the masks; union: what any grader marked (the paper's)",
     )
+    labels: dict[str, tuple[int, ...]] = Field(
+        default={}, description="values that show a target, by its name, where masks are label maps"
+    )
 
 
 class OptimizerSettings(Settings):

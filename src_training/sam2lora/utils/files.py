@@ -10,6 +10,8 @@ from pathlib import Path
 
 from sam2lora.errors import OutputError, SettingsError
 
+_NAME_BYTES = 140  # of a name on any file system: encrypted ones allow 143, others 255
+
 
 def make_folder(folder: Path) -> Path:
     """Create `folder` with its parents, and check that a file can be written there.
@@ -52,7 +54,7 @@ def atomic_path(path: Path, *, advice: str = "") -> Iterator[Path]:
     OutputError
         If the operating system refuses to write (permission, disk full, no such folder).
     """
-    temporary = path.with_name(f".{path.stem}-{secrets.token_hex(4)}{path.suffix}")
+    temporary = path.with_name(_temporary_name(path))
     try:
         # Not by mkstemp, whose files are private instead of following the umask.
         temporary.touch(exist_ok=False)
@@ -67,6 +69,16 @@ def atomic_path(path: Path, *, advice: str = "") -> Iterator[Path]:
         raise write_error(path, error, advice=advice) from error
     finally:
         temporary.unlink(missing_ok=True)
+
+
+def _temporary_name(path: Path) -> str:
+    """Return a hidden name like that of `path`, which is not longer than that one can be."""
+    end = f"-{secrets.token_hex(4)}{path.suffix}"
+    room = max(_NAME_BYTES - len(os.fsencode(f".{end}")), 0)
+    stem = path.stem
+    while len(os.fsencode(stem)) > room:
+        stem = stem[:-1]
+    return f".{stem}{end}"
 
 
 def sha256_of(path: Path) -> str:

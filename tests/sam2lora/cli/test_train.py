@@ -12,7 +12,9 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
+from PIL import Image
 
 from sam2lora.runs import RunFolder, StepEvent, best_adapter, read_events, summarize
 from sam2lora.training.optimizer_step import OptimizerStep
@@ -369,3 +371,21 @@ def test_interrupted_or_killed_process_can_be_continued(
     assert (again.returncode, again.stderr) == (0, "")
     assert steps_of(run) == list(range(1, 13))
     assert summarize(run).state == "finished"
+
+
+def test_plan_names_masks_that_seem_inverted_and_refuses_label_maps(
+    start: Callable, run_cli: Callable, eyes: Path, tmp_path: Path
+) -> None:
+    mask = sorted((eyes / "masks" / "disc").glob("*.png"))[0]
+    values = np.asarray(Image.open(mask))
+    Image.fromarray(255 - values).save(mask)
+    ran = start("--dry-run")
+    assert ran.code == 0
+    assert f"{mask}: the mask of disc covers" in ran.err
+    Image.fromarray(values // 255 * np.uint8(2)).save(mask)
+    ran = start("--dry-run")
+    assert (ran.code, "is a label map with the labels 2" in ran.err) == (2, True)
+    assert start("--dry-run", "--labels", "disc=2").code == 0
+    assert start("--dry-run", "--labels", "disk=2").code == 2
+    ran = run_cli("train", tmp_path / "other", "--labels", "disc=2")
+    assert (ran.code, "--data" in ran.err) == (2, True)

@@ -1,6 +1,7 @@
 """Checking a dataset reports every problem by file, and has no false positives."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -8,7 +9,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from sam2lora.datasets import DatasetReport, check_dataset
+from sam2lora.datasets import DatasetReport, Record, check_dataset, read_dataset
+from sam2lora.datasets.check import check_masks
 from sam2lora.errors import DatasetError
 
 Put = Callable[[str, Any], Path]
@@ -155,3 +157,64 @@ def test_folder_without_dataset_is_refused(tmp_path: Path) -> None:
 def test_real_datasets_have_no_problems(real_data: Path, name: str) -> None:
     report = check_dataset(real_data / name)
     assert report.problems == ()
+
+
+def test_label_maps_are_reported_unless_their_labels_are_known(
+    folder: Path, put: Put, box: np.ndarray
+) -> None:
+    put("masks/disc/a.png", box.astype(np.uint8) * np.uint8(2))
+    (problem,) = check_dataset(folder).problems
+    assert "is a label map with the labels 2, and nothing says" in problem.text
+    assert check_dataset(folder, labels={"disc": (2,)}).problems == ()
+
+
+def test_two_masks_of_one_image_are_reported(folder: Path, put: Put, box: np.ndarray) -> None:
+    put("masks/disc/a.tif", box)
+    (problem,) = check_dataset(folder).problems
+    assert "a.tif" in f"{problem.path} {problem.text}"
+    assert "a.png" in f"{problem.path} {problem.text}"
+
+
+def test_mask_drawn_before_the_exif_orientation_is_reported(
+    folder: Path, put: Put, box: np.ndarray
+) -> None:
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    Image.fromarray(np.full((8, 12, 3), 90, np.uint8)).save(folder / "images" / "a.png", exif=exif)
+    found = problems(check_dataset(folder))
+    assert list(found) == ["masks/disc/a.png"]
+    assert "it is read turned like the image" in found["masks/disc/a.png"]
+
+
+def test_inverse_within_the_field_of_view_is_reported(
+    folder: Path, put: Put, box: np.ndarray
+) -> None:
+    field = np.zeros_like(box)
+    field[1:7, 2:10] = True
+    put("fov/a.png", field)
+    put("fov/b.png", field)
+    put("masks/disc/a.png", field & ~box)
+    assert problems(check_dataset(folder)) == {
+        "masks/disc/a.png": "the mask of disc covers 38% of the image: inverted?"
+    }
+
+
+def test_masks_to_be_used_are_checked(folder: Path, put: Put, box: np.ndarray) -> None:
+    put("masks/disc/a.png", ~box)
+    records = read_dataset(folder).records
+    (problem,) = check_masks(records, "disc")
+    assert problem.path == folder / "masks/disc/a.png"
+    put("masks/disc/b.png", box.astype(np.uint8) * np.uint8(2))
+    with pytest.raises(DatasetError, match=r"b\.png: is a label map"):
+        check_masks(records, "disc")
+    (folder / "masks/disc/b.png").write_bytes(b"")
+    assert check_masks(records, "disc") == [problem]
+    none = [replace_labels(record, (7,)) for record in records[:1]]
+    put("masks/disc/a.png", box.astype(np.uint8) * np.uint8(2))
+    with pytest.raises(DatasetError, match="none of the 1 masks of disc holds the labels 7"):
+        check_masks(none, "disc")
+
+
+def replace_labels(record: Record, labels: tuple[int, ...]) -> Record:
+    files = tuple(replace(file, labels=labels) for file in record.masks["disc"])
+    return replace(record, masks={"disc": files})

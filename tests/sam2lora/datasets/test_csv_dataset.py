@@ -1,5 +1,6 @@
 """Datasets described by a CSV file, and errors for invalid ones."""
 
+import unicodedata
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -106,3 +107,14 @@ def test_binary_table_is_refused(tmp_path: Path) -> None:
     (tmp_path / "dataset.csv").write_bytes(b"\x89PNG\xff\x00")
     with pytest.raises(DatasetError, match=r"dataset\.csv: cannot be read as a CSV file"):
         read_dataset(tmp_path)
+
+
+@pytest.mark.parametrize("forms", ["NFC NFD", "NFD NFC"])
+def test_paths_match_in_both_unicode_forms(files: Put, tmp_path: Path, forms: str) -> None:
+    written, named = (unicodedata.normalize(form, "Müller") for form in forms.split())
+    for folder in ("images", "discs"):
+        (tmp_path / folder / written).mkdir(parents=True)
+        (tmp_path / folder / written / "a.png").touch()
+    files("dataset.csv", f"image,disc\nimages/{named}/a.png,discs/{named}/a.png\n")
+    (record,) = read_dataset(tmp_path).records
+    assert all(file.is_file() for file in record.files())

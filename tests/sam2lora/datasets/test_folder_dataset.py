@@ -1,5 +1,6 @@
 """Listing a folder: which files belong to records, and which are unmatched."""
 
+import unicodedata
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -59,3 +60,41 @@ def test_listing_opens_no_file(put: Put, tmp_path: Path) -> None:
     put("images/a.png", "not an image")
     put("masks/disc/a.png", "no mask")
     assert [record.stem for record in read_dataset(tmp_path).records] == ["a"]
+
+
+@pytest.mark.parametrize("rival", ["masks/disc/a.jpg", "masks/disc/a.PNG", "masks/a_disc.tif"])
+def test_two_masks_of_one_image_are_rivals(put: Put, tmp_path: Path, rival: str) -> None:
+    put("images/a.png", "photo")
+    mask, other = put("masks/disc/a.png", np.eye(8, 12) > 0), put(rival, np.eye(8, 12) > 0)
+    if mask.samefile(other):
+        pytest.skip("this file system ignores case")
+    dataset = read_dataset(tmp_path)
+    (file,) = dataset.records[0].masks["disc"]
+    assert {file.path, *file.rivals} == {mask, other}
+    assert dataset.unmatched_masks == ()
+
+
+def test_packed_copy_of_a_mask_is_no_rival(put: Put, tmp_path: Path) -> None:
+    put("stare-images/im0001.ppm", "photo")
+    for suffix in ("ppm", "ppm.gz"):
+        put(f"labels-ah/im0001.ah.{suffix}", np.zeros((8, 12, 3), np.uint8))
+    assert read_dataset(tmp_path).records[0].masks["vessel"][0].rivals == ()
+
+
+@pytest.mark.parametrize("forms", ["NFC NFD", "NFD NFC"])
+def test_names_match_in_both_unicode_forms(put: Put, tmp_path: Path, forms: str) -> None:
+    image, mask = (unicodedata.normalize(form, "Müller_é") for form in forms.split())
+    put(f"images/{image}.png", "photo")
+    put(f"masks/disc/{mask}.png", np.eye(8, 12) > 0)
+    put(f"fov/{mask}.png", np.ones((8, 12), bool))
+    dataset = read_dataset(tmp_path)
+    assert dataset.records[0].read_mask("disc").any()
+    assert dataset.records[0].fov is not None
+    assert dataset.unmatched_masks == ()
+
+
+def test_records_are_sorted_as_people_count(put: Put, tmp_path: Path) -> None:
+    for stem in ("111", "2", "12"):
+        put(f"images/{stem}.png", "photo")
+        put(f"masks/disc/{stem}.png", np.eye(8, 12) > 0)
+    assert [record.stem for record in read_dataset(tmp_path).records] == ["2", "12", "111"]

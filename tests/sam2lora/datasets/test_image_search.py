@@ -2,6 +2,7 @@
 
 import os
 import sys
+import unicodedata
 from pathlib import Path
 
 import numpy as np
@@ -148,3 +149,28 @@ def test_double_star_within_a_name_is_refused(tmp_path: Path) -> None:
     if sys.version_info < (3, 13):  # later versions treat it as a single star
         with pytest.raises(ImageError, match="stands alone between two slashes"):
             find_images([tmp_path / "**.jpg"])
+
+
+def test_existing_folder_with_brackets_is_no_pattern(tmp_path: Path) -> None:
+    image, other, _ = touch(tmp_path, "p[1]/a.png", "p[1]/b[2].png", "p1/c.png")
+    assert find_images([tmp_path / "p[1]" / "*.png"]) == [image, other]
+    assert find_images([tmp_path / "*" / "b[2].*"]) == [other]
+    assert find_images([tmp_path / "p[12]" / "c*"]) == [tmp_path / "p1" / "c.png"]
+
+
+def test_images_are_sorted_as_people_count(tmp_path: Path) -> None:
+    paths = touch(tmp_path, "2.png", "11.png", "111.png", "x2/a.png", "x10/a.png")
+    assert find_images([tmp_path]) == paths[:3]
+    assert find_images([tmp_path / "[0-9]*.png"]) == paths[:3]
+    moved = [paths[3].rename(tmp_path / "x2" / "b.png"), paths[4]]
+    assert find_images([tmp_path / "x*" / "*.png"]) == moved
+
+
+def test_given_names_match_in_both_unicode_forms(tmp_path: Path) -> None:
+    composed, decomposed = (unicodedata.normalize(form, "é.png") for form in ("NFC", "NFD"))
+    (image,) = touch(tmp_path, composed)
+    assert find_images([tmp_path / decomposed])[0].samefile(image)
+    (other,) = touch(tmp_path, decomposed)
+    if not other.samefile(image):
+        with pytest.raises(ImageError, match="would both be written"):
+            find_images([image, other])

@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import tifffile
 
 from sam2lora.datasets import ENCODINGS, MaskFile
 from sam2lora.errors import ImageError
@@ -116,3 +117,12 @@ def test_error_for_matlab_7_3_gives_the_remedy(tmp_path: Path) -> None:
 def test_missing_file_is_named_for_every_encoding(tmp_path: Path, encoding: str) -> None:
     with pytest.raises(ImageError, match=r"missing\.x"):
         MaskFile(tmp_path / "missing.x", encoding).read(SHAPE)
+
+
+def test_mask_without_pixels_is_an_error_of_its_file(tmp_path: Path) -> None:
+    path = tmp_path / "a.tif"
+    with pytest.warns(UserWarning, match="zero-size"):
+        tifffile.imwrite(path, np.zeros((0, 0), np.uint8))
+    path.write_bytes(path.read_bytes() + bytes(64))
+    with pytest.raises(ImageError, match=r"a\.tif: "):
+        MaskFile(path, "half").read(SHAPE)

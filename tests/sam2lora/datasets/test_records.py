@@ -119,3 +119,34 @@ def test_with_target_lists_the_available_targets(put: Put, tmp_path: Path, box: 
     assert [record.stem for record in dataset.with_target("disc")] == ["a"]
     with pytest.raises(DatasetError, match=r"has no masks of cup\. It has: disc"):
         dataset.with_target("cup")
+
+
+@pytest.mark.parametrize("orientation", [5, 6, 7, 8])
+def test_mask_drawn_before_the_exif_orientation_is_turned(
+    put: Put, tmp_path: Path, box: np.ndarray, orientation: int
+) -> None:
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    stored = Image.fromarray(np.where(box[..., None], 250, 5).repeat(3, 2).astype(np.uint8))
+    stored.save(tmp_path / "a.png", exif=exif)
+    upright = read_image(tmp_path / "a.png").pixels[..., 0] > 127
+    assert upright.shape == (12, 8)
+    files = {"disc": (MaskFile(put("m.png", box), "half"),)}
+    fov = MaskFile(put("fov.png", box), "half")
+    turned = Record("set", "a", tmp_path / "a.png", files, fov, "a", None, None)
+    np.testing.assert_array_equal(turned.read_mask("disc"), upright)
+    np.testing.assert_array_equal(turned.read_field_of_view().mask, upright)
+    put("m.png", upright)
+    np.testing.assert_array_equal(turned.read_mask("disc"), upright)
+
+
+def test_swapped_size_without_an_orientation_is_another_size(record: Record, put: Put) -> None:
+    swapped = MaskFile(put("swapped.png", np.eye(12, 8) > 0), "half")
+    with pytest.raises(ImageError, match=r"swapped\.png: the mask is 8 × 12"):
+        replace(record, masks={"vessel": (swapped,)}).read_mask("vessel")
+
+
+def test_one_of_two_masks_is_not_chosen(record: Record, tmp_path: Path) -> None:
+    file = replace(record.masks["vessel"][0], rivals=(tmp_path / "m1.jpg",))
+    with pytest.raises(ImageError, match=r"m1\.png: is one of several masks .*m1\.jpg"):
+        replace(record, masks={"vessel": (file,)}).read_mask("vessel")

@@ -105,3 +105,25 @@ def test_union_of_graders_needs_at_least_one(write_chase) -> None:
     root = write_chase({"Image_01L": (INSIDE,), "Image_01R": (INSIDE, np.zeros_like(INSIDE))})
     (part,) = plan_parts([root], EvaluateSettings(target="vessel", protocol="paper"))
     assert len(part.records) == 2
+
+
+def test_masks_that_seem_inverted_are_reported(halves: Path) -> None:
+    case = make_case("c")
+    save(halves / "test" / "masks" / "spot" / "c.png", ~case.reference)
+    (part,) = plan_parts([halves], SPOTS)
+    assert [problem.path.name for problem in part.suspicious] == ["c.png"]
+
+
+def test_label_map_is_refused_unless_its_labels_are_named(halves: Path) -> None:
+    case = make_case("c")
+    save(halves / "test" / "masks" / "spot" / "c.png", case.reference.astype(np.uint8) * 2)
+    with pytest.raises(DatasetError, match=r"c\.png: is a label map"):
+        plan_parts([halves], SPOTS)
+    (part,) = plan_parts([halves], SPOTS, labels={"spot": (2,)})
+    np.testing.assert_array_equal(part.records[0].read_mask("spot"), case.reference)
+
+
+def test_two_masks_of_one_name_are_refused(halves: Path) -> None:
+    save(halves / "test" / "masks" / "spot" / "c.tif", make_case("c").reference)
+    with pytest.raises(DatasetError, match=r"c\.png.*c\.tif|c\.tif.*c\.png"):
+        plan_parts([halves], SPOTS)

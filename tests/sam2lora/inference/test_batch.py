@@ -376,3 +376,33 @@ def test_no_images_or_no_targets_write_nothing(
     (result,) = run(image_files[:1], [])
     assert (result.files, result.error) == ({}, "")
     assert names(tmp_path / "out") == []
+
+
+@pytest.mark.parametrize("keep", [False, True])
+@pytest.mark.parametrize("probabilities", [False, True])
+def test_name_too_long_for_a_mask_is_an_error_of_its_image(
+    nano: Predictor,
+    tasks: list[SegmentationTask],
+    image_files: list[Path],
+    tmp_path: Path,
+    keep: bool,
+    probabilities: bool,
+) -> None:
+    longest = 255 - len("_fog_probability.tif" if probabilities else "_spot.png")
+    fits, too_long = ("é" * (longest // 2), "é" * (longest // 2 + 1))
+    paths = [
+        path.rename(path.with_name(f"{name}.png"))
+        for path, name in zip(image_files, (too_long, fits, "c"), strict=False)
+    ]
+    results = list(
+        segment_paths(
+            nano,
+            paths,
+            tasks[1:] if probabilities else tasks[:1],
+            tmp_path / "out",
+            keep=keep,
+            probabilities=probabilities,
+        )
+    )
+    assert ["is too long" in result.error for result in results] == [True, False, False]
+    assert len(written(tmp_path / "out")) == (4 if probabilities else 2)

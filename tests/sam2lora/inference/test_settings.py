@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from PIL import Image
 from pydantic import ValidationError
 
-from sam2lora.errors import AdapterError, GeometryError, SettingsError
+from sam2lora.errors import AdapterError, GeometryError, ImageError, SettingsError
 from sam2lora.inference.settings import PredictSettings, command_args, command_line, merge_targets
 from sam2lora.prompts.user_prompts import PointPrompt
 
@@ -122,3 +122,41 @@ def test_command_predicts_the_same_as_its_settings(
     without = settings.model_copy(update={"mask": None})
     other = segment_prepared(predictor, PreparedImage.of(photo), tasks_of(without, base))["cup"]
     assert np.abs(other.probabilities - expected.probabilities).max() > 1e-4
+
+
+def settings_with_mask(folder: Path, values: NDArray[Any]) -> PredictSettings:
+    """Return settings with a previous mask of an image that a camera turned."""
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    Image.fromarray(np.full((8, 12, 3), 90, np.uint8)).save(folder / "eye.png", exif=exif)
+    Image.fromarray(values).save(folder / "mask.png")
+    return PredictSettings(
+        images=(str(folder / "eye.png"),),
+        targets=("disc",),
+        out="out",
+        mask=str(folder / "mask.png"),
+    )
+
+
+@pytest.mark.parametrize(
+    ("values", "message"),
+    [
+        (np.eye(12, 8) * 2, "is a label map with the labels 2"),
+        (255 - np.eye(12, 8) * 255, "the mask of disc covers 9.% of the image.*inverted"),
+        (np.zeros((12, 8)), "nothing is marked"),
+    ],
+)
+def test_previous_mask_that_cannot_be_meant_is_refused(
+    tmp_path: Path, values: NDArray[Any], message: str
+):
+    settings = settings_with_mask(tmp_path, values.astype(np.uint8))
+    with pytest.raises(ImageError, match=rf"mask\.png: .*{message}"):
+        settings.prompts()
+
+
+def test_previous_mask_is_read_upright_with_its_legend(tmp_path: Path):
+    values = np.zeros((8, 12), np.uint8)
+    values[1:3, 2:5] = 2
+    (tmp_path / "mask_legend.json").write_text('{"labels": {"disc": 2}}')
+    mask = settings_with_mask(tmp_path, values).prompts().mask
+    np.testing.assert_array_equal(mask, np.rot90(values == 2, -1))

@@ -2,9 +2,11 @@
 
 import hashlib
 import random
+import shutil
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -62,8 +64,8 @@ def test_split_is_the_same_on_another_machine(
         copy.parent.mkdir(parents=True, exist_ok=True)
         copy.write_bytes(file.read_bytes())
 
-    def shuffled(root: Path, *, layout: str | None = None) -> object:
-        dataset = read_dataset(root, layout=layout)
+    def shuffled(root: Path, **options: Any) -> object:
+        dataset = read_dataset(root, **options)
         records = list(dataset.records)
         random.Random(3).shuffle(records)
         return replace(dataset, records=tuple(records))
@@ -206,7 +208,7 @@ def test_single_patient_is_refused(make: Make, eyes: Path) -> None:
 
 
 def test_missing_target_is_refused_with_the_available_ones(make: Make, eyes: Path) -> None:
-    with pytest.raises(DatasetError, match=rf"{eyes}.*no masks of cup.*disc, vessel"):
+    with pytest.raises(DatasetError, match=rf"{eyes}.*no image has a mask of cup.*disc, vessel"):
         plan_data(make(target="cup"))
 
 
@@ -312,3 +314,19 @@ def test_ignored_pixels_are_excluded_from_training_and_validation(
         field, mask = item.record.read_field_of_view(), item.record.read_mask("disc")
         assert np.array_equal(item.valid(field, mask), field.mask & (left == 0))
     assert str(root / "ignore" / "p00_left.png") in {file["path"] for file in plan.manifest()}
+
+
+def test_masks_without_a_target_name_show_the_only_target(
+    make: Make, eyes: Path, tmp_path: Path
+) -> None:
+    plain = tmp_path / "plain"
+    shutil.copytree(eyes / "images", plain / "images")
+    shutil.copytree(eyes / "masks" / "disc", plain / "masks")
+    plan = plan_data(make(data=[{"root": str(plain)}], validation=ALL))
+    assert training_stems(plan) == training_stems(plan_data(make(validation=ALL)))
+
+
+def test_labels_of_a_source_are_used(make: Make, eyes: Path) -> None:
+    plan = plan_data(make(data=[{"root": str(eyes), "labels": {"disc": [1, 2]}}], validation=ALL))
+    (file,) = plan.validation[0].record.masks["disc"]
+    assert file.labels == (1, 2)

@@ -111,3 +111,12 @@ def test_errors_of_the_caller_are_not_changed(tmp_path: Path):
     with pytest.raises(OutputError, match=r"^mine$"), durable_path(tmp_path / "a.json"):
         raise OutputError("mine")
     assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("stem", ["a" * 251, "é" * 125, "a" * 100])
+def test_temporary_name_is_no_longer_than_the_name(tmp_path: Path, stem: str) -> None:
+    path = tmp_path / f"{stem}.png"
+    with atomic_path(path) as temporary:
+        assert temporary.suffix == ".png"
+        temporary.write_text("whole")
+    assert [file.name for file in tmp_path.iterdir()] == [path.name]

@@ -1,5 +1,6 @@
 """Pairs of images and masks in folders."""
 
+import shutil
 from pathlib import Path
 
 import pytest
@@ -47,3 +48,12 @@ def test_folders_of_listed_images_are_found(tmp_path: Path) -> None:
     image.metadata["sam2lora"]["listed_in"] = str(tmp_path)
     foreign = Image(round_mask(), name="foreign")
     assert listed_folders([image, mask, foreign]) == [tmp_path]
+
+
+def test_masks_without_a_target_name_are_those_of_the_target(folder: Path, tmp_path: Path) -> None:
+    plain = tmp_path / "plain"
+    shutil.copytree(folder / "images", plain / "images")
+    shutil.copytree(folder / "masks" / "disc", plain / "masks")
+    assert [one.name for one in pairs_in_folder(plain, "disc")] == [
+        one.name for one in pairs_in_folder(folder, "disc")
+    ]
