@@ -1,0 +1,114 @@
+"""What is lit in a reduced fundus image, at several thresholds."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import ndimage
+
+from sam2lora.images.aperture import Points, border_of
+from sam2lora.types import Mask
+
+_STEPS_ABOVE_BLACK = (6, 10, 16, 26, 40)  # grey levels at which the image is thresholded
+_LEAST_AREA = 0.1  # of the image: a smaller bright region is not a field of view
+_DARK_OUTSIDE = 0.5  # largest ratio of the median brightness outside to that inside
+_LEAST_PART = 0.1  # of the largest bright part: a smaller one is a label
+_RECTANGLE = 0.95  # of its bounding box: what fills more is a panel, or a picture without aperture
+_STEP_SIDE = 9  # working pixels, square in which a border is compared with both of its sides
+_SHARP = 0.6  # largest ratio of dark to bright across a field's border; shading is softer
+_CLOSING = 5  # working pixels: radius of the notches that are closed in a field without a circle
+
+
+@dataclass(frozen=True, eq=False)
+class BrightRegion:
+    """What is lit at one threshold, in working pixels.
+
+    Attributes
+    ----------
+    largest, whole
+        `(h, w)` bool: the largest bright part, and all large ones.
+    border
+        Points on the border of the largest.
+    step
+        Grey levels that the border rises by.
+    """
+
+    largest: Mask
+    whole: Mask
+    border: Points
+    step: float
+
+
+def bright_regions(light: NDArray[np.uint8]) -> Iterator[BrightRegion]:
+    """Yield what is lit at each threshold, from the lowest threshold up, if its border is sharp."""
+    black = np.percentile(light, 1)
+    for level in _STEPS_ABOVE_BLACK:
+        components, count = ndimage.label(light > black + level)
+        if count == 0:
+            break
+        largest, whole = _large_parts(components)
+        if not _LEAST_AREA < largest.mean() < 0.995:
+            continue
+        if _median(light[~whole]) >= _DARK_OUTSIDE * _median(light[whole]):
+            continue
+        border = border_of(largest)
+        dark, bright = _sides(light, border)
+        if dark <= _SHARP * bright:
+            yield BrightRegion(largest, whole, border, bright - dark)
+
+
+def _large_parts(components: NDArray[np.int32]) -> tuple[Mask, Mask]:
+    """Return the largest of labelled parts and all large ones, their holes filled.
+
+    Beside a part of another shape, a rectangle is no field but a panel.
+    """
+    areas = np.bincount(components.ravel())
+    areas[0] = 0
+    numbers = np.flatnonzero(areas >= _LEAST_PART * areas.max())
+    parts = [_without_holes(components == number) for number in numbers]
+    if len(parts) > 1:
+        parts = [part for part in parts if not is_rectangle(part)] or parts
+    largest = max(parts, key=np.count_nonzero)
+    return largest, largest if len(parts) == 1 else np.logical_or.reduce(parts)
+
+
+def is_rectangle(part: Mask) -> bool:
+    """Check whether a mask fills its bounding box."""
+    rows, columns = (np.flatnonzero(part.any(axis=axis)) for axis in (1, 0))
+    box = part[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1]
+    return bool(box.mean() > _RECTANGLE)
+
+
+def _sides(light: NDArray[np.uint8], border: Points) -> tuple[float, float]:
+    """Return the median brightness on the dark and on the bright side of a border; 0 of none."""
+    if not len(border):
+        return 0.0, 0.0
+    reach = _STEP_SIDE // 2
+    columns, rows = np.rint(border).astype(np.intp).T + reach
+    squares = np.lib.stride_tricks.sliding_window_view(
+        np.pad(light, reach, mode="edge"), (_STEP_SIDE, _STEP_SIDE)
+    )[rows - reach, columns - reach]
+    return float(np.median(squares.min(axis=(1, 2)))), float(np.median(squares.max(axis=(1, 2))))
+
+
+def closed(region: Mask) -> Mask:
+    """Close the notches of a region, and fill its holes."""
+    outside = np.pad(~region, _CLOSING + 1, constant_values=True)
+    grown = ndimage.distance_transform_edt(outside) <= _CLOSING
+    eroded = ndimage.distance_transform_edt(grown) > _CLOSING
+    inner = slice(_CLOSING + 1, -_CLOSING - 1)
+    return _without_holes(eroded[inner, inner] | region)
+
+
+def _without_holes(region: Mask) -> Mask:
+    """Fill the holes of a region, faster than `binary_fill_holes`."""
+    outside, _ = ndimage.label(np.pad(~region, 1, constant_values=True))
+    filled: Mask = outside[1:-1, 1:-1] != outside[0, 0]
+    return filled
+
+
+def _median(levels: NDArray[np.uint8]) -> int:
+    """Return the lower median of grey levels, from their histogram."""
+    counts = np.bincount(levels, minlength=1).cumsum()
+    return int(np.searchsorted(counts, (counts[-1] + 1) // 2))
