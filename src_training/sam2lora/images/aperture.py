@@ -11,6 +11,7 @@ from sam2lora.types import Mask
 _LEAST_SUPPORT = 0.35  # of the circle's arc inside the image that must show a border
 _TOLERANCE = 1.5  # pixels between a border point and the circle it supports
 _MOST = 0.8  # of the border near a known circle: no other circle has to be fitted
+_LEAST_SHOWN = 0.6  # of the arc between straight cuts: an ellipse and a montage show less of one
 _MOST_BEYOND = 0.08  # of what is lit that a circle may leave out: labels and notches
 _MOST_DARK = 0.25  # of a circle that may be dark: a side that fades
 
@@ -61,13 +62,17 @@ def _near(points: Points, circle: Circle, distance: float) -> Mask:
     return near
 
 
-def _supported_arc(border: Points, circle: Circle, shape: tuple[int, ...]) -> float:
+def _supported_arc(
+    border: Points, circle: Circle, shape: tuple[int, ...], cuts: Cuts = (0, 0, 0, 0)
+) -> float:
     """Return the share of the circle's arc inside the image that is close to border points."""
     x, y, radius = circle
     steps = 180
     angles = (np.arange(steps) + 0.5) * 2 * np.pi / steps
     arc_x, arc_y = x + radius * np.cos(angles), y + radius * np.sin(angles)
-    visible = (arc_x > 1) & (arc_x < shape[1] - 2) & (arc_y > 1) & (arc_y < shape[0] - 2)
+    top, bottom, left, right = cuts
+    visible = (arc_x > left + 1) & (arc_x < shape[1] - right - 2)
+    visible &= (arc_y > top + 1) & (arc_y < shape[0] - bottom - 2)
     near = border[_near(border, circle, 2 * _TOLERANCE)] - (x, y)
     sectors = np.arctan2(near[:, 1], near[:, 0]) % (2 * np.pi) * steps / (2 * np.pi)
     supported = np.zeros(steps, dtype=np.bool_)
@@ -75,21 +80,24 @@ def _supported_arc(border: Points, circle: Circle, shape: tuple[int, ...]) -> fl
     return float((supported & visible).sum() / max(1, visible.sum()))
 
 
-def explains(circle: Circle, region: Mask, lit: Mask) -> bool:
+def explains(circle: Circle, border: Points, region: Mask, lit: Mask) -> bool:
     """Check whether a circle, cut where its region is, is all that is lit.
 
     Parameters
     ----------
     circle
-        Fitted to the border of `region`.
-    region
-        `(H, W)` bool, the part that the circle was fitted to.
+        Fitted to `border`.
+    border, region
+        Points on the border of the part that the circle was fitted to, and that part, `(H, W)`.
     lit
         `(H, W)` bool, all that is lit, `region` included.
     """
     x, y, radius = circle
+    cuts = straight_cuts(region, circle)
+    if _supported_arc(border, circle, lit.shape, cuts) < _LEAST_SHOWN:
+        return False
     around = cut_disc((x, y, radius + 2 * _TOLERANCE), lit.shape)
-    disc = cut_disc(circle, lit.shape, straight_cuts(region, circle))
+    disc = cut_disc(circle, lit.shape, cuts)
     beyond, dark = (lit & ~around).sum() / lit.sum(), (disc & ~lit).sum() / max(1, disc.sum())
     return bool(beyond <= _MOST_BEYOND and dark <= _MOST_DARK)
 

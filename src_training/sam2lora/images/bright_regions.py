@@ -17,6 +17,7 @@ _LEAST_PART = 0.1  # of the largest bright part: a smaller one is a label
 _RECTANGLE = 0.95  # of its bounding box: what fills more is a panel, or a picture without aperture
 _STEP_SIDE = 9  # working pixels, square in which a border is compared with both of its sides
 _SHARP = 0.6  # largest ratio of dark to bright across a field's border; shading is softer
+_WEAKEST = 20  # percent of the border that may be softer
 _CLOSING = 5  # working pixels: radius of the notches that are closed in a field without a circle
 
 
@@ -31,7 +32,7 @@ class BrightRegion:
     border
         Points on the border of the largest.
     step
-        Grey levels that the border rises by.
+        Grey levels that the border rises by, all but its softest parts.
     """
 
     largest: Mask
@@ -47,19 +48,21 @@ def bright_regions(light: NDArray[np.uint8]) -> Iterator[BrightRegion]:
         components, count = ndimage.label(light > black + level)
         if count == 0:
             break
-        largest, whole = _large_parts(components)
+        largest, whole, panels = _large_parts(components)
         if not _LEAST_AREA < largest.mean() < 0.995:
             continue
-        if _median(light[~whole]) >= _DARK_OUTSIDE * _median(light[whole]):
+        if _median(light[~(whole | panels)]) >= _DARK_OUTSIDE * _median(light[whole]):
             continue
         border = border_of(largest)
-        dark, bright = _sides(light, border)
-        if dark <= _SHARP * bright:
-            yield BrightRegion(largest, whole, border, bright - dark)
+        if len(border):
+            dark, bright = _sides(light, border)
+            if np.median(dark) <= _SHARP * np.median(bright):
+                step = float(np.percentile(bright - dark, _WEAKEST))
+                yield BrightRegion(largest, whole, border, step)
 
 
-def _large_parts(components: NDArray[np.int32]) -> tuple[Mask, Mask]:
-    """Return the largest of labelled parts and all large ones, their holes filled.
+def _large_parts(components: NDArray[np.int32]) -> tuple[Mask, Mask, Mask]:
+    """Return the largest of labelled parts, all large ones, and panels; their holes filled.
 
     Beside a part of another shape, a rectangle is no field but a panel.
     """
@@ -67,10 +70,15 @@ def _large_parts(components: NDArray[np.int32]) -> tuple[Mask, Mask]:
     areas[0] = 0
     numbers = np.flatnonzero(areas >= _LEAST_PART * areas.max())
     parts = [_without_holes(components == number) for number in numbers]
-    if len(parts) > 1:
-        parts = [part for part in parts if not is_rectangle(part)] or parts
-    largest = max(parts, key=np.count_nonzero)
-    return largest, largest if len(parts) == 1 else np.logical_or.reduce(parts)
+    none = np.zeros_like(parts[0])
+    if len(parts) == 1:
+        return parts[0], parts[0], none
+    panels = [part for part in parts if is_rectangle(part)]
+    if len(panels) == len(parts):
+        panels = []
+    fields = [part for part in parts if all(part is not panel for panel in panels)]
+    largest = max(fields, key=np.count_nonzero)
+    return largest, np.logical_or.reduce(fields), np.logical_or.reduce([none, *panels])
 
 
 def is_rectangle(part: Mask) -> bool:
@@ -80,16 +88,14 @@ def is_rectangle(part: Mask) -> bool:
     return bool(box.mean() > _RECTANGLE)
 
 
-def _sides(light: NDArray[np.uint8], border: Points) -> tuple[float, float]:
-    """Return the median brightness on the dark and on the bright side of a border; 0 of none."""
-    if not len(border):
-        return 0.0, 0.0
+def _sides(light: NDArray[np.uint8], border: Points) -> tuple[NDArray[np.int16], NDArray[np.int16]]:
+    """Return the brightness on the dark and on the bright side of each border point, `(N,)`."""
     reach = _STEP_SIDE // 2
-    columns, rows = np.rint(border).astype(np.intp).T + reach
+    columns, rows = np.rint(border).astype(np.intp).T
     squares = np.lib.stride_tricks.sliding_window_view(
         np.pad(light, reach, mode="edge"), (_STEP_SIDE, _STEP_SIDE)
-    )[rows - reach, columns - reach]
-    return float(np.median(squares.min(axis=(1, 2)))), float(np.median(squares.max(axis=(1, 2))))
+    )[rows, columns].astype(np.int16)
+    return squares.min(axis=(1, 2)), squares.max(axis=(1, 2))
 
 
 def closed(region: Mask) -> Mask:

@@ -103,7 +103,9 @@ def find_field_of_view(pixels: NDArray[np.uint8]) -> FieldOfView:
             continue
         support, near = fit
         shown = max(fit, shown or fit)
-        if (best is None or support > best[0]) and explains(near, lit.largest, lit.whole):
+        if (best is None or support > best[0]) and explains(
+            near, lit.border, lit.largest, lit.whole
+        ):
             best = (support, near, lit.largest)
             if support == 1:  # no other circle can be better supported
                 break
@@ -134,11 +136,12 @@ def field_of_view_from_mask(mask: Mask) -> FieldOfView:
         raise GeometryError("The field-of-view mask is empty.")
     reduction = _reduction(*mask.shape)
     reduced = _reduce_mask(mask, reduction)
-    fit = fit_circle(border_of(reduced), reduced.shape) if reduced.any() else None
+    border = border_of(reduced) if reduced.any() else np.empty((0, 2))
+    fit = fit_circle(border, reduced.shape)
     if fit is None:
         return _region(mask, None)
     x, y, radius = circle = _enlarge(fit[1], reduction)
-    if explains(fit[1], reduced, reduced):
+    if explains(fit[1], border, reduced, reduced):
         return FieldOfView(mask, (x, y), 2 * radius)
     return _region(mask, circle)
 

@@ -167,7 +167,7 @@ def test_invalid_windows_are_refused() -> None:
         tile_windows(empty, 64, field_size=64, overlap=0.2)
 
 
-@pytest.mark.parametrize("shape", [(200, 20000), (20000, 200), (3, 300_000)])
+@pytest.mark.parametrize("shape", [(200, 20000), (20000, 200), (30, 60_000)])
 def test_window_around_a_long_image_is_cut_as_if_it_were_padded(shape: tuple[int, int]) -> None:
     """The square around it has more pixels than an image may have."""
     image = np.random.default_rng(0).integers(0, 256, shape, dtype=np.uint8)
