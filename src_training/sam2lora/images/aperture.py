@@ -13,7 +13,7 @@ _TOLERANCE = 1.5  # pixels between a border point and the circle it supports
 _MOST = 0.8  # of the border near a known circle: no other circle has to be fitted
 _LEAST_SHOWN = 0.6  # of the arc between straight cuts: an ellipse and a montage show less of one
 _MOST_BEYOND = 0.08  # of what is lit that a circle may leave out: labels and notches
-_MOST_DARK = 0.25  # of a circle that may be dark: a side that fades
+_MOST_DARK = 0.06  # of a circle that may be dark: a side that fades
 
 Circle = tuple[float, float, float]  # x, y, radius
 Cuts = tuple[int, int, int, int]  # rows at the top and bottom, columns at the left and right
@@ -39,7 +39,7 @@ def fit_circle(
     """
     if len(border) < 20:
         return None
-    inliers = None if near is None else _near(border, near, _TOLERANCE)
+    inliers = None if near is None else near_circle(border, near, _TOLERANCE)
     if inliers is None or inliers.mean() < _MOST:
         with warnings.catch_warnings():
             warnings.filterwarnings("ignore", message="No inliers found")  # handled below
@@ -55,7 +55,7 @@ def fit_circle(
     return (support, circle) if plausible and support >= _LEAST_SUPPORT else None
 
 
-def _near(points: Points, circle: Circle, distance: float) -> Mask:
+def near_circle(points: Points, circle: Circle, distance: float = 2 * _TOLERANCE) -> Mask:
     """Return which points `(N, 2)` are within `distance` of a circle's line, `(N,)` bool."""
     x, y, radius = circle
     near: Mask = np.abs(np.hypot(points[:, 0] - x, points[:, 1] - y) - radius) <= distance
@@ -73,7 +73,7 @@ def _supported_arc(
     top, bottom, left, right = cuts
     visible = (arc_x > left + 1) & (arc_x < shape[1] - right - 2)
     visible &= (arc_y > top + 1) & (arc_y < shape[0] - bottom - 2)
-    near = border[_near(border, circle, 2 * _TOLERANCE)] - (x, y)
+    near = border[near_circle(border, circle)] - (x, y)
     sectors = np.arctan2(near[:, 1], near[:, 0]) % (2 * np.pi) * steps / (2 * np.pi)
     supported = np.zeros(steps, dtype=np.bool_)
     supported[sectors.astype(np.intp) % steps] = True

@@ -30,41 +30,49 @@ class BrightRegion:
     largest, whole
         `(h, w)` bool: the largest bright part, and all large ones.
     border
-        Points on the border of the largest.
-    step
-        Grey levels that the border rises by, all but its softest parts.
+        `(N, 2)`: points (x, y) on the border of the largest.
+    dark, bright
+        `(N,)`: brightness on the two sides of the border.
     """
 
     largest: Mask
     whole: Mask
     border: Points
-    step: float
+    dark: NDArray[np.int16]
+    bright: NDArray[np.int16]
+
+    def is_sharp(self, part: Mask | slice = slice(None)) -> bool:
+        """Check whether most of the border, or of a part of it, `(N,)`, is a step, not shading."""
+        dark, bright = self.dark[part], self.bright[part]
+        return bool(len(dark) and np.median(dark) <= _SHARP * np.median(bright))
+
+    @property
+    def step(self) -> float:
+        """Grey levels that the border rises by, all but its softest parts."""
+        return float(np.percentile(self.bright - self.dark, _WEAKEST))
 
 
 def bright_regions(light: NDArray[np.uint8]) -> Iterator[BrightRegion]:
-    """Yield what is lit at each threshold, from the lowest threshold up, if its border is sharp."""
+    """Yield what is lit at each threshold, from the lowest threshold up."""
     black = np.percentile(light, 1)
     for level in _STEPS_ABOVE_BLACK:
         components, count = ndimage.label(light > black + level)
         if count == 0:
             break
-        largest, whole, panels = _large_parts(components)
+        largest, whole, panels = _large_parts(components, light > black + _STEPS_ABOVE_BLACK[-1])
         if not _LEAST_AREA < largest.mean() < 0.995:
             continue
         if _median(light[~(whole | panels)]) >= _DARK_OUTSIDE * _median(light[whole]):
             continue
         border = border_of(largest)
-        if len(border):
-            dark, bright = _sides(light, border)
-            if np.median(dark) <= _SHARP * np.median(bright):
-                step = float(np.percentile(bright - dark, _WEAKEST))
-                yield BrightRegion(largest, whole, border, step)
+        yield BrightRegion(largest, whole, border, *_sides(light, border))
 
 
-def _large_parts(components: NDArray[np.int32]) -> tuple[Mask, Mask, Mask]:
+def _large_parts(components: NDArray[np.int32], bright: Mask) -> tuple[Mask, Mask, Mask]:
     """Return the largest of labelled parts, all large ones, and panels; their holes filled.
 
-    Beside a part of another shape, a rectangle is no field but a panel.
+    Beside a part of another shape, a rectangle is no field but a panel, unless what is `bright` in
+    it has another shape too: a field whose black is lighter than the padding.
     """
     areas = np.bincount(components.ravel())
     areas[0] = 0
@@ -73,12 +81,16 @@ def _large_parts(components: NDArray[np.int32]) -> tuple[Mask, Mask, Mask]:
     none = np.zeros_like(parts[0])
     if len(parts) == 1:
         return parts[0], parts[0], none
-    panels = [part for part in parts if is_rectangle(part)]
+    panels = [part for part in parts if is_rectangle(part) and _is_plain(part & bright)]
     if len(panels) == len(parts):
         panels = []
     fields = [part for part in parts if all(part is not panel for panel in panels)]
     largest = max(fields, key=np.count_nonzero)
     return largest, np.logical_or.reduce(fields), np.logical_or.reduce([none, *panels])
+
+
+def _is_plain(bright: Mask) -> bool:
+    return not bright.any() or is_rectangle(_without_holes(bright))
 
 
 def is_rectangle(part: Mask) -> bool:

@@ -20,6 +20,7 @@ from sam2lora.images.aperture import (
     cut_disc,
     explains,
     fit_circle,
+    near_circle,
     straight_cuts,
 )
 from sam2lora.images.bright_regions import BrightRegion, bright_regions, closed, is_rectangle
@@ -97,15 +98,14 @@ def find_field_of_view(pixels: NDArray[np.uint8]) -> FieldOfView:
     near: Circle | None = None
     shown: tuple[float, Circle] | None = None
     for lit in bright_regions(light):
-        levels.append(lit)
+        if lit.is_sharp():
+            levels.append(lit)
         fit = fit_circle(lit.border, light.shape, near=near)
         if fit is None:
             continue
         support, near = fit
         shown = max(fit, shown or fit)
-        if (best is None or support > best[0]) and explains(
-            near, lit.border, lit.largest, lit.whole
-        ):
+        if (best is None or support > best[0]) and _is_aperture(near, lit):
             best = (support, near, lit.largest)
             if support == 1:  # no other circle can be better supported
                 break
@@ -122,6 +122,13 @@ def find_field_of_view(pixels: NDArray[np.uint8]) -> FieldOfView:
     working = Image.fromarray(closed(lit.whole).astype(np.uint8) * np.uint8(255))
     native = np.asarray(working.resize((width, height), Image.Resampling.BILINEAR)) >= 128
     return _region(native, shown and _enlarge(shown[1], reduction))
+
+
+def _is_aperture(circle: Circle, lit: BrightRegion) -> bool:
+    """Check whether a circle is a sharp border, and all that is lit."""
+    return lit.is_sharp(near_circle(lit.border, circle)) and explains(
+        circle, lit.border, lit.largest, lit.whole
+    )
 
 
 def field_of_view_from_mask(mask: Mask) -> FieldOfView:

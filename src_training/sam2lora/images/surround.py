@@ -6,7 +6,7 @@ from scipy import ndimage
 
 from sam2lora.types import Mask
 
-_LIGHT = 24  # grey levels: a darker surround is as good as black
+_LIGHT = 40  # grey levels: a darker surround is as good as black
 _CORNER = 4  # working pixels: side of the patch in a corner that gives a surround's color
 _ALIKE = 12  # grey levels in each channel that one color varies by, by noise and JPEG
 _STEP = 30  # grey levels in one channel between a surround and what it surrounds

@@ -189,7 +189,7 @@ def test_light_panel_with_letters_is_not_in_the_field(
             pixels[top : top + 12, left : left + 5] = 20
     found = find_field_of_view(as_jpeg(pixels))
     assert found.found == "circle"
-    assert dice(found.mask, field) > 0.99
+    assert dice(found.mask, field) > 0.985
 
 
 @pytest.mark.parametrize("width", [3, 12, 70])
@@ -211,7 +211,7 @@ def test_frame_or_panel_beside_the_field_is_not_in_it() -> None:
     for image in (framed, panel):
         found = find_field_of_view(as_jpeg(image))
         assert found.found == "circle"
-        assert dice(found.mask, field) > 0.99
+        assert dice(found.mask, field) > 0.985
 
 
 def test_surrounds_within_one_another_are_not_in_the_field() -> None:

@@ -16,7 +16,7 @@ def blackened(pixels: np.ndarray) -> np.ndarray:
     return without_surround(pixels, pixels.max(axis=-1))
 
 
-@pytest.mark.parametrize("color", [(255, 255, 255), (40, 40, 40), (230, 200, 90)])
+@pytest.mark.parametrize("color", [(255, 255, 255), (60, 60, 60), (230, 200, 90)])
 def test_page_becomes_black_up_to_the_picture(color: tuple[int, int, int]) -> None:
     page = np.full((200, 260, 3), color, np.uint8)
     page[30:150, 60:220] = retina()
