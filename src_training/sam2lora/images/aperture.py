@@ -17,21 +17,21 @@ _MOST_DARK = 0.06  # of a circle that may be dark: a side that fades
 
 Circle = tuple[float, float, float]  # x, y, radius
 Cuts = tuple[int, int, int, int]  # rows at the top and bottom, columns at the left and right
-Points = NDArray[np.float64]
+Border = NDArray[np.float64]
 
 
-def border_of(region: Mask) -> Points:
-    """Return about 400 points `(N, 2)` (x, y) on a region's border, without the image's own."""
+def border_of(region: Mask) -> Border:
+    """Return 400 to 800 points `(N, 2)` (x, y) on a region's border, without the image's own."""
     contours = measure.find_contours(np.pad(region, 1).astype(np.float32), 0.5)
     border = np.concatenate(contours)[:, ::-1] - 1  # (N, 2) x, y
     height, width = region.shape
     border = border[((border > 1) & (border < np.array([width, height]) - 2)).all(axis=1)]
-    points: Points = border[:: max(1, len(border) // 400)]
+    points: Border = border[:: max(1, len(border) // 400)]
     return points
 
 
 def fit_circle(
-    border: Points, shape: tuple[int, ...], *, near: Circle | None = None
+    border: Border, shape: tuple[int, ...], *, near: Circle | None = None
 ) -> tuple[float, Circle] | None:
     """Fit a circle to the region's border; return the supported share of its arc and the circle.
 
@@ -55,7 +55,7 @@ def fit_circle(
     return (support, circle) if plausible and support >= _LEAST_SUPPORT else None
 
 
-def near_circle(points: Points, circle: Circle, distance: float = 2 * _TOLERANCE) -> Mask:
+def near_circle(points: Border, circle: Circle, distance: float = 2 * _TOLERANCE) -> Mask:
     """Return which points `(N, 2)` are within `distance` of a circle's line, `(N,)` bool."""
     x, y, radius = circle
     near: Mask = np.abs(np.hypot(points[:, 0] - x, points[:, 1] - y) - radius) <= distance
@@ -63,7 +63,7 @@ def near_circle(points: Points, circle: Circle, distance: float = 2 * _TOLERANCE
 
 
 def _supported_arc(
-    border: Points, circle: Circle, shape: tuple[int, ...], cuts: Cuts = (0, 0, 0, 0)
+    border: Border, circle: Circle, shape: tuple[int, ...], cuts: Cuts = (0, 0, 0, 0)
 ) -> float:
     """Return the share of the circle's arc inside the image that is close to border points."""
     x, y, radius = circle
@@ -80,7 +80,7 @@ def _supported_arc(
     return float((supported & visible).sum() / max(1, visible.sum()))
 
 
-def explains(circle: Circle, border: Points, region: Mask, lit: Mask) -> bool:
+def explains(circle: Circle, border: Border, region: Mask, lit: Mask) -> bool:
     """Check whether a circle, cut where its region is, is all that is lit.
 
     Parameters
@@ -88,7 +88,7 @@ def explains(circle: Circle, border: Points, region: Mask, lit: Mask) -> bool:
     circle
         Fitted to `border`.
     border, region
-        Points on the border of the part that the circle was fitted to, and that part, `(H, W)`.
+        Border on the border of the part that the circle was fitted to, and that part, `(H, W)`.
     lit
         `(H, W)` bool, all that is lit, `region` included.
     """

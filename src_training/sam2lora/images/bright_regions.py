@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
-from sam2lora.images.aperture import Points, border_of
+from sam2lora.images.aperture import Border, border_of
 from sam2lora.types import Mask
 
 _STEPS_ABOVE_BLACK = (6, 10, 16, 26, 40)  # grey levels at which the image is thresholded
@@ -37,7 +37,7 @@ class BrightRegion:
 
     largest: Mask
     whole: Mask
-    border: Points
+    border: Border
     dark: NDArray[np.int16]
     bright: NDArray[np.int16]
 
@@ -100,7 +100,7 @@ def is_rectangle(part: Mask) -> bool:
     return bool(box.mean() > _RECTANGLE)
 
 
-def _sides(light: NDArray[np.uint8], border: Points) -> tuple[NDArray[np.int16], NDArray[np.int16]]:
+def _sides(light: NDArray[np.uint8], border: Border) -> tuple[NDArray[np.int16], NDArray[np.int16]]:
     """Return the brightness on the dark and on the bright side of each border point, `(N,)`."""
     reach = _STEP_SIDE // 2
     columns, rows = np.rint(border).astype(np.intp).T
