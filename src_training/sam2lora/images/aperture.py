@@ -88,7 +88,7 @@ def explains(circle: Circle, border: Border, region: Mask, lit: Mask) -> bool:
     circle
         Fitted to `border`.
     border, region
-        Border on the border of the part that the circle was fitted to, and that part, `(H, W)`.
+        Points on the border of the part that the circle was fitted to, and that part, `(H, W)`.
     lit
         `(H, W)` bool, all that is lit, `region` included.
     """
