@@ -64,7 +64,7 @@ def save_for_vascx(
         raise GeometryError(
             f"VascX reads masks of {' and '.join(FOLDERS)}; found: {', '.join(masks) or 'none'}."
         )
-    window = Window.around(field.center, field.diameter, SIDE)
+    window = Window.around(field.center, field.extent, SIDE)
     bounds = folder / "bounds.csv"
     rows = _rows(bounds) | {stem: ("True", _bounds(field))}
     name = f"{stem}.png"
@@ -100,7 +100,7 @@ def _bounds(field: FieldOfView) -> str:
     """Return a field of view as VascX writes it: the circle, and lines that cut it, as (x, y)."""
     height, width = field.mask.shape
     x, y = map(float, field.center)
-    radius = field.diameter / 2
+    radius = field.extent / 2
     rows, columns = (np.flatnonzero(field.mask.any(axis=axis)) for axis in (1, 0))
     edges = {
         "top": (int(rows[0]), max(0.0, y - radius)),

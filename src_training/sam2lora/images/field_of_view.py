@@ -2,31 +2,37 @@
 
 Cameras image through a circular aperture; the outside is black, sometimes with a text label or a
 notch, and many cameras crop the circle at the top, bottom or sides. The circle's diameter is the
-one length that every fundus image has, so it sets the scale of everything else.
+one length that every fundus image has, so it sets the scale of everything else. In montages,
+ultra-wide and stretched images no one circle is the field: there it is what is lit.
 """
 
-import warnings
-from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageFilter
 from scipy import ndimage
-from skimage import measure
 
 from sam2lora.errors import GeometryError
+from sam2lora.images.aperture import (
+    Circle,
+    border_of,
+    cut_disc,
+    explains,
+    fit_circle,
+    near_circle,
+    straight_cuts,
+)
+from sam2lora.images.bright_regions import BrightRegion, bright_regions, closed, is_rectangle
+from sam2lora.images.surround import without_surround
 from sam2lora.types import Mask
 
 _WORKING_SIDE = 512  # longer side, in pixels, of the reduced image in which the circle is fitted
-_STEPS_ABOVE_BLACK = (6, 10, 16, 26, 40)  # grey levels at which the image is thresholded
-_LEAST_AREA = 0.1  # of the image: a smaller bright region is not a field of view
-_DARK_OUTSIDE = 0.5  # largest ratio of the median brightness outside to that inside
-_LEAST_SUPPORT = 0.35  # of the circle's arc inside the image that must show a border
-_TOLERANCE = 1.5  # working pixels between a border point and the circle it supports
-_MOST = 0.8  # of the border near a known circle: no other circle has to be fitted
-
-Circle = tuple[float, float, float]  # x, y, radius
+_NEARLY = 0.9  # of the highest step: a border at a lower threshold is as good
+_WITHIN = 0.98  # of a circle that has to be in a region to be one of its fields
+_BLACK = 10  # grey levels above the darkest percent that padding can have
+_PADDED = (0.2, 0.6)  # of the image's longer side: content as small as that is padded with black
+_PADDING = 0.05  # of the content's sides, kept around it
 
 
 @dataclass(frozen=True, eq=False)
@@ -39,12 +45,15 @@ class FieldOfView:
         `(H, W)` bool: the pixels that show the eye.
     center
         Center (x, y) of the aperture's circle in native pixels; can be outside a cropped image.
+        Of a region, the center of its bounding box.
     diameter
         Diameter of the aperture's circle in native pixels; larger than the mask if the circle is
-        cropped.
+        cropped. Of a region, the diameter of one of its fields if an arc of its border shows it, as
+        in a montage, else of the largest circle inside it. Of a whole image, or a region that is a
+        rectangle, the longer side.
     found
-        How it was found: "circle", "region" (bright, but not round) or "whole image" (there is no
-        dark border).
+        How it was found: "circle", "region" (what is lit, where no one circle explains it) or
+        "whole image" (there is no dark border).
     """
 
     mask: Mask
@@ -52,14 +61,24 @@ class FieldOfView:
     diameter: float
     found: str = "circle"
 
+    @property
+    def extent(self) -> float:
+        """Side of the square around `center` that holds the whole field, in native pixels."""
+        if self.found != "region":
+            return self.diameter
+        extents = (np.flatnonzero(self.mask.any(axis=axis)) for axis in (1, 0))
+        return max(self.diameter, *(float(np.ptp(lines) + 1) for lines in extents))
+
 
 def find_field_of_view(pixels: NDArray[np.uint8]) -> FieldOfView:
     """Find the field of view by its brightness and the circle its border lies on.
 
-    The image is thresholded at several levels above black; to the border of each largest bright
-    region a circle is fitted by RANSAC, and the circle with the longest supported arc is used, cut
-    where the region ends in a straight line. Without such a circle the bright region itself is the
-    field of view; without a dark border it is the whole image.
+    A light, uniform surround counts as black. The image is thresholded at several levels above
+    black; to the border of each largest bright region a circle is fitted by RANSAC, and of the
+    circles that explain what is lit the one with the longest supported arc is used, cut where the
+    region ends in a straight line. Where no one circle explains it, such as in a montage, the field
+    is all that is lit, closed and with its holes filled; without a dark border it is the whole
+    image.
 
     Parameters
     ----------
@@ -68,28 +87,48 @@ def find_field_of_view(pixels: NDArray[np.uint8]) -> FieldOfView:
     """
     height, width = pixels.shape[:2]
     reduction = _reduction(height, width)
-    first: Mask | None = None
-    fits: list[tuple[tuple[float, Circle], Mask]] = []
-    for region in _bright_regions(_reduce(_brightest(pixels), reduction)):
-        first = region if first is None else first
-        fit = _fit_circle(region, near=fits[-1][0][1] if fits else None)
-        if fit:
-            fits.append((fit, region))
-            if fit[0] == 1:  # no other circle can be better supported
+    light = without_surround(pixels, _reduce(_brightest(pixels), reduction))
+    inner = _padded_content(light, reduction)
+    if inner:
+        field = find_field_of_view(pixels[inner])
+        if field.found != "whole image":
+            return _embed(field, inner, (height, width))
+    levels: list[BrightRegion] = []
+    best: tuple[float, Circle, Mask] | None = None
+    near: Circle | None = None
+    shown: tuple[float, Circle] | None = None
+    for lit in bright_regions(light):
+        if lit.is_sharp():
+            levels.append(lit)
+        fit = fit_circle(lit.border, light.shape, near=near)
+        if fit is None:
+            continue
+        support, near = fit
+        shown = max(fit, shown or fit)
+        if (best is None or support > best[0]) and _is_aperture(near, lit):
+            best = (support, near, lit.largest)
+            if support == 1:  # no other circle can be better supported
                 break
-    if first is None:
+    if best:
+        _, circle, region = best
+        top, bottom, left, right = (round(cut * reduction) for cut in straight_cuts(region, circle))
+        x, y, radius = _enlarge(circle, reduction)
+        mask = cut_disc((x, y, radius), (height, width), (top, bottom, left, right))
+        return FieldOfView(mask, (x, y), 2 * radius)
+    if not levels:
         return _whole_image(height, width)
-    if not fits:
-        native = Image.fromarray(first).resize((width, height), Image.Resampling.NEAREST)
-        return field_of_view_from_mask(np.array(native))
-    (_, circle), region = max(fits, key=lambda fit: fit[0][0])
-    top, bottom, left, right = (round(cut * reduction) for cut in _straight_cuts(region, circle))
-    x, y, radius = _enlarge(circle, reduction)
-    rows, columns = np.ogrid[:height, :width]
-    mask = (columns - x) ** 2 <= radius**2 - (rows - y) ** 2
-    mask[:top] = mask[height - bottom :] = False
-    mask[:, :left] = mask[:, width - right :] = False
-    return FieldOfView(mask, (x, y), 2 * radius)
+    highest = max(lit.step for lit in levels)
+    lit = next(lit for lit in levels if lit.step >= _NEARLY * highest)
+    working = Image.fromarray(closed(lit.whole).astype(np.uint8) * np.uint8(255))
+    native = np.asarray(working.resize((width, height), Image.Resampling.BILINEAR)) >= 128
+    return _region(native, shown and _enlarge(shown[1], reduction))
+
+
+def _is_aperture(circle: Circle, lit: BrightRegion) -> bool:
+    """Check whether a circle is a sharp border, and all that is lit."""
+    return lit.is_sharp(near_circle(lit.border, circle)) and explains(
+        circle, lit.border, lit.largest, lit.whole
+    )
 
 
 def field_of_view_from_mask(mask: Mask) -> FieldOfView:
@@ -103,14 +142,63 @@ def field_of_view_from_mask(mask: Mask) -> FieldOfView:
     if not mask.any():
         raise GeometryError("The field-of-view mask is empty.")
     reduction = _reduction(*mask.shape)
-    fit = _fit_circle(_reduce(mask.astype(np.uint8) * np.uint8(255), reduction) > 127)
-    if fit:
-        x, y, radius = _enlarge(fit[1], reduction)
+    reduced = _reduce_mask(mask, reduction)
+    border = border_of(reduced) if reduced.any() else np.empty((0, 2))
+    fit = fit_circle(border, reduced.shape)
+    if fit is None:
+        return _region(mask, None)
+    x, y, radius = circle = _enlarge(fit[1], reduction)
+    if explains(fit[1], border, reduced, reduced):
         return FieldOfView(mask, (x, y), 2 * radius)
+    return _region(mask, circle)
+
+
+def _region(mask: Mask, circle: Circle | None) -> FieldOfView:
+    """Create the field of view of a native mask that is not one circle.
+
+    `circle` is one that an arc of its border shows; it has to be within the mask to be one of its
+    fields.
+    """
     rows, columns = (np.flatnonzero(mask.any(axis=axis)) for axis in (1, 0))
     center = (float(columns[0] + columns[-1]) / 2, float(rows[0] + rows[-1]) / 2)
-    diameter = float(max(np.ptp(rows), np.ptp(columns)) + 1)
+    box = mask[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1]
+    if is_rectangle(mask):
+        diameter = float(max(box.shape))
+    elif circle and mask[cut_disc(circle, mask.shape)].mean() > _WITHIN:
+        diameter = 2 * circle[2]
+    else:
+        reduction = _reduction(*box.shape)
+        depth = ndimage.distance_transform_edt(np.pad(_reduce_mask(box, reduction), 1))
+        diameter = max(1.0, (2 * float(depth.max()) - 1) * reduction)
     return FieldOfView(mask, center, diameter, found="region")
+
+
+def _padded_content(light: NDArray[np.uint8], reduction: float) -> tuple[slice, slice] | None:
+    """Return the native rows and columns of what is lit, if it is small in its black padding."""
+    lit = light > np.percentile(light, 1) + _BLACK
+    rows, columns = (np.flatnonzero(lit.any(axis=axis)) for axis in (1, 0))
+    if not len(rows):
+        return None
+    share = max(np.ptp(rows) + 1, np.ptp(columns) + 1) / max(light.shape)
+    if not _PADDED[0] < share < _PADDED[1]:
+        return None
+    first, second = (
+        slice(
+            max(0, int((lines[0] - margin) * reduction)),
+            int((lines[-1] + 1 + margin) * reduction),
+        )
+        for lines in (rows, columns)
+        for margin in [1 + _PADDING * len(lines)]
+    )
+    return first, second
+
+
+def _embed(field: FieldOfView, at: tuple[slice, slice], shape: tuple[int, int]) -> FieldOfView:
+    """Return the field of view of a part of an image as that of the whole image."""
+    mask = np.zeros(shape, dtype=np.bool_)
+    mask[at] = field.mask
+    x, y = field.center
+    return replace(field, mask=mask, center=(x + at[1].start, y + at[0].start))
 
 
 def _brightest(pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
@@ -140,117 +228,11 @@ def _reduce(channel: NDArray[np.uint8], reduction: float) -> NDArray[np.uint8]:
     return np.asarray(reduced.filter(ImageFilter.MedianFilter(3)))
 
 
+def _reduce_mask(mask: Mask, reduction: float) -> Mask:
+    reduced: Mask = _reduce(mask.astype(np.uint8) * np.uint8(255), reduction) > 127
+    return reduced
+
+
 def _enlarge(circle: Circle, reduction: float) -> Circle:
     x, y, radius = circle
     return (x + 0.5) * reduction - 0.5, (y + 0.5) * reduction - 0.5, radius * reduction
-
-
-def _bright_regions(light: NDArray[np.uint8]) -> Iterator[Mask]:
-    """Yield the largest bright region at each threshold, from the lowest threshold up."""
-    black = np.percentile(light, 1)
-    for step in _STEPS_ABOVE_BLACK:
-        components, count = ndimage.label(light > black + step)
-        if count == 0:
-            break
-        largest = 1 + np.bincount(components.ravel())[1:].argmax()
-        region = _without_holes(components == largest)
-        if not _LEAST_AREA < region.mean() < 0.995:
-            continue
-        if _median(light[~region]) < _DARK_OUTSIDE * _median(light[region]):
-            yield region
-
-
-def _without_holes(region: Mask) -> Mask:
-    """Fill the holes of a region, faster than `binary_fill_holes`."""
-    outside, _ = ndimage.label(np.pad(~region, 1, constant_values=True))
-    filled: Mask = outside[1:-1, 1:-1] != outside[0, 0]
-    return filled
-
-
-def _median(levels: NDArray[np.uint8]) -> int:
-    """Return the lower median of grey levels, from their histogram."""
-    counts = np.bincount(levels, minlength=1).cumsum()
-    return int(np.searchsorted(counts, (counts[-1] + 1) // 2))
-
-
-def _fit_circle(region: Mask, *, near: Circle | None = None) -> tuple[float, Circle] | None:
-    """Fit a circle to the region's border; return the supported share of its arc and the circle.
-
-    The fit is RANSAC, unless most of the border is `near` a known circle. None if no circle fits.
-    """
-    contours = measure.find_contours(np.pad(region, 1).astype(np.float32), 0.5)
-    border = np.concatenate(contours)[:, ::-1] - 1  # (N, 2) x, y
-    height, width = region.shape
-    border = border[((border > 1) & (border < np.array([width, height]) - 2)).all(axis=1)]
-    border = border[:: max(1, len(border) // 400)]
-    if len(border) < 20:
-        return None
-    inliers = None if near is None else _near(border, near, _TOLERANCE)
-    if inliers is None or inliers.mean() < _MOST:
-        with warnings.catch_warnings():
-            warnings.filterwarnings("ignore", message="No inliers found")  # handled below
-            _, inliers = measure.ransac(
-                border, measure.CircleModel, 3, _TOLERANCE, max_trials=300, rng=0
-            )
-    if inliers is None or inliers.sum() < 20:
-        return None
-    model = measure.CircleModel.from_estimate(border[inliers])
-    circle = (float(model.center[0]), float(model.center[1]), float(model.radius))
-    support = _supported_arc(border, circle, region.shape)
-    plausible = 0.25 * max(region.shape) < circle[2] < 1.5 * max(region.shape)
-    return (support, circle) if plausible and support >= _LEAST_SUPPORT else None
-
-
-def _near(points: NDArray[np.float64], circle: Circle, distance: float) -> Mask:
-    """Return which points `(N, 2)` are within `distance` of a circle's line, `(N,)` bool."""
-    x, y, radius = circle
-    near: Mask = np.abs(np.hypot(points[:, 0] - x, points[:, 1] - y) - radius) <= distance
-    return near
-
-
-def _supported_arc(border: NDArray[np.float64], circle: Circle, shape: tuple[int, ...]) -> float:
-    """Return the share of the circle's arc inside the image that is close to border points."""
-    x, y, radius = circle
-    steps = 180
-    angles = (np.arange(steps) + 0.5) * 2 * np.pi / steps
-    arc_x, arc_y = x + radius * np.cos(angles), y + radius * np.sin(angles)
-    visible = (arc_x > 1) & (arc_x < shape[1] - 2) & (arc_y > 1) & (arc_y < shape[0] - 2)
-    near = border[_near(border, circle, 2 * _TOLERANCE)] - (x, y)
-    sectors = np.arctan2(near[:, 1], near[:, 0]) % (2 * np.pi) * steps / (2 * np.pi)
-    supported = np.zeros(steps, dtype=np.bool_)
-    supported[sectors.astype(np.intp) % steps] = True
-    return float((supported & visible).sum() / max(1, visible.sum()))
-
-
-def _straight_cuts(region: Mask, circle: Circle) -> tuple[int, int, int, int]:
-    """Return the number of rows (top, bottom) and columns (left, right) cropped from the circle.
-
-    Only a sharp step from dark to bright is a crop; a side that fades into the dark is not.
-    """
-    x, y, radius = circle
-    rows, columns = np.ogrid[: region.shape[0], : region.shape[1]]
-    disc = (columns - x) ** 2 + (rows - y) ** 2 <= (radius - 2 * _TOLERANCE) ** 2
-    by_row = _share(region & disc, disc, axis=1)
-    by_column = _share(region & disc, disc, axis=0)
-    return (
-        _leading_dark(by_row),
-        _leading_dark(by_row[::-1]),
-        _leading_dark(by_column),
-        _leading_dark(by_column[::-1]),
-    )
-
-
-def _share(part: Mask, whole: Mask, *, axis: int) -> NDArray[np.float64]:
-    """Return the share of `whole` that `part` covers in each line; NaN where `whole` is empty."""
-    counts = whole.sum(axis=axis).astype(np.float64)
-    counts[counts == 0] = np.nan
-    return np.asarray(part.sum(axis=axis) / counts)
-
-
-def _leading_dark(bright: NDArray[np.float64]) -> int:
-    """Count the leading dark lines if they end in a sharp step, else return 0."""
-    lines = np.flatnonzero(~np.isnan(bright))
-    dark = int(np.argmax(bright[lines] > 0.3)) if (bright[lines] > 0.3).any() else 0
-    if dark == 0 or bright[lines][dark : dark + 4].max(initial=0) < 0.7:
-        return 0
-    return int(lines[0] + dark)

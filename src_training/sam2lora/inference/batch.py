@@ -122,8 +122,8 @@ def segment_paths(
 
     Yields
     ------
-    The result of each image, in order. A file that cannot be read or segmented has an `error`; the
-    others are segmented all the same.
+    The result of each image, in order. A file that cannot be read or segmented has an `error`,
+    whatever was raised; the others are segmented all the same.
 
     Raises
     ------
@@ -245,17 +245,40 @@ def _segment_one(
             show = partial(_show_share, progress, start, number, len(tasks))
             predictions |= segment_prepared(predictor, prepared, [task], progress=show)
         return _Segmented(path, prepared, predictions, fundus.spacing, fundus.note)
-    except Sam2LoraError as error:
+    except _StopError as stop:
+        raise stop.reason from None
+    except Exception as error:  # the image that causes it must not end the others
         logger.debug("%s failed", path, exc_info=error)
+        return _Segmented(path, error=_reason(path, error))
+
+
+def _reason(path: Path, error: Exception) -> str:
+    """Return why an image failed; what is not an error of input is named as a defect."""
+    if isinstance(error, Sam2LoraError):
         message = str(error)
-        return _Segmented(path, error=message if str(path) in message else f"{path}: {message}")
+        return message if str(path) in message else f"{path}: {message}"
+    what = " ".join(f"{type(error).__name__}: {error}".split()).removesuffix(":")
+    return (
+        f"{path}: failed by a defect of this program ({what}); the other images are not affected. "
+        "Report it with what `sam2lora --debug predict` prints."
+    )
+
+
+class _StopError(BaseException):
+    """What `progress` raised: it stops the work, and no image is the cause."""
+
+    def __init__(self, reason: Exception) -> None:
+        self.reason = reason
 
 
 def _show_share(
     progress: ReportBatch, start: BatchProgress, number: int, tasks: int, done: int, total: int
 ) -> None:
     """Report the share of an image that is done, from the steps of its task `number`."""
-    progress(replace(start, share=(number + done / total) / tasks))
+    try:
+        progress(replace(start, share=(number + done / total) / tasks))
+    except Exception as error:
+        raise _StopError(error) from error
 
 
 def _write(
@@ -276,10 +299,16 @@ def _write(
                     software=MASK_SOFTWARE,
                 )
     masks = {target: prediction.mask for target, prediction in segmented.predictions.items()}
+    try:
+        measurements = measure(masks, segmented.prepared.field, spacing=segmented.spacing)
+    except Exception as error:  # as above; the masks are whole
+        logger.debug("%s failed", segmented.path, exc_info=error)
+        reason = _reason(segmented.path, error)
+        return FileResult(segmented.path, files, error=reason, kept=kept)
     return FileResult(
         segmented.path,
         files,
-        measure(masks, segmented.prepared.field, spacing=segmented.spacing),
+        measurements,
         {target: prediction.iou for target, prediction in segmented.predictions.items()},
         kept=kept,
         note=segmented.note,

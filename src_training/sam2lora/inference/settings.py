@@ -12,8 +12,8 @@ from pydantic import Field, model_validator
 from sam2lora.datasets.inverted import looks_inverted
 from sam2lora.datasets.mask_encodings import MaskFile
 from sam2lora.datasets.records import turned_upright
-from sam2lora.images.decoding import read_shape
 from sam2lora.errors import AdapterError, GeometryError, ImageError, SettingsError
+from sam2lora.images.decoding import read_shape
 from sam2lora.prompts.user_prompts import Box, PointPrompt, Prompts
 from sam2lora.settings import PrecisionChoice, Settings
 from sam2lora.targets import InputMode

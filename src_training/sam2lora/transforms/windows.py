@@ -13,6 +13,7 @@ from PIL import Image
 
 from sam2lora.errors import GeometryError
 from sam2lora.images.field_of_view import FieldOfView
+from sam2lora.transforms.canvas import padded, spans_of_window
 
 Points = NDArray[np.float64]
 Values = NDArray[np.float32]
@@ -87,21 +88,18 @@ class Window:
         -------
         `(size, size, 3)` or `(size, size)` uint8; black beyond the image.
         """
-        left, top = math.floor(self.left), math.floor(self.top)
-        right, bottom = math.ceil(self.left + self.width), math.ceil(self.top + self.height)
-        rows, columns = (
-            _visible(start, end, side)
-            for start, end, side in zip((top, left), (bottom, right), image.shape[:2], strict=True)
+        down, across = spans_of_window(
+            (self.top, self.left), (self.height, self.width), self.size, image.shape[:2]
         )
-        corner = (columns.start, rows.start)
-        # Only the visible part is copied; beyond the image `crop` is black.
-        window = Image.fromarray(image[rows, columns]).crop(
-            (left - corner[0], top - corner[1], right - corner[0], bottom - corner[1])
-        )
-        x, y = self.left - left, self.top - top
-        box = (x, y, x + self.width, y + self.height)
-        cut = window.resize((self.size, self.size), Image.Resampling.BILINEAR, box=box)
-        return np.asarray(cut)
+        cut = np.zeros((self.size, self.size, *image.shape[2:]), dtype=np.uint8)
+        if down.count and across.count:
+            canvas = Image.fromarray(padded(image, down.native, across.native))
+            cut[down.network, across.network] = canvas.resize(
+                (across.count, down.count),
+                Image.Resampling.BILINEAR,
+                box=(across.start, down.start, across.end, down.end),
+            )
+        return cut
 
     def cut_mask(self, mask: NDArray[np.bool_]) -> NDArray[np.bool_]:
         """Cut the window out of a mask `(H, W)`; pixels that are at least half covered are True."""
@@ -188,12 +186,12 @@ class Blend:
 
 
 def full_window(field: FieldOfView, size: int, *, margin: float = 0.02) -> Window:
-    """Create the window of the whole field of view, `1 + margin` times its diameter wide.
+    """Create the window of the whole field of view, `1 + margin` times its extent wide.
 
     It is the window of the circle, not of its visible part, so that a cropped circle has the same
     scale.
     """
-    return Window.around(field.center, field.diameter * (1 + margin), size)
+    return Window.around(field.center, field.extent * (1 + margin), size)
 
 
 def zoom_window(
@@ -265,12 +263,6 @@ def _touches(window: Window, mask: NDArray[np.bool_]) -> bool:
     top, bottom = _inside(window.top, window.height, mask.shape[0])
     left, right = _inside(window.left, window.width, mask.shape[1])
     return bool(mask[top:bottom, left:right].any())
-
-
-def _visible(start: int, end: int, limit: int) -> slice:
-    """Return the pixels of start…end within 0…limit; at least one, so that the image exists."""
-    first = min(max(start, 0), limit - 1)
-    return slice(first, max(min(end, limit), first + 1))
 
 
 def _inside(start: float, length: float, limit: int) -> tuple[int, int]:

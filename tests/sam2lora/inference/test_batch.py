@@ -291,21 +291,43 @@ def test_existing_masks_can_be_kept(
     assert written(out) == ["a_fog.png", "a_spot.png", "c_fog.png", "c_spot.png"]
 
 
-def test_unexpected_exception_is_not_reported_as_a_bad_file(
+def test_unexpected_exception_ends_one_image_and_is_named_as_a_defect(
+    nano: Predictor,
     image_files: list[Path],
     tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
     tasks: list[SegmentationTask],
 ) -> None:
-    class Broken:
-        def set_adapter(self, adapter: object) -> None:
-            pass
+    segment = batch.segment_prepared
+    errors = iter([ZeroDivisionError("by zero"), None, MemoryError()])
 
-        def predict(self, *_: object, **__: object) -> Prediction:
-            raise ZeroDivisionError
+    def broken(*given: Any, **named: Any) -> Any:
+        error = next(errors, None)
+        if error:
+            raise error
+        return segment(*given, **named)
 
-    with pytest.raises(ZeroDivisionError):
-        list(segment_paths(Broken(), image_files, tasks, tmp_path / "out"))
-    assert names(tmp_path / "out") == []
+    monkeypatch.setattr(batch, "segment_prepared", broken)
+    one, two, three = segment_paths(nano, image_files[:3], tasks[:1], tmp_path / "out")
+    assert str(image_files[0]) in one.error
+    assert "defect of this program (ZeroDivisionError: by zero)" in one.error
+    assert "(MemoryError)" in three.error
+    assert two.error == ""
+    assert names(tmp_path / "out") == ["b_spot.png"]
+
+
+def test_images_of_any_shape_are_segmented(
+    nano: Predictor, tmp_path: Path, tasks: list[SegmentationTask]
+) -> None:
+    """The square around the second has more pixels than Pillow makes images of."""
+    shapes = [(60, 90), (12, 20_000), (20_000, 12)]
+    paths = [tmp_path / f"{height}x{width}.png" for height, width in shapes]
+    for path, (height, width) in zip(paths, shapes, strict=True):
+        Image.fromarray(np.full((height, width, 3), 120, np.uint8)).save(path)
+    results = list(segment_paths(nano, paths, tasks, tmp_path / "out"))
+    assert [result.error for result in results] == ["", "", ""]
+    for result, (height, width) in zip(results, shapes, strict=True):
+        assert Image.open(result.files["spot"]).size == (width, height)
 
 
 class Steps:

@@ -165,3 +165,25 @@ def test_invalid_windows_are_refused() -> None:
     empty = FieldOfView(np.zeros((9, 9), bool), (4, 4), 9)
     with pytest.raises(GeometryError, match="empty"):
         tile_windows(empty, 64, field_size=64, overlap=0.2)
+
+
+@pytest.mark.parametrize("shape", [(200, 20000), (20000, 200), (30, 60_000)])
+def test_window_around_a_long_image_is_cut_as_if_it_were_padded(shape: tuple[int, int]) -> None:
+    """The square around it has more pixels than an image may have."""
+    image = np.random.default_rng(0).integers(0, 256, shape, dtype=np.uint8)
+    side = max(shape) * 1.02
+    window = Window.around((shape[1] / 2, shape[0] / 2), side, 128)
+    cut = window.cut(image)
+    assert cut.shape == (128, 128)
+    light = np.where(cut.any(axis=0 if shape[0] > shape[1] else 1))[0]
+    assert 1 <= len(light) <= 4
+    assert 62 <= light[0] <= light[-1] <= 66
+    expected = 127.5 * shape[0] * shape[1] / (side / 128) ** 2
+    assert cut.sum() == pytest.approx(expected, rel=0.15, abs=80)
+
+
+def test_full_window_holds_a_region_that_is_larger_than_its_scale() -> None:
+    mask = np.zeros((100, 300), bool)
+    mask[10:90, 5:295] = True
+    window = full_window(FieldOfView(mask, (149.5, 49.5), 80, found="region"), 64, margin=0)
+    assert (window.left, window.width) == (5, 290)
