@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from sam2lora.images.decoding import MAX_PIXELS
+from sam2lora.images.decoded_image import MAX_PIXELS
 
 
 @dataclass(frozen=True)
