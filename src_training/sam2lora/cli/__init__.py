@@ -54,6 +54,11 @@ def _options(
     if debug:
         logging.basicConfig()
         logging.getLogger("sam2lora").setLevel(logging.DEBUG)
+        return
+    # Decoders report what they repair; what they cannot repair becomes an error of ours.
+    for decoder in ("tifffile", "pydicom"):
+        logging.getLogger(decoder).setLevel(logging.CRITICAL)
+        warnings.filterwarnings("ignore", module=decoder)
 
 
 def main() -> None:

@@ -98,6 +98,19 @@ def test_warnings_of_libraries_are_not_printed(tmp_path: Path) -> None:
     assert list(out.iterdir()) == []
 
 
+def test_log_of_decoders_is_not_printed(tmp_path: Path) -> None:
+    """Tifffile would log each tag that it cannot read."""
+    for place in ("images", "masks/disc"):
+        (tmp_path / place).mkdir(parents=True)
+        Image.fromarray(np.eye(32, dtype=np.uint8) * 255).save(tmp_path / place / "a.tif")
+    image = tmp_path / "images" / "a.tif"
+    image.write_bytes(image.read_bytes()[:-40])
+    shown = start(*MODULE, "datasets", "check", tmp_path)
+    assert shown.returncode == 1
+    assert "a.tif" in shown.stdout
+    assert shown.stderr == ""
+
+
 @pytest.mark.skipif(os.name == "nt", reason="Windows has no signal for Ctrl-C to one process")
 def test_ctrl_c_stops_at_once_and_leaves_complete_files(
     tmp_path: Path, photo: NDArray[np.uint8]
