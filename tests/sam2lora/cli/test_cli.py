@@ -3,6 +3,7 @@
 import json
 import os
 import signal
+import struct
 import subprocess
 import sys
 import sysconfig
@@ -11,6 +12,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import tifffile
 from numpy.typing import NDArray
 from PIL import Image
 
@@ -104,11 +106,11 @@ def test_log_of_decoders_is_not_printed(tmp_path: Path) -> None:
         (tmp_path / place).mkdir(parents=True)
         Image.fromarray(np.eye(32, dtype=np.uint8) * 255).save(tmp_path / place / "a.tif")
     image = tmp_path / "images" / "a.tif"
-    image.write_bytes(image.read_bytes()[:-40])
+    software = struct.pack("<HH", 305, 2)  # a tag and its type
+    tifffile.imwrite(image, np.eye(32, dtype=np.uint8) * 255, software="a program")
+    image.write_bytes(image.read_bytes().replace(software, struct.pack("<HH", 305, 132)))
     shown = start(*MODULE, "datasets", "check", tmp_path)
-    assert shown.returncode == 1
-    assert "a.tif" in shown.stdout
-    assert shown.stderr == ""
+    assert (shown.returncode, shown.stderr) == (0, "")
 
 
 @pytest.mark.skipif(os.name == "nt", reason="Windows has no signal for Ctrl-C to one process")
