@@ -27,8 +27,8 @@ _TIMEOUT = 60.0  # seconds to wait for another process that writes the same fold
 def new_folder(path: Path, *, replace: bool = False, check: Check | None = None) -> Iterator[Path]:
     """Create an empty folder next to `path`, moved to `path` when the block ends without error.
 
-    On any error it is deleted, and an existing `path` is left unchanged. Leftovers of a killed
-    process are recovered or deleted first.
+    On any error it is deleted, and an existing `path` is left unchanged. What killed processes
+    left next to it is recovered or deleted first.
 
     Parameters
     ----------
@@ -53,6 +53,7 @@ def new_folder(path: Path, *, replace: bool = False, check: Check | None = None)
         Whatever `check` raises.
     """
     make_folder(path.parent)
+    _delete_dead(path.parent)
     partial, replaced = _beside(path, "partial"), _beside(path, "replaced")
     with _explained(path, "written"), _locked(path):
         _recover(path)
@@ -117,10 +118,10 @@ def recover_folders(parent: Path) -> None:
 
 
 @contextmanager
-def _locked(path: Path) -> Iterator[None]:
+def _locked(path: Path, *, timeout: float = _TIMEOUT) -> Iterator[None]:
     """Keep other processes from writing, replacing or deleting the same folder."""
     file = _beside(path, "lock")
-    lock = FileLock(file, timeout=_TIMEOUT)
+    lock = FileLock(file, timeout=timeout)
     try:
         lock.acquire()
         while not file.exists():  # locked after it was unlinked; old versions of filelock miss that
@@ -136,6 +137,17 @@ def _locked(path: Path) -> Iterator[None]:
         if os.name != "nt":  # on Windows filelock does so itself
             file.unlink(missing_ok=True)  # while held, so that no other process's is deleted
         lock.release()
+
+
+def _delete_dead(parent: Path) -> None:
+    """Delete the folders inside `parent` that a killed process has not completed."""
+    for partial in parent.glob(".*.partial"):
+        path = parent / partial.name.removeprefix(".").removesuffix(".partial")
+        # Without a lock file, it is not ours; and one that is held has a living holder.
+        if not _beside(path, "lock").exists():
+            continue
+        with suppress(OSError, OutputError), _locked(path, timeout=0):
+            shutil.rmtree(partial, ignore_errors=True)
 
 
 def _check_free(path: Path, *, replace: bool, check: Check | None) -> None:

@@ -160,8 +160,8 @@ for _ in range(12):
     time.sleep(draw.uniform(0.02, 0.2))
     os.kill(writer, signal.SIGKILL)
     os.waitpid(writer, 0)
-    half += len(list(path.parent.glob(".checkpoint-*.pt")))
-    for file in path.parent.glob(".checkpoint-*.pt"):
+    half += len(list(path.parent.glob(".sam2lora-*.pt")))
+    for file in path.parent.glob(".sam2lora-*.pt"):
         file.unlink()
     state = load_checkpoint(path)
     assert bool((state["a"] == state["step"]).all()), state
