@@ -1,9 +1,10 @@
 """Write, replace and delete folders atomically.
 
 A folder is written as `.NAME.partial` next to its final path, and moved there once it is complete
-and on disk. An older one is first moved to `.NAME.replaced`; if a process is killed between these
-two moves, the next process that writes or recovers the folder puts the older one back. `.NAME.lock`
-keeps other processes away in the meantime; the system releases it when its holder dies.
+and on disk. It is exchanged with an older one in one step. Where that is impossible, the older one
+is first moved to `.NAME.replaced`; if a process is killed between these two moves, the next process
+that writes or recovers the folder puts the older one back. `.NAME.lock` keeps other processes away
+in the meantime; the system releases it when its holder dies.
 """
 
 import os
@@ -15,6 +16,7 @@ from pathlib import Path
 from filelock import FileLock, Timeout
 
 from sam2lora.errors import OutputError
+from sam2lora.utils.exchange import exchange
 from sam2lora.utils.files import make_folder, sync_folder
 
 Check = Callable[[Path], None]
@@ -64,9 +66,10 @@ def new_folder(path: Path, *, replace: bool = False, check: Check | None = None)
             yield partial
             _sync(partial)
             _check_free(path, replace=replace, check=check)
-            if path.exists():
-                path.rename(replaced)
-            partial.rename(path)
+            if not (path.exists() and exchange(partial, path)):
+                if path.exists():
+                    path.rename(replaced)
+                partial.rename(path)
             with suppress(OSError):  # not supported by every file system, and not essential
                 sync_folder(path.parent)
         finally:
@@ -118,10 +121,10 @@ def recover_folders(parent: Path) -> None:
 
 
 @contextmanager
-def _locked(path: Path, *, timeout: float = _TIMEOUT) -> Iterator[None]:
+def _locked(path: Path, *, wait: bool = True) -> Iterator[None]:
     """Keep other processes from writing, replacing or deleting the same folder."""
     file = _beside(path, "lock")
-    lock = FileLock(file, timeout=timeout)
+    lock = FileLock(file, timeout=_TIMEOUT if wait else 0)
     try:
         lock.acquire()
         while not file.exists():  # locked after it was unlinked; old versions of filelock miss that
@@ -146,7 +149,7 @@ def _delete_dead(parent: Path) -> None:
         # Without a lock file, it is not ours; and one that is held has a living holder.
         if not _beside(path, "lock").exists():
             continue
-        with suppress(OSError, OutputError), _locked(path, timeout=0):
+        with suppress(OSError, OutputError), _locked(path, wait=False):
             shutil.rmtree(partial, ignore_errors=True)
 
 
