@@ -76,11 +76,12 @@ def best_adapter(run: Path) -> RunAdapter | None:
         If `best.json` is damaged, or names an adapter that does not exist.
     """
     path = run / ADAPTERS / BEST
-    if not path.exists():
-        return None
-    content = read_json_object(path, error=AdapterError)
     try:
-        best = _Best.model_validate(content)
+        best = _Best.model_validate(read_json_object(path, error=AdapterError))
+    except AdapterError as error:
+        if isinstance(error.__cause__, FileNotFoundError):
+            return None
+        raise AdapterError(f"{error} Choose one of the adapters next to it.") from error
     except ValidationError as error:
         raise AdapterError(
             f"{path}: does not name the best adapter. Choose one of those next to it."

@@ -92,11 +92,11 @@ def test_a_run_that_never_began_takes_better_settings(run: RunFolder):
 
 @pytest.mark.parametrize("settings", ["", "{", "[]", "NaN,", '"text"', "[" * 100_000])
 def test_settings_have_to_be_a_json_object(tmp_path: Path, settings: str):
-    with pytest.raises(SettingsError, match=r"of the training: (truncated or )?not (a )?JSON"):
+    with pytest.raises(SettingsError, match=r"of the training: is (truncated|not|nested)"):
         RunFolder.create(tmp_path / "new", settings)
     assert not (tmp_path / "new").exists()
     (tmp_path / "settings.json").write_text(settings)
-    with pytest.raises(SettingsError, match=r"settings\.json: (truncated or )?not (a )?JSON"):
+    with pytest.raises(SettingsError, match=r"settings\.json: is (truncated|not|nested)"):
         RunFolder.open(tmp_path)
 
 
