@@ -8,7 +8,8 @@ from pathlib import Path
 
 from sam2lora.utils.files import atomic_path
 
-_FORMULA = re.compile(r"[=+\-@\t\r\n＝＋－＠]")  # as OWASP lists them, in both widths
+# As OWASP lists them, in both widths; after apostrophes too, so that one more can be undone.
+_FORMULA = re.compile(r"'*[=+\-@\t\r\n＝＋－＠]")
 _NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?")
 
 

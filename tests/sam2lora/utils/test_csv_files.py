@@ -8,7 +8,7 @@ import pytest
 from sam2lora.utils.csv_files import csv_text, original_text, text_cell
 
 
-@pytest.mark.parametrize("text", ["=1+1", "+cmd", "-x", "@A1", "\ta", "\ra", "＝1", "-1+1"])
+@pytest.mark.parametrize("text", ["=1+1", "+cmd", "-x", "@A1", "\ta", "\ra", "＝1", "-1+1", "'=1"])
 def test_formulas_become_text(text: str) -> None:
     assert text_cell(text) == f"'{text}"
     assert original_text(text_cell(text)) == text
