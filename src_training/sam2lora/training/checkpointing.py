@@ -1,5 +1,6 @@
 """Save and load training checkpoints, written between two steps so that a run resumes exactly."""
 
+import math
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
 from typing import Annotated, Any
@@ -8,6 +9,7 @@ from pydantic import Field, TypeAdapter, ValidationError
 from torch import Tensor
 from torch.optim import Optimizer
 
+from sam2lora.compute.device import explain_out_of_memory
 from sam2lora.errors import TrainingError
 from sam2lora.runs import RunFolder
 from sam2lora.training.optimizer_step import OptimizerStep
@@ -106,7 +108,9 @@ def load_training(
         state = _STATE.validate_python(progress)
         _check_tensors(content["tensors"], model.tensors(), "tensors")
         _check_optimizer(content["optimizer"], optimizer.optimizer)
-        optimizer.optimizer.load_state_dict(content["optimizer"])
+        with explain_out_of_memory(optimizer.device, "Resuming a training"):
+            optimizer.optimizer.load_state_dict(content["optimizer"])
+        _check_scaler(content["scaler"])
         if content["scaler"]:  # empty where losses are not scaled, as on a CPU
             optimizer.scaler.load_state_dict(content["scaler"])
     except (ValueError, TypeError, LookupError, AttributeError, RuntimeError) as error:
@@ -170,6 +174,21 @@ def _check_optimizer(found: Mapping[str, Any], optimizer: Optimizer) -> None:
         for name, value in own.items():
             if name != "params" and type(group[name]) is not type(value):
                 raise TypeError(f"optimizer: {name!r} is {_kind(group[name])}")
+
+
+def _check_scaler(found: object) -> None:
+    """Check whether a state holds finite numbers only, which only a GPU's scaler would notice.
+
+    Raises
+    ------
+    TypeError
+        If it does not.
+    """
+    if not isinstance(found, dict):
+        raise TypeError(f"'scaler' is {_kind(found)}")
+    for name, value in found.items():
+        if not (isinstance(value, int | float) and math.isfinite(value)):
+            raise TypeError(f"scaler: {name!r} is {_kind(value)} instead of a finite number")
 
 
 def _kind(value: object) -> str:

@@ -221,7 +221,10 @@ class _Training:
         """Check whether the images or masks differ from those the run began with."""
         try:
             # Names of files may be in an old encoding.
-            before = data_hash(read_json(path, error=TrainingError, any_text=True))
+            entries = read_json(path, error=TrainingError, any_text=True)
+            if not isinstance(entries, list):
+                raise TypeError(type(entries))
+            before = data_hash(entries)
         except (TrainingError, TypeError, KeyError) as error:
             reason = str(error) if isinstance(error, TrainingError) else f"{path}: lists no files."
             raise TrainingError(
