@@ -158,7 +158,7 @@ def test_weights_that_are_not_finite_are_refused(value: float):
     ],
 )
 def test_tensors_that_are_not_plain_numbers_are_refused(tensor: torch.Tensor):
-    with pytest.raises(ModelError, match="'b' holds .*, not plain floating-point numbers"):
+    with pytest.raises(ModelError, match=r"'b' holds .*, not plain floating-point numbers"):
         fit_weights(Small(), TENSORS | {"b": tensor}, HERE)
 
 

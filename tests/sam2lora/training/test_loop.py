@@ -161,12 +161,10 @@ def test_full_disk_at_a_checkpoint_is_told_and_the_run_resumes(
             raise OSError(errno.ENOSPC, "No space left on device")
         return opened(self, *modes, **options)
 
-    with (
-        monkeypatch.context() as patch,
-        pytest.raises(OutputError, match="No space left on device.*The training resumes from"),
-    ):
-        patch.setattr(Path, "open", full)
+    monkeypatch.setattr(Path, "open", full)
+    with pytest.raises(OutputError, match=r"No space left on device.*The training resumes from"):
         list(train(run))
+    monkeypatch.setattr(Path, "open", opened)
     assert run.load_checkpoint()["step"] == 1
     assert list(train(run))[-1].kind == "finished"
     assert not list(run.path.rglob(".sam2lora-*"))
