@@ -70,6 +70,18 @@ def test_error_is_one_line_and_debug_shows_its_traceback(tmp_path: Path) -> None
     assert debug.stderr.splitlines()[-1].startswith("sam2lora.errors.DatasetError")
 
 
+@pytest.mark.skipif(os.name == "nt", reason="Windows calls such a path missing")
+@pytest.mark.parametrize(
+    "args",
+    [["datasets", "check"], ["adapters", "import"], ["train"], ["train", "run", "--start-from"]],
+)
+def test_path_that_is_too_long_is_told_in_a_line(run_cli, args: list[str]) -> None:
+    ran = run_cli(*args, "x" * 5000)
+    assert ran.code == 2
+    assert "longer than a path may be" in ran.err
+    assert len(ran.err) < 300
+
+
 def test_names_that_the_terminal_cannot_encode_are_escaped(tmp_path: Path) -> None:
     folder = tmp_path / "眼底" / "images"
     masks = folder.parent / "masks" / "disc"
