@@ -4,7 +4,6 @@ A legend beside the file, or the labels a user names, say which values show a ta
 either, a label map is refused: nothing is guessed.
 """
 
-import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,6 +19,7 @@ from sam2lora.images.decoding import image_stem, image_suffix
 from sam2lora.images.reading import above_half
 from sam2lora.targets import all_targets, get_target
 from sam2lora.types import Mask
+from sam2lora.utils.json_files import read_json_object
 
 Labels = Mapping[str, tuple[int, ...]]
 """Values that show a target, by its name."""
@@ -156,11 +156,11 @@ def read_legend(label_map: Path) -> Legend | None:
     path = next((candidate for candidate in candidates if candidate.is_file()), None)
     if path is None:
         return None
+    content = read_json_object(path, error=ImageError)
     try:
-        content = json.loads(path.read_bytes())
         values = {str(name): _legend_values(entry) for name, entry in content["labels"].items()}
         priority = [str(name) for name in content.get("priority", ())]
-    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise ImageError(
             f"{path}: is no legend of a label map. It looks like "
             '{"labels": {"disc": [1, 2], "cup": 2}}.'
