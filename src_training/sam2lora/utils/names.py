@@ -33,7 +33,10 @@ def existing_spelling(path: Path) -> Path:
     """
     if path.is_absolute() and path == path.parent:
         return path
-    if path.exists() or (path.name.isascii() and path.parent.exists()):
+    try:
+        if path.exists() or (path.name.isascii() and path.parent.exists()):
+            return path
+    except (OSError, ValueError):  # no system has such a name
         return path
     folder = existing_spelling(path.parent) if path.parent != path else path
     wanted = unicodedata.normalize("NFC", path.name)
