@@ -170,7 +170,7 @@ def test_dark_image_with_a_small_highlight_keeps_its_scale() -> None:
 def test_large_floating_point_images_are_scaled_in_blocks(monkeypatch: pytest.MonkeyPatch) -> None:
     values = RNG.random((50, 7, 3)).astype(np.float32)
     expected = to_rgb(values, "test")[0]
-    monkeypatch.setattr("sam2lora.images.reading._BLOCK", 64)
+    monkeypatch.setattr("sam2lora.images.full_scale._BLOCK", 64)
     np.testing.assert_array_equal(to_rgb(values, "test")[0], expected)
 
 
