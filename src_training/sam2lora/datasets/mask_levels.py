@@ -71,7 +71,7 @@ def find_labels(values: NDArray[Any], levels: list[float], *, lossy: bool) -> li
     inner = np.array(levels[1:-1]) < levels[-1] - _NEAR_FULL
     ranks = np.searchsorted(np.array(levels), values)
     areas, between, near = _describe_levels(ranks, len(levels))
-    found = areas | ~between if len(levels) <= _MOST_LABELS else areas & ~near
+    found = areas | ~between if len(levels) <= _MOST_LABELS else areas & ~between & ~near
     return labels if (found[1:-1] & inner).any() else []
 
 

@@ -228,6 +228,17 @@ def test_smooth_masks_are_no_label_maps(put: Put, blur: int, dtype: type) -> Non
     np.testing.assert_array_equal(mask, values > high / 2)
 
 
+def test_enlarged_shares_of_experts_are_no_label_map(tmp_path: Path) -> None:
+    shares = np.kron(RIM * 64.0 + CUP * 64, np.ones((4, 4)))
+    shares[40:50, 50:60] = 255
+    image = Image.fromarray(shares.astype(np.uint8))
+    image = image.resize((900, 700), Image.Resampling.BILINEAR)
+    image.save(tmp_path / "a.png")
+    values = np.asarray(image)
+    mask = MaskFile(tmp_path / "a.png", "half", target="disc").read(values.shape)
+    np.testing.assert_array_equal(mask, values > 127.5)
+
+
 @pytest.mark.parametrize("labels", [(63, 255), (64, 255), (192, 255)])
 def test_two_labels_are_no_shares_of_experts(put: Put, labels: tuple[int, int]) -> None:
     with pytest.raises(UnclearMaskError, match="is a label map"):
