@@ -250,7 +250,9 @@ def _check_mask(
     elif mask.all():
         yield Problem(file.path, f"the mask of {what} covers the whole image")
     else:
-        inverted = _inverted(file, target, turned_upright(mask, shape, record.image, target=file.target), record)
+        inverted = _inverted(
+            file, target, turned_upright(mask, shape, record.image, target=file.target), record
+        )
         if inverted is not None:
             yield inverted
 

@@ -88,7 +88,7 @@ def _describe_levels(ranks: NDArray[np.intp], count: int) -> tuple[Mask, Mask, M
     ahead, behind = slice(1, None), slice(None, -1)
     for axis in (0, 1):
         for one, other in ((ahead, behind), (behind, ahead)):
-            at, beside = ((one, other) if axis == 0 else ((slice(None), one), (slice(None), other)))
+            at, beside = (one, other) if axis == 0 else ((slice(None), one), (slice(None), other))
             inside, step = ranks[at].ravel(), (ranks[beside] - ranks[at]).ravel()
             lower += np.bincount(inside, step < 0, count)
             higher += np.bincount(inside, step > 0, count)

@@ -71,7 +71,7 @@ def read_values(path: str | Path) -> Array:
     """Read a one-channel image, such as a mask or a label image, without scaling its values.
 
     A colour file whose channels are equal gives one of them; a colour palette gives its indices.
-    Pixels that are fully transparent are 0.
+    Pixels that are more transparent than not are 0.
 
     Returns
     -------
@@ -151,8 +151,8 @@ def eye_from_name(stem: str) -> Eye | None:
 def to_rgb(values: Array, source: Path | str) -> tuple[NDArray[np.uint8], str]:
     """Convert an array from a file or another program to 8-bit RGB.
 
-    Grey becomes RGB. Alpha is dropped, and pixels that are fully transparent become black, like
-    what is outside of the field of view. Integers of more than 8 bits are scaled so that the
+    Grey becomes RGB. Alpha is dropped, and pixels that are more transparent than not become black,
+    like what is outside of the field of view. Integers of more than 8 bits are scaled so that the
     smallest full scale of 8, 10, 12, 14 or 16 bits that holds the values becomes 255; floating
     point that stays below 2 is scaled by 255, above that like integers. What overshoots a scale
     does not count, and is clipped: stray values, at most one in 10 000 that are not 0; a caption,
@@ -188,7 +188,7 @@ def to_rgb(values: Array, source: Path | str) -> tuple[NDArray[np.uint8], str]:
         raise ImageError(f"{source}: the image is empty (shape {values.shape}).")
     if values.ndim == 3 and values.shape[2] in (2, 4):
         values, alpha = _apply_alpha(values, source)
-        hidden = alpha is not None and not alpha.all()
+        hidden = alpha is not None and bool((alpha < alpha.max() / 2).any())
         notes.append("alpha dropped" + (", transparent pixels made black" if hidden else ""))
     grey = values.ndim == 2 or values.shape[2] == 1
     if grey:
@@ -201,15 +201,19 @@ def to_rgb(values: Array, source: Path | str) -> tuple[NDArray[np.uint8], str]:
 
 
 def _apply_alpha(values: Array, source: Path | str) -> tuple[Array, Array | None]:
-    """Return the channels without alpha, 0 where it is 0, and alpha `(H, W)` if there is one."""
+    """Return the channels without alpha, and alpha `(H, W)` if there is one.
+
+    Where alpha is below half of its highest value, as at a soft edge, the channels are 0.
+    """
     if values.shape[2] not in (2, 4):
         return values, None
     colors, alpha = values[..., :-1], values[..., -1]
     if not alpha.any():
         raise ImageError(f"{source}: every pixel is transparent. Save it without transparency.")
-    if alpha.all():
+    outside = alpha < alpha.max() / 2
+    if not outside.any():
         return colors, alpha
-    return np.where(alpha[..., None] == 0, np.zeros((), colors.dtype), colors), alpha
+    return np.where(outside[..., None], np.zeros((), colors.dtype), colors), alpha
 
 
 def _size(shape: tuple[int, ...]) -> str:

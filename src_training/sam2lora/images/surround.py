@@ -63,8 +63,8 @@ def without_surround(pixels: NDArray[np.uint8], light: NDArray[np.uint8]) -> NDA
 def inside_frame(pixels: NDArray[np.uint8]) -> tuple[slice, slice] | None:
     """Return the native rows and columns inside a thin frame; None if there is none.
 
-    A frame is what the outermost rows and columns show as long as each has one light color, as the
-    border of a window in a screenshot. It may be missing at some sides.
+    A frame is what the outermost rows and columns show as long as each has one light color, up to a
+    step, as the border of a window in a screenshot. It may be missing at some sides.
 
     Parameters
     ----------
@@ -83,12 +83,17 @@ def inside_frame(pixels: NDArray[np.uint8]) -> tuple[slice, slice] | None:
 
 
 def _frame(lines: NDArray[np.uint8], most: int) -> int:
-    """Return how many of the first lines belong to a frame; 0 if they are more than `most`."""
+    """Return how many of the first lines belong to a frame; 0 if they are more than `most`.
+
+    A frame ends in a step, which the smooth border of a picture has not.
+    """
+    last = lines[0].astype(np.float32)
     for number, line in enumerate(lines[: most + 1]):
         color = np.median(line, axis=0)
         alike = (np.abs(line - color) <= _ALIKE).all(axis=-1)
         if color.max() <= _LIGHT or alike.mean() < _FRAME:
-            return number
+            return number if np.median(np.abs(line - last).max(axis=-1)) > _ALIKE else 0
+        last = line.astype(np.float32)
     return 0
 
 

@@ -21,8 +21,23 @@ PHOTO = np.random.default_rng(0).integers(0, 256, (8, 12), dtype=np.uint8)
 @pytest.mark.parametrize(
     "name",
     [
-        *("a_disc.png", "a_disc.tif", "a_cup.jpg", "A_DISC.PNG", "a_mask.png", "a_fov.bmp", "a.png"),
-        *("a_vessels.png", "a-disc.png", "a disc.png", "a.disc.png", "a_optic_disc.png", "a_OD.tif"),
+        *(
+            "a_disc.png",
+            "a_disc.tif",
+            "a_cup.jpg",
+            "A_DISC.PNG",
+            "a_mask.png",
+            "a_fov.bmp",
+            "a.png",
+        ),
+        *(
+            "a_vessels.png",
+            "a-disc.png",
+            "a disc.png",
+            "a.disc.png",
+            "a_optic_disc.png",
+            "a_OD.tif",
+        ),
         *("a_manual1.gif", "a_1stHO.png", "a_seg1.png", "a_groundtruth.png", "a_annotation.bmp"),
         *("a_exudates.png", "a_disc (1).png", "mask_a.png", "disc_a.png", "DISC-A-2.PNG"),
     ],

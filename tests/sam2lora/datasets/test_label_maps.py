@@ -283,7 +283,9 @@ def test_cup_that_the_user_names_is_a_part_of_its_disc() -> None:
 def test_disc_with_a_hole_of_another_label_is_refused(put: Put, *, legend: bool) -> None:
     if legend:
         put("legend.json", {"labels": {"disc": 1}})
-    file = MaskFile(put("a.png", map_of(1, 2)), "half", target="disc", labels=() if legend else (1,))
+    file = MaskFile(
+        put("a.png", map_of(1, 2)), "half", target="disc", labels=() if legend else (1,)
+    )
     with pytest.raises(UnclearMaskError, match=r"label 2 fills a hole.*--labels disc=1\+2"):
         file.read(SHAPE)
 
