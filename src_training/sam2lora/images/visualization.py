@@ -106,7 +106,7 @@ def save_image(path: Path, pixels: Pixels | Mask) -> None:
     if pixels.dtype == np.bool_:
         _save(path, pixels.astype(np.uint8) * np.uint8(255), software=MASK_SOFTWARE)
     else:
-        _save(path, pixels)
+        _save(path, pixels.view(np.uint8))
 
 
 def save_picture(path: Path, pixels: Pixels) -> None:
