@@ -74,11 +74,11 @@ def find_field_of_view(pixels: NDArray[np.uint8]) -> FieldOfView:
     """Find the field of view by its brightness and the circle its border lies on.
 
     A light, uniform surround or frame counts as black. The image is thresholded at several levels
-    above black; to the border of each largest bright region a circle is fitted by RANSAC, and of the
-    circles that explain what is lit the one with the longest supported arc is used, cut where the
-    region ends in a straight line. Where no one circle explains it, such as in a montage, the field
-    is all that is lit, closed and with its holes filled; without a dark border it is the whole
-    image.
+    above black; to the border of each largest bright region a circle is fitted by RANSAC, and of
+    the circles that explain what is lit the one with the longest supported arc is used, cut where
+    the region ends in a straight line. Where no one circle explains it, such as in a montage, the
+    field is all that is lit, closed and with its holes filled; without a dark border it is the
+    whole image.
 
     Parameters
     ----------
