@@ -18,7 +18,7 @@ from napari_sam2lora.layers.lookup import file_of, fundus_images
 from napari_sam2lora.layers.metadata import image_id, plugin_metadata
 from sam2lora.annotations import save_coco, save_label_map, save_mask, save_masks
 from sam2lora.errors import GeometryError, TargetError
-from sam2lora.images.visualization import overlay, save_image
+from sam2lora.images.visualization import overlay, save_picture
 from sam2lora.types import Mask
 
 
@@ -97,7 +97,7 @@ def write_overlay(path: str, layers: Sequence[LayerData]) -> list[str]:
                 f"The {target} mask is {mask.shape[1]} × {mask.shape[0]}, but {image[1]['name']} "
                 f"is {pixels.shape[1]} × {pixels.shape[0]} (width × height)."
             )
-    save_image(Path(path), overlay(pixels, masks))
+    save_picture(Path(path), overlay(pixels, masks))
     return [path]
 
 

@@ -9,7 +9,7 @@ from PIL import Image
 
 from sam2lora.errors import OutputError
 from sam2lora.images.decoding import image_stem, image_suffix
-from sam2lora.images.mask_mark import MASK_SOFTWARE, png_mark
+from sam2lora.images.file_mark import MASK_SOFTWARE, png_mark
 from sam2lora.types import Mask, Pixels
 from sam2lora.utils.files import atomic_path
 
@@ -57,7 +57,7 @@ def save_masks(path: Path, masks: Mapping[str, Mask]) -> list[Path]:
 
 
 def write_values(path: Path, values: Pixels) -> None:
-    """Write `(H, W)` uint8 values unchanged, marked as a mask: see `images.mask_mark`.
+    """Write `(H, W)` uint8 values unchanged, marked as a mask: see `images.file_mark`.
 
     Raises
     ------
@@ -75,4 +75,4 @@ def write_values(path: Path, values: Pixels) -> None:
             tifffile.imwrite(temporary, values, compression="zlib", software=MASK_SOFTWARE)
     else:
         with atomic_path(path) as temporary:
-            Image.fromarray(values).save(temporary, pnginfo=png_mark())
+            Image.fromarray(values).save(temporary, pnginfo=png_mark(MASK_SOFTWARE))

@@ -30,7 +30,7 @@ def demo(
 ) -> None:
     """Segment vessels, disc and cup of one image; write masks, a picture and a JSON file."""
     from sam2lora.images.views import clahe_view, green_view
-    from sam2lora.images.visualization import overlay, save_image, save_overview
+    from sam2lora.images.visualization import overlay, save_image, save_overview, save_picture
     from sam2lora.inference.pipeline import load_predictor, segment_image
     from sam2lora.inference.prepared_image import PreparedImage
     from sam2lora.metrics.measurements import measure
@@ -72,9 +72,9 @@ def demo(
     with clock("write"):
         for name, mask in masks.items():
             save_image(out / f"{sample.name}_{name}.png", mask)
-        save_image(out / f"{sample.name}_overlay.png", overlay(pixels, masks))
-        save_image(out / f"{sample.name}_green.png", green_view(pixels))
-        save_image(out / f"{sample.name}_clahe.png", clahe_view(pixels))
+        save_picture(out / f"{sample.name}_overlay.png", overlay(pixels, masks))
+        save_picture(out / f"{sample.name}_green.png", green_view(pixels))
+        save_picture(out / f"{sample.name}_clahe.png", clahe_view(pixels))
     with clock("draw the picture"):
         save_overview(
             out / f"{sample.name}_overview.png",

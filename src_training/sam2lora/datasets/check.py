@@ -14,8 +14,9 @@ from sam2lora.datasets.inverted import IGNORED, looks_inverted, needs_field
 from sam2lora.datasets.label_maps import LOSSY, NO_LABELS, Labels
 from sam2lora.datasets.mask_encodings import ENCODINGS, MaskFile, Shape
 from sam2lora.datasets.recognition import read_dataset
-from sam2lora.datasets.records import Dataset, Record, is_drawn_unturned, turned_upright
+from sam2lora.datasets.records import Dataset, Record
 from sam2lora.datasets.registry import DATASETS
+from sam2lora.datasets.unturned import how_drawn, turned_upright
 from sam2lora.errors import DatasetError, ImageError, Sam2LoraError, UnclearMaskError
 from sam2lora.images.decoding import image_suffix
 from sam2lora.types import Mask
@@ -154,8 +155,11 @@ def _check_use(file: MaskFile, record: Record) -> _Use:
         raise DatasetError(str(error)) from error
     except Sam2LoraError:
         return _Use(True)
-    problem = _inverted(file, file.target, mask, record)
-    return _Use(bool(mask.any()), (problem,) if problem else ())
+    inverted = _inverted(file, file.target, mask, record)
+    # A mask that was turned on reading is clear.
+    unclear = how_drawn(mask, mask.shape, record.image, target=file.target) == "unclear"
+    problems = [inverted, _unclear(file, record) if unclear else None]
+    return _Use(bool(mask.any()), tuple(problem for problem in problems if problem))
 
 
 def _missing_masks(dataset: Dataset) -> Iterator[Problem]:
@@ -220,7 +224,10 @@ def _check_mask(
     except ImageError as error:
         yield _unreadable(file.path, error)
         return
-    if is_drawn_unturned(mask.shape, shape, record.image):
+    drawn = how_drawn(mask, shape, record.image, target=file.target)
+    if drawn == "unclear":
+        yield _unclear(file, record)
+    if drawn == "unturned":
         yield Problem(
             file.path,
             f"was drawn on {record.image.name} before its EXIF orientation turned it upright; it "
@@ -243,9 +250,19 @@ def _check_mask(
     elif mask.all():
         yield Problem(file.path, f"the mask of {what} covers the whole image")
     else:
-        inverted = _inverted(file, target, turned_upright(mask, shape, record.image), record)
+        inverted = _inverted(
+            file, target, turned_upright(mask, shape, record.image, target=file.target), record
+        )
         if inverted is not None:
             yield inverted
+
+
+def _unclear(file: MaskFile, record: Record) -> Problem:
+    return Problem(
+        file.path,
+        f"fits {record.image.name} both as it is stored and as its EXIF orientation turns it, and "
+        "does not show on which it was drawn; it is read as drawn on the upright image",
+    )
 
 
 def _inverted(file: MaskFile, target: str | None, mask: Mask, record: Record) -> Problem | None:

@@ -21,7 +21,10 @@ _SPLITS: Mapping[str, Split] = {
     "training": "train",
     "a. training set": "train",
     "val": "val",
+    "valid": "val",
+    "validation": "val",
     "test": "test",
+    "testing": "test",
     "b. testing set": "test",
 }
 _EYES: Mapping[str, Eye] = {"l": "left", "os": "left", "r": "right", "od": "right"}

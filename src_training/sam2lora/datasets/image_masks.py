@@ -1,50 +1,43 @@
-"""Leave masks out of lists of images: those written here, and those beside their images."""
+"""Leave out of lists of images what is none: masks and pictures written here, and others' masks."""
 
 import re
 from collections import defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from itertools import combinations
 from pathlib import Path
 
-from sam2lora.datasets.label_maps import is_two_toned, legend_path
+from sam2lora.datasets.label_maps import legend_path
+from sam2lora.datasets.mask_levels import is_two_toned
 from sam2lora.errors import ImageError
-from sam2lora.images.decoding import image_stem, image_suffix, is_image_file
-from sam2lora.images.mask_mark import is_marked_mask
+from sam2lora.images.decoding import image_stem, is_image_file
+from sam2lora.images.file_mark import is_marked
 from sam2lora.images.reading import read_values
-from sam2lora.targets import all_targets
 from sam2lora.utils.names import plain_name
 
-_MARKED = (".png", ".tif", ".tiff")
-_WRITTEN_NAME = re.compile(r".+_[a-z][a-z0-9_-]*")  # ends like <stem>_<target>
-_PROBABILITY = "_probability"
-_OTHER_NAMES = ("mask", "masks", "label", "labels", "seg", "segmentation", "gt", "fov")
+_MOST_WORDS = 12  # of a name that are compared with other names
 
 _Names = Mapping[str, list[str]]
 
 
 def without_masks(paths: Iterable[Path]) -> list[Path]:
-    """Return paths without those of masks, in the same order.
+    """Return paths without those of masks and pictures, in the same order.
 
-    A file is a mask if it has the mark of this project and a name such as `a_disc.png`; if it
-    looks like a mask, and is named `a_disc`, `a_mask` and the like, or `a`, beside an image `a`; or
-    if a legend for it lies beside it.
+    A file is none of the images if it has the mark of this project; if it looks like a mask, and
+    its name holds that of an image beside it as whole words, such as `a_disc`, `a (1)` or `mask-a`
+    beside `a`, or differs from it in its ending alone; or if a legend for it lies beside it.
 
     Parameters
     ----------
     paths
-        Image files. Only those whose names may be names of masks are opened.
-
-    Raises
-    ------
-    TargetError
-        If the user's targets cannot be read.
+        Image files. Of those without a mark, only those whose names may be names of masks are
+        decoded.
     """
     listings: dict[Path, _Names] = {}
     kept = []
-    words: tuple[str, ...] = (*all_targets(), *_OTHER_NAMES)
     for path in paths:
         if path.parent not in listings:
             listings[path.parent] = _names_by_stem(path.parent)
-        if not _is_mask(path, listings[path.parent], words):
+        if not _is_mask(path, listings[path.parent]):
             kept.append(path)
     return kept
 
@@ -60,26 +53,27 @@ def _names_by_stem(folder: Path) -> _Names:
     return dict(found)
 
 
-def _is_mask(path: Path, beside: _Names, words: tuple[str, ...]) -> bool:
+def _is_mask(path: Path, beside: _Names) -> bool:
+    if is_marked(path) or legend_path(path).is_file():
+        return True
     stem = plain_name(image_stem(path))
-    if (
-        image_suffix(path) in _MARKED
-        and _WRITTEN_NAME.fullmatch(image_stem(path))
-        and is_marked_mask(path)
-    ):
-        return True
-    if legend_path(path).is_file():
-        return True
-    whole = stem.removesuffix(_PROBABILITY)
-    images = {whole.removesuffix(f"_{word}") for word in words} - {whole}
-    if any(image in beside for image in images):
-        return whole != stem or _looks_like_a_mask(path)
+    if any(name in beside for name in _names_within(stem)):
+        return _looks_like_a_mask(path)
     others = [path.with_name(name) for name in beside.get(stem, ()) if name != path.name]
     return (
         bool(others)
         and _looks_like_a_mask(path)
         and not all(_looks_like_a_mask(other) for other in others)
     )
+
+
+def _names_within(stem: str) -> Iterator[str]:
+    """Yield the shorter names that a name holds as whole words."""
+    words = [match.span() for match in re.finditer(r"[^\W_]+", stem)]
+    for first, last in combinations(range(min(len(words), _MOST_WORDS) + 1), 2):
+        name = stem[words[first][0] : words[last - 1][1]]
+        if name != stem:
+            yield name
 
 
 def _looks_like_a_mask(path: Path) -> bool:

@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from sam2lora.images.decoded_image import border_share
 from sam2lora.types import Mask
 
 IGNORED = "ignored pixels"
@@ -36,7 +37,7 @@ def looks_inverted(mask: Mask, target: str | None, *, field: Mask | None = None)
         return not bool(mask[height // 2, width // 2])
     largest = _LARGEST_SHARE.get(target, _LARGEST_SHARE_OF_OTHERS)
     share = int(np.count_nonzero(mask)) / mask.size  # faster than the mean
-    at_border = target != IGNORED and share > _MOST and _border_share(mask) > _BORDER
+    at_border = target != IGNORED and share > _MOST and border_share(mask) > _BORDER
     if share > largest or at_border:
         return True
     if field is None or not field.any():
@@ -47,8 +48,3 @@ def looks_inverted(mask: Mask, target: str | None, *, field: Mask | None = None)
 def needs_field(mask: Mask) -> bool:
     """Check whether finding the field of view could tell more about a mask than its own pixels."""
     return int(np.count_nonzero(mask)) / mask.size > _WORTH_A_LOOK
-
-
-def _border_share(mask: Mask) -> float:
-    border = np.concatenate([mask[0], mask[-1], mask[:, 0], mask[:, -1]])
-    return float(border.mean())

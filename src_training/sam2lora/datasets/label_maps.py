@@ -12,8 +12,10 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy import ndimage
 from skimage.morphology import convex_hull_image
 
+from sam2lora.datasets.mask_levels import find_labels, levels_of
 from sam2lora.errors import ImageError, SettingsError, UnclearMaskError
 from sam2lora.images.decoding import image_stem, image_suffix
 from sam2lora.images.reading import above_half
@@ -29,14 +31,12 @@ NO_LABELS: Labels = MappingProxyType({})
 FOLDER_LEGEND = "legend.json"
 """Name of a legend for all label maps of its folder."""
 
-LOSSY = frozenset({".jpg", ".jpeg", ".webp"})
+LOSSY = frozenset({".jpg", ".jpeg", ".jpe", ".jfif", ".webp", ".avif"})
 """Formats whose compression adds values to those of a mask."""
 
-_MOST_LABELS = 16  # more values are a mask with soft edges, or no mask
 _FULL_SCALES = (255, 65535)
-_NEAR_FULL = 4  # values a mask of 255 may hold beside it
-_QUARTERS = frozenset({63, 64, 127, 128, 191, 192, 255})  # soft maps of four experts
 _PARTS = {"disc": ("cup",)}  # a cup lies in its disc, and hides that part of it in a label map
+_WITHIN = 0.95  # of a label's pixels that lie in a hole of the disc, if it is the cup
 _SHOWN = 12
 
 
@@ -85,6 +85,12 @@ def parse_labels(texts: Iterable[str]) -> dict[str, tuple[int, ...]]:
     return found
 
 
+def with_parts(target: str, labels: Labels) -> tuple[int, ...]:
+    """Return the values of a target and of what lies in it: those of the cup show the disc, too."""
+    parts = (labels.get(part, ()) for part in _PARTS.get(target, ()))
+    return tuple(dict.fromkeys([*labels[target], *(value for part in parts for value in part)]))
+
+
 def select_target(
     values: NDArray[Any], path: Path, *, target: str = "", labels: tuple[int, ...] = ()
 ) -> Mask:
@@ -109,11 +115,12 @@ def select_target(
     Raises
     ------
     UnclearMaskError
-        If the file is a label map, and nothing says which of its labels show the target.
+        If the file is a label map, and nothing says which of its labels show the target; or a
+        label that is none of the disc's fills a hole in it, as that of the cup does.
     ImageError
         If the legend cannot be read.
     """
-    levels = _levels(values)
+    levels = levels_of(values)
     legend = None if labels or not target else read_legend(path)
     if legend is not None and target not in legend.values and not _is_plain_mask(levels, ()):
         raise UnclearMaskError(
@@ -125,23 +132,13 @@ def select_target(
     if shown and not lossy and not _is_plain_mask(levels, shown):
         mask: Mask = np.isin(values, shown)
         hidden = legend.above.get(target, ()) if legend else ()
+        if target in _PARTS:
+            _check_whole(values, mask, path, target=target, shown=shown, hidden=hidden)
         return _with_hidden(mask, np.isin(values, hidden)) if hidden else mask
-    unknown = _unknown_labels(values, levels, lossy=lossy)
+    unknown = find_labels(values, levels, lossy=lossy)
     if unknown:
         raise UnclearMaskError(_question(path, unknown, target, lossy=lossy))
     return above_half(values)
-
-
-def is_two_toned(values: NDArray[Any]) -> bool:
-    """Check whether an image has as few values as a mask or label map, or nearly all at two ends.
-
-    A grayscale fundus image has many values between; a mask saved as JPEG has few.
-    """
-    if len(_levels(values)) <= 2 * _MOST_LABELS:
-        return True
-    low, high = float(values.min()), float(values.max())
-    middle = (values > low + (high - low) / 8) & (values < high - (high - low) / 8)
-    return bool(middle.mean() < 0.02)
 
 
 def read_legend(label_map: Path) -> Legend | None:
@@ -181,16 +178,39 @@ def _nested(values: Labels, priority: list[str]) -> Legend:
     """Add what a map with priorities hides: a cup of its disc, and what is painted over both."""
     whole: dict[str, tuple[int, ...]] = {}
     above: dict[str, tuple[int, ...]] = {}
-    for name, own in values.items():
+    for name in values:
         over = priority[: priority.index(name)] if name in priority else []
-        parts = [part for part in _PARTS.get(name, ()) if part in over]
-        whole[name] = (*own, *(value for part in parts for value in values.get(part, ())))
+        parts = _PARTS.get(name, ())
+        whole[name] = with_parts(name, values)
         known = all_targets().get(name)
         if known is not None and known.convex:
             above[name] = tuple(
                 value for other in over if other not in parts for value in values.get(other, ())
             )
     return Legend(whole, above)
+
+
+def _check_whole(
+    values: NDArray[Any],
+    mask: Mask,
+    path: Path,
+    *,
+    target: str,
+    shown: tuple[int, ...],
+    hidden: tuple[int, ...],
+) -> None:
+    """Check that no label lies in a hole of its mask; those that are painted over it may."""
+    hole = ndimage.binary_fill_holes(mask) & ~mask
+    for level in np.unique(values[hole]):
+        everywhere = int(np.count_nonzero(values == level))
+        inside = int(np.count_nonzero(values[hole] == level))
+        if level != 0 and int(level) not in hidden and inside >= _WITHIN * everywhere:
+            both = "+".join(map(str, (*shown, int(level))))
+            raise UnclearMaskError(
+                f"{path}: the label {level:g} fills a hole in the {target}, labelled "
+                f"{'+'.join(map(str, shown))}. If it shows a part of it, such as the cup, name "
+                f"both, as in --labels {target}={both} or in a legend."
+            )
 
 
 def _with_hidden(mask: Mask, hidden: Mask) -> Mask:
@@ -201,46 +221,10 @@ def _with_hidden(mask: Mask, hidden: Mask) -> Mask:
     return whole
 
 
-def _levels(values: NDArray[Any]) -> list[float]:
-    """Return the different values of a mask, sorted; a file of two values is a matter of speed."""
-    low, high = values.min(), values.max()
-    at_ends = int(np.count_nonzero(values == low)) + int(np.count_nonzero(values == high))
-    if low == high or at_ends == values.size:
-        return sorted({float(low), float(high)})
-    if values.dtype in (np.uint8, np.uint16):
-        return [float(level) for level in np.flatnonzero(np.bincount(values.ravel()))]
-    return [float(level) for level in np.unique(values)]
-
-
 def _is_plain_mask(levels: list[float], shown: tuple[int, ...]) -> bool:
     """Check whether a file beside label maps is a mask of 0 and 255 all the same."""
     top = levels[-1]
     return top in _FULL_SCALES and top not in shown and set(levels) <= {0.0, top}
-
-
-def _unknown_labels(values: NDArray[Any], levels: list[float], *, lossy: bool) -> list[float]:
-    """Return the labels of a label map; an empty list for a mask."""
-    labels = [level for level in levels if level != 0]
-    if levels[-1] <= 1:  # 0 and 1, or soft
-        return []
-    if not above_half(values).any():
-        return labels
-    if lossy or not 2 < len(levels) <= _MOST_LABELS or _is_soft(labels):
-        return []
-    between = [level for level in labels if level < levels[-1] - _NEAR_FULL]
-    inner = [level for level in between if level != levels[0]]
-    return labels if any(_forms_area(values == level) for level in inner) else []
-
-
-def _is_soft(labels: list[float]) -> bool:
-    """Check for the shares of four experts, or of the four pixels that were averaged."""
-    return _QUARTERS.issuperset(labels) and bool({63, 64, 191, 192} & set(labels))
-
-
-def _forms_area(mask: Mask) -> bool:
-    """Check whether a mask holds a square of 3 × 3, more than the edge of another structure."""
-    rows = mask[:-2] & mask[1:-1] & mask[2:]
-    return bool((rows[:, :-2] & rows[:, 1:-1] & rows[:, 2:]).any())
 
 
 def _question(path: Path, labels: list[float], target: str, *, lossy: bool) -> str:

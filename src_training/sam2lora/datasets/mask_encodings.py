@@ -25,6 +25,8 @@ from sam2lora.utils.json_files import parse_json
 
 Shape = tuple[int, int]
 
+_CIRCLE_POINTS = 360
+
 
 @dataclass(frozen=True)
 class Encoding:
@@ -191,11 +193,14 @@ def _read_labelme(path: Path, shape: Shape, *, label: str, required: bool) -> Ma
     try:
         content = parse_json(text, str(path), error=ImageError)
         size = (content.get("imageHeight"), content.get("imageWidth"))
-        shapes = [(str(item["label"]), item["points"]) for item in content["shapes"]]
-        polygons = [
-            [(float(x), float(y)) for x, y in points]
-            for name, points in shapes
-            if name.lower() == label.lower()
+        shapes = [
+            (str(item["label"]), str(item.get("shape_type") or "polygon"), item["points"])
+            for item in content["shapes"]
+        ]
+        drawn = [
+            (kind, [(float(x), float(y)) for x, y in points])
+            for name, kind, points in shapes
+            if name.strip().lower() == label.lower()
         ]
     except (ValueError, KeyError, TypeError, AttributeError, OverflowError) as error:
         raise ImageError(f"{path}: is not a labelme JSON file with polygons.") from error
@@ -204,15 +209,35 @@ def _read_labelme(path: Path, shape: Shape, *, label: str, required: bool) -> Ma
             f"{path}: was drawn on an image of {size[1]} × {size[0]}, but its image is "
             f"{shape[1]} × {shape[0]} (width × height)."
         )
-    if required and not polygons:
-        names = ", ".join(sorted({name for name, _ in shapes})) or "none"
+    if required and not drawn:
+        names = ", ".join(sorted({name for name, *_ in shapes})) or "none"
         raise ImageError(f"{path}: has no polygon labelled {label!r}; its labels: {names}.")
     mask = np.zeros(shape, dtype=np.bool_)
-    for points in polygons:
-        if len(points) < 3:
-            raise ImageError(f"{path}: {label!r} has {len(points)} points; three are needed.")
-        _fill(path, points, mask)
+    for kind, points in drawn:
+        outline = _labelme_outline(path, label, kind, points)
+        if len(outline) < 3:
+            raise ImageError(f"{path}: {label!r} has {len(outline)} points; three are needed.")
+        _fill(path, outline, mask)
     return mask
+
+
+def _labelme_outline(
+    path: Path, label: str, kind: str, points: list[tuple[float, float]]
+) -> list[tuple[float, float]]:
+    """Return the outline of a polygon, rectangle or circle of labelme."""
+    if kind == "polygon":
+        return points
+    if kind in ("rectangle", "circle") and len(points) == 2:
+        (x, y), (right, bottom) = points
+        if kind == "rectangle":
+            return [(x, y), (right, y), (right, bottom), (x, bottom)]
+        radius = math.hypot(right - x, bottom - y)
+        turns = (2 * math.pi * number / _CIRCLE_POINTS for number in range(_CIRCLE_POINTS))
+        return [(x + radius * math.cos(turn), y + radius * math.sin(turn)) for turn in turns]
+    raise ImageError(
+        f"{path}: {label!r} is drawn as {kind} of {len(points)} points, which encloses nothing. "
+        "Draw it as a polygon, a circle or a rectangle."
+    )
 
 
 def _non_zero(values: NDArray[Any]) -> Mask:

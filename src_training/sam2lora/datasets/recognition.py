@@ -11,7 +11,7 @@ from pathlib import Path
 from sam2lora.datasets.csv_dataset import TABLE_NAME, read_table
 from sam2lora.datasets.folder_dataset import make_record, mask_locations, match_image, read_folder
 from sam2lora.datasets.folders import Folders, find_mask
-from sam2lora.datasets.label_maps import NO_LABELS, Labels
+from sam2lora.datasets.label_maps import NO_LABELS, Labels, with_parts
 from sam2lora.datasets.layouts import ANY_TARGET, Layout
 from sam2lora.datasets.mask_encodings import MaskFile
 from sam2lora.datasets.records import Dataset, Record
@@ -153,7 +153,10 @@ def list_images(found: RecognizedFolder) -> list[Path]:
 def _labelled(record: Record, labels: Labels) -> Record:
     """Return a record whose masks know which labels show their target."""
     masks = {
-        target: tuple(replace(file, labels=labels.get(target, ())) for file in graders)
+        target: tuple(
+            replace(file, labels=with_parts(target, labels) if target in labels else ())
+            for file in graders
+        )
         for target, graders in record.masks.items()
     }
     return replace(record, masks=masks)

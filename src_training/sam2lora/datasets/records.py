@@ -4,7 +4,7 @@ Records hold paths only; nothing is opened before one of the `read_…` methods 
 """
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -12,9 +12,9 @@ from typing import Literal
 import numpy as np
 
 from sam2lora.datasets.mask_encodings import MaskFile, Shape
+from sam2lora.datasets.unturned import turned_upright
 from sam2lora.errors import DatasetError, ImageError
-from sam2lora.images.decoded_image import turn_upright
-from sam2lora.images.decoding import read_orientation, read_shape
+from sam2lora.images.decoding import read_shape
 from sam2lora.images.field_of_view import FieldOfView, field_of_view_from_mask, find_field_of_view
 from sam2lora.images.reading import FundusImage, eye_from_name, read_image
 from sam2lora.types import Eye, Mask
@@ -82,7 +82,7 @@ class Record:
         """Read the mask of one target.
 
         A mask that was drawn before a camera's EXIF orientation was applied to the image is turned
-        as the image is; such a mask is recognised by its size.
+        as the image is; such a mask is recognised by its size, or by what it shows (`unturned`).
 
         Parameters
         ----------
@@ -219,33 +219,8 @@ def patient_from_name(stem: str) -> str:
     return shorter.strip(" _-.") or stem
 
 
-def turned_upright(mask: Mask, shape: Shape, image: Path) -> Mask:
-    """Turn a mask that was drawn on the pixels of an image before they are turned upright.
-
-    It is recognised by its size; any other mask is returned unchanged.
-
-    Parameters
-    ----------
-    mask
-        `(H, W)` bool.
-    shape
-        `(H, W)` of the upright image.
-    image
-        The image file, whose EXIF orientation says how it is turned.
-    """
-    if not is_drawn_unturned(mask.shape, shape, image):
-        return mask
-    return turn_upright(mask, read_orientation(image))
-
-
-def is_drawn_unturned(mask_shape: Sequence[int], shape: Shape, image: Path) -> bool:
-    """Check whether a mask of this size was drawn on an image before it is turned upright."""
-    swapped = tuple(mask_shape) == shape[::-1] != shape
-    return swapped and read_orientation(image) in (5, 6, 7, 8)
-
-
 def _read_of_size(file: MaskFile, shape: Shape, image: Path) -> Mask:
-    mask = turned_upright(file.read(shape), shape, image)
+    mask = turned_upright(file.read(shape), shape, image, target=file.target)
     if mask.shape != shape:
         raise ImageError(
             f"{file.path}: the mask is {mask.shape[1]} × {mask.shape[0]}, but its image {image} is "

@@ -235,9 +235,12 @@ _LAYOUTS = (
     ),
     Layout(
         name="split-folders",
-        about="your own, already split: the same in train/, val/ and test/",
+        about="your own, already split: the same in train/, val/ and test/, or training/, valid/, "
+        "validation/ and testing/",
         example="train/images/NAME.png",
-        images=(rf"(?P<split>train|val|test)/images/{_OWN_IMAGE}",),
+        images=(
+            rf"(?P<split>train(?:ing)?|val(?:id(?:ation)?)?|test(?:ing)?)/images/{_OWN_IMAGE}",
+        ),
         masks={
             ANY_TARGET: (
                 MaskLocation(

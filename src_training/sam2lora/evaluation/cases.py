@@ -7,7 +7,8 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from sam2lora.datasets.records import Record, is_drawn_unturned
+from sam2lora.datasets.records import Record
+from sam2lora.datasets.unturned import is_drawn_unturned
 from sam2lora.errors import DatasetError, GeometryError, ImageError
 from sam2lora.evaluation.protocols import Grader, Protocol
 from sam2lora.images.decoding import IMAGE_SUFFIXES, image_suffix, read_shape

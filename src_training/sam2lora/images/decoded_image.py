@@ -7,10 +7,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from numpy.typing import NDArray
 
 from sam2lora.errors import ImageError
-from sam2lora.types import Eye
+from sam2lora.types import Eye, Mask
 
 Array = NDArray[Any]
 
@@ -83,3 +84,9 @@ def turn_upright(values: Array, orientation: int) -> Array:
         values = values.swapaxes(0, 1)
     flip_rows, flip_columns = orientation in (3, 4, 7, 8), orientation in (2, 3, 6, 7)
     return values[:: -1 if flip_rows else 1, :: -1 if flip_columns else 1]
+
+
+def border_share(mask: Mask) -> float:
+    """Return the share of an image's outermost pixels that is on a mask, 0…1."""
+    border = np.concatenate([mask[0], mask[-1], mask[:, 0], mask[:, -1]])
+    return float(border.mean())

@@ -31,9 +31,11 @@ IMAGE_SUFFIXES = frozenset(
 _TIFF_SIGNATURES = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
 _GZIP_SIGNATURE = b"\x1f\x8b"
 _MOST_BEHIND = 1 << 20  # bytes that may follow the image in a gzip file
+_GIT_LFS = b"version https://git-lfs"
 _OTHER_SIGNATURES = {  # (offset, bytes) of formats that users take for images
     (4, b"ftyphei"): "a HEIC image",
     (4, b"ftypmif1"): "a HEIF image",
+    (4, b"ftypmsf1"): "a HEIF image",
     (0, b"\0\0\0\x0cJXL "): "a JPEG XL image",
     (0, b"\xff\x0a"): "a JPEG XL image",
     (0, b"II\xbc"): "a JPEG XR image",
@@ -100,6 +102,8 @@ def decode(path: Path, *, stored_values: bool = False) -> DecodedImage:
             return read_tiff(path, stored_values=stored_values)
         if head.startswith(_GZIP_SIGNATURE):
             return _read_gzip(path, stored_values=stored_values)
+        if head.startswith(_GIT_LFS):
+            raise ImageError(f"{path}: is a pointer of Git LFS, no image. Fetch it: git lfs pull.")
         for (offset, signature), name in _OTHER_SIGNATURES.items():
             if head.startswith(signature, offset):
                 raise ImageError(f"{path}: is {name}, which is not read. Save it as PNG or TIFF.")

@@ -20,7 +20,8 @@ from sam2lora.images.codestream import (
     read_jpeg_header,
 )
 from sam2lora.images.decoded_image import MAX_BYTES, Array, DecodedImage, check_size
-from sam2lora.types import Eye
+from sam2lora.images.full_scale import find_full_scale
+from sam2lora.types import Eye, Mask
 
 if TYPE_CHECKING:
     from pydicom.dataset import Dataset
@@ -109,6 +110,11 @@ def _check_inflated(path: Path) -> None:
 
 def _check_header(path: Path, dataset: "Dataset") -> None:
     """Check that a dataset holds one image of an allowed size, and complete what is missing."""
+    if "FloatPixelData" in dataset or "DoubleFloatPixelData" in dataset:
+        raise ImageError(
+            f"{path}: holds pixels in floating point, which are not read from DICOM. Export it "
+            "with whole numbers."
+        )
     for keyword in ("Rows", "Columns", "PixelData", "PhotometricInterpretation"):
         if dataset.get(keyword) is None:
             raise ImageError(f"{path}: is a DICOM file that holds no image (it has no {keyword}).")
@@ -153,7 +159,7 @@ def _decode_pixels(path: Path, dataset: "Dataset") -> Array:
 
     syntax = dataset.file_meta.TransferSyntaxUID
     if syntax in _NATIVE:
-        return np.asarray(pixel_array(dataset))
+        return _decode_native(dataset)
     if syntax not in {_RLE} | _JPEG | _JPEG_2000:
         raise ImageError(
             f"{path}: is compressed as {syntax.name}, which is not supported. Export it "
@@ -177,6 +183,20 @@ def _decode_pixels(path: Path, dataset: "Dataset") -> Array:
     if syntax in _HIGH_THROUGHPUT or (syntax in _JPEG_2000 and _is_deep_color(header)):
         return decode_jpeg2000(frame)
     return np.asarray(pixel_array(dataset))
+
+
+def _decode_native(dataset: "Dataset") -> Array:
+    """Decode pixels that are not compressed, without the bits below them."""
+    from pydicom.pixels import pixel_array
+
+    stored = int(dataset.get("BitsStored") or 0)
+    below = int(dataset.get("HighBit") or 0) + 1 - stored
+    if below <= 0:
+        return np.asarray(pixel_array(dataset))
+    dataset.BitsStored = stored + below  # pydicom takes the lowest bits
+    values: Array = np.asarray(pixel_array(dataset)) >> below
+    dataset.BitsStored = stored
+    return values
 
 
 def _is_deep_color(header: CodestreamHeader) -> bool:
@@ -210,8 +230,10 @@ def _apply_grey_scale(values: Array, dataset: "Dataset") -> tuple[Array, list[st
     from pydicom.pixels import apply_rescale
 
     bits, signed = int(dataset.BitsStored), dataset.PixelRepresentation == 1
-    ends = np.array([0, 2**bits - 1]) - (2 ** (bits - 1) if signed else 0)
     notes = []
+    values, padding = _without_padding(values, dataset)
+    highest = 2**bits - 1 if signed or bits < dataset.BitsAllocated else find_full_scale(values)
+    ends = np.array([0, highest]) - (2 ** (bits - 1) if signed else 0)
     slope, intercept = dataset.get("RescaleSlope"), dataset.get("RescaleIntercept")
     if "ModalityLUTSequence" in dataset:
         values = apply_rescale(values, dataset)
@@ -224,12 +246,28 @@ def _apply_grey_scale(values: Array, dataset: "Dataset") -> tuple[Array, list[st
     if inverse or dataset.PhotometricInterpretation == "MONOCHROME1":
         values = ends.sum() - values.astype(np.result_type(values, ends))
         notes.append("inverted: 0 is white")
-    if values.min() < 0 and signed:
+    if values.min() < 0:
         values = values - ends.min()
-        notes.append(f"shifted by {-ends.min():g}: the values are signed")
+        notes.append(f"shifted by {-ends.min():g}: there are values below 0")
+    if padding.any():
+        values = np.where(padding, np.zeros((), values.dtype), values)
+        notes.append("padding made black")
     if values.dtype.kind == "i" and 0 <= values.min() <= values.max() <= 65535:
         values = values.astype(np.uint16)
     return values, notes
+
+
+def _without_padding(values: Array, dataset: "Dataset") -> tuple[Array, Mask]:
+    """Return stored values with those of the padding replaced, and where it is, `(H, W)` bool."""
+    first = dataset.get("PixelPaddingValue")
+    if first is None:
+        return values, np.zeros(values.shape, dtype=np.bool_)
+    last = dataset.get("PixelPaddingRangeLimit")
+    low, high = sorted((int(first), int(first if last is None else last)))
+    padding: Mask = (values >= low) & (values <= high)
+    if padding.all():
+        return values, ~padding
+    return np.where(padding, values[~padding].min(), values), padding
 
 
 def _describe_aspect(dataset: "Dataset") -> list[str]:

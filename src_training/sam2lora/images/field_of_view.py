@@ -24,7 +24,7 @@ from sam2lora.images.aperture import (
     straight_cuts,
 )
 from sam2lora.images.bright_regions import BrightRegion, bright_regions, closed, is_rectangle
-from sam2lora.images.surround import without_surround
+from sam2lora.images.surround import inside_frame, without_surround
 from sam2lora.types import Mask
 
 _WORKING_SIDE = 512  # longer side, in pixels, of the reduced image in which the circle is fitted
@@ -73,12 +73,12 @@ class FieldOfView:
 def find_field_of_view(pixels: NDArray[np.uint8]) -> FieldOfView:
     """Find the field of view by its brightness and the circle its border lies on.
 
-    A light, uniform surround counts as black. The image is thresholded at several levels above
-    black; to the border of each largest bright region a circle is fitted by RANSAC, and of the
-    circles that explain what is lit the one with the longest supported arc is used, cut where the
-    region ends in a straight line. Where no one circle explains it, such as in a montage, the field
-    is all that is lit, closed and with its holes filled; without a dark border it is the whole
-    image.
+    A light, uniform surround or frame counts as black. The image is thresholded at several levels
+    above black; to the border of each largest bright region a circle is fitted by RANSAC, and of
+    the circles that explain what is lit the one with the longest supported arc is used, cut where
+    the region ends in a straight line. Where no one circle explains it, such as in a montage, the
+    field is all that is lit, closed and with its holes filled; without a dark border it is the
+    whole image.
 
     Parameters
     ----------
@@ -86,6 +86,11 @@ def find_field_of_view(pixels: NDArray[np.uint8]) -> FieldOfView:
         `(H, W, 3)` uint8 RGB.
     """
     height, width = pixels.shape[:2]
+    inner = inside_frame(pixels)
+    if inner:
+        field = find_field_of_view(pixels[inner])
+        if field.found != "whole image":
+            return _embed(field, inner, (height, width))
     reduction = _reduction(height, width)
     light = without_surround(pixels, _reduce(_brightest(pixels), reduction))
     inner = _padded_content(light, reduction)

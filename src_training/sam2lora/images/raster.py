@@ -35,7 +35,8 @@ def read_raster(path: Path, file: BinaryIO, *, stored_values: bool) -> DecodedIm
     file
         Its content; may be a stream that unpacks.
     stored_values
-        Return the indices of a colour palette, as for a label image, instead of its colours.
+        Return the indices of a colour palette, as for a label image, and of a grey one that falls
+        from 255 to 0, which is ImageJ's inverting lookup table, instead of the colours.
 
     Raises
     ------
@@ -105,7 +106,8 @@ def _pillow_array(image: Image.Image, *, stored_values: bool) -> Array:
     if image.mode == "P":
         colors = np.array(image.getpalette("RGB"), dtype=np.uint8).reshape(-1, 3)
         grey = bool((colors == colors[:, :1]).all())
-        if stored_values and not grey:
+        inverting = grey and np.array_equal(colors[:, 0], np.arange(255, -1, -1))
+        if stored_values and (not grey or inverting):
             return _palette_indices(image)
         transparent = image.has_transparency_data
         image = image.convert("RGBA" if transparent else "L" if grey else "RGB")

@@ -6,7 +6,6 @@ documented rules.
 """
 
 import re
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -16,11 +15,8 @@ from numpy.typing import NDArray
 from sam2lora.errors import ImageError
 from sam2lora.images.decoded_image import Array
 from sam2lora.images.decoding import decode
+from sam2lora.images.full_scale import check_values, find_full_scale, to_8_bit
 from sam2lora.types import Eye
-
-_FULL_SCALES = (255, 1023, 4095, 16383, 65535)
-_STRAY_SHARE = 10_000  # one in so many values may be outside the scale
-_BLOCK = 1 << 22  # values that are scaled at once, to keep memory low
 
 
 @dataclass(frozen=True, eq=False)
@@ -75,7 +71,7 @@ def read_values(path: str | Path) -> Array:
     """Read a one-channel image, such as a mask or a label image, without scaling its values.
 
     A colour file whose channels are equal gives one of them; a colour palette gives its indices.
-    Pixels that are fully transparent are 0.
+    Pixels that are more transparent than not are 0.
 
     Returns
     -------
@@ -89,7 +85,7 @@ def read_values(path: str | Path) -> Array:
     """
     path = Path(path)
     values = decode(path, stored_values=True).values
-    _check_values(values, path)
+    check_values(values, path)
     if values.ndim == 2:
         return values
     colors, alpha = _apply_alpha(values, path)
@@ -135,7 +131,7 @@ def above_half(values: Array) -> NDArray[np.bool_]:
     """Return which values of a mask are above half of their full scale, as for `read_mask`."""
     if values.dtype == np.bool_ or values.max() <= 1:
         return np.asarray(values > 0.5)
-    return np.asarray(values > _find_full_scale(values)[0] / 2)
+    return np.asarray(values > find_full_scale(values) / 2)
 
 
 def eye_from_name(stem: str) -> Eye | None:
@@ -152,20 +148,16 @@ def eye_from_name(stem: str) -> Eye | None:
     return found.pop() if len(found) == 1 else None
 
 
-def to_uint8(fraction: NDArray[np.floating]) -> NDArray[np.uint8]:
-    """Scale values of 0…1 to 0…255, rounded and clipped."""
-    clipped: NDArray[np.floating] = np.clip(np.rint(fraction * 255), 0, 255)
-    return clipped.astype(np.uint8)
-
-
 def to_rgb(values: Array, source: Path | str) -> tuple[NDArray[np.uint8], str]:
     """Convert an array from a file or another program to 8-bit RGB.
 
-    Grey becomes RGB. Alpha is dropped, and pixels that are fully transparent become black, like
-    what is outside of the field of view. Integers of more than 8 bits are scaled so that the
+    Grey becomes RGB. Alpha is dropped, and pixels that are more transparent than not become black,
+    like what is outside of the field of view. Integers of more than 8 bits are scaled so that the
     smallest full scale of 8, 10, 12, 14 or 16 bits that holds the values becomes 255; floating
-    point up to 1 is scaled by 255, above that like integers. Stray values, at most one in 10 000
-    that are not 0, do not count, and are clipped.
+    point that stays below 2 is scaled by 255, above that like integers. What overshoots a scale
+    does not count, and is clipped: stray values, at most one in 10 000 that are not 0; a caption,
+    whose one value of 255 or 65535 is far beyond all others; and in floating point the ringing of
+    interpolation, at most one in 100 values that reach no more than 1.25 times the scale.
 
     Parameters
     ----------
@@ -196,89 +188,32 @@ def to_rgb(values: Array, source: Path | str) -> tuple[NDArray[np.uint8], str]:
         raise ImageError(f"{source}: the image is empty (shape {values.shape}).")
     if values.ndim == 3 and values.shape[2] in (2, 4):
         values, alpha = _apply_alpha(values, source)
-        hidden = alpha is not None and not alpha.all()
+        hidden = alpha is not None and bool((alpha < alpha.max() / 2).any())
         notes.append("alpha dropped" + (", transparent pixels made black" if hidden else ""))
     grey = values.ndim == 2 or values.shape[2] == 1
     if grey:
         values = values.reshape(values.shape[:2])
         notes.append("grey to RGB")
-    pixels, scaling = _to_8_bit(values, source)
+    pixels, scaling = to_8_bit(values, source)
     if grey:
         pixels = np.repeat(pixels[..., None], 3, axis=2)
     return np.ascontiguousarray(pixels), "; ".join(filter(None, [*notes, scaling]))
 
 
 def _apply_alpha(values: Array, source: Path | str) -> tuple[Array, Array | None]:
-    """Return the channels without alpha, 0 where it is 0, and alpha `(H, W)` if there is one."""
+    """Return the channels without alpha, and alpha `(H, W)` if there is one.
+
+    Where alpha is below half of its highest value, as at a soft edge, the channels are 0.
+    """
     if values.shape[2] not in (2, 4):
         return values, None
     colors, alpha = values[..., :-1], values[..., -1]
     if not alpha.any():
         raise ImageError(f"{source}: every pixel is transparent. Save it without transparency.")
-    if alpha.all():
+    outside = alpha < alpha.max() / 2
+    if not outside.any():
         return colors, alpha
-    return np.where(alpha[..., None] == 0, np.zeros((), colors.dtype), colors), alpha
-
-
-def _to_8_bit(values: Array, source: Path | str) -> tuple[NDArray[np.uint8], str]:
-    if values.dtype == np.uint8:
-        return values.view(np.uint8), ""
-    if values.dtype == np.bool_:
-        return values.astype(np.uint8) * np.uint8(255), "one bit scaled to 0 and 255"
-    _check_values(values, source)
-    full_scale, stray = _find_full_scale(values)
-    pixels = np.empty(values.shape, np.uint8)
-    for rows in _blocks(values):
-        pixels[rows] = to_uint8(values[rows].astype(np.float32) / full_scale)
-    if full_scale == 1:
-        note = "floating point 0…1 scaled to 0…255"
-    else:
-        note = f"{values.dtype}, full scale {full_scale} scaled to 255"
-    return pixels, note + (f", {stray} stray value(s) clipped" if stray else "")
-
-
-def _check_values(values: Array, source: Path | str) -> None:
-    """Raise an error for pixels that are not finite numbers, or outside the range of 16 bits.
-
-    Floating point may have a few stray values outside, as interpolation makes them.
-    """
-    if values.dtype.kind not in "buif":
-        raise ImageError(f"{source}: pixels of type {values.dtype} are not an image.")
-    if values.dtype.kind == "f" and not all(np.isfinite(values[r]).all() for r in _blocks(values)):
-        raise ImageError(f"{source}: holds NaN or infinite pixels. Replace them first.")
-    low, high = float(values.min()), float(values.max())
-    outside = (values < 0) | (values > _FULL_SCALES[-1]) if low < 0 or high > 65535 else None
-    if outside is not None and not (values.dtype.kind == "f" and _are_stray(values, outside)):
-        raise ImageError(
-            f"{source}: holds pixel values from {low:g} to {high:g}; the supported range is "
-            "0 to 65535. Scale them first."
-        )
-
-
-def _find_full_scale(values: Array) -> tuple[int, int]:
-    """Return the smallest full scale that holds all but stray values, and how many those are."""
-    scales = (1, *_FULL_SCALES) if values.dtype.kind == "f" else _FULL_SCALES
-    high = values.max()
-    for scale in scales:
-        if high <= scale:
-            return scale, int(np.count_nonzero(values < 0))
-        outside = values > scale
-        if _are_stray(values, outside):
-            return scale, int(np.count_nonzero(outside) + np.count_nonzero(values < 0))
-    return scales[-1], 0
-
-
-def _are_stray(values: Array, outside: NDArray[np.bool_]) -> bool:
-    """Check whether few values are `outside`: 1 in 10 000 of those not 0, or a single pixel."""
-    total = int(np.count_nonzero(values))
-    return int(np.count_nonzero(outside)) <= max(total // _STRAY_SHARE, min(3, total // 100))
-
-
-def _blocks(values: Array) -> Iterator[slice]:
-    """Yield slices of rows with a limited number of values."""
-    rows = max(1, _BLOCK // max(1, values[0].size))
-    for start in range(0, len(values), rows):
-        yield slice(start, start + rows)
+    return np.where(outside[..., None], np.zeros((), colors.dtype), colors), alpha
 
 
 def _size(shape: tuple[int, ...]) -> str:

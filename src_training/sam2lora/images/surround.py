@@ -16,6 +16,8 @@ _MOST_AREA = 0.99  # of the image: more than that has no surround
 _MOST_LETTER = 0.01  # of the image: a larger hole in a surround is a picture, not a letter
 _FRINGE = 4  # working pixels of ringing and blur around a surround
 _THIN = 2  # working pixels: half the width of what is a fringe and no picture
+_MOST_FRAME = 0.05  # of the image's side: what is thicker is a surround, or a picture
+_FRAME = 0.99  # of a line that has one color, if it belongs to a frame
 _DARK = 12  # grey levels that a picture is brighter than, its black parts apart
 _LEAST_PICTURE = 0.02  # of the image that is a picture, and no surround
 
@@ -56,6 +58,43 @@ def without_surround(pixels: NDArray[np.uint8], light: NDArray[np.uint8]) -> NDA
         lit &= ~grown
         corners = _lit_corners(lit)
     return _blacken(light, surround) if surround.any() else light
+
+
+def inside_frame(pixels: NDArray[np.uint8]) -> tuple[slice, slice] | None:
+    """Return the native rows and columns inside a thin frame; None if there is none.
+
+    A frame is what the outermost rows and columns show as long as each has one light color, up to a
+    step, as the border of a window in a screenshot. It may be missing at some sides.
+
+    Parameters
+    ----------
+    pixels
+        `(H, W, 3)` uint8 RGB.
+    """
+    height, width = pixels.shape[:2]
+    columns = np.moveaxis(pixels, 1, 0)
+    thick = [
+        _frame(lines, round(_MOST_FRAME * len(lines)))
+        for lines in (pixels, pixels[::-1], columns, columns[::-1])
+    ]
+    if not any(thick):
+        return None
+    return slice(thick[0], height - thick[1]), slice(thick[2], width - thick[3])
+
+
+def _frame(lines: NDArray[np.uint8], most: int) -> int:
+    """Return how many of the first lines belong to a frame; 0 if they are more than `most`.
+
+    A frame ends in a step, which the smooth border of a picture has not.
+    """
+    last = lines[0].astype(np.float32)
+    for number, line in enumerate(lines[: most + 1]):
+        color = np.median(line, axis=0)
+        alike = (np.abs(line - color) <= _ALIKE).all(axis=-1)
+        if color.max() <= _LIGHT or alike.mean() < _FRAME:
+            return number if np.median(np.abs(line - last).max(axis=-1)) > _ALIKE else 0
+        last = line.astype(np.float32)
+    return 0
 
 
 def _lit_corners(lit: Mask) -> list[tuple[slice, slice]]:

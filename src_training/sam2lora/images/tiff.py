@@ -12,7 +12,13 @@ import tifffile
 from PIL import Image, UnidentifiedImageError
 
 from sam2lora.errors import ImageError
-from sam2lora.images.decoded_image import Array, DecodedImage, check_size, turn_upright
+from sam2lora.images.decoded_image import (
+    Array,
+    DecodedImage,
+    border_share,
+    check_size,
+    turn_upright,
+)
 
 _PHOTOMETRIC, _COMPRESSION = tifffile.PHOTOMETRIC, tifffile.COMPRESSION
 _KEPT = frozenset(
@@ -29,6 +35,7 @@ _BY_PILLOW = {
     _PHOTOMETRIC.YCBCR: ("YCbCr", "YCbCr to RGB"),
     _PHOTOMETRIC.CIELAB: ("LAB", "Lab to RGB"),
 }
+_BACKGROUND = 0.1  # most of the border that is on the structure in a mask
 _SPLIT = "Split it into its images first."
 
 
@@ -219,12 +226,13 @@ def _is_inverted(
     """Check whether 0 is white.
 
     Two writers set the tag for arrays in which 0 is the background: tifffile for each bool array,
-    and ImageJ for masks, which it shows through an inverting lookup table.
+    and ImageJ for masks, which it shows through an inverting lookup table. Of an array of one bit
+    whose writer is unknown, most of the border is background.
     """
     if page.photometric != _PHOTOMETRIC.MINISWHITE or values.dtype.kind not in "bu":
         return False
     by_tifffile = page.is_shaped or "tifffile" in page.software or "tifffile" in page.description
-    if page.bitspersample == 1 and by_tifffile:
+    if page.bitspersample == 1 and (by_tifffile or border_share(values > 0) < _BACKGROUND):
         return False
     return not (stored_values and tiff.is_imagej)
 

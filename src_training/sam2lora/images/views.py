@@ -4,7 +4,7 @@ import numpy as np
 from numpy.typing import NDArray
 from skimage import color, exposure
 
-from sam2lora.images.reading import to_uint8
+from sam2lora.images.full_scale import to_uint8
 
 
 def green_view(pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:

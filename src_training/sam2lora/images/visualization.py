@@ -10,7 +10,7 @@ from PIL import Image, ImageColor
 from scipy import ndimage
 
 from sam2lora.images.field_of_view import FieldOfView
-from sam2lora.images.mask_mark import png_mark
+from sam2lora.images.file_mark import MASK_SOFTWARE, PICTURE_SOFTWARE, png_mark
 from sam2lora.images.views import clahe_view, green_view
 from sam2lora.targets import get_target
 from sam2lora.types import Mask, Pixels
@@ -96,15 +96,44 @@ def draw_errors(pixels: Pixels, prediction: Mask, reference: Mask) -> Pixels:
 def save_image(path: Path, pixels: Pixels | Mask) -> None:
     """Write an image, or a mask as 0 and 255, in the format of the file extension.
 
-    A mask in PNG is marked as one: see `images.mask_mark`.
+    A mask in PNG is marked as one: see `images.file_mark`.
 
     Raises
     ------
     OutputError
         If the file cannot be written; an existing file is kept.
     """
-    values = pixels.astype(np.uint8) * np.uint8(255) if pixels.dtype == np.bool_ else pixels
-    mark = png_mark() if pixels.dtype == np.bool_ else None  # other formats ignore it
+    if pixels.dtype == np.bool_:
+        _save(path, pixels.astype(np.uint8) * np.uint8(255), software=MASK_SOFTWARE)
+    else:
+        _save(path, pixels.view(np.uint8))
+
+
+def save_picture(path: Path, pixels: Pixels) -> None:
+    """Write a picture drawn from an image, such as an overlay; in PNG it is marked as one.
+
+    Raises
+    ------
+    OutputError
+        As for `save_image`.
+    """
+    _save(path, pixels, software=PICTURE_SOFTWARE)
+
+
+def save_figure(path: Path, figure: "Figure") -> None:
+    """Write a figure as a PNG that is marked as a picture.
+
+    Raises
+    ------
+    OutputError
+        As for `save_image`.
+    """
+    with atomic_path(path) as temporary:
+        figure.savefig(temporary, metadata={"Software": PICTURE_SOFTWARE})
+
+
+def _save(path: Path, values: Pixels, *, software: str = "") -> None:
+    mark = png_mark(software) if software else None  # other formats ignore it
     with atomic_path(path) as temporary:
         Image.fromarray(values).save(temporary, pnginfo=mark)
 
@@ -152,8 +181,7 @@ def save_overview(
 
     columns = 2 if len(panels) <= 4 else 3
     figure = _figure_of_panels(panels, columns=columns, title=title, lines=lines)
-    with atomic_path(path) as temporary:
-        figure.savefig(temporary)
+    save_figure(path, figure)
 
 
 def _figure_of_panels(

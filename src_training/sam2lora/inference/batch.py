@@ -13,7 +13,7 @@ import tifffile
 from sam2lora.datasets.image_search import directory_entry
 from sam2lora.errors import OutputError, Sam2LoraError
 from sam2lora.images.decoding import image_stem
-from sam2lora.images.mask_mark import MASK_SOFTWARE
+from sam2lora.images.file_mark import MASK_SOFTWARE
 from sam2lora.images.reading import FundusImage, read_image
 from sam2lora.images.visualization import save_image
 from sam2lora.inference.predictor import Predictor

@@ -11,7 +11,7 @@ from pydantic import Field, model_validator
 
 from sam2lora.datasets.inverted import looks_inverted
 from sam2lora.datasets.mask_encodings import MaskFile
-from sam2lora.datasets.records import turned_upright
+from sam2lora.datasets.unturned import turned_upright
 from sam2lora.errors import AdapterError, GeometryError, ImageError, SettingsError
 from sam2lora.images.decoding import read_shape
 from sam2lora.prompts.user_prompts import Box, PointPrompt, Prompts
@@ -111,7 +111,7 @@ class PredictSettings(Settings):
             mask = file.read((0, 0))  # of its own size
         else:
             shape = read_shape(image)
-            mask = turned_upright(file.read(shape), shape, image)
+            mask = turned_upright(file.read(shape), shape, image, target=target)
         if not mask.any():
             raise ImageError(f"{path}: nothing is marked in it. Leave out --mask without one.")
         if looks_inverted(mask, target):

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
-from sam2lora.images.visualization import draw_errors, save_image
+from sam2lora.images.visualization import draw_errors, save_picture
 from sam2lora.inference.embedding_cache import EmbeddingCache
 from sam2lora.inference.predictor import Predictor
 from sam2lora.inference.prepared_image import PreparedImage
@@ -155,7 +155,7 @@ def validate(
     if preview and first is not None:
         shown = images[0]
         prediction = first >= THRESHOLDS[best]
-        save_image(preview, draw_errors(shown.prepared.pixels, prediction, shown.reference))
+        save_picture(preview, draw_errors(shown.prepared.pixels, prediction, shown.reference))
     per_image = {
         image.name: float(score) for image, score in zip(images, scores[:, best], strict=True)
     }

@@ -98,3 +98,18 @@ def test_records_are_sorted_as_people_count(put: Put, tmp_path: Path) -> None:
         put(f"images/{stem}.png", "photo")
         put(f"masks/disc/{stem}.png", np.eye(8, 12) > 0)
     assert [record.stem for record in read_dataset(tmp_path).records] == ["2", "12", "111"]
+
+
+@pytest.mark.parametrize(
+    ("folder", "split"),
+    [("training", "train"), ("valid", "val"), ("validation", "val"), ("testing", "test")],
+)
+def test_split_folders_have_their_usual_names(
+    put: Put, tmp_path: Path, box: np.ndarray, folder: str, split: str
+) -> None:
+    for name in ("train", folder):
+        put(f"{name}/images/a.png", "photo")
+        put(f"{name}/masks/a.png", box)
+    dataset = read_dataset(tmp_path, target="disc")
+    assert {record.split for record in dataset.records} == {"train", split}
+    assert len(dataset.records) == 2

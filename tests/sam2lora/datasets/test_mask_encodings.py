@@ -128,3 +128,27 @@ def test_mask_without_pixels_is_an_error_of_its_file(tmp_path: Path) -> None:
     path.write_bytes(path.read_bytes() + bytes(64))
     with pytest.raises(ImageError, match=r"a\.tif: "):
         MaskFile(path, "half").read(SHAPE)
+
+
+@pytest.mark.parametrize(
+    ("kind", "points", "expected"),
+    [
+        ("rectangle", [[2, 3], [7, 6]], 6 * 4),
+        ("circle", [[6, 5], [9, 5]], 29),
+        ("polygon", [[2, 3], [7, 3], [7, 6], [2, 6]], 6 * 4),
+    ],
+)
+def test_shapes_of_labelme_are_filled(
+    put: Put, kind: str, points: list[list[int]], expected: int
+) -> None:
+    shape = {"label": " od ", "points": points, "shape_type": kind}
+    mask = MaskFile(put("a.json", {"shapes": [shape]}), "labelme-od").read((12, 14))
+    assert abs(int(mask.sum()) - expected) <= 4
+    assert mask[4:6, 4:7].all()
+
+
+@pytest.mark.parametrize("kind", ["linestrip", "points", "line", "mask"])
+def test_shapes_of_labelme_that_enclose_nothing_are_refused(put: Put, kind: str) -> None:
+    shape = {"label": "OD", "points": [[2, 3], [7, 3], [7, 6]], "shape_type": kind}
+    with pytest.raises(ImageError, match=f"is drawn as {kind} of 3 points"):
+        MaskFile(put("a.json", {"shapes": [shape]}), "labelme-od").read((12, 14))

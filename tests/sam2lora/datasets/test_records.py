@@ -10,8 +10,10 @@ import pytest
 from PIL import Image
 
 from sam2lora.datasets import MaskFile, Record, read_dataset
+from sam2lora.datasets.check import check_masks
 from sam2lora.datasets.records import patient_from_name
 from sam2lora.errors import DatasetError, ImageError
+from sam2lora.images.decoded_image import turn_upright
 from sam2lora.images.decoding import read_shape
 from sam2lora.images.reading import read_image
 
@@ -138,6 +140,43 @@ def test_mask_drawn_before_the_exif_orientation_is_turned(
     np.testing.assert_array_equal(turned.read_field_of_view().mask, upright)
     put("m.png", upright)
     np.testing.assert_array_equal(turned.read_mask("disc"), upright)
+
+
+def turned_disc(path: Path, orientation: int, *, square: bool, bright: int) -> np.ndarray:
+    """Write an image with a bright disc that is not upright; return its mask as stored."""
+    rows, columns = np.indices((80, 80 if square else 120))
+    disc = (rows - 20) ** 2 + (columns - 30) ** 2 < 100
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    stored = np.where(disc, 90 + bright, 90).astype(np.uint8)
+    Image.fromarray(stored).save(path, exif=exif)
+    return disc
+
+
+@pytest.mark.parametrize(
+    ("orientation", "square"), [(2, False), (3, False), (4, True), (5, True), (6, True), (8, True)]
+)
+def test_mask_of_the_same_size_is_turned_where_the_image_shows_it(
+    put: Put, tmp_path: Path, orientation: int, *, square: bool
+) -> None:
+    image = tmp_path / "a.png"
+    stored = turned_disc(image, orientation, square=square, bright=60)
+    upright = turn_upright(stored, orientation)
+    for number, drawn in enumerate((stored, upright)):
+        files = {"disc": (MaskFile(put(f"m{number}.png", drawn), "half", target="disc"),)}
+        record = Record("set", "a", image, files, None, "a", None, None)
+        np.testing.assert_array_equal(record.read_mask("disc"), upright)
+        assert check_masks([record], "disc") == []
+
+
+def test_mask_that_could_be_drawn_either_way_is_reported(put: Put, tmp_path: Path) -> None:
+    image = tmp_path / "a.png"
+    mask = turned_disc(image, 3, square=False, bright=0)
+    files = {"disc": (MaskFile(put("m.png", mask), "half", target="disc"),)}
+    record = Record("set", "a", image, files, None, "a", None, None)
+    np.testing.assert_array_equal(record.read_mask("disc"), mask)
+    (problem,) = check_masks([record], "disc")
+    assert "does not show on which it was drawn" in problem.text
 
 
 def test_swapped_size_without_an_orientation_is_another_size(record: Record, put: Put) -> None:

@@ -156,6 +156,53 @@ def test_grey_values_are_rescaled_and_the_lowest_is_black(
     assert text in read.note
 
 
+def test_inverted_values_of_an_unused_depth_are_inverted_in_their_own(tmp_path: Path) -> None:
+    values = (4095 - GREY % 256 * 16).astype("u2")
+    path = write_dicom(tmp_path / "a.dcm", values, PhotometricInterpretation="MONOCHROME1")
+    assert np.abs(read_image(path).pixels[..., 0] - GREY % 256.0).max() <= 1
+
+
+@pytest.mark.parametrize(
+    ("padding", "tags", "dtype"),
+    [
+        (-2000, {}, "i2"),
+        (65535, {}, "u2"),
+        (65535, {"PhotometricInterpretation": "MONOCHROME1"}, "u2"),
+        (65530, {"PixelPaddingRangeLimit": 65535}, "u2"),
+    ],
+)
+def test_padding_is_black(tmp_path: Path, padding: int, tags: dict, dtype: str) -> None:
+    values = GREY % 256 * 8
+    if tags.get("PhotometricInterpretation"):
+        values = 4095 - values
+    values[:5] = padding + 3 if "PixelPaddingRangeLimit" in tags else padding
+    path = write_dicom(tmp_path / "a.dcm", values.astype(dtype), PixelPaddingValue=padding, **tags)
+    read = read_image(path)
+    assert not read.pixels[:5].any()
+    assert np.abs(read.pixels[5:, :, 0] - (GREY[5:] % 256 * 8 / 4095 * 255)).max() <= 1
+    assert "padding made black" in read.note
+
+
+def test_values_below_0_after_rescaling_are_shifted(tmp_path: Path) -> None:
+    values = (GREY % 256).astype("u1")
+    path = write_dicom(tmp_path / "a.dcm", values, RescaleSlope=1, RescaleIntercept=-100)
+    read = read_image(path)
+    np.testing.assert_array_equal(read.pixels[..., 0], values)
+    assert "shifted by 100" in read.note
+
+
+def test_bits_below_the_pixels_are_left_out(tmp_path: Path) -> None:
+    values = ((GREY % 256 * 16) << 4 | 1).astype("u2")
+    path = write_dicom(tmp_path / "a.dcm", values, bits=12, HighBit=15)
+    assert np.abs(read_image(path).pixels[..., 0] - GREY % 256.0).max() <= 1
+
+
+def test_floating_point_is_refused_by_its_name(tmp_path: Path) -> None:
+    path = write_dicom(tmp_path / "a.dcm", GREY.astype("u1"), FloatPixelData=b"\0" * 2400)
+    with pytest.raises(ImageError, match="pixels in floating point"):
+        read_image(path)
+
+
 def test_12_bits_are_scaled(tmp_path: Path) -> None:
     values = (GREY * 6).astype(np.uint16)
     read = read_image(write_dicom(tmp_path / "a.dcm", values, bits=12))

@@ -379,3 +379,18 @@ def test_images_of_one_camera_have_one_diameter(
     assert {field.found for field in fields} == {"circle"}
     assert diameters[0] < min(field.diameter for field in fields)
     assert max(field.diameter for field in fields) < diameters[1]
+
+
+@pytest.mark.parametrize("width", [1, 2, 6])
+@pytest.mark.parametrize("grey", [128, 255])
+def test_frame_around_a_cropped_field_is_outside(width: int, grey: int) -> None:
+    rows, columns = np.indices((280, 400))
+    circle = (rows - 140) ** 2 + (columns - 200) ** 2 < 180**2
+    shade = 120 + 40 * np.sin(rows / 31) * np.cos(columns / 23)
+    color = np.array([1.4, 0.7, 0.4])
+    picture = (np.where(circle, shade, 0)[..., None] * color).astype(np.uint8)
+    plain = find_field_of_view(picture)
+    framed = np.pad(picture, ((width, width), (width, width), (0, 0)), constant_values=grey)
+    field = find_field_of_view(framed)
+    assert field.found == plain.found == "circle"
+    np.testing.assert_array_equal(field.mask, np.pad(plain.mask, width))

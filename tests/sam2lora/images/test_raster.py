@@ -43,7 +43,7 @@ def save_png(path: Path, rows: np.ndarray, color_type: int, *, key: tuple[int, .
 )
 def test_transparent_pixels_are_black(tmp_path: Path, name: str, mode: str) -> None:
     alpha = np.full((20, 30), 255, np.uint8)
-    alpha[:5], alpha[5:9] = 0, 100
+    alpha[:5], alpha[5:9] = 0, 200
     channels = RGB[..., :1] if mode == "LA" else RGB
     options = {"lossless": True, "exact": True} if name == "a.webp" else {}
     Image.fromarray(np.dstack([channels, alpha])).save(tmp_path / name, **options)

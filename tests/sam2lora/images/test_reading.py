@@ -47,7 +47,7 @@ def test_note_describes_grey_and_alpha(tmp_path: Path) -> None:
     grey = read_image(tmp_path / "grey.png")
     assert (grey.pixels == GREY[..., None]).all()
     assert grey.note == "grey to RGB"
-    Image.fromarray(np.dstack([RGB, GREY | 1])).save(tmp_path / "alpha.png")
+    Image.fromarray(np.dstack([RGB, GREY | 128])).save(tmp_path / "alpha.png")
     alpha = read_image(tmp_path / "alpha.png")
     np.testing.assert_array_equal(alpha.pixels, RGB)
     assert alpha.note == "alpha dropped"
@@ -170,7 +170,7 @@ def test_dark_image_with_a_small_highlight_keeps_its_scale() -> None:
 def test_large_floating_point_images_are_scaled_in_blocks(monkeypatch: pytest.MonkeyPatch) -> None:
     values = RNG.random((50, 7, 3)).astype(np.float32)
     expected = to_rgb(values, "test")[0]
-    monkeypatch.setattr("sam2lora.images.reading._BLOCK", 64)
+    monkeypatch.setattr("sam2lora.images.full_scale._BLOCK", 64)
     np.testing.assert_array_equal(to_rgb(values, "test")[0], expected)
 
 
@@ -183,8 +183,8 @@ def test_transparent_pixels_are_black_and_others_keep_their_colour(dtype: type, 
     alpha[0] = 0
     alpha[1] = full / 3
     pixels, note = to_rgb(np.dstack([colors, alpha]), "test")
-    assert (pixels[0] == 0).all()
-    assert (pixels[1:] == 255).all()
+    assert (pixels[:2] == 0).all()
+    assert (pixels[2:] == 255).all()
     assert "transparent pixels made black" in note
 
 
@@ -194,6 +194,40 @@ def test_colours_hidden_by_transparency_do_not_set_the_scale() -> None:
     pixels, note = to_rgb(values, "test")
     assert pixels[2, 2].tolist() == [249] * 3
     assert "4095" in note
+
+
+@pytest.mark.parametrize("outside", [1, 100])
+def test_soft_or_nearly_full_transparency_is_outside(tmp_path: Path, outside: int) -> None:
+    values = np.full((9, 11, 4), 255, np.uint8)
+    values[:4, :, 3] = outside
+    Image.fromarray(values).save(tmp_path / "a.png")
+    assert not read_image(tmp_path / "a.png").pixels[:4].any()
+    np.testing.assert_array_equal(read_mask(tmp_path / "a.png"), values[..., 3] == 255)
+
+
+def test_even_transparency_hides_nothing(tmp_path: Path) -> None:
+    values = np.dstack([RGB, np.full_like(GREY, 60)])
+    Image.fromarray(values).save(tmp_path / "a.png")
+    np.testing.assert_array_equal(read_image(tmp_path / "a.png").pixels, RGB)
+
+
+@pytest.mark.parametrize("name", ["a.png", "a.bmp", "a.gif"])
+def test_inverting_lookup_table_is_not_applied_to_a_mask(tmp_path: Path, name: str) -> None:
+    box = np.zeros((9, 11), np.uint8)
+    box[2:5, 3:7] = 255
+    image = Image.fromarray(box, "P")
+    image.putpalette([value for grey in range(255, -1, -1) for value in (grey,) * 3])
+    image.save(tmp_path / name, optimize=False)
+    np.testing.assert_array_equal(read_mask(tmp_path / name), box > 0)
+    assert read_image(tmp_path / name).pixels[0, 0, 0] == 255
+
+
+@pytest.mark.parametrize("software", ["other", ""])
+def test_bool_tiff_of_an_unknown_writer_is_not_inverted(tmp_path: Path, software: str) -> None:
+    box = np.zeros((9, 11), bool)
+    box[2:5, 3:7] = True
+    tifffile.imwrite(tmp_path / "a.tif", box, software=software, metadata=None)
+    np.testing.assert_array_equal(read_mask(tmp_path / "a.tif"), box)
 
 
 def test_image_that_is_transparent_everywhere_is_refused() -> None:

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from sam2lora.images.surround import without_surround
+from sam2lora.images.surround import inside_frame, without_surround
 
 
 def retina(shape: tuple[int, int] = (120, 160)) -> np.ndarray:
@@ -56,3 +56,22 @@ def test_light_of_lower_resolution_is_blackened_at_its_own() -> None:
     assert light.shape == (200, 260)
     assert not light[:30].any()
     assert light[32:148, 62:218].min() > 50
+
+
+@pytest.mark.parametrize("width", [1, 3, 6])
+@pytest.mark.parametrize("color", [(255, 255, 255), (128, 128, 128), (200, 40, 60)])
+def test_thin_frame_is_found_to_the_pixel(width: int, color: tuple[int, int, int]) -> None:
+    image = np.full((120 + 2 * width, 160 + 2 * width, 3), color, np.uint8)
+    image[width:-width, width:-width] = retina()
+    inside = (slice(width, 120 + width), slice(width, 160 + width))
+    assert inside_frame(image) == inside
+    assert inside_frame(image[width:, : 160 + width]) == (slice(0, 120), inside[1])  # at two sides
+
+
+@pytest.mark.parametrize("color", [0, 30])
+def test_dark_or_thick_border_is_no_frame(color: int) -> None:
+    image = np.full((140, 180, 3), color, np.uint8)
+    image[10:130, 10:170] = retina()
+    assert inside_frame(image) is None
+    assert inside_frame(np.full_like(image, 200)) is None
+    assert inside_frame(retina()) is None

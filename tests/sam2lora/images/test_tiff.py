@@ -170,7 +170,7 @@ def test_other_colours_are_refused(tmp_path: Path, photometric: str, samples: in
 
 def test_associated_and_unassociated_alpha_give_the_same_colours(tmp_path: Path) -> None:
     alpha = np.full((20, 30, 1), 255, np.uint8)
-    alpha[:4], alpha[4:8] = 0, 51
+    alpha[:4], alpha[4:8] = 0, 153
     colors = np.full((20, 30, 3), (200, 100, 50), np.uint8)
     expected = colors * (alpha > 0)
     stored = {"unassalpha": colors, "assocalpha": (colors * (alpha / 255)).astype(np.uint8)}
@@ -190,7 +190,7 @@ def test_fourth_channel_of_zeros_is_no_alpha(tmp_path: Path) -> None:
 
 
 def test_grey_with_alpha_is_read(tmp_path: Path) -> None:
-    values = np.dstack([RGB[..., 0], RGB[..., 1] | 1])
+    values = np.dstack([RGB[..., 0], RGB[..., 1] | 128])
     values[0, 0] = (255, 0)
     options = {"planarconfig": "contig", "extrasamples": ["unassalpha"]}
     tifffile.imwrite(tmp_path / "a.tif", values, photometric="minisblack", **options)

@@ -26,7 +26,7 @@ from sam2lora.evaluation.report.gallery import (
 from sam2lora.evaluation.report.markdown import columns_of, describe_regime, number, table
 from sam2lora.evaluation.report.plots import COLORS, draw_column, new_figure
 from sam2lora.evaluation.report.writer import write_texts
-from sam2lora.images.visualization import draw_errors
+from sam2lora.images.visualization import draw_errors, save_figure
 from sam2lora.prompts.sampling import REGIMES
 from sam2lora.targets import Target
 from sam2lora.utils.csv_files import csv_text
@@ -76,7 +76,7 @@ def write_comparison(
             "differences.csv": _csv(comparison),
         }
         write_texts(folder, files)
-        _figure(comparison).savefig(folder / "differences.png")
+        save_figure(folder / "differences.png", _figure(comparison))
         for name, (regime, chosen) in shown.items():
             rows = [_row(a, b, pairs, pair) for pair in chosen]
             title = f"{comparison.target}, prompts: {regime}, where the two differ most"

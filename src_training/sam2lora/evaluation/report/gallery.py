@@ -13,7 +13,7 @@ from sam2lora.evaluation.cases import stretch_to_square
 from sam2lora.evaluation.report.plots import new_figure
 from sam2lora.evaluation.report.schema import ImageEntry, Report
 from sam2lora.images.reading import read_image, read_mask
-from sam2lora.images.visualization import ERROR_COLORS, draw_errors
+from sam2lora.images.visualization import ERROR_COLORS, draw_errors, save_figure
 from sam2lora.types import Mask, Pixels
 
 if TYPE_CHECKING:
@@ -163,7 +163,7 @@ def save_rows(path: Path, rows: Sequence[GalleryRow], *, title: str) -> None:
             axes.imshow(panel, interpolation="nearest")
             axes.axis("off")
         top -= row_height + _GAP
-    figure.savefig(path)
+    save_figure(path, figure)
 
 
 def _write(

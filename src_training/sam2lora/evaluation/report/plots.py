@@ -8,6 +8,7 @@ import numpy as np
 
 from sam2lora.evaluation.report.schema import CellEntry, Report
 from sam2lora.evaluation.scoring import THRESHOLDS
+from sam2lora.images.visualization import save_figure
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -28,7 +29,7 @@ def save_plots(folder: Path, report: Report) -> None:
         "thresholds.png": _threshold_figure,
     }
     for name in plot_names(report):
-        draw[name](report).savefig(folder / name)
+        save_figure(folder / name, draw[name](report))
 
 
 def plot_names(report: Report) -> list[str]:

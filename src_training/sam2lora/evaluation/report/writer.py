@@ -27,6 +27,7 @@ from sam2lora.evaluation.report.schema import (
 from sam2lora.evaluation.report.summary import ScoredImage, make_cells
 from sam2lora.evaluation.scoring import ImageResult
 from sam2lora.evaluation.settings import EvaluateSettings
+from sam2lora.images.file_mark import MASK_SOFTWARE, png_mark
 from sam2lora.targets import get_target
 from sam2lora.types import Mask
 from sam2lora.utils.progress import Progress, no_progress
@@ -184,7 +185,7 @@ def _save_result(
 def _save_mask(path: Path, mask: Mask) -> None:
     if not path.exists():
         path.parent.mkdir(parents=True, exist_ok=True)
-        Image.fromarray(mask).save(path)
+        Image.fromarray(mask).save(path, pnginfo=png_mark(MASK_SOFTWARE))
 
 
 def _path_part(name: str) -> str:
