@@ -88,10 +88,8 @@ class ImageListDock(QWidget):
         """List a folder, and show its first image."""
         with show_user_errors():
             images = ImageList(self._viewer, folder)
-            if self._images is not None:
-                self._images.leave()
+            images.go(0, after=self._images)
             self._images = images
-            images.go(0)
         self._refresh()
 
     def go(self, number: int) -> None:

@@ -4,7 +4,7 @@ Painted masks are saved by `sam2lora.annotations.store`, never next to the image
 shown only after that has succeeded.
 """
 
-from collections.abc import Iterable
+from collections.abc import Sequence
 from pathlib import Path
 
 from napari.layers import Image, Labels, Layer
@@ -14,6 +14,7 @@ from napari_sam2lora.layers.conversion import LayerData, fingerprint, masks_of
 from napari_sam2lora.layers.loading import ImageFile, list_image_folder, read_image_layers
 from napari_sam2lora.layers.lookup import AREA, layer_data, linked_layers
 from napari_sam2lora.layers.metadata import plugin_metadata, with_plugin_metadata
+from napari_sam2lora.layers.refill import remove, show_instead
 from sam2lora.annotations.store import Corrections
 from sam2lora.errors import GeometryError
 from sam2lora.types import Mask
@@ -67,24 +68,30 @@ class ImageList:
         paths = [str(image_file.path) for image_file in self.images]
         return paths.index(path) if path in paths else None
 
-    def go(self, number: int) -> None:
+    def go(self, number: int, *, after: "ImageList | None" = None) -> None:
         """Show another image with its corrections instead of the current one.
 
-        The current image's layers are removed from the viewer once painted masks are saved; layers
-        that do not belong to it stay.
+        The layers of the current image and its masks show the other ones once painted masks are
+        saved, and what else belongs to it leaves the viewer; layers of other origin stay.
+
+        Parameters
+        ----------
+        number
+            Index of the image.
+        after
+            The list whose current image is replaced, if it is not this one.
 
         Raises
         ------
         Sam2LoraError
             If a mask cannot be saved, or the other image cannot be read; nothing changes then.
         """
-        self.save()
+        before = after or self
+        before.save()
         layers = self._read(self.images[number])
         selected = self._selected_target()
-        shape = self._image_shape()
-        self._remove_layers()
-        self.current = number
-        self._show(layers, selected)
+        shape = before._image_shape()
+        self._show(layers, before._leave(), number, selected)
         if self._image_shape() != shape:
             self._viewer.fit_to_view()
 
@@ -97,8 +104,7 @@ class ImageList:
             If the masks of the image before cannot be saved.
         """
         if number != self.current:
-            self.save()
-            self._remove_layers()
+            self.leave()
         self.current = number
 
     def leave(self) -> None:
@@ -110,7 +116,7 @@ class ImageList:
             If a mask cannot be saved.
         """
         self.save()
-        self._remove_layers()
+        remove(self._viewer, self._leave())
 
     def unsaved(self) -> dict[str, Mask]:
         """Return the masks that changed since they were read or saved, by target name.
@@ -164,13 +170,11 @@ class ImageList:
         Sam2LoraError
             If they cannot be deleted, or the image cannot be read again.
         """
-        image_file, number = self._current_file(), self.current
+        image_file, number = self._current_file(), self.images.index(self._current_file())
         self.corrections.forget(image_file.stem)
         layers = self._read(image_file)
         selected = self._selected_target()
-        self._remove_layers()
-        self.current = number
-        self._show(layers, selected)
+        self._show(layers, self._leave(), number, selected)
 
     def _save_masks(self, masks: dict[str, Mask]) -> None:
         image_file, shape = self._current_file(), self._image_shape()
@@ -195,27 +199,33 @@ class ImageList:
     def _read(self, image_file: ImageFile) -> list[LayerData]:
         return read_image_layers(image_file, corrections=self.corrections, listed_in=self.folder)
 
-    def _show(self, layers: Iterable[LayerData], selected: str | None) -> None:
-        """Add layers, and select that of the target that was selected before."""
-        added = [self._viewer.add_layer(Layer.create(*layer)) for layer in layers]
+    def _show(
+        self, new: Sequence[LayerData], before: Sequence[Layer], number: int, selected: str | None
+    ) -> None:
+        """Show an image of the list in the layers of the one before.
+
+        The selected layer stays selected, or else the mask of its target, or else the image.
+        """
+        image, *masks = new
+        active = self._viewer.layers.selection.active
+        shown = show_instead(self._viewer, before, image, masks)
+        self.current = number
         for area in self._area_layers():
             area.visible = True
-        same = (one for one in added if plugin_metadata(one.metadata).get("target") == selected)
-        self._viewer.layers.selection.active = next(same, added[0])
+        same = (one for one in shown if plugin_metadata(one.metadata).get("target") == selected)
+        stays = active is not None and active in self._image_layers()
+        self._viewer.layers.selection.active = active if stays else next(same, shown[0])
 
-    def _remove_layers(self) -> None:
-        """Remove the current image's layers from the viewer; then there is no current image.
+    def _leave(self) -> list[Layer]:
+        """Return the current image's layers; from then on, there is no current image.
 
-        Its annotated area stays, hidden, since the Train dock uses it.
+        Its annotated area stays in the viewer, hidden, since the Train dock uses it.
         """
         layers = self._image_layers()
         for area in self._area_layers():
             area.visible = False
         self.current = None
-        # Removing a selected layer makes napari draw in between, which has crashed OpenGL.
-        self._viewer.layers.selection.difference_update(layers)
-        for layer in layers:
-            self._viewer.layers.remove(layer)
+        return layers
 
     def _image_layers(self) -> list[Layer]:
         """Return the current image's layer, masks, prompts and views, without its area."""

@@ -87,8 +87,13 @@ def points_layer(image: Image, target: Target) -> Points:
         face_color_cycle={True: POSITIVE, False: NEGATIVE},
         border_color="white",
         border_width=0.15,
-        size=max(4.0, max(image.data.shape[:2]) / 60),
+        size=point_size(image),
     )
+
+
+def point_size(image: Image) -> float:
+    """Return the size of points in an image, in its pixels."""
+    return float(max(4.0, max(image.data.shape[:2]) / 60))
 
 
 def boxes_layer(image: Image, target: Target) -> Shapes:

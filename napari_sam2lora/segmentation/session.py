@@ -81,6 +81,7 @@ class Session(QObject):
         self.queue = RequestQueue(viewer, self.images, self.prompts, self.results, self.choices)
         self.image: Image | None = None
         self.target: Target = TARGETS["disc"]
+        self._shown: TargetKey | None = None
         self._image_ids = UniqueImageIds(viewer)
         self._transforms = TransformSync(viewer)
         self.choices.changed.connect(self.selection_changed)
@@ -219,6 +220,8 @@ class Session(QObject):
         if self.prompts.adopt() and self.image is not None:
             self._show_own()
         self._transforms.refresh()
+        if self.target_key != self._shown:  # the layer of the image shows another one
+            self._on_selected()
 
     def close(self) -> None:
         """Stop the work, and disconnect from the viewer."""
@@ -234,10 +237,14 @@ class Session(QObject):
             return
         tool = self.tool if target != self.target else None
         self.image, self.target = image, target
-        self._show_own()
-        self.selection_changed.emit()
+        self._on_selected()
         if tool and image is not None:
             self.use(tool)
+
+    def _on_selected(self) -> None:
+        self._shown = self.target_key
+        self._show_own()
+        self.selection_changed.emit()
 
     def _show_own(self) -> None:
         if (

@@ -81,6 +81,8 @@ class ViewerSync(QObject):
         for layer in self._bound:
             keys.unbind(layer)
             layer.events.name.disconnect(self._soon)
+            if isinstance(layer, Image):
+                layer.events.metadata.disconnect(self._soon)
             if "prompts" in plugin_metadata(layer.metadata):
                 layer.events.mode.disconnect(self._on_mode)
 
@@ -95,6 +97,8 @@ class ViewerSync(QObject):
         if ours and layer not in self._bound and "prompts" not in metadata:
             keys.bind(layer, self._actions, prompts=False)
             layer.events.name.connect(self._soon)
+            if isinstance(layer, Image):
+                layer.events.metadata.connect(self._soon)  # it may show another image now
             self._bound.append(layer)
 
     def _bind_prompts(self, layer: Layer) -> None:
