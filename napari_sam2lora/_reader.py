@@ -10,9 +10,17 @@ from napari.utils.notifications import show_info
 
 from napari_sam2lora.adapters import import_and_notify, is_adapter
 from napari_sam2lora.layers.conversion import LayerData
-from napari_sam2lora.layers.loading import image_file_at, list_image_folder, read_image_layers
+from napari_sam2lora.layers.loading import (
+    image_file_at,
+    list_image_folder,
+    read_image_layers,
+    start_of,
+)
+from napari_sam2lora.layers.masks import match_brushes_once_shown
 from napari_sam2lora.layers.metadata import METADATA_KEY
+from napari_sam2lora.qt.notifications import notify
 from sam2lora.annotations.store import Corrections
+from sam2lora.errors import Sam2LoraError
 from sam2lora.images.decoding import is_image_file
 
 Paths = str | os.PathLike[str] | Sequence[str | os.PathLike[str]]
@@ -43,7 +51,7 @@ def get_reader(path: Paths) -> Reader | None:
 
 
 def read(path: Paths) -> list[LayerData]:
-    """Read an image file, or the first image of a folder.
+    """Read an image file, or of a folder the image that was left last, else the first.
 
     How the image was converted on reading, as from 16 bits, is shown as a notification.
 
@@ -58,20 +66,26 @@ def read(path: Paths) -> list[LayerData]:
     Raises
     ------
     Sam2LoraError
-        If the image cannot be read, or the folder holds no dataset and no image.
+        If the image cannot be read, or the folder holds no dataset and no image. In a viewer it is
+        a notification instead: napari would begin with a long sentence about plugins.
     """
+    return _notified(_read, path)
+
+
+def _read(path: Paths) -> list[LayerData]:
     file = _only_path(path)
     if not file.is_dir():
         return _notify_of_conversion(read_image_layers(image_file_at(file)))
     folder = file.absolute()
     listing = list_image_folder(folder)
-    first = listing.images[0]
+    corrections = Corrections(listing.source)
+    first = listing.images[start_of(listing.images, corrections)]
     if len(listing.images) > 1 and (viewer := current_viewer()) is not None:
         from napari_sam2lora.image_list.dock import open_once_shown
 
         open_once_shown(viewer, folder)
     return _notify_of_conversion(
-        read_image_layers(first, corrections=Corrections(listing.source), listed_in=folder)
+        read_image_layers(first, corrections=corrections, listed_in=folder)
     )
 
 
@@ -81,10 +95,30 @@ def read_adapter(path: Paths) -> list[Any]:
     Raises
     ------
     Sam2LoraError
-        If the adapter is damaged, cannot be written, or its name already exists.
+        If the adapter is damaged, cannot be written, or its name already exists. In a viewer it is
+        a notification instead.
     """
-    import_and_notify(_only_path(path))
-    return _NO_LAYER
+
+    def install(path: Paths) -> list[Any]:
+        import_and_notify(_only_path(path))
+        return _NO_LAYER
+
+    return _notified(install, path)
+
+
+def _notified(read: Reader, path: Paths) -> list[Any]:
+    """Read, and show an error that the user can cause as a notification where there is a viewer."""
+    viewer = current_viewer()
+    try:
+        layers = read(path)
+    except Sam2LoraError as error:
+        if viewer is None:
+            raise
+        notify(str(error))
+        return _NO_LAYER
+    if viewer is not None:
+        match_brushes_once_shown(viewer, layers)
+    return layers
 
 
 def _notify_of_conversion(layers: list[LayerData]) -> list[LayerData]:

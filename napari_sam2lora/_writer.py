@@ -16,8 +16,13 @@ from napari_sam2lora.layers.conversion import (
 from napari_sam2lora.layers.metadata import plugin_metadata
 from sam2lora.annotations import save_coco, save_label_map, save_mask, save_masks
 from sam2lora.errors import GeometryError, TargetError
+from sam2lora.images.decoding import image_suffix
 from sam2lora.images.visualization import overlay, save_image
 from sam2lora.types import Mask
+
+_MASKS = (".png", ".tif", ".tiff")
+_PICTURES = (".png", ".jpg", ".jpeg", ".tif", ".tiff", ".bmp", ".webp")
+_JSON = (".json",)
 
 
 def write_mask(path: str, layers: Sequence[LayerData]) -> list[str]:
@@ -38,7 +43,7 @@ def write_mask(path: str, layers: Sequence[LayerData]) -> list[str]:
                 f"{error} It holds several labels, which a mask of 0 and 255 cannot distinguish; "
                 "napari's own writer saves them as TIFF."
             ) from error
-    return [str(save_mask(Path(path), mask))]
+    return [str(save_mask(_with_ending(path, _MASKS), mask))]
 
 
 def write_label_map(path: str, layers: Sequence[LayerData]) -> list[str]:
@@ -49,7 +54,7 @@ def write_label_map(path: str, layers: Sequence[LayerData]) -> list[str]:
     Sam2LoraError
         If the layers are not masks of one image, or a file cannot be written.
     """
-    return [str(file) for file in save_label_map(Path(path), _masks(layers))]
+    return [str(file) for file in save_label_map(_with_ending(path, _MASKS), _masks(layers))]
 
 
 def write_masks(path: str, layers: Sequence[LayerData]) -> list[str]:
@@ -60,7 +65,7 @@ def write_masks(path: str, layers: Sequence[LayerData]) -> list[str]:
     Sam2LoraError
         As `write_label_map`.
     """
-    return [str(file) for file in save_masks(Path(path), _masks(layers))]
+    return [str(file) for file in save_masks(_with_ending(path, _MASKS), _masks(layers))]
 
 
 def write_coco(path: str, layers: Sequence[LayerData]) -> list[str]:
@@ -75,7 +80,7 @@ def write_coco(path: str, layers: Sequence[LayerData]) -> list[str]:
     first = _labels(layers)[0]
     linked = plugin_metadata(first[1].get("metadata", {})).get("image") or first[1]["name"]
     name = Path(images[0] if images else linked).name
-    return [str(save_coco(Path(path), name, _masks(layers)))]
+    return [str(save_coco(_with_ending(path, _JSON), name, _masks(layers)))]
 
 
 def write_overlay(path: str, layers: Sequence[LayerData]) -> list[str]:
@@ -95,8 +100,21 @@ def write_overlay(path: str, layers: Sequence[LayerData]) -> list[str]:
                 f"The {target} mask is {mask.shape[1]} × {mask.shape[0]}, but {image[1]['name']} "
                 f"is {pixels.shape[1]} × {pixels.shape[0]} (width × height)."
             )
-    save_image(Path(path), overlay(pixels, masks))
-    return [path]
+    file = _with_ending(path, _PICTURES)
+    save_image(file, overlay(pixels, masks))
+    return [str(file)]
+
+
+def _with_ending(path: str, endings: Sequence[str]) -> Path:
+    """Return a path with the first of `endings`, unless it has one of them.
+
+    napari proposes the name of the layer, without an ending and perhaps with dots in it. The ending
+    of another kind of picture stays, and is refused where it is written.
+    """
+    chosen = Path(path)
+    if image_suffix(chosen) in (*endings, *_PICTURES):
+        return chosen
+    return chosen.with_name(chosen.name + endings[0])
 
 
 def _labels(layers: Sequence[LayerData]) -> list[LayerData]:

@@ -5,18 +5,28 @@ shown only after that has succeeded.
 """
 
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 
 from napari.layers import Image, Labels, Layer
 from napari.viewer import Viewer
 
 from napari_sam2lora.layers.conversion import LayerData, fingerprint, masks_of
-from napari_sam2lora.layers.loading import ImageFile, list_image_folder, read_image_layers
+from napari_sam2lora.layers.loading import (
+    ImageFile,
+    list_image_folder,
+    read_image_layer,
+    read_image_layers,
+    start_of,
+)
 from napari_sam2lora.layers.lookup import AREA, layer_data, linked_layers
+from napari_sam2lora.layers.masks import is_as_predicted
 from napari_sam2lora.layers.metadata import plugin_metadata, with_plugin_metadata
 from napari_sam2lora.layers.refill import remove, show_instead
+from napari_sam2lora.qt.dock_protocol import NextImage
 from sam2lora.annotations.store import Corrections
 from sam2lora.errors import GeometryError
+from sam2lora.targets import all_targets
 from sam2lora.types import Mask
 
 
@@ -63,10 +73,31 @@ class ImageList:
         """Path of the current image; None while none is shown."""
         return None if self.current is None else str(self._current_file().path)
 
+    @property
+    def start(self) -> int:
+        """Index of the image that was left when the folder was open last, or else 0."""
+        return start_of(self.images, self.corrections)
+
     def find(self, path: str) -> int | None:
         """Return the index of the image with this path, or None."""
         paths = [str(image_file.path) for image_file in self.images]
         return paths.index(path) if path in paths else None
+
+    def after(self, number: int) -> int | None:
+        """Return the index of the image after one; None at the end."""
+        return number + 1 if number + 1 < len(self.images) else None
+
+    def next_image(self) -> NextImage | None:
+        """Return the image after the current one; None at the end."""
+        number = None if self.current is None else self.after(self.current)
+        if number is None:
+            return None
+        image_file = self.images[number]
+        masks = set() if image_file.record is None else {*image_file.record.masks}
+        masks |= {name for name in all_targets() if self.corrections.has(image_file.stem, name)}
+        return NextImage(
+            str(image_file.path), partial(read_image_layer, image_file), frozenset(masks)
+        )
 
     def go(self, number: int, *, after: "ImageList | None" = None) -> None:
         """Show another image with its corrections instead of the current one.
@@ -185,11 +216,14 @@ class ImageList:
                     f"{shape}: it cannot be saved. Delete the layer, or save it to a file."
                 )
         self.corrections.save(image_file.stem, image_file.path, masks)
+        predicted = {}
         for layer in self._mask_layers():
             target = plugin_metadata(layer.metadata)["target"]
             if target in masks:
+                predicted[target] = is_as_predicted(layer, masks[target])
                 saved = fingerprint(masks[target])
                 layer.metadata = with_plugin_metadata(layer.metadata, saved=saved)
+        self.corrections.set_as_predicted(image_file.stem, predicted)
 
     def _current_file(self) -> ImageFile:
         if self.current is None:
@@ -210,6 +244,7 @@ class ImageList:
         active = self._viewer.layers.selection.active
         shown = show_instead(self._viewer, before, image, masks)
         self.current = number
+        self.corrections.set_position(self.images[number].stem)
         for area in self._area_layers():
             area.visible = True
         same = (one for one in shown if plugin_metadata(one.metadata).get("target") == selected)

@@ -22,7 +22,6 @@ from napari_sam2lora.layers.prompt_conversion import (
     Tool,
     boxes_layer,
     newest_box,
-    point_size,
     points_layer,
     prompt_tool,
     read_points,
@@ -265,9 +264,7 @@ class PromptLayers(QObject):
             return
         layer.events.data.disconnect(follow)
         self._connected[layer] = partial(self._on_data, key)
-        self._images[layer] = image = self._images_by_id.find(key[0])
-        if isinstance(layer, Points) and image is not None:
-            layer.current_size = point_size(image)
+        self._images[layer] = self._images_by_id.find(key[0])
         shown = _read(layer, Prompts())
         self._write(key, shown, [layer])
         layer.events.data.connect(self._connected[layer])

@@ -14,7 +14,9 @@ from napari.viewer import Viewer
 
 from napari_sam2lora.layers.conversion import LayerData, layer_image_id, size_of
 from napari_sam2lora.layers.insertion import add_quietly, set_visible
+from napari_sam2lora.layers.masks import match_brush
 from napari_sam2lora.layers.metadata import METADATA_KEY, plugin_metadata, with_plugin_metadata
+from napari_sam2lora.layers.prompt_conversion import point_size
 
 _UPRIGHT: dict[str, Any] = {"affine": np.eye(3), "rotate": 0, "shear": [0]}
 """What the user may have turned and sheared; images are opened upright."""
@@ -49,16 +51,13 @@ def show_instead(
     tools = [layer for layer in before if _is_tool(layer)]
     stay = [shown, *kept, *tools]
     remove(viewer, [layer for layer in before if layer not in stay])
+    for layer in tools:  # first: with the id of the image, results of the one before are put aside
+        _empty(layer, image, before="" if shown is None else shown.name)
     if shown is None:
         shown = viewer.add_layer(Layer.create(*image))
     else:
-        name = shown.name
         refill(shown, image)
         set_visible(shown, True)
-        for layer in tools:
-            layer.name = layer.name.replace(name, image[1]["name"], 1)
-    for layer in tools:
-        _empty(layer, image)
     layers = [shown]
     for target, mask in zip(wanted, masks, strict=True):
         if target in by_target:
@@ -67,6 +66,7 @@ def show_instead(
         else:
             index = viewer.layers.index(layers[-1]) + 1
             layers.append(add_quietly(viewer, Layer.create(*mask), index))
+        match_brush(layers[-1])
     return layers
 
 
@@ -124,9 +124,20 @@ def _is_tool(layer: Layer) -> bool:
     return "prompts" in metadata or metadata.get("view") == "preview"
 
 
-def _empty(layer: Layer, image: LayerData) -> None:
-    """Give a layer of prompts or a preview to another image, with nothing in it."""
+def _empty(layer: Layer, image: LayerData, *, before: str) -> None:
+    """Give a layer of prompts or a preview to another image, with nothing in it.
+
+    Parameters
+    ----------
+    layer, image
+        The layer, and the image.
+    before
+        Name of the image that it belonged to.
+    """
     held = layer.data
+    layer.name = layer.name.replace(before, image[1]["name"], 1)
+    if isinstance(layer, Points):
+        layer.current_size = point_size(size_of(image))
     layer.metadata = with_plugin_metadata(layer.metadata, image=layer_image_id(image))
     _transform(layer, image[1])
     if isinstance(layer, Image):

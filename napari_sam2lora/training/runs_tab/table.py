@@ -12,6 +12,8 @@ from sam2lora.adapters import Adapter
 from sam2lora.runs import RunSummary
 
 _COLUMNS = ("Name", "Target", "Dice", "State", "Date", "Images", "Base")
+_NOTHING_TO_LEARN = 0.9995  # validation Dice before the first step
+
 _DATE = "%y-%m-%d"
 _WIDTHS = (112, 46, 46, 64, 66, 46, 46)
 
@@ -163,8 +165,11 @@ def entry_of_run(run: RunSummary) -> RunsRow:
     images = "" if run.images is None else str(run.images)
     progress = f"{run.step} of {run.steps} steps. " if run.steps else ""
     start = "" if run.start is None else f"Initial Dice {run.start:.3f}. "
+    learned = run.start is None or run.start < _NOTHING_TO_LEARN
+    if not learned:
+        start = "The initial adapter found the masks already: there was nothing to learn. "
     cells = (
-        *(run.name, run.target or "", _dice(run.best), run.state),
+        *(run.name, run.target or "", _dice(run.best) if learned else "—", run.state),
         *(f"{run.date.astimezone():{_DATE}}" if run.date else "", images, run.base or ""),
     )
     base = f"On {run.base}, trained on {images or 'no'} images. " if run.base else ""
