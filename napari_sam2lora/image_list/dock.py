@@ -207,7 +207,11 @@ class ImageListDock(Dock):
         self._list.setMinimumHeight(_LIST_HEIGHT)
         self.fill(
             column(
-                button("Open folder…", self._ask_for_folder),
+                button(
+                    "Open folder…",
+                    self._ask_for_folder,
+                    tip="List the images of a folder, and show the one you left",
+                ),
                 self._title,
                 self._left,
                 self._list,

@@ -168,6 +168,7 @@ class Section(QWidget):
         self._content = content
         self.title = QToolButton()
         self.title.setText(title)
+        self.title.setToolTip(f"Show or hide: {title}")
         self.title.setCheckable(True)
         self.title.setAutoRaise(True)
         self.title.setToolButtonStyle(Qt.ToolButtonStyle.ToolButtonTextBesideIcon)

@@ -82,7 +82,7 @@ class ViewerSync(QObject):
         for layer in self._bound:
             keys.unbind(layer)
             layer.events.name.disconnect(self._soon)
-            if isinstance(layer, Image):
+            if _is_fundus(layer):
                 layer.events.metadata.disconnect(self._on_image_changed)
             if "prompts" in plugin_metadata(layer.metadata):
                 layer.events.mode.disconnect(self._on_mode)
@@ -105,7 +105,7 @@ class ViewerSync(QObject):
             layer.events.name.connect(self._soon)
             if isinstance(layer, Labels):
                 match_brush(layer)
-            if isinstance(layer, Image):
+            if _is_fundus(layer):
                 layer.events.metadata.connect(self._on_image_changed)
             self._bound.append(layer)
 
@@ -130,3 +130,7 @@ class ViewerSync(QObject):
         elif active in fundus_images(session.viewer.layers):
             session.set_image(active)
         self.tool_changed.emit()
+
+
+def _is_fundus(layer: Layer) -> bool:
+    return isinstance(layer, Image) and "view" not in plugin_metadata(layer.metadata)

@@ -42,6 +42,10 @@ class ComparisonPanel(QWidget):
         self.models = [RefreshingComboBox() for _ in range(3)]
         self.reference, self.display = RefreshingComboBox(), QComboBox()
         fill(self.display, _DISPLAYS, None)
+        for box in self.models:
+            box.setToolTip("A model to compare: the base model without adapter, or with one")
+        self.reference.setToolTip("The mask that the models are scored against")
+        self.display.setToolTip("Beside each other, or one after the other in the same place")
         self._chosen = False  # whether the user selected the reference
         self.reference.activated.connect(self._on_reference)
         self.results = Paragraph()

@@ -63,6 +63,9 @@ class ModelPanel(QWidget):
         self.model, self.adapter = QComboBox(), RefreshingComboBox()
         self.input_mode, self.device = QComboBox(), QComboBox()
         self.message = Paragraph()
+        self.model.setToolTip("The network; nano is part of the plugin, others are downloaded once")
+        self.input_mode.setToolTip("Which part of the image the network sees at once")
+        self.device.setToolTip("What the network runs on")
         self.adapter.setToolTip(
             "Automatic takes the shipped adapter, else your newest. One that was just trained is "
             "chosen until napari closes; choose it here to use it later."

@@ -77,11 +77,13 @@ class RunsTable(QWidget):
         self.message = Paragraph()
         self._buttons = {
             "show": button("Show", self._on_show, tip="Its curves and previews, and Resume."),
-            "compare": button("Compare curves", self._on_compare),
-            "previews": button("Previews as layers", self._on_previews),
-            "rename": button("Rename…", self._on_rename),
+            "compare": button(
+                "Compare curves", self._on_compare, tip="Draw the curves of these runs in one plot."
+            ),
+            "previews": button("Previews as layers", self._on_previews, tip="Open its previews."),
+            "rename": button("Rename…", self._on_rename, tip="Rename it on the disk."),
             "export": button("Export as zip…", self._on_export, tip="The best adapter."),
-            "delete": button("Delete…", self._on_delete),
+            "delete": button("Delete…", self._on_delete, tip="Delete it, after a question."),
         }
         grid = QGridLayout()
         for number, widget in enumerate(self._buttons.values()):
@@ -91,7 +93,7 @@ class RunsTable(QWidget):
         layout.addWidget(self.tree, stretch=1)
         layout.addWidget(self.message)
         layout.addLayout(grid)
-        layout.addWidget(button("Refresh", self.refresh.emit))
+        layout.addWidget(button("Refresh", self.refresh.emit, tip="Read the folders again."))
         self._enable_buttons()
 
     def show_entries(self, entries: Sequence[RunsRow]) -> None:

@@ -73,7 +73,9 @@ class SetupTab(QWidget):
             self.estimate,
             tip="Run one sample: trained share of the network, time and memory.",
         )
-        self._start = button("Train", self._on_train)
+        self._start = button(
+            "Train", self._on_train, tip="Train on the selected pairs, in a process of its own."
+        )
         self._timer = QTimer(self)
         self._timer.setSingleShot(True)
         self._timer.setInterval(_DELAY)
