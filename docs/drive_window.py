@@ -120,8 +120,10 @@ def draw_folder(folder: Path) -> Path:
 
 def go_through_images(drive: Drive) -> None:
     """Segment on opening, accept all, and go on by one key for each image."""
-    images, segment = drive.dock("Image list"), drive.open_dock("Segment")
-    drive.clicks = 3  # Plugins, its submenu, Segment
+    images = drive.dock("Image list")
+    drive.click(images, "Segment…")
+    QTest.qWait(_DRAWN)
+    segment = drive.dock("Segment")
     drive.check_size()
     drive.picture("segment")
     drive.click(segment, "Segment on opening")

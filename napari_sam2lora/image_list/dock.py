@@ -6,10 +6,12 @@ from pathlib import Path
 from napari.utils.events import Event
 from napari.utils.notifications import show_info
 from napari.viewer import Viewer
+from npe2 import PluginManager
 from qtpy.QtCore import QEvent, QTimer, QUrl
 from qtpy.QtGui import QDesktopServices, QShowEvent
 from qtpy.QtWidgets import (
     QCheckBox,
+    QDockWidget,
     QFileDialog,
     QListWidget,
     QListWidgetItem,
@@ -32,6 +34,7 @@ TITLE = "Image list (SAM2-LoRA fundus)"
 
 _RECHECK = 60  # seconds after which the Preferences are read again while autosave is off
 
+_SEGMENT, _SEGMENT_COMMAND = "Segment (SAM2-LoRA fundus)", "napari-sam2lora.segment"
 _PREVIOUS, _NEXT = "Ctrl+PgUp", "Ctrl+PgDown"
 _LIST_HEIGHT = 120  # pixels, at least
 
@@ -50,8 +53,23 @@ def open_once_shown(viewer: Viewer, folder: Path) -> None:
             docks = viewer.window.dock_widgets.values()
             if not any(isinstance(dock, ImageListDock) for dock in docks):
                 viewer.window.add_dock_widget(ImageListDock(viewer), name=TITLE, area="right")
+                if preferences().segment_on_opening:
+                    open_segment_dock(viewer)
 
     viewer.layers.events.inserted.connect(watch)
+
+
+def open_segment_dock(viewer: Viewer) -> None:
+    """Open the Segment dock of a viewer, or bring it to the front, as its menu entry does."""
+    docks = viewer.window.dock_widgets
+    if _SEGMENT not in docks:
+        create = PluginManager.instance().commands.get(_SEGMENT_COMMAND)
+        viewer.window.add_dock_widget(create(viewer), name=_SEGMENT, area="right")
+        return
+    frame = docks[_SEGMENT].parent()
+    if isinstance(frame, QDockWidget):
+        frame.show()
+        frame.raise_()
 
 
 class ImageListDock(Dock):
@@ -203,6 +221,9 @@ class ImageListDock(Dock):
             self._open_corrections,
             tip="Open the folder in which your corrections are saved.",
         )
+        self._segment = button(
+            "Segment…", self._on_segment, tip="Open the Segment dock, beside this one"
+        )
         self._state = Paragraph()
         self._list.setMinimumHeight(_LIST_HEIGHT)
         self.fill(
@@ -220,7 +241,9 @@ class ImageListDock(Dock):
             ),
             above=None,
             below=column(
-                row(self._previous, self._next), self._done, MessageArea(self._state, lines=2)
+                row(self._previous, self._next),
+                row(self._done, self._segment),
+                MessageArea(self._state, lines=2),
             ),
         )
 
@@ -234,6 +257,9 @@ class ImageListDock(Dock):
         while number in range(len(images.images)) and images.images[number].stem in done:
             number += by
         return number if number in range(len(images.images)) else None
+
+    def _on_segment(self) -> None:
+        open_segment_dock(self._viewer)
 
     def _on_left(self) -> None:
         self._refresh()

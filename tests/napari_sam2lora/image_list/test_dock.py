@@ -10,7 +10,7 @@ from npe2 import PluginManifest
 from PIL import Image
 from qtpy.QtWidgets import QCheckBox, QListWidget, QMessageBox, QPushButton
 
-from napari_sam2lora.image_list.dock import TITLE, ImageListDock
+from napari_sam2lora.image_list.dock import TITLE, ImageListDock, open_segment_dock
 from sam2lora.annotations.store import Corrections
 from sam2lora.errors import OutputError
 
@@ -287,3 +287,14 @@ def test_next_image_is_read_without_its_masks(opened):
     assert following.annotated == {"vessel"}
     data, options, kind = following.read()
     assert (data.shape, options["name"], kind) == ((*SHAPE, 3), "21_training", "image")
+
+
+def test_segment_dock_is_opened_once_under_the_name_of_its_menu_entry(opened):
+    viewer, dock = opened
+    press(dock, "Segment…")
+    open_segment_dock(viewer)
+    titles = [title for title in viewer.window.dock_widgets if title.startswith("Segment")]
+    manifest = PluginManifest.from_distribution(PLUGIN)
+    (widget,) = (one for one in manifest.contributions.widgets if one.command.endswith("segment"))
+    assert titles == [f"{widget.display_name} ({manifest.display_name})"]
+    viewer.window.dock_widgets[titles[0]].session.close()
