@@ -203,9 +203,14 @@ class ImageList:
         """
         image_file, number = self._current_file(), self.images.index(self._current_file())
         self.corrections.forget(image_file.stem)
-        layers = self._read(image_file)
+        image, *masks = self._read(image_file)
         selected = self._selected_target()
-        self._show(layers, self._leave(), number, selected)
+        shown = [layer for layer in self._image_layers() if _is_image(layer)]
+        before = [*shown, *self._mask_layers()]
+        if shown:  # the same pixels, so that predictions stay valid
+            image = (shown[0].data, *image[1:])
+        self._leave()
+        self._show([image, *masks], before, number, selected)
 
     def _save_masks(self, masks: dict[str, Mask]) -> None:
         image_file, shape = self._current_file(), self._image_shape()
@@ -299,3 +304,7 @@ class ImageList:
     def _selected_target(self) -> str | None:
         active = self._viewer.layers.selection.active
         return plugin_metadata(active.metadata).get("target") if active is not None else None
+
+
+def _is_image(layer: Layer) -> bool:
+    return isinstance(layer, Image) and "view" not in plugin_metadata(layer.metadata)
