@@ -15,8 +15,11 @@ from napari_sam2lora.layers.loading import (
     image_file_at,
     list_image_folder,
     read_image_layers,
+    start_of,
 )
+from napari_sam2lora.layers.masks import match_brushes_once_shown
 from napari_sam2lora.layers.metadata import METADATA_KEY
+from napari_sam2lora.qt.notifications import notify
 from sam2lora.annotations.store import Corrections
 from sam2lora.errors import Sam2LoraError
 from sam2lora.images.decoding import is_image_file
@@ -49,7 +52,9 @@ def get_reader(path: Paths) -> Reader | None:
 
 
 def read(path: Paths) -> list[LayerData]:
-    """Read an image file, or the first image of a folder that can be read.
+    """Read an image file, or of a folder the image that was left last, else the first.
+
+    An image that cannot be read is passed over, with a warning.
 
     How the image was converted on reading, as from 16 bits, is shown as a notification.
 
@@ -65,7 +70,13 @@ def read(path: Paths) -> list[LayerData]:
     ------
     Sam2LoraError
         If the image cannot be read, or the folder holds no dataset and no image that can be read.
+        In a viewer it is a notification instead: napari would begin with a long sentence about
+        plugins.
     """
+    return _notified(_read, path)
+
+
+def _read(path: Paths) -> list[LayerData]:
     file = _only_path(path)
     if not file.is_dir():
         return _notify_of_conversion(read_image_layers(image_file_at(file)))
@@ -80,7 +91,7 @@ def read(path: Paths) -> list[LayerData]:
 
 
 def _read_first(listing: ImageFolder, folder: Path) -> list[LayerData]:
-    """Read the first image of a folder that can be read; a warning names those that cannot.
+    """Read the image that was left last, or the next that can be read; a warning names the others.
 
     Raises
     ------
@@ -88,7 +99,8 @@ def _read_first(listing: ImageFolder, folder: Path) -> list[LayerData]:
         If none can be read; the error is that of the first.
     """
     corrections, errors = Corrections(listing.source), []
-    for image_file in listing.images:
+    start = start_of(listing.images, corrections)
+    for image_file in (*listing.images[start:], *listing.images[:start]):
         try:
             layers = read_image_layers(image_file, corrections=corrections, listed_in=folder)
         except Sam2LoraError as error:
@@ -107,10 +119,30 @@ def read_adapter(path: Paths) -> list[Any]:
     Raises
     ------
     Sam2LoraError
-        If the adapter is damaged, cannot be written, or its name already exists.
+        If the adapter is damaged, cannot be written, or its name already exists. In a viewer it is
+        a notification instead.
     """
-    import_and_notify(_only_path(path))
-    return _NO_LAYER
+
+    def install(path: Paths) -> list[Any]:
+        import_and_notify(_only_path(path))
+        return _NO_LAYER
+
+    return _notified(install, path)
+
+
+def _notified(read: Reader, path: Paths) -> list[Any]:
+    """Read, and show an error that the user can cause as a notification where there is a viewer."""
+    viewer = current_viewer()
+    try:
+        layers = read(path)
+    except Sam2LoraError as error:
+        if viewer is None:
+            raise
+        notify(str(error))
+        return _NO_LAYER
+    if viewer is not None:
+        match_brushes_once_shown(viewer, layers)
+    return layers
 
 
 def _notify_of_conversion(layers: list[LayerData]) -> list[LayerData]:

@@ -1,6 +1,9 @@
 """napari sample data: synthetic images, generated without a download."""
 
+from napari import current_viewer
+
 from napari_sam2lora.layers.conversion import LayerData, fundus_layers
+from napari_sam2lora.layers.masks import match_brushes_once_shown
 from sam2lora.images.field_of_view import field_of_view_from_mask
 from sam2lora.images.reading import FundusImage
 from sam2lora.synthetic import SyntheticSettings, draw_fundus
@@ -28,4 +31,7 @@ def _draw(name: str, seed: int, settings: SyntheticSettings) -> list[LayerData]:
     fundus = draw_fundus(seed, settings)
     image = FundusImage(fundus.image, eye=fundus.eye, note=f"synthetic, seed {seed}")
     masks = {target: fundus.masks[target] for target in TARGETS}
-    return fundus_layers(name, image, field_of_view_from_mask(fundus.masks["fov"]), masks)
+    layers = fundus_layers(name, image, field_of_view_from_mask(fundus.masks["fov"]), masks)
+    if (viewer := current_viewer()) is not None:
+        match_brushes_once_shown(viewer, layers)
+    return layers

@@ -5,6 +5,7 @@ process and its child processes follow the Preferences. No torch is loaded.
 """
 
 import os
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -34,6 +35,10 @@ class Preferences:
         Precision for `sam2lora.compute.device.choose_precision`.
     autosave_seconds
         Interval at which painted masks are saved while the image list is open; 0 disables it.
+    segment_on_opening
+        Whether images are segmented as soon as they are shown.
+    opening_targets
+        Which targets are; empty for vessel, disc and cup.
     """
 
     cache_folder: str
@@ -41,6 +46,8 @@ class Preferences:
     device: str
     precision: PrecisionChoice
     autosave_seconds: int
+    segment_on_opening: bool
+    opening_targets: tuple[str, ...]
 
 
 def preferences() -> Preferences:
@@ -52,7 +59,16 @@ def preferences() -> Preferences:
         device=settings.computing.device.strip() or "auto",
         precision=settings.computing.precision,
         autosave_seconds=settings.image_list.autosave_seconds,
+        segment_on_opening=settings.segmentation.on_opening,
+        opening_targets=tuple(settings.segmentation.opening_targets.replace(",", " ").split()),
     )
+
+
+def set_segmented_on_opening(on: bool, targets: Sequence[str]) -> None:
+    """Set whether images are segmented as soon as they are shown, and which targets."""
+    settings: Any = get_plugin_settings(PLUGIN)
+    settings.segmentation.on_opening = on
+    settings.segmentation.opening_targets = ", ".join(targets)
 
 
 def follow_preferences(context: "PluginContext") -> None:

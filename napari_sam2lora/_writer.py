@@ -18,8 +18,13 @@ from napari_sam2lora.layers.lookup import file_of, fundus_images
 from napari_sam2lora.layers.metadata import image_id, plugin_metadata
 from sam2lora.annotations import save_coco, save_label_map, save_mask, save_masks
 from sam2lora.errors import GeometryError, TargetError
+from sam2lora.images.decoding import image_suffix
 from sam2lora.images.visualization import overlay, save_picture
 from sam2lora.types import Mask
+
+_MASKS = (".png", ".tif", ".tiff")
+_PICTURES = (".png", ".jpg", ".jpeg", ".tif", ".tiff", ".bmp", ".webp")
+_JSON = (".json",)
 
 
 def write_mask(path: str, layers: Sequence[LayerData]) -> list[str]:
@@ -40,7 +45,7 @@ def write_mask(path: str, layers: Sequence[LayerData]) -> list[str]:
                 f"{error} It holds several labels, which a mask of 0 and 255 cannot distinguish; "
                 "napari's own writer saves them as TIFF."
             ) from error
-    return [str(save_mask(Path(path), mask))]
+    return [str(save_mask(_with_ending(path, _MASKS), mask))]
 
 
 def write_label_map(path: str, layers: Sequence[LayerData]) -> list[str]:
@@ -51,7 +56,7 @@ def write_label_map(path: str, layers: Sequence[LayerData]) -> list[str]:
     Sam2LoraError
         If the layers are not masks of one image, or a file cannot be written.
     """
-    return [str(file) for file in save_label_map(Path(path), _masks(layers))]
+    return [str(file) for file in save_label_map(_with_ending(path, _MASKS), _masks(layers))]
 
 
 def write_masks(path: str, layers: Sequence[LayerData]) -> list[str]:
@@ -62,7 +67,7 @@ def write_masks(path: str, layers: Sequence[LayerData]) -> list[str]:
     Sam2LoraError
         As `write_label_map`.
     """
-    return [str(file) for file in save_masks(Path(path), _masks(layers))]
+    return [str(file) for file in save_masks(_with_ending(path, _MASKS), _masks(layers))]
 
 
 def write_coco(path: str, layers: Sequence[LayerData]) -> list[str]:
@@ -77,7 +82,7 @@ def write_coco(path: str, layers: Sequence[LayerData]) -> list[str]:
     first = _labels(layers)[0]
     linked = plugin_metadata(first[1].get("metadata", {})).get("image") or first[1]["name"]
     key = images[0] if images else linked
-    return [str(save_coco(Path(path), _file_name(key), _masks(layers)))]
+    return [str(save_coco(_with_ending(path, _JSON), _file_name(key), _masks(layers)))]
 
 
 def write_overlay(path: str, layers: Sequence[LayerData]) -> list[str]:
@@ -97,8 +102,21 @@ def write_overlay(path: str, layers: Sequence[LayerData]) -> list[str]:
                 f"The {target} mask is {mask.shape[1]} × {mask.shape[0]}, but {image[1]['name']} "
                 f"is {pixels.shape[1]} × {pixels.shape[0]} (width × height)."
             )
-    save_picture(Path(path), overlay(pixels, masks))
-    return [path]
+    file = _with_ending(path, _PICTURES)
+    save_picture(file, overlay(pixels, masks))
+    return [str(file)]
+
+
+def _with_ending(path: str, endings: Sequence[str]) -> Path:
+    """Return a path with the first of `endings`, unless it has one of them.
+
+    napari proposes the name of the layer, without an ending and perhaps with dots in it. The ending
+    of another kind of picture stays, and is refused where it is written.
+    """
+    chosen = Path(path)
+    if image_suffix(chosen) in (*endings, *_PICTURES):
+        return chosen
+    return chosen.with_name(chosen.name + endings[0])
 
 
 def _file_name(key: str) -> str:

@@ -1,11 +1,12 @@
 """The Evaluate dock: score a mask against a reference, show an error map, and save a CSV file."""
 
 import math
+from collections.abc import Sequence
+from itertools import combinations
 from pathlib import Path
 
 from napari.layers import Labels, Layer
 from napari.utils.events import Event
-from napari.utils.notifications import show_error
 from napari.viewer import Viewer
 from qtpy.QtCore import QEvent, Qt
 from qtpy.QtGui import QGuiApplication
@@ -14,8 +15,6 @@ from qtpy.QtWidgets import (
     QComboBox,
     QFormLayout,
     QTableWidgetItem,
-    QVBoxLayout,
-    QWidget,
 )
 
 from napari_sam2lora.evaluation.mask_comparison import (
@@ -25,12 +24,14 @@ from napari_sam2lora.evaluation.mask_comparison import (
     save_comparisons,
 )
 from napari_sam2lora.layers.conversion import LayerData
-from napari_sam2lora.layers.metadata import plugin_metadata
+from napari_sam2lora.layers.insertion import add_quietly
+from napari_sam2lora.layers.metadata import plugin_metadata, target_in
 from napari_sam2lora.qt.background import in_background
 from napari_sam2lora.qt.dialogs import ask_where_to_save
-from napari_sam2lora.qt.notifications import show_user_errors
-from napari_sam2lora.qt.widgets import Paragraph, button, row, two_columns
-from sam2lora.errors import Sam2LoraError
+from napari_sam2lora.qt.dock import Dock
+from napari_sam2lora.qt.notifications import notify, show_user_errors
+from napari_sam2lora.qt.widgets import Paragraph, button, column, row, two_columns
+from sam2lora.errors import Sam2LoraError, TargetError
 
 _LABELS = {
     "dice": "Dice",
@@ -52,7 +53,7 @@ _COMPARING = "Comparing…"
 _LEGEND = "Green: true positive; red: false positive; blue: false negative."
 
 
-class EvaluateDock(QWidget):
+class EvaluateDock(Dock):
     """Dock that compares two Labels layers of its viewer.
 
     Parameters
@@ -70,14 +71,19 @@ class EvaluateDock(QWidget):
         super().__init__()
         self._viewer = napari_viewer
         self.comparisons: list[MaskComparison] = []
+        self._target_warning = ""
         self._mask, self._reference = QComboBox(), QComboBox()
         self._inside = QCheckBox("Only inside the field of view")
         self._inside.setChecked(True)
+        self._inside.setToolTip("Leave out the black surround, where everything is easy")
+        self._mask.setToolTip("The mask that is scored")
+        self._reference.setToolTip("The mask that is taken for right")
         self._map = QCheckBox("Show error map")
         self._map.setChecked(True)
+        self._map.setToolTip("Show what is right, wrong and missed as a layer")
         self._state = Paragraph(_LEGEND)
         self._table = two_columns("Metric", "Value")
-        self._button = button("Compare", self.compare)
+        self._button = button("Compare", self.compare, tip="Score the mask against the reference")
         self._build()
         napari_viewer.layers.events.connect(self._on_event)
         self._on_layers()
@@ -91,12 +97,13 @@ class EvaluateDock(QWidget):
         """Compare the selected layers in a worker thread: distances of large masks take seconds."""
         mask, reference = self._layer(self._mask), self._layer(self._reference)
         if mask is None or reference is None or mask is reference:
-            show_error("Choose two different Labels layers: a mask and a reference.")
+            notify("Choose two different Labels layers: a mask and a reference.")
             return
         with show_user_errors():
             inputs = comparison_input(
                 self._viewer, mask, reference, inside_field=self._inside.isChecked()
             )
+            self._target_warning = about_targets(mask, reference)
             self._button.setEnabled(False)
             self._state.setText(_COMPARING)
             in_background(
@@ -123,18 +130,20 @@ class EvaluateDock(QWidget):
         form.setFieldGrowthPolicy(QFormLayout.FieldGrowthPolicy.AllNonFixedFieldsGrow)
         form.addRow("Mask", self._mask)
         form.addRow("Reference", self._reference)
-        layout = QVBoxLayout(self)
-        layout.addLayout(form)
-        layout.addWidget(self._inside)
-        layout.addWidget(self._map)
-        layout.addWidget(self._button)
-        layout.addWidget(self._state)
-        layout.addWidget(self._table, stretch=1)
-        layout.addLayout(
-            row(
-                button("Copy", self._copy),
-                button("Save all as CSV…", self._ask_where_to_save),
-            )
+        self.fill(
+            column(form, self._inside, self._map, self._state, self._table, stretch=self._table),
+            above=None,
+            below=column(
+                self._button,
+                row(
+                    button("Copy", self._copy, tip="Copy the last comparison, for a spreadsheet"),
+                    button(
+                        "Save all as CSV…",
+                        self._ask_where_to_save,
+                        tip="Write all comparisons since the dock was opened",
+                    ),
+                ),
+            ),
         )
 
     def _on_event(self, event: Event) -> None:
@@ -150,13 +159,15 @@ class EvaluateDock(QWidget):
             if isinstance(layer, Labels)
             and "errors" not in str(plugin_metadata(layer.metadata).get("view", ""))
         ]
-        for number, box in enumerate((self._mask, self._reference)):
-            before = box.currentData()
+        boxes = (self._mask, self._reference)
+        chosen = [box.currentData() for box in boxes]
+        if not all(one in layers for one in chosen):
+            chosen = list(proposed_pair(layers))
+        for box, layer in zip(boxes, chosen, strict=True):
             box.clear()
-            for layer in layers:
-                box.addItem(layer.name, layer)
-            kept = [n for n, layer in enumerate(layers) if layer is before]
-            box.setCurrentIndex(kept[0] if kept else min(number, len(layers) - 1))
+            for one in layers:
+                box.addItem(one.name, one)
+            box.setCurrentIndex(next((n for n, one in enumerate(layers) if one == layer), -1))
 
     def _layer(self, box: QComboBox) -> Labels | None:
         layer = box.currentData()
@@ -167,13 +178,14 @@ class EvaluateDock(QWidget):
         self.comparisons.append(comparison)
         region = "the field of view" if comparison.inside_field else "the whole image"
         layers = f"{comparison.mask} against {comparison.reference}, in {region}."
-        self._state.setText(" ".join(filter(None, (layers, comparison.warning, _LEGEND))))
+        warnings = (self._target_warning, comparison.warning)
+        self._state.setText(" ".join(filter(None, (layers, *warnings, _LEGEND))))
         self._fill(rows_of(comparison))
         if self._map.isChecked():
             self._show(errors)
 
     def _on_failed(self, error: Sam2LoraError) -> None:
-        show_error(str(error))
+        notify(str(error))
 
     def _on_ended(self) -> None:
         self._button.setEnabled(True)
@@ -188,15 +200,16 @@ class EvaluateDock(QWidget):
             if isinstance(layer, Labels) and plugin_metadata(layer.metadata) == metadata:
                 layer.data = data
                 return
-        self._viewer.add_layer(Layer.create(*errors))
+        layer = add_quietly(self._viewer, Layer.create(*errors))
+        layer.editable = False  # no brush paints into it
 
     def _fill(self, rows: list[tuple[str, str]]) -> None:
         self._table.setRowCount(len(rows))
         for number, cells in enumerate(rows):
-            for column, text in enumerate(cells):
+            for place, text in enumerate(cells):
                 item = QTableWidgetItem(text)
                 item.setFlags(item.flags() & ~Qt.ItemFlag.ItemIsEditable)
-                self._table.setItem(number, column, item)
+                self._table.setItem(number, place, item)
 
     def _copy(self) -> None:
         if self.comparisons:
@@ -208,6 +221,30 @@ class EvaluateDock(QWidget):
         path = ask_where_to_save(self, "Save comparisons", "CSV", ".csv")
         if path is not None:
             self.save(path)
+
+
+def proposed_pair(layers: Sequence[Labels]) -> tuple[Labels | None, Labels | None]:
+    """Return two masks of one target; else two that may be; else the first and no reference."""
+    targets = {layer: _target(layer) for layer in layers}
+    pairs = list(combinations(layers, 2))
+    same = (pair for pair in pairs if targets[pair[0]] == targets[pair[1]] is not None)
+    possible = (pair for pair in pairs if None in (targets[pair[0]], targets[pair[1]]))
+    return next(same, None) or next(possible, None) or (next(iter(layers), None), None)
+
+
+def about_targets(mask: Labels, reference: Labels) -> str:
+    """Return a warning where two layers show different targets, or an empty text."""
+    targets = _target(mask), _target(reference)
+    if None in targets or targets[0] == targets[1]:
+        return ""
+    return f"These are different targets: {targets[0]} and {targets[1]}."
+
+
+def _target(layer: Labels) -> str | None:
+    try:
+        return target_in(layer.metadata, layer.name).name
+    except TargetError:
+        return None
 
 
 def rows_of(comparison: MaskComparison) -> list[tuple[str, str]]:

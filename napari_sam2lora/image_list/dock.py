@@ -4,26 +4,28 @@ from datetime import datetime
 from pathlib import Path
 
 from napari.utils.events import Event
-from napari.utils.notifications import show_error
+from napari.utils.notifications import show_info
 from napari.viewer import Viewer
+from npe2 import PluginManager
 from qtpy.QtCore import QEvent, QTimer, QUrl
 from qtpy.QtGui import QDesktopServices, QShowEvent
 from qtpy.QtWidgets import (
     QCheckBox,
+    QDockWidget,
     QFileDialog,
     QListWidget,
     QListWidgetItem,
     QMessageBox,
-    QVBoxLayout,
-    QWidget,
 )
 
 from napari_sam2lora._settings import preferences
 from napari_sam2lora.image_list.model import ImageList
 from napari_sam2lora.layers.metadata import plugin_metadata
 from napari_sam2lora.qt.close_guard import CloseGuard
-from napari_sam2lora.qt.notifications import show_user_errors
-from napari_sam2lora.qt.widgets import Paragraph, button, row
+from napari_sam2lora.qt.dock import Dock
+from napari_sam2lora.qt.dock_protocol import NextImage
+from napari_sam2lora.qt.notifications import notify, show_user_errors
+from napari_sam2lora.qt.widgets import MessageArea, Paragraph, button, column, row
 from sam2lora.errors import Sam2LoraError
 from sam2lora.utils.files import make_folder
 
@@ -31,6 +33,10 @@ TITLE = "Image list (SAM2-LoRA fundus)"
 """napari's name of the dock, by which its menu entries find an open one."""
 
 _RECHECK = 60  # seconds after which the Preferences are read again while autosave is off
+
+_SEGMENT, _SEGMENT_COMMAND = "Segment (SAM2-LoRA fundus)", "napari-sam2lora.segment"
+_PREVIOUS, _NEXT = "Ctrl+PgUp", "Ctrl+PgDown"
+_LIST_HEIGHT = 120  # pixels, at least
 
 _EMPTY = "Open a folder of fundus images, or drop one onto the window."
 
@@ -47,11 +53,26 @@ def open_once_shown(viewer: Viewer, folder: Path) -> None:
             docks = viewer.window.dock_widgets.values()
             if not any(isinstance(dock, ImageListDock) for dock in docks):
                 viewer.window.add_dock_widget(ImageListDock(viewer), name=TITLE, area="right")
+                if preferences().segment_on_opening:
+                    open_segment_dock(viewer)
 
     viewer.layers.events.inserted.connect(watch)
 
 
-class ImageListDock(QWidget):
+def open_segment_dock(viewer: Viewer) -> None:
+    """Open the Segment dock of a viewer, or bring it to the front, as its menu entry does."""
+    docks = viewer.window.dock_widgets
+    if _SEGMENT not in docks:
+        create = PluginManager.instance().commands.get(_SEGMENT_COMMAND)
+        viewer.window.add_dock_widget(create(viewer), name=_SEGMENT, area="right")
+        return
+    frame = docks[_SEGMENT].parent()
+    if isinstance(frame, QDockWidget):
+        frame.show()
+        frame.raise_()
+
+
+class ImageListDock(Dock):
     """Dock with the images of the folder that was opened last in its viewer.
 
     Parameters
@@ -88,10 +109,8 @@ class ImageListDock(QWidget):
         """List a folder, and show its first image."""
         with show_user_errors():
             images = ImageList(self._viewer, folder)
-            if self._images is not None:
-                self._images.leave()
+            images.go(images.start, after=self._images)
             self._images = images
-            images.go(0)
         self._refresh()
 
     def go(self, number: int) -> None:
@@ -108,8 +127,27 @@ class ImageListDock(QWidget):
 
     def step(self, by: int) -> None:
         """Show the image `by` rows further down; beyond either end, nothing happens."""
-        if self._images is not None and self._images.current is not None:
-            self.go(self._images.current + by)
+        number = self._beside(by)
+        if number is not None:
+            self.go(number)
+
+    def next_image(self) -> NextImage | None:
+        """Return the image after the current one; None at the end."""
+        return None if self._images is None else self._images.next_image()
+
+    def finish_image(self) -> None:
+        """Mark the current image as done, and show the next one that is left."""
+        images = self._images
+        if images is None or images.current is None:
+            return
+        with show_user_errors():
+            images.set_done(images.current, True)
+            following = self._beside(1)
+            if following is None:
+                show_info("That was the last image of the list.")
+            else:
+                images.go(following)
+        self._refresh()
 
     def discard(self) -> None:
         """Delete the corrections of the current image, and show its original masks."""
@@ -130,7 +168,7 @@ class ImageListDock(QWidget):
             saved = self._images.save()
         except Sam2LoraError as error:
             if str(error) != self._save_error:
-                show_error(str(error))
+                notify(str(error))
             self._save_error = str(error)
             self._state.setText(f"Not saved: {error}")
             return False
@@ -163,10 +201,16 @@ class ImageListDock(QWidget):
         self._list = QListWidget()
         self._list.itemClicked.connect(self._on_row)
         self._list.itemActivated.connect(self._on_row)
-        self._previous = button("Previous image", self._on_previous, keys="Ctrl+PgUp")
-        self._next = button("Next image", self._on_next, keys="Ctrl+PgDown")
+        self._previous = button("Previous image", self._on_previous, keys=_PREVIOUS)
+        self._next = button("Next image", self._on_next, keys=_NEXT)
+        self.add_key(_PREVIOUS, self._on_previous)
+        self.add_key(_NEXT, self._on_next)
         self._done = QCheckBox("Mark as done")
         self._done.clicked.connect(self._on_done)
+        self._left = QCheckBox("Only images that are not done")
+        self._left.setToolTip("Hide the images that are done; Next and Previous skip them")
+        self._left.clicked.connect(self._on_left)
+        self._done.setToolTip("Done images have a ✓; all their masks are saved")
         self._discard = button(
             "Discard corrections…",
             self._ask_to_discard,
@@ -177,15 +221,48 @@ class ImageListDock(QWidget):
             self._open_corrections,
             tip="Open the folder in which your corrections are saved.",
         )
+        self._segment = button(
+            "Segment…", self._on_segment, tip="Open the Segment dock, beside this one"
+        )
         self._state = Paragraph()
-        layout = QVBoxLayout(self)
-        layout.addWidget(button("Open folder…", self._ask_for_folder))
-        layout.addWidget(self._title)
-        layout.addWidget(self._list, stretch=1)
-        layout.addLayout(row(self._previous, self._next))
-        layout.addWidget(self._done)
-        layout.addLayout(row(self._discard, self._show_folder))
-        layout.addWidget(self._state)
+        self._list.setMinimumHeight(_LIST_HEIGHT)
+        self.fill(
+            column(
+                button(
+                    "Open folder…",
+                    self._ask_for_folder,
+                    tip="List the images of a folder, and show the one you left",
+                ),
+                self._title,
+                self._left,
+                self._list,
+                row(self._discard, self._show_folder),
+                stretch=self._list,
+            ),
+            above=None,
+            below=column(
+                row(self._previous, self._next),
+                row(self._done, self._segment),
+                MessageArea(self._state, lines=2),
+            ),
+        )
+
+    def _beside(self, by: int) -> int | None:
+        """Return the image `by` rows further that is not hidden; None beyond either end."""
+        images = self._images
+        if images is None or images.current is None:
+            return None
+        done = images.corrections.done() if self._left.isChecked() else set()
+        number = images.current + by
+        while number in range(len(images.images)) and images.images[number].stem in done:
+            number += by
+        return number if number in range(len(images.images)) else None
+
+    def _on_segment(self) -> None:
+        open_segment_dock(self._viewer)
+
+    def _on_left(self) -> None:
+        self._refresh()
 
     def _on_row(self, item: QListWidgetItem) -> None:
         self.go(self._list.row(item))
@@ -237,15 +314,17 @@ class ImageListDock(QWidget):
             self._list.clear()
             for image_file in images.images:
                 corrected = images.corrections.corrected(image_file.stem)
-                self._list.addItem(_item(image_file.stem, image_file.stem in done, corrected))
+                item = _item(image_file.stem, image_file.stem in done, corrected)
+                self._list.addItem(item)
+                item.setHidden(self._left.isChecked() and image_file.stem in done)
             self._title.setText(
                 f"{images.source.stem}: {len(images.images)} images, {len(done)} done"
             )
             if images.current is not None:
                 self._list.setCurrentRow(images.current)
                 self._done.setChecked(images.images[images.current].stem in done)
-                self._previous.setEnabled(images.current > 0)
-                self._next.setEnabled(images.current + 1 < len(images.images))
+                self._previous.setEnabled(self._beside(-1) is not None)
+                self._next.setEnabled(self._beside(1) is not None)
         if not self._save_error:
             self._state.setText("")
 

@@ -4,18 +4,29 @@ Painted masks are saved by `sam2lora.annotations.store`, never next to the image
 shown only after that has succeeded.
 """
 
-from collections.abc import Iterable
+from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 
 from napari.layers import Image, Labels, Layer
 from napari.viewer import Viewer
 
 from napari_sam2lora.layers.conversion import LayerData, fingerprint, masks_of
-from napari_sam2lora.layers.loading import ImageFile, list_image_folder, read_image_layers
+from napari_sam2lora.layers.loading import (
+    ImageFile,
+    list_image_folder,
+    read_image_layer,
+    read_image_layers,
+    start_of,
+)
 from napari_sam2lora.layers.lookup import AREA, layer_data, linked_layers
+from napari_sam2lora.layers.masks import is_as_predicted
 from napari_sam2lora.layers.metadata import plugin_metadata, with_plugin_metadata
+from napari_sam2lora.layers.refill import remove, show_instead
+from napari_sam2lora.qt.dock_protocol import NextImage
 from sam2lora.annotations.store import Corrections
 from sam2lora.errors import GeometryError
+from sam2lora.targets import all_targets
 from sam2lora.types import Mask
 
 
@@ -62,29 +73,56 @@ class ImageList:
         """Path of the current image; None while none is shown."""
         return None if self.current is None else str(self._current_file().path)
 
+    @property
+    def start(self) -> int:
+        """Index of the image that was left when the folder was open last, or else 0."""
+        return start_of(self.images, self.corrections)
+
     def find(self, path: str) -> int | None:
         """Return the index of the image with this path, or None."""
         paths = [str(image_file.path) for image_file in self.images]
         return paths.index(path) if path in paths else None
 
-    def go(self, number: int) -> None:
+    def after(self, number: int) -> int | None:
+        """Return the index of the image after one; None at the end."""
+        return number + 1 if number + 1 < len(self.images) else None
+
+    def next_image(self) -> NextImage | None:
+        """Return the image after the current one; None at the end."""
+        number = None if self.current is None else self.after(self.current)
+        if number is None:
+            return None
+        image_file = self.images[number]
+        masks = set() if image_file.record is None else {*image_file.record.masks}
+        masks |= {name for name in all_targets() if self.corrections.has(image_file.stem, name)}
+        return NextImage(
+            str(image_file.path), partial(read_image_layer, image_file), frozenset(masks)
+        )
+
+    def go(self, number: int, *, after: "ImageList | None" = None) -> None:
         """Show another image with its corrections instead of the current one.
 
-        The current image's layers are removed from the viewer once painted masks are saved; layers
-        that do not belong to it stay.
+        The layers of the current image and its masks show the other ones once painted masks are
+        saved, and what else belongs to it leaves the viewer; layers of other origin stay.
+
+        Parameters
+        ----------
+        number
+            Index of the image.
+        after
+            The list whose current image is replaced, if it is not this one.
 
         Raises
         ------
         Sam2LoraError
             If a mask cannot be saved, or the other image cannot be read; nothing changes then.
         """
-        self.save()
+        before = after or self
+        before.save()
         layers = self._read(self.images[number])
         selected = self._selected_target()
-        shape = self._image_shape()
-        self._remove_layers()
-        self.current = number
-        self._show(layers, selected)
+        shape = before._image_shape()
+        self._show(layers, before._leave(), number, selected)
         if self._image_shape() != shape:
             self._viewer.fit_to_view()
 
@@ -97,8 +135,7 @@ class ImageList:
             If the masks of the image before cannot be saved.
         """
         if number != self.current:
-            self.save()
-            self._remove_layers()
+            self.leave()
         self.current = number
 
     def leave(self) -> None:
@@ -110,7 +147,7 @@ class ImageList:
             If a mask cannot be saved.
         """
         self.save()
-        self._remove_layers()
+        remove(self._viewer, self._leave())
 
     def unsaved(self) -> dict[str, Mask]:
         """Return the masks that changed since they were read or saved, by target name.
@@ -164,13 +201,16 @@ class ImageList:
         Sam2LoraError
             If they cannot be deleted, or the image cannot be read again.
         """
-        image_file, number = self._current_file(), self.current
+        image_file, number = self._current_file(), self.images.index(self._current_file())
         self.corrections.forget(image_file.stem)
-        layers = self._read(image_file)
+        image, *masks = self._read(image_file)
         selected = self._selected_target()
-        self._remove_layers()
-        self.current = number
-        self._show(layers, selected)
+        shown = [layer for layer in self._image_layers() if _is_image(layer)]
+        before = [*shown, *self._mask_layers()]
+        if shown:  # the same pixels, so that predictions stay valid
+            image = (shown[0].data, *image[1:])
+        self._leave()
+        self._show([image, *masks], before, number, selected)
 
     def _save_masks(self, masks: dict[str, Mask]) -> None:
         image_file, shape = self._current_file(), self._image_shape()
@@ -181,11 +221,14 @@ class ImageList:
                     f"{shape}: it cannot be saved. Delete the layer, or save it to a file."
                 )
         self.corrections.save(image_file.stem, image_file.path, masks)
+        predicted = {}
         for layer in self._mask_layers():
             target = plugin_metadata(layer.metadata)["target"]
             if target in masks:
+                predicted[target] = is_as_predicted(layer, masks[target])
                 saved = fingerprint(masks[target])
                 layer.metadata = with_plugin_metadata(layer.metadata, saved=saved)
+        self.corrections.set_as_predicted(image_file.stem, predicted)
 
     def _current_file(self) -> ImageFile:
         if self.current is None:
@@ -195,27 +238,34 @@ class ImageList:
     def _read(self, image_file: ImageFile) -> list[LayerData]:
         return read_image_layers(image_file, corrections=self.corrections, listed_in=self.folder)
 
-    def _show(self, layers: Iterable[LayerData], selected: str | None) -> None:
-        """Add layers, and select that of the target that was selected before."""
-        added = [self._viewer.add_layer(Layer.create(*layer)) for layer in layers]
+    def _show(
+        self, new: Sequence[LayerData], before: Sequence[Layer], number: int, selected: str | None
+    ) -> None:
+        """Show an image of the list in the layers of the one before.
+
+        The selected layer stays selected, or else the mask of its target, or else the image.
+        """
+        image, *masks = new
+        active = self._viewer.layers.selection.active
+        shown = show_instead(self._viewer, before, image, masks)
+        self.current = number
+        self.corrections.set_position(self.images[number].stem)
         for area in self._area_layers():
             area.visible = True
-        same = (one for one in added if plugin_metadata(one.metadata).get("target") == selected)
-        self._viewer.layers.selection.active = next(same, added[0])
+        same = (one for one in shown if plugin_metadata(one.metadata).get("target") == selected)
+        stays = active is not None and active in self._image_layers()
+        self._viewer.layers.selection.active = active if stays else next(same, shown[0])
 
-    def _remove_layers(self) -> None:
-        """Remove the current image's layers from the viewer; then there is no current image.
+    def _leave(self) -> list[Layer]:
+        """Return the current image's layers; from then on, there is no current image.
 
-        Its annotated area stays, hidden, since the Train dock uses it.
+        Its annotated area stays in the viewer, hidden, since the Train dock uses it.
         """
         layers = self._image_layers()
         for area in self._area_layers():
             area.visible = False
         self.current = None
-        # Removing a selected layer makes napari draw in between, which has crashed OpenGL.
-        self._viewer.layers.selection.difference_update(layers)
-        for layer in layers:
-            self._viewer.layers.remove(layer)
+        return layers
 
     def _image_layers(self) -> list[Layer]:
         """Return the current image's layer, masks, prompts and views, without its area."""
@@ -254,3 +304,7 @@ class ImageList:
     def _selected_target(self) -> str | None:
         active = self._viewer.layers.selection.active
         return plugin_metadata(active.metadata).get("target") if active is not None else None
+
+
+def _is_image(layer: Layer) -> bool:
+    return isinstance(layer, Image) and "view" not in plugin_metadata(layer.metadata)

@@ -161,6 +161,26 @@ def read_image_layers(
     return fundus_layers(name, image, field, masks, record=record, listed_in=listed_in)
 
 
+def start_of(images: Sequence[ImageFile], corrections: Corrections) -> int:
+    """Return the index of the image that was left when a folder was open last, or else 0."""
+    left = corrections.position()
+    return next((number for number, one in enumerate(images) if one.stem == left), 0)
+
+
+def read_image_layer(image_file: ImageFile) -> LayerData:
+    """Read an image without its masks, as a layer.
+
+    Raises
+    ------
+    ImageError
+        If the image cannot be read.
+    """
+    record = image_file.record
+    image = record.read_image() if record else read_image(image_file.path)
+    field = find_and_keep(image.pixels)
+    return fundus_layers(image_stem(image_file.path), image, field, {}, record=record)[0]
+
+
 def _without_records(images: Sequence[Path]) -> list[ImageFile]:
     """Identify images by their stems, and those that share a stem by their whole names."""
     stems = [image_stem(path) for path in images]

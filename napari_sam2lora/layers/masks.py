@@ -1,15 +1,22 @@
 """Find, add and write the Labels layers that hold the masks of an image."""
 
+from collections.abc import Sequence
 from typing import Literal
 
 import numpy as np
 from napari.layers import Image, Labels, Layer
+from napari.utils.events import Event
 from napari.viewer import Viewer
 
-from napari_sam2lora.layers.conversion import mask_layer, size_of
+from napari_sam2lora.layers.conversion import LayerData, fingerprint, mask_layer, size_of
 from napari_sam2lora.layers.insertion import set_visible
 from napari_sam2lora.layers.lookup import is_linked, layer_data, masks_of_image
-from napari_sam2lora.layers.metadata import image_id, target_in, with_plugin_metadata
+from napari_sam2lora.layers.metadata import (
+    image_id,
+    plugin_metadata,
+    target_in,
+    with_plugin_metadata,
+)
 from sam2lora.errors import GeometryError, ImageError, TargetError
 from sam2lora.targets import Target
 from sam2lora.types import Mask
@@ -79,6 +86,7 @@ def accept_mask(
         layer, True
     )  # before writing: napari slices no hidden layer, and fails to redraw it
     current = np.asarray(layer.data)
+    whole = mode == "replace" or not current.any()
     label = current.dtype.type(target.label)
     if mode == "add":
         changed, wanted = mask & (current != label), label
@@ -91,6 +99,9 @@ def accept_mask(
     where = np.unravel_index(np.flatnonzero(changed), changed.shape)
     if len(where[0]):
         layer.data_setitem(where, wanted[where] if mode == "replace" else wanted)
+    match_brush(layer)
+    accepted = fingerprint(np.asarray(layer.data) != 0) if whole else None
+    layer.metadata = with_plugin_metadata(layer.metadata, accepted=accepted)
     return layer
 
 
@@ -107,5 +118,52 @@ def add_mask(viewer: Viewer, image: Image, target: Target) -> Labels:
     layer = layer_data(image)
     empty = np.zeros(size_of(layer), dtype=np.bool_)
     added = viewer.add_layer(Layer.create(*mask_layer(target, empty, layer)))
-    added.selected_label = target.label
+    match_brush(added)
     return added
+
+
+def is_as_predicted(labels: Labels, mask: Mask) -> bool:
+    """Check whether a mask is as it was accepted: nothing can be learned from it.
+
+    Parameters
+    ----------
+    labels
+        The layer of the mask.
+    mask
+        `(H, W)` bool: what it holds now.
+    """
+    accepted = plugin_metadata(labels.metadata).get("accepted")
+    return accepted is not None and accepted == fingerprint(mask)
+
+
+def match_brush(labels: Labels) -> None:
+    """Make the brush of a mask paint the label that the mask has.
+
+    A brush of another label has the same color, but the bucket, "preserve labels" and "only where
+    empty" would take it for another structure. A brush that fits is left alone.
+    """
+    try:
+        label = target_in(labels.metadata, labels.name).label
+    except TargetError:
+        return
+    values = np.asarray(labels.data)
+    if not (values == label).any():
+        label = int(values.max(initial=0)) or label
+    if not (values == labels.selected_label).any():
+        labels.selected_label = label
+
+
+def match_brushes_once_shown(viewer: Viewer, layers: Sequence[LayerData]) -> None:
+    """Match the brushes of masks that a reader returns, as soon as napari has added them."""
+    missing = [kind for *_, kind in layers if kind == "labels"]
+
+    def watch(event: Event) -> None:
+        layer = event.value
+        if isinstance(layer, Labels) and "target" in plugin_metadata(layer.metadata):
+            match_brush(layer)
+            missing.pop()
+            if not missing:
+                viewer.layers.events.inserted.disconnect(watch)
+
+    if missing:
+        viewer.layers.events.inserted.connect(watch)

@@ -87,8 +87,13 @@ def points_layer(image: Image, target: Target) -> Points:
         face_color_cycle={True: POSITIVE, False: NEGATIVE},
         border_color="white",
         border_width=0.15,
-        size=max(4.0, max(image.data.shape[:2]) / 60),
+        size=point_size(image.data.shape[:2]),
     )
+
+
+def point_size(shape: Sequence[int]) -> float:
+    """Return the size of points in an image of shape `(H, W)`, in its pixels."""
+    return max(4.0, max(shape) / 60)
 
 
 def boxes_layer(image: Image, target: Target) -> Shapes:

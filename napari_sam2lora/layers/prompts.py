@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from functools import partial
-from typing import Any, cast
+from typing import cast
 
 from napari.layers import Image, Layer, Points, Shapes
 from napari.utils.events import Event
@@ -64,7 +64,8 @@ class PromptLayers(QObject):
         self._viewer = viewer
         self._images_by_id = ImageLayers(viewer)
         self._histories: dict[TargetKey, PromptHistory] = {}
-        self._connected: dict[Layer, Any] = {}
+        self._connected: dict[Layer, partial[None]] = {}
+        self._followed: dict[Layer, partial[None]] = {}
         self._images: dict[Layer, Image | None] = {}  # to which the connected layers belong
         self._writing = False
         self._positive = True
@@ -242,6 +243,8 @@ class PromptLayers(QObject):
             self._connected[layer] = partial(self._on_data, key)
             self._images[layer] = self._images_by_id.find(key[0])
             layer.events.data.connect(self._connected[layer])
+            self._followed[layer] = partial(self._on_metadata, layer)
+            layer.events.metadata.connect(self._followed[layer])
             if isinstance(layer, Points):
                 self._set_next_label(layer)
             self.layer_added.emit(layer)
@@ -252,6 +255,19 @@ class PromptLayers(QObject):
     def _disconnect(self, layer: Layer) -> None:
         del self._images[layer]
         layer.events.data.disconnect(self._connected.pop(layer))
+        layer.events.metadata.disconnect(self._followed.pop(layer))
+
+    def _on_metadata(self, layer: Layer, event: Event) -> None:
+        """Show the prompts of another image in a layer that was given to it."""
+        key, follow = target_key(layer), self._connected[layer]
+        if follow.args == (key,):
+            return
+        layer.events.data.disconnect(follow)
+        self._connected[layer] = partial(self._on_data, key)
+        self._images[layer] = self._images_by_id.find(key[0])
+        shown = _read(layer, Prompts())
+        self._write(key, shown, [layer])
+        layer.events.data.connect(self._connected[layer])
 
     def _on_data(self, key: TargetKey, event: Event) -> None:
         if not self._writing and str(event.action) in _FINAL:
@@ -267,10 +283,7 @@ class PromptLayers(QObject):
         """Return the prompts that the layers show."""
         prompts = Prompts()
         for layer in self._layers_of(key):
-            if isinstance(layer, Points):
-                prompts = replace(prompts, points=read_points(layer))
-            elif isinstance(layer, Shapes):
-                prompts = replace(prompts, box=newest_box(layer))
+            prompts = _read(layer, prompts)
         return prompts
 
     def _add_step(self, key: TargetKey, prompts: Prompts) -> None:
@@ -322,3 +335,10 @@ class PromptLayers(QObject):
             yield
         finally:
             self._writing = False
+
+
+def _read(layer: Layer, others: Prompts) -> Prompts:
+    """Return prompts, with those that a layer shows in place of their kind."""
+    if isinstance(layer, Points):
+        return replace(others, points=read_points(layer))
+    return replace(others, box=newest_box(layer)) if isinstance(layer, Shapes) else others

@@ -5,18 +5,15 @@ from pathlib import Path
 
 from napari.viewer import Viewer
 from qtpy.QtGui import QGuiApplication
-from qtpy.QtWidgets import (
-    QTableWidgetItem,
-    QVBoxLayout,
-    QWidget,
-)
+from qtpy.QtWidgets import QTableWidgetItem
 
 from napari_sam2lora.layers.conversion import masks_of, spacing_of
 from napari_sam2lora.layers.field_of_view import field_of_view
 from napari_sam2lora.layers.lookup import layer_data, selected_image, visible_masks_of_image
 from napari_sam2lora.qt.dialogs import ask_where_to_save
+from napari_sam2lora.qt.dock import Dock
 from napari_sam2lora.qt.notifications import show_user_errors
-from napari_sam2lora.qt.widgets import Paragraph, button, row, two_columns
+from napari_sam2lora.qt.widgets import Paragraph, button, column, row, two_columns
 from sam2lora.metrics.measurements import Measurements, measure
 from sam2lora.targets import get_target
 from sam2lora.utils.csv_files import text_cell
@@ -75,7 +72,7 @@ def _format(value: float | None, form: str) -> str:
     return "—" if value is None else form.format(value)
 
 
-class MeasurementsDock(QWidget):
+class MeasurementsDock(Dock):
     """Dock that measures the masks of the selected image.
 
     Parameters
@@ -90,15 +87,16 @@ class MeasurementsDock(QWidget):
         self._measurements: Measurements | None = None
         self._title = Paragraph("Areas, diameters and ratios of an image's masks.")
         self._table = two_columns("Measurement", "Value")
-        layout = QVBoxLayout(self)
-        layout.addWidget(self._title)
-        layout.addWidget(self._table)
-        layout.addLayout(
-            row(
-                button("Measure", self.measure),
-                button("Copy", self.copy),
-                button("Save…", self._ask_where_to_save),
-            )
+        self.fill(
+            column(self._title, self._table, stretch=self._table),
+            above=None,
+            below=column(
+                row(
+                    button("Measure", self.measure, tip="Measure the masks of the selected image"),
+                    button("Copy", self.copy, tip="Copy the table, for a spreadsheet"),
+                    button("Save…", self._ask_where_to_save, tip="Write the measurements as JSON"),
+                )
+            ),
         )
         if len(napari_viewer.layers):
             self.measure()
@@ -111,8 +109,8 @@ class MeasurementsDock(QWidget):
             self._title.setText(name)
             self._table.setRowCount(len(rows))
             for number, cells in enumerate(rows):
-                for column, text in enumerate(cells):
-                    self._table.setItem(number, column, QTableWidgetItem(text))
+                for place, text in enumerate(cells):
+                    self._table.setItem(number, place, QTableWidgetItem(text))
 
     def copy(self) -> None:
         """Copy the table to the clipboard as tab-separated text, for spreadsheets."""

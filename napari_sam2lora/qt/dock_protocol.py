@@ -1,7 +1,8 @@
 """Messages between the docks of one viewer, which do not import each other."""
 
-from collections.abc import Iterator
-from typing import Protocol, runtime_checkable
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any, Protocol, runtime_checkable
 
 from napari.viewer import Viewer
 
@@ -15,6 +16,50 @@ class AdapterUser(Protocol):
 
     def free_gpu(self, device: str) -> None:
         """Release the memory of a device, on which a training is about to start."""
+
+
+@dataclass(frozen=True)
+class NextImage:
+    """The image that a list shows after the current one.
+
+    Attributes
+    ----------
+    key
+        Its id.
+    read
+        Reads it as a layer; may be called in a worker thread.
+    annotated
+        The names of the targets that have a mask already.
+    """
+
+    key: str
+    read: Callable[[], tuple[Any, dict[str, Any], str]]
+    annotated: frozenset[str]
+
+
+@runtime_checkable
+class ImageSteps(Protocol):
+    """A dock that goes through a list of images."""
+
+    def next_image(self) -> NextImage | None:
+        """Return the image after the current one; None at the end."""
+
+    def finish_image(self) -> None:
+        """Mark the current image as done, and show the next one."""
+
+
+def next_image(viewer: Viewer) -> NextImage | None:
+    """Return the image that is shown next; None at the end, and without a list."""
+    found = (dock.next_image() for dock in _image_steps(viewer))
+    return next((one for one in found if one is not None), None)
+
+
+def finish_image(viewer: Viewer) -> bool:
+    """Mark the current image as done, and show the next one; return False without a list."""
+    docks = list(_image_steps(viewer))
+    for dock in docks:
+        dock.finish_image()
+    return bool(docks)
 
 
 def use_adapter(viewer: Viewer, name: str) -> None:
@@ -46,3 +91,8 @@ def free_gpu(viewer: Viewer, device: str) -> None:
 def _adapter_users(viewer: Viewer) -> Iterator[AdapterUser]:
     docks = list(viewer.window.dock_widgets.values())
     return (dock for dock in docks if isinstance(dock, AdapterUser))
+
+
+def _image_steps(viewer: Viewer) -> Iterator[ImageSteps]:
+    docks = list(viewer.window.dock_widgets.values())
+    return (dock for dock in docks if isinstance(dock, ImageSteps))

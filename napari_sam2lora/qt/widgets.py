@@ -3,13 +3,16 @@
 import re
 from collections.abc import Callable
 
-from qtpy.QtCore import Qt, Signal
+from qtpy.QtCore import QEvent, Qt, Signal
 from qtpy.QtGui import QKeySequence
 from qtpy.QtWidgets import (
+    QFrame,
     QHBoxLayout,
     QHeaderView,
     QLabel,
+    QLayout,
     QPushButton,
+    QScrollArea,
     QTableWidget,
     QToolButton,
     QVBoxLayout,
@@ -30,16 +33,14 @@ def button(text: str, clicked: Callable[[], None], *, keys: str = "", tip: str =
     clicked
         A method of the dock, called without arguments.
     keys
-        Keyboard shortcut as Qt spells it; it is shown as the tooltip.
+        Keys that do the same, as Qt spells them; they are shown in the tooltip.
     tip
         Tooltip.
     """
     widget = QPushButton(text)
     widget.clicked.connect(clicked)
-    widget.setToolTip(tip)
-    if keys:
-        widget.setShortcut(QKeySequence(keys))
-        widget.setToolTip(QKeySequence(keys).toString(QKeySequence.SequenceFormat.NativeText))
+    shown = QKeySequence(keys).toString(QKeySequence.SequenceFormat.NativeText)
+    widget.setToolTip(f"{tip} ({shown})" if tip and keys else tip or shown)
     return widget
 
 
@@ -89,6 +90,61 @@ def row(*widgets: QWidget) -> QHBoxLayout:
     return layout
 
 
+def column(*parts: QWidget | QLayout, stretch: QWidget | None = None) -> QWidget:
+    """Create a widget of parts one below the other.
+
+    Parameters
+    ----------
+    *parts
+        Widgets and layouts, from the top.
+    stretch
+        The part that takes the height that is left; without one, it stays empty at the bottom.
+    """
+    widget = QWidget()
+    layout = QVBoxLayout(widget)
+    layout.setContentsMargins(6, 4, 6, 4)
+    for part in parts:
+        if isinstance(part, QLayout):
+            layout.addLayout(part)
+        else:
+            layout.addWidget(part, stretch=int(part is stretch))
+    if stretch is None:
+        layout.addStretch()
+    return widget
+
+
+class MessageArea(QScrollArea):
+    """Messages in an area of constant height, so that no button moves; long ones scroll.
+
+    Parameters
+    ----------
+    lines
+        Height, in lines of text.
+    """
+
+    def __init__(self, *messages: "Paragraph", lines: int = 4) -> None:
+        super().__init__()
+        self._lines = lines
+        self.setWidgetResizable(True)
+        self.setFrameShape(QFrame.Shape.NoFrame)
+        self.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
+        content = column(*messages)
+        layout = content.layout()
+        if layout is not None:
+            layout.setContentsMargins(0, 0, 0, 0)
+        self.setWidget(content)
+        self._fit()
+
+    def changeEvent(self, event: QEvent) -> None:
+        """Keep its height in lines when the font changes."""
+        super().changeEvent(event)
+        if event.type() in (QEvent.Type.FontChange, QEvent.Type.StyleChange):
+            self._fit()
+
+    def _fit(self) -> None:
+        self.setFixedHeight(self._lines * self.fontMetrics().lineSpacing() + 4)
+
+
 class Section(QWidget):
     """A collapsible part of a dock, collapsed at first.
 
@@ -112,6 +168,7 @@ class Section(QWidget):
         self._content = content
         self.title = QToolButton()
         self.title.setText(title)
+        self.title.setToolTip(f"Show or hide: {title}")
         self.title.setCheckable(True)
         self.title.setAutoRaise(True)
         self.title.setToolButtonStyle(Qt.ToolButtonStyle.ToolButtonTextBesideIcon)

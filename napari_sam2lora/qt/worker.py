@@ -103,6 +103,11 @@ class Worker(QObject):
         with self._lock:
             return key in self._waiting
 
+    def pending_keys(self) -> list[Hashable]:
+        """Return the keys of the jobs that wait or run."""
+        with self._lock:
+            return [*self._waiting, *(job.key for job in self._running)]
+
     def cancel(self, *keys: Hashable, but: Hashable = None) -> None:
         """Discard jobs that wait, and stop those that run when they report next.
 

@@ -5,6 +5,7 @@ from qtpy.QtCore import QObject
 
 from napari_sam2lora.layers.conversion import mask_of
 from napari_sam2lora.layers.lookup import layer_data, masks_of_image
+from napari_sam2lora.layers.metadata import target_in
 from napari_sam2lora.qt.notifications import show_user_errors
 from napari_sam2lora.segmentation.model_comparison import Display, ModelComparison
 from napari_sam2lora.segmentation.model_controller import ModelController
@@ -12,7 +13,7 @@ from napari_sam2lora.segmentation.requests import ModelChoice
 from napari_sam2lora.segmentation.session import Session
 from napari_sam2lora.segmentation.widgets.comparison_panel import ComparisonPanel
 from napari_sam2lora.segmentation.widgets.model_panel import AUTOMATIC, NO_ADAPTER
-from sam2lora.targets import InputMode
+from sam2lora.targets import InputMode, Target
 
 _COLORS = "Green: in both; red: not in the reference; blue: only in the reference."
 
@@ -46,7 +47,11 @@ class ComparisonController(QObject):
 
     def _fill_lists(self) -> None:
         self._view.show_adapters(self._models.adapter_entries())
-        self._view.show_references([(one.name, key) for key, one in self._references().items()])
+        references = self._references()
+        own = (key for key, one in references.items() if _shows(one, self._session.target))
+        self._view.show_references(
+            [(one.name, key) for key, one in references.items()], next(own, None)
+        )
 
     def _references(self) -> dict[str, Labels]:
         """Return the masks of the image by an id that survives renaming."""
@@ -84,6 +89,10 @@ class ComparisonController(QObject):
         results = self.comparison.results
         lines = [f"{one.title}: {one.score_text}" for one in results]
         self._view.show_message("\n".join([*lines, _COLORS] if results else []))
+
+
+def _shows(mask: Labels, target: Target) -> bool:
+    return target_in(mask.metadata, mask.name) == target
 
 
 def _title(name: str) -> str:

@@ -3,39 +3,37 @@
 Only here and in the controllers do widgets meet the session; the work is the session's.
 """
 
+from napari.layers import Labels
 from napari.viewer import Viewer
-from qtpy.QtCore import QEvent, QObject, QSize, Qt
+from qtpy.QtCore import QEvent, QObject
 from qtpy.QtGui import QGuiApplication
-from qtpy.QtWidgets import (
-    QFrame,
-    QHBoxLayout,
-    QLabel,
-    QPushButton,
-    QScrollArea,
-    QVBoxLayout,
-    QWidget,
-)
+from qtpy.QtWidgets import QLabel, QPushButton
 
-from napari_sam2lora.layers.lookup import fundus_images
+from napari_sam2lora.layers.conversion import fingerprint, mask_of
+from napari_sam2lora.layers.lookup import fundus_images, layer_data
 from napari_sam2lora.layers.mask_events import MaskWatcher
-from napari_sam2lora.layers.masks import AcceptMode
 from napari_sam2lora.layers.metadata import TargetKey, ensure_image_id
+from napari_sam2lora.qt.dock import Dock
+from napari_sam2lora.qt.dock_protocol import finish_image
 from napari_sam2lora.qt.notifications import show_user_errors
-from napari_sam2lora.qt.widgets import Paragraph, Section
+from napari_sam2lora.qt.widgets import Section, column, row
 from napari_sam2lora.segmentation import keybindings as keys
 from napari_sam2lora.segmentation.batch_controller import BatchController
 from napari_sam2lora.segmentation.cli_command import as_text, settings_of_image
 from napari_sam2lora.segmentation.comparison_controller import ComparisonController
 from napari_sam2lora.segmentation.live_measurements import MeasurementResult, rows
 from napari_sam2lora.segmentation.model_controller import ModelController
+from napari_sam2lora.segmentation.opening_controller import OpeningController
 from napari_sam2lora.segmentation.requests import SegmentationResult
 from napari_sam2lora.segmentation.session import Session
 from napari_sam2lora.segmentation.viewer_sync import ViewerSync
+from napari_sam2lora.segmentation.widgets.accept_buttons import AcceptButtons
 from napari_sam2lora.segmentation.widgets.batch_panel import BatchPanel
 from napari_sam2lora.segmentation.widgets.comparison_panel import ComparisonPanel
 from napari_sam2lora.segmentation.widgets.measurement_rows import MeasurementRows
 from napari_sam2lora.segmentation.widgets.model_panel import ModelPanel
 from napari_sam2lora.segmentation.widgets.new_target_dialog import NewTargetDialog
+from napari_sam2lora.segmentation.widgets.opening_controls import OpeningControls
 from napari_sam2lora.segmentation.widgets.progress_bar import SegmentationProgress
 from napari_sam2lora.segmentation.widgets.prompt_controls import PromptControls
 from napari_sam2lora.segmentation.widgets.target_selector import TargetSelector
@@ -43,10 +41,8 @@ from napari_sam2lora.segmentation.widgets.threshold_controls import ThresholdCon
 from sam2lora.errors import Sam2LoraError
 from sam2lora.targets import TARGETS, all_targets
 
-_WIDTH = 350  # pixels
 
-
-class SegmentDock(QWidget):
+class SegmentDock(Dock):
     """Segments the images of a viewer, and corrects predictions by points and boxes.
 
     Parameters
@@ -59,6 +55,7 @@ class SegmentDock(QWidget):
         super().__init__()
         self._viewer = napari_viewer
         self._measured: TargetKey | None = None  # whose measurements are shown
+        self._accepted: list[tuple[Labels, int]] = []  # what the message is about
         self.session = Session(napari_viewer)
         self._build()
         self._wire()
@@ -66,11 +63,12 @@ class SegmentDock(QWidget):
         self.models.warned.connect(self._on_warned)
         self.comparison = ComparisonController(self.session, self.models, self.comparison_panel)
         self.batch = BatchController(self.session, self.batch_panel)
+        self.opening = OpeningController(self.session, self.opening_controls)
         actions = {key.action: getattr(self, key.action) for key in keys.KEYS}
         self.sync = ViewerSync(self.session, actions)
         self.sync.layers_changed.connect(self._on_layers_changed)
         self.mask_watcher = MaskWatcher(napari_viewer)
-        self.mask_watcher.changed.connect(self._measure)
+        self.mask_watcher.changed.connect(self._on_masks)
         self.sync.layers_changed.connect(self.mask_watcher.refresh)
         self.sync.tool_changed.connect(self._show_tool)
         # A window that closes destroys the dock without removing it first.
@@ -114,7 +112,32 @@ class SegmentDock(QWidget):
 
     def accept(self) -> None:
         """Write the prediction into the target's mask."""
-        self.threshold.accept_now()
+        with show_user_errors():
+            self.session.accept(self.threshold.accept_mode)
+            self._measure()
+
+    def accept_all(self) -> bool:
+        """Write the predictions of all targets into their masks; return whether none is left."""
+        done = False
+        with show_user_errors():
+            done = self.session.accept_all(self.threshold.accept_mode)
+            self._measure()
+        return done
+
+    def finish(self) -> None:
+        """Accept all, mark the image as done in the list, and show the next one."""
+        if self.accept_all() and not finish_image(self._viewer):
+            self.session.message.emit("No image list is open, so this image stays.")
+
+    def next_target(self) -> None:
+        """Select the next target."""
+        with show_user_errors():
+            self.session.step_target(1)
+
+    def previous_target(self) -> None:
+        """Select the previous target."""
+        with show_user_errors():
+            self.session.step_target(-1)
 
     def toggle_preview(self) -> None:
         """Hide or show the preview."""
@@ -132,10 +155,6 @@ class SegmentDock(QWidget):
         if device != "cpu":
             self.session.queue.free_memory()
 
-    def sizeHint(self) -> QSize:
-        """Return a narrow size: the canvas matters more, and all widgets fit."""
-        return QSize(_WIDTH, super().sizeHint().height())
-
     def changeEvent(self, event: QEvent) -> None:
         """Stop the work and disconnect when the dock is removed from the window."""
         super().changeEvent(event)
@@ -145,47 +164,33 @@ class SegmentDock(QWidget):
     def _build(self) -> None:
         self.targets, self.prompts = TargetSelector(), PromptControls()
         self.threshold, self.progress = ThresholdControls(), SegmentationProgress()
+        self.opening_controls, self.accept_buttons = OpeningControls(), AcceptButtons()
         self.measurement_rows, self.model_panel = MeasurementRows(), ModelPanel()
         self.comparison_panel, self.batch_panel = ComparisonPanel(), BatchPanel()
         self._copy = QPushButton("Copy as command")
         self._copy.setToolTip("Copy the command line that gives the same prediction")
-        self.warnings = Paragraph()
-        self.warnings.setStyleSheet("color: #e0a030;")
         self._segment, self._all = QPushButton("Segment"), QPushButton("Segment all")
         self._segment.setToolTip("Segment the target (G)")
         self._all.setToolTip("Segment vessel, disc and cup (Shift+G)")
         help_text = QLabel(keys.table())
         help_text.setWordWrap(True)
-        buttons = QHBoxLayout()
-        buttons.addWidget(self._segment, stretch=2)
-        buttons.addWidget(self._all, stretch=1)
-        content = QWidget()
-        column = QVBoxLayout(content)
-        column.addWidget(self.targets)
-        column.addLayout(buttons)
-        column.addWidget(self.warnings)
-        column.addWidget(self.prompts)
-        column.addWidget(self.threshold)
-        column.addWidget(self.progress)
-        column.addWidget(self.measurement_rows)
-        column.addWidget(self._copy)
-        for title, part in (
-            ("Advanced", self.model_panel),
-            ("Compare models", self.comparison_panel),
-            ("Batch", self.batch_panel),
-            ("Keys", help_text),
-        ):
-            column.addWidget(Section(title, part))
-        column.addStretch()
-        scroll = QScrollArea()
-        scroll.setWidgetResizable(True)
-        scroll.setFrameShape(QFrame.Shape.NoFrame)
-        scroll.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
-        scroll.setWidget(content)
-        outer = QVBoxLayout(self)
-        outer.setContentsMargins(0, 0, 0, 0)
-        outer.addWidget(scroll)
-        self.setMinimumWidth(_WIDTH)
+        sections = [
+            Section(title, part)
+            for title, part in (
+                ("Advanced", self.model_panel),
+                ("Compare models", self.comparison_panel),
+                ("Batch", self.batch_panel),
+                ("Keys", help_text),
+            )
+        ]
+        self.fill(
+            column(
+                *(self.prompts, self.threshold, self.opening_controls, self.measurement_rows),
+                *(self._copy, *sections),
+            ),
+            above=column(self.targets, row(self._segment, self._all)),
+            below=column(self.accept_buttons, self.progress),
+        )
 
     def _wire(self) -> None:
         session = self.session
@@ -201,11 +206,14 @@ class SegmentDock(QWidget):
         self.prompts.clear_requested.connect(self.clear)
         self.prompts.use_mask_toggled.connect(self._on_use_mask)
         self.threshold.threshold_changed.connect(session.set_threshold)
-        self.threshold.accepted.connect(self._on_accept)
+        self.accept_buttons.accept_requested.connect(self.accept)
+        self.accept_buttons.accept_all_requested.connect(self.accept_all)
+        self.accept_buttons.finish_requested.connect(self.finish)
         self.progress.cancelled.connect(session.queue.cancel)
         session.busy_changed.connect(self.progress.show_busy)
         session.progressed.connect(self.progress.show_progress)
-        session.message.connect(self.progress.show_message)
+        session.message.connect(self._on_message)
+        session.accepted.connect(self._on_accepted)
         session.selection_changed.connect(self._on_selection_changed)
         session.result_ready.connect(self._on_result)
         session.positive_changed.connect(self._show_tool)
@@ -245,10 +253,20 @@ class SegmentDock(QWidget):
     def _on_use_mask(self, on: bool) -> None:
         self.session.choices.set_start_from_mask(on)
 
-    def _on_accept(self, mode: AcceptMode) -> None:
-        with show_user_errors():
-            self.session.accept(mode)
-            self._measure()
+    def _on_accepted(self, masks: list[Labels]) -> None:
+        """Remember what was accepted, to notice when a message about it is outdated."""
+        self._accepted = [(layer, fingerprint(mask_of(layer_data(layer)))) for layer in masks]
+
+    def _on_message(self, text: str) -> None:
+        self._accepted = []
+        self.progress.show_message(text)
+
+    def _on_masks(self) -> None:
+        """Measure, and clear the message about masks that were changed or undone since."""
+        if any(fingerprint(mask_of(layer_data(one))) != was for one, was in self._accepted):
+            self._accepted = []
+            self.progress.show_message("")
+        self._measure()
 
     def _on_selection_changed(self) -> None:
         key = self.session.target_key
@@ -271,8 +289,7 @@ class SegmentDock(QWidget):
         self.models.warn()
 
     def _on_warned(self, text: str) -> None:
-        self.warnings.setText(text)
-        self.warnings.setVisible(bool(text))
+        self.progress.show_warnings(text)
 
     def _measure(self) -> None:
         """Measure soon; what prevents it is shown beside the measurements."""

@@ -4,11 +4,11 @@ The network, images and adapters in use are cached, so that the next prompt is f
 """
 
 from collections import OrderedDict
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from napari_sam2lora.layers.conversion import pixels_of
+from napari_sam2lora.layers.conversion import LayerData, pixels_of
 from napari_sam2lora.layers.field_of_view import field_of_view
 from napari_sam2lora.layers.images import ImageSnapshot
 from napari_sam2lora.qt.worker import ReportProgress, Stopped
@@ -120,6 +120,33 @@ class Engine:
             return FailedRequest(request, error, cached and cached[1].field.mask)
         except Sam2LoraError as error:
             return FailedRequest(request, error)
+
+    def segment_ahead(
+        self,
+        key: str,
+        read: Callable[[], LayerData],
+        make: Callable[[ImageSnapshot], SegmentationRequest],
+        report: ReportProgress,
+    ) -> SegmentationResult | None:
+        """Return the result for an image that is not shown yet; None if there is none.
+
+        Parameters
+        ----------
+        key
+            The image's id.
+        read
+            Reads the image.
+        make
+            Makes the request for it.
+        report
+            Called with the progress.
+        """
+        cached = self._prepared.get(key)
+        try:
+            snapshot = cached[0] if cached else ImageSnapshot(key, read())
+            return self.segment(make(snapshot), report)
+        except Sam2LoraError:  # shown when the image is
+            return None
 
     def segment_files(
         self, settings: Sequence[PredictSettings], compute: ComputeSettings, report: ReportProgress

@@ -42,11 +42,21 @@ KEYS = (
     KeyBinding("K", "K", "use_box", "draw a box"),
     KeyBinding("N", "N", "clear", "remove all points and the box"),
     KeyBinding("W", "W", "accept", "accept the prediction into the mask"),
+    KeyBinding("Shift-W", "Shift+W", "accept_all", "accept the predictions of all targets"),
+    KeyBinding("D", "D", "finish", "accept all, mark the image as done, show the next one"),
+    KeyBinding("T", "T", "next_target", "select the next target"),
+    KeyBinding("Shift-T", "Shift+T", "previous_target", "select the previous target"),
     KeyBinding("H", "H", "toggle_preview", "hide or show the preview"),
     KeyBinding("Control-Z", "Ctrl+Z", "undo", "undo the last point or box", everywhere=False),
     KeyBinding("Control-Shift-Z", "Ctrl+Shift+Z", "redo", "redo it", everywhere=False),
 )
 """All key bindings of the dock."""
+
+OTHERS = (
+    ("Ctrl+PgUp, Ctrl+PgDown", "previous, next image of the list"),
+    ("Ctrl+Z on a mask", "undo painting or accepting (napari)"),
+)
+"""Keys that belong to the image list and to napari."""
 
 
 def bind(layer: Layer, actions: Mapping[str, Callable[[], object]], *, prompts: bool) -> None:
@@ -74,9 +84,11 @@ def unbind(layer: Layer) -> None:
 
 
 def table() -> str:
-    """Return the key bindings as an HTML table."""
+    """Return the key bindings, and those of the image list, as an HTML table."""
+    ours = [(key.shown, key.description) for key in KEYS]
     rows = "".join(
-        f"<tr><td><b>{k.shown}</b>&nbsp;&nbsp;</td><td>{k.description}</td></tr>" for k in KEYS
+        f"<tr><td><b>{keys}</b>&nbsp;&nbsp;</td><td>{does}</td></tr>"
+        for keys, does in (*ours, *OTHERS)
     )
     return f"<table>{rows}</table>"
 

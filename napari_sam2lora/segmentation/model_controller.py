@@ -18,7 +18,7 @@ from napari_sam2lora.segmentation.widgets.model_panel import (
     ComboEntry,
     ModelPanel,
 )
-from sam2lora.adapters import find_adapter
+from sam2lora.adapters import find_adapter, sort_by_preference
 from sam2lora.errors import ImageError
 from sam2lora.models.registry import BASE_MODELS, BaseModel
 from sam2lora.targets import InputMode, Target, get_target
@@ -75,7 +75,7 @@ class ModelController(QObject):
         if choice.adapter and choice.adapter not in [value for _, value in entries]:
             entries.append((choice.adapter, choice.adapter))
         selected = NO_ADAPTER if choice.no_adapter else choice.adapter or AUTOMATIC
-        self._panel.show_adapters(entries, selected)
+        self._panel.show_adapters(entries, selected, automatic=self._automatic())
         self._panel.show_input_mode(choice.detail)
         self.warn()
 
@@ -138,6 +138,20 @@ class ModelController(QObject):
             (f"{text} (for {base})" if other else text, name)
             for other, text, base, name in sorted(entries)
         ]
+
+    def _automatic(self) -> str:
+        """Return which adapter is used unless the user chooses another, and why."""
+        session = self._session
+        fitting = sort_by_preference(
+            one
+            for one in self.watch.adapters
+            if (one.card.base.name, one.card.target.name)
+            == (session.choices.model, session.target.name)
+        )
+        best = next(iter(fitting), None)
+        if best is None:
+            return "no adapter fits"
+        return f"{best.name} ({'shipped: before your own' if best.shipped else 'your newest'})"
 
     def _on_adapters(self) -> None:
         self._session.choices.reload_adapters()

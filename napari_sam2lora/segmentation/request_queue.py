@@ -1,6 +1,6 @@
 """Requests to the network: made from what is chosen and clicked, queued, and shown when done."""
 
-from collections.abc import Container, Sequence
+from collections.abc import Callable, Container, Sequence
 from dataclasses import replace
 from functools import partial
 
@@ -9,7 +9,7 @@ from napari.utils.notifications import notification_manager
 from napari.viewer import Viewer
 from qtpy.QtCore import QObject, QTimer, Signal
 
-from napari_sam2lora.layers.conversion import mask_of
+from napari_sam2lora.layers.conversion import LayerData, mask_of
 from napari_sam2lora.layers.field_of_view import known_field_of_view
 from napari_sam2lora.layers.images import ImageLayers
 from napari_sam2lora.layers.lookup import layer_data
@@ -159,6 +159,16 @@ class RequestQueue(QObject):
             )
         return ""
 
+    def waiting(self, image_id: str) -> list[str]:
+        """Return the names of the targets of an image that have no result yet, but were asked for.
+
+        Those are not among them that have an older result.
+        """
+        ahead = [key[1:] for key in self._ahead()]
+        asked = [*self._pending.all(), *ahead]
+        new = (key for key in asked if key not in self._results.latest)
+        return list(dict.fromkeys(target for image, target in new if image == image_id))
+
     def mark_outdated(self) -> None:
         """Show previews paler that are out of date and not about to be replaced."""
         for key, result in self._results.latest.items():
@@ -208,13 +218,62 @@ class RequestQueue(QObject):
 
     def _show(self, result: SegmentationResult) -> None:
         image = self._images.find(result.request.image.key)
-        if image is None or image.data is not result.request.image.source:
-            # It was closed or changed while its result was computed.
-            self.message.emit("The image was closed or changed, so its result is not shown.")
+        if image is not None and image.data is result.request.image.source:
+            self._results.show(image, result)
+            self.mark_outdated()
+            self.result_ready.emit(result)
             return
-        self._results.show(image, result)
+        self._results.keep(result)  # of an image that is not shown yet, or no longer
+        if image is not None and not self.restore(image):
+            self.message.emit("The image has changed, so its result is not shown.")
+
+    def restore(self, image: Image) -> bool:
+        """Show the results of an image that were kept; return whether there are any."""
+        restored = self._results.restore(image)
         self.mark_outdated()
-        self.result_ready.emit(result)
+        for result in restored:
+            self.result_ready.emit(result)
+        return bool(restored)
+
+    def submit_ahead(self, key: TargetKey, read: Callable[[], LayerData], target: Target) -> None:
+        """Request a target of an image that is not shown yet, after all other requests.
+
+        Parameters
+        ----------
+        key
+            The id of the image, and the name of the target.
+        read
+            Reads the image, in the worker thread.
+        target
+            The target.
+        """
+        choices = self._choices
+        if self._prompts.at(key).empty and not choices.start_from_mask:
+            make = partial(
+                SegmentationRequest,
+                target=target,
+                prompts=self._prompts.at(key),
+                compute=choices.compute,
+                choice=choices.choice(target),
+                adapters_revision=choices.adapters_revision,
+            )
+            work = partial(self.engine.segment_ahead, key[0], read, make)
+            self.worker.submit(("ahead", *key), work, low_priority=True)
+
+    def is_ahead(self, key: TargetKey) -> bool:
+        """Check whether a target was requested before its image is shown, and has no result."""
+        return ("ahead", *key) in self.worker.pending_keys()
+
+    def _ahead(self) -> list[tuple[str, str, str]]:
+        """Return the keys of the jobs that were requested ahead."""
+        keys = (key for key in self.worker.pending_keys() if isinstance(key, tuple))
+        return [key for key in keys if len(key) == 3 and key[0] == "ahead"]
+
+    def cancel_ahead(self, image_id: str) -> None:
+        """Cancel what was requested ahead, but not of one image."""
+        ahead = [key for key in self._ahead() if key[1] != image_id]
+        if ahead:
+            self.worker.cancel(*ahead)
 
     def _show_failure(self, failure: FailedRequest) -> None:
         key = failure.request.image.key, failure.request.target.name
@@ -246,6 +305,8 @@ class RequestQueue(QObject):
             self._pending.discard(key)
 
     def _on_stopped(self, key: object) -> None:
+        if isinstance(key, tuple) and key[0] == "ahead":
+            return  # the user did not ask for it
         self._discard(key)
         self.mark_outdated()
         self.message.emit("Cancelled.")
@@ -278,6 +339,10 @@ class PendingRequests:
         """Stop waiting for any request with this key."""
         if isinstance(key, tuple):
             self._pending.pop(key, None)
+
+    def all(self) -> list[TargetKey]:
+        """Return the images and targets whose result is still to come."""
+        return list(self._pending)
 
     def newest(self, key: TargetKey) -> SegmentationRequest | None:
         """Return the request whose result is still to come, or None."""

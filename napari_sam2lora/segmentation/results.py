@@ -7,11 +7,13 @@ from napari.viewer import Viewer
 from qtpy.QtCore import QObject, Signal
 
 from napari_sam2lora.layers.conversion import masks_of, spacing_of
+from napari_sam2lora.layers.images import ImageSnapshot
 from napari_sam2lora.layers.insertion import set_visible
 from napari_sam2lora.layers.lookup import layer_data, masks_of_image
 from napari_sam2lora.layers.masks import AcceptMode, accept_mask
 from napari_sam2lora.layers.metadata import TargetKey, ensure_image_id
 from napari_sam2lora.layers.preview import PreviewLayers
+from napari_sam2lora.segmentation.kept_results import KeptResults
 from napari_sam2lora.segmentation.live_measurements import LiveMeasurements
 from napari_sam2lora.segmentation.requests import SegmentationResult
 from sam2lora.targets import Target, get_target
@@ -50,16 +52,43 @@ class ResultStore(QObject):
         self.previews = PreviewLayers(viewer)
         self._viewer = viewer
         self._thresholds: dict[TargetKey, float] = {}
-        self._opacities: dict[TargetKey, float] = {}  # of outdated previews, before they were
+        self._opacities: dict[Image, float] = {}  # of outdated previews, before they were
+        self._accepted: set[TargetKey] = set()
+        self._kept = KeptResults()
 
     def show(self, image: Image, result: SegmentationResult) -> None:
         """Show a result, in place of an earlier one."""
         target = result.request.target
         key = (result.request.image.key, target.name)
         self.latest[key] = result
+        self._accepted.discard(key)
+        self._kept.discard(key)
         self.previews.show(
             image, target, result.prediction.probabilities, threshold=self.threshold(key)
         )
+
+    def keep(self, result: SegmentationResult) -> None:
+        """Keep a result of an image that is not in the viewer, until it is shown again."""
+        self._kept.keep(result)
+
+    def restore(self, image: Image) -> list[SegmentationResult]:
+        """Show the results of an image that were kept while it was not in the viewer."""
+        key = ensure_image_id(image)
+        if not self._kept.targets(key):
+            return []
+        results = list(self._kept.take(ImageSnapshot(key, layer_data(image))))
+        for result in results:
+            self.show(image, result)
+        return results
+
+    def has_kept(self, key: TargetKey) -> bool:
+        """Check whether a result is kept for when its image is shown."""
+        return key[1] in self._kept.targets(key[0])
+
+    def unaccepted(self, image_id: str | None = None) -> list[TargetKey]:
+        """Return of which targets, of one image or of all, the result was not accepted."""
+        shown = [key for key in self.latest if key not in self._accepted]
+        return [key for key in shown if image_id in (None, key[0])]
 
     def threshold(self, key: TargetKey) -> float:
         """Return the probability that makes a mask: as set, else the adapter's or the target's."""
@@ -99,6 +128,7 @@ class ResultStore(QObject):
         preview = self.previews.find(key)
         if preview is not None:
             set_visible(preview, False)
+        self._accepted.add(key)
         labels.mode = "pan_zoom"
         return labels
 
@@ -111,38 +141,50 @@ class ResultStore(QObject):
             If a mask is a stack, or two layers show one target.
         """
         image_id = ensure_image_id(image)
-        result = self.latest[image_id, target.name]
+        key = (image_id, target.name)
+        result = self.latest[key]
         painted = masks_of([layer_data(one) for one in masks_of_image(self._viewer, image)])
         masks = {name: one for name, one in painted.items() if one.shape == result.prepared.shape}
-        for key in self.latest:
-            layer = self.previews.find(key)
-            if key[0] == image_id and layer is not None and layer.visible:
-                masks[key[1]] = self.mask(key)
+        for other in self.latest:
+            if other[0] == image_id and self._is_shown(other):
+                masks[other[1]] = self.mask(other)
         spacing = spacing_of(layer_data(image))
-        self.live_measurements.submit(
-            (image_id, target.name), result.prediction.iou, masks, result.prepared.field, spacing
-        )
+        # The network says nothing about a mask that was painted since.
+        iou = result.prediction.iou if self._is_shown(key) else None
+        self.live_measurements.submit(key, iou, masks, result.prepared.field, spacing)
+
+    def _is_shown(self, key: TargetKey) -> bool:
+        layer = self.previews.find(key)
+        return layer is not None and layer.visible
 
     def mark_outdated(self, key: TargetKey, *, outdated: bool) -> None:
         """Show a preview paler while it is outdated, and as it was when it no longer is."""
         layer = self.previews.find(key)
-        if layer is not None and (key in self._opacities) != outdated:
+        if layer is not None and (layer in self._opacities) != outdated:
             if outdated:
-                self._opacities[key] = layer.opacity
+                self._opacities[layer] = layer.opacity
                 layer.opacity = layer.opacity * _OUTDATED
             else:
-                layer.opacity = self._opacities.pop(key)
+                layer.opacity = self._opacities.pop(layer)
 
     def keep_only(self, images: Container[str]) -> None:
-        """Forget the results of all images but those with these ids, and remove their previews."""
+        """Remove the previews of all images but those with these ids.
+
+        Results that were not accepted are kept for when their image is shown again.
+        """
         self.previews.keep_only(images)
+        for key in self.unaccepted():
+            if key[0] not in images:
+                self._kept.keep(self.latest[key])
         self.latest = {key: one for key, one in self.latest.items() if key[0] in images}
-        self._opacities = {
-            key: one for key, one in self._opacities.items() if self.previews.find(key) is not None
-        }
+        self._accepted &= self.latest.keys()
+        shown = [self.previews.find(key) for key in self.latest]
+        for layer in [layer for layer in self._opacities if layer not in shown]:
+            layer.opacity = self._opacities.pop(layer)
 
     def close(self) -> None:
         """Stop measuring, and give outdated previews their opacity back."""
         self.live_measurements.close()
-        for key in list(self._opacities):
-            self.mark_outdated(key, outdated=False)
+        for layer, opacity in self._opacities.items():
+            layer.opacity = opacity
+        self._opacities.clear()

@@ -13,7 +13,7 @@ from qtpy.QtCore import QObject, Signal
 from napari_sam2lora.layers.alignment import TransformSync
 from napari_sam2lora.layers.image_ids import UniqueImageIds
 from napari_sam2lora.layers.images import ImageLayers
-from napari_sam2lora.layers.masks import AcceptMode
+from napari_sam2lora.layers.masks import AcceptMode, find_mask_layer
 from napari_sam2lora.layers.metadata import TargetKey, ensure_image_id
 from napari_sam2lora.layers.orientation import UprightOffer
 from napari_sam2lora.layers.prompt_conversion import Tool
@@ -22,7 +22,7 @@ from napari_sam2lora.segmentation.model_choice import ModelChoices
 from napari_sam2lora.segmentation.request_queue import RequestQueue
 from napari_sam2lora.segmentation.requests import SegmentationResult
 from napari_sam2lora.segmentation.results import ResultStore
-from sam2lora.targets import TARGETS, Target, get_target
+from sam2lora.targets import TARGETS, Target, all_targets, get_target
 
 
 class Session(QObject):
@@ -44,6 +44,8 @@ class Session(QObject):
         Something the user should read.
     result_ready(result)
         A `SegmentationResult` is shown.
+    accepted(masks)
+        Results were written into these masks.
     measured(measurements)
         A `MeasurementResult` is there.
     device_ready(device)
@@ -67,6 +69,7 @@ class Session(QObject):
     positive_changed = Signal(bool)
     message = Signal(str)
     result_ready = Signal(object)
+    accepted = Signal(list)
     measured = Signal(object)
     device_ready = Signal(object)
     busy_changed = Signal(bool)
@@ -82,6 +85,7 @@ class Session(QObject):
         self.queue = RequestQueue(viewer, self.images, self.prompts, self.results, self.choices)
         self.image: Image | None = None
         self.target: Target = TARGETS["disc"]
+        self._shown: TargetKey | None = None
         self._image_ids = UniqueImageIds(viewer)
         self._upright_offer = UprightOffer(viewer)
         self._transforms = TransformSync(viewer)
@@ -196,7 +200,60 @@ class Session(QObject):
         labels = self.results.accept(self.image, self.target, mode)
         self.viewer.layers.selection.active = labels
         self.message.emit(f"Accepted into {labels.name}. Ctrl+Z undoes it; H shows the preview.")
+        self.accepted.emit([labels])
         return labels
+
+    def accept_all(self, mode: AcceptMode) -> bool:
+        """Write the results of all targets that were not accepted into their masks.
+
+        Returns
+        -------
+        Whether none is left: a message says what keeps the others back.
+
+        Raises
+        ------
+        Sam2LoraError
+            If the layer of a mask does not fit.
+        """
+        if self.image is None or self.target_key is None:
+            self.message.emit("Open a fundus image first.")
+            return False
+        written, reasons, current = [], [], self.target
+        for key in self.results.unaccepted(self.target_key[0]):
+            reason = self.queue.blocking_reason(self.results.latest[key])
+            if reason:
+                reasons.append(f"{key[1]}: {reason}")
+            else:
+                written.append(self.results.accept(self.image, get_target(key[1]), mode))
+        self.set_target(current.name)  # each new mask was selected when it was added
+        own = find_mask_layer(self.viewer, self.image, current)
+        if written:
+            self.viewer.layers.selection.active = own if own in written else written[-1]
+        waiting = self.queue.waiting(self.target_key[0])
+        reasons += [f"{name}: The result is still being computed." for name in waiting]
+        names = ", ".join(labels.name for labels in written)
+        text = f"Accepted into {names}. Ctrl+Z undoes it in the selected mask." if names else ""
+        if not (written or reasons):
+            text = "There is no new result to accept."
+        self.message.emit("\n".join(filter(None, [text, *reasons])))
+        self.accepted.emit(written)
+        return not reasons
+
+    def step_target(self, by: int) -> None:
+        """Select the target `by` places further down the list, and its mask in place of another's.
+
+        The brush of a mask stays active.
+        """
+        names = list(all_targets())
+        name = names[(names.index(self.target.name) + by) % len(names)]
+        active = self.viewer.layers.selection.active
+        if self.image is not None and isinstance(active, Labels):
+            layer = find_mask_layer(self.viewer, self.image, get_target(name))
+            if layer is not None:
+                mode = active.mode
+                self.viewer.layers.selection.active = layer
+                layer.mode = mode
+        self.set_target(name)
 
     def measure(self) -> None:
         """Measure the current image soon.
@@ -213,14 +270,22 @@ class Session(QObject):
     def sync_layers(self) -> None:
         """Forget images and layers that left the viewer, and adopt prompts that are in it."""
         self._image_ids.forget_changes()
-        images = self.images.ids()
-        self.results.keep_only(images)
-        self.queue.errors.keep_only(images)
+        self.put_results_aside()
         self.prompts.forget_missing()
         # Without an image there is nothing to hide yet, and a layer that is hidden loses its tool.
         if self.prompts.adopt() and self.image is not None:
             self._show_own()
         self._transforms.refresh()
+        if self.target_key != self._shown:  # the layer of the image shows another one
+            self._on_selected()
+
+    def put_results_aside(self) -> None:
+        """Keep the results of images that are not in the viewer for when they are shown again."""
+        images = self.images.ids()
+        if any(key[0] not in images for key in self.results.latest):
+            self._shown = None
+        self.results.keep_only(images)
+        self.queue.errors.keep_only(images)
 
     def close(self) -> None:
         """Stop the work, and disconnect from the viewer."""
@@ -237,10 +302,16 @@ class Session(QObject):
             return
         tool = self.tool if target != self.target else None
         self.image, self.target = image, target
-        self._show_own()
-        self.selection_changed.emit()
+        self._on_selected()
         if tool and image is not None:
             self.use(tool)
+
+    def _on_selected(self) -> None:
+        self._shown = self.target_key
+        if self.image is not None:
+            self.queue.restore(self.image)
+        self._show_own()
+        self.selection_changed.emit()
 
     def _show_own(self) -> None:
         if (

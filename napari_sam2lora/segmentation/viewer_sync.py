@@ -2,10 +2,11 @@
 
 from collections.abc import Callable, Mapping
 
-from napari.layers import Image, Layer
+from napari.layers import Image, Labels, Layer
 from qtpy.QtCore import QObject, QTimer, Signal
 
 from napari_sam2lora.layers.lookup import fundus_images
+from napari_sam2lora.layers.masks import match_brush
 from napari_sam2lora.layers.metadata import plugin_metadata
 from napari_sam2lora.qt.notifications import show_user_errors
 from napari_sam2lora.segmentation import keybindings as keys
@@ -81,12 +82,19 @@ class ViewerSync(QObject):
         for layer in self._bound:
             keys.unbind(layer)
             layer.events.name.disconnect(self._soon)
+            if _is_fundus(layer):
+                layer.events.metadata.disconnect(self._on_image_changed)
             if "prompts" in plugin_metadata(layer.metadata):
                 layer.events.mode.disconnect(self._on_mode)
 
     def _soon(self) -> None:
         """Refresh once the current change of the layers is complete."""
         self._timer.start(0)
+
+    def _on_image_changed(self) -> None:
+        """Put results aside whose image is not shown any more: its layer may show another one."""
+        self._session.put_results_aside()
+        self._soon()
 
     def _bind(self, layer: Layer) -> None:
         """Bind the keys to an image, its masks and its previews."""
@@ -95,6 +103,10 @@ class ViewerSync(QObject):
         if ours and layer not in self._bound and "prompts" not in metadata:
             keys.bind(layer, self._actions, prompts=False)
             layer.events.name.connect(self._soon)
+            if isinstance(layer, Labels):
+                match_brush(layer)
+            if _is_fundus(layer):
+                layer.events.metadata.connect(self._on_image_changed)
             self._bound.append(layer)
 
     def _bind_prompts(self, layer: Layer) -> None:
@@ -118,3 +130,7 @@ class ViewerSync(QObject):
         elif active in fundus_images(session.viewer.layers):
             session.set_image(active)
         self.tool_changed.emit()
+
+
+def _is_fundus(layer: Layer) -> bool:
+    return isinstance(layer, Image) and "view" not in plugin_metadata(layer.metadata)

@@ -2,15 +2,16 @@
 
 from pathlib import Path
 
-from napari.utils.notifications import show_error
 from napari.viewer import Viewer
-from qtpy.QtCore import QEvent, QSize, QTimer, Signal
+from qtpy.QtCore import QEvent, QTimer, Signal
 from qtpy.QtGui import QShowEvent
-from qtpy.QtWidgets import QMessageBox, QTabWidget, QVBoxLayout, QWidget
+from qtpy.QtWidgets import QMessageBox, QTabWidget, QVBoxLayout
 
 from napari_sam2lora.qt.close_guard import CloseGuard
+from napari_sam2lora.qt.dock import Dock
 from napari_sam2lora.qt.dock_protocol import free_gpu, use_adapter
-from napari_sam2lora.qt.notifications import show_user_errors
+from napari_sam2lora.qt.focus import FocusGuard
+from napari_sam2lora.qt.notifications import notify, show_user_errors
 from napari_sam2lora.training.data.new_run import TrainingPlan
 from napari_sam2lora.training.progress_tab.tab import ProgressTab
 from napari_sam2lora.training.run.session import TrainingSession
@@ -23,6 +24,7 @@ TITLE = "Train (SAM2-LoRA fundus)"
 """What napari calls the dock."""
 
 _WIDTH = 400  # pixels
+_CLOSING = 3000  # milliseconds a window may take to close, in which it is not asked again
 _KEEP, _STOP, _CANCEL = "Keep running", "Stop, keep best", "Cancel"
 _CANCEL_START = "Cancel training"
 _RUNNING = "A training is running. Keep it running?"
@@ -30,7 +32,7 @@ _STARTING = "A training is starting. Nothing has been learned yet."
 _DETACHED = "It does not need napari: when this dock is opened again, it finds the training."
 
 
-class TrainDock(QWidget):
+class TrainDock(Dock):
     """Trains adapters, and shows how they improve.
 
     Parameters
@@ -50,12 +52,12 @@ class TrainDock(QWidget):
     starting = Signal(str)
 
     def __init__(self, napari_viewer: Viewer) -> None:
-        super().__init__()
+        super().__init__(_WIDTH)
         self._viewer = napari_viewer
         self._closing = CloseGuard(self, lambda: self._may_close(can_stay=True))
         self._answered = QTimer(self)  # active while the window closes that was just asked about
         self._answered.setSingleShot(True)
-        self._answered.setInterval(0)
+        self._answered.setInterval(_CLOSING)
         self.session = TrainingSession(self)
         self.setup_tab = SetupTab(napari_viewer)
         self.progress_tab = ProgressTab(self.session)
@@ -72,6 +74,7 @@ class TrainDock(QWidget):
         layout = QVBoxLayout(self)
         layout.setContentsMargins(4, 4, 4, 4)
         layout.addWidget(self.tabs)
+        FocusGuard(self)
         self.setup_tab.train.connect(self.train)
         self.setup_tab.command.prepare.connect(self._on_prepare)
         self.setup_tab.options.changed.connect(self._on_options)
@@ -79,7 +82,7 @@ class TrainDock(QWidget):
         self.session.busy_changed.connect(self._on_status)
         self.session.watcher.status_changed.connect(self._on_status)
         self.session.prepared.connect(self.setup_tab.show_prepared)
-        self.session.message.connect(show_error)
+        self.session.message.connect(notify)
         self.session.installed.connect(self._on_installed)
         self.session.starting.connect(self._on_starting)
         self.runs_tab.show_run.connect(self.show_run)
@@ -99,14 +102,10 @@ class TrainDock(QWidget):
     def show_run(self, folder: Path) -> None:
         """Show a run, unless another one is being trained here: that one stays shown."""
         if self.session.alive and self.session.run != folder:
-            show_error("A training is running here. Stop it, or wait until it ends.")
+            notify("A training is running here. Stop it, or wait until it ends.")
             return
         self.session.attach(folder)
         self.tabs.setCurrentWidget(self.progress_tab)
-
-    def sizeHint(self) -> QSize:
-        """Return a small width: the image needs the room, and all parts fit."""
-        return QSize(_WIDTH, super().sizeHint().height())
 
     def showEvent(self, event: QShowEvent) -> None:
         """Watch the main window, to ask before it closes."""
@@ -161,7 +160,7 @@ class TrainDock(QWidget):
             unchanged = TrainingPlan(plan.target, plan.model, plan.preset, plan.start_from)
             self.settings_tab.show_settings(unchanged.settings())
         except Sam2LoraError as error:
-            show_error(str(error))
+            notify(str(error))
 
     def _on_prepare(self, plan: TrainingPlan) -> None:
         with show_user_errors():

@@ -7,13 +7,14 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from napari.errors import MultipleReaderError, ReaderPluginError
+from napari.errors import MultipleReaderError
 from napari.settings import get_settings
 from PIL import Image
 
 from napari_sam2lora._reader import get_reader, read
 from napari_sam2lora.layers.conversion import LayerData
 from sam2lora.errors import DatasetError, ImageError
+from sam2lora.targets import TARGETS
 
 from .conftest import SHAPE, bar
 
@@ -283,16 +284,23 @@ def test_other_images_open_without_asking_for_a_reader(
 
 
 @pytest.mark.viewer
-def test_viewer_gets_the_error_of_an_unreadable_file(make_napari_viewer, drive: Path):
+def test_viewer_notifies_of_an_unreadable_file(make_napari_viewer, drive: Path, notices: list[str]):
     viewer = make_napari_viewer()
     path = drive / "test" / "images" / "01_test.tif"
     path.write_bytes(b"")
-    with pytest.raises(ImageError, match=r"01_test\.tif: the file is empty"):
-        viewer.open(path, plugin=PLUGIN)
+    viewer.open(path, plugin=PLUGIN)
     get_settings().plugins.extension2reader = {"*.tif": PLUGIN}
-    with pytest.raises(ReaderPluginError, match=r"01_test\.tif: the file is empty"):
-        viewer.open(path, plugin=None)
+    viewer.open(path, plugin=None)
     assert len(viewer.layers) == 0
+    assert [notice.splitlines()[0] for notice in notices] == ["01_test.tif: the file is empty."] * 2
+
+
+@pytest.mark.viewer
+def test_brush_paints_the_label_of_the_mask(make_napari_viewer, tmp_path: Path):
+    viewer = make_napari_viewer()
+    viewer.open_sample(PLUGIN, "healthy")
+    labels = {layer.name.split()[-1]: layer.selected_label for layer in viewer.layers[1:]}
+    assert labels == {name: target.label for name, target in TARGETS.items()}
 
 
 @pytest.mark.viewer

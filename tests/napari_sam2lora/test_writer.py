@@ -13,6 +13,14 @@ from napari.layers import Image, Labels, Layer
 from PIL import Image as Picture
 
 from napari_sam2lora._reader import read
+from napari_sam2lora._writer import (
+    write_coco,
+    write_label_map,
+    write_mask,
+    write_masks,
+    write_overlay,
+)
+from napari_sam2lora.layers.lookup import layer_data
 from sam2lora.errors import GeometryError, OutputError, TargetError
 from sam2lora.images.reading import read_mask, read_values
 from sam2lora.targets import TARGETS
@@ -183,3 +191,17 @@ def test_older_file_survives_a_full_disk(tmp_path: Path, monkeypatch: pytest.Mon
         save(tmp_path / "a.png", vessel)
     assert (tmp_path / "a.png").read_bytes() == before
     assert [path.name for path in tmp_path.iterdir()] == ["a.png"]
+
+
+@pytest.mark.parametrize("name", ["eye disc", "eye.v2 disc", "1.2.840"])
+def test_name_that_napari_proposes_gets_an_ending(tmp_path: Path, name: str):
+    _image, *masks = layers = [layer_data(layer) for layer in eye("vessel", "disc")]
+    path = str(tmp_path / name)
+    assert write_mask(path, masks[:1]) == [f"{path}.png"]
+    assert write_label_map(path, masks)[0] == f"{path}.png"
+    assert {Path(file).suffix for file in write_masks(path, masks)} == {".png"}
+    assert write_coco(path, masks) == [f"{path}.json"]
+    assert write_overlay(path, layers) == [f"{path}.png"]
+    assert all(Path(file).is_file() for file in (f"{path}.png", f"{path}.json"))
+    with pytest.raises(OutputError, match=r"cannot be written as \.jpg"):
+        write_mask(f"{path}.jpg", masks[:1])

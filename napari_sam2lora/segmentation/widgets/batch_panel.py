@@ -51,6 +51,11 @@ class BatchPanel(QWidget):
         self.stop.setEnabled(False)
         self.stop.clicked.connect(self.stop_requested)
         copy = QPushButton("Copy as command")
+        copy.setToolTip("Copy the command line that segments the same files")
+        self.run.setToolTip("Segment all of these images, and write their masks")
+        self.probabilities.setToolTip("Also write the probability of each pixel")
+        self.images_shown.setToolTip("The images to segment")
+        self.out.setToolTip("The folder in which the masks are written")
         self.run.clicked.connect(self.run_requested)
         copy.clicked.connect(self.command_requested)
         self.message = Paragraph()
@@ -61,10 +66,10 @@ class BatchPanel(QWidget):
         self.table.setMinimumHeight(140)
         grid = QGridLayout()
         grid.addWidget(self.images_shown, 0, 0)
-        grid.addWidget(button("Folder…", self._ask_for_folder), 0, 1)
-        grid.addWidget(button("Files…", self._ask_for_files), 0, 2)
+        grid.addWidget(button("Folder…", self._ask_for_folder, tip="Choose a folder"), 0, 1)
+        grid.addWidget(button("Files…", self._ask_for_files, tip="Choose images"), 0, 2)
         grid.addWidget(self.out, 1, 0)
-        grid.addWidget(button("Output folder…", self._ask_for_output), 1, 1, 1, 2)
+        grid.addWidget(button("Output folder…", self._ask_for_output, tip="Choose it"), 1, 1, 1, 2)
         layout = QVBoxLayout(self)
         layout.setContentsMargins(12, 0, 0, 0)
         layout.addLayout(grid)
@@ -89,6 +94,7 @@ class BatchPanel(QWidget):
             if name not in self._boxes:
                 box = self._boxes[name] = QCheckBox(name)
                 box.setChecked(name == selected)
+                box.setToolTip(f"Segment {name} in the files")
                 self._targets.addWidget(box)
 
     def show_images(self, images: Sequence[str]) -> None:

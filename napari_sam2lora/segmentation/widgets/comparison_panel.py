@@ -2,8 +2,8 @@
 
 from collections.abc import Sequence
 
-from qtpy.QtCore import Signal
-from qtpy.QtWidgets import QComboBox, QFormLayout, QPushButton, QWidget
+from qtpy.QtCore import QTimer, Signal
+from qtpy.QtWidgets import QComboBox, QFormLayout, QPushButton, QScrollArea, QWidget
 
 from napari_sam2lora.qt.widgets import Paragraph, row
 from napari_sam2lora.segmentation.widgets.model_panel import (
@@ -42,8 +42,16 @@ class ComparisonPanel(QWidget):
         self.models = [RefreshingComboBox() for _ in range(3)]
         self.reference, self.display = RefreshingComboBox(), QComboBox()
         fill(self.display, _DISPLAYS, None)
+        for box in self.models:
+            box.setToolTip("A model to compare: the base model without adapter, or with one")
+        self.reference.setToolTip("The mask that the models are scored against")
+        self.display.setToolTip("Beside each other, or one after the other in the same place")
+        self._chosen = False  # whether the user selected the reference
+        self.reference.activated.connect(self._on_reference)
         self.results = Paragraph()
         self._compare, clear = QPushButton("Compare"), QPushButton("Clear")
+        self._compare.setToolTip("Segment with these models, and score them against the reference")
+        clear.setToolTip("Remove the comparison from the viewer; also stops one that runs")
         self._compare.clicked.connect(self._on_compare)
         clear.clicked.connect(self.clear_requested)
         form = QFormLayout(self)
@@ -70,10 +78,18 @@ class ComparisonPanel(QWidget):
             none = [("—", _NONE)] if number else []
             fill(box, [*none, *_ALWAYS, *adapters], chosen)
 
-    def show_references(self, layers: Sequence[ComboEntry]) -> None:
-        """List the masks to compare with; a selected one that is gone stays selected."""
+    def show_references(self, layers: Sequence[ComboEntry], own: str | None = None) -> None:
+        """List the masks to compare with; a selected one that is gone stays selected.
+
+        Parameters
+        ----------
+        layers
+            The masks.
+        own
+            The mask of the target, which is selected until the user selects another reference.
+        """
         entries: list[ComboEntry] = [("A", None), *layers]
-        chosen = self.reference.currentData()
+        chosen = self.reference.currentData() if self._chosen else own
         if chosen not in [value for _, value in entries]:
             entries.append((self.reference.currentText(), chosen))
         fill(self.reference, entries, chosen)
@@ -85,6 +101,19 @@ class ComparisonPanel(QWidget):
     def show_message(self, text: str) -> None:
         """Show the scores, or why there are none."""
         self.results.setText(text)
+        if text:
+            QTimer.singleShot(0, self._show_results)
+
+    def _show_results(self) -> None:
+        """Scroll the dock to the results, once they have their height."""
+        area = self.parentWidget()
+        while area is not None and not isinstance(area, QScrollArea):
+            area = area.parentWidget()
+        if area is not None and self.isVisible():
+            area.ensureWidgetVisible(self.results)
+
+    def _on_reference(self) -> None:
+        self._chosen = True
 
     def _on_compare(self) -> None:
         chosen = [box.currentData() for box in self.models]

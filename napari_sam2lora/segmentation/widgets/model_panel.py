@@ -63,6 +63,13 @@ class ModelPanel(QWidget):
         self.model, self.adapter = QComboBox(), RefreshingComboBox()
         self.input_mode, self.device = QComboBox(), QComboBox()
         self.message = Paragraph()
+        self.model.setToolTip("The network; nano is part of the plugin, others are downloaded once")
+        self.input_mode.setToolTip("Which part of the image the network sees at once")
+        self.device.setToolTip("What the network runs on")
+        self.adapter.setToolTip(
+            "Automatic takes the shipped adapter, else your newest. One that was just trained is "
+            "chosen until napari closes; choose it here to use it later."
+        )
         for box in (self.model, self.adapter, self.input_mode, self.device):
             box.setMinimumContentsLength(8)
             box.setSizeAdjustPolicy(
@@ -87,10 +94,20 @@ class ModelPanel(QWidget):
         """List the base models."""
         fill(self.model, models, chosen)
 
-    def show_adapters(self, adapters: Sequence[ComboEntry], chosen: str) -> None:
-        """List the adapters for the current target, after the two entries that always exist."""
+    def show_adapters(
+        self, adapters: Sequence[ComboEntry], chosen: str, *, automatic: str = ""
+    ) -> None:
+        """List the adapters for the current target, after the two entries that always exist.
+
+        Parameters
+        ----------
+        adapters, chosen
+            The adapters, and the value of the one that is chosen.
+        automatic
+            What is used unless another is chosen, and why.
+        """
         always = [
-            ("Automatic: shipped, else newest", AUTOMATIC),
+            (f"Automatic: {automatic or 'shipped, else newest'}", AUTOMATIC),
             ("No adapter", NO_ADAPTER),
         ]
         fill(self.adapter, [*always, *adapters], chosen)

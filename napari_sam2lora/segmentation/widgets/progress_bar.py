@@ -3,14 +3,16 @@
 from qtpy.QtCore import QTimer, Signal
 from qtpy.QtWidgets import QHBoxLayout, QProgressBar, QPushButton, QVBoxLayout, QWidget
 
-from napari_sam2lora.qt.widgets import Paragraph
+from napari_sam2lora.qt.widgets import MessageArea, Paragraph
 
 _MEGABYTE = 1_000_000
 _DELAY, _INTERVAL = 300, 100  # milliseconds until the bar is shown, and between its changes
 
 
 class SegmentationProgress(QWidget):
-    """A progress bar while a job runs, and a message below it.
+    """A progress bar while a job runs, and below it warnings and a message.
+
+    All of it has a constant height, so that nothing that is about to be clicked moves.
 
     Signals
     -------
@@ -25,14 +27,17 @@ class SegmentationProgress(QWidget):
         self.bar = QProgressBar()
         self.cancel = QPushButton("Cancel")
         self.cancel.clicked.connect(self.cancelled)
-        self.message = Paragraph()
+        self.cancel.setToolTip("Cancel all requests; masks stay as they are")
+        self.message, self.warnings = Paragraph(), Paragraph()
+        self.warnings.setStyleSheet("font-weight: bold;")  # readable in every theme
+        self.warnings.hide()
         line = QHBoxLayout()
         line.addWidget(self.bar, stretch=1)
         line.addWidget(self.cancel)
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
         layout.addLayout(line)
-        layout.addWidget(self.message)
+        layout.addWidget(MessageArea(self.message, self.warnings))
         self._latest: tuple[str, int, int | None] | None = None
         self._timer = QTimer(self)
         self._timer.setSingleShot(True)
@@ -85,3 +90,8 @@ class SegmentationProgress(QWidget):
     def show_message(self, text: str) -> None:
         """Show a message, replacing the one before."""
         self.message.setText(text)
+
+    def show_warnings(self, text: str) -> None:
+        """Show what stands in the way of the next prediction; an empty text hides it."""
+        self.warnings.setText(text)
+        self.warnings.setVisible(bool(text))

@@ -40,7 +40,7 @@ class PromptControls(QWidget):
             tool.setStyleSheet(f"QPushButton:checked {{ border: 2px solid {color}; }}")
             tool.clicked.connect(self._on_positive if positive else self._on_negative)
             layout.addWidget(tool, 0, column)
-        box = self._tool("Box", "Draw a rectangle around the target")
+        box = self._tool("Box", "Draw a rectangle around the target (K)")
         box.clicked.connect(self.box_requested)
         layout.addWidget(box, 0, 2)
         undo, clear = QPushButton("Undo"), QPushButton("Clear")

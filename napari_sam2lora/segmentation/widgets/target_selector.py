@@ -32,6 +32,8 @@ class TargetSelector(QWidget):
             box.setSizeAdjustPolicy(
                 QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon
             )
+        self.images.setToolTip("The image to segment; choosing one brings it to the front")
+        self.targets.setToolTip("What is segmented (T, Shift+T)")
         self.images.activated.connect(self._on_image)
         self.targets.activated.connect(self._on_target)
         add = QToolButton()

@@ -1,4 +1,4 @@
-"""The probability threshold of the mask, and the Accept button."""
+"""The probability threshold of the mask, and how it is accepted."""
 
 from qtpy.QtCore import Qt, Signal
 from qtpy.QtWidgets import (
@@ -6,10 +6,11 @@ from qtpy.QtWidgets import (
     QDoubleSpinBox,
     QGridLayout,
     QLabel,
-    QPushButton,
     QSlider,
     QWidget,
 )
+
+from napari_sam2lora.layers.masks import AcceptMode
 
 _MODES = {
     "replace": ("Replace mask", "The mask becomes the prediction"),
@@ -17,46 +18,50 @@ _MODES = {
     "empty": ("Fill empty pixels only", "As Add, but pixels with any label keep it"),
 }
 _STEPS = 1000
+_TIP = "Probability from which a pixel belongs to the target; nothing is computed again"
 
 
 class ThresholdControls(QWidget):
-    """A threshold slider with its value, and a button that accepts the prediction.
+    """A threshold slider with its value, and what becomes of the mask that is there.
 
     Signals
     -------
     threshold_changed(threshold)
         The user moved it; between 0 and 1.
-    accepted(mode)
-        Write the prediction into the mask: "replace", "add" or "empty".
     """
 
     threshold_changed = Signal(float)
-    accepted = Signal(str)
 
     def __init__(self) -> None:
         super().__init__()
         self.slider = QSlider(Qt.Orientation.Horizontal)
         self.slider.setRange(1, _STEPS - 1)
+        self.slider.setToolTip(_TIP)
         self.number = QDoubleSpinBox()
         self.number.setRange(1 / _STEPS, 1 - 1 / _STEPS)
         self.number.setDecimals(3)
         self.number.setSingleStep(0.01)
+        self.number.setToolTip(_TIP)
         self.slider.valueChanged.connect(self._on_slider)
         self.number.valueChanged.connect(self._on_number)
         self.mode = QComboBox()
+        self.mode.setToolTip("What becomes of a mask that is there when a prediction is accepted")
         for mode, (text, tip) in _MODES.items():
             self.mode.addItem(text, mode)
             self.mode.setItemData(self.mode.count() - 1, tip, Qt.ItemDataRole.ToolTipRole)
-        self.accept = QPushButton("Accept")
-        self.accept.setToolTip("Write the prediction into the target's mask (W); Ctrl+Z undoes it")
-        self.accept.clicked.connect(self.accept_now)
         layout = QGridLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
         layout.addWidget(QLabel("Threshold"), 0, 0)
         layout.addWidget(self.slider, 0, 1)
         layout.addWidget(self.number, 0, 2)
-        layout.addWidget(self.accept, 1, 0)
+        layout.addWidget(QLabel("Accept as"), 1, 0)
         layout.addWidget(self.mode, 1, 1, 1, 2)
+
+    @property
+    def accept_mode(self) -> AcceptMode:
+        """What becomes of the mask: "replace", "add" or "empty"."""
+        mode: AcceptMode = self.mode.currentData()
+        return mode
 
     def show_threshold(self, threshold: float) -> None:
         """Show a threshold without emitting `threshold_changed`."""
@@ -66,10 +71,6 @@ class ThresholdControls(QWidget):
         self.number.setValue(threshold)
         for widget in (self.slider, self.number):
             widget.blockSignals(False)
-
-    def accept_now(self) -> None:
-        """Accept in the selected mode."""
-        self.accepted.emit(self.mode.currentData())
 
     def _on_slider(self, steps: int) -> None:
         self.show_threshold(steps / _STEPS)

@@ -81,6 +81,7 @@ def pairs_in_folder(folder: Path, target: str, layers: Sequence[Layer] = ()) -> 
             preselected=issue is None and (not reviewed or image.stem in reviewed),
             issue=issue,
             file=real_path(image.path),
+            as_predicted=corrected and corrections.as_predicted(image.stem, target),
             image=image,
             corrections=corrections,
             area=area_of_file(layers, image.path),

@@ -40,6 +40,8 @@ class Pair:
         Whether the pair is selected until the user decides otherwise.
     issue
         What is wrong with the pair; None if nothing is known to be.
+    as_predicted
+        Whether the mask was accepted as it was predicted: nothing can be learned from it.
     file
         Path of the image without links, which is the same however the image was opened; empty if
         the image has no file.
@@ -52,6 +54,7 @@ class Pair:
     preselected: bool
     issue: PairIssue | None
     file: str = field(default="", kw_only=True)
+    as_predicted: bool = field(default=False, kw_only=True)
 
     @property
     def usable(self) -> bool:
@@ -89,6 +92,22 @@ def issues_of(pairs: Sequence[Pair]) -> list[str]:
     """Return what the user should know about pairs that are trained on together."""
     if not pairs:
         return ["Select at least one image with labels."]
+    return [*_nothing_to_learn(pairs), *_about_patients(pairs)]
+
+
+def _nothing_to_learn(pairs: Sequence[Pair]) -> list[str]:
+    same = sum(pair.as_predicted for pair in pairs)
+    if not same:
+        return []
+    if same == len(pairs):
+        return [
+            "There is nothing to learn: the selected masks were accepted as they were predicted. "
+            "Correct what is wrong in them first."
+        ]
+    return [f"{same} of {len(pairs)} masks were accepted as they were predicted, uncorrected."]
+
+
+def _about_patients(pairs: Sequence[Pair]) -> list[str]:
     if len(pairs) == 1:
         return [
             "There is only one image, so a part of it is left out of the training for validation. "

@@ -155,7 +155,10 @@ def _pairs_of(
         summary, issue = _summary_of(image, layer, target, summaries)
         if summary is not None:
             issue = _issue_of_mask(image, summary, target, sure=labels[layer], several=several)
-        yield _layer_pair(image, layer, target, area, issue, _is_changed(layer, summary))
+        accepted = plugin_metadata(layer.metadata).get("accepted")
+        as_predicted = summary is not None and summary.fingerprint == accepted
+        changed = _is_changed(layer, summary)
+        yield _layer_pair(image, layer, target, area, issue, changed, as_predicted=as_predicted)
     if not shown:
         message = f"There are no labels of {target}. Name a Labels layer “{image.name} {target}”."
         others = [target_shown(layer) or layer.name for layer in labels if not _is_preview(layer)]
@@ -172,6 +175,8 @@ def _layer_pair(
     area: Layer | None,
     issue: PairIssue | None,
     changed: bool,
+    *,
+    as_predicted: bool = False,
 ) -> LayerPair:
     about = plugin_metadata(image.metadata)
     if about.get("patient"):
@@ -186,6 +191,7 @@ def _layer_pair(
         preselected=issue is None,
         issue=issue,
         file=real_path(about.get("path")),
+        as_predicted=as_predicted,
         image=image,
         layer=layer,
         changed=changed,

@@ -6,6 +6,8 @@ from napari_sam2lora.qt.widgets import Paragraph
 from napari_sam2lora.training.run.history import RunHistory
 from sam2lora.runs import RunStatus
 
+_NOTHING_TO_LEARN = 0.9995  # validation Dice before the first step
+
 _MESSAGES = {
     "new": "",
     "starting": "Starting: preparing the model and the images.",
@@ -77,6 +79,11 @@ def describe_dice(history: RunHistory) -> str:
     best, step, start = validations[-1].best, validations[-1].best_step, history.start_dice
     if best is None:
         return ""
+    if start is not None and start >= _NOTHING_TO_LEARN:
+        return (
+            "The initial adapter finds these masks already (validation Dice 1.000): there is "
+            "nothing to learn. Correct what is wrong in the masks first."
+        )
     if start is not None and step == 0:
         text = f"Validation Dice: {start:.3f} at the start"
         return text + ("; none better." if len(validations) > 1 else ".")

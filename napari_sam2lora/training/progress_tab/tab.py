@@ -5,8 +5,9 @@ from pathlib import Path
 from qtpy.QtCore import QTimer
 from qtpy.QtWidgets import QVBoxLayout, QWidget
 
+from napari_sam2lora.qt.dock import scrolling
 from napari_sam2lora.qt.notifications import show_user_errors
-from napari_sam2lora.qt.widgets import Paragraph
+from napari_sam2lora.qt.widgets import Paragraph, column
 from napari_sam2lora.training.progress_tab.controls import RunControls
 from napari_sam2lora.training.progress_tab.curves import Curves
 from napari_sam2lora.training.progress_tab.previews import ValidationPreviews
@@ -42,11 +43,14 @@ class ProgressTab(QWidget):
         self.curves = Curves()
         self.previews = ValidationPreviews()
         self._message = Paragraph()
+        content = column(
+            *(self.title, self.progress, self._message, self.curves, self.previews),
+            stretch=self.curves,
+        )
         layout = QVBoxLayout(self)
-        for widget in (self.title, self.progress, self.buttons, self._message):
-            layout.addWidget(widget)
-        layout.addWidget(self.curves, stretch=2)
-        layout.addWidget(self.previews, stretch=1)
+        layout.setContentsMargins(0, 0, 0, 0)
+        layout.addWidget(scrolling(content), stretch=1)
+        layout.addWidget(column(self.buttons))
         self._timer = QTimer(self)
         self._timer.setSingleShot(True)
         self._timer.setInterval(_REDRAW)

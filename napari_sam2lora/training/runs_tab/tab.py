@@ -4,7 +4,6 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from napari.layers import Layer
-from napari.utils.notifications import show_error
 from napari.viewer import Viewer
 from qtpy.QtCore import Signal
 from qtpy.QtGui import QShowEvent
@@ -14,7 +13,9 @@ from napari_sam2lora.layers.conversion import LayerData
 from napari_sam2lora.layers.metadata import METADATA_KEY
 from napari_sam2lora.qt.background import in_background
 from napari_sam2lora.qt.dialogs import ask_where_to_save
-from napari_sam2lora.qt.notifications import show_user_errors
+from napari_sam2lora.qt.dock import scrolling
+from napari_sam2lora.qt.notifications import notify, show_user_errors
+from napari_sam2lora.qt.widgets import column
 from napari_sam2lora.training.progress_tab.curves import Curves
 from napari_sam2lora.training.run.history import RunHistory, ValidationCurve
 from napari_sam2lora.training.runs_tab.table import (
@@ -68,8 +69,8 @@ class RunsTab(QWidget):
         self.curves = Curves()
         self.curves.hide()
         layout = QVBoxLayout(self)
-        layout.addWidget(self.list, stretch=1)
-        layout.addWidget(self.curves, stretch=1)
+        layout.setContentsMargins(0, 0, 0, 0)
+        layout.addWidget(scrolling(column(self.list, self.curves, stretch=self.list)))
         self.list.show_run.connect(self._on_show)
         self.list.compare.connect(self.compare)
         self.list.open_previews.connect(self.open_previews)
@@ -163,7 +164,7 @@ class RunsTab(QWidget):
         self.show_run.emit(entry.folder)
 
     def _show_message(self, error: Sam2LoraError) -> None:
-        show_error(str(error))
+        notify(str(error))
         self.refresh()
 
     def _ask_for_name(self, entry: RunsRow) -> None:

@@ -12,6 +12,8 @@ from sam2lora.adapters import Adapter
 from sam2lora.runs import RunSummary
 
 _COLUMNS = ("Name", "Target", "Dice", "State", "Date", "Images", "Base")
+_NOTHING_TO_LEARN = 0.9995  # validation Dice before the first step
+
 _DATE = "%y-%m-%d"
 _WIDTHS = (112, 46, 46, 64, 66, 46, 46)
 
@@ -75,11 +77,13 @@ class RunsTable(QWidget):
         self.message = Paragraph()
         self._buttons = {
             "show": button("Show", self._on_show, tip="Its curves and previews, and Resume."),
-            "compare": button("Compare curves", self._on_compare),
-            "previews": button("Previews as layers", self._on_previews),
-            "rename": button("Rename…", self._on_rename),
+            "compare": button(
+                "Compare curves", self._on_compare, tip="Draw the curves of these runs in one plot."
+            ),
+            "previews": button("Previews as layers", self._on_previews, tip="Open its previews."),
+            "rename": button("Rename…", self._on_rename, tip="Rename it on the disk."),
             "export": button("Export as zip…", self._on_export, tip="The best adapter."),
-            "delete": button("Delete…", self._on_delete),
+            "delete": button("Delete…", self._on_delete, tip="Delete it, after a question."),
         }
         grid = QGridLayout()
         for number, widget in enumerate(self._buttons.values()):
@@ -89,7 +93,7 @@ class RunsTable(QWidget):
         layout.addWidget(self.tree, stretch=1)
         layout.addWidget(self.message)
         layout.addLayout(grid)
-        layout.addWidget(button("Refresh", self.refresh.emit))
+        layout.addWidget(button("Refresh", self.refresh.emit, tip="Read the folders again."))
         self._enable_buttons()
 
     def show_entries(self, entries: Sequence[RunsRow]) -> None:
@@ -163,8 +167,11 @@ def entry_of_run(run: RunSummary) -> RunsRow:
     images = "" if run.images is None else str(run.images)
     progress = f"{run.step} of {run.steps} steps. " if run.steps else ""
     start = "" if run.start is None else f"Initial Dice {run.start:.3f}. "
+    learned = run.start is None or run.start < _NOTHING_TO_LEARN
+    if not learned:
+        start = "The initial adapter found the masks already: there was nothing to learn. "
     cells = (
-        *(run.name, run.target or "", _dice(run.best), run.state),
+        *(run.name, run.target or "", _dice(run.best) if learned else "—", run.state),
         *(f"{run.date.astimezone():{_DATE}}" if run.date else "", images, run.base or ""),
     )
     base = f"On {run.base}, trained on {images or 'no'} images. " if run.base else ""

@@ -4,15 +4,15 @@ from collections.abc import Iterable, Mapping
 from typing import Any, get_args
 
 from pydantic import BaseModel, ValidationError
-from qtpy.QtCore import Qt, Signal
+from qtpy.QtCore import Signal
 from qtpy.QtWidgets import (
     QFormLayout,
     QGroupBox,
-    QScrollArea,
     QVBoxLayout,
     QWidget,
 )
 
+from napari_sam2lora.qt.dock import scrolling
 from napari_sam2lora.qt.widgets import Paragraph, button
 from napari_sam2lora.training.settings_tab.field import SettingField
 from sam2lora.training.settings import TrainSettings
@@ -49,16 +49,14 @@ class SettingsTab(QWidget):
         self._layout = QVBoxLayout(content)
         self._layout.setContentsMargins(0, 0, 0, 0)
         self._add(TrainSettings, "", ())
-        scroll = QScrollArea()
-        scroll.setWidgetResizable(True)
-        scroll.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
-        scroll.setWidget(content)
         self._state = Paragraph()
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
         layout.addWidget(self._state)
-        layout.addWidget(scroll, stretch=1)
-        layout.addWidget(button("Reset to preset", self.reset))
+        layout.addWidget(scrolling(content), stretch=1)
+        layout.addWidget(
+            button("Reset to preset", self.reset, tip="Discard what you changed on this tab")
+        )
         self._show_message()
 
     @property

@@ -42,6 +42,9 @@ class SetupOptions(QWidget):
         self._offered_for: tuple[str, str, str] | None = None
         for number, key in enumerate(presets):
             self._preset.setItemData(number, TIPS.get(key, ""), Qt.ItemDataRole.ToolTipRole)
+        self._target.setToolTip("What the adapter learns to segment.")
+        self._preset.setToolTip("How long and how much is trained; Advanced has every setting.")
+        self._model.setToolTip("The network that the adapter is for.")
         self._adapter.setToolTip("The adapter to continue from; it is not changed.")
         self._name.setToolTip("Name of the run, and of the adapter it trains.")
         form = QFormLayout(self)

@@ -10,8 +10,9 @@ from qtpy.QtGui import QShowEvent
 from qtpy.QtWidgets import QFileDialog, QVBoxLayout, QWidget
 
 from napari_sam2lora.adapters import dice_of
+from napari_sam2lora.qt.dock import scrolling
 from napari_sam2lora.qt.notifications import show_user_errors
-from napari_sam2lora.qt.widgets import Paragraph, button, row
+from napari_sam2lora.qt.widgets import Paragraph, button, column, row
 from napari_sam2lora.training.data.annotated_area import add_annotated_area
 from napari_sam2lora.training.data.folder_pairs import FilePair, listed_folders, pairs_in_folder
 from napari_sam2lora.training.data.new_run import PRESETS, TrainingPlan, fitting_adapters
@@ -32,6 +33,7 @@ from sam2lora.errors import Sam2LoraError
 from sam2lora.models.registry import BASE_MODELS
 from sam2lora.targets import all_targets
 
+_TABLE_HEIGHT = 120  # pixels, at least
 _DELAY = 400  # milliseconds between a change of the layers and the refresh
 
 
@@ -71,7 +73,9 @@ class SetupTab(QWidget):
             self.estimate,
             tip="Run one sample: trained share of the network, time and memory.",
         )
-        self._start = button("Train", self._on_train)
+        self._start = button(
+            "Train", self._on_train, tip="Train on the selected pairs, in a process of its own."
+        )
         self._timer = QTimer(self)
         self._timer.setSingleShot(True)
         self._timer.setInterval(_DELAY)
@@ -181,24 +185,28 @@ class SetupTab(QWidget):
 
     def _build(self) -> None:
         self._start.setDefault(True)
-        layout = QVBoxLayout(self)
-        layout.addWidget(self.options)
-        layout.addWidget(self.pairs, stretch=1)
-        layout.addLayout(
+        self.pairs.setMinimumHeight(_TABLE_HEIGHT)
+        content = column(
+            self.options,
+            self.pairs,
             row(
                 button("All", self._on_all, tip="Select all pairs without an issue."),
-                button("None", self._on_none),
+                button("None", self._on_none, tip="Select no pair."),
                 button("Folder…", self._on_folder, tip="Add the images of a folder."),
                 button(
                     "Annotated region…",
                     self._on_area,
                     tip="Outline the annotated part of the selected image; the rest is ignored.",
                 ),
-            )
+            ),
+            self._estimate,
+            self.command,
+            stretch=self.pairs,
         )
-        layout.addWidget(self._estimate)
-        layout.addWidget(self.command)
-        layout.addLayout(row(self._ask, self._start))
+        layout = QVBoxLayout(self)
+        layout.setContentsMargins(0, 0, 0, 0)
+        layout.addWidget(scrolling(content), stretch=1)
+        layout.addWidget(column(row(self._ask, self._start)))
 
     def _refresh_layers(self) -> None:
         open_pairs = pairs_in_viewer(self._viewer, self.options.target, summaries=self._summaries)

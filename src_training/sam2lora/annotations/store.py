@@ -26,6 +26,8 @@ from sam2lora.utils.json_files import read_json_object
 
 _STATE = "corrections.json"
 _TABLE = "dataset.csv"
+_PREDICTED = "as_predicted.txt"
+_POSITION = "position.txt"
 
 
 def corrections_folder() -> Path:
@@ -91,6 +93,46 @@ class Corrections:
         """
         return set(self._state().done)
 
+    def position(self) -> str | None:
+        """Return the stem of the image that was left last; None if it is not known."""
+        try:
+            return (self.folder / _POSITION).read_text(encoding="utf-8").strip() or None
+        except (OSError, UnicodeDecodeError):
+            return None
+
+    def set_position(self, stem: str) -> None:
+        """Remember the image that is shown, if anything is stored about these images at all.
+
+        Raises
+        ------
+        OutputError
+            If it cannot be written.
+        """
+        if self.folder.is_dir():
+            with atomic_path(self.folder / _POSITION) as temporary:
+                temporary.write_text(f"{stem}\n", encoding="utf-8")
+
+    def as_predicted(self, stem: str, target: str) -> bool:
+        """Check whether a mask was accepted as it was predicted, and never corrected."""
+        return self._mask(stem, target).name in self._predicted()
+
+    def set_as_predicted(self, stem: str, targets: Mapping[str, bool]) -> None:
+        """Note which stored masks of an image are as they were predicted.
+
+        Raises
+        ------
+        OutputError
+            If it cannot be written.
+        """
+        before = self._predicted()
+        after = set(before)
+        for target, predicted in targets.items():
+            (after.add if predicted else after.discard)(self._mask(stem, target).name)
+        if after != before:
+            make_folder(self.folder)
+            with atomic_path(self.folder / _PREDICTED) as temporary:
+                temporary.write_text("".join(f"{one}\n" for one in sorted(after)), encoding="utf-8")
+
     def save(self, stem: str, image: Path, masks: Mapping[str, Mask]) -> None:
         """Save masks of one image; those of other targets stay.
 
@@ -145,6 +187,13 @@ class Corrections:
         state = self._state()
         others = [other for other in state.done if other != stem]
         self._write(state.model_copy(update={"done": sorted([*others, *([stem] if done else [])])}))
+
+    def _predicted(self) -> set[str]:
+        """Return the file names of masks that are as they were predicted."""
+        try:
+            return set((self.folder / _PREDICTED).read_text(encoding="utf-8").splitlines())
+        except (OSError, UnicodeDecodeError):
+            return set()
 
     def _mask(self, stem: str, target: str) -> Path:
         return self.folder / "masks" / f"{stem}_{target}.png"

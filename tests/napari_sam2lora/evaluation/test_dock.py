@@ -8,7 +8,7 @@ from napari import Viewer
 from napari.layers import Labels
 from qtpy.QtGui import QGuiApplication
 
-from napari_sam2lora.evaluation.dock import EvaluateDock
+from napari_sam2lora.evaluation.dock import EvaluateDock, about_targets, proposed_pair
 
 from ..conftest import disk, eye
 from ..helpers import press
@@ -89,3 +89,24 @@ def test_renamed_layer_is_listed_by_its_new_name(opened) -> None:
         "reference",
         "first reader",
     )
+
+
+def test_two_masks_of_one_target_are_proposed() -> None:
+    _, disc, cup = eye("disc", "cup")
+    other = Labels(disc.data.copy(), name="second reader disc")
+    unknown = Labels(disc.data.copy(), name="cells")
+    assert proposed_pair([cup, disc, other]) == (disc, other)
+    assert proposed_pair([cup, disc]) == (cup, None)
+    assert proposed_pair([cup, unknown]) == (cup, unknown)
+    assert proposed_pair([]) == (None, None)
+    assert about_targets(disc, cup) == "These are different targets: disc and cup."
+    assert about_targets(disc, other) == about_targets(disc, unknown) == ""
+
+
+def test_no_brush_paints_into_the_error_map(qtbot, opened) -> None:
+    viewer, dock = opened
+    viewer.layers.selection.active = viewer.layers["eye disc"]
+    press(dock, "Compare")
+    wait_compared(qtbot, dock, 1)
+    assert viewer.layers.selection.active == viewer.layers["eye disc"]
+    assert not viewer.layers["eye errors of eye disc"].editable

@@ -10,7 +10,7 @@ from npe2 import PluginManifest
 from PIL import Image
 from qtpy.QtWidgets import QCheckBox, QListWidget, QMessageBox, QPushButton
 
-from napari_sam2lora.image_list.dock import TITLE, ImageListDock
+from napari_sam2lora.image_list.dock import TITLE, ImageListDock, open_segment_dock
 from sam2lora.annotations.store import Corrections
 from sam2lora.errors import OutputError
 
@@ -251,3 +251,50 @@ def test_each_viewer_has_its_own_list(make_napari_viewer, drive: Path):
     docks[0].step(1)
     assert [dock.images.current for dock in docks] == [1, 0]
     assert second.layers[0].name == "01_test"
+
+
+def test_only_images_that_are_not_done_are_listed(opened):
+    _viewer, dock = opened
+    dock.finish_image()
+    assert dock.images.current == 1
+    assert dock.images.corrections.done() == {"01_test"}
+    listing = dock.findChild(QListWidget)
+    assert not listing.item(0).isHidden()
+    press(dock, "Only images that are not done")
+    assert listing.item(0).isHidden()
+    assert not listing.item(1).isHidden()
+    dock.step(-1)
+    assert dock.images.current == 1
+    dock.finish_image()
+    assert dock.images.current == 1
+    assert dock.next_image() is None
+
+
+def test_folder_opens_at_the_image_that_was_left(opened, drive: Path, make_napari_viewer):
+    _viewer, dock = opened
+    dock.finish_image()
+    other = make_napari_viewer()
+    other.open(drive, plugin=PLUGIN)
+    (again,) = lists(other)
+    assert again.images.current == 1
+    assert other.layers[0].name == "21_training"
+
+
+def test_next_image_is_read_without_its_masks(opened):
+    _viewer, dock = opened
+    following = dock.next_image()
+    assert following.key == str(dock.images.images[1].path)
+    assert following.annotated == {"vessel"}
+    data, options, kind = following.read()
+    assert (data.shape, options["name"], kind) == ((*SHAPE, 3), "21_training", "image")
+
+
+def test_segment_dock_is_opened_once_under_the_name_of_its_menu_entry(opened):
+    viewer, dock = opened
+    press(dock, "Segment…")
+    open_segment_dock(viewer)
+    titles = [title for title in viewer.window.dock_widgets if title.startswith("Segment")]
+    manifest = PluginManifest.from_distribution(PLUGIN)
+    (widget,) = (one for one in manifest.contributions.widgets if one.command.endswith("segment"))
+    assert titles == [f"{widget.display_name} ({manifest.display_name})"]
+    viewer.window.dock_widgets[titles[0]].session.close()

@@ -94,7 +94,29 @@ def test_layers_of_other_origin_stay_in_the_viewer(viewer: ViewerModel, images: 
     views = {"sam2lora": {"view": "green", "image": str(images.images[0].path)}}
     viewer.add_image(np.zeros(SHAPE), name="green", metadata=views)
     images.go(1)
-    assert names(viewer) == ["my points", "my labels", "21_training", "21_training vessel"]
+    assert names(viewer) == ["21_training", "21_training vessel", "my points", "my labels"]
+
+
+def test_next_image_is_shown_in_the_same_layers(viewer: ViewerModel, images: ImageList):
+    image, vessel = viewer.layers
+    paint(vessel)
+    vessel.mode, vessel.brush_size, image.gamma = "paint", 7, 0.5
+    image.scale, image.rotate = (2, 2), 30
+    images.go(1)
+    assert list(viewer.layers) == [image, vessel]
+    vessel.undo()
+    np.testing.assert_array_equal(vessel.data > 0, bar())
+    assert (vessel.mode, vessel.brush_size, image.gamma) == ("paint", 7, 1)
+    np.testing.assert_array_equal(image.scale, (1, 1))
+    np.testing.assert_array_equal(image.rotate, np.eye(2))
+
+
+def test_mask_that_the_next_image_lacks_leaves_the_viewer(viewer: ViewerModel, images: ImageList):
+    path = str(images.images[0].path)
+    entries = {"target": "disc", "image": path}
+    viewer.add_labels(bar().astype(np.uint8), name="mine", metadata={"sam2lora": entries})
+    images.go(1)
+    assert names(viewer) == ["21_training", "21_training vessel"]
 
 
 def test_same_target_is_selected_in_the_next_image(viewer: ViewerModel, images: ImageList):

@@ -5,8 +5,15 @@ import pytest
 from napari.components import ViewerModel
 from napari.layers import Labels
 
-from napari_sam2lora.layers.lookup import is_linked
-from napari_sam2lora.layers.masks import accept_mask, add_mask, find_mask_layer
+from napari_sam2lora.layers.lookup import is_linked, layer_data
+from napari_sam2lora.layers.masks import (
+    accept_mask,
+    add_mask,
+    find_mask_layer,
+    is_as_predicted,
+    match_brush,
+    match_brushes_once_shown,
+)
 from napari_sam2lora.layers.metadata import plugin_metadata
 from sam2lora.errors import GeometryError, ImageError, TargetError
 from sam2lora.targets import TARGETS
@@ -100,3 +107,40 @@ def test_layer_of_another_target_is_not_found(viewer: ViewerModel):
     viewer.add_labels(np.zeros(SHAPE, np.uint8), name="cells")
     add_mask(viewer, viewer.layers["eye"], TARGETS["cup"])
     assert find_mask_layer(viewer, viewer.layers["eye"], DISC) is None
+
+
+def test_brush_paints_the_label_of_the_mask():
+    disc = eye("disc")[1]
+    assert disc.selected_label != DISC.label  # napari's default
+    match_brush(disc)
+    assert disc.selected_label == DISC.label
+    foreign = Labels(disk(12) * 7, name="eye disc")
+    match_brush(foreign)
+    assert foreign.selected_label == 7
+    foreign.data_setitem((np.array([0]), np.array([0])), 3)
+    foreign.selected_label = 3
+    match_brush(foreign)
+    assert foreign.selected_label == 3
+    cells = Labels(disk(12) * 7, name="cells")
+    match_brush(cells)
+    assert cells.selected_label == 1
+
+
+def test_brushes_are_matched_when_a_reader_has_added_its_layers(viewer: ViewerModel):
+    layers = eye("disc", "cup", name="other")
+    match_brushes_once_shown(viewer, [layer_data(layer) for layer in layers])
+    for layer in layers:
+        viewer.add_layer(layer)
+    labels = {layer.name: layer.selected_label for layer in viewer.layers[2:]}
+    assert labels == {f"other {name}": TARGETS[name].label for name in ("disc", "cup")}
+    later = viewer.add_layer(eye("disc", name="later")[1])
+    assert later.selected_label == 1
+
+
+def test_accepted_mask_is_as_predicted_until_it_is_painted(viewer: ViewerModel):
+    labels = accept_mask(viewer, viewer.layers["eye"], DISC, disk(12), "replace")
+    assert is_as_predicted(labels, labels.data > 0)
+    labels.data_setitem((np.array([0]), np.array([0])), DISC.label)
+    assert not is_as_predicted(labels, labels.data > 0)
+    accept_mask(viewer, viewer.layers["eye"], DISC, disk(12), "add")
+    assert not is_as_predicted(labels, labels.data > 0)

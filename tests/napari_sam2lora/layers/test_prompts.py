@@ -8,6 +8,7 @@ from napari.components import ViewerModel
 from napari.layers import Image, Labels, Layer, Points, Shapes
 from pytestqt.qtbot import QtBot
 
+from napari_sam2lora.layers.metadata import with_plugin_metadata
 from napari_sam2lora.layers.prompt_conversion import NEGATIVE, POSITIVE
 from napari_sam2lora.layers.prompts import PromptLayers
 from sam2lora.prompts.user_prompts import PointPrompt
@@ -287,3 +288,16 @@ def test_prompts_survive_reopening_the_image_at_once(
     viewer.layers.remove(points)
     prompts.forget_missing()
     assert changed == [(str(tmp_path / "eye.png"), "disc")]
+
+
+def test_layer_that_is_given_to_another_image_shows_its_prompts(
+    prompts: PromptLayers, image: Image
+):
+    points = prompts.points(image, DISC)
+    points.add([20, 30])
+    for other, count in (("other", 0), ("eye", 1), ("other", 0)):
+        points.metadata = with_plugin_metadata(points.metadata, image=other)
+        assert len(points.data) == count
+    points.add([40, 50])
+    assert prompts.at(("other", "disc")).points == (PointPrompt(50, 40),)
+    assert prompts.at(KEY).points == (PointPrompt(30, 20),)

@@ -18,14 +18,14 @@ class Counter(QObject):
         self.clicks += 1
 
 
-def test_button_has_a_handler_and_a_shortcut(qtbot):
+def test_button_has_a_handler_and_shows_its_keys(qtbot):
     counter = Counter()
     widget = button("Next", counter.click, keys="Ctrl+Right")
     qtbot.addWidget(widget)
     qtbot.mouseClick(widget, Qt.MouseButton.LeftButton)
     assert counter.clicks == 1
-    assert widget.shortcut().toString() == "Ctrl+Right"
     assert "Right" in widget.toolTip()
+    assert not widget.shortcut()  # a dock behind another tab would not get it
 
 
 def test_row_keeps_the_order_and_paragraph_wraps(qtbot):

@@ -27,12 +27,21 @@ from ..segmentation_window import Window, fundus
 DISC = TARGETS["disc"]
 
 
+@dataclass(frozen=True, eq=False)
+class Prediction:
+    """What the engine returns as a prediction, without torch."""
+
+    mask: np.ndarray
+    probabilities: np.ndarray
+    iou: float
+
+
 def make_result(request: SegmentationRequest, probability: float = 0.8) -> SegmentationResult:
     """Create the result of a network that finds the same probability inside the field of view."""
     found = field_of_view(request.image.layer)
     probabilities = np.where(found.mask, probability, 0).astype(np.float32)
     prepared = SimpleNamespace(shape=found.mask.shape, field=found)
-    prediction = SimpleNamespace(probabilities=probabilities, iou=0.9)
+    prediction = Prediction(probabilities >= 0.5, probabilities, 0.9)
     task: Any = SimpleNamespace(threshold=0.5)
     return SegmentationResult(request, task, prepared, prediction)
 

@@ -60,6 +60,6 @@ def test_gpu_is_released_for_a_training_but_main_memory_is_not(
 def test_result_of_a_replaced_image_is_reported(window: Window):
     press(window.dock, "Segment")
     image = window.viewer.layers["photo"]
-    image.data = image.data.copy()
+    image.data = image.data[::-1].copy()
     window.idle()
-    assert "closed or changed" in " ".join(window.messages)
+    assert "image has changed" in " ".join(window.messages)

@@ -47,7 +47,7 @@ def test_new_adapter_is_listed_and_used(window: Window, install_for_nano):
     pick(adapters, "just-made")
     delete_adapter("just-made")
     window.dock.models.refresh_adapters()
-    assert "no longer installed" in window.dock.warnings.text()
+    assert "no longer installed" in window.dock.progress.warnings.text()
 
 
 def test_new_adapter_is_found_after_cancel(
@@ -125,13 +125,13 @@ def test_device_is_shown(window: Window):
 
 def test_hint_about_an_unused_gpu_is_shown(window: Window, monkeypatch: pytest.MonkeyPatch):
     window.idle()
-    assert not window.dock.warnings.text()
+    assert not window.dock.progress.warnings.text()
     monkeypatch.setattr(
         "sam2lora.compute.device.gpu_hint", lambda: "To use the GPU: pip install this"
     )
     pick(window.dock.model_panel.device, "cpu")
     window.idle()
-    assert window.dock.warnings.text() == "To use the GPU: pip install this"
+    assert window.dock.progress.warnings.text() == "To use the GPU: pip install this"
 
 
 def test_error_of_an_unusable_gpu_is_shown(window: Window, monkeypatch: pytest.MonkeyPatch):
@@ -142,27 +142,27 @@ def test_error_of_an_unusable_gpu_is_shown(window: Window, monkeypatch: pytest.M
         patch.setattr("sam2lora.compute.device.choose_device", none)
         pick(window.dock.model_panel.device, "cuda")
         window.idle()
-    assert window.dock.warnings.text() == "No CUDA device can be used here."
+    assert window.dock.progress.warnings.text() == "No CUDA device can be used here."
     pick(window.dock.model_panel.device, "cpu")
     window.idle()
-    assert not window.dock.warnings.text()
+    assert not window.dock.progress.warnings.text()
 
 
 def test_memory_warning_is_for_each_target(window: Window):
     window.segment()
     window.session.queue.device_ready.emit(DeviceInfo("Computes on a tiny GPU.", free=1))
-    assert window.dock.warnings.text() == ""  # the disc was segmented already
+    assert window.dock.progress.warnings.text() == ""  # the disc was segmented already
     window.dock.models.warn(*TARGETS.values())
-    assert "pixels need" in window.dock.warnings.text()
+    assert "pixels need" in window.dock.progress.warnings.text()
 
 
 def test_segment_all_warns_of_every_target(window: Window, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setenv("SAM2LORA_OFFLINE", "1")
     pick(window.dock.model_panel.model, "tiny")
-    assert "no adapter for vessel" not in window.dock.warnings.text()
+    assert "no adapter for vessel" not in window.dock.progress.warnings.text()
     press(window.dock, "Segment all")
     for name in TARGETS:
-        assert f"no adapter for {name} on tiny" in window.dock.warnings.text()
+        assert f"no adapter for {name} on tiny" in window.dock.progress.warnings.text()
     window.idle()
 
 
@@ -171,7 +171,7 @@ def test_model_that_cannot_be_downloaded_is_explained(
 ):
     monkeypatch.setenv("SAM2LORA_OFFLINE", "1")
     pick(window.dock.model_panel.model, "tiny")
-    assert "downloads are off" in window.dock.warnings.text()
+    assert "downloads are off" in window.dock.progress.warnings.text()
     window.dock.segment()
     window.idle()
     assert "are not on this computer" in window.messages[-1]
@@ -217,6 +217,6 @@ def test_memory_warning_uses_the_size_of_the_image(
         as_layer_data_tuple=lambda: (large, {"name": "large", "rgb": False}, "image"),
     )
     models.warn()
-    assert warning in window.dock.warnings.text()
-    assert warning or not window.dock.warnings.text()
+    assert warning in window.dock.progress.warnings.text()
+    assert warning or not window.dock.progress.warnings.text()
     window.session.image = None

@@ -134,11 +134,20 @@ def test_result_of_another_choice_is_outdated(core: Core, change) -> None:
 
 def test_result_of_replaced_pixels_is_not_shown(core: Core, gate: threading.Event) -> None:
     core.queue.submit(core.image, DISC)
-    core.image.data = core.image.data.copy()
+    core.image.data = core.image.data[::-1].copy()
     gate.set()
     core.idle()
     assert KEY not in core.results.latest
-    assert "closed or changed" in core.messages[-1]
+    assert "image has changed" in core.messages[-1]
+
+
+def test_result_of_an_image_that_was_read_again_is_shown(core: Core, gate: threading.Event) -> None:
+    core.queue.submit(core.image, DISC)
+    core.image.data = core.image.data.copy()
+    gate.set()
+    core.idle()
+    assert core.queue.blocking_reason(core.results.latest[KEY]) == ""
+    assert core.results.previews.find(KEY).visible
 
 
 def test_result_of_a_closed_image_is_not_shown(core: Core, gate: threading.Event) -> None:

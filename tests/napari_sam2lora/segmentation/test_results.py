@@ -89,6 +89,21 @@ def test_results_of_closed_images_are_forgotten(make_core) -> None:
     assert core.results.previews.find(("left", "disc")) is None
 
 
+def test_results_return_with_their_image_until_they_are_accepted(core: Core) -> None:
+    core.submit()
+    image, key = core.image, KEY
+    assert core.results.unaccepted() == [key]
+    core.results.keep_only(())
+    assert core.results.has_kept(key)
+    (result,) = core.results.restore(image)
+    assert core.results.latest == {key: result}
+    assert core.results.previews.find(key).visible
+    core.results.accept(image, DISC, "replace")
+    assert core.results.unaccepted() == []
+    core.results.keep_only(())
+    assert core.results.restore(image) == []
+
+
 def test_shown_previews_and_painted_masks_are_measured(core: Core) -> None:
     core.submit()
     cup = np.zeros((200, 200), np.uint8)

@@ -125,3 +125,24 @@ def test_unwritable_folder_is_reported(
     monkeypatch.setenv("SAM2LORA_CORRECTIONS", str(tmp_path / "file"))
     with pytest.raises(OutputError, match=r"file.*cannot be written"):
         Corrections(images).save("a", images / "a.png", {"vessel": MASK})
+
+
+def test_position_is_kept_once_something_is_stored(images: Path):
+    kept = Corrections(images)
+    kept.set_position("b")
+    assert kept.position() is None
+    assert not kept.folder.exists()
+    kept.set_done("a", True)
+    kept.set_position("b")
+    assert Corrections(images).position() == "b"
+
+
+def test_masks_that_are_as_predicted_are_known_until_they_are_corrected(images: Path):
+    kept = Corrections(images)
+    kept.set_as_predicted("a", {"disc": True, "cup": False})
+    again = Corrections(images)
+    assert again.as_predicted("a", "disc")
+    assert not again.as_predicted("a", "cup")
+    assert not again.as_predicted("b", "disc")
+    again.set_as_predicted("a", {"disc": False})
+    assert not kept.as_predicted("a", "disc")

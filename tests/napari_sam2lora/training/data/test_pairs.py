@@ -1,5 +1,6 @@
 """What is known of pairs that are trained on together."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -58,3 +59,11 @@ def test_real_path_follows_links(tmp_path: Path) -> None:
     (tmp_path / "link").symlink_to(tmp_path / "file")
     assert real_path(tmp_path / "link") == real_path(tmp_path / "file")
     assert real_path(None) == ""
+
+
+def test_masks_that_were_accepted_uncorrected_are_named() -> None:
+    same = [replace(pair(name), as_predicted=True) for name in "ab"]
+    assert issues_of(same)[0].startswith("There is nothing to learn")
+    assert issues_of([*same, pair("c")]) == [
+        "2 of 3 masks were accepted as they were predicted, uncorrected."
+    ]

@@ -1,6 +1,7 @@
 """The table of runs and adapters."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -45,6 +46,12 @@ def test_row_of_a_run_has_its_figures() -> None:
     entry = entry_of_run(run("first"))
     assert entry.cells == ("first", "disc", "0.812", "stopped", "24-05-17", "5", "nano")
     assert entry.summary.startswith("On nano, trained on 5 images. 20 of 150 steps. Initial")
+
+
+def test_run_that_had_nothing_to_learn_has_no_figure() -> None:
+    entry = entry_of_run(replace(run("first"), start=1.0, best=1.0))
+    assert entry.cells[2] == "—"
+    assert "there was nothing to learn" in entry.summary
 
 
 def test_row_of_an_adapter_has_its_initial_dice(make_adapter: Callable) -> None:

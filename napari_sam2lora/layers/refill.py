@@ -1,0 +1,157 @@
+"""Show another image in the layers of the one before.
+
+Layers that stay keep what the user set: the selected tool, the brush, which masks are hidden. It is
+also safer than to remove the layers and add others: without a graphics card, napari crashes in its
+next drawing if the last image leaves the viewer and another is added at once.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from napari.layers import Image, Labels, Layer, Points
+from napari.viewer import Viewer
+
+from napari_sam2lora.layers.conversion import LayerData, layer_image_id, size_of
+from napari_sam2lora.layers.insertion import add_quietly, set_visible
+from napari_sam2lora.layers.masks import match_brush
+from napari_sam2lora.layers.metadata import METADATA_KEY, plugin_metadata, with_plugin_metadata
+from napari_sam2lora.layers.prompt_conversion import point_size
+
+_UPRIGHT: dict[str, Any] = {"affine": np.eye(3), "rotate": 0, "shear": [0]}
+"""What the user may have turned and sheared; images are opened upright."""
+
+_TRANSFORM = ("units", "scale", "translate")
+
+
+def show_instead(
+    viewer: Viewer, before: Sequence[Layer], image: LayerData, masks: Sequence[LayerData]
+) -> list[Layer]:
+    """Show an image and its masks in the layers of another, and remove those it has no use for.
+
+    Parameters
+    ----------
+    viewer
+        The viewer that holds the layers.
+    before
+        The layers of the other image: the image itself, masks, prompts, previews and views. Masks
+        that are missing are added. Previews are emptied and hidden, prompts emptied, unless they
+        follow `layers.prompts`.
+    image, masks
+        The image and its masks, each with a target.
+
+    Returns
+    -------
+    The layer of the image, and those of its masks.
+    """
+    shown = _image_of(before)
+    by_target = {target: layer for layer in before if (target := _mask_target(layer))}
+    wanted = [plugin_metadata(mask[1]["metadata"])["target"] for mask in masks]
+    kept = [layer for target, layer in by_target.items() if target in wanted]
+    tools = [layer for layer in before if _is_tool(layer)]
+    stay = [shown, *kept, *tools]
+    remove(viewer, [layer for layer in before if layer not in stay])
+    for layer in tools:  # first: with the id of the image, results of the one before are put aside
+        _empty(layer, image, before="" if shown is None else shown.name)
+    if shown is None:
+        shown = viewer.add_layer(Layer.create(*image))
+    else:
+        refill(shown, image)
+        set_visible(shown, True)
+    layers = [shown]
+    for target, mask in zip(wanted, masks, strict=True):
+        if target in by_target:
+            refill(by_target[target], mask)
+            layers.append(by_target[target])
+        else:
+            index = viewer.layers.index(layers[-1]) + 1
+            layers.append(add_quietly(viewer, Layer.create(*mask), index))
+        match_brush(layers[-1])
+    return layers
+
+
+def remove(viewer: Viewer, layers: Iterable[Layer]) -> None:
+    """Remove layers from a viewer."""
+    layers = list(layers)
+    # Removing a selected layer makes napari draw in between, which has crashed OpenGL.
+    viewer.layers.selection.difference_update(layers)
+    for layer in layers:
+        viewer.layers.remove(layer)
+
+
+def refill(layer: Layer, new: LayerData) -> None:
+    """Give a layer the data, name, metadata and transform of another of its type.
+
+    The undo history of a mask is emptied, and the contrast of an image is reset. Tool, brush,
+    opacity and visibility stay.
+
+    Parameters
+    ----------
+    layer
+        An Image or a Labels layer.
+    new
+        A layer that `fundus_layers` made, of the same type.
+    """
+    data, options, _ = new
+    if isinstance(layer, Labels):
+        # History first: a step of the image before would be undone in this one.
+        mode = layer.mode
+        layer.editable = False
+        layer.editable = True
+        layer.mode = mode
+    layer.metadata = {**layer.metadata, METADATA_KEY: plugin_metadata(options["metadata"])}
+    layer.data = data
+    layer.name = options["name"]
+    _transform(layer, options)
+    if isinstance(layer, Image):
+        layer.gamma = 1
+        layer.reset_contrast_limits_range()
+        layer.reset_contrast_limits()
+
+
+def _image_of(layers: Iterable[Layer]) -> Image | None:
+    """Return the image among the layers of one image."""
+    images = (layer for layer in layers if isinstance(layer, Image))
+    return next((one for one in images if "view" not in plugin_metadata(one.metadata)), None)
+
+
+def _is_tool(layer: Layer) -> bool:
+    """Check whether a layer holds prompts or a preview, which every image has one of for a target.
+
+    Each layer that is removed instead makes napari collect garbage for a quarter of a second.
+    """
+    metadata = plugin_metadata(layer.metadata)
+    return "prompts" in metadata or metadata.get("view") == "preview"
+
+
+def _empty(layer: Layer, image: LayerData, *, before: str) -> None:
+    """Give a layer of prompts or a preview to another image, with nothing in it.
+
+    Parameters
+    ----------
+    layer, image
+        The layer, and the image.
+    before
+        Name of the image that it belonged to.
+    """
+    held = layer.data
+    layer.name = layer.name.replace(before, image[1]["name"], 1)
+    if isinstance(layer, Points):
+        layer.current_size = point_size(size_of(image))
+    layer.metadata = with_plugin_metadata(layer.metadata, image=layer_image_id(image))
+    _transform(layer, image[1])
+    if isinstance(layer, Image):
+        set_visible(layer, False)
+        layer.data = np.zeros(size_of(image), layer.data.dtype)
+    elif len(layer.data) and np.array_equal(held, layer.data):  # nobody follows the metadata
+        layer.data = np.empty((0, 2)) if isinstance(layer, Points) else []
+
+
+def _transform(layer: Layer, options: Mapping[str, Any]) -> None:
+    for part, value in {**_UPRIGHT, **{part: options[part] for part in _TRANSFORM}}.items():
+        setattr(layer, part, value)
+
+
+def _mask_target(layer: Layer) -> str | None:
+    metadata = plugin_metadata(layer.metadata)
+    return metadata.get("target") if isinstance(layer, Labels) and "view" not in metadata else None
