@@ -195,7 +195,7 @@ def test_existing_overview_is_kept_if_a_new_one_fails(
 
     (tmp_path / "a.png").write_bytes(b"older")
 
-    def fail(figure: Figure, path: Path) -> None:
+    def fail(figure: Figure, path: Path, **options: object) -> None:
         path.write_bytes(b"half")
         raise OSError(28, "No space left on device")
 
