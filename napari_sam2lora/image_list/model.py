@@ -253,7 +253,7 @@ class ImageList:
         for area in self._area_layers():
             area.visible = True
         same = (one for one in shown if plugin_metadata(one.metadata).get("target") == selected)
-        stays = active is not None and active in self._image_layers()
+        stays = active in self._image_layers() and active.visible  # none that was set aside
         self._viewer.layers.selection.active = active if stays else next(same, shown[0])
 
     def _leave(self) -> list[Layer]:
