@@ -1,6 +1,6 @@
 """Drive the window with mouse and keys, count them, and take a picture after each step.
 
-    python docs/drive_window.py FOLDER [light|dark]
+    python docs/drive_window.py FOLDER [light|dark [PART ...]]
 
 Without a screen, on Linux, on a laptop's screen and on a large one, each with a window manager:
 
@@ -12,6 +12,7 @@ The images are synthetic. A step that does not do what it should ends the script
 it looks like is for you to see.
 """
 
+import faulthandler
 import os
 import sys
 import tempfile
@@ -173,17 +174,24 @@ def show_docks(drive: Drive) -> None:
     drive.check_size()
 
 
+PARTS: dict[str, Callable[[Drive], None]] = {
+    "images": go_through_images,
+    "results": keep_results,
+    "docks": show_docks,
+}
+"""What is driven, by name; the results are those of the images."""
+
+
 def main() -> None:
-    folder, *theme = sys.argv[1:]
-    if theme:
-        get_settings().appearance.theme = theme[0]
+    faulthandler.enable()
+    folder, theme, *parts = [*sys.argv[1:], "dark"] if len(sys.argv) == 2 else sys.argv[1:]
+    get_settings().appearance.theme = theme
     drive = Drive(Path(folder))
     drive.viewer.open(draw_folder(Path(tempfile.mkdtemp()) / "my eyes"), plugin=PLUGIN)
     drive.picture("opened")
     drive.check_size()
-    go_through_images(drive)
-    keep_results(drive)
-    show_docks(drive)
+    for part in parts or PARTS:
+        PARTS[part](drive)
     sys.stdout.write(f"{drive.pictures} pictures in {folder}\n")
     sys.stdout.flush()
     os._exit(0)  # without the questions of a window that closes

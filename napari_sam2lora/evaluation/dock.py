@@ -156,8 +156,7 @@ class EvaluateDock(Dock):
         layers = [
             layer
             for layer in self._viewer.layers
-            if isinstance(layer, Labels)
-            and "errors" not in str(plugin_metadata(layer.metadata).get("view", ""))
+            if isinstance(layer, Labels) and "view" not in plugin_metadata(layer.metadata)
         ]
         boxes = (self._mask, self._reference)
         chosen = [box.currentData() for box in boxes]

@@ -253,7 +253,7 @@ class ImageList:
         for area in self._area_layers():
             area.visible = True
         same = (one for one in shown if plugin_metadata(one.metadata).get("target") == selected)
-        stays = active is not None and active in self._image_layers()
+        stays = active in self._image_layers() and active.visible  # none that was set aside
         self._viewer.layers.selection.active = active if stays else next(same, shown[0])
 
     def _leave(self) -> list[Layer]:
@@ -294,7 +294,8 @@ class ImageList:
 
     def _mask_layers(self) -> list[Labels]:
         labels = (layer for layer in self._image_layers() if isinstance(layer, Labels))
-        return [layer for layer in labels if "target" in plugin_metadata(layer.metadata)]
+        about = [(layer, plugin_metadata(layer.metadata)) for layer in labels]
+        return [layer for layer, entries in about if "target" in entries and "view" not in entries]
 
     def _image_shape(self) -> tuple[int, ...] | None:
         """Return the `(H, W)` of the current image; None without one."""

@@ -21,6 +21,13 @@ from sam2lora.errors import GeometryError, ImageError, TargetError
 from sam2lora.targets import Target
 from sam2lora.types import Mask
 
+SPARE = "no mask"
+"""The "view" of a hidden, empty layer: its image has no mask of its target yet.
+
+A mask layer is not removed where the next image has no such mask. Without a graphics card, napari
+crashes in a later drawing if the last Labels layer leaves the viewer; and it takes a while.
+"""
+
 AcceptMode = Literal["replace", "add", "empty"]
 
 
@@ -117,9 +124,32 @@ def add_mask(viewer: Viewer, image: Image, target: Target) -> Labels:
     """
     layer = layer_data(image)
     empty = np.zeros(size_of(layer), dtype=np.bool_)
-    added = viewer.add_layer(Layer.create(*mask_layer(target, empty, layer)))
+    new = mask_layer(target, empty, layer)
+    spare = _spare(viewer, image, target)
+    if spare is not None:
+        viewer.layers.selection.discard(spare)
+        spare.metadata, spare.name = new[1]["metadata"], new[1]["name"]
+        viewer.layers.move(viewer.layers.index(spare), len(viewer.layers))
+        set_visible(spare, True)
+        viewer.layers.selection.active = spare
+    added = spare or viewer.add_layer(Layer.create(*new))
     match_brush(added)
     return added
+
+
+def _spare(viewer: Viewer, image: Image, target: Target) -> Labels | None:
+    """Return the layer of an earlier image's mask of a target, hidden and empty; or None."""
+    wanted = {
+        "view": SPARE,
+        "target": target.name,
+        "image": image_id(image.metadata, image.name),
+    }
+    found = (
+        layer
+        for layer in viewer.layers
+        if isinstance(layer, Labels) and wanted.items() <= plugin_metadata(layer.metadata).items()
+    )
+    return next(found, None)
 
 
 def is_as_predicted(labels: Labels, mask: Mask) -> bool:

@@ -12,9 +12,9 @@ import numpy as np
 from napari.layers import Image, Labels, Layer, Points
 from napari.viewer import Viewer
 
-from napari_sam2lora.layers.conversion import LayerData, layer_image_id, size_of
+from napari_sam2lora.layers.conversion import LayerData, layer_image_id, size_of, view_layer
 from napari_sam2lora.layers.insertion import add_quietly, set_visible
-from napari_sam2lora.layers.masks import match_brush
+from napari_sam2lora.layers.masks import SPARE, match_brush
 from napari_sam2lora.layers.metadata import METADATA_KEY, plugin_metadata, with_plugin_metadata
 from napari_sam2lora.layers.prompt_conversion import point_size
 
@@ -47,7 +47,7 @@ def show_instead(
     shown = _image_of(before)
     by_target = {target: layer for layer in before if (target := _mask_target(layer))}
     wanted = [plugin_metadata(mask[1]["metadata"])["target"] for mask in masks]
-    kept = [layer for target, layer in by_target.items() if target in wanted]
+    kept = list(by_target.values())
     tools = [layer for layer in before if _is_tool(layer)]
     stay = [shown, *kept, *tools]
     remove(viewer, [layer for layer in before if layer not in stay])
@@ -58,16 +58,39 @@ def show_instead(
     else:
         refill(shown, image)
         set_visible(shown, True)
+    for target, layer in by_target.items():
+        if target not in wanted:
+            set_aside(layer, image)
     layers = [shown]
     for target, mask in zip(wanted, masks, strict=True):
+        index = viewer.layers.index(layers[-1]) + 1
         if target in by_target:
-            refill(by_target[target], mask)
-            layers.append(by_target[target])
+            layer = use_again(by_target[target], mask)
+            if viewer.layers.index(layer) < index:  # fine structures lie above compact ones
+                viewer.layers.move(viewer.layers.index(layer), index)
+            layers.append(layer)
         else:
-            index = viewer.layers.index(layers[-1]) + 1
             layers.append(add_quietly(viewer, Layer.create(*mask), index))
         match_brush(layers[-1])
     return layers
+
+
+def set_aside(layer: Labels, image: LayerData) -> None:
+    """Hide and empty a mask that another image does not have, until the image gets one."""
+    target = plugin_metadata(layer.metadata)["target"]
+    refill(layer, view_layer(SPARE, np.zeros(size_of(image), np.uint8), image, "labels"))
+    layer.metadata = with_plugin_metadata(layer.metadata, target=target)
+    layer.name = f"{image[1]['name']} {target} ({SPARE})"
+    set_visible(layer, False)
+
+
+def use_again(layer: Labels, mask: LayerData) -> Labels:
+    """Show a mask in a layer of its target; one that was set aside becomes visible."""
+    spare = plugin_metadata(layer.metadata).get("view") == SPARE
+    refill(layer, mask)
+    if spare:
+        set_visible(layer, True)
+    return layer
 
 
 def remove(viewer: Viewer, layers: Iterable[Layer]) -> None:
@@ -154,4 +177,5 @@ def _transform(layer: Layer, options: Mapping[str, Any]) -> None:
 
 def _mask_target(layer: Layer) -> str | None:
     metadata = plugin_metadata(layer.metadata)
-    return metadata.get("target") if isinstance(layer, Labels) and "view" not in metadata else None
+    is_mask = isinstance(layer, Labels) and metadata.get("view") in (None, SPARE)
+    return metadata.get("target") if is_mask else None

@@ -9,6 +9,8 @@ from qtpy.QtWidgets import QDockWidget, QFrame, QMainWindow, QScrollArea, QVBoxL
 from napari_sam2lora.qt.focus import FocusGuard
 
 _WIDTH = 360  # pixels
+_BOXES = "QCheckBox::indicator:unchecked { border: 1px solid #808080; }"
+"""Unticked boxes are hardly visible in napari's light theme; this gray is in both."""
 
 
 class Dock(QWidget):
@@ -27,6 +29,7 @@ class Dock(QWidget):
         self._keys: dict[str, Callable[[], None]] = {}
         self._shortcuts: list[QShortcut] = []
         self.setMinimumWidth(width)
+        self.setStyleSheet(_BOXES)
 
     def sizeHint(self) -> QSize:
         """Return a narrow size: the canvas matters more, and all widgets fit."""

@@ -23,7 +23,7 @@ from sam2lora.errors import Sam2LoraError
 TITLE = "Train (SAM2-LoRA fundus)"
 """What napari calls the dock."""
 
-_WIDTH = 400  # pixels
+_WIDTH = 440  # pixels
 _CLOSING = 3000  # milliseconds a window may take to close, in which it is not asked again
 _KEEP, _STOP, _CANCEL = "Keep running", "Stop, keep best", "Cancel"
 _CANCEL_START = "Cancel training"

@@ -5,7 +5,7 @@ from html import escape
 from typing import Any
 
 import pyqtgraph as pg
-from qtpy.QtWidgets import QLabel, QVBoxLayout, QWidget
+from qtpy.QtWidgets import QLabel, QSizePolicy, QVBoxLayout, QWidget
 
 from napari_sam2lora.training.run.history import ValidationCurve
 
@@ -116,6 +116,8 @@ def _style(key: tuple[str, str], color: str) -> dict[str, Any]:
 def _plot(title: str) -> pg.PlotWidget:
     plot = pg.PlotWidget(background=None)
     plot.setMinimumHeight(_HEIGHT)
+    # Its own hint is taller than a laptop's dock.
+    plot.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Ignored)
     plot.setDownsampling(auto=True, mode="mean")
     plot.setClipToView(True)
     plot.setMenuEnabled(False)

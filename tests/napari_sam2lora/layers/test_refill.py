@@ -4,9 +4,11 @@ import numpy as np
 from napari.components import ViewerModel
 from napari.layers import Layer
 
-from napari_sam2lora.layers.lookup import layer_data
+from napari_sam2lora.layers.lookup import layer_data, masks_of_image
+from napari_sam2lora.layers.masks import add_mask
 from napari_sam2lora.layers.metadata import plugin_metadata
 from napari_sam2lora.layers.refill import refill, remove, show_instead
+from sam2lora.targets import TARGETS
 
 from ..conftest import disk, eye, viewer_with
 
@@ -28,12 +30,30 @@ def test_layers_of_the_same_targets_stay():
     assert {plugin_metadata(layer.metadata).get("image") for layer in before[1:]} == {"other"}
 
 
-def test_missing_masks_are_added_in_order_and_others_removed():
-    viewer = viewer_with(*eye("cup", "vessel"))
+def test_missing_masks_are_added_in_order_and_others_set_aside():
+    viewer = viewer_with(*eye("vessel", "cup"))
     viewer.add_points(np.zeros((1, 2)), name="prompts of the image")
     shown = show(viewer, *eye("disc", "vessel", name="other"))
-    assert list(viewer.layers) == shown
     assert [layer.name for layer in shown] == ["other", "other disc", "other vessel"]
+    (cup,) = (layer for layer in viewer.layers if layer not in shown)
+    assert cup.name == "other cup (no mask)"
+    assert not cup.visible
+    assert not cup.data.any()
+    assert masks_of_image(viewer, shown[0]) == shown[1:]
+
+
+def test_mask_that_was_set_aside_is_used_again():
+    before = eye("disc", "cup")
+    viewer = viewer_with(*before)
+    show(viewer, *eye("disc", name="other"))
+    cup = add_mask(viewer, before[0], TARGETS["cup"])
+    assert cup == before[2]
+    assert (cup.name, cup.visible) == ("other cup", True)
+    assert masks_of_image(viewer, before[0]) == before[1:]
+    show(viewer, *eye(name="third"))
+    shown = show(viewer, *eye("disc", "cup", name="fourth"))
+    assert shown == before
+    assert all(layer.visible for layer in shown)
 
 
 def test_image_is_added_where_there_is_none():
