@@ -169,6 +169,31 @@ class LoraSettings(Settings):
         return 2.0 if self.alpha is None else self.alpha / self.rank
 
 
+DetailInput = Literal["contrast", "embedding", "logits"]
+
+
+class DetailHeadSettings(Settings):
+    """Size and inputs of the detail head, which draws the mask at the input's full resolution."""
+
+    channels: tuple[int, int, int] = Field(
+        default=(24, 32, 48),
+        description="channels at a half, a quarter and an eighth of the input's resolution",
+    )
+    inputs: tuple[DetailInput, ...] = Field(
+        default=("contrast", "embedding", "logits"),
+        description="what it sees besides red, green and blue; contrast: the green channel, "
+        "normalized locally; embedding, logits: those of SAM 2's decoder",
+    )
+
+    @model_validator(mode="after")
+    def _check_sizes(self) -> Self:
+        if not all(1 <= count <= 512 for count in self.channels):
+            raise ValueError(f"channels are three numbers in 1…512, not {self.channels}")
+        if len(set(self.inputs)) != len(self.inputs):
+            raise ValueError(f"inputs name one of {self.inputs} more than once")
+        return self
+
+
 class PromptSamplingSettings(Settings):
     """How often each kind of prompt is sampled in training; weights need not sum to 1."""
 

@@ -7,7 +7,15 @@ import zipfile
 import zlib
 from pathlib import Path, PurePosixPath
 
-from sam2lora.adapters.folder import FILES, LARGEST_WEIGHTS, WEIGHTS, Adapter, open_adapter
+from sam2lora.adapters.folder import (
+    CONFIG,
+    FILES,
+    HEAD,
+    LARGEST_WEIGHTS,
+    WEIGHTS,
+    Adapter,
+    open_adapter,
+)
 from sam2lora.adapters.store import install_adapter, open_adapter_or_run
 from sam2lora.errors import AdapterError, OutputError
 from sam2lora.utils.files import atomic_path
@@ -49,9 +57,8 @@ def export_adapter(adapter: Adapter, path: Path, *, replace: bool = False) -> Pa
     ):
         for file, text in card_files.items():
             archive.writestr(f"{checked.name}/{file}", text)
-        for file in FILES:
-            if file not in card_files:
-                archive.write(checked.folder / file, f"{checked.name}/{file}")
+        for path in (checked.folder / CONFIG, *checked.tensor_files):
+            archive.write(path, f"{checked.name}/{path.name}")
     return path
 
 
@@ -105,7 +112,9 @@ def _unpack(archive: zipfile.ZipFile, folder: Path, path: Path) -> None:
     """Write the files of one adapter into `folder`, after checking all entries."""
     entries = archive.infolist()
     if len(entries) > _MOST_ENTRIES:
-        raise AdapterError(f"{path}: holds {len(entries)} files; an adapter has {len(FILES)}.")
+        raise AdapterError(
+            f"{path}: holds {len(entries)} files; an adapter has at most {len(FILES)}."
+        )
     selected: dict[str, zipfile.ZipInfo] = {}
     folders: set[str] = set()
     for entry in entries:
@@ -146,7 +155,7 @@ def _check_entry(entry: zipfile.ZipInfo, path: Path) -> None:
             f"{path}: {name!r} has an unsupported compression. Not unpacked; pack it as an "
             "ordinary zip file."
         )
-    largest = LARGEST_WEIGHTS if parts[-1] == WEIGHTS else _LARGEST_TEXT
+    largest = LARGEST_WEIGHTS if parts[-1] in (WEIGHTS, HEAD) else _LARGEST_TEXT
     if entry.file_size > largest:
         raise AdapterError(
             f"{path}: {name!r} would have {entry.file_size} bytes; the limit is {largest}. Not "

@@ -18,7 +18,7 @@ def push_adapter(adapter: Adapter, repository: str, *, private: bool = True) -> 
     Parameters
     ----------
     adapter
-        The adapter; only its four files are uploaded.
+        The adapter; only its own files are uploaded.
     repository
         `owner/name` on the Hub.
     private

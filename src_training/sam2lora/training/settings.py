@@ -12,6 +12,7 @@ from sam2lora.datasets.splits import Expression
 from sam2lora.errors import SettingsError
 from sam2lora.settings import (
     AugmentSettings,
+    DetailHeadSettings,
     GeometrySettings,
     LoraSettings,
     LossSettings,
@@ -113,13 +114,22 @@ class TrainSettings(Settings):
         default=False,
         description="train only the decoder's LoRA, on features computed once (quick adapt)",
     )
+    freeze_network: bool = Field(
+        default=False,
+        description="train only the detail head, on embeddings and outputs computed once",
+    )
     variants: int = Field(
         default=4,
         ge=1,
-        description="augmented versions of each image whose features are cached, if the encoder is "
-        "frozen",
+        description="augmented versions of each image whose features are cached, if the encoder or "
+        "the network is frozen",
     )
     lora: LoraSettings = LoraSettings()
+    detail_head: DetailHeadSettings | None = Field(
+        default=None,
+        description="a small network beside LoRA that draws the mask at full resolution, for thin "
+        "structures; {}: with its defaults; None: none, or that of the initial adapter",
+    )
     geometry: GeometrySettings | None = Field(
         default=None, description="how windows are cut from images; by default that of the target"
     )
@@ -154,6 +164,11 @@ class TrainSettings(Settings):
         """All targets to learn, the main target first."""
         return (self.target, *self.also)
 
+    @property
+    def reuses_windows(self) -> bool:
+        """Whether windows are used repeatedly, with what a frozen network computes from them."""
+        return self.freeze_encoder or self.freeze_network
+
     def counted_from(self, folder: Path) -> Self:
         """Return a copy with relative data paths resolved against a folder, that of the run."""
         data = tuple(
@@ -175,6 +190,13 @@ PRESETS: Mapping[str, Mapping[str, Any]] = MappingProxyType(
             "steps": 150,
             "validation": {"every": 25},
             "checkpoint_every": 25,
+        },
+        "detail": {
+            "freeze_network": True,
+            "detail_head": {},
+            "loss": {"weights": {"bce": 4}},
+            "optimizer": {"learning_rate": 3e-3},
+            "prompts": {"none": 1, "points": 0, "box": 0, "box_and_points": 0, "previous": 0},
         },
         "low-memory": {"batch": 1, "accumulate": 4, "gradient_checkpointing": True, "workers": 0},
         "paper": {
@@ -211,11 +233,16 @@ FINE: Mapping[str, Mapping[str, Any]] = MappingProxyType(
             "validation": {"every": 20},
             "checkpoint_every": 20,
         },
+        "detail": {
+            "geometry": {"detail": "tiles", "field_size": 1240},
+            "augment": {"scale": (0.7, 1.1)},
+        },
     }
 )
 """Settings of a preset that differ for targets segmented in tiles.
 
-Fine structures depend on the encoder: with it frozen, training never improved vessels.
+Fine structures depend on the encoder: with it frozen, training never improved vessels. A detail
+head draws them finer, so that larger tiles suffice.
 """
 
 
