@@ -57,8 +57,8 @@ def export_adapter(adapter: Adapter, path: Path, *, replace: bool = False) -> Pa
     ):
         for file, text in card_files.items():
             archive.writestr(f"{checked.name}/{file}", text)
-        for path in (checked.folder / CONFIG, *checked.tensor_files):
-            archive.write(path, f"{checked.name}/{path.name}")
+        for source in (checked.folder / CONFIG, *checked.tensor_files):
+            archive.write(source, f"{checked.name}/{source.name}")
     return path
 
 
@@ -113,7 +113,7 @@ def _unpack(archive: zipfile.ZipFile, folder: Path, path: Path) -> None:
     entries = archive.infolist()
     if len(entries) > _MOST_ENTRIES:
         raise AdapterError(
-            f"{path}: holds {len(entries)} files; an adapter has at most {len(FILES)}."
+            f"{path}: holds {len(entries)} files; an adapter has at most {len(FILES) + 1}."
         )
     selected: dict[str, zipfile.ZipInfo] = {}
     folders: set[str] = set()
@@ -122,10 +122,10 @@ def _unpack(archive: zipfile.ZipFile, folder: Path, path: Path) -> None:
         _check_entry(entry, path)
         if entry.is_dir() or any(part in _MACOS_EXTRAS for part in parts):
             continue
-        if parts[-1] in selected or len(parts) > 2 or parts[-1] not in FILES:
+        if parts[-1] in selected or len(parts) > 2 or parts[-1] not in (*FILES, HEAD):
             raise AdapterError(
                 f"{path}: holds {entry.filename!r}. An adapter is one folder with nothing but "
-                f"{', '.join(FILES)}."
+                f"{', '.join((*FILES, HEAD))}."
             )
         selected[parts[-1]] = entry
         folders.add("/".join(parts[:-1]))

@@ -23,11 +23,11 @@ from sam2lora.utils.files import sha256_of
 CARD = "sam2lora.json"
 CONFIG = "adapter_config.json"
 WEIGHTS = "adapter_model.safetensors"
-HEAD = "detail_head.safetensors"
 README = "README.md"
+HEAD = "detail_head.safetensors"
 
-FILES = (CARD, CONFIG, WEIGHTS, HEAD, README)
-"""The files an adapter may have; other files in its folder are ignored and never copied."""
+FILES = (CARD, CONFIG, WEIGHTS, README)
+"""The files of every adapter. `HEAD` may come in addition; all others in its folder are ignored."""
 
 LARGEST_WEIGHTS = 2 << 30
 """Bytes; the largest rank on the widest placement of the largest model needs less."""

@@ -120,15 +120,15 @@ def make_trainable(settings: TrainSettings, *, start: Adapter | None = None) -> 
     SettingsError
         If settings contradict each other.
     """
-    if settings.freeze_encoder and not start:
-        raise SettingsError(
-            "Quick adapt (freeze_encoder) needs an initial adapter: name one by --start-from. To "
-            "train a new adapter, use the preset 'standard'."
-        )
     if settings.freeze_network and settings.freeze_encoder:
         raise SettingsError(
             "freeze_network leaves only the detail head to train, freeze_encoder the decoder's "
             "LoRA: use one of them."
+        )
+    if settings.freeze_encoder and not start:
+        raise SettingsError(
+            "Quick adapt (freeze_encoder) needs an initial adapter: name one by --start-from. To "
+            "train a new adapter, use the preset 'standard'."
         )
     if settings.train == "base":
         if settings.detail_head or settings.freeze_network:
