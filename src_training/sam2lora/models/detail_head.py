@@ -76,15 +76,33 @@ class DetailHead(nn.Module):
         planes = torch.cat([images, local_contrast(images)], 1) if "contrast" in inputs else images
         # Convolutions are faster with the channels last.
         half = F.pixel_unshuffle(planes, 2).contiguous(memory_format=torch.channels_last)
+        of_decoder = None if self.fuse is None else self._of_decoder(embedding, logits)
+        return F.pixel_shuffle(self.draw(half, of_decoder), 2)
+
+    def draw(self, half: Tensor, of_decoder: Tensor | None) -> Tensor:
+        """Run the convolutions.
+
+        Parameters
+        ----------
+        half
+            `(B, 4 C, S/2, S/2)`: each 2 × 2 pixels of the C input planes as channels.
+        of_decoder
+            `(B, …, S/4, S/4)`: the inputs that come from the decoder; None without any.
+
+        Returns
+        -------
+        `(B, 4, S/2, S/2)`: the residual of each 2 × 2 pixels.
+        """
         fine = self.fine_in(half)
         middle = self.middle_in(F.avg_pool2d(fine, 2))
-        if self.fuse is not None:
-            middle = middle + self.fuse(self._of_decoder(embedding, logits))
+        if self.fuse is not None and of_decoder is not None:
+            middle = middle + self.fuse(of_decoder)
         middle = self.middle(middle)
         coarse = self.coarse(F.avg_pool2d(middle, 2))
         middle = self.middle_out(middle + _doubled(self.to_middle(coarse)))
         fine = self.fine_out(fine + _doubled(self.to_fine(middle)))
-        return F.pixel_shuffle(self.last(fine), 2)
+        residual: Tensor = self.last(fine)
+        return residual
 
     def _of_decoder(self, embedding: Tensor, logits: Tensor) -> Tensor:
         """Return the inputs that come from the decoder, `(B, …, S/4, S/4)`."""

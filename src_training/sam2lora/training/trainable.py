@@ -1,6 +1,7 @@
 """Trainable models, LoRA on a frozen base or the base itself, and how they are saved."""
 
 import json
+import logging
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -23,6 +24,7 @@ from sam2lora.adapters import (
 from sam2lora.adapters.card import check_name, library_versions, now
 from sam2lora.adapters.detail_head import head_tensors, load_head, new_detail_head
 from sam2lora.adapters.lora import (
+    SHARE_LIMIT,
     add_lora,
     load_lora,
     lora_tensors,
@@ -46,6 +48,8 @@ from sam2lora.training.prompted_model import PromptedNetwork, checkpoint_blocks
 from sam2lora.training.settings import TrainSettings
 from sam2lora.training.validation import Validation
 from sam2lora.utils.folders import new_folder
+
+logger = logging.getLogger(__name__)
 
 _HEAD = "detail_head."  # before the names of its tensors in a checkpoint
 
@@ -180,6 +184,8 @@ class _TrainableLora:
             start_from_adapter(self._peft, start, freeze_encoder=settings.freeze_encoder)
         self._head = self._detail_head()
         network.attach_detail_head(self._head)
+        if self._head is not None:
+            self._check_share(self._head)
         if settings.freeze_network:
             self._freeze_network()
         self.model = _prompted(self.base, settings)
@@ -201,6 +207,16 @@ class _TrainableLora:
         if settings.detail_head is None:
             return None
         return new_detail_head(network, settings.detail_head, seed=settings.seed)
+
+    def _check_share(self, head: DetailHead) -> None:
+        """Log a warning if LoRA and the detail head together exceed 5 % of the base."""
+        share = share_of(self._weights(), self._peft)
+        if share > SHARE_LIMIT:
+            logger.warning(
+                "LoRA of rank %s and the detail head have %.2f %% of the base's weights, more than "
+                "the %.0f %% this method is meant for. A smaller rank or fewer channels need less.",
+                *(self._lora.rank, share, SHARE_LIMIT),
+            )
 
     def _freeze_network(self) -> None:
         """Freeze everything but the detail head."""
