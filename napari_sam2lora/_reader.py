@@ -6,13 +6,19 @@ from pathlib import Path
 from typing import Any
 
 from napari import current_viewer
-from napari.utils.notifications import show_info
+from napari.utils.notifications import show_info, show_warning
 
 from napari_sam2lora.adapters import import_and_notify, is_adapter
 from napari_sam2lora.layers.conversion import LayerData
-from napari_sam2lora.layers.loading import image_file_at, list_image_folder, read_image_layers
+from napari_sam2lora.layers.loading import (
+    ImageFolder,
+    image_file_at,
+    list_image_folder,
+    read_image_layers,
+)
 from napari_sam2lora.layers.metadata import METADATA_KEY
 from sam2lora.annotations.store import Corrections
+from sam2lora.errors import Sam2LoraError
 from sam2lora.images.decoding import is_image_file
 
 Paths = str | os.PathLike[str] | Sequence[str | os.PathLike[str]]
@@ -43,7 +49,7 @@ def get_reader(path: Paths) -> Reader | None:
 
 
 def read(path: Paths) -> list[LayerData]:
-    """Read an image file, or the first image of a folder.
+    """Read an image file, or the first image of a folder that can be read.
 
     How the image was converted on reading, as from 16 bits, is shown as a notification.
 
@@ -58,21 +64,41 @@ def read(path: Paths) -> list[LayerData]:
     Raises
     ------
     Sam2LoraError
-        If the image cannot be read, or the folder holds no dataset and no image.
+        If the image cannot be read, or the folder holds no dataset and no image that can be read.
     """
     file = _only_path(path)
     if not file.is_dir():
         return _notify_of_conversion(read_image_layers(image_file_at(file)))
     folder = file.absolute()
     listing = list_image_folder(folder)
-    first = listing.images[0]
+    layers = _read_first(listing, folder)
     if len(listing.images) > 1 and (viewer := current_viewer()) is not None:
         from napari_sam2lora.image_list.dock import open_once_shown
 
         open_once_shown(viewer, folder)
-    return _notify_of_conversion(
-        read_image_layers(first, corrections=Corrections(listing.source), listed_in=folder)
-    )
+    return _notify_of_conversion(layers)
+
+
+def _read_first(listing: ImageFolder, folder: Path) -> list[LayerData]:
+    """Read the first image of a folder that can be read; a warning names those that cannot.
+
+    Raises
+    ------
+    Sam2LoraError
+        If none can be read; the error is that of the first.
+    """
+    corrections, errors = Corrections(listing.source), []
+    for image_file in listing.images:
+        try:
+            layers = read_image_layers(image_file, corrections=corrections, listed_in=folder)
+        except Sam2LoraError as error:
+            errors.append(error)
+            continue
+        if errors:
+            others = f" {len(errors) - 1} more cannot be read either." if len(errors) > 1 else ""
+            show_warning(f"{errors[0]}{others} {image_file.stem} is shown instead.")
+        return layers
+    raise errors[0]
 
 
 def read_adapter(path: Paths) -> list[Any]:

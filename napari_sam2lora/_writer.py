@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
+from napari import current_viewer
 
 from napari_sam2lora.layers.conversion import (
     LayerData,
@@ -13,7 +14,8 @@ from napari_sam2lora.layers.conversion import (
     pixels_of,
     target_of,
 )
-from napari_sam2lora.layers.metadata import plugin_metadata
+from napari_sam2lora.layers.lookup import file_of, fundus_images
+from napari_sam2lora.layers.metadata import image_id, plugin_metadata
 from sam2lora.annotations import save_coco, save_label_map, save_mask, save_masks
 from sam2lora.errors import GeometryError, TargetError
 from sam2lora.images.visualization import overlay, save_image
@@ -74,8 +76,8 @@ def write_coco(path: str, layers: Sequence[LayerData]) -> list[str]:
     images = [layer_image_id(layer) for layer in layers if layer[2] == "image"]
     first = _labels(layers)[0]
     linked = plugin_metadata(first[1].get("metadata", {})).get("image") or first[1]["name"]
-    name = Path(images[0] if images else linked).name
-    return [str(save_coco(Path(path), name, _masks(layers)))]
+    key = images[0] if images else linked
+    return [str(save_coco(Path(path), _file_name(key), _masks(layers)))]
 
 
 def write_overlay(path: str, layers: Sequence[LayerData]) -> list[str]:
@@ -97,6 +99,18 @@ def write_overlay(path: str, layers: Sequence[LayerData]) -> list[str]:
             )
     save_image(Path(path), overlay(pixels, masks))
     return [path]
+
+
+def _file_name(key: str) -> str:
+    """Return the name of the file of an image with this id.
+
+    An image that another reader opened has its layer's name as id; only the layer knows its file.
+    """
+    viewer = current_viewer()
+    for image in fundus_images(viewer.layers) if viewer else ():
+        if image_id(image.metadata, image.name) == key and (file := file_of(image)):
+            return file.name
+    return Path(key).name
 
 
 def _labels(layers: Sequence[LayerData]) -> list[LayerData]:

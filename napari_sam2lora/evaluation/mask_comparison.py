@@ -1,6 +1,5 @@
 """Compare a Labels layer with a reference: all metrics, an error map, and a CSV file."""
 
-import csv
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,7 +16,7 @@ from sam2lora.images.visualization import ERROR_COLORS
 from sam2lora.metrics.aggregate import score_mask
 from sam2lora.metrics.segmentation import count
 from sam2lora.types import Mask
-from sam2lora.utils.files import atomic_path
+from sam2lora.utils.csv_files import write_csv
 
 TRUE_POSITIVE, FALSE_POSITIVE, FALSE_NEGATIVE = 1, 2, 3
 """Values of the error map."""
@@ -228,13 +227,7 @@ def save_comparisons(path: Path, comparisons: Sequence[MaskComparison]) -> None:
         }
         for comparison in comparisons
     ]
-    with (
-        atomic_path(path) as temporary,
-        temporary.open("w", encoding="utf-8", newline="") as stream,
-    ):
-        writer = csv.DictWriter(stream, list(rows[0]) if rows else ["image"])
-        writer.writeheader()
-        writer.writerows(rows)
+    write_csv(path, list(rows[0]) if rows else ["image"], rows)
 
 
 def _copy(layer: LayerData) -> LayerData:

@@ -134,15 +134,13 @@ def size_of(image: LayerData) -> tuple[int, int]:
     ImageError
         If the layer is not a single image.
     """
-    shape = tuple(_finest(image).shape)
-    if image[1].get("rgb"):
-        if len(shape) == 3:
-            return shape[:2]
-    else:
-        while len(shape) > 2 and shape[0] == 1:
-            shape = shape[1:]
-        if len(shape) == 2 or (len(shape) == 3 and shape[0] == 3):
-            return shape[-2:]
+    shape, rgb = tuple(_finest(image).shape), bool(image[1].get("rgb"))
+    while len(shape) > 2 + rgb and shape[0] == 1:
+        shape = shape[1:]
+    if rgb and len(shape) == 3:
+        return shape[:2]
+    if not rgb and (len(shape) == 2 or (len(shape) == 3 and shape[0] == 3)):
+        return shape[-2:]
     raise ImageError(
         f"{image[1]['name']}: is a stack of shape {shape}, not a single image. Choose a grey image "
         "(H, W), channels first (3, H, W), or a layer that napari shows as RGB."
@@ -161,9 +159,7 @@ def pixels_of(image: LayerData) -> Pixels:
         If the layer is not a single image, or its values are not valid for an image.
     """
     size_of(image)
-    values = _values(image)
-    if not image[1].get("rgb"):
-        values = _without_single_slices(values)
+    values = _without_single_slices(_values(image), dimensions=2 + bool(image[1].get("rgb")))
     return to_rgb(values, image[1]["name"])[0]
 
 
@@ -267,9 +263,9 @@ def _finest(layer: LayerData) -> Any:
     return data[0] if options.get("multiscale") else data
 
 
-def _without_single_slices(values: NDArray[Any]) -> NDArray[Any]:
-    """Remove leading dimensions of size one, which some readers add."""
-    while values.ndim > 2 and values.shape[0] == 1:
+def _without_single_slices(values: NDArray[Any], *, dimensions: int = 2) -> NDArray[Any]:
+    """Remove leading dimensions of size one, which some readers add, down to `dimensions`."""
+    while values.ndim > dimensions and values.shape[0] == 1:
         values = values[0]
     return values
 

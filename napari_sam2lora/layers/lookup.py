@@ -8,6 +8,7 @@ their metadata; `linked_layers` finds them. Labels layers of other origin are ma
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from napari.layers import Image, Labels, Layer
@@ -62,6 +63,12 @@ def fundus_images(layers: Sequence[Layer]) -> list[Image]:
     """Return the Image layers that are not a view of another image."""
     images = (layer for layer in layers if isinstance(layer, Image))
     return [image for image in images if "view" not in plugin_metadata(image.metadata)]
+
+
+def file_of(image: Image) -> Path | None:
+    """Return the file an image was opened from, by whatever reader; None if there is none."""
+    path = plugin_metadata(image.metadata).get("path") or image.source.path
+    return Path(path) if path and "://" not in str(path) else None
 
 
 def selected_image(viewer: Viewer) -> Image:

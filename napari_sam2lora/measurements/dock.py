@@ -19,6 +19,7 @@ from napari_sam2lora.qt.notifications import show_user_errors
 from napari_sam2lora.qt.widgets import Paragraph, button, row, two_columns
 from sam2lora.metrics.measurements import Measurements, measure
 from sam2lora.targets import get_target
+from sam2lora.utils.csv_files import text_cell
 from sam2lora.utils.files import atomic_path
 
 Rows = list[tuple[str, str]]
@@ -117,7 +118,8 @@ class MeasurementsDock(QWidget):
         """Copy the table to the clipboard as tab-separated text, for spreadsheets."""
         if self._measurements is not None:
             rows = [("Image", self._title.text()), *rows_of(self._measurements)]
-            QGuiApplication.clipboard().setText("\n".join(map("\t".join, rows)))
+            lines = ["\t".join(map(text_cell, row)) for row in rows]
+            QGuiApplication.clipboard().setText("\n".join(lines))
 
     def save(self, path: Path) -> None:
         """Write the measurements as JSON, as `sam2lora demo` does."""

@@ -15,6 +15,7 @@ from napari_sam2lora.layers.image_ids import UniqueImageIds
 from napari_sam2lora.layers.images import ImageLayers
 from napari_sam2lora.layers.masks import AcceptMode
 from napari_sam2lora.layers.metadata import TargetKey, ensure_image_id
+from napari_sam2lora.layers.orientation import UprightOffer
 from napari_sam2lora.layers.prompt_conversion import Tool
 from napari_sam2lora.layers.prompts import PromptLayers
 from napari_sam2lora.segmentation.model_choice import ModelChoices
@@ -82,6 +83,7 @@ class Session(QObject):
         self.image: Image | None = None
         self.target: Target = TARGETS["disc"]
         self._image_ids = UniqueImageIds(viewer)
+        self._upright_offer = UprightOffer(viewer)
         self._transforms = TransformSync(viewer)
         self.choices.changed.connect(self.selection_changed)
         self.queue.message.connect(self.message)
@@ -225,6 +227,7 @@ class Session(QObject):
         self.queue.close()
         self.results.close()
         self._image_ids.close()
+        self._upright_offer.close()
         self._transforms.close()
         self.prompts.close()
 

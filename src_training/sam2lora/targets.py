@@ -18,6 +18,7 @@ from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
 from sam2lora.errors import GeometryError, TargetError
 from sam2lora.utils.files import atomic_path, make_folder
+from sam2lora.utils.json_files import read_json
 
 InputMode = Literal["whole", "tiles", "zoom", "squash"]
 
@@ -173,10 +174,16 @@ def _own_targets() -> dict[str, Target]:
     path = _own_file()
     if not path.exists():
         return {}
+    content = read_json(path, error=TargetError)
     try:
-        targets = _TARGET_LIST.validate_json(path.read_bytes())
-    except (OSError, ValidationError) as error:
-        raise TargetError(f"{path}: your targets cannot be read: {error}") from error
+        targets = _TARGET_LIST.validate_python(content)
+    except ValidationError as error:
+        first = error.errors(include_url=False)[0]
+        place = ".".join(map(str, first["loc"])) or "the file as a whole"
+        raise TargetError(
+            f"{path}: your targets cannot be read ({place}: {first['msg']}). Correct it, or delete "
+            "it to start without targets of your own."
+        ) from error
     return {target.name: target for target in targets}
 
 

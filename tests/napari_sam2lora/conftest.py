@@ -19,9 +19,12 @@ from napari_sam2lora.layers.conversion import fundus_layers
 from sam2lora.adapters import Adapter, AdapterCard
 from sam2lora.adapters.card import now
 from sam2lora.adapters.folder import CONFIG, WEIGHTS
-from sam2lora.adapters.peft_format import PREFIX, peft_config
+from sam2lora.adapters.lora import expected_shapes
+from sam2lora.adapters.peft_format import peft_config
 from sam2lora.images.field_of_view import field_of_view_from_mask
 from sam2lora.images.reading import FundusImage
+from sam2lora.models.loading import Sam2ImageModel, build_network
+from sam2lora.models.registry import BASE_MODELS
 from sam2lora.settings import GeometrySettings, LoraSettings
 from sam2lora.targets import TARGETS, Target
 
@@ -87,9 +90,15 @@ def own_preferences(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     settings.reset()
 
 
+@pytest.fixture(scope="session")
+def nano() -> Sam2ImageModel:
+    """Return the network that adapters of `make_adapter` fit."""
+    return build_network(BASE_MODELS["nano"])
+
+
 @pytest.fixture
-def make_adapter(tmp_path: Path) -> Callable[..., Adapter]:
-    """Return a function that creates adapters of one LoRA layer, which fit no network."""
+def make_adapter(nano: Sam2ImageModel, tmp_path: Path) -> Callable[..., Adapter]:
+    """Return a function that creates adapters that change nothing."""
 
     def make(
         name: str = "my-vessels", target: Target = TARGETS["vessel"], **fields: Any
@@ -109,11 +118,8 @@ def make_adapter(tmp_path: Path) -> Callable[..., Adapter]:
         )
         folder = tmp_path / "made" / name
         folder.mkdir(parents=True)
-        module = f"{PREFIX}image_encoder.trunk.blocks.0.attn.qkv"
-        tensors = {
-            f"{module}.lora_A.weight": np.zeros((2, 4), np.float32),
-            f"{module}.lora_B.weight": np.zeros((4, 2), np.float32),
-        }
+        shapes = expected_shapes(nano, lora)
+        tensors = {name: np.zeros(shape, np.float32) for name, shape in shapes.items()}
         safetensors.numpy.save_file(tensors, folder / WEIGHTS)
         (folder / CONFIG).write_text(json.dumps(peft_config(lora)))
         adapter = Adapter(folder, card)

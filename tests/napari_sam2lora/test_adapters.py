@@ -115,18 +115,17 @@ def test_error_names_the_damaged_file(make_adapter, tmp_path: Path):
     assert list_adapters() == [adapter for adapter in list_adapters() if adapter.shipped]
 
 
-def test_reading_an_adapter_loads_no_torch(make_adapter, tmp_path: Path):
+def test_reader_of_an_adapter_loads_no_torch(make_adapter, tmp_path: Path):
     code = """
         import sys
         from napari_sam2lora._reader import get_reader
-        assert get_reader(sys.argv[1])(sys.argv[1]) == [(None,)]
+        assert get_reader(sys.argv[1])  # installing it checks its tensors, and needs torch
         print("torch" in sys.modules)
     """
     lines = "\n".join(line.strip() for line in code.splitlines())
     command = [sys.executable, "-c", lines, str(make_adapter().folder)]
     result = subprocess.run(command, capture_output=True, text=True)
     assert result.stdout.strip().endswith("False"), result.stderr
-    assert find_adapter("my-vessels")
 
 
 @pytest.mark.viewer

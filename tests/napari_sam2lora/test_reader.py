@@ -155,6 +155,24 @@ def test_folder_of_images_opens_the_first(tmp_path: Path):
     assert names(read(str(tmp_path))) == ["a"]
 
 
+def test_folder_whose_first_images_are_damaged_opens_the_next(tmp_path: Path, notices: list[str]):
+    for name in ("a.png", "b.png", "c.png"):
+        save_png(tmp_path / name)
+    for name in ("a.png", "b.png"):
+        (tmp_path / name).write_bytes(b"\x89PNG\r\n")
+    assert names(read(str(tmp_path))) == ["c"]
+    (notice,) = notices
+    assert "a.png: " in notice
+    assert "1 more cannot be read either. c is shown instead." in notice
+
+
+def test_folder_of_damaged_images_names_the_first(tmp_path: Path):
+    for name in ("a.png", "b.png"):
+        (tmp_path / name).write_bytes(b"\x89PNG\r\n")
+    with pytest.raises(ImageError, match=r"a\.png"):
+        read(str(tmp_path))
+
+
 def test_error_of_a_folder_without_images_lists_the_layouts(tmp_path: Path):
     (tmp_path / "visit 1").mkdir()
     save_png(tmp_path / "visit 1" / "a.png")

@@ -76,6 +76,21 @@ def test_coco_names_the_image_of_the_masks(tmp_path: Path):
     assert [each["area"] for each in document["annotations"]] == [disk(6).sum(), bar().sum()]
 
 
+@pytest.mark.viewer
+def test_coco_names_the_file_that_another_reader_opened(make_napari_viewer, tmp_path: Path):
+    Picture.fromarray(np.full((*SHAPE, 3), 120, np.uint8)).save(tmp_path / "left.png")
+    viewer = make_napari_viewer()
+    (image,) = viewer.open(tmp_path / "left.png", plugin="napari")
+    metadata = {"sam2lora": {"image": image.name, "target": "disc"}}
+    mask = viewer.add_labels(disk(9).astype(np.uint8), name="left disc", metadata=metadata)
+    viewer.layers.selection = {image, mask}
+    for selected, file in ({image, mask}, "both.json"), ({mask}, "mask.json"):
+        viewer.layers.selection = selected
+        viewer.layers.save(tmp_path / file, selected=True, plugin=PLUGIN)
+        document = json.loads((tmp_path / file).read_text())
+        assert document["images"][0]["file_name"] == "left.png"
+
+
 def test_overlay_shows_masks_in_their_colors(tmp_path: Path):
     image, vessel = eye("vessel")
     save(tmp_path / "a.png", image, vessel)

@@ -5,6 +5,8 @@ import stat
 import tempfile
 import zipfile
 import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path, PurePosixPath
 
 from sam2lora.adapters.folder import (
@@ -18,7 +20,8 @@ from sam2lora.adapters.folder import (
 )
 from sam2lora.adapters.store import install_adapter, open_adapter_or_run
 from sam2lora.errors import AdapterError, OutputError
-from sam2lora.utils.files import atomic_path
+from sam2lora.utils.files import atomic_path, is_file, write_error
+from sam2lora.utils.leftovers import remove_leftovers, temporary_name
 
 _MOST_ENTRIES = 32
 _LARGEST_TEXT = 1 << 20  # bytes of a file that is not the tensors
@@ -56,9 +59,12 @@ def export_adapter(adapter: Adapter, path: Path, *, replace: bool = False) -> Pa
         zipfile.ZipFile(temporary, "w", compression=zipfile.ZIP_DEFLATED) as archive,
     ):
         for file, text in card_files.items():
-            archive.writestr(f"{checked.name}/{file}", text)
-        for source in (checked.folder / CONFIG, *checked.tensor_files):
-            archive.write(source, f"{checked.name}/{source.name}")
+            archive.writestr(_entry(f"{checked.name}/{file}"), text)
+        for file_path in (checked.folder / CONFIG, *checked.tensor_files):
+            entry = _entry(f"{checked.name}/{file_path.name}")
+            entry.file_size = file_path.stat().st_size
+            with file_path.open("rb") as source, archive.open(entry, "w") as copy:
+                shutil.copyfileobj(source, copy)
     return path
 
 
@@ -85,10 +91,9 @@ def import_adapter(path: Path, *, name: str | None = None, replace: bool = False
     """
     if path.is_dir():
         return install_adapter(open_adapter_or_run(path), name=name, replace=replace)
-    if not path.is_file():
+    if not is_file(path):
         raise AdapterError(f"{path}: there is no such file or folder.")
-    with tempfile.TemporaryDirectory(prefix="sam2lora-") as temporary:
-        folder = Path(temporary)
+    with _temporary_folder() as folder:
         try:
             with zipfile.ZipFile(path) as archive:
                 _unpack(archive, folder, path)
@@ -97,15 +102,34 @@ def import_adapter(path: Path, *, name: str | None = None, replace: bool = False
         except OSError as error:
             reason = error.strerror or error
             raise OutputError(f"{path}: cannot be unpacked ({reason}).") from error
-        return install_adapter(_open_inside(folder, path), name=name, replace=replace)
+        try:
+            return install_adapter(open_adapter(folder), name=name, replace=replace)
+        except AdapterError as error:  # of the unpacked files, whose folder is gone afterwards
+            raise AdapterError(str(error).replace(str(folder), str(path))) from error
 
 
-def _open_inside(folder: Path, path: Path) -> Adapter:
-    """Open the unpacked adapter; error messages name the zip file."""
+def _entry(name: str) -> zipfile.ZipInfo:
+    """Return an entry to write; without a date, since a zip file has none after 2107."""
+    entry = zipfile.ZipInfo(name)
+    entry.compress_type = zipfile.ZIP_DEFLATED
+    entry.external_attr = (stat.S_IFREG | 0o644) << 16
+    return entry
+
+
+@contextmanager
+def _temporary_folder() -> Iterator[Path]:
+    """Create a temporary folder, and delete those of killed processes."""
+    place = Path(tempfile.gettempdir())
+    folder = place / temporary_name()
     try:
-        return open_adapter(folder)
-    except AdapterError as error:
-        raise AdapterError(str(error).replace(str(folder), str(path))) from error
+        remove_leftovers(place)
+        folder.mkdir(mode=0o700)
+    except OSError as error:
+        raise write_error(folder, error) from error
+    try:
+        yield folder
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
 
 
 def _unpack(archive: zipfile.ZipFile, folder: Path, path: Path) -> None:

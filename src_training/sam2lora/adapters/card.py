@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from datetime import UTC, datetime
 from importlib import metadata
 from pathlib import Path
-from typing import Annotated, Any, Final, Literal, Self
+from typing import Annotated, Final, Literal, Self
 
 from pydantic import (
     AfterValidator,
@@ -21,6 +21,7 @@ from pydantic import (
 from sam2lora.errors import AdapterError
 from sam2lora.settings import DetailHeadSettings, GeometrySettings, LoraSettings, Settings
 from sam2lora.targets import Target
+from sam2lora.utils.json_files import read_json_object
 
 FORMAT: Final = 1
 """Version of the card; a newer one is refused rather than misread."""
@@ -165,7 +166,7 @@ def read_card(path: Path) -> AdapterCard:
         If the file is missing, too large, not a valid card, or written by a newer version; the
         message names the file and the field.
     """
-    content = read_json(path, _LARGEST)
+    content = read_json_object(path, error=AdapterError, largest=_LARGEST)
     version = content.get("format")
     if isinstance(version, int) and version > FORMAT:
         raise AdapterError(
@@ -179,30 +180,6 @@ def read_card(path: Path) -> AdapterCard:
         raise AdapterError(
             f"{path}: is not a valid card of an adapter ({field}: {first['msg']})."
         ) from error
-
-
-def read_json(path: Path, largest: int) -> dict[str, Any]:
-    """Read a small JSON object from an untrusted file.
-
-    Raises
-    ------
-    AdapterError
-        If the file is missing, larger than `largest` bytes, or not a JSON object.
-    """
-    try:
-        with path.open("rb") as stream:
-            raw = stream.read(largest + 1)
-    except OSError as error:
-        raise AdapterError(f"{path}: cannot be read ({error.strerror or error}).") from error
-    if len(raw) > largest:
-        raise AdapterError(f"{path}: is larger than {largest} bytes, too large for such a file.")
-    try:
-        content = json.loads(raw)
-    except (ValueError, RecursionError) as error:
-        raise AdapterError(f"{path}: is truncated or not JSON ({error}).") from error
-    if not isinstance(content, dict):
-        raise AdapterError(f"{path}: is not a JSON object.")
-    return content
 
 
 def library_versions(names: Iterable[str] = _LIBRARIES) -> dict[str, str]:

@@ -13,12 +13,13 @@ from typing import Self
 
 import safetensors
 
-from sam2lora.adapters.card import AdapterCard, read_card, read_json
+from sam2lora.adapters.card import AdapterCard, read_card
 from sam2lora.adapters.head_format import check_head_file
 from sam2lora.adapters.model_card import readme
 from sam2lora.adapters.peft_format import Shapes, check_names, peft_config
 from sam2lora.errors import AdapterError
 from sam2lora.utils.files import sha256_of
+from sam2lora.utils.json_files import read_json_object
 
 CARD = "sam2lora.json"
 CONFIG = "adapter_config.json"
@@ -179,7 +180,8 @@ def _check_head(path: Path, card: AdapterCard) -> None:
 
 def _check_config(path: Path, card: AdapterCard) -> None:
     """Refuse a PEFT configuration that differs from what the card implies."""
-    found, expected = read_json(path, _LARGEST_CONFIG), peft_config(card.lora)
+    found = read_json_object(path, error=AdapterError, largest=_LARGEST_CONFIG)
+    expected = peft_config(card.lora)
     for key in sorted(found.keys() | expected.keys()):
         if key not in expected:
             raise AdapterError(f"{path}: has {key!r}, which adapters of this project do not have.")

@@ -10,6 +10,7 @@ import platformdirs
 
 from sam2lora.adapters.card import check_name
 from sam2lora.adapters.folder import CARD, CONFIG, Adapter, open_adapter
+from sam2lora.adapters.values import check_tensors
 from sam2lora.errors import AdapterError, TargetError
 from sam2lora.runs.folder import RunFolder
 from sam2lora.runs.run_adapters import best_adapter
@@ -168,11 +169,12 @@ def install_adapter(source: Adapter, *, name: str | None = None, replace: bool =
     Raises
     ------
     AdapterError
-        If the name is taken.
+        If the name is taken, or its tensors do not fit its base model or are not finite.
     OutputError
         If it cannot be written.
     """
     folder = _free_folder(name or source.name, replace=replace)
+    check_tensors(source)
     renamed = source.renamed(folder.name)
     with new_folder(folder, replace=replace) as partial:
         for path in (source.folder / CONFIG, *source.tensor_files):

@@ -5,7 +5,6 @@ names the image of each. Nothing is ever written next to the images, which may b
 on a read-only disk, or shared by several users.
 """
 
-import csv
 import hashlib
 import json
 import os
@@ -21,7 +20,9 @@ from sam2lora.errors import DatasetError
 from sam2lora.images.reading import read_mask
 from sam2lora.targets import all_targets
 from sam2lora.types import Mask
+from sam2lora.utils.csv_files import write_csv
 from sam2lora.utils.files import atomic_path, make_folder
+from sam2lora.utils.json_files import read_json_object
 
 _STATE = "corrections.json"
 _TABLE = "dataset.csv"
@@ -153,8 +154,8 @@ class Corrections:
         if not path.exists():
             return _State(source=str(self.source))
         try:
-            return _State.model_validate_json(path.read_bytes())
-        except (OSError, ValidationError) as error:
+            return _State.model_validate(read_json_object(path, error=DatasetError))
+        except (DatasetError, ValidationError) as error:
             raise DatasetError(
                 f"{path}: cannot be read, so the images marked as done are unknown. Delete it to "
                 "start a new list; the masks next to it stay."
@@ -166,13 +167,7 @@ class Corrections:
         with atomic_path(self.folder / _STATE) as temporary:
             temporary.write_text(json.dumps(state.model_dump(), indent=2) + "\n", encoding="utf-8")
         columns = ["image", *all_targets()]
-        with (
-            atomic_path(self.folder / _TABLE) as temporary,
-            temporary.open("w", encoding="utf-8", newline="") as stream,
-        ):
-            table = csv.DictWriter(stream, columns, restval="")
-            table.writeheader()
-            table.writerows(self._rows(state.images.items()))
+        write_csv(self.folder / _TABLE, columns, self._rows(state.images.items()))
 
     def _rows(self, images: Iterable[tuple[str, str]]) -> list[dict[str, str]]:
         rows = []

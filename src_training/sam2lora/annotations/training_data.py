@@ -5,7 +5,6 @@ A folder with `images/`, `masks/TARGET/`, `fov/` and `ignore/`, as in a plain fo
 taken for a dataset.
 """
 
-import csv
 import re
 import shutil
 from collections.abc import Iterable, Mapping, Sequence
@@ -19,6 +18,7 @@ from sam2lora.images.decoding import image_suffix
 from sam2lora.images.visualization import save_image
 from sam2lora.targets import all_targets
 from sam2lora.types import Mask, Pixels
+from sam2lora.utils.csv_files import write_csv
 from sam2lora.utils.files import atomic_path, make_folder
 
 
@@ -79,10 +79,7 @@ def save_training_data(folder: Path, images: Iterable[LabelledImage], *, copy: b
         rows.append(_save(folder, name, image, copy=copy))
     columns = ["image", *all_targets(), "fov", "ignore", "patient"]
     table = make_folder(folder) / TABLE_NAME
-    with atomic_path(table) as temporary, temporary.open("w", encoding="utf-8", newline="") as file:
-        writer = csv.DictWriter(file, columns, restval="", extrasaction="ignore")
-        writer.writeheader()
-        writer.writerows(rows)
+    write_csv(table, columns, rows)
     return table
 
 

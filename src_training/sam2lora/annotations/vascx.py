@@ -18,7 +18,8 @@ from sam2lora.images.field_of_view import FieldOfView
 from sam2lora.images.visualization import save_image
 from sam2lora.transforms.windows import Window
 from sam2lora.types import Mask, Pixels
-from sam2lora.utils.files import atomic_path, make_folder
+from sam2lora.utils.csv_files import text_cell, write_csv
+from sam2lora.utils.files import make_folder
 
 SIDE = 1024
 """Side of VascX's square images, in pixels."""
@@ -40,7 +41,7 @@ def save_for_vascx(
     folder
         The folder, created if missing. Files of other images stay, those of this one are replaced.
     stem
-        Name of the image, and of all its files.
+        Name of the image, and of all its files (`csv_files.text_cell`).
     pixels
         `(H, W, 3)` uint8 RGB.
     field
@@ -66,17 +67,16 @@ def save_for_vascx(
         )
     window = Window.around(field.center, field.extent, SIDE)
     bounds = folder / "bounds.csv"
-    rows = _rows(bounds) | {stem: ("True", _bounds(field))}
-    name = f"{stem}.png"
+    image = text_cell(stem)  # VascX looks for the files under the name in the table
+    rows = _rows(bounds) | {image: ("True", _bounds(field))}
+    name = f"{image}.png"
     written = [make_folder(folder / "preprocessed_rgb") / name]
     save_image(written[0], window.cut(pixels))
     for target, mask in readable.items():
         place = make_folder(folder / FOLDERS[target]) / name
         written.append(save_mask(place, window.cut_mask(mask)))
-    with atomic_path(bounds) as temporary, temporary.open("w", encoding="utf-8", newline="") as out:
-        table = csv.writer(out)
-        table.writerow(_COLUMNS)
-        table.writerows((image, *row) for image, row in rows.items())
+    cells = ((key, *row) for key, row in rows.items())
+    write_csv(bounds, _COLUMNS, (dict(zip(_COLUMNS, row, strict=True)) for row in cells))
     return [*written, bounds]
 
 

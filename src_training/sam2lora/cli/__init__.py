@@ -1,10 +1,11 @@
 """The command line `sam2lora`: one module a command; heavy imports happen inside the commands."""
 
+import errno
 import io
 import logging
 import sys
 import warnings
-from typing import Annotated
+from typing import Annotated, NoReturn
 
 import typer
 from rich.console import Console
@@ -54,6 +55,11 @@ def _options(
     if debug:
         logging.basicConfig()
         logging.getLogger("sam2lora").setLevel(logging.DEBUG)
+        return
+    # Decoders report what they repair; what they cannot repair becomes an error of ours.
+    for decoder in ("tifffile", "pydicom"):
+        logging.getLogger(decoder).setLevel(logging.CRITICAL)
+        warnings.filterwarnings("ignore", module=decoder)
 
 
 def main() -> None:
@@ -65,8 +71,17 @@ def main() -> None:
     try:
         app(prog_name="sam2lora")  # also when started as `python -m sam2lora`
     except Sam2LoraError as error:
-        if "--debug" in sys.argv:
+        _exit_with(str(error))
+    except OSError as error:
+        if error.errno != errno.ENAMETOOLONG:
             raise
-        console = Console(stderr=True, soft_wrap=True, markup=False, emoji=False, highlight=False)
-        console.print(f"error: {error}", style="red")
-        sys.exit(2)
+        _exit_with(f"{str(error.filename)[:100]}...: is longer than a path may be. Check it.")
+
+
+def _exit_with(text: str) -> NoReturn:
+    """Print the error that is being handled as one line; with --debug, raise it again."""
+    if "--debug" in sys.argv:
+        raise
+    console = Console(stderr=True, soft_wrap=True, markup=False, emoji=False, highlight=False)
+    console.print(f"error: {text}", style="red")
+    sys.exit(2)

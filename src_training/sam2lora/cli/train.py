@@ -1,6 +1,5 @@
 """`sam2lora train`: start or continue a training in a run folder."""
 
-import json
 import os
 import shlex
 import signal
@@ -17,6 +16,8 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from sam2lora.cli.rows import print_suspicious
 from sam2lora.compute.allocator import keep_freed_memory
+from sam2lora.errors import SettingsError
+from sam2lora.utils.json_files import parse_json, read_json_object
 
 if TYPE_CHECKING:
     from sam2lora.datasets.label_maps import Labels
@@ -73,7 +74,6 @@ def train(
     """
     from sam2lora.adapters import is_installed
     from sam2lora.datasets import parse_labels
-    from sam2lora.errors import SettingsError
     from sam2lora.models.registry import BASE_MODELS
     from sam2lora.runs import RunFolder
     from sam2lora.training.settings import make_settings, validate_settings
@@ -111,7 +111,8 @@ def train(
     if settings is not None:
         if preset is not None:
             raise SettingsError("Use either --settings or --preset.")
-        chosen = make_settings("standard", _read(settings), changes).counted_from(settings.parent)
+        given = read_json_object(settings, error=SettingsError)
+        chosen = make_settings("standard", given, changes).counted_from(settings.parent)
     else:
         if not changes.keys() >= {"data", "target"}:
             raise SettingsError(_how_to_start(run))
@@ -153,8 +154,6 @@ def _quoted(path: Path) -> str:
 
 def _set(changes: dict[str, Any], text: str) -> None:
     """Set `a.b=value` in nested settings; the value is JSON, or else a string."""
-    from sam2lora.errors import SettingsError
-
     key, equals, value = text.partition("=")
     if not equals or not key:
         raise SettingsError(f"--set takes name=value, as in steps=300, not {text!r}.")
@@ -165,21 +164,9 @@ def _set(changes: dict[str, Any], text: str) -> None:
         if not isinstance(group, dict):
             raise SettingsError(f"--set {text}: {name} is no group of settings.")
     try:
-        group[last] = json.loads(value)
-    except ValueError:
+        group[last] = parse_json(value, "--set", error=SettingsError)
+    except SettingsError:
         group[last] = value
-
-
-def _read(path: Path) -> dict[str, Any]:
-    from sam2lora.errors import SettingsError
-
-    try:
-        content = json.loads(path.read_bytes())
-    except (OSError, ValueError) as error:
-        raise SettingsError(f"{path}: cannot be read as settings ({error}).") from error
-    if not isinstance(content, dict):
-        raise SettingsError(f"{path}: is not a JSON object of settings.")
-    return content
 
 
 def _print_plan(settings: "TrainSettings", console: Console) -> None:

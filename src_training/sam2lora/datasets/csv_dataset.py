@@ -6,6 +6,7 @@ there is no such file.
 """
 
 import csv
+import io
 from collections import Counter
 from pathlib import Path
 
@@ -15,6 +16,8 @@ from sam2lora.errors import DatasetError
 from sam2lora.images.decoding import image_stem
 from sam2lora.images.reading import eye_from_name
 from sam2lora.targets import all_targets
+from sam2lora.utils.csv_files import original_text
+from sam2lora.utils.files import is_file
 from sam2lora.utils.names import existing_spelling
 
 TABLE_NAME = "dataset.csv"
@@ -29,6 +32,7 @@ _SPLITS: dict[str, Split | None] = {
     "test": "test",
 }
 _SHOWN = 3  # missing files named in the error; the rest are counted
+_LONGEST = 300  # characters of a name in the error
 
 
 def read_table(path: Path) -> list[Record]:
@@ -61,15 +65,17 @@ def read_table(path: Path) -> list[Record]:
 def _read_rows(path: Path) -> list[tuple[int, dict[str, str]]]:
     """Return (line number, cells by column) of each line that is not blank; cells are stripped."""
     try:
-        lines = path.read_text(encoding="utf-8-sig").splitlines()
+        text = path.read_bytes().decode("utf-8-sig")
     except (OSError, UnicodeDecodeError) as error:
         reason = getattr(error, "strerror", None) or "not UTF-8 text"
         raise DatasetError(f"{path}: cannot be read as a CSV file ({reason}).") from error
-    header = lines[0] if lines else ""
+    lines = io.StringIO(text, newline="")  # cells may hold line breaks
+    header = next(lines, "")
     delimiter = ";" if header.count(";") > header.count(",") else ","
+    lines.seek(0)
     reader = csv.reader(lines, delimiter=delimiter)
     try:
-        table = [(reader.line_num, [cell.strip() for cell in row]) for row in reader]
+        table = [(reader.line_num, [original_text(cell.strip()) for cell in row]) for row in reader]
     except csv.Error as error:
         raise DatasetError(f"{path}: cannot be read as a CSV file ({error}).") from error
     if not table:
@@ -133,11 +139,16 @@ def _folders(path: Path) -> list[str]:
 
 
 def _require_files(path: Path, records: list[Record]) -> None:
-    missing = [file for record in records for file in record.files() if not file.is_file()]
+    missing = [file for record in records for file in record.files() if not is_file(file)]
     if missing:
-        shown = ", ".join(map(str, missing[:_SHOWN]))
+        shown = ", ".join(_shorten(str(file)) for file in missing[:_SHOWN])
         more = f" and {len(missing) - _SHOWN} more" if len(missing) > _SHOWN else ""
         raise DatasetError(
             f"{path}: names files that do not exist: {shown}{more}. "
             "Paths are relative to the folder of the CSV file."
         )
+
+
+def _shorten(text: str) -> str:
+    half = _LONGEST // 2
+    return text if len(text) <= _LONGEST else f"{text[:half]} ... {text[-half:]}"

@@ -3,7 +3,6 @@
 `ENCODINGS` is the table; a dataset's layout names its encodings by their keys.
 """
 
-import json
 import math
 import re
 from collections.abc import Callable, Sequence
@@ -22,6 +21,7 @@ from sam2lora.datasets.matlab import read_matlab_mask
 from sam2lora.errors import ImageError, UnclearMaskError
 from sam2lora.images.reading import above_half, read_values
 from sam2lora.types import Mask
+from sam2lora.utils.json_files import parse_json
 
 Shape = tuple[int, int]
 
@@ -189,7 +189,7 @@ def _read_contour(path: Path, shape: Shape) -> Mask:
 def _read_labelme(path: Path, shape: Shape, *, label: str, required: bool) -> Mask:
     text = _read_text(path)
     try:
-        content = json.loads(text)
+        content = parse_json(text, str(path), error=ImageError)
         size = (content.get("imageHeight"), content.get("imageWidth"))
         shapes = [(str(item["label"]), item["points"]) for item in content["shapes"]]
         polygons = [
@@ -197,7 +197,7 @@ def _read_labelme(path: Path, shape: Shape, *, label: str, required: bool) -> Ma
             for name, points in shapes
             if name.lower() == label.lower()
         ]
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
+    except (ValueError, KeyError, TypeError, AttributeError, OverflowError) as error:
         raise ImageError(f"{path}: is not a labelme JSON file with polygons.") from error
     if None not in size and size != shape:
         raise ImageError(

@@ -33,7 +33,7 @@ class EvaluateSettings(Settings):
     exclude: Expression = Field(
         default=None, description="regular expression; stems it matches are excluded"
     )
-    seed: int = Field(default=0, ge=0, description="random seed of the prompts")
+    seed: int = Field(default=0, ge=0, lt=2**63, description="random seed of the prompts")
     flips: bool = Field(
         default=False, description="average the probabilities of the image and its mirror images"
     )

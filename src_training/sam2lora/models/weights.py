@@ -1,7 +1,6 @@
 """Read the weights of a base model from a file, load them into a network, and hash them."""
 
 import hashlib
-import json
 import math
 from collections.abc import Iterable, Mapping
 from pathlib import Path
@@ -14,6 +13,7 @@ from torch import Tensor, nn
 
 from sam2lora.errors import ModelError
 from sam2lora.utils.hash_cache import cache_hash, cached_hash
+from sam2lora.utils.json_files import parse_json_object
 
 MASK_TOKEN = "mask_token"
 """Key in a file's metadata: "single" where only SAM 2's single mask was trained."""
@@ -101,10 +101,13 @@ def training_image_counts(metadata: Mapping[str, str], source: Path) -> dict[str
     ModelError
         If the metadata are not as this project writes them.
     """
+    learned = parse_json_object(
+        metadata.get(LEARNED, "{}"), f"{source}: the metadata {LEARNED!r}", error=ModelError
+    )
     try:
-        images = json.loads(metadata.get(LEARNED, "{}")).get("images", {})
+        images = learned.get("images", {})
         return {str(name): int(count) for name, count in images.items()}
-    except (ValueError, TypeError, AttributeError) as error:
+    except (ValueError, TypeError, AttributeError, OverflowError) as error:
         raise ModelError(
             f"{source}: the metadata {LEARNED!r} do not list training images ({error})."
         ) from error
@@ -116,7 +119,8 @@ def fit_weights(network: nn.Module, weights: Mapping[str, Tensor], source: Path)
     Raises
     ------
     ModelError
-        If the names or shapes do not match; the message names the first ones of each kind.
+        If the names or shapes do not match (the message names the first ones of each kind), or a
+        tensor does not hold finite floating-point numbers.
     """
     expected = network.state_dict()
     given = {name: value for name, value in weights.items() if not name.startswith(MEMORY_PARTS)}
@@ -136,7 +140,19 @@ def fit_weights(network: nn.Module, weights: Mapping[str, Tensor], source: Path)
         raise ModelError(
             f"{source}: does not fit this base model. " + " ".join(filter(None, problems))
         )
+    for name, tensor in given.items():
+        if tensor.layout != torch.strided or not tensor.is_floating_point():
+            raise ModelError(
+                f"{source}: {name!r} holds {tensor.dtype}, not plain floating-point numbers, so "
+                "this is not a checkpoint of SAM 2."
+            )
     network.load_state_dict(given)
+    for name, tensor in network.state_dict().items():
+        if not tensor.isfinite().all():
+            raise ModelError(
+                f"{source}: {name!r} holds values that are not finite numbers, so its predictions "
+                "would be meaningless. Copy or download the file again, or ask its author."
+            )
 
 
 @torch.no_grad()
@@ -207,8 +223,12 @@ def _read_pickle(path: Path) -> object:
                 f"{path}: holds more than tensors, or is not a checkpoint at all. It was not "
                 "loaded, because such a file can run code. Ask its author for a .safetensors file."
             ) from error
-        reason = str(error).partition("\n")[0] or type(error).__name__
-        raise ModelError(f"{path}: is truncated or corrupt ({reason}).") from error
+        # The messages of torch are not repeated: some advise to execute what is in the file.
+        raise ModelError(
+            f"{path}: is truncated, corrupt, or an old kind of .pt file, and was not loaded, "
+            "because such a file can run code. Copy or download it again, or ask its author for a "
+            ".safetensors file."
+        ) from error
 
 
 def _first(kind: str, names: Iterable[str], *, shown: int = 3) -> str:

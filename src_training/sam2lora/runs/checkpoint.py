@@ -3,7 +3,7 @@
 import zipfile
 from collections import OrderedDict
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import IO, TYPE_CHECKING, Any, BinaryIO, cast
 
 from sam2lora.errors import DeviceError, ModelError
 from sam2lora.utils.files import durable_path
@@ -37,9 +37,14 @@ def save_checkpoint(path: Path, state: dict[str, Any]) -> None:
     import torch
 
     _check_readable(state, "state")
-    # Through a stream opened here, because torch's own hides that the disk is full.
     with durable_path(path, advice=RESUME_ADVICE) as temporary, temporary.open("wb") as stream:
-        torch.save(state, stream)
+        writer = _Writer(stream)
+        try:
+            torch.save(state, cast("IO[bytes]", writer))
+        except RuntimeError:
+            if writer.error is not None:
+                raise writer.error from None
+            raise
 
 
 def load_checkpoint(path: Path, *, map_location: "str | torch.device" = "cpu") -> dict[str, Any]:
@@ -74,9 +79,8 @@ def load_checkpoint(path: Path, *, map_location: "str | torch.device" = "cpu") -
         # Reading a damaged file can fail in many ways: zip, torch and pickle raise their own
         # errors.
         reason = str(error).partition("\n")[0] or type(error).__name__
-        if (
-            type(error).__name__ == "UnpicklingError"
-        ):  # its message explains how to execute the content
+        # Messages of torch may advise to execute the content.
+        if type(error).__name__ == "UnpicklingError" or "weights_only" in str(error):
             reason = "it holds more than tensors and plain values"
         raise ModelError(
             f"{path}: is truncated or corrupt ({reason}), so the training cannot resume from it. "
@@ -84,6 +88,24 @@ def load_checkpoint(path: Path, *, map_location: "str | torch.device" = "cpu") -
             "file to start this one again."
         ) from error
     return content
+
+
+class _Writer:
+    """Writes to a stream, and keeps its first error: torch replaces it by one of its own."""
+
+    def __init__(self, stream: BinaryIO) -> None:
+        self._stream = stream
+        self.error: OSError | None = None
+
+    def write(self, content: bytes) -> int:
+        try:
+            return self._stream.write(content)
+        except OSError as error:
+            self.error = self.error or error
+            raise
+
+    def flush(self) -> None:
+        self._stream.flush()
 
 
 def _check_readable(value: object, place: str) -> None:

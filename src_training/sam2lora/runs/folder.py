@@ -1,6 +1,5 @@
 """One training on disk, as the training loop uses it."""
 
-import json
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -14,8 +13,9 @@ from sam2lora.runs.control import Control
 from sam2lora.runs.event_log import append_event, read_events
 from sam2lora.runs.events import Event
 from sam2lora.runs.lock import is_alive, run_lock
-from sam2lora.runs.run_adapters import ADAPTERS, BEST
+from sam2lora.runs.run_adapters import ADAPTERS
 from sam2lora.utils.files import durable_path, make_folder, read_error
+from sam2lora.utils.json_files import parse_json_object, read_json_object
 
 if TYPE_CHECKING:
     import torch
@@ -52,7 +52,8 @@ class RunFolder:
             If the folder holds something else, or cannot be written.
         """
         run = cls(path)
-        settings = _read_object(settings_json.encode(), "The settings of the training")
+        source = "The settings of the training"
+        settings = parse_json_object(settings_json, source, error=SettingsError)
         in_use = _is_in_use(path)  # before reading the settings, which are written first
         if run.settings.exists() and (_has_begun(run) or is_alive(path)):
             if run.read_settings() != settings:
@@ -141,11 +142,7 @@ class RunFolder:
         SettingsError
             If they are missing or damaged.
         """
-        try:
-            content = self.settings.read_bytes()
-        except OSError as error:
-            raise read_error(self.settings, error) from error
-        return _read_object(content, str(self.settings))
+        return read_json_object(self.settings, error=SettingsError)
 
     @contextmanager
     def hold(self) -> Iterator[None]:
@@ -161,13 +158,10 @@ class RunFolder:
         with run_lock(self.path):
             self._make_folders()  # an earlier process may have been killed while creating them
             self.control.clear()
-            for file in (self.checkpoint, self.adapters / BEST):
-                for leftover in file.parent.glob(f".{file.stem}-*{file.suffix}"):
-                    leftover.unlink(missing_ok=True)
             yield
 
     def _make_folders(self) -> None:
-        for folder in (self.data, self.control.folder, self.adapters, self.previews):
+        for folder in (self.path, self.data, self.control.folder, self.adapters, self.previews):
             make_folder(folder)
 
     def append(self, event: Event) -> None:
@@ -181,16 +175,6 @@ class RunFolder:
     def load_checkpoint(self, *, map_location: "str | torch.device" = "cpu") -> dict[str, Any]:
         """Read the checkpoint (`checkpoint.load_checkpoint`)."""
         return load_checkpoint(self.checkpoint, map_location=map_location)
-
-
-def _read_object(content: bytes, name: str) -> dict[str, Any]:
-    try:
-        settings = json.loads(content)
-    except (ValueError, RecursionError) as error:
-        raise SettingsError(f"{name}: truncated or not JSON ({error}).") from error
-    if not isinstance(settings, dict):
-        raise SettingsError(f"{name}: not a JSON object.")
-    return settings
 
 
 def _has_begun(run: RunFolder) -> bool:

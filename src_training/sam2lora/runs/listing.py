@@ -154,5 +154,5 @@ def _base_name(model: object) -> str | None:
 def _time_of(path: Path) -> datetime | None:
     try:
         return datetime.fromtimestamp(path.stat().st_mtime, UTC)
-    except OSError:
+    except (OSError, OverflowError, ValueError):  # gone, or later than the year 9999
         return None

@@ -11,6 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from sam2lora.errors import AdapterError
 from sam2lora.runs.checkpoint import RESUME_ADVICE
 from sam2lora.utils.files import durable_path, read_error
+from sam2lora.utils.json_files import read_json_object
 
 ADAPTERS = "adapters"
 BEST = "best.json"
@@ -76,11 +77,11 @@ def best_adapter(run: Path) -> RunAdapter | None:
     """
     path = run / ADAPTERS / BEST
     try:
-        best = _Best.model_validate_json(path.read_bytes())
-    except FileNotFoundError:
-        return None
-    except OSError as error:
-        raise AdapterError(f"{path}: cannot be read ({error.strerror or error}).") from error
+        best = _Best.model_validate(read_json_object(path, error=AdapterError))
+    except AdapterError as error:
+        if isinstance(error.__cause__, FileNotFoundError):
+            return None
+        raise AdapterError(f"{error} Choose one of the adapters next to it.") from error
     except ValidationError as error:
         raise AdapterError(
             f"{path}: does not name the best adapter. Choose one of those next to it."

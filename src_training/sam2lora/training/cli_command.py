@@ -8,7 +8,9 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+from sam2lora.errors import SettingsError
 from sam2lora.training.settings import TrainSettings, make_settings
+from sam2lora.utils.json_files import parse_json
 
 _OPTIONS = {
     "model": "--model",
@@ -72,7 +74,7 @@ def _as_argument(value: Any) -> str:
     """Format a value as `--set` reads it: strings unquoted, unless they would parse as JSON."""
     if isinstance(value, str):
         try:
-            json.loads(value)
-        except ValueError:
+            parse_json(value, "--set", error=SettingsError)
+        except SettingsError:
             return value
     return json.dumps(value)

@@ -10,7 +10,7 @@ import os
 import shutil
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import nullcontext
+from contextlib import nullcontext, suppress
 from datetime import timedelta
 from itertools import islice
 from pathlib import Path
@@ -28,7 +28,7 @@ from accelerate.utils import (
 from sam2lora.adapters import Adapter, open_adapter
 from sam2lora.adapters.lora import trainable_share
 from sam2lora.compute.device import choose_device
-from sam2lora.errors import DeviceError, OutputError
+from sam2lora.errors import DeviceError, OutputError, TrainingError
 from sam2lora.inference.embedding_cache import EmbeddingCache
 from sam2lora.models.weights import weights_digest
 from sam2lora.runs import (
@@ -69,6 +69,7 @@ from sam2lora.training.trainable import (
 from sam2lora.training.validation import ValidationImage, read_validation_images, validate
 from sam2lora.utils.files import durable_path
 from sam2lora.utils.folders import new_folder
+from sam2lora.utils.json_files import read_json
 
 
 def train(run: RunFolder | str | Path, settings: TrainSettings | None = None) -> Iterator[Event]:
@@ -112,7 +113,8 @@ def train(run: RunFolder | str | Path, settings: TrainSettings | None = None) ->
         except Exception as error:  # any error is reported to whoever follows the run
             if main:
                 text = str(error) or "No error message; see the log of the training process."
-                run.append(FailedEvent(step=step, reason=type(error).__name__, words=text))
+                with suppress(OutputError):  # on a full disk; then the first error is to be seen
+                    run.append(FailedEvent(step=step, reason=type(error).__name__, words=text))
             raise
 
 
@@ -209,11 +211,26 @@ class _Training:
         if not path.exists():
             with durable_path(path) as temporary:
                 temporary.write_text(json.dumps(self._manifest, indent=1), encoding="utf-8")
-        elif data_hash(json.loads(path.read_bytes())) != data_hash(self._manifest):
+        elif self._has_other_data(path):
             yield WarningEvent(
                 step=self.state.step,
                 words="The images or masks have changed since this training began.",
             )
+
+    def _has_other_data(self, path: Path) -> bool:
+        """Check whether the images or masks differ from those the run began with."""
+        try:
+            # Names of files may be in an old encoding.
+            entries = read_json(path, error=TrainingError, any_text=True)
+            if not isinstance(entries, list):
+                raise TypeError(type(entries))
+            before = data_hash(entries)
+        except (TrainingError, TypeError, KeyError) as error:
+            reason = str(error) if isinstance(error, TrainingError) else f"{path}: lists no files."
+            raise TrainingError(
+                f"{reason} Delete it to resume; whether the images have changed is then unknown."
+            ) from error
+        return before != data_hash(self._manifest)
 
     def _feature_cache(self) -> EmbeddingCache:
         """Return a cache for the features of a frozen encoder, on disk if memory does not suffice.

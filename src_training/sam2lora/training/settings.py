@@ -22,6 +22,8 @@ from sam2lora.settings import (
 )
 from sam2lora.targets import all_targets, get_target
 
+_MOST = 1_000_000_000  # of anything that is counted
+
 Train = Literal["adapter", "base"]
 Schedule = Literal["cosine", "restarts", "constant"]
 
@@ -63,9 +65,11 @@ class OptimizerSettings(Settings):
         description="cosine: down to a hundredth at the last step; restarts: cosine with warm "
         "restarts (the paper's); constant",
     )
-    warmup: int = Field(default=20, ge=0, description="steps of linear increase at the start")
+    warmup: int = Field(
+        default=20, ge=0, le=_MOST, description="steps of linear increase at the start"
+    )
     restart_every: int = Field(
-        default=1000, ge=1, description="steps between restarts (the paper's)"
+        default=1000, ge=1, le=_MOST, description="steps between restarts (the paper's)"
     )
 
 
@@ -78,9 +82,12 @@ class ValidationSettings(Settings):
         lt=1,
         description="share of the patients used for validation, in each dataset; at least one",
     )
-    every: int = Field(default=50, ge=1, description="steps between validations")
+    every: int = Field(default=50, ge=1, le=_MOST, description="steps between validations")
     images: int = Field(
-        default=8, ge=1, description="largest number of validation images, spread over the datasets"
+        default=8,
+        ge=1,
+        le=_MOST,
+        description="largest number of validation images, spread over the datasets",
     )
     within_images: bool = Field(
         default=False,
@@ -88,7 +95,10 @@ class ValidationSettings(Settings):
         "only one: the part below a row, with `share` of the target. It says less about other eyes",
     )
     patience: int | None = Field(
-        default=None, ge=1, description="validations without improvement before it stops early"
+        default=None,
+        ge=1,
+        le=_MOST,
+        description="validations without improvement before it stops early",
     )
 
 
@@ -121,6 +131,7 @@ class TrainSettings(Settings):
     variants: int = Field(
         default=4,
         ge=1,
+        le=_MOST,
         description="augmented versions of each image whose features are cached, if the encoder or "
         "the network is frozen",
     )
@@ -142,10 +153,12 @@ class TrainSettings(Settings):
         default=False,
         description="train SAM 2's first multimask output instead of its single mask (the paper's)",
     )
-    steps: int = Field(default=600, ge=1, description="optimizer steps")
+    steps: int = Field(default=600, ge=1, le=_MOST, description="optimizer steps")
     batch: int = Field(default=4, ge=1, le=256, description="samples per batch")
     accumulate: int = Field(default=1, ge=1, le=256, description="batches per optimizer step")
-    checkpoint_every: int = Field(default=50, ge=1, description="steps between checkpoints")
+    checkpoint_every: int = Field(
+        default=50, ge=1, le=_MOST, description="steps between checkpoints"
+    )
     gradient_checkpointing: bool = Field(
         default=False, description="recompute activations to save memory"
     )

@@ -2,19 +2,20 @@
 
 import hashlib
 import os
-import secrets
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import lru_cache
 from pathlib import Path
 
 from sam2lora.errors import OutputError, SettingsError
-
-_NAME_BYTES = 140  # of a name on any file system: encrypted ones allow 143, others 255
+from sam2lora.utils.leftovers import remove_leftovers, temporary_name
 
 
 def make_folder(folder: Path) -> Path:
     """Create `folder` with its parents, and check that a file can be written there.
+
+    What killed processes of this project left in it is deleted.
 
     Raises
     ------
@@ -26,9 +27,18 @@ def make_folder(folder: Path) -> Path:
         # Hidden: some file systems show it for a moment.
         with tempfile.TemporaryFile(dir=folder, prefix="."):
             pass
+        remove_leftovers(folder)
     except OSError as error:
         raise write_error(folder, error) from error
     return folder
+
+
+def is_file(path: Path) -> bool:
+    """Check whether a path is a file; one that the system cannot have, as too long, is not."""
+    try:
+        return path.is_file()
+    except (OSError, ValueError):
+        return False
 
 
 @contextmanager
@@ -54,8 +64,10 @@ def atomic_path(path: Path, *, advice: str = "") -> Iterator[Path]:
     OutputError
         If the operating system refuses to write (permission, disk full, no such folder).
     """
-    temporary = path.with_name(_temporary_name(path))
+    # Independent of the stem, which may be as long as the file system allows.
+    temporary = path.with_name(f".{temporary_name()}{path.suffix}")
     try:
+        _remove_leftovers_once(path.parent)
         # Not by mkstemp, whose files are private instead of following the umask.
         temporary.touch(exist_ok=False)
     except OSError as error:
@@ -71,14 +83,10 @@ def atomic_path(path: Path, *, advice: str = "") -> Iterator[Path]:
         temporary.unlink(missing_ok=True)
 
 
-def _temporary_name(path: Path) -> str:
-    """Return a hidden name like that of `path`, which is not longer than that one can be."""
-    end = f"-{secrets.token_hex(4)}{path.suffix}"
-    room = max(_NAME_BYTES - len(os.fsencode(f".{end}")), 0)
-    stem = path.stem
-    while len(os.fsencode(stem)) > room:
-        stem = stem[:-1]
-    return f".{stem}{end}"
+@lru_cache(maxsize=64)
+def _remove_leftovers_once(folder: Path) -> None:
+    """Delete leftovers in a folder, but not at each of thousands of files written there."""
+    remove_leftovers(folder)
 
 
 def sha256_of(path: Path) -> str:

@@ -1,9 +1,10 @@
 """Write, replace and delete folders atomically.
 
 A folder is written as `.NAME.partial` next to its final path, and moved there once it is complete
-and on disk. An older one is first moved to `.NAME.replaced`; if a process is killed between these
-two moves, the next process that writes or recovers the folder puts the older one back. `.NAME.lock`
-keeps other processes away in the meantime; the system releases it when its holder dies.
+and on disk. It is exchanged with an older one in one step. Where that is impossible, the older one
+is first moved to `.NAME.replaced`; if a process is killed between these two moves, the next process
+that writes or recovers the folder puts the older one back. `.NAME.lock` keeps other processes away
+in the meantime; the system releases it when its holder dies.
 """
 
 import os
@@ -15,6 +16,7 @@ from pathlib import Path
 from filelock import FileLock, Timeout
 
 from sam2lora.errors import OutputError
+from sam2lora.utils.exchange import exchange
 from sam2lora.utils.files import make_folder, sync_folder
 
 Check = Callable[[Path], None]
@@ -27,8 +29,8 @@ _TIMEOUT = 60.0  # seconds to wait for another process that writes the same fold
 def new_folder(path: Path, *, replace: bool = False, check: Check | None = None) -> Iterator[Path]:
     """Create an empty folder next to `path`, moved to `path` when the block ends without error.
 
-    On any error it is deleted, and an existing `path` is left unchanged. Leftovers of a killed
-    process are recovered or deleted first.
+    On any error it is deleted, and an existing `path` is left unchanged. What killed processes
+    left next to it is recovered or deleted first.
 
     Parameters
     ----------
@@ -53,6 +55,7 @@ def new_folder(path: Path, *, replace: bool = False, check: Check | None = None)
         Whatever `check` raises.
     """
     make_folder(path.parent)
+    _delete_dead(path.parent)
     partial, replaced = _beside(path, "partial"), _beside(path, "replaced")
     with _explained(path, "written"), _locked(path):
         _recover(path)
@@ -63,9 +66,10 @@ def new_folder(path: Path, *, replace: bool = False, check: Check | None = None)
             yield partial
             _sync(partial)
             _check_free(path, replace=replace, check=check)
-            if path.exists():
-                path.rename(replaced)
-            partial.rename(path)
+            if not (path.exists() and exchange(partial, path)):
+                if path.exists():
+                    path.rename(replaced)
+                partial.rename(path)
             with suppress(OSError):  # not supported by every file system, and not essential
                 sync_folder(path.parent)
         finally:
@@ -117,10 +121,10 @@ def recover_folders(parent: Path) -> None:
 
 
 @contextmanager
-def _locked(path: Path) -> Iterator[None]:
+def _locked(path: Path, *, wait: bool = True) -> Iterator[None]:
     """Keep other processes from writing, replacing or deleting the same folder."""
     file = _beside(path, "lock")
-    lock = FileLock(file, timeout=_TIMEOUT)
+    lock = FileLock(file, timeout=_TIMEOUT if wait else 0)
     try:
         lock.acquire()
         while not file.exists():  # locked after it was unlinked; old versions of filelock miss that
@@ -136,6 +140,17 @@ def _locked(path: Path) -> Iterator[None]:
         if os.name != "nt":  # on Windows filelock does so itself
             file.unlink(missing_ok=True)  # while held, so that no other process's is deleted
         lock.release()
+
+
+def _delete_dead(parent: Path) -> None:
+    """Delete the folders inside `parent` that a killed process has not completed."""
+    for partial in parent.glob(".*.partial"):
+        path = parent / partial.name.removeprefix(".").removesuffix(".partial")
+        # Without a lock file, it is not ours; and one that is held has a living holder.
+        if not _beside(path, "lock").exists():
+            continue
+        with suppress(OSError, OutputError), _locked(path, wait=False):
+            shutil.rmtree(partial, ignore_errors=True)
 
 
 def _check_free(path: Path, *, replace: bool, check: Check | None) -> None:

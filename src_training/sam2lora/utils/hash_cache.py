@@ -7,9 +7,10 @@ modification time of the file do not change.
 import json
 from pathlib import Path
 
-from sam2lora.errors import OutputError
+from sam2lora.errors import ModelError, OutputError
 from sam2lora.utils.download import cache_folder
 from sam2lora.utils.files import atomic_path, make_folder
+from sam2lora.utils.json_files import read_json_object
 
 
 def cached_hash(path: Path, kind: str) -> str | None:
@@ -39,12 +40,14 @@ def _cache_file() -> Path:
 
 def _entries() -> dict[str, dict[str, str]]:
     try:
-        entries = json.loads(_cache_file().read_bytes())
-    except (OSError, ValueError):
+        entries = read_json_object(_cache_file(), error=ModelError, any_text=True)
+    except ModelError:  # computed again
         return {}
-    if not isinstance(entries, dict):
-        return {}
-    return {name: entry for name, entry in entries.items() if isinstance(entry, dict)}
+    return {
+        name: {key: value for key, value in entry.items() if isinstance(value, str)}
+        for name, entry in entries.items()
+        if isinstance(entry, dict)
+    }
 
 
 def _stamp(path: Path) -> str:

@@ -11,6 +11,7 @@ from napari_sam2lora.layers.conversion import (
     mask_of,
     masks_of,
     pixels_of,
+    size_of,
     spacing_of,
     transform_of,
     view_layer,
@@ -178,6 +179,17 @@ def test_view_layer_is_aligned_with_its_image(layer: Image):
     inside = np.hstack([np.zeros((1, layer.ndim - 2)), corner])
     expected = [layer.data_to_world(each)[-2:] for each in inside]
     np.testing.assert_allclose([view.data_to_world(each) for each in corner], expected)
+
+
+def test_color_image_with_a_single_slice_is_read():
+    slices = Image(RGB[None], rgb=True)
+    assert size_of(layer_data(slices)) == RGB.shape[:2]
+    np.testing.assert_array_equal(pixels_of(layer_data(slices)), RGB)
+
+
+def test_color_stack_is_rejected():
+    with pytest.raises(ImageError, match="is a stack"):
+        size_of(layer_data(Image(np.stack([RGB, RGB]), rgb=True)))
 
 
 def test_rotated_stack_is_rejected():

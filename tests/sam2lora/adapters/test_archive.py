@@ -1,4 +1,8 @@
+import os
 import stat
+import subprocess
+import sys
+import tempfile
 import warnings
 import zipfile
 from collections.abc import Callable
@@ -12,6 +16,7 @@ from sam2lora.adapters.folder import FILES, Adapter
 from sam2lora.adapters.store import adapters_folder, find_adapter, install_adapter, list_adapters
 from sam2lora.errors import AdapterError, OutputError
 from sam2lora.runs import RunFolder, set_best
+from sam2lora.utils.leftovers import temporary_name
 
 
 @pytest.fixture
@@ -47,6 +52,26 @@ def test_exported_adapter_is_imported_unchanged(made: Adapter, packed: Path):
     assert installed.card == made.card
     assert installed.digest() == made.digest()
     assert installed.folder.parent == adapters_folder()
+
+
+def test_files_of_a_far_future_are_packed(made: Adapter, tmp_path: Path):
+    for file in FILES:
+        os.utime(made.folder / file, (2**33, 2**33))  # in 2242; a zip file's dates end in 2107
+    assert import_adapter(export_adapter(made, tmp_path / "future.zip")).digest() == made.digest()
+
+
+def test_unpacked_files_of_a_killed_process_are_deleted(
+    packed: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    place = tmp_path / "temporary"
+    place.mkdir()
+    monkeypatch.setattr(tempfile, "tempdir", str(place))
+    ended = subprocess.Popen([sys.executable, "-c", ""])
+    ended.wait()
+    dead = place / temporary_name().replace(f"-{os.getpid()}-", f"-{ended.pid}-")
+    (dead / "inside").mkdir(parents=True)
+    import_adapter(packed)
+    assert list(place.iterdir()) == []
 
 
 def test_adapter_folders_and_run_folders_are_imported(make_adapter, tmp_path: Path):

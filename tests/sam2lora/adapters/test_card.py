@@ -11,7 +11,6 @@ from sam2lora.adapters.card import (
     library_versions,
     now,
     read_card,
-    read_json,
 )
 from sam2lora.errors import AdapterError
 from sam2lora.settings import LoraSettings
@@ -94,17 +93,18 @@ def test_a_newer_card_asks_for_an_update(make_card, tmp_path: Path):
         (b"{", "truncated or not JSON"),
         (b"[1]", "not a JSON object"),
         (b"\xff\xfe", "not JSON"),
-        (b"[" * 9000, "not JSON"),
-        (b" " * 9000 + b"{}", "larger than 8192 bytes"),
+        (b"[" * 9000, "nested deeper"),
+        (b'{"name": "\\ud800"}', "half of a character"),
+        (b" " * (1 << 20) + b"{}", "larger than 1048576 bytes"),
     ],
 )
 def test_card_that_is_not_a_small_json_object_is_refused(tmp_path: Path, raw: bytes, message: str):
     path = tmp_path / "file.json"
     path.write_bytes(raw)
     with pytest.raises(AdapterError, match=message):
-        read_json(path, 8192 if message.startswith("larger") else 1 << 20)
+        read_card(path)
     with pytest.raises(AdapterError, match="cannot be read"):
-        read_json(tmp_path / "missing.json", 8192)
+        read_card(tmp_path / "missing.json")
 
 
 @pytest.mark.parametrize("name", ["a", "vessel-nano_v1.2", "A" * 64, "2024", "console"])

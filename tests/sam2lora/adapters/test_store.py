@@ -92,7 +92,7 @@ def test_run_folder_opens_its_best_adapter(make_adapter, tmp_path: Path):
     set_best(run.path, 30, 0.9)
     assert find_adapter(str(run.path)).digest() == made[30].digest()
     (run.adapters / "best.json").write_text("{")
-    with pytest.raises(AdapterError, match="does not name the best adapter"):
+    with pytest.raises(AdapterError, match="Choose one of the adapters next to it"):
         find_adapter(run.path)
 
 

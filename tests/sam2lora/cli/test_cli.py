@@ -3,6 +3,7 @@
 import json
 import os
 import signal
+import struct
 import subprocess
 import sys
 import sysconfig
@@ -11,6 +12,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import tifffile
 from numpy.typing import NDArray
 from PIL import Image
 
@@ -68,6 +70,18 @@ def test_error_is_one_line_and_debug_shows_its_traceback(tmp_path: Path) -> None
     assert debug.stderr.splitlines()[-1].startswith("sam2lora.errors.DatasetError")
 
 
+@pytest.mark.skipif(os.name == "nt", reason="Windows calls such a path missing")
+@pytest.mark.parametrize(
+    "args",
+    [["datasets", "check"], ["adapters", "import"], ["train"], ["train", "run", "--start-from"]],
+)
+def test_path_that_is_too_long_is_told_in_a_line(run_cli, args: list[str]) -> None:
+    ran = run_cli(*args, "x" * 5000)
+    assert ran.code == 2
+    assert "longer than a path may be" in ran.err
+    assert len(ran.err) < 300
+
+
 def test_names_that_the_terminal_cannot_encode_are_escaped(tmp_path: Path) -> None:
     folder = tmp_path / "眼底" / "images"
     masks = folder.parent / "masks" / "disc"
@@ -96,6 +110,19 @@ def test_warnings_of_libraries_are_not_printed(tmp_path: Path) -> None:
     (message,) = shown.stderr.splitlines()
     assert message.startswith(f"error: {tmp_path / 'large.png'}: 9600 × 9600 pixels are more than")
     assert list(out.iterdir()) == []
+
+
+def test_log_of_decoders_is_not_printed(tmp_path: Path) -> None:
+    """Tifffile would log each tag that it cannot read."""
+    for place in ("images", "masks/disc"):
+        (tmp_path / place).mkdir(parents=True)
+        Image.fromarray(np.eye(32, dtype=np.uint8) * 255).save(tmp_path / place / "a.tif")
+    image = tmp_path / "images" / "a.tif"
+    software = struct.pack("<HH", 305, 2)  # a tag and its type
+    tifffile.imwrite(image, np.eye(32, dtype=np.uint8) * 255, software="a program")
+    image.write_bytes(image.read_bytes().replace(software, struct.pack("<HH", 305, 132)))
+    shown = start(*MODULE, "datasets", "check", tmp_path)
+    assert (shown.returncode, shown.stderr) == (0, "")
 
 
 @pytest.mark.skipif(os.name == "nt", reason="Windows has no signal for Ctrl-C to one process")

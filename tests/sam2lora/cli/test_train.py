@@ -263,7 +263,7 @@ def test_progress_bar_is_shown_on_a_terminal(
         (("--start-from", "nowhere"), "nowhere"),
         (("--model", "nana"), "nana"),
         (("--steps", 0), "steps"),
-        (("--target", "cup"), "no masks of cup"),
+        (("--target", "cup"), "no image has a mask of cup"),
         (("--target", "drusen"), "drusen"),
         (("--device", "tpu"), "tpu"),
         (("--preset", "paper", "--settings", "some.json"), "--settings or --preset"),

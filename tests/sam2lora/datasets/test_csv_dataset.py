@@ -1,5 +1,6 @@
 """Datasets described by a CSV file, and errors for invalid ones."""
 
+import os
 import unicodedata
 from collections.abc import Callable
 from pathlib import Path
@@ -10,6 +11,7 @@ import pytest
 
 from sam2lora.datasets import read_dataset
 from sam2lora.errors import DatasetError
+from sam2lora.utils.csv_files import write_csv
 
 Put = Callable[[str, Any], Path]
 
@@ -101,6 +103,31 @@ def test_invalid_tables_are_refused(files: Put, tmp_path: Path, text: str, messa
     with pytest.raises(DatasetError, match=message) as caught:
         read_dataset(tmp_path)
     assert str(tmp_path) in str(caught.value)
+
+
+@pytest.mark.parametrize("name", ["x" * 5000, "x/" * 2500, "é" * 200, "a\0b"])
+def test_path_that_no_system_has_is_refused_in_a_line(put: Put, tmp_path: Path, name: str) -> None:
+    put("dataset.csv", f"image,vessel\n{name}.png,m/a.png\n")
+    with pytest.raises(DatasetError, match="names files that do not exist") as caught:
+        read_dataset(tmp_path)
+    assert len(str(caught.value)) < 1000
+
+
+NAMES = ["=1+1", "+a", "-b", "@c", "'=d", "e,f", "'g", "-1"]
+
+
+def test_table_is_read_back_as_it_is_written(put: Put, tmp_path: Path, box: np.ndarray) -> None:
+    names = NAMES if os.name == "nt" else [*NAMES, "h\u2028h", "two\nlines"]
+    rows = []
+    for name in names:
+        rows.append({"image": f"{name}.png", "disc": f"{name}_disc.png", "patient": name})
+        put(f"{name}.png", "photo")
+        put(f"{name}_disc.png", box)
+    write_csv(tmp_path / "dataset.csv", ["image", "disc", "patient"], rows)
+    records = read_dataset(tmp_path).records
+    assert sorted(record.image.name for record in records) == sorted(row["image"] for row in rows)
+    assert sorted(record.patient for record in records) == sorted(names)
+    assert all((record.masks["disc"][0].path).is_file() for record in records)
 
 
 def test_binary_table_is_refused(tmp_path: Path) -> None:

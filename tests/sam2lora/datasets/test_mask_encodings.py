@@ -77,10 +77,12 @@ def test_two_polygons_of_one_label_are_one_mask(
 @pytest.mark.parametrize(
     ("content", "message"),
     [
-        ("not json", "not a labelme JSON file"),
+        ("not json", "is truncated or not JSON"),
+        ("[" * 100_000, "nested deeper than 100 levels"),
         ("[1, 2]", "not a labelme JSON file"),
         ('{"shapes": [{"label": "OD"}]}', "not a labelme JSON file"),
         ('{"shapes": [{"label": "OD", "points": [["a", 1]]}]}', "not a labelme JSON file"),
+        ('{"shapes": [{"label": "OD", "points": [[1, 1], [2, 2], [1e999, 1]]}]}', "outside"),
         ('{"shapes": [{"label": "OD", "points": [[1, 1], [2, 2]]}]}', "'OD' has 2 points"),
         ('{"shapes": [{"label": "OC", "points": []}]}', "no polygon labelled 'OD'; its labels: OC"),
         ('{"shapes": []}', "its labels: none"),

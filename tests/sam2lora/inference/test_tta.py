@@ -12,7 +12,7 @@ from sam2lora.inference.tta import FLIPS, flip_image, flip_prompts, predict_augm
 from sam2lora.prompts.user_prompts import PointPrompt, Prompts
 from sam2lora.settings import GeometrySettings
 
-SHAPE = (7, 10)
+SHAPE = (17, 20)
 PIXELS = np.random.default_rng(0).integers(0, 256, (*SHAPE, 3), dtype=np.uint8)
 MASK = np.zeros(SHAPE, bool)
 MASK[1:6, 2:9] = True
@@ -140,7 +140,7 @@ def test_flipping_twice_restores_image_and_prompts(sideways: bool, upside_down: 
 def test_mirror_image_has_its_own_key_and_a_mirrored_field() -> None:
     mirrored = flip_image(PREPARED, sideways=True, upside_down=False)
     assert mirrored.key != PREPARED.key
-    assert mirrored.field.center == (4.0, 2.5)
+    assert mirrored.field.center == (14.0, 2.5)
     assert (mirrored.field.diameter, mirrored.field.found) == (6.5, "region")
 
 
@@ -151,4 +151,4 @@ def test_flipped_empty_prompts_are_empty() -> None:
 def test_point_on_the_corner_pixel_moves_to_the_opposite_corner() -> None:
     points = Prompts((PointPrompt(0, 0),))
     (point,) = flip_prompts(points, SHAPE, sideways=True, upside_down=True).points
-    assert (point.x, point.y) == (9, 6)
+    assert (point.x, point.y) == (19, 16)

@@ -98,7 +98,7 @@ def test_garbage_file_is_named(tmp_path: Path, seed: int):
 def test_another_kind_of_file_is_named(tmp_path: Path):
     with zipfile.ZipFile(tmp_path / "weights.pt", "w") as archive:
         archive.writestr("readme.txt", "hello")
-    with pytest.raises(ModelError, match="truncated or corrupt"):
+    with pytest.raises(ModelError, match="truncated, corrupt"):
         read_weights(tmp_path / "weights.pt")
     with pytest.raises(ModelError, match="no such file"):
         read_weights(tmp_path / "missing.pt")
@@ -139,6 +139,39 @@ def test_tensors_that_do_not_fit_are_named(changes: dict, message: str):
     assert message in str(caught.value)
     assert "weights.pt" in str(caught.value)
     assert network.b.tolist() == [0, 0]
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf"), -float("inf"), 1e39])
+def test_weights_that_are_not_finite_are_refused(value: float):
+    weights = TENSORS | {"b": torch.tensor([1.0, value], dtype=torch.float64)}
+    with pytest.raises(ModelError, match=r"weights\.pt: 'b' holds values that are not finite"):
+        fit_weights(Small(), weights, HERE)
+
+
+@pytest.mark.parametrize(
+    "tensor",
+    [
+        torch.tensor([1, 2]),
+        torch.tensor([True, False]),
+        torch.tensor([1j, 2]),
+        torch.ones(2).to_sparse(),
+    ],
+)
+def test_tensors_that_are_not_plain_numbers_are_refused(tensor: torch.Tensor):
+    with pytest.raises(ModelError, match=r"'b' holds .*, not plain floating-point numbers"):
+        fit_weights(Small(), TENSORS | {"b": tensor}, HERE)
+
+
+@pytest.mark.parametrize("new", [True, False])
+def test_error_about_an_old_file_does_not_advise_to_run_it(tmp_path: Path, new: bool):
+    path = tmp_path / "weights.pt"
+    content = {"model": {"a": torch.ones(1)}, "args": Evil(tmp_path / "owned")}
+    torch.save(content, path, _use_new_zipfile_serialization=new)
+    (tmp_path / "tar.pt").write_bytes(b"ustar")
+    for file in (path, tmp_path / "tar.pt"):
+        with pytest.raises(ModelError, match=r"\.safetensors file") as caught:
+            read_weights(file)
+        assert "weights_only" not in str(caught.value)
 
 
 def test_weights_digest_is_the_documented_hash():

@@ -1,5 +1,7 @@
 """Checkpoints are read back unchanged, damage is named, and kill −9 never leaves half of one."""
 
+import errno
+import io
 import json
 import os
 import random
@@ -106,6 +108,13 @@ def test_a_file_that_could_run_code_is_not_loaded(path: Path):
         load_checkpoint(path)
 
 
+def test_error_about_an_old_file_does_not_advise_to_run_it(path: Path):
+    torch.save({"a": OrderedDict(b=Path("x"))}, path, _use_new_zipfile_serialization=False)
+    with pytest.raises(ModelError, match="truncated or corrupt") as caught:
+        load_checkpoint(path)
+    assert "weights_only" not in str(caught.value)
+
+
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs /dev/full (Linux)")
 def test_full_disk_is_reported_and_keeps_the_older_checkpoint(
     path: Path, monkeypatch: pytest.MonkeyPatch
@@ -119,6 +128,40 @@ def test_full_disk_is_reported_and_keeps_the_older_checkpoint(
     monkeypatch.setattr(Path, "open", full)
     with pytest.raises(OutputError, match=r"checkpoint\.pt: cannot be written \(No space left"):
         save_checkpoint(path, {"step": 2, "a": torch.ones(100_000)})
+    monkeypatch.undo()
+    assert load_checkpoint(path) == {"step": 1}
+    assert list(path.parent.iterdir()) == [path]
+
+
+class SmallDisk(io.FileIO):
+    """A file on a disk with room for so many bytes."""
+
+    def __init__(self, path: Path, room: int) -> None:
+        super().__init__(path, "w")
+        self.room = room
+
+    def write(self, content) -> int:
+        fitting = memoryview(content).cast("B")[: self.room - self.tell()]
+        if not fitting:
+            raise OSError(errno.ENOSPC, "No space left on device")
+        return super().write(fitting)
+
+
+@pytest.mark.parametrize("room", [0, 1000, 5000, 100_000, 400_000])
+def test_disk_that_fills_while_writing_is_reported(
+    path: Path, monkeypatch: pytest.MonkeyPatch, room: int
+):
+    save_checkpoint(path, {"step": 1})
+    opened = Path.open
+
+    def small(self: Path, *args: str) -> object:
+        if args == ("wb",):
+            return io.BufferedWriter(SmallDisk(self, room))
+        return opened(self, *args)
+
+    monkeypatch.setattr(Path, "open", small)
+    with pytest.raises(OutputError, match=r"checkpoint\.pt: cannot be written \(No space left"):
+        save_checkpoint(path, {f"tensor {index}": torch.ones(10_000) for index in range(11)})
     monkeypatch.undo()
     assert load_checkpoint(path) == {"step": 1}
     assert list(path.parent.iterdir()) == [path]
@@ -160,8 +203,8 @@ for _ in range(12):
     time.sleep(draw.uniform(0.02, 0.2))
     os.kill(writer, signal.SIGKILL)
     os.waitpid(writer, 0)
-    half += len(list(path.parent.glob(".checkpoint-*.pt")))
-    for file in path.parent.glob(".checkpoint-*.pt"):
+    half += len(list(path.parent.glob(".sam2lora-*.pt")))
+    for file in path.parent.glob(".sam2lora-*.pt"):
         file.unlink()
     state = load_checkpoint(path)
     assert bool((state["a"] == state["step"]).all()), state

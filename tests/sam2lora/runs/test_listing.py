@@ -107,8 +107,8 @@ def test_runs_are_listed_latest_first_without_other_folders(tmp_path: Path):
     ("file", "content", "message"),
     [
         ("settings.json", None, "no settings.json"),
-        ("settings.json", b"{torn", "settings.json: truncated or not JSON"),
-        ("settings.json", b"\xff\xfe\x00", "settings.json: truncated or not JSON"),
+        ("settings.json", b"{torn", "settings.json: is truncated or not JSON"),
+        ("settings.json", b"\xff\xfe\x00", "settings.json: is damaged or not a text file"),
         ("events.jsonl", b"\0\0\0\n", "none of its lines"),
         ("adapters/best.json", b"\0\0\0", "best.json"),
     ],

@@ -56,7 +56,7 @@ def test_best_adapter_is_the_last_one_set(run: RunFolder):
 def test_damaged_best_json_is_named_and_stops_pruning(run: RunFolder, content: str):
     write(run, 1, 2, 3, 4)
     (run.adapters / "best.json").write_text(content)
-    with pytest.raises(AdapterError, match=r"best\.json: does not name the best adapter"):
+    with pytest.raises(AdapterError, match=r"best\.json: .* Choose one of"):
         best_adapter(run.path)
     with pytest.raises(AdapterError):
         prune_adapters(run.path)

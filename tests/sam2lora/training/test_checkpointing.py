@@ -1,5 +1,6 @@
 """What a checkpoint restores, and which checkpoints are refused."""
 
+import copy
 from collections.abc import Callable
 from pathlib import Path
 
@@ -83,3 +84,59 @@ def test_mismatched_checkpoint_is_refused_before_anything_changes(
     with pytest.raises(TrainingError, match=message):
         load_training(run, *other, base="nano")
     assert all(torch.equal(before[name], tensor) for name, tensor in other[0].tensors().items())
+
+
+def spoil(content: dict, value: object, *place: object) -> dict:
+    """Return a copy of a checkpoint's content with another value at a place."""
+    spoilt = copy.deepcopy(content)
+    group = spoilt
+    for key in place[:-1]:
+        group = group[next(iter(group)) if key is FIRST else key]
+    group[next(iter(group)) if place[-1] is FIRST else place[-1]] = value
+    return spoilt
+
+
+FIRST = object()
+NAN = torch.tensor(float("nan"))
+
+
+@pytest.mark.parametrize(
+    ("value", "place"),
+    [
+        ("seven", ("step",)),
+        (-1, ("step",)),
+        (True, ("batch",)),
+        (0, ("batch",)),
+        ("good", ("best_dice",)),
+        (float("nan"), ("best_dice",)),
+        ([1], ("worse",)),
+        ([], ("tensors",)),
+        (None, ("tensors", FIRST)),
+        (torch.ones(3), ("tensors", FIRST)),
+        (7, ("optimizer",)),
+        ({}, ("optimizer",)),
+        ([], ("optimizer", "state")),
+        ({"exp_avg": 1}, ("optimizer", "state", FIRST)),
+        (torch.ones(3), ("optimizer", "state", FIRST, "exp_avg")),
+        (NAN, ("optimizer", "state", FIRST, "exp_avg_sq")),
+        ("one", ("optimizer", "state", FIRST, "step")),
+        ([], ("optimizer", "param_groups")),
+        ("fast", ("optimizer", "param_groups", 0, "lr")),
+        (None, ("optimizer", "param_groups", 0, "betas")),
+        ([[]], ("optimizer", "param_groups", 0, "params")),
+        ("none", ("scaler",)),
+        ([1], ("scaler",)),
+        ({"scale": NAN}, ("scaler",)),
+    ],
+)
+def test_checkpoint_with_other_values_is_refused_in_a_line(
+    settings: TrainSettings, run: RunFolder, value: object, place: tuple[object, ...]
+) -> None:
+    parts = parts_of(settings)
+    do_a_step(settings, parts, 0)
+    save_training(run, STATE, *parts)
+    run.save_checkpoint(spoil(run.load_checkpoint(), value, *place))
+    with pytest.raises(TrainingError, match="other values than a training writes") as caught:
+        load_training(run, *parts_of(settings), base="nano")
+    assert str(caught.value).startswith(f"{run.checkpoint}: ")
+    assert len(str(caught.value).splitlines()) == 1

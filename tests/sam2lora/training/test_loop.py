@@ -1,5 +1,6 @@
 """A training from its first event to its last: what it writes, and how it fails."""
 
+import errno
 import hashlib
 import json
 import threading
@@ -7,13 +8,13 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
-from typing import Any
+from typing import IO, Any
 
 import pytest
 import torch
 from PIL import Image
 
-from sam2lora.errors import DatasetError, DeviceError, SettingsError, TrainingError
+from sam2lora.errors import DatasetError, DeviceError, OutputError, SettingsError, TrainingError
 from sam2lora.losses.composite import LossTerms, composite_loss
 from sam2lora.runs import (
     Event,
@@ -119,6 +120,54 @@ def test_run_folder_holds_settings_manifest_previews_and_adapters(
     kept = {adapter.step for adapter in list_adapters_of_run(run.path)}
     assert kept == {best.step, 5, 6}
     assert run.load_checkpoint()["step"] == 6
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (b'[{"path": "a.png", "sh', "is truncated or not JSON"),
+        (b"", "is truncated or not JSON"),
+        (b"[" * 100_000, "is nested deeper than 100 levels"),
+        (b"{}", "lists no files"),
+        (b'[{"path": 1}]', "lists no files"),
+        (b"[1]", "lists no files"),
+        (b"null", "lists no files"),
+    ],
+)
+def test_damaged_manifest_is_named_and_may_be_deleted(
+    make: Make, begin: Begin, content: bytes, message: str
+) -> None:
+    run = begin(make(steps=1))
+    list(train(run))
+    run.events.unlink()
+    manifest = run.data / "manifest.json"
+    whole = manifest.read_bytes()
+    manifest.write_bytes(content)
+    with pytest.raises(TrainingError, match=rf"manifest\.json: {message}.* Delete it to resume"):
+        list(train(run))
+    manifest.unlink()
+    list(train(run))
+    assert manifest.read_bytes() == whole
+
+
+def test_full_disk_at_a_checkpoint_is_told_and_the_run_resumes(
+    make: Make, begin: Begin, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = begin(make(steps=2, checkpoint_every=1))
+    opened = Path.open
+
+    def full(self: Path, *modes: str, **options: Any) -> IO[Any]:
+        if run.checkpoint.exists() and {*modes} & {"ab", "wb"}:
+            raise OSError(errno.ENOSPC, "No space left on device")
+        return opened(self, *modes, **options)
+
+    monkeypatch.setattr(Path, "open", full)
+    with pytest.raises(OutputError, match=r"No space left on device.*The training resumes from"):
+        list(train(run))
+    monkeypatch.setattr(Path, "open", opened)
+    assert run.load_checkpoint()["step"] == 1
+    assert list(train(run))[-1].kind == "finished"
+    assert not list(run.path.rglob(".sam2lora-*"))
 
 
 def test_manifest_is_synced_to_disk(

@@ -8,6 +8,7 @@ import pytest
 
 from sam2lora.errors import OutputError, SettingsError
 from sam2lora.utils import folders
+from sam2lora.utils.exchange import exchange
 from sam2lora.utils.folders import new_folder, recover_folder, recover_folders, remove_folder
 
 
@@ -59,6 +60,7 @@ def test_error_leaves_nothing_and_keeps_the_older_folder(tmp_path: Path):
 
 
 def test_failed_last_move_puts_the_older_folder_back(tmp_path: Path, monkeypatch):
+    monkeypatch.setattr(folders, "exchange", lambda *_: False)
     path = tmp_path / "folder"
     write(path, "first")
     rename = Path.rename
@@ -98,6 +100,7 @@ def stop_there(self, target):
     return done
 
 Path.rename = stop_there
+folders.exchange = lambda *_: False
 with folders.new_folder(path, replace=True) as partial:
     (partial / "one.txt").write_text("second")
     wait("in the block")
@@ -138,6 +141,31 @@ def test_a_killed_process_leaves_one_whole_folder(tmp_path: Path, at: str, kept:
     assert names(tmp_path) == {"folder"}
 
 
+KILL = """
+import os, signal, sys
+from pathlib import Path
+from sam2lora.utils import folders
+
+def kill(event, arguments):
+    if event == "os.rename" and os.fspath(arguments[0]).endswith((".partial", ".replaced")):
+        os.kill(os.getpid(), signal.SIGKILL)
+
+with folders.new_folder(Path(sys.argv[1]), replace=True) as partial:
+    (partial / "one.txt").write_text("second")
+    sys.addaudithook(kill)
+"""
+
+
+@pytest.mark.skipif(os.name == "nt", reason="Windows exchanges no folders")
+def test_there_is_a_folder_at_every_moment(tmp_path: Path):
+    path = tmp_path / "folder"
+    write(path, "first")
+    if not exchange(path, path):
+        pytest.skip("this file system exchanges no folders")
+    subprocess.run([sys.executable, "-c", KILL, str(path)], check=False)
+    assert (path / "one.txt").read_text() in ("first", "second")
+
+
 def test_the_next_writer_recovers_before_it_decides(tmp_path: Path):
     path = tmp_path / "folder"
     write(path, "first")
@@ -146,6 +174,18 @@ def test_the_next_writer_recovers_before_it_decides(tmp_path: Path):
     with pytest.raises(OutputError, match="already exists"):
         write(path, "third")
     assert (path / "one.txt").read_text() == "first"
+
+
+def test_folders_of_killed_processes_are_deleted_by_the_next_writer_there(tmp_path: Path):
+    kill_while_writing("in the block", tmp_path / "folder")
+    assert (tmp_path / ".folder.partial").exists()
+    (tmp_path / ".mine.partial").mkdir()
+    with write_until("in the block", tmp_path / "living") as process:
+        write(tmp_path / "another", "first")
+        assert {".mine.partial", ".living.partial", "another"} <= names(tmp_path)
+        assert ".folder.partial" not in names(tmp_path)
+        process.stdin.close()
+    assert names(tmp_path) == {".mine.partial", "living", "another"}
 
 
 def test_removing_an_interrupted_folder_leaves_nothing_to_recover(tmp_path: Path):

@@ -1,7 +1,5 @@
 """The folder of a comparison: tables, a plot, and the images that differ most."""
 
-import csv
-import io
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -31,6 +29,7 @@ from sam2lora.evaluation.report.writer import write_texts
 from sam2lora.images.visualization import draw_errors
 from sam2lora.prompts.sampling import REGIMES
 from sam2lora.targets import Target
+from sam2lora.utils.csv_files import csv_text
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -146,15 +145,14 @@ def _rows(comparison: ReportComparison, regime: str, target: Target) -> Iterator
 
 
 def _csv(comparison: ReportComparison) -> str:
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
     names = ("dataset", "image", "patient", "regime")
-    writer.writerow([*names, "dice_a", "dice_b", "difference"])
+    columns, rows = (*names, "dice_a", "dice_b", "difference"), []
     for pair in comparison.pairs:
-        numbers = (pair.a, pair.b, pair.difference)
+        values = (pair.a, pair.b, pair.difference)
         keys = [getattr(pair, name) for name in names]
-        writer.writerow([*keys, *("" if value is None else f"{value:.6g}" for value in numbers)])
-    return text.getvalue()
+        cells = (*keys, *("" if value is None else f"{value:.6g}" for value in values))
+        rows.append(dict(zip(columns, cells, strict=True)))
+    return csv_text(columns, rows)
 
 
 def _figure(comparison: ReportComparison) -> "Figure":

@@ -1,7 +1,5 @@
 """Vertical cup/disc ratios, from an evaluation of the disc and one of the cup."""
 
-import csv
-import io
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
@@ -17,6 +15,7 @@ from sam2lora.evaluation.report.schema import ImageEntry, number_or_none
 from sam2lora.evaluation.report.writer import write_texts
 from sam2lora.metrics.segmentation import vertical_cdr
 from sam2lora.settings import Settings
+from sam2lora.utils.csv_files import csv_text
 
 
 class RatioEntry(Settings):
@@ -166,8 +165,4 @@ def _text(entries: Sequence[RatioEntry], disc: Side, cup: Side, command: str) ->
 
 
 def _csv(entries: Sequence[RatioEntry]) -> str:
-    text = io.StringIO()
-    writer = csv.DictWriter(text, list(RatioEntry.model_fields), lineterminator="\n")
-    writer.writeheader()
-    writer.writerows(entry.model_dump() for entry in entries)
-    return text.getvalue()
+    return csv_text(list(RatioEntry.model_fields), (entry.model_dump() for entry in entries))

@@ -1,7 +1,5 @@
 """Schema of an evaluation report: the content of `report.json` and of `per_image.csv`."""
 
-import csv
-import io
 import json
 import math
 from collections.abc import Mapping, Sequence
@@ -16,7 +14,10 @@ from sam2lora.evaluation.scoring import Status
 from sam2lora.evaluation.settings import EvaluateSettings
 from sam2lora.settings import GeometrySettings, Settings
 from sam2lora.targets import Target
+from sam2lora.utils.csv_files import csv_text
+from sam2lora.utils.files import is_file
 from sam2lora.utils.folders import recover_folder
+from sam2lora.utils.json_files import read_json_object
 
 FORMAT: Final = 1
 REPORT = "report.json"
@@ -168,16 +169,15 @@ class Report(Settings):
         """Return the content of `per_image.csv`: a row for each image, regime and model."""
         head = ("model", "dataset", "image", "patient", "regime", "status")
         tail = ("tp", "fp", "fn", "tn", "expected_iou", "seconds", "problem")
-        text = io.StringIO()
-        writer = csv.writer(text, lineterminator="\n")
-        writer.writerow([*head, *METRICS, *tail])
+        columns, rows = (*head, *METRICS, *tail), []
         for entry in self.images:
             counts = entry.counts or ("", "", "", "")
             scores = [_cell(entry.scores.get(name)) for name in METRICS]
             first = [getattr(entry, name) for name in head]
             last = [_cell(entry.expected_iou), f"{entry.seconds:.3f}", entry.problem]
-            writer.writerow([*first, *scores, *counts, *last])
-        return text.getvalue()
+            cells = (*first, *scores, *counts, *last)
+            rows.append(dict(zip(columns, cells, strict=True)))
+        return csv_text(columns, rows)
 
 
 def read_report(folder: Path) -> Report:
@@ -192,16 +192,12 @@ def read_report(folder: Path) -> Report:
     """
     recover_folder(folder.resolve())
     path = folder / REPORT
-    try:
-        content = json.loads(path.read_bytes())
-    except OSError as error:
+    if not is_file(path):
         raise ReportError(
-            f"{path}: cannot be read ({error.strerror or error}). Give a folder written by "
-            "`sam2lora evaluate --out`."
-        ) from error
-    except ValueError as error:
-        raise ReportError(f"{path}: is truncated or not JSON ({error}).") from error
-    version = content.get("format") if isinstance(content, dict) else None
+            f"{path}: there is no such file. Give a folder written by `sam2lora evaluate --out`."
+        )
+    content = read_json_object(path, error=ReportError)
+    version = content.get("format")
     if isinstance(version, int) and version > FORMAT:
         raise ReportError(
             f"{path}: has format {version}, this version reads {FORMAT}. Update napari-sam2lora."

@@ -51,6 +51,8 @@ REPLACE = """
 import sys
 from pathlib import Path
 from sam2lora.evaluation.report.folder import report_folder
+from sam2lora.utils import folders
+folders.exchange = lambda *_: False  # as on Windows
 rename = Path.rename
 
 def pause_there(self, target):

@@ -30,7 +30,8 @@ def test_report_is_read_back_as_written(tmp_path: Path) -> None:
     ("text", "message"),
     [
         ("", r"report\.json: is truncated or not JSON"),
-        ("[1, 2]", r"report\.json: is not a report"),
+        ("[1, 2]", r"report\.json: is not a JSON object"),
+        ("[" * 100_000, r"report\.json: is nested deeper than 100 levels"),
         ("{}", r"report\.json: is not a report \(made"),
         ('{"format": 2}', "has format 2, this version reads 1. Update"),
         (make_report().to_json().replace('"vessel"', '"no name "'), "is not a report"),
@@ -42,7 +43,9 @@ def test_damaged_report_is_named_with_the_problem(tmp_path: Path, text: str, mes
 
 
 def test_error_on_missing_report_names_the_command(tmp_path: Path) -> None:
-    with pytest.raises(ReportError, match=r"nothing.report\.json: cannot be read.*evaluate --out"):
+    with pytest.raises(
+        ReportError, match=r"nothing.report\.json: there is no such .*evaluate --out"
+    ):
         read_report(tmp_path / "nothing")
 
 

@@ -1,0 +1,42 @@
+"""Check all tensors of an adapter before it is installed, without the weights of its base model."""
+
+from typing import TYPE_CHECKING
+
+from sam2lora.adapters.folder import Adapter, read_shapes
+from sam2lora.adapters.peft_format import check_shapes
+from sam2lora.models.registry import BASE_MODELS
+
+if TYPE_CHECKING:
+    from sam2lora.models.sam2_image_model import Sam2ImageModel
+
+
+def check_tensors(adapter: Adapter) -> None:
+    """Check that an adapter has every tensor its base model needs, all of finite numbers.
+
+    An adapter for a base model that this version does not know is checked as far as possible.
+
+    Raises
+    ------
+    AdapterError
+        If a tensor is missing, unexpected, of another shape, or holds values that are not finite;
+        the message names it.
+    """
+    from sam2lora.adapters.detail_head import read_head
+    from sam2lora.adapters.lora import expected_shapes
+    from sam2lora.adapters.serialization import read_tensors
+
+    shapes = read_shapes(adapter.weights)
+    if adapter.card.base.name in BASE_MODELS:
+        network = _network(adapter.card.base.name)
+        check_shapes(shapes, expected_shapes(network, adapter.card.lora), str(adapter.weights))
+        read_head(adapter, network)
+    read_tensors(adapter, shapes)
+
+
+def _network(base: str) -> "Sam2ImageModel":
+    from accelerate import init_empty_weights
+
+    from sam2lora.models.loading import build_network
+
+    with init_empty_weights():  # only the shapes are needed
+        return build_network(BASE_MODELS[base])
