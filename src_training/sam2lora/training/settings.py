@@ -195,6 +195,22 @@ class TrainSettings(Settings):
         return self.geometry or GeometrySettings.for_target(get_target(target))
 
 
+_AUTOMATIC = {"none": 1, "points": 0, "box": 0, "box_and_points": 0, "previous": 0}
+
+_HEAD_ALONE = {
+    "freeze_network": True,
+    "detail_head": {},
+    "loss": {"weights": {"bce": 4}},
+    "prompts": _AUTOMATIC,
+}
+"""Train a detail head, on what the frozen network makes of windows without prompts."""
+
+_LARGE_TILES = {
+    "geometry": {"detail": "tiles", "field_size": 1240},
+    "augment": {"scale": (0.7, 1.1)},
+}
+"""Larger tiles than without a detail head, which draws finer."""
+
 PRESETS: Mapping[str, Mapping[str, Any]] = MappingProxyType(
     {
         "standard": {},
@@ -204,13 +220,7 @@ PRESETS: Mapping[str, Mapping[str, Any]] = MappingProxyType(
             "validation": {"every": 25},
             "checkpoint_every": 25,
         },
-        "detail": {
-            "freeze_network": True,
-            "detail_head": {},
-            "loss": {"weights": {"bce": 4}},
-            "optimizer": {"learning_rate": 3e-3},
-            "prompts": {"none": 1, "points": 0, "box": 0, "box_and_points": 0, "previous": 0},
-        },
+        "detail": {**_HEAD_ALONE, "optimizer": {"learning_rate": 3e-3}},
         "low-memory": {"batch": 1, "accumulate": 4, "gradient_checkpointing": True, "workers": 0},
         "paper": {
             "data": {"grader": "union"},
@@ -240,22 +250,20 @@ PRESETS: Mapping[str, Mapping[str, Any]] = MappingProxyType(
 FINE: Mapping[str, Mapping[str, Any]] = MappingProxyType(
     {
         "quick": {
+            **_HEAD_ALONE,
+            **_LARGE_TILES,
             "freeze_encoder": False,
-            "steps": 40,
-            "batch": 2,
-            "validation": {"every": 20},
-            "checkpoint_every": 20,
+            "steps": 120,
+            "validation": {"every": 40},
+            "checkpoint_every": 40,
         },
-        "detail": {
-            "geometry": {"detail": "tiles", "field_size": 1240},
-            "augment": {"scale": (0.7, 1.1)},
-        },
+        "detail": _LARGE_TILES,
     }
 )
 """Settings of a preset that differ for targets segmented in tiles.
 
 Fine structures depend on the encoder: with it frozen, training never improved vessels. A detail
-head draws them finer, so that larger tiles suffice.
+head sees the image itself, and improves them on what the frozen network computes.
 """
 
 

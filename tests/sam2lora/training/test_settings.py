@@ -81,6 +81,8 @@ def test_low_memory_has_as_many_samples_per_step_as_standard() -> None:
 def test_quick_freezes_the_encoder_except_for_fine_targets(target: str, frozen: bool) -> None:
     settings = make_settings("quick", DATA, {"target": target})
     assert settings.freeze_encoder is frozen
+    assert settings.freeze_network is not frozen
+    assert (settings.detail_head is None) is frozen
     assert make_settings("quick", DATA, {"target": target, "steps": 7}).steps == 7
 
 
