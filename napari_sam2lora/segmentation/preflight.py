@@ -61,7 +61,9 @@ def warnings(
     if shape is not None:
         adapter = named or (None if choice.no_adapter else next(iter(fitting), None))
         geometry = geometry_of(target, adapter, choice.detail)
-        if warning := memory_warning(base, shape, geometry, loaded=loaded, free=free):
+        head = adapter is not None and adapter.card.detail_head is not None
+        warning = memory_warning(base, shape, geometry, detail_head=head, loaded=loaded, free=free)
+        if warning:
             found.append(warning)
     return found
 

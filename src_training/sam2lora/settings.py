@@ -1,6 +1,7 @@
 """Settings, one frozen model per concern, saved whole with every result; unknown keys raise."""
 
-from typing import Literal, Self
+from collections.abc import Sequence
+from typing import Annotated, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
@@ -16,6 +17,10 @@ class Settings(BaseModel):
     """Base class of all settings: frozen, and unknown keys are refused."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+FieldSizes = tuple[Annotated[int, Field(ge=128, le=8192)], ...]
+"""Diameters of the field of view for tiles, in network pixels."""
 
 
 class GeometrySettings(Settings):
@@ -51,6 +56,15 @@ class GeometrySettings(Settings):
     def description(self) -> str:
         """Input mode, and whether predictions are made convex."""
         return f"{self.detail}, convex" if self.convex else self.detail
+
+    def with_field_sizes(self, sizes: Sequence[int]) -> "tuple[GeometrySettings, ...]":
+        """Return one geometry for each diameter of the field of view; itself without any.
+
+        Only tiles have a diameter: otherwise it is the same geometry.
+        """
+        if self.detail != "tiles" or not sizes:
+            return (self,)
+        return tuple(self.model_copy(update={"field_size": size}) for size in sizes)
 
     @classmethod
     def for_target(cls, target: Target) -> "GeometrySettings":
@@ -167,6 +181,31 @@ class LoraSettings(Settings):
         if self.rank is None:
             raise ValueError("The rank of these settings is not set yet.")
         return 2.0 if self.alpha is None else self.alpha / self.rank
+
+
+DetailInput = Literal["contrast", "embedding", "logits"]
+
+
+class DetailHeadSettings(Settings):
+    """Size and inputs of the detail head, which draws the mask at the input's full resolution."""
+
+    channels: tuple[int, int, int] = Field(
+        default=(24, 32, 48),
+        description="channels at a half, a quarter and an eighth of the input's resolution",
+    )
+    inputs: tuple[DetailInput, ...] = Field(
+        default=("contrast", "embedding", "logits"),
+        description="what it sees besides red, green and blue; contrast: the green channel, "
+        "normalized locally; embedding, logits: those of SAM 2's decoder",
+    )
+
+    @model_validator(mode="after")
+    def _check_sizes(self) -> Self:
+        if not all(1 <= count <= 512 for count in self.channels):
+            raise ValueError(f"channels are three numbers in 1…512, not {self.channels}")
+        if len(set(self.inputs)) != len(self.inputs):
+            raise ValueError(f"inputs name one of {self.inputs} more than once")
+        return self
 
 
 class PromptSamplingSettings(Settings):

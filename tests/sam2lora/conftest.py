@@ -17,12 +17,13 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from sam2lora.adapters.card import AdapterCard, library_versions, now
+from sam2lora.adapters.detail_head import head_tensors, new_detail_head
 from sam2lora.adapters.folder import Adapter
 from sam2lora.adapters.lora import add_lora, lora_tensors, trainable_count, trainable_share
 from sam2lora.adapters.serialization import save_adapter
 from sam2lora.cli import main
 from sam2lora.models.loading import LoadedModel, random_base
-from sam2lora.settings import GeometrySettings, LoraSettings
+from sam2lora.settings import DetailHeadSettings, GeometrySettings, LoraSettings
 from sam2lora.targets import TARGETS
 
 RANK_4 = LoraSettings(rank=4, alpha=8)
@@ -232,7 +233,10 @@ def make_card(untouched: LoadedModel) -> Callable[..., AdapterCard]:
 def make_adapter(
     untouched: LoadedModel, make_card: Callable[..., AdapterCard], tmp_path: Path
 ) -> Callable[..., Adapter]:
-    """Return a function that writes an untrained adapter whose B and heads are random."""
+    """Return a function that writes an untrained adapter whose B and heads are random.
+
+    With settings of a detail head it has one, random as well.
+    """
 
     def make(
         name: str = "vessel-test",
@@ -241,6 +245,7 @@ def make_adapter(
         lora: LoraSettings = RANK_4,
         seed: int = 1,
         source: LoadedModel = untouched,
+        detail_head: DetailHeadSettings | None = None,
         **fields: Any,
     ) -> Adapter:
         model = add_lora(copy.deepcopy(source.network), lora, seed=seed)
@@ -255,8 +260,14 @@ def make_adapter(
             base={"name": "nano", "identity": source.weights_sha256},
             trainable=trainable_count(model),
             share=trainable_share(model),
+            detail_head=detail_head,
             **fields,
         )
-        return save_adapter(tensors, card, folder or tmp_path / "made" / name)
+        head = None
+        if detail_head is not None:
+            head = head_tensors(new_detail_head(source.network, detail_head, seed=seed))
+            for tensor in head.values():
+                tensor.add_(torch.rand(tensor.shape, generator=generator), alpha=0.02)
+        return save_adapter(tensors, card, folder or tmp_path / "made" / name, head=head)
 
     return make

@@ -18,6 +18,7 @@ from sam2lora.training.settings import TrainSettings, make_settings
 PRESETS = {
     "quick": "Quick adapt",
     "standard": "Standard",
+    "detail": "Detail head",
     "paper": "Paper",
     "low-memory": "Low memory",
 }

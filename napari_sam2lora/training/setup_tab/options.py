@@ -10,6 +10,7 @@ _FROM_SCRATCH = "None: train from scratch"
 TIPS: Mapping[str, str] = {
     "quick": "A few images, about a minute: the decoder's LoRA alone, from the adapter below.",
     "standard": "600 steps of all of LoRA.",
+    "detail": "600 steps of a small network that draws thin structures finer; all else is frozen.",
     "paper": "SAM2LoRA as published: 30 000 steps. Not for a computer without a GPU.",
     "low-memory": "As Standard, one image at a time.",
 }

@@ -9,7 +9,15 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path, PurePosixPath
 
-from sam2lora.adapters.folder import FILES, LARGEST_WEIGHTS, WEIGHTS, Adapter, open_adapter
+from sam2lora.adapters.folder import (
+    CONFIG,
+    FILES,
+    HEAD,
+    LARGEST_WEIGHTS,
+    WEIGHTS,
+    Adapter,
+    open_adapter,
+)
 from sam2lora.adapters.store import install_adapter, open_adapter_or_run
 from sam2lora.errors import AdapterError, OutputError
 from sam2lora.utils.files import atomic_path, is_file, write_error
@@ -52,15 +60,11 @@ def export_adapter(adapter: Adapter, path: Path, *, replace: bool = False) -> Pa
     ):
         for file, text in card_files.items():
             archive.writestr(_entry(f"{checked.name}/{file}"), text)
-        for file in FILES:
-            if file not in card_files:
-                entry = _entry(f"{checked.name}/{file}")
-                entry.file_size = (checked.folder / file).stat().st_size
-                with (
-                    (checked.folder / file).open("rb") as source,
-                    archive.open(entry, "w") as copy,
-                ):
-                    shutil.copyfileobj(source, copy)
+        for file_path in (checked.folder / CONFIG, *checked.tensor_files):
+            entry = _entry(f"{checked.name}/{file_path.name}")
+            entry.file_size = file_path.stat().st_size
+            with file_path.open("rb") as source, archive.open(entry, "w") as copy:
+                shutil.copyfileobj(source, copy)
     return path
 
 
@@ -132,7 +136,9 @@ def _unpack(archive: zipfile.ZipFile, folder: Path, path: Path) -> None:
     """Write the files of one adapter into `folder`, after checking all entries."""
     entries = archive.infolist()
     if len(entries) > _MOST_ENTRIES:
-        raise AdapterError(f"{path}: holds {len(entries)} files; an adapter has {len(FILES)}.")
+        raise AdapterError(
+            f"{path}: holds {len(entries)} files; an adapter has at most {len(FILES) + 1}."
+        )
     selected: dict[str, zipfile.ZipInfo] = {}
     folders: set[str] = set()
     for entry in entries:
@@ -140,10 +146,10 @@ def _unpack(archive: zipfile.ZipFile, folder: Path, path: Path) -> None:
         _check_entry(entry, path)
         if entry.is_dir() or any(part in _MACOS_EXTRAS for part in parts):
             continue
-        if parts[-1] in selected or len(parts) > 2 or parts[-1] not in FILES:
+        if parts[-1] in selected or len(parts) > 2 or parts[-1] not in (*FILES, HEAD):
             raise AdapterError(
                 f"{path}: holds {entry.filename!r}. An adapter is one folder with nothing but "
-                f"{', '.join(FILES)}."
+                f"{', '.join((*FILES, HEAD))}."
             )
         selected[parts[-1]] = entry
         folders.add("/".join(parts[:-1]))
@@ -173,7 +179,7 @@ def _check_entry(entry: zipfile.ZipInfo, path: Path) -> None:
             f"{path}: {name!r} has an unsupported compression. Not unpacked; pack it as an "
             "ordinary zip file."
         )
-    largest = LARGEST_WEIGHTS if parts[-1] == WEIGHTS else _LARGEST_TEXT
+    largest = LARGEST_WEIGHTS if parts[-1] in (WEIGHTS, HEAD) else _LARGEST_TEXT
     if entry.file_size > largest:
         raise AdapterError(
             f"{path}: {name!r} would have {entry.file_size} bytes; the limit is {largest}. Not "

@@ -19,7 +19,7 @@ from pydantic import (
 )
 
 from sam2lora.errors import AdapterError
-from sam2lora.settings import GeometrySettings, LoraSettings, Settings
+from sam2lora.settings import DetailHeadSettings, GeometrySettings, LoraSettings, Settings
 from sam2lora.targets import Target
 from sam2lora.utils.json_files import read_json_object
 
@@ -84,7 +84,7 @@ class AdapterReference(Settings):
     """The adapter a training started from."""
 
     name: Annotated[str, AfterValidator(_is_name)] = Field(description="its name then")
-    digest: _Digest = Field(description="SHA-256 of its adapter_model.safetensors")
+    digest: _Digest = Field(description="SHA-256 of its files of tensors")
 
 
 class AdapterCard(Settings):
@@ -100,6 +100,11 @@ class AdapterCard(Settings):
     base: BaseReference = Field(description="the base model it belongs to")
     geometry: GeometrySettings = Field(description="how images are presented to the network")
     lora: LoraSettings = Field(description="adapted layers and size; rank and alpha are set")
+    detail_head: DetailHeadSettings | None = Field(
+        default=None,
+        description="size and inputs of its detail head, in detail_head.safetensors; None: it has "
+        "none",
+    )
     threshold: float = Field(
         gt=0, lt=1, description="probability from which a pixel belongs to the mask"
     )

@@ -1,9 +1,10 @@
-"""An adapter is a folder of four files, which is checked here without loading torch.
+"""An adapter is a folder of a few files, which is checked here without loading torch.
 
-PEFT reads the same folder. None of it is trusted: nothing in it is executed, no link is followed,
-and everything must agree with the card.
+PEFT reads the same folder, without the detail head that some adapters have. None of it is trusted:
+nothing in it is executed, no link is followed, and everything must agree with the card.
 """
 
+import hashlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -13,6 +14,7 @@ from typing import Self
 import safetensors
 
 from sam2lora.adapters.card import AdapterCard, read_card
+from sam2lora.adapters.head_format import check_head_file
 from sam2lora.adapters.model_card import readme
 from sam2lora.adapters.peft_format import Shapes, check_names, peft_config
 from sam2lora.errors import AdapterError
@@ -23,9 +25,10 @@ CARD = "sam2lora.json"
 CONFIG = "adapter_config.json"
 WEIGHTS = "adapter_model.safetensors"
 README = "README.md"
+HEAD = "detail_head.safetensors"
 
 FILES = (CARD, CONFIG, WEIGHTS, README)
-"""The files of an adapter; other files in its folder are ignored and never copied."""
+"""The files of every adapter. `HEAD` may come in addition; all others in its folder are ignored."""
 
 LARGEST_WEIGHTS = 2 << 30
 """Bytes; the largest rank on the widest placement of the largest model needs less."""
@@ -60,8 +63,18 @@ class Adapter:
 
     @property
     def weights(self) -> Path:
-        """Path of the file with its tensors."""
+        """Path of the file with the tensors of its LoRA."""
         return self.folder / WEIGHTS
+
+    @property
+    def head_weights(self) -> Path:
+        """Path of the file with the tensors of its detail head, which only some adapters have."""
+        return self.folder / HEAD
+
+    @property
+    def tensor_files(self) -> tuple[Path, ...]:
+        """Paths of the files with its tensors."""
+        return (self.weights, self.head_weights) if self.card.detail_head else (self.weights,)
 
     def renamed(self, name: str, *, shipped: bool = False) -> Self:
         """Return the same adapter under another name."""
@@ -74,13 +87,22 @@ class Adapter:
     def digest(self) -> str:
         """Compute the SHA-256 of the file of its tensors.
 
+        With a detail head, it is the SHA-256 of the two files' digests, one after the other.
+
         Raises
         ------
         AdapterError
             If the file can no longer be read.
         """
-        with _reading(self.weights):
-            return sha256_of(self.weights)
+        digests = []
+        for path in self.tensor_files:
+            with _reading(path):
+                digests.append(sha256_of(path))
+        return (
+            digests[0]
+            if len(digests) == 1
+            else hashlib.sha256("".join(digests).encode()).hexdigest()
+        )
 
 
 def open_adapter(folder: Path) -> Adapter:
@@ -102,6 +124,7 @@ def open_adapter(folder: Path) -> Adapter:
     card = read_card(folder / CARD)
     _check_config(folder / CONFIG, card)
     check_names(read_shapes(folder / WEIGHTS), card.lora, str(folder / WEIGHTS))
+    _check_head(folder / HEAD, card)
     return Adapter(folder, card)
 
 
@@ -145,6 +168,14 @@ def _check_files(folder: Path) -> None:
             else ""
         )
         raise AdapterError(f"{folder}: {', '.join(missing)} is missing.{hint}")
+
+
+def _check_head(path: Path, card: AdapterCard) -> None:
+    """Refuse a detail head that the card does not describe, or none where it does."""
+    if card.detail_head is not None:
+        check_head_file(path, card.detail_head)
+    elif path.exists():
+        raise AdapterError(f"{path}: is a detail head, but by {CARD} this adapter has none.")
 
 
 def _check_config(path: Path, card: AdapterCard) -> None:

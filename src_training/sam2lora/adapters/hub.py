@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from sam2lora.adapters.folder import FILES, Adapter, open_adapter
+from sam2lora.adapters.folder import FILES, HEAD, Adapter, open_adapter
 from sam2lora.adapters.store import install_adapter
 from sam2lora.errors import AdapterError
 
@@ -18,7 +18,7 @@ def push_adapter(adapter: Adapter, repository: str, *, private: bool = True) -> 
     Parameters
     ----------
     adapter
-        The adapter; only its four files are uploaded.
+        The adapter; only its own files are uploaded.
     repository
         `owner/name` on the Hub.
     private
@@ -41,7 +41,8 @@ def push_adapter(adapter: Adapter, repository: str, *, private: bool = True) -> 
         upload = huggingface_hub.upload_folder(
             repo_id=repository,
             folder_path=checked.folder,
-            allow_patterns=list(FILES),
+            allow_patterns=[*FILES, HEAD],
+            delete_patterns=[HEAD],  # of an earlier version
             commit_message=f"Upload the adapter {adapter.name}",
         )
     return str(upload)
@@ -79,7 +80,7 @@ def pull_adapter(
 
     with _hub_errors(repository):
         folder = huggingface_hub.snapshot_download(
-            repository, revision=revision, allow_patterns=list(FILES)
+            repository, revision=revision, allow_patterns=[*FILES, HEAD]
         )
     return install_adapter(open_adapter(Path(str(folder))), name=name, replace=replace)
 

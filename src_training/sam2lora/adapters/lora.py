@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor, nn
 
+from sam2lora.adapters.head_format import head_weights
 from sam2lora.adapters.peft_format import (
     HEADS,
     PREFIX,
@@ -17,7 +18,7 @@ from sam2lora.adapters.peft_format import (
 )
 from sam2lora.adapters.serialization import shapes_of
 from sam2lora.models.sam2_image_model import Sam2ImageModel
-from sam2lora.settings import LoraSettings
+from sam2lora.settings import DetailHeadSettings, LoraSettings
 
 if TYPE_CHECKING:
     from peft import PeftModel
@@ -25,10 +26,14 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 SHARE_LIMIT = 5.0
-"""Percent of a network that LoRA may train without a warning; the paper stays below."""
+"""Percent of a network that LoRA and a detail head together may train without a warning.
+
+The paper stays below.
+"""
 
 _LARGEST_DEFAULT = 64
 _ID = "default"  # inside PEFT, which fails on names with dots
+_HEAD = "detail_head."
 
 
 def add_lora(network: Sam2ImageModel, settings: LoraSettings, *, seed: int = 0) -> "PeftModel":
@@ -114,7 +119,41 @@ def _initialize(model: "PeftModel", lora: LoraSettings, seed: int) -> None:
             tensor.copy_(start)
 
 
-def resolve_lora(network: Sam2ImageModel, settings: LoraSettings) -> LoraSettings:
+@torch.no_grad()
+def cut_rank(tensors: Mapping[str, Tensor], rank: int) -> dict[str, Tensor]:
+    """Return LoRA of a lower rank that changes a network as nearly alike as possible.
+
+    The product B·A of each module keeps its largest singular values. The factor it is added with,
+    alpha / rank, has to stay the same.
+
+    Parameters
+    ----------
+    tensors
+        LoRA's tensors by PEFT's names, and those of trained heads, which stay as they are.
+    rank
+        The new rank, not above the current one.
+    """
+    cut = dict(tensors)
+    for name, first in tensors.items():
+        module = name.removesuffix(".lora_A.weight")
+        if module == name:
+            continue
+        other = f"{module}.lora_B.weight"
+        # B·A = Q_b (R_b R_aᵀ) Q_aᵀ: the decomposition is of a matrix as small as the rank.
+        (q_b, r_b), (q_a, r_a) = torch.linalg.qr(tensors[other]), torch.linalg.qr(first.T)
+        u, values, v = torch.linalg.svd(r_b @ r_a.T)
+        root = values[:rank].sqrt()
+        cut[name] = (root[:, None] * v[:rank]) @ q_a.T
+        cut[other] = q_b @ (u[:, :rank] * root)
+    return cut
+
+
+def resolve_lora(
+    network: Sam2ImageModel,
+    settings: LoraSettings,
+    *,
+    detail_head: DetailHeadSettings | None = None,
+) -> LoraSettings:
     """Return the settings with rank and alpha filled in where they are None.
 
     Parameters
@@ -123,12 +162,19 @@ def resolve_lora(network: Sam2ImageModel, settings: LoraSettings) -> LoraSetting
         A base model's network, without LoRA.
     settings
         Settings whose rank and alpha may be None.
+    detail_head
+        The detail head that is trained beside LoRA, if any.
     """
-    rank = settings.rank or default_rank(network, settings)
+    rank = settings.rank or default_rank(network, settings, detail_head=detail_head)
     return settings.model_copy(update={"rank": rank, "alpha": settings.alpha or 2.0 * rank})
 
 
-def default_rank(network: Sam2ImageModel, settings: LoraSettings) -> int:
+def default_rank(
+    network: Sam2ImageModel,
+    settings: LoraSettings,
+    *,
+    detail_head: DetailHeadSettings | None = None,
+) -> int:
     """Return the largest power of two, at most 64, that trains no more than 5 % of a network.
 
     Parameters
@@ -137,14 +183,31 @@ def default_rank(network: Sam2ImageModel, settings: LoraSettings) -> int:
         A base model's network, without LoRA.
     settings
         Placement, and whether the heads are trained too.
+    detail_head
+        The detail head that is trained beside LoRA, if any; it counts too.
     """
-    budget = sum(weight.numel() for weight in network.parameters()) * SHARE_LIMIT / 100
+    fitting = min(largest_rank(network, settings, detail_head=detail_head), _LARGEST_DEFAULT)
+    return 1 << (fitting.bit_length() - 1)
+
+
+def largest_rank(
+    network: Sam2ImageModel,
+    settings: LoraSettings,
+    *,
+    detail_head: DetailHeadSettings | None = None,
+) -> int:
+    """Return the largest rank that trains no more than 5 % of a network; at least 1.
+
+    Parameters
+    ----------
+    network, settings, detail_head
+        As for `default_rank`.
+    """
+    budget = _base_count(network) * SHARE_LIMIT / 100
     one, two = (_count(expected_shapes(network, settings, rank=rank)) for rank in (1, 2))
     per_rank, heads = two - one, 2 * one - two
-    rank = 1
-    while 2 * rank <= _LARGEST_DEFAULT and 2 * rank * per_rank + heads <= budget:
-        rank *= 2
-    return rank
+    others = heads + head_weights(detail_head, embedding_channels=network.decoder_channels)
+    return max(1, int((budget - others) // per_rank))
 
 
 def expected_shapes(
@@ -176,7 +239,12 @@ def expected_shapes(
 
 def trainable_share(model: nn.Module) -> float:
     """Return the trained weights in percent of the base model's, counted on the network itself."""
-    return 100 * trainable_count(model) / _base_count(model)
+    return share_of(trainable_count(model), model)
+
+
+def share_of(weights: int, model: nn.Module) -> float:
+    """Return a number of weights in percent of the base model's, counted on the network itself."""
+    return 100 * weights / _base_count(model)
 
 
 def trainable_count(model: nn.Module) -> int:
@@ -202,7 +270,7 @@ def _base_count(model: nn.Module) -> int:
     return sum(
         weight.numel()
         for name, weight in model.named_parameters()
-        if ".lora_" not in name and ".modules_to_save." not in name
+        if ".lora_" not in name and ".modules_to_save." not in name and _HEAD not in name
     )
 
 

@@ -12,6 +12,14 @@ from peft import PeftModel
 
 model = PeftModel.from_pretrained(sam2_base, "path/to/this/folder")  # sam2_base: a SAM2Base"""
 
+_DETAIL_HEAD = """\
+## Detail head
+
+A small network in `detail_head.safetensors` draws the mask at the input's full resolution, from the
+input and the output of SAM 2's decoder. PEFT alone does not know it and predicts without it.
+
+"""
+
 
 def readme(card: AdapterCard) -> str:
     """Return the model card in Markdown, with the metadata block the Hugging Face Hub reads."""
@@ -30,6 +38,8 @@ def readme(card: AdapterCard) -> str:
         "## Geometry\n\n" + _table(card.geometry.model_dump(mode="json")),
         "## LoRA\n\n" + _table(lora.model_dump(mode="json")),
     ]
+    if card.detail_head is not None:
+        parts.append(_DETAIL_HEAD + _table(card.detail_head.model_dump(mode="json")))
     for title, content in (
         ("Results", card.results),
         ("Validation", card.validation),

@@ -10,14 +10,19 @@ import torch
 from torch import Tensor
 
 from sam2lora.adapters.card import AdapterCard
-from sam2lora.adapters.folder import CONFIG, WEIGHTS, Adapter, open_adapter
+from sam2lora.adapters.folder import CONFIG, HEAD, WEIGHTS, Adapter, open_adapter
 from sam2lora.adapters.peft_format import check_names, check_shapes, peft_config
 from sam2lora.errors import AdapterError
 from sam2lora.utils.folders import new_folder
 
 
 def save_adapter(
-    tensors: Mapping[str, Tensor], card: AdapterCard, folder: Path, *, replace: bool = False
+    tensors: Mapping[str, Tensor],
+    card: AdapterCard,
+    folder: Path,
+    *,
+    head: Mapping[str, Tensor] | None = None,
+    replace: bool = False,
 ) -> Adapter:
     """Write an adapter's folder atomically.
 
@@ -29,6 +34,8 @@ def save_adapter(
         The adapter's card.
     folder
         Folder to write; its parents are created.
+    head
+        Tensors of its detail head, as `detail_head.head_tensors` returns them; None without one.
     replace
         Whether an existing adapter may be replaced.
 
@@ -40,12 +47,13 @@ def save_adapter(
         If the folder already exists and may not be replaced, or cannot be written.
     """
     check_names(shapes_of(tensors), card.lora, f"The adapter {card.name!r}")
-    _check_finite(tensors, f"The adapter {card.name!r}")
-    stored = {name: _storable(tensor) for name, tensor in sorted(tensors.items())}
+    check_finite({**tensors, **(head or {})}, f"The adapter {card.name!r}")
     config = json.dumps(peft_config(card.lora), indent=2) + "\n"
     with new_folder(folder, replace=replace) as partial:
         # As bytes: safetensors' own writer raises an error of its own when the disk is full.
-        (partial / WEIGHTS).write_bytes(safetensors.torch.save(stored, metadata={"format": "pt"}))
+        (partial / WEIGHTS).write_bytes(_to_bytes(tensors))
+        if head is not None:
+            (partial / HEAD).write_bytes(_to_bytes(head))
         (partial / CONFIG).write_text(config, encoding="utf-8")
         for file, text in Adapter(folder, card).card_files().items():
             (partial / file).write_text(text, encoding="utf-8")
@@ -76,7 +84,7 @@ def read_tensors(adapter: Adapter, expected: Mapping[str, tuple[int, ...]]) -> d
     except safetensors.SafetensorError as error:
         raise AdapterError(f"{path}: is truncated or not a safetensors file ({error}).") from error
     check_shapes(shapes_of(tensors), expected, str(path))
-    _check_finite(tensors, str(path))
+    check_finite(tensors, str(path))
     return {name: tensor.float() for name, tensor in tensors.items()}
 
 
@@ -85,11 +93,22 @@ def shapes_of(tensors: Mapping[str, Tensor]) -> dict[str, tuple[int, ...]]:
     return {name: tuple(tensor.shape) for name, tensor in tensors.items()}
 
 
-def _storable(tensor: Tensor) -> Tensor:
-    return tensor.detach().to(device="cpu", dtype=torch.float32).contiguous()
+def _to_bytes(tensors: Mapping[str, Tensor]) -> bytes:
+    stored = {
+        name: tensor.detach().to(device="cpu", dtype=torch.float32).contiguous()
+        for name, tensor in sorted(tensors.items())
+    }
+    return safetensors.torch.save(stored, metadata={"format": "pt"})
 
 
-def _check_finite(tensors: Mapping[str, Tensor], source: str) -> None:
+def check_finite(tensors: Mapping[str, Tensor], source: str) -> None:
+    """Refuse tensors with values that are not finite.
+
+    Raises
+    ------
+    AdapterError
+        If there is such a value; the message names its tensor.
+    """
     for name, tensor in tensors.items():
         if not tensor.isfinite().all():
             raise AdapterError(f"{source}: {name!r} holds values that are not finite numbers.")

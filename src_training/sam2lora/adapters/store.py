@@ -9,7 +9,7 @@ from pathlib import Path
 import platformdirs
 
 from sam2lora.adapters.card import check_name
-from sam2lora.adapters.folder import CARD, CONFIG, WEIGHTS, Adapter, open_adapter
+from sam2lora.adapters.folder import CARD, CONFIG, Adapter, open_adapter
 from sam2lora.adapters.values import check_tensors
 from sam2lora.errors import AdapterError, TargetError
 from sam2lora.runs.folder import RunFolder
@@ -177,8 +177,8 @@ def install_adapter(source: Adapter, *, name: str | None = None, replace: bool =
     check_tensors(source)
     renamed = source.renamed(folder.name)
     with new_folder(folder, replace=replace) as partial:
-        for file in (WEIGHTS, CONFIG):
-            shutil.copyfile(source.folder / file, partial / file)
+        for path in (source.folder / CONFIG, *source.tensor_files):
+            shutil.copyfile(path, partial / path.name)
         for file, text in renamed.card_files().items():
             (partial / file).write_text(text, encoding="utf-8")
         open_adapter(partial)  # checked again: the source may have changed since

@@ -6,10 +6,12 @@ again would leave rounding errors, so the original weights are kept and copied b
 
 import hashlib
 from collections.abc import Mapping
+from types import MappingProxyType
 
 import torch
 from torch import Tensor
 
+from sam2lora.adapters.detail_head import load_head, new_detail_head, read_head
 from sam2lora.adapters.folder import Adapter
 from sam2lora.adapters.lora import expected_shapes
 from sam2lora.adapters.peft_format import PREFIX, NetworkPart, network_part
@@ -34,7 +36,8 @@ class AdapterManager:
     adapter
         The active adapter, or None for the base model without adapter.
     encoder_state, decoder_state
-        Hashes of the adapter's tensors that affect the embedding and the decoding, or
+        Hashes of the adapter's tensors that affect the embedding and the decoding (the detail
+        head included), or
         `NO_ADAPTER`. Adapters of one encoder state can share embeddings.
     """
 
@@ -63,15 +66,25 @@ class AdapterManager:
         # Names and shapes are the same whether or not another adapter is merged.
         expected = expected_shapes(self._base.network, adapter.card.lora)
         tensors = read_tensors(adapter, expected)
+        head = read_head(adapter, self._base.network)
         self._restore()
         try:
             self._merge(tensors, adapter.card.lora.scale)
+            self._attach(adapter, head)
         except BaseException:
             self._restore()
             raise
         self.adapter = adapter
         self.encoder_state = _state(tensors, adapter.card.lora.scale, "encoder")
-        self.decoder_state = _state(tensors, adapter.card.lora.scale, "decoder")
+        self.decoder_state = _state(tensors, adapter.card.lora.scale, "decoder", head or {})
+
+    def _attach(self, adapter: Adapter, tensors: Mapping[str, Tensor] | None) -> None:
+        """Attach the adapter's detail head, if it has one."""
+        settings, network = adapter.card.detail_head, self._base.network
+        if settings is not None and tensors is not None:
+            head = new_detail_head(network, settings).requires_grad_(False)
+            load_head(head, tensors, str(adapter.head_weights))
+            network.attach_detail_head(head)
 
     @torch.no_grad()
     def _merge(self, tensors: Mapping[str, Tensor], scale: float) -> None:
@@ -95,15 +108,22 @@ class AdapterManager:
         for name, weight in self._originals.items():
             self._base.network.get_parameter(name).copy_(weight)
         self._originals.clear()
+        self._base.network.attach_detail_head(None)
         self.adapter = None
         self.encoder_state = self.decoder_state = NO_ADAPTER
 
 
-def _state(tensors: Mapping[str, Tensor], scale: float, part: NetworkPart) -> str:
-    """Hash the tensors of a part, and the scale they are added with."""
+def _state(
+    tensors: Mapping[str, Tensor],
+    scale: float,
+    part: NetworkPart,
+    head: Mapping[str, Tensor] = MappingProxyType({}),
+) -> str:
+    """Hash the tensors of a part and of a detail head, and the scale LoRA is added with."""
     digest = hashlib.sha256(f"{scale!r}".encode())
-    names = sorted(name for name in tensors if network_part(name) == part)
-    for name in names:
-        digest.update(f"{name}\0{tuple(tensors[name].shape)}\0".encode())
-        digest.update(tensors[name].contiguous().numpy().data)
-    return digest.hexdigest() if names else NO_ADAPTER
+    hashed = {name: tensor for name, tensor in tensors.items() if network_part(name) == part}
+    hashed |= {f"detail_head.{name}": tensor for name, tensor in head.items()}
+    for name, tensor in sorted(hashed.items()):
+        digest.update(f"{name}\0{tuple(tensor.shape)}\0".encode())
+        digest.update(tensor.contiguous().numpy().data)
+    return digest.hexdigest() if hashed else NO_ADAPTER

@@ -1,8 +1,13 @@
 """Check all tensors of an adapter before it is installed, without the weights of its base model."""
 
+from typing import TYPE_CHECKING
+
 from sam2lora.adapters.folder import Adapter, read_shapes
-from sam2lora.adapters.peft_format import Shapes, check_shapes
+from sam2lora.adapters.peft_format import check_shapes
 from sam2lora.models.registry import BASE_MODELS
+
+if TYPE_CHECKING:
+    from sam2lora.models.sam2_image_model import Sam2ImageModel
 
 
 def check_tensors(adapter: Adapter) -> None:
@@ -16,20 +21,22 @@ def check_tensors(adapter: Adapter) -> None:
         If a tensor is missing, unexpected, of another shape, or holds values that are not finite;
         the message names it.
     """
+    from sam2lora.adapters.detail_head import read_head
+    from sam2lora.adapters.lora import expected_shapes
     from sam2lora.adapters.serialization import read_tensors
 
     shapes = read_shapes(adapter.weights)
     if adapter.card.base.name in BASE_MODELS:
-        check_shapes(shapes, _expected(adapter), str(adapter.weights))
+        network = _network(adapter.card.base.name)
+        check_shapes(shapes, expected_shapes(network, adapter.card.lora), str(adapter.weights))
+        read_head(adapter, network)
     read_tensors(adapter, shapes)
 
 
-def _expected(adapter: Adapter) -> Shapes:
+def _network(base: str) -> "Sam2ImageModel":
     from accelerate import init_empty_weights
 
-    from sam2lora.adapters.lora import expected_shapes
     from sam2lora.models.loading import build_network
 
     with init_empty_weights():  # only the shapes are needed
-        network = build_network(BASE_MODELS[adapter.card.base.name])
-    return expected_shapes(network, adapter.card.lora)
+        return build_network(BASE_MODELS[base])

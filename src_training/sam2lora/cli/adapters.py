@@ -10,7 +10,7 @@ from rich.markup import escape
 from rich.table import Table
 
 if TYPE_CHECKING:
-    from sam2lora.adapters import Adapter
+    from sam2lora.adapters import Adapter, AdapterCard
 
 app = typer.Typer(help="List, inspect and share adapters.", no_args_is_help=True)
 
@@ -63,7 +63,7 @@ def info(
     from sam2lora.adapters import find_adapter
 
     adapter = find_adapter(name)
-    card = adapter.card
+    card, size = adapter.card, sum(path.stat().st_size for path in adapter.tensor_files)
     if as_json:
         typer.echo(card.to_json(), nl=False)
         return
@@ -74,6 +74,7 @@ def info(
         "base model": f"{card.base.name}, identity {card.base.identity}",
         "LoRA": f"{card.lora.placement}, rank {card.lora.rank}, alpha {card.lora.alpha:g}"
         + (", with mask heads" if card.lora.train_heads else ""),
+        "detail head": _describe_head(card),
         "trained": f"{card.trainable} weights, {card.share:.2f} % of the base model's",
         "input mode": card.geometry.description,
         "validation": _in_one_line(card.validation),
@@ -81,7 +82,7 @@ def info(
         "initial adapter": card.started_from.name if card.started_from else "",
         "created": f"{card.created:%Y-%m-%d %H:%M %Z}",
         "created with": _in_one_line(card.versions),
-        "file": f"{adapter.weights.stat().st_size / 1e6:.2f} MB, SHA-256 {adapter.digest()}",
+        "file": f"{size / 1e6:.2f} MB, SHA-256 {adapter.digest()}",
         "license": card.license,
         "notice": card.notice,
     }
@@ -189,6 +190,15 @@ def _report_installed(adapter: "Adapter") -> None:
     if added:
         _print(f"New target: {added.name!r}, label value {added.label}.")
     _print(f"License: {card.license}. {card.notice}")
+
+
+def _describe_head(card: "AdapterCard") -> str:
+    head = card.detail_head
+    if head is None:
+        return ""
+    channels = "-".join(map(str, head.channels))
+    inputs = ", ".join(("red, green and blue", *head.inputs))
+    return f"{channels} channels, of {inputs}"
 
 
 def _in_one_line(content: object) -> str:

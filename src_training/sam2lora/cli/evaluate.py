@@ -74,6 +74,15 @@ def evaluate(
     tta: Annotated[
         bool, typer.Option("--tta", help="Average over mirror images; takes four times as long.")
     ] = False,
+    field_size: Annotated[
+        list[int] | None,
+        typer.Option(
+            min=128,
+            max=8192,
+            help="Diameter of the field of view for tiles, in network pixels, instead of the "
+            "adapter's: smaller is faster; given repeatedly, predictions are averaged.",
+        ),
+    ] = None,
     seed: Annotated[
         int, typer.Option(min=0, help="Seed of sampled prompts and of confidence intervals.")
     ] = 0,
@@ -142,6 +151,7 @@ def evaluate(
         exclude=check_expression(exclude),
         seed=seed,
         flips=tta,
+        field_sizes=tuple(field_size or ()),
     )
     parts = plan_parts(roots, settings, layout=layout, labels=parse_labels(labels or ()))
     check_output(out)

@@ -66,6 +66,15 @@ def predict(
     tta: Annotated[
         bool, typer.Option("--tta", help="Average over mirror images; takes four times as long.")
     ] = False,
+    field_size: Annotated[
+        list[int] | None,
+        typer.Option(
+            min=128,
+            max=8192,
+            help="Diameter of the field of view for tiles, in network pixels, instead of the "
+            "adapter's: smaller is faster; given repeatedly, predictions are averaged.",
+        ),
+    ] = None,
     probabilities: Annotated[
         bool, typer.Option("--probabilities", help="Write probability maps as float32 TIFF, too.")
     ] = False,
@@ -92,6 +101,7 @@ def predict(
         detail=detail,
         threshold=threshold,
         tta=tta,
+        field_sizes=tuple(field_size or ()),
         device=device,
         precision=precision,
         probabilities=probabilities,

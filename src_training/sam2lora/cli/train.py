@@ -43,7 +43,7 @@ def train(
     ] = None,
     model: Annotated[str | None, typer.Option(help="Base model: a name or a file.")] = None,
     preset: Annotated[
-        str | None, typer.Option(help="standard, quick, low-memory or paper.")
+        str | None, typer.Option(help="standard, quick, detail, low-memory or paper.")
     ] = None,
     start_from: Annotated[
         str | None, typer.Option(help="Initial adapter: a name, a folder or a run.")

@@ -189,7 +189,7 @@ def _predict_and_score(
     show: Progress,
 ) -> ImageResult:
     """Return `result` with the prediction for its prompts, and the score."""
-    from sam2lora.inference.tta import predict_with_flips  # torch is loaded with the predictor
+    from sam2lora.inference.tta import predict_augmented  # torch is loaded with the predictor
 
     target = get_target(settings.target)
     if adapter is None:
@@ -200,12 +200,15 @@ def _predict_and_score(
     threshold = threshold if fixed is None else fixed
     started = time.perf_counter()
     predictor.set_adapter(adapter)
-    if settings.flips:
-        prediction = predict_with_flips(
-            predictor, case.image, geometry, result.prompts, progress=show
-        )
-    else:
-        prediction = predictor.predict(case.image, geometry, result.prompts, progress=show)
+    prediction = predict_augmented(
+        predictor,
+        case.image,
+        geometry,
+        result.prompts,
+        flips=settings.flips,
+        field_sizes=settings.field_sizes,
+        progress=show,
+    )
     if np.isnan(prediction.probabilities).any():
         raise DeviceError(
             f"The network predicted NaN in {predictor.precision}. Use --precision float32."

@@ -8,7 +8,7 @@ from sam2lora.datasets.splits import Expression
 from sam2lora.errors import SettingsError
 from sam2lora.evaluation.protocols import PROTOCOLS, Protocol
 from sam2lora.prompts.sampling import REGIMES
-from sam2lora.settings import ProtocolName, Settings, SplitChoice
+from sam2lora.settings import FieldSizes, ProtocolName, Settings, SplitChoice
 
 
 class EvaluateSettings(Settings):
@@ -36,6 +36,12 @@ class EvaluateSettings(Settings):
     seed: int = Field(default=0, ge=0, lt=2**63, description="random seed of the prompts")
     flips: bool = Field(
         default=False, description="average the probabilities of the image and its mirror images"
+    )
+
+    field_sizes: FieldSizes = Field(
+        default=(),
+        description="diameters of the field of view for tiles, over which the probabilities are "
+        "averaged; none: that of the adapter",
     )
 
     @model_validator(mode="after")

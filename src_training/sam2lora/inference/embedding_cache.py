@@ -132,7 +132,7 @@ class EmbeddingCache:
         self.memory.put(key, embedding)
         if self._folder:
             half = embedding.to(device="cpu", dtype=torch.float16)
-            tensors = {name: tensor.contiguous() for name, tensor in vars(half).items()}
+            tensors = {name: tensor.contiguous() for name, tensor in half.tensors().items()}
             with atomic_path(_file(self._folder, key)) as temporary:
                 # As bytes: safetensors' `save_file` raises its own errors when the disk is full.
                 temporary.write_bytes(safetensors.torch.save(tensors))

@@ -9,6 +9,7 @@ from sam2lora.settings import GeometrySettings
 
 _WINDOWS_AT_ONCE = 4  # the batch of `Predictor`
 _PER_WINDOW = 22  # arrays of the encoder's first stage that exist at once, as measured
+_DETAIL_MAPS = 50  # float32 maps of the input's size in a detail head, as measured
 _NATIVE_MAPS = 7  # float32 maps of the image's size while windows are blended
 _RGB = 3
 _PYTORCH = 400 << 20  # without any model
@@ -31,7 +32,12 @@ def max_windows(base: BaseModel, geometry: GeometrySettings) -> int:
 
 
 def bytes_needed(
-    base: BaseModel, shape: tuple[int, int], geometry: GeometrySettings, *, loaded: bool = False
+    base: BaseModel,
+    shape: tuple[int, int],
+    geometry: GeometrySettings,
+    *,
+    detail_head: bool = False,
+    loaded: bool = False,
 ) -> int:
     """Estimate the bytes of memory that a prediction takes.
 
@@ -43,16 +49,21 @@ def bytes_needed(
         `(H, W)` of the image.
     geometry
         The input mode and its parameters.
+    detail_head
+        Whether a detail head draws the mask.
     loaded
         Whether PyTorch and the base model are loaded already; if not, they are included.
     """
     windows = max_windows(base, geometry)
-    side = base.input_size // 4
-    encoding = min(windows, _WINDOWS_AT_ONCE) * _PER_WINDOW * 4 * base.width * side**2
-    native = shape[0] * shape[1] * (_RGB + 4 * _NATIVE_MAPS)
+    at_once, pixels = min(windows, _WINDOWS_AT_ONCE), base.input_size**2
+    computing = at_once * _PER_WINDOW * 4 * base.width * pixels // 16
     kept = windows * base.embedding_bytes
+    if detail_head:
+        computing = max(computing, at_once * _DETAIL_MAPS * 4 * pixels)
+        kept += windows * pixels * (_RGB + 4)  # the pixels, and logits of their size
+    native = shape[0] * shape[1] * (_RGB + 4 * _NATIVE_MAPS)
     resident = 0 if loaded else _PYTORCH + 4 * base.parameters
-    return resident + encoding + kept + native
+    return resident + computing + kept + native
 
 
 def memory_warning(
@@ -60,6 +71,7 @@ def memory_warning(
     shape: tuple[int, int],
     geometry: GeometrySettings,
     *,
+    detail_head: bool = False,
     loaded: bool = False,
     free: int | None = None,
 ) -> str | None:
@@ -67,12 +79,12 @@ def memory_warning(
 
     Parameters
     ----------
-    base, shape, geometry, loaded
+    base, shape, geometry, detail_head, loaded
         As for `bytes_needed`.
     free
         Free bytes of the device; None asks the operating system for the free main memory.
     """
-    needed = bytes_needed(base, shape, geometry, loaded=loaded)
+    needed = bytes_needed(base, shape, geometry, detail_head=detail_head, loaded=loaded)
     available = psutil.virtual_memory().available if free is None else free
     if needed <= available:
         return None

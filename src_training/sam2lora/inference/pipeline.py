@@ -28,7 +28,7 @@ from sam2lora.inference.segment import (
 from sam2lora.inference.settings import PredictSettings, check_model_choice, check_one_target
 from sam2lora.models.loading import LoadedModel, load_base
 from sam2lora.prompts.user_prompts import Prompts
-from sam2lora.settings import PrecisionChoice
+from sam2lora.settings import FieldSizes, PrecisionChoice
 from sam2lora.targets import InputMode, Target, get_target
 from sam2lora.utils.download import DownloadProgress, ignore_progress
 from sam2lora.utils.progress import Progress, no_progress
@@ -80,6 +80,7 @@ def segment_image(
     detail: InputMode | None = None,
     threshold: float | None = None,
     tta: bool = False,
+    field_sizes: FieldSizes = (),
     progress: Progress = no_progress,
 ) -> dict[str, TargetPrediction]:
     """Segment one image.
@@ -106,6 +107,9 @@ def segment_image(
         Probability between 0 and 1 from which a pixel is in the mask; None takes the adapter's.
     tta
         Whether to average over mirror images, which takes four times as long.
+    field_sizes
+        For targets in tiles: diameters of the field of view in network pixels, over which
+        predictions are averaged, instead of the adapter's. Smaller ones take less time.
     progress
         Called with (steps done, steps in total), starting again for each target.
 
@@ -145,6 +149,7 @@ def segment_image(
             detail=detail,
             threshold=threshold,
             tta=tta,
+            field_sizes=field_sizes,
         )
         for target in unique
     ]
@@ -256,6 +261,7 @@ def tasks_of(settings: PredictSettings, base: LoadedModel) -> list[SegmentationT
             detail=settings.detail,
             threshold=settings.threshold,
             tta=settings.tta,
+            field_sizes=settings.field_sizes,
         )
         for target in _unique_targets(settings.targets)
     ]
@@ -295,12 +301,19 @@ def _task(
     detail: InputMode | None,
     threshold: float | None,
     tta: bool,
+    field_sizes: FieldSizes,
 ) -> SegmentationTask:
     chosen = adapter_for(
         base, target, named=adapter, no_adapter=no_adapter, prompted=not prompts.empty
     )
     return SegmentationTask.of(
-        target, adapter=chosen, prompts=prompts, detail=detail, threshold=threshold, tta=tta
+        target,
+        adapter=chosen,
+        prompts=prompts,
+        detail=detail,
+        threshold=threshold,
+        tta=tta,
+        field_sizes=field_sizes,
     )
 
 

@@ -319,7 +319,10 @@ class Predictor:
     def _embedding_key(self, prepared: PreparedImage, window: Window) -> str:
         """Return the key of a window's embedding: a hash of everything it depends on."""
         state = self._adapters.encoder_state
-        return _digest(prepared.key, repr(window), self.base.weights_sha256, self.precision, state)
+        # Only with a detail head do embeddings hold pixels.
+        pixels = () if self._network.detail_head is None else ("pixels",)
+        parts = (prepared.key, repr(window), self.base.weights_sha256, self.precision, state)
+        return _digest(*parts, *pixels)
 
     def _output_key(self, prepared: PreparedImage, window: Window) -> str:
         """Return the key of a window's unprompted output: a hash of everything it depends on."""

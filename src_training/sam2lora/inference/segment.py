@@ -8,9 +8,9 @@ from sam2lora.adapters import Adapter
 from sam2lora.adapters.selection import geometry_of
 from sam2lora.inference.predictor import NO_PROMPTS, Predictor
 from sam2lora.inference.prepared_image import PreparedImage
-from sam2lora.inference.tta import predict_with_flips
+from sam2lora.inference.tta import predict_augmented
 from sam2lora.prompts.user_prompts import Prompts
-from sam2lora.settings import GeometrySettings
+from sam2lora.settings import FieldSizes, GeometrySettings
 from sam2lora.targets import InputMode, Target
 from sam2lora.transforms.windows import Values
 from sam2lora.types import Mask
@@ -35,6 +35,9 @@ class SegmentationTask:
         Points, box and previous mask; usually empty if there are several images.
     tta
         Whether predictions of mirror images are averaged, which takes four times as long.
+    field_sizes
+        Diameters of the field of view for tiles, over which predictions are averaged, instead of
+        that of the geometry.
     """
 
     target: Target
@@ -43,6 +46,7 @@ class SegmentationTask:
     adapter: Adapter | None = None
     prompts: Prompts = NO_PROMPTS
     tta: bool = False
+    field_sizes: FieldSizes = ()
 
     @classmethod
     def of(
@@ -54,12 +58,13 @@ class SegmentationTask:
         detail: InputMode | None = None,
         threshold: float | None = None,
         tta: bool = False,
+        field_sizes: FieldSizes = (),
     ) -> Self:
         """Create a task with the defaults of the adapter, or of the target without adapter.
 
         Parameters
         ----------
-        target, adapter, prompts, tta
+        target, adapter, prompts, tta, field_sizes
             See the attributes.
         detail
             Input mode; None takes the default.
@@ -69,7 +74,7 @@ class SegmentationTask:
         geometry = geometry_of(target, adapter, detail)
         if threshold is None:
             threshold = target.threshold if adapter is None else adapter.card.threshold
-        return cls(target, geometry, threshold, adapter, prompts, tta)
+        return cls(target, geometry, threshold, adapter, prompts, tta, field_sizes)
 
 
 @dataclass(frozen=True, eq=False)
@@ -127,12 +132,15 @@ def segment_prepared(
     results = {}
     for task in tasks:
         predictor.set_adapter(task.adapter)
-        if task.tta:
-            prediction = predict_with_flips(
-                predictor, prepared, task.geometry, task.prompts, progress=progress
-            )
-        else:
-            prediction = predictor.predict(prepared, task.geometry, task.prompts, progress=progress)
+        prediction = predict_augmented(
+            predictor,
+            prepared,
+            task.geometry,
+            task.prompts,
+            flips=task.tta,
+            field_sizes=task.field_sizes,
+            progress=progress,
+        )
         results[task.target.name] = TargetPrediction(
             prediction.mask(task.threshold), prediction.probabilities, prediction.iou
         )

@@ -15,7 +15,7 @@ from sam2lora.datasets.unturned import turned_upright
 from sam2lora.errors import AdapterError, GeometryError, ImageError, SettingsError
 from sam2lora.images.decoding import read_shape
 from sam2lora.prompts.user_prompts import Box, PointPrompt, Prompts
-from sam2lora.settings import PrecisionChoice, Settings
+from sam2lora.settings import FieldSizes, PrecisionChoice, Settings
 from sam2lora.targets import InputMode
 from sam2lora.types import Mask
 
@@ -58,6 +58,11 @@ class PredictSettings(Settings):
         "adapter's",
     )
     tta: bool = Field(default=False, description="average over mirror images")
+    field_sizes: FieldSizes = Field(
+        default=(),
+        description="for targets in tiles: diameters of the field of view in network pixels, over "
+        "which predictions are averaged; none: that of the adapter",
+    )
     device: str = Field(default="auto", description="where the network runs")
     precision: PrecisionChoice = Field(
         default="auto", description="numeric precision of the network"
@@ -196,6 +201,7 @@ def _options(settings: PredictSettings) -> Iterator[str]:
     for name, choice in (("device", settings.device), ("precision", settings.precision)):
         if choice != "auto":
             yield from (f"--{name}", choice)
+    yield from (f"--field-size={size}" for size in settings.field_sizes)
     flags = {
         "bare": settings.no_adapter,
         "tta": settings.tta,

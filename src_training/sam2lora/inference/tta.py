@@ -1,5 +1,6 @@
-"""Test-time augmentation: predict an image and its three mirror images, and average."""
+"""Test-time augmentation: average predictions of an image, mirrored or at several scales."""
 
+from collections.abc import Sequence
 from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING
@@ -10,7 +11,7 @@ from sam2lora.images.field_of_view import FieldOfView
 from sam2lora.inference.prepared_image import PreparedImage
 from sam2lora.prompts.user_prompts import PointPrompt, Prompts
 from sam2lora.settings import GeometrySettings
-from sam2lora.utils.progress import Progress
+from sam2lora.utils.progress import Progress, no_progress
 
 if TYPE_CHECKING:
     from sam2lora.inference.predictor import Prediction, Predictor
@@ -19,15 +20,17 @@ FLIPS = ((False, False), (True, False), (False, True), (True, True))
 """Whether the image is mirrored left to right, and top to bottom."""
 
 
-def predict_with_flips(
+def predict_augmented(
     predictor: "Predictor",
     prepared: PreparedImage,
     geometry: GeometrySettings,
     prompts: Prompts,
     *,
-    progress: Progress,
+    flips: bool = False,
+    field_sizes: Sequence[int] = (),
+    progress: Progress = no_progress,
 ) -> "Prediction":
-    """Predict a target as the mean over an image and its three mirror images.
+    """Predict a target as the mean over mirror images and scales; plainly without either.
 
     Parameters
     ----------
@@ -35,8 +38,12 @@ def predict_with_flips(
         The network, with its active adapter.
     prepared, geometry, prompts
         As for `Predictor.predict`; the field of view and the prompts are mirrored with the image.
+    flips
+        Whether to predict the image and its three mirror images.
+    field_sizes
+        Diameters of the field of view for tiles, instead of that of `geometry`.
     progress
-        Called with (steps done, steps in total) over all four predictions.
+        Called with (steps done, steps in total) over all predictions.
 
     Returns
     -------
@@ -50,11 +57,15 @@ def predict_with_flips(
         If there is not enough memory.
     """
     predictions, probabilities = [], []
-    for number, (sideways, upside_down) in enumerate(FLIPS):
+    geometries = geometry.with_field_sizes(field_sizes)
+    views = [(scaled, flip) for scaled in geometries for flip in (FLIPS if flips else FLIPS[:1])]
+    if len(views) == 1:
+        return predictor.predict(prepared, geometries[0], prompts, progress=progress)
+    for number, (scaled, (sideways, upside_down)) in enumerate(views):
         flipped = flip_image(prepared, sideways=sideways, upside_down=upside_down)
         local = flip_prompts(prompts, prepared.shape, sideways=sideways, upside_down=upside_down)
-        show = partial(_show_share, progress, number)
-        predictions.append(predictor.predict(flipped, geometry, local, progress=show))
+        show = partial(_show_share, progress, number, len(views))
+        predictions.append(predictor.predict(flipped, scaled, local, progress=show))
         steps = np.s_[:: -1 if upside_down else 1, :: -1 if sideways else 1]
         probabilities.append(predictions[-1].probabilities[steps])
     return replace(
@@ -98,6 +109,6 @@ def flip_prompts(
     return Prompts(points, box, mask)
 
 
-def _show_share(progress: Progress, number: int, done: float, total: int) -> None:
-    """Report the steps of one of the four predictions as steps of all; each has as many."""
-    progress(number * total + done, len(FLIPS) * total)
+def _show_share(progress: Progress, number: int, views: int, done: float, total: int) -> None:
+    """Report the steps of one of several predictions as steps of all, as if each had as many."""
+    progress(number * total + done, views * total)

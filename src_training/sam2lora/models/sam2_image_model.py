@@ -5,7 +5,8 @@ trained here also fit it. Weights stay float32; a lower precision comes from aut
 (`compute.device`).
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, Self
 
@@ -15,6 +16,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from sam2lora.errors import GeometryError
+from sam2lora.models.detail_head import DetailHead, enlarge
 from sam2lora.prompts.prompt_batch import PromptBatch, batch_slice
 
 MEAN = (0.485, 0.456, 0.406)
@@ -54,6 +56,23 @@ def normalize(pixels: Tensor | NDArray[np.uint8]) -> Tensor:
     return scaled.sub_(mean).div_(std)
 
 
+def denormalize(images: Tensor) -> Tensor:
+    """Undo `normalize`, exactly.
+
+    Parameters
+    ----------
+    images
+        `(…, 3, S, S)` float, normalized.
+
+    Returns
+    -------
+    `(…, 3, S, S)` uint8.
+    """
+    values = images.float()
+    mean, std = (values.new_tensor(rgb).view(3, 1, 1) for rgb in (MEAN, STD))
+    return (values * std).add_(mean).mul_(255).round_().clamp_(0, 255).to(torch.uint8)
+
+
 @dataclass(frozen=True, eq=False)
 class ImageEmbedding:
     """The encoder's output for B images, from which any number of prompts are decoded.
@@ -66,11 +85,14 @@ class ImageEmbedding:
         `(B, C/8, 4s, 4s)`, after `conv_s0`.
     middle
         `(B, C/4, 2s, 2s)`, after `conv_s1`.
+    pixels
+        `(B, 3, S, S)` uint8: the images, which a detail head sees; None without one.
     """
 
     image_embed: Tensor
     fine: Tensor
     middle: Tensor
+    pixels: Tensor | None = None
 
     def __len__(self) -> int:
         return self.image_embed.shape[0]
@@ -78,37 +100,64 @@ class ImageEmbedding:
     def __getitem__(self, index: int | slice) -> Self:
         """Return the embeddings of some of the images; a single index keeps the batch dimension."""
         part = batch_slice(index, len(self))
-        return type(self)(self.image_embed[part], self.fine[part], self.middle[part])
+        return type(self)(**{name: tensor[part] for name, tensor in self.tensors().items()})
+
+    def tensors(self) -> dict[str, Tensor]:
+        """Return the tensors by the names of the attributes, without those that are None."""
+        return {name: tensor for name, tensor in vars(self).items() if tensor is not None}
 
     @classmethod
     def cat(cls, parts: Sequence[Self]) -> Self:
         """Concatenate embeddings into one batch; a single one is not copied."""
         if len(parts) == 1:
             return parts[0]
-        return cls(
-            torch.cat([part.image_embed for part in parts]),
-            torch.cat([part.fine for part in parts]),
-            torch.cat([part.middle for part in parts]),
-        )
+        tensors = [part.tensors() for part in parts]
+        return cls(**{name: torch.cat([part[name] for part in tensors]) for name in tensors[0]})
 
     def to(
         self, *, device: torch.device | str | None = None, dtype: torch.dtype | None = None
     ) -> Self:
-        """Return the embedding on another device or in another precision."""
+        """Return the embedding on another device or in another precision; pixels stay uint8."""
         return type(self)(
-            self.image_embed.to(device=device, dtype=dtype),
-            self.fine.to(device=device, dtype=dtype),
-            self.middle.to(device=device, dtype=dtype),
+            **{
+                name: tensor.to(device=device, dtype=None if name == "pixels" else dtype)
+                for name, tensor in self.tensors().items()
+            }
         )
 
     def clone(self) -> Self:
         """Return a copy; the embedding of one image is a view that keeps its batch in memory."""
-        return type(self)(self.image_embed.clone(), self.fine.clone(), self.middle.clone())
+        return type(self)(**{name: tensor.clone() for name, tensor in self.tensors().items()})
 
     def nbytes(self) -> int:
         """Return the size of the tensors in bytes."""
-        tensors = (self.image_embed, self.fine, self.middle)
+        tensors = self.tensors().values()
         return sum(tensor.numel() * tensor.element_size() for tensor in tensors)
+
+
+@dataclass(frozen=True, eq=False)
+class DetailInputs:
+    """What a detail head draws B masks from, and the decoder's other output for them.
+
+    Attributes
+    ----------
+    pixels
+        `(B, 3, S, S)` uint8.
+    embedding
+        `(B, C/8, S/4, S/4)`: the decoder's embedding after its upscaling.
+    low_res_logits
+        `(B, M, S/4, S/4)` float32: SAM 2's own logits; the head refines the first.
+    iou
+        `(B, M)` float32.
+    object_score
+        `(B, 1)` float32.
+    """
+
+    pixels: Tensor
+    embedding: Tensor
+    low_res_logits: Tensor
+    iou: Tensor
+    object_score: Tensor
 
 
 @dataclass(frozen=True, eq=False)
@@ -118,16 +167,21 @@ class DecoderOutput:
     Attributes
     ----------
     logits
-        `(B, M, 4s, 4s)` float32; M is 3 with `multimask`, else 1. Not gated by `object_score`.
+        `(B, M, n, n)` float32; M is 3 with `multimask`, else 1; n is the side S of the input with
+        a detail head, else S / 4. Not gated by `object_score`.
     iou
         `(B, M)` float32: the predicted IoU of each mask, in 0…1.
     object_score
         `(B, 1)` float32: logit of "the object is in the image", used by SAM 2 on videos.
+    low_res_logits
+        `(B, M, S/4, S/4)` float32: SAM 2's own logits, which a further prompt takes as previous
+        mask; `logits` themselves without a detail head.
     """
 
     logits: Tensor
     iou: Tensor
     object_score: Tensor
+    low_res_logits: Tensor
 
     def best(self) -> Self:
         """Keep the mask with the highest predicted IoU for each prompt, so that M is 1."""
@@ -137,11 +191,14 @@ class DecoderOutput:
             self.logits[rows, best].unsqueeze(1),
             self.iou[rows, best].unsqueeze(1),
             self.object_score,
+            self.low_res_logits[rows, best].unsqueeze(1),
         )
 
     def first(self) -> Self:
         """Keep the first mask for each prompt, so that M is 1."""
-        return type(self)(self.logits[:, :1], self.iou[:, :1], self.object_score)
+        return type(self)(
+            self.logits[:, :1], self.iou[:, :1], self.object_score, self.low_res_logits[:, :1]
+        )
 
 
 class Sam2ImageModel(nn.Module):
@@ -153,6 +210,12 @@ class Sam2ImageModel(nn.Module):
         SAM 2's own modules, as `loading.build_network` creates them.
     input_size
         Side S of the square input, in pixels.
+
+    Attributes
+    ----------
+    detail_head
+        The attached detail head, or None. It belongs to an adapter: neither `state_dict` nor the
+        base model's hash include it.
     """
 
     def __init__(
@@ -170,6 +233,8 @@ class Sam2ImageModel(nn.Module):
         self.sam_mask_decoder: Any = sam_mask_decoder
         self.no_mem_embed = nn.Parameter(torch.zeros(1, 1, sam_mask_decoder.transformer_dim))
         self.input_size = input_size
+        self.detail_head: DetailHead | None = None
+        self.register_state_dict_post_hook(_leave_detail_head_out)  # type: ignore[no-untyped-call]
 
     @property
     def mask_size(self) -> int:
@@ -184,9 +249,26 @@ class Sam2ImageModel(nn.Module):
         return 4 * 4 * int(self.sam_mask_decoder.transformer_dim) * side**2
 
     @property
+    def pixel_bytes(self) -> int:
+        """Size of the pixels that an embedding keeps for a detail head, of one image, in bytes."""
+        return 3 * self.input_size**2
+
+    @property
+    def decoder_channels(self) -> int:
+        """Channels of the decoder's embedding after its upscaling."""
+        return int(self.sam_mask_decoder.transformer_dim) // 8
+
+    @property
     def device(self) -> torch.device:
         """Device of the weights."""
         return self.no_mem_embed.device
+
+    def attach_detail_head(self, head: DetailHead | None) -> None:
+        """Attach a detail head, or detach it (None); it moves to the network's device.
+
+        It takes on the network's mode, of training or evaluation.
+        """
+        self.detail_head = None if head is None else head.to(self.device).train(self.training)
 
     def encode(self, images: Tensor) -> ImageEmbedding:
         """Compute the embeddings of images.
@@ -214,6 +296,7 @@ class Sam2ImageModel(nn.Module):
             image_embed=coarse + self.no_mem_embed.view(1, -1, 1, 1),
             fine=self.sam_mask_decoder.conv_s0(fine),
             middle=self.sam_mask_decoder.conv_s1(middle),
+            pixels=None if self.detail_head is None else denormalize(images),
         )
 
     def decode(
@@ -233,8 +316,59 @@ class Sam2ImageModel(nn.Module):
         Raises
         ------
         GeometryError
-            If the numbers of images and prompts differ, or a previous mask has another size.
+            If the numbers of images and prompts differ, a previous mask has another size, or a
+            detail head is attached and the embedding was computed without one.
         """
+        if self.detail_head is not None:
+            return self.refine(self.decode_coarse(embedding, prompts, multimask=multimask))
+        logits, iou, object_score = self._decode(embedding, prompts, multimask=multimask)
+        return DecoderOutput(logits, iou, object_score, logits)
+
+    def decode_coarse(
+        self, embedding: ImageEmbedding, prompts: PromptBatch, *, multimask: bool = False
+    ) -> DetailInputs:
+        """Decode prompts into what a detail head draws masks from (`refine`).
+
+        Parameters
+        ----------
+        embedding, prompts, multimask
+            As for `decode`.
+
+        Raises
+        ------
+        GeometryError
+            As for `decode`.
+        """
+        if embedding.pixels is None:
+            raise GeometryError(
+                "This embedding holds no pixels, which a detail head needs. Encode the image again "
+                "with the head attached."
+            )
+        with _upscaled_embedding(self.sam_mask_decoder) as upscaled:
+            logits, iou, object_score = self._decode(embedding, prompts, multimask=multimask)
+        pixels = embedding.pixels.expand(len(prompts), -1, -1, -1)
+        return DetailInputs(pixels, upscaled[0], logits, iou, object_score)
+
+    def refine(self, inputs: DetailInputs) -> DecoderOutput:
+        """Draw the first mask of each prompt with the attached detail head; enlarge the others.
+
+        Raises
+        ------
+        GeometryError
+            If no detail head is attached.
+        """
+        if self.detail_head is None:
+            raise GeometryError("No detail head is attached to this network.")
+        coarse = inputs.low_res_logits
+        logits = self.detail_head(normalize(inputs.pixels), inputs.embedding, coarse[:, :1])
+        if coarse.shape[1] > 1:
+            logits = torch.cat([logits, enlarge(coarse[:, 1:], self.input_size)], 1)
+        return DecoderOutput(logits, inputs.iou, inputs.object_score, coarse)
+
+    def _decode(
+        self, embedding: ImageEmbedding, prompts: PromptBatch, *, multimask: bool
+    ) -> tuple[Tensor, Tensor, Tensor]:
+        """Run SAM 2's decoder: logits `(B, M, S/4, S/4)`, IoU `(B, M)`, object score `(B, 1)`."""
         batch = len(prompts)
         if len(embedding) not in (1, batch):
             raise GeometryError(
@@ -253,7 +387,7 @@ class Sam2ImageModel(nn.Module):
             repeat_image=False,
             high_res_features=[embedding.fine, embedding.middle],
         )
-        return DecoderOutput(logits.float(), iou.float(), object_score.float())
+        return logits.float(), iou.float(), object_score.float()
 
     def forward(
         self, images: Tensor | ImageEmbedding, prompts: PromptBatch, *, multimask: bool = False
@@ -279,6 +413,30 @@ class Sam2ImageModel(nn.Module):
                 masks=None if masks is None else masks.float(),
             )
             return sparse, dense, self.sam_prompt_encoder.get_dense_pe()
+
+
+@contextmanager
+def _upscaled_embedding(decoder: Any) -> Iterator[list[Tensor]]:
+    """Catch the decoder's embedding after its upscaling, `(B, C/8, S/4, S/4)`, while in here.
+
+    SAM 2's decoder returns only the product of this embedding and its mask tokens.
+    """
+    caught: list[Tensor] = []
+    hook = decoder.output_upscaling[-1].register_forward_hook(
+        lambda module, inputs, output: caught.append(output)
+    )
+    try:
+        yield caught
+    finally:
+        hook.remove()
+
+
+def _leave_detail_head_out(
+    module: nn.Module, state: dict[str, Any], prefix: str, metadata: dict[str, Any]
+) -> None:
+    """Remove the detail head from a state dict in place: it is no part of the base model."""
+    for name in [name for name in state if name.startswith(f"{prefix}detail_head.")]:
+        del state[name]
 
 
 def _as_points(prompts: PromptBatch) -> tuple[Tensor, Tensor]:

@@ -11,7 +11,7 @@ from torch import Tensor
 from torch.utils.data import DataLoader
 
 from sam2lora.errors import Sam2LoraError
-from sam2lora.models.sam2_image_model import ImageEmbedding, normalize
+from sam2lora.models.sam2_image_model import DetailInputs, ImageEmbedding, normalize
 from sam2lora.prompts.prompt_batch import PromptBatch
 from sam2lora.training.dataset import TrainingDataset, TrainingSample
 
@@ -23,14 +23,14 @@ class Batch:
     Attributes
     ----------
     images
-        `(B, 3, S, S)` float32, normalized; or their cached embedding.
+        `(B, 3, S, S)` float32, normalized; or what frozen parts of the network made of them.
     prompts
         B prompt batches of size one.
     target, valid
         `(B, 1, S, S)` bool: the target, and the pixels that count.
     """
 
-    images: Tensor | ImageEmbedding
+    images: Tensor | ImageEmbedding | DetailInputs
     prompts: list[PromptBatch]
     target: Tensor
     valid: Tensor
@@ -94,15 +94,29 @@ def collate(
     samples: Sequence[TrainingSample],
     device: torch.device,
     *,
-    features: ImageEmbedding | None = None,
+    features: ImageEmbedding | DetailInputs | None = None,
 ) -> Batch:
-    """Combine samples to a batch on a device, with `features` in place of their images if given."""
+    """Combine samples to a batch on a device, with `features` in place of their images if given.
+
+    Masks are turned as the samples say, and so must be the features; images are not.
+    """
     target, valid = (
-        torch.from_numpy(np.stack(planes))[:, None].to(device)
-        for planes in ([item.mask for item in samples], [item.valid for item in samples])
+        torch.stack([turned(torch.from_numpy(plane), turn) for plane, turn in planes])[:, None].to(
+            device
+        )
+        for planes in (
+            [(item.mask, item.turn) for item in samples],
+            [(item.valid, item.turn) for item in samples],
+        )
     )
     prompts = [sample.prompts.to(device) for sample in samples]
     return Batch(features or images_of(samples, device), prompts, target, valid)
+
+
+def turned(maps: Tensor, turn: int) -> Tensor:
+    """Turn maps `(…, n, n)` by `turn` % 4 quarters; from 4 on, they are mirrored as well."""
+    rotated = torch.rot90(maps, turn % 4, (-2, -1))
+    return rotated.flip(-1) if turn >= 4 else rotated
 
 
 def images_of(samples: Sequence[TrainingSample], device: torch.device) -> Tensor:

@@ -24,7 +24,11 @@ from sam2lora.transforms.augmentation import LabelledWindow, apply_augmentation,
 from sam2lora.transforms.windows import Window, full_window, tile_side, zoom_window
 from sam2lora.types import Mask
 
-_ORDER, _WINDOW, _PROMPTS = range(3)  # streams of random numbers
+_ORDER, _WINDOW, _PROMPTS, _TURN = range(4)  # streams of random numbers
+
+
+ORIENTATIONS = 8
+"""Orientations of a square: a detail head sees a window in each, where all else is frozen."""
 
 _MEMORY_SHARE = 0.2  # of the free memory, for decoded images and masks in each process
 _WINDOW_BYTES = 1 << 30  # for windows that are used repeatedly
@@ -50,6 +54,9 @@ class TrainingSample:
         Path of the image, for error messages.
     key
         Identifies a window that is used repeatedly, whose features can be cached; else empty.
+    turn
+        Orientation, 0…7, in which the window is shown to a detail head (`data_loader.turned`); the
+        network that is frozen sees it as it is.
     """
 
     pixels: NDArray[np.uint8]
@@ -58,6 +65,7 @@ class TrainingSample:
     prompts: PromptBatch
     name: str
     key: str
+    turn: int = 0
 
 
 @dataclass(frozen=True, eq=False)
@@ -131,7 +139,7 @@ class TrainingDataset(Dataset[TrainingSample | Sam2LoraError]):
         ImageError
             If a file cannot be read; the message names it.
         """
-        item, window, key = self._window(index)
+        item, window, key, turn = self._window(index)
         rng = np.random.default_rng((self._settings.seed, _PROMPTS, index))
         sampling = self._settings.prompts
         if item.target != self._settings.target:
@@ -145,10 +153,15 @@ class TrainingDataset(Dataset[TrainingSample | Sam2LoraError]):
             in_window(prompts, as_is, mask_size=self._mask_size),
             str(item.record.image),
             key,
+            turn,
         )
 
-    def _window(self, index: int) -> tuple[Item, LabelledWindow, str]:
-        """Return the window of a sample: a new one each time, or one of a few that are cached."""
+    def _window(self, index: int) -> tuple[Item, LabelledWindow, str, int]:
+        """Return the window of a sample: a new one each time, or one of a few that are cached.
+
+        Where the whole network is frozen, each is used once in each orientation, then new ones are
+        cut; otherwise the same ones are used to the end.
+        """
         settings = self._settings
         number = index % len(self._groups)
         group = self._groups[number]
@@ -158,16 +171,23 @@ class TrainingDataset(Dataset[TrainingSample | Sam2LoraError]):
         )
         chosen = int(order[position])
         item = group[chosen]
-        if not settings.freeze_encoder:
-            return item, self._cut(item, (settings.seed, _WINDOW, index)), ""
-        variant = (number, chosen, epoch % settings.variants)
+        if not settings.reuses_windows:
+            return item, self._cut(item, (settings.seed, _WINDOW, index)), "", 0
+        variant, turn = (number, chosen, epoch % settings.variants), 0
+        if settings.freeze_network:
+            pool, use = divmod(epoch, settings.variants * ORIENTATIONS)
+            variant = (number, chosen, pool * settings.variants + use % settings.variants)
+            turns = np.random.default_rng((settings.seed, _TURN, *variant)).permutation(
+                ORIENTATIONS
+            )
+            turn = int(turns[use // settings.variants])
         key = "-".join(map(str, variant))
         self._windows = self._windows or ByteLru(_WINDOW_BYTES)
         window = self._windows.get(key)
         if window is None:
             window = self._cut(item, (settings.seed, _WINDOW, *variant))
             self._windows.put(key, window)
-        return item, window, key
+        return item, window, key, turn
 
     def _cut(self, item: Item, seed: tuple[int, ...]) -> LabelledWindow:
         image = self._image(item)

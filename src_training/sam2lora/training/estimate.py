@@ -11,11 +11,13 @@ from sam2lora.adapters.lora import describe_share
 from sam2lora.compute.device import autocast, choose_device, explain_out_of_memory, release_memory
 from sam2lora.datasets import Problem, Record
 from sam2lora.datasets.check import check_masks
+from sam2lora.inference.embedding_cache import EmbeddingCache
 from sam2lora.losses.composite import composite_loss
-from sam2lora.models.sam2_image_model import ImageEmbedding
-from sam2lora.training.data_loader import collate, images_of
+from sam2lora.models.sam2_image_model import DetailInputs, ImageEmbedding
+from sam2lora.training.data_loader import collate
 from sam2lora.training.data_split import DataPlan, plan_data
-from sam2lora.training.dataset import TrainingDataset
+from sam2lora.training.dataset import ORIENTATIONS, TrainingDataset
+from sam2lora.training.frozen_network import FrozenNetwork
 from sam2lora.training.optimizer_step import memory_advice, training_precision
 from sam2lora.training.settings import TrainSettings
 from sam2lora.training.trainable import find_start, make_trainable
@@ -75,13 +77,19 @@ def estimate(settings: TrainSettings) -> Estimate:
     with explain_out_of_memory(device, "Training on one sample", less=less):
         model = trainable.model.to(device).train()
         memory, encoding, seconds = _Memory(device), 0.0, 0.0
-        features: ImageEmbedding | None = None
-        if settings.freeze_encoder:
-            images = images_of([sample], device)
+        features: ImageEmbedding | DetailInputs | None = None
+        if settings.reuses_windows:
             for _ in range(2):
+                frozen = FrozenNetwork(
+                    network,
+                    settings,
+                    device=device,
+                    precision=precision,
+                    embeddings=EmbeddingCache(0),
+                )
+                compute = frozen.detail_inputs if settings.freeze_network else frozen.features
                 started = time.perf_counter()
-                with torch.no_grad(), autocast(device, precision):
-                    features = network.encode(images)
+                features = compute([sample])
                 encoding = time.perf_counter() - started
             memory.update()
         batch = collate([sample], device, features=features)
@@ -95,6 +103,8 @@ def estimate(settings: TrainSettings) -> Estimate:
             seconds = time.perf_counter() - started
     samples_in_all = settings.batch * settings.accumulate * settings.steps
     windows = min(samples_in_all, plan.samples_per_epoch * settings.variants)
+    if settings.freeze_network:  # windows are replaced when all their orientations were shown
+        windows = max(windows, samples_in_all // ORIENTATIONS)
     trained = sum(weight.numel() for weight in model.parameters() if weight.requires_grad)
     summary: dict[str, Any] = plan.summary()
     return Estimate(

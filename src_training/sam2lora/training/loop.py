@@ -237,7 +237,7 @@ class _Training:
 
         The folder's name is a hash of everything that features depend on besides the window.
         """
-        if not self._settings.freeze_encoder:
+        if not self._settings.reuses_windows:
             return EmbeddingCache(0)
         windows = self._plan.samples_per_epoch * self._settings.variants
         limit = psutil.virtual_memory().available // 4
@@ -263,7 +263,7 @@ class _Training:
             processes=self._accelerator.num_processes,
         )
         # Windows that are used repeatedly are cached by the process that cuts them.
-        workers = 0 if settings.freeze_encoder else settings.workers
+        workers = 0 if settings.reuses_windows else settings.workers
         return read_samples(samples, numbers, workers=workers)
 
     def _next_samples(self, samples: Iterator[TrainingSample]) -> list[TrainingSample]:

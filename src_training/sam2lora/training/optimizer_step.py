@@ -12,14 +12,14 @@ from sam2lora.compute.device import autocast, choose_precision, explain_out_of_m
 from sam2lora.errors import DeviceError, TrainingError
 from sam2lora.inference.embedding_cache import EmbeddingCache
 from sam2lora.losses.composite import LossTerms, composite_loss
-from sam2lora.models.sam2_image_model import ImageEmbedding
+from sam2lora.models.sam2_image_model import DetailInputs, ImageEmbedding
 from sam2lora.settings import Precision
-from sam2lora.training.data_loader import collate, images_of
+from sam2lora.training.data_loader import collate
 from sam2lora.training.dataset import TrainingSample
+from sam2lora.training.frozen_network import FrozenNetwork
 from sam2lora.training.settings import TrainSettings
 from sam2lora.training.trainable import TrainableModel
 
-_CPU = torch.device("cpu")
 _SKIPS = 20  # consecutive steps that float16 may skip: its scale has shrunk a million times then
 
 
@@ -35,7 +35,7 @@ class OptimizerStep:
     accelerator
         Device and processes of the training.
     features
-        Cache for image features, used if the encoder is frozen.
+        Cache for image features, used if the encoder or the network is frozen.
     """
 
     def __init__(
@@ -47,10 +47,16 @@ class OptimizerStep:
     ) -> None:
         self.device: torch.device = accelerator.device
         self.precision = training_precision(settings, self.device)
-        self._settings, self._accelerator, self._features = settings, accelerator, features
-        self._network = trainable.base.network
+        self._settings, self._accelerator = settings, accelerator
         with explain_out_of_memory(self.device, "The model", less=""):
             trainable.model.to(self.device)
+        self._frozen = FrozenNetwork(
+            trainable.base.network,
+            settings,
+            device=self.device,
+            precision=self.precision,
+            embeddings=features,
+        )
         self.weights = [weight for weight in trainable.model.parameters() if weight.requires_grad]
         # Processes are synchronised by its forward only, so all computation goes through it.
         self._model = accelerator.prepare_model(trainable.model)
@@ -123,27 +129,20 @@ class OptimizerStep:
         self.scaler.update()
 
     def _backward(self, samples: Sequence[TrainingSample], *, share: float) -> LossTerms:
-        features = self._cached_features(samples) if self._settings.freeze_encoder else None
-        batch = collate(samples, self.device, features=features)
+        batch = collate(samples, self.device, features=self._computed_once(samples))
         with autocast(self.device, self.precision):
             logits, iou = self._model(batch.images, batch.prompts)  # (B, 1, S, S), (B, 1)
         loss = composite_loss(logits, iou, batch.target, self._settings.loss, valid=batch.valid)
         torch.autograd.backward(self.scaler.scale(loss.total * share))
         return LossTerms(loss.total.detach(), loss.terms)
 
-    @torch.no_grad()
-    def _cached_features(self, samples: Sequence[TrainingSample]) -> ImageEmbedding:
-        """Return the features of windows; each is encoded once, since the encoder is frozen."""
-        found = []
-        for sample in samples:
-            features = self._features.get(sample.key, device=_CPU)
-            if features is None:
-                with autocast(self.device, self.precision):
-                    encoded = self._network.encode(images_of([sample], self.device))
-                features = _as_stored(encoded)
-                self._features.put(sample.key, features)
-            found.append(features.to(device=self.device, dtype=torch.float32))
-        return ImageEmbedding.cat(found)
+    def _computed_once(
+        self, samples: Sequence[TrainingSample]
+    ) -> ImageEmbedding | DetailInputs | None:
+        """Return what the frozen parts of the network make of windows; None if there are none."""
+        if self._settings.freeze_network:
+            return self._frozen.detail_inputs(samples)
+        return self._frozen.features(samples) if self._settings.freeze_encoder else None
 
     def _means(
         self, losses: Sequence[LossTerms], shares: Sequence[float]
@@ -153,18 +152,6 @@ class OptimizerStep:
         means: Tensor = torch.tensor(shares, device=self.device) @ torch.stack(rows)
         total, *terms = self._accelerator.reduce(means, "mean").tolist()
         return total, dict(zip(names, terms, strict=True))
-
-
-def _as_stored(features: ImageEmbedding) -> ImageEmbedding:
-    """Return features with the precision and memory layout that they have when read from a file.
-
-    A resumed run reads features that the first one computed, and must give the same result. The
-    layout matters too: dropout draws its mask in the order of memory.
-    """
-    half = features.to(device=_CPU, dtype=torch.float16)
-    return ImageEmbedding(
-        half.image_embed.contiguous(), half.fine.contiguous(), half.middle.contiguous()
-    )
 
 
 def _not_finite(what: str, number: int, samples: Sequence[TrainingSample]) -> TrainingError:

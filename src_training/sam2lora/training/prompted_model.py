@@ -3,14 +3,15 @@
 from collections.abc import Sequence
 from contextlib import AbstractContextManager, nullcontext
 from functools import partial
+from typing import Self
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
 from sam2lora.compute.attention import quick_attention
-from sam2lora.models.sam2_image_model import ImageEmbedding, Sam2ImageModel
+from sam2lora.models.detail_head import enlarge
+from sam2lora.models.sam2_image_model import DetailInputs, ImageEmbedding, Sam2ImageModel
 from sam2lora.prompts.prompt_batch import PromptBatch
 
 
@@ -23,15 +24,28 @@ class PromptedNetwork(nn.Module):
         The network, with LoRA layers or with all its weights trainable.
     multimask_token
         Use SAM 2's first multimask output instead of its single mask.
+    only_head
+        Keep everything but the detail head in evaluation mode, since only the head is trained.
     """
 
-    def __init__(self, network: Sam2ImageModel, *, multimask_token: bool = False) -> None:
+    def __init__(
+        self, network: Sam2ImageModel, *, multimask_token: bool = False, only_head: bool = False
+    ) -> None:
         super().__init__()
         self.network = network
         self._multimask = multimask_token
+        self._only_head = only_head
+
+    def train(self, mode: bool = True) -> Self:
+        """Set the mode, training or evaluation; only the detail head's if only it is trained."""
+        super().train(mode and not self._only_head)
+        if self._only_head and self.network.detail_head is not None:
+            self.network.detail_head.train(mode)
+        self.training = mode
+        return self
 
     def forward(
-        self, images: Tensor | ImageEmbedding, prompts: Sequence[PromptBatch]
+        self, images: Tensor | ImageEmbedding | DetailInputs, prompts: Sequence[PromptBatch]
     ) -> tuple[Tensor, Tensor]:
         """Predict a mask for each image and its prompts.
 
@@ -41,7 +55,8 @@ class PromptedNetwork(nn.Module):
         Parameters
         ----------
         images
-            `(B, 3, S, S)` float32, normalized, or their embedding.
+            `(B, 3, S, S)` float32, normalized; or their embedding; or what the decoder made of
+            them and the prompts, for the detail head alone.
         prompts
             B prompt batches of size one, on the same device.
 
@@ -49,6 +64,9 @@ class PromptedNetwork(nn.Module):
         -------
         Logits `(B, 1, S, S)` and predicted IoU `(B, 1)`, both float32.
         """
+        if isinstance(images, DetailInputs):
+            refined = self.network.refine(images).first()
+            return refined.logits, refined.iou
         features = images if isinstance(images, ImageEmbedding) else self.network.encode(images)
         kinds: dict[tuple[int, bool, bool], list[int]] = {}
         for number, prompt in enumerate(prompts):
@@ -65,8 +83,7 @@ class PromptedNetwork(nn.Module):
             order += numbers
         restore = torch.tensor(order, device=iou[0].device).argsort()
         size = self.network.input_size
-        full = F.interpolate(torch.cat(logits)[restore], size=(size, size), mode="bilinear")
-        return full, torch.cat(iou)[restore]
+        return enlarge(torch.cat(logits)[restore], size), torch.cat(iou)[restore]
 
 
 def checkpoint_blocks(network: Sam2ImageModel) -> None:

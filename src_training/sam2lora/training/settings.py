@@ -12,6 +12,7 @@ from sam2lora.datasets.splits import Expression
 from sam2lora.errors import SettingsError
 from sam2lora.settings import (
     AugmentSettings,
+    DetailHeadSettings,
     GeometrySettings,
     LoraSettings,
     LossSettings,
@@ -123,14 +124,23 @@ class TrainSettings(Settings):
         default=False,
         description="train only the decoder's LoRA, on features computed once (quick adapt)",
     )
+    freeze_network: bool = Field(
+        default=False,
+        description="train only the detail head, on embeddings and outputs computed once",
+    )
     variants: int = Field(
         default=4,
         ge=1,
         le=_MOST,
-        description="augmented versions of each image whose features are cached, if the encoder is "
-        "frozen",
+        description="augmented versions of each image whose features are cached, if the encoder or "
+        "the network is frozen",
     )
     lora: LoraSettings = LoraSettings()
+    detail_head: DetailHeadSettings | None = Field(
+        default=None,
+        description="a small network beside LoRA that draws the mask at full resolution, for thin "
+        "structures; {}: with its defaults; None: none, or that of the initial adapter",
+    )
     geometry: GeometrySettings | None = Field(
         default=None, description="how windows are cut from images; by default that of the target"
     )
@@ -167,6 +177,11 @@ class TrainSettings(Settings):
         """All targets to learn, the main target first."""
         return (self.target, *self.also)
 
+    @property
+    def reuses_windows(self) -> bool:
+        """Whether windows are used repeatedly, with what a frozen network computes from them."""
+        return self.freeze_encoder or self.freeze_network
+
     def counted_from(self, folder: Path) -> Self:
         """Return a copy with relative data paths resolved against a folder, that of the run."""
         data = tuple(
@@ -180,6 +195,22 @@ class TrainSettings(Settings):
         return self.geometry or GeometrySettings.for_target(get_target(target))
 
 
+_AUTOMATIC = {"none": 1, "points": 0, "box": 0, "box_and_points": 0, "previous": 0}
+
+_HEAD_ALONE = {
+    "freeze_network": True,
+    "detail_head": {},
+    "loss": {"weights": {"bce": 4}},
+    "prompts": _AUTOMATIC,
+}
+"""Train a detail head, on what the frozen network makes of windows without prompts."""
+
+_LARGE_TILES = {
+    "geometry": {"detail": "tiles", "field_size": 1240},
+    "augment": {"scale": (0.7, 1.1)},
+}
+"""Larger tiles than without a detail head, which draws finer."""
+
 PRESETS: Mapping[str, Mapping[str, Any]] = MappingProxyType(
     {
         "standard": {},
@@ -189,6 +220,7 @@ PRESETS: Mapping[str, Mapping[str, Any]] = MappingProxyType(
             "validation": {"every": 25},
             "checkpoint_every": 25,
         },
+        "detail": {**_HEAD_ALONE, "optimizer": {"learning_rate": 3e-3}},
         "low-memory": {"batch": 1, "accumulate": 4, "gradient_checkpointing": True, "workers": 0},
         "paper": {
             "data": {"grader": "union"},
@@ -218,17 +250,20 @@ PRESETS: Mapping[str, Mapping[str, Any]] = MappingProxyType(
 FINE: Mapping[str, Mapping[str, Any]] = MappingProxyType(
     {
         "quick": {
+            **_HEAD_ALONE,
+            **_LARGE_TILES,
             "freeze_encoder": False,
-            "steps": 40,
-            "batch": 2,
-            "validation": {"every": 20},
-            "checkpoint_every": 20,
+            "steps": 120,
+            "validation": {"every": 40},
+            "checkpoint_every": 40,
         },
+        "detail": _LARGE_TILES,
     }
 )
 """Settings of a preset that differ for targets segmented in tiles.
 
-Fine structures depend on the encoder: with it frozen, training never improved vessels.
+Fine structures depend on the encoder: with it frozen, training never improved vessels. A detail
+head sees the image itself, and improves them on what the frozen network computes.
 """
 
 

@@ -1,6 +1,7 @@
 """Trainable models, LoRA on a frozen base or the base itself, and how they are saved."""
 
 import json
+import logging
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -21,17 +22,24 @@ from sam2lora.adapters import (
     find_adapter,
 )
 from sam2lora.adapters.card import check_name, library_versions, now
+from sam2lora.adapters.detail_head import head_tensors, load_head, new_detail_head
 from sam2lora.adapters.lora import (
+    SHARE_LIMIT,
     add_lora,
     load_lora,
     lora_tensors,
     resolve_lora,
-    trainable_count,
-    trainable_share,
+    share_of,
 )
 from sam2lora.adapters.serialization import save_adapter
-from sam2lora.adapters.warm_start import start_from_adapter, warm_start_lora
+from sam2lora.adapters.warm_start import (
+    make_room,
+    start_from_adapter,
+    warm_start_head,
+    warm_start_lora,
+)
 from sam2lora.errors import AdapterError, SettingsError, TrainingError
+from sam2lora.models.detail_head import DetailHead
 from sam2lora.models.loading import LoadedModel, load_base, random_base
 from sam2lora.models.weights import LEARNED, MASK_TOKEN
 from sam2lora.settings import LoraSettings
@@ -40,6 +48,10 @@ from sam2lora.training.prompted_model import PromptedNetwork, checkpoint_blocks
 from sam2lora.training.settings import TrainSettings
 from sam2lora.training.validation import Validation
 from sam2lora.utils.folders import new_folder
+
+logger = logging.getLogger(__name__)
+
+_HEAD = "detail_head."  # before the names of its tensors in a checkpoint
 
 
 @dataclass(frozen=True)
@@ -112,12 +124,22 @@ def make_trainable(settings: TrainSettings, *, start: Adapter | None = None) -> 
     SettingsError
         If settings contradict each other.
     """
+    if settings.freeze_network and settings.freeze_encoder:
+        raise SettingsError(
+            "freeze_network leaves only the detail head to train, freeze_encoder the decoder's "
+            "LoRA: use one of them."
+        )
     if settings.freeze_encoder and not start:
         raise SettingsError(
             "Quick adapt (freeze_encoder) needs an initial adapter: name one by --start-from. To "
             "train a new adapter, use the preset 'standard'."
         )
     if settings.train == "base":
+        if settings.detail_head or settings.freeze_network:
+            raise SettingsError(
+                "A detail head belongs to an adapter, not to a base model: leave out detail_head "
+                "and freeze_network (preset 'detail'), or train an adapter (train=adapter)."
+            )
         if settings.start_from:
             raise SettingsError(
                 f"A base model cannot start from an adapter (start_from {settings.start_from!r}). "
@@ -156,23 +178,72 @@ class _TrainableLora:
             check_base(start, self.base.spec.name, self.base.weights_sha256)
             check_target(start, get_target(settings.target))
         network = self.base.network
-        requested = settings.lora
-        lora = (
-            warm_start_lora(requested, self._start)
-            if self._start
-            else resolve_lora(network, requested)
-        )
-        self._lora: LoraSettings = lora
-        self._peft = add_lora(network, lora, seed=settings.seed)
-        if self._start:
-            start_from_adapter(self._peft, self._start, freeze_encoder=settings.freeze_encoder)
+        self._lora = self._lora_settings()
+        self._peft = add_lora(network, self._lora, seed=settings.seed)
+        if start:
+            start_from_adapter(self._peft, start, freeze_encoder=settings.freeze_encoder)
+        self._head = self._detail_head()
+        network.attach_detail_head(self._head)
+        if self._head is not None:
+            self._check_share(self._head)
+        if settings.freeze_network:
+            self._freeze_network()
         self.model = _prompted(self.base, settings)
 
+    def _lora_settings(self) -> LoraSettings:
+        """Return the settings of LoRA, of a rank that leaves room for a new detail head."""
+        settings, start, network = self._settings, self._start, self.base.network
+        if start is None:
+            return resolve_lora(network, settings.lora, detail_head=settings.detail_head)
+        lora = warm_start_lora(settings.lora, start)
+        if settings.detail_head and not start.card.detail_head and settings.lora.rank is None:
+            return make_room(network, lora, settings.detail_head)
+        return lora
+
+    def _detail_head(self) -> DetailHead | None:
+        settings, start, network = self._settings, self._start, self.base.network
+        if start is not None:
+            return warm_start_head(network, settings.detail_head, start, seed=settings.seed)
+        if settings.detail_head is None:
+            return None
+        return new_detail_head(network, settings.detail_head, seed=settings.seed)
+
+    def _check_share(self, head: DetailHead) -> None:
+        """Log a warning if LoRA and the detail head together exceed 5 % of the base."""
+        share = share_of(self._weights(), self._peft)
+        if share > SHARE_LIMIT:
+            logger.warning(
+                "LoRA of rank %s and the detail head have %.2f %% of the base's weights, more than "
+                "the %.0f %% this method is meant for. A smaller rank or fewer channels need less.",
+                *(self._lora.rank, share, SHARE_LIMIT),
+            )
+
+    def _freeze_network(self) -> None:
+        """Freeze everything but the detail head."""
+        if self._head is None:
+            raise SettingsError(
+                "freeze_network trains only the detail head, and there is none: set detail_head, "
+                "or use the preset 'detail'."
+            )
+        self.base.network.requires_grad_(False)
+        self._head.requires_grad_(True)
+
     def tensors(self) -> dict[str, Tensor]:
-        return lora_tensors(self._peft)
+        head = head_tensors(self._head) if self._head else {}
+        return lora_tensors(self._peft) | {_HEAD + name: head[name] for name in head}
 
     def load(self, tensors: Mapping[str, Tensor], source: str) -> None:
-        load_lora(self._peft, tensors, source)
+        head = {
+            name.removeprefix(_HEAD): tensor
+            for name, tensor in tensors.items()
+            if name.startswith(_HEAD)
+        }
+        lora = {name: tensor for name, tensor in tensors.items() if not name.startswith(_HEAD)}
+        if self._head is None and head:
+            raise AdapterError(f"{source}: holds a detail head, which this training does not have.")
+        load_lora(self._peft, lora, source)
+        if self._head is not None:
+            load_head(self._head, head, source)
 
     def save(self, folder: Path, record: TrainingResult) -> None:
         settings, validation = self._settings, record.validation
@@ -183,10 +254,11 @@ class _TrainableLora:
             base=BaseReference(name=self.base.spec.name, identity=self.base.weights_sha256),
             geometry=settings.geometry_for(settings.target),
             lora=self._lora,
+            detail_head=self._head.settings if self._head else None,
             threshold=validation.threshold,
             multimask_token=settings.multimask_token,
-            trainable=trainable_count(self.model),
-            share=trainable_share(self.model),
+            trainable=self._weights(),
+            share=share_of(self._weights(), self.model),
             training=_shareable(settings) | dict(record.computed) | {"step": record.step},
             data=dict(record.data),
             data_hash=record.data_hash,
@@ -202,7 +274,13 @@ class _TrainableLora:
             versions=library_versions(),
             created=now(),
         )
-        save_adapter(self.tensors(), card, folder, replace=True)
+        head = head_tensors(self._head) if self._head else None
+        save_adapter(lora_tensors(self._peft), card, folder, head=head, replace=True)
+
+    def _weights(self) -> int:
+        """Count the weights of the adapter, whether this training changes them or not."""
+        head = 0 if self._head is None else sum(w.numel() for w in self._head.parameters())
+        return head + sum(tensor.numel() for tensor in lora_tensors(self._peft).values())
 
 
 class _TrainableBase:
@@ -258,7 +336,11 @@ def _shareable(settings: TrainSettings) -> dict[str, Any]:
 def _prompted(base: LoadedModel, settings: TrainSettings) -> PromptedNetwork:
     if settings.gradient_checkpointing:
         checkpoint_blocks(base.network)
-    return PromptedNetwork(base.network, multimask_token=settings.multimask_token)
+    return PromptedNetwork(
+        base.network,
+        multimask_token=settings.multimask_token,
+        only_head=settings.freeze_network,
+    )
 
 
 def name_of_run(folder: Path) -> str:

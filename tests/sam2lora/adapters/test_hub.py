@@ -7,10 +7,11 @@ from typing import Any
 import huggingface_hub
 import pytest
 
-from sam2lora.adapters.folder import FILES, Adapter
+from sam2lora.adapters.folder import FILES, HEAD, Adapter
 from sam2lora.adapters.hub import pull_adapter, push_adapter
 from sam2lora.adapters.store import adapters_folder, find_adapter
 from sam2lora.errors import AdapterError
+from sam2lora.settings import DetailHeadSettings
 
 
 class Hub:
@@ -27,7 +28,8 @@ class Hub:
         self.requests["upload"] = options
         self.folder.mkdir()
         for file in options["allow_patterns"]:
-            shutil.copy(Path(options["folder_path"]) / file, self.folder)
+            if (Path(options["folder_path"]) / file).exists():
+                shutil.copy(Path(options["folder_path"]) / file, self.folder)
         return "https://hub/commit/1"
 
     def snapshot_download(self, repo_id: str, **options: Any) -> str:
@@ -53,16 +55,24 @@ def test_pushed_adapter_is_pulled_unchanged(hub: Hub, made: Adapter, no_network:
     assert push_adapter(made, "me/vessel") == "https://hub/commit/1"
     assert hub.requests["create"] == {"repo_id": "me/vessel", "private": True, "exist_ok": True}
     assert hub.requests["upload"]["repo_id"] == "me/vessel"
+    assert hub.requests["upload"]["delete_patterns"] == [HEAD], "of an earlier version"
     assert {path.name for path in hub.folder.iterdir()} == set(FILES)
     pulled = pull_adapter("me/vessel", revision="abc123", name="pulled")
     assert hub.requests["download"] == {
         "repo_id": "me/vessel",
         "revision": "abc123",
-        "allow_patterns": list(FILES),
+        "allow_patterns": [*FILES, HEAD],
     }
     assert pulled.digest() == made.digest()
     assert find_adapter("pulled").card == made.card.renamed("pulled")
     assert no_network == []
+
+
+def test_a_detail_head_travels_too(hub: Hub, make_adapter):
+    made = make_adapter(detail_head=DetailHeadSettings())
+    push_adapter(made, "me/vessel")
+    assert {path.name for path in hub.folder.iterdir()} == {*FILES, HEAD}
+    assert pull_adapter("me/vessel", name="pulled").digest() == made.digest()
 
 
 def test_a_repository_is_made_public_only_on_request(hub: Hub, made: Adapter):

@@ -36,6 +36,13 @@ def test_model_card_lists_the_facts_of_the_card(make_card):
     assert "hash of the training data" not in page, "unknown values are left out"
 
 
+def test_model_card_describes_a_detail_head_only_where_there_is_one(make_card):
+    assert "Detail head" not in readme(make_card())
+    text = readme(make_card(detail_head={"channels": [4, 6, 8]}))
+    assert "## Detail head" in text
+    assert "| channels | \\[4, 6, 8\\] |" in text
+
+
 def test_untrusted_text_cannot_add_rows_or_markup(make_card):
     page = readme(
         make_card(

@@ -8,7 +8,7 @@ from sam2lora.adapters.switching import NO_ADAPTER, AdapterManager
 from sam2lora.errors import AdapterError
 from sam2lora.models.loading import LoadedModel
 from sam2lora.prompts.prompt_batch import PromptBatch
-from sam2lora.settings import LoraSettings
+from sam2lora.settings import DetailHeadSettings, LoraSettings
 from tests.sam2lora.adapters.helpers import hash_weights, noise
 
 DECODER = LoraSettings(placement="decoder", rank=4, alpha=8)
@@ -75,6 +75,36 @@ def test_states_differ_exactly_where_the_tensors_do(make_adapter, base: LoadedMo
     assert stronger[0] != first[0]
     manager.activate(None)
     assert (manager.encoder_state, manager.decoder_state) == (NO_ADAPTER, NO_ADAPTER)
+
+
+def test_a_detail_head_comes_and_goes_with_its_adapter(make_adapter, base: LoadedModel):
+    manager, network, plain = AdapterManager(base), base.network, predict(base.network)
+    manager.activate(make_adapter("coarse"))
+    states = manager.encoder_state, manager.decoder_state
+    assert predict(network).shape[-1] == 128
+    manager.activate(make_adapter("fine", detail_head=DetailHeadSettings()))
+    assert network.detail_head is not None
+    assert manager.encoder_state == states[0]
+    assert manager.decoder_state != states[1]
+    fine, fine_state = predict(network), manager.decoder_state
+    assert fine.shape[-1] == 512
+    manager.activate(make_adapter("other", detail_head=DetailHeadSettings(inputs=("logits",))))
+    assert manager.decoder_state != fine_state
+    assert not torch.equal(predict(network), fine)
+    manager.activate(None)
+    assert network.detail_head is None
+    assert torch.equal(predict(network), plain)
+
+
+def test_a_damaged_detail_head_keeps_the_active_adapter(make_adapter, base: LoadedModel):
+    manager = AdapterManager(base)
+    good, bad = make_adapter("good"), make_adapter("bad", detail_head=DetailHeadSettings())
+    manager.activate(good)
+    bad.head_weights.write_bytes(bad.head_weights.read_bytes()[:-50])
+    with pytest.raises(AdapterError, match=r"detail_head\.safetensors: is truncated"):
+        manager.activate(bad)
+    assert manager.adapter is good
+    assert base.network.detail_head is None
 
 
 def test_encoder_state_changes_exactly_with_the_embedding(make_adapter, base: LoadedModel):

@@ -14,7 +14,7 @@ from sam2lora.adapters.serialization import save_adapter
 from sam2lora.cli import app
 from sam2lora.errors import AdapterError
 from sam2lora.models.loading import load_base
-from sam2lora.settings import GeometrySettings, LoraSettings
+from sam2lora.settings import DetailHeadSettings, GeometrySettings, LoraSettings
 from sam2lora.targets import Target, get_target
 
 
@@ -86,6 +86,12 @@ def test_info_by_name_by_path_and_as_json(original):
     assert content["target"]["name"] == "drusen"
     with pytest.raises(AdapterError, match="Installed: drusen-nano"):
         invoke("info", "none")
+
+
+def test_info_describes_a_detail_head(make_adapter):
+    made = make_adapter("fine", detail_head=DetailHeadSettings(channels=(4, 6, 8)))
+    found = run("info", str(made.folder))
+    assert "4-6-8 channels, of red, green and blue, contrast, embedding, logits" in found
 
 
 def test_import_of_an_exported_adapter_adds_its_target(original, tmp_path: Path):

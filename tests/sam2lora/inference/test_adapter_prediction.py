@@ -14,7 +14,7 @@ from sam2lora.inference.prepared_image import PreparedImage
 from sam2lora.models.loading import LoadedModel
 from sam2lora.models.sam2_image_model import Sam2ImageModel
 from sam2lora.prompts.user_prompts import PointPrompt, Prompts
-from sam2lora.settings import GeometrySettings, LoraSettings
+from sam2lora.settings import DetailHeadSettings, GeometrySettings, LoraSettings
 
 WHOLE = GeometrySettings(detail="whole")
 DECODER = LoraSettings(placement="decoder", rank=4, alpha=8)
@@ -73,6 +73,21 @@ def test_adapter_changes_the_prediction_and_can_be_removed(make_adapter: Make, p
     assert np.array_equal(predictor.predict(prepared, WHOLE).probabilities, plain)
     predictor.set_adapter(adapter)
     assert np.array_equal(predictor.predict(prepared, WHOLE).probabilities, adapted)
+
+
+def test_a_detail_head_gets_the_pixels_of_its_windows(make_adapter: Make, predictor, prepared):
+    coarse, fine = make_adapter("coarse"), make_adapter("fine", detail_head=DetailHeadSettings())
+    predictor.set_adapter(coarse)
+    before = predictor.predict(prepared, WHOLE, POINT).probabilities
+    predictor.set_adapter(fine)
+    drawn = predictor.predict(prepared, WHOLE, POINT).probabilities
+    assert np.abs(drawn - before).max() > 0.01
+    assert np.array_equal(predictor.predict(prepared, WHOLE, POINT).probabilities, drawn)
+    predictor.set_adapter(coarse)
+    assert np.array_equal(predictor.predict(prepared, WHOLE, POINT).probabilities, before)
+    tiles = GeometrySettings(detail="tiles", field_size=900)
+    predictor.set_adapter(fine)
+    assert predictor.predict(prepared, tiles).probabilities.shape == (200, 200)
 
 
 def test_cached_predictions_are_those_of_the_active_adapter(

@@ -36,6 +36,14 @@ def test_memory_estimate_grows_with_image_and_model():
     assert small < large < bytes_needed(TINY, (2336, 3504), TILES) < 8 << 30
 
 
+def test_a_detail_head_needs_more():
+    coarse, fine = (
+        bytes_needed(NANO, (584, 565), TILES, detail_head=head, loaded=True)
+        for head in (False, True)
+    )
+    assert coarse < fine < 3 * coarse
+
+
 def test_memory_warning_only_if_there_is_not_enough():
     assert memory_warning(NANO, (584, 565), TILES, free=4 << 30) is None
     text = memory_warning(NANO, (20000, 30000), TILES, free=4 << 30)

@@ -8,10 +8,10 @@ import pytest
 from numpy.typing import NDArray
 
 from sam2lora.adapters import Adapter
-from sam2lora.inference.predictor import Predictor, no_progress
+from sam2lora.inference.predictor import Predictor
 from sam2lora.inference.prepared_image import PreparedImage
 from sam2lora.inference.segment import SegmentationTask, segment_prepared
-from sam2lora.inference.tta import predict_with_flips
+from sam2lora.inference.tta import predict_augmented
 from sam2lora.models.loading import random_base
 from sam2lora.settings import GeometrySettings
 from sam2lora.targets import TARGETS, Target
@@ -68,6 +68,6 @@ def test_mirror_images_are_averaged_on_request_only(
     task = SegmentationTask.of(SPOT)
     plain = segment_prepared(nano, prepared, [task])["spot"]
     mean = segment_prepared(nano, prepared, [replace(task, tta=True)])["spot"]
-    expected = predict_with_flips(nano, prepared, task.geometry, task.prompts, progress=no_progress)
+    expected = predict_augmented(nano, prepared, task.geometry, task.prompts, flips=True)
     np.testing.assert_array_equal(mean.probabilities, expected.probabilities)
     assert np.abs(mean.probabilities - plain.probabilities).max() > 0

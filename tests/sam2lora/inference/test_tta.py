@@ -8,7 +8,7 @@ import pytest
 from sam2lora.images.field_of_view import FieldOfView
 from sam2lora.inference.predictor import Prediction
 from sam2lora.inference.prepared_image import PreparedImage
-from sam2lora.inference.tta import FLIPS, flip_image, flip_prompts, predict_with_flips
+from sam2lora.inference.tta import FLIPS, flip_image, flip_prompts, predict_augmented
 from sam2lora.prompts.user_prompts import PointPrompt, Prompts
 from sam2lora.settings import GeometrySettings
 
@@ -58,7 +58,7 @@ def predict(painter: Painter, seen: list[tuple[int, int]] | None = None) -> Pred
     def progress(done: int, total: int) -> None:
         steps.append((done, total))
 
-    return predict_with_flips(painter, PREPARED, WHOLE, PROMPTS, progress=progress)
+    return predict_augmented(painter, PREPARED, WHOLE, PROMPTS, flips=True, progress=progress)
 
 
 def test_equivariant_network_predicts_the_same_with_flips() -> None:
@@ -84,6 +84,41 @@ def test_progress_covers_all_four_predictions() -> None:
     assert [done for done, _ in seen] == sorted(done for done, _ in seen)
     assert seen[0] == (0, 8)
     assert seen[-1] == (8, 8)
+
+
+@dataclass
+class Scaler:
+    """Stands in for a predictor: its prediction is the diameter of the field of view."""
+
+    sizes: list[int] = field(default_factory=list)
+
+    def predict(self, prepared, geometry, prompts, *, progress) -> Prediction:
+        self.sizes.append(geometry.field_size)
+        progress(0, geometry.field_size)
+        return Prediction(np.full(SHAPE, geometry.field_size / 10_000, np.float32), 0.5)
+
+
+def test_predictions_at_several_scales_are_averaged() -> None:
+    scaler, seen = Scaler(), []
+    tiles = GeometrySettings(detail="tiles", field_size=1600)
+    result = predict_augmented(
+        *(scaler, PREPARED, tiles, Prompts()),
+        field_sizes=(1000, 1400),
+        progress=lambda done, total: seen.append(done / total),
+    )
+    assert scaler.sizes == [1000, 1400]
+    assert seen == [0, 0.5]
+    np.testing.assert_allclose(result.probabilities, 0.12, atol=1e-6)
+
+
+def test_one_scale_replaces_that_of_the_geometry() -> None:
+    scaler, tiles = Scaler(), GeometrySettings(detail="tiles", field_size=1600)
+    predict_augmented(scaler, PREPARED, tiles, Prompts())
+    predict_augmented(scaler, PREPARED, tiles, Prompts(), field_sizes=(880,))
+    predict_augmented(scaler, PREPARED, WHOLE, Prompts(), field_sizes=(880, 1240))
+    assert scaler.sizes == [1600, 880, 1600], "only tiles have a scale"
+    predict_augmented(scaler, PREPARED, tiles, Prompts(), field_sizes=(880, 1240), flips=True)
+    assert scaler.sizes[3:] == [880] * 4 + [1240] * 4
 
 
 @pytest.mark.parametrize(("sideways", "upside_down"), FLIPS)

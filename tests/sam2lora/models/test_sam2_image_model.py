@@ -9,6 +9,7 @@ from torchvision.transforms import Normalize, ToTensor
 
 from sam2lora.compute.device import autocast, release_memory
 from sam2lora.errors import GeometryError
+from sam2lora.models.detail_head import DetailHead, enlarge
 from sam2lora.models.loading import build_network
 from sam2lora.models.registry import BASE_MODELS
 from sam2lora.models.sam2_image_model import (
@@ -17,10 +18,12 @@ from sam2lora.models.sam2_image_model import (
     DecoderOutput,
     ImageEmbedding,
     Sam2ImageModel,
+    denormalize,
     normalize,
 )
-from sam2lora.models.weights import fit_weights
+from sam2lora.models.weights import fit_weights, weights_digest
 from sam2lora.prompts.prompt_batch import PromptBatch, mask_to_logits
+from sam2lora.settings import DetailHeadSettings
 
 TOLERANCE = 1e-4
 
@@ -255,14 +258,95 @@ def test_mismatched_sizes_are_refused(nano: Sam2ImageModel, embedding: ImageEmbe
 def test_best_keeps_the_mask_of_highest_predicted_iou():
     logits = torch.arange(6.0).view(2, 3, 1, 1)
     iou = torch.tensor([[0.1, 0.9, 0.5], [0.7, 0.2, 0.1]])
-    best = DecoderOutput(logits, iou, torch.zeros(2, 1)).best()
+    output = DecoderOutput(logits, iou, torch.zeros(2, 1), 10 * logits)
+    best = output.best()
+    assert best.low_res_logits.flatten().tolist() == [10, 30]
     assert best.logits.flatten().tolist() == [1, 3]
     assert best.iou.flatten().tolist() == pytest.approx([0.9, 0.7])
     assert best.logits.shape == (2, 1, 1, 1)
-    first = DecoderOutput(logits, iou, torch.zeros(2, 1)).first()
+    first = output.first()
+    assert first.low_res_logits.flatten().tolist() == [0, 30]
     assert first.logits.flatten().tolist() == [0, 3]
     assert first.iou.flatten().tolist() == pytest.approx([0.1, 0.7])
     assert first.logits.shape == (2, 1, 1, 1)
+
+
+def with_head(network: Sam2ImageModel, *, trained: bool = True) -> Sam2ImageModel:
+    """Attach a detail head, whose residual is zero unless it is `trained`."""
+    torch.manual_seed(0)
+    head = DetailHead(DetailHeadSettings(), embedding_channels=network.decoder_channels)
+    if trained:
+        torch.nn.init.normal_(head.last.weight, std=0.1)
+    network.attach_detail_head(head)
+    return network
+
+
+@torch.no_grad()
+@pytest.mark.parametrize("multimask", [False, True])
+def test_an_untrained_detail_head_enlarges_the_same_logits(networks, multimask: bool):
+    network, image = networks("nano"), normalize(picture(512))[None]
+    for kind, prompt in one_of_each(512).items():
+        before = network(image, prompt, multimask=multimask)
+        assert before.low_res_logits is before.logits
+        after = with_head(network, trained=False)(image, prompt, multimask=multimask)
+        first, others = before.logits[:, :1], before.logits[:, 1:]
+        assert torch.equal(after.logits[:, :1], enlarge(first, 512)), kind
+        if multimask:
+            assert torch.equal(after.logits[:, 1:], enlarge(others, 512))
+        assert torch.equal(after.low_res_logits, before.logits)
+        assert torch.equal(after.iou, before.iou)
+        network.attach_detail_head(None)
+
+
+@torch.no_grad()
+def test_a_detail_head_changes_the_first_mask_at_full_size(networks):
+    network, image = networks("nano"), normalize(picture(512))[None]
+    coarse = network(image, some_points(1), multimask=True)
+    fine = with_head(network)(image, some_points(1), multimask=True)
+    assert fine.logits.shape == (1, 3, 512, 512)
+    assert not torch.equal(fine.logits[:, :1], enlarge(coarse.logits[:, :1], 512))
+    assert torch.equal(fine.logits[:, 1:], enlarge(coarse.logits[:, 1:], 512))
+    assert torch.equal(fine.low_res_logits, coarse.logits), "what a next prompt takes"
+    several = network.decode(network.encode(image), some_points(3))
+    assert several.logits.shape == (3, 1, 512, 512)
+
+
+def test_a_detail_head_is_no_part_of_the_base(networks):
+    network = networks("nano")
+    names, digest = set(network.state_dict()), weights_digest(network)
+    with_head(network)
+    assert set(network.state_dict()) == names
+    assert weights_digest(network) == digest
+    assert network.detail_head is not None
+    assert not network.detail_head.training, "as the network it is attached to"
+    network(normalize(picture(512))[None], some_points(1))
+    assert not network.sam_mask_decoder.output_upscaling[-1]._forward_hooks, "no hook stays"
+    network.attach_detail_head(None)
+    assert not [name for name, _ in network.named_parameters() if "detail_head" in name]
+
+
+@torch.no_grad()
+def test_only_with_a_detail_head_does_an_embedding_hold_the_pixels(networks):
+    network, pixels = networks("nano"), np.stack([picture(512, seed) for seed in range(2)])
+    without = network.encode(normalize(pixels))
+    assert without.pixels is None
+    assert without.nbytes() == 2 * network.embedding_bytes
+    embedding = with_head(network).encode(normalize(pixels))
+    assert torch.equal(embedding.pixels, torch.from_numpy(pixels).permute(0, 3, 1, 2))
+    assert embedding.nbytes() == 2 * (network.embedding_bytes + network.pixel_bytes)
+    half = ImageEmbedding.cat([embedding[1], embedding[0].clone()]).to(dtype=torch.float16)
+    assert half.fine.dtype == torch.float16
+    assert torch.equal(half.pixels, embedding.pixels.flip(0)), "uint8 in any precision"
+    with pytest.raises(GeometryError, match="holds no pixels"):
+        network.decode(without, some_points(2))
+    network.attach_detail_head(None)
+    with pytest.raises(GeometryError, match="No detail head"):
+        network.refine(network.decode_coarse(embedding, some_points(2)))
+
+
+def test_denormalizing_is_exact():
+    every = torch.arange(256, dtype=torch.uint8).view(1, 16, 16).expand(3, 16, 16)
+    assert torch.equal(denormalize(normalize(every)), every)
 
 
 def test_gradients_reach_encoder_and_decoder(networks):

@@ -1,6 +1,7 @@
 """Batches: which process sees which sample, workers, and the format for the network."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -9,7 +10,13 @@ import torch
 
 from sam2lora.errors import ImageError
 from sam2lora.models.sam2_image_model import ImageEmbedding, normalize
-from sam2lora.training.data_loader import collate, images_of, read_samples, sample_numbers
+from sam2lora.training.data_loader import (
+    collate,
+    images_of,
+    read_samples,
+    sample_numbers,
+    turned,
+)
 
 from .helpers import Make, dataset_of, samples_of
 
@@ -83,6 +90,18 @@ def test_batch_has_the_format_of_the_network(make: Make) -> None:
         assert np.array_equal(batch.target[number, 0].numpy(), sample.mask)
         assert np.array_equal(batch.valid[number, 0].numpy(), sample.valid)
         assert torch.equal(batch.prompts[number].points, sample.prompts.points)
+
+
+def test_the_eight_turns_differ_and_masks_follow_them(make: Make) -> None:
+    square = torch.arange(9.0).view(1, 3, 3)
+    every = [turned(square, turn) for turn in range(8)]
+    assert len({tuple(map(float, other.flatten())) for other in every}) == 8
+    assert torch.equal(every[0], square)
+    (sample,) = samples_of(make(), 0)
+    batch = collate([replace(sample, turn=turn) for turn in range(8)], CPU)
+    for turn in range(8):
+        for plane, found in ((sample.mask, batch.target), (sample.valid, batch.valid)):
+            assert torch.equal(found[turn, 0], turned(torch.from_numpy(plane), turn))
 
 
 def test_features_replace_images(make: Make, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -81,6 +81,20 @@ def test_windows_repeat_when_features_are_cached(make: Make) -> None:
     assert len({sample.prompts.shape_key for sample in drawn}) > 1
 
 
+def test_windows_are_replaced_once_shown_in_every_orientation(make: Make) -> None:
+    dataset = dataset_of(make("detail", start_from="some", variants=2))
+    drawn = [dataset.sample(number) for number in range(2 * 6 * 2 * 8)]  # 6 images, 2 pools
+    turns: dict[str, list[int]] = {}
+    for sample in drawn:
+        turns.setdefault(sample.key, []).append(sample.turn)
+    assert len(turns) == 24
+    assert all(sorted(found) == list(range(8)) for found in turns.values())
+    assert len({tuple(found) for found in turns.values()}) > 20, "in an order of its own"
+    assert {sample.key for sample in drawn[:96]}.isdisjoint(sample.key for sample in drawn[96:])
+    of_one = [sample for sample in drawn if sample.key == drawn[0].key]
+    assert all(np.array_equal(sample.pixels, of_one[0].pixels) for sample in of_one)
+
+
 def test_windows_have_no_key_without_cached_features(make: Make) -> None:
     assert dataset_of(make()).sample(0).key == ""
 

@@ -94,7 +94,7 @@ def test_estimate_writes_no_files(make: Make, tmp_path: Path, eyes: Path) -> Non
     assert list(tmp_path.iterdir()) == []
 
 
-@pytest.mark.parametrize("preset", ["standard", "low-memory", "paper"])
+@pytest.mark.parametrize("preset", ["standard", "detail", "low-memory", "paper"])
 def test_every_preset_can_be_estimated(make: Make, preset: str) -> None:
     assert estimate(make(preset, steps=2)).seconds > 0
 

@@ -288,6 +288,30 @@ def quick(make: Make, run_through: RunThrough, **changes: Any) -> TrainSettings:
     )
 
 
+@pytest.mark.parametrize("available", [1 << 40, 0], ids=["in memory", "computed again"])
+@pytest.mark.parametrize("preset", ["standard", "detail"])
+def test_a_detail_head_resumes_exactly(
+    make: Make,
+    begin: Begin,
+    run_through: RunThrough,
+    monkeypatch: pytest.MonkeyPatch,
+    preset: str,
+    available: int,
+) -> None:
+    prompts = {"none": 1, "points": 1}
+    settings = make(preset, **LONG, detail_head={}, variants=1, prompts=prompts)
+    whole, _ = run_through(settings, "whole")
+    assert any("running_mean" in name for name in tensors(whole))
+    memory = type("Memory", (), {"available": available})
+    monkeypatch.setattr("sam2lora.training.loop.psutil.virtual_memory", memory)
+    cut = begin(settings, "cut")
+    end_at(train(cut), "step", 4)
+    list(train(cut))
+    assert_same(whole, cut)
+    heads = [run.adapter(6) / "detail_head.safetensors" for run in (whole, cut)]
+    assert heads[0].read_bytes() == heads[1].read_bytes()
+
+
 @pytest.mark.parametrize("available", [1 << 40, 0], ids=["in memory", "on disk"])
 @pytest.mark.parametrize(("kind", "step"), [("step", 2), ("step", 5)])
 def test_quick_adapt_resumes_exactly(

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from sam2lora.errors import SettingsError
+from sam2lora.settings import DetailHeadSettings, GeometrySettings
 from sam2lora.training.settings import (
     PRESETS,
     TrainSettings,
@@ -24,8 +25,20 @@ def test_every_preset_is_valid_with_data(preset: str) -> None:
     assert settings.targets == ("vessel",)
 
 
-def test_there_are_four_presets() -> None:
-    assert set(PRESETS) == {"quick", "standard", "paper", "low-memory"}
+def test_there_are_five_presets() -> None:
+    assert set(PRESETS) == {"quick", "detail", "standard", "paper", "low-memory"}
+
+
+def test_detail_trains_a_detail_head_alone_on_larger_tiles() -> None:
+    settings = make_settings("detail", DATA)
+    assert settings.freeze_network
+    assert settings.reuses_windows
+    assert settings.detail_head == DetailHeadSettings()
+    assert settings.geometry_for("vessel").detail == "tiles"
+    assert settings.geometry_for("vessel").field_size < GeometrySettings().field_size
+    assert make_settings("detail", DATA, {"target": "disc"}).geometry is None
+    assert make_settings("standard", DATA, {"detail_head": {}}).detail_head == DetailHeadSettings()
+    assert make_settings("standard", DATA).detail_head is None
 
 
 def test_paper_preset_follows_the_paper() -> None:
@@ -68,6 +81,8 @@ def test_low_memory_has_as_many_samples_per_step_as_standard() -> None:
 def test_quick_freezes_the_encoder_except_for_fine_targets(target: str, frozen: bool) -> None:
     settings = make_settings("quick", DATA, {"target": target})
     assert settings.freeze_encoder is frozen
+    assert settings.freeze_network is not frozen
+    assert (settings.detail_head is None) is frozen
     assert make_settings("quick", DATA, {"target": target, "steps": 7}).steps == 7
 
 
@@ -118,7 +133,7 @@ def test_invalid_setting_is_named(changes: dict[str, Any], message: str) -> None
 
 
 def test_unknown_preset_is_refused_with_the_available_ones() -> None:
-    with pytest.raises(SettingsError, match=r"'fast'.*standard, quick, low-memory, paper"):
+    with pytest.raises(SettingsError, match=r"'fast'.*standard, quick, detail, low-memory, paper"):
         make_settings("fast", DATA)
 
 

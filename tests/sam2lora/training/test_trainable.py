@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from sam2lora.adapters import AdapterReference, open_adapter
+from sam2lora.adapters.folder import read_shapes
 from sam2lora.adapters.peft_format import network_part
 from sam2lora.errors import AdapterError, ModelError, SettingsError
 from sam2lora.inference.predictor import Predictor
@@ -18,6 +19,7 @@ from sam2lora.models.loading import LoadedModel, load_base, random_base
 from sam2lora.models.registry import BASE_MODELS
 from sam2lora.models.weights import read_metadata, weights_digest
 from sam2lora.runs import RunFolder, best_adapter
+from sam2lora.settings import DetailHeadSettings
 from sam2lora.training.data_split import data_hash, plan_data
 from sam2lora.training.loop import train
 from sam2lora.training.settings import TrainSettings
@@ -128,6 +130,28 @@ def test_tensors_are_restored_from_a_checkpoint(make: Make) -> None:
 
 
 @in_pocket
+def test_a_detail_head_is_saved_restored_and_continued(make: Make, tmp_path: Path) -> None:
+    first = make_trainable(make(detail_head={}, seed=5))
+    for tensor in first.tensors().values():
+        tensor.add_(0.5)
+    first.save(tmp_path / "first", RECORD)
+    adapter = open_adapter(tmp_path / "first")
+    assert adapter.card.detail_head == DetailHeadSettings()
+    lora = read_shapes(adapter.weights)
+    assert not any("detail_head" in name for name in lora), "PEFT reads its own tensors only"
+    for changes in ({}, {"detail_head": {}}):
+        second = continued(make(lora={}, start_from=str(tmp_path / "first"), **changes))
+        assert second.tensors().keys() == first.tensors().keys()
+        for name, tensor in first.tensors().items():
+            assert torch.equal(second.tensors()[name], tensor), name
+    plain = make_trainable(make())
+    with pytest.raises(AdapterError, match=r"checkpoint\.pt: holds a detail head"):
+        plain.load(first.tensors(), "checkpoint.pt")
+    with pytest.raises(AdapterError, match=r"checkpoint\.pt"):
+        first.load(plain.tensors(), "checkpoint.pt")
+
+
+@in_pocket
 @pytest.mark.parametrize("multimask", [False, True])
 def test_adapter_predicts_with_the_token_it_was_trained_for(
     make: Make, run_through: RunThrough, pocket: Callable[[], LoadedModel], multimask: bool
@@ -167,8 +191,14 @@ def test_adapter_predicts_with_the_token_it_was_trained_for(
         ({"freeze_encoder": True}, "--start-from"),
         ({"train": "base", "start_from": "some"}, "start_from"),
         ({"also": ["vessel"]}, "also"),
+        ({"freeze_network": True}, "set detail_head"),
+        ({"freeze_network": True, "freeze_encoder": True, "start_from": "some"}, "one of them"),
+        ({"train": "base", "detail_head": {}}, "belongs to an adapter"),
     ],
-    ids=["quick without start", "base from adapter", "adapter of two"],
+    ids=[
+        *("quick without start", "base from adapter", "adapter of two"),
+        *("frozen without head", "frozen twice", "base with head"),
+    ],
 )
 def test_contradictory_settings_are_refused(
     make: Make, changes: dict[str, Any], message: str

@@ -82,6 +82,7 @@ def _row(cells: Sequence[str]) -> str:
 def _about(report: Report) -> list[str]:
     settings = report.settings
     with_flips = "with" if settings.flips else "without"
+    sizes = " and ".join(f"{size} network pixels" for size in settings.field_sizes)
     rows = [
         ("", ""),
         ("protocol", f"{settings.protocol}: {report.conventions}"),
@@ -90,6 +91,7 @@ def _about(report: Report) -> list[str]:
         *(("model", _describe_model(model)) for model in report.models),
         ("prompts", f"sampled from the reference, seed {settings.seed}; listed in `report.json`"),
         ("flips", f"{with_flips} averaging over mirror images"),
+        *([("field of view", f"predicted at {sizes}")] if sizes else []),
         ("made", f"{report.made:%Y-%m-%d %H:%M %Z} by `{report.command}`"),
     ]
     return table(rows)
