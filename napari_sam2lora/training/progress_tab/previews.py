@@ -29,6 +29,7 @@ class ValidationPreviews(QWidget):
         self._picture.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Expanding)
         self._caption = Paragraph()
         self._slider = QSlider(Qt.Orientation.Horizontal)
+        self._slider.setToolTip("Show the preview of an earlier validation")
         self._slider.valueChanged.connect(self._show)
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)

@@ -60,8 +60,9 @@ def test_key_works_behind_another_tab_until_the_dock_is_removed(window: QMainWin
     dock, pressed = Dock(), []
     dock.add_key("Ctrl+PgDown", lambda: pressed.append(True))
     frame = add(window, dock)
+    qtbot.waitUntil(lambda: bool(window.findChildren(QShortcut)))
     add(window, Dock())
-    qtbot.waitUntil(lambda: not dock.isVisible() or dock.visibleRegion().isEmpty())
+    qtbot.waitUntil(lambda: dock.visibleRegion().isEmpty())
     (shortcut,) = window.findChildren(QShortcut)
     assert shortcut.parent() is window  # a hidden widget would block its own
     shortcut.activated.emit()
