@@ -100,10 +100,11 @@ def main() -> None:
 
 def ship(out: Path) -> None:
     """Write the best base and adapters into the package, in float16."""
-    path, reports = get_base("nano").path, out / REPORTS
+    path, reports, weights = get_base("nano").path, out / REPORTS, newest_base(out)
     make_folder(path.parent)
-    with atomic_path(path) as temporary:
-        temporary.write_bytes(Path(newest_base(out)).read_bytes())
+    if weights != "nano":  # else the adapters belong to the base that is in the package
+        with atomic_path(path) as temporary:
+            temporary.write_bytes(Path(weights).read_bytes())
     names = ", ".join(f"nano-{target}" for target in ADAPTERS)
     with atomic_path(path.with_name("README.md")) as temporary:
         temporary.write_text(base_card(path, reports, adapters=names), encoding="utf-8")

@@ -70,7 +70,9 @@ def plan_parts(
     target = get_target(settings.target).name
     parts: dict[str, EvaluationPart] = {}
     for root in roots:
-        dataset = read_dataset(root, layout=layout, target=target, labels=labels)
+        dataset = read_dataset(
+            root, layout=layout, target=target, labels=labels, grades=settings.grades
+        )
         if dataset.name in parts:
             other = parts[dataset.name].dataset
             raise DatasetError(

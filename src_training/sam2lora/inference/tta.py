@@ -10,6 +10,7 @@ from sam2lora.images.field_of_view import FieldOfView
 from sam2lora.inference.prepared_image import PreparedImage
 from sam2lora.prompts.user_prompts import PointPrompt, Prompts
 from sam2lora.settings import GeometrySettings
+from sam2lora.transforms.zoom import Extent
 from sam2lora.utils.progress import Progress
 
 if TYPE_CHECKING:
@@ -25,6 +26,7 @@ def predict_with_flips(
     geometry: GeometrySettings,
     prompts: Prompts,
     *,
+    inside: Extent | None = None,
     progress: Progress,
 ) -> "Prediction":
     """Predict a target as the mean over an image and its three mirror images.
@@ -33,8 +35,8 @@ def predict_with_flips(
     ----------
     predictor
         The network, with its active adapter.
-    prepared, geometry, prompts
-        As for `Predictor.predict`; the field of view and the prompts are mirrored with the image.
+    prepared, geometry, prompts, inside
+        As for `Predictor.predict`; all of them are mirrored with the image.
     progress
         Called with (steps done, steps in total) over all four predictions.
 
@@ -54,7 +56,12 @@ def predict_with_flips(
         flipped = flip_image(prepared, sideways=sideways, upside_down=upside_down)
         local = flip_prompts(prompts, prepared.shape, sideways=sideways, upside_down=upside_down)
         show = partial(_show_share, progress, number)
-        predictions.append(predictor.predict(flipped, geometry, local, progress=show))
+        around = inside and inside.mirrored(
+            prepared.shape, sideways=sideways, upside_down=upside_down
+        )
+        predictions.append(
+            predictor.predict(flipped, geometry, local, inside=around, progress=show)
+        )
         steps = np.s_[:: -1 if upside_down else 1, :: -1 if sideways else 1]
         probabilities.append(predictions[-1].probabilities[steps])
     return replace(
