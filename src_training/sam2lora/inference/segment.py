@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Self
 
 import numpy as np
@@ -150,10 +151,8 @@ def _predict(
         if not task.prompts.empty and not _are_inside(task.prompts, inside):
             inside = extent = None  # the user sees it elsewhere
     predictor.set_adapter(task.adapter)
-    predict = predict_with_flips if task.tta else Predictor.predict
-    prediction = predict(
-        predictor, prepared, task.geometry, task.prompts, inside=extent, progress=progress
-    )
+    predict = partial(predict_with_flips, predictor) if task.tta else predictor.predict
+    prediction = predict(prepared, task.geometry, task.prompts, inside=extent, progress=progress)
     if inside is not None:
         np.multiply(prediction.probabilities, inside, out=prediction.probabilities)
     iou = prediction.iou if inside is None or inside.any() else 0.0
