@@ -5,8 +5,8 @@
 
 Each tile shows the whole image and the part around the target, with the outline of the reference
 in green and that of the prediction in magenta; the text is the target, its Dice coefficient, the
-expected IoU, and the image. Images of all datasets and reports are sorted together, so that the failures of all
-cameras are seen side by side.
+expected IoU, and the image. Images of all datasets and reports are sorted together, so that the
+failures of all cameras are seen side by side.
 """
 
 import argparse
