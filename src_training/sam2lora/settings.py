@@ -60,7 +60,7 @@ class GeometrySettings(Settings):
     )
     convex: bool = Field(
         default=False,
-        description="replace the prediction by the convex hull of its largest part; not in tiles",
+        description="give the largest part of the prediction a smooth outline; not in tiles",
     )
 
     @model_validator(mode="after")

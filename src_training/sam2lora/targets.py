@@ -43,8 +43,8 @@ class Target(BaseModel):
     )
     convex: bool = Field(
         default=False,
-        description="compact and convex, as disc and cup are: predictions become the convex hull "
-        "of their largest part",
+        description="compact and convex, as disc and cup are: predictions become the inside of a "
+        "smooth outline around their largest part",
     )
     inside: str | None = Field(
         default=None,
