@@ -28,7 +28,7 @@ from sam2lora.prompts.prompt_batch import PromptBatch, in_window
 from sam2lora.prompts.user_prompts import Prompts
 from sam2lora.settings import GeometrySettings, PrecisionChoice
 from sam2lora.transforms.windows import Blend, Values, Window
-from sam2lora.transforms.zoom import Extent, crop_around, needs_another_look
+from sam2lora.transforms.zoom import BoundingBox, crop_around, needs_another_look
 from sam2lora.types import Mask
 from sam2lora.utils.progress import Progress, no_progress
 
@@ -179,7 +179,7 @@ class Predictor:
         geometry: GeometrySettings,
         prompts: Prompts = NO_PROMPTS,
         *,
-        inside: Extent | None = None,
+        inside: BoundingBox | None = None,
         progress: Progress = no_progress,
     ) -> Prediction:
         """Predict one target.
@@ -195,7 +195,7 @@ class Predictor:
             that lie in it, and windows without any keep their unprompted prediction. If it is
             cropped, the prompts also determine where the crop is.
         inside
-            Extent of the target that this one lies in, if that is known: the first look is then at
+            Box around the target that this one lies in, if that is known: the first look is then at
             the crop around it, if the input mode is cropped. None: at the whole field.
         progress
             As for `encode`, with (steps done, steps in total): each window, each crop included, is
@@ -227,7 +227,7 @@ class Predictor:
         prepared: PreparedImage,
         geometry: GeometrySettings,
         prompts: Prompts,
-        inside: Extent | None,
+        inside: BoundingBox | None,
         progress: Progress,
     ) -> tuple[list[Window], list[_WindowOutput]]:
         """Look at the field, at the crop around what is found, and again if the crop was wrong."""

@@ -13,7 +13,7 @@ from sam2lora.images.field_of_view import FieldOfView, find_field_of_view
 from sam2lora.prompts.user_prompts import Prompts
 from sam2lora.settings import GeometrySettings
 from sam2lora.transforms.windows import Values, Window, full_window, tile_windows
-from sam2lora.transforms.zoom import Extent
+from sam2lora.transforms.zoom import BoundingBox
 from sam2lora.types import Mask
 
 MIN_SIDE = 16
@@ -82,7 +82,9 @@ def windows_of(prepared: PreparedImage, geometry: GeometrySettings, size: int) -
     return [full_window(prepared.field, size, margin=geometry.margin)]
 
 
-def extent_of(prepared: PreparedImage, window: Window, logits: Values, prompts: Prompts) -> Extent:
+def extent_of(
+    prepared: PreparedImage, window: Window, logits: Values, prompts: Prompts
+) -> BoundingBox:
     """Return the native extent of what was found in a window, and of all prompts on the target.
 
     Of a prediction in several parts the largest counts; of an empty one, the pixel with the highest
@@ -114,7 +116,7 @@ def extent_of(prepared: PreparedImage, window: Window, logits: Values, prompts: 
     positive = [(point.x, point.y) for point in prompts.by_label()[0]]
     points = np.concatenate([corners, np.array(positive).reshape(-1, 2)])
     (x0, y0), (x1, y1) = points.min(axis=0), points.max(axis=0)
-    return Extent(float(x0), float(y0), float(x1), float(y1))
+    return BoundingBox(float(x0), float(y0), float(x1), float(y1))
 
 
 def pixels_inside(field: Mask, window: Window) -> Mask:

@@ -16,7 +16,7 @@ from sam2lora.prompts.user_prompts import Prompts
 from sam2lora.settings import GeometrySettings
 from sam2lora.targets import InputMode, Target
 from sam2lora.transforms.windows import Values
-from sam2lora.transforms.zoom import Extent
+from sam2lora.transforms.zoom import BoundingBox
 from sam2lora.types import Mask
 from sam2lora.utils.progress import Progress, no_progress
 
@@ -147,7 +147,7 @@ def _predict(
     inside = extent = None
     if task.outer is not None:
         inside = _predict(predictor, prepared, task.outer, progress).mask
-        extent = Extent.of(inside)
+        extent = BoundingBox.of(inside)
         if not task.prompts.empty and not _are_inside(task.prompts, inside):
             inside = extent = None  # the user sees it elsewhere
     predictor.set_adapter(task.adapter)

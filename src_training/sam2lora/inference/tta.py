@@ -10,7 +10,7 @@ from sam2lora.images.field_of_view import FieldOfView
 from sam2lora.inference.prepared_image import PreparedImage
 from sam2lora.prompts.user_prompts import PointPrompt, Prompts
 from sam2lora.settings import GeometrySettings
-from sam2lora.transforms.zoom import Extent
+from sam2lora.transforms.zoom import BoundingBox
 from sam2lora.utils.progress import Progress
 
 if TYPE_CHECKING:
@@ -26,7 +26,7 @@ def predict_with_flips(
     geometry: GeometrySettings,
     prompts: Prompts,
     *,
-    inside: Extent | None = None,
+    inside: BoundingBox | None = None,
     progress: Progress,
 ) -> "Prediction":
     """Predict a target as the mean over an image and its three mirror images.

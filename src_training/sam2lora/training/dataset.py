@@ -25,7 +25,7 @@ from sam2lora.training.narrow_field import sample_narrow_field
 from sam2lora.training.settings import TrainSettings
 from sam2lora.transforms.augmentation import LabelledWindow, apply_augmentation, sample_augmentation
 from sam2lora.transforms.windows import Window, full_window, tile_side, zoom_window
-from sam2lora.transforms.zoom import Extent, crop_side
+from sam2lora.transforms.zoom import BoundingBox, crop_side
 from sam2lora.types import Mask
 
 _ORDER, _WINDOW, _PROMPTS = range(3)  # streams of random numbers
@@ -189,7 +189,7 @@ class TrainingDataset(Dataset[TrainingSample | Sam2LoraError]):
         geometry = self._settings.geometry_for(item.target)
         outer = self._outer_extent(item, target, field, rng)
         if geometry.detail == "zoom" and geometry.zoom_extent is not None:
-            extent = outer or Extent.of(mask)
+            extent = outer or BoundingBox.of(mask)
             narrow = None if extent is None else sample_narrow_field(field, extent, rng)
             if narrow is not None and rng.random() < _NARROWED:
                 pixels = narrow.cut(pixels)
@@ -203,14 +203,14 @@ class TrainingDataset(Dataset[TrainingSample | Sam2LoraError]):
 
     def _outer_extent(
         self, item: Item, target: _CachedMask, field: FieldOfView, rng: np.random.Generator
-    ) -> Extent | None:
+    ) -> BoundingBox | None:
         """Return the extent of the target that an item's target lies in; a guess if unmarked."""
         outer = get_target(item.target).inside
         if outer is None:
             return None
         if outer in item.record.masks:
-            return Extent.of(self._mask(item, outer, field).mask)
-        extent = Extent.of(target.mask)
+            return BoundingBox.of(self._mask(item, outer, field).mask)
+        extent = BoundingBox.of(target.mask)
         return extent and extent.scaled(rng.uniform(*_OUTER))
 
     def _image(self, item: Item) -> _CachedImage:
@@ -247,7 +247,7 @@ def training_window(
     rng: np.random.Generator,
     *,
     valid: Mask | None = None,
-    outer: Extent | None = None,
+    outer: BoundingBox | None = None,
 ) -> Window:
     """Sample a window as prediction would cut one: a tile, the whole field of view, or a crop.
 
@@ -270,7 +270,7 @@ def training_window(
     valid
         `(H, W)` bool: pixels that count, on which tiles are centered. None: the field of view.
     outer
-        Extent of the target that this one lies in, if there is one and it is marked.
+        Box around the target that this one lies in, if there is one and it is marked.
     """
     counting = field.mask if valid is None or not valid.any() else valid
     choice, x, y = rng.random(3)
@@ -282,7 +282,7 @@ def training_window(
         return Window.around(center, tile_side(field, size, field_size=geometry.field_size), size)
     if geometry.detail == "squash":
         return Window.stretched(mask.shape, size)
-    shown = Extent.of(mask) if geometry.detail == "zoom" else None
+    shown = BoundingBox.of(mask) if geometry.detail == "zoom" else None
     if shown is None or choice >= (0.5 if outer is None else _NESTED_CROPS):
         return full_window(field, size, margin=geometry.margin)
     shift, misjudged = (_SHIFT, _MISJUDGED) if outer is None else (_NESTED_SHIFT, _NESTED_MISJUDGED)

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sam2lora.images.field_of_view import FieldOfView
-from sam2lora.transforms.zoom import Extent
+from sam2lora.transforms.zoom import BoundingBox
 
 _SHARES = (0.13, 0.4)  # of the target's extent in the diameter of the narrower field
 _WIDEST = 0.9  # of the field's diameter: a wider one is hardly another one
@@ -64,7 +64,7 @@ class NarrowField:
 
 
 def sample_narrow_field(
-    field: FieldOfView, extent: Extent, rng: np.random.Generator
+    field: FieldOfView, extent: BoundingBox, rng: np.random.Generator
 ) -> NarrowField | None:
     """Sample a circle inside a field of view that shows a target anywhere, up to its edge.
 
@@ -73,7 +73,7 @@ def sample_narrow_field(
     field
         Field of view of the image.
     extent
-        Extent of the target.
+        Box around the target.
     rng
         Random generator; as many numbers are drawn whatever comes of them.
 

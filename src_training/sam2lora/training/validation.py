@@ -17,7 +17,7 @@ from sam2lora.targets import get_target
 from sam2lora.training.data_split import Item
 from sam2lora.training.settings import TrainSettings
 from sam2lora.transforms.windows import Values
-from sam2lora.transforms.zoom import Extent
+from sam2lora.transforms.zoom import BoundingBox
 from sam2lora.types import Mask
 
 THRESHOLDS = tuple(round(0.2 + 0.05 * step, 2) for step in range(13))
@@ -64,14 +64,14 @@ class ValidationImage:
     valid
         `(H, W)` bool: pixels that are scored.
     outer
-        Extent of the target that this one lies in, if it is marked.
+        Box around the target that this one lies in, if it is marked.
     """
 
     name: str
     prepared: PreparedImage
     reference: Mask
     valid: Mask
-    outer: Extent | None = None
+    outer: BoundingBox | None = None
 
 
 def read_validation_images(items: Sequence[Item]) -> list[ValidationImage]:
@@ -98,11 +98,11 @@ def read_validation_images(items: Sequence[Item]) -> list[ValidationImage]:
     return images
 
 
-def _outer(item: Item) -> Extent | None:
+def _outer(item: Item) -> BoundingBox | None:
     outer = get_target(item.target).inside
     if outer is None or outer not in item.record.masks:
         return None
-    return Extent.of(item.record.read_mask(outer, grader=item.grader))
+    return BoundingBox.of(item.record.read_mask(outer, grader=item.grader))
 
 
 def validate(

@@ -17,7 +17,7 @@ _MOVED = 0.12  # of a crop's side that the center may be off
 _RESIZED = 1.4  # factor by which the extent may be wrong
 
 
-class Extent(NamedTuple):
+class BoundingBox(NamedTuple):
     """The box around a target, in native pixels: (x0, y0) to (x1, y1)."""
 
     x0: float
@@ -43,22 +43,24 @@ class Extent(NamedTuple):
         """The longer side."""
         return max(self.x1 - self.x0, self.y1 - self.y0)
 
-    def moved(self, right: float, down: float) -> "Extent":
+    def moved(self, right: float, down: float) -> "BoundingBox":
         """Return it elsewhere, by so many pixels."""
-        return Extent(self.x0 + right, self.y0 + down, self.x1 + right, self.y1 + down)
+        return BoundingBox(self.x0 + right, self.y0 + down, self.x1 + right, self.y1 + down)
 
-    def scaled(self, factor: float) -> "Extent":
+    def scaled(self, factor: float) -> "BoundingBox":
         """Return it larger or smaller, around the same center."""
         (x, y), reach = self.center, (self.x1 - self.x0, self.y1 - self.y0)
         right, down = (factor / 2 * side for side in reach)
-        return Extent(x - right, y - down, x + right, y + down)
+        return BoundingBox(x - right, y - down, x + right, y + down)
 
-    def including(self, points: Iterable[tuple[float, float]]) -> "Extent":
+    def including(self, points: Iterable[tuple[float, float]]) -> "BoundingBox":
         """Return the extent of it and of points (x, y)."""
         columns, rows = zip((self.x0, self.y0), (self.x1, self.y1), *points, strict=True)
-        return Extent(min(columns), min(rows), max(columns), max(rows))
+        return BoundingBox(min(columns), min(rows), max(columns), max(rows))
 
-    def mirrored(self, shape: tuple[int, int], *, sideways: bool, upside_down: bool) -> "Extent":
+    def mirrored(
+        self, shape: tuple[int, int], *, sideways: bool, upside_down: bool
+    ) -> "BoundingBox":
         """Return it in the mirror image of an image of `shape` (H, W)."""
         x0, y0, x1, y1 = self
         last_row, last_column = shape[0] - 1, shape[1] - 1
@@ -66,7 +68,7 @@ class Extent(NamedTuple):
             x0, x1 = last_column - x1, last_column - x0
         if upside_down:
             y0, y1 = last_row - y1, last_row - y0
-        return Extent(x0, y0, x1, y1)
+        return BoundingBox(x0, y0, x1, y1)
 
 
 def crop_side(geometry: GeometrySettings, field: FieldOfView, extent: float) -> float:
@@ -84,7 +86,7 @@ def crop_side(geometry: GeometrySettings, field: FieldOfView, extent: float) -> 
 
 
 def crop_around(
-    geometry: GeometrySettings, field: FieldOfView, extent: Extent, size: int
+    geometry: GeometrySettings, field: FieldOfView, extent: BoundingBox, size: int
 ) -> Window:
     """Return the crop around a target.
 
@@ -97,7 +99,7 @@ def crop_around(
     return zoom_window((x, y), field, size, share=side / field.diameter)
 
 
-def needs_another_look(crop: Window, expected: Extent, found: Extent) -> bool:
+def needs_another_look(crop: Window, expected: BoundingBox, found: BoundingBox) -> bool:
     """Check whether the crop was the wrong one for what was found in it.
 
     Parameters
@@ -105,7 +107,7 @@ def needs_another_look(crop: Window, expected: Extent, found: Extent) -> bool:
     crop
         The crop, around what was `expected`.
     expected, found
-        Extent by the look that led to the crop, and by the look at the crop.
+        Boxes by the look that led to the crop, and by the look at the crop.
     """
     room = _EDGE * crop.width
     edges = (

@@ -21,7 +21,7 @@ from sam2lora.models.sam2_image_model import normalize
 from sam2lora.prompts.prompt_batch import PromptBatch, mask_to_logits
 from sam2lora.prompts.user_prompts import PointPrompt, Prompts
 from sam2lora.settings import GeometrySettings, PrecisionChoice
-from sam2lora.transforms.zoom import Extent
+from sam2lora.transforms.zoom import BoundingBox
 
 WHOLE, TILES = GeometrySettings(detail="whole"), GeometrySettings(detail="tiles", field_size=760)
 ZOOM = GeometrySettings(detail="zoom")
@@ -206,7 +206,7 @@ def test_outer_target_replaces_the_look_at_the_field(
     predictor = Predictor(nano, device="cpu", precision="float32")
     geometry = ZOOM.model_copy(update={"zoom_extent": 2.0})
     with counting(nano) as seen:
-        prediction = predictor.predict(prepared, geometry, inside=Extent(150, 120, 210, 180))
+        prediction = predictor.predict(prepared, geometry, inside=BoundingBox(150, 120, 210, 180))
     assert seen == {"encoded": 1, "decoded": 1}
     rows, columns = np.nonzero(prediction.probabilities)
     assert np.ptp(rows) <= 125

@@ -18,7 +18,7 @@ from sam2lora.prompts.user_prompts import PointPrompt, Prompts
 from sam2lora.settings import GeometrySettings
 from sam2lora.targets import TARGETS, Target
 from sam2lora.transforms.windows import Window
-from sam2lora.transforms.zoom import Extent, crop_around
+from sam2lora.transforms.zoom import BoundingBox, crop_around
 
 SPOT = Target(name="spot", label=9, color="#112233", detail="whole")
 FOG = Target(name="fog", label=10, color="#445566", detail="zoom")
@@ -109,7 +109,7 @@ def test_target_is_looked_for_in_the_crop_around_the_outer_one(
     whole = seen[0]
     seen.clear()
     segment_prepared(nano, prepared, [task])
-    extent = Extent.of(ring)
+    extent = BoundingBox.of(ring)
     assert extent is not None
     assert seen.count(whole) == 1  # for the outer target alone
     assert seen[-1] == crop_around(task.geometry, prepared.field, extent, whole.size)

@@ -16,7 +16,7 @@ from sam2lora.datasets import read_dataset
 from sam2lora.errors import DatasetError
 from sam2lora.training.data_split import DataPlan, plan_data
 from sam2lora.training.validation import read_validation_images
-from sam2lora.transforms.zoom import Extent
+from sam2lora.transforms.zoom import BoundingBox
 
 from .helpers import Make
 
@@ -354,7 +354,7 @@ def test_masks_of_the_outer_target_come_along(make: Make, tmp_path: Path, photo)
     assert all(item.record.masks.keys() == {"cup", "disc"} for item in items)
     assert sum("disc" in file["path"] for file in plan.manifest()) == 3
     (image, *_) = read_validation_images(plan.validation)
-    assert image.outer == Extent(60, 60, 89, 89)
+    assert image.outer == BoundingBox(60, 60, 89, 89)
 
 
 def test_images_are_counted_by_the_dataset_they_are_of(make: Make, eyes: Path) -> None:

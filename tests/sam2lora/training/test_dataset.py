@@ -17,7 +17,7 @@ from sam2lora.settings import AugmentSettings, GeometrySettings
 from sam2lora.training.data_split import Item, plan_data
 from sam2lora.training.dataset import TrainingDataset, TrainingSample, training_window
 from sam2lora.transforms.windows import full_window
-from sam2lora.transforms.zoom import Extent
+from sam2lora.transforms.zoom import BoundingBox
 
 from .helpers import Make, dataset_of
 
@@ -182,7 +182,7 @@ def test_crops_follow_the_extent_of_the_target() -> None:
 def test_target_in_another_one_is_shown_in_the_crop_around_that() -> None:
     image, mask = prepared()
     geometry = GeometrySettings(detail="zoom", zoom_extent=1.8)
-    outer = Extent(160, 70, 220, 130)
+    outer = BoundingBox(160, 70, 220, 130)
     rng = np.random.default_rng(1)
     drawn = [
         training_window(image.field, mask, geometry, SIZE, rng, outer=outer) for _ in range(200)

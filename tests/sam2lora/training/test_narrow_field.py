@@ -7,12 +7,12 @@ import pytest
 
 from sam2lora.images.field_of_view import FieldOfView
 from sam2lora.training.narrow_field import NarrowField, sample_narrow_field
-from sam2lora.transforms.zoom import Extent
+from sam2lora.transforms.zoom import BoundingBox
 
 ROWS, COLUMNS = np.ogrid[:700, :900]
 CENTER, DIAMETER = (450.0, 350.0), 640.0
 FIELD = FieldOfView(np.hypot(COLUMNS - 450, ROWS - 350) <= 320, CENTER, DIAMETER)
-DISC = Extent(600, 310, 690, 400)  # a seventh of the field, near its edge
+DISC = BoundingBox(600, 310, 690, 400)  # a seventh of the field, near its edge
 
 
 def sampled(count: int = 300) -> list[NarrowField]:
@@ -53,5 +53,5 @@ def test_all_beyond_the_circle_is_black() -> None:
 
 def test_target_that_fills_the_field_is_not_narrowed() -> None:
     rng = np.random.default_rng(0)
-    large = Extent(250, 150, 650, 550)
+    large = BoundingBox(250, 150, 650, 550)
     assert all(sample_narrow_field(FIELD, large, rng) is None for _ in range(50))
