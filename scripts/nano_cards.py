@@ -15,14 +15,21 @@ TERMS = (
     "are CC BY 4.0"
 )
 
+DISC_TERMS = (
+    f"{TERMS}; IDRiD is CC BY 4.0; PALM (iChallenge-PM) and REFUGE are challenge data, for "
+    "research that is not commercial; the ellipses are this project's"
+)
+"""Terms of the data that disc and cup are learned from."""
+
 PURPOSE: Mapping[str, str] = MappingProxyType(
     {
         "vessel": "The whole tree of retinal vessels in color fundus images, without a "
         "prompt, in tiles at the scale of the field of view; points and boxes correct it.",
         "disc": "The optic disc in color fundus images, without a prompt: first in the whole "
-        "field, then in a crop around the first result; points and boxes correct it.",
-        "cup": "The optic cup in color fundus images, without a prompt, like the disc. It was "
-        "trained on each Drishti-GS image in four versions, with its own cup and smaller ones.",
+        "field, then in a crop that is as large as it requires; points and boxes correct it.",
+        "cup": "The optic cup in color fundus images, without a prompt, inside the disc, which "
+        "has to be found first. It was trained on each Drishti-GS image in four versions, with its "
+        "own cup and smaller ones.",
     }
 )
 

@@ -8,11 +8,11 @@
     python scripts/train_nano.py DATA OUT ship
     python scripts/train_nano.py DATA OUT evaluate
 
-DATA holds the public datasets in their official layouts: DRIVE, CHASEDB1, HRF, Drishti-GS1_files
-and DRIONS-DB. OUT gets a run folder for each part, and the images generated for it (`nano_parts`).
-An interrupted part resumes when its command is run again. `ship` writes the results into the
-package; `evaluate` measures the package's models on the test images, and the next `ship` writes the
-results into the cards.
+DATA holds the public datasets in their official layouts: DRIVE, CHASEDB1, HRF, Drishti-GS1_files,
+DRIONS-DB, IDRiD, PALM and REFUGE-crops, and the ellipses. OUT gets a run folder for each part, and
+the images generated for it (`nano_parts`). An interrupted part resumes when its command is run
+again. `ship` writes the results into the package; `evaluate` measures the package's models on the
+test images, and the next `ship` writes the results into the cards.
 
 The base is trained by three runs: `start` learns vessels only, from random weights, because
 learning all tasks at once from scratch is too slow; `wide` adds all other tasks; `base` continues
@@ -22,7 +22,8 @@ in the package, at a learning rate that falls once, with more discs and cups. Th
 trained on the result of `on`, or else of `base`.
 
 Test images, excluded from all training: DRIVE's test half, the children 11 to 14 of CHASE_DB1, the
-HRF images 07_* and 08_*, the DRIONS-DB images 091 to 110 and the last ten Drishti-GS images.
+HRF images 07_* and 08_*, the DRIONS-DB images 091 to 110 and the last ten Drishti-GS images. The
+ellipses of discs and cups are in two files, of which `ellipses/test.csv` is of these images.
 """
 
 import argparse
@@ -34,7 +35,16 @@ from dataclasses import replace
 from pathlib import Path
 
 import safetensors.torch
-from nano_cards import BASE_PARTS, COMMANDS, LIMITS, PURPOSE, TERMS, base_card, results_for
+from nano_cards import (
+    BASE_PARTS,
+    COMMANDS,
+    DISC_TERMS,
+    LIMITS,
+    PURPOSE,
+    TERMS,
+    base_card,
+    results_for,
+)
 from nano_parts import (
     ADAPTERS,
     DRISHTI,
@@ -65,6 +75,8 @@ TESTS: Mapping[str, tuple[str, str]] = {
     "drions": ("DRIONS-DB", "disc"),
     "drishti-disc": (DRISHTI, "disc"),
     "drishti-cup": (DRISHTI, "cup"),
+    "ellipses-disc": ("ellipses/test.csv", "disc"),
+    "ellipses-cup": ("ellipses/test.csv", "cup"),
 }
 """Folder of the dataset, and target, by the name of the report."""
 
@@ -100,10 +112,11 @@ def main() -> None:
 
 def ship(out: Path) -> None:
     """Write the best base and adapters into the package, in float16."""
-    path, reports = get_base("nano").path, out / REPORTS
+    path, reports, weights = get_base("nano").path, out / REPORTS, newest_base(out)
     make_folder(path.parent)
-    with atomic_path(path) as temporary:
-        temporary.write_bytes(Path(newest_base(out)).read_bytes())
+    if weights != "nano":  # else the adapters belong to the base that is in the package
+        with atomic_path(path) as temporary:
+            temporary.write_bytes(Path(weights).read_bytes())
     names = ", ".join(f"nano-{target}" for target in ADAPTERS)
     with atomic_path(path.with_name("README.md")) as temporary:
         temporary.write_text(base_card(path, reports, adapters=names), encoding="utf-8")
@@ -117,7 +130,8 @@ def ship(out: Path) -> None:
             card=adapter.card.renamed(name).model_copy(
                 update={
                     "license": "research use",
-                    "data": adapter.card.data | {"terms": TERMS},
+                    "data": adapter.card.data
+                    | {"terms": TERMS if target == "vessel" else DISC_TERMS},
                     "purpose": PURPOSE[target],
                     "limits": LIMITS,
                     "commands": tuple(COMMANDS.format(part=part) for part in (*BASE_PARTS, target)),
@@ -136,11 +150,16 @@ def ship(out: Path) -> None:
 def evaluate(data: Path, out: Path) -> None:
     """Evaluate the package's models on the test images, by `sam2lora evaluate`."""
     for name, (folder, target) in TESTS.items():
-        pattern = TEST_IMAGES[folder]
-        images = ["--split", "all", "--include", pattern] if pattern else ["--split", "test"]
+        pattern = TEST_IMAGES.get(folder)
+        images = ["--split", "all", "--include", pattern] if pattern else ["--split", "auto"]
+        images += ["--grades", "A,B"]  # of ellipses; those of grade C are guesses
         no_adapter = ["--bare", "--regimes", "none,box"] if target != "vessel" else []
         arguments = [str(data / folder), "--target", target, *images, *no_adapter]
         arguments += ["--adapter", f"nano-{target}", "--out", str(out / REPORTS / name)]
+        subprocess.run([sys.executable, "-m", "sam2lora", "evaluate", *arguments], check=True)
+    for name in ("drishti", "ellipses"):
+        reports = [str(out / REPORTS / f"{name}-{target}") for target in ("disc", "cup")]
+        arguments = ["--cup-disc", *reports, "--out", str(out / REPORTS / f"{name}-ratio")]
         subprocess.run([sys.executable, "-m", "sam2lora", "evaluate", *arguments], check=True)
 
 

@@ -23,11 +23,13 @@ from napari_sam2lora.segmentation.warmup import load_torch, warm_up_colors
 from sam2lora.adapters import Adapter
 from sam2lora.errors import DeviceError, GeometryError, Sam2LoraError
 from sam2lora.inference.settings import PredictSettings
+from sam2lora.targets import Target
 
 if TYPE_CHECKING:
     from sam2lora.inference.batch import BatchProgress, FileResult
     from sam2lora.inference.predictor import Predictor
     from sam2lora.inference.prepared_image import PreparedImage
+    from sam2lora.inference.segment import SegmentationTask
 
 _PER_IMAGE = 100  # steps of progress that one image of a batch is
 _IMAGES = 4  # prepared images that are cached; embeddings have a cache of their own
@@ -41,6 +43,7 @@ class Engine:
         self._predictor: Predictor | None = None
         self._prepared: OrderedDict[str, tuple[ImageSnapshot, PreparedImage]] = OrderedDict()
         self._adapters: dict[tuple[Any, ...], Adapter | None] = {}
+        self._outer_tasks: dict[Target, SegmentationTask | None] = {}
         self._closed = False
         self._adapters_revision = 0  # of the requests for which they were looked up
 
@@ -49,6 +52,7 @@ class Engine:
         self._compute = self._predictor = None
         self._prepared.clear()
         self._adapters.clear()
+        self._outer_tasks.clear()
 
     def close(self) -> None:
         """Release everything, and load no network any more."""
@@ -103,6 +107,7 @@ class Engine:
             adapter=self._adapter(request, predictor),
             prompts=request.prompts,
             detail=request.choice.detail,
+            outer=self._outer(request, predictor),
         )
         prepared = self._prepare(request.image)
         show = partial(report, f"Segmenting {target.name}")
@@ -210,7 +215,8 @@ class Engine:
             del old
             release_memory(device)
         predictor = Predictor(base, device=compute.device, precision=compute.precision)
-        self._compute, self._predictor, self._adapters = compute, predictor, {}
+        self._compute, self._predictor = compute, predictor
+        self._adapters, self._outer_tasks = {}, {}
         return predictor
 
     def _adapter(self, request: SegmentationRequest, predictor: "Predictor") -> Adapter | None:
@@ -218,7 +224,8 @@ class Engine:
         from sam2lora.inference.pipeline import adapter_for
 
         if request.adapters_revision != self._adapters_revision:
-            self._adapters, self._adapters_revision = {}, request.adapters_revision
+            self._adapters, self._outer_tasks = {}, {}
+            self._adapters_revision = request.adapters_revision
         prompted = not request.prompts.empty
         key = (request.target, request.choice, prompted)
         if key not in self._adapters:
@@ -232,6 +239,16 @@ class Engine:
             same = (one for one in self._adapters.values() if one == found)
             self._adapters[key] = next(same, found)
         return self._adapters[key]
+
+    def _outer(
+        self, request: SegmentationRequest, predictor: "Predictor"
+    ) -> "SegmentationTask | None":
+        """Return how the target that a request's target lies in is found; the same each time."""
+        from sam2lora.inference.pipeline import outer_task
+
+        if request.target not in self._outer_tasks:
+            self._outer_tasks[request.target] = outer_task(predictor.base, request.target)
+        return self._outer_tasks[request.target]
 
     def _prepare(self, snapshot: ImageSnapshot) -> "PreparedImage":
         """Return an image with its field of view, as `sam2lora predict` prepares it."""

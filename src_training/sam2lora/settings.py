@@ -12,6 +12,9 @@ PrecisionChoice = Literal["auto", "float32", "bfloat16", "float16"]
 ProtocolName = Literal["literature", "paper"]
 SplitChoice = Literal["auto", "train", "val", "test", "all"]
 
+_AROUND_TARGET = 2.5  # times its extent: a disc with the vessels that converge on it
+_AROUND_OUTER_TARGET = 1.8  # times the extent of the target that a nested one lies in
+
 
 class Settings(BaseModel):
     """Base class of all settings: frozen, and unknown keys are refused."""
@@ -47,10 +50,33 @@ class GeometrySettings(Settings):
     zoom_share: float = Field(
         default=0.3, gt=0, le=1, description="side of the crop as a share of the field's diameter"
     )
+    zoom_extent: float | None = Field(
+        default=None,
+        ge=1,
+        le=10,
+        description="side of the crop as a multiple of what was found, or of the target around it; "
+        "the crop is corrected where it was wrong. None: zoom_share decides, and the first crop is "
+        "final",
+    )
+    zoom_range: tuple[float, float] = Field(
+        default=(0.15, 0.6),
+        description="smallest and largest side of the crop by zoom_extent, as shares of the "
+        "field's diameter; never less than one and a half times what was found",
+    )
     convex: bool = Field(
         default=False,
-        description="replace the prediction by the convex hull of its largest part; not in tiles",
+        description="give the largest part of the prediction a smooth outline; not in tiles",
     )
+
+    @model_validator(mode="after")
+    def _check_zoom_range(self) -> Self:
+        smallest, largest = self.zoom_range
+        if not 0 < smallest <= largest <= 1:
+            raise ValueError(
+                f"zoom_range is the smallest and the largest share, in 0…1, not ({smallest}, "
+                f"{largest})"
+            )
+        return self
 
     @property
     def description(self) -> str:
@@ -69,7 +95,10 @@ class GeometrySettings(Settings):
     @classmethod
     def for_target(cls, target: Target) -> "GeometrySettings":
         """Return the default geometry of a target; an adapter may have another."""
-        return cls(detail=target.detail, convex=target.convex)
+        extent = None
+        if target.detail == "zoom":
+            extent = _AROUND_TARGET if target.inside is None else _AROUND_OUTER_TARGET
+        return cls(detail=target.detail, convex=target.convex, zoom_extent=extent)
 
 
 class LossWeights(Settings):

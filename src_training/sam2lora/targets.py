@@ -44,8 +44,13 @@ class Target(BaseModel):
     )
     convex: bool = Field(
         default=False,
-        description="compact and convex, as disc and cup are: predictions become the convex hull "
-        "of their largest part",
+        description="compact and convex, as disc and cup are: predictions become the inside of a "
+        "smooth outline around their largest part",
+    )
+    inside: str | None = Field(
+        default=None,
+        description="name of the target it lies in, as the cup in the disc: that one is found "
+        "first, this one is looked for there, and nothing of it lies outside",
     )
 
 
@@ -55,7 +60,7 @@ TARGETS: Mapping[str, Target] = MappingProxyType(
         for target in (
             Target(name="vessel", label=1, color="#e6194b", detail="tiles"),
             Target(name="disc", label=2, color="#ffd23f", detail="zoom", convex=True),
-            Target(name="cup", label=3, color="#3bceac", detail="zoom", convex=True),
+            Target(name="cup", label=3, color="#3bceac", detail="zoom", convex=True, inside="disc"),
         )
     }
 )
@@ -99,11 +104,13 @@ def save_target(target: Target) -> None:
     Raises
     ------
     TargetError
-        If the name is that of a built-in target, or another target has the label value.
+        If the name is that of a built-in target, another target has the label value, or the target
+        that it lies in is unknown, or lies in this one.
     """
     if target.name in TARGETS:
         raise TargetError(f"The target {target.name!r} is built in and cannot be changed.")
     own = _own_targets() | {target.name: target}
+    _check_nesting(target, dict(TARGETS) | own)
     for other in (dict(TARGETS) | own).values():
         if other.label == target.label and other.name != target.name:
             raise TargetError(
@@ -112,17 +119,35 @@ def save_target(target: Target) -> None:
     _write_own_targets(own)
 
 
+def _check_nesting(target: Target, known: Mapping[str, Target]) -> None:
+    around: list[str] = []
+    outer = target.inside
+    while outer is not None:
+        if outer not in known:
+            raise TargetError(
+                f"{target.name!r} is to lie in {outer!r}, and there is no such target. There are: "
+                f"{', '.join(known)}."
+            )
+        if outer == target.name or outer in around:
+            raise TargetError(f"{target.name!r} is to lie in {outer!r}, which lies in it.")
+        around.append(outer)
+        outer = known[outer].inside
+
+
 def delete_target(name: str) -> None:
     """Delete one of the user's own targets.
 
     Raises
     ------
     TargetError
-        If the user has no target of that name.
+        If the user has no target of that name, or another one lies in it.
     """
     own = _own_targets()
     if name not in own:
         raise TargetError(f"{name!r} is not one of your own targets, so it cannot be deleted.")
+    inner = [target.name for target in own.values() if target.inside == name]
+    if inner:
+        raise TargetError(f"{inner[0]!r} lies in {name!r}. Delete {inner[0]!r} first.")
     del own[name]
     _write_own_targets(own)
 

@@ -64,7 +64,8 @@ def test_defaults_are_within_their_own_limits(kind: type[Settings]) -> None:
     ("target", "expected"),
     [
         ("vessel", GeometrySettings(detail="tiles")),
-        ("disc", GeometrySettings(detail="zoom", convex=True)),
+        ("disc", GeometrySettings(detail="zoom", convex=True, zoom_extent=2.5)),
+        ("cup", GeometrySettings(detail="zoom", convex=True, zoom_extent=1.8)),
     ],
 )
 def test_default_geometry_is_that_of_the_target(target: str, expected: GeometrySettings) -> None:
@@ -80,6 +81,8 @@ def test_default_geometry_is_that_of_the_target(target: str, expected: GeometryS
         (GeometrySettings, {"overlap": 0.8}),
         (GeometrySettings, {"zoom_share": 0}),
         (GeometrySettings, {"zoom_share": 1.5}),
+        (GeometrySettings, {"zoom_extent": 0.5}),
+        (GeometrySettings, {"zoom_range": (0.5, 0.2)}),
         (LossWeights, {"bce": -1}),
         (LossWeights, {"soft_dice": float("nan")}),
         (LossWeights, {"iou": float("inf")}),

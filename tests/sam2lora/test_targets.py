@@ -49,6 +49,20 @@ def test_built_in_targets_and_taken_values_are_protected() -> None:
         delete_target("vessel")
 
 
+def test_target_lies_in_one_that_exists_and_not_in_itself() -> None:
+    assert get_target("cup").inside == "disc"
+    ring = Target(name="ring", label=20, color="#ffffff", inside="cup")
+    save_target(ring)
+    save_target(Target(name="dot", label=21, color="#ffffff", inside="ring"))
+    with pytest.raises(TargetError, match=r"lie in 'disk', and there is no such target.*disc"):
+        save_target(Target(name="rim", label=22, color="#ffffff", inside="disk"))
+    for inner in ("ring", "dot"):
+        with pytest.raises(TargetError, match="which lies in it"):
+            save_target(ring.model_copy(update={"inside": inner}))
+    with pytest.raises(TargetError, match="Delete 'dot' first"):
+        delete_target("ring")
+
+
 def test_damaged_targets_file_is_named_and_not_overwritten() -> None:
     config_folder().mkdir(parents=True)
     path = config_folder() / "targets.json"

@@ -44,7 +44,7 @@ class NewTargetDialog(QDialog):
             self.input_mode.addItem(text, value)
         self.convex = QCheckBox("Convex")
         self.convex.setToolTip(
-            "Predictions become the convex hull of their largest part, as for disc and cup, "
+            "Predictions get a smooth outline around their largest part, as for disc and cup, "
             "except at negative points. Not with tiles."
         )
         self.color = QPushButton("#911eb4")

@@ -42,6 +42,13 @@ def evaluate(
             "newest. With --compare or --cup-disc: the model of each report."
         ),
     ] = None,
+    outer_adapter: Annotated[
+        str | None,
+        typer.Option(
+            help="Adapter that finds the target it lies in, as the disc of the cup; by default as "
+            "for --adapter."
+        ),
+    ] = None,
     bare: Annotated[
         bool,
         typer.Option("--bare", help="Score the base model without adapter, too."),
@@ -93,6 +100,9 @@ def evaluate(
         list[str] | None,
         typer.Option(help="Values of a target in label maps, as disc=1+2; repeatable."),
     ] = None,
+    grades: Annotated[
+        str, typer.Option(help="Comma-separated grades of the ellipses to score; all by default.")
+    ] = "",
     compare: Annotated[
         tuple[Path, Path] | None,
         typer.Option(help="Compare two existing reports, image by image."),
@@ -149,6 +159,8 @@ def evaluate(
         split=split,
         include=check_expression(include),
         exclude=check_expression(exclude),
+        grades=tuple(grade.strip() for grade in grades.split(",") if grade.strip()),
+        outer_adapter=outer_adapter,
         seed=seed,
         flips=tta,
         field_sizes=tuple(field_size or ()),

@@ -40,6 +40,12 @@ def predict(
             "the shipped one, or else your newest."
         ),
     ] = None,
+    outer_adapter: Annotated[
+        str | None,
+        typer.Option(
+            help="The same for the target that one of these lies in, as the cup in the disc."
+        ),
+    ] = None,
     point: Annotated[
         list[str] | None,
         typer.Option(help="x,y,+ (on the target) or x,y,- (off it), in image pixels; repeatable."),
@@ -94,6 +100,7 @@ def predict(
         out=str(out),
         model=model,
         adapter=adapter,
+        outer_adapter=outer_adapter,
         no_adapter=bare,
         points=tuple(parse_point(text) for text in point or ()),
         box=parse_box(box) if box else None,

@@ -164,11 +164,13 @@ def _check_use(file: MaskFile, record: Record) -> _Use:
 
 def _missing_masks(dataset: Dataset) -> Iterator[Problem]:
     """Report images without a mask; a split without any mask is reported once."""
-    has_fov = any(record.fov for record in dataset.records)
+    has_fov = {record.dataset for record in dataset.records if record.fov}
     by_split: dict[str | None, list[Record]] = defaultdict(list)
     for record in dataset.records:
         by_split[record.split].append(record)
     for split, records in by_split.items():
+        if dataset.layout == "ellipses":  # what nobody could tell has no ellipse
+            continue
         for target in dataset.targets:
             without = [record for record in records if target not in record.masks]
             if len(without) == len(records) > 1:
@@ -178,12 +180,11 @@ def _missing_masks(dataset: Dataset) -> Iterator[Problem]:
                 yield Problem(dataset.root, text)
             else:
                 yield from (Problem(r.image, f"has no mask of {target}") for r in without)
-    if has_fov:
-        for record in dataset.records:
-            if record.fov is None:
-                yield Problem(
-                    record.image, "has no field of view, other images of the dataset have one"
-                )
+    for record in dataset.records:
+        if record.fov is None and record.dataset in has_fov:
+            yield Problem(
+                record.image, "has no field of view, other images of the dataset have one"
+            )
 
 
 def _patients_in_several_splits(dataset: Dataset) -> Iterator[Problem]:

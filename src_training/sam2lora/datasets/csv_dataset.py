@@ -45,7 +45,7 @@ def read_table(path: Path) -> list[Record]:
     DatasetError
         If the file is not such a table, a row is invalid, or a file it names does not exist.
     """
-    rows = _read_rows(path)
+    rows = read_rows(path)
     columns = list(rows[0][1]) if rows else []
     targets = [name for name in columns if name in all_targets()]
     if "image" not in columns or not targets:
@@ -62,8 +62,14 @@ def read_table(path: Path) -> list[Record]:
     return records
 
 
-def _read_rows(path: Path) -> list[tuple[int, dict[str, str]]]:
-    """Return (line number, cells by column) of each line that is not blank; cells are stripped."""
+def read_rows(path: Path) -> list[tuple[int, dict[str, str]]]:
+    """Return (line number, cells by column) of each line that is not blank; cells are stripped.
+
+    Raises
+    ------
+    DatasetError
+        If the file cannot be read, is empty, or its lines do not fit its header.
+    """
     try:
         text = path.read_bytes().decode("utf-8-sig")
     except (OSError, UnicodeDecodeError) as error:

@@ -4,11 +4,12 @@ Listing uses names only: no image is opened, however large the dataset is.
 """
 
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from sam2lora.datasets.csv_dataset import TABLE_NAME, read_table
+from sam2lora.datasets.ellipse_dataset import is_ellipse_table, read_ellipses, with_grades
 from sam2lora.datasets.folder_dataset import make_record, mask_locations, match_image, read_folder
 from sam2lora.datasets.folders import Folders, find_mask
 from sam2lora.datasets.label_maps import NO_LABELS, Labels, with_parts
@@ -64,7 +65,8 @@ def recognize(root: Path, *, layout: str | None = None) -> RecognizedFolder:
     if root.is_file():
         if root.suffix.lower() != ".csv":
             raise DatasetError(f"{root}: is a file; expected a folder or a CSV file.")
-        return RecognizedFolder(DATASETS["csv"], root, root.parent)
+        name = "ellipses" if is_ellipse_table(root) else "csv"
+        return RecognizedFolder(DATASETS[name], root, root.parent)
     folders = Folders()
     children = [root / name for name in folders.names(root) if not name.startswith(".")]
     readable = [child for child in children if child.is_dir() and os.access(child, os.R_OK)]
@@ -87,6 +89,7 @@ def read_dataset(
     layout: str | None = None,
     target: str | None = None,
     labels: Labels = NO_LABELS,
+    grades: Collection[str] = (),
 ) -> Dataset:
     """List the images of a dataset with their masks.
 
@@ -101,16 +104,22 @@ def read_dataset(
         give their target.
     labels
         Values that show a target, by its name, where masks are label maps.
+    grades
+        Grades of the ellipses that are used, where masks are graded; empty for all.
 
     Raises
     ------
     DatasetError
-        If `root` is not a dataset, two images would have the same stem, or no image has a mask.
+        If `root` is not a dataset, two images would have the same stem, or no image has a mask, or
+        none of the grades.
     TargetError
         If the target is unknown.
     """
     found = recognize(root, layout=layout)
     dataset = _listed(found, target)
+    if grades:
+        records = tuple(with_grades(record, grades) for record in dataset.records)
+        dataset = replace(dataset, records=records)
     if not dataset.targets:
         raise DatasetError(
             f"{found.root}: recognised as {dataset.layout}, but {_lack(found, target)}."
@@ -163,7 +172,7 @@ def _labelled(record: Record, labels: Labels) -> Record:
 
 
 def _listed(found: RecognizedFolder, target: str | None) -> Dataset:
-    if found.layout.name == "csv":
+    if found.layout.name in ("csv", "ellipses"):
         dataset = _from_table(found, target)
     else:
         dataset = read_folder(found.layout, found.root, within=found.within, target=target)
@@ -215,6 +224,8 @@ def _fit(
 ) -> RecognizedFolder | None:
     """Return the first layout by which `folder` has an image with a mask inside `within`."""
     for layout in layouts:
+        if layout.name == "ellipses":  # no file name tells it from other CSV files
+            continue
         if layout.name == "csv":
             table = folders.find(folder, TABLE_NAME)
             if table is not None and folder.is_relative_to(within):
@@ -257,12 +268,21 @@ def _nothing_found(root: Path, layouts: list[Layout], folders: Folders) -> str:
 
 
 def _from_table(found: RecognizedFolder, target: str | None) -> Dataset:
-    records = read_table(found.root)
+    if found.layout.name == "ellipses":
+        name, records = found.root.stem, read_ellipses(found.root, _records_in)
+    else:
+        records = read_table(found.root)
+        name = records[0].dataset
     if target is not None:
-        name = get_target(target).name
-        records = [replace(r, masks=_only(name, r.masks)) for r in records]
+        only = get_target(target).name
+        records = [replace(r, masks=_only(only, r.masks)) for r in records]
     records.sort(key=lambda record: natural_key(record.stem))
-    return Dataset(records[0].dataset, found.root, found.layout.name, tuple(records))
+    return Dataset(name, found.root, found.layout.name, tuple(records))
+
+
+def _records_in(folder: Path) -> tuple[Record, ...]:
+    """Return the records of a dataset that an ellipse's row names."""
+    return _listed(recognize(folder), None).records
 
 
 def _only(

@@ -24,6 +24,15 @@ _LAYOUTS = (
         public=False,
     ),
     Layout(
+        name="ellipses",
+        about="your own: any CSV file given by its path with an ellipse in each row; columns "
+        "dataset, image, structure, cx, cy, rx, ry, angle and grade",
+        example="ellipses.csv",
+        images=(),
+        masks={ANY_TARGET: ()},
+        public=False,
+    ),
+    Layout(
         name="DRIVE",
         about="40 images with vessels; the test half by two graders",
         example="training/images/21_training.tif",

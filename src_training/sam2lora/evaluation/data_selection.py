@@ -70,14 +70,18 @@ def plan_parts(
     target = get_target(settings.target).name
     parts: dict[str, EvaluationPart] = {}
     for root in roots:
-        dataset = read_dataset(root, layout=layout, target=target, labels=labels)
-        if dataset.name in parts:
-            other = parts[dataset.name].dataset
-            raise DatasetError(
-                f"{root} and {other.root} are both called {dataset.name!r}, so their results could "
-                "not be distinguished. Evaluate them one at a time, or rename a folder."
-            )
-        parts[dataset.name] = _part(dataset, target, settings)
+        dataset = read_dataset(
+            root, layout=layout, target=target, labels=labels, grades=settings.grades
+        )
+        for part in _parts(dataset, target, settings):
+            if part.dataset.name in parts:
+                other = parts[part.dataset.name].dataset
+                raise DatasetError(
+                    f"{root} and {other.root} are both called {part.dataset.name!r}, so their "
+                    "results could not be distinguished. Evaluate them one at a time, or rename a "
+                    "folder."
+                )
+            parts[part.dataset.name] = part
     grader = settings.conventions.grader
     for part in parts.values():
         check_records(part.records, target, graders=[grader])
@@ -85,6 +89,20 @@ def plan_parts(
         replace(part, suspicious=tuple(check_masks(part.records, target, grader=grader)))
         for part in parts.values()
     )
+
+
+def _parts(dataset: Dataset, target: str, settings: EvaluateSettings) -> list[EvaluationPart]:
+    """Return the part of a dataset; one for each, where its records are of several datasets."""
+    names = list(dict.fromkeys(record.dataset for record in dataset.records))
+    if len(names) < 2:
+        return [_part(dataset, target, settings)]
+    dataset.with_target(target)
+    parts = []
+    for name in names:
+        records = tuple(record for record in dataset.records if record.dataset == name)
+        if any(target in record.masks for record in records):
+            parts.append(_part(replace(dataset, name=name, records=records), target, settings))
+    return parts
 
 
 def _part(dataset: Dataset, target: str, settings: EvaluateSettings) -> EvaluationPart:

@@ -17,7 +17,6 @@ from sam2lora.evaluation.scoring import ImageResult, score_binary_mask, score_pr
 from sam2lora.evaluation.settings import EvaluateSettings
 from sam2lora.prompts.sampling import REGIMES, Regime, sample_prompts
 from sam2lora.prompts.user_prompts import Prompts
-from sam2lora.settings import GeometrySettings
 from sam2lora.targets import get_target
 from sam2lora.utils.progress import Progress, no_progress
 
@@ -189,34 +188,29 @@ def _predict_and_score(
     show: Progress,
 ) -> ImageResult:
     """Return `result` with the prediction for its prompts, and the score."""
-    from sam2lora.inference.tta import predict_augmented  # torch is loaded with the predictor
+    from sam2lora.inference.pipeline import outer_task  # torch is loaded with the predictor
+    from sam2lora.inference.segment import SegmentationTask, segment_prepared
 
     target = get_target(settings.target)
-    if adapter is None:
-        geometry, threshold = GeometrySettings.for_target(target), target.threshold
-    else:
-        geometry, threshold = adapter.card.geometry, adapter.card.threshold
-    fixed = settings.conventions.threshold
-    threshold = threshold if fixed is None else fixed
-    started = time.perf_counter()
-    predictor.set_adapter(adapter)
-    prediction = predict_augmented(
-        predictor,
-        case.image,
-        geometry,
-        result.prompts,
-        flips=settings.flips,
+    task = SegmentationTask.of(
+        target,
+        adapter=adapter,
+        prompts=result.prompts,
+        threshold=settings.conventions.threshold,
+        tta=settings.flips,
         field_sizes=settings.field_sizes,
-        progress=show,
+        outer=outer_task(predictor.base, target, named=settings.outer_adapter, tta=settings.flips),
     )
+    started = time.perf_counter()
+    prediction = segment_prepared(predictor, case.image, [task], progress=show)[target.name]
     if np.isnan(prediction.probabilities).any():
         raise DeviceError(
             f"The network predicted NaN in {predictor.precision}. Use --precision float32."
         )
-    mask = prediction.mask(threshold)
+    mask = prediction.mask
     return replace(
         result,
-        score=score_probabilities(prediction.probabilities, case, threshold),
+        score=score_probabilities(prediction.probabilities, case, task.threshold),
         prediction=mask if case.valid is None else mask & case.valid,
         reference=case.scored_reference,
         predicted_iou=prediction.iou,

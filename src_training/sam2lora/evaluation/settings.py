@@ -33,6 +33,14 @@ class EvaluateSettings(Settings):
     exclude: Expression = Field(
         default=None, description="regular expression; stems it matches are excluded"
     )
+    grades: tuple[str, ...] = Field(
+        default=(), description="grades of the ellipses to score, where the masks are ellipses"
+    )
+    outer_adapter: str | None = Field(
+        default=None,
+        description="name or folder of the adapter that finds the target it lies in, as the disc "
+        "of the cup; None: the default one",
+    )
     seed: int = Field(default=0, ge=0, lt=2**63, description="random seed of the prompts")
     flips: bool = Field(
         default=False, description="average the probabilities of the image and its mirror images"

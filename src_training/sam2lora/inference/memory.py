@@ -25,8 +25,10 @@ def max_windows(base: BaseModel, geometry: GeometrySettings) -> int:
     geometry
         The input mode and its parameters.
     """
+    if geometry.detail == "zoom":
+        return 2 if geometry.zoom_extent is None else 3
     if geometry.detail != "tiles":
-        return 2 if geometry.detail == "zoom" else 1
+        return 1
     beyond = max(0.0, geometry.field_size - base.input_size)
     return (math.ceil(beyond / (base.input_size * (1 - geometry.overlap))) + 1) ** 2
 

@@ -76,6 +76,7 @@ def segment_image(
     predictor: Predictor | None = None,
     prompts: Prompts = NO_PROMPTS,
     adapter: str | Path | None = None,
+    outer_adapter: str | Path | None = None,
     no_adapter: bool = False,
     detail: InputMode | None = None,
     threshold: float | None = None,
@@ -99,6 +100,8 @@ def segment_image(
     adapter
         Name or folder of an adapter, or a run folder for its best adapter; None takes the shipped
         one for the target, or else the newest.
+    outer_adapter
+        The same for the target that one of these lies in, as the cup in the disc.
     no_adapter
         Whether to predict with the base model without adapter.
     detail
@@ -145,6 +148,7 @@ def segment_image(
             target,
             prompts=prompts,
             adapter=adapter,
+            outer_adapter=outer_adapter,
             no_adapter=no_adapter,
             detail=detail,
             threshold=threshold,
@@ -257,6 +261,7 @@ def tasks_of(settings: PredictSettings, base: LoadedModel) -> list[SegmentationT
             target,
             prompts=prompts,
             adapter=settings.adapter,
+            outer_adapter=settings.outer_adapter,
             no_adapter=settings.no_adapter,
             detail=settings.detail,
             threshold=settings.threshold,
@@ -291,12 +296,51 @@ def adapter_for(
     return None
 
 
+def outer_task(
+    base: LoadedModel, target: Target, *, named: str | Path | None = None, tta: bool = False
+) -> SegmentationTask | None:
+    """Create the task that finds the target in which another one lies.
+
+    Parameters
+    ----------
+    base
+        The base model.
+    target
+        The target that lies in it.
+    named
+        Name or folder of an adapter, or a run folder; None takes the default one.
+    tta
+        Whether to average over mirror images.
+
+    Returns
+    -------
+    The task; None if the target lies in none, or there is no adapter for that.
+
+    Raises
+    ------
+    AdapterError
+        If the named adapter is missing, damaged, or for another base model or target.
+    TargetError
+        If there is no target of that name.
+    """
+    if target.inside is None:
+        return None
+    outer = get_target(target.inside)
+    adapter = adapter_for(base, outer, named=named, prompted=True)
+    if adapter is None:
+        return None
+    return SegmentationTask.of(
+        outer, adapter=adapter, tta=tta, outer=outer_task(base, outer, tta=tta)
+    )
+
+
 def _task(
     base: LoadedModel,
     target: Target,
     *,
     prompts: Prompts,
     adapter: str | Path | None,
+    outer_adapter: str | Path | None,
     no_adapter: bool,
     detail: InputMode | None,
     threshold: float | None,
@@ -314,6 +358,7 @@ def _task(
         threshold=threshold,
         tta=tta,
         field_sizes=field_sizes,
+        outer=outer_task(base, target, named=outer_adapter, tta=tta),
     )
 
 

@@ -1,8 +1,8 @@
-"""Make a prediction convex, as optic disc and cup are: the hull of the largest component.
+"""Make a prediction convex, as optic disc and cup are: a smooth outline of the largest component.
 
 Where a network is uncertain, its prediction has holes, dents where vessels cross the border, and
-small components elsewhere. The probabilities are changed at all levels, so that every threshold,
-even one chosen later, yields a convex mask.
+small components beside it. The probabilities are changed at all levels, so that every threshold,
+even one chosen later, yields such a mask.
 """
 
 from collections.abc import Iterator, Sequence
@@ -11,11 +11,12 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage, spatial, special
 
+from sam2lora.inference.outline import smooth_outline
 from sam2lora.transforms.windows import Points, Values
 from sam2lora.types import Mask
 
 LEVELS = tuple(round(0.1 * step, 1) for step in range(1, 10))
-"""Probabilities at which the hull is computed; between them it is interpolated."""
+"""Probabilities at which the outline is computed; between them it is interpolated."""
 
 _LOGITS = tuple(float(special.logit(level)) for level in LEVELS)
 _CERTAIN = _LOGITS[LEVELS.index(0.5)]
@@ -32,9 +33,10 @@ def convex_envelope(
     """Make the region above each probability one convex component.
 
     Of several components those with a positive point count, or else the largest; at a level that no
-    point reaches, the component with the highest logit in that of the level below. Between the
-    hulls of two levels values rise evenly. At a level whose hull would include a negative point,
-    the component stays as it is.
+    point reaches, the component with the highest logit in that of the level below. Several are
+    joined by their convex hull, one gets a smooth outline. Between the outlines of two levels
+    values rise evenly. At a level whose outline would include a negative point, or leave out a
+    positive one, the component stays as it is.
 
     Parameters
     ----------
@@ -59,18 +61,32 @@ def convex_envelope(
     excluded = _pixels(negative, logits.shape)
     result: Values = np.minimum(logits, np.float32(_LOGITS[0] - _STEP))
     region = valid if within is None or not (within & valid).any() else within & valid
-    hulls: list[Mask] = []
-    for component in _components(np.where(valid, logits, -np.inf), seeds, region):
-        hull = _hull(component)
-        if any(hull[pixel] and not component[pixel] for pixel in excluded):
-            hull = component
-        hulls.append(hull & hulls[-1] if hulls else hull)
-    highest = float(logits[hulls[-1]].max()) if hulls else 0.0
-    for number, hull in enumerate(hulls):
-        inner = hulls[number + 1] if number + 1 < len(hulls) else None
+    inside = np.where(valid, logits, -np.inf)
+    probabilities = special.expit(inside)
+    outlines: list[Mask] = []
+    for level, component in zip(LEVELS, _components(inside, seeds, region), strict=False):
+        outline = _outline(component, probabilities, level, valid)
+        if any(outline[pixel] and not component[pixel] for pixel in excluded) or any(
+            component[pixel] and not outline[pixel] for pixel in seeds
+        ):
+            outline = component
+        outlines.append(outline & outlines[-1] if outlines else outline)
+        if not outlines[-1].any():
+            outlines.pop()
+            break
+    highest = float(logits[outlines[-1]].max()) if outlines else 0.0
+    for number, outline in enumerate(outlines):
+        inner = outlines[number + 1] if number + 1 < len(outlines) else None
         high = _LOGITS[number + 1] if inner is not None else max(highest, _LOGITS[number])
-        _fill_between(result, _LOGITS[number], hull, high, inner)
+        _fill_between(result, _LOGITS[number], outline, high, inner)
     return result
+
+
+def _outline(component: Mask, probabilities: Values, level: float, valid: Mask) -> Mask:
+    """Return a component with a smooth outline, or the parts that prompts chose, joined."""
+    if ndimage.label(component, _TOUCHING)[1] > 1:
+        return _hull(component)
+    return smooth_outline(component, probabilities, level, valid=valid)
 
 
 def _components(logits: Values, seeds: Sequence[Pixel], region: Mask) -> Iterator[Mask]:

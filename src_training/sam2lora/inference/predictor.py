@@ -21,13 +21,14 @@ from sam2lora.compute.device import (
 )
 from sam2lora.inference.embedding_cache import ByteLru, EmbeddingCache
 from sam2lora.inference.postprocessing import convex_envelope
-from sam2lora.inference.prepared_image import PreparedImage, crop_of, pixels_inside, windows_of
+from sam2lora.inference.prepared_image import PreparedImage, extent_of, pixels_inside, windows_of
 from sam2lora.models.loading import LoadedModel
 from sam2lora.models.sam2_image_model import ImageEmbedding, normalize
 from sam2lora.prompts.prompt_batch import PromptBatch, in_window
 from sam2lora.prompts.user_prompts import Prompts
 from sam2lora.settings import GeometrySettings, PrecisionChoice
 from sam2lora.transforms.windows import Blend, Values, Window
+from sam2lora.transforms.zoom import BoundingBox, crop_around, needs_another_look
 from sam2lora.types import Mask
 from sam2lora.utils.progress import Progress, no_progress
 
@@ -178,6 +179,7 @@ class Predictor:
         geometry: GeometrySettings,
         prompts: Prompts = NO_PROMPTS,
         *,
+        inside: BoundingBox | None = None,
         progress: Progress = no_progress,
     ) -> Prediction:
         """Predict one target.
@@ -192,8 +194,11 @@ class Predictor:
             Points, box and previous mask. If the input mode is tiled, each window gets the prompts
             that lie in it, and windows without any keep their unprompted prediction. If it is
             cropped, the prompts also determine where the crop is.
+        inside
+            Box around the target that this one lies in, if that is known: the first look is then at
+            the crop around it, if the input mode is cropped. None: at the whole field.
         progress
-            As for `encode`, with (steps done, steps in total): each window, the crop included, is
+            As for `encode`, with (steps done, steps in total): each window, each crop included, is
             one step when it is encoded and another when it is decoded.
 
         Raises
@@ -204,19 +209,50 @@ class Predictor:
             If there is not enough memory.
         """
         prompts.check_inside(prepared.field.mask)
-        windows = windows_of(prepared, geometry, self._network.input_size)
-        zoom = geometry.detail == "zoom"
-        steps = _StepCounter(progress, total=2 * (len(windows) + zoom))
-        outputs = self._decode_windows(prepared, windows, prompts, steps)
-        if zoom:
-            crop = crop_of(prepared, geometry, windows[0], outputs[0].logits, prompts)
-            windows, outputs = [crop], self._decode_windows(prepared, [crop], prompts, steps)
+        if geometry.detail == "zoom":
+            windows, outputs = self._look_closer(prepared, geometry, prompts, inside, progress)
+        else:
+            windows = windows_of(prepared, geometry, self._network.input_size)
+            steps = _StepCounter(progress, total=2 * len(windows))
+            outputs = self._decode_windows(prepared, windows, prompts, steps)
         if geometry.convex and geometry.detail != "tiles":
             logits = _make_convex(outputs[0].logits, windows[0], prepared, prompts)
             outputs = [replace(outputs[0], logits=logits)]
         probabilities = _blend(windows, outputs, prepared.shape)
         np.multiply(probabilities, prepared.field.mask, out=probabilities)
         return Prediction(probabilities, float(np.mean([output.iou for output in outputs])))
+
+    def _look_closer(
+        self,
+        prepared: PreparedImage,
+        geometry: GeometrySettings,
+        prompts: Prompts,
+        inside: BoundingBox | None,
+        progress: Progress,
+    ) -> tuple[list[Window], list[_WindowOutput]]:
+        """Look at the field, at the crop around what is found, and again if the crop was wrong."""
+        size, field = self._network.input_size, prepared.field
+        if geometry.zoom_extent is None:
+            inside = None  # such an adapter has learned to find its target in the field
+        looks = 1 if inside else 2 if geometry.zoom_extent is None else 3
+        steps = _StepCounter(progress, total=2 * looks)
+        if inside is None:
+            (whole,) = windows_of(prepared, geometry, size)
+            (output,) = self._decode_windows(prepared, [whole], prompts, steps)
+            expected = extent_of(prepared, whole, output.logits, prompts)
+        else:
+            expected = inside.including((point.x, point.y) for point in prompts.by_label()[0])
+        crop = crop_around(geometry, field, expected, size)
+        (output,) = self._decode_windows(prepared, [crop], prompts, steps)
+        if geometry.zoom_extent is None or inside is not None:
+            return [crop], [output]
+        found = extent_of(prepared, crop, output.logits, prompts)
+        if not prompts.box and needs_another_look(crop, expected, found):
+            crop = crop_around(geometry, field, found, size)
+            (output,) = self._decode_windows(prepared, [crop], prompts, steps)
+        else:
+            steps.add(2)
+        return [crop], [output]
 
     def _decode_windows(
         self,

@@ -12,13 +12,12 @@ from sam2lora.errors import ImageError
 from sam2lora.images.field_of_view import FieldOfView, find_field_of_view
 from sam2lora.prompts.user_prompts import Prompts
 from sam2lora.settings import GeometrySettings
-from sam2lora.transforms.windows import Values, Window, full_window, tile_windows, zoom_window
+from sam2lora.transforms.windows import Values, Window, full_window, tile_windows
+from sam2lora.transforms.zoom import BoundingBox
 from sam2lora.types import Mask
 
 MIN_SIDE = 16
 """Smallest width and height of an image that is segmented, in pixels."""
-
-_ROOM = 1.5  # a crop's side is at least this many times the extent of the target
 
 
 @dataclass(frozen=True, eq=False)
@@ -83,36 +82,41 @@ def windows_of(prepared: PreparedImage, geometry: GeometrySettings, size: int) -
     return [full_window(prepared.field, size, margin=geometry.margin)]
 
 
-def crop_of(
-    prepared: PreparedImage,
-    geometry: GeometrySettings,
-    whole: Window,
-    logits: Values,
-    prompts: Prompts,
-) -> Window:
-    """Return the crop around the first prediction and all prompts that are on the target.
+def extent_of(
+    prepared: PreparedImage, window: Window, logits: Values, prompts: Prompts
+) -> BoundingBox:
+    """Return the native extent of what was found in a window, and of all prompts on the target.
 
-    Its center is rounded to a sixteenth of its side, so that a point that hardly changes the first
-    prediction finds the crop's embedding in the cache.
+    Of a prediction in several parts the largest counts; of an empty one, the pixel with the highest
+    logit. A box prompt replaces the prediction.
 
     Parameters
     ----------
-    prepared, geometry
-        The image, and the input mode with its parameters.
-    whole, logits
-        The window of the first prediction, and its logits `(n, n)`.
+    prepared
+        The image; nothing outside its field of view counts.
+    window, logits
+        The window, and its logits `(n, n)`.
     prompts
         The prompts of the target.
     """
-    coarse = replace(whole, size=len(logits))
-    # Nothing outside the field of view or the image may attract the crop.
-    inside = np.where(pixels_inside(prepared.field.mask, coarse), logits, -np.inf)
-    x0, y0, x1, y1 = _extent(coarse, inside, prompts)
-    side = max(geometry.zoom_share * prepared.field.diameter, _ROOM * max(x1 - x0, y1 - y0))
-    step = side / 16
-    center = (round((x0 + x1) / 2 / step) * step, round((y0 + y1) / 2 / step) * step)
-    share = min(side / prepared.field.diameter, 1.0)
-    return zoom_window(center, prepared.field, whole.size, share=share)
+    if prompts.box:
+        x0, y0, x1, y1 = prompts.box
+        corners = np.array([(x0, y0), (x1, y1)])
+    else:
+        coarse = replace(window, size=len(logits))
+        inside = np.where(pixels_inside(prepared.field.mask, coarse), logits, -np.inf)
+        parts, count = ndimage.label(inside > 0)
+        if count:
+            largest = parts == 1 + np.bincount(parts.ravel())[1:].argmax()
+        else:
+            largest = inside == inside.max()
+        rows, columns = np.nonzero(largest)
+        ends = np.array([(columns.min(), rows.min()), (columns.max(), rows.max())], dtype=float)
+        corners = coarse.to_native(ends)
+    positive = [(point.x, point.y) for point in prompts.by_label()[0]]
+    points = np.concatenate([corners, np.array(positive).reshape(-1, 2)])
+    (x0, y0), (x1, y1) = points.min(axis=0), points.max(axis=0)
+    return BoundingBox(float(x0), float(y0), float(x1), float(y1))
 
 
 def pixels_inside(field: Mask, window: Window) -> Mask:
@@ -124,27 +128,3 @@ def pixels_inside(field: Mask, window: Window) -> Mask:
     in_image = (columns >= 0) & (columns < width) & (rows >= 0) & (rows < height)
     inside: Mask = in_image & field[rows.clip(0, height - 1), columns.clip(0, width - 1)]
     return inside
-
-
-def _extent(coarse: Window, logits: Values, prompts: Prompts) -> tuple[float, float, float, float]:
-    """Return the native box (x0, y0, x1, y1) of the first prediction and the positive points.
-
-    Of a prediction in several parts the largest counts; of an empty one, the pixel with the highest
-    logit. A box prompt replaces the prediction.
-    """
-    if prompts.box:
-        x0, y0, x1, y1 = prompts.box
-        corners = np.array([(x0, y0), (x1, y1)])
-    else:
-        parts, count = ndimage.label(logits > 0)
-        if count:
-            largest = parts == 1 + np.bincount(parts.ravel())[1:].argmax()
-        else:
-            largest = logits == logits.max()
-        rows, columns = np.nonzero(largest)
-        ends = np.array([(columns.min(), rows.min()), (columns.max(), rows.max())], dtype=float)
-        corners = coarse.to_native(ends)
-    positive = [(point.x, point.y) for point in prompts.by_label()[0]]
-    points = np.concatenate([corners, np.array(positive).reshape(-1, 2)])
-    (x0, y0), (x1, y1) = points.min(axis=0), points.max(axis=0)
-    return float(x0), float(y0), float(x1), float(y1)

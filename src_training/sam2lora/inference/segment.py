@@ -2,7 +2,10 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Self
+
+import numpy as np
 
 from sam2lora.adapters import Adapter
 from sam2lora.adapters.selection import geometry_of
@@ -13,6 +16,7 @@ from sam2lora.prompts.user_prompts import Prompts
 from sam2lora.settings import FieldSizes, GeometrySettings
 from sam2lora.targets import InputMode, Target
 from sam2lora.transforms.windows import Values
+from sam2lora.transforms.zoom import BoundingBox
 from sam2lora.types import Mask
 from sam2lora.utils.progress import Progress, no_progress
 
@@ -38,6 +42,9 @@ class SegmentationTask:
     field_sizes
         Diameters of the field of view for tiles, over which predictions are averaged, instead of
         that of the geometry.
+    outer
+        How the target that this one lies in is found; None if it lies in none, or nothing finds
+        that. This one is then looked for there, and clipped to it.
     """
 
     target: Target
@@ -47,6 +54,7 @@ class SegmentationTask:
     prompts: Prompts = NO_PROMPTS
     tta: bool = False
     field_sizes: FieldSizes = ()
+    outer: "SegmentationTask | None" = None
 
     @classmethod
     def of(
@@ -59,12 +67,13 @@ class SegmentationTask:
         threshold: float | None = None,
         tta: bool = False,
         field_sizes: FieldSizes = (),
+        outer: "SegmentationTask | None" = None,
     ) -> Self:
         """Create a task with the defaults of the adapter, or of the target without adapter.
 
         Parameters
         ----------
-        target, adapter, prompts, tta, field_sizes
+        target, adapter, prompts, tta, field_sizes, outer
             See the attributes.
         detail
             Input mode; None takes the default.
@@ -74,7 +83,7 @@ class SegmentationTask:
         geometry = geometry_of(target, adapter, detail)
         if threshold is None:
             threshold = target.threshold if adapter is None else adapter.card.threshold
-        return cls(target, geometry, threshold, adapter, prompts, tta, field_sizes)
+        return cls(target, geometry, threshold, adapter, prompts, tta, field_sizes, outer)
 
 
 @dataclass(frozen=True, eq=False)
@@ -105,6 +114,9 @@ def segment_prepared(
 ) -> dict[str, TargetPrediction]:
     """Segment every target of one image.
 
+    A target that lies in another one, as the cup in the disc, is looked for in the crop around
+    that, and nothing of it is outside; unless a prompt is.
+
     Parameters
     ----------
     predictor
@@ -114,7 +126,8 @@ def segment_prepared(
     tasks
         One for each target.
     progress
-        Called as by `Predictor.predict`, starting again for each target.
+        Called as by `Predictor.predict`, starting again for each target, and for each that one of
+        them lies in.
 
     Returns
     -------
@@ -129,19 +142,41 @@ def segment_prepared(
     DeviceError
         If there is not enough memory.
     """
-    results = {}
-    for task in tasks:
-        predictor.set_adapter(task.adapter)
-        prediction = predict_augmented(
-            predictor,
-            prepared,
-            task.geometry,
-            task.prompts,
-            flips=task.tta,
-            field_sizes=task.field_sizes,
-            progress=progress,
-        )
-        results[task.target.name] = TargetPrediction(
-            prediction.mask(task.threshold), prediction.probabilities, prediction.iou
-        )
-    return results
+    return {task.target.name: _predict(predictor, prepared, task, progress) for task in tasks}
+
+
+def _predict(
+    predictor: Predictor, prepared: PreparedImage, task: SegmentationTask, progress: Progress
+) -> TargetPrediction:
+    """Predict the target of one task, in the target that it lies in."""
+    inside = extent = None
+    if task.outer is not None:
+        inside = _predict(predictor, prepared, task.outer, progress).mask
+        extent = BoundingBox.of(inside)
+        if not task.prompts.empty and not _are_inside(task.prompts, inside):
+            inside = extent = None  # the user sees it elsewhere
+    predictor.set_adapter(task.adapter)
+    prediction = predict_augmented(
+        predictor,
+        prepared,
+        task.geometry,
+        task.prompts,
+        inside=extent,
+        flips=task.tta,
+        field_sizes=task.field_sizes,
+        progress=progress,
+    )
+    if inside is not None:
+        np.multiply(prediction.probabilities, inside, out=prediction.probabilities)
+    iou = prediction.iou if inside is None or inside.any() else 0.0
+    return TargetPrediction(prediction.mask(task.threshold), prediction.probabilities, iou)
+
+
+def _are_inside(prompts: Prompts, mask: Mask) -> bool:
+    """Check whether all that prompts mark as the target lies in a mask; of a box its center."""
+    marked = [(point.x, point.y) for point in prompts.by_label()[0]]
+    if prompts.box:
+        x0, y0, x1, y1 = prompts.box
+        marked.append(((x0 + x1) / 2, (y0 + y1) / 2))
+    painted = prompts.mask is None or not prompts.mask.any() or bool((prompts.mask & mask).any())
+    return painted and all(mask[round(y), round(x)] for x, y in marked)

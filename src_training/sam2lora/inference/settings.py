@@ -45,6 +45,10 @@ class PredictSettings(Settings):
         default=None,
         description="name, folder or run of an adapter; None: the shipped one, or else the newest",
     )
+    outer_adapter: str | None = Field(
+        default=None,
+        description="the same for the target that one of these lies in, as the cup in the disc",
+    )
     no_adapter: bool = Field(default=False, description="use the base model without adapter")
     points: tuple[PointPrompt, ...] = Field(default=(), description="points on and off the target")
     box: Box | None = Field(default=None, description="a box, (x0, y0, x1, y1)")
@@ -191,6 +195,7 @@ def _options(settings: PredictSettings) -> Iterator[str]:
         yield f"--box={','.join(map(repr, settings.box))}"
     named = {
         "adapter": settings.adapter,
+        "outer-adapter": settings.outer_adapter,
         "mask": settings.mask,
         "detail": settings.detail,
         "threshold": settings.threshold,

@@ -11,6 +11,7 @@ from sam2lora.images.field_of_view import FieldOfView
 from sam2lora.inference.prepared_image import PreparedImage
 from sam2lora.prompts.user_prompts import PointPrompt, Prompts
 from sam2lora.settings import GeometrySettings
+from sam2lora.transforms.zoom import BoundingBox
 from sam2lora.utils.progress import Progress, no_progress
 
 if TYPE_CHECKING:
@@ -26,6 +27,7 @@ def predict_augmented(
     geometry: GeometrySettings,
     prompts: Prompts,
     *,
+    inside: BoundingBox | None = None,
     flips: bool = False,
     field_sizes: Sequence[int] = (),
     progress: Progress = no_progress,
@@ -36,8 +38,8 @@ def predict_augmented(
     ----------
     predictor
         The network, with its active adapter.
-    prepared, geometry, prompts
-        As for `Predictor.predict`; the field of view and the prompts are mirrored with the image.
+    prepared, geometry, prompts, inside
+        As for `Predictor.predict`; all but the geometry are mirrored with the image.
     flips
         Whether to predict the image and its three mirror images.
     field_sizes
@@ -60,12 +62,17 @@ def predict_augmented(
     geometries = geometry.with_field_sizes(field_sizes)
     views = [(scaled, flip) for scaled in geometries for flip in (FLIPS if flips else FLIPS[:1])]
     if len(views) == 1:
-        return predictor.predict(prepared, geometries[0], prompts, progress=progress)
+        return predictor.predict(
+            prepared, geometries[0], prompts, inside=inside, progress=progress
+        )
     for number, (scaled, (sideways, upside_down)) in enumerate(views):
         flipped = flip_image(prepared, sideways=sideways, upside_down=upside_down)
         local = flip_prompts(prompts, prepared.shape, sideways=sideways, upside_down=upside_down)
         show = partial(_show_share, progress, number, len(views))
-        predictions.append(predictor.predict(flipped, scaled, local, progress=show))
+        around = inside and inside.mirrored(
+            prepared.shape, sideways=sideways, upside_down=upside_down
+        )
+        predictions.append(predictor.predict(flipped, scaled, local, inside=around, progress=show))
         steps = np.s_[:: -1 if upside_down else 1, :: -1 if sideways else 1]
         probabilities.append(predictions[-1].probabilities[steps])
     return replace(

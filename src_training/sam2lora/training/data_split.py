@@ -1,14 +1,16 @@
 """Split of the data into training and validation images: read, filtered, split by patient."""
 
 import hashlib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
 
 from sam2lora.datasets import (
+    Dataset,
     Record,
     filter_by_stem,
     official_split,
@@ -18,6 +20,7 @@ from sam2lora.datasets import (
 from sam2lora.datasets.splits import record_order
 from sam2lora.errors import DatasetError
 from sam2lora.images.field_of_view import FieldOfView
+from sam2lora.targets import get_target
 from sam2lora.training.settings import DataSource, TrainSettings
 from sam2lora.types import Mask
 from sam2lora.utils.files import sha256_of
@@ -102,9 +105,10 @@ class DataPlan:
         """Return the number of images used of each dataset, for the user and for adapter cards."""
         training: dict[str, set[Path]] = {}
         for group in self.groups:
-            name = f"{group[0].record.dataset} {group[0].target}"
-            # A source given twice is sampled twice as often, but its images count once.
-            training.setdefault(name, set()).update(item.record.image for item in group)
+            for item in group:
+                name = f"{item.record.dataset} {item.target}"
+                # A source given twice is sampled twice as often, but its images count once.
+                training.setdefault(name, set()).add(item.record.image)
         images = {name: len(paths) for name, paths in training.items()}
         return {"images": images, "validation": len(self.validation)}
 
@@ -294,17 +298,34 @@ def _is_marked(item: Item) -> bool:
 
 def _records(source: DataSource, targets: Sequence[str]) -> list[Record]:
     """Return the records of a source that pass its filters."""
-    dataset = read_dataset(
+    read = partial(
+        read_dataset,
         Path(source.root),
         layout=source.layout,
-        # Where a file's name gives no target, it shows the only one that is trained.
-        target=targets[0] if len(targets) == 1 else None,
         labels=source.labels,
+        grades=source.grades,
     )
-    records: Sequence[Record] = dataset.records
+    # Where a file's name gives no target, it shows the only one that is trained.
+    records: Sequence[Record] = read(target=targets[0] if len(targets) == 1 else None).records
+    outer = get_target(targets[0]).inside
+    if outer is not None and len(targets) == 1:
+        records = _with_outer(records, outer, read)
     if source.split != "all" and any(record.split for record in records):
         records = official_split(records, source.split)
     return filter_by_stem(records, source.root, include=source.include, exclude=source.exclude)
+
+
+def _with_outer(records: Sequence[Record], outer: str, read: Callable[[], Dataset]) -> list[Record]:
+    """Return records with the masks of the target that theirs lies in, where files name it."""
+    try:
+        named = {record.image: record.masks for record in read().records}
+    except DatasetError:  # no name of a mask gives its target
+        return list(records)
+    found = [(record, named.get(record.image, {}).get(outer)) for record in records]
+    return [
+        replace(record, masks={**record.masks, outer: files}) if files else record
+        for record, files in found
+    ]
 
 
 def _spread(groups: Sequence[Sequence[Item]], limit: int) -> list[Item]:
@@ -320,4 +341,6 @@ def _spread(groups: Sequence[Sequence[Item]], limit: int) -> list[Item]:
 def _files(item: Item) -> list[Path]:
     record = item.record
     others = [file.path for file in (record.fov, record.ignored) if file]
-    return [record.image, *others, *(file.path for file in record.masks[item.target])]
+    outer = get_target(item.target).inside
+    masks = [*(record.masks.get(outer, ()) if outer else ()), *record.masks[item.target]]
+    return [record.image, *others, *(file.path for file in masks)]

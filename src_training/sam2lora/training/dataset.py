@@ -4,6 +4,7 @@ All randomness derives from the seed and the sample's index, so a run that is re
 between processes sees the same samples.
 """
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -18,10 +19,13 @@ from sam2lora.inference.embedding_cache import ByteLru
 from sam2lora.prompts.prompt_batch import PromptBatch, in_window
 from sam2lora.prompts.sampling import sample_training_prompts
 from sam2lora.settings import GeometrySettings
+from sam2lora.targets import get_target
 from sam2lora.training.data_split import Item
+from sam2lora.training.narrow_field import sample_narrow_field
 from sam2lora.training.settings import TrainSettings
 from sam2lora.transforms.augmentation import LabelledWindow, apply_augmentation, sample_augmentation
 from sam2lora.transforms.windows import Window, full_window, tile_side, zoom_window
+from sam2lora.transforms.zoom import BoundingBox, crop_side
 from sam2lora.types import Mask
 
 _ORDER, _WINDOW, _PROMPTS, _TURN = range(4)  # streams of random numbers
@@ -34,6 +38,14 @@ _MEMORY_SHARE = 0.2  # of the free memory, for decoded images and masks in each 
 _WINDOW_BYTES = 1 << 30  # for windows that are used repeatedly
 _ON_TARGET = 0.5  # share of the tiles that are centered on the target, if there is one
 _SHIFT = 0.25  # largest offset of a crop from its target's center, as a share of its side
+_MISJUDGED = (0.7, 1.45)  # factor by which the first look may have got the target's extent wrong
+_NARROWED = 0.5  # share of the samples that show a narrower field of view
+# A target inside another one is looked for in the crop around that, which is well known by then; at
+# times in the whole field, for models that cannot find the other one.
+_NESTED_SHIFT = 0.12
+_NESTED_MISJUDGED = (0.85, 1.2)
+_NESTED_CROPS = 0.85
+_OUTER = (1.1, 2.5)  # extent of an outer target that nobody marked, in multiples of the inner one
 
 
 @dataclass(frozen=True, eq=False)
@@ -191,19 +203,35 @@ class TrainingDataset(Dataset[TrainingSample | Sam2LoraError]):
 
     def _cut(self, item: Item, seed: tuple[int, ...]) -> LabelledWindow:
         image = self._image(item)
-        target = self._mask(item, image.field)
+        target = self._mask(item, item.target, image.field)
+        pixels, field, mask, valid = image.pixels, image.field, target.mask, target.valid
         rng = np.random.default_rng(seed)
         geometry = self._settings.geometry_for(item.target)
-        window = training_window(
-            image.field, target.mask, geometry, self._size, rng, valid=target.valid
-        )
+        outer = self._outer_extent(item, target, field, rng)
+        if geometry.detail == "zoom" and geometry.zoom_extent is not None:
+            extent = outer or BoundingBox.of(mask)
+            narrow = None if extent is None else sample_narrow_field(field, extent, rng)
+            if narrow is not None and rng.random() < _NARROWED:
+                pixels = narrow.cut(pixels)
+                mask, valid = narrow.cut(mask), narrow.cut(valid)
+                field = narrow.field(field)
+                outer = outer and outer.moved(-narrow.columns.start, -narrow.rows.start)
+        window = training_window(field, mask, geometry, self._size, rng, valid=valid, outer=outer)
         return apply_augmentation(
-            sample_augmentation(self._settings.augment, rng),
-            window,
-            image.pixels,
-            target.mask,
-            valid=target.valid,
+            sample_augmentation(self._settings.augment, rng), window, pixels, mask, valid=valid
         )
+
+    def _outer_extent(
+        self, item: Item, target: _CachedMask, field: FieldOfView, rng: np.random.Generator
+    ) -> BoundingBox | None:
+        """Return the extent of the target that an item's target lies in; a guess if unmarked."""
+        outer = get_target(item.target).inside
+        if outer is None:
+            return None
+        if outer in item.record.masks:
+            return BoundingBox.of(self._mask(item, outer, field).mask)
+        extent = BoundingBox.of(target.mask)
+        return extent and extent.scaled(rng.uniform(*_OUTER))
 
     def _image(self, item: Item) -> _CachedImage:
         record, decoded = item.record, self._decoded_cache()
@@ -214,12 +242,12 @@ class TrainingDataset(Dataset[TrainingSample | Sam2LoraError]):
             decoded.put(key, cached)
         return cached
 
-    def _mask(self, item: Item, field: FieldOfView) -> _CachedMask:
+    def _mask(self, item: Item, target: str, field: FieldOfView) -> _CachedMask:
         decoded = self._decoded_cache()
-        key = f"{item.record.image}|{item.target}|{item.grader}"
+        key = f"{item.record.image}|{target}|{item.grader}"
         cached = decoded.get(key)
         if not isinstance(cached, _CachedMask):
-            mask = item.record.read_mask(item.target, grader=item.grader)
+            mask = item.record.read_mask(target, grader=item.grader)
             cached = _CachedMask(mask, item.valid(field, mask))
             decoded.put(key, cached)
         return cached
@@ -239,11 +267,13 @@ def training_window(
     rng: np.random.Generator,
     *,
     valid: Mask | None = None,
+    outer: BoundingBox | None = None,
 ) -> Window:
     """Sample a window as prediction would cut one: a tile, the whole field of view, or a crop.
 
     Half of the tiles are centered on the target. In zoom mode, half of the windows show the whole
-    field and half a crop, shifted from the target's center as in a coarse first prediction.
+    field and half a crop, shifted and of another size than the target requires, as in a coarse
+    first prediction. A target in another one is shown in the crop around that, for the most part.
 
     Parameters
     ----------
@@ -259,6 +289,8 @@ def training_window(
         Random generator.
     valid
         `(H, W)` bool: pixels that count, on which tiles are centered. None: the field of view.
+    outer
+        Box around the target that this one lies in, if there is one and it is marked.
     """
     counting = field.mask if valid is None or not valid.any() else valid
     choice, x, y = rng.random(3)
@@ -270,16 +302,18 @@ def training_window(
         return Window.around(center, tile_side(field, size, field_size=geometry.field_size), size)
     if geometry.detail == "squash":
         return Window.stretched(mask.shape, size)
-    if geometry.detail == "zoom" and choice < 0.5 and mask.any():
-        rows, columns = (np.flatnonzero(mask.any(axis=axis)) for axis in (1, 0))
-        side = geometry.zoom_share * field.diameter
-        shift = 2 * _SHIFT * side
-        center = (
-            float(columns[0] + columns[-1]) / 2 + (x - 0.5) * shift,
-            float(rows[0] + rows[-1]) / 2 + (y - 0.5) * shift,
-        )
-        return zoom_window(center, field, size, share=geometry.zoom_share)
-    return full_window(field, size, margin=geometry.margin)
+    shown = BoundingBox.of(mask) if geometry.detail == "zoom" else None
+    if shown is None or choice >= (0.5 if outer is None else _NESTED_CROPS):
+        return full_window(field, size, margin=geometry.margin)
+    shift, misjudged = (_SHIFT, _MISJUDGED) if outer is None else (_NESTED_SHIFT, _NESTED_MISJUDGED)
+    extent = shown if outer is None else outer
+    if geometry.zoom_extent is None:
+        misjudged = (1, 1)  # the side does not depend on the extent
+    factor = math.exp(rng.uniform(*np.log(misjudged)))
+    side = crop_side(geometry, field, extent.side * factor)
+    (column, row), reach = extent.center, 2 * shift * side
+    center = column + (x - 0.5) * reach, row + (y - 0.5) * reach
+    return zoom_window(center, field, size, share=side / field.diameter)
 
 
 def _random_pixel(mask: Mask, rng: np.random.Generator) -> tuple[float, float]:

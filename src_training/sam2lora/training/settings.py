@@ -47,6 +47,9 @@ class DataSource(Settings):
         default=1,
         description="grader of the masks; union: what any grader marked (the paper's)",
     )
+    grades: tuple[str, ...] = Field(
+        default=(), description="grades of the ellipses to use, where the masks are ellipses"
+    )
     labels: dict[str, tuple[int, ...]] = Field(
         default={}, description="values that show a target, by its name, where masks are label maps"
     )

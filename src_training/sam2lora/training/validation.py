@@ -13,9 +13,11 @@ from sam2lora.inference.prepared_image import PreparedImage
 from sam2lora.metrics.segmentation import cross_entropy, dice
 from sam2lora.models.loading import LoadedModel
 from sam2lora.settings import Precision
+from sam2lora.targets import get_target
 from sam2lora.training.data_split import Item
 from sam2lora.training.settings import TrainSettings
 from sam2lora.transforms.windows import Values
+from sam2lora.transforms.zoom import BoundingBox
 from sam2lora.types import Mask
 
 THRESHOLDS = tuple(round(0.2 + 0.05 * step, 2) for step in range(13))
@@ -61,12 +63,15 @@ class ValidationImage:
         `(H, W)` bool: the reference mask.
     valid
         `(H, W)` bool: pixels that are scored.
+    outer
+        Box around the target that this one lies in, if it is marked.
     """
 
     name: str
     prepared: PreparedImage
     reference: Mask
     valid: Mask
+    outer: BoundingBox | None = None
 
 
 def read_validation_images(items: Sequence[Item]) -> list[ValidationImage]:
@@ -86,9 +91,18 @@ def read_validation_images(items: Sequence[Item]) -> list[ValidationImage]:
         same = sum(other.name.partition(" (")[0] == name for other in images)
         valid = item.valid(prepared.field, reference)
         images.append(
-            ValidationImage(f"{name} ({same + 1})" if same else name, prepared, reference, valid)
+            ValidationImage(
+                f"{name} ({same + 1})" if same else name, prepared, reference, valid, _outer(item)
+            )
         )
     return images
+
+
+def _outer(item: Item) -> BoundingBox | None:
+    outer = get_target(item.target).inside
+    if outer is None or outer not in item.record.masks:
+        return None
+    return BoundingBox.of(item.record.read_mask(outer, grader=item.grader))
 
 
 def validate(
@@ -103,7 +117,8 @@ def validate(
 ) -> Validation:
     """Segment validation images without prompts at native resolution, and score the results.
 
-    The network is left in evaluation mode.
+    A target that lies in another one is looked for in the other one's reference, where there is
+    one: the network in training does not find that. The network is left in evaluation mode.
 
     Parameters
     ----------
@@ -143,7 +158,9 @@ def validate(
     losses = []
     first: Values | None = None
     for number, image in enumerate(images):
-        probabilities = predictor.predict(image.prepared, geometry).probabilities
+        probabilities = predictor.predict(
+            image.prepared, geometry, inside=image.outer
+        ).probabilities
         first = probabilities if first is None else first
         losses.append(cross_entropy(probabilities, image.reference, valid=image.valid))
         for column, threshold in enumerate(THRESHOLDS):

@@ -80,7 +80,7 @@ def test_missing_folder_and_other_file_are_refused(put: Put, tmp_path: Path) -> 
 
 def test_layout_and_target_are_chosen_by_name(drive: Path) -> None:
     assert read_dataset(drive / "DRIVE", layout="DRIVE", target="vessel").targets == ("vessel",)
-    with pytest.raises(DatasetError, match=r"No layout is called 'Drive'\. There are: csv, DRIVE,"):
+    with pytest.raises(DatasetError, match=r"called 'Drive'\. There are: csv, ellipses, DRIVE,"):
         read_dataset(drive, layout="Drive")
     with pytest.raises(DatasetError, match=r"no dataset was recognised.*\(STARE\)"):
         read_dataset(drive, layout="STARE")

@@ -21,6 +21,7 @@ from sam2lora.models.loading import LoadedModel
 from sam2lora.prompts.user_prompts import Prompts
 from sam2lora.settings import GeometrySettings, LoraSettings
 from sam2lora.targets import TARGETS, Target, save_target
+from sam2lora.transforms.zoom import BoundingBox
 
 SIDE = 64
 ROWS, COLUMNS = np.ogrid[:SIDE, :SIDE]
@@ -96,6 +97,7 @@ class Oracle:
         geometry: GeometrySettings,
         prompts: Prompts,
         *,
+        inside: BoundingBox | None = None,
         progress: Callable[[int, int], None],
     ) -> Prediction:
         progress(0, 2)

@@ -127,3 +127,21 @@ def test_two_masks_of_one_name_are_refused(halves: Path) -> None:
     save(halves / "test" / "masks" / "spot" / "c.tif", make_case("c").reference)
     with pytest.raises(DatasetError, match=r"c\.png.*c\.tif|c\.tif.*c\.png"):
         plan_parts([halves], SPOTS)
+
+
+def test_ellipses_in_several_datasets_are_as_many_parts(halves: Path, tmp_path: Path) -> None:
+    other = tmp_path / "other"
+    save(other / "images" / "z.png", make_case("z").pixels)
+    save(other / "masks" / "spot" / "z.png", make_case("z").reference)
+    table = tmp_path / "own.csv"
+    rows = ("halves,test_c,A", "halves,train_a,C", "other,z,B")
+    lines = (
+        f"{dataset},{image},spot,30,30,9,8,0,{grade}"
+        for dataset, image, grade in (row.split(",") for row in rows)
+    )
+    table.write_text("dataset,image,structure,cx,cy,rx,ry,angle,grade\n" + "\n".join(lines))
+    parts = plan_parts([table], SPOTS)
+    found = {part.dataset.name: [record.stem for record in part.records] for part in parts}
+    assert found == {"halves": ["test_c", "train_a"], "other": ["z"]}
+    graded = plan_parts([table], EvaluateSettings(target="spot", grades=("A",)))
+    assert [record.stem for part in graded for record in part.records] == ["test_c"]

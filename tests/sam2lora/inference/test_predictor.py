@@ -21,6 +21,7 @@ from sam2lora.models.sam2_image_model import normalize
 from sam2lora.prompts.prompt_batch import PromptBatch, mask_to_logits
 from sam2lora.prompts.user_prompts import PointPrompt, Prompts
 from sam2lora.settings import GeometrySettings, PrecisionChoice
+from sam2lora.transforms.zoom import BoundingBox
 
 WHOLE, TILES = GeometrySettings(detail="whole"), GeometrySettings(detail="tiles", field_size=760)
 ZOOM = GeometrySettings(detail="zoom")
@@ -178,6 +179,38 @@ def test_cropped_mode_predicts_inside_the_crop_only(
     assert rows.min() > 80
     assert columns.max() < 260
     assert prediction.probabilities[155, 185] > 0
+
+
+@pytest.mark.parametrize(("again", "looks"), [(False, 2), (True, 3)])
+def test_crop_that_was_wrong_is_looked_at_again(
+    nano: LoadedModel,
+    prepared: PreparedImage,
+    monkeypatch: pytest.MonkeyPatch,
+    again: bool,
+    looks: int,
+) -> None:
+    module = "sam2lora.inference.predictor.needs_another_look"
+    monkeypatch.setattr(module, lambda crop, expected, found: again)
+    predictor = Predictor(nano, device="cpu", precision="float32")
+    geometry = ZOOM.model_copy(update={"zoom_extent": 2.5})
+    steps: list[tuple[float, int]] = []
+    with counting(nano) as seen:
+        predictor.predict(prepared, geometry, progress=lambda *step: steps.append(step))
+    assert seen == {"encoded": looks, "decoded": looks}
+    assert steps[-1] == (6, 6)  # skipped ones count as done
+
+
+def test_outer_target_replaces_the_look_at_the_field(
+    nano: LoadedModel, prepared: PreparedImage
+) -> None:
+    predictor = Predictor(nano, device="cpu", precision="float32")
+    geometry = ZOOM.model_copy(update={"zoom_extent": 2.0})
+    with counting(nano) as seen:
+        prediction = predictor.predict(prepared, geometry, inside=BoundingBox(150, 120, 210, 180))
+    assert seen == {"encoded": 1, "decoded": 1}
+    rows, columns = np.nonzero(prediction.probabilities)
+    assert np.ptp(rows) <= 125
+    assert np.ptp(columns) <= 125
 
 
 @pytest.mark.parametrize("geometry", [WHOLE, ZOOM])

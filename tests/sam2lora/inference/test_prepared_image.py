@@ -5,9 +5,11 @@ import pytest
 
 from sam2lora.errors import ImageError
 from sam2lora.images.field_of_view import FieldOfView
-from sam2lora.inference.prepared_image import PreparedImage, crop_of, windows_of
+from sam2lora.inference.prepared_image import PreparedImage, extent_of, windows_of
 from sam2lora.prompts.user_prompts import PointPrompt, Prompts
 from sam2lora.settings import GeometrySettings
+from sam2lora.transforms.windows import Window
+from sam2lora.transforms.zoom import crop_around
 
 ROWS, COLUMNS = np.ogrid[:600, :800]
 FIELD = FieldOfView(np.hypot(COLUMNS - 400, ROWS - 300) <= 280, (400, 300), 560)
@@ -39,6 +41,18 @@ def test_windows_of_each_input_mode() -> None:
     tiles = windows_of(PREPARED, GeometrySettings(detail="tiles", field_size=1024), 512)
     assert len(tiles) > 4
     assert tiles[0].width == pytest.approx(512 * 560 / 1024)
+
+
+def crop_of(
+    prepared: PreparedImage,
+    geometry: GeometrySettings,
+    whole: Window,
+    logits: np.ndarray,
+    prompts: Prompts,
+) -> Window:
+    """Return the crop around what a first look found."""
+    extent = extent_of(prepared, whole, logits, prompts)
+    return crop_around(geometry, prepared.field, extent, whole.size)
 
 
 def first_logits(*blobs: tuple[int, int, int]) -> np.ndarray:

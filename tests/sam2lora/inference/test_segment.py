@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -13,8 +14,11 @@ from sam2lora.inference.prepared_image import PreparedImage
 from sam2lora.inference.segment import SegmentationTask, segment_prepared
 from sam2lora.inference.tta import predict_augmented
 from sam2lora.models.loading import random_base
+from sam2lora.prompts.user_prompts import PointPrompt, Prompts
 from sam2lora.settings import GeometrySettings
 from sam2lora.targets import TARGETS, Target
+from sam2lora.transforms.windows import Window
+from sam2lora.transforms.zoom import BoundingBox, crop_around
 
 SPOT = Target(name="spot", label=9, color="#112233", detail="whole")
 FOG = Target(name="fog", label=10, color="#445566", detail="zoom")
@@ -60,6 +64,95 @@ def test_every_target_is_predicted_with_its_own_task(
         np.testing.assert_array_equal(result.probabilities, expected.probabilities)
         np.testing.assert_array_equal(result.mask, expected.mask(task.threshold))
         assert result.iou == expected.iou
+
+
+RING = Target(name="ring", label=11, color="#112233", detail="zoom")
+DOT = Target(name="dot", label=12, color="#112233", detail="zoom", inside="ring")
+
+
+def nested(outer: Target = RING, **changes: Any) -> SegmentationTask:
+    """Return the task of a target in another one, whose mask holds the likeliest half."""
+    task = SegmentationTask.of(DOT, outer=SegmentationTask.of(outer, threshold=0.5))
+    return replace(task, **changes)
+
+
+def test_nothing_of_a_target_is_outside_of_the_one_it_lies_in(
+    nano: Predictor, prepared: PreparedImage
+) -> None:
+    task = nested(threshold=0.01)
+    assert task.outer is not None
+    ring = segment_prepared(nano, prepared, [task.outer])["ring"]
+    results = segment_prepared(nano, prepared, [task])
+    assert list(results) == ["dot"]  # the outer one was not asked for
+    assert ring.mask.any()
+    assert not ring.mask.all()
+    assert results["dot"].mask.any()
+    assert not (results["dot"].mask & ~ring.mask).any()
+    assert (results["dot"].probabilities[~ring.mask] == 0).all()
+
+
+def test_target_is_looked_for_in_the_crop_around_the_outer_one(
+    nano: Predictor, prepared: PreparedImage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    task = nested()
+    assert task.outer is not None
+    ring = segment_prepared(nano, prepared, [task.outer])["ring"].mask
+    seen: list[Window] = []
+    decode = Predictor._decode_windows
+
+    def watch(self: Predictor, image: PreparedImage, windows: Any, *rest: Any) -> Any:
+        seen.extend(windows)
+        return decode(self, image, windows, *rest)
+
+    monkeypatch.setattr(Predictor, "_decode_windows", watch)
+    segment_prepared(nano, prepared, [replace(task, outer=None)])
+    whole = seen[0]
+    seen.clear()
+    segment_prepared(nano, prepared, [task])
+    extent = BoundingBox.of(ring)
+    assert extent is not None
+    assert seen.count(whole) == 1  # for the outer target alone
+    assert seen[-1] == crop_around(task.geometry, prepared.field, extent, whole.size)
+
+
+def test_nothing_is_found_where_the_outer_target_is_not(
+    nano: Predictor, prepared: PreparedImage
+) -> None:
+    outer = SegmentationTask.of(RING, threshold=0.999999)
+    result = segment_prepared(nano, prepared, [nested(outer=RING, threshold=0.01)])["dot"]
+    empty = segment_prepared(nano, prepared, [replace(nested(threshold=0.01), outer=outer)])["dot"]
+    assert result.mask.any()
+    assert not empty.mask.any()
+    assert empty.iou == 0
+
+
+def test_point_outside_of_the_outer_target_overrules_it(
+    nano: Predictor, prepared: PreparedImage
+) -> None:
+    task = nested()
+    assert task.outer is not None
+    ring = segment_prepared(nano, prepared, [task.outer])["ring"].mask
+    rows, columns = np.nonzero(prepared.field.mask & ~ring)
+    far = Prompts((PointPrompt(float(columns[0]), float(rows[0])),))
+    alone = replace(task, prompts=far, outer=None)
+    found = segment_prepared(nano, prepared, [replace(task, prompts=far)])["dot"]
+    expected = segment_prepared(nano, prepared, [alone])["dot"]
+    np.testing.assert_array_equal(found.probabilities, expected.probabilities)
+    rows, columns = np.nonzero(ring)
+    middle = len(rows) // 2
+    near = Prompts((PointPrompt(float(columns[middle]), float(rows[middle])),))
+    found = segment_prepared(nano, prepared, [replace(task, prompts=near, threshold=0.01)])["dot"]
+    assert not (found.mask & ~ring).any()
+
+
+def test_adapter_of_before_looks_as_it_learned_to(nano: Predictor, prepared: PreparedImage) -> None:
+    old = GeometrySettings(detail="zoom")
+    task = nested(geometry=old)
+    alone = nano.predict(prepared, old)
+    assert task.outer is not None
+    ring = segment_prepared(nano, prepared, [task.outer])["ring"].mask
+    found = segment_prepared(nano, prepared, [task])["dot"]
+    np.testing.assert_array_equal(found.probabilities, alone.probabilities * ring)
 
 
 def test_mirror_images_are_averaged_on_request_only(

@@ -33,7 +33,7 @@ class Painter:
     windows: list[int] = field(default_factory=lambda: [2, 2, 2, 2])
     calls: int = 0
 
-    def predict(self, prepared, geometry, prompts, *, progress) -> Prediction:
+    def predict(self, prepared, geometry, prompts, *, inside=None, progress) -> Prediction:
         total = self.windows[self.calls]
         for done in range(total + 1):
             progress(done, total)

@@ -15,6 +15,8 @@ from PIL import Image
 from sam2lora.datasets import read_dataset
 from sam2lora.errors import DatasetError
 from sam2lora.training.data_split import DataPlan, plan_data
+from sam2lora.training.validation import read_validation_images
+from sam2lora.transforms.zoom import BoundingBox
 
 from .helpers import Make
 
@@ -189,7 +191,7 @@ def test_validation_images_of_repeated_sources_are_used_once(make: Make, eyes: P
 
 def test_filters_select_by_name(make: Make, eyes: Path) -> None:
     source = {"root": str(eyes), "include": "p0[0-2]", "exclude": "_left"}
-    plan = plan_data(make(data=[source], validation=ALL))
+    plan = plan_data(make(target="vessel", data=[source], validation=ALL))
     assert training_stems(plan) | set(validation_stems(plan)) == {
         "p00_right",
         "p01_right",
@@ -330,3 +332,36 @@ def test_labels_of_a_source_are_used(make: Make, eyes: Path) -> None:
     plan = plan_data(make(data=[{"root": str(eyes), "labels": {"disc": [1, 2]}}], validation=ALL))
     (file,) = plan.validation[0].record.masks["disc"]
     assert file.labels == (1, 2)
+
+
+def test_masks_of_the_outer_target_come_along(make: Make, tmp_path: Path, photo) -> None:
+    disc = np.zeros(photo.shape[:2], bool)
+    disc[60:90, 60:90] = True
+    cup = disc & (np.arange(disc.shape[1]) < 75)
+    for number, stem in enumerate(("a_L", "b_L", "c_L")):
+        for name, pixels in {
+            f"images/{stem}.png": np.roll(photo, number, axis=0),  # copies are one patient's
+            f"masks/disc/{stem}.png": disc.astype(np.uint8) * 255,
+            f"masks/cup/{stem}.png": cup.astype(np.uint8) * 255,
+        }.items():
+            path = tmp_path / "own" / name
+            path.parent.mkdir(parents=True, exist_ok=True)
+            Image.fromarray(pixels).save(path)
+    data = [{"root": str(tmp_path / "own")}]
+    plan = plan_data(make(target="cup", data=data, validation=ALL))
+    items = [item for group in plan.groups for item in group] + list(plan.validation)
+    assert len(items) == 3  # none for the disc, which is not trained
+    assert all(item.record.masks.keys() == {"cup", "disc"} for item in items)
+    assert sum("disc" in file["path"] for file in plan.manifest()) == 3
+    (image, *_) = read_validation_images(plan.validation)
+    assert image.outer == BoundingBox(60, 60, 89, 89)
+
+
+def test_images_are_counted_by_the_dataset_they_are_of(make: Make, eyes: Path) -> None:
+    stems = [record.stem for record in read_dataset(eyes).records]
+    rows = [f"{eyes.name},{stem},vessel,80,60,20,20,0,A" for stem in stems]
+    table = eyes.parent / "ellipses.csv"
+    table.write_text("\n".join(["dataset,image,structure,cx,cy,rx,ry,angle,grade", *rows]))
+    source = {"root": str(table), "grades": ("A",)}
+    plan = plan_data(make(target="vessel", data=[source], validation=ALL))
+    assert set(plan.summary()["images"]) == {f"{eyes.name} vessel"}

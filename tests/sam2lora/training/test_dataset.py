@@ -17,6 +17,7 @@ from sam2lora.settings import AugmentSettings, GeometrySettings
 from sam2lora.training.data_split import Item, plan_data
 from sam2lora.training.dataset import TrainingDataset, TrainingSample, training_window
 from sam2lora.transforms.windows import full_window
+from sam2lora.transforms.zoom import BoundingBox
 
 from .helpers import Make, dataset_of
 
@@ -173,6 +174,39 @@ def test_zoom_windows_are_the_field_or_a_crop_with_the_target() -> None:
         assert crop.left <= 190 <= crop.left + crop.width
         assert crop.top <= 100 <= crop.top + crop.height
     assert len({(crop.left, crop.top) for crop in crops}) > 50
+
+
+def test_crops_follow_the_extent_of_the_target() -> None:
+    image, mask = prepared()
+    geometry = GeometrySettings(detail="zoom", zoom_extent=2.5)
+    rng = np.random.default_rng(1)
+    drawn = [training_window(image.field, mask, geometry, SIZE, rng) for _ in range(200)]
+    full = full_window(image.field, SIZE, margin=geometry.margin)
+    crops = [window for window in drawn if window != full]
+    assert 70 < len(crops) < 130
+    sides = [crop.width / 19 for crop in crops]  # the target is 20 pixels wide
+    assert min(sides) < 2
+    assert max(sides) > 3
+    assert all(
+        crop.left <= 189.5 <= crop.left + crop.width and crop.top <= 99.5 <= crop.top + crop.height
+        for crop in crops
+    )
+
+
+def test_target_in_another_one_is_shown_in_the_crop_around_that() -> None:
+    image, mask = prepared()
+    geometry = GeometrySettings(detail="zoom", zoom_extent=1.8)
+    outer = BoundingBox(160, 70, 220, 130)
+    rng = np.random.default_rng(1)
+    drawn = [
+        training_window(image.field, mask, geometry, SIZE, rng, outer=outer) for _ in range(200)
+    ]
+    full = full_window(image.field, SIZE, margin=geometry.margin)
+    crops = [window for window in drawn if window != full]
+    assert len(crops) > 150
+    for crop in crops:
+        assert 1.5 < crop.width / outer.side < 2.3
+        assert np.hypot(crop.left + crop.width / 2 - 190, crop.top + crop.height / 2 - 100) < 25
 
 
 @pytest.mark.parametrize("detail", ["tiles", "zoom"])

@@ -47,7 +47,7 @@ def predictions(monkeypatch: pytest.MonkeyPatch) -> dict[str, np.ndarray]:
     monkeypatch.setattr(
         Predictor,
         "predict",
-        lambda _, prepared, geometry: Prediction(by_key[prepared.key], iou=1.0),
+        lambda _, prepared, geometry, *, inside: Prediction(by_key[prepared.key], iou=1.0),
     )
     return by_key
 
