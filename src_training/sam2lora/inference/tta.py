@@ -62,9 +62,7 @@ def predict_augmented(
     geometries = geometry.with_field_sizes(field_sizes)
     views = [(scaled, flip) for scaled in geometries for flip in (FLIPS if flips else FLIPS[:1])]
     if len(views) == 1:
-        return predictor.predict(
-            prepared, geometries[0], prompts, inside=inside, progress=progress
-        )
+        return predictor.predict(prepared, geometries[0], prompts, inside=inside, progress=progress)
     for number, (scaled, (sideways, upside_down)) in enumerate(views):
         flipped = flip_image(prepared, sideways=sideways, upside_down=upside_down)
         local = flip_prompts(prompts, prepared.shape, sideways=sideways, upside_down=upside_down)
