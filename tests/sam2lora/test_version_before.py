@@ -197,7 +197,21 @@ def test_report_is_read_with_all_its_numbers(version_before: Path):
 
 def test_report_is_written_again_as_it_was(version_before: Path):
     folder = version_before / "report"
-    assert read_report(folder).to_json() == (folder / "report.json").read_text(encoding="utf-8")
+    before = json.loads((folder / "report.json").read_bytes())
+    assert without_new(json.loads(read_report(folder).to_json()), before) == before
+
+
+def without_new(content: Any, before: Any) -> Any:
+    """Return what is written now without the fields that there were none of."""
+    if isinstance(content, dict) and isinstance(before, dict):
+        return {
+            name: without_new(value, before[name])
+            for name, value in content.items()
+            if name in before
+        }
+    if isinstance(content, list) and isinstance(before, list):
+        return [without_new(*pair) for pair in zip(content, before, strict=True)]
+    return content
 
 
 def test_report_compared_with_itself_shows_no_difference(version_before: Path):
