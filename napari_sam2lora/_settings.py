@@ -59,7 +59,7 @@ def preferences() -> Preferences:
         device=settings.computing.device.strip() or "auto",
         precision=settings.computing.precision,
         autosave_seconds=settings.image_list.autosave_seconds,
-        segment_on_opening=settings.segmentation.on_opening,
+        segment_on_opening=settings.segmentation.segment_on_opening,
         opening_targets=tuple(settings.segmentation.opening_targets.replace(",", " ").split()),
     )
 
@@ -67,7 +67,7 @@ def preferences() -> Preferences:
 def set_segmented_on_opening(on: bool, targets: Sequence[str]) -> None:
     """Set whether images are segmented as soon as they are shown, and which targets."""
     settings: Any = get_plugin_settings(PLUGIN)
-    settings.segmentation.on_opening = on
+    settings.segmentation.segment_on_opening = on
     settings.segmentation.opening_targets = ", ".join(targets)
 
 

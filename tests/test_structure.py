@@ -197,13 +197,12 @@ def test_imports_use_no_network():
 
 IMPORTED_AS = {"pillow": "PIL", "scikit-image": "skimage"}
 OPTIONAL = {"napari", "qtpy", "pyqtgraph", "pydicom"}  # of the extras `all` and `dicom`
-FOR_OTHERS = {"npe2"}  # reads our manifest in napari, which brings it; here is the floor
 
 
 def test_base_dependencies_are_what_the_sources_import():
     project = tomllib.loads((TESTS.parent / "pyproject.toml").read_text(encoding="utf-8"))
     names = {line.partition(">=")[0] for line in project["project"]["dependencies"]}
-    declared = {IMPORTED_AS.get(name, name.replace("-", "_")) for name in names - FOR_OTHERS}
+    declared = {IMPORTED_AS.get(name, name.replace("-", "_")) for name in names}
     imported = set().union(*map(roots, SOURCES.values()))
     others = imported - sys.stdlib_module_names - PACKAGES.keys() - OPTIONAL
     assert declared == others

@@ -19,6 +19,7 @@ from sam2lora.targets import TARGETS
 from .conftest import SHAPE, bar
 
 PLUGIN = "napari-sam2lora"
+EMPTY = "01_test.tif: the file is empty (0 bytes). Copy it again from its source."
 
 
 def names(layers: list[LayerData]) -> list[str]:
@@ -292,7 +293,7 @@ def test_viewer_notifies_of_an_unreadable_file(make_napari_viewer, drive: Path, 
     get_settings().plugins.extension2reader = {"*.tif": PLUGIN}
     viewer.open(path, plugin=None)
     assert len(viewer.layers) == 0
-    assert [notice.splitlines()[0] for notice in notices] == ["01_test.tif: the file is empty."] * 2
+    assert [notice.splitlines()[0] for notice in notices] == [EMPTY] * 2
 
 
 @pytest.mark.viewer

@@ -15,6 +15,7 @@ from qtpy.QtWidgets import (
 from napari_sam2lora.qt.dock import scrolling
 from napari_sam2lora.qt.widgets import Paragraph, button
 from napari_sam2lora.training.settings_tab.field import SettingField
+from sam2lora.settings import DetailHeadSettings
 from sam2lora.training.settings import TrainSettings
 
 IN_SETUP_TAB = frozenset({"target", "data", "model", "start_from"})
@@ -77,6 +78,8 @@ class SettingsTab(QWidget):
         """Show the settings of the preset, with the user's changes on top."""
         shown = settings.model_dump(mode="json")
         shown["geometry"] = settings.geometry_for(settings.target).model_dump(mode="json")
+        if settings.detail_head is None:  # its fields show what a head would have
+            shown["detail_head"] = DetailHeadSettings().model_dump(mode="json")
         self._shown = shown
         for path, field in self._fields.items():
             field.show_value(self._edits.get(path, _at(shown, path)))

@@ -115,11 +115,12 @@ def test_clicking_a_row_shows_its_image(opened):
 
 def test_mark_as_done_is_shown_and_counted(opened):
     _viewer, dock = opened
-    dock.findChild(QCheckBox).click()
+    (done,) = (box for box in dock.findChildren(QCheckBox) if box.text() == "Mark as done")
+    done.click()
     assert rows(dock) == ["01_test ✓ •", "21_training"]
     assert "1 done" in label_text(dock)
     press(dock, "Next image")
-    assert not dock.findChild(QCheckBox).isChecked()
+    assert not done.isChecked()
 
 
 def test_autosave_follows_the_interval_of_the_preferences(make_napari_viewer, drive: Path, qtbot):

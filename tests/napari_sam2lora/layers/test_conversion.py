@@ -121,13 +121,14 @@ def test_mask_metadata_have_image_id_and_fingerprint(tmp_path):
 
 GREY = np.arange(600, dtype=np.uint8).reshape(20, 30)
 RGB = np.stack([GREY, GREY // 2, GREY // 3], axis=-1)
+OPAQUE = np.full(GREY.shape, 255, np.uint8)
 
 
 @pytest.mark.parametrize(
     ("layer", "expected"),
     [
         (Image(RGB, rgb=True), RGB),
-        (Image(np.dstack([RGB, GREY]), rgb=True), RGB),
+        (Image(np.dstack([RGB, OPAQUE]), rgb=True), RGB),
         (Image(np.moveaxis(RGB, -1, 0)), RGB),
         (Image(GREY), np.dstack([GREY] * 3)),
         (Image(GREY[None]), np.dstack([GREY] * 3)),

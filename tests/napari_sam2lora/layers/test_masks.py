@@ -76,7 +76,8 @@ def test_accepting_links_and_shows_a_layer_of_other_origin(viewer: ViewerModel):
     labels.visible = False
     assert not is_linked(labels)
     assert accept_mask(viewer, viewer.layers["eye"], DISC, disk(12), "add") is labels
-    assert plugin_metadata(labels.metadata) == {"image": "eye", "target": "disc"}
+    metadata = plugin_metadata(labels.metadata)
+    assert (metadata["image"], metadata["target"]) == ("eye", "disc")
     assert labels.visible
 
 

@@ -258,7 +258,7 @@ def test_progress_bar_is_shown_on_a_terminal(
         (("--set", "steps"), "--set takes name=value"),
         (("--set", "steps.more=3"), "steps"),
         (("--set", "target.more=3"), "target is no group of settings"),
-        (("--preset", "fast"), "standard, quick, low-memory, paper"),
+        (("--preset", "fast"), "standard, quick, detail, low-memory, paper"),
         (("--preset", "quick"), "--start-from"),
         (("--start-from", "nowhere"), "nowhere"),
         (("--model", "nana"), "nana"),

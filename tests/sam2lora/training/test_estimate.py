@@ -131,7 +131,7 @@ def test_model_too_large_for_the_device_is_explained(
 @pytest.mark.parametrize(
     ("changes", "error", "message"),
     [
-        ({"target": "cup"}, DatasetError, "no masks of cup"),
+        ({"target": "cup"}, DatasetError, "no image has a mask of cup"),
         ({"data": [{"root": "missing"}]}, DatasetError, "missing"),
         ({"freeze_encoder": True}, SettingsError, "--start-from"),
     ],

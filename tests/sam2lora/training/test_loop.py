@@ -319,7 +319,7 @@ def test_unexpected_error_is_written_as_failed_event(
 @pytest.mark.parametrize(
     ("changes", "error", "message"),
     [
-        ({"target": "cup"}, DatasetError, "no masks of cup"),
+        ({"target": "cup"}, DatasetError, "no image has a mask of cup"),
         ({"freeze_encoder": True}, SettingsError, "--start-from"),
         ({"model": "nana"}, Exception, "nana"),
     ],

@@ -129,5 +129,5 @@ def test_error_in_several_processes_ends_all_of_them(make: Make, begin: Begin) -
     run = begin(make(target="cup"))
     ran = torchrun(run.path)
     assert ran.code != 0
-    assert "no masks of cup" in ran.err
+    assert "no image has a mask of cup" in ran.err
     assert events_of(run)[-1].kind == "failed"

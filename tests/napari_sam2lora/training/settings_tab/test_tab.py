@@ -4,6 +4,7 @@ import pytest
 from pydantic import BaseModel
 
 from napari_sam2lora.training.settings_tab.tab import IN_SETUP_TAB, SettingsTab
+from sam2lora.settings import DetailHeadSettings
 from sam2lora.training.settings import TrainSettings, make_settings
 
 pytestmark = pytest.mark.viewer
@@ -33,6 +34,7 @@ def test_every_setting_has_a_field(form: SettingsTab) -> None:
     shown = settings()
     content = shown.model_dump(mode="json")
     content["geometry"] = shown.geometry_for("vessel").model_dump(mode="json")
+    content["detail_head"] = DetailHeadSettings().model_dump(mode="json")
     expected = {path for path in leaves(content) if path[0] not in IN_SETUP_TAB}
     assert set(form._fields) == expected
     assert issubclass(TrainSettings, BaseModel)
