@@ -92,7 +92,7 @@ class Scaler:
 
     sizes: list[int] = field(default_factory=list)
 
-    def predict(self, prepared, geometry, prompts, *, progress) -> Prediction:
+    def predict(self, prepared, geometry, prompts, *, inside=None, progress) -> Prediction:
         self.sizes.append(geometry.field_size)
         progress(0, geometry.field_size)
         return Prediction(np.full(SHAPE, geometry.field_size / 10_000, np.float32), 0.5)
