@@ -2,16 +2,12 @@
 
 from collections.abc import Mapping
 
-import safetensors
-import safetensors.torch
 import torch
 from torch import Tensor
 
 from sam2lora.adapters.folder import Adapter
 from sam2lora.adapters.head_format import head_shapes
-from sam2lora.adapters.peft_format import check_shapes
-from sam2lora.adapters.serialization import check_finite, shapes_of
-from sam2lora.errors import AdapterError
+from sam2lora.adapters.serialization import copy_tensors, read_tensor_file
 from sam2lora.models.detail_head import DetailHead
 from sam2lora.models.sam2_image_model import Sam2ImageModel
 from sam2lora.settings import DetailHeadSettings
@@ -45,7 +41,6 @@ def head_tensors(head: DetailHead) -> dict[str, Tensor]:
     }
 
 
-@torch.no_grad()
 def load_head(head: DetailHead, tensors: Mapping[str, Tensor], source: str) -> None:
     """Load tensors, as `head_tensors` returns them, into a detail head.
 
@@ -63,10 +58,7 @@ def load_head(head: DetailHead, tensors: Mapping[str, Tensor], source: str) -> N
     AdapterError
         If they do not fit.
     """
-    current = head_tensors(head)
-    check_shapes(shapes_of(tensors), shapes_of(current), source)
-    for name, tensor in current.items():
-        tensor.copy_(tensors[name])
+    copy_tensors(tensors, head_tensors(head), source)
 
 
 def read_head(adapter: Adapter, network: Sam2ImageModel) -> dict[str, Tensor] | None:
@@ -77,16 +69,8 @@ def read_head(adapter: Adapter, network: Sam2ImageModel) -> dict[str, Tensor] | 
     AdapterError
         If the file is damaged, does not fit the network, or holds values that are not finite.
     """
-    settings, path = adapter.card.detail_head, adapter.head_weights
+    settings = adapter.card.detail_head
     if settings is None:
         return None
-    try:
-        tensors = safetensors.torch.load(path.read_bytes())
-    except OSError as error:
-        raise AdapterError(f"{path}: cannot be read ({error.strerror or error}).") from error
-    except safetensors.SafetensorError as error:
-        raise AdapterError(f"{path}: is truncated or not a safetensors file ({error}).") from error
     expected = head_shapes(settings, embedding_channels=network.decoder_channels)
-    check_shapes(shapes_of(tensors), expected, str(path))
-    check_finite(tensors, str(path))
-    return {name: tensor.float() for name, tensor in tensors.items()}
+    return read_tensor_file(adapter.head_weights, expected)

@@ -13,10 +13,9 @@ from sam2lora.adapters.peft_format import (
     HEADS,
     PREFIX,
     TARGET_MODULES,
-    check_shapes,
     peft_config,
 )
-from sam2lora.adapters.serialization import shapes_of
+from sam2lora.adapters.serialization import copy_tensors
 from sam2lora.models.sam2_image_model import Sam2ImageModel
 from sam2lora.settings import DetailHeadSettings, LoraSettings
 
@@ -97,11 +96,7 @@ def load_lora(model: "PeftModel", tensors: Mapping[str, Tensor], source: str) ->
     AdapterError
         If they do not fit.
     """
-    current = lora_tensors(model)
-    check_shapes(shapes_of(tensors), shapes_of(current), source)
-    with torch.no_grad():
-        for name, tensor in current.items():
-            tensor.copy_(tensors[name])
+    copy_tensors(tensors, lora_tensors(model), source)
 
 
 @torch.no_grad()

@@ -47,7 +47,7 @@ def save_adapter(
         If the folder already exists and may not be replaced, or cannot be written.
     """
     check_names(shapes_of(tensors), card.lora, f"The adapter {card.name!r}")
-    check_finite({**tensors, **(head or {})}, f"The adapter {card.name!r}")
+    _check_finite({**tensors, **(head or {})}, f"The adapter {card.name!r}")
     config = json.dumps(peft_config(card.lora), indent=2) + "\n"
     with new_folder(folder, replace=replace) as partial:
         # As bytes: safetensors' own writer raises an error of its own when the disk is full.
@@ -75,7 +75,17 @@ def read_tensors(adapter: Adapter, expected: Mapping[str, tuple[int, ...]]) -> d
     AdapterError
         If the file is damaged, does not fit, or holds values that are not finite.
     """
-    path = adapter.weights
+    return read_tensor_file(adapter.weights, expected)
+
+
+def read_tensor_file(path: Path, expected: Mapping[str, tuple[int, ...]]) -> dict[str, Tensor]:
+    """Read one of an adapter's files of tensors, as `read_tensors`.
+
+    Raises
+    ------
+    AdapterError
+        If the file is damaged, does not fit, or holds values that are not finite.
+    """
     try:
         # Not memory-mapped: if the file were replaced or truncated, Python would crash.
         tensors = safetensors.torch.load(path.read_bytes())
@@ -84,8 +94,31 @@ def read_tensors(adapter: Adapter, expected: Mapping[str, tuple[int, ...]]) -> d
     except safetensors.SafetensorError as error:
         raise AdapterError(f"{path}: is truncated or not a safetensors file ({error}).") from error
     check_shapes(shapes_of(tensors), expected, str(path))
-    check_finite(tensors, str(path))
+    _check_finite(tensors, str(path))
     return {name: tensor.float() for name, tensor in tensors.items()}
+
+
+@torch.no_grad()
+def copy_tensors(tensors: Mapping[str, Tensor], current: Mapping[str, Tensor], source: str) -> None:
+    """Copy tensors into those of a network with the same names and shapes.
+
+    Parameters
+    ----------
+    tensors
+        The values.
+    current
+        The network's own tensors, which change.
+    source
+        Where the values come from, for error messages.
+
+    Raises
+    ------
+    AdapterError
+        If they do not fit.
+    """
+    check_shapes(shapes_of(tensors), shapes_of(current), source)
+    for name, tensor in current.items():
+        tensor.copy_(tensors[name])
 
 
 def shapes_of(tensors: Mapping[str, Tensor]) -> dict[str, tuple[int, ...]]:
@@ -101,7 +134,7 @@ def _to_bytes(tensors: Mapping[str, Tensor]) -> bytes:
     return safetensors.torch.save(stored, metadata={"format": "pt"})
 
 
-def check_finite(tensors: Mapping[str, Tensor], source: str) -> None:
+def _check_finite(tensors: Mapping[str, Tensor], source: str) -> None:
     """Refuse tensors with values that are not finite.
 
     Raises
