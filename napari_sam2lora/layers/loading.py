@@ -27,7 +27,7 @@ from sam2lora.datasets.image_search import (
 from sam2lora.datasets.layouts import ANY_TARGET
 from sam2lora.errors import DatasetError, Sam2LoraError
 from sam2lora.images.decoding import image_stem
-from sam2lora.images.reading import read_image
+from sam2lora.images.reading import FundusImage, read_image
 from sam2lora.types import Mask, Pixels
 
 
@@ -151,8 +151,7 @@ def read_image_layers(
     ImageError
         If the image cannot be read.
     """
-    record = image_file.record
-    image = record.read_image() if record else read_image(image_file.path)
+    record, image = image_file.record, _read_image(image_file)
     masks = _masks(record)
     if corrections is not None:
         masks |= _corrected_masks(corrections, image_file.stem, image.pixels)
@@ -175,10 +174,14 @@ def read_image_layer(image_file: ImageFile) -> LayerData:
     ImageError
         If the image cannot be read.
     """
+    image = _read_image(image_file)
+    field, name = find_and_keep(image.pixels), image_stem(image_file.path)
+    return fundus_layers(name, image, field, {}, record=image_file.record)[0]
+
+
+def _read_image(image_file: ImageFile) -> FundusImage:
     record = image_file.record
-    image = record.read_image() if record else read_image(image_file.path)
-    field = find_and_keep(image.pixels)
-    return fundus_layers(image_stem(image_file.path), image, field, {}, record=record)[0]
+    return record.read_image() if record else read_image(image_file.path)
 
 
 def _without_records(images: Sequence[Path]) -> list[ImageFile]:
