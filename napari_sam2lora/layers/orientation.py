@@ -39,7 +39,7 @@ def is_unturned(image: Image) -> bool:
 
 
 class UprightOffer:
-    """Say of each image that is added unturned that it is, and offer the upright one.
+    """Notify of each image that is added unturned, and offer the upright one.
 
     Parameters
     ----------

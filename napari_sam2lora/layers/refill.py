@@ -103,7 +103,7 @@ def remove(viewer: Viewer, layers: Iterable[Layer]) -> None:
 
 
 def refill(layer: Layer, new: LayerData) -> None:
-    """Give a layer the data, name, metadata and transform of another of its type.
+    """Replace the data, name, metadata and transform of a layer by those of another of its type.
 
     The undo history of a mask is emptied, and the contrast of an image is reset. Tool, brush,
     opacity and visibility stay.
@@ -148,7 +148,7 @@ def _is_tool(layer: Layer) -> bool:
 
 
 def _empty(layer: Layer, image: LayerData, *, before: str) -> None:
-    """Give a layer of prompts or a preview to another image, with nothing in it.
+    """Assign a layer of prompts or a preview to another image, with nothing in it.
 
     Parameters
     ----------

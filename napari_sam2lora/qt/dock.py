@@ -62,7 +62,7 @@ class Dock(QWidget):
         QTimer.singleShot(0, self._join)
 
     def changeEvent(self, event: QEvent) -> None:
-        """Give the keys back when the dock is removed from the window."""
+        """Release the keys when the dock is removed from the window."""
         super().changeEvent(event)
         if event.type() == QEvent.Type.ParentChange and self.parent() is None:
             while self._shortcuts:

@@ -130,7 +130,7 @@ def read_dataset(
 
 
 def _lack(found: RecognizedFolder, target: str | None) -> str:
-    """Say which masks a dataset lacks."""
+    """Describe which masks a dataset lacks."""
     own = ANY_TARGET in found.layout.masks
     if target is None:
         hint = "; if the mask names do not give their target, use --target" if own else ""
