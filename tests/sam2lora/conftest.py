@@ -190,9 +190,20 @@ def write_eyes() -> Callable[..., Path]:
 
 
 @pytest.fixture(scope="session")
-def eyes(write_eyes: Callable[..., Path], tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Return a dataset of four patients that tests must not change."""
-    return write_eyes(tmp_path_factory.mktemp("data") / "eyes")
+def eyes(
+    write_eyes: Callable[..., Path], tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Path]:
+    """Return a dataset of four patients; that no test changed it is checked at the end."""
+    root = write_eyes(tmp_path_factory.mktemp("data") / "eyes")
+
+    def read() -> dict[Path, bytes]:
+        return {path: path.read_bytes() for path in sorted(root.rglob("*")) if path.is_file()}
+
+    before = read()
+    yield root
+    after = read()
+    changed = [path.name for path in before | after if before.get(path) != after.get(path)]
+    assert not changed, f"a test changed the dataset that all share: {changed}"
 
 
 @pytest.fixture(scope="session")

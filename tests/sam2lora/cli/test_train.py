@@ -374,18 +374,24 @@ def test_interrupted_or_killed_process_can_be_continued(
 
 
 def test_plan_names_masks_that_seem_inverted_and_refuses_label_maps(
-    start: Callable, run_cli: Callable, eyes: Path, tmp_path: Path
+    run_cli: Callable, write_eyes: Callable[..., Path], pocket: object, tmp_path: Path
 ) -> None:
-    mask = sorted((eyes / "masks" / "disc").glob("*.png"))[0]
+    own = write_eyes(tmp_path / "own")
+    mask = sorted((own / "masks" / "disc").glob("*.png"))[0]
     values = np.asarray(Image.open(mask))
+
+    def plan(*args: object) -> Any:
+        data = ("--data", own, "--target", "disc")
+        return run_cli("train", tmp_path / "run", *data, *SMALL, "--dry-run", *args)
+
     Image.fromarray(255 - values).save(mask)
-    ran = start("--dry-run")
+    ran = plan()
     assert ran.code == 0
     assert f"{mask}: the mask of disc covers" in ran.err
     Image.fromarray(values // 255 * np.uint8(2)).save(mask)
-    ran = start("--dry-run")
+    ran = plan()
     assert (ran.code, "is a label map with the labels 2" in ran.err) == (2, True)
-    assert start("--dry-run", "--labels", "disc=2").code == 0
-    assert start("--dry-run", "--labels", "disk=2").code == 2
+    assert plan("--labels", "disc=2").code == 0
+    assert plan("--labels", "disk=2").code == 2
     ran = run_cli("train", tmp_path / "other", "--labels", "disc=2")
     assert (ran.code, "--data" in ran.err) == (2, True)
