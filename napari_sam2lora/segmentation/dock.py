@@ -3,16 +3,20 @@
 Only here and in the controllers do widgets meet the session; the work is the session's.
 """
 
+from pathlib import Path
+
 from napari.layers import Labels
 from napari.viewer import Viewer
 from qtpy.QtCore import QEvent, QObject
-from qtpy.QtGui import QGuiApplication
+from qtpy.QtGui import QGuiApplication, QShowEvent
 from qtpy.QtWidgets import QLabel, QPushButton
 
 from napari_sam2lora.layers.conversion import fingerprint, mask_of
 from napari_sam2lora.layers.lookup import fundus_images, layer_data
 from napari_sam2lora.layers.mask_events import MaskWatcher
 from napari_sam2lora.layers.metadata import TargetKey, ensure_image_id
+from napari_sam2lora.qt.close_guard import CloseGuard
+from napari_sam2lora.qt.dialogs import confirm
 from napari_sam2lora.qt.dock import Dock
 from napari_sam2lora.qt.dock_protocol import finish_image
 from napari_sam2lora.qt.notifications import show_user_errors
@@ -40,6 +44,11 @@ from napari_sam2lora.segmentation.widgets.target_selector import TargetSelector
 from napari_sam2lora.segmentation.widgets.threshold_controls import ThresholdControls
 from sam2lora.errors import Sam2LoraError
 from sam2lora.targets import TARGETS, all_targets
+
+TITLE = "Segment (SAM2-LoRA fundus)"
+"""napari's name of the dock."""
+
+_LISTED = 8  # images in a question
 
 
 class SegmentDock(Dock):
@@ -75,6 +84,7 @@ class SegmentDock(Dock):
         self._parts = _Parts(self.sync, self.mask_watcher, self.comparison, self.session)
         self.destroyed.connect(self._parts.close)
         self.sync.refresh()
+        self._close_guard = CloseGuard(self, self._may_close)
         self.session.queue.describe_device()
 
     def segment(self) -> None:
@@ -155,11 +165,31 @@ class SegmentDock(Dock):
         if device != "cpu":
             self.session.queue.free_memory()
 
+    def showEvent(self, event: QShowEvent) -> None:
+        """Watch the main window, to ask before it closes."""
+        super().showEvent(event)
+        self._close_guard.refresh()
+
     def changeEvent(self, event: QEvent) -> None:
         """Stop the work and disconnect when the dock is removed from the window."""
         super().changeEvent(event)
         if event.type() == QEvent.Type.ParentChange and self.parent() is None:
             self._parts.close()
+            self._close_guard.release()
+
+    def _may_close(self) -> bool:
+        """Ask before results are lost that were shown and not accepted."""
+        lost = self.session.results.lost_on_closing()
+        if not lost or self._close_guard.agreed.isActive():
+            return True
+        lines = [f"{Path(image).name}: {', '.join(targets)}" for image, targets in lost.items()]
+        if len(lines) > _LISTED:
+            lines[_LISTED:] = [f"… and {len(lines) - _LISTED} more images"]
+        text = "Predictions that were not accepted are lost:\n\n" + "\n".join(lines)
+        closes = confirm(self, TITLE, text, action="Close")
+        if closes:
+            self._close_guard.agreed.start()
+        return closes
 
     def _build(self) -> None:
         self.targets, self.prompts = TargetSelector(), PromptControls()

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from napari.viewer import Viewer
-from qtpy.QtCore import QEvent, QTimer, Signal
+from qtpy.QtCore import QEvent, Signal
 from qtpy.QtGui import QShowEvent
 from qtpy.QtWidgets import QMessageBox, QTabWidget, QVBoxLayout
 
@@ -24,7 +24,6 @@ TITLE = "Train (SAM2-LoRA fundus)"
 """What napari calls the dock."""
 
 _WIDTH = 440  # pixels
-_CLOSING = 3000  # milliseconds a window may take to close, in which it is not asked again
 _KEEP, _STOP, _CANCEL = "Keep running", "Stop, keep best", "Cancel"
 _CANCEL_START = "Cancel training"
 _RUNNING = "A training is running. Keep it running?"
@@ -55,9 +54,6 @@ class TrainDock(Dock):
         super().__init__(_WIDTH)
         self._viewer = napari_viewer
         self._closing = CloseGuard(self, lambda: self._may_close(can_stay=True))
-        self._answered = QTimer(self)  # active while the window closes that was just asked about
-        self._answered.setSingleShot(True)
-        self._answered.setInterval(_CLOSING)
         self.session = TrainingSession(self)
         self.setup_tab = SetupTab(napari_viewer)
         self.progress_tab = ProgressTab(self.session)
@@ -126,7 +122,7 @@ class TrainDock(Dock):
 
         The run is followed until the dock is gone: something else may keep the window open.
         """
-        if self._answered.isActive():
+        if self._closing.agreed.isActive():
             return True
         starting = self.session.is_starting
         if starting and not can_stay:
@@ -150,7 +146,7 @@ class TrainDock(Dock):
                 self.session.stop()
         closes = clicked is not None and clicked in (keep, stop)
         if closes:
-            self._answered.start()
+            self._closing.agreed.start()
         return closes
 
     def _on_options(self) -> None:
