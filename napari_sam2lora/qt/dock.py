@@ -7,9 +7,14 @@ from qtpy.QtGui import QKeySequence, QShortcut, QShowEvent
 from qtpy.QtWidgets import QDockWidget, QFrame, QMainWindow, QScrollArea, QVBoxLayout, QWidget
 
 from napari_sam2lora.qt.focus import FocusGuard
+from napari_sam2lora.qt.message_log import MessageLog
+from napari_sam2lora.qt.widgets import Section
 
 _WIDTH = 360  # pixels
-_BOXES = "QCheckBox::indicator:unchecked { border: 1px solid #808080; }"
+_BOXES = (
+    "QCheckBox::indicator:unchecked { border: 1px solid #808080; }"
+    "QTreeView::indicator:unchecked { border: 1px solid #808080; }"
+)
 """Unticked boxes are hardly visible in napari's light theme; this gray is in both."""
 
 
@@ -20,11 +25,17 @@ class Dock(QWidget):
     ----------
     width
         Its smallest width in pixels.
+
+    Attributes
+    ----------
+    messages
+        What it said, in full.
     """
 
     def __init__(self, width: int = _WIDTH) -> None:
         super().__init__()
         self._width = width
+        self.messages = MessageLog()
         self._placed = False
         self._keys: dict[str, Callable[[], None]] = {}
         self._shortcuts: list[QShortcut] = []
@@ -36,7 +47,10 @@ class Dock(QWidget):
         return QSize(self._width, super().sizeHint().height())
 
     def fill(self, content: QWidget, *, above: QWidget | None, below: QWidget | None) -> None:
-        """Show a part that scrolls, and parts above and below it that stay in view."""
+        """Show a part that scrolls, with the messages at its end, between two that stay in view."""
+        inside = content.layout()
+        if inside is not None:
+            inside.addWidget(Section("Messages", self.messages))
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
         layout.setSpacing(2)

@@ -62,7 +62,7 @@ class ModelController(QObject):
 
     def refresh_adapters(self) -> None:
         """List the installed adapters again."""
-        with show_user_errors():
+        with show_user_errors(self):
             self.watch.refresh()
 
     def refresh(self) -> None:

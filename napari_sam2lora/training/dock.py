@@ -65,6 +65,7 @@ class TrainDock(Dock):
             ("Progress", self.progress_tab),
             ("Advanced", self.settings_tab),
             ("Runs", self.runs_tab),
+            ("Messages", self.messages),
         ):
             self.tabs.addTab(tab, title)
         layout = QVBoxLayout(self)
@@ -78,27 +79,27 @@ class TrainDock(Dock):
         self.session.busy_changed.connect(self._on_status)
         self.session.watcher.status_changed.connect(self._on_status)
         self.session.prepared.connect(self.setup_tab.show_prepared)
-        self.session.message.connect(notify)
+        self.session.message.connect(self._on_message)
         self.session.installed.connect(self._on_installed)
         self.session.starting.connect(self._on_starting)
         self.runs_tab.show_run.connect(self.show_run)
         self.runs_tab.moved.connect(self._on_moved)
         self._on_options()
-        with show_user_errors():
+        with show_user_errors(self):
             self.session.attach_to_unfinished()
             if self.session.alive:
                 self.tabs.setCurrentWidget(self.progress_tab)
 
     def train(self, plan: TrainingPlan) -> None:
         """Start a training, and show it."""
-        with show_user_errors():
+        with show_user_errors(self):
             self.session.start(plan)
             self.tabs.setCurrentWidget(self.progress_tab)
 
     def show_run(self, folder: Path) -> None:
         """Show a run, unless another one is being trained here: that one stays shown."""
         if self.session.alive and self.session.run != folder:
-            notify("A training is running here. Stop it, or wait until it ends.")
+            notify("A training is running here. Stop it, or wait until it ends.", self)
             return
         self.session.attach(folder)
         self.tabs.setCurrentWidget(self.progress_tab)
@@ -142,12 +143,15 @@ class TrainDock(Dock):
         box.exec()
         clicked = box.clickedButton()
         if clicked is stop:
-            with show_user_errors():
+            with show_user_errors(self):
                 self.session.stop()
         closes = clicked is not None and clicked in (keep, stop)
         if closes:
             self._closing.agreed.start()
         return closes
+
+    def _on_message(self, text: str) -> None:
+        notify(text, self)
 
     def _on_options(self) -> None:
         """Show the settings of the chosen options, with the user's changes."""
@@ -156,10 +160,10 @@ class TrainDock(Dock):
             unchanged = TrainingPlan(plan.target, plan.model, plan.preset, plan.start_from)
             self.settings_tab.show_settings(unchanged.settings())
         except Sam2LoraError as error:
-            notify(str(error))
+            notify(str(error), self)
 
     def _on_prepare(self, plan: TrainingPlan) -> None:
-        with show_user_errors():
+        with show_user_errors(self):
             self.session.prepare(plan)
 
     def _on_status(self, _: object) -> None:
