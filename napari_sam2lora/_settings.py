@@ -84,6 +84,12 @@ def set_adapter_of(target: str, adapter: str | None) -> None:
     )
 
 
+def set_cache_folder(folder: str) -> None:
+    """Set the folder of downloaded models; empty for the platform's default."""
+    settings: Any = get_plugin_settings(PLUGIN)
+    settings.downloads.cache_folder = folder
+
+
 def _pairs(text: str) -> dict[str, str]:
     """Read text such as `disc: my-disc, cup: my-cup`; what is no pair is left out."""
     parts = [part.partition(":") for part in text.split(",")]

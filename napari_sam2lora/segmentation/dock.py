@@ -261,7 +261,7 @@ class SegmentDock(Dock):
             text = as_text([settings_of_image(self.session)])
             QGuiApplication.clipboard().setText(text)
             if self.session.choices.start_from_mask:
-                text += "\nThe painted mask is no file: export it, and add --mask FILE."
+                text += "\nThe painted mask is not in a file yet: save it, and add --mask FILE."
             self.progress.show_message(text)
 
     def _on_image(self, key: str) -> None:

@@ -156,7 +156,7 @@ class ModelController(QObject):
         best = next(iter(fitting), None)
         if best is None:
             return "no adapter fits"
-        return f"{best.name} ({'shipped: before your own' if best.shipped else 'your newest'})"
+        return f"{best.name} ({'shipped with the plugin' if best.shipped else 'your newest'})"
 
     def _on_adapters(self) -> None:
         self._session.choices.reload_adapters()

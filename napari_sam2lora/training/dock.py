@@ -26,9 +26,9 @@ TITLE = "Train (SAM2-LoRA fundus)"
 _WIDTH = 440  # pixels
 _KEEP, _STOP, _CANCEL = "Keep running", "Stop, keep best", "Cancel"
 _CANCEL_START = "Cancel training"
-_RUNNING = "A training is running. Keep it running?"
-_STARTING = "A training is starting. Nothing has been learned yet."
-_DETACHED = "It does not need napari: when this dock is opened again, it finds the training."
+_RUNNING = "Training is still in progress. Keep it running?"
+_STARTING = "Training is just starting. Nothing has been learned yet."
+_DETACHED = "It does not need napari: open this dock again to follow it."
 
 
 class TrainDock(Dock):
@@ -99,7 +99,7 @@ class TrainDock(Dock):
     def show_run(self, folder: Path) -> None:
         """Show a run, unless another one is being trained here: that one stays shown."""
         if self.session.alive and self.session.run != folder:
-            notify("A training is running here. Stop it, or wait until it ends.", self)
+            notify("Training is in progress here. Stop it, or wait until it ends.", self)
             return
         self.session.attach(folder)
         self.tabs.setCurrentWidget(self.progress_tab)

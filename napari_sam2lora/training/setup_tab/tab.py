@@ -71,10 +71,12 @@ class SetupTab(QWidget):
         self._ask = button(
             "Estimate",
             self.estimate,
-            tip="Run one sample: trained share of the network, time and memory.",
+            tip="Run one sample to see time, memory, and what share is trained.",
         )
         self._start = button(
-            "Train", self._on_train, tip="Train on the selected pairs, in a process of its own."
+            "Train",
+            self._on_train,
+            tip="Train on the selected images; napari can be used meanwhile.",
         )
         self._timer = QTimer(self)
         self._timer.setSingleShot(True)
