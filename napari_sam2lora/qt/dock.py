@@ -11,6 +11,7 @@ from napari_sam2lora.qt.message_log import MessageLog
 from napari_sam2lora.qt.widgets import Section
 
 _WIDTH = 360  # pixels
+_CANVAS = 520  # pixels of its width that an opened dock leaves, where the screen has room
 _BOXES = (
     "QCheckBox::indicator:unchecked { border: 1px solid #808080; }"
     "QTreeView::indicator:unchecked { border: 1px solid #808080; }"
@@ -98,6 +99,26 @@ class Dock(QWidget):
                 window.tabifyDockWidget(frame, mine)
                 break
         mine.raise_()
+        QTimer.singleShot(0, self._make_room)
+
+    def _make_room(self) -> None:
+        """Widen a window whose canvas became narrow, within the screen.
+
+        napari cuts the beginning of its notifications off where the canvas is narrower than they.
+        """
+        window = main_window(self)
+        screen = None if window is None else window.screen()
+        if window is None or screen is None or window.isMaximized() or window.isFullScreen():
+            return
+        canvas, room = window.centralWidget(), screen.availableGeometry()
+        borders = window.frameGeometry().width() - window.width()
+        missing = 0 if canvas is None else _CANVAS - canvas.width()
+        width = min(window.width() + missing, room.width() - borders)
+        if width > window.width():
+            window.resize(width, window.height())
+            beyond = window.frameGeometry().right() - room.right()
+            if beyond > 0:
+                window.move(max(room.left(), window.x() - beyond), window.y())
 
 
 def scrolling(content: QWidget) -> QScrollArea:
