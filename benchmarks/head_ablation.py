@@ -131,7 +131,7 @@ class Row:
     settings
         Changed training settings.
     kind
-        Class of the head.
+        Class of the head; "lora" trains LoRA, and the head with it if the settings have one.
     separable, sharpness, averaged
         Separable convolutions; sharpness-aware steps; validate the average of the weights.
     """
@@ -159,7 +159,11 @@ ROWS: Mapping[str, Row] = MappingProxyType(
                 "optimizer": {"learning_rate": 3e-4},
                 "batch": 2,
             },
-            kind="none",
+            kind="lora",
+        ),
+        "LoRA and the head together": Row(
+            {"freeze_network": False, "optimizer": {"learning_rate": 1e-3}, "batch": 2},
+            kind="lora",
         ),
         "without contrast": Row(_inputs("embedding", "logits")),
         "without the embedding": Row(_inputs("contrast", "logits")),
@@ -214,7 +218,7 @@ class Study:
         """Train a row for its time; return its figures."""
         settings = self.settings(row)
         trainable = make_trainable(settings, start=find_start(settings))
-        if row.kind == "none":
+        if row.kind == "lora":
             return self._run_lora(settings, trainable)
         network = trainable.base.network
         network.attach_detail_head(_head(network.detail_head, row))
@@ -246,7 +250,7 @@ class Study:
         return self._figures(settings, trainable, used, steps)
 
     def _run_lora(self, settings: TrainSettings, trainable: TrainableModel) -> dict[str, float]:
-        """Train LoRA without a head."""
+        """Train LoRA, and a head with it if there is one."""
         network, batch = trainable.base.network, settings.batch
         dataset = TrainingDataset(
             self.groups, settings, size=network.input_size, mask_size=network.mask_size
