@@ -24,7 +24,8 @@ DISC_TERMS = (
 PURPOSE: Mapping[str, str] = MappingProxyType(
     {
         "vessel": "The whole tree of retinal vessels in color fundus images, without a "
-        "prompt, in tiles at the scale of the field of view; points and boxes correct it.",
+        "prompt, in tiles at the scale of the field of view, drawn at their full resolution by a "
+        "detail head; points and boxes correct it.",
         "disc": "The optic disc in color fundus images, without a prompt: first in the whole "
         "field, then in a crop that is as large as it requires; points and boxes correct it.",
         "cup": "The optic cup in color fundus images, without a prompt, inside the disc, which "

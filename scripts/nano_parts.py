@@ -108,6 +108,9 @@ ADAPTERS: Mapping[str, Any] = {
     },
 }
 
+VESSEL_HEAD = "vessel-head"
+"""The part that trains the detail head of the vessel adapter."""
+
 COLORS = {
     "brightness": 0.4,
     "contrast": 0.4,
@@ -157,6 +160,8 @@ def settings_for(part: str, data: Path, out: Path) -> dict[str, Any]:
         return wide_settings(data, out)
     if part == "base":
         return base_settings(data, out)
+    if part == VESSEL_HEAD:
+        return vessel_head_settings(data, out)
     return on_settings(data, out) if part == "on" else adapter_settings(part, data, out)
 
 
@@ -247,6 +252,26 @@ def adapter_settings(target: str, data: Path, out: Path) -> dict[str, Any]:
             "batch": 2,
         }
     )
+
+
+def vessel_head_settings(data: Path, out: Path) -> dict[str, Any]:
+    """Return the settings, beside those of the preset `detail`, of the vessel adapter's head.
+
+    The base and LoRA are frozen. Without an adapter trained here, it is the package's that gets a
+    head, or whose head is trained further.
+    """
+    trained = out / "vessel"
+    return {
+        "model": newest_base(out),
+        "start_from": str(trained) if trained.exists() else "nano-vessel",
+        "target": "vessel",
+        "data": [source(data, name) for name in VESSELS],
+        "augment": COLORS | {"rotation": 45},
+        "validation": {"share": 0.12, "every": 500, "images": 6},
+        "checkpoint_every": 100,
+        "variants": 12,
+        "steps": 2500,
+    }
 
 
 def best_weights(run: Path) -> str:

@@ -3,6 +3,7 @@
     python scripts/train_nano.py DATA OUT base
     python scripts/train_nano.py DATA OUT on
     python scripts/train_nano.py DATA OUT vessel
+    python scripts/train_nano.py DATA OUT vessel-head
     python scripts/train_nano.py DATA OUT disc
     python scripts/train_nano.py DATA OUT cup
     python scripts/train_nano.py DATA OUT ship
@@ -11,15 +12,17 @@
 DATA holds the public datasets in their official layouts: DRIVE, CHASEDB1, HRF, Drishti-GS1_files,
 DRIONS-DB, IDRiD, PALM and REFUGE-crops, and the ellipses. OUT gets a run folder for each part, and
 the images generated for it (`nano_parts`). An interrupted part resumes when its command is run
-again. `ship` writes the results into the package; `evaluate` measures the package's models on the
-test images, and the next `ship` writes the results into the cards.
+again. `ship` writes the results into the package; without a new base, adapters that were not
+trained in OUT stay as they are. `evaluate` measures the package's models on the test images, and
+the next `ship` writes the results into the cards.
 
 The base is trained by three runs: `start` learns vessels only, from random weights, because
 learning all tasks at once from scratch is too slow; `wide` adds all other tasks; `base` continues
 with more vessels among them, in cycles of a falling learning rate. After each cycle its best result
 can be used, and the next part can start. `on` needs none of these runs: it continues from the base
 in the package, at a learning rate that falls once, with more discs and cups. The adapters are
-trained on the result of `on`, or else of `base`.
+trained on the result of `on`, or else of `base`, or else they continue from the package's.
+`vessel-head` gives the vessel adapter a detail head, or continues to train it.
 
 Test images, excluded from all training: DRIVE's test half, the children 11 to 14 of CHASE_DB1, the
 HRF images 07_* and 08_*, the DRIONS-DB images 091 to 110 and the last ten Drishti-GS images. The
@@ -50,13 +53,14 @@ from nano_parts import (
     DRISHTI,
     MORE_TARGETS,
     TEST_IMAGES,
+    VESSEL_HEAD,
     newest_base,
     prepare,
     settings_for,
 )
 
 from sam2lora.adapters import find_adapter
-from sam2lora.adapters.folder import CONFIG, WEIGHTS
+from sam2lora.adapters.folder import CONFIG, HEAD, WEIGHTS
 from sam2lora.adapters.store import shipped_folder
 from sam2lora.models.registry import get_base
 from sam2lora.runs import RunFolder
@@ -64,6 +68,8 @@ from sam2lora.targets import save_target
 from sam2lora.training.settings import make_settings
 from sam2lora.utils.files import atomic_path, make_folder
 from sam2lora.utils.folders import new_folder
+
+PARTS = ("base", "on", *ADAPTERS, VESSEL_HEAD, "ship", "evaluate")
 
 REPORTS = "reports"
 """Folder in OUT for the evaluation reports."""
@@ -86,7 +92,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("data", type=Path, help="folder of the public datasets")
     parser.add_argument("out", type=Path, help="folder for runs and generated images")
-    parser.add_argument("part", choices=["base", "on", *ADAPTERS, "ship", "evaluate"])
+    parser.add_argument("part", choices=PARTS)
     options = parser.parse_args()
     data, out = options.data.resolve(), options.out.resolve()
     if options.part == "ship":
@@ -103,8 +109,9 @@ def main() -> None:
     for part in ("start", "wide", "base") if options.part == "base" else (options.part,):
         run = out / part
         if not (run / "settings.json").exists():
-            changes = settings_for(part, data, out)
-            RunFolder.create(run, make_settings("standard", changes).model_dump_json(indent=2))
+            preset = "detail" if part == VESSEL_HEAD else "standard"
+            settings = make_settings(preset, settings_for(part, data, out))
+            RunFolder.create(run, settings.model_dump_json(indent=2))
         code = subprocess.call([sys.executable, "-m", "sam2lora", "train", str(run)])
         if code:
             sys.exit(code)
@@ -113,38 +120,54 @@ def main() -> None:
 def ship(out: Path) -> None:
     """Write the best base and adapters into the package, in float16."""
     path, reports, weights = get_base("nano").path, out / REPORTS, newest_base(out)
+    runs = {
+        target: [out / part for part in _parts_of(target) if (out / part).exists()]
+        for target in ADAPTERS
+    }
+    missing = [target for target, trained in runs.items() if not trained]
+    if weights != "nano" and missing:  # the package's adapters belong to the base that is there
+        raise SystemExit(f"{out}: has a new base, but no adapter on it for {', '.join(missing)}.")
     make_folder(path.parent)
-    if weights != "nano":  # else the adapters belong to the base that is in the package
+    if weights != "nano":
         with atomic_path(path) as temporary:
             temporary.write_bytes(Path(weights).read_bytes())
     names = ", ".join(f"nano-{target}" for target in ADAPTERS)
     with atomic_path(path.with_name("README.md")) as temporary:
         temporary.write_text(base_card(path, reports, adapters=names), encoding="utf-8")
-    for target in ADAPTERS:
-        adapter = find_adapter(out / target)
-        tensors = safetensors.torch.load(adapter.weights.read_bytes())
-        halves = {name: tensor.half() for name, tensor in tensors.items()}
-        name = f"nano-{target}"
-        shipped = replace(
-            adapter,
-            card=adapter.card.renamed(name).model_copy(
-                update={
-                    "license": "research use",
-                    "data": adapter.card.data
-                    | {"terms": TERMS if target == "vessel" else DISC_TERMS},
-                    "purpose": PURPOSE[target],
-                    "limits": LIMITS,
-                    "commands": tuple(COMMANDS.format(part=part) for part in (*BASE_PARTS, target)),
-                    "results": results_for(target, reports),
-                }
-            ),
-        )
-        with new_folder(shipped_folder() / name, replace=True) as partial:
-            (partial / WEIGHTS).write_bytes(safetensors.torch.save(halves, {"format": "pt"}))
-            (partial / CONFIG).write_bytes((adapter.folder / CONFIG).read_bytes())
-            for file, text in shipped.card_files().items():
-                (partial / file).write_text(text, encoding="utf-8")
+    for target, trained in runs.items():
+        if trained:
+            _ship_adapter(trained[-1], target, reports)
     (shipped_folder() / ".lock").unlink(missing_ok=True)
+
+
+def _parts_of(target: str) -> list[str]:
+    """Return the parts that train an adapter, in order."""
+    return [target, VESSEL_HEAD] if target == "vessel" else [target]
+
+
+def _ship_adapter(run: Path, target: str, reports: Path) -> None:
+    """Write the best adapter of a run into the package, in float16, with its card."""
+    adapter, name = find_adapter(run), f"nano-{target}"
+    parts = (*BASE_PARTS, *_parts_of(target))
+    card = adapter.card.renamed(name).model_copy(
+        update={
+            "license": "research use",
+            "data": adapter.card.data | {"terms": TERMS if target == "vessel" else DISC_TERMS},
+            "purpose": PURPOSE[target],
+            "limits": LIMITS,
+            "commands": tuple(COMMANDS.format(part=part) for part in parts),
+            "results": results_for(target, reports),
+        }
+    )
+    with new_folder(shipped_folder() / name, replace=True) as partial:
+        for file in (WEIGHTS, HEAD):
+            if (adapter.folder / file).exists():
+                tensors = safetensors.torch.load((adapter.folder / file).read_bytes())
+                halves = {key: tensor.half() for key, tensor in tensors.items()}
+                (partial / file).write_bytes(safetensors.torch.save(halves, {"format": "pt"}))
+        (partial / CONFIG).write_bytes((adapter.folder / CONFIG).read_bytes())
+        for file, text in replace(adapter, card=card).card_files().items():
+            (partial / file).write_text(text, encoding="utf-8")
 
 
 def evaluate(data: Path, out: Path) -> None:

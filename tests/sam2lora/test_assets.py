@@ -46,6 +46,7 @@ def test_there_is_one_adapter_for_each_target(base: LoadedModel, shipped: list[A
 
 def test_weights_are_small_and_in_half_precision(shipped: list[Adapter]) -> None:
     files = [get_base("nano").path, *(adapter.weights for adapter in shipped)]
+    files += [adapter.head_weights for adapter in shipped if adapter.card.detail_head]
     assert sum(path.stat().st_size for path in files) <= LIMIT
     for path in files:
         with safetensors.safe_open(path, framework="np") as content:
@@ -62,7 +63,8 @@ def test_shipped_cards_are_complete(shipped: list[Adapter]) -> None:
         assert card.results
         assert card.license == "research use"
         assert "terms" in card.data
-        assert card.commands[-1].endswith(f"OUT {card.target.name}")
+        last = "vessel-head" if card.detail_head else card.target.name
+        assert card.commands[-1].endswith(f"OUT {last}")
     page = get_base("nano").path.with_name("README.md").read_text(encoding="utf-8")
     for part in ("Limits", "Training data", "Results", "How to reproduce it", "medical device"):
         assert part in page

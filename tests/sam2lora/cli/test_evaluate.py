@@ -133,13 +133,14 @@ def test_report_is_written_and_its_scores_are_printed(run_cli, data: Path, tmp_p
 def test_all_options_reach_the_report(run_cli, data: Path, tmp_path: Path) -> None:
     args = ("--regimes", "2p", "--tta", "--seed", "7", "--protocol", "paper", "--split", "all")
     more = ("--device", "cpu", "--precision", "float32", "--layout", "folder")
-    args += ("--include", "[ac]", "--exclude", "c")
+    args += ("--include", "[ac]", "--exclude", "c", "--field-size", "400", "--field-size", "600")
     ran = run_cli("evaluate", data, "--target", "spot", "--out", tmp_path / "out", *args, *more)
     assert ran.code == 0
     report = read_report(tmp_path / "out")
     settings = report.settings
     assert (settings.protocol, settings.seed, settings.flips) == ("paper", 7, True)
     assert (settings.include, settings.exclude) == ("[ac]", "c")
+    assert settings.field_sizes == (400, 600)
     assert {image.image for image in report.images} == {"a"}
     assert [cell.regime for cell in report.cells] == ["2p"]
     assert report.machine["precision"] == "float32"
@@ -307,6 +308,7 @@ def test_two_reports_are_compared(run_cli, data: Path, tmp_path: Path, make_adap
     "args",
     [
         *(("--regimes", "1p"), ("--protocol", "literature"), ("--split", "all"), ("--tta",)),
+        ("--field-size", "880"),
         *(("--layout", "folder"), ("--device", "cpu"), ("--precision", "float32")),
         *(("--include", "a"), ("--exclude", "a"), ("--second-grader",), ("--bare",)),
     ],

@@ -108,6 +108,23 @@ def test_points_and_boxes_change_the_prediction(run_cli, pictures: Path, tmp_pat
         assert all(np.abs(mask - other).max() > 1e-4 for other in masks[:number])
 
 
+def test_field_sizes_are_averaged_and_leave_targets_without_tiles_alone(
+    run_cli, pictures: Path, tmp_path: Path
+) -> None:
+    def probabilities(target: str, *sizes: int) -> NDArray[np.float32]:
+        out = tmp_path / "-".join([target, *map(str, sizes)])
+        options = [word for size in sizes for word in ("--field-size", size)]
+        args = ("--target", target, "--out", out, "--probabilities", *options)
+        assert run_cli("predict", pictures / "a.png", *args).code == 0
+        return tifffile.imread(out / f"a_{target}_probability.tif")
+
+    small, large = probabilities("vessel", 400), probabilities("vessel", 600)
+    assert np.abs(small - large).max() > 0.01
+    both = probabilities("vessel", 400, 600)
+    np.testing.assert_allclose(both, (small + large) / 2, atol=1e-5)
+    np.testing.assert_array_equal(probabilities("spot", 400), probabilities("spot"))
+
+
 def test_conversions_are_said_once_each(run_cli, pictures: Path, tmp_path: Path) -> None:
     grey = Image.open(pictures / "a.png").convert("L")
     grey.save(pictures / "b.png")
