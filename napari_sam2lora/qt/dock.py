@@ -50,8 +50,11 @@ class Dock(QWidget):
     def fill(self, content: QWidget, *, above: QWidget | None, below: QWidget | None) -> None:
         """Show a part that scrolls, with the messages at its end, between two that stay in view."""
         inside = content.layout()
-        if inside is not None:
-            inside.addWidget(Section("Messages", self.messages))
+        if isinstance(inside, QVBoxLayout):
+            last = inside.itemAt(inside.count() - 1)
+            empty = last is not None and last.spacerItem() is not None  # below the last part
+            index = inside.count() - int(empty)
+            inside.insertWidget(index, Section("Messages", self.messages))
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
         layout.setSpacing(2)
