@@ -213,7 +213,7 @@ def test_running_training_stays_shown(qtbot, stand_in, opened, notices) -> None:
     press(dock, "Train")
     wait_for_state(qtbot, dock.session.watcher, "running")
     dock.show_run(Path("another"))
-    assert "is running here" in notices[-1]
+    assert "is in progress here" in notices[-1]
     assert dock.session.run.name == "disc-standard-1"
 
 
