@@ -27,7 +27,7 @@ _WIDTH = 440  # pixels
 _KEEP, _STOP, _CANCEL = "Keep running", "Stop, keep best", "Cancel"
 _CANCEL_START = "Cancel training"
 _RUNNING = "Training is still in progress. Keep it running?"
-_STARTING = "Training is just starting. Nothing has been learned yet."
+_STARTING = "Training is starting. Nothing has been learned yet."
 _DETACHED = "It does not need napari: open this dock again to follow it."
 
 
