@@ -101,6 +101,7 @@ def main() -> None:
         else:
             viewer.open_sample("napari-sam2lora", "healthy")
         failed |= measure(viewer, name, options.clicks, clock)
+        viewer.window.remove_dock_widget("all")  # they ask before the window closes
         viewer.close()
     sys.exit(int(failed))
 

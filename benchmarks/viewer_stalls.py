@@ -89,6 +89,7 @@ def measure(folder: Path, seconds: float) -> tuple[Stalls, Stalls]:
         raise SystemExit(f"The training ended early: {dock.session.watcher.status}")
     dock.session.stop()
     wait_until(lambda: not dock.session.alive)
+    viewer.window.remove_dock_widget("all")  # they ask before the window closes
     viewer.close()
     return idle, training
 

@@ -26,12 +26,13 @@ os.environ["SAM2LORA_RUNS"] = tempfile.mkdtemp()
 os.environ["SAM2LORA_ADAPTERS"] = tempfile.mkdtemp()
 os.environ["SAM2LORA_CONFIG"] = tempfile.mkdtemp()
 
+import drive_tasks
 import napari
 from napari.settings import get_settings
 from PIL import Image
 from qtpy.QtCore import QPoint, Qt
 from qtpy.QtTest import QTest
-from qtpy.QtWidgets import QAbstractButton, QApplication, QMainWindow, QWidget
+from qtpy.QtWidgets import QAbstractButton, QApplication, QMainWindow, QScrollArea, QWidget
 
 from napari_sam2lora.qt.dock import Dock, main_window
 from sam2lora.synthetic import SyntheticSettings, draw_fundus
@@ -50,6 +51,8 @@ class Drive:
         self.clicks = self.keys = self.pictures = 0
         folder.mkdir(parents=True, exist_ok=True)
         self.viewer = napari.Viewer()
+        self.images = draw_folder(Path(tempfile.mkdtemp()) / "my eyes")
+        self.wait = wait
 
     def picture(self, name: str) -> None:
         """Take a picture of the whole screen, once napari has drawn."""
@@ -67,6 +70,29 @@ class Drive:
         place = QPoint(8, button.height() // 2)  # of a check box, beside its text nothing is hit
         QTest.mouseClick(button, Qt.MouseButton.LeftButton, pos=place)
         self.clicks += 1
+
+    def press_in_view(self, dock: QWidget, text: str) -> None:
+        """Scroll to a button, and click it."""
+        QTest.qWait(_DRAWN)  # a part that was just opened has no size yet
+        (button,) = (one for one in dock.findChildren(QAbstractButton) if one.text() == text)
+        around = button.parentWidget()
+        while around is not None:
+            if isinstance(around, QScrollArea):
+                around.ensureWidgetVisible(button)
+            around = around.parentWidget()
+        QTest.qWait(100)
+        self.click(dock, text)
+
+    def menu(self, name: str, text: str) -> None:
+        """Choose an entry of a menu."""
+        bar = self.window.menuBar()
+        assert bar is not None
+        menus = [one.menu() for one in bar.actions() if one.text().replace("&", "") == name]
+        action = drive_tasks.menu_action(menus, text)
+        if action is None:
+            raise SystemExit(f"{text}: is not in the menu {name}.")
+        action.trigger()
+        self.clicks += 2
 
     def key(self, key: Qt.Key, modifier: Qt.KeyboardModifier | None = None) -> None:
         """Press a key where the focus is."""
@@ -86,10 +112,20 @@ class Drive:
         docks = self.viewer.window.dock_widgets.items()
         return next(dock for title, dock in docks if title.startswith(name))
 
+    def front(self, name: str) -> Dock:
+        """Bring an open dock to the front, as a click on its tab does."""
+        dock = self.dock(name)
+        frame = dock.parentWidget()
+        assert frame is not None
+        frame.raise_()
+        QTest.qWait(100)
+        return dock
+
     @property
     def window(self) -> QMainWindow:
         """The main window."""
-        window = main_window(self.dock("Image list"))
+        docks = self.viewer.window.dock_widgets.values()
+        window = next(filter(None, (main_window(one) for one in docks)), None)
         assert window is not None
         return window
 
@@ -178,6 +214,7 @@ PARTS: dict[str, Callable[[Drive], None]] = {
     "images": go_through_images,
     "results": keep_results,
     "docks": show_docks,
+    **drive_tasks.PARTS,
 }
 """What is driven, by name; the results are those of the images."""
 
@@ -187,14 +224,20 @@ def main() -> None:
     folder, theme, *parts = [*sys.argv[1:], "dark"] if len(sys.argv) == 2 else sys.argv[1:]
     get_settings().appearance.theme = theme
     drive = Drive(Path(folder))
-    drive.viewer.open(draw_folder(Path(tempfile.mkdtemp()) / "my eyes"), plugin=PLUGIN)
+    drive.viewer.open(drive.images, plugin=PLUGIN)
     drive.picture("opened")
     drive.check_size()
-    for part in parts or PARTS:
-        PARTS[part](drive)
-    sys.stdout.write(f"{drive.pictures} pictures in {folder}\n")
+    failed = 0
+    try:
+        for part in parts or PARTS:
+            PARTS[part](drive)
+        sys.stdout.write(f"{drive.pictures} pictures in {folder}\n")
+    except SystemExit as error:
+        failed = 1
+        drive.picture("failed")
+        sys.stdout.write(f"{error}\n")
     sys.stdout.flush()
-    os._exit(0)  # without the questions of a window that closes
+    os._exit(failed)  # without the questions of a window that closes
 
 
 if __name__ == "__main__":

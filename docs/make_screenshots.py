@@ -184,6 +184,7 @@ def take(path: Path, prepare: Callable[[napari.Viewer], None]) -> None:
     viewer.fit_to_view()
     QTest.qWait(500)
     picture = viewer.window.screenshot(flash=False, canvas_only=False)
+    viewer.window.remove_dock_widget("all")  # they ask before the window closes
     viewer.close()
     # 256 colors make a third of the size; this method keeps the rare ones, such as a small mask's.
     colors = Image.fromarray(picture[..., :3]).quantize(256, Image.Quantize.MAXCOVERAGE)

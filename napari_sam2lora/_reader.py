@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import Any
 
 from napari import current_viewer
-from napari.utils.notifications import show_info, show_warning
 
 from napari_sam2lora.adapters import import_and_notify, is_adapter
 from napari_sam2lora.layers.conversion import LayerData
@@ -108,7 +107,8 @@ def _read_first(listing: ImageFolder, folder: Path) -> list[LayerData]:
             continue
         if errors:
             others = f" {len(errors) - 1} more cannot be read either." if len(errors) > 1 else ""
-            show_warning(f"{errors[0]}{others} {image_file.stem} is shown instead.")
+            text = f"{errors[0]}{others} {image_file.stem} is shown instead."
+            notify(text, kind="warning")
         return layers
     raise errors[0]
 
@@ -149,7 +149,7 @@ def _notify_of_conversion(layers: list[LayerData]) -> list[LayerData]:
     """Show how the image was converted on reading; return its layers."""
     options = layers[0][1]
     if note := options["metadata"][METADATA_KEY]["note"]:
-        show_info(f"{options['name']} was converted on reading: {note}.")
+        notify(f"{options['name']} was converted on reading: {note}.", kind="info")
     return layers
 
 

@@ -5,7 +5,7 @@ process and its child processes follow the Preferences. No torch is loaded.
 """
 
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -39,6 +39,8 @@ class Preferences:
         Whether images are segmented as soon as they are shown.
     opening_targets
         Which targets are; empty for vessel, disc and cup.
+    adapters
+        The adapter that each target was trained with, or that was chosen for it, last.
     """
 
     cache_folder: str
@@ -48,6 +50,7 @@ class Preferences:
     autosave_seconds: int
     segment_on_opening: bool
     opening_targets: tuple[str, ...]
+    adapters: Mapping[str, str]
 
 
 def preferences() -> Preferences:
@@ -61,6 +64,7 @@ def preferences() -> Preferences:
         autosave_seconds=settings.image_list.autosave_seconds,
         segment_on_opening=settings.segmentation.segment_on_opening,
         opening_targets=tuple(settings.segmentation.opening_targets.replace(",", " ").split()),
+        adapters=_pairs(settings.segmentation.adapters),
     )
 
 
@@ -69,6 +73,27 @@ def set_segmented_on_opening(on: bool, targets: Sequence[str]) -> None:
     settings: Any = get_plugin_settings(PLUGIN)
     settings.segmentation.segment_on_opening = on
     settings.segmentation.opening_targets = ", ".join(targets)
+
+
+def set_adapter_of(target: str, adapter: str | None) -> None:
+    """Set the adapter that a target is segmented with from the next start on; None: automatic."""
+    settings: Any = get_plugin_settings(PLUGIN)
+    adapters = {**preferences().adapters, target: adapter}
+    settings.segmentation.adapters = ", ".join(
+        f"{name}: {chosen}" for name, chosen in adapters.items() if chosen
+    )
+
+
+def set_cache_folder(folder: str) -> None:
+    """Set the folder of downloaded models; empty for the platform's default."""
+    settings: Any = get_plugin_settings(PLUGIN)
+    settings.downloads.cache_folder = folder
+
+
+def _pairs(text: str) -> dict[str, str]:
+    """Read text such as `disc: my-disc, cup: my-cup`; what is no pair is left out."""
+    parts = [part.partition(":") for part in text.split(",")]
+    return {name.strip(): value.strip() for name, _, value in parts if value.strip()}
 
 
 def follow_preferences(context: "PluginContext") -> None:

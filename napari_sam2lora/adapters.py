@@ -3,9 +3,9 @@
 import zipfile
 from pathlib import Path, PurePosixPath
 
-from napari.utils.notifications import show_info
 from qtpy.QtCore import QFileSystemWatcher, QObject, QTimer, Signal
 
+from napari_sam2lora.qt.notifications import notify
 from sam2lora.adapters import (
     Adapter,
     AdapterCard,
@@ -115,8 +115,9 @@ def import_and_notify(path: Path) -> Adapter:
     card = adapter.card
     added = adopt_target(adapter)
     new = f" Its target is new and has label value {added.label}." if added else ""
-    show_info(
+    notify(
         f"The adapter {adapter.name} is installed. It segments {card.target.name} on the base "
-        f"model {card.base.name}.{new} License: {card.license}. {card.notice}"
+        f"model {card.base.name}.{new} License: {card.license}. {card.notice}",
+        kind="info",
     )
     return adapter

@@ -24,7 +24,8 @@ LIBRARY = (
 """Rooms of `sam2lora`, from the ground up."""
 
 PLUGIN = (
-    ("_settings", "adapters", "qt"),
+    ("_settings", "qt"),
+    ("adapters",),
     ("layers",),
     ("commands", "evaluation", "image_list", "measurements"),
     ("segmentation.widgets", "training.data", "training.settings_tab"),

@@ -75,9 +75,9 @@ class EvaluateDock(Dock):
         self._mask, self._reference = QComboBox(), QComboBox()
         self._inside = QCheckBox("Only inside the field of view")
         self._inside.setChecked(True)
-        self._inside.setToolTip("Leave out the black surround, where everything is easy")
+        self._inside.setToolTip("Ignore the black area around the fundus")
         self._mask.setToolTip("The mask that is scored")
-        self._reference.setToolTip("The mask that is taken for right")
+        self._reference.setToolTip("The mask that is taken to be correct")
         self._map = QCheckBox("Show error map")
         self._map.setChecked(True)
         self._map.setToolTip("Show what is right, wrong and missed as a layer")
@@ -97,9 +97,9 @@ class EvaluateDock(Dock):
         """Compare the selected layers in a worker thread: distances of large masks take seconds."""
         mask, reference = self._layer(self._mask), self._layer(self._reference)
         if mask is None or reference is None or mask is reference:
-            notify("Choose two different Labels layers: a mask and a reference.")
+            notify("Choose two different Labels layers: a mask and a reference.", self)
             return
-        with show_user_errors():
+        with show_user_errors(self):
             inputs = comparison_input(
                 self._viewer, mask, reference, inside_field=self._inside.isChecked()
             )
@@ -116,7 +116,7 @@ class EvaluateDock(Dock):
 
     def save(self, path: Path) -> None:
         """Write all comparisons to a CSV file."""
-        with show_user_errors():
+        with show_user_errors(self):
             save_comparisons(path, self.comparisons)
 
     def changeEvent(self, event: QEvent) -> None:
@@ -184,7 +184,7 @@ class EvaluateDock(Dock):
             self._show(errors)
 
     def _on_failed(self, error: Sam2LoraError) -> None:
-        notify(str(error))
+        notify(str(error), self)
 
     def _on_ended(self) -> None:
         self._button.setEnabled(True)

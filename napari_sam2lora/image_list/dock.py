@@ -20,9 +20,10 @@ from qtpy.QtWidgets import (
 
 from napari_sam2lora._settings import preferences
 from napari_sam2lora.image_list.model import ImageList
+from napari_sam2lora.layers.list_rows import LayerRows
 from napari_sam2lora.layers.metadata import plugin_metadata
 from napari_sam2lora.qt.close_guard import CloseGuard
-from napari_sam2lora.qt.dock import Dock
+from napari_sam2lora.qt.dock import Dock, main_window
 from napari_sam2lora.qt.dock_protocol import NextImage
 from napari_sam2lora.qt.notifications import notify, show_user_errors
 from napari_sam2lora.qt.widgets import MessageArea, Paragraph, button, column, row
@@ -86,6 +87,7 @@ class ImageListDock(Dock):
         self._viewer = napari_viewer
         self._images: ImageList | None = None
         self._close_guard = CloseGuard(self, self._may_close)
+        self._rows = LayerRows(napari_viewer)
         self._save_error = ""
         self._build()
         self._timer = QTimer(self)
@@ -107,7 +109,7 @@ class ImageListDock(Dock):
 
     def open(self, folder: Path) -> None:
         """List a folder, and show its first image."""
-        with show_user_errors():
+        with show_user_errors(self):
             images = ImageList(self._viewer, folder)
             images.go(images.start, after=self._images)
             self._images = images
@@ -120,7 +122,7 @@ class ImageListDock(Dock):
             return
         if number == images.current:
             return
-        with show_user_errors():
+        with show_user_errors(self):
             images.go(number)
             self._save_error = ""
         self._refresh()
@@ -140,7 +142,7 @@ class ImageListDock(Dock):
         images = self._images
         if images is None or images.current is None:
             return
-        with show_user_errors():
+        with show_user_errors(self):
             images.set_done(images.current, True)
             following = self._beside(1)
             if following is None:
@@ -152,7 +154,7 @@ class ImageListDock(Dock):
     def discard(self) -> None:
         """Delete the corrections of the current image, and show its original masks."""
         if self._images is not None:
-            with show_user_errors():
+            with show_user_errors(self):
                 self._images.forget()
                 self._save_error = ""
         self._refresh()
@@ -168,7 +170,7 @@ class ImageListDock(Dock):
             saved = self._images.save()
         except Sam2LoraError as error:
             if str(error) != self._save_error:
-                notify(str(error))
+                notify(str(error), self)
             self._save_error = str(error)
             self._state.setText(f"Not saved: {error}")
             return False
@@ -176,12 +178,14 @@ class ImageListDock(Dock):
         if saved:
             self._refresh()
             self._state.setText(f"Saved {', '.join(saved)} at {datetime.now():%H:%M:%S}.")
+            self.messages.add(f"Saved {', '.join(saved)}.")
         return True
 
     def showEvent(self, event: QShowEvent) -> None:
         """Watch the main window, to save before it closes."""
         super().showEvent(event)
         self._close_guard.refresh()
+        self._rows.follow(main_window(self))
 
     def _may_close(self) -> bool:
         """Save masks; if that fails, ask the user whether to close anyway."""
@@ -192,6 +196,7 @@ class ImageListDock(Dock):
         super().changeEvent(event)
         if event.type() == QEvent.Type.ParentChange and self.parent() is None:
             self.save()
+            self._rows.close()
             self._timer.stop()
             self._viewer.layers.events.inserted.disconnect(self._on_inserted)
             self._viewer.layers.events.removing.disconnect(self._on_removing)
@@ -289,7 +294,7 @@ class ImageListDock(Dock):
 
         If the image was open already, both copies stay; the user decides which one to keep.
         """
-        with show_user_errors():
+        with show_user_errors(self):
             images = self._images
             if images is None or str(images.folder) != folder:
                 new = ImageList(self._viewer, Path(folder))
@@ -309,7 +314,7 @@ class ImageListDock(Dock):
         if images is None:
             self._title.setText(_EMPTY)
             return
-        with show_user_errors():
+        with show_user_errors(self):
             done = images.corrections.done()
             self._list.clear()
             for image_file in images.images:
@@ -330,7 +335,7 @@ class ImageListDock(Dock):
 
     def _on_done(self, done: bool) -> None:
         if self._images is not None and self._images.current is not None:
-            with show_user_errors():
+            with show_user_errors(self):
                 self._images.set_done(self._images.current, done)
         self._refresh()
 
@@ -359,7 +364,7 @@ class ImageListDock(Dock):
 
     def _open_corrections(self) -> None:
         if self._images is not None:
-            with show_user_errors():
+            with show_user_errors(self):
                 folder = make_folder(self._images.corrections.folder)
                 QDesktopServices.openUrl(QUrl.fromLocalFile(str(folder)))
 

@@ -103,7 +103,7 @@ class MeasurementsDock(Dock):
 
     def measure(self) -> None:
         """Measure the selected image, and show the table."""
-        with show_user_errors():
+        with show_user_errors(self):
             name, self._measurements = measure_selected(self._viewer)
             rows = rows_of(self._measurements)
             self._title.setText(name)
@@ -122,7 +122,7 @@ class MeasurementsDock(Dock):
     def save(self, path: Path) -> None:
         """Write the measurements as JSON, as `sam2lora demo` does."""
         if self._measurements is not None:
-            with show_user_errors(), atomic_path(path) as temporary:
+            with show_user_errors(self), atomic_path(path) as temporary:
                 text = self._measurements.model_dump_json(indent=2)
                 temporary.write_text(text + "\n", encoding="utf-8")
 

@@ -1,4 +1,4 @@
-"""Ask the user where to save a file."""
+"""Ask the user where to save a file, and before something is lost."""
 
 from pathlib import Path
 
@@ -34,3 +34,22 @@ def ask_where_to_save(
         if choice != QMessageBox.StandardButton.Yes:
             return None
     return path
+
+
+def confirm(parent: QWidget, title: str, text: str, *, action: str) -> bool:
+    """Ask before something is lost, and return whether the user chose `action`.
+
+    Parameters
+    ----------
+    parent
+        Parent of the dialog.
+    title, text
+        Title of the dialog, and what is lost.
+    action
+        Text of the button that goes ahead; the other one, Cancel, is the default.
+    """
+    box = QMessageBox(QMessageBox.Icon.Question, title, text, parent=parent)
+    ahead = box.addButton(action, QMessageBox.ButtonRole.DestructiveRole)
+    box.setDefaultButton(box.addButton(QMessageBox.StandardButton.Cancel))
+    box.exec()
+    return box.clickedButton() is ahead

@@ -7,9 +7,15 @@ from qtpy.QtGui import QKeySequence, QShortcut, QShowEvent
 from qtpy.QtWidgets import QDockWidget, QFrame, QMainWindow, QScrollArea, QVBoxLayout, QWidget
 
 from napari_sam2lora.qt.focus import FocusGuard
+from napari_sam2lora.qt.message_log import MessageLog
+from napari_sam2lora.qt.widgets import Section
 
 _WIDTH = 360  # pixels
-_BOXES = "QCheckBox::indicator:unchecked { border: 1px solid #808080; }"
+_CANVAS = 520  # pixels of its width that an opened dock leaves, where the screen has room
+_BOXES = (
+    "QCheckBox::indicator:unchecked { border: 1px solid #808080; }"
+    "QTreeView::indicator:unchecked { border: 1px solid #808080; }"
+)
 """Unticked boxes are hardly visible in napari's light theme; this gray is in both."""
 
 
@@ -20,11 +26,17 @@ class Dock(QWidget):
     ----------
     width
         Its smallest width in pixels.
+
+    Attributes
+    ----------
+    messages
+        What it said, in full.
     """
 
     def __init__(self, width: int = _WIDTH) -> None:
         super().__init__()
         self._width = width
+        self.messages = MessageLog()
         self._placed = False
         self._keys: dict[str, Callable[[], None]] = {}
         self._shortcuts: list[QShortcut] = []
@@ -36,7 +48,13 @@ class Dock(QWidget):
         return QSize(self._width, super().sizeHint().height())
 
     def fill(self, content: QWidget, *, above: QWidget | None, below: QWidget | None) -> None:
-        """Show a part that scrolls, and parts above and below it that stay in view."""
+        """Show a part that scrolls, with the messages at its end, between two that stay in view."""
+        inside = content.layout()
+        if isinstance(inside, QVBoxLayout):
+            last = inside.itemAt(inside.count() - 1)
+            empty = last is not None and last.spacerItem() is not None  # below the last part
+            index = inside.count() - int(empty)
+            inside.insertWidget(index, Section("Messages", self.messages))
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
         layout.setSpacing(2)
@@ -84,6 +102,26 @@ class Dock(QWidget):
                 window.tabifyDockWidget(frame, mine)
                 break
         mine.raise_()
+        QTimer.singleShot(0, self._make_room)
+
+    def _make_room(self) -> None:
+        """Widen a window whose canvas became narrow, within the screen.
+
+        napari cuts the beginning of its notifications off where the canvas is narrower than they.
+        """
+        window = main_window(self)
+        screen = None if window is None else window.screen()
+        if window is None or screen is None or window.isMaximized() or window.isFullScreen():
+            return
+        canvas, room = window.centralWidget(), screen.availableGeometry()
+        borders = window.frameGeometry().width() - window.width()
+        missing = 0 if canvas is None else _CANVAS - canvas.width()
+        width = min(window.width() + missing, room.width() - borders)
+        if width > window.width():
+            window.resize(width, window.height())
+            beyond = window.frameGeometry().right() - room.right()
+            if beyond > 0:
+                window.move(max(room.left(), window.x() - beyond), window.y())
 
 
 def scrolling(content: QWidget) -> QScrollArea:

@@ -19,6 +19,9 @@ from qtpy.QtWidgets import (
     QWidget,
 )
 
+WARNING = "font-weight: bold;"
+"""Style of warnings: hardly a color has enough contrast in both the light and the dark theme."""
+
 _LONG_WORD = re.compile(r"\S{25,}")
 _BREAK = "\u200b"  # zero-width space: an invisible line-break opportunity
 

@@ -49,7 +49,7 @@ class BatchController(QObject):
 
     def refresh(self) -> None:
         """Offer the folder that the current image is listed in, or else its file."""
-        with show_user_errors():
+        with show_user_errors(self):
             self._view.show_targets(list(all_targets()), self._session.target.name)
         image = self._session.image
         metadata = {} if image is None else plugin_metadata(image.metadata)

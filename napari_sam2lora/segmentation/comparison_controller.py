@@ -72,7 +72,7 @@ class ComparisonController(QObject):
             return
         detail = session.choices.choice(session.target).detail
         models = [(_title(name), _choice(name, detail)) for name in names]
-        with show_user_errors():
+        with show_user_errors(self):
             mask = None if reference is None else mask_of(layer_data(references[reference]))
             request = session.queue.make_request(session.image, session.target)
             self._view.show_message("")

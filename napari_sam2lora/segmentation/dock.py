@@ -3,17 +3,22 @@
 Only here and in the controllers do widgets meet the session; the work is the session's.
 """
 
+from pathlib import Path
+
 from napari.layers import Labels
 from napari.viewer import Viewer
 from qtpy.QtCore import QEvent, QObject
-from qtpy.QtGui import QGuiApplication
+from qtpy.QtGui import QGuiApplication, QShowEvent
 from qtpy.QtWidgets import QLabel, QPushButton
 
 from napari_sam2lora.layers.conversion import fingerprint, mask_of
+from napari_sam2lora.layers.list_rows import LayerRows
 from napari_sam2lora.layers.lookup import fundus_images, layer_data
 from napari_sam2lora.layers.mask_events import MaskWatcher
 from napari_sam2lora.layers.metadata import TargetKey, ensure_image_id
-from napari_sam2lora.qt.dock import Dock
+from napari_sam2lora.qt.close_guard import CloseGuard
+from napari_sam2lora.qt.dialogs import confirm
+from napari_sam2lora.qt.dock import Dock, main_window
 from napari_sam2lora.qt.dock_protocol import finish_image
 from napari_sam2lora.qt.notifications import show_user_errors
 from napari_sam2lora.qt.widgets import Section, column, row
@@ -40,6 +45,11 @@ from napari_sam2lora.segmentation.widgets.target_selector import TargetSelector
 from napari_sam2lora.segmentation.widgets.threshold_controls import ThresholdControls
 from sam2lora.errors import Sam2LoraError
 from sam2lora.targets import TARGETS, all_targets
+
+TITLE = "Segment (SAM2-LoRA fundus)"
+"""napari's name of the dock."""
+
+_LISTED = 8  # images in a question
 
 
 class SegmentDock(Dock):
@@ -72,9 +82,13 @@ class SegmentDock(Dock):
         self.sync.layers_changed.connect(self.mask_watcher.refresh)
         self.sync.tool_changed.connect(self._show_tool)
         # A window that closes destroys the dock without removing it first.
-        self._parts = _Parts(self.sync, self.mask_watcher, self.comparison, self.session)
+        self._rows = LayerRows(napari_viewer)
+        self._parts = _Parts(
+            self.sync, self.mask_watcher, self.comparison, self.session, self._rows
+        )
         self.destroyed.connect(self._parts.close)
         self.sync.refresh()
+        self._close_guard = CloseGuard(self, self._may_close)
         self.session.queue.describe_device()
 
     def segment(self) -> None:
@@ -112,14 +126,14 @@ class SegmentDock(Dock):
 
     def accept(self) -> None:
         """Write the prediction into the target's mask."""
-        with show_user_errors():
+        with show_user_errors(self):
             self.session.accept(self.threshold.accept_mode)
             self._measure()
 
     def accept_all(self) -> bool:
         """Write the predictions of all targets into their masks; return whether none is left."""
         done = False
-        with show_user_errors():
+        with show_user_errors(self):
             done = self.session.accept_all(self.threshold.accept_mode)
             self._measure()
         return done
@@ -131,12 +145,12 @@ class SegmentDock(Dock):
 
     def next_target(self) -> None:
         """Select the next target."""
-        with show_user_errors():
+        with show_user_errors(self):
             self.session.step_target(1)
 
     def previous_target(self) -> None:
         """Select the previous target."""
-        with show_user_errors():
+        with show_user_errors(self):
             self.session.step_target(-1)
 
     def toggle_preview(self) -> None:
@@ -155,11 +169,32 @@ class SegmentDock(Dock):
         if device != "cpu":
             self.session.queue.free_memory()
 
+    def showEvent(self, event: QShowEvent) -> None:
+        """Watch the main window, to ask before it closes."""
+        super().showEvent(event)
+        self._close_guard.refresh()
+        self._rows.follow(main_window(self))
+
     def changeEvent(self, event: QEvent) -> None:
         """Stop the work and disconnect when the dock is removed from the window."""
         super().changeEvent(event)
         if event.type() == QEvent.Type.ParentChange and self.parent() is None:
             self._parts.close()
+            self._close_guard.release()
+
+    def _may_close(self) -> bool:
+        """Ask before results are lost that were shown and not accepted."""
+        lost = self.session.results.lost_on_closing()
+        if not lost or self._close_guard.agreed.isActive():
+            return True
+        lines = [f"{Path(image).name}: {', '.join(targets)}" for image, targets in lost.items()]
+        if len(lines) > _LISTED:
+            lines[_LISTED:] = [f"… and {len(lines) - _LISTED} more images"]
+        text = "Predictions that were not accepted are lost:\n\n" + "\n".join(lines)
+        closes = confirm(self, TITLE, text, action="Close")
+        if closes:
+            self._close_guard.agreed.start()
+        return closes
 
     def _build(self) -> None:
         self.targets, self.prompts = TargetSelector(), PromptControls()
@@ -222,11 +257,11 @@ class SegmentDock(Dock):
         session.measured.connect(self._on_measured)
 
     def _copy_command(self) -> None:
-        with show_user_errors():
+        with show_user_errors(self):
             text = as_text([settings_of_image(self.session)])
             QGuiApplication.clipboard().setText(text)
             if self.session.choices.start_from_mask:
-                text += "\nThe painted mask is no file: export it, and add --mask FILE."
+                text += "\nThe painted mask is not in a file yet: save it, and add --mask FILE."
             self.progress.show_message(text)
 
     def _on_image(self, key: str) -> None:
@@ -236,7 +271,7 @@ class SegmentDock(Dock):
             self._viewer.layers.selection.active = image  # which the session follows
 
     def _on_target(self, name: str) -> None:
-        with show_user_errors():
+        with show_user_errors(self):
             self.session.set_target(name)
 
     def _add_target(self) -> None:
@@ -259,6 +294,7 @@ class SegmentDock(Dock):
 
     def _on_message(self, text: str) -> None:
         self._accepted = []
+        self.messages.add(text)
         self.progress.show_message(text)
 
     def _on_masks(self) -> None:
@@ -289,6 +325,7 @@ class SegmentDock(Dock):
         self.models.warn()
 
     def _on_warned(self, text: str) -> None:
+        self.messages.add(text)
         self.progress.show_warnings(text)
 
     def _measure(self) -> None:
@@ -321,7 +358,7 @@ class SegmentDock(Dock):
         images = fundus_images(self._viewer.layers)
         key = ensure_image_id(session.image) if session.image is not None else None
         self.targets.show_images([(ensure_image_id(one), one.name) for one in images], key)
-        with show_user_errors():
+        with show_user_errors(self):
             self.targets.show_targets(list(all_targets().values()), session.target.name)
 
     def _show_tool(self, *_: object) -> None:
@@ -331,7 +368,9 @@ class SegmentDock(Dock):
 class _Parts(QObject):
     """What must disconnect from the viewer when the dock is removed or destroyed."""
 
-    def __init__(self, *parts: ViewerSync | MaskWatcher | ComparisonController | Session) -> None:
+    def __init__(
+        self, *parts: ViewerSync | MaskWatcher | ComparisonController | Session | LayerRows
+    ) -> None:
         super().__init__()
         self._parts = list(parts)
 

@@ -27,6 +27,7 @@ class _Kept:
     result: SegmentationResult
     probabilities: NDArray[np.float16]
     pixels: int  # checksum
+    seen: bool  # whether it was shown before it was kept
 
 
 class KeptResults:
@@ -35,8 +36,16 @@ class KeptResults:
     def __init__(self) -> None:
         self._kept: OrderedDict[TargetKey, _Kept] = OrderedDict()
 
-    def keep(self, result: SegmentationResult) -> None:
-        """Keep a result in place of an earlier one of its target."""
+    def keep(self, result: SegmentationResult, *, seen: bool = False) -> None:
+        """Keep a result in place of an earlier one of its target.
+
+        Parameters
+        ----------
+        result
+            The result.
+        seen
+            Whether it was shown: one that was predicted ahead was not.
+        """
         request, prediction = result.request, result.prediction
         key = (request.image.key, request.target.name)
         probabilities = prediction.probabilities.astype(np.float16)
@@ -50,13 +59,17 @@ class KeptResults:
             prediction=replace(prediction, probabilities=_NOTHING, mask=_NOTHING > 0),
         )
         self._kept.pop(key, None)
-        self._kept[key] = _Kept(bare, probabilities, _checksum(request.image.source))
+        self._kept[key] = _Kept(bare, probabilities, _checksum(request.image.source), seen)
         while sum(one.probabilities.nbytes for one in self._kept.values()) > _LIMIT:
             self._kept.popitem(last=False)
 
     def targets(self, image_id: str) -> list[str]:
         """Return the names of the targets of an image of which results are kept."""
         return [target for image, target in self._kept if image == image_id]
+
+    def seen(self) -> list[TargetKey]:
+        """Return the images and targets whose results were shown before."""
+        return [key for key, one in self._kept.items() if one.seen]
 
     def discard(self, key: TargetKey) -> None:
         """Forget a result, if it is kept."""

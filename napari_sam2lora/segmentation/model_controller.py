@@ -5,12 +5,13 @@ from dataclasses import replace
 from napari.layers import Image
 from qtpy.QtCore import QObject, Signal
 
+from napari_sam2lora._settings import preferences, set_adapter_of
 from napari_sam2lora.adapters import AdapterWatcher, dice_of
 from napari_sam2lora.layers.conversion import size_of
 from napari_sam2lora.layers.lookup import layer_data
 from napari_sam2lora.qt.notifications import show_user_errors
 from napari_sam2lora.segmentation.preflight import warnings
-from napari_sam2lora.segmentation.requests import DeviceInfo
+from napari_sam2lora.segmentation.requests import DeviceInfo, ModelChoice
 from napari_sam2lora.segmentation.session import Session
 from napari_sam2lora.segmentation.widgets.model_panel import (
     AUTOMATIC,
@@ -56,11 +57,12 @@ class ModelController(QObject):
         session.selection_changed.connect(self.refresh)
         session.device_ready.connect(self._on_device_ready)
         self.refresh_adapters()
+        self._choose_as_before()
         self.refresh()
 
     def refresh_adapters(self) -> None:
         """List the installed adapters again."""
-        with show_user_errors():
+        with show_user_errors(self):
             self.watch.refresh()
 
     def refresh(self) -> None:
@@ -82,6 +84,8 @@ class ModelController(QObject):
     def use_adapter(self, name: str) -> None:
         """Segment an installed adapter's target with it from now on, and with its base model.
 
+        It stays chosen until another one is, after a restart too.
+
         Parameters
         ----------
         name
@@ -101,6 +105,7 @@ class ModelController(QObject):
         session.choices.set_choice(
             target, replace(session.choices.choice(target), adapter=name, no_adapter=False)
         )
+        set_adapter_of(target.name, name)
 
     def warn(self, *others: Target) -> None:
         """Emit warnings about the next prediction of the current target, and of others."""
@@ -151,7 +156,7 @@ class ModelController(QObject):
         best = next(iter(fitting), None)
         if best is None:
             return "no adapter fits"
-        return f"{best.name} ({'shipped: before your own' if best.shipped else 'your newest'})"
+        return f"{best.name} ({'shipped with the plugin' if best.shipped else 'your newest'})"
 
     def _on_adapters(self) -> None:
         self._session.choices.reload_adapters()
@@ -178,6 +183,16 @@ class ModelController(QObject):
             session.choices.choice(session.target), adapter=named, no_adapter=name == NO_ADAPTER
         )
         session.choices.set_choice(session.target, chosen)
+        set_adapter_of(session.target.name, named)
+
+    def _choose_as_before(self) -> None:
+        """Choose the adapters that were trained or chosen last, if they fit the base model."""
+        choices = self._session.choices
+        cards = {adapter.name: adapter.card for adapter in self.watch.adapters}
+        for target, name in preferences().adapters.items():
+            card = cards.get(name)
+            if card and (card.target.name, card.base.name) == (target, choices.model):
+                choices.set_choice(card.target, ModelChoice(adapter=name))
 
     def _on_input_mode(self, mode: InputMode | None) -> None:
         session = self._session

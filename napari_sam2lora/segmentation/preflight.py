@@ -56,7 +56,7 @@ def warnings(
     ):
         found.append(
             f"There is no adapter for {target.name} on {base.name}: without one it only follows "
-            "points and boxes. Set one, choose nano, or train an adapter."
+            "points and boxes. Set a point, choose nano, or train an adapter."
         )
     if shape is not None:
         adapter = named or (None if choice.no_adapter else next(iter(fitting), None))

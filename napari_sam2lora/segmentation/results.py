@@ -90,6 +90,13 @@ class ResultStore(QObject):
         shown = [key for key in self.latest if key not in self._accepted]
         return [key for key in shown if image_id in (None, key[0])]
 
+    def lost_on_closing(self) -> dict[str, list[str]]:
+        """Return the targets of each image that were shown and not accepted, by the image's id."""
+        lost: dict[str, list[str]] = {}
+        for image, target in (*self._kept.seen(), *self.unaccepted()):
+            lost.setdefault(image, []).append(target)
+        return lost
+
     def threshold(self, key: TargetKey) -> float:
         """Return the probability that makes a mask: as set, else the adapter's or the target's."""
         if key in self._thresholds:
@@ -175,7 +182,7 @@ class ResultStore(QObject):
         self.previews.keep_only(images)
         for key in self.unaccepted():
             if key[0] not in images:
-                self._kept.keep(self.latest[key])
+                self._kept.keep(self.latest[key], seen=True)
         self.latest = {key: one for key, one in self.latest.items() if key[0] in images}
         self._accepted &= self.latest.keys()
         shown = [self.previews.find(key) for key in self.latest]

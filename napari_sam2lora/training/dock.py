@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from napari.viewer import Viewer
-from qtpy.QtCore import QEvent, QTimer, Signal
+from qtpy.QtCore import QEvent, Signal
 from qtpy.QtGui import QShowEvent
 from qtpy.QtWidgets import QMessageBox, QTabWidget, QVBoxLayout
 
@@ -24,12 +24,11 @@ TITLE = "Train (SAM2-LoRA fundus)"
 """What napari calls the dock."""
 
 _WIDTH = 440  # pixels
-_CLOSING = 3000  # milliseconds a window may take to close, in which it is not asked again
 _KEEP, _STOP, _CANCEL = "Keep running", "Stop, keep best", "Cancel"
 _CANCEL_START = "Cancel training"
-_RUNNING = "A training is running. Keep it running?"
-_STARTING = "A training is starting. Nothing has been learned yet."
-_DETACHED = "It does not need napari: when this dock is opened again, it finds the training."
+_RUNNING = "Training is still in progress. Keep it running?"
+_STARTING = "Training is just starting. Nothing has been learned yet."
+_DETACHED = "It does not need napari: open this dock again to follow it."
 
 
 class TrainDock(Dock):
@@ -55,9 +54,6 @@ class TrainDock(Dock):
         super().__init__(_WIDTH)
         self._viewer = napari_viewer
         self._closing = CloseGuard(self, lambda: self._may_close(can_stay=True))
-        self._answered = QTimer(self)  # active while the window closes that was just asked about
-        self._answered.setSingleShot(True)
-        self._answered.setInterval(_CLOSING)
         self.session = TrainingSession(self)
         self.setup_tab = SetupTab(napari_viewer)
         self.progress_tab = ProgressTab(self.session)
@@ -69,6 +65,7 @@ class TrainDock(Dock):
             ("Progress", self.progress_tab),
             ("Advanced", self.settings_tab),
             ("Runs", self.runs_tab),
+            ("Messages", self.messages),
         ):
             self.tabs.addTab(tab, title)
         layout = QVBoxLayout(self)
@@ -82,27 +79,27 @@ class TrainDock(Dock):
         self.session.busy_changed.connect(self._on_status)
         self.session.watcher.status_changed.connect(self._on_status)
         self.session.prepared.connect(self.setup_tab.show_prepared)
-        self.session.message.connect(notify)
+        self.session.message.connect(self._on_message)
         self.session.installed.connect(self._on_installed)
         self.session.starting.connect(self._on_starting)
         self.runs_tab.show_run.connect(self.show_run)
         self.runs_tab.moved.connect(self._on_moved)
         self._on_options()
-        with show_user_errors():
+        with show_user_errors(self):
             self.session.attach_to_unfinished()
             if self.session.alive:
                 self.tabs.setCurrentWidget(self.progress_tab)
 
     def train(self, plan: TrainingPlan) -> None:
         """Start a training, and show it."""
-        with show_user_errors():
+        with show_user_errors(self):
             self.session.start(plan)
             self.tabs.setCurrentWidget(self.progress_tab)
 
     def show_run(self, folder: Path) -> None:
         """Show a run, unless another one is being trained here: that one stays shown."""
         if self.session.alive and self.session.run != folder:
-            notify("A training is running here. Stop it, or wait until it ends.")
+            notify("Training is in progress here. Stop it, or wait until it ends.", self)
             return
         self.session.attach(folder)
         self.tabs.setCurrentWidget(self.progress_tab)
@@ -126,7 +123,7 @@ class TrainDock(Dock):
 
         The run is followed until the dock is gone: something else may keep the window open.
         """
-        if self._answered.isActive():
+        if self._closing.agreed.isActive():
             return True
         starting = self.session.is_starting
         if starting and not can_stay:
@@ -146,12 +143,15 @@ class TrainDock(Dock):
         box.exec()
         clicked = box.clickedButton()
         if clicked is stop:
-            with show_user_errors():
+            with show_user_errors(self):
                 self.session.stop()
         closes = clicked is not None and clicked in (keep, stop)
         if closes:
-            self._answered.start()
+            self._closing.agreed.start()
         return closes
+
+    def _on_message(self, text: str) -> None:
+        notify(text, self)
 
     def _on_options(self) -> None:
         """Show the settings of the chosen options, with the user's changes."""
@@ -160,10 +160,10 @@ class TrainDock(Dock):
             unchanged = TrainingPlan(plan.target, plan.model, plan.preset, plan.start_from)
             self.settings_tab.show_settings(unchanged.settings())
         except Sam2LoraError as error:
-            notify(str(error))
+            notify(str(error), self)
 
     def _on_prepare(self, plan: TrainingPlan) -> None:
-        with show_user_errors():
+        with show_user_errors(self):
             self.session.prepare(plan)
 
     def _on_status(self, _: object) -> None:

@@ -90,6 +90,19 @@ def own_preferences(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     settings.reset()
 
 
+@pytest.fixture(autouse=True)
+def closing(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """Let windows close that hold predictions; return what the user was asked."""
+    asked: list[str] = []
+
+    def agree(parent: object, title: str, text: str, *, action: str) -> bool:
+        asked.append(text)
+        return True
+
+    monkeypatch.setattr("napari_sam2lora.segmentation.dock.confirm", agree)
+    return asked
+
+
 @pytest.fixture(scope="session")
 def nano() -> Sam2ImageModel:
     """Return the network that adapters of `make_adapter` fit."""

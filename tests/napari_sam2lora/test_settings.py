@@ -10,7 +10,7 @@ from napari.settings import get_plugin_settings
 from npe2 import PluginManifest
 from pydantic import ValidationError
 
-from napari_sam2lora._settings import PLUGIN, follow_preferences, preferences
+from napari_sam2lora._settings import PLUGIN, follow_preferences, preferences, set_adapter_of
 from sam2lora.utils.download import cache_folder, is_offline
 
 
@@ -119,3 +119,17 @@ def test_manifest_activates_and_lists_the_settings():
         name for page in manifest.contributions.configurations.values() for name in page.properties
     }
     assert shown == {field.name for field in fields(preferences())}
+
+
+def test_adapters_are_remembered_by_target():
+    set_adapter_of("disc", "my-disc")
+    set_adapter_of("cup", "my-cup")
+    set_adapter_of("disc", "my-disc-2")
+    assert preferences().adapters == {"disc": "my-disc-2", "cup": "my-cup"}
+    set_adapter_of("disc", None)
+    assert get_plugin_settings(PLUGIN).segmentation.adapters == "cup: my-cup"
+
+
+def test_typing_errors_in_adapters_are_left_out():
+    get_plugin_settings(PLUGIN).segmentation.adapters = "disc:my-disc,, cup, vessel:"
+    assert preferences().adapters == {"disc": "my-disc"}

@@ -69,7 +69,13 @@ class BatchPanel(QWidget):
         grid.addWidget(button("Folder…", self._ask_for_folder, tip="Choose a folder"), 0, 1)
         grid.addWidget(button("Files…", self._ask_for_files, tip="Choose images"), 0, 2)
         grid.addWidget(self.out, 1, 0)
-        grid.addWidget(button("Output folder…", self._ask_for_output, tip="Choose it"), 1, 1, 1, 2)
+        grid.addWidget(
+            button("Output folder…", self._ask_for_output, tip="Choose the folder for the masks"),
+            1,
+            1,
+            1,
+            2,
+        )
         layout = QVBoxLayout(self)
         layout.setContentsMargins(12, 0, 0, 0)
         layout.addLayout(grid)

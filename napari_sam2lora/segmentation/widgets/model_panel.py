@@ -67,8 +67,8 @@ class ModelPanel(QWidget):
         self.input_mode.setToolTip("Which part of the image the network sees at once")
         self.device.setToolTip("What the network runs on")
         self.adapter.setToolTip(
-            "Automatic takes the shipped adapter, else your newest. One that was just trained is "
-            "chosen until napari closes; choose it here to use it later."
+            "The adapter that was trained or chosen last for the target is used, after a restart "
+            "too. Automatic is the shipped one, else your newest"
         )
         for box in (self.model, self.adapter, self.input_mode, self.device):
             box.setMinimumContentsLength(8)

@@ -3,7 +3,7 @@
 from qtpy.QtCore import QTimer, Signal
 from qtpy.QtWidgets import QHBoxLayout, QProgressBar, QPushButton, QVBoxLayout, QWidget
 
-from napari_sam2lora.qt.widgets import MessageArea, Paragraph
+from napari_sam2lora.qt.widgets import WARNING, MessageArea, Paragraph
 
 _MEGABYTE = 1_000_000
 _DELAY, _INTERVAL = 300, 100  # milliseconds until the bar is shown, and between its changes
@@ -29,7 +29,7 @@ class SegmentationProgress(QWidget):
         self.cancel.clicked.connect(self.cancelled)
         self.cancel.setToolTip("Cancel all requests; masks stay as they are")
         self.message, self.warnings = Paragraph(), Paragraph()
-        self.warnings.setStyleSheet("font-weight: bold;")  # readable in every theme
+        self.warnings.setStyleSheet(WARNING)
         self.warnings.hide()
         line = QHBoxLayout()
         line.addWidget(self.bar, stretch=1)

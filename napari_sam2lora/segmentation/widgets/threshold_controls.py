@@ -15,7 +15,7 @@ from napari_sam2lora.layers.masks import AcceptMode
 _MODES = {
     "replace": ("Replace mask", "The mask becomes the prediction"),
     "add": ("Add to mask", "The prediction is added to the mask"),
-    "empty": ("Fill empty pixels only", "As Add, but pixels with any label keep it"),
+    "empty": ("Fill empty pixels only", "As Add to mask, but pixels that have a label keep it"),
 }
 _STEPS = 1000
 _TIP = "Probability from which a pixel belongs to the target; nothing is computed again"
@@ -45,7 +45,7 @@ class ThresholdControls(QWidget):
         self.slider.valueChanged.connect(self._on_slider)
         self.number.valueChanged.connect(self._on_number)
         self.mode = QComboBox()
-        self.mode.setToolTip("What becomes of a mask that is there when a prediction is accepted")
+        self.mode.setToolTip("How accepting a prediction changes a mask that exists already")
         for mode, (text, tip) in _MODES.items():
             self.mode.addItem(text, mode)
             self.mode.setItemData(self.mode.count() - 1, tip, Qt.ItemDataRole.ToolTipRole)

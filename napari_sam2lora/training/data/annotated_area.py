@@ -80,7 +80,7 @@ def outside(area: Layer | None, shape: tuple[int, ...], image: Image | None = No
     elif isinstance(area, Labels):
         marked = mask_of(layer_data(area))
     else:
-        raise GeometryError(f"{area.name}: is no Shapes or Labels layer.")
+        raise GeometryError(f"{area.name}: is not a Shapes or Labels layer.")
     if marked.shape != shape:
         raise GeometryError(f"{area.name}: its size differs from that of its image.")
     return ~marked if marked.any() else None

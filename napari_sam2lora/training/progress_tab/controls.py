@@ -25,7 +25,7 @@ class RunControls(QWidget):
     def __init__(self) -> None:
         super().__init__()
         self._paused = False
-        self._pause = button("Pause", self._on_pause, tip="Pause; the training keeps its memory.")
+        self._pause = button("Pause", self._on_pause, tip="Pause; the memory stays in use.")
         self._stop = button(
             "Stop, keep best",
             self.stop.emit,
@@ -35,7 +35,7 @@ class RunControls(QWidget):
         self._install = button(
             "Install adapter",
             self.install.emit,
-            tip="Install its best adapter among yours, for use.",
+            tip="Install the best adapter of this run, so that it can be used.",
         )
         layout = QHBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)

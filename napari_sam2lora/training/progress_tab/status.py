@@ -12,7 +12,7 @@ _MESSAGES = {
     "new": "",
     "starting": "Starting: preparing the model and the images.",
     "running": "Training",
-    "paused": "Paused. It keeps its memory.",
+    "paused": "Paused; its memory stays in use.",
     "finished": "Finished.",
     "stopped": "Stopped.",
     "failed": "Failed.",

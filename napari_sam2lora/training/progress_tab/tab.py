@@ -105,22 +105,22 @@ class ProgressTab(QWidget):
         self._message.setText(f"The best adapter so far is installed as {name}, and can be used.")
 
     def _on_pause(self) -> None:
-        with show_user_errors():
+        with show_user_errors(self):
             self._session.pause()
             self._message.setText(_PAUSES)
 
     def _on_resume_paused(self) -> None:
-        with show_user_errors():
+        with show_user_errors(self):
             self._session.resume_paused()
             self._message.setText("")
 
     def _on_stop(self) -> None:
-        with show_user_errors():
+        with show_user_errors(self):
             self._session.stop()
             self._message.setText(_STOPS)
 
     def _on_resume(self) -> None:
-        with show_user_errors():
+        with show_user_errors(self):
             if self._session.run is not None:
                 self._session.resume(self._session.run)
 

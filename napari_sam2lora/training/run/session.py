@@ -33,7 +33,7 @@ from sam2lora.training.settings import TrainSettings, validate_settings
 
 T = TypeVar("T")
 
-_OCCUPIED = "A training is running or being copied here. Stop it, or wait until it ends."
+_OCCUPIED = "Training is starting or in progress here. Stop it, or wait until it ends."
 
 
 class TrainingSession(QObject):
@@ -165,7 +165,7 @@ class TrainingSession(QObject):
         """
         control = self._control()
         if self.run is not None and self.run.is_dir() and not is_alive(self.run):
-            raise SettingsError("The training is still starting. Pause it once it trains.")
+            raise SettingsError("Training is still starting. Pause it once the first step is done.")
         control.request("pause")
 
     def resume_paused(self) -> None:
@@ -214,7 +214,7 @@ class TrainingSession(QObject):
 
     def _control(self) -> Control:
         if self.watcher.run is None:
-            raise SettingsError("No training is followed.")
+            raise SettingsError("No training run is shown.")
         return self.watcher.run.control
 
     def _follow(self, run: Path, process: "subprocess.Popen[bytes] | None" = None) -> None:

@@ -81,7 +81,7 @@ class RunsTab(QWidget):
 
     def refresh(self) -> None:
         """List the runs and adapters again."""
-        with show_user_errors():
+        with show_user_errors(self):
             runs = [entry_of_run(one) for one in list_runs(runs_folder())]
             adapters = [entry_of_adapter(one) for one in list_adapters()]
             self.list.show_entries([*runs, *adapters])
@@ -127,7 +127,7 @@ class RunsTab(QWidget):
 
     def rename(self, entry: RunsRow, name: str) -> None:
         """Rename a run or an adapter."""
-        with show_user_errors():
+        with show_user_errors(self):
             if entry.kind == "run":
                 self.moved.emit(entry.folder, rename_run(entry.folder, name))
             else:
@@ -164,7 +164,7 @@ class RunsTab(QWidget):
         self.show_run.emit(entry.folder)
 
     def _show_message(self, error: Sam2LoraError) -> None:
-        notify(str(error))
+        notify(str(error), self)
         self.refresh()
 
     def _ask_for_name(self, entry: RunsRow) -> None:

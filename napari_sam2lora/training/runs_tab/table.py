@@ -76,14 +76,18 @@ class RunsTable(QWidget):
         self.tree.itemSelectionChanged.connect(self._enable_buttons)
         self.message = Paragraph()
         self._buttons = {
-            "show": button("Show", self._on_show, tip="Its curves and previews, and Resume."),
+            "show": button(
+                "Show", self._on_show, tip="Show its curves and previews, and resume it."
+            ),
             "compare": button(
                 "Compare curves", self._on_compare, tip="Draw the curves of these runs in one plot."
             ),
             "previews": button("Previews as layers", self._on_previews, tip="Open its previews."),
-            "rename": button("Rename…", self._on_rename, tip="Rename it on the disk."),
-            "export": button("Export as zip…", self._on_export, tip="The best adapter."),
-            "delete": button("Delete…", self._on_delete, tip="Delete it, after a question."),
+            "rename": button("Rename…", self._on_rename, tip="Rename the run or adapter."),
+            "export": button(
+                "Export as zip…", self._on_export, tip="Save the best adapter as a file."
+            ),
+            "delete": button("Delete…", self._on_delete, tip="Delete it; you are asked first."),
         }
         grid = QGridLayout()
         for number, widget in enumerate(self._buttons.values()):
@@ -101,7 +105,7 @@ class RunsTable(QWidget):
         selected = {(one.kind, one.name) for one in self.selected()}
         self._entries = list(entries)
         self.tree.clear()
-        for kind, title in (("run", "Trainings"), ("adapter", "Adapters")):
+        for kind, title in (("run", "Training runs"), ("adapter", "Adapters")):
             own = [(n, one) for n, one in enumerate(self._entries) if one.kind == kind]
             group = QTreeWidgetItem([f"{title} ({len(own)})"])
             group.setFlags(Qt.ItemFlag.ItemIsEnabled)

@@ -7,10 +7,9 @@ from pydantic.fields import FieldInfo
 from qtpy.QtCore import Signal
 from qtpy.QtWidgets import QCheckBox, QComboBox, QLineEdit, QVBoxLayout, QWidget
 
-from napari_sam2lora.qt.widgets import Paragraph
+from napari_sam2lora.qt.widgets import WARNING, Paragraph
 
 _BOUNDS = {"ge": "at least", "gt": "above", "le": "at most", "lt": "below"}
-_ERROR = "color: #e6194b"
 
 
 class SettingField(QWidget):
@@ -38,7 +37,7 @@ class SettingField(QWidget):
         self._widget.setToolTip(help_of(name, about))
         self._widget.setAccessibleName(name)
         self._error = Paragraph()
-        self._error.setStyleSheet(_ERROR)
+        self._error.setStyleSheet(WARNING)
         self._error.hide()
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)

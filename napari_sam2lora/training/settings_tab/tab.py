@@ -180,7 +180,7 @@ class SettingsTab(QWidget):
             names = ", ".join(".".join(path) for path in self._edits)
             self._state.setText(f"Changed: {names}.")
         else:
-            self._state.setText("All settings are those of the preset.")
+            self._state.setText("All settings are as in the preset.")
 
 
 def _model_in(annotation: Any) -> type[BaseModel] | None:

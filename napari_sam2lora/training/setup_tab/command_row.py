@@ -29,7 +29,7 @@ class CommandRow(QWidget):
         self._run: Path | None = None  # its run folder, once that is written
         self.text = QLineEdit()
         self.text.setReadOnly(True)
-        self.text.setToolTip("The command that trains the same, in the copied run folder.")
+        self.text.setToolTip("The command that does the same, once its run folder is written.")
         self._copy = button(
             "Copy as command",
             self._on_copy,

@@ -71,10 +71,12 @@ class SetupTab(QWidget):
         self._ask = button(
             "Estimate",
             self.estimate,
-            tip="Run one sample: trained share of the network, time and memory.",
+            tip="Run one sample to see time, memory, and what share is trained.",
         )
         self._start = button(
-            "Train", self._on_train, tip="Train on the selected pairs, in a process of its own."
+            "Train",
+            self._on_train,
+            tip="Train on the selected images; napari can be used meanwhile.",
         )
         self._timer = QTimer(self)
         self._timer.setSingleShot(True)
@@ -121,28 +123,28 @@ class SetupTab(QWidget):
         }
         self._folder_pairs = []
         for folder in folders.values():
-            with show_user_errors():
+            with show_user_errors(self):
                 self._folder_pairs += pairs_in_folder(folder, target, layers)
-        with show_user_errors():
+        with show_user_errors(self):
             self._adapters = list_adapters()
         self._refresh_layers()
 
     def refresh_adapters(self) -> None:
         """List the adapters again, and no folder: there may be many images in them."""
-        with show_user_errors():
+        with show_user_errors(self):
             self._adapters = list_adapters()
         self._on_plan_changed()
 
     def add_folder(self, folder: Path) -> None:
         """List the images of a folder too."""
-        with show_user_errors():
+        with show_user_errors(self):
             pairs_in_folder(folder, self.options.target)
             self._folders.append(folder)
             self.refresh()
 
     def estimate(self) -> None:
         """Estimate the cost of the training."""
-        with show_user_errors():
+        with show_user_errors(self):
             plan = self.plan()
             self._estimated = plan.choices()
             self._estimate.setText("Estimating…")
@@ -271,7 +273,7 @@ class SetupTab(QWidget):
         self.pairs.select_all(False)
 
     def _on_area(self) -> None:
-        with show_user_errors():
+        with show_user_errors(self):
             add_annotated_area(self._viewer)
 
     def _on_folder(self) -> None:

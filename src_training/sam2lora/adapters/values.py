@@ -34,9 +34,22 @@ def check_tensors(adapter: Adapter) -> None:
 
 
 def _network(base: str) -> "Sam2ImageModel":
+    """Return the network of a base model without values: its shapes are needed only."""
+    import torch
     from accelerate import init_empty_weights
+    from torch.overrides import TorchFunctionMode
 
     from sam2lora.models.loading import build_network
 
-    with init_empty_weights():  # only the shapes are needed
+    class NoRandomValues(TorchFunctionMode):
+        """Leave out `normal_`, for which torch loads triton where a tensor has no values.
+
+        Its LLVM and that of OpenGL without a graphics card crash in one process, such as napari.
+        """
+
+        def __torch_function__(self, func, types, args=(), kwargs=None):  # type: ignore[no-untyped-def]
+            given = kwargs or {}
+            return given["tensor"] if func is torch.nn.init.normal_ else func(*args, **given)
+
+    with init_empty_weights(), NoRandomValues():
         return build_network(BASE_MODELS[base])

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 from qtpy.QtWidgets import QFileDialog, QMessageBox, QWidget
 
-from napari_sam2lora.qt.dialogs import ask_where_to_save
+from napari_sam2lora.qt.dialogs import ask_where_to_save, confirm
 
 pytestmark = pytest.mark.viewer
 
@@ -42,3 +42,20 @@ def test_existing_file_with_added_ending_needs_confirmation(
         monkeypatch.setattr(QMessageBox, "question", lambda *_, choice=choice: choice)
         found.append(ask_where_to_save(parent, "Save", "CSV", ".csv"))
     assert found == [None, tmp_path / "results.csv"]
+
+
+@pytest.mark.parametrize(("pressed", "agreed"), [("Close", True), ("Cancel", False)])
+def test_question_is_answered_by_its_button(
+    qtbot, monkeypatch: pytest.MonkeyPatch, pressed: str, agreed: bool
+) -> None:
+    parent = QWidget()
+    qtbot.addWidget(parent)
+
+    def press(box: QMessageBox) -> None:
+        assert box.text() == "Two predictions are lost."
+        assert box.defaultButton().text().replace("&", "") == "Cancel"
+        (button,) = (one for one in box.buttons() if one.text().replace("&", "") == pressed)
+        button.click()
+
+    monkeypatch.setattr(QMessageBox, "exec", press)
+    assert confirm(parent, "Segment", "Two predictions are lost.", action="Close") == agreed

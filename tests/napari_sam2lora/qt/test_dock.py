@@ -36,6 +36,17 @@ def test_docks_become_tabs_of_one_area_and_others_stay(window: QMainWindow, qtbo
     qtbot.waitUntil(lambda: len(window.tabifiedDockWidgets(third)) == 2)
 
 
+def test_window_is_widened_within_the_screen(window: QMainWindow, qtbot: QtBot):
+    window.resize(500, 400)
+    add(window, Dock())
+    qtbot.waitUntil(lambda: window.centralWidget().width() >= 500)
+    screen = window.screen().availableGeometry()
+    assert window.frameGeometry().width() <= screen.width()
+    add(window, Dock(width=screen.width() - 300))
+    qtbot.waitUntil(lambda: window.width() > screen.width() - 100)
+    assert window.frameGeometry().width() <= screen.width()
+
+
 def test_dock_of_another_area_stays_there(window: QMainWindow, qtbot: QtBot):
     first, second = add(window, Dock()), QDockWidget(window)
     second.setWidget(Dock())

@@ -1,8 +1,10 @@
 """Errors that a user can cause are notifications, others are raised."""
 
 import pytest
+from qtpy.QtWidgets import QPushButton, QVBoxLayout
 
-from napari_sam2lora.qt.notifications import notify, reason_first, show_user_errors
+from napari_sam2lora.qt.dock import Dock
+from napari_sam2lora.qt.notifications import notify, reason_first, shortened, show_user_errors
 from sam2lora.errors import ImageError
 
 
@@ -26,3 +28,37 @@ def test_reason_precedes_the_folders():
 def test_error_is_notified_with_its_reason_first(notices: list[str]):
     notify("/data/a.jpg: the file is empty.")
     assert notices == ["a.jpg: the file is empty.\n(in /data)"]
+
+
+LONG = (
+    "There is an adapter called 'disc' already. Choose another name, or replace it on the command "
+    "line: sam2lora adapters import FILE --name NAME."
+)
+
+
+def test_long_message_is_shown_as_its_first_sentence():
+    assert shortened(LONG).startswith("There is an adapter called 'disc' already. More under")
+    assert shortened("It failed. Try again.") == "It failed. Try again."
+    assert shortened("a" * 500) == "a" * 500
+
+
+@pytest.mark.viewer
+def test_dock_keeps_the_whole_message(qtbot, notices: list[str]):
+    dock, part = Dock(), QPushButton()
+    qtbot.addWidget(dock)
+    QVBoxLayout(dock).addWidget(part)
+    with show_user_errors(part):
+        raise ImageError(LONG)
+    assert notices == [shortened(LONG)]
+    assert dock.messages.toPlainText().endswith(LONG)
+
+
+@pytest.mark.viewer
+def test_message_of_no_dock_is_kept_in_one_of_the_window(make_napari_viewer, notices: list[str]):
+    notify(LONG)
+    assert notices == [LONG]  # no window, no log
+    viewer = make_napari_viewer()
+    _, dock = viewer.window.add_plugin_dock_widget("napari-sam2lora", "Measurements")
+    notify(LONG, kind="info")
+    assert notices[1:] == [shortened(LONG)]
+    assert dock.messages.toPlainText().endswith(LONG)

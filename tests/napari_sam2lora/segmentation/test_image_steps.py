@@ -10,6 +10,7 @@ from napari.layers import Labels
 from pytestqt.qtbot import QtBot
 
 from napari_sam2lora.image_list.dock import ImageListDock
+from napari_sam2lora.qt.dock import main_window
 from napari_sam2lora.qt.worker import ReportProgress
 from napari_sam2lora.segmentation.dock import SegmentDock
 from napari_sam2lora.segmentation.requests import SegmentationRequest, SegmentationResult
@@ -180,3 +181,30 @@ def test_keys_select_the_next_and_the_previous_target(make_napari_viewer, drive:
     assert dock.session.target.name == names[-1]
     dock.next_target()
     assert dock.session.target.name == names[0]
+
+
+def test_window_asks_once_before_predictions_are_lost(
+    make_napari_viewer, drive: Path, qtbot: QtBot, monkeypatch: pytest.MonkeyPatch
+):
+    asked: list[str] = []
+
+    def decline(parent: object, title: str, text: str, *, action: str) -> bool:
+        asked.append(text)
+        return False
+
+    viewer = make_napari_viewer()
+    images, dock = open_docks(viewer, drive)
+    dock._close_guard.refresh()  # as when it is shown
+    dock.session.set_target("disc")
+    dock.segment()
+    qtbot.waitUntil(lambda: len(dock.session.results.latest) == 1, timeout=WAIT)
+    images.step(1)
+    qtbot.waitUntil(lambda: not dock.session.results.latest, timeout=WAIT)
+    with monkeypatch.context() as patch:
+        patch.setattr("napari_sam2lora.segmentation.dock.confirm", decline)
+        assert not main_window(dock).close()
+    assert asked == ["Predictions that were not accepted are lost:\n\n01_test.tif: disc"]
+    images.step(-1)
+    qtbot.waitUntil(lambda: len(dock.session.results.latest) == 1, timeout=WAIT)
+    dock.accept()
+    assert dock.session.results.lost_on_closing() == {}

@@ -2,6 +2,7 @@
 
 import threading
 from collections.abc import Callable
+from dataclasses import replace
 from types import SimpleNamespace
 
 import numpy as np
@@ -9,6 +10,7 @@ import pytest
 from napari.settings import get_plugin_settings
 from qtpy.QtWidgets import QComboBox
 
+from napari_sam2lora._settings import set_adapter_of
 from napari_sam2lora.segmentation.requests import DeviceInfo
 from napari_sam2lora.segmentation.widgets.model_panel import AUTOMATIC, NO_ADAPTER
 from sam2lora.adapters import delete_adapter
@@ -220,3 +222,31 @@ def test_memory_warning_uses_the_size_of_the_image(
     assert warning in window.dock.progress.warnings.text()
     assert warning or not window.dock.progress.warnings.text()
     window.session.image = None
+
+
+def reopened(window: Window) -> QComboBox:
+    """Close the dock, open it again, and return its list of adapters."""
+    window.viewer.window.remove_dock_widget("all")
+    _, dock = window.viewer.window.add_plugin_dock_widget("napari-sam2lora", "Segment")
+    return dock.model_panel.adapter
+
+
+def test_adapter_trained_last_is_the_default_of_a_new_window(window: Window, install_for_nano):
+    install_for_nano("disc-quick-1")
+    window.dock.use_adapter("disc-quick-1")
+    assert reopened(window).currentData() == "disc-quick-1"
+    pick(reopened(window), AUTOMATIC)  # the later choice counts
+    assert reopened(window).currentData() == AUTOMATIC
+
+
+def test_adapter_for_another_base_is_not_the_default(
+    window: Window, install_for_nano, monkeypatch: pytest.MonkeyPatch
+):
+    adapter = install_for_nano("for-tiny")
+    base = adapter.card.base.model_copy(update={"name": "tiny"})
+    other = replace(adapter, card=adapter.card.model_copy(update={"base": base}))
+    monkeypatch.setattr("napari_sam2lora.adapters.list_adapters", lambda: [other])
+    set_adapter_of("disc", "for-tiny")
+    adapters = reopened(window)
+    assert adapters.currentData() == AUTOMATIC
+    assert "for tiny" in adapters.itemText(entries(adapters).index("for-tiny"))

@@ -154,7 +154,7 @@ def test_closing_napari_asks_once_and_can_be_cancelled(
 def test_run_is_followed_while_another_dock_keeps_the_window_open(
     qtbot, stand_in, make_napari_viewer, choose_button, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("napari_sam2lora.training.dock._CLOSING", 20)
+    monkeypatch.setattr("napari_sam2lora.qt.close_guard._CLOSING", 20)
     viewer = make_napari_viewer(show=True)
     add_eye(viewer, "a", "disc")
     keeper = KeepsOpen()
@@ -213,7 +213,7 @@ def test_running_training_stays_shown(qtbot, stand_in, opened, notices) -> None:
     press(dock, "Train")
     wait_for_state(qtbot, dock.session.watcher, "running")
     dock.show_run(Path("another"))
-    assert "is running here" in notices[-1]
+    assert "is in progress here" in notices[-1]
     assert dock.session.run.name == "disc-standard-1"
 
 

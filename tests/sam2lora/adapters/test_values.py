@@ -1,5 +1,7 @@
 """Adapters that cannot work are refused when they are installed, not when they are used."""
 
+import subprocess
+import sys
 from collections.abc import Callable
 
 import pytest
@@ -90,3 +92,18 @@ def test_adapter_of_an_unknown_base_model_is_checked_for_its_values(
     write(other, tensors)
     with pytest.raises(AdapterError, match="not finite"):
         check_tensors(other)
+
+
+def test_checking_loads_no_triton():
+    """Triton and OpenGL without a graphics card crash in one process: napari installs adapters."""
+    code = (
+        "import sys\n"
+        "from sam2lora.adapters import list_adapters\n"
+        "from sam2lora.adapters.values import check_tensors\n"
+        "for adapter in list_adapters(): check_tensors(adapter)\n"
+        "assert 'triton' not in sys.modules and 'torch._dynamo' not in sys.modules\n"
+    )
+    ended = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=False
+    )
+    assert ended.returncode == 0, ended.stderr

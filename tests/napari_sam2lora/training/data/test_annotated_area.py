@@ -63,7 +63,7 @@ def test_outside_is_the_rest_of_a_painted_area() -> None:
     [
         (Shapes([LEFT_HALF], name="area", scale=(2, 2)), "scale or position differs .* of a"),
         (Labels(np.ones((9, 9), np.uint8), name="area"), "size differs"),
-        (Points(name="area"), "no Shapes or Labels layer"),
+        (Points(name="area"), "not a Shapes or Labels layer"),
     ],
     ids=["scale", "size", "kind"],
 )

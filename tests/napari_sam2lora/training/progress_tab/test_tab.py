@@ -74,7 +74,7 @@ def test_start_is_announced_until_the_process_is_started(
 
 def test_pausing_without_a_run_is_reported(tab: ProgressTab, notices) -> None:
     tab._on_pause()
-    assert "No training is followed" in notices[-1]
+    assert "No training run is shown" in notices[-1]
 
 
 def test_adapter_of_a_finished_run_can_be_installed(

@@ -90,9 +90,9 @@ def test_second_training_is_an_error_while_one_runs(qtbot, session, plan) -> Non
     session.start(plan(3000))
     session.start(plan())  # while images are copied: a second press does nothing
     wait_for_state(qtbot, session.watcher, "running")
-    with pytest.raises(SettingsError, match="is running"):
+    with pytest.raises(SettingsError, match="in progress here"):
         session.start(plan())
-    with pytest.raises(SettingsError, match="is running"):
+    with pytest.raises(SettingsError, match="in progress here"):
         session.resume(Path("another"))
 
 
