@@ -52,7 +52,8 @@ def as_text(settings: Sequence[PredictSettings]) -> str:
 
 
 def _settings(session: Session, images: Sequence[str], name: str, out: str) -> PredictSettings:
-    choice = session.choices.choice(get_target(name))
+    target = get_target(name)
+    choice = session.choices.choice(target)
     compute = session.choices.compute
     return PredictSettings(
         images=tuple(images),
@@ -60,6 +61,7 @@ def _settings(session: Session, images: Sequence[str], name: str, out: str) -> P
         out=out,
         model=compute.model,
         adapter=choice.adapter,
+        outer_adapter=session.choices.outer_adapter(target),
         no_adapter=choice.no_adapter,
         detail=choice.detail,
         device=compute.device,

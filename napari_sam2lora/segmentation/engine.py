@@ -43,7 +43,7 @@ class Engine:
         self._predictor: Predictor | None = None
         self._prepared: OrderedDict[str, tuple[ImageSnapshot, PreparedImage]] = OrderedDict()
         self._adapters: dict[tuple[Any, ...], Adapter | None] = {}
-        self._outer_tasks: dict[Target, SegmentationTask | None] = {}
+        self._outer_tasks: dict[tuple[Target, str | None], SegmentationTask | None] = {}
         self._closed = False
         self._adapters_revision = 0  # of the requests for which they were looked up
 
@@ -111,7 +111,10 @@ class Engine:
         )
         prepared = self._prepare(request.image)
         show = partial(report, f"Segmenting {target.name}")
-        prediction = segment_prepared(predictor, prepared, [task], progress=show)[target.name]
+        mask = request.outer_mask
+        known = {} if mask is None or target.inside is None else {target.inside: mask}
+        found = segment_prepared(predictor, prepared, [task], known=known, progress=show)
+        prediction = found[target.name]
         return SegmentationResult(request, task, prepared, prediction)
 
     def try_segment(
@@ -246,9 +249,10 @@ class Engine:
         """Return how the target that a request's target lies in is found; the same each time."""
         from sam2lora.inference.pipeline import outer_task
 
-        if request.target not in self._outer_tasks:
-            self._outer_tasks[request.target] = outer_task(predictor.base, request.target)
-        return self._outer_tasks[request.target]
+        target, named = request.target, request.outer_adapter
+        if (target, named) not in self._outer_tasks:
+            self._outer_tasks[target, named] = outer_task(predictor.base, target, named=named)
+        return self._outer_tasks[target, named]
 
     def _prepare(self, snapshot: ImageSnapshot) -> "PreparedImage":
         """Return an image with its field of view, as `sam2lora predict` prepares it."""

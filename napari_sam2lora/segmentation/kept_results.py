@@ -52,7 +52,9 @@ class KeptResults:
         # Neither pixels nor probabilities in full: a folder may have hundreds of images.
         bare = replace(
             result,
-            request=replace(request, image=ImageSnapshot(key[0], (None, {}, "image"))),
+            request=replace(
+                request, image=ImageSnapshot(key[0], (None, {}, "image")), outer_mask=None
+            ),
             prepared=_NO_IMAGE,
             prediction=replace(prediction, probabilities=_NOTHING, mask=_NOTHING > 0),
         )

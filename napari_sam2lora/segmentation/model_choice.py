@@ -62,6 +62,10 @@ class ModelChoices(QObject):
         """Return how a target is segmented."""
         return self._choices.get(target.name, ModelChoice())
 
+    def outer_adapter(self, target: Target) -> str | None:
+        """Return the adapter chosen for the target that another one lies in; None: the default."""
+        return self._choices.get(target.inside or "", ModelChoice()).adapter
+
     def set_choice(self, target: Target, choice: ModelChoice) -> None:
         """Set how a target is segmented from now on."""
         self._choices[target.name] = choice
@@ -78,8 +82,10 @@ class ModelChoices(QObject):
 
     def match(self, request: SegmentationRequest) -> bool:
         """Check whether a request was made with what is chosen now."""
+        target = request.target
+        known = request.outer_mask is not None  # then no adapter looks for it
         return (request.compute, request.choice, request.start_from_mask) == (
             self.compute,
-            self.choice(request.target),
+            self.choice(target),
             self.start_from_mask,
-        )
+        ) and (known or request.outer_adapter == self.outer_adapter(target))

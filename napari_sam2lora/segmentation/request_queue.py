@@ -122,7 +122,18 @@ class RequestQueue(QObject):
             choices.choice(target),
             choices.start_from_mask,
             choices.adapters_revision,
+            choices.outer_adapter(target),
+            self._outer_mask(image, target),
         )
+
+    def _outer_mask(self, image: Image, target: Target) -> Mask | None:
+        """Return the mask in the viewer of the target that another one lies in, if it has any."""
+        if target.inside is None:
+            return None
+        layer = find_mask_layer(self._viewer, image, get_target(target.inside))
+        mask = None if layer is None else mask_of(layer_data(layer))
+        fits = mask is not None and mask.shape == image.data.shape[:2] and mask.any()
+        return mask if fits else None
 
     def submit(self, image: Image, target: Target) -> None:
         """Request a target of an image with its prompts, or show why that is impossible."""
@@ -256,6 +267,7 @@ class RequestQueue(QObject):
                 compute=choices.compute,
                 choice=choices.choice(target),
                 adapters_revision=choices.adapters_revision,
+                outer_adapter=choices.outer_adapter(target),
             )
             work = partial(self.engine.segment_ahead, key[0], read, make)
             self.worker.submit(("ahead", *key), work, low_priority=True)

@@ -76,6 +76,10 @@ class SegmentationRequest:
         Whether the painted mask is among the prompts.
     adapters_revision
         Changes whenever adapters on the disk may have changed.
+    outer_adapter
+        The adapter chosen for the target that this one lies in, as the disc for the cup.
+    outer_mask
+        `(H, W)` bool: the mask of that target in the viewer; None: the adapter finds it.
     """
 
     image: ImageSnapshot
@@ -85,6 +89,8 @@ class SegmentationRequest:
     choice: ModelChoice
     start_from_mask: bool = False
     adapters_revision: int = 0
+    outer_adapter: str | None = None
+    outer_mask: Mask | None = None
 
 
 @dataclass(frozen=True, eq=False)

@@ -47,9 +47,20 @@ class NewTargetDialog(QDialog):
             "Predictions get a smooth outline around their largest part, as for disc and cup, "
             "except at negative points. Not with tiles."
         )
+        self.inside = QComboBox()
+        self.inside.setToolTip(
+            "The target that it lies in, as the cup in the disc: that one is found first, and "
+            "nothing of this one lies outside."
+        )
+        self.inside.addItem("No other target", None)
         self.color = QPushButton("#911eb4")
         self.color.clicked.connect(self._choose_color)
         self.message = Paragraph()
+        try:
+            for known in all_targets():
+                self.inside.addItem(known, known)
+        except TargetError as error:
+            self.message.setText(str(error))
         self._show_color()
         buttons = QDialogButtonBox(
             QDialogButtonBox.StandardButton.Ok | QDialogButtonBox.StandardButton.Cancel
@@ -61,6 +72,7 @@ class NewTargetDialog(QDialog):
         form.addRow("Color", self.color)
         form.addRow("Input mode", self.input_mode)
         form.addRow("Shape", self.convex)
+        form.addRow("Lies in", self.inside)
         form.addRow(self.message)
         form.addRow(buttons)
         self.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose, False)
@@ -82,6 +94,7 @@ class NewTargetDialog(QDialog):
                 color=self.color.text(),
                 detail=self.input_mode.currentData(),
                 convex=self.convex.isChecked(),
+                inside=self.inside.currentData(),
             )
             save_target(target)
         except TargetError as error:

@@ -22,6 +22,7 @@ from sam2lora.utils.progress import Progress, no_progress
 
 if TYPE_CHECKING:
     from sam2lora.inference.predictor import Predictor
+    from sam2lora.inference.segment import SegmentationTask
 
 logger = logging.getLogger(__name__)
 
@@ -61,7 +62,8 @@ def evaluate(
     Raises
     ------
     AdapterError
-        If the adapter is for another base or target.
+        If the adapter is for another base or target, or that of the target that this one lies in
+        cannot be used.
     DatasetError
         If a record has no mask of the target, or one of another size than its image.
     TargetError
@@ -74,7 +76,18 @@ def evaluate(
         check_base(adapter, predictor.base.spec.name, predictor.base.weights_sha256)
         check_target(adapter, target)
     _check(records, settings)
-    return _evaluate(predictor, records, settings, adapter, progress)
+    from sam2lora.inference.pipeline import outer_task  # torch is loaded with the predictor
+    from sam2lora.inference.segment import SegmentationTask
+
+    task = SegmentationTask.of(
+        target,
+        adapter=adapter,
+        threshold=settings.conventions.threshold,
+        tta=settings.flips,
+        field_sizes=settings.field_sizes,
+        outer=outer_task(predictor.base, target, named=settings.outer_adapter, tta=settings.flips),
+    )
+    return _evaluate(predictor, records, settings, task, progress)
 
 
 def evaluate_grader(
@@ -146,7 +159,7 @@ def _evaluate(
     predictor: "Predictor",
     records: Sequence[Record | Case],
     settings: EvaluateSettings,
-    adapter: Adapter | None,
+    task: "SegmentationTask",
     progress: Progress,
 ) -> Iterator[ImageResult]:
     regimes = [REGIMES[name] for name in settings.regimes]
@@ -171,7 +184,7 @@ def _evaluate(
                 continue
             result = replace(result, prompts=prompts)
             try:
-                result = _predict_and_score(predictor, prepared, settings, adapter, result, show)
+                result = _predict_and_score(predictor, prepared, task, result, show)
             except Sam2LoraError as error:
                 logger.debug("%s cannot be segmented", empty.image, exc_info=error)
                 result = replace(result, status="failed", problem=str(error))
@@ -182,27 +195,16 @@ def _evaluate(
 def _predict_and_score(
     predictor: "Predictor",
     case: PreparedCase,
-    settings: EvaluateSettings,
-    adapter: Adapter | None,
+    task: "SegmentationTask",
     result: ImageResult,
     show: Progress,
 ) -> ImageResult:
     """Return `result` with the prediction for its prompts, and the score."""
-    from sam2lora.inference.pipeline import outer_task  # torch is loaded with the predictor
-    from sam2lora.inference.segment import SegmentationTask, segment_prepared
+    from sam2lora.inference.segment import segment_prepared
 
-    target = get_target(settings.target)
-    task = SegmentationTask.of(
-        target,
-        adapter=adapter,
-        prompts=result.prompts,
-        threshold=settings.conventions.threshold,
-        tta=settings.flips,
-        field_sizes=settings.field_sizes,
-        outer=outer_task(predictor.base, target, named=settings.outer_adapter, tta=settings.flips),
-    )
+    task = replace(task, prompts=result.prompts)
     started = time.perf_counter()
-    prediction = segment_prepared(predictor, case.image, [task], progress=show)[target.name]
+    prediction = segment_prepared(predictor, case.image, [task], progress=show)[task.target.name]
     if np.isnan(prediction.probabilities).any():
         raise DeviceError(
             f"The network predicted NaN in {predictor.precision}. Use --precision float32."

@@ -18,7 +18,12 @@ from sam2lora.images.reading import FundusImage, read_image
 from sam2lora.images.visualization import save_image
 from sam2lora.inference.predictor import Predictor
 from sam2lora.inference.prepared_image import PreparedImage
-from sam2lora.inference.segment import SegmentationTask, TargetPrediction, segment_prepared
+from sam2lora.inference.segment import (
+    SegmentationTask,
+    TargetPrediction,
+    outer_first,
+    segment_prepared,
+)
 from sam2lora.metrics.measurements import Measurements, measure
 from sam2lora.utils.files import atomic_path, make_folder
 
@@ -241,9 +246,11 @@ def _segment_one(
         fundus = image.result()
         prepared = PreparedImage.of(fundus.pixels)
         predictions: dict[str, TargetPrediction] = {}
-        for number, task in enumerate(tasks):
+        for number, task in enumerate(outer_first(tasks)):
             show = partial(_show_share, progress, start, number, len(tasks))
-            predictions |= segment_prepared(predictor, prepared, [task], progress=show)
+            known = {name: one.mask for name, one in predictions.items()}
+            predictions |= segment_prepared(predictor, prepared, [task], known=known, progress=show)
+        predictions = {task.target.name: predictions[task.target.name] for task in tasks}
         return _Segmented(path, prepared, predictions, fundus.spacing, fundus.note)
     except _StopError as stop:
         raise stop.reason from None

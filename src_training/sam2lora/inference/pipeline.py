@@ -101,7 +101,8 @@ def segment_image(
         Name or folder of an adapter, or a run folder for its best adapter; None takes the shipped
         one for the target, or else the newest.
     outer_adapter
-        The same for the target that one of these lies in, as the cup in the disc.
+        The same for the target that one of these lies in, as the cup in the disc, whether that is
+        segmented too or not.
     no_adapter
         Whether to predict with the base model without adapter.
     detail
@@ -147,7 +148,7 @@ def segment_image(
             predictor.base,
             target,
             prompts=prompts,
-            adapter=adapter,
+            adapter=_named(target, unique, adapter, outer_adapter),
             outer_adapter=outer_adapter,
             no_adapter=no_adapter,
             detail=detail,
@@ -254,13 +255,13 @@ def tasks_of(settings: PredictSettings, base: LoadedModel) -> list[SegmentationT
     TargetError
         If a target is unknown.
     """
-    prompts = settings.prompts()
+    prompts, unique = settings.prompts(), _unique_targets(settings.targets)
     return [
         _task(
             base,
             target,
             prompts=prompts,
-            adapter=settings.adapter,
+            adapter=_named(target, unique, settings.adapter, settings.outer_adapter),
             outer_adapter=settings.outer_adapter,
             no_adapter=settings.no_adapter,
             detail=settings.detail,
@@ -268,7 +269,7 @@ def tasks_of(settings: PredictSettings, base: LoadedModel) -> list[SegmentationT
             tta=settings.tta,
             field_sizes=settings.field_sizes,
         )
-        for target in _unique_targets(settings.targets)
+        for target in unique
     ]
 
 
@@ -360,6 +361,17 @@ def _task(
         field_sizes=field_sizes,
         outer=outer_task(base, target, named=outer_adapter, tta=tta),
     )
+
+
+def _named(
+    target: Target,
+    targets: Sequence[Target],
+    adapter: str | Path | None,
+    outer_adapter: str | Path | None,
+) -> str | Path | None:
+    """Return the adapter that is named for one of several targets."""
+    holds_another = any(one.inside == target.name for one in targets)
+    return outer_adapter if holds_another and outer_adapter is not None else adapter
 
 
 def _unique_targets(targets: Sequence[str | Target]) -> list[Target]:

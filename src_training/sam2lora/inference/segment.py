@@ -1,7 +1,8 @@
 """Segment the targets of one image; a task holds the adapter, input mode and threshold of each."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Self
 
 import numpy as np
@@ -18,6 +19,8 @@ from sam2lora.transforms.windows import Values
 from sam2lora.transforms.zoom import BoundingBox
 from sam2lora.types import Mask
 from sam2lora.utils.progress import Progress, no_progress
+
+_NOTHING: Mapping[str, Mask] = MappingProxyType({})
 
 
 @dataclass(frozen=True, eq=False)
@@ -109,12 +112,14 @@ def segment_prepared(
     prepared: PreparedImage,
     tasks: Sequence[SegmentationTask],
     *,
+    known: Mapping[str, Mask] = _NOTHING,
     progress: Progress = no_progress,
 ) -> dict[str, TargetPrediction]:
     """Segment every target of one image.
 
     A target that lies in another one, as the cup in the disc, is looked for in the crop around
-    that, and nothing of it is outside; unless a prompt is.
+    that, and nothing of it is outside; unless a prompt is. Where both are segmented, it is looked
+    for in the result of the other.
 
     Parameters
     ----------
@@ -124,9 +129,12 @@ def segment_prepared(
         The image.
     tasks
         One for each target.
+    known
+        Masks `(H, W)` of targets that are known, by name: in these, those that lie in them are
+        looked for.
     progress
         Called as by `Predictor.predict`, starting again for each target, and for each that one of
-        them lies in.
+        them lies in and that is neither known nor among the tasks.
 
     Returns
     -------
@@ -141,19 +149,39 @@ def segment_prepared(
     DeviceError
         If there is not enough memory.
     """
-    return {task.target.name: _predict(predictor, prepared, task, progress) for task in tasks}
+    found: dict[str, TargetPrediction] = {}
+    for task in outer_first(tasks):
+        masks = {**known, **{name: one.mask for name, one in found.items()}}
+        found[task.target.name] = _predict(predictor, prepared, task, masks, progress)
+    return {task.target.name: found[task.target.name] for task in tasks}
+
+
+def outer_first(tasks: Sequence[SegmentationTask]) -> list[SegmentationTask]:
+    """Return tasks so that a target comes before those that lie in it."""
+    return sorted(tasks, key=_depth)
+
+
+def _depth(task: SegmentationTask) -> int:
+    """Return in how many targets that of a task lies."""
+    if task.target.inside is None:
+        return 0
+    return 1 if task.outer is None else 1 + _depth(task.outer)
 
 
 def _predict(
-    predictor: Predictor, prepared: PreparedImage, task: SegmentationTask, progress: Progress
+    predictor: Predictor,
+    prepared: PreparedImage,
+    task: SegmentationTask,
+    known: Mapping[str, Mask],
+    progress: Progress,
 ) -> TargetPrediction:
     """Predict the target of one task, in the target that it lies in."""
-    inside = extent = None
-    if task.outer is not None:
-        inside = _predict(predictor, prepared, task.outer, progress).mask
-        extent = BoundingBox.of(inside)
-        if not task.prompts.empty and not _are_inside(task.prompts, inside):
-            inside = extent = None  # the user sees it elsewhere
+    inside = known.get(task.target.inside or "")
+    if inside is None and task.outer is not None:
+        inside = _predict(predictor, prepared, task.outer, known, progress).mask
+    if inside is not None and not task.prompts.empty and not _are_inside(task.prompts, inside):
+        inside = None  # the user sees it elsewhere
+    extent = None if inside is None else BoundingBox.of(inside)
     predictor.set_adapter(task.adapter)
     prediction = predict_augmented(
         predictor,

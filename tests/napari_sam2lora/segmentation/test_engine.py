@@ -16,6 +16,7 @@ from sam2lora.adapters import delete_adapter
 from sam2lora.errors import AdapterError, GeometryError
 from sam2lora.inference.segment import segment_prepared
 from sam2lora.prompts.user_prompts import PointPrompt, Prompts
+from sam2lora.targets import TARGETS
 
 from .conftest import DISC, Core
 
@@ -97,3 +98,14 @@ def test_device_is_described_or_its_error(engine: Engine) -> None:
     unknown = engine.describe(replace(CPU, device="tpu"), no_report)
     assert unknown.text == unknown.hint
     assert "tpu" in unknown.text
+
+
+def test_cup_stays_in_the_disc_that_is_known(
+    engine: Engine, request_disc: SegmentationRequest
+) -> None:
+    disc = np.zeros((200, 200), np.bool_)
+    disc[60:100, 60:100] = True
+    request = replace(request_disc, target=TARGETS["cup"], choice=ModelChoice(), outer_mask=disc)
+    probabilities = engine.segment(request, no_report).prediction.probabilities
+    assert not probabilities[~disc].any()
+    assert probabilities[disc].any()

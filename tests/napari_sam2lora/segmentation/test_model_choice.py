@@ -1,5 +1,8 @@
 """The choice of model, device and adapters."""
 
+from dataclasses import replace
+
+import numpy as np
 import pytest
 
 from napari_sam2lora._settings import PLUGIN
@@ -61,3 +64,13 @@ def test_reloaded_adapters_have_another_revision(core: Core) -> None:
     after = core.queue.make_request(core.image, DISC)
     assert before.adapters_revision != after.adapters_revision
     assert core.choices.match(before)  # a result by the same adapter name stays valid
+
+
+def test_adapter_of_the_disc_outdates_a_cup_that_it_was_to_find(core: Core) -> None:
+    cup = TARGETS["cup"]
+    request = core.queue.make_request(core.image, cup)
+    core.choices.set_choice(DISC, ModelChoice(adapter="mine"))
+    assert core.choices.outer_adapter(cup) == "mine"
+    assert core.choices.outer_adapter(DISC) is None
+    assert not core.choices.match(request)
+    assert core.choices.match(replace(request, outer_mask=np.ones((2, 2), np.bool_)))

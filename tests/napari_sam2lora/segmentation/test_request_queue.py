@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from napari.layers import Labels
 
+from napari_sam2lora.layers.masks import add_mask
 from napari_sam2lora.segmentation.request_queue import RequestErrors
 from napari_sam2lora.segmentation.requests import DeviceInfo, FailedRequest, ModelChoice
 from sam2lora.errors import AdapterError, GeometryError
@@ -243,3 +244,14 @@ def test_errors_are_listed_by_target() -> None:
     assert errors.of_image("a") == "disc: one\ncup: two"
     errors.clear(("a", "disc"))
     assert errors.of_image("a") == "cup: two"
+
+
+def test_cup_is_looked_for_in_the_disc_of_the_viewer(core: Core) -> None:
+    cup = TARGETS["cup"]
+    assert core.queue.make_request(core.image, cup).outer_mask is None
+    disc = add_mask(core.viewer, core.image, DISC)
+    assert core.queue.make_request(core.image, cup).outer_mask is None  # nothing is painted
+    disc.data[60:90, 70:100] = 1
+    mask = core.queue.make_request(core.image, cup).outer_mask
+    np.testing.assert_array_equal(mask, disc.data > 0)
+    assert core.queue.make_request(core.image, DISC).outer_mask is None

@@ -9,7 +9,7 @@ import pytest
 from numpy.typing import NDArray
 
 from sam2lora.adapters import Adapter
-from sam2lora.inference.predictor import Predictor
+from sam2lora.inference.predictor import Prediction, Predictor
 from sam2lora.inference.prepared_image import PreparedImage
 from sam2lora.inference.segment import SegmentationTask, segment_prepared
 from sam2lora.inference.tta import predict_augmented
@@ -164,3 +164,42 @@ def test_mirror_images_are_averaged_on_request_only(
     expected = predict_augmented(nano, prepared, task.geometry, task.prompts, flips=True)
     np.testing.assert_array_equal(mean.probabilities, expected.probabilities)
     assert np.abs(mean.probabilities - plain.probabilities).max() > 0
+
+
+def _stand_in(looks: list[BoundingBox | None]) -> Callable[..., Prediction]:
+    """Return a prediction of one square, which notes where it was looked for."""
+
+    def predict(_: object, prepared: PreparedImage, *__: object, **how: Any) -> Prediction:
+        looks.append(how["inside"])
+        probabilities = np.zeros(prepared.shape, np.float32)
+        probabilities[20:40, 20:40] = 0.9
+        return Prediction(probabilities, 0.8)
+
+    return predict
+
+
+def test_target_that_another_lies_in_is_predicted_once(
+    monkeypatch: pytest.MonkeyPatch, nano: Predictor, prepared: PreparedImage
+) -> None:
+    looks: list[BoundingBox | None] = []
+    monkeypatch.setattr("sam2lora.inference.segment.predict_augmented", _stand_in(looks))
+    disc = SegmentationTask.of(TARGETS["disc"], threshold=0.95)
+    cup = SegmentationTask.of(TARGETS["cup"], outer=SegmentationTask.of(TARGETS["disc"]))
+    found = segment_prepared(nano, prepared, [cup, disc])
+    assert list(found) == ["cup", "disc"]
+    assert len(looks) == 2
+    assert not found["cup"].mask.any()  # in the disc as it was asked for, which is empty
+
+
+def test_target_is_looked_for_in_one_that_is_known(
+    monkeypatch: pytest.MonkeyPatch, nano: Predictor, prepared: PreparedImage
+) -> None:
+    looks: list[BoundingBox | None] = []
+    monkeypatch.setattr("sam2lora.inference.segment.predict_augmented", _stand_in(looks))
+    cup = SegmentationTask.of(TARGETS["cup"], outer=SegmentationTask.of(TARGETS["disc"]))
+    known = np.zeros(prepared.shape, np.bool_)
+    known[30:50, 30:60] = True
+    found = segment_prepared(nano, prepared, [cup], known={"disc": known})["cup"]
+    assert looks == [BoundingBox(30, 30, 59, 49)]
+    assert found.mask[30:40, 30:40].all()
+    assert not found.mask[~known].any()

@@ -32,6 +32,16 @@ def test_new_target_can_be_convex(qtbot: QtBot):
     dialog.convex.setChecked(True)
     dialog.accept()
     assert get_target("macula").convex
+    assert get_target("macula").inside is None
+
+
+def test_new_target_can_lie_in_another(qtbot: QtBot):
+    dialog = NewTargetDialog()
+    qtbot.addWidget(dialog)
+    dialog.name.setText("rim")
+    pick(dialog.inside, "disc")
+    dialog.accept()
+    assert get_target("rim").inside == "disc"
 
 
 @pytest.mark.parametrize(
