@@ -146,7 +146,7 @@ def _parts_of(target: str) -> list[str]:
 
 
 def _ship_adapter(run: Path, target: str, reports: Path) -> None:
-    """Write the best adapter of a run into the package, in float16, with its card."""
+    """Write the best adapter of a run into the package, LoRA in float16, with its card."""
     adapter, name = find_adapter(run), f"nano-{target}"
     parts = (*BASE_PARTS, *_parts_of(target))
     card = adapter.card.renamed(name).model_copy(
@@ -160,11 +160,11 @@ def _ship_adapter(run: Path, target: str, reports: Path) -> None:
         }
     )
     with new_folder(shipped_folder() / name, replace=True) as partial:
-        for file in (WEIGHTS, HEAD):
-            if (adapter.folder / file).exists():
-                tensors = safetensors.torch.load((adapter.folder / file).read_bytes())
-                halves = {key: tensor.half() for key, tensor in tensors.items()}
-                (partial / file).write_bytes(safetensors.torch.save(halves, {"format": "pt"}))
+        tensors = safetensors.torch.load(adapter.weights.read_bytes())
+        halves = {key: tensor.half() for key, tensor in tensors.items()}
+        (partial / WEIGHTS).write_bytes(safetensors.torch.save(halves, {"format": "pt"}))
+        if card.detail_head:  # in float32, as its format requires
+            (partial / HEAD).write_bytes(adapter.head_weights.read_bytes())
         (partial / CONFIG).write_bytes((adapter.folder / CONFIG).read_bytes())
         for file, text in replace(adapter, card=card).card_files().items():
             (partial / file).write_text(text, encoding="utf-8")
@@ -182,7 +182,8 @@ def evaluate(data: Path, out: Path) -> None:
         subprocess.run([sys.executable, "-m", "sam2lora", "evaluate", *arguments], check=True)
     for name in ("drishti", "ellipses"):
         reports = [str(out / REPORTS / f"{name}-{target}") for target in ("disc", "cup")]
-        arguments = ["--cup-disc", *reports, "--out", str(out / REPORTS / f"{name}-ratio")]
+        models = ["--adapter", "nano-disc", "--adapter", "nano-cup"]  # of several in a report
+        arguments = ["--cup-disc", *reports, *models, "--out", str(out / REPORTS / f"{name}-ratio")]
         subprocess.run([sys.executable, "-m", "sam2lora", "evaluate", *arguments], check=True)
 
 
