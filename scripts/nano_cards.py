@@ -85,7 +85,7 @@ def base_card(weights: Path, reports: Path, *, adapters: str) -> str:
         + "\n".join(
             ["| dataset | target | images | Dice |", "|---|---|---|---|", *_box_rows(reports)]
         ),
-        "## Reproduce it\n\n"
+        "## How to reproduce it\n\n"
         + "\n".join(f"    {COMMANDS.format(part=part)}" for part in BASE_PARTS),
     ]
     return "\n\n".join(lines) + "\n"

@@ -107,6 +107,7 @@ class Engine:
             adapter=self._adapter(request, predictor),
             prompts=request.prompts,
             detail=request.choice.detail,
+            threshold=request.threshold,
             outer=self._outer(request, predictor),
         )
         prepared = self._prepare(request.image)

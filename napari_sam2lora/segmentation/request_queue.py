@@ -124,6 +124,7 @@ class RequestQueue(QObject):
             choices.adapters_revision,
             choices.outer_adapter(target),
             self._outer_mask(image, target),
+            self._results.chosen_threshold((ensure_image_id(image), target.name)),
         )
 
     def _outer_mask(self, image: Image, target: Target) -> Mask | None:

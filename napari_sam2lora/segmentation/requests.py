@@ -80,6 +80,9 @@ class SegmentationRequest:
         The adapter chosen for the target that this one lies in, as the disc for the cup.
     outer_mask
         `(H, W)` bool: the mask of that target in the viewer; None: the adapter finds it.
+    threshold
+        The threshold of the mask that points correct; None: the default one. Moving it later
+        changes what is shown, and outdates nothing.
     """
 
     image: ImageSnapshot
@@ -91,6 +94,7 @@ class SegmentationRequest:
     adapters_revision: int = 0
     outer_adapter: str | None = None
     outer_mask: Mask | None = None
+    threshold: float | None = None
 
 
 @dataclass(frozen=True, eq=False)

@@ -90,6 +90,10 @@ def evaluate(
             "adapter's: smaller is faster; given repeatedly, predictions are averaged.",
         ),
     ] = None,
+    interactive: Annotated[
+        bool,
+        typer.Option("--interactive", help="Simulate corrections by clicks, and what they do."),
+    ] = False,
     seed: Annotated[
         int, typer.Option(min=0, help="Seed of sampled prompts and of confidence intervals.")
     ] = 0,
@@ -164,6 +168,7 @@ def evaluate(
         seed=seed,
         flips=tta,
         field_sizes=tuple(field_size or ()),
+        interactive=interactive,
     )
     parts = plan_parts(roots, settings, layout=layout, labels=parse_labels(labels or ()))
     check_output(out)

@@ -13,11 +13,13 @@ from sam2lora.adapters import Adapter, check_base, check_target
 from sam2lora.datasets import Record
 from sam2lora.errors import DatasetError, DeviceError, GeometryError, Sam2LoraError, SettingsError
 from sam2lora.evaluation.cases import Case, PreparedCase, check_records, prepare_case, read_case
+from sam2lora.evaluation.interactive import Start, correct_case
 from sam2lora.evaluation.scoring import ImageResult, score_binary_mask, score_probabilities
 from sam2lora.evaluation.settings import EvaluateSettings
 from sam2lora.prompts.sampling import REGIMES, Regime, sample_prompts
-from sam2lora.prompts.user_prompts import Prompts
+from sam2lora.prompts.user_prompts import PointPrompt, Prompts
 from sam2lora.targets import get_target
+from sam2lora.types import Mask
 from sam2lora.utils.progress import Progress, no_progress
 
 if TYPE_CHECKING:
@@ -184,7 +186,7 @@ def _evaluate(
                 continue
             result = replace(result, prompts=prompts)
             try:
-                result = _predict_and_score(predictor, prepared, task, result, show)
+                result = _predict_and_score(predictor, prepared, task, settings, result, show)
             except Sam2LoraError as error:
                 logger.debug("%s cannot be segmented", empty.image, exc_info=error)
                 result = replace(result, status="failed", problem=str(error))
@@ -196,13 +198,15 @@ def _predict_and_score(
     predictor: "Predictor",
     case: PreparedCase,
     task: "SegmentationTask",
+    settings: EvaluateSettings,
     result: ImageResult,
     show: Progress,
 ) -> ImageResult:
     """Return `result` with the prediction for its prompts, and the score."""
     from sam2lora.inference.segment import segment_prepared
 
-    task = replace(task, prompts=result.prompts)
+    # A regime measures the network, to which its points are prompts.
+    task = replace(task, prompts=result.prompts, points="prompt")
     started = time.perf_counter()
     prediction = segment_prepared(predictor, case.image, [task], progress=show)[task.target.name]
     if np.isnan(prediction.probabilities).any():
@@ -210,7 +214,7 @@ def _predict_and_score(
             f"The network predicted NaN in {predictor.precision}. Use --precision float32."
         )
     mask = prediction.mask
-    return replace(
+    result = replace(
         result,
         score=score_probabilities(prediction.probabilities, case, task.threshold),
         prediction=mask if case.valid is None else mask & case.valid,
@@ -218,6 +222,19 @@ def _predict_and_score(
         predicted_iou=prediction.iou,
         seconds=time.perf_counter() - started,
     )
+    if not settings.interactive or not result.prompts.empty:
+        return result
+
+    def correct(clicks: Sequence[PointPrompt], start: Start) -> Mask:
+        clicked = replace(
+            task,
+            prompts=Prompts(tuple(clicks)),
+            points="correct" if start == "automatic" else "start",
+        )
+        return segment_prepared(predictor, case.image, [clicked])[task.target.name].mask
+
+    name = f"{result.dataset}/{result.image}"
+    return replace(result, corrections=correct_case(correct, case, name=name, seed=settings.seed))
 
 
 def _evaluate_grader(

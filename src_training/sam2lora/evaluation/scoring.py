@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from scipy import special
 
 from sam2lora.evaluation.cases import PreparedCase
+from sam2lora.evaluation.interactive import ClickSequence
 from sam2lora.metrics.aggregate import score, score_mask
 from sam2lora.metrics.segmentation import Counts, count
 from sam2lora.prompts.user_prompts import Prompts
@@ -157,7 +158,9 @@ class ImageResult:
     predicted_iou
         IoU predicted by the network.
     seconds
-        Time without reading the image.
+        Time without reading the image and without corrections.
+    corrections
+        Simulated corrections by clicks, if they were asked for.
     """
 
     dataset: str
@@ -172,3 +175,4 @@ class ImageResult:
     reference: Mask | None = None
     predicted_iou: float | None = None
     seconds: float = 0.0
+    corrections: tuple[ClickSequence, ...] = ()

@@ -52,11 +52,17 @@ class EvaluateSettings(Settings):
         "averaged; none: that of the adapter",
     )
 
+    interactive: bool = Field(
+        default=False, description="simulate corrections by clicks, on predictions without prompts"
+    )
+
     @model_validator(mode="after")
     def _check_regimes(self) -> Self:
         for name in self.regimes:
             if name not in REGIMES:
                 raise ValueError(f"unknown prompt regime {name!r}")
+        if self.interactive and "none" not in self.regimes:
+            raise ValueError("corrections by clicks need the prompt regime none")
         if len(set(self.regimes)) < len(self.regimes):
             raise ValueError("a prompt regime is listed twice")
         return self

@@ -7,6 +7,7 @@ cached by everything they depend on, and further prompts run the decoder only.
 import hashlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 
 import numpy as np
 import torch
@@ -19,9 +20,11 @@ from sam2lora.compute.device import (
     choose_precision,
     explain_out_of_memory,
 )
+from sam2lora.inference.corrections import WINDOW_SIZES, ClickCorrector
 from sam2lora.inference.embedding_cache import ByteLru, EmbeddingCache
 from sam2lora.inference.postprocessing import convex_envelope
 from sam2lora.inference.prepared_image import PreparedImage, extent_of, pixels_inside, windows_of
+from sam2lora.models.click_refiner import load_refiner, refiner_path
 from sam2lora.models.loading import LoadedModel
 from sam2lora.models.sam2_image_model import ImageEmbedding, normalize
 from sam2lora.prompts.prompt_batch import PromptBatch, in_window
@@ -36,6 +39,7 @@ _DecoderInput = tuple[int, PromptBatch, ImageEmbedding]  # with the number of th
 
 NO_PROMPTS = Prompts()
 
+_STEPS_LIMIT = 256 << 20  # bytes of corrected predictions cached: eight of the largest cameras
 _UNPROMPTED_LIMIT = 64 << 20  # bytes of unprompted outputs cached: a thousand windows at 128²
 
 
@@ -57,6 +61,10 @@ class Prediction:
     def mask(self, threshold: float) -> Mask:
         """Return `(H, W)` bool: where the probability is at least `threshold`."""
         return self.probabilities >= threshold
+
+    def nbytes(self) -> int:
+        """Return the size of the probabilities in bytes."""
+        return self.probabilities.nbytes
 
 
 @dataclass(frozen=True, eq=False)
@@ -101,6 +109,11 @@ class Predictor:
         For a network in training: True if it learns the first of SAM 2's three masks, False for
         the single one. None for a base model: the card of its adapter decides.
 
+    Attributes
+    ----------
+    steps
+        Cache of predictions that were corrected by clicks (`inference.clicks`).
+
     Raises
     ------
     DeviceError
@@ -126,6 +139,22 @@ class Predictor:
         self._batch = batch
         self._multimask_token = multimask_token
         self._adapters = AdapterManager(base)
+        self.steps = ByteLru[Prediction](_STEPS_LIMIT)
+
+    @cached_property
+    def corrector(self) -> ClickCorrector:
+        """The corrector of clicks, loaded when it is used first."""
+        refiners = {kind: load_refiner(refiner_path(kind)) for kind in WINDOW_SIZES}
+        return ClickCorrector(refiners, device=self.device, precision=self.precision)
+
+    @property
+    def state(self) -> str:
+        """Hash of the base model, its active adapter and the precision."""
+        adapters = self._adapters
+        return _digest(
+            *(self.base.weights_sha256, self.precision, repr(self._learned_first_of_three())),
+            *(adapters.encoder_state, adapters.decoder_state),
+        )
 
     @property
     def adapter(self) -> Adapter | None:

@@ -1,15 +1,17 @@
 """Segment the targets of one image; a task holds the adapter, input mode and threshold of each."""
 
+import hashlib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from types import MappingProxyType
-from typing import Self
+from typing import Literal, Self
 
 import numpy as np
 
 from sam2lora.adapters import Adapter
 from sam2lora.adapters.selection import geometry_of
-from sam2lora.inference.predictor import NO_PROMPTS, Predictor
+from sam2lora.inference.clicks import predict_with_clicks
+from sam2lora.inference.predictor import NO_PROMPTS, Prediction, Predictor
 from sam2lora.inference.prepared_image import PreparedImage
 from sam2lora.inference.tta import predict_augmented
 from sam2lora.prompts.user_prompts import Prompts
@@ -19,6 +21,9 @@ from sam2lora.transforms.windows import Values
 from sam2lora.transforms.zoom import BoundingBox
 from sam2lora.types import Mask
 from sam2lora.utils.progress import Progress, no_progress
+
+PointUse = Literal["correct", "start", "prompt"]
+"""What is done with the points of a prompt."""
 
 _NOTHING: Mapping[str, Mask] = MappingProxyType({})
 
@@ -47,6 +52,9 @@ class SegmentationTask:
     outer
         How the target that this one lies in is found; None if it lies in none, or nothing finds
         that. This one is then looked for there, and clipped to it.
+    points
+        Whether points correct the prediction without prompts one after the other, or the first one
+        starts a prediction that the others correct, or all are prompts of one prediction.
     """
 
     target: Target
@@ -57,6 +65,7 @@ class SegmentationTask:
     tta: bool = False
     field_sizes: FieldSizes = ()
     outer: "SegmentationTask | None" = None
+    points: PointUse = "correct"
 
     @classmethod
     def of(
@@ -175,6 +184,40 @@ def _predict(
     known: Mapping[str, Mask],
     progress: Progress,
 ) -> TargetPrediction:
+    """Predict the target of one task, and correct the prediction at each of its points."""
+    if not task.prompts.points or task.points == "prompt":
+        prediction = _predict_start(predictor, prepared, task, known, progress)
+        return TargetPrediction(
+            prediction.mask(task.threshold), prediction.probabilities, prediction.iou
+        )
+    key = _key(predictor, prepared, task)
+    outer = known.get(task.target.inside or "")
+    if outer is not None:
+        key += hashlib.sha256(np.packbits(outer).tobytes()).hexdigest()
+
+    def start(prompts: Prompts) -> Prediction:
+        return _predict_start(predictor, prepared, replace(task, prompts=prompts), known, progress)
+
+    found = predict_with_clicks(
+        predictor,
+        prepared,
+        task.geometry,
+        task.prompts,
+        threshold=task.threshold,
+        automatic=task.points == "correct" and task.adapter is not None,
+        start=start,
+        key=key,
+    )
+    return TargetPrediction(found.mask(task.threshold), found.probabilities, found.iou)
+
+
+def _predict_start(
+    predictor: Predictor,
+    prepared: PreparedImage,
+    task: SegmentationTask,
+    known: Mapping[str, Mask],
+    progress: Progress,
+) -> Prediction:
     """Predict the target of one task, in the target that it lies in."""
     inside = known.get(task.target.inside or "")
     if inside is None and task.outer is not None:
@@ -193,10 +236,22 @@ def _predict(
         field_sizes=task.field_sizes,
         progress=progress,
     )
-    if inside is not None:
-        np.multiply(prediction.probabilities, inside, out=prediction.probabilities)
-    iou = prediction.iou if inside is None or inside.any() else 0.0
-    return TargetPrediction(prediction.mask(task.threshold), prediction.probabilities, iou)
+    if inside is None:
+        return prediction
+    return replace(
+        prediction,
+        probabilities=prediction.probabilities * inside,
+        iou=prediction.iou if inside.any() else 0.0,
+    )
+
+
+def _key(predictor: Predictor, prepared: PreparedImage, task: SegmentationTask) -> str:
+    """Return what a prediction depends on, but for its prompts."""
+    outer = "" if task.outer is None else _key(predictor, prepared, task.outer)
+    predictor.set_adapter(task.adapter)
+    geometry = task.geometry.model_dump_json()
+    how = repr((task.threshold, task.tta, task.field_sizes))
+    return "|".join((predictor.state, prepared.key, geometry, how, outer))
 
 
 def _are_inside(prompts: Prompts, mask: Mask) -> bool:

@@ -39,15 +39,15 @@ class DetailHead(nn.Module):
             "logits" in settings.inputs
         )
         # The names are those in the file of an adapter.
-        self.fine_in = nn.Sequential(_Block(4 * planes, fine), _Block(fine, fine))
-        self.middle_in = _Block(fine, middle)
+        self.fine_in = nn.Sequential(ConvBlock(4 * planes, fine), ConvBlock(fine, fine))
+        self.middle_in = ConvBlock(fine, middle)
         self.fuse = nn.Conv2d(fused, middle, 1) if fused else None
-        self.middle = _Block(middle, middle)
-        self.coarse = nn.Sequential(_Block(middle, coarse), _Block(coarse, coarse))
+        self.middle = ConvBlock(middle, middle)
+        self.coarse = nn.Sequential(ConvBlock(middle, coarse), ConvBlock(coarse, coarse))
         self.to_middle = nn.Conv2d(coarse, middle, 1)
-        self.middle_out = _Block(middle, middle)
+        self.middle_out = ConvBlock(middle, middle)
         self.to_fine = nn.Conv2d(middle, fine, 1)
-        self.fine_out = _Block(fine, fine)
+        self.fine_out = ConvBlock(fine, fine)
         self.last = nn.Conv2d(fine, 4, 3, padding=1)
         nn.init.zeros_(self.last.weight)
         nn.init.zeros_(self.last.bias)  # type: ignore[arg-type]
@@ -115,7 +115,7 @@ class DetailHead(nn.Module):
         return torch.cat(found, 1).contiguous(memory_format=torch.channels_last)
 
 
-class _Block(nn.Sequential):
+class ConvBlock(nn.Sequential):
     """Convolution, batch normalization and ReLU."""
 
     def __init__(self, inputs: int, outputs: int) -> None:

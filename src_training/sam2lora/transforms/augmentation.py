@@ -69,11 +69,14 @@ class LabelledWindow:
         `(S, S)` bool: the target.
     valid
         `(S, S)` bool: the pixels inside the image and its field of view.
+    previous
+        `(S, S)` uint8: a prediction of the target, where there is one.
     """
 
     pixels: NDArray[np.uint8]
     mask: Mask
     valid: Mask
+    previous: NDArray[np.uint8] | None = None
 
     def nbytes(self) -> int:
         """Return the size of the arrays in bytes."""
@@ -105,6 +108,7 @@ def apply_augmentation(
     mask: Mask,
     *,
     valid: Mask | None = None,
+    previous: NDArray[np.uint8] | None = None,
 ) -> LabelledWindow:
     """Cut a window out of an image and augment it.
 
@@ -126,6 +130,8 @@ def apply_augmentation(
         `(H, W)` bool: the target.
     valid
         `(H, W)` bool: the field of view; by default the whole image.
+    previous
+        `(H, W)` uint8: a prediction, which is moved with the image; 0 is added beyond the image.
 
     Raises
     ------
@@ -141,18 +147,20 @@ def apply_augmentation(
         )
     wide = _wider(window, augmentation)
     covers = [array.astype(np.uint8) * np.uint8(255) for array in (mask, valid)]
+    covers += [] if previous is None else [previous]
     planes = np.dstack([wide.cut(pixels), *map(wide.cut, covers)])
-    cut = torch.from_numpy(planes).movedim(-1, 0).contiguous().float()  # (5, W, W), W >= S
+    cut = torch.from_numpy(planes).movedim(-1, 0).contiguous().float()  # (5 or 6, W, W), W >= S
     generator = torch.Generator().manual_seed(augmentation.seed)
     if augmentation.moves:
         grid = _grid(augmentation, window.size, wide.size, generator)
         cut = F.grid_sample(cut[None], grid, mode="bicubic", align_corners=False)[0]
     image = cut[:3].clamp_(0, 255).div_(255)
     # At least half covered; 127.5 so that a plain window agrees with `Window.cut_mask`.
-    target, inside = cut[3:] >= 127.5
+    target, inside = cut[3:5] >= 127.5
     changed = change_appearance(image, inside, augmentation.appearance, generator)
     augmented = changed.movedim(0, -1).contiguous().numpy()
-    return LabelledWindow(augmented, target.numpy(), inside.numpy())
+    moved = None if previous is None else cut[5].round_().clamp_(0, 255).byte().numpy()
+    return LabelledWindow(augmented, target.numpy(), inside.numpy(), moved)
 
 
 def _wider(window: Window, augmentation: Augmentation) -> Window:

@@ -49,10 +49,11 @@ def test_command_of_one_image_writes_its_preview(
 ):
     ready.viewer.add_layer(fundus("a", path=files / "a.png"))
     ready.segment()
-    with ready.wait_result():
-        ready.click(90, 70)
     inside = np.array(ready.preview().data)[ready.session.result.prepared.field.mask]
     ready.dock.threshold.number.setValue(round(float(np.median(inside)), 3))
+    with ready.wait_result():
+        ready.click(90, 70)
+    assert ready.session.results.mask(ready.session.target_key)[70, 90]  # at that threshold
     copy = ready.dock._copy
     copy.click()
     command = QGuiApplication.clipboard().text()

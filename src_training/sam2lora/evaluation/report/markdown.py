@@ -26,8 +26,16 @@ _DISTANCES = ("hd95", "assd")
 _LONGEST_LIST = 20
 
 
-def report_text(report: Report) -> str:
-    """Return a report as Markdown."""
+def report_text(report: Report, *, more: Sequence[str] = ()) -> str:
+    """Return a report as Markdown.
+
+    Parameters
+    ----------
+    report
+        The report.
+    more
+        Lines of further sections, before the explanation of the tables.
+    """
     lines = [
         f"# Evaluation: {report.target.name}",
         "",
@@ -36,6 +44,7 @@ def report_text(report: Report) -> str:
     ]
     for name in report.settings.regimes:
         lines += ["", f"## {describe_regime(REGIMES[name])}", "", *_tables(report, name)]
+    lines += more
     lines += ["", "## How to read the tables", "", *_legend(report)]
     lines += _not_scored(report)
     lines += ["", "## Pictures", "", *_pictures(report)]

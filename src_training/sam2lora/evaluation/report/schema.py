@@ -10,6 +10,7 @@ from pydantic import AwareDatetime, Field, JsonValue, ValidationError
 
 from sam2lora.adapters import AdapterCard
 from sam2lora.errors import ReportError
+from sam2lora.evaluation.interactive import ClickSequence
 from sam2lora.evaluation.scoring import Status
 from sam2lora.evaluation.settings import EvaluateSettings
 from sam2lora.settings import GeometrySettings, Settings
@@ -98,6 +99,9 @@ class ImageEntry(Settings):
     prompts: PromptEntry = PromptEntry()
     answer: str = Field(default="", description="predicted mask, relative to the report")
     truth: str = Field(default="", description="reference mask, relative to the report")
+    corrections: tuple[ClickSequence, ...] = Field(
+        default=(), description="simulated corrections by clicks"
+    )
 
 
 class SummaryEntry(Settings):

@@ -11,6 +11,7 @@ from sam2lora.adapters.card import now
 from sam2lora.errors import ReportError, SettingsError
 from sam2lora.evaluation.data_selection import EvaluationPart
 from sam2lora.evaluation.report.candidates import Candidate
+from sam2lora.evaluation.report.clicks import PLOT, click_figure, click_lines, has_corrections
 from sam2lora.evaluation.report.folder import MASKS, report_folder
 from sam2lora.evaluation.report.gallery import save_galleries
 from sam2lora.evaluation.report.markdown import report_text
@@ -106,9 +107,12 @@ def write_report(
             cells=tuple(make_cells(scored)),
             images=images,
         )
-        files = {"per_image.csv": report.to_csv(), "report.md": report_text(report)}
+        text = report_text(report, more=click_lines(report))
+        files = {"per_image.csv": report.to_csv(), "report.md": text}
         write_texts(folder, files | {REPORT: report.to_json()})
         save_plots(folder, report)
+        if has_corrections(report):
+            click_figure(report).savefig(folder / PLOT)
         save_galleries(folder, report)
     return report
 
@@ -178,6 +182,7 @@ def _save_result(
         ),
         answer=prediction_file,
         truth=reference_file,
+        corrections=result.corrections,
     )
     return ScoredImage(entry, score)
 
