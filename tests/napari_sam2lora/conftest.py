@@ -92,7 +92,7 @@ def own_preferences(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
 
 @pytest.fixture(autouse=True)
 def closing(monkeypatch: pytest.MonkeyPatch) -> list[str]:
-    """Let windows close that hold predictions; return what the user was asked."""
+    """Return what the user is asked as windows with predictions close, which they may."""
     asked: list[str] = []
 
     def agree(parent: object, title: str, text: str, *, action: str) -> bool:

@@ -41,8 +41,7 @@ def predict_with_clicks(
     predictor
         The network, which has the corrector and the cache of the steps.
     prepared, geometry, prompts
-        As for `Predictor.predict`; points are clicks in their order, at
-        least one.
+        As for `Predictor.predict`; points are clicks in their order, at least one.
     threshold
         Probability from which a pixel belongs to the mask that is corrected.
     automatic

@@ -93,10 +93,11 @@ class ClickCorrector:
         DeviceError
             If there is not enough memory.
         """
-        newest = clicks[-1]
+        newest, kind = clicks[-1], refiner_kind(geometry)
         window = click_window(newest, prepared.field, geometry, probabilities >= threshold)
-        refiner = self._refiners[refiner_kind(geometry)]
-        refined = self._refine(refiner, prepared, probabilities, clicks, window, threshold)
+        refined = self._refine(
+            self._refiners[kind], prepared, probabilities, clicks, window, threshold
+        )
         pasted = window.paste(refined, prepared.shape)
         part = pasted.rows, pasted.columns
         corrected = probabilities.copy()
@@ -110,7 +111,7 @@ class ClickCorrector:
             positive=newest.positive,
             radius=radius,
             valid=prepared.field.mask[part],
-            depth=None if refiner_kind(geometry) == "fine" else _DEPTH,
+            depth=None if kind == "fine" else _DEPTH,
         )
         changed = merged != before
         corrected[part][changed] = _probabilities(merged[changed], threshold)

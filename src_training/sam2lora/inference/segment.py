@@ -185,11 +185,21 @@ def _predict(
     progress: Progress,
 ) -> TargetPrediction:
     """Predict the target of one task, and correct the prediction at each of its points."""
-    if not task.prompts.points or task.points == "prompt":
-        prediction = _predict_start(predictor, prepared, task, known, progress)
-        return TargetPrediction(
-            prediction.mask(task.threshold), prediction.probabilities, prediction.iou
-        )
+    if task.prompts.points and task.points != "prompt":
+        found = _predict_corrected(predictor, prepared, task, known, progress)
+    else:
+        found = _predict_start(predictor, prepared, task, known, progress)
+    return TargetPrediction(found.mask(task.threshold), found.probabilities, found.iou)
+
+
+def _predict_corrected(
+    predictor: Predictor,
+    prepared: PreparedImage,
+    task: SegmentationTask,
+    known: Mapping[str, Mask],
+    progress: Progress,
+) -> Prediction:
+    """Predict the target of one task, corrected at each of its points."""
     key = _key(predictor, prepared, task)
     outer = known.get(task.target.inside or "")
     if outer is not None:
@@ -198,7 +208,7 @@ def _predict(
     def start(prompts: Prompts) -> Prediction:
         return _predict_start(predictor, prepared, replace(task, prompts=prompts), known, progress)
 
-    found = predict_with_clicks(
+    return predict_with_clicks(
         predictor,
         prepared,
         task.geometry,
@@ -208,7 +218,6 @@ def _predict(
         start=start,
         key=key,
     )
-    return TargetPrediction(found.mask(task.threshold), found.probabilities, found.iou)
 
 
 def _predict_start(
