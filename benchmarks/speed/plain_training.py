@@ -8,7 +8,7 @@ from torch import Tensor
 
 from benchmarks.speed.stock import stock_features, stock_prediction
 from sam2lora.adapters.peft_format import peft_config
-from sam2lora.models.sam2_image_model import MEAN, STD
+from sam2lora.models.normalization import MEAN, STD
 from sam2lora.settings import LoraSettings
 
 

@@ -21,7 +21,7 @@ from sam2lora.models.click_refiner import (
     RefinerKind,
     click_maps,
 )
-from sam2lora.models.sam2_image_model import normalize
+from sam2lora.models.normalization import normalize
 from sam2lora.prompts.user_prompts import PointPrompt
 from sam2lora.settings import GeometrySettings, Precision
 from sam2lora.transforms.windows import Values, Window

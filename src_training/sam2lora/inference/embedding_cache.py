@@ -15,7 +15,7 @@ import safetensors.torch
 import torch
 from safetensors import SafetensorError
 
-from sam2lora.models.sam2_image_model import ImageEmbedding
+from sam2lora.models.outputs import ImageEmbedding
 from sam2lora.utils.files import atomic_path, make_folder
 
 logger = logging.getLogger(__name__)

@@ -26,7 +26,8 @@ from sam2lora.inference.postprocessing import convex_envelope
 from sam2lora.inference.prepared_image import PreparedImage, extent_of, pixels_inside, windows_of
 from sam2lora.models.click_refiner import load_refiner, refiner_path
 from sam2lora.models.loading import LoadedModel
-from sam2lora.models.sam2_image_model import ImageEmbedding, normalize
+from sam2lora.models.normalization import normalize
+from sam2lora.models.outputs import ImageEmbedding
 from sam2lora.prompts.prompt_batch import PromptBatch, in_window
 from sam2lora.prompts.user_prompts import Prompts
 from sam2lora.settings import GeometrySettings, PrecisionChoice

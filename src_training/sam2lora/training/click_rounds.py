@@ -9,7 +9,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from sam2lora.models.click_refiner import LARGEST_MARGIN, ClickRefiner, click_maps
-from sam2lora.models.sam2_image_model import normalize
+from sam2lora.models.normalization import normalize
 from sam2lora.prompts.error_clicks import ErrorRegion, largest_errors
 from sam2lora.prompts.user_prompts import PointPrompt
 from sam2lora.training.click_samples import ClickSample

@@ -11,7 +11,8 @@ from torch import Tensor
 from torch.utils.data import DataLoader
 
 from sam2lora.errors import Sam2LoraError
-from sam2lora.models.sam2_image_model import DetailInputs, ImageEmbedding, normalize
+from sam2lora.models.normalization import normalize
+from sam2lora.models.outputs import DetailInputs, ImageEmbedding
 from sam2lora.prompts.prompt_batch import PromptBatch
 from sam2lora.training.dataset import TrainingDataset, TrainingSample
 

@@ -13,7 +13,7 @@ from sam2lora.datasets import Problem, Record
 from sam2lora.datasets.check import check_masks
 from sam2lora.inference.embedding_cache import EmbeddingCache
 from sam2lora.losses.composite import composite_loss
-from sam2lora.models.sam2_image_model import DetailInputs, ImageEmbedding
+from sam2lora.models.outputs import DetailInputs, ImageEmbedding
 from sam2lora.training.data_loader import collate
 from sam2lora.training.data_split import DataPlan, plan_data
 from sam2lora.training.dataset import ORIENTATIONS, TrainingDataset

@@ -9,7 +9,8 @@ from torch import Tensor
 
 from sam2lora.compute.device import autocast
 from sam2lora.inference.embedding_cache import ByteLru, EmbeddingCache
-from sam2lora.models.sam2_image_model import DetailInputs, ImageEmbedding, Sam2ImageModel
+from sam2lora.models.outputs import DetailInputs, ImageEmbedding
+from sam2lora.models.sam2_image_model import Sam2ImageModel
 from sam2lora.settings import Precision
 from sam2lora.training.data_loader import images_of, turned
 from sam2lora.training.dataset import TrainingSample

@@ -12,7 +12,7 @@ from sam2lora.compute.device import autocast, choose_precision, explain_out_of_m
 from sam2lora.errors import DeviceError, TrainingError
 from sam2lora.inference.embedding_cache import EmbeddingCache
 from sam2lora.losses.composite import LossTerms, composite_loss
-from sam2lora.models.sam2_image_model import DetailInputs, ImageEmbedding
+from sam2lora.models.outputs import DetailInputs, ImageEmbedding
 from sam2lora.settings import Precision
 from sam2lora.training.data_loader import collate
 from sam2lora.training.dataset import TrainingSample

@@ -11,7 +11,8 @@ from torch.utils.checkpoint import checkpoint
 
 from sam2lora.compute.attention import quick_attention
 from sam2lora.models.detail_head import enlarge
-from sam2lora.models.sam2_image_model import DetailInputs, ImageEmbedding, Sam2ImageModel
+from sam2lora.models.outputs import DetailInputs, ImageEmbedding
+from sam2lora.models.sam2_image_model import Sam2ImageModel
 from sam2lora.prompts.prompt_batch import PromptBatch
 
 

@@ -11,7 +11,7 @@ from benchmarks.speed.stock import (
     stock_prediction,
     stock_predictor,
 )
-from sam2lora.models.sam2_image_model import normalize
+from sam2lora.models.normalization import normalize
 from sam2lora.prompts.prompt_batch import PromptBatch
 
 

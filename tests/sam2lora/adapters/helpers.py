@@ -6,7 +6,7 @@ import numpy as np
 import torch
 from torch import nn
 
-from sam2lora.models.sam2_image_model import normalize
+from sam2lora.models.normalization import normalize
 from sam2lora.settings import LoraSettings
 
 RANK_4 = LoraSettings(rank=4, alpha=8)

@@ -10,7 +10,7 @@ import torch
 
 from sam2lora.errors import OutputError
 from sam2lora.inference.embedding_cache import EmbeddingCache
-from sam2lora.models.sam2_image_model import ImageEmbedding
+from sam2lora.models.outputs import ImageEmbedding
 
 CPU = torch.device("cpu")
 

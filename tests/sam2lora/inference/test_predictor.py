@@ -17,7 +17,7 @@ from sam2lora.inference.postprocessing import LEVELS
 from sam2lora.inference.predictor import Predictor
 from sam2lora.inference.prepared_image import PreparedImage, windows_of
 from sam2lora.models.loading import LoadedModel, load_base, random_base
-from sam2lora.models.sam2_image_model import normalize
+from sam2lora.models.normalization import normalize
 from sam2lora.prompts.prompt_batch import PromptBatch, mask_to_logits
 from sam2lora.prompts.user_prompts import PointPrompt, Prompts
 from sam2lora.settings import GeometrySettings, PrecisionChoice

@@ -5,22 +5,15 @@ import numpy as np
 import pytest
 import torch
 from torch import Tensor
-from torchvision.transforms import Normalize, ToTensor
 
 from sam2lora.compute.device import autocast, release_memory
 from sam2lora.errors import GeometryError
 from sam2lora.models.detail_head import DetailHead, enlarge
 from sam2lora.models.loading import build_network
+from sam2lora.models.normalization import normalize
+from sam2lora.models.outputs import ImageEmbedding
 from sam2lora.models.registry import BASE_MODELS
-from sam2lora.models.sam2_image_model import (
-    MEAN,
-    STD,
-    DecoderOutput,
-    ImageEmbedding,
-    Sam2ImageModel,
-    denormalize,
-    normalize,
-)
+from sam2lora.models.sam2_image_model import Sam2ImageModel
 from sam2lora.models.weights import fit_weights, weights_digest
 from sam2lora.prompts.prompt_batch import PromptBatch, mask_to_logits
 from sam2lora.settings import DetailHeadSettings
@@ -146,31 +139,6 @@ def test_each_ingredient_of_parity_changes_the_prediction(nano: Sam2ImageModel):
         assert (nano.decode(embedding, moved).logits - right).abs().max() > 10 * TOLERANCE
 
 
-def test_normalize_equals_that_of_sam2():
-    pixels = picture(32)
-    expected = Normalize(MEAN, STD)(ToTensor()(pixels))
-    torch.testing.assert_close(normalize(pixels), expected, atol=1e-6, rtol=0)
-    channels_first = torch.from_numpy(pixels).permute(2, 0, 1)
-    torch.testing.assert_close(normalize(channels_first), expected, atol=1e-6, rtol=0)
-    batch = np.stack([pixels, pixels[::-1]])
-    assert normalize(batch).shape == (2, 3, 32, 32)
-    assert normalize(batch).is_contiguous()
-    assert pixels.dtype == np.uint8, "the caller's image stays as it was"
-
-
-@pytest.mark.parametrize(
-    ("pixels", "message"),
-    [
-        (np.zeros((8, 8, 3), np.float32), "uint8"),
-        (np.zeros((8, 8), np.uint8), r"\(8, 8\)"),
-        (np.zeros((8, 8, 4), np.uint8), r"\(8, 8, 4\)"),
-    ],
-)
-def test_normalize_refuses_other_images(pixels: np.ndarray, message: str):
-    with pytest.raises(GeometryError, match=message):
-        normalize(pixels)
-
-
 @pytest.fixture(scope="module")
 def embedding(nano: Sam2ImageModel) -> ImageEmbedding:
     """Return the embeddings of three images."""
@@ -233,16 +201,6 @@ def test_half_precision_embeddings_predict_nearly_the_same(
     assert (logits - full).abs().max() < 0.02 * full.std()
 
 
-def test_embedding_reports_its_bytes(embedding: ImageEmbedding):
-    per_image = 4 * (128 * 32 * 32 + 16 * 128 * 128 + 32 * 64 * 64)
-    assert embedding.nbytes() == 3 * per_image
-    assert embedding[1:].nbytes() == 2 * per_image
-    assert len(embedding[-1]) == 1
-    assert torch.equal(embedding[-1].fine, embedding.fine[2:])
-    with pytest.raises(IndexError):
-        embedding[3]
-
-
 def test_mismatched_sizes_are_refused(nano: Sam2ImageModel, embedding: ImageEmbedding):
     with pytest.raises(GeometryError, match=r"\(B, 3, 512, 512\), not \(1, 3, 1024, 1024\)"):
         nano.encode(torch.zeros(1, 3, 1024, 1024))
@@ -253,22 +211,6 @@ def test_mismatched_sizes_are_refused(nano: Sam2ImageModel, embedding: ImageEmbe
     wrong = PromptBatch.single(mask_logits=np.zeros((64, 64)))
     with pytest.raises(GeometryError, match="128 x 128 for this network, not 64 x 64"):
         nano.decode(embedding[0], wrong)
-
-
-def test_best_keeps_the_mask_of_highest_predicted_iou():
-    logits = torch.arange(6.0).view(2, 3, 1, 1)
-    iou = torch.tensor([[0.1, 0.9, 0.5], [0.7, 0.2, 0.1]])
-    output = DecoderOutput(logits, iou, torch.zeros(2, 1), 10 * logits)
-    best = output.best()
-    assert best.low_res_logits.flatten().tolist() == [10, 30]
-    assert best.logits.flatten().tolist() == [1, 3]
-    assert best.iou.flatten().tolist() == pytest.approx([0.9, 0.7])
-    assert best.logits.shape == (2, 1, 1, 1)
-    first = output.first()
-    assert first.low_res_logits.flatten().tolist() == [0, 30]
-    assert first.logits.flatten().tolist() == [0, 3]
-    assert first.iou.flatten().tolist() == pytest.approx([0.1, 0.7])
-    assert first.logits.shape == (2, 1, 1, 1)
 
 
 def with_head(network: Sam2ImageModel, *, trained: bool = True) -> Sam2ImageModel:
@@ -342,11 +284,6 @@ def test_only_with_a_detail_head_does_an_embedding_hold_the_pixels(networks):
     network.attach_detail_head(None)
     with pytest.raises(GeometryError, match="No detail head"):
         network.refine(network.decode_coarse(embedding, some_points(2)))
-
-
-def test_denormalizing_is_exact():
-    every = torch.arange(256, dtype=torch.uint8).view(1, 16, 16).expand(3, 16, 16)
-    assert torch.equal(denormalize(normalize(every)), every)
 
 
 def test_gradients_reach_encoder_and_decoder(networks):

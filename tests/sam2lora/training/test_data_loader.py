@@ -9,7 +9,8 @@ import pytest
 import torch
 
 from sam2lora.errors import ImageError
-from sam2lora.models.sam2_image_model import ImageEmbedding, normalize
+from sam2lora.models.normalization import normalize
+from sam2lora.models.outputs import ImageEmbedding
 from sam2lora.training.data_loader import (
     collate,
     images_of,

@@ -16,7 +16,8 @@ from sam2lora.adapters.folder import read_shapes
 from sam2lora.adapters.serialization import read_tensors
 from sam2lora.inference.embedding_cache import EmbeddingCache
 from sam2lora.models.loading import LoadedModel
-from sam2lora.models.sam2_image_model import Sam2ImageModel, normalize
+from sam2lora.models.normalization import normalize
+from sam2lora.models.sam2_image_model import Sam2ImageModel
 from sam2lora.runs import StepEvent
 from sam2lora.training.data_loader import turned
 from sam2lora.training.dataset import TrainingSample
