@@ -220,7 +220,8 @@ class DetailHeadSettings(Settings):
 
     channels: tuple[int, int, int] = Field(
         default=(24, 32, 48),
-        description="channels at a half, a quarter and an eighth of the input's resolution",
+        description="channels at a half, a quarter and an eighth of the input's resolution, 1…512 "
+        "each",
     )
     inputs: tuple[DetailInput, ...] = Field(
         default=("contrast", "embedding", "logits"),

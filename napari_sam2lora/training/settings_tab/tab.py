@@ -4,6 +4,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any, get_args
 
 from pydantic import BaseModel, ValidationError
+from pydantic.fields import FieldInfo
 from qtpy.QtCore import Signal
 from qtpy.QtWidgets import (
     QFormLayout,
@@ -49,7 +50,7 @@ class SettingsTab(QWidget):
         content = QWidget()
         self._layout = QVBoxLayout(content)
         self._layout.setContentsMargins(0, 0, 0, 0)
-        self._add(TrainSettings, "", ())
+        self._add(TrainSettings, "", (), tip="")
         self._state = Paragraph()
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
@@ -101,22 +102,22 @@ class SettingsTab(QWidget):
             field.show_value(_at(self._shown, path))
         self._check()
 
-    def _add(self, model: type[BaseModel], title: str, path: SettingPath) -> None:
+    def _add(self, model: type[BaseModel], title: str, path: SettingPath, *, tip: str) -> None:
         """Add the settings of a model as a group, and after it those of the models in it."""
         group = QGroupBox(title)
-        group.setToolTip((model.__doc__ or "").strip().splitlines()[0] if title else "")
+        group.setToolTip(tip)
         form = QFormLayout(group)
         form.setFieldGrowthPolicy(QFormLayout.FieldGrowthPolicy.AllNonFixedFieldsGrow)
         form.setRowWrapPolicy(QFormLayout.RowWrapPolicy.WrapLongRows)
         self._layout.addWidget(group)
-        nested: list[tuple[type[BaseModel], str, SettingPath]] = []
+        nested: list[tuple[type[BaseModel], SettingPath, str]] = []
         for name, about in model.model_fields.items():
             place = (*path, name)
             inner = _model_in(about.annotation)
             if place[0] in IN_SETUP_TAB:
                 continue
             if inner is not None:
-                nested.append((inner, " · ".join(place), place))
+                nested.append((inner, place, self._group_tip(inner, about, place)))
                 continue
             field = SettingField(".".join(place), about)
             field.edited.connect(self._edited_at(place))
@@ -124,8 +125,13 @@ class SettingsTab(QWidget):
             form.addRow(name.replace("_", " "), field)
         if not form.rowCount():
             group.hide()
-        for one in nested:
-            self._add(*one)
+        for inner, place, group_tip in nested:
+            self._add(inner, " · ".join(place), place, tip=group_tip)
+
+    def _group_tip(self, model: type[BaseModel], about: FieldInfo, path: SettingPath) -> str:
+        """Return what a group of settings is, and how one is set that is left out by default."""
+        tip = about.description or (model.__doc__ or "").strip().splitlines()[0]
+        return f"{tip}. A change below sets it" if self._is_optional(path) else tip
 
     def _edited_at(self, path: SettingPath) -> Any:
         def edited(value: Any) -> None:

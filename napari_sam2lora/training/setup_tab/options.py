@@ -8,13 +8,17 @@ from qtpy.QtWidgets import QComboBox, QFormLayout, QLineEdit, QWidget
 _FROM_SCRATCH = "None: train from scratch"
 
 TIPS: Mapping[str, str] = {
-    "quick": "A few images, about a minute: the decoder's LoRA alone, from the adapter below.",
+    "quick": "A few images, one or two minutes, from the adapter below: the decoder's LoRA alone, "
+    "or for vessels the detail head alone, which is added if the adapter has none.",
     "standard": "600 steps of all of LoRA.",
-    "detail": "600 steps of a small network that draws thin structures finer; all else is frozen.",
+    "detail": "600 steps of a small network that draws thin structures finer, with the adapter "
+    "below frozen; its rank falls if the two would exceed 5 % of the base.",
     "paper": "SAM2LoRA as published: 30 000 steps. Not for a computer without a GPU.",
     "low-memory": "As Standard, one image at a time.",
 }
 """Tool tip of each preset."""
+
+_CONTINUING = ("quick", "detail")  # train a small part of an adapter
 
 
 class SetupOptions(QWidget):
@@ -110,7 +114,7 @@ class SetupOptions(QWidget):
         """Show the initial adapters to choose from: name to label, the best choice first.
 
         The chosen one is kept if it still exists, unless target, base model or preset have changed:
-        then Quick adapt starts from the first one, and the other presets from scratch.
+        then Quick adapt and Detail head start from the first one, the other presets from scratch.
         """
         key = (self.target, self.model, self.preset)
         before = self._adapter.currentData()
@@ -122,7 +126,7 @@ class SetupOptions(QWidget):
         if key == self._offered_for and kept >= 0:
             self._adapter.setCurrentIndex(kept)
         else:
-            self._adapter.setCurrentIndex(1 if adapters and self.preset == "quick" else 0)
+            self._adapter.setCurrentIndex(1 if adapters and self.preset in _CONTINUING else 0)
         self._offered_for = key
 
     def show_name(self, name: str) -> None:

@@ -108,6 +108,13 @@ class AdapterCard(Settings):
     threshold: float = Field(
         gt=0, lt=1, description="probability from which a pixel belongs to the mask"
     )
+    iou_offset: float = Field(
+        default=0.0,
+        ge=-1,
+        le=1,
+        description="added to the network's predicted IoU: with a detail head, what was missing to "
+        "the true IoU on the validation images",
+    )
     multimask_token: bool = Field(
         default=False,
         description="take the first of SAM 2's three masks, not its single one (the paper's)",

@@ -250,7 +250,7 @@ class Predictor:
             outputs = [replace(outputs[0], logits=logits)]
         probabilities = _blend(windows, outputs, prepared.shape)
         np.multiply(probabilities, prepared.field.mask, out=probabilities)
-        return Prediction(probabilities, float(np.mean([output.iou for output in outputs])))
+        return Prediction(probabilities, self._predicted_iou(outputs))
 
     def _look_closer(
         self,
@@ -375,6 +375,11 @@ class Predictor:
         ):
             embedded = self._network.encode(normalize(torch.from_numpy(inputs).to(self.device)))
         return [embedded[number].clone() for number in range(len(windows))]
+
+    def _predicted_iou(self, outputs: Sequence[_WindowOutput]) -> float:
+        """Return the mean predicted IoU of windows, corrected as the adapter's card says."""
+        offset = 0.0 if self.adapter is None else self.adapter.card.iou_offset
+        return float(np.clip(np.mean([output.iou for output in outputs]) + offset, 0, 1))
 
     def _learned_first_of_three(self) -> bool | None:
         """Return whether training was on the first of three masks; None without adapter."""

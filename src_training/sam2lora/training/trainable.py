@@ -256,6 +256,7 @@ class _TrainableLora:
             lora=self._lora,
             detail_head=self._head.settings if self._head else None,
             threshold=validation.threshold,
+            iou_offset=validation.iou_offset if self._head else 0.0,
             multimask_token=settings.multimask_token,
             trainable=self._weights(),
             share=share_of(self._weights(), self.model),

@@ -41,12 +41,15 @@ class Validation:
         Mean over the images of the binary cross-entropy inside the field of view.
     per_image
         Dice of each image at `threshold`, by its name.
+    iou_offset
+        Mean difference of the IoU at `threshold` and the predicted IoU.
     """
 
     dice: float
     threshold: float
     loss: float
     per_image: dict[str, float]
+    iou_offset: float
 
 
 @dataclass(frozen=True, eq=False)
@@ -155,13 +158,13 @@ def validate(
     )
     geometry = settings.geometry_for(settings.target)
     scores = np.zeros((len(images), len(THRESHOLDS)))
-    losses = []
+    losses, predicted_iou = [], []
     first: Values | None = None
     for number, image in enumerate(images):
-        probabilities = predictor.predict(
-            image.prepared, geometry, inside=image.outer
-        ).probabilities
+        prediction = predictor.predict(image.prepared, geometry, inside=image.outer)
+        probabilities = prediction.probabilities
         first = probabilities if first is None else first
+        predicted_iou.append(prediction.iou)
         losses.append(cross_entropy(probabilities, image.reference, valid=image.valid))
         for column, threshold in enumerate(THRESHOLDS):
             mask = probabilities >= threshold
@@ -171,10 +174,17 @@ def validate(
     best = int(min(near_best, key=lambda column: abs(THRESHOLDS[column] - preferred)))
     if preview and first is not None:
         shown = images[0]
-        prediction = first >= THRESHOLDS[best]
-        save_picture(preview, draw_errors(shown.prepared.pixels, prediction, shown.reference))
+        mask = first >= THRESHOLDS[best]
+        save_picture(preview, draw_errors(shown.prepared.pixels, mask, shown.reference))
     per_image = {
         image.name: float(score) for image, score in zip(images, scores[:, best], strict=True)
     }
-    mean = float(scores[:, best].mean())
-    return Validation(mean, THRESHOLDS[best], float(np.mean(losses)), per_image)
+    dices = scores[:, best]
+    true_iou = dices / (2 - dices)
+    return Validation(
+        dice=float(dices.mean()),
+        threshold=THRESHOLDS[best],
+        loss=float(np.mean(losses)),
+        per_image=per_image,
+        iou_offset=float(np.mean(true_iou - predicted_iou)),
+    )

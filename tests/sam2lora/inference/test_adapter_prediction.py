@@ -1,6 +1,7 @@
 """Adapters in a `Predictor`: embeddings are shared only if the encoder is the same."""
 
 from collections.abc import Callable
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -88,6 +89,17 @@ def test_a_detail_head_gets_the_pixels_of_its_windows(make_adapter: Make, predic
     tiles = GeometrySettings(detail="tiles", field_size=900)
     predictor.set_adapter(fine)
     assert predictor.predict(prepared, tiles).probabilities.shape == (200, 200)
+
+
+def test_predicted_iou_is_corrected_as_the_card_says(make_adapter: Make, predictor, prepared):
+    adapter = make_adapter(detail_head=DetailHeadSettings())
+    predictor.set_adapter(adapter)
+    network_says = predictor.predict(prepared, WHOLE).iou
+    for offset in (0.125, -0.125, 1.0):
+        card = adapter.card.model_copy(update={"iou_offset": offset})
+        predictor.set_adapter(replace(adapter, card=card))
+        expected = min(max(network_says + offset, 0), 1)
+        assert predictor.predict(prepared, WHOLE).iou == pytest.approx(expected)
 
 
 def test_cached_predictions_are_those_of_the_active_adapter(

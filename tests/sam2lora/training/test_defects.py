@@ -218,7 +218,9 @@ def test_defect_14_the_best_is_chosen_by_validation_dice(
 
     def scripted(*_: object, **__: object) -> Validation:
         score = next(scores)
-        return Validation(dice=score, threshold=0.4, loss=1 - score, per_image={"eyes/a": score})
+        return Validation(
+            dice=score, threshold=0.4, loss=1 - score, per_image={"eyes/a": score}, iou_offset=0.08
+        )
 
     monkeypatch.setattr("sam2lora.training.loop.validate", scripted)
     run, events = run_through(make(steps=4, validation={"every": 1}))

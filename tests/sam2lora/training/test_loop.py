@@ -195,7 +195,9 @@ def test_best_adapter_exists_from_the_first_validation(make: Make, begin: Begin)
 def test_validation_with_dice_zero_still_sets_the_best(
     make: Make, run_through: RunThrough, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    nothing = Validation(dice=0.0, threshold=0.5, loss=0.7, per_image={"eyes/a": 0.0})
+    nothing = Validation(
+        dice=0.0, threshold=0.5, loss=0.7, per_image={"eyes/a": 0.0}, iou_offset=0.08
+    )
     monkeypatch.setattr("sam2lora.training.loop.validate", lambda *_, **__: nothing)
     run, _ = run_through(make(steps=2, validation={"every": 1}))
     best = best_adapter(run.path)

@@ -175,7 +175,9 @@ def test_worker_processes_do_not_change_a_resumed_run(
 def test_early_stopping_continues_counting_after_resume(
     make: Make, begin: Begin, run_through: RunThrough, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    constant = Validation(dice=0.5, threshold=0.5, loss=0.7, per_image={"eyes/a": 0.5})
+    constant = Validation(
+        dice=0.5, threshold=0.5, loss=0.7, per_image={"eyes/a": 0.5}, iou_offset=0.08
+    )
     monkeypatch.setattr("sam2lora.training.loop.validate", lambda *_, **__: constant)
     validation = {"every": 2, "images": 1, "patience": 3}
     settings = make(**LONG | {"validation": validation, "steps": 40})

@@ -39,7 +39,9 @@ in_pocket = pytest.mark.usefixtures("pocket")
 RECORD = TrainingResult(
     name="trial",
     step=7,
-    validation=Validation(dice=0.5, threshold=0.45, loss=0.3, per_image={"eyes/a": 0.5}),
+    validation=Validation(
+        dice=0.5, threshold=0.45, loss=0.3, per_image={"eyes/a": 0.5}, iou_offset=0.08
+    ),
     data={"images": {"eyes disc": 6}},
     data_hash="0" * 64,
     computed={"device": "cpu", "batch": 2},
@@ -65,6 +67,7 @@ def test_card_records_how_the_adapter_was_trained(make: Make, tmp_path: Path) ->
     assert card.geometry == settings.geometry
     assert (card.lora.rank, card.lora.alpha, card.lora.dropout) == (2, 4, 0.2)
     assert card.threshold == 0.45
+    assert card.iou_offset == 0, "SAM 2 was trained to judge its own mask"
     assert card.multimask_token
     assert card.training["step"] == 7
     assert card.training["optimizer"] == settings.model_dump(mode="json")["optimizer"]
@@ -137,6 +140,7 @@ def test_a_detail_head_is_saved_restored_and_continued(make: Make, tmp_path: Pat
     first.save(tmp_path / "first", RECORD)
     adapter = open_adapter(tmp_path / "first")
     assert adapter.card.detail_head == DetailHeadSettings()
+    assert adapter.card.iou_offset == 0.08
     lora = read_shapes(adapter.weights)
     assert not any("detail_head" in name for name in lora), "PEFT reads its own tensors only"
     for changes in ({}, {"detail_head": {}}):

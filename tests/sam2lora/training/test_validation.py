@@ -66,6 +66,7 @@ def test_threshold_has_the_best_mean_dice(
     result = validate(pocket(), [first, second], make(), precision="float32", batch=2)
     assert result.per_image == {"a": 1.0, "bb": pytest.approx(2 / 3)}
     assert result.dice == pytest.approx(5 / 6)
+    assert result.iou_offset == pytest.approx((1 + 1 / 2) / 2 - 1), "1 was predicted of both"
 
 
 @pytest.mark.parametrize(("preferred", "chosen"), [(0.5, 0.5), (0.65, 0.65), (0.1, 0.35)])

@@ -2,6 +2,7 @@
 
 import pytest
 from pydantic import BaseModel
+from qtpy.QtWidgets import QGroupBox
 
 from napari_sam2lora.training.settings_tab.tab import IN_SETUP_TAB, SettingsTab
 from sam2lora.settings import DetailHeadSettings
@@ -38,6 +39,14 @@ def test_every_setting_has_a_field(form: SettingsTab) -> None:
     expected = {path for path in leaves(content) if path[0] not in IN_SETUP_TAB}
     assert set(form._fields) == expected
     assert issubclass(TrainSettings, BaseModel)
+
+
+def test_every_group_has_a_tip_and_an_optional_one_says_how_it_is_set(form: SettingsTab) -> None:
+    tips = {group.title(): group.toolTip() for group in form.findChildren(QGroupBox)}
+    assert all(tip for title, tip in tips.items() if title)
+    assert tips["detail_head"].startswith("a small network beside LoRA")
+    assert tips["detail_head"].endswith("A change below sets it")
+    assert tips["lora"].startswith("Placement and size of LoRA")
 
 
 def test_changes_are_nested_and_make_settings(qtbot, form: SettingsTab) -> None:

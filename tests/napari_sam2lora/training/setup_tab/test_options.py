@@ -9,7 +9,7 @@ pytestmark = pytest.mark.viewer
 
 @pytest.fixture
 def options(qtbot) -> SetupOptions:
-    presets = {"quick": "Quick adapt", "standard": "Standard"}
+    presets = {"quick": "Quick adapt", "standard": "Standard", "detail": "Detail head"}
     made = SetupOptions(["vessel", "disc"], ["nano", "tiny"], presets)
     qtbot.addWidget(made)
     return made
@@ -24,14 +24,15 @@ def test_chosen_options_are_emitted(qtbot, options: SetupOptions) -> None:
     assert chosen == ("disc", "standard", "tiny", "mine", None)
 
 
-def test_quick_adapt_starts_from_the_first_adapter_and_standard_from_scratch(
+def test_what_trains_a_part_starts_from_the_first_adapter_and_standard_from_scratch(
     options: SetupOptions,
 ) -> None:
     options.show_adapters({"a": "a (Dice 0.8)", "b": "b"})
     assert options.start_from == "a"
-    options.choose(preset="standard")
-    options.show_adapters({"a": "a", "b": "b"})
-    assert options.start_from is None
+    for preset, start in (("standard", None), ("detail", "a")):
+        options.choose(preset=preset)
+        options.show_adapters({"a": "a", "b": "b"})
+        assert options.start_from == start
 
 
 def test_chosen_adapter_is_kept_while_it_exists(options: SetupOptions) -> None:
