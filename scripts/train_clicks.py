@@ -37,6 +37,7 @@ from sam2lora.inference.prepared_image import PreparedImage
 from sam2lora.models.click_refiner import (
     ClickRefiner,
     RefinerKind,
+    load_refiner,
     refiner_path,
     save_refiner,
 )
@@ -108,14 +109,19 @@ def main() -> None:
     parser.add_argument("kind", choices=list(PLANS), help="what is to be corrected")
     parser.add_argument("part", choices=["train", "ship"])
     parser.add_argument("--steps", type=int, default=3000, help="optimizer steps in all")
+    parser.add_argument(
+        "--from-package", action="store_true", help="begin with the weights of the package"
+    )
     options = parser.parse_args()
     plan = PLANS[options.kind]
     if options.part == "ship":
         ship(plan, options.out)
         return
     keep_freed_memory()
+    torch.manual_seed(0)
     training, validation = predicted_images(plan, options.data, options.out)
-    train(plan, training, validation, options.out, steps=options.steps)
+    begun = load_refiner(refiner_path(plan.kind)) if options.from_package else ClickRefiner()
+    train(plan, begun, training, validation, options.out, steps=options.steps)
 
 
 def predicted_images(
@@ -155,6 +161,7 @@ def records_of(root: Path, target: str) -> list[Record]:
 
 def train(
     plan: Plan,
+    refiner: ClickRefiner,
     training: list[list[Reader]],
     validation: list[list[Reader]],
     out: Path,
@@ -164,8 +171,7 @@ def train(
     """Train the refiner, resuming from the state in OUT."""
     device = choose_device("auto")
     precision = choose_precision("auto", device)
-    torch.manual_seed(0)
-    refiner = ClickRefiner().to(device)
+    refiner.to(device)
     for module in refiner.modules():
         if isinstance(module, torch.nn.BatchNorm2d):
             module.momentum = 0.02  # batches are small

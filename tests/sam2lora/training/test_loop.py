@@ -207,11 +207,11 @@ def fail_above(monkeypatch: pytest.MonkeyPatch, limit: int) -> list[int]:
     """Simulate running out of memory with more than `limit` samples at once."""
     forward, sizes = PromptedNetwork.forward, []
 
-    def limited(self: PromptedNetwork, images: Any, prompts: Any) -> Any:
+    def limited(self: PromptedNetwork, images: Any, prompts: Any, corrections: Any) -> Any:
         sizes.append(len(prompts))
         if len(prompts) > limit:
             raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 9 GiB")
-        return forward(self, images, prompts)
+        return forward(self, images, prompts, corrections)
 
     monkeypatch.setattr(PromptedNetwork, "forward", limited)
     return sizes

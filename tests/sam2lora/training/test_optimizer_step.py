@@ -57,8 +57,23 @@ def test_total_gradient_is_clipped_once(make: Make, monkeypatch: pytest.MonkeyPa
         torch.testing.assert_close(clipped, full * scale, rtol=1e-3, atol=1e-9)
 
 
+def test_corrected_samples_count_alike_in_batches_of_any_size(make: Make) -> None:
+    settings = make(lora=NO_DROPOUT, prompts={"corrected": 0.6, "rounds": 3})
+    samples = samples_of(settings, *range(4))
+    rounds = {sample.rounds for sample in samples}
+    assert 0 in rounds
+    assert max(rounds) > 1
+    whole, single = (
+        optimizer_step_of(settings).step(samples, number=0, rate=0, batch=size)[0]
+        for size in (4, 1)
+    )
+    assert whole == pytest.approx(single, rel=1e-5)
+    uncorrected = [replace(sample, rounds=0) for sample in samples]
+    assert whole > optimizer_step_of(settings).step(uncorrected, number=0, rate=0, batch=4)[0]
+
+
 def test_loss_and_terms_are_means_over_the_samples(make: Make) -> None:
-    settings = make(lora=NO_DROPOUT)
+    settings = make(lora=NO_DROPOUT, prompts={"corrected": 0})
     samples = samples_of(settings, 0, 1, 2)
     each = [
         optimizer_step_of(settings).step([sample], number=0, rate=0, batch=1) for sample in samples
