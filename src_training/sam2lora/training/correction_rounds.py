@@ -4,6 +4,7 @@ After the first prediction, each round compares the network's own prediction wit
 clicks in a region that is wrong, and predicts again from all clicks so far and the logits before.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -11,9 +12,12 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from sam2lora.losses.composite import LossTerms, composite_loss
+from sam2lora.losses.functional import segmentation_bce
 from sam2lora.prompts.error_clicks import largest_errors
 from sam2lora.prompts.prompt_batch import PromptBatch
 from sam2lora.prompts.user_prompts import PointPrompt
+from sam2lora.settings import LossSettings
 from sam2lora.types import Mask
 
 _CANDIDATES = 6  # regions that a click can be in; larger ones are clicked more often
@@ -110,3 +114,46 @@ def neighborhood(click: PointPrompt, size: int, device: torch.device) -> Tensor:
     ticks = torch.arange(size, device=device)
     distance = (ticks - click.x) ** 2 + (ticks.view(-1, 1) - click.y) ** 2
     return (distance <= (_NEIGHBORHOOD * size) ** 2)[None]
+
+
+class RoundsLoss(NamedTuple):
+    """The loss of the rounds of one batch.
+
+    Attributes
+    ----------
+    total
+        Scalar: a sample counts once in each of its rounds.
+    first
+        Loss and terms of the predictions before any correction, detached.
+    """
+
+    total: Tensor
+    first: LossTerms
+
+
+def loss_of_rounds(
+    rounds: Sequence[Round], target: Tensor, valid: Tensor, settings: LossSettings
+) -> RoundsLoss:
+    """Compute the composite loss of all rounds; cross-entropy counts once more around a click.
+
+    Parameters
+    ----------
+    rounds
+        The rounds, first that of all B samples.
+    target, valid
+        `(B, 1, S, S)` bool: the references, and the pixels that count.
+    settings
+        Settings of the composite loss.
+    """
+    first, *corrected = rounds
+    loss = composite_loss(first.logits, first.iou, target, settings, valid=valid)
+    totals = [loss.total]
+    for found in corrected:
+        reference, counting = target[found.samples], valid[found.samples]
+        again = composite_loss(found.logits, found.iou, reference, settings, valid=counting)
+        near = segmentation_bce(
+            found.logits, reference, valid=found.clicked & counting, reduction=settings.reduction
+        )
+        share = len(found.samples) / len(target)
+        totals.append(share * (again.total + settings.weights.bce * near))
+    return RoundsLoss(torch.stack(totals).sum(), LossTerms(loss.total.detach(), loss.terms))

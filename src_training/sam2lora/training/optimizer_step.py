@@ -11,12 +11,11 @@ from torch import Tensor
 from sam2lora.compute.device import autocast, choose_precision, explain_out_of_memory
 from sam2lora.errors import DeviceError, TrainingError
 from sam2lora.inference.embedding_cache import EmbeddingCache
-from sam2lora.losses.composite import LossTerms, composite_loss
-from sam2lora.losses.functional import segmentation_bce
+from sam2lora.losses.composite import LossTerms
 from sam2lora.models.sam2_image_model import DetailInputs, ImageEmbedding
 from sam2lora.settings import Precision
-from sam2lora.training.correction_rounds import Round
-from sam2lora.training.data_loader import Batch, collate
+from sam2lora.training.correction_rounds import Round, loss_of_rounds
+from sam2lora.training.data_loader import collate
 from sam2lora.training.dataset import TrainingSample
 from sam2lora.training.frozen_network import FrozenNetwork
 from sam2lora.training.settings import TrainSettings
@@ -71,7 +70,7 @@ class OptimizerStep:
     ) -> tuple[float, dict[str, float]]:
         """Do one step and return its loss and terms, as means over the samples of all processes.
 
-        The loss includes that of all rounds of corrections, the terms are those of the first.
+        They are those of the predictions before any correction; the gradient is that of all rounds.
 
         Parameters
         ----------
@@ -136,27 +135,9 @@ class OptimizerStep:
         batch = collate(samples, self.device, features=self._computed_once(samples))
         with autocast(self.device, self.precision):
             rounds: tuple[Round, ...] = self._model(batch.images, batch.prompts, batch.corrections)
-        losses = [self._loss(found, batch) for found in rounds]
-        # A sample counts once in each of its rounds.
-        total = torch.stack(
-            [
-                loss.total * (len(found.samples) / len(samples))
-                for loss, found in zip(losses, rounds, strict=True)
-            ]
-        ).sum()
-        torch.autograd.backward(self.scaler.scale(total * share))
-        return LossTerms(total.detach(), losses[0].terms)
-
-    def _loss(self, found: Round, batch: Batch) -> LossTerms:
-        """Return the loss of one round; around a click, cross-entropy counts once more."""
-        target, valid = batch.target[found.samples], batch.valid[found.samples]
-        settings = self._settings.loss
-        loss = composite_loss(found.logits, found.iou, target, settings, valid=valid)
-        near = found.clicked & valid
-        clicked = segmentation_bce(
-            found.logits, target, valid=near, reduction=settings.reduction
-        )  # 0 in the first round
-        return LossTerms(loss.total + settings.weights.bce * clicked, loss.terms)
+        loss = loss_of_rounds(rounds, batch.target, batch.valid, self._settings.loss)
+        torch.autograd.backward(self.scaler.scale(loss.total * share))
+        return loss.first
 
     def _computed_once(
         self, samples: Sequence[TrainingSample]

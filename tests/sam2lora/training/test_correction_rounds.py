@@ -5,7 +5,14 @@ import torch
 
 from sam2lora.prompts.prompt_batch import PromptBatch
 from sam2lora.prompts.user_prompts import PointPrompt
-from sam2lora.training.correction_rounds import Correction, neighborhood, with_click
+from sam2lora.settings import LossSettings, LossWeights
+from sam2lora.training.correction_rounds import (
+    Correction,
+    Round,
+    loss_of_rounds,
+    neighborhood,
+    with_click,
+)
 
 
 def halves() -> np.ndarray:
@@ -56,3 +63,29 @@ def test_neighborhood_is_a_disk_around_the_click() -> None:
     assert near[0, 40, 108]
     assert not near[0, 40, 109]
     assert not near[0, 46, 106]
+
+
+def rounds_of(*samples: list[int]) -> list[Round]:
+    """Return rounds of these samples, whose logits are 0."""
+    return [
+        Round(
+            torch.zeros(len(each), 1, 8, 8),
+            torch.zeros(len(each), 1),
+            torch.tensor(each),
+            torch.full((len(each), 1, 8, 8), number > 0),
+        )
+        for number, each in enumerate(samples)
+    ]
+
+
+def test_a_sample_counts_once_in_each_of_its_rounds_and_twice_around_its_click() -> None:
+    settings = LossSettings(
+        weights=LossWeights(bce=2, soft_dice=0, focal_tversky=0, iou=0), reduction="image"
+    )
+    target = torch.zeros(4, 1, 8, 8, dtype=torch.bool)
+    valid = torch.ones_like(target)
+    alone = loss_of_rounds(rounds_of([0, 1, 2, 3]), target, valid, settings)
+    assert alone.total == alone.first.total
+    corrected = loss_of_rounds(rounds_of([0, 1, 2, 3], [1, 3], [3]), target, valid, settings)
+    assert corrected.first.total == alone.total
+    torch.testing.assert_close(corrected.total, alone.total * (1 + 3 / 4 * 2))

@@ -38,7 +38,7 @@ from .helpers import Begin, Make, RunThrough
 
 pytestmark = pytest.mark.usefixtures("pocket")
 
-LOSS = "sam2lora.training.optimizer_step.composite_loss"
+LOSS = "sam2lora.training.correction_rounds.composite_loss"
 
 
 def of_kind(events: list[Event], kind: type) -> list[Any]:
