@@ -165,7 +165,7 @@ def write_outline(layer: Shapes, outline: Ellipse | None) -> None:
 
 def circle_in_view(viewer: Viewer, image: Image) -> Ellipse:
     """Return a circle of about a disc's size in the middle of what is seen of an image."""
-    row, column = image.world_to_data(viewer.camera.center)[-2:]
+    row, column = image.world_to_data(viewer.scene.camera.center)[-2:]
     height, width = image.data.shape[:2]
     radius = max(_MIN_BOX_SIDE, _CIRCLE * max(height, width))
     x, y = min(max(column, 0), width - 1), min(max(row, 0), height - 1)

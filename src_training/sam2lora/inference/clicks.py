@@ -70,7 +70,7 @@ def predict_with_clicks(
     prompts.check_inside(prepared.field.mask)
     clicks = prompts.points
     base = replace(prompts, points=())
-    if base.empty and not automatic:
+    if base.empty and not automatic and not clicks[0].branch:
         base = replace(prompts, points=clicks[:1])
     found = _start(predictor, prepared, base, start, key, threshold)
     if base.empty and geometry.detail == "zoom" and _is_elsewhere(clicks[0], found.mask(threshold)):
