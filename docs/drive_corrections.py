@@ -28,6 +28,7 @@ from sam2lora.types import Mask
 
 _LEFT = Qt.MouseButton.LeftButton
 _VIEW = {"vessel": 220, "disc": 110, "cup": 90}  # pixels across, of an image of 565
+_IN_PLACE = 1.5  # pixels: a handle that is this near is left alone
 _MOVES = 8  # of the mouse in a drag
 
 
@@ -47,7 +48,7 @@ class Correction:
         self.canvas = drive.viewer.window._qt_viewer.canvas.native
         drive.key(Qt.Key.Key_G)
         wait(lambda: self.session.result is not None, f"{target} is segmented")
-        self._settle()
+        self.settle()
 
     @property
     def mask(self) -> Mask:
@@ -100,7 +101,7 @@ class Correction:
         before = self.session.result
         QTest.mouseClick(self.canvas, _LEFT, pos=self.place(row, column))
         wait(lambda: self.session.result is not before, "The click changes the prediction")
-        self._settle()
+        self.settle()
 
     def drag(self, start: tuple[float, float], end: tuple[float, float]) -> None:
         """Drag from one pixel to another, and wait for the new prediction."""
@@ -112,14 +113,14 @@ class Correction:
             QTest.qWait(30)
         QTest.mouseRelease(self.canvas, _LEFT, pos=last)
         wait(lambda: self.session.result is not before, "The drag changes the prediction")
-        self._settle()
+        self.settle()
 
     def tool(self, key: Qt.Key, *, positive: bool = True) -> None:
         """Choose a tool by its key, and its sign by Q."""
         self.drive.key(key)
         if self.session.prompts.positive != positive:
             self.drive.key(Qt.Key.Key_Q)
-        self._settle()
+        self.settle()
 
     def note(self, name: str, before: float) -> None:
         """Take a picture, and print what a correction brought."""
@@ -127,7 +128,8 @@ class Correction:
         sys.stdout.write(f"{self.target} {name}: Dice {before:.4f} → {self.dice():.4f}\n")
         sys.stdout.flush()
 
-    def _settle(self) -> None:
+    def settle(self) -> None:
+        """Wait until nothing is computed and the window is drawn."""
         QTest.qWait(100)
         wait(lambda: not self.session.queue.worker.busy, "Nothing is computed")
         QTest.qWait(100)
@@ -175,6 +177,8 @@ def correct_disc(one: Correction) -> None:
         handle = (box[1] + box[2]) / 2 if axis else (box[2] + box[3]) / 2
         way = (handle - center) / np.linalg.norm(handle - center)
         reach = max(np.abs((np.argwhere(one.reference) - center) @ way))
+        if abs(reach - np.linalg.norm(handle - center)) < _IN_PLACE:
+            continue
         one.drag(tuple(handle), tuple(center + way * reach))
         one.note(name, before)
 
@@ -220,11 +224,12 @@ def main() -> None:
             one = Correction(drive, test_image(Path(data), target), target)
             first, steps = one.values, len(one.session.prompts.at(one.session.target_key).points)
             CORRECT[target](one)
-            while not one.session.prompts.at(one.session.target_key).empty:
-                before = one.session.result
+            session = one.session
+            while not session.prompts.at(session.target_key).empty:
+                before = session.result
                 drive.click(one.dock, "Undo")
-                wait(lambda before=before: one.session.result is not before, "It is undone")
-                one._settle()
+                wait(lambda s=session, b=before: s.result is not b, "It is undone")
+                one.settle()
                 steps += 1
             if not np.array_equal(one.values, first):
                 raise SystemExit(f"{target}: undo does not give back the first prediction.")
