@@ -1,4 +1,4 @@
-"""Predict with clicks: an automatic prediction first, then one correction for each click.
+"""Predict with clicks: a prediction or a drawn outline first, then one correction for each click.
 
 A prediction and its corrections depend on the prompts alone, in their order. Each step is cached,
 so that a further click costs one correction, and taking it back none.
@@ -10,13 +10,14 @@ from dataclasses import replace
 
 import numpy as np
 
+from sam2lora.inference.branches import correct_branch
 from sam2lora.inference.predictor import Prediction, Predictor
 from sam2lora.inference.prepared_image import PreparedImage
 from sam2lora.prompts.user_prompts import PointPrompt, Prompts
 from sam2lora.settings import GeometrySettings
 from sam2lora.types import Mask
 
-_PAINTED = np.float32(0.98)  # probability of a pixel that the user painted
+_PAINTED = np.float32(0.98)  # probability of a pixel that the user painted or outlined
 
 
 def predict_with_clicks(
@@ -32,16 +33,19 @@ def predict_with_clicks(
 ) -> Prediction:
     """Predict one target, and correct the prediction at each point in turn.
 
-    A box is a prompt of SAM 2, and a previous mask too if there are no points; with points, these
-    correct the mask. The first point is a prompt where there is nothing yet to correct: without an
-    adapter, or far from the compact target that is found without it.
+    An outline that was drawn takes the prediction's place. A box is a prompt of SAM 2, and a
+    previous mask too if there are no points; with points, these correct the mask. The first point
+    is a prompt where there is nothing yet to correct: without an adapter, or far from the compact
+    target that is found without it. A point of a branch adds or removes that; any other changes
+    what is connected to it.
 
     Parameters
     ----------
     predictor
         The network, which has the corrector and the cache of the steps.
     prepared, geometry, prompts
-        As for `Predictor.predict`; points are clicks in their order, at least one.
+        As for `Predictor.predict`; points are clicks in their order, at least one unless there is
+        an outline.
     threshold
         Probability from which a pixel belongs to the mask that is corrected.
     automatic
@@ -66,7 +70,7 @@ def predict_with_clicks(
     prompts.check_inside(prepared.field.mask)
     clicks = prompts.points
     base = replace(prompts, points=())
-    if base.empty and not automatic:
+    if base.empty and not automatic and not clicks[0].branch:
         base = replace(prompts, points=clicks[:1])
     found = _start(predictor, prepared, base, start, key, threshold)
     if base.empty and geometry.detail == "zoom" and _is_elsewhere(clicks[0], found.mask(threshold)):
@@ -77,9 +81,14 @@ def predict_with_clicks(
         step = _digest(step, repr(clicks[number - 1]))
         cached = predictor.steps.get(step)
         if cached is None:
-            probabilities = predictor.corrector.correct(
-                prepared, found.probabilities, clicks[:number], geometry, threshold=threshold
-            )
+            if clicks[number - 1].branch:
+                probabilities = correct_branch(
+                    prepared, found.probabilities, clicks[number - 1], threshold=threshold
+                )
+            else:
+                probabilities = predictor.corrector.correct(
+                    prepared, found.probabilities, clicks[:number], geometry, threshold=threshold
+                )
             cached = replace(found, probabilities=probabilities)
             predictor.steps.put(step, cached)
         found = cached
@@ -95,8 +104,9 @@ def _start(
     threshold: float,
 ) -> Prediction:
     """Return what the clicks correct; predicted once."""
-    if prompts.mask is not None and not prompts.empty and not (prompts.box or prompts.points):
-        painted = prompts.mask & prepared.field.mask
+    drawn = prompts.mask if prompts.outline is None else prompts.outline.mask(prepared.shape)
+    if drawn is not None and drawn.any() and not (prompts.box or prompts.points):
+        painted = drawn & prepared.field.mask
         on = max(_PAINTED, np.float32(threshold))
         off = min(1 - _PAINTED, np.nextafter(np.float32(threshold), np.float32(0)))
         return Prediction(
@@ -123,7 +133,7 @@ def _is_elsewhere(click: PointPrompt, mask: Mask) -> bool:
 
 def _text_of(prompts: Prompts) -> str:
     mask = b"" if prompts.mask is None else np.packbits(prompts.mask).tobytes()
-    return repr((prompts.points, prompts.box, hashlib.sha256(mask).hexdigest()))
+    return repr((prompts.points, prompts.box, prompts.outline, hashlib.sha256(mask).hexdigest()))
 
 
 def _digest(*parts: str) -> str:

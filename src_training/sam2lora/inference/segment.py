@@ -185,7 +185,7 @@ def _predict(
     progress: Progress,
 ) -> TargetPrediction:
     """Predict the target of one task, and correct the prediction at each of its points."""
-    if task.prompts.points and task.points != "prompt":
+    if task.prompts.outline or (task.prompts.points and task.points != "prompt"):
         found = _predict_corrected(predictor, prepared, task, known, progress)
     else:
         found = _predict_start(predictor, prepared, task, known, progress)
