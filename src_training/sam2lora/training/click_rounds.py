@@ -10,13 +10,12 @@ from torch import Tensor
 
 from sam2lora.models.click_refiner import LARGEST_MARGIN, ClickRefiner, click_maps
 from sam2lora.models.sam2_image_model import normalize
-from sam2lora.prompts.error_clicks import ErrorRegion, largest_errors
+from sam2lora.prompts.error_clicks import ErrorRegion, largest_errors, sample_region
 from sam2lora.prompts.user_prompts import PointPrompt
 from sam2lora.training.click_samples import ClickSample
 from sam2lora.types import Mask
 
 _CANDIDATES = 12  # regions of a window that a click can be in
-_AREA_EXPONENT = 1.0  # larger regions are clicked more often, as users do
 _SMALLEST = 4  # pixels; smaller regions are noise of the reference
 _NEAR = 40  # network pixels around a region in which its correction may change something
 _HARM = 0.6  # weight of a pixel that is spoiled, and
@@ -126,8 +125,8 @@ class ClickRounds:
         found = _regions(self._margins[number, 0].numpy(), sample.mask, sample.valid)
         made: list[PointPrompt] = []
         while found and len(made) < places:
-            weights = np.array([each.area for each in found], dtype=float) ** _AREA_EXPONENT
-            chosen = found.pop(int(self._rng.choice(len(found), p=weights / weights.sum())))
+            chosen = sample_region(found, self._rng)
+            found.remove(chosen)
             click = chosen.click(None if self._rng.random() < _MIDDLE else self._rng)
             if any(max(abs(click.x - m.x), abs(click.y - m.y)) < _APART for m in made):
                 continue
@@ -176,6 +175,7 @@ def _result(
         + _ANYWHERE * (_mean(anywhere, valid) + _mean(anywhere, masks & valid))
     )
     correct = (refined >= 0) == masks
+    clicked = region.any((1, 2, 3))  # what is right already has no region
     honoured = [
         float(correct[number, 0, round(click.y), round(click.x)])
         for number, made in enumerate(clicks)
@@ -185,7 +185,7 @@ def _result(
         loss,
         refined.detach(),
         float(np.mean(honoured or [1.0])),
-        float(_mean(correct.float(), region)),
+        float(_mean(correct.float(), region)) * len(region) / max(1, int(clicked.sum())),
         float(_mean((~correct).float(), right & near)),
     )
 

@@ -14,7 +14,7 @@ from torch import Tensor
 
 from sam2lora.losses.composite import LossTerms, composite_loss
 from sam2lora.losses.functional import segmentation_bce
-from sam2lora.prompts.error_clicks import largest_errors
+from sam2lora.prompts.error_clicks import largest_errors, sample_region
 from sam2lora.prompts.prompt_batch import PromptBatch
 from sam2lora.prompts.user_prompts import PointPrompt
 from sam2lora.settings import LossSettings
@@ -83,8 +83,7 @@ class Correction:
         if not found:
             return None
         rng = np.random.default_rng((*self.seed, number))
-        areas = np.array([region.area for region in found], dtype=float)
-        return found[int(rng.choice(len(found), p=areas / areas.sum()))].click(rng)
+        return sample_region(found, rng).click(rng)
 
 
 def with_click(prompts: PromptBatch, click: PointPrompt, low_res_logits: Tensor) -> PromptBatch:
