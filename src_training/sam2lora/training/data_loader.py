@@ -14,6 +14,7 @@ from sam2lora.errors import Sam2LoraError
 from sam2lora.models.normalization import normalize
 from sam2lora.models.outputs import DetailInputs, ImageEmbedding
 from sam2lora.prompts.prompt_batch import PromptBatch
+from sam2lora.training.correction_rounds import Correction
 from sam2lora.training.dataset import TrainingDataset, TrainingSample
 
 
@@ -29,12 +30,15 @@ class Batch:
         B prompt batches of size one.
     target, valid
         `(B, 1, S, S)` bool: the target, and the pixels that count.
+    corrections
+        How each sample is corrected; none if no sample is.
     """
 
     images: Tensor | ImageEmbedding | DetailInputs
     prompts: list[PromptBatch]
     target: Tensor
     valid: Tensor
+    corrections: list[Correction]
 
 
 _AHEAD = 8  # samples prefetched by each worker: more than a default step takes
@@ -111,7 +115,10 @@ def collate(
         )
     )
     prompts = [sample.prompts.to(device) for sample in samples]
-    return Batch(features or images_of(samples, device), prompts, target, valid)
+    corrections = [Correction(item.mask, item.valid, item.rounds, item.seed) for item in samples]
+    if not any(item.rounds for item in samples):
+        corrections = []
+    return Batch(features or images_of(samples, device), prompts, target, valid, corrections)
 
 
 def turned(maps: Tensor, turn: int) -> Tensor:
