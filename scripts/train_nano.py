@@ -6,6 +6,7 @@
     python scripts/train_nano.py DATA OUT vessel-head
     python scripts/train_nano.py DATA OUT disc
     python scripts/train_nano.py DATA OUT cup
+    python scripts/train_nano.py DATA OUT fovea
     python scripts/train_nano.py DATA OUT ship
     python scripts/train_nano.py DATA OUT evaluate
 
@@ -22,7 +23,8 @@ with more vessels among them, in cycles of a falling learning rate. After each c
 can be used, and the next part can start. `on` needs none of these runs: it continues from the base
 in the package, at a learning rate that falls once, with more discs and cups. The adapters are
 trained on the result of `on`, or else of `base`, or else they continue from the package's.
-`vessel-head` gives the vessel adapter a detail head, or continues to train it.
+`vessel-head` gives the vessel adapter a detail head, or continues to train it. `fovea` learns from
+synthetic eyes first (the run `fovea-start`), then from the few real ones.
 
 Test images, excluded from all training: DRIVE's test half, the children 11 to 14 of CHASE_DB1, the
 HRF images 07_* and 08_*, the DRIONS-DB images 091 to 110 and the last ten Drishti-GS images. The
@@ -51,6 +53,7 @@ from nano_cards import (
 from nano_parts import (
     ADAPTERS,
     DRISHTI,
+    FOVEA_START,
     MORE_TARGETS,
     TEST_IMAGES,
     VESSEL_HEAD,
@@ -106,7 +109,8 @@ def main() -> None:
     for target in MORE_TARGETS:
         save_target(target)
     prepare(options.part, data, out)
-    for part in ("start", "wide", "base") if options.part == "base" else (options.part,):
+    several = {"base": ("start", "wide", "base"), "fovea": (FOVEA_START, "fovea")}
+    for part in several.get(options.part, (options.part,)):
         run = out / part
         if not (run / "settings.json").exists():
             preset = "detail" if part == VESSEL_HEAD else "standard"

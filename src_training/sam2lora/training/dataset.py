@@ -154,7 +154,9 @@ class TrainingDataset(Dataset[TrainingSample | Sam2LoraError]):
         item, window, key, turn = self._window(index)
         rng = np.random.default_rng((self._settings.seed, _PROMPTS, index))
         sampling = self._settings.prompts
-        if item.target != self._settings.target:
+        if get_target(item.target).kind == "point":
+            sampling = sampling.never()  # a click sets a point, and asks no network
+        elif item.target != self._settings.target:
             sampling = sampling.always()  # without a prompt, the main target is meant
         prompts = sample_training_prompts(window.mask, sampling, rng, valid=window.valid)
         as_is = Window.stretched((self._size, self._size), self._size)
