@@ -113,8 +113,8 @@ ADAPTERS: Mapping[str, Any] = {
     },
     "fovea": {
         "data": (ELLIPSES,),
-        "validation": {"share": 0.25, "every": 50, "images": 12},
-        "steps": 400,
+        "validation": {"share": 0.25, "every": 40, "images": 12},
+        "steps": 280,
     },
 }
 
@@ -283,9 +283,9 @@ def fovea_start_settings(out: Path) -> dict[str, Any]:
         "target": "fovea",
         "data": [{"root": str(out / EYES / POINTS_NAME)}],
         "augment": COLORS | {"rotation": 45, "scale": (0.7, 1.4)},
-        "validation": {"share": 0.1, "every": 100, "images": 8},
+        "validation": {"share": 0.1, "every": 55, "images": 8},
         "batch": 2,
-        "steps": 300,
+        "steps": 110,
     }
 
 
