@@ -44,10 +44,12 @@ from nano_cards import (
     BASE_PARTS,
     COMMANDS,
     DISC_TERMS,
+    FOVEA_TERMS,
     LIMITS,
     PURPOSE,
     TERMS,
     base_card,
+    point_results_for,
     results_for,
 )
 from nano_parts import (
@@ -86,6 +88,7 @@ TESTS: Mapping[str, tuple[str, str]] = {
     "drishti-cup": (DRISHTI, "cup"),
     "ellipses-disc": ("ellipses/test.csv", "disc"),
     "ellipses-cup": ("ellipses/test.csv", "cup"),
+    "ellipses-fovea": ("ellipses/test.csv", "fovea"),
 }
 """Folder of the dataset, and target, by the name of the report."""
 
@@ -144,6 +147,9 @@ def ship(out: Path) -> None:
     (shipped_folder() / ".lock").unlink(missing_ok=True)
 
 
+_TERMS: Mapping[str, str] = {"vessel": TERMS, "fovea": FOVEA_TERMS}
+
+
 def _parts_of(target: str) -> list[str]:
     """Return the parts that train an adapter, in order."""
     return [target, VESSEL_HEAD] if target == "vessel" else [target]
@@ -156,11 +162,11 @@ def _ship_adapter(run: Path, target: str, reports: Path) -> None:
     card = adapter.card.renamed(name).model_copy(
         update={
             "license": "research use",
-            "data": adapter.card.data | {"terms": TERMS if target == "vessel" else DISC_TERMS},
+            "data": adapter.card.data | {"terms": _TERMS.get(target, DISC_TERMS)},
             "purpose": PURPOSE[target],
             "limits": LIMITS,
             "commands": tuple(COMMANDS.format(part=part) for part in parts),
-            "results": results_for(target, reports),
+            "results": (point_results_for if target == "fovea" else results_for)(target, reports),
         }
     )
     with new_folder(shipped_folder() / name, replace=True) as partial:
@@ -180,7 +186,8 @@ def evaluate(data: Path, out: Path) -> None:
         pattern = TEST_IMAGES.get(folder)
         images = ["--split", "all", "--include", pattern] if pattern else ["--split", "auto"]
         images += ["--grades", "A,B"]  # of ellipses; those of grade C are guesses
-        no_adapter = ["--bare", "--regimes", "none,box"] if target != "vessel" else []
+        compact = target in ("disc", "cup")
+        no_adapter = ["--bare", "--regimes", "none,box"] if compact else []
         arguments = [str(data / folder), "--target", target, *images, *no_adapter]
         arguments += ["--adapter", f"nano-{target}", "--out", str(out / REPORTS / name)]
         subprocess.run([sys.executable, "-m", "sam2lora", "evaluate", *arguments], check=True)
