@@ -11,11 +11,9 @@ from sam2lora.datasets import read_dataset
 from sam2lora.errors import SettingsError
 from sam2lora.evaluation import EvaluateSettings, plan_parts
 from sam2lora.evaluation.points import check_point_settings, evaluate_points
-from sam2lora.inference import points
-from sam2lora.inference.points import PointPrediction
-from sam2lora.inference.predictor import Predictor
-from sam2lora.models.loading import LoadedModel
 from sam2lora.targets import FOVEA
+
+from .conftest import Oracle, always, square
 
 SETTINGS = EvaluateSettings(target="fovea")
 TABLE = """dataset,image,structure,cx,cy,rx,ry
@@ -34,23 +32,19 @@ def table(eyes: Path, tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def found(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Let every point be located at (80, 60)."""
-    monkeypatch.setattr(
-        points, "locate_prepared", lambda *_, **__: PointPrediction(80.0, 60.0, 0.7)
-    )
+def oracle() -> Oracle:
+    """Return a predictor that locates every point at (80, 60)."""
+    return always(square(78, 58, 5, size=128))
 
 
-@pytest.mark.usefixtures("found")
 def test_error_is_in_pixels_and_in_discs(
-    table: Path, base: LoadedModel, make_adapter: Callable[..., Adapter]
+    table: Path, oracle: Oracle, make_adapter: Callable[..., Adapter]
 ) -> None:
     (part,) = plan_parts([table], SETTINGS)
-    predictor = Predictor(base, device="cpu", precision="float32")
     adapter = make_adapter("fovea-test", target=FOVEA)
     calls: list[tuple[float, int]] = []
     first, second = evaluate_points(
-        predictor,
+        oracle,
         part.records,
         SETTINGS,
         adapter=adapter,
@@ -63,16 +57,14 @@ def test_error_is_in_pixels_and_in_discs(
     assert (second.error, second.disc_source, second.error_in_discs) == (0, None, None)
 
 
-@pytest.mark.usefixtures("found")
 def test_image_that_cannot_be_read_is_a_problem_of_its_own(
-    table: Path, base: LoadedModel, make_adapter: Callable[..., Adapter]
+    table: Path, oracle: Oracle, make_adapter: Callable[..., Adapter]
 ) -> None:
     records = read_dataset(table).records
-    predictor = Predictor(base, device="cpu", precision="float32")
     disc_only = records[0].masks["disc"]
     broken = type(records[0])(**{**vars(records[0]), "masks": {"disc": disc_only}})
     bad, good = evaluate_points(
-        predictor,
+        oracle,
         [broken, records[1]],
         SETTINGS,
         adapter=make_adapter("fovea-test", target=FOVEA),

@@ -66,7 +66,7 @@ def test_report_has_a_table_a_text_and_a_picture_of_every_image(
     assert (rows[0]["x"], rows[0]["reference_x"], rows[0]["disc"]) == ("20.0", "80.0", "predicted")
     assert rows[1]["problem"] == "too dark"
     text = (out / "report.md").read_text()
-    assert "| m | eyes | 1 | 60.0 | 1.500 | 1.500 | 1.500 | 0.000 |" in text
+    assert "| m | own | 1 | 60.0 | 1.500 | 1.500 | 1.500 | 0.000 |" in text
     assert "p01_left: too dark" in text
     assert "Dice" not in text
     picture = np.asarray(Image.open(out / "overview.png")).reshape(-1, 3).tolist()
