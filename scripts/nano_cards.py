@@ -97,7 +97,7 @@ def base_card(weights: Path, reports: Path, *, adapters: str) -> str:
         "# nano",
         "A small SAM 2 for the fundus: its own modules, with a Hiera encoder of four stages and "
         "512² input. It takes points, boxes and previous masks for vessels, optic disc, optic "
-        "cup, arteries, veins and lesions; without a prompt, it segments vessels. Its three "
+        "cup, arteries, veins and lesions; without a prompt, it segments vessels. Its four "
         f"adapters ({adapters}) are for automatic use.",
         f"{WEIGHTS_NOTICE} {TERMS}.",
         f"**Limits:** {LIMITS}",

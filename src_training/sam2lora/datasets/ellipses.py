@@ -90,13 +90,15 @@ class Landmark:
     y: float
     grade: str = ""
 
-    def draw(self, shape: tuple[int, int], path: Path) -> Mask:
+    def draw(self, shape: tuple[int, int], path: Path | None = None) -> Mask:
         """Draw a disk around the point, `(H, W)` bool; its size follows the image's alone.
 
         Parameters
         ----------
-        shape, path
-            As for `Ellipse.draw`.
+        shape
+            `(H, W)` of the image.
+        path
+            The file of the point, if it is from one, for the error.
 
         Raises
         ------
@@ -104,4 +106,4 @@ class Landmark:
             If the point is outside the image.
         """
         radius = _DISK * max(shape)
-        return Ellipse(self.x, self.y, radius, radius).draw(shape, path)
+        return Ellipse(self.x, self.y, radius, radius).draw(shape, path or Path())

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy import ndimage
 
+from sam2lora.datasets.ellipses import Landmark
 from sam2lora.inference.predictor import Predictor
 from sam2lora.inference.prepared_image import PreparedImage
 from sam2lora.inference.segment import SegmentationTask
@@ -24,8 +25,9 @@ class PointPrediction:
     x, y
         Its place in native pixels.
     confidence
-        The highest probability around it, 0…1; 1 if a click set it. Low where the image does not
-        show it: a point is returned all the same.
+        How well the probabilities have the form that the network learned to draw around a point,
+        0…1; 1 if a click set it. Low where the image does not show it, which the height of the
+        peak does not tell: a point is returned all the same.
     """
 
     x: float
@@ -78,7 +80,7 @@ def find_peak(probabilities: Values) -> PointPrediction:
     """Return the center of the highest peak of probabilities `(H, W)`.
 
     It is the mean place of the pixels around the maximum that reach half of it, weighted by their
-    probabilities.
+    probabilities. Its confidence is the overlap (IoU) of all probabilities with the disk around it.
     """
     highest = float(probabilities.max())
     parts, _ = ndimage.label(probabilities >= _PART * highest)
@@ -88,4 +90,7 @@ def find_peak(probabilities: Values) -> PointPrediction:
     if not highest:
         weights[:] = 1
     x, y = (float(np.average(ticks, weights=weights)) for ticks in (columns, rows))
-    return PointPrediction(x, y, highest)
+    disk = Landmark(x, y).draw(probabilities.shape)
+    common = float(probabilities[disk].sum())
+    confidence = common / (np.count_nonzero(disk) + float(probabilities.sum()) - common)
+    return PointPrediction(x, y, confidence)

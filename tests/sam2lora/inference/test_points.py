@@ -7,6 +7,7 @@ import pytest
 from numpy.typing import NDArray
 
 from sam2lora.adapters import Adapter
+from sam2lora.datasets.ellipses import Landmark
 from sam2lora.errors import AdapterError, GeometryError, TargetError
 from sam2lora.inference.pipeline import locate_image, segment_image
 from sam2lora.inference.points import PointPrediction, find_peak, locate_prepared
@@ -31,7 +32,17 @@ def test_peak_is_the_center_of_the_highest_part() -> None:
     probabilities[30:39, 2:20] = 0.7  # larger, but lower, and apart
     peak = find_peak(probabilities)
     assert (peak.x, peak.y) == pytest.approx((33, 12), abs=0.02)
-    assert peak.confidence == pytest.approx(0.9)
+    assert 0 < peak.confidence < 0.1
+
+
+def test_confidence_is_high_for_the_form_that_is_learned_alone() -> None:
+    shape = (112, 112)
+    disk = Landmark(50, 60).draw(shape).astype(np.float32)
+    assert find_peak(disk).confidence == pytest.approx(1)
+    assert find_peak(0.5 * disk).confidence == pytest.approx(0.5)
+    twice = disk + Landmark(90, 20).draw(shape)
+    assert find_peak(twice).confidence == pytest.approx(0.5, abs=0.02)
+    assert find_peak(np.ones(shape, np.float32)).confidence < 0.01
 
 
 def test_empty_probabilities_have_a_peak_without_confidence() -> None:

@@ -192,7 +192,7 @@ def _size_of_error(entry: PointEntry) -> float:
 
 def _tile(entry: PointEntry, target: Target) -> Pixels:
     image = Image.fromarray(read_image(Path(entry.path)).pixels)
-    scale = _TILE / max(image.size)
+    scale = min(1.0, _TILE / max(image.size))
     image.thumbnail((_TILE, _TILE))
     places = {_REFERENCE_COLOR: entry.reference, target.color: entry.found}
     crosses = {
