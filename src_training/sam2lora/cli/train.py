@@ -39,7 +39,8 @@ def train(
         typer.Option(help="Values of a target in label maps, as disc=1+2; repeatable."),
     ] = None,
     target: Annotated[
-        str | None, typer.Option(help="vessel, disc, cup or your own; required for a new run.")
+        str | None,
+        typer.Option(help="vessel, disc, cup, fovea or your own; required for a new run."),
     ] = None,
     model: Annotated[str | None, typer.Option(help="Base model: a name or a file.")] = None,
     preset: Annotated[
