@@ -298,9 +298,9 @@ class PromptSamplingSettings(Settings):
         return self.model_copy(update={"none": 0.0, "points": points})
 
     def never(self) -> Self:
-        """Return the same settings, but never with a prompt."""
+        """Return the same settings, but never with a prompt or a correction."""
         return self.model_copy(
-            update={**dict.fromkeys(self.weights, 0.0), "none": 1.0},
+            update={**dict.fromkeys(self.weights, 0.0), "none": 1.0, "corrected": 0.0}
         )
 
     @model_validator(mode="after")

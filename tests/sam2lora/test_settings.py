@@ -114,8 +114,9 @@ def test_the_scale_of_lora_is_alpha_by_rank() -> None:
 
 
 def test_never_prompting_leaves_one_kind() -> None:
-    weights = PromptSamplingSettings().never().weights
-    assert [name for name, weight in weights.items() if weight] == ["none"]
+    never = PromptSamplingSettings(corrected=0.5).never()
+    assert [name for name, weight in never.weights.items() if weight] == ["none"]
+    assert never.corrected == 0
 
 
 def test_always_prompting_keeps_the_other_weights() -> None:
