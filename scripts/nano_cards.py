@@ -6,6 +6,7 @@ from types import MappingProxyType
 
 from pydantic import JsonValue
 
+from sam2lora.evaluation.report.point_report import POINT_REPORT, PointReport
 from sam2lora.evaluation.report.schema import REPORT, Report, read_report
 from sam2lora.models.registry import WEIGHTS_NOTICE
 from sam2lora.models.weights import read_metadata, training_image_counts
@@ -21,6 +22,12 @@ DISC_TERMS = (
 )
 """Terms of the data that disc and cup are learned from."""
 
+FOVEA_TERMS = (
+    "research use: DRIVE allows research and education; CHASE_DB1 and HRF are CC BY 4.0; the "
+    "points are this project's"
+)
+"""Terms of the data that the fovea is learned from."""
+
 PURPOSE: Mapping[str, str] = MappingProxyType(
     {
         "vessel": "The whole tree of retinal vessels in color fundus images, without a "
@@ -31,6 +38,9 @@ PURPOSE: Mapping[str, str] = MappingProxyType(
         "cup": "The optic cup in color fundus images, without a prompt, inside the disc, which "
         "has to be found first. It was trained on each Drishti-GS image in four versions, with its "
         "own cup and smaller ones.",
+        "fovea": "The fovea, a point, in color fundus images that show the macula: first in the "
+        "whole field, then in a crop. Where it is not visible the confidence is low; a click sets "
+        "it.",
     }
 )
 
@@ -63,6 +73,21 @@ def results_for(target: str, reports: Path) -> dict[str, JsonValue]:
     return found
 
 
+def point_results_for(target: str, reports: Path) -> dict[str, JsonValue]:
+    """Return the errors of a point in an adapter's reports, by dataset."""
+    found: dict[str, JsonValue] = {}
+    for path in sorted(reports.glob(f"*/{POINT_REPORT}")):
+        report = PointReport.model_validate_json(path.read_text(encoding="utf-8"))
+        for one in report.summaries:
+            if report.target.name == target and one.model == f"nano-{target}":
+                found[one.dataset] = {
+                    "images": one.images,
+                    "error_in_discs": round(one.mean_in_discs or 0.0, 4),
+                    "within_a_quarter": round(one.near or 0.0, 4),
+                }
+    return found
+
+
 def base_card(weights: Path, reports: Path, *, adapters: str) -> str:
     """Return the card of the base model in Markdown."""
     metadata = read_metadata(weights)
@@ -72,7 +97,7 @@ def base_card(weights: Path, reports: Path, *, adapters: str) -> str:
         "# nano",
         "A small SAM 2 for the fundus: its own modules, with a Hiera encoder of four stages and "
         "512² input. It takes points, boxes and previous masks for vessels, optic disc, optic "
-        "cup, arteries, veins and lesions; without a prompt, it segments vessels. Its three "
+        "cup, arteries, veins and lesions; without a prompt, it segments vessels. Its four "
         f"adapters ({adapters}) are for automatic use.",
         f"{WEIGHTS_NOTICE} {TERMS}.",
         f"**Limits:** {LIMITS}",

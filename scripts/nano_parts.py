@@ -12,7 +12,7 @@ from sam2lora.datasets.csv_dataset import TABLE_NAME
 from sam2lora.models.registry import get_base
 from sam2lora.runs import best_adapter
 from sam2lora.synthetic import SyntheticSettings, resize_cup
-from sam2lora.synthetic.folder import write_synthetic_dataset
+from sam2lora.synthetic.folder import POINTS_NAME, write_synthetic_dataset
 from sam2lora.targets import Target
 from sam2lora.utils.files import atomic_path, make_folder
 
@@ -41,6 +41,11 @@ SYNTHETIC = "synthetic"
 """Folder in OUT for the synthetic images."""
 
 SYNTHETIC_IMAGES = 120
+
+EYES = "eyes"
+"""Folder in OUT for the synthetic images whose foveas are learned first."""
+
+SYNTHETIC_EYES = 96
 
 RESIZED = "resized_cups/DRISHTI-GS"
 """Folder in OUT for the Drishti-GS images, each also with smaller cups in its disc.
@@ -106,7 +111,15 @@ ADAPTERS: Mapping[str, Any] = {
         "validation": {"share": 0.12, "every": 200, "images": 24},
         "steps": 600,
     },
+    "fovea": {
+        "data": (ELLIPSES,),
+        "validation": {"share": 0.25, "every": 40, "images": 12},
+        "steps": 280,
+    },
 }
+
+FOVEA_START = "fovea-start"
+"""The part that learns the fovea of synthetic eyes, before `fovea` learns that of real ones."""
 
 VESSEL_HEAD = "vessel-head"
 """The part that trains the detail head of the vessel adapter."""
@@ -125,11 +138,15 @@ COLORS = {
 def prepare(part: str, data: Path, out: Path) -> None:
     """Write the training data of a part besides the public datasets, unless it exists.
 
-    Synthetic images for the base; for cups, Drishti-GS again with additional smaller cups.
+    Synthetic images for the base and the fovea; for cups, Drishti-GS again with additional smaller
+    cups.
     """
     if part in ("base", "on"):
         settings = SyntheticSettings(size=1280)
         write_synthetic_dataset(out / SYNTHETIC, count=SYNTHETIC_IMAGES, settings=settings)
+    elif part == "fovea":
+        settings = SyntheticSettings(size=640)
+        write_synthetic_dataset(out / EYES, count=SYNTHETIC_EYES, settings=settings)
     elif part == "cup" and not (out / RESIZED / TABLE_NAME).exists():  # the table is written last
         save_training_data(out / RESIZED, resized_cups(data / DRISHTI))
 
@@ -160,6 +177,8 @@ def settings_for(part: str, data: Path, out: Path) -> dict[str, Any]:
         return wide_settings(data, out)
     if part == "base":
         return base_settings(data, out)
+    if part == FOVEA_START:
+        return fovea_start_settings(out)
     if part == VESSEL_HEAD:
         return vessel_head_settings(data, out)
     return on_settings(data, out) if part == "on" else adapter_settings(part, data, out)
@@ -236,6 +255,8 @@ def adapter_settings(target: str, data: Path, out: Path) -> dict[str, Any]:
     model = newest_base(out)
     # The package's own adapter fits the package's base alone.
     start = {"start_from": f"nano-{target}"} if model == "nano" else {}
+    if target == "fovea":
+        start = {"start_from": str(out / FOVEA_START)}
     return (
         defaults
         | ADAPTERS[target]
@@ -252,6 +273,20 @@ def adapter_settings(target: str, data: Path, out: Path) -> dict[str, Any]:
             "batch": 2,
         }
     )
+
+
+def fovea_start_settings(out: Path) -> dict[str, Any]:
+    """Return the settings to learn the fovea of synthetic eyes, whose place is known exactly."""
+    return {
+        "lora": {"rank": 14, "train_heads": True},
+        "model": newest_base(out),
+        "target": "fovea",
+        "data": [{"root": str(out / EYES / POINTS_NAME)}],
+        "augment": COLORS | {"rotation": 45, "scale": (0.7, 1.4)},
+        "validation": {"share": 0.1, "every": 55, "images": 8},
+        "batch": 2,
+        "steps": 110,
+    }
 
 
 def vessel_head_settings(data: Path, out: Path) -> dict[str, Any]:

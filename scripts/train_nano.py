@@ -6,6 +6,7 @@
     python scripts/train_nano.py DATA OUT vessel-head
     python scripts/train_nano.py DATA OUT disc
     python scripts/train_nano.py DATA OUT cup
+    python scripts/train_nano.py DATA OUT fovea
     python scripts/train_nano.py DATA OUT ship
     python scripts/train_nano.py DATA OUT evaluate
 
@@ -22,7 +23,8 @@ with more vessels among them, in cycles of a falling learning rate. After each c
 can be used, and the next part can start. `on` needs none of these runs: it continues from the base
 in the package, at a learning rate that falls once, with more discs and cups. The adapters are
 trained on the result of `on`, or else of `base`, or else they continue from the package's.
-`vessel-head` gives the vessel adapter a detail head, or continues to train it.
+`vessel-head` gives the vessel adapter a detail head, or continues to train it. `fovea` learns from
+synthetic eyes first (the run `fovea-start`), then from the few real ones.
 
 Test images, excluded from all training: DRIVE's test half, the children 11 to 14 of CHASE_DB1, the
 HRF images 07_* and 08_*, the DRIONS-DB images 091 to 110 and the last ten Drishti-GS images. The
@@ -42,15 +44,18 @@ from nano_cards import (
     BASE_PARTS,
     COMMANDS,
     DISC_TERMS,
+    FOVEA_TERMS,
     LIMITS,
     PURPOSE,
     TERMS,
     base_card,
+    point_results_for,
     results_for,
 )
 from nano_parts import (
     ADAPTERS,
     DRISHTI,
+    FOVEA_START,
     MORE_TARGETS,
     TEST_IMAGES,
     VESSEL_HEAD,
@@ -83,6 +88,7 @@ TESTS: Mapping[str, tuple[str, str]] = {
     "drishti-cup": (DRISHTI, "cup"),
     "ellipses-disc": ("ellipses/test.csv", "disc"),
     "ellipses-cup": ("ellipses/test.csv", "cup"),
+    "ellipses-fovea": ("ellipses/test.csv", "fovea"),
 }
 """Folder of the dataset, and target, by the name of the report."""
 
@@ -106,7 +112,8 @@ def main() -> None:
     for target in MORE_TARGETS:
         save_target(target)
     prepare(options.part, data, out)
-    for part in ("start", "wide", "base") if options.part == "base" else (options.part,):
+    several = {"base": ("start", "wide", "base"), "fovea": (FOVEA_START, "fovea")}
+    for part in several.get(options.part, (options.part,)):
         run = out / part
         if not (run / "settings.json").exists():
             preset = "detail" if part == VESSEL_HEAD else "standard"
@@ -140,6 +147,9 @@ def ship(out: Path) -> None:
     (shipped_folder() / ".lock").unlink(missing_ok=True)
 
 
+_TERMS: Mapping[str, str] = {"vessel": TERMS, "fovea": FOVEA_TERMS}
+
+
 def _parts_of(target: str) -> list[str]:
     """Return the parts that train an adapter, in order."""
     return [target, VESSEL_HEAD] if target == "vessel" else [target]
@@ -152,11 +162,11 @@ def _ship_adapter(run: Path, target: str, reports: Path) -> None:
     card = adapter.card.renamed(name).model_copy(
         update={
             "license": "research use",
-            "data": adapter.card.data | {"terms": TERMS if target == "vessel" else DISC_TERMS},
+            "data": adapter.card.data | {"terms": _TERMS.get(target, DISC_TERMS)},
             "purpose": PURPOSE[target],
             "limits": LIMITS,
             "commands": tuple(COMMANDS.format(part=part) for part in parts),
-            "results": results_for(target, reports),
+            "results": (point_results_for if target == "fovea" else results_for)(target, reports),
         }
     )
     with new_folder(shipped_folder() / name, replace=True) as partial:
@@ -176,7 +186,8 @@ def evaluate(data: Path, out: Path) -> None:
         pattern = TEST_IMAGES.get(folder)
         images = ["--split", "all", "--include", pattern] if pattern else ["--split", "auto"]
         images += ["--grades", "A,B"]  # of ellipses; those of grade C are guesses
-        no_adapter = ["--bare", "--regimes", "none,box"] if target != "vessel" else []
+        compact = target in ("disc", "cup")
+        no_adapter = ["--bare", "--regimes", "none,box"] if compact else []
         arguments = [str(data / folder), "--target", target, *images, *no_adapter]
         arguments += ["--adapter", f"nano-{target}", "--out", str(out / REPORTS / name)]
         subprocess.run([sys.executable, "-m", "sam2lora", "evaluate", *arguments], check=True)

@@ -119,7 +119,7 @@ def test_light_modules_load_neither_torch_nor_a_viewer(name: str):
     assert not loaded_by(f"import sam2lora.{name}") & (HEAVY | VIEWER)
 
 
-PREDICTS_OR_TRAINS = {"load_predictor", "segment_files", "segment_image", "train"}
+PREDICTS_OR_TRAINS = {"load_predictor", "locate_image", "segment_files", "segment_image", "train"}
 
 
 @pytest.mark.parametrize("name", ["__version__", *sorted({*sam2lora.__all__} - PREDICTS_OR_TRAINS)])

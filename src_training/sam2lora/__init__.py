@@ -14,7 +14,12 @@ if TYPE_CHECKING:
     from sam2lora.evaluation import EvaluateSettings, evaluate
     from sam2lora.images.field_of_view import find_field_of_view
     from sam2lora.images.reading import read_image, read_mask
-    from sam2lora.inference.pipeline import load_predictor, segment_files, segment_image
+    from sam2lora.inference.pipeline import (
+        load_predictor,
+        locate_image,
+        segment_files,
+        segment_image,
+    )
     from sam2lora.inference.settings import PredictSettings
     from sam2lora.prompts.user_prompts import PointPrompt, Prompts
     from sam2lora.targets import Target, get_target
@@ -32,6 +37,7 @@ __all__ = [
     "find_field_of_view",
     "get_target",
     "load_predictor",
+    "locate_image",
     "read_image",
     "read_mask",
     "segment_files",
@@ -52,6 +58,7 @@ _MODULES = {
     "find_field_of_view": "images.field_of_view",
     "get_target": "targets",
     "load_predictor": "inference.pipeline",
+    "locate_image": "inference.pipeline",
     "read_image": "images.reading",
     "read_mask": "images.reading",
     "segment_files": "inference.pipeline",

@@ -14,6 +14,7 @@ SplitChoice = Literal["auto", "train", "val", "test", "all"]
 
 _AROUND_TARGET = 2.5  # times its extent: a disc with the vessels that converge on it
 _AROUND_OUTER_TARGET = 1.8  # times the extent of the target that a nested one lies in
+_AROUND_POINT = 0.4  # of the field's diameter: two or three discs
 
 
 class Settings(BaseModel):
@@ -95,6 +96,8 @@ class GeometrySettings(Settings):
     @classmethod
     def for_target(cls, target: Target) -> "GeometrySettings":
         """Return the default geometry of a target; an adapter may have another."""
+        if target.kind == "point":  # what is found around it says nothing about a size
+            return cls(detail=target.detail, zoom_share=_AROUND_POINT)
         extent = None
         if target.detail == "zoom":
             extent = _AROUND_TARGET if target.inside is None else _AROUND_OUTER_TARGET
@@ -294,6 +297,12 @@ class PromptSamplingSettings(Settings):
         """Return the same settings, but always with a prompt; points if there is no other kind."""
         points = self.points if sum(self.weights.values()) > self.none else 1.0
         return self.model_copy(update={"none": 0.0, "points": points})
+
+    def never(self) -> Self:
+        """Return the same settings, but never with a prompt or a correction."""
+        return self.model_copy(
+            update={**dict.fromkeys(self.weights, 0.0), "none": 1.0, "corrected": 0.0}
+        )
 
     @model_validator(mode="after")
     def _check_something_can_be_sampled(self) -> Self:

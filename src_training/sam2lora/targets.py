@@ -1,7 +1,8 @@
-"""The targets to segment: vessel, optic disc, optic cup, and those a user adds.
+"""The targets to find: vessel, optic disc, optic cup, the fovea, and those a user adds.
 
-A user's own targets are stored as `targets.json` in the configuration folder, shared by the viewer
-and the command line.
+Most are masks; the fovea is a point, which has no extent, no mask and no label. A user's own
+targets are stored as `targets.json` in the configuration folder, shared by the viewer and the
+command line.
 """
 
 import json
@@ -9,12 +10,12 @@ import os
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from types import MappingProxyType
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 
 import numpy as np
 import platformdirs
 from numpy.typing import NDArray
-from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError, model_validator
 
 from sam2lora.errors import GeometryError, TargetError
 from sam2lora.utils.files import atomic_path, make_folder
@@ -31,7 +32,12 @@ class Target(BaseModel):
     name: Annotated[str, Field(pattern=r"^[a-z][a-z0-9_-]{0,31}$")] = Field(
         description="lower-case name, used in file names and layer names"
     )
-    label: int = Field(ge=1, le=255, description="value in a combined label map")
+    kind: Literal["mask", "point"] = Field(
+        default="mask", description="mask: an area; point: one place in the image"
+    )
+    label: int = Field(
+        ge=0, le=255, description="value in a combined label map; 0 for a point, which is in none"
+    )
     color: str = Field(pattern=r"^#[0-9a-fA-F]{6}$", description="colour of the layer, #RRGGBB")
     detail: InputMode = Field(
         default="whole",
@@ -53,6 +59,17 @@ class Target(BaseModel):
         "first, this one is looked for there, and nothing of it lies outside",
     )
 
+    @model_validator(mode="after")
+    def _check_label(self) -> Self:
+        if (self.label == 0) != (self.kind == "point"):
+            raise ValueError("a point has the label 0, and a mask one from 1 to 255")
+        return self
+
+    @property
+    def measure(self) -> str:
+        """Name of what a training is validated by: Dice, or the closeness of a point."""
+        return "Dice" if self.kind == "mask" else "closeness"
+
 
 TARGETS: Mapping[str, Target] = MappingProxyType(
     {
@@ -64,7 +81,10 @@ TARGETS: Mapping[str, Target] = MappingProxyType(
         )
     }
 )
-"""The built-in targets."""
+"""The built-in targets that are masks."""
+
+FOVEA = Target(name="fovea", kind="point", label=0, color="#42d4f4", detail="zoom")
+"""The center of the macula: the built-in target that is a point."""
 
 
 def config_folder() -> Path:
@@ -74,25 +94,40 @@ def config_folder() -> Path:
 
 
 def all_targets() -> dict[str, Target]:
-    """Return the built-in targets followed by the user's own, by name.
+    """Return the built-in targets that are masks, followed by the user's own, by name.
 
     Raises
     ------
     TargetError
         If `targets.json` cannot be read; the message names the file.
     """
-    return dict(TARGETS) | _own_targets()
+    own = _own_targets()
+    return dict(TARGETS) | {name: target for name, target in own.items() if target.kind == "mask"}
+
+
+def point_targets() -> dict[str, Target]:
+    """Return the fovea, followed by the user's own targets that are points, by name.
+
+    A user's own target that is called fovea replaces it.
+
+    Raises
+    ------
+    TargetError
+        If `targets.json` cannot be read; the message names the file.
+    """
+    known = {FOVEA.name: FOVEA} | _own_targets()
+    return {name: target for name, target in known.items() if target.kind == "point"}
 
 
 def get_target(name: str) -> Target:
-    """Return the target called `name`.
+    """Return the target called `name`, a mask or a point.
 
     Raises
     ------
     TargetError
         If there is none; the message lists the known ones.
     """
-    targets = all_targets()
+    targets = all_targets() | point_targets()
     if name not in targets:
         raise TargetError(f"No target is called {name!r}. There are: {', '.join(targets)}.")
     return targets[name]
@@ -105,13 +140,14 @@ def save_target(target: Target) -> None:
     ------
     TargetError
         If the name is that of a built-in target, another target has the label value, or the target
-        that it lies in is unknown, or lies in this one.
+        that it lies in is unknown, a point, or lies in this one.
     """
-    if target.name in TARGETS:
+    if target.name in TARGETS or target.name == FOVEA.name:
         raise TargetError(f"The target {target.name!r} is built in and cannot be changed.")
     own = _own_targets() | {target.name: target}
-    _check_nesting(target, dict(TARGETS) | own)
-    for other in (dict(TARGETS) | own).values():
+    masks = {name: one for name, one in (dict(TARGETS) | own).items() if one.kind == "mask"}
+    _check_nesting(target, masks)
+    for other in masks.values():
         if other.label == target.label and other.name != target.name:
             raise TargetError(
                 f"Label value {target.label} belongs to the target {other.name!r}; choose another."

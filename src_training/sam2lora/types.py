@@ -14,4 +14,7 @@ Pixels = NDArray[np.uint8]
 Spacing = tuple[float, float]
 """Millimetres per pixel: (row, column)."""
 
+Place = tuple[float, float]
+"""A point (x, y) in native pixels."""
+
 Eye = Literal["left", "right"]

@@ -14,7 +14,7 @@ from sam2lora.metrics import segmentation as metrics
 from sam2lora.models.loading import LoadedModel, load_base
 from sam2lora.models.registry import get_base
 from sam2lora.synthetic import SyntheticSettings, draw_fundus
-from sam2lora.targets import TARGETS, get_target
+from sam2lora.targets import FOVEA, TARGETS, get_target
 
 pytestmark = pytest.mark.shipped
 
@@ -37,8 +37,9 @@ def shipped() -> list[Adapter]:
 
 
 def test_there_is_one_adapter_for_each_target(base: LoadedModel, shipped: list[Adapter]) -> None:
-    assert sorted(adapter.name for adapter in shipped) == ["nano-cup", "nano-disc", "nano-vessel"]
-    for target in TARGETS.values():
+    names = ["nano-cup", "nano-disc", "nano-fovea", "nano-vessel"]
+    assert sorted(adapter.name for adapter in shipped) == names
+    for target in [*TARGETS.values(), FOVEA]:
         adapter = default_adapter(base.weights_sha256, target)
         assert adapter is not None
         assert adapter.name == f"nano-{target.name}"

@@ -113,6 +113,12 @@ def test_the_scale_of_lora_is_alpha_by_rank() -> None:
         _ = LoraSettings().scale
 
 
+def test_never_prompting_leaves_one_kind() -> None:
+    never = PromptSamplingSettings(corrected=0.5).never()
+    assert [name for name, weight in never.weights.items() if weight] == ["none"]
+    assert never.corrected == 0
+
+
 def test_always_prompting_keeps_the_other_weights() -> None:
     mix = PromptSamplingSettings(none=5, box=2)
     assert mix.always().weights == mix.weights | {"none": 0}

@@ -8,6 +8,7 @@ from pydantic import ValidationError
 
 from sam2lora.errors import GeometryError, TargetError
 from sam2lora.targets import (
+    FOVEA,
     TARGETS,
     Target,
     all_targets,
@@ -15,6 +16,7 @@ from sam2lora.targets import (
     config_folder,
     delete_target,
     get_target,
+    point_targets,
     save_target,
 )
 
@@ -106,3 +108,34 @@ def test_config_folder_is_the_platforms_unless_overridden(
     assert config_folder() == tmp_path
     monkeypatch.delenv("SAM2LORA_CONFIG")
     assert "napari-sam2lora" in str(config_folder())
+
+
+def test_fovea_is_a_point_without_a_label() -> None:
+    assert (FOVEA.kind, FOVEA.label, FOVEA.measure) == ("point", 0, "closeness")
+    assert get_target("fovea") == FOVEA
+    assert "fovea" not in all_targets()  # which are masks: layers, columns and labels
+    assert list(point_targets()) == ["fovea"]
+    with pytest.raises(TargetError, match="built in"):
+        save_target(FOVEA)
+    with pytest.raises(TargetError, match="no such target"):
+        save_target(Target(name="pit", label=20, color="#ffffff", inside="fovea"))
+
+
+def test_points_and_masks_of_ones_own_are_apart() -> None:
+    save_target(DRUSEN)
+    center = Target(name="center", kind="point", label=0, color="#ffffff")
+    save_target(center)
+    assert list(point_targets()) == ["fovea", "center"]
+    assert list(all_targets()) == ["vessel", "disc", "cup", "drusen"]
+    for kind, label in (("point", 4), ("mask", 0)):
+        with pytest.raises(ValidationError, match="a point has the label 0"):
+            Target.model_validate({"name": "a", "kind": kind, "label": label, "color": "#ffffff"})
+
+
+def test_mask_called_fovea_that_a_user_has_already_stays(tmp_path: Path) -> None:
+    config_folder().mkdir(parents=True, exist_ok=True)
+    before = '[{"name": "fovea", "label": 4, "color": "#ffffff", "detail": "whole"}]'
+    (config_folder() / "targets.json").write_text(before)
+    assert get_target("fovea").kind == "mask"
+    assert list(all_targets())[-1] == "fovea"
+    assert point_targets() == {}

@@ -46,6 +46,8 @@ class Curves(QWidget):
         losses: Mapping[str, ValidationCurve],
         dice: ValidationCurve,
         start: float | None = None,
+        *,
+        measure: str = "Dice",
     ) -> None:
         """Show one run.
 
@@ -57,7 +59,10 @@ class Curves(QWidget):
             Curve of the validation Dice.
         start
             Dice of the initial adapter, drawn as a dashed line.
+        measure
+            Name of what the validation measures, if it is not the Dice.
         """
+        _set_title(self._dice, f"validation {measure}")
         wanted = {("loss", name): curve for name, curve in losses.items()}
         wanted["dice", "Dice"] = dice
         self._show(wanted)
@@ -70,8 +75,11 @@ class Curves(QWidget):
             self._start = pg.InfiniteLine(start, 0, pen, label="start", labelOpts=options)
             self._dice.addItem(self._start)
 
-    def compare(self, runs: Mapping[str, tuple[ValidationCurve, ValidationCurve]]) -> None:
-        """Show the loss and the Dice of several runs: name to both curves."""
+    def compare(
+        self, runs: Mapping[str, tuple[ValidationCurve, ValidationCurve]], *, measure: str = "Dice"
+    ) -> None:
+        """Show the loss and the Dice, or another measure, of several runs: name to both curves."""
+        _set_title(self._dice, f"validation {measure}")
         wanted = {("loss", name): curves[0] for name, curves in runs.items()}
         wanted |= {("dice", name): curves[1] for name, curves in runs.items()}
         self._show(wanted)
@@ -129,5 +137,9 @@ def _plot(title: str) -> pg.PlotWidget:
         axis.setTextPen(_GRAY)
         axis.enableAutoSIPrefix(False)
     plot.getAxis("left").setWidth(_AXIS)
-    plot.setTitle(title, color=_GRAY, size="8pt")
+    _set_title(plot, title)
     return plot
+
+
+def _set_title(plot: pg.PlotWidget, title: str) -> None:
+    plot.setTitle(title, color=_GRAY, size="8pt")

@@ -72,7 +72,7 @@ def describe_state(
 
 
 def describe_dice(history: RunHistory) -> str:
-    """Describe the best validation Dice, compared with that of the initial adapter."""
+    """Describe the best validation Dice or closeness, compared with that of the initial adapter."""
     validations = history.validations
     if not validations:
         return ""
@@ -81,13 +81,13 @@ def describe_dice(history: RunHistory) -> str:
         return ""
     if start is not None and start >= _NOTHING_TO_LEARN:
         return (
-            "The initial adapter finds these masks already (validation Dice 1.000): there is "
-            "nothing to learn. Correct what is wrong in the masks first."
+            f"The initial adapter finds these already (validation {history.measure} 1.000): there "
+            "is nothing to learn. Correct what is wrong first."
         )
     if start is not None and step == 0:
-        text = f"Validation Dice: {start:.3f} at the start"
+        text = f"Validation {history.measure}: {start:.3f} at the start"
         return text + ("; none better." if len(validations) > 1 else ".")
-    text = f"Validation Dice: best {best:.3f} at step {step}"
+    text = f"Validation {history.measure}: best {best:.3f} at step {step}"
     if start is None:
         return f"{text}."
     gain = round(best, 3) - round(start, 3)  # of the rounded values, as shown

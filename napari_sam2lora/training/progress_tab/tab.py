@@ -89,7 +89,9 @@ class ProgressTab(QWidget):
         self.buttons.show_status(watcher.status, to_install=to_install)
         self.buttons.setVisible(run is not None)
         history = watcher.history
-        self.curves.show_run(history.losses(), history.dice(), history.start_dice)
+        self.curves.show_run(
+            history.losses(), history.dice(), history.start_dice, measure=history.measure
+        )
         pictures = [(event.step, run / event.path) for event in history.previews] if run else []
         self.previews.show_pictures(pictures)
 

@@ -13,6 +13,7 @@ from sam2lora.runs import (
     WarningEvent,
     drop_superseded,
 )
+from sam2lora.targets import point_targets
 
 ValidationCurve = tuple[list[int], list[float]]
 """Steps, and a value for each."""
@@ -64,6 +65,13 @@ class RunHistory:
         """Validation Dice of the initial adapter; None without one."""
         first = next(iter(self.validations), None)
         return first.mean if first is not None and first.step == 0 else None
+
+    @property
+    def measure(self) -> str:
+        """Name of what the validation measures: closeness if the target is a point, else Dice."""
+        points = point_targets()
+        target = self.started.target if self.started else ""
+        return points[target].measure if target in points else "Dice"
 
     @property
     def warnings(self) -> list[str]:

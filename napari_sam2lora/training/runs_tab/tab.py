@@ -120,7 +120,8 @@ class RunsTab(QWidget):
                 {
                     name: (one.losses().get("loss", nothing), one.dice())
                     for name, one in runs.items()
-                }
+                },
+                measure=" or ".join(dict.fromkeys(one.measure for one in runs.values())),
             )
 
         in_background(self, read, show, self._show_message)

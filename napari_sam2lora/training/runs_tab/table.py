@@ -10,6 +10,7 @@ from qtpy.QtWidgets import QGridLayout, QTreeWidget, QTreeWidgetItem, QVBoxLayou
 from napari_sam2lora.qt.widgets import Paragraph, button
 from sam2lora.adapters import Adapter
 from sam2lora.runs import RunSummary
+from sam2lora.targets import point_targets
 
 _COLUMNS = ("Name", "Target", "Dice", "State", "Date", "Images", "Base")
 _NOTHING_TO_LEARN = 0.9995  # validation Dice before the first step
@@ -172,10 +173,13 @@ def entry_of_run(run: RunSummary) -> RunsRow:
     progress = f"{run.step} of {run.steps} steps. " if run.steps else ""
     start = "" if run.start is None else f"Initial Dice {run.start:.3f}. "
     learned = run.start is None or run.start < _NOTHING_TO_LEARN
-    if not learned:
+    point = run.target in point_targets()  # which has no Dice
+    if point:
+        start = ""
+    if not learned and not point:
         start = "The initial adapter found the masks already: there was nothing to learn. "
     cells = (
-        *(run.name, run.target or "", _dice(run.best) if learned else "—", run.state),
+        *(run.name, run.target or "", _dice(run.best) if learned and not point else "—", run.state),
         *(f"{run.date.astimezone():{_DATE}}" if run.date else "", images, run.base or ""),
     )
     base = f"On {run.base}, trained on {images or 'no'} images. " if run.base else ""

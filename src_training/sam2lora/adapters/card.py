@@ -127,7 +127,7 @@ class AdapterCard(Settings):
     validation: dict[str, JsonValue] = Field(
         default={},
         description="metrics on the validation images; lists show dice next to start_dice, "
-        "the Dice of started_from on the same images",
+        "the Dice of started_from on the same images; of a point, closeness and start_closeness",
     )
     started_from: AdapterReference | None = Field(
         default=None, description="the adapter the training started from"

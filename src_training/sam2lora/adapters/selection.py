@@ -43,13 +43,18 @@ def check_target(adapter: Adapter, target: Target) -> None:
     Raises
     ------
     AdapterError
-        If the targets differ; the message names both.
+        If the targets differ, or one is a mask and the other a point; the message names both.
     """
     trained_for = adapter.card.target.name
     if trained_for != target.name:
         raise AdapterError(
             f"The adapter {adapter.name!r} segments {trained_for!r}, not {target.name!r}. Choose "
             f"another adapter, or --target {trained_for}."
+        )
+    if adapter.card.target.kind != target.kind:
+        raise AdapterError(
+            f"The adapter {adapter.name!r} is for {target.name!r} as a {adapter.card.target.kind}, "
+            f"and here it is a {target.kind}. Rename the target."
         )
 
 
@@ -76,6 +81,8 @@ def require_adapter(
 ) -> None:
     """Refuse to segment without an adapter and without prompts, unless the base model is embedded.
 
+    A point is located by an adapter or a click, whatever the base model.
+
     Parameters
     ----------
     base
@@ -92,7 +99,15 @@ def require_adapter(
     AdapterError
         If neither an adapter nor a prompt is there; the message shows how to train an adapter.
     """
-    if adapter is None and not prompted and not base.embedded:
+    if adapter is not None or prompted:
+        return
+    if target.kind == "point":
+        raise AdapterError(
+            f"There is no adapter that locates {target.name!r} with the base model {base.name!r}. "
+            f"Give a point, or train one: sam2lora train RUN --data FOLDER --target {target.name} "
+            f"--model {base.name}"
+        )
+    if not base.embedded:
         raise AdapterError(
             f"There is no adapter for {target.name!r} on the base model {base.name!r}, and without "
             "one it only follows points and boxes. Add some, use --model nano, or train one: "

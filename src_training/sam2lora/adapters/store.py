@@ -14,7 +14,7 @@ from sam2lora.adapters.values import check_tensors
 from sam2lora.errors import AdapterError, TargetError
 from sam2lora.runs.folder import RunFolder
 from sam2lora.runs.run_adapters import best_adapter
-from sam2lora.targets import Target, all_targets, save_target
+from sam2lora.targets import Target, all_targets, point_targets, save_target
 from sam2lora.utils.folders import new_folder, recover_folders, remove_folder
 
 
@@ -142,7 +142,8 @@ def default_adapter(weights_sha256: str, target: Target) -> Adapter | None:
     fitting = [
         adapter
         for adapter in list_adapters()
-        if adapter.card.base.identity == weights_sha256 and adapter.card.target.name == target.name
+        if adapter.card.base.identity == weights_sha256
+        and (adapter.card.target.name, adapter.card.target.kind) == (target.name, target.kind)
     ]
     return next(iter(sort_by_preference(fitting)), None)
 
@@ -246,9 +247,12 @@ def adopt_target(adapter: Adapter) -> Target | None:
     TargetError
         If all label values are taken, or the user's targets cannot be read.
     """
-    known, target = all_targets(), adapter.card.target
+    known, target = all_targets() | point_targets(), adapter.card.target
     if target.name in known:
         return None
+    if target.kind == "point":
+        save_target(target)
+        return target
     taken = {other.label for other in known.values()}
     free = [label for label in (target.label, *range(1, 256)) if label not in taken]
     if not free:

@@ -31,7 +31,9 @@ def evaluate(
         list[Path] | None,
         typer.Argument(metavar="ROOT", help="Datasets: folders or CSV files with masks."),
     ] = None,
-    target: Annotated[str | None, typer.Option(help="vessel, disc, cup or your own.")] = None,
+    target: Annotated[
+        str | None, typer.Option(help="vessel, disc, cup, fovea or your own.")
+    ] = None,
     model: Annotated[
         str | None, typer.Option(help="Base model: a name or a file of weights; nano by default.")
     ] = None,
@@ -155,6 +157,7 @@ def evaluate(
         write_report,
     )
     from sam2lora.evaluation.report.folder import check_output
+    from sam2lora.targets import get_target
 
     settings = EvaluateSettings(
         target=target,
@@ -173,6 +176,16 @@ def evaluate(
     parts = plan_parts(roots, settings, layout=layout, labels=parse_labels(labels or ()))
     check_output(out)
     print_suspicious([problem for part in parts for problem in part.suspicious])
+    if get_target(target).kind == "point":
+        from sam2lora.cli.points import point_report, print_points
+
+        if bare or second_grader:
+            raise SettingsError(f"{target!r} is a point, which only an adapter locates.")
+        predictor = _load(model or "nano", device, precision)
+        with _bar(max(len(adapter or ()), 1) * sum(len(part.records) for part in parts)) as show:
+            points = point_report(predictor, parts, settings, adapter or (), out, command, show)
+        print_points(points, out)
+        return
     candidates: list[Candidate] = []
     used = ("none", "none")
     if model or adapter or bare or not second_grader:

@@ -28,7 +28,7 @@ def predict(
     ],
     out: Annotated[Path, typer.Option(help="Folder for <stem>_<target>.png.")],
     target: Annotated[
-        list[str], typer.Option(help="vessel, disc, cup or one of your own; repeatable.")
+        list[str], typer.Option(help="vessel, disc, cup, fovea or one of your own; repeatable.")
     ],
     model: Annotated[
         str, typer.Option(help="Base model: a name, or the path of a file with weights.")
@@ -90,6 +90,9 @@ def predict(
     keep: Annotated[bool, typer.Option("--keep", help="Keep existing masks.")] = False,
 ) -> None:
     """Segment images: one mask (0 and 255, native size) for each image and target.
+
+    A target that is a point, as the fovea, is written as <stem>_<target>.json: x and y in image
+    pixels, and the confidence. --point sets it.
 
     If some of several files fail, they are listed at the end with the reason, the others are
     written, and the exit code is 1. Existing masks are replaced, unless --keep is given.

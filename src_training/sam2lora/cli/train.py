@@ -39,7 +39,8 @@ def train(
         typer.Option(help="Values of a target in label maps, as disc=1+2; repeatable."),
     ] = None,
     target: Annotated[
-        str | None, typer.Option(help="vessel, disc, cup or your own; required for a new run.")
+        str | None,
+        typer.Option(help="vessel, disc, cup, fovea or your own; required for a new run."),
     ] = None,
     model: Annotated[str | None, typer.Option(help="Base model: a name or a file.")] = None,
     preset: Annotated[
@@ -190,6 +191,7 @@ def _print_plan(settings: "TrainSettings", console: Console) -> None:
 def _follow(run: "RunFolder", settings: "TrainSettings", console: Console) -> None:
     """Train, and show the progress: a bar on a terminal, lines elsewhere."""
     from sam2lora.runs import StepEvent, best_adapter
+    from sam2lora.targets import get_target
     from sam2lora.training.loop import train as run_training
 
     if not settings.gradient_checkpointing:  # it is set where memory is scarce
@@ -202,6 +204,7 @@ def _follow(run: "RunFolder", settings: "TrainSettings", console: Console) -> No
         TextColumn("loss {task.fields[loss]}"),
     )
     bar = Progress(*columns, console=console, disable=not console.is_terminal)
+    measure = get_target(settings.target).measure
     with _stop_on_interrupt(run, console), bar:
         task = bar.add_task(settings.target, total=settings.steps, loss="-")
         for event in run_training(run):
@@ -210,13 +213,13 @@ def _follow(run: "RunFolder", settings: "TrainSettings", console: Console) -> No
             if not isinstance(event, StepEvent) or (
                 not console.is_terminal and event.step % _LINE_EVERY == 0
             ):
-                text = _describe(event)
+                text = _describe(event, measure)
                 if text:
                     console.print(f"step {event.step:6}  {text}")
     _end_process_group()
     best = best_adapter(run.path)
     if best:
-        console.print(f"Best: {best.folder} (validation Dice {_number(best.dice)})")
+        console.print(f"Best: {best.folder} (validation {measure} {_number(best.dice)})")
         if settings.train == "adapter":
             console.print(f"Install it: sam2lora adapters import {_quoted(run.path)} --name NAME")
     console.print(f"Continue or show again: sam2lora train {_quoted(run.path)}")
@@ -234,7 +237,7 @@ def _end_process_group() -> None:
         distributed.destroy_process_group()
 
 
-def _describe(event: "Event") -> str:
+def _describe(event: "Event", measure: str) -> str:
     """Return an event as a line of the log; empty for events that are not logged."""
     from sam2lora.runs import CheckpointEvent, PreviewEvent, StepEvent, ValidationEvent
 
@@ -244,7 +247,9 @@ def _describe(event: "Event") -> str:
             return f"loss {event.loss:.3f} ({terms}), {_duration(event.eta_s or 0)} left"
         case ValidationEvent():
             mean, loss, best = (_number(value) for value in (event.mean, event.loss, event.best))
-            return f"validation Dice {mean}, loss {loss}; best {best} at step {event.best_step}"
+            return (
+                f"validation {measure} {mean}, loss {loss}; best {best} at step {event.best_step}"
+            )
         case CheckpointEvent() | PreviewEvent():
             return ""
     text = getattr(event, "words", "")

@@ -1,4 +1,4 @@
-"""Read a CSV file of ellipses: discs and cups of images that lie in other datasets.
+"""Read a CSV file of ellipses and points: discs, cups and foveas of images in other datasets.
 
 One row is one structure in one image, so that a structure nobody could tell has no row, and an
 image without it is not taken for one that shows nothing.
@@ -10,11 +10,11 @@ from dataclasses import replace
 from pathlib import Path
 
 from sam2lora.datasets.csv_dataset import read_rows
-from sam2lora.datasets.ellipses import Ellipse
+from sam2lora.datasets.ellipses import Ellipse, Landmark
 from sam2lora.datasets.mask_encodings import MaskFile
 from sam2lora.datasets.records import Record
 from sam2lora.errors import DatasetError
-from sam2lora.targets import all_targets
+from sam2lora.targets import all_targets, point_targets
 from sam2lora.utils.names import plain_name
 
 COLUMNS = ("dataset", "image", "structure", "cx", "cy", "rx", "ry")
@@ -37,7 +37,7 @@ def read_ellipses(path: Path, records_in: Callable[[Path], Sequence[Record]]) ->
 
     They are those of the datasets that it names, with its ellipses as their masks: images, fields
     of view and patients are the datasets' own. None has a split, since the file itself is a part.
-    Rows without radii are points, and are left out.
+    Rows without radii are points; those of structures that are masks, or unknown, are left out.
 
     Parameters
     ----------
@@ -52,15 +52,15 @@ def read_ellipses(path: Path, records_in: Callable[[Path], Sequence[Record]]) ->
     DatasetError
         If a row is invalid, its folder or image is missing, or two rows are of one structure.
     """
-    known, by_image, found = all_targets(), dict[tuple[Path, str], Record](), list[Path]()
+    known, points = all_targets(), point_targets()
+    by_image, found = dict[tuple[Path, str], Record](), list[Path]()
     datasets: dict[str, Path] = {}
     masks: dict[tuple[Path, str], dict[str, tuple[MaskFile, ...]]] = {}
     for number, row in read_rows(path):
-        ellipse = _ellipse(path, number, row)
-        if ellipse is None:
+        structure, drawn = row["structure"], _drawn(path, number, row)
+        if isinstance(drawn, Landmark) and structure not in points:
             continue
-        structure = row["structure"]
-        if structure not in known:
+        if isinstance(drawn, Ellipse) and structure not in known:
             raise DatasetError(
                 f"{path}: line {number} has the structure {structure!r}; use one of: "
                 f"{', '.join(known)}."
@@ -76,47 +76,49 @@ def read_ellipses(path: Path, records_in: Callable[[Path], Sequence[Record]]) ->
             raise DatasetError(
                 f"{path}: line {number} names the image {row['image']!r}, which is not in {folder}."
             )
-        drawn = masks.setdefault(key, {})
-        if structure in drawn:
+        of_image = masks.setdefault(key, {})
+        if structure in of_image:
             raise DatasetError(
                 f"{path}: line {number} is a second {structure} of {row['image']}. Remove one."
             )
-        drawn[structure] = (MaskFile(path, "nonzero", target=structure, ellipse=ellipse),)
+        of_image[structure] = (MaskFile(path, "nonzero", target=structure, drawn=drawn),)
     if not masks:
         raise DatasetError(f"{path}: has no ellipse.")
     return [
-        replace(by_image[key], masks=drawn, split=None, ignored=None)
-        for key, drawn in masks.items()
+        replace(by_image[key], masks=of_image, split=None, ignored=None)
+        for key, of_image in masks.items()
     ]
 
 
 def with_grades(record: Record, grades: Collection[str]) -> Record:
-    """Return a record without the ellipses of other grades; other masks are kept."""
+    """Return a record without the ellipses and points of other grades; other masks are kept."""
     kept = {
-        target: tuple(
-            file for file in files if file.ellipse is None or file.ellipse.grade in grades
-        )
+        target: tuple(file for file in files if file.drawn is None or file.drawn.grade in grades)
         for target, files in record.masks.items()
     }
     return replace(record, masks={target: files for target, files in kept.items() if files})
 
 
-def _ellipse(path: Path, number: int, row: _Row) -> Ellipse | None:
-    """Return the ellipse of a row, or None if the row is a point."""
-    if not row["rx"] and not row["ry"]:
-        return None
-    cells = [row[name] for name in ("cx", "cy", "rx", "ry")]
-    cells.append(row.get("angle") or "0")
+def _drawn(path: Path, number: int, row: _Row) -> Ellipse | Landmark:
+    """Return the ellipse of a row, or its point if it has no radii."""
+    point = not row["rx"] and not row["ry"]
+    cells = [row[name] for name in (("cx", "cy") if point else ("cx", "cy", "rx", "ry"))]
+    if not point:
+        cells.append(row.get("angle") or "0")
     try:
-        x, y, rx, ry, angle = (float(cell) for cell in cells)
+        numbers = [float(cell) for cell in cells]
     except ValueError:
-        x = y = rx = ry = angle = math.nan
-    if not all(map(math.isfinite, (x, y, rx, ry, angle))) or min(rx, ry) <= 0:
+        numbers = [math.nan]
+    if not all(map(math.isfinite, numbers)) or (not point and min(numbers[2:4]) <= 0):
         raise DatasetError(
             f"{path}: line {number} has {', '.join(cells)}; cx, cy, rx, ry and angle are numbers, "
             "and the radii are above 0."
         )
-    return Ellipse(x, y, rx, ry, angle, row.get("grade", ""))
+    grade = row.get("grade", "")
+    if point:
+        return Landmark(numbers[0], numbers[1], grade)
+    x, y, rx, ry, angle = numbers
+    return Ellipse(x, y, rx, ry, angle, grade)
 
 
 def _folder(path: Path, number: int, name: str) -> Path:

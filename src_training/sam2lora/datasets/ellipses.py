@@ -1,4 +1,8 @@
-"""An ellipse as the mask of a disc or a cup: a few numbers instead of a file of pixels."""
+"""Ellipses and points as masks: a few numbers instead of a file of pixels.
+
+A disc or a cup is nearly an ellipse. A point is drawn as a disk, so that a network can learn where
+it is as it learns a mask.
+"""
 
 import math
 from dataclasses import dataclass
@@ -10,6 +14,7 @@ from sam2lora.errors import ImageError
 from sam2lora.types import Mask
 
 _ROUNDING = 1e-9  # of a turned axis that ends at a pixel's center
+_DISK = 1 / 28  # of an image's longer side; in a field of 45°, a quarter of the optic disc
 
 
 @dataclass(frozen=True)
@@ -53,7 +58,7 @@ class Ellipse:
         height, width = shape
         if not (-0.5 <= self.x <= width - 0.5 and -0.5 <= self.y <= height - 0.5):
             raise ImageError(
-                f"{path}: an ellipse is around ({self.x:g}, {self.y:g}), outside its image of "
+                f"{path}: an ellipse or point is at ({self.x:g}, {self.y:g}), outside its image of "
                 f"{width} × {height}. It was drawn on an image of another size."
             )
         return self.mask(shape)
@@ -72,3 +77,38 @@ class Ellipse:
         across = (down * cosine - right * sine) / self.ry
         part[:] = along**2 + across**2 <= 1 + _ROUNDING
         return mask
+
+
+@dataclass(frozen=True)
+class Landmark:
+    """A point in an image, with pixel centers at integers.
+
+    Attributes
+    ----------
+    x, y
+        Its place, in native pixels.
+    grade
+        How certain it is, as its author graded it; empty if it is not graded.
+    """
+
+    x: float
+    y: float
+    grade: str = ""
+
+    def draw(self, shape: tuple[int, int], path: Path | None = None) -> Mask:
+        """Draw a disk around the point, `(H, W)` bool; its size follows the image's alone.
+
+        Parameters
+        ----------
+        shape
+            `(H, W)` of the image.
+        path
+            The file of the point, if it is from one, for the error.
+
+        Raises
+        ------
+        ImageError
+            If the point is outside the image.
+        """
+        radius = _DISK * max(shape)
+        return Ellipse(self.x, self.y, radius, radius).draw(shape, path or Path())

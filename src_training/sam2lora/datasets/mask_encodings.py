@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 from skimage import draw
 
-from sam2lora.datasets.ellipses import Ellipse
+from sam2lora.datasets.ellipses import Ellipse, Landmark
 from sam2lora.datasets.label_maps import read_legend, select_target
 from sam2lora.datasets.matlab import read_matlab_mask
 from sam2lora.errors import ImageError, UnclearMaskError
@@ -74,8 +74,8 @@ class MaskFile:
         Values that show the target, if it is a label map and the user names them.
     rivals
         Other files that are masks of the same target, image and grader: which is right is unclear.
-    ellipse
-        The ellipse to draw, if the file lists the ellipses of many images.
+    drawn
+        The ellipse or point to draw, if the file lists those of many images.
     """
 
     path: Path
@@ -83,7 +83,7 @@ class MaskFile:
     target: str = field(default="", kw_only=True)
     labels: tuple[int, ...] = field(default=(), kw_only=True)
     rivals: tuple[Path, ...] = field(default=(), kw_only=True)
-    ellipse: Ellipse | None = field(default=None, kw_only=True)
+    drawn: Ellipse | Landmark | None = field(default=None, kw_only=True)
 
     def read(self, shape: Shape) -> Mask:
         """Read the mask.
@@ -116,8 +116,8 @@ class MaskFile:
                 f"{self.path}: is one of several masks{what} of one image, beside {others}, and "
                 "nothing says which is right. Keep one of them."
             )
-        if self.ellipse is not None:
-            return self.ellipse.draw(shape, self.path)
+        if self.drawn is not None:
+            return self.drawn.draw(shape, self.path)
         return ENCODINGS[self.encoding].read(self.path, shape)
 
     def has_labels(self) -> bool:

@@ -11,6 +11,7 @@ from typing import Literal
 
 import numpy as np
 
+from sam2lora.datasets.ellipses import Landmark
 from sam2lora.datasets.mask_encodings import MaskFile, Shape
 from sam2lora.datasets.unturned import turned_upright
 from sam2lora.errors import DatasetError, ImageError
@@ -35,7 +36,8 @@ class Record:
     image
         The image file.
     masks
-        Mask files by target name, one for each grader, grader 1 first.
+        Mask files by target name, one for each grader, grader 1 first; for a target that is a
+        point, of the disks around it.
     fov
         Mask of the field of view, if the dataset has one.
     patient
@@ -118,6 +120,19 @@ class Record:
         if grader == "union":
             return files
         return files[grader - 1 : grader] if grader >= 1 else ()
+
+    def point(self, target: str) -> Landmark:
+        """Return the place of a target that is a point.
+
+        Raises
+        ------
+        DatasetError
+            If the image has none.
+        """
+        for file in self.masks_by(target, 1):
+            if isinstance(file.drawn, Landmark):
+                return file.drawn
+        raise DatasetError(f"{self.image}: has no point for {target}.")
 
     def read_mask_file(self, file: MaskFile) -> Mask:
         """Read one of the mask files of the record, `(H, W)` bool.

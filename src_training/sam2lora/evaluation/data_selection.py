@@ -67,11 +67,14 @@ def plan_parts(
     TargetError
         If the target is unknown.
     """
-    target = get_target(settings.target).name
+    chosen = get_target(settings.target)
+    target = chosen.name
+    # The error of a point is measured in diameters of the disc, whose masks are needed then.
+    only = target if chosen.kind == "mask" else None
     parts: dict[str, EvaluationPart] = {}
     for root in roots:
         dataset = read_dataset(
-            root, layout=layout, target=target, labels=labels, grades=settings.grades
+            root, layout=layout, target=only, labels=labels, grades=settings.grades
         )
         for part in _parts(dataset, target, settings):
             if part.dataset.name in parts:

@@ -6,19 +6,21 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
-from PIL import Image, ImageColor
+from PIL import Image, ImageColor, ImageDraw
 from scipy import ndimage
 
 from sam2lora.images.field_of_view import FieldOfView
 from sam2lora.images.file_mark import MASK_SOFTWARE, PICTURE_SOFTWARE, png_mark
 from sam2lora.images.views import clahe_view, green_view
 from sam2lora.targets import get_target
-from sam2lora.types import Mask, Pixels
+from sam2lora.types import Mask, Pixels, Place
 from sam2lora.utils.files import atomic_path
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
+
+RgbColor = tuple[int, int, int]
 
 _PANEL_SIDE = 1000  # longer side of a panel, in pixels
 _FIELD_COLOR = "#ffffff"
@@ -58,6 +60,32 @@ def overlay(
         painted[mask] = np.rint((1 - opacity) * painted[mask] + opacity * color).astype(np.uint8)
         painted[outline(mask, width)] = color
     return painted
+
+
+def draw_crosses(pixels: Pixels, places: Mapping[RgbColor, Sequence[Place]]) -> Pixels:
+    """Draw points over an image as crosses whose middle stays free.
+
+    Parameters
+    ----------
+    pixels
+        `(H, W, 3)` uint8 RGB.
+    places
+        Points (x, y) in pixels by color; drawn in this order.
+
+    Returns
+    -------
+    `(H, W, 3)` uint8 RGB.
+    """
+    image = Image.fromarray(pixels)
+    draw = ImageDraw.Draw(image)
+    longer = max(pixels.shape)
+    inner, outer, width = longer / 80, longer / 30, max(1, round(longer / 400))
+    for color, points in places.items():
+        for x, y in points:
+            for across, down in ((1, 0), (-1, 0), (0, 1), (0, -1)):
+                ends = [(x + across * reach, y + down * reach) for reach in (inner, outer)]
+                draw.line(ends, fill=color, width=width)
+    return np.array(image)
 
 
 def outline(mask: Mask, width: int = 1) -> Mask:

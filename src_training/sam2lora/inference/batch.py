@@ -4,18 +4,20 @@ import errno
 import logging
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass, field, replace
+from dataclasses import asdict, dataclass, field, replace
 from functools import partial
 from pathlib import Path
 
 import tifffile
 
+from sam2lora.annotations.points import PointAnnotation, save_point
 from sam2lora.datasets.image_search import directory_entry
 from sam2lora.errors import OutputError, Sam2LoraError
 from sam2lora.images.decoding import image_stem
 from sam2lora.images.file_mark import MASK_SOFTWARE
 from sam2lora.images.reading import FundusImage, read_image
 from sam2lora.images.visualization import save_image
+from sam2lora.inference.points import PointPrediction, locate_prepared
 from sam2lora.inference.predictor import Predictor
 from sam2lora.inference.prepared_image import PreparedImage
 from sam2lora.inference.segment import (
@@ -25,6 +27,7 @@ from sam2lora.inference.segment import (
     segment_prepared,
 )
 from sam2lora.metrics.measurements import Measurements, measure
+from sam2lora.targets import Target
 from sam2lora.utils.files import atomic_path, make_folder
 
 logger = logging.getLogger(__name__)
@@ -73,7 +76,7 @@ class FileResult:
     path
         The image.
     files
-        The written masks by target.
+        The written masks and points by target.
     measurements
         Measurements of the masks; None if there are none.
     iou
@@ -84,6 +87,8 @@ class FileResult:
         Targets whose masks already existed and were kept; they are not measured.
     note
         How the image was converted on reading; empty if it was not.
+    points
+        Predictions of the targets that are points.
     """
 
     path: Path
@@ -93,6 +98,7 @@ class FileResult:
     error: str = ""
     kept: tuple[str, ...] = ()
     note: str = ""
+    points: Mapping[str, PointPrediction] = field(default_factory=dict)
 
 
 def segment_paths(
@@ -116,11 +122,12 @@ def segment_paths(
     tasks
         What to segment in each.
     out
-        Folder for `<stem>_<target>.png` (0 and 255, native size), created if necessary.
+        Folder for `<stem>_<target>.png` (0 and 255, native size), and `<stem>_<target>.json` for a
+        point; created if necessary.
     probabilities
         Whether to write `<stem>_<target>_probability.tif` (float32, 0…1), too.
     keep
-        Whether to keep existing masks, which may have been corrected.
+        Whether to keep existing masks and points, which may have been corrected.
     progress
         Called between windows. An exception that it raises stops the work, after the result of the
         previous image is yielded; all files written by then are complete.
@@ -174,6 +181,7 @@ class _Segmented:
     path: Path
     prepared: PreparedImage | None = None
     predictions: Mapping[str, TargetPrediction] = field(default_factory=dict)
+    points: Mapping[str, PointPrediction] = field(default_factory=dict)
     spacing: tuple[float, float] | None = None
     note: str = ""
     error: str = ""
@@ -184,16 +192,25 @@ def _check_images_stay(paths: Sequence[Path], tasks: Sequence[SegmentationTask],
     images = {directory_entry(path) for path in paths}
     for path in paths:
         for task in tasks:
-            mask = _mask_path(path, task.target.name, out)
-            if directory_entry(mask) in images:
+            result = _result_path(path, task.target, out)
+            if directory_entry(result) in images:
                 raise OutputError(
-                    f"{mask}: is one of the images, and the {task.target.name} mask of {path} "
+                    f"{result}: is one of the images, and the {task.target.name} mask of {path} "
                     "would replace it. Choose another folder with --out."
                 )
 
 
+def _result_path(image: Path, target: Target, out: Path) -> Path:
+    path = _mask_path if target.kind == "mask" else _point_path
+    return path(image, target.name, out)
+
+
 def _mask_path(image: Path, target: str, out: Path) -> Path:
     return out / f"{image_stem(image)}_{target}.png"
+
+
+def _point_path(image: Path, target: str, out: Path) -> Path:
+    return out / f"{image_stem(image)}_{target}.json"
 
 
 def _probability_path(mask: Path) -> Path:
@@ -205,8 +222,8 @@ def _refuse_names(
 ) -> str:
     """Return why the file system cannot have the names of an image's results; empty if it can."""
     for task in tasks:
-        mask = _mask_path(image, task.target.name, out)
-        for path in (mask, _probability_path(mask)) if probabilities else (mask,):
+        result = _result_path(image, task.target, out)
+        for path in (result, _probability_path(result)) if probabilities else (result,):
             try:
                 path.lstat()
             except OSError as error:
@@ -216,7 +233,7 @@ def _refuse_names(
 
 
 def _exists(image: Path, task: SegmentationTask, out: Path) -> bool:
-    return _mask_path(image, task.target.name, out).exists()
+    return _result_path(image, task.target, out).exists()
 
 
 def _read_ahead(
@@ -246,12 +263,17 @@ def _segment_one(
         fundus = image.result()
         prepared = PreparedImage.of(fundus.pixels)
         predictions: dict[str, TargetPrediction] = {}
+        points: dict[str, PointPrediction] = {}
         for number, task in enumerate(outer_first(tasks)):
             show = partial(_show_share, progress, start, number, len(tasks))
+            if task.target.kind == "point":
+                points[task.target.name] = locate_prepared(predictor, prepared, task, progress=show)
+                continue
             known = {name: one.mask for name, one in predictions.items()}
             predictions |= segment_prepared(predictor, prepared, [task], known=known, progress=show)
-        predictions = {task.target.name: predictions[task.target.name] for task in tasks}
-        return _Segmented(path, prepared, predictions, fundus.spacing, fundus.note)
+        names = [task.target.name for task in tasks if task.target.name in predictions]
+        predictions = {name: predictions[name] for name in names}
+        return _Segmented(path, prepared, predictions, points, fundus.spacing, fundus.note)
     except _StopError as stop:
         raise stop.reason from None
     except Exception as error:  # the image that causes it must not end the others
@@ -294,6 +316,9 @@ def _write(
     if segmented.prepared is None:
         return FileResult(segmented.path, error=segmented.error, kept=kept)
     files = {}
+    for target, point in segmented.points.items():
+        files[target] = _point_path(segmented.path, target, out)
+        save_point(files[target], PointAnnotation(target=target, **asdict(point)))
     for target, prediction in segmented.predictions.items():
         files[target] = _mask_path(segmented.path, target, out)
         save_image(files[target], prediction.mask)
@@ -319,4 +344,5 @@ def _write(
         {target: prediction.iou for target, prediction in segmented.predictions.items()},
         kept=kept,
         note=segmented.note,
+        points=segmented.points,
     )

@@ -1,7 +1,7 @@
 """Prediction for the command line, the viewer and notebooks.
 
 `load_predictor` loads a base model, `segment_image` segments one image and returns the masks,
-`segment_files` segments many files and writes them.
+`locate_image` returns a point of it, `segment_files` segments many files and writes them.
 """
 
 from collections.abc import Iterator, Sequence
@@ -18,6 +18,7 @@ from sam2lora.datasets.image_search import find_images
 from sam2lora.errors import SettingsError, TargetError
 from sam2lora.images.reading import FundusImage, read_image, to_rgb
 from sam2lora.inference.batch import FileResult, ReportBatch, no_batch_progress, segment_paths
+from sam2lora.inference.points import PointPrediction, locate_prepared
 from sam2lora.inference.predictor import NO_PROMPTS, Predictor
 from sam2lora.inference.prepared_image import PreparedImage
 from sam2lora.inference.segment import (
@@ -135,10 +136,13 @@ def segment_image(
     SettingsError
         If the threshold is not between 0 and 1.
     TargetError
-        If a target is unknown.
+        If a target is unknown, or a point.
     """
     check_model_choice(adapter, no_adapter=no_adapter, threshold=threshold)
     unique = _unique_targets([targets] if isinstance(targets, str | Target) else targets)
+    for target in unique:
+        if target.kind == "point":
+            raise TargetError(f"{target.name!r} is a point, not a mask: use locate_image.")
     if not prompts.empty:
         check_one_target(len(unique), 1)
     prepared = _prepare(image)
@@ -161,6 +165,49 @@ def segment_image(
     return segment_prepared(predictor, prepared, tasks, progress=progress)
 
 
+def locate_image(
+    image: ImageInput,
+    target: str | Target = "fovea",
+    *,
+    predictor: Predictor | None = None,
+    adapter: str | Path | None = None,
+    tta: bool = False,
+    progress: Progress = no_progress,
+) -> PointPrediction:
+    """Locate a target that is a point in one image.
+
+    Parameters
+    ----------
+    image, predictor, adapter, tta, progress
+        As for `segment_image`.
+    target
+        By name or as `Target`.
+
+    Returns
+    -------
+    Its place in pixels of the image, and the confidence, which is low where it is not visible.
+
+    Raises
+    ------
+    AdapterError
+        If the adapter is missing, damaged, or for another base or target.
+    DeviceError
+        If there is not enough memory.
+    ImageError
+        If the image cannot be read, or the array is not an image.
+    TargetError
+        If the target is unknown, or a mask.
+    """
+    found = get_target(target) if isinstance(target, str) else target
+    if found.kind != "point":
+        raise TargetError(f"{found.name!r} is a mask, not a point: use segment_image.")
+    prepared = _prepare(image)
+    predictor = predictor or load_predictor()
+    chosen = adapter_for(predictor.base, found, named=adapter)
+    task = SegmentationTask.of(found, adapter=chosen, tta=tta)
+    return locate_prepared(predictor, prepared, task, progress=progress)
+
+
 def segment_files(
     settings: PredictSettings | Sequence[PredictSettings],
     *,
@@ -168,7 +215,7 @@ def segment_files(
     download_progress: DownloadProgress = ignore_progress,
     progress: ReportBatch = no_batch_progress,
 ) -> Iterator[FileResult]:
-    """Segment image files as `sam2lora predict` does, and write the masks.
+    """Segment image files as `sam2lora predict` does, and write the masks and points.
 
     The call checks the input and loads the model; nothing is segmented or written before the first
     result is requested.

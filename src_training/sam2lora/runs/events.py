@@ -92,9 +92,10 @@ class ValidationEvent(Event):
 
     kind: Literal["validation"] = "validation"
     dice: dict[_Text, float | None] = Field(
-        description="Dice of each image; 1 where both reference and prediction are empty"
+        description="Dice of each image; 1 where both reference and prediction are empty. Of a "
+        "point, its closeness"
     )
-    mean: float | None = Field(description="mean Dice over the images")
+    mean: float | None = Field(description="mean Dice or closeness over the images")
     loss: float | None = Field(
         default=None, description="mean cross-entropy of the images inside the field of view"
     )

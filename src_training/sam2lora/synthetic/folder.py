@@ -6,10 +6,16 @@ from pathlib import Path
 
 from sam2lora.errors import SettingsError
 from sam2lora.images.visualization import save_image
-from sam2lora.synthetic.fundus import draw_fundus
+from sam2lora.synthetic.fundus import draw_fundus, locate_fovea
 from sam2lora.synthetic.settings import SyntheticSettings
-from sam2lora.utils.files import make_folder
+from sam2lora.utils.csv_files import csv_text
+from sam2lora.utils.files import atomic_path, make_folder
 from sam2lora.utils.progress import Progress, no_progress
+
+POINTS_NAME = "points.csv"
+"""Name of the table of foveas, which is a dataset by itself, of ellipses and points."""
+
+_COLUMNS = ("dataset", "image", "structure", "cx", "cy", "rx", "ry")
 
 
 def write_synthetic_dataset(
@@ -21,10 +27,11 @@ def write_synthetic_dataset(
     processes: int | None = None,
     progress: Progress = no_progress,
 ) -> None:
-    """Write images to `images/`, masks to `masks/TARGET/` and fields of view to `fov/`.
+    """Write images to `images/`, masks to `masks/TARGET/`, fields of view to `fov/`, and foveas.
 
     Each image has its own seed, which is in its name. Empty masks are not written. Images that
-    already exist are kept, so that an interrupted call resumes where it stopped.
+    already exist are kept, so that an interrupted call resumes where it stopped. The table of
+    foveas is written last.
 
     Parameters
     ----------
@@ -54,14 +61,32 @@ def write_synthetic_dataset(
         )
     for name in ("images", "fov"):
         make_folder(folder / name)
-    write = partial(_write, folder, settings=settings)
+    write, seeds = partial(_write, folder, settings=settings), range(seed, seed + count)
     with ProcessPoolExecutor(processes) as pool:
-        for done, _ in enumerate(pool.map(write, range(seed, seed + count)), start=1):
+        for done, _ in enumerate(pool.map(write, seeds), start=1):
             progress(done, count)
+    foveas = {number: locate_fovea(number, settings) for number in seeds}
+    rows = [
+        {
+            "dataset": ".",
+            "image": _stem(number),
+            "structure": "fovea",
+            "cx": f"{place[0]:.2f}",
+            "cy": f"{place[1]:.2f}",
+        }
+        for number, place in foveas.items()
+        if place is not None
+    ]
+    with atomic_path(folder / POINTS_NAME) as temporary:
+        temporary.write_text(csv_text(_COLUMNS, rows), encoding="utf-8")
+
+
+def _stem(seed: int) -> str:
+    return f"synthetic_{seed:05}"
 
 
 def _write(folder: Path, seed: int, *, settings: SyntheticSettings | None) -> None:
-    name = f"synthetic_{seed:05}.png"
+    name = f"{_stem(seed)}.png"
     image = folder / "images" / name
     if image.exists():  # the image is written last
         return

@@ -62,16 +62,9 @@ def draw_fundus(seed: int, settings: SyntheticSettings | None = None) -> Synthet
     SettingsError
         If the seed is negative.
     """
-    if seed < 0:
-        raise SettingsError(f"The seed of a synthetic fundus must be 0 or above, not {seed}.")
-    settings = settings or SyntheticSettings()
     streams = {part: _stream(seed, position) for position, part in enumerate(PARTS)}
-    look = sample_look(streams["look"], settings)
-    rng = streams["anatomy"]
-    fovea = _sample_fovea(rng)
-    head = sample_disc_head(rng, look.cup_to_disc)
-    camera = place_camera(rng, look, settings.shape, fovea)
-    plan = _plan_vessels(rng, look, camera, head, fovea)
+    look, fovea, head, camera = _place(streams, seed, settings or SyntheticSettings())
+    plan = _plan_vessels(streams["anatomy"], look, camera, head, fovea)
     trees = grow_vessels(streams["vessels"], plan)
     vessels = {kind: blood.paint_tree(tree, camera) for kind, tree in trees.items()}
     lesions = _paint_lesions(streams["lesions"], look, camera, fovea)
@@ -98,6 +91,48 @@ def draw_fundus(seed: int, settings: SyntheticSettings | None = None) -> Synthet
     masks |= {f"lesion_{kind}": painted.inside for kind, painted in lesions.items()}
     masks = {name: mask & field for name, mask in masks.items()} | {"fov": field}
     return SyntheticFundus(image=captured, masks=masks, eye=look.eye, seed=seed)
+
+
+def locate_fovea(
+    seed: int, settings: SyntheticSettings | None = None
+) -> tuple[float, float] | None:
+    """Return where the fovea of a synthetic fundus is, without drawing the image.
+
+    Parameters
+    ----------
+    seed, settings
+        As for `draw_fundus`.
+
+    Returns
+    -------
+    (x, y) in pixels; None if it is outside of the field of view.
+
+    Raises
+    ------
+    SettingsError
+        If the seed is negative.
+    """
+    streams = {part: _stream(seed, position) for position, part in enumerate(PARTS)}
+    _, fovea, _, camera = _place(streams, seed, settings or SyntheticSettings())
+    x, y = (float(value) for value in camera.to_pixels(np.asarray(fovea)))
+    field = camera.field()
+    height, width = field.shape
+    if not (0 <= round(x) < width and 0 <= round(y) < height and field[round(y), round(x)]):
+        return None
+    return x, y
+
+
+def _place(
+    streams: Mapping[str, np.random.Generator], seed: int, settings: SyntheticSettings
+) -> tuple[Look, tuple[float, float], DiscHead, Camera]:
+    """Sample the look of an image, its fovea (in mm) and disc, and where the camera is."""
+    if seed < 0:
+        raise SettingsError(f"The seed of a synthetic fundus must be 0 or above, not {seed}.")
+    look = sample_look(streams["look"], settings)
+    rng = streams["anatomy"]
+    fovea = _sample_fovea(rng)
+    head = sample_disc_head(rng, look.cup_to_disc)
+    return look, fovea, head, place_camera(rng, look, settings.shape, fovea)
 
 
 def _stream(seed: int, position: int) -> np.random.Generator:

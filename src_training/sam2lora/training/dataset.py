@@ -18,7 +18,7 @@ from sam2lora.images.field_of_view import FieldOfView
 from sam2lora.inference.embedding_cache import ByteLru
 from sam2lora.prompts.prompt_batch import PromptBatch, in_window
 from sam2lora.prompts.sampling import sample_training_prompts
-from sam2lora.settings import GeometrySettings
+from sam2lora.settings import GeometrySettings, PromptSamplingSettings
 from sam2lora.targets import get_target
 from sam2lora.training.data_split import Item
 from sam2lora.training.narrow_field import sample_narrow_field
@@ -160,7 +160,9 @@ class TrainingDataset(Dataset[TrainingSample | Sam2LoraError]):
         item, window, key, turn = self._window(index)
         rng = np.random.default_rng((self._settings.seed, _PROMPTS, index))
         sampling = self._settings.prompts
-        if item.target != self._settings.target:
+        if get_target(item.target).kind == "point":
+            sampling = sampling.never()  # a click sets a point, and asks no network
+        elif item.target != self._settings.target:
             sampling = sampling.always()  # without a prompt, the main target is meant
         prompts = sample_training_prompts(window.mask, sampling, rng, valid=window.valid)
         as_is = Window.stretched((self._size, self._size), self._size)
@@ -172,12 +174,12 @@ class TrainingDataset(Dataset[TrainingSample | Sam2LoraError]):
             str(item.record.image),
             key,
             turn,
-            *self._rounds(index),
+            *self._rounds(index, sampling),
         )
 
-    def _rounds(self, index: int) -> tuple[int, tuple[int, ...]]:
+    def _rounds(self, index: int, sampling: PromptSamplingSettings) -> tuple[int, tuple[int, ...]]:
         """Return the rounds of corrections of a sample, and the seed of their clicks."""
-        settings, sampling = self._settings, self._settings.prompts
+        settings = self._settings
         seed = (settings.seed, _ROUNDS, index)
         rng = np.random.default_rng(seed)
         if settings.freeze_network or rng.random() >= sampling.corrected:

@@ -20,7 +20,7 @@ from sam2lora.settings import (
     PromptSamplingSettings,
     Settings,
 )
-from sam2lora.targets import all_targets, get_target
+from sam2lora.targets import all_targets, get_target, point_targets
 
 _MOST = 1_000_000_000  # of anything that is counted
 
@@ -291,7 +291,7 @@ def make_settings(preset: str, *changes: Mapping[str, Any]) -> TrainSettings:
     if preset not in PRESETS:
         raise SettingsError(f"Unknown preset {preset!r}. Available: {', '.join(PRESETS)}.")
     settings = validate_settings(reduce(_merged, changes, dict(PRESETS[preset])))
-    target = all_targets().get(settings.target)
+    target = (all_targets() | point_targets()).get(settings.target)
     if preset not in FINE or target is None or target.detail != "tiles":
         return settings
     return validate_settings(reduce(_merged, (FINE[preset], *changes), dict(PRESETS[preset])))

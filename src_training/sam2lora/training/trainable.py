@@ -247,12 +247,13 @@ class _TrainableLora:
 
     def save(self, folder: Path, record: TrainingResult) -> None:
         settings, validation = self._settings, record.validation
-        start, start_dice = self._start, record.start_dice
+        start, start_dice, target = self._start, record.start_dice, get_target(settings.target)
+        measure = target.measure.lower()
         card = AdapterCard(
             name=record.name,
-            target=get_target(settings.target),
+            target=target,
             base=BaseReference(name=self.base.spec.name, identity=self.base.weights_sha256),
-            geometry=settings.geometry_for(settings.target),
+            geometry=settings.geometry_for(target.name),
             lora=self._lora,
             detail_head=self._head.settings if self._head else None,
             threshold=validation.threshold,
@@ -264,10 +265,10 @@ class _TrainableLora:
             data=dict(record.data),
             data_hash=record.data_hash,
             validation={
-                "dice": validation.dice,
+                measure: validation.dice,
                 "loss": validation.loss,
                 "images": len(validation.per_image),
-                **({} if start_dice is None else {"start_dice": start_dice}),
+                **({} if start_dice is None else {f"start_{measure}": start_dice}),
             },
             started_from=(
                 AdapterReference(name=start.name, digest=start.digest()) if start else None

@@ -8,8 +8,10 @@ import numpy as np
 
 from sam2lora.images.visualization import draw_errors, save_picture
 from sam2lora.inference.embedding_cache import EmbeddingCache
+from sam2lora.inference.points import find_peak
 from sam2lora.inference.predictor import Predictor
 from sam2lora.inference.prepared_image import PreparedImage
+from sam2lora.metrics.landmarks import closeness
 from sam2lora.metrics.segmentation import cross_entropy, dice
 from sam2lora.models.loading import LoadedModel
 from sam2lora.settings import Precision
@@ -18,7 +20,7 @@ from sam2lora.training.data_split import Item
 from sam2lora.training.settings import TrainSettings
 from sam2lora.transforms.windows import Values
 from sam2lora.transforms.zoom import BoundingBox
-from sam2lora.types import Mask
+from sam2lora.types import Mask, Place
 
 THRESHOLDS = tuple(round(0.2 + 0.05 * step, 2) for step in range(13))
 """Thresholds tried on the validation images; one is saved with the adapter."""
@@ -33,14 +35,15 @@ class Validation:
     Attributes
     ----------
     dice
-        Mean over the images of the Dice coefficient inside the field of view, at `threshold`.
+        Mean over the images of the Dice coefficient inside the field of view, at `threshold`; of a
+        point, of its closeness (`metrics.landmarks`).
     threshold
         Threshold at which that mean is highest; among practically equal ones, the nearest to the
-        preferred threshold.
+        preferred threshold. Of a point, the preferred one.
     loss
         Mean over the images of the binary cross-entropy inside the field of view.
     per_image
-        Dice of each image at `threshold`, by its name.
+        Dice or closeness of each image, by its name.
     iou_offset
         Mean difference of the IoU at `threshold` and the predicted IoU.
     """
@@ -63,11 +66,13 @@ class ValidationImage:
     prepared
         The image, prepared for prediction.
     reference
-        `(H, W)` bool: the reference mask.
+        `(H, W)` bool: the reference mask; of a point, the disk around it.
     valid
         `(H, W)` bool: pixels that are scored.
     outer
         Box around the target that this one lies in, if it is marked.
+    point
+        Where the target is, if it is a point.
     """
 
     name: str
@@ -75,6 +80,7 @@ class ValidationImage:
     reference: Mask
     valid: Mask
     outer: BoundingBox | None = None
+    point: Place | None = None
 
 
 def read_validation_images(items: Sequence[Item]) -> list[ValidationImage]:
@@ -95,10 +101,22 @@ def read_validation_images(items: Sequence[Item]) -> list[ValidationImage]:
         valid = item.valid(prepared.field, reference)
         images.append(
             ValidationImage(
-                f"{name} ({same + 1})" if same else name, prepared, reference, valid, _outer(item)
+                f"{name} ({same + 1})" if same else name,
+                prepared,
+                reference,
+                valid,
+                _outer(item),
+                _point(item),
             )
         )
     return images
+
+
+def _point(item: Item) -> Place | None:
+    if get_target(item.target).kind == "mask":
+        return None
+    landmark = item.record.point(item.target)
+    return landmark.x, landmark.y
 
 
 def _outer(item: Item) -> BoundingBox | None:
@@ -166,6 +184,10 @@ def validate(
         first = probabilities if first is None else first
         predicted_iou.append(prediction.iou)
         losses.append(cross_entropy(probabilities, image.reference, valid=image.valid))
+        if image.point is not None:
+            peak = find_peak(probabilities)
+            scores[number] = closeness((peak.x, peak.y), image.point, image.prepared.field)
+            continue
         for column, threshold in enumerate(THRESHOLDS):
             mask = probabilities >= threshold
             scores[number, column] = dice(mask, image.reference, valid=image.valid)

@@ -7,7 +7,7 @@ from sam2lora.adapters.selection import check_base, check_target, choose_adapter
 from sam2lora.adapters.store import install_adapter
 from sam2lora.errors import AdapterError
 from sam2lora.models.registry import BASE_MODELS
-from sam2lora.targets import TARGETS
+from sam2lora.targets import FOVEA, TARGETS, Target
 
 
 @pytest.fixture
@@ -36,6 +36,20 @@ def test_wrong_target_error_names_both(adapter: Adapter):
     check_target(adapter, TARGETS["vessel"])
     with pytest.raises(AdapterError, match=r"'vessel-test' segments 'vessel', not 'disc'"):
         check_target(adapter, TARGETS["disc"])
+
+
+def test_mask_and_point_of_one_name_are_told_apart(make_card, tmp_path):
+    mask = Target(name="fovea", label=4, color="#ffffff")
+    adapter = Adapter(tmp_path, make_card(target=FOVEA))
+    check_target(adapter, FOVEA)
+    with pytest.raises(AdapterError, match="as a point, and here it is a mask"):
+        check_target(adapter, mask)
+
+
+def test_point_needs_an_adapter_or_a_click_on_any_base():
+    with pytest.raises(AdapterError, match="--target fovea --model nano"):
+        require_adapter(BASE_MODELS["nano"], FOVEA, None, prompted=False)
+    require_adapter(BASE_MODELS["nano"], FOVEA, None, prompted=True)
 
 
 def test_missing_adapter_error_shows_how_to_train_one():

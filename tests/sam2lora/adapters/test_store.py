@@ -23,7 +23,7 @@ from sam2lora.adapters.store import (
 )
 from sam2lora.errors import AdapterError
 from sam2lora.runs import RunFolder, set_best
-from sam2lora.targets import TARGETS, Target, get_target, save_target
+from sam2lora.targets import FOVEA, TARGETS, Target, get_target, save_target
 
 
 @pytest.fixture
@@ -245,6 +245,13 @@ def test_unknown_target_of_an_adapter_is_added(make_adapter):
     assert get_target("drusen") == drusen
     assert adopt_target(adapter) is None
     assert adopt_target(make_adapter("known")) is None
+
+
+def test_added_point_needs_no_label(make_adapter):
+    assert adopt_target(make_adapter("fovea-test", target=FOVEA)) is None  # built in
+    pit = Target(name="pit", kind="point", label=0, color="#123456")
+    assert adopt_target(make_adapter("pit-test", target=pit)) == pit
+    assert get_target("pit") == pit
 
 
 def test_added_target_gets_a_free_label(make_adapter):

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from sam2lora.datasets import check_dataset, read_dataset
+from sam2lora.datasets.ellipses import Landmark
 from sam2lora.errors import DatasetError, ImageError
 
 Put = Callable[[str, Any], Path]
@@ -48,8 +49,15 @@ def test_ellipses_are_the_masks_of_images_in_other_datasets(
         ("mine", "p2_R", "p2", None),
     ]
     # A cup that is not in the file could not be told: no mask, rather than an empty one.
-    assert [sorted(r.masks) for r in dataset.records] == [["disc"], ["cup", "disc"], ["disc"]]
-    drive, first, _ = dataset.records
+    assert [sorted(r.masks) for r in dataset.records] == [
+        ["disc"],
+        ["cup", "disc"],
+        ["disc", "fovea"],
+    ]
+    drive, first, second = dataset.records
+    assert second.point("fovea") == Landmark(9, 3, "A")
+    with pytest.raises(DatasetError, match="no point for fovea"):
+        first.point("fovea")
     np.testing.assert_array_equal(drive.read_field_of_view().mask, box)
     disc = first.read_mask("disc")
     assert disc.shape == (8, 12)
@@ -69,7 +77,7 @@ def test_one_target_and_some_grades_are_read(files: Put) -> None:
 def test_what_nobody_could_tell_is_no_problem(files: Put) -> None:
     report = check_dataset(files("sets/own.csv", GOOD))
     assert report.problems == ()
-    assert report.pairs == {("disc", None): 3, ("cup", None): 1}
+    assert report.pairs == {("disc", None): 3, ("cup", None): 1, ("fovea", None): 1}
 
 
 @pytest.mark.parametrize(
@@ -83,7 +91,8 @@ def test_what_nobody_could_tell_is_no_problem(files: Put) -> None:
         ("other,p1_L,disc,6,4,3,2,0,A", "line 2 names the dataset 'other'.*no such folder"),
         (",p1_L,disc,6,4,3,2,0,A", "line 2 names the dataset ''"),
         ("mine,p1_L,disc,6,4,3,2,0,A\nmine,P1_L,disc,6,4,3,2,0,A", "line 3 is a second disc"),
-        ("mine,p1_L,fovea,6,4,,,,A", "has no ellipse"),
+        ("mine,p1_L,fovea,6,nan,,,,A", "line 2 has 6, nan"),
+        ("mine,p1_L,disc,6,4,,,,A", "has no ellipse"),  # a mask is no point
     ],
 )
 def test_invalid_row_is_named(files: Put, row: str, message: str) -> None:

@@ -8,7 +8,8 @@ import pytest
 from sam2lora.datasets import check_dataset, read_dataset
 from sam2lora.errors import OutputError, SettingsError
 from sam2lora.synthetic import SyntheticSettings, draw_fundus
-from sam2lora.synthetic.folder import write_synthetic_dataset
+from sam2lora.synthetic.folder import POINTS_NAME, write_synthetic_dataset
+from sam2lora.synthetic.fundus import locate_fovea
 
 SMALL = SyntheticSettings(size=96, lesions=False)
 
@@ -34,6 +35,20 @@ def test_written_dataset_has_the_drawn_images_and_masks(tmp_path: Path) -> None:
         assert np.array_equal(record.read_mask(target), drawn.masks[target])
     assert not (tmp_path / "set" / "masks" / "lesion_dark").exists()  # empty masks are not written
     assert not check_dataset(tmp_path / "set").problems
+
+
+def test_foveas_are_a_dataset_of_points(tmp_path: Path) -> None:
+    write_synthetic_dataset(tmp_path, count=3, settings=SMALL, processes=1)
+    records = read_dataset(tmp_path / POINTS_NAME).records
+    visible = [seed for seed in range(3) if locate_fovea(seed, SMALL) is not None]
+    assert [record.stem for record in records] == [f"synthetic_{seed:05}" for seed in visible]
+    for seed, record in zip(visible, records, strict=True):
+        place = record.point("fovea")
+        assert (place.x, place.y) == pytest.approx(locate_fovea(seed, SMALL), abs=0.01)
+        drawn = draw_fundus(seed, SMALL)
+        assert drawn.masks["fov"][round(place.y), round(place.x)]
+        across = np.nonzero(drawn.masks["disc"])[1].mean() - place.x
+        assert (across > 0) == (drawn.eye == "right")
 
 
 def test_interrupted_call_resumes(tmp_path: Path) -> None:

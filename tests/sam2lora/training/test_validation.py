@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -50,6 +51,20 @@ def predictions(monkeypatch: pytest.MonkeyPatch) -> dict[str, np.ndarray]:
         lambda _, prepared, geometry, *, inside: Prediction(by_key[prepared.key], iou=1.0),
     )
     return by_key
+
+
+def test_point_is_scored_by_its_closeness(
+    make: Make, pocket: Callable[[], LoadedModel], predictions: dict[str, np.ndarray]
+) -> None:
+    # Both are found at (14.5, 14.5); a seventh of the field is 40 / 7 pixels.
+    first = replace(validation_image("a", square()), point=(14.5, 14.5))
+    second = replace(validation_image("bb", square()), point=(14.5, 14.5 + 2))
+    for image in (first, second):
+        predictions[image.prepared.key] = np.where(square(), 0.4, 0.1).astype(np.float32)
+    result = validate(pocket(), [first, second], make(target="disc"), precision="float32", batch=1)
+    assert result.per_image == {"a": 1, "bb": pytest.approx(1 - 2 * 7 / 40)}
+    assert result.dice == pytest.approx(1 - 7 / 40)
+    assert result.threshold == 0.5
 
 
 def test_threshold_has_the_best_mean_dice(

@@ -11,9 +11,9 @@ from sam2lora.utils.folders import new_folder
 
 MASKS = "masks"
 
-_MARKERS = ("report.json", "comparison.json", "cup_disc.csv")
+_MARKERS = ("report.json", "points.json", "comparison.json", "cup_disc.csv")
 _REPORT_FILES = re.compile(
-    r"masks|report\.(json|md)|per_image\.csv|comparison\.(json|md)|differences\.(csv|png)"
+    r"masks|report\.(json|md)|points\.json|per_image\.csv|comparison\.(json|md)|differences\.(csv|png)"
     r"|cup_disc\.(csv|md)|(dice|roc|thresholds)\.png|overview(_[0-9a-z+]+)?\.png"
 )
 

@@ -53,6 +53,12 @@ def test_best_dice_is_compared_with_the_initial_one() -> None:
     assert describe_dice(RunHistory()) == ""
 
 
+def test_point_has_its_closeness() -> None:
+    begun = StartedEvent(target="fovea", base="nano", steps=10)
+    text = describe_dice(RunHistory([begun, validation(4, 0.5)]))
+    assert text.startswith("Validation closeness: best 0.500")
+
+
 def test_duration_is_written_as_by_the_command_line() -> None:
     assert [duration(s) for s in (5, 65, 3700)] == ["5 s", "1 min 05 s", "1 h 01 min"]
 

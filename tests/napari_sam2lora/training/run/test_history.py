@@ -43,3 +43,10 @@ def test_warnings_are_listed_once_and_previews_in_order() -> None:
     assert history.warnings == ["full"]
     history.add([PreviewEvent(step=3, path="previews/3.png")])
     assert [preview.step for preview in history.previews] == [3]
+
+
+def test_a_point_is_not_measured_by_a_dice() -> None:
+    assert RunHistory().measure == "Dice"
+    for target, measure in {"disc": "Dice", "unknown": "Dice", "fovea": "closeness"}.items():
+        begun = StartedEvent(target=target, base="nano", steps=10)
+        assert RunHistory([begun]).measure == measure

@@ -54,6 +54,12 @@ def test_run_that_had_nothing_to_learn_has_no_figure() -> None:
     assert "there was nothing to learn" in entry.summary
 
 
+def test_run_of_a_point_has_no_dice() -> None:
+    entry = entry_of_run(replace(run("first"), target="fovea"))
+    assert entry.cells[1:3] == ("fovea", "—")
+    assert "Dice" not in entry.summary
+
+
 def test_row_of_an_adapter_has_its_initial_dice(make_adapter: Callable) -> None:
     entry = entry_of_adapter(make_adapter("new", validation={"dice": 0.84, "start_dice": 0.71}))
     assert entry.cells[2] == "0.840"
