@@ -6,7 +6,8 @@
 Each tile shows the whole image and the part around the target, with the outline of the reference
 in green and that of the prediction in magenta; the text is the target, its Dice coefficient, the
 expected IoU, and the image. Images of all datasets and reports are sorted together, so that the
-failures of all cameras are seen side by side.
+failures of all cameras are seen side by side. Of a report on several models
+or with prompts, what the first one predicted without a prompt is drawn.
 """
 
 import argparse
@@ -65,8 +66,7 @@ def draw_sheets(out: Path, reports: Sequence[Path]) -> Iterator[Path]:
         Scored(folder, report, entry)
         for folder in reports
         for report in [read_report(folder)]
-        for entry in report.images
-        if entry.status == "scored"
+        for entry in _automatic(report)
     ]
     scored.sort(key=lambda one: one.dice)
     out.mkdir(parents=True, exist_ok=True)
@@ -75,6 +75,14 @@ def draw_sheets(out: Path, reports: Sequence[Path]) -> Iterator[Path]:
         path = out / f"{number:02}.png"
         Image.fromarray(arrange(tiles)).save(path)
         yield path
+
+
+def _automatic(report: Report) -> Iterator[ImageEntry]:
+    """Yield the scored images that the first model segmented without a prompt."""
+    shown = (report.models[0].name, "none", "scored")
+    for entry in report.images:
+        if (entry.model, entry.regime, entry.status) == shown:
+            yield entry
 
 
 def draw_tile(scored: Scored) -> Pixels:
