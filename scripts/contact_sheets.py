@@ -5,9 +5,9 @@
 
 Each tile shows the whole image and the part around the target, with the outline of the reference
 in green and that of the prediction in magenta; the text is the target, its Dice coefficient, the
-expected IoU, and the image. Images of all datasets and reports are sorted together, so that the
-failures of all cameras are seen side by side. Of a report on several models
-or with prompts, what the first one predicted without a prompt is drawn.
+expected IoU, the confidence where it is known, and the image. Images of all datasets and reports
+are sorted together, so that the failures of all cameras are seen side by side. Of a report on
+several models or with prompts, what the first one predicted without a prompt is drawn.
 """
 
 import argparse
@@ -97,7 +97,8 @@ def draw_tile(scored: Scored) -> Pixels:
         tile.paste(picture(pixels, reference, prediction, box), (column * SIDE, 0))
     iou = "" if entry.expected_iou is None else f", IoU {entry.expected_iou:.2f}"
     target = scored.report.target.name
-    text = f"{target} {scored.dice:.3f}{iou}  {entry.dataset} {entry.image}"
+    sure = "" if entry.confidence is None else f", sure {entry.confidence:.2f}"
+    text = f"{target} {scored.dice:.3f}{iou}{sure}  {entry.dataset} {entry.image}"
     ImageDraw.Draw(tile).text((2, SIDE), text, fill="white")
     return np.asarray(tile)
 

@@ -157,8 +157,15 @@ class ResultStore(QObject):
                 masks[other[1]] = self.mask(other)
         spacing = spacing_of(layer_data(image))
         # The network says nothing about a mask that was painted since.
-        iou = result.prediction.iou if self._is_shown(key) else None
-        self.live_measurements.submit(key, iou, masks, result.prepared.field, spacing)
+        shown = self._is_shown(key)
+        self.live_measurements.submit(
+            key,
+            result.prediction.iou if shown else None,
+            masks,
+            result.prepared.field,
+            spacing,
+            confidence=result.prediction.confidence if shown else None,
+        )
 
     def _is_shown(self, key: TargetKey) -> bool:
         layer = self.previews.find(key)

@@ -80,7 +80,7 @@ def predict_with_clicks(
             probabilities = predictor.corrector.correct(
                 prepared, found.probabilities, clicks[:number], geometry, threshold=threshold
             )
-            cached = replace(found, probabilities=probabilities)
+            cached = replace(found, probabilities=probabilities, confidence=None)
             predictor.steps.put(step, cached)
         found = cached
     return replace(found, probabilities=found.probabilities.copy())
