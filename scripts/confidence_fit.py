@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Sequence
+from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
@@ -19,11 +20,8 @@ from sam2lora.inference.confidence import (
     confidence_path,
 )
 
-SIGNS = {
-    "disc": ("iou", "certainty", "form", "roundness", "repetition", "detail"),
-    "cup": ("iou", "certainty", "form", "roundness", "repetition", "detail"),
-}
-"""Signs of which each model is made."""
+TARGETS = ("disc", "cup")
+SIGNS = tuple(field.name for field in fields(Signs))
 
 PENALTY = 1.0
 """Of the squared weights: few predictions fail, and the signs go together."""
@@ -44,7 +42,7 @@ def fit_all(file: Path) -> None:
     """Fit a model for each target, write them, print AUCs, and draw the curve."""
     lines = [json.loads(line) for line in file.read_text(encoding="utf-8").splitlines()]
     models, curves = [], {}
-    for target in SIGNS:
+    for target in TARGETS:
         chosen = [line for line in lines if line["target"] == target]
         validation, test = (
             [line for line in chosen if line["part"] == part] for part in ("validation", "test")
@@ -63,9 +61,9 @@ def fit_all(file: Path) -> None:
 
 def fit(lines: Sequence[Line], target: str) -> ConfidenceModel:
     """Fit the model of a target's adapter; what found nothing is left out."""
-    adapter, names = find_adapter(f"nano-{target}"), SIGNS[target]
+    adapter = find_adapter(f"nano-{target}")
     known = [line for line in lines if line["signs"]]
-    values, target_values = _signs(known, names), good(known)
+    values, target_values = _signs(known), good(known)
     mean, scale = values.mean(axis=0), values.std(axis=0)
     standard = np.column_stack([np.ones(len(values)), (values - mean) / scale])
 
@@ -91,7 +89,7 @@ def fit(lines: Sequence[Line], target: str) -> ConfidenceModel:
                 scale=round(float(scale[number]), 4),
                 weight=round(float(found[1 + number]), 4),
             )
-            for number, name in enumerate(names)
+            for number, name in enumerate(SIGNS)
         },
     )
 
@@ -123,7 +121,7 @@ def good(lines: Sequence[Line]) -> NDArray[np.bool_]:
 def report(name: str, lines: Sequence[Line], sure: Floats) -> None:
     """Print how well confidence and expected IoU tell bad predictions from good ones."""
     right = good(lines)
-    iou = np.array([line["signs"]["iou"] if line["signs"] else 0.0 for line in lines])
+    iou = np.array([line["iou"] for line in lines])
     print(
         f"{name}: {len(lines)} predictions, {int((~right).sum())} below {GOOD_DICE}; AUC of the "
         f"confidence {auc(sure, right):.3f}, of the expected IoU {auc(iou, right):.3f}; mean "
@@ -146,8 +144,8 @@ def draw(curves: dict[str, tuple[Floats, NDArray[np.bool_]]], bins: int = 5) -> 
 
     figure = Figure(figsize=(7, 3.4), layout="constrained")
     FigureCanvasSVG(figure)
-    for number, target in enumerate(SIGNS, start=1):
-        axes = figure.add_subplot(1, len(SIGNS), number)
+    for number, target in enumerate(TARGETS, start=1):
+        axes = figure.add_subplot(1, len(TARGETS), number)
         axes.plot([0, 1], [0, 1], color="0.7", linewidth=1)
         for part, marker in (("validation", "o"), ("test", "s")):
             sure, right = curves[f"{target}, {part}"]
@@ -168,5 +166,5 @@ def draw(curves: dict[str, tuple[Floats, NDArray[np.bool_]]], bins: int = 5) -> 
     figure.savefig(CURVE, metadata={"Date": None})
 
 
-def _signs(lines: Sequence[Line], names: Sequence[str]) -> Floats:
-    return np.array([[line["signs"][name] for name in names] for line in lines], dtype=np.float64)
+def _signs(lines: Sequence[Line]) -> Floats:
+    return np.array([[line["signs"][name] for name in SIGNS] for line in lines], dtype=np.float64)

@@ -140,6 +140,7 @@ def predict(
     return mask, {
         "target": adapter.card.target.name,
         "dice": round(float(dice(mask, reference, valid=prepared.field.mask)), 4),
+        "iou": round(found.iou, 4),
         "signs": None if found.signs is None else asdict(found.signs),
     }
 

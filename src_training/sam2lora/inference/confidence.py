@@ -1,9 +1,9 @@
 """How sure a prediction of a compact target is: the probability that its Dice is at least 0.8.
 
 The network expects an IoU, but in an image unlike all that it learned from it expects too much.
-Other signs tell more: whether what it found is round and without dents, whether its probabilities
-are near 0 and 1, whether it finds the same when it is asked again, and whether there are vessels.
-A logistic model joins them. It is fitted to one adapter, by `scripts/fit_confidence.py` on
+Other signs tell more: whether what it found is round, whether its probabilities are near 0 and 1
+and fit a smooth outline, and whether there are vessels in it. They cost no further look. A
+logistic model joins them. It is fitted to one adapter, by `scripts/fit_confidence.py` on
 validation patients and degraded copies of their images; about any other adapter it would say
 something untrue.
 """
@@ -40,27 +40,18 @@ class Signs:
 
     Attributes
     ----------
-    iou
-        The IoU that the network expects, 0…1.
     certainty
-        The Dice coefficient of the mask that its probabilities make likely, 0…1.
-    form
-        Dice coefficient of what the network found and its smooth outline, 0…1: low with stray parts
-        and dents.
+        The Dice coefficient that the network's probabilities make likely for the smooth outline,
+        0…1: low where they are neither 0 nor 1, and with stray parts and dents.
     roundness
         Ratio of the axes of the outline, 0…1.
-    repetition
-        Dice coefficient of the outline and of what the network finds in the box around it, 0…1.
     detail
         Logarithm of the contrast of fine structures inside the outline: vessels cross a disc, but
         neither glare nor a dark spot, and no blurred image shows them.
     """
 
-    iou: float
     certainty: float
-    form: float
     roundness: float
-    repetition: float
     detail: float
 
 
@@ -129,45 +120,25 @@ def confidence_model(adapter: Adapter | None) -> ConfidenceModel | None:
     return next((model for model in of_base if model.digest == digest), None)
 
 
-def signs_of(
-    found: Values,
-    outlined: Values,
-    again: Values,
-    *,
-    valid: Mask,
-    pixels: Pixels,
-    iou: float,
-) -> Signs:
+def signs_of(found: Values, outlined: Values, *, valid: Mask, pixels: Pixels) -> Signs:
     """Return the signs of a prediction in its crop.
 
     Parameters
     ----------
     found, outlined
         `(n, n)` float32: the network's logits, and the same with the smooth outline.
-    again
-        `(n, n)` float32: the network's logits with the box around the outline as a prompt.
     valid
         `(n, n)` bool: the field of view.
     pixels
         `(DETAIL_SIZE, DETAIL_SIZE, 3)` uint8: the crop.
-    iou
-        The IoU that the network expects.
     """
     mask, likely = (outlined >= 0) & valid, special.expit(found) * valid
     total = np.count_nonzero(mask) + float(likely.sum())
     return Signs(
-        iou,
         certainty=2 * float(likely[mask].sum()) / total if total else 0.0,
-        form=_dice((found >= 0) & valid, mask),
         roundness=_roundness(mask),
-        repetition=_dice((again >= 0) & valid, mask),
         detail=_detail(pixels, mask),
     )
-
-
-def _dice(one: Mask, other: Mask) -> float:
-    total = np.count_nonzero(one) + np.count_nonzero(other)
-    return 2 * np.count_nonzero(one & other) / total if total else 0.0
 
 
 def _roundness(mask: Mask) -> float:

@@ -46,7 +46,6 @@ _DecoderInput = tuple[int, PromptBatch, ImageEmbedding]  # with the number of th
 
 NO_PROMPTS = Prompts()
 
-_LEAST_BOX = 2  # pixels of its longer side: a smaller prediction is none
 _STEPS_LIMIT = 256 << 20  # bytes of corrected predictions cached: eight of the largest cameras
 _UNPROMPTED_LIMIT = 64 << 20  # bytes of unprompted outputs cached: a thousand windows at 128²
 
@@ -277,32 +276,16 @@ class Predictor:
         model = self.confidence_model
         if model is None or geometry.detail != "zoom" or not prompts.empty:
             return prediction
-        box = BoundingBox.of(prediction.mask(model.threshold))
-        if box is None or box.side < _LEAST_BOX:
+        if not prediction.mask(model.threshold).any():
             return replace(prediction, confidence=0.0)
-        signs = self._signs(prepared, windows[0], found[0], outputs[0].logits, box)
-        return replace(prediction, confidence=model.confidence(signs), signs=signs)
-
-    def _signs(
-        self,
-        prepared: PreparedImage,
-        window: Window,
-        found: _WindowOutput,
-        outlined: Values,
-        box: BoundingBox,
-    ) -> Signs:
-        """Return what speaks for a prediction in a crop; for that, its box is decoded once."""
-        prompts = Prompts(box=(box.x0, box.y0, box.x1, box.y1))
-        steps = _StepCounter(no_progress, total=2)
-        (again,) = self._decode_windows(prepared, [window], prompts, steps)
-        return signs_of(
-            found.logits,
-            outlined,
-            again.logits,
-            valid=pixels_inside(prepared.field.mask, replace(window, size=len(outlined))),
+        (window,), (output,) = windows, found
+        signs = signs_of(
+            output.logits,
+            outputs[0].logits,
+            valid=pixels_inside(prepared.field.mask, replace(window, size=len(output.logits))),
             pixels=replace(window, size=DETAIL_SIZE).cut(prepared.pixels),
-            iou=found.iou,
         )
+        return replace(prediction, confidence=model.confidence(signs), signs=signs)
 
     def _look_closer(
         self,
