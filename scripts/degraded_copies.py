@@ -88,7 +88,9 @@ def narrow(image: Labelled, rng: Random) -> Labelled | None:
         if diameter > 0.85 * image.field.diameter:
             continue
         reach = diameter / 2 + extent.side * rng.uniform(-0.5, 0.15)
-        field = circle_around(_near(extent.center, reach, rng), diameter, image.disc.shape)
+        angle, distance = rng.uniform(0, 2 * np.pi), reach * np.sqrt(rng.random())
+        center = _beside(extent.center, angle, distance)
+        field = circle_around(center, diameter, image.disc.shape)
         if field is None or field.cut(image.disc).sum() < 0.35 * image.disc.sum():
             continue
         cup = None if image.cup is None else field.cut(image.cup)
@@ -105,7 +107,8 @@ def glare(image: Labelled, rng: Random) -> Labelled | None:
         return None
     values = image.pixels.astype(np.float32)
     for _ in range(rng.integers(1, 4)):
-        center = _near(extent.center, extent.side * rng.uniform(0, 2.2), rng, edge=True)
+        angle, distance = rng.uniform(0, 2 * np.pi), extent.side * rng.uniform(0, 2.2)
+        center = _beside(extent.center, angle, distance)
         size = extent.side * rng.uniform(0.3, 1.1) / 2
         right, down = _from(center, image.disc.shape)
         spot = rng.uniform(100, 300) * np.exp(-(right**2 + down**2) / (2 * size**2))
@@ -119,7 +122,8 @@ def hide(image: Labelled, rng: Random) -> Labelled | None:
     if extent is None:
         return None
     size = extent.side / 2 * rng.uniform(0.5, 1.5)
-    center = _near(extent.center, extent.side * rng.uniform(0, 0.8), rng, edge=True)
+    distance, angle = extent.side * rng.uniform(0, 0.8), rng.uniform(0, 2 * np.pi)
+    center = _beside(extent.center, angle, distance)
     edge = extent.side * rng.uniform(0.01, 0.1)
     cover = 1 / (
         1 + np.exp(np.clip((np.hypot(*_from(center, image.disc.shape)) - size) / edge, -50, 50))
@@ -132,7 +136,7 @@ def hide(image: Labelled, rng: Random) -> Labelled | None:
 
 
 KINDS: Mapping[str, Callable[[Labelled, Random], Labelled | None]] = MappingProxyType(
-    {"blur": blur, "dark": darken, "narrow": narrow, "glare": glare, "hidden": hide}
+    {"blur": blur, "dark": darken, "narrow": narrow, "glare": glare, "black": hide}
 )
 """How an image is degraded, by name."""
 
@@ -149,10 +153,6 @@ def _from(center: tuple[float, float], shape: tuple[int, ...]) -> tuple[NDArray,
     return (columns - center[0]).astype(np.float32), (rows - center[1]).astype(np.float32)
 
 
-def _near(
-    center: tuple[float, float], reach: float, rng: Random, *, edge: bool = False
-) -> tuple[float, float]:
-    """Return a random point (x, y) within a distance of another, or at that distance."""
-    angle = rng.uniform(0, 2 * np.pi)
-    distance = reach if edge else reach * np.sqrt(rng.random())
+def _beside(center: tuple[float, float], angle: float, distance: float) -> tuple[float, float]:
+    """Return the point (x, y) at a distance of another."""
     return center[0] + distance * np.cos(angle), center[1] + distance * np.sin(angle)

@@ -28,7 +28,7 @@ from sam2lora.inference.pipeline import load_predictor
 from sam2lora.inference.predictor import Predictor
 from sam2lora.inference.prepared_image import PreparedImage
 from sam2lora.metrics.segmentation import dice
-from sam2lora.training.data_split import plan_data
+from sam2lora.training.data_split import DataPlan, plan_data
 from sam2lora.training.settings import TrainSettings
 from sam2lora.transforms.zoom import BoundingBox
 from sam2lora.types import Mask
@@ -36,8 +36,9 @@ from scripts.confidence_fit import fit_all
 from scripts.degraded_copies import KINDS, Labelled, degraded
 from scripts.nano_parts import DISCS, DRISHTI, ELLIPSES, TEST_IMAGES, source
 
-COPIES = 3
-"""Degraded copies of an image; which ones goes by turns."""
+CUPS = (ELLIPSES, "REFUGE-crops", DRISHTI)
+SHARE = 0.12
+"""Of the patients that validate a training, as in `nano_parts`."""
 
 
 def main() -> None:
@@ -62,8 +63,7 @@ def collect(data: Path, file: Path) -> None:
     adapters = {target: find_adapter(f"nano-{target}") for target in ("disc", "cup")}
     for part, records in (("validation", validation(data)), ("test", test(data))):
         for number, record in enumerate(records):
-            kinds = [*KINDS, *KINDS][number % len(KINDS) :][:COPIES]
-            for kind in ("none", *kinds):
+            for kind in ("none", *kinds_for(record, number)):
                 about = {"part": part, "dataset": record.dataset, "image": record.stem}
                 about |= {"patient": record.patient, "copy": kind}
                 if _key(about) in done:
@@ -73,20 +73,33 @@ def collect(data: Path, file: Path) -> None:
                         stream.write(json.dumps(about | found) + "\n")
 
 
+def kinds_for(record: Record, number: int) -> Sequence[str]:
+    """Return how an image is degraded: in every way; a crop, of which there are many, in one."""
+    kinds = tuple(KINDS)
+    return kinds if record.dataset != "REFUGE-crops" else (kinds[(number + 1) % len(kinds)],)
+
+
 def validation(data: Path) -> list[Record]:
-    """Return the validation patients' images of the disc's training, with their cups."""
-    settings = TrainSettings(
-        target="disc",
-        data=[source(data, name) for name in DISCS],
-        validation={"share": 0.12, "images": 10_000},
-    )
+    """Return the validation patients' images of the disc's training.
+
+    They have their cups, unless the cup's training learned from that patient.
+    """
+    learned = {item.record.image for group in plan(data, "cup", CUPS).groups for item in group}
     with_cups = {
-        (record.dataset, record.image): record
-        for name in (ELLIPSES, "REFUGE-crops", DRISHTI)
+        record.image: record
+        for name in CUPS
         for record in read_dataset(data / name, grades=("A", "B")).records
+        if record.image not in learned
     }
-    items = [item.record for item in plan_data(settings).validation]
-    return [with_cups.get((record.dataset, record.image), record) for record in items]
+    records = [item.record for item in plan(data, "disc", DISCS).validation]
+    return [with_cups.get(record.image, record) for record in records]
+
+
+def plan(data: Path, target: str, names: Sequence[str]) -> DataPlan:
+    """Return how the data of an adapter's training was split."""
+    sources = [source(data, name) for name in names]
+    chosen = {"share": SHARE, "images": 10_000}
+    return plan_data(TrainSettings(target=target, data=sources, validation=chosen))
 
 
 def test(data: Path) -> list[Record]:
@@ -109,7 +122,7 @@ def predictions(
         pixels, find_field_of_view(pixels), record.read_mask("disc"), cup
     )
     if kind != "none":
-        name = f"{record.dataset}/{record.stem}/{kind}"
+        name = f"{record.dataset}__{record.stem}__{kind}"
         seed = int(hashlib.sha256(name.encode()).hexdigest()[:8], 16)
         image = degraded(image, kind, np.random.default_rng(seed))
     if image is None:

@@ -135,7 +135,7 @@ def signs_of(found: Values, outlined: Values, *, valid: Mask, pixels: Pixels) ->
     mask, likely = (outlined >= 0) & valid, special.expit(found) * valid
     total = np.count_nonzero(mask) + float(likely.sum())
     return Signs(
-        certainty=2 * float(likely[mask].sum()) / total if total else 0.0,
+        certainty=float(2 * likely[mask].sum() / total) if total else 0.0,
         roundness=_roundness(mask),
         detail=_detail(pixels, mask),
     )
