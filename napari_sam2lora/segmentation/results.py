@@ -156,15 +156,15 @@ class ResultStore(QObject):
             if other[0] == image_id and self._is_shown(other):
                 masks[other[1]] = self.mask(other)
         spacing = spacing_of(layer_data(image))
-        # The network says nothing about a mask that was painted since.
-        shown = self._is_shown(key)
+        # The network says nothing about a mask that was painted since, or an outline.
+        said = self._is_shown(key) and result.request.prompts.outline is None
         self.live_measurements.submit(
             key,
-            result.prediction.iou if shown else None,
+            result.prediction.iou if said else None,
             masks,
             result.prepared.field,
             spacing,
-            confidence=result.prediction.confidence if shown else None,
+            confidence=result.prediction.confidence if said else None,
         )
 
     def _is_shown(self, key: TargetKey) -> bool:
