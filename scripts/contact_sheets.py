@@ -3,10 +3,12 @@
     sam2lora evaluate DATA --target disc --out REPORT
     python scripts/contact_sheets.py OUT REPORT...
 
-Each tile shows the whole image and the part around the target, with the outline of the reference
+Each tile shows the whole image and the part around the target (of vessels, which are everywhere,
+the part with the most errors), with the outline of the reference
 in green and that of the prediction in magenta; the text is the target, its Dice coefficient, the
-expected IoU, and the image. Images of all datasets and reports are sorted together, so that the
-failures of all cameras are seen side by side.
+expected IoU, the confidence where it is known, and the image. Images of all datasets and reports
+are sorted together, so that the failures of all cameras are seen side by side. Of a report on
+several models or with prompts, what the first one predicted without a prompt is drawn.
 """
 
 import argparse
@@ -16,6 +18,7 @@ from pathlib import Path
 
 import numpy as np
 from PIL import Image, ImageDraw
+from scipy import ndimage
 
 from sam2lora.evaluation import Report
 from sam2lora.evaluation.report.gallery import pixels_of, read_report_mask
@@ -26,6 +29,7 @@ from sam2lora.types import Mask, Pixels
 SIDE = 200  # of each of the two pictures of a tile, in pixels
 TEXT = 14  # height of the text below them
 COLUMNS, ROWS = 4, 6
+SHARE = 0.25  # of the image's longer side: the part that is shown of a target all over it
 PADDING = 0.6  # around the target, as a share of its side
 REFERENCE, PREDICTION = (0, 255, 80), (255, 0, 255)
 
@@ -65,8 +69,7 @@ def draw_sheets(out: Path, reports: Sequence[Path]) -> Iterator[Path]:
         Scored(folder, report, entry)
         for folder in reports
         for report in [read_report(folder)]
-        for entry in report.images
-        if entry.status == "scored"
+        for entry in _automatic(report)
     ]
     scored.sort(key=lambda one: one.dice)
     out.mkdir(parents=True, exist_ok=True)
@@ -77,6 +80,14 @@ def draw_sheets(out: Path, reports: Sequence[Path]) -> Iterator[Path]:
         yield path
 
 
+def _automatic(report: Report) -> Iterator[ImageEntry]:
+    """Yield the scored images that the first model segmented without a prompt."""
+    shown = (report.models[0].name, "none", "scored")
+    for entry in report.images:
+        if (entry.model, entry.regime, entry.status) == shown:
+            yield entry
+
+
 def draw_tile(scored: Scored) -> Pixels:
     """Draw the whole image, the part around the target, and the text of one image."""
     entry = scored.entry
@@ -85,11 +96,15 @@ def draw_tile(scored: Scored) -> Pixels:
     pixels = pixels_of(entry, scored.report, reference.shape)
     tile = Image.new("RGB", (2 * SIDE, SIDE + TEXT))
     whole = square_around(np.ones_like(reference), padding=0)
-    for column, box in enumerate((whole, square_around(reference | prediction, padding=PADDING))):
+    part = square_around(reference | prediction, padding=PADDING)
+    if part[2] > whole[2]:
+        part = worst_square(reference != prediction, round(SHARE * whole[2]))
+    for column, box in enumerate((whole, part)):
         tile.paste(picture(pixels, reference, prediction, box), (column * SIDE, 0))
     iou = "" if entry.expected_iou is None else f", IoU {entry.expected_iou:.2f}"
     target = scored.report.target.name
-    text = f"{target} {scored.dice:.3f}{iou}  {entry.dataset} {entry.image}"
+    sure = "" if entry.confidence is None else f", sure {entry.confidence:.2f}"
+    text = f"{target} {scored.dice:.3f}{iou}{sure}  {entry.dataset} {entry.image}"
     ImageDraw.Draw(tile).text((2, SIDE), text, fill="white")
     return np.asarray(tile)
 
@@ -102,6 +117,15 @@ def square_around(mask: Mask, *, padding: float) -> tuple[int, int, int]:
     side = int((1 + 2 * padding) * (max(np.ptp(rows), np.ptp(columns)) + 1))
     left, top = ((int(ends[0]) + int(ends[-1]) + 1 - side) // 2 for ends in (columns, rows))
     return left, top, side
+
+
+def worst_square(errors: Mask, side: int) -> tuple[int, int, int]:
+    """Return the square inside an image with the most errors: (left, top, side)."""
+    density = ndimage.uniform_filter(errors.astype(np.float32), side, mode="constant")
+    half = side // 2
+    inner = density[half : density.shape[0] - half, half : density.shape[1] - half]
+    top, left = np.unravel_index(inner.argmax(), inner.shape)
+    return int(left), int(top), side
 
 
 def picture(

@@ -110,7 +110,7 @@ class ImageListDock(Dock):
     def open(self, folder: Path) -> None:
         """List a folder, and show its first image."""
         with show_user_errors(self):
-            images = ImageList(self._viewer, folder)
+            images = self._list_folder(folder)
             images.go(images.start, after=self._images)
             self._images = images
         self._refresh()
@@ -149,6 +149,14 @@ class ImageListDock(Dock):
                 show_info("That was the last image of the list.")
             else:
                 images.go(following)
+        self._refresh()
+
+    def note_confidence(self, image: str, target: str, confidence: float | None) -> None:
+        """Remember and show how sure a prediction is; the order stays until it is chosen again."""
+        images = self._images
+        if images is None or image not in images.confidences:
+            return
+        images.note_confidence(image, target, confidence)
         self._refresh()
 
     def discard(self) -> None:
@@ -215,6 +223,12 @@ class ImageListDock(Dock):
         self._left = QCheckBox("Only images that are not done")
         self._left.setToolTip("Hide the images that are done; Next and Previous skip them")
         self._left.clicked.connect(self._on_left)
+        self._least_sure = QCheckBox("Least sure first")
+        self._least_sure.setToolTip(
+            "Sort by the confidence of the predictions that are known: of this session, and of "
+            "confidence.csv in the folder"
+        )
+        self._least_sure.clicked.connect(self._on_least_sure)
         self._done.setToolTip("Done images have a ✓; all their masks are saved")
         self._discard = button(
             "Discard corrections…",
@@ -240,6 +254,7 @@ class ImageListDock(Dock):
                 ),
                 self._title,
                 self._left,
+                self._least_sure,
                 self._list,
                 row(self._discard, self._show_folder),
                 stretch=self._list,
@@ -267,6 +282,11 @@ class ImageListDock(Dock):
         open_segment_dock(self._viewer)
 
     def _on_left(self) -> None:
+        self._refresh()
+
+    def _on_least_sure(self, on: bool) -> None:
+        if self._images is not None:
+            self._images.sort(least_sure_first=on)
         self._refresh()
 
     def _on_row(self, item: QListWidgetItem) -> None:
@@ -297,13 +317,18 @@ class ImageListDock(Dock):
         with show_user_errors(self):
             images = self._images
             if images is None or str(images.folder) != folder:
-                new = ImageList(self._viewer, Path(folder))
+                new = self._list_folder(Path(folder))
                 if images is not None and images.path != path:
                     images.leave()
                 self._images = images = new
             number = images.find(path)
             if number is not None:
                 images.adopt(number)
+
+    def _list_folder(self, folder: Path) -> ImageList:
+        images = ImageList(self._viewer, folder)
+        images.sort(least_sure_first=self._least_sure.isChecked())
+        return images
 
     def _refresh(self) -> None:
         """Update the widgets from the image list."""
@@ -319,7 +344,8 @@ class ImageListDock(Dock):
             self._list.clear()
             for image_file in images.images:
                 corrected = images.corrections.corrected(image_file.stem)
-                item = _item(image_file.stem, image_file.stem in done, corrected)
+                known = images.confidence(image_file)
+                item = _item(image_file.stem, image_file.stem in done, corrected, known)
                 self._list.addItem(item)
                 item.setHidden(self._left.isChecked() and image_file.stem in done)
             self._title.setText(
@@ -369,8 +395,10 @@ class ImageListDock(Dock):
                 QDesktopServices.openUrl(QUrl.fromLocalFile(str(folder)))
 
 
-def _item(stem: str, done: bool, corrected: bool) -> QListWidgetItem:
-    item = QListWidgetItem(f"{stem}{' ✓' if done else ''}{' •' if corrected else ''}")
+def _item(stem: str, done: bool, corrected: bool, confidence: float | None) -> QListWidgetItem:
+    sure = "" if confidence is None else f" {confidence:.2f}"
+    item = QListWidgetItem(f"{stem}{' ✓' if done else ''}{' •' if corrected else ''}{sure}")
     states = [state for state, holds in (("done", done), ("corrected", corrected)) if holds]
+    states += [f"confidence{sure}"] if sure else []
     item.setToolTip(f"{stem}: {', '.join(states) or 'not done'}")
     return item

@@ -26,6 +26,7 @@ from napari_sam2lora.layers.refill import remove, show_instead
 from napari_sam2lora.qt.dock_protocol import NextImage
 from sam2lora.annotations.store import Corrections
 from sam2lora.errors import GeometryError
+from sam2lora.inference.confidence_file import read_confidences
 from sam2lora.targets import all_targets
 from sam2lora.types import Mask
 
@@ -52,6 +53,9 @@ class ImageList:
         Index of the current image; None while none is shown.
     corrections
         The store of corrected masks.
+    confidences
+        How sure predictions are, 0…1, by path of the image and by target, as far as it is known:
+        those of the folder's `confidence.csv`, and what was predicted since.
 
     Raises
     ------
@@ -63,9 +67,13 @@ class ImageList:
         listing = list_image_folder(folder)
         self.folder = folder
         self.source = listing.source
-        self.images = listing.images
+        self.images = self._listed = listing.images
         self.corrections = Corrections(listing.source)
         self.current: int | None = None
+        stored = read_confidences(folder)
+        self.confidences = {
+            str(one.path): dict(stored.get(one.path.name, {})) for one in listing.images
+        }
         self._viewer = viewer
 
     @property
@@ -82,6 +90,30 @@ class ImageList:
         """Return the index of the image with this path, or None."""
         paths = [str(image_file.path) for image_file in self.images]
         return paths.index(path) if path in paths else None
+
+    def confidence(self, image_file: ImageFile) -> float | None:
+        """Return the lowest confidence of an image's predictions; None if none is known."""
+        return min(self.confidences[str(image_file.path)].values(), default=None)
+
+    def note_confidence(self, path: str, target: str, confidence: float | None) -> None:
+        """Remember how sure a prediction is; of an image that is not listed, nothing."""
+        known = self.confidences.get(path)
+        if known is not None:
+            known.pop(target, None)
+            if confidence is not None:
+                known[target] = confidence
+
+    def sort(self, *, least_sure_first: bool) -> None:
+        """Sort the images by confidence, those without one last; or as they were listed."""
+        shown = None if self.current is None else self._current_file()
+        self.images = list(self._listed)
+        if least_sure_first:
+            self.images.sort(key=self._sorting_key)
+        self.current = None if shown is None else self.images.index(shown)
+
+    def _sorting_key(self, image_file: ImageFile) -> float:
+        known = self.confidence(image_file)
+        return 2.0 if known is None else known
 
     def after(self, number: int) -> int | None:
         """Return the index of the image after one; None at the end."""

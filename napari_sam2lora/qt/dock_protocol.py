@@ -48,6 +48,21 @@ class ImageSteps(Protocol):
         """Mark the current image as done, and show the next one."""
 
 
+@runtime_checkable
+class ConfidenceList(Protocol):
+    """A dock that lists images by how sure their predictions are."""
+
+    def note_confidence(self, image: str, target: str, confidence: float | None) -> None:
+        """Take notice of a prediction: the image's id, and its confidence, if that is known."""
+
+
+def note_confidence(viewer: Viewer, image: str, target: str, confidence: float | None) -> None:
+    """Tell the docks of a viewer how sure a prediction is: the image's id, and 0…1 or None."""
+    for dock in list(viewer.window.dock_widgets.values()):
+        if isinstance(dock, ConfidenceList):
+            dock.note_confidence(image, target, confidence)
+
+
 def next_image(viewer: Viewer) -> NextImage | None:
     """Return the image that is shown next; None at the end, and without a list."""
     found = (dock.next_image() for dock in _image_steps(viewer))

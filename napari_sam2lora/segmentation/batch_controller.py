@@ -6,6 +6,7 @@ from qtpy.QtCore import QObject
 from qtpy.QtGui import QGuiApplication
 
 from napari_sam2lora.layers.metadata import plugin_metadata
+from napari_sam2lora.qt.dock_protocol import note_confidence
 from napari_sam2lora.qt.notifications import show_user_errors
 from napari_sam2lora.segmentation.cli_command import as_text, settings_of_files
 from napari_sam2lora.segmentation.session import Session
@@ -102,6 +103,8 @@ class BatchController(QObject):
         self._done += 1
         self._failed += bool(result.error)
         self._kept += len(result.kept)
+        for target, confidence in result.confidence.items():
+            note_confidence(self._session.viewer, str(result.path), target, confidence)
         self._view.add_result(result.path.name, _describe(result), str(result.path))
         self._show_message()
 
@@ -128,6 +131,9 @@ class BatchController(QObject):
 def _describe(result: "FileResult") -> str:
     """Return the result of one image as text."""
     found = ", ".join(f"{name} {iou:.2f}" for name, iou in result.iou.items())
+    known = [(name, one) for name, one in result.confidence.items() if one is not None]
+    sure = ", ".join(f"{name} {one:.2f}" for name, one in known)
     kept = f"skipped: {', '.join(result.kept)}" if result.kept else ""
     error = result.error.removeprefix(f"{result.path}: ")
-    return "; ".join(filter(None, (error, found and f"predicted IoU: {found}", kept)))
+    parts = (error, found and f"predicted IoU: {found}", sure and f"confidence: {sure}", kept)
+    return "; ".join(filter(None, parts))

@@ -12,6 +12,7 @@ from sam2lora.images.field_of_view import FieldOfView
 from sam2lora.metrics.measurements import Measurements, measure
 from sam2lora.types import Mask, Spacing
 
+_WORDS = ((0.9, "sure"), (0.7, "fairly sure"), (0.3, "doubtful"), (0.0, "probably wrong"))
 _PAUSE = 150  # milliseconds without a change before measuring
 
 
@@ -25,12 +26,15 @@ class MeasurementResult:
         The image, and the current target.
     iou
         The predicted IoU of its result; None without one.
+    confidence
+        How sure that result is, 0…1; None if it is not known.
     measurements
         Of all targets of the image.
     """
 
     key: TargetKey
     iou: float | None
+    confidence: float | None
     measurements: Measurements
 
     @property
@@ -71,17 +75,19 @@ class LiveMeasurements(QObject):
         masks: Mapping[str, Mask],
         field: FieldOfView,
         spacing: Spacing | None,
+        *,
+        confidence: float | None = None,
     ) -> None:
         """Measure these masks soon, in place of an earlier request.
 
         Parameters
         ----------
-        key, iou
+        key, iou, confidence
             As the attributes of `MeasurementResult`.
         masks, field, spacing
             As for `sam2lora.metrics.measurements.measure`.
         """
-        self._request = partial(_measured, key, iou, masks, field, spacing)
+        self._request = partial(_measured, key, iou, confidence, masks, field, spacing)
         self._timer.start()
 
     def cancel(self) -> None:
@@ -105,16 +111,20 @@ class LiveMeasurements(QObject):
 def _measured(
     key: TargetKey,
     iou: float | None,
+    confidence: float | None,
     masks: Mapping[str, Mask],
     field: FieldOfView,
     spacing: Spacing | None,
     report: ReportProgress,
 ) -> MeasurementResult:
-    return MeasurementResult(key, iou, measure(masks, field, spacing=spacing))
+    return MeasurementResult(key, iou, confidence, measure(masks, field, spacing=spacing))
 
 
 def rows(measured: MeasurementResult) -> Iterator[tuple[str, str]]:
     """Return the measurements that matter while correcting, as rows of a name and a value."""
+    if measured.confidence is not None:
+        words = confidence_words(measured.confidence)
+        yield f"Confidence in the {measured.target}", f"{words} ({measured.confidence:.2f})"
     if measured.iou is not None:
         yield f"Predicted IoU of the {measured.target}", f"{measured.iou:.3f}"
     found = measured.measurements
@@ -129,6 +139,11 @@ def rows(measured: MeasurementResult) -> Iterator[tuple[str, str]]:
         yield "Vertical cup/disc ratio", f"{found.vertical_cup_disc_ratio:.3f}"
     if found.vessel_density is not None:
         yield "Vessel density in the field of view", f"{found.vessel_density:.1%}"
+
+
+def confidence_words(confidence: float) -> str:
+    """Return a confidence 0…1 in words."""
+    return next(words for least, words in _WORDS if confidence >= least)
 
 
 def _area(square_mm: float) -> str:

@@ -17,6 +17,7 @@ from napari_sam2lora.layers.masks import find_mask_layer
 from napari_sam2lora.layers.metadata import TargetKey, ensure_image_id
 from napari_sam2lora.layers.prompt_history import same_prompts
 from napari_sam2lora.layers.prompts import PromptLayers
+from napari_sam2lora.qt.dock_protocol import note_confidence
 from napari_sam2lora.qt.worker import Worker
 from napari_sam2lora.segmentation.engine import Engine
 from napari_sam2lora.segmentation.model_choice import ModelChoices
@@ -229,6 +230,10 @@ class RequestQueue(QObject):
             self.device_ready.emit(result)
 
     def _show(self, result: SegmentationResult) -> None:
+        request = result.request
+        note_confidence(
+            self._viewer, request.image.key, request.target.name, result.prediction.confidence
+        )
         image = self._images.find(result.request.image.key)
         if image is not None and image.data is result.request.image.source:
             self._results.show(image, result)

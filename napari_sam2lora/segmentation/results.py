@@ -157,9 +157,15 @@ class ResultStore(QObject):
                 masks[other[1]] = self.mask(other)
         spacing = spacing_of(layer_data(image))
         # The network says nothing about a mask that was painted since, or an outline.
-        drawn = result.request.prompts.outline is not None
-        iou = result.prediction.iou if self._is_shown(key) and not drawn else None
-        self.live_measurements.submit(key, iou, masks, result.prepared.field, spacing)
+        said = self._is_shown(key) and result.request.prompts.outline is None
+        self.live_measurements.submit(
+            key,
+            result.prediction.iou if said else None,
+            masks,
+            result.prepared.field,
+            spacing,
+            confidence=result.prediction.confidence if said else None,
+        )
 
     def _is_shown(self, key: TargetKey) -> bool:
         layer = self.previews.find(key)

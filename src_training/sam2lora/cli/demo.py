@@ -50,10 +50,13 @@ def demo(
     base = predictor.base
     masks: dict[str, Mask] = {}
     iou: dict[str, float] = {}
+    confidence: dict[str, float] = {}
     for target in TARGETS.values():
         with clock(f"segment {target.name}"):
             prediction = segment_image(prepared, target, predictor=predictor)[target.name]
         masks[target.name], iou[target.name] = prediction.mask, round(prediction.iou, 3)
+        if prediction.confidence is not None:
+            confidence[target.name] = round(prediction.confidence, 3)
     with clock("measure"):
         measured = measure(masks, prepared.field, spacing=sample.image.spacing)
         manual = measure(sample.masks, prepared.field, spacing=sample.image.spacing)
@@ -66,7 +69,7 @@ def demo(
             "precision": predictor.precision,
         },
         "field_of_view": _describe_field(prepared.field),
-        "segmented": measured.model_dump() | {"expected_iou": iou},
+        "segmented": measured.model_dump() | {"expected_iou": iou, "confidence": confidence},
         "manual": manual.model_dump() if sample.masks else None,
     }
     with clock("write"):

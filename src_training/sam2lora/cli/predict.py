@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from sam2lora.inference.settings import PredictSettings
 
 _MOST_NOTES = 5  # lines about conversions
+_DOUBTFUL = 0.5  # confidence below which a mask is named
+_MOST_NAMED = 5  # doubtful masks
 
 
 def predict(
@@ -153,12 +155,30 @@ def _report(results: Sequence["FileResult"], out: Path) -> None:
     kept = sum(len(result.kept) for result in results)
     note = f"; {kept} existing masks kept" if kept else ""
     typer.echo(f"{len(results) - len(failed)} of {len(results)} images segmented into {out}{note}")
+    _report_doubtful(results)
     _report_conversions(results)
     if not failed:
         return
     rows = [(str(file.path), file.error.removeprefix(f"{file.path}: ")) for file in failed]
     print_rows(("image", "reason"), rows, title=f"{len(failed)} failed:", stderr=True)
     raise typer.Exit(1)
+
+
+def _report_doubtful(results: Sequence["FileResult"]) -> None:
+    """Print which masks are more likely wrong than right, the least sure first."""
+    known = [
+        (confidence, f"{result.path.name} {target} {confidence:.2f}")
+        for result in results
+        for target, confidence in result.confidence.items()
+        if confidence is not None
+    ]
+    doubtful = sorted(one for one in known if one[0] < _DOUBTFUL)
+    if doubtful:
+        named = ", ".join(text for _, text in doubtful[:_MOST_NAMED])
+        more = ", …" if len(doubtful) > _MOST_NAMED else ""
+        typer.echo(
+            f"{len(doubtful)} of {len(known)} masks are doubtful (confidence): {named}{more}"
+        )
 
 
 def _report_conversions(results: Sequence["FileResult"]) -> None:

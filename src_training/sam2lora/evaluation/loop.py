@@ -220,6 +220,7 @@ def _predict_and_score(
         prediction=mask if case.valid is None else mask & case.valid,
         reference=case.scored_reference,
         predicted_iou=prediction.iou,
+        confidence=prediction.confidence,
         seconds=time.perf_counter() - started,
     )
     if not settings.interactive or not result.prompts.empty:

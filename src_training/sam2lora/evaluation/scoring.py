@@ -157,6 +157,8 @@ class ImageResult:
         `(H, W)` bool at the protocol's size, within the pixels that are scored.
     predicted_iou
         IoU predicted by the network.
+    confidence
+        Probability of a Dice coefficient of at least `confidence.GOOD_DICE`, if it is known.
     seconds
         Time without reading the image and without corrections.
     corrections
@@ -174,5 +176,6 @@ class ImageResult:
     prediction: Mask | None = None
     reference: Mask | None = None
     predicted_iou: float | None = None
+    confidence: float | None = None
     seconds: float = 0.0
     corrections: tuple[ClickSequence, ...] = ()

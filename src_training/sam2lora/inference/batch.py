@@ -17,6 +17,7 @@ from sam2lora.images.decoding import image_stem
 from sam2lora.images.file_mark import MASK_SOFTWARE
 from sam2lora.images.reading import FundusImage, read_image
 from sam2lora.images.visualization import save_image
+from sam2lora.inference.confidence_file import update_confidences
 from sam2lora.inference.points import PointPrediction, locate_prepared
 from sam2lora.inference.predictor import Predictor
 from sam2lora.inference.prepared_image import PreparedImage
@@ -81,6 +82,8 @@ class FileResult:
         Measurements of the masks; None if there are none.
     iou
         Predicted IoU by target.
+    confidence
+        By target, how sure its mask is, 0…1; None if that is not known.
     error
         Why it failed; empty if it did not.
     kept
@@ -95,6 +98,7 @@ class FileResult:
     files: Mapping[str, Path] = field(default_factory=dict)
     measurements: Measurements | None = None
     iou: Mapping[str, float] = field(default_factory=dict)
+    confidence: Mapping[str, float | None] = field(default_factory=dict)
     error: str = ""
     kept: tuple[str, ...] = ()
     note: str = ""
@@ -122,8 +126,9 @@ def segment_paths(
     tasks
         What to segment in each.
     out
-        Folder for `<stem>_<target>.png` (0 and 255, native size), and `<stem>_<target>.json` for a
-        point; created if necessary.
+        Folder for `<stem>_<target>.png` (0 and 255, native size), `<stem>_<target>.json` for a
+        point, and `confidence.csv`, which is written when the work ends or is stopped; created if
+        necessary.
     probabilities
         Whether to write `<stem>_<target>_probability.tif` (float32, 0…1), too.
     keep
@@ -149,6 +154,14 @@ def segment_paths(
     with ThreadPoolExecutor(1) as reader, ThreadPoolExecutor(1) as writer:
         images = _read_ahead(paths, reader)
         writing: Future[FileResult] | None = None
+        sure: dict[str, Mapping[str, float | None]] = {}
+
+        def written(one: Future[FileResult]) -> FileResult:
+            result = one.result()
+            if result.confidence:
+                sure[result.path.name] = result.confidence
+            return result
+
         try:
             for number, (path, image) in enumerate(images):
                 refusal = _refuse_names(path, tasks, out, probabilities=probabilities)
@@ -166,12 +179,14 @@ def segment_paths(
                 finally:  # even if it is stopped: the previous image is written all the same
                     previous, writing = writing, None
                     if previous:
-                        yield previous.result()
+                        yield written(previous)
                 writing = writer.submit(_write, segmented, out, kept, probabilities=probabilities)
             if writing:
-                yield writing.result()
+                yield written(writing)
         finally:
             reader.shutdown(cancel_futures=True)
+            if sure:
+                update_confidences(out, sure)
 
 
 @dataclass(frozen=True, eq=False)
@@ -342,6 +357,7 @@ def _write(
         files,
         measurements,
         {target: prediction.iou for target, prediction in segmented.predictions.items()},
+        {target: prediction.confidence for target, prediction in segmented.predictions.items()},
         kept=kept,
         note=segmented.note,
         points=segmented.points,

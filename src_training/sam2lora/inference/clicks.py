@@ -106,7 +106,7 @@ def predict_with_clicks(
                 threshold=threshold,
                 possible=possible,
             )
-        found = replace(found, probabilities=probabilities)
+        found = replace(found, probabilities=probabilities, confidence=None, signs=None)
         predictor.steps.put(steps[number], found)
     return replace(found, probabilities=found.probabilities.copy())
 

@@ -20,6 +20,13 @@ from sam2lora.compute.device import (
     choose_precision,
     explain_out_of_memory,
 )
+from sam2lora.inference.confidence import (
+    DETAIL_SIZE,
+    ConfidenceModel,
+    Signs,
+    confidence_model,
+    signs_of,
+)
 from sam2lora.inference.corrections import WINDOW_SIZES, ClickCorrector
 from sam2lora.inference.embedding_cache import ByteLru, EmbeddingCache
 from sam2lora.inference.postprocessing import convex_envelope
@@ -54,10 +61,17 @@ class Prediction:
         `(H, W)` float32 in 0…1; 0 outside the field of view.
     iou
         The predicted IoU of the mask, 0…1; the mean over the tiles where there are several.
+    confidence
+        Probability that the Dice coefficient of the mask is at least `confidence.GOOD_DICE`. None
+        if it is not known: with prompts, and for an adapter that it was not fitted to.
+    signs
+        What the confidence was computed from.
     """
 
     probabilities: Values
     iou: float
+    confidence: float | None = None
+    signs: Signs | None = None
 
     def mask(self, threshold: float) -> Mask:
         """Return `(H, W)` bool: where the probability is at least `threshold`."""
@@ -114,6 +128,8 @@ class Predictor:
     ----------
     steps
         Cache of predictions that were corrected by clicks (`inference.clicks`).
+    confidence_model
+        The model of the active adapter's confidence; None if it has none.
 
     Raises
     ------
@@ -140,6 +156,7 @@ class Predictor:
         self._batch = batch
         self._multimask_token = multimask_token
         self._adapters = AdapterManager(base)
+        self.confidence_model: ConfidenceModel | None = None
         self.steps = ByteLru[Prediction](_STEPS_LIMIT)
 
     @cached_property
@@ -176,7 +193,12 @@ class Predictor:
         AdapterError
             If it is damaged or for another base model; the active adapter stays.
         """
-        self._adapters.activate(adapter)
+        before = self.adapter
+        try:
+            self._adapters.activate(adapter)
+        finally:
+            if self.adapter is not before:
+                self.confidence_model = confidence_model(self.adapter)
 
     def encode(
         self,
@@ -248,12 +270,26 @@ class Predictor:
             windows = windows_of(prepared, geometry, self._network.input_size)
             steps = _StepCounter(progress, total=2 * len(windows))
             outputs = self._decode_windows(prepared, windows, prompts, steps)
+        found = outputs
         if geometry.convex and geometry.detail != "tiles":
-            logits = _make_convex(outputs[0].logits, windows[0], prepared, prompts)
-            outputs = [replace(outputs[0], logits=logits)]
+            logits = _make_convex(found[0].logits, windows[0], prepared, prompts)
+            outputs = [replace(found[0], logits=logits)]
         probabilities = _blend(windows, outputs, prepared.shape)
         np.multiply(probabilities, prepared.field.mask, out=probabilities)
-        return Prediction(probabilities, self._predicted_iou(outputs))
+        prediction = Prediction(probabilities, self._predicted_iou(outputs))
+        model = self.confidence_model
+        if model is None or geometry.detail != "zoom" or not prompts.empty:
+            return prediction
+        if not prediction.mask(model.threshold).any():
+            return replace(prediction, confidence=0.0)
+        (window,), (output,) = windows, found
+        signs = signs_of(
+            output.logits,
+            outputs[0].logits,
+            valid=pixels_inside(prepared.field.mask, replace(window, size=len(output.logits))),
+            pixels=replace(window, size=DETAIL_SIZE).cut(prepared.pixels),
+        )
+        return replace(prediction, confidence=model.confidence(signs), signs=signs)
 
     def _look_closer(
         self,

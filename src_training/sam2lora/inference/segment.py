@@ -110,11 +110,15 @@ class TargetPrediction:
         `(H, W)` float32 in 0…1.
     iou
         The predicted IoU, 0…1.
+    confidence
+        Probability that the Dice coefficient is at least `confidence.GOOD_DICE`; None if it is not
+        known: with prompts, and for an adapter that it was not fitted to.
     """
 
     mask: Mask
     probabilities: Values
     iou: float
+    confidence: float | None = None
 
 
 def segment_prepared(
@@ -190,7 +194,8 @@ def _predict(
         found = _predict_corrected(predictor, prepared, task, known, progress)
     else:
         found = _predict_start(predictor, prepared, task, known, progress)
-    return TargetPrediction(found.mask(task.threshold), found.probabilities, found.iou)
+    mask = found.mask(task.threshold)
+    return TargetPrediction(mask, found.probabilities, found.iou, found.confidence)
 
 
 def _predict_corrected(
@@ -246,11 +251,11 @@ def _predict_start(
     )
     if inside is None:
         return prediction
-    return replace(
-        prediction,
-        probabilities=prediction.probabilities * inside,
-        iou=prediction.iou if inside.any() else 0.0,
-    )
+    prediction = replace(prediction, probabilities=prediction.probabilities * inside)
+    if inside.any():
+        return prediction
+    unknown = prediction.confidence is None
+    return replace(prediction, iou=0.0, confidence=None if unknown else 0.0)
 
 
 def _key(

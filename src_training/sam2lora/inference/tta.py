@@ -49,7 +49,8 @@ def predict_augmented(
 
     Returns
     -------
-    Probabilities in the orientation of the image, and the mean of the predicted IoUs.
+    Probabilities in the orientation of the image, and the means of the predicted IoUs and of the
+    confidences.
 
     Raises
     ------
@@ -77,7 +78,13 @@ def predict_augmented(
         predictions[0],
         probabilities=np.mean(probabilities, axis=0, dtype=np.float32),
         iou=float(np.mean([prediction.iou for prediction in predictions])),
+        confidence=_mean_confidence(predictions),
     )
+
+
+def _mean_confidence(predictions: "Sequence[Prediction]") -> float | None:
+    known = [one.confidence for one in predictions if one.confidence is not None]
+    return float(np.mean(known)) if len(known) == len(predictions) else None
 
 
 def flip_image(prepared: PreparedImage, *, sideways: bool, upside_down: bool) -> PreparedImage:

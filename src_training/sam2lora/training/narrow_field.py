@@ -92,14 +92,22 @@ def sample_narrow_field(
         radius, angle = reach * math.sqrt(distance), 2 * math.pi * turn
         center = (x + radius * math.cos(angle), y + radius * math.sin(angle))
         if math.dist(center, field.center) <= (field.diameter - diameter) / 2:
-            return _circle(center, diameter, field.mask.shape)
+            return circle_around(center, diameter, field.mask.shape)
     return None
 
 
-def _circle(
+def circle_around(
     center: tuple[float, float], diameter: float, shape: tuple[int, ...]
 ) -> NarrowField | None:
-    """Return the circle, or None if less than half of the square around it is in the image."""
+    """Return a circle, or None if less than half of the square around it is in the image.
+
+    Parameters
+    ----------
+    center, diameter
+        Center (x, y) and diameter in native pixels.
+    shape
+        `(H, W)` of the image.
+    """
     radius = diameter / 2
     ends = [
         (max(0, math.floor(middle - radius)), min(limit, math.ceil(middle + radius) + 1))

@@ -11,6 +11,7 @@ from PIL import Image
 from qtpy.QtWidgets import QCheckBox, QListWidget, QMessageBox, QPushButton
 
 from napari_sam2lora.image_list.dock import TITLE, ImageListDock, open_segment_dock
+from napari_sam2lora.qt.dock_protocol import note_confidence
 from sam2lora.annotations.store import Corrections
 from sam2lora.errors import OutputError
 
@@ -299,3 +300,20 @@ def test_segment_dock_is_opened_once_under_the_name_of_its_menu_entry(opened):
     (widget,) = (one for one in manifest.contributions.widgets if one.command.endswith("segment"))
     assert titles == [f"{widget.display_name} ({manifest.display_name})"]
     viewer.window.dock_widgets[titles[0]].session.close()
+
+
+def test_least_sure_images_come_first_if_wished(opened, drive: Path):
+    viewer, dock = opened
+    (second,) = (one.path for one in dock.images.images if one.stem == "21_training")
+    note_confidence(viewer, str(second), "disc", 0.12)
+    assert rows(dock) == ["01_test", "21_training 0.12"]
+    (box,) = (one for one in dock.findChildren(QCheckBox) if one.text() == "Least sure first")
+    box.click()
+    assert rows(dock) == ["21_training 0.12", "01_test"]
+    assert dock.images.images[dock.images.current].stem == "01_test"
+    press(dock, "Previous image")
+    assert [layer.name for layer in viewer.layers] == ["21_training", "21_training vessel"]
+    dock.open(drive)  # known again only after it is predicted again
+    assert rows(dock) == ["01_test", "21_training"]
+    box.click()
+    assert rows(dock) == ["01_test", "21_training"]

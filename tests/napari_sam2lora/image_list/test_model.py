@@ -10,6 +10,7 @@ from napari.layers import Labels
 from napari_sam2lora.image_list.model import ImageList
 from sam2lora.annotations.store import Corrections
 from sam2lora.errors import GeometryError, ImageError, OutputError, TargetError
+from sam2lora.inference.confidence_file import update_confidences
 
 from ..conftest import SHAPE, bar, eye
 
@@ -226,3 +227,28 @@ def test_stepping_through_real_images_keeps_size_and_painting(real_data: Path):
     images.go(0)
     assert viewer.layers[0].data.shape == first
     assert viewer.layers[-1].data[7, 0]
+
+
+def test_images_are_sorted_by_the_lowest_confidence(viewer: ViewerModel, images: ImageList):
+    first, second = (str(one.path) for one in images.images)
+    images.note_confidence(first, "disc", 0.9)
+    images.note_confidence(second, "disc", 0.95)
+    images.note_confidence(second, "cup", 0.4)
+    images.note_confidence("elsewhere.tif", "disc", 0.1)
+    images.sort(least_sure_first=True)
+    assert [str(one.path) for one in images.images] == [second, first]
+    assert images.current == 1  # the image that was shown stays the current one
+    images.note_confidence(second, "cup", None)
+    images.note_confidence(second, "disc", None)
+    images.sort(least_sure_first=True)
+    assert [str(one.path) for one in images.images] == [first, second]  # nothing known: last
+    images.sort(least_sure_first=False)
+    assert images.current == 0
+
+
+def test_confidences_of_the_folder_are_read(viewer: ViewerModel, drive: Path):
+    folder = drive / "test" / "images"
+    (name,) = (path.name for path in folder.glob("*.tif"))
+    update_confidences(drive, {name: {"disc": 0.25}})
+    images = ImageList(viewer, drive)
+    assert [images.confidence(one) for one in images.images] == [0.25, None]

@@ -4,7 +4,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from napari_sam2lora.qt.dock_protocol import AdapterUser, free_gpu, use_adapter
+from napari_sam2lora.qt.dock_protocol import AdapterUser, free_gpu, note_confidence, use_adapter
 from sam2lora.errors import AdapterError
 
 
@@ -40,6 +40,13 @@ def test_all_docks_that_use_adapters_are_told():
 def test_viewer_without_such_docks_is_fine():
     use_adapter(viewer_of(SimpleNamespace()), "mine")
     free_gpu(viewer_of(), "auto")
+
+
+def test_docks_that_list_confidences_are_told():
+    noted = []
+    listing = SimpleNamespace(note_confidence=lambda *entry: noted.append(entry))
+    note_confidence(viewer_of(Dock(), listing), "eye.png", "disc", 0.4)
+    assert noted == [("eye.png", "disc", 0.4)]
 
 
 def test_error_of_a_dock_is_raised():

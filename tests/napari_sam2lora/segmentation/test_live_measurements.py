@@ -5,7 +5,12 @@ import pytest
 from napari.layers import Labels
 from pytestqt.qtbot import QtBot
 
-from napari_sam2lora.segmentation.live_measurements import LiveMeasurements, MeasurementResult, rows
+from napari_sam2lora.segmentation.live_measurements import (
+    LiveMeasurements,
+    MeasurementResult,
+    confidence_words,
+    rows,
+)
 from sam2lora.images.field_of_view import field_of_view_from_mask
 from sam2lora.metrics.measurements import measure
 
@@ -19,7 +24,7 @@ MASKS = {"disc": disk(12), "cup": disk(6), "vessel": bar()}
 
 def rows_of(target: str, spacing: tuple[float, float] | None = None) -> dict[str, str]:
     return dict(
-        rows(MeasurementResult(("eye", target), 0.5, measure(MASKS, FIELD, spacing=spacing)))
+        rows(MeasurementResult(("eye", target), 0.5, 0.78, measure(MASKS, FIELD, spacing=spacing)))
     )
 
 
@@ -33,10 +38,16 @@ def test_areas_are_in_pixels_or_with_spacing_in_millimeters():
     assert plain["Vertical cup/disc ratio"] == "0.520"
     assert plain["Vessel density in the field of view"].endswith("%")
     assert plain["Predicted IoU of the disc"] == "0.500"
+    assert plain["Confidence in the disc"] == "fairly sure (0.78)"
+
+
+def test_confidence_has_words():
+    words = [confidence_words(value) for value in (1.0, 0.9, 0.7, 0.5, 0.1, 0.0)]
+    assert words == ["sure", "sure", "fairly sure", "doubtful", *2 * ["probably wrong"]]
 
 
 def test_missing_structures_have_no_rows():
-    only = MeasurementResult(("eye", "drusen"), None, measure({}, FIELD))
+    only = MeasurementResult(("eye", "drusen"), None, None, measure({}, FIELD))
     assert list(rows(only)) == []
 
 

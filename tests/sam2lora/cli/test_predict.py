@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from sam2lora.images.field_of_view import find_field_of_view
+from sam2lora.inference.batch import FileResult
 from sam2lora.inference.predictor import Predictor
 from sam2lora.inference.prepared_image import PreparedImage
 from sam2lora.models.loading import load_base
@@ -361,3 +362,15 @@ def test_full_disk_is_an_error_and_leaves_complete_files(
     assert "cannot be written (No space left on device). Check the space" in line
     assert names(small_disk) == ["a_spot.png"]
     assert np.asarray(Image.open(small_disk / "a_spot.png")).shape == (160, 160)
+
+
+def test_doubtful_masks_are_named_the_least_sure_first(
+    run_cli, pictures: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    results = [
+        FileResult(Path("a.png"), confidence={"disc": 0.4, "vessel": None}),
+        FileResult(Path("b.png"), confidence={"disc": 0.9, "cup": 0.04}),
+    ]
+    monkeypatch.setattr("sam2lora.inference.pipeline.segment_files", lambda *_, **__: iter(results))
+    ran = run_cli("predict", pictures, "--target", "disc", "--out", tmp_path / "out")
+    assert "2 of 3 masks are doubtful (confidence): b.png cup 0.04, a.png disc 0.40" in ran.out

@@ -18,9 +18,10 @@ from PIL import Image
 from sam2lora.errors import OutputError
 from sam2lora.inference import batch
 from sam2lora.inference.batch import BatchProgress, FileResult, segment_paths
+from sam2lora.inference.confidence_file import read_confidences
 from sam2lora.inference.predictor import Prediction, Predictor
 from sam2lora.inference.prepared_image import PreparedImage
-from sam2lora.inference.segment import SegmentationTask, segment_prepared
+from sam2lora.inference.segment import SegmentationTask, TargetPrediction, segment_prepared
 from sam2lora.models.loading import random_base
 from sam2lora.prompts.user_prompts import PointPrompt, Prompts
 from sam2lora.targets import Target
@@ -428,3 +429,21 @@ def test_name_too_long_for_a_mask_is_an_error_of_its_image(
     )
     assert ["is too long" in result.error for result in results] == [True, False, False]
     assert len(written(tmp_path / "out")) == (4 if probabilities else 2)
+
+
+def test_confidences_are_written_beside_the_masks(
+    nano: Predictor,
+    image_files: list[Path],
+    tmp_path: Path,
+    tasks: list[SegmentationTask],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def doubtful(*args: Any, **options: Any) -> dict[str, TargetPrediction]:
+        found = segment_prepared(*args, **options)
+        return {name: replace(one, confidence=0.25) for name, one in found.items()}
+
+    monkeypatch.setattr(batch, "segment_prepared", doubtful)
+    pending = segment_paths(nano, image_files, tasks[:1], tmp_path / "out")
+    assert next(pending).confidence == {"spot": 0.25}
+    pending.close()  # stopped: what was written until then is known
+    assert read_confidences(tmp_path / "out") == {"a.png": {"spot": 0.25}}

@@ -175,6 +175,7 @@ def _save_result(
         scores=defined(score.scores) if score else {},
         counts=(counts.tp, counts.fp, counts.fn, counts.tn) if counts else None,
         expected_iou=number_or_none(result.predicted_iou),
+        confidence=number_or_none(result.confidence),
         seconds=round(result.seconds, 4),
         prompts=PromptEntry(
             points=tuple((point.x, point.y, point.positive) for point in prompts.points),
