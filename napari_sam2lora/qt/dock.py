@@ -1,8 +1,9 @@
 """What docks have in common: they are tabs of one area, scroll, and leave keys to the canvas."""
 
+import re
 from collections.abc import Callable
 
-from qtpy.QtCore import QEvent, QSize, Qt, QTimer
+from qtpy.QtCore import QEvent, QPoint, QRect, QSize, Qt, QTimer
 from qtpy.QtGui import QKeySequence, QShortcut, QShowEvent
 from qtpy.QtWidgets import QDockWidget, QFrame, QMainWindow, QScrollArea, QVBoxLayout, QWidget
 
@@ -10,8 +11,12 @@ from napari_sam2lora.qt.focus import FocusGuard
 from napari_sam2lora.qt.message_log import MessageLog
 from napari_sam2lora.qt.widgets import Section
 
+_PLUGIN = re.compile(r" \([^()]*\)$")
+"""What napari appends to the name of a dock: the name of its plugin."""
+
 _WIDTH = 360  # pixels
 _CANVAS = 520  # pixels of its width that an opened dock leaves, where the screen has room
+_PLACED = 500  # milliseconds in which a window manager has placed a new window
 _BOXES = (
     "QCheckBox::indicator:unchecked { border: 1px solid #808080; }"
     "QTreeView::indicator:unchecked { border: 1px solid #808080; }"
@@ -38,6 +43,9 @@ class Dock(QWidget):
         self._width = width
         self.messages = MessageLog()
         self._placed = False
+        self._fitting = QTimer(self)
+        self._fitting.setSingleShot(True)
+        self._fitting.timeout.connect(self._fit_window)
         self._keys: dict[str, Callable[[], None]] = {}
         self._shortcuts: list[QShortcut] = []
         self.setMinimumWidth(width)
@@ -101,11 +109,14 @@ class Dock(QWidget):
             ):
                 window.tabifyDockWidget(frame, mine)
                 break
+        # The tab has room for the name of the dock, not for that of the plugin.
+        mine.setWindowTitle(_PLUGIN.sub("", mine.windowTitle()))
         mine.raise_()
-        QTimer.singleShot(0, self._make_room)
+        QTimer.singleShot(0, self._fit_window)
+        self._fitting.start(_PLACED)
 
-    def _make_room(self) -> None:
-        """Widen a window whose canvas became narrow, within the screen.
+    def _fit_window(self) -> None:
+        """Widen a window whose canvas became narrow, and bring it back onto the screen.
 
         napari cuts the beginning of its notifications off where the canvas is narrower than they.
         """
@@ -113,15 +124,34 @@ class Dock(QWidget):
         screen = None if window is None else window.screen()
         if window is None or screen is None or window.isMaximized() or window.isFullScreen():
             return
-        canvas, room = window.centralWidget(), screen.availableGeometry()
-        borders = window.frameGeometry().width() - window.width()
-        missing = 0 if canvas is None else _CANVAS - canvas.width()
-        width = min(window.width() + missing, room.width() - borders)
-        if width > window.width():
-            window.resize(width, window.height())
-            beyond = window.frameGeometry().right() - room.right()
-            if beyond > 0:
-                window.move(max(room.left(), window.x() - beyond), window.y())
+        canvas = window.centralWidget()
+        missing = 0 if canvas is None else max(0, _CANVAS - canvas.width())
+        fit_onto(screen.availableGeometry(), window, width=window.width() + missing)
+
+
+def fit_onto(room: QRect, window: QWidget, *, width: int) -> None:
+    """Make a window as wide as wanted and possible, and move what lies outside into a rectangle.
+
+    Parameters
+    ----------
+    room
+        The rectangle, such as the part of a screen that windows may use.
+    window
+        The window; with its frame it is within the rectangle then.
+    width
+        The width it should have, without its frame.
+    """
+    borders = window.frameGeometry().size() - window.size()
+    largest = room.size() - borders
+    size = QSize(width, window.height()).boundedTo(largest)
+    if size != window.size():
+        window.resize(size)
+    frame = QRect(window.frameGeometry().topLeft(), window.size() + borders)
+    frame.moveRight(min(frame.right(), room.right()))
+    frame.moveBottom(min(frame.bottom(), room.bottom()))
+    corner = QPoint(max(frame.left(), room.left()), max(frame.top(), room.top()))
+    if corner != window.pos():
+        window.move(corner)
 
 
 def scrolling(content: QWidget) -> QScrollArea:
