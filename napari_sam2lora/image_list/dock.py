@@ -83,7 +83,7 @@ class ImageListDock(Dock):
     """
 
     def __init__(self, napari_viewer: Viewer) -> None:
-        super().__init__()
+        super().__init__(napari_viewer)
         self._viewer = napari_viewer
         self._images: ImageList | None = None
         self._close_guard = CloseGuard(self, self._may_close)

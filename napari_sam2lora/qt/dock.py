@@ -3,10 +3,12 @@
 import re
 from collections.abc import Callable
 
+from napari.viewer import Viewer
 from qtpy.QtCore import QEvent, QPoint, QRect, QSize, Qt, QTimer
 from qtpy.QtGui import QKeySequence, QShortcut, QShowEvent
 from qtpy.QtWidgets import QDockWidget, QFrame, QMainWindow, QScrollArea, QVBoxLayout, QWidget
 
+from napari_sam2lora.qt.canvas import shows_everything
 from napari_sam2lora.qt.focus import FocusGuard
 from napari_sam2lora.qt.message_log import MessageLog
 from napari_sam2lora.qt.widgets import Section
@@ -29,6 +31,8 @@ class Dock(QWidget):
 
     Parameters
     ----------
+    viewer
+        The viewer, if its layers are to stay in view when the dock narrows the canvas.
     width
         Its smallest width in pixels.
 
@@ -38,14 +42,15 @@ class Dock(QWidget):
         What it said, in full.
     """
 
-    def __init__(self, width: int = _WIDTH) -> None:
+    def __init__(self, viewer: Viewer | None = None, *, width: int = _WIDTH) -> None:
         super().__init__()
+        self._shown_in, self._showed_everything = viewer, False
         self._width = width
         self.messages = MessageLog()
         self._placed = False
         self._fitting = QTimer(self)
         self._fitting.setSingleShot(True)
-        self._fitting.timeout.connect(self._fit_window)
+        self._fitting.timeout.connect(self._fit)
         self._keys: dict[str, Callable[[], None]] = {}
         self._shortcuts: list[QShortcut] = []
         self.setMinimumWidth(width)
@@ -82,6 +87,7 @@ class Dock(QWidget):
         if window is None or self._placed:
             return
         self._placed = True
+        self._showed_everything = self._shows_everything()
         for keys, pressed in self._keys.items():
             self._shortcuts.append(QShortcut(QKeySequence(keys), window, pressed))
         # Not now: napari is still placing it.
@@ -114,6 +120,18 @@ class Dock(QWidget):
         mine.raise_()
         QTimer.singleShot(0, self._fit_window)
         self._fitting.start(_PLACED)
+
+    def _fit(self) -> None:
+        """Fit the window onto the screen, and layers that were all in view into the canvas."""
+        self._fit_window()
+        if self._showed_everything and not self._shows_everything() and self._shown_in is not None:
+            self._shown_in.fit_to_view()
+
+    def _shows_everything(self) -> bool:
+        window = main_window(self)
+        canvas = None if window is None else window.centralWidget()
+        viewer = self._shown_in
+        return viewer is not None and canvas is not None and shows_everything(viewer, canvas)
 
     def _fit_window(self) -> None:
         """Widen a window whose canvas became narrow, and bring it back onto the screen.

@@ -23,7 +23,7 @@ class ValidationPreviews(QWidget):
         self._pictures: list[tuple[int, Path]] = []
         self._pixmap = QPixmap()
         self._shown: Path | None = None
-        self._picture = QLabel()
+        self._picture = _Picture()
         self._picture.setAlignment(Qt.AlignmentFlag.AlignCenter)
         self._picture.setMinimumHeight(_HEIGHT)
         self._picture.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Expanding)
@@ -86,6 +86,13 @@ class ValidationPreviews(QWidget):
             self._picture.setPixmap(
                 self._pixmap.scaled(self._picture.size(), keep, smooth.SmoothTransformation)
             )
+
+
+class _Picture(QLabel):
+    """A label whose height does not follow the picture that is scaled to it."""
+
+    def sizeHint(self) -> QSize:
+        return QSize(0, _HEIGHT)
 
 
 def _read(path: Path) -> QImage:

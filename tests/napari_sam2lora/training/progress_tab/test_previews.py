@@ -6,6 +6,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from napari_sam2lora.qt.dock import scrolling
+from napari_sam2lora.qt.widgets import column
+from napari_sam2lora.training.progress_tab.curves import Curves
 from napari_sam2lora.training.progress_tab.previews import ValidationPreviews
 
 pytestmark = pytest.mark.viewer
@@ -56,3 +59,26 @@ def test_large_preview_is_decoded_smaller(qtbot, tmp_path: Path) -> None:
     previews.show_pictures([(1, path)])
     shows(qtbot, previews, "Step 1")
     assert (previews._pixmap.width(), previews._pixmap.height()) == (1024, 512)
+
+
+def test_preview_leaves_the_curves_their_height_in_a_small_dock(qtbot, tmp_path: Path) -> None:
+    path = tmp_path / "square.png"
+    Image.fromarray(np.zeros((800, 800, 3), np.uint8)).save(path)
+    curves, previews = Curves(), ValidationPreviews()
+    curves.show_run({name * 9: ([1], [0.5]) for name in "abcdef"}, ([1], [0.5]))
+    area = scrolling(column(curves, previews, stretch=curves))
+    qtbot.addWidget(area)
+    area.resize(420, 300)
+    area.show()
+    previews.show_pictures([(1, path)])
+    shows(qtbot, previews, "Step 1")
+    qtbot.wait(50)
+    for height in (300, 700, 300):
+        area.resize(420, height)
+        qtbot.wait(50)
+        assert curves._loss.height() >= 80
+        assert curves._dice.height() >= 80
+        assert not curves._legend.geometry().intersects(curves._loss.geometry())
+        assert curves.geometry().bottom() < previews.geometry().top()
+        assert previews._picture.height() >= 110
+    assert previews._picture.height() < 200
