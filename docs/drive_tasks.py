@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 
 _ANSWER = 700  # milliseconds until a dialog is answered: it has been drawn
 _CLOSED = 5000  # milliseconds without a window
+_PLACED = 1000  # milliseconds in which a new window has found its place
 _STEPS = 10  # of a training, until it is looked at
 _LEFT = Qt.MouseButton.LeftButton
 _SAVED = {
@@ -212,6 +213,8 @@ def two_windows(drive: "Drive") -> None:
         viewer.open(folder, plugin="napari-sam2lora")
         drive.viewer = viewer
         docks.append(drive.open_dock("Segment"))
+        QTest.qWait(_PLACED)
+        drive.check_size()
     for dock in docks:
         dock.segment_all()
     for dock in docks:
