@@ -53,7 +53,9 @@ def open_once_shown(viewer: Viewer, folder: Path) -> None:
             viewer.layers.events.inserted.disconnect(watch)
             docks = viewer.window.dock_widgets.values()
             if not any(isinstance(dock, ImageListDock) for dock in docks):
-                viewer.window.add_dock_widget(ImageListDock(viewer), name=TITLE, area="right")
+                dock = ImageListDock(viewer)
+                dock.keep_in_view()
+                viewer.window.add_dock_widget(dock, name=TITLE, area="right")
                 if preferences().segment_on_opening:
                     open_segment_dock(viewer)
 

@@ -4,7 +4,7 @@ import numpy as np
 from napari.viewer import Viewer
 from qtpy.QtWidgets import QWidget
 
-_TOLERANCE = 2  # pixels that may lie outside
+_TOLERANCE = 1  # pixel that may lie outside
 
 
 def shows_everything(viewer: Viewer, canvas: QWidget) -> bool:

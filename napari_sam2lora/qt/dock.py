@@ -44,7 +44,7 @@ class Dock(QWidget):
 
     def __init__(self, viewer: Viewer | None = None, *, width: int = _WIDTH) -> None:
         super().__init__()
-        self._shown_in, self._showed_everything = viewer, False
+        self._shown_in, self._keeps_view = viewer, False
         self._width = width
         self.messages = MessageLog()
         self._placed = False
@@ -80,6 +80,14 @@ class Dock(QWidget):
         """Call a function when keys are pressed anywhere in the window, even behind another tab."""
         self._keys[keys] = pressed
 
+    def keep_in_view(self) -> None:
+        """Fit the layers into the canvas once the dock has its place.
+
+        Call this for a dock that opens with them: napari has not fitted them yet. Otherwise they
+        are fitted if all of them were in view before.
+        """
+        self._keeps_view = True
+
     def showEvent(self, event: QShowEvent) -> None:
         """Become a tab of the other docks' area when it is shown first."""
         super().showEvent(event)
@@ -87,7 +95,7 @@ class Dock(QWidget):
         if window is None or self._placed:
             return
         self._placed = True
-        self._showed_everything = self._shows_everything()
+        self._keeps_view = self._keeps_view or self._shows_everything()
         for keys, pressed in self._keys.items():
             self._shortcuts.append(QShortcut(QKeySequence(keys), window, pressed))
         # Not now: napari is still placing it.
@@ -124,7 +132,7 @@ class Dock(QWidget):
     def _fit(self) -> None:
         """Fit the window onto the screen, and layers that were all in view into the canvas."""
         self._fit_window()
-        if self._showed_everything and not self._shows_everything() and self._shown_in is not None:
+        if self._keeps_view and not self._shows_everything() and self._shown_in is not None:
             self._shown_in.fit_to_view()
 
     def _shows_everything(self) -> bool:
