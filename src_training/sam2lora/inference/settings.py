@@ -190,7 +190,8 @@ def command_line(args: Sequence[str]) -> str:
 def _options(settings: PredictSettings) -> Iterator[str]:
     """Yield the options that differ from the defaults. `=` keeps a minus sign from being a flag."""
     for point in settings.points:
-        yield f"--point={point.x!r},{point.y!r},{'+' if point.positive else '-'}"
+        branch = ",branch" if point.branch else ""
+        yield f"--point={point.x!r},{point.y!r},{'+' if point.positive else '-'}{branch}"
     if settings.box:
         yield f"--box={','.join(map(repr, settings.box))}"
     named = {
