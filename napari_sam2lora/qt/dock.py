@@ -4,7 +4,7 @@ import re
 from collections.abc import Callable
 
 from napari.viewer import Viewer
-from qtpy.QtCore import QEvent, QPoint, QRect, QSize, Qt, QTimer
+from qtpy.QtCore import QEvent, QObject, QPoint, QRect, QSize, Qt, QTimer
 from qtpy.QtGui import QKeySequence, QShortcut, QShowEvent
 from qtpy.QtWidgets import QDockWidget, QFrame, QMainWindow, QScrollArea, QVBoxLayout, QWidget
 
@@ -45,7 +45,7 @@ class Dock(QWidget):
     def __init__(self, viewer: Viewer | None = None, *, width: int = _WIDTH) -> None:
         super().__init__()
         self._shown_in, self._keeps_view = viewer, False
-        self._width = width
+        self._width, self._least = width, 0  # pixels of the dock, and of the canvas
         self.messages = MessageLog()
         self._placed = False
         self._fitting = QTimer(self)
@@ -95,11 +95,18 @@ class Dock(QWidget):
         if window is None or self._placed:
             return
         self._placed = True
+        window.installEventFilter(self)
         self._keeps_view = self._keeps_view or self._shows_everything()
         for keys, pressed in self._keys.items():
             self._shortcuts.append(QShortcut(QKeySequence(keys), window, pressed))
         # Not now: napari is still placing it.
         QTimer.singleShot(0, self._join)
+
+    def eventFilter(self, watched: QObject, event: QEvent) -> bool:
+        """Bring the window back onto the screen when it grew, as with other layer controls."""
+        if event.type() == QEvent.Type.Resize and watched is main_window(self):
+            self._fitting.start(_PLACED)
+        return False
 
     def changeEvent(self, event: QEvent) -> None:
         """Release the keys when the dock is removed from the window."""
@@ -126,6 +133,7 @@ class Dock(QWidget):
         # The tab has room for the name of the dock, not for that of the plugin.
         mine.setWindowTitle(_PLUGIN.sub("", mine.windowTitle()))
         mine.raise_()
+        self._least = _CANVAS
         QTimer.singleShot(0, self._fit_window)
         self._fitting.start(_PLACED)
 
@@ -134,6 +142,7 @@ class Dock(QWidget):
         self._fit_window()
         if self._keeps_view and not self._shows_everything() and self._shown_in is not None:
             self._shown_in.fit_to_view()
+        self._keeps_view, self._least = False, 0  # from now on the user decides
 
     def _shows_everything(self) -> bool:
         window = main_window(self)
@@ -151,7 +160,7 @@ class Dock(QWidget):
         if window is None or screen is None or window.isMaximized() or window.isFullScreen():
             return
         canvas = window.centralWidget()
-        missing = 0 if canvas is None else max(0, _CANVAS - canvas.width())
+        missing = 0 if canvas is None else max(0, self._least - canvas.width())
         fit_onto(screen.availableGeometry(), window, width=window.width() + missing)
 
 

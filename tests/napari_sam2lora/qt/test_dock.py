@@ -58,6 +58,19 @@ def test_window_below_the_edge_of_a_small_screen_is_brought_back(window: QMainWi
     qtbot.waitUntil(lambda: screen.contains(window.frameGeometry()))
 
 
+def test_window_that_grows_below_the_edge_later_is_brought_back(window: QMainWindow, qtbot: QtBot):
+    add(window, Dock())
+    qtbot.wait(700)
+    screen = window.screen().availableGeometry()
+    window.move(0, 200)
+    window.centralWidget().setMinimumHeight(screen.height() - 150)
+    qtbot.waitUntil(lambda: window.height() > screen.height() - 200)
+    qtbot.waitUntil(lambda: screen.contains(window.frameGeometry()))
+    window.resize(400, 300)
+    qtbot.wait(700)
+    assert window.width() <= 700  # the user narrowed it
+
+
 def test_window_inside_the_screen_stays_where_it_is(window: QMainWindow):
     before = window.geometry()
     fit_onto(window.screen().availableGeometry(), window, width=before.width())
