@@ -30,6 +30,9 @@ if TYPE_CHECKING:
     from drive_window import Drive
 
 _ANSWER = 700  # milliseconds until a dialog is answered: it has been drawn
+_CLOSED = 5000  # milliseconds without a window
+_PLACED = 1000  # milliseconds in which a new window has found its place
+_STEPS = 10  # of a training, until it is looked at
 _LEFT = Qt.MouseButton.LeftButton
 _SAVED = {
     "overlay": "overlay.png",
@@ -128,7 +131,7 @@ def segment_files(drive: "Drive") -> None:
 
 
 def train(drive: "Drive") -> None:
-    """Train, pause, close the window, find the training in another one, and stop it."""
+    """Train, pause, continue, close the window, find the training in another one, stop, resume."""
     images, segment = drive.dock("Image list").images, drive.front("Segment")
     for number in range(len(images.images)):
         images.go(number)
@@ -143,15 +146,16 @@ def train(drive: "Drive") -> None:
     drive.open_dock("Train")
     dock = drive.front("Train")
     dock.tabs.setCurrentWidget(dock.setup_tab)
-    dock.setup_tab.options.choose(target="disc", preset="standard")
+    dock.setup_tab.options.choose(target="disc", preset="quick")
     dock.settings_tab.edit(("batch",), 1)
     drive.picture("train-images")
     drive.click(dock, "Train")
-    drive.wait(lambda: _is(dock, "running") and dock.session.watcher.history.step, "It trains")
-    drive.picture("train-running")
+    _trains(drive, dock, "train-running")
     drive.click(dock, "Pause")
     drive.wait(lambda: _is(dock, "paused"), "It pauses")
     drive.picture("train-paused")
+    drive.click(dock, "Continue")
+    _trains(drive, dock, "train-continued")
     run = dock.session.run
     segment.session.results.latest.clear()
     asked: list[str] = []
@@ -164,17 +168,41 @@ def train(drive: "Drive") -> None:
 
     with _answer(keep, times=2):
         drive.window.close()
-    QTest.qWait(1000)
+    last = _step(dock)
+    QTest.qWait(_CLOSED)
+    if not summarize(run).status.alive:
+        raise SystemExit("The training has ended with the window.")
     drive.viewer = napari.Viewer()
     again = drive.open_dock("Train")
-    drive.wait(lambda: again.session.run == run and _is(again, "paused"), "It is found again")
-    drive.click(again, "Continue")
-    drive.wait(lambda: _is(again, "running"), "It goes on")
+    drive.wait(lambda: again.session.run == run and _is(again, "running"), "It is found again")
+    drive.wait(lambda: _step(again) > last, "It went on meanwhile")
     drive.picture("train-found-again")
+    drive.click(again, "Pause")
+    drive.wait(lambda: _is(again, "paused"), "It pauses in the other window")
     drive.click(again, "Stop, keep best")
-    drive.wait(lambda: summarize(run).state == "stopped", "It stops")
+    drive.wait(lambda: summarize(run).state == "stopped", "It stops, though it is paused")
+    drive.wait(lambda: _is(again, "stopped"), "The dock says so")
+    drive.picture("train-stopped")
+    drive.click(again, "Resume")
+    _trains(drive, again, "train-resumed")
+    drive.click(again, "Stop, keep best")
+    drive.wait(lambda: summarize(run).state == "stopped", "It stops again")
     again.tabs.setCurrentWidget(again.runs_tab)
     drive.picture("train-runs")
+
+
+def _trains(drive: "Drive", dock: Any, picture: str) -> None:
+    """Wait until some more steps are made, which the curves show."""
+    drive.wait(lambda: _is(dock, "running") and _step(dock), "It trains")
+    last = _step(dock) + _STEPS
+    drive.wait(lambda: _step(dock) >= last, "It trains on")
+    drive.picture(picture)
+
+
+def _step(dock: Any) -> int:
+    """Return the last step of the training that a dock follows."""
+    event = dock.session.watcher.history.step
+    return 0 if event is None else event.step
 
 
 def two_windows(drive: "Drive") -> None:
@@ -185,6 +213,8 @@ def two_windows(drive: "Drive") -> None:
         viewer.open(folder, plugin="napari-sam2lora")
         drive.viewer = viewer
         docks.append(drive.open_dock("Segment"))
+        QTest.qWait(_PLACED)
+        drive.check_size()
     for dock in docks:
         dock.segment_all()
     for dock in docks:

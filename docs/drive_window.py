@@ -130,12 +130,12 @@ class Drive:
         return window
 
     def check_size(self) -> None:
-        """Check that the window fits the screen."""
+        """Check that the window lies on the screen."""
         screen = QApplication.primaryScreen()
         assert screen is not None
-        room, size = screen.availableGeometry(), self.window.frameGeometry()
-        if size.width() > room.width() or size.height() > room.height():
-            raise SystemExit(f"The window is {size}, the screen {room}.")
+        room, frame = screen.availableGeometry(), self.window.frameGeometry()
+        if not room.contains(frame):
+            raise SystemExit(f"The window is at {frame}, the screen {room}.")
 
 
 def wait(condition: Callable[[], bool], what: str) -> None:

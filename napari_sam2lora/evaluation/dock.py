@@ -68,7 +68,7 @@ class EvaluateDock(Dock):
     """
 
     def __init__(self, napari_viewer: Viewer) -> None:
-        super().__init__()
+        super().__init__(napari_viewer)
         self._viewer = napari_viewer
         self.comparisons: list[MaskComparison] = []
         self._target_warning = ""

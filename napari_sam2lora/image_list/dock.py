@@ -53,7 +53,9 @@ def open_once_shown(viewer: Viewer, folder: Path) -> None:
             viewer.layers.events.inserted.disconnect(watch)
             docks = viewer.window.dock_widgets.values()
             if not any(isinstance(dock, ImageListDock) for dock in docks):
-                viewer.window.add_dock_widget(ImageListDock(viewer), name=TITLE, area="right")
+                dock = ImageListDock(viewer)
+                dock.keep_in_view()
+                viewer.window.add_dock_widget(dock, name=TITLE, area="right")
                 if preferences().segment_on_opening:
                     open_segment_dock(viewer)
 
@@ -83,7 +85,7 @@ class ImageListDock(Dock):
     """
 
     def __init__(self, napari_viewer: Viewer) -> None:
-        super().__init__()
+        super().__init__(napari_viewer)
         self._viewer = napari_viewer
         self._images: ImageList | None = None
         self._close_guard = CloseGuard(self, self._may_close)

@@ -5,6 +5,8 @@ A camera may store a photograph on its side and write into the file (EXIF) how t
 not fit what it shows.
 """
 
+from weakref import ref
+
 from napari.layers import Image, Layer
 from napari.utils.events import Event
 from napari.utils.notifications import Notification, NotificationSeverity, notification_manager
@@ -69,26 +71,34 @@ class UprightOffer:
             f"{path and path.name} is shown as the camera stored it, not upright. Masks of "
             "`sam2lora predict` do not fit it; open it upright, with the reader napari-sam2lora."
         )
+        # napari keeps notifications; they must not keep a closed viewer.
+        viewer, unturned = ref(self._viewer), ref(image)
+
+        def pressed(_: Notification) -> None:
+            if (in_viewer := viewer()) is not None and (layer := unturned()) is not None:
+                open_upright(in_viewer, layer)
+
         notification_manager.dispatch(
             Notification(
                 message,
                 NotificationSeverity.WARNING,
-                actions=[("Open upright", lambda _: self.open_upright(image))],
+                actions=[("Open upright", pressed)],
             )
         )
 
-    def open_upright(self, image: Image) -> None:
-        """Open an image's file upright, instead of the image.
 
-        An image that already has masks, prompts or views is hidden, not removed.
-        """
-        path, layers = file_of(image), self._viewer.layers
-        if path is None or image not in layers:
-            return
-        with show_user_errors():
-            for layer in read_image_layers(image_file_at(path)):
-                layers.append(Layer.create(*layer))
-            if linked_layers(layers, image_id(image.metadata, image.name)):
-                set_visible(image, False)
-            else:
-                layers.remove(image)
+def open_upright(viewer: Viewer, image: Image) -> None:
+    """Open an image's file upright, instead of the image.
+
+    An image that already has masks, prompts or views is hidden, not removed.
+    """
+    path, layers = file_of(image), viewer.layers
+    if path is None or image not in layers:
+        return
+    with show_user_errors():
+        for layer in read_image_layers(image_file_at(path)):
+            layers.append(Layer.create(*layer))
+        if linked_layers(layers, image_id(image.metadata, image.name)):
+            set_visible(image, False)
+        else:
+            layers.remove(image)

@@ -5,7 +5,8 @@ from pale to the target's full color at 1. Moving the threshold only changes the
 nothing is computed. An accepted mask has one flat color.
 """
 
-from collections.abc import Container
+from collections.abc import Container, Mapping
+from typing import Any
 
 import numpy as np
 from napari.layers import Image, Layer
@@ -22,7 +23,7 @@ from napari_sam2lora.layers.metadata import (
     plugin_metadata,
     with_plugin_metadata,
 )
-from sam2lora.targets import Target
+from sam2lora.targets import Target, all_targets
 from sam2lora.transforms.windows import Values
 
 _STEP = 1e-4  # fraction of the range above the threshold over which the opacity sets in
@@ -72,7 +73,7 @@ class PreviewLayers:
             layer.data[...] = values
             # The extent is unchanged; the thumbnail alone would take as long as all the rest.
             layer.refresh(extent=False, thumbnail=False, highlight=False)
-            lift_above(self._viewer, layer, image, self._index_for(image))
+            lift_above(self._viewer, layer, image, self._index_for(image, target))
         self.set_threshold(layer, threshold)
         if self._current in (None, key[0]):
             set_visible(layer, True)
@@ -127,7 +128,7 @@ class PreviewLayers:
         options["metadata"] = with_plugin_metadata(options["metadata"], target=target.name)
         layer = Layer.create(data, options, kind)
         layer.contrast_limits_range = (0.0, 1.0)
-        add_quietly(self._viewer, layer, self._index_for(image))
+        add_quietly(self._viewer, layer, self._index_for(image, target))
         return layer
 
     def _all(self) -> list[tuple[TargetKey, Image]]:
@@ -138,17 +139,28 @@ class PreviewLayers:
             if metadata.get("view") == "preview" and isinstance(layer, Image)
         ]
 
-    def _index_for(self, image: Image) -> int:
-        """Return the index below the lowest prompt layer of an image, but above the image."""
+    def _index_for(self, image: Image, target: Target) -> int:
+        """Return the index of a preview: above its image, below what it must not cover.
+
+        That is the image's prompts, and its previews of finer targets and of those inside.
+        """
         layers, key = self._viewer.layers, image_id(image.metadata, image.name)
-        prompts = [
+        over = [
             index
             for index, layer in enumerate(layers)
-            if "prompts" in (metadata := plugin_metadata(layer.metadata))
-            and metadata["image"] == key
+            if (metadata := plugin_metadata(layer.metadata)).get("image") == key
+            and ("prompts" in metadata or _is_over(metadata, target))
         ]
         lowest = layers.index(image) + 1 if image in layers else 0
-        return max(min(prompts, default=len(layers)), lowest)
+        return max(min(over, default=len(layers)), lowest)
+
+
+def _is_over(metadata: Mapping[str, Any], target: Target) -> bool:
+    """Check whether a layer is the preview of a target that another one would cover."""
+    other = all_targets().get(metadata.get("target", ""))
+    if metadata.get("view") != "preview" or other is None:
+        return False
+    return other.inside == target.name or (other.detail == "tiles") > (target.detail == "tiles")
 
 
 def _colormap(target: Target) -> Colormap:

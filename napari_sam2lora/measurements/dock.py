@@ -82,7 +82,7 @@ class MeasurementsDock(Dock):
     """
 
     def __init__(self, napari_viewer: Viewer) -> None:
-        super().__init__()
+        super().__init__(napari_viewer)
         self._viewer = napari_viewer
         self._measurements: Measurements | None = None
         self._title = Paragraph("Areas, diameters and ratios of an image's masks.")

@@ -1,17 +1,24 @@
 """What docks have in common: they are tabs of one area, scroll, and leave keys to the canvas."""
 
+import re
 from collections.abc import Callable
 
-from qtpy.QtCore import QEvent, QSize, Qt, QTimer
+from napari.viewer import Viewer
+from qtpy.QtCore import QEvent, QObject, QPoint, QRect, QSize, Qt, QTimer
 from qtpy.QtGui import QKeySequence, QShortcut, QShowEvent
 from qtpy.QtWidgets import QDockWidget, QFrame, QMainWindow, QScrollArea, QVBoxLayout, QWidget
 
+from napari_sam2lora.qt.canvas import shows_everything
 from napari_sam2lora.qt.focus import FocusGuard
 from napari_sam2lora.qt.message_log import MessageLog
 from napari_sam2lora.qt.widgets import Section
 
+_PLUGIN = re.compile(r" \([^()]*\)$")
+"""What napari appends to the name of a dock: the name of its plugin."""
+
 _WIDTH = 360  # pixels
 _CANVAS = 520  # pixels of its width that an opened dock leaves, where the screen has room
+_PLACED = 500  # milliseconds in which a window manager has placed a new window
 _BOXES = (
     "QCheckBox::indicator:unchecked { border: 1px solid #808080; }"
     "QTreeView::indicator:unchecked { border: 1px solid #808080; }"
@@ -24,6 +31,8 @@ class Dock(QWidget):
 
     Parameters
     ----------
+    viewer
+        The viewer, if its layers are to stay in view when the dock narrows the canvas.
     width
         Its smallest width in pixels.
 
@@ -33,11 +42,15 @@ class Dock(QWidget):
         What it said, in full.
     """
 
-    def __init__(self, width: int = _WIDTH) -> None:
+    def __init__(self, viewer: Viewer | None = None, *, width: int = _WIDTH) -> None:
         super().__init__()
-        self._width = width
+        self._shown_in, self._keeps_view = viewer, False
+        self._width, self._least = width, 0  # pixels of the dock, and of the canvas
         self.messages = MessageLog()
         self._placed = False
+        self._fitting = QTimer(self)
+        self._fitting.setSingleShot(True)
+        self._fitting.timeout.connect(self._fit)
         self._keys: dict[str, Callable[[], None]] = {}
         self._shortcuts: list[QShortcut] = []
         self.setMinimumWidth(width)
@@ -67,6 +80,14 @@ class Dock(QWidget):
         """Call a function when keys are pressed anywhere in the window, even behind another tab."""
         self._keys[keys] = pressed
 
+    def keep_in_view(self) -> None:
+        """Fit the layers into the canvas once the dock has its place.
+
+        Call this for a dock that opens with them: napari has not fitted them yet. Otherwise they
+        are fitted if all of them were in view before.
+        """
+        self._keeps_view = True
+
     def showEvent(self, event: QShowEvent) -> None:
         """Become a tab of the other docks' area when it is shown first."""
         super().showEvent(event)
@@ -74,10 +95,18 @@ class Dock(QWidget):
         if window is None or self._placed:
             return
         self._placed = True
+        window.installEventFilter(self)
+        self._keeps_view = self._keeps_view or self._shows_everything()
         for keys, pressed in self._keys.items():
             self._shortcuts.append(QShortcut(QKeySequence(keys), window, pressed))
         # Not now: napari is still placing it.
         QTimer.singleShot(0, self._join)
+
+    def eventFilter(self, watched: QObject, event: QEvent) -> bool:
+        """Bring the window back onto the screen when it grew, as with other layer controls."""
+        if event.type() == QEvent.Type.Resize and watched is main_window(self):
+            self._fitting.start(_PLACED)
+        return False
 
     def changeEvent(self, event: QEvent) -> None:
         """Release the keys when the dock is removed from the window."""
@@ -101,11 +130,28 @@ class Dock(QWidget):
             ):
                 window.tabifyDockWidget(frame, mine)
                 break
+        # The tab has room for the name of the dock, not for that of the plugin.
+        mine.setWindowTitle(_PLUGIN.sub("", mine.windowTitle()))
         mine.raise_()
-        QTimer.singleShot(0, self._make_room)
+        self._least = _CANVAS
+        QTimer.singleShot(0, self._fit_window)
+        self._fitting.start(_PLACED)
 
-    def _make_room(self) -> None:
-        """Widen a window whose canvas became narrow, within the screen.
+    def _fit(self) -> None:
+        """Fit the window onto the screen, and layers that were all in view into the canvas."""
+        self._fit_window()
+        if self._keeps_view and not self._shows_everything() and self._shown_in is not None:
+            self._shown_in.fit_to_view()
+        self._keeps_view, self._least = False, 0  # from now on the user decides
+
+    def _shows_everything(self) -> bool:
+        window = main_window(self)
+        canvas = None if window is None else window.centralWidget()
+        viewer = self._shown_in
+        return viewer is not None and canvas is not None and shows_everything(viewer, canvas)
+
+    def _fit_window(self) -> None:
+        """Widen a window whose canvas became narrow, and bring it back onto the screen.
 
         napari cuts the beginning of its notifications off where the canvas is narrower than they.
         """
@@ -113,15 +159,34 @@ class Dock(QWidget):
         screen = None if window is None else window.screen()
         if window is None or screen is None or window.isMaximized() or window.isFullScreen():
             return
-        canvas, room = window.centralWidget(), screen.availableGeometry()
-        borders = window.frameGeometry().width() - window.width()
-        missing = 0 if canvas is None else _CANVAS - canvas.width()
-        width = min(window.width() + missing, room.width() - borders)
-        if width > window.width():
-            window.resize(width, window.height())
-            beyond = window.frameGeometry().right() - room.right()
-            if beyond > 0:
-                window.move(max(room.left(), window.x() - beyond), window.y())
+        canvas = window.centralWidget()
+        missing = 0 if canvas is None else max(0, self._least - canvas.width())
+        fit_onto(screen.availableGeometry(), window, width=window.width() + missing)
+
+
+def fit_onto(room: QRect, window: QWidget, *, width: int) -> None:
+    """Make a window as wide as wanted and possible, and move what lies outside into a rectangle.
+
+    Parameters
+    ----------
+    room
+        The rectangle, such as the part of a screen that windows may use.
+    window
+        The window; with its frame it is within the rectangle then.
+    width
+        The width it should have, without its frame.
+    """
+    borders = window.frameGeometry().size() - window.size()
+    largest = room.size() - borders
+    size = QSize(width, window.height()).boundedTo(largest)
+    if size != window.size():
+        window.resize(size)
+    frame = QRect(window.frameGeometry().topLeft(), window.size() + borders)
+    frame.moveRight(min(frame.right(), room.right()))
+    frame.moveBottom(min(frame.bottom(), room.bottom()))
+    corner = QPoint(max(frame.left(), room.left()), max(frame.top(), room.top()))
+    if corner != window.pos():
+        window.move(corner)
 
 
 def scrolling(content: QWidget) -> QScrollArea:

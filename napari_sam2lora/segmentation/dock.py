@@ -62,7 +62,7 @@ class SegmentDock(Dock):
     """
 
     def __init__(self, napari_viewer: Viewer) -> None:
-        super().__init__()
+        super().__init__(napari_viewer)
         self._viewer = napari_viewer
         self._measured: TargetKey | None = None  # whose measurements are shown
         self._accepted: list[tuple[Labels, int]] = []  # what the message is about

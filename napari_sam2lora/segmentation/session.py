@@ -16,7 +16,7 @@ from napari_sam2lora.layers.image_ids import UniqueImageIds
 from napari_sam2lora.layers.images import ImageLayers
 from napari_sam2lora.layers.lookup import layer_data
 from napari_sam2lora.layers.masks import AcceptMode, find_mask_layer
-from napari_sam2lora.layers.metadata import TargetKey, ensure_image_id
+from napari_sam2lora.layers.metadata import TargetKey, ensure_image_id, target_in
 from napari_sam2lora.layers.orientation import UprightOffer
 from napari_sam2lora.layers.prompt_conversion import Tool, circle_in_view, prompt_tool
 from napari_sam2lora.layers.prompts import PromptLayers
@@ -268,9 +268,11 @@ class Session(QObject):
             else:
                 written.append(self.results.accept(self.image, get_target(key[1]), mode))
         self.set_target(current.name)  # each new mask was selected when it was added
-        own = find_mask_layer(self.viewer, self.image, current)
         if written:
-            self.viewer.layers.selection.active = own if own in written else written[-1]
+            own = find_mask_layer(self.viewer, self.image, current)
+            if own is None:  # the brush paints what is selected, and the target says so
+                self.set_target(target_in(written[-1].metadata, written[-1].name).name)
+            self.viewer.layers.selection.active = own or written[-1]
         waiting = self.queue.waiting(self.target_key[0])
         reasons += [f"{name}: The result is still being computed." for name in waiting]
         names = ", ".join(labels.name for labels in written)

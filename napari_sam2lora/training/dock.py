@@ -51,7 +51,7 @@ class TrainDock(Dock):
     starting = Signal(str)
 
     def __init__(self, napari_viewer: Viewer) -> None:
-        super().__init__(_WIDTH)
+        super().__init__(napari_viewer, width=_WIDTH)
         self._viewer = napari_viewer
         self._closing = CloseGuard(self, lambda: self._may_close(can_stay=True))
         self.session = TrainingSession(self)

@@ -9,7 +9,10 @@ from napari_sam2lora.qt.widgets import Paragraph
 
 
 class MeasurementRows(QWidget):
-    """Rows of a name and a value, and a message where nothing can be measured."""
+    """Rows of a name and a value, and a message where nothing can be measured.
+
+    Their place stays when they vanish, so that what is below does not move with each image.
+    """
 
     def __init__(self) -> None:
         super().__init__()
@@ -35,3 +38,4 @@ class MeasurementRows(QWidget):
             label = QLabel(value)
             label.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
             self._form.addRow(name, label)
+        self.setMinimumHeight(max(self.minimumHeight(), self.sizeHint().height()))

@@ -5,7 +5,8 @@ from html import escape
 from typing import Any
 
 import pyqtgraph as pg
-from qtpy.QtWidgets import QLabel, QSizePolicy, QVBoxLayout, QWidget
+from qtpy.QtCore import QSize
+from qtpy.QtWidgets import QLabel, QVBoxLayout, QWidget
 
 from napari_sam2lora.training.run.history import ValidationCurve
 
@@ -121,11 +122,19 @@ def _style(key: tuple[str, str], color: str) -> dict[str, Any]:
     return style
 
 
+class _Plot(pg.PlotWidget):
+    """A plot whose hint is its least height: its own is taller than a laptop's dock.
+
+    A hint that is ignored counts as none beside text that wraps, and the plot vanishes.
+    """
+
+    def sizeHint(self) -> QSize:
+        return QSize(0, _HEIGHT)
+
+
 def _plot(title: str) -> pg.PlotWidget:
-    plot = pg.PlotWidget(background=None)
+    plot = _Plot(background=None)
     plot.setMinimumHeight(_HEIGHT)
-    # Its own hint is taller than a laptop's dock.
-    plot.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Ignored)
     plot.setDownsampling(auto=True, mode="mean")
     plot.setClipToView(True)
     plot.setMenuEnabled(False)

@@ -12,7 +12,7 @@ from napari_sam2lora.qt.background import in_background
 from napari_sam2lora.qt.widgets import Paragraph
 
 _LARGEST = 1024  # pixels of the longer side that are decoded
-_HEIGHT = 110
+_HEIGHT = 220  # pixels of the picture, beside which a laptop has room for the curves
 
 
 class ValidationPreviews(QWidget):
@@ -23,9 +23,8 @@ class ValidationPreviews(QWidget):
         self._pictures: list[tuple[int, Path]] = []
         self._pixmap = QPixmap()
         self._shown: Path | None = None
-        self._picture = QLabel()
+        self._picture = _Picture()
         self._picture.setAlignment(Qt.AlignmentFlag.AlignCenter)
-        self._picture.setMinimumHeight(_HEIGHT)
         self._picture.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Expanding)
         self._caption = Paragraph()
         self._slider = QSlider(Qt.Orientation.Horizontal)
@@ -86,6 +85,16 @@ class ValidationPreviews(QWidget):
             self._picture.setPixmap(
                 self._pixmap.scaled(self._picture.size(), keep, smooth.SmoothTransformation)
             )
+
+
+class _Picture(QLabel):
+    """A label whose height does not follow the picture that is scaled to it."""
+
+    def sizeHint(self) -> QSize:
+        return QSize(0, _HEIGHT)
+
+    def minimumSizeHint(self) -> QSize:
+        return self.sizeHint()
 
 
 def _read(path: Path) -> QImage:

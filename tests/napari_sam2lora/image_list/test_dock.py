@@ -8,9 +8,12 @@ from napari import Viewer
 from napari.settings import get_plugin_settings
 from npe2 import PluginManifest
 from PIL import Image
+from pytestqt.qtbot import QtBot
 from qtpy.QtWidgets import QCheckBox, QListWidget, QMessageBox, QPushButton
 
 from napari_sam2lora.image_list.dock import TITLE, ImageListDock, open_segment_dock
+from napari_sam2lora.qt.canvas import shows_everything
+from napari_sam2lora.qt.dock import main_window
 from napari_sam2lora.qt.dock_protocol import note_confidence
 from sam2lora.annotations.store import Corrections
 from sam2lora.errors import OutputError
@@ -94,6 +97,19 @@ def test_next_image_before_the_first_draw_does_not_crash(make_napari_viewer, dri
     dock.step(1)
     dock.step(-1)
     assert [layer.name for layer in viewer.layers] == ["01_test", "01_test vessel"]
+
+
+def test_first_image_of_a_folder_is_all_in_view_beside_the_list(
+    make_napari_viewer, drive: Path, qtbot: QtBot
+):
+    viewer = make_napari_viewer(show=True)
+    viewer.window.resize(900, 900)  # the canvas is higher than wide once the list is there
+    qtbot.wait(100)
+    viewer.open(drive, plugin=PLUGIN)
+    canvas = main_window(lists(viewer)[0]).centralWidget()
+    qtbot.wait(1000)
+    assert canvas.width() < canvas.height()
+    assert shows_everything(viewer, canvas)
 
 
 def test_stepping_beyond_either_end_does_nothing(opened):

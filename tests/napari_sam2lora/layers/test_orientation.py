@@ -1,6 +1,8 @@
 """Photographs that napari's own reader does not turn upright."""
 
+import gc
 from pathlib import Path
+from weakref import ref
 
 import numpy as np
 import pytest
@@ -10,7 +12,7 @@ from napari.utils.notifications import Notification, notification_manager
 from PIL import Image as Picture
 
 from napari_sam2lora._reader import read
-from napari_sam2lora.layers.orientation import UprightOffer, is_unturned
+from napari_sam2lora.layers.orientation import UprightOffer, is_unturned, open_upright
 
 from ..conftest import viewer_with
 
@@ -68,9 +70,9 @@ def test_unturned_photograph_is_reported_and_opened_upright_on_request(
     viewer.add_layer(opened(path))
     (notification,) = offers
     assert "a.png is shown as the camera stored it, not upright" in notification.message
-    ((label, open_upright),) = notification.actions
+    ((label, pressed),) = notification.actions
     assert label == "Open upright"
-    open_upright(notification)
+    pressed(notification)
     (image,) = viewer.layers
     np.testing.assert_array_equal(image.data, read(str(path))[0][0])
     assert image.data.shape == (60, 40, 3)
@@ -81,13 +83,26 @@ def test_unturned_photograph_with_masks_is_hidden_instead_of_removed(tmp_path: P
     path = photograph(tmp_path / "a.png", 6)
     image = opened(path)
     viewer = viewer_with(image)
-    offer = UprightOffer(viewer)
     viewer.add_labels(
         np.zeros((40, 60), np.uint8),
         name="a disc",
         metadata={"sam2lora": {"image": "a", "target": "disc"}},
     )
-    offer.open_upright(image)
+    open_upright(viewer, image)
     assert image in viewer.layers
     assert not image.visible
+
+
+def test_notification_of_a_photograph_does_not_keep_its_viewer(
+    tmp_path: Path, offers: list[Notification]
+):
+    viewer = ViewerModel()
+    offer = UprightOffer(viewer)
+    viewer.add_layer(opened(photograph(tmp_path / "a.png", 6)))
     offer.close()
+    kept = ref(viewer)
+    del viewer, offer
+    gc.collect()
+    assert kept() is None
+    ((_, pressed),) = offers[0].actions
+    pressed(offers[0])

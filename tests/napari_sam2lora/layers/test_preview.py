@@ -52,6 +52,13 @@ def test_preview_is_below_the_prompts_and_keeps_the_tool(viewer: ViewerModel):
     assert (active.name, active.mode) == ("eye disc points", "add")
 
 
+def test_preview_of_a_disc_covers_neither_vessels_nor_its_cup(viewer: ViewerModel):
+    previews, image = PreviewLayers(viewer), viewer.layers["eye"]
+    for name in ("vessel", "cup", "disc"):
+        previews.show(image, TARGETS[name], values(), threshold=0.5)
+    assert [layer.name.split()[1] for layer in viewer.layers[1:]] == ["disc", "cup", "vessel"]
+
+
 def test_preview_is_directly_above_its_own_image(viewer: ViewerModel):
     previews, prompts = PreviewLayers(viewer), PromptLayers(viewer)
     prompts.use(viewer.layers["eye"], DISC, "point")

@@ -6,7 +6,7 @@ from qtpy.QtCore import Qt
 from qtpy.QtGui import QShortcut
 from qtpy.QtWidgets import QDockWidget, QLabel, QMainWindow, QPushButton, QWidget
 
-from napari_sam2lora.qt.dock import Dock, main_window, scrolling
+from napari_sam2lora.qt.dock import Dock, fit_onto, main_window, scrolling
 
 
 @pytest.fixture
@@ -45,6 +45,42 @@ def test_window_is_widened_within_the_screen(window: QMainWindow, qtbot: QtBot):
     add(window, Dock(width=screen.width() - 300))
     qtbot.waitUntil(lambda: window.width() > screen.width() - 100)
     assert window.frameGeometry().width() <= screen.width()
+
+
+def test_window_below_the_edge_of_a_small_screen_is_brought_back(window: QMainWindow, qtbot: QtBot):
+    screen = window.screen().availableGeometry()
+    window.resize(600, screen.height() + 100)
+    window.move(screen.width() - 200, screen.height() - 100)
+    add(window, Dock())
+    qtbot.waitUntil(lambda: screen.contains(window.frameGeometry()))
+    window.move(-50, -50)
+    add(window, Dock())
+    qtbot.waitUntil(lambda: screen.contains(window.frameGeometry()))
+
+
+def test_window_that_grows_below_the_edge_later_is_brought_back(window: QMainWindow, qtbot: QtBot):
+    add(window, Dock())
+    qtbot.wait(700)
+    screen = window.screen().availableGeometry()
+    window.move(0, 200)
+    window.centralWidget().setMinimumHeight(screen.height() - 150)
+    qtbot.waitUntil(lambda: window.height() > screen.height() - 200)
+    qtbot.waitUntil(lambda: screen.contains(window.frameGeometry()))
+    window.resize(400, 300)
+    qtbot.wait(700)
+    assert window.width() <= 700  # the user narrowed it
+
+
+def test_window_inside_the_screen_stays_where_it_is(window: QMainWindow):
+    before = window.geometry()
+    fit_onto(window.screen().availableGeometry(), window, width=before.width())
+    assert window.geometry() == before
+
+
+def test_tab_shows_the_name_of_its_dock_whole(window: QMainWindow, qtbot: QtBot):
+    frame = add(window, Dock())
+    frame.setWindowTitle("Image list (SAM2-LoRA fundus)")
+    qtbot.waitUntil(lambda: frame.windowTitle() == "Image list")
 
 
 def test_dock_of_another_area_stays_there(window: QMainWindow, qtbot: QtBot):

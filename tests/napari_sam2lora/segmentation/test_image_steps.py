@@ -156,6 +156,29 @@ def test_image_stays_while_a_result_is_missing(make_napari_viewer, drive: Path, 
     assert dock.accept_all()
 
 
+def test_accept_all_leaves_the_brush_in_the_target_that_is_shown(
+    make_napari_viewer, drive: Path, qtbot: QtBot
+):
+    viewer = make_napari_viewer()
+    _images, dock = open_docks(viewer, drive)
+    for name in ("disc", "cup"):
+        dock.session.set_target(name)
+        dock.segment()
+        qtbot.waitUntil(lambda: len(dock.session.results.unaccepted()) == 1, timeout=WAIT)
+        dock.session.set_target("disc")
+        assert dock.accept_all()
+        assert viewer.layers.selection.active.name == "01_test disc"
+        assert dock.session.target.name == "disc"
+    viewer.layers.remove("01_test vessel")
+    dock.session.set_target("disc")
+    dock.segment()
+    qtbot.waitUntil(lambda: len(dock.session.results.unaccepted()) == 1, timeout=WAIT)
+    dock.session.set_target("vessel")
+    assert dock.accept_all()
+    assert viewer.layers.selection.active.name == "01_test disc"
+    assert dock.session.target.name == "disc"
+
+
 def test_message_about_a_mask_vanishes_when_it_is_undone(
     make_napari_viewer, drive: Path, qtbot: QtBot
 ):

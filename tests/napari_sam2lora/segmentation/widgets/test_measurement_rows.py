@@ -31,3 +31,10 @@ def test_empty_message_is_hidden(rows: MeasurementRows):
     assert not rows.message.isHidden()
     rows.show_message("")
     assert rows.message.isHidden()
+
+
+def test_place_of_the_rows_stays_when_they_vanish(rows: MeasurementRows):
+    rows.show_rows([("a", "1"), ("b", "2"), ("c", "3")])
+    before = rows.minimumHeight()
+    rows.show_rows([])
+    assert rows.minimumHeight() == before > 0

@@ -4,8 +4,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from napari.qt import get_stylesheet
 from PIL import Image
 
+from napari_sam2lora.qt.dock import scrolling
+from napari_sam2lora.qt.widgets import column
+from napari_sam2lora.training.progress_tab.curves import Curves
 from napari_sam2lora.training.progress_tab.previews import ValidationPreviews
 
 pytestmark = pytest.mark.viewer
@@ -56,3 +60,25 @@ def test_large_preview_is_decoded_smaller(qtbot, tmp_path: Path) -> None:
     previews.show_pictures([(1, path)])
     shows(qtbot, previews, "Step 1")
     assert (previews._pixmap.width(), previews._pixmap.height()) == (1024, 512)
+
+
+def test_preview_leaves_the_curves_their_height_in_a_small_dock(qtbot, tmp_path: Path) -> None:
+    path = tmp_path / "square.png"
+    Image.fromarray(np.zeros((800, 800, 3), np.uint8)).save(path)
+    curves, previews = Curves(), ValidationPreviews()
+    curves.show_run({name * 9: ([1], [0.5]) for name in "abcdef"}, ([1], [0.5]))
+    area = scrolling(column(curves, previews, stretch=curves))
+    qtbot.addWidget(area)
+    area.setStyleSheet(get_stylesheet("dark"))  # which lets the legend wrap
+    area.resize(420, 300)
+    area.show()
+    previews.show_pictures([(1, path)])
+    shows(qtbot, previews, "Step 1")
+    qtbot.wait(50)
+    for height in (300, 800, 300):
+        area.resize(420, height)
+        qtbot.wait(50)
+        assert curves.height() >= 160 + curves._legend.height()
+        assert not curves._legend.geometry().intersects(curves._loss.geometry())
+        assert curves.geometry().bottom() < previews.geometry().top()
+        assert 200 < previews._picture.height() < 300
