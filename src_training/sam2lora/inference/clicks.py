@@ -7,12 +7,14 @@ so that a further click costs one correction, and taking it back none.
 import hashlib
 from collections.abc import Callable
 from dataclasses import replace
+from itertools import accumulate
 
 import numpy as np
 
 from sam2lora.inference.branches import correct_branch
 from sam2lora.inference.predictor import Prediction, Predictor
 from sam2lora.inference.prepared_image import PreparedImage
+from sam2lora.models.click_refiner import RefinerKind
 from sam2lora.prompts.user_prompts import PointPrompt, Prompts
 from sam2lora.settings import GeometrySettings
 from sam2lora.types import Mask
@@ -26,6 +28,7 @@ def predict_with_clicks(
     geometry: GeometrySettings,
     prompts: Prompts,
     *,
+    kind: RefinerKind,
     threshold: float,
     automatic: bool,
     start: Callable[[Prompts], Prediction],
@@ -46,6 +49,8 @@ def predict_with_clicks(
     prepared, geometry, prompts
         As for `Predictor.predict`; points are clicks in their order, at least one unless there is
         an outline.
+    kind
+        Which refiner corrects the target.
     threshold
         Probability from which a pixel belongs to the mask that is corrected.
     automatic
@@ -70,28 +75,39 @@ def predict_with_clicks(
     prompts.check_inside(prepared.field.mask)
     clicks = prompts.points
     base = replace(prompts, points=())
-    if base.empty and not automatic and not clicks[0].branch:
-        base = replace(prompts, points=clicks[:1])
+    # SAM 2 needs a point on the target: one off it alone says nothing about where to look.
+    first = next((place for place, click in enumerate(clicks) if click.positive), 0)
+    if base.empty and not automatic and not clicks[first].branch:
+        base = replace(prompts, points=clicks[: first + 1])
     found = _start(predictor, prepared, base, start, key, threshold)
-    if base.empty and geometry.detail == "zoom" and _is_elsewhere(clicks[0], found.mask(threshold)):
-        base = replace(prompts, points=clicks[:1])
+    mask = found.mask(threshold)
+    if base.empty and geometry.detail == "zoom" and _is_elsewhere(clicks[first], mask):
+        base = replace(prompts, points=clicks[: first + 1])
         found = _start(predictor, prepared, base, start, key, threshold)
-    step = _digest(key, _text_of(base))
-    for number in range(1, len(clicks) + 1):
-        step = _digest(step, repr(clicks[number - 1]))
-        cached = predictor.steps.get(step)
-        if cached is None:
-            if clicks[number - 1].branch:
-                probabilities = correct_branch(
-                    prepared, found.probabilities, clicks[number - 1], threshold=threshold
-                )
-            else:
-                probabilities = predictor.corrector.correct(
-                    prepared, found.probabilities, clicks[:number], geometry, threshold=threshold
-                )
-            cached = replace(found, probabilities=probabilities)
-            predictor.steps.put(step, cached)
-        found = cached
+    possible = found.probabilities > 0  # 0 exactly: outside of what the target lies in
+    steps = list(accumulate(map(repr, clicks), _digest, initial=_digest(key, text_of(base))))
+    done = len(clicks)
+    while done and (cached := predictor.steps.get(steps[done])) is None:
+        done -= 1
+    found = cached if done and cached else found
+    for number in range(done + 1, len(clicks) + 1):
+        newest = clicks[number - 1]
+        if newest.branch:
+            probabilities = correct_branch(
+                prepared, found.probabilities, newest, threshold=threshold
+            )
+        else:
+            probabilities = predictor.corrector.correct(
+                prepared,
+                found.probabilities,
+                clicks[:number],
+                geometry,
+                kind=kind,
+                threshold=threshold,
+                possible=possible,
+            )
+        found = replace(found, probabilities=probabilities)
+        predictor.steps.put(steps[number], found)
     return replace(found, probabilities=found.probabilities.copy())
 
 
@@ -112,7 +128,7 @@ def _start(
         return Prediction(
             np.where(painted, on, np.where(prepared.field.mask, off, 0)).astype(np.float32), 1.0
         )
-    name = _digest("start", key, _text_of(prompts))
+    name = _digest("start", key, text_of(prompts))
     found = predictor.steps.get(name)
     if found is None:
         found = start(prompts)
@@ -131,7 +147,8 @@ def _is_elsewhere(click: PointPrompt, mask: Mask) -> bool:
     return bool(np.hypot(rows - click.y, columns - click.x).min() > extent)
 
 
-def _text_of(prompts: Prompts) -> str:
+def text_of(prompts: Prompts) -> str:
+    """Return what distinguishes prompts from others, as a key."""
     mask = b"" if prompts.mask is None else np.packbits(prompts.mask).tobytes()
     return repr((prompts.points, prompts.box, prompts.outline, hashlib.sha256(mask).hexdigest()))
 
