@@ -106,7 +106,9 @@ class Correction:
     def drag(self, start: tuple[float, float], end: tuple[float, float]) -> None:
         """Drag from one pixel to another, and wait for the new prediction."""
         first, last, before = self.place(*start), self.place(*end), self.session.result
-        QTest.mouseMove(self.canvas, first)
+        for near in (first + QPoint(3, 3), first):
+            QTest.mouseMove(self.canvas, near)
+            QTest.qWait(100)  # napari notes what is under the mouse
         QTest.mousePress(self.canvas, _LEFT, pos=first)
         for step in range(1, _MOVES + 1):
             QTest.mouseMove(self.canvas, first + (last - first) * step / _MOVES)
