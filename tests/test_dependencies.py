@@ -12,6 +12,7 @@ LIBRARY = (
     ("targets",),
     ("settings",),
     ("compute", "images", "losses"),
+    ("measurements",),
     ("datasets", "metrics", "runs", "synthetic", "transforms"),
     ("annotations", "prompts"),
     ("models",),

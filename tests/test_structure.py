@@ -26,7 +26,7 @@ HEAVY = {"torch", "torchvision", "sam2", "peft", "monai", "accelerate", "transfo
 TORCH_FREE = {
     *("adapters", "annotations", "cli", "datasets", "errors", "evaluation", "images", "metrics"),
     *("images.field_of_view", "images.visualization", "inference.memory", "inference.settings"),
-    *("metrics.aggregate", "metrics.measurements", "metrics.segmentation", "runs", "settings"),
+    *("measurements", "metrics.aggregate", "metrics.segmentation", "runs", "settings"),
     *("synthetic", "targets", "training.settings", "transforms.windows", "types", "utils.files"),
 }
 

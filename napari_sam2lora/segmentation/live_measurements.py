@@ -9,7 +9,7 @@ from qtpy.QtCore import QObject, QTimer, Signal
 from napari_sam2lora.layers.metadata import TargetKey
 from napari_sam2lora.qt.worker import ReportProgress, Worker
 from sam2lora.images.field_of_view import FieldOfView
-from sam2lora.metrics.measurements import Measurements, measure
+from sam2lora.measurements.structures import Measurements, measure
 from sam2lora.types import Mask, Spacing
 
 _PAUSE = 150  # milliseconds without a change before measuring
@@ -79,7 +79,7 @@ class LiveMeasurements(QObject):
         key, iou
             As the attributes of `MeasurementResult`.
         masks, field, spacing
-            As for `sam2lora.metrics.measurements.measure`.
+            As for `sam2lora.measurements.structures.measure`.
         """
         self._request = partial(_measured, key, iou, masks, field, spacing)
         self._timer.start()
