@@ -18,7 +18,7 @@ LIBRARY = (
     ("models",),
     ("adapters",),
     ("inference",),
-    ("evaluation", "training"),
+    ("cohort", "evaluation", "training"),
     ("cli",),
     ("__main__",),
 )
