@@ -1,5 +1,6 @@
 """`sam2lora measure`: a table of what the masks of images measure."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -12,6 +13,7 @@ from sam2lora.errors import SettingsError
 
 if TYPE_CHECKING:
     from sam2lora.cohort import TableResult
+    from sam2lora.datasets import Record
 
 
 def measure(
@@ -27,6 +29,12 @@ def measure(
             "the dataset that the images are in."
         ),
     ] = None,
+    vascx: Annotated[
+        Path | None,
+        typer.Option(
+            help="Let VascX (the extra vascx) measure the vessels, too, in this folder of its own."
+        ),
+    ] = None,
     definitions: Annotated[
         bool, typer.Option("--definitions", help="Print what each column is, and do nothing else.")
     ] = False,
@@ -39,6 +47,10 @@ def measure(
     if definitions:
         _print_definitions()
         return
+    if vascx is not None:
+        from sam2lora.cohort.vascx import check_installed
+
+        check_installed()
     if not images or out is None:
         raise SettingsError(
             "Images and a table are needed: sam2lora measure FOLDER --out table.csv"
@@ -53,7 +65,25 @@ def measure(
         result = measure_records(
             records, out, progress=lambda done, _: bar.update(task, completed=done)
         )
+    if vascx is not None:
+        _add_vascx(records, out, vascx)
     _report(result, out)
+
+
+def _add_vascx(records: "Sequence[Record]", out: Path, folder: Path) -> None:
+    from sam2lora.cohort.vascx import add_biomarkers
+
+    console = Console(stderr=True)
+    with Progress(console=console, disable=not console.is_terminal) as bar:
+        task = bar.add_task("Measuring by VascX", total=None)
+        failed = add_biomarkers(
+            records,
+            out,
+            folder,
+            progress=lambda done, total: bar.update(task, completed=done, total=total),
+        )
+    for name, reason in failed.items():
+        typer.echo(f"{name}: VascX could not measure it ({reason})", err=True)
 
 
 def _report(result: "TableResult", out: Path) -> None:

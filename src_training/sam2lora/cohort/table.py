@@ -15,6 +15,9 @@ from sam2lora.utils.files import atomic_path, read_error
 Cells = Mapping[str, str]
 """A row as text: what a CSV file holds, without the apostrophes of `text_cell`."""
 
+VASCX = "vascx_"
+"""How the names of columns that VascX measured begin; where there are any, they are last."""
+
 _WORDS = {True: "yes", False: "no"}
 _LARGE = 1_000_000  # from which a number has no decimals
 _YES_NO = frozenset(name for name, one in DEFINITIONS.items() if one.unit == "yes or no")
@@ -22,7 +25,7 @@ _YES_NO = frozenset(name for name, one in DEFINITIONS.items() if one.unit == "ye
 
 def as_cells(row: Row) -> Cells:
     """Return a row as text: numbers with six digits, yes or no, nothing for None."""
-    return {column: _text(row.get(column)) for column in COLUMNS}
+    return {column: cell_text(row.get(column)) for column in COLUMNS}
 
 
 def check_path(path: Path) -> None:
@@ -50,12 +53,13 @@ def write_table(path: Path, rows: Sequence[Cells]) -> None:
         As for `check_path`.
     """
     check_path(path)
+    names = list(dict.fromkeys((*COLUMNS, *(name for row in rows for name in row))))
     if path.suffix.lower() == ".csv":
-        write_csv(path, COLUMNS, rows)
+        write_csv(path, names, rows)
         return
     arrow, parquet = _parquet()
-    columns = {name: [_parsed(name, row[name]) for row in rows] for name in COLUMNS}
-    schema = arrow.schema([(name, _arrow_type(arrow, name)) for name in COLUMNS])
+    columns = {name: [_parsed(name, row.get(name, "")) for row in rows] for name in names}
+    schema = arrow.schema([(name, _arrow_type(arrow, name)) for name in names])
     with atomic_path(path) as temporary:
         parquet.write_table(arrow.table(columns, schema=schema), temporary)
 
@@ -77,7 +81,8 @@ def read_table(path: Path) -> list[Cells]:
         raise OutputError(str(read_error(path, error))) from error
     except (ValueError, csv.Error) as error:
         raise OutputError(f"{path}: cannot be read as a table ({error}).") from error
-    if tuple(names) != COLUMNS:
+    ours = tuple(name for name in names if not name.startswith(VASCX))
+    if ours != COLUMNS:
         raise OutputError(
             f"{path}: is no table of measurements of this version. Choose another file, or delete "
             "it."
@@ -98,12 +103,13 @@ def _read_parquet(path: Path) -> tuple[Sequence[str], list[Cells]]:
     _, parquet = _parquet()
     table = parquet.read_table(path)
     rows: list[Cells] = [
-        {name: _text(value) for name, value in row.items()} for row in table.to_pylist()
+        {name: cell_text(value) for name, value in row.items()} for row in table.to_pylist()
     ]
     return table.column_names, rows
 
 
-def _text(value: Cell) -> str:
+def cell_text(value: Cell) -> str:
+    """Return a value as the text of a cell: six digits, yes or no, nothing for None or NaN."""
     if value is None:
         return ""
     if isinstance(value, str):

@@ -115,9 +115,10 @@ def test_length_branches_and_segments_agree_with_skan(vessel_mask: np.ndarray) -
     theirs = skan.Skeleton(skeletonize(vessel_mask))
     table = skan.summarize(theirs, separator="_")
     ours = Skeleton(vessel_mask)
-    assert ours.length == pytest.approx(table["branch_distance"].sum(), rel=0.03)
+    assert ours.length == pytest.approx(table["branch_distance"].sum())
     long = table[(table["branch_distance"] > 30) & (table["branch_type"] != 3)]
-    assert len(ours.segments(30)) == pytest.approx(len(long), rel=0.08)
+    # Ours end beside the junctions and are smoothed: they are up to a tenth shorter.
+    assert (table["branch_distance"] > 36).sum() <= len(ours.segments(30)) <= len(long)
     arc_by_chord = long["branch_distance"] / long["euclidean_distance"]
     found = [one.tortuosity for one in ours.segments(30)]
     # skan counts steps of 1 and √2, which make straight courses up to 8 % longer.
