@@ -6,6 +6,10 @@ prediction. Prints the median and the 95th percentile, and the longest stall of 
 torch and the model are loaded, while the image is encoded, during clicking, while all targets are
 segmented, and while a prediction is accepted into a new mask.
 
+A click corrects the prediction that is there, by the click refiner. The same clicks are timed as
+prompts of SAM 2 as well, all of one prediction, as they were before there was a refiner; the ratio
+of both is printed.
+
 The peer is napari itself in the same viewer, without the dock: a click adds a point, and an
 existing mask is shown at once. No plugin can respond to clicks faster than that. With software
 OpenGL, as under Xvfb, most of the time is drawing.
@@ -22,7 +26,8 @@ import os
 import sys
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 os.environ["NAPARI_CONFIG"] = str(Path(tempfile.mkdtemp()) / "settings.yaml")
@@ -56,6 +61,10 @@ class Clicks:
     def percentile(self) -> float:
         """Return the 95th percentile of the time to the repainted preview."""
         return float(np.percentile(self.painted, 95))
+
+    def median(self) -> float:
+        """Return the median of the time to the repainted preview."""
+        return float(np.median(self.painted))
 
     def print_times(self) -> None:
         """Print median and 95th percentile."""
@@ -114,10 +123,13 @@ def measure(viewer: napari.Viewer, name: str, clicks: int, clock: Clock) -> bool
     print("napari alone: a point is added, and an existing mask is shown")
     peer.print_times()
     print(f"  longest stall: {describe(peer_stalls)}")
-    dock, stalls = measure_dock(viewer, name, clicks, monitor, clock)
+    dock, prompted, stalls = measure_dock(viewer, name, clicks, monitor, clock)
     height, width = viewer.layers[0].data.shape[:2]
     print(f"{name}, {width} × {height} pixels, whole image")
     dock.print_times()
+    print("  the same clicks as prompts of SAM 2")
+    prompted.print_times()
+    print(f"  correcting : prompting, repainted preview: {dock.median() / prompted.median():.2f}")
     print(f"  longest stall: {describe(stalls)}")
     slow = dock.percentile() > max(LIMITS[name], peer.percentile())
     return bool(slow or max(stalls.values()) > max(STALL, *peer_stalls.values()))
@@ -160,8 +172,8 @@ def measure_napari(
 
 def measure_dock(
     viewer: napari.Viewer, name: str, clicks: int, monitor: StallMonitor, clock: Clock
-) -> tuple[Clicks, dict[str, float]]:
-    """Click in napari with the Segment dock; return the times and the stalls."""
+) -> tuple[Clicks, Clicks, dict[str, float]]:
+    """Click in napari with the Segment dock; return the times, those of prompts, and the stalls."""
     monitor.restart()
     dock = SegmentDock(viewer)
     viewer.window.add_dock_widget(dock, name="Segment", area="right")
@@ -181,10 +193,33 @@ def measure_dock(
     wait_until(lambda: not session.queue.worker.busy)
     stalls["encoding"] = monitor.longest
 
+    with points_as_prompts():
+        prompted = click_in_dock(viewer, dock, clicks, clock)
+    monitor.restart()
+    times = click_in_dock(viewer, dock, clicks, clock)
+    stalls["clicking"] = monitor.longest
+    monitor.restart()
+    dock.segment_all()
+    wait_until(lambda: not session.queue.worker.busy)
+    stalls["segmenting all"] = monitor.longest
+    monitor.restart()
+    dock.accept()
+    QTest.qWait(500)
+    stalls["accepting"] = monitor.longest
+    session.close()
+    return times, prompted, stalls
+
+
+def click_in_dock(viewer: napari.Viewer, dock: SegmentDock, clicks: int, clock: Clock) -> Clicks:
+    """Click many times, and return the times; each round begins without points."""
+    session = dock.session
     times, random, canvas = Clicks(), np.random.default_rng(0), find_canvas(viewer)
     results: list[float] = []
-    session.queue.result_ready.connect(lambda _: results.append(clock()))
-    monitor.restart()
+
+    def note(_: object) -> None:
+        results.append(clock())
+
+    session.queue.result_ready.connect(note)
     for number in range(clicks):
         if number % ROUND == 0:
             dock.clear()
@@ -197,17 +232,21 @@ def measure_dock(
         times.predicted.append(results[0] - start)
         QApplication.processEvents()  # the canvas is drawn
         times.painted.append(clock() - start)
-    stalls["clicking"] = monitor.longest
-    monitor.restart()
-    dock.segment_all()
-    wait_until(lambda: not session.queue.worker.busy)
-    stalls["segmenting all"] = monitor.longest
-    monitor.restart()
-    dock.accept()
-    QTest.qWait(500)
-    stalls["accepting"] = monitor.longest
-    session.close()
-    return times, stalls
+    session.queue.result_ready.disconnect(note)
+    return times
+
+
+@contextmanager
+def points_as_prompts() -> Iterator[None]:
+    """Make all points prompts of one prediction, as without a click refiner."""
+    from sam2lora.inference import segment
+
+    corrected = segment._predict_corrected
+    segment._predict_corrected = segment._predict_start
+    try:
+        yield
+    finally:
+        segment._predict_corrected = corrected
 
 
 def click(canvas: QWidget, random: np.random.Generator) -> None:

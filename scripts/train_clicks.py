@@ -37,12 +37,14 @@ from sam2lora.inference.prepared_image import PreparedImage
 from sam2lora.models.click_refiner import (
     ClickRefiner,
     RefinerKind,
+    load_refiner,
     refiner_path,
     save_refiner,
 )
 from sam2lora.models.loading import load_base
 from sam2lora.prompts.user_prompts import PointPrompt
 from sam2lora.settings import AugmentSettings
+from sam2lora.targets import get_target
 from sam2lora.training.click_rounds import ClickRounds
 from sam2lora.training.click_samples import ClickSamples, PredictedImage
 from sam2lora.utils.files import atomic_path, make_folder
@@ -108,14 +110,19 @@ def main() -> None:
     parser.add_argument("kind", choices=list(PLANS), help="what is to be corrected")
     parser.add_argument("part", choices=["train", "ship"])
     parser.add_argument("--steps", type=int, default=3000, help="optimizer steps in all")
+    parser.add_argument(
+        "--from-package", action="store_true", help="begin with the weights of the package"
+    )
     options = parser.parse_args()
     plan = PLANS[options.kind]
     if options.part == "ship":
         ship(plan, options.out)
         return
     keep_freed_memory()
+    torch.manual_seed(0)
     training, validation = predicted_images(plan, options.data, options.out)
-    train(plan, training, validation, options.out, steps=options.steps)
+    begun = load_refiner(refiner_path(plan.kind)) if options.from_package else ClickRefiner()
+    train(plan, begun, training, validation, options.out, steps=options.steps)
 
 
 def predicted_images(
@@ -155,6 +162,7 @@ def records_of(root: Path, target: str) -> list[Record]:
 
 def train(
     plan: Plan,
+    refiner: ClickRefiner,
     training: list[list[Reader]],
     validation: list[list[Reader]],
     out: Path,
@@ -164,8 +172,7 @@ def train(
     """Train the refiner, resuming from the state in OUT."""
     device = choose_device("auto")
     precision = choose_precision("auto", device)
-    torch.manual_seed(0)
-    refiner = ClickRefiner().to(device)
+    refiner.to(device)
     for module in refiner.modules():
         if isinstance(module, torch.nn.BatchNorm2d):
             module.momentum = 0.02  # batches are small
@@ -184,11 +191,9 @@ def train(
         refiner.train()
         rng = np.random.default_rng((2, step))
         batch = ClickRounds([samples[step * plan.batch + k] for k in range(plan.batch)], rng)
-        if not len(batch):
-            continue
         optimizer.param_groups[0]["lr"] = _rate(step, steps)
         shown = []
-        for _ in range(ROUNDS):
+        for _ in range(ROUNDS if len(batch) else 0):
             with autocast(device, precision):
                 result = batch.correct(refiner, device=device, places=plan.places)
             optimizer.zero_grad()
@@ -196,7 +201,7 @@ def train(
             torch.nn.utils.clip_grad_norm_(refiner.parameters(), 1.0)
             optimizer.step()
             shown.append(result)
-        if step % 25 == 0:
+        if step % 25 == 0 and shown:
             row = {
                 "step": step,
                 "seconds": round(time.monotonic() - begun),
@@ -236,7 +241,7 @@ def check(refiner: ClickRefiner, samples: ClickSamples, batch_size: int) -> dict
 def ship(plan: Plan, out: Path) -> None:
     """Write the weights into the package, in float16."""
     refiner = ClickRefiner()
-    state = torch.load(plan.out(out) / "state.pt", weights_only=True)
+    state = torch.load(plan.out(out) / "state.pt", map_location="cpu", weights_only=True)
     refiner.load_state_dict(state["refiner"])
     with atomic_path(refiner_path(plan.kind)) as temporary:
         save_refiner(refiner, temporary, notes={"step": str(state["step"])})
@@ -244,11 +249,11 @@ def ship(plan: Plan, out: Path) -> None:
 
 def _predict(predictor: Predictor, record: Record, target: str, folder: Path) -> Path:
     """Predict one image unless that was done; return the file of its margins."""
-    path = folder / target / f"{record.dataset}_{record.stem}.npy"
+    adapter = find_adapter(f"nano-{target}")
+    path = folder / adapter.digest()[:12] / f"{record.dataset}_{record.stem}.npy"
     if path.exists():
         return path
     make_folder(path.parent)
-    adapter = find_adapter(f"nano-{target}")
     predictor.set_adapter(adapter)
     image = PreparedImage.of(record.read_image().pixels, field=record.read_field_of_view())
     found = predictor.predict(image, adapter.card.geometry)
@@ -265,14 +270,15 @@ def _read(record: Record, target: str, path: Path) -> PredictedImage:
         mask = record.read_mask(target)
         rows, columns = np.nonzero(mask) if mask.any() else np.nonzero(field.mask)
         middle = PointPrompt(float(np.median(columns)), float(np.median(rows)))
-        window = click_window(middle, field, geometry, mask)
+        fine = refiner_kind(get_target(target)) == "fine"
+        window = click_window(middle, field, geometry, None if fine else mask)
         _IMAGES[key] = PredictedImage(
             record.read_image().pixels,
             field,
             mask,
             np.load(path, allow_pickle=False),
             side=window.width,
-            fine=refiner_kind(geometry) == "fine",
+            fine=fine,
         )
     return _IMAGES[key]
 
@@ -295,7 +301,7 @@ def _resume(out: Path, refiner: ClickRefiner, optimizer: torch.optim.Optimizer) 
     path = out / "state.pt"
     if not path.exists():
         return 0
-    state = torch.load(path, weights_only=True)
+    state = torch.load(path, map_location="cpu", weights_only=True)
     refiner.load_state_dict(state["refiner"])
     optimizer.load_state_dict(state["optimizer"])
     return int(state["step"])

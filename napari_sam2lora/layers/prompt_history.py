@@ -39,5 +39,9 @@ class PromptHistory:
 
 
 def same_prompts(first: Prompts, second: Prompts) -> bool:
-    """Check whether two prompts have the same points and box."""
-    return (first.points, first.box) == (second.points, second.box)
+    """Check whether two prompts have the same points, box and outline."""
+    return (first.points, first.box, first.outline) == (
+        second.points,
+        second.box,
+        second.outline,
+    )

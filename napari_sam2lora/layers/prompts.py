@@ -1,4 +1,4 @@
-"""Prompts as napari layers: a Points and a Shapes layer for each image and target.
+"""Prompts as napari layers: a Points and two Shapes layers for each image and target.
 
 The layers are found by their metadata, never by their names. Prompts are kept step by step, because
 napari's Points layers have no undo, and so that an image that is reopened gets its prompts back.
@@ -19,17 +19,23 @@ from napari_sam2lora.layers.images import ImageLayers
 from napari_sam2lora.layers.insertion import add_quietly, lift_above, set_visible
 from napari_sam2lora.layers.metadata import TargetKey, ensure_image_id
 from napari_sam2lora.layers.prompt_conversion import (
+    SYMBOLS,
     Tool,
     boxes_layer,
     newest_box,
+    outlines_layer,
     points_layer,
     prompt_tool,
+    read_outline,
     read_points,
     target_key,
     write_box,
+    write_outline,
     write_points,
 )
 from napari_sam2lora.layers.prompt_history import PromptHistory, same_prompts
+from napari_sam2lora.layers.strokes import add_stroke
+from sam2lora.datasets.ellipses import Ellipse
 from sam2lora.prompts.user_prompts import Prompts
 from sam2lora.targets import Target
 from sam2lora.types import Mask
@@ -37,7 +43,18 @@ from sam2lora.types import Mask
 _FINAL = {"added", "removed", "changed"}
 """napari's data actions that complete a change; the others announce one."""
 
-_CREATE: dict[Tool, Callable[[Image, Target], Layer]] = {"point": points_layer, "box": boxes_layer}
+_CREATE: dict[Tool, Callable[[Image, Target], Layer]] = {
+    "point": points_layer,
+    "box": boxes_layer,
+    "outline": outlines_layer,
+}
+_MODES: dict[Tool, str] = {
+    "point": "add",
+    "branch": "add",
+    "box": "add_rectangle",
+    "outline": "select",
+}
+"""napari's mode of each tool."""
 
 
 class PromptLayers(QObject):
@@ -68,7 +85,8 @@ class PromptLayers(QObject):
         self._followed: dict[Layer, partial[None]] = {}
         self._images: dict[Layer, Image | None] = {}  # to which the connected layers belong
         self._writing = False
-        self._positive = True
+        self._positive, self._branch = True, False
+        self._stroke = add_stroke(lambda: self._branch)
 
     def at(self, key: TargetKey) -> Prompts:
         """Return the current prompts for a target of an image."""
@@ -109,6 +127,8 @@ class PromptLayers(QObject):
             needed.add("point")
         if prompts.box is not None:
             needed.add("box")
+        if prompts.outline is not None:
+            needed.add("outline")
         for tool, create in _CREATE.items():
             if tool in needed and tool not in found:
                 found[tool] = add_quietly(self._viewer, create(image, target))
@@ -150,11 +170,24 @@ class PromptLayers(QObject):
         return layer in self._connected
 
     def use(self, image: Image, target: Target, tool: Tool) -> None:
-        """Make the next click on the canvas add a point or draw a rectangle."""
-        layer = self.restore(image, target, tool)[tool]
+        """Make the next click on the canvas add a point, or the next drag draw or drag a shape."""
+        held: Tool = "point" if tool == "branch" else tool
+        layer = self.restore(image, target, held)[held]
         set_visible(layer, True)
+        self._branch = tool == "branch"
+        if isinstance(layer, Points):
+            layer.selected_data = set()  # or napari changes the points that are selected
+            layer.current_symbol = SYMBOLS[self._branch]
+            self._set_next_label(layer)
         self._viewer.layers.selection.active = layer
-        layer.mode = "add" if tool == "point" else "add_rectangle"
+        layer.mode = _MODES[tool]
+        if tool == "outline":
+            layer.selected_data = set(range(layer.nshapes))  # shows the handles
+
+    @property
+    def branch(self) -> bool:
+        """Whether the next points add or remove branches."""
+        return self._branch
 
     @property
     def positive(self) -> bool:
@@ -168,6 +201,12 @@ class PromptLayers(QObject):
             if isinstance(layer, Points):
                 layer.selected_data = set()  # or napari changes the points that are selected
                 self._set_next_label(layer)
+
+    def set_outline(self, key: TargetKey, outline: Ellipse) -> None:
+        """Replace all prompts for a target by an outline; this can be undone."""
+        before = self.at(key)
+        self._add_step(key, Prompts(outline=outline))
+        self._write(key, before)
 
     def clear(self, key: TargetKey) -> None:
         """Remove all prompts for a target of an image; this can be undone."""
@@ -247,13 +286,16 @@ class PromptLayers(QObject):
             layer.events.metadata.connect(self._followed[layer])
             if isinstance(layer, Points):
                 self._set_next_label(layer)
+                layer.mouse_drag_callbacks.append(self._stroke)
             self.layer_added.emit(layer)
 
     def _set_next_label(self, layer: Points) -> None:
-        layer.feature_defaults = {"positive": [self._positive]}
+        layer.feature_defaults = {"positive": [self._positive], "branch": [self._branch]}
 
     def _disconnect(self, layer: Layer) -> None:
         del self._images[layer]
+        if self._stroke in layer.mouse_drag_callbacks:
+            layer.mouse_drag_callbacks.remove(self._stroke)
         layer.events.data.disconnect(self._connected.pop(layer))
         layer.events.metadata.disconnect(self._followed.pop(layer))
 
@@ -316,15 +358,17 @@ class PromptLayers(QObject):
                     write_points(layer, prompts.points)
                     # napari resets the feature defaults when the features are set.
                     self._set_next_label(layer)
-                elif isinstance(layer, Shapes) and prompts.box != before.box:
+                elif prompt_tool(layer) == "box" and prompts.box != before.box:
                     write_box(layer, prompts.box)
+                elif prompt_tool(layer) == "outline" and prompts.outline != before.outline:
+                    write_outline(layer, prompts.outline)
 
     def _keep_one_box(self, key: TargetKey) -> None:
         """Remove rectangles that were replaced by a newer one."""
         box = self.at(key).box
         with self._ignore_changes():
             for layer in self._layers_of(key):
-                if isinstance(layer, Shapes) and layer.nshapes != int(box is not None):
+                if prompt_tool(layer) == "box" and layer.nshapes != int(box is not None):
                     write_box(layer, box)
 
     @contextmanager
@@ -341,4 +385,6 @@ def _read(layer: Layer, others: Prompts) -> Prompts:
     """Return prompts, with those that a layer shows in place of their kind."""
     if isinstance(layer, Points):
         return replace(others, points=read_points(layer))
+    if prompt_tool(layer) == "outline":
+        return replace(others, outline=read_outline(layer))
     return replace(others, box=newest_box(layer)) if isinstance(layer, Shapes) else others

@@ -32,13 +32,15 @@ def settings_of_image(session: Session) -> PredictSettings:
     Raises
     ------
     ImageError
-        If there is no image, or it is no file.
+        If there is no image, or it is no file, or the target's outline was drawn.
     """
     image, key = session.image, session.target_key
     path = None if image is None else plugin_metadata(image.metadata).get("path")
     if path is None or key is None:
         raise ImageError("The command needs a file: save the image, and open it from there.")
     prompts = session.prompts.at(key)
+    if prompts.outline is not None:
+        raise ImageError("An outline is drawn by hand, and no command gives it. Save the mask.")
     settings = _settings(session, [path], session.target.name, _OUT)
     threshold = session.results.chosen_threshold(key)
     return settings.model_copy(

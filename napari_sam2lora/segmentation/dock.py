@@ -112,12 +112,23 @@ class SegmentDock(Dock):
         """Make the next drag draw a box."""
         self.session.use("box")
 
+    def use_branch(self) -> None:
+        """Make the next click add or remove a branch."""
+        self.session.use("branch")
+        self._show_tool()
+
+    def use_outline(self) -> None:
+        """Show the handles of the target's outline."""
+        with show_user_errors(self):
+            self.session.use_outline()
+        self._show_tool()
+
     def undo(self) -> None:
-        """Undo the last point or box."""
+        """Undo the last prompt."""
         self.session.undo()
 
     def redo(self) -> None:
-        """Redo a point or box."""
+        """Redo a prompt."""
         self.session.redo()
 
     def clear(self) -> None:
@@ -237,6 +248,8 @@ class SegmentDock(Dock):
         self.targets.new_target_requested.connect(self._add_target)
         self.prompts.point_requested.connect(self._on_point_wanted)
         self.prompts.box_requested.connect(self.use_box)
+        self.prompts.branch_requested.connect(self.use_branch)
+        self.prompts.outline_requested.connect(self.use_outline)
         self.prompts.undo_requested.connect(self.undo)
         self.prompts.clear_requested.connect(self.clear)
         self.prompts.use_mask_toggled.connect(self._on_use_mask)
@@ -306,6 +319,7 @@ class SegmentDock(Dock):
 
     def _on_selection_changed(self) -> None:
         key = self.session.target_key
+        self._show_tool()
         if key:
             self.threshold.show_threshold(self.session.results.threshold(key))
         if key != self._measured:
@@ -362,6 +376,7 @@ class SegmentDock(Dock):
             self.targets.show_targets(list(all_targets().values()), session.target.name)
 
     def _show_tool(self, *_: object) -> None:
+        self.prompts.show_target(fine=self.session.target.detail == "tiles")
         self.prompts.show_tool(self.session.tool, self.session.prompts.positive)
 
 

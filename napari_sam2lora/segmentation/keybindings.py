@@ -40,14 +40,16 @@ KEYS = (
     KeyBinding("Q", "Q", "toggle_positive", "switch between positive and negative points"),
     KeyBinding("U", "U", "use_points", "set points"),
     KeyBinding("K", "K", "use_box", "draw a box"),
-    KeyBinding("N", "N", "clear", "remove all points and the box"),
+    KeyBinding("B", "B", "use_branch", "add or remove branches by a click or a drag (vessels)"),
+    KeyBinding("O", "O", "use_outline", "drag an ellipse to the outline (disc, cup)"),
+    KeyBinding("N", "N", "clear", "remove all points, the box and the outline"),
     KeyBinding("W", "W", "accept", "accept the prediction into the mask"),
     KeyBinding("Shift-W", "Shift+W", "accept_all", "accept the predictions of all targets"),
     KeyBinding("D", "D", "finish", "accept all, mark the image as done, show the next one"),
     KeyBinding("T", "T", "next_target", "select the next target"),
     KeyBinding("Shift-T", "Shift+T", "previous_target", "select the previous target"),
     KeyBinding("H", "H", "toggle_preview", "hide or show the preview"),
-    KeyBinding("Control-Z", "Ctrl+Z", "undo", "undo the last point or box", everywhere=False),
+    KeyBinding("Control-Z", "Ctrl+Z", "undo", "undo the last prompt", everywhere=False),
     KeyBinding("Control-Shift-Z", "Ctrl+Shift+Z", "redo", "redo it", everywhere=False),
 )
 """All key bindings of the dock."""

@@ -156,8 +156,9 @@ class ResultStore(QObject):
             if other[0] == image_id and self._is_shown(other):
                 masks[other[1]] = self.mask(other)
         spacing = spacing_of(layer_data(image))
-        # The network says nothing about a mask that was painted since.
-        iou = result.prediction.iou if self._is_shown(key) else None
+        # The network says nothing about a mask that was painted since, or an outline.
+        drawn = result.request.prompts.outline is not None
+        iou = result.prediction.iou if self._is_shown(key) and not drawn else None
         self.live_measurements.submit(key, iou, masks, result.prepared.field, spacing)
 
     def _is_shown(self, key: TargetKey) -> bool:

@@ -11,17 +11,20 @@ from napari.viewer import Viewer
 from qtpy.QtCore import QObject, Signal
 
 from napari_sam2lora.layers.alignment import TransformSync
+from napari_sam2lora.layers.conversion import mask_of
 from napari_sam2lora.layers.image_ids import UniqueImageIds
 from napari_sam2lora.layers.images import ImageLayers
+from napari_sam2lora.layers.lookup import layer_data
 from napari_sam2lora.layers.masks import AcceptMode, find_mask_layer
 from napari_sam2lora.layers.metadata import TargetKey, ensure_image_id
 from napari_sam2lora.layers.orientation import UprightOffer
-from napari_sam2lora.layers.prompt_conversion import Tool
+from napari_sam2lora.layers.prompt_conversion import Tool, circle_in_view, prompt_tool
 from napari_sam2lora.layers.prompts import PromptLayers
 from napari_sam2lora.segmentation.model_choice import ModelChoices
 from napari_sam2lora.segmentation.request_queue import RequestQueue
 from napari_sam2lora.segmentation.requests import SegmentationResult
 from napari_sam2lora.segmentation.results import ResultStore
+from sam2lora.prompts.outlines import fit_ellipse
 from sam2lora.targets import TARGETS, Target, all_targets, get_target
 
 
@@ -134,16 +137,55 @@ class Session(QObject):
     def tool(self) -> Tool | None:
         """What a click in the canvas does now."""
         active = self.viewer.layers.selection.active
-        modes: dict[str, Tool] = {"add": "point", "add_rectangle": "box"}
         if active is None or not self.prompts.has(active):
             return None
+        if prompt_tool(active) == "outline":
+            return "outline" if str(active.mode) == "select" else None
+        points: Tool = "branch" if self.prompts.branch else "point"
+        modes: dict[str, Tool] = {"add": points, "add_rectangle": "box"}
         return modes.get(str(active.mode))
 
     def use(self, tool: Tool) -> None:
-        """Make the next click set a point, or draw a box."""
-        if self.image is not None:
-            self.prompts.use(self.image, self.target, tool)
-            self._show_own()
+        """Make the next click set a point or a branch, or draw a box, or drag the outline.
+
+        Where the target has no such tool, it sets a point.
+        """
+        if self.image is None or self.target_key is None:
+            return
+        fine = self.target.detail == "tiles"
+        outlined = self.prompts.at(self.target_key).outline is not None
+        if (tool == "branch" and not fine) or (tool == "outline" and not outlined):
+            tool = "point"
+        self.prompts.use(self.image, self.target, tool)
+        self._show_own()
+
+    def use_outline(self) -> None:
+        """Show the handles of the target's outline, at first an ellipse around what is shown.
+
+        That is the prediction, else the mask, else a circle in the middle of the view.
+
+        Raises
+        ------
+        Sam2LoraError
+            If two layers show the target, or its mask is a stack.
+        """
+        key = self.target_key
+        if self.image is None or key is None:
+            self.message.emit("Open a fundus image first.")
+            return
+        if self.target.detail == "tiles":
+            self.message.emit(f"{self.target.name} has no outline: use Branch, or a brush.")
+            return
+        if self.prompts.at(key).outline is None:
+            shown = None
+            if self.result is not None:
+                shown = fit_ellipse(self.results.mask(key))
+            else:
+                layer = find_mask_layer(self.viewer, self.image, self.target)
+                if layer is not None:
+                    shown = fit_ellipse(mask_of(layer_data(layer)))
+            self.prompts.set_outline(key, shown or circle_in_view(self.viewer, self.image))
+        self.use("outline")
 
     def set_positive(self, positive: bool) -> None:
         """Set whether the next points are positive."""
@@ -152,19 +194,19 @@ class Session(QObject):
             self.positive_changed.emit(positive)
 
     def undo(self) -> None:
-        """Undo the last point or box."""
+        """Undo the last prompt."""
         if self.target_key and not self.prompts.undo(self.target_key):
-            self.message.emit("There is no point or box to undo.")
+            self.message.emit("There is no prompt to undo.")
         elif self.image is not None:
             self.prompts.restore(self.image, self.target)  # one may have been deleted by hand
 
     def redo(self) -> None:
-        """Redo a point or box that was undone."""
+        """Redo a prompt that was undone."""
         if self.image is not None and self.target_key and self.prompts.redo(self.target_key):
             self.prompts.restore(self.image, self.target)
 
     def clear(self) -> None:
-        """Remove all points and the box of the current target."""
+        """Remove all points, the box and the outline of the current target."""
         if self.target_key:
             self.prompts.clear(self.target_key)
 

@@ -262,6 +262,18 @@ class PromptSamplingSettings(Settings):
     corrections: int = Field(
         default=3, ge=0, le=50, description="most points where a previous mask is wrong"
     )
+    corrected: float = Field(
+        default=0.25,
+        ge=0,
+        le=1,
+        description="share of the samples, with or without prompts, that are corrected in rounds",
+    )
+    rounds: int = Field(
+        default=4,
+        ge=1,
+        le=8,
+        description="most rounds: each clicks where the network's own prediction errs",
+    )
     box_jitter: float = Field(
         default=0.1, ge=0, le=0.3, description="largest shift of a box's edge, as a share of a side"
     )

@@ -9,12 +9,14 @@ _POINTS = (("+ Point", POSITIVE, True), ("− Point", NEGATIVE, False))
 
 
 class PromptControls(QWidget):
-    """Buttons for positive and negative points and for boxes.
+    """Buttons for positive and negative points, branches, boxes and outlines.
 
     Signals
     -------
-    point_requested(positive), box_requested()
-        The next click sets a point, or draws a box.
+    point_requested(positive), branch_requested(), box_requested()
+        The next click sets a point, or adds or removes a branch, or draws a box.
+    outline_requested()
+        An ellipse is to be dragged to the target's outline.
     undo_requested(), clear_requested()
         Undo the last prompt, or remove all.
     use_mask_toggled(on)
@@ -22,7 +24,9 @@ class PromptControls(QWidget):
     """
 
     point_requested = Signal(bool)
+    branch_requested = Signal()
     box_requested = Signal()
+    outline_requested = Signal()
     undo_requested = Signal()
     clear_requested = Signal()
     use_mask_toggled = Signal(bool)
@@ -40,29 +44,56 @@ class PromptControls(QWidget):
             tool.setStyleSheet(f"QPushButton:checked {{ border: 2px solid {color}; }}")
             tool.clicked.connect(self._on_positive if positive else self._on_negative)
             layout.addWidget(tool, 0, column)
-        box = self._tool("Box", "Draw a rectangle around the target (K)")
-        box.clicked.connect(self.box_requested)
-        layout.addWidget(box, 0, 2)
+        for column, (text, tip, signal) in enumerate(
+            (
+                ("Box", "Draw a rectangle around the target (K)", self.box_requested),
+                (
+                    "Branch",
+                    "A click adds the branch from there to the tree, or removes a false one up to "
+                    "its fork; a drag is many clicks (B; Q switches between adding and removing)",
+                    self.branch_requested,
+                ),
+                (
+                    "Outline",
+                    "Drag an ellipse to the target's outline, by its handles (O)",
+                    self.outline_requested,
+                ),
+            ),
+            start=2,
+        ):
+            tool = self._tool(text, tip)
+            tool.clicked.connect(signal)
+            layout.addWidget(tool, 0, column)
         undo, clear = QPushButton("Undo"), QPushButton("Clear")
-        undo.setToolTip("Undo the last point or box (Ctrl+Z)")
-        clear.setToolTip("Remove all points and the box of this target (N)")
+        undo.setToolTip("Undo the last point, branch, box or change of the outline (Ctrl+Z)")
+        clear.setToolTip("Remove all points, the box and the outline of this target (N)")
         undo.clicked.connect(self.undo_requested)
         clear.clicked.connect(self.clear_requested)
-        layout.addWidget(undo, 0, 3)
-        layout.addWidget(clear, 0, 4)
+        layout.addWidget(undo, 1, 0)
+        layout.addWidget(clear, 1, 1)
         self.use_mask = QCheckBox("Use current mask as prompt")
         self.use_mask.setToolTip("The prediction starts from the target's mask as it is painted")
         self.use_mask.toggled.connect(self.use_mask_toggled)
-        layout.addWidget(self.use_mask, 1, 0, 1, 5)
+        layout.addWidget(self.use_mask, 1, 2, 1, 3)
 
     def show_tool(self, tool: str | None, positive: bool) -> None:
-        """Check the button of the active tool: "point", "box" or None."""
-        texts = {"point": "+ Point" if positive else "− Point", "box": "Box"}
+        """Check the button of the active tool: "point", "branch", "box", "outline" or None."""
+        texts = {
+            "point": "+ Point" if positive else "− Point",
+            "branch": "Branch",
+            "box": "Box",
+            "outline": "Outline",
+        }
         active = self._tools.get(texts.get(tool or "", ""))
         self._group.setExclusive(False)
         for button in self._tools.values():
             button.setChecked(button is active)
         self._group.setExclusive(True)
+
+    def show_target(self, *, fine: bool) -> None:
+        """Enable the tools of a target: branches of fine structures, the outline of others."""
+        self._tools["Branch"].setEnabled(fine)
+        self._tools["Outline"].setEnabled(not fine)
 
     def _tool(self, text: str, tip: str) -> QPushButton:
         button = QPushButton(text)

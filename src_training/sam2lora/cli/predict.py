@@ -48,7 +48,10 @@ def predict(
     ] = None,
     point: Annotated[
         list[str] | None,
-        typer.Option(help="x,y,+ (on the target) or x,y,- (off it), in image pixels; repeatable."),
+        typer.Option(
+            help="x,y,+ (on the target) or x,y,- (off it), in image pixels; repeatable. With "
+            ",branch it adds or removes a branch of a tree."
+        ),
     ] = None,
     box: Annotated[str | None, typer.Option(help="x0,y0,x1,y1 in image pixels.")] = None,
     mask: Annotated[

@@ -56,10 +56,15 @@ class Ellipse:
                 f"{path}: an ellipse is around ({self.x:g}, {self.y:g}), outside its image of "
                 f"{width} × {height}. It was drawn on an image of another size."
             )
+        return self.mask(shape)
+
+    def mask(self, shape: tuple[int, int]) -> Mask:
+        """Return the pixels of an image of shape `(H, W)` whose center is in it, `(H, W)` bool."""
         mask = np.zeros(shape, dtype=np.bool_)
         reach = max(self.rx, self.ry) + 1
         top, left = (max(0, math.floor(center - reach)) for center in (self.y, self.x))
-        part = mask[top : math.ceil(self.y + reach) + 1, left : math.ceil(self.x + reach) + 1]
+        bottom, end = (max(0, math.ceil(center + reach) + 1) for center in (self.y, self.x))
+        part = mask[top:bottom, left:end]
         rows, columns = np.ogrid[: part.shape[0], : part.shape[1]]
         right, down = columns + (left - self.x), rows + (top - self.y)
         cosine, sine = math.cos(math.radians(self.angle)), math.sin(math.radians(self.angle))

@@ -1,4 +1,4 @@
-"""Predict with clicks: an automatic prediction first, then one correction for each click.
+"""Predict with clicks: a prediction or a drawn outline first, then one correction for each click.
 
 A prediction and its corrections depend on the prompts alone, in their order. Each step is cached,
 so that a further click costs one correction, and taking it back none.
@@ -7,16 +7,19 @@ so that a further click costs one correction, and taking it back none.
 import hashlib
 from collections.abc import Callable
 from dataclasses import replace
+from itertools import accumulate
 
 import numpy as np
 
+from sam2lora.inference.branches import correct_branch
 from sam2lora.inference.predictor import Prediction, Predictor
 from sam2lora.inference.prepared_image import PreparedImage
+from sam2lora.models.click_refiner import RefinerKind
 from sam2lora.prompts.user_prompts import PointPrompt, Prompts
 from sam2lora.settings import GeometrySettings
 from sam2lora.types import Mask
 
-_PAINTED = np.float32(0.98)  # probability of a pixel that the user painted
+_PAINTED = np.float32(0.98)  # probability of a pixel that the user painted or outlined
 
 
 def predict_with_clicks(
@@ -25,6 +28,7 @@ def predict_with_clicks(
     geometry: GeometrySettings,
     prompts: Prompts,
     *,
+    kind: RefinerKind,
     threshold: float,
     automatic: bool,
     start: Callable[[Prompts], Prediction],
@@ -32,16 +36,21 @@ def predict_with_clicks(
 ) -> Prediction:
     """Predict one target, and correct the prediction at each point in turn.
 
-    A box is a prompt of SAM 2, and a previous mask too if there are no points; with points, these
-    correct the mask. The first point is a prompt where there is nothing yet to correct: without an
-    adapter, or far from the compact target that is found without it.
+    An outline that was drawn takes the prediction's place. A box is a prompt of SAM 2, and a
+    previous mask too if there are no points; with points, these correct the mask. The first point
+    is a prompt where there is nothing yet to correct: without an adapter, or far from the compact
+    target that is found without it. A point of a branch adds or removes that; any other changes
+    what is connected to it.
 
     Parameters
     ----------
     predictor
         The network, which has the corrector and the cache of the steps.
     prepared, geometry, prompts
-        As for `Predictor.predict`; points are clicks in their order, at least one.
+        As for `Predictor.predict`; points are clicks in their order, at least one unless there is
+        an outline.
+    kind
+        Which refiner corrects the target.
     threshold
         Probability from which a pixel belongs to the mask that is corrected.
     automatic
@@ -66,23 +75,39 @@ def predict_with_clicks(
     prompts.check_inside(prepared.field.mask)
     clicks = prompts.points
     base = replace(prompts, points=())
-    if base.empty and not automatic:
-        base = replace(prompts, points=clicks[:1])
+    # SAM 2 needs a point on the target: one off it alone says nothing about where to look.
+    first = next((place for place, click in enumerate(clicks) if click.positive), 0)
+    if base.empty and not automatic and not clicks[first].branch:
+        base = replace(prompts, points=clicks[: first + 1])
     found = _start(predictor, prepared, base, start, key, threshold)
-    if base.empty and geometry.detail == "zoom" and _is_elsewhere(clicks[0], found.mask(threshold)):
-        base = replace(prompts, points=clicks[:1])
+    mask = found.mask(threshold)
+    if base.empty and geometry.detail == "zoom" and _is_elsewhere(clicks[first], mask):
+        base = replace(prompts, points=clicks[: first + 1])
         found = _start(predictor, prepared, base, start, key, threshold)
-    step = _digest(key, _text_of(base))
-    for number in range(1, len(clicks) + 1):
-        step = _digest(step, repr(clicks[number - 1]))
-        cached = predictor.steps.get(step)
-        if cached is None:
-            probabilities = predictor.corrector.correct(
-                prepared, found.probabilities, clicks[:number], geometry, threshold=threshold
+    possible = found.probabilities > 0  # 0 exactly: outside of what the target lies in
+    steps = list(accumulate(map(repr, clicks), _digest, initial=_digest(key, text_of(base))))
+    done = len(clicks)
+    while done and (cached := predictor.steps.get(steps[done])) is None:
+        done -= 1
+    found = cached if done and cached else found
+    for number in range(done + 1, len(clicks) + 1):
+        newest = clicks[number - 1]
+        if newest.branch:
+            probabilities = correct_branch(
+                prepared, found.probabilities, newest, threshold=threshold
             )
-            cached = replace(found, probabilities=probabilities)
-            predictor.steps.put(step, cached)
-        found = cached
+        else:
+            probabilities = predictor.corrector.correct(
+                prepared,
+                found.probabilities,
+                clicks[:number],
+                geometry,
+                kind=kind,
+                threshold=threshold,
+                possible=possible,
+            )
+        found = replace(found, probabilities=probabilities)
+        predictor.steps.put(steps[number], found)
     return replace(found, probabilities=found.probabilities.copy())
 
 
@@ -95,14 +120,15 @@ def _start(
     threshold: float,
 ) -> Prediction:
     """Return what the clicks correct; predicted once."""
-    if prompts.mask is not None and not prompts.empty and not (prompts.box or prompts.points):
-        painted = prompts.mask & prepared.field.mask
+    drawn = prompts.mask if prompts.outline is None else prompts.outline.mask(prepared.shape)
+    if drawn is not None and drawn.any() and not (prompts.box or prompts.points):
+        painted = drawn & prepared.field.mask
         on = max(_PAINTED, np.float32(threshold))
         off = min(1 - _PAINTED, np.nextafter(np.float32(threshold), np.float32(0)))
         return Prediction(
             np.where(painted, on, np.where(prepared.field.mask, off, 0)).astype(np.float32), 1.0
         )
-    name = _digest("start", key, _text_of(prompts))
+    name = _digest("start", key, text_of(prompts))
     found = predictor.steps.get(name)
     if found is None:
         found = start(prompts)
@@ -121,9 +147,10 @@ def _is_elsewhere(click: PointPrompt, mask: Mask) -> bool:
     return bool(np.hypot(rows - click.y, columns - click.x).min() > extent)
 
 
-def _text_of(prompts: Prompts) -> str:
+def text_of(prompts: Prompts) -> str:
+    """Return what distinguishes prompts from others, as a key."""
     mask = b"" if prompts.mask is None else np.packbits(prompts.mask).tobytes()
-    return repr((prompts.points, prompts.box, hashlib.sha256(mask).hexdigest()))
+    return repr((prompts.points, prompts.box, prompts.outline, hashlib.sha256(mask).hexdigest()))
 
 
 def _digest(*parts: str) -> str:

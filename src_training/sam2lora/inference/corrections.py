@@ -4,6 +4,7 @@ The click refiner sees a window around the click. Of what it would change, only 
 to the click, and in its direction, is changed; everything else stays as it was, to the last bit.
 """
 
+import math
 from collections.abc import Mapping, Sequence
 
 import numpy as np
@@ -24,6 +25,7 @@ from sam2lora.models.click_refiner import (
 from sam2lora.models.sam2_image_model import normalize
 from sam2lora.prompts.user_prompts import PointPrompt
 from sam2lora.settings import GeometrySettings, Precision
+from sam2lora.targets import Target
 from sam2lora.transforms.windows import Values, Window
 from sam2lora.types import Mask
 
@@ -35,6 +37,8 @@ _ROOM = 1.6  # the window of a compact target is at least this many times its ex
 _LEAST = 0.8  # and at least this many times the crop in which the target is predicted
 _DEPTH = 1.7  # a click in the middle of an error is half as far from the outline as its far side
 _FORCED = 2.0  # margin of a clicked pixel that the refiner leaves wrong: a probability of 0.88
+_SMALLEST_MARGIN = np.float32(1e-6)
+_BORDER = 8  # native pixels around a window that its resampling can reach, and more
 _TOUCHING = np.ones((3, 3), dtype=np.bool_)  # 8-connectivity
 
 
@@ -66,7 +70,9 @@ class ClickCorrector:
         clicks: Sequence[PointPrompt],
         geometry: GeometrySettings,
         *,
+        kind: RefinerKind,
         threshold: float,
+        possible: Mask | None = None,
     ) -> Values:
         """Correct a prediction by the newest of several clicks.
 
@@ -80,8 +86,13 @@ class ClickCorrector:
             All clicks in their order, inside the field of view; the last is the newest.
         geometry
             How the target was predicted; it sets how much of the image the refiner sees.
+        kind
+            What is corrected, from `refiner_kind`.
         threshold
             Probability from which a pixel belongs to the mask that the user saw.
+        possible
+            `(H, W)` bool: where the target can be, such as the disc for its cup. A click elsewhere
+            is obeyed all the same. None: anywhere in the field of view.
 
         Returns
         -------
@@ -93,8 +104,9 @@ class ClickCorrector:
         DeviceError
             If there is not enough memory.
         """
-        newest, kind = clicks[-1], refiner_kind(geometry)
-        window = click_window(newest, prepared.field, geometry, probabilities >= threshold)
+        newest = clicks[-1]
+        mask = probabilities >= threshold if kind == "compact" else None
+        window = click_window(newest, prepared.field, geometry, mask)
         refined = self._refine(
             self._refiners[kind], prepared, probabilities, clicks, window, threshold
         )
@@ -104,14 +116,17 @@ class ClickCorrector:
         before = margins_of(probabilities[part], threshold)
         row, column = round(newest.y) - pasted.rows.start, round(newest.x) - pasted.columns.start
         radius = CLICK_RADIUS / window.scale[0]
+        valid = prepared.field.mask[part]
+        if possible is not None and possible[round(newest.y), round(newest.x)]:
+            valid = valid & possible[part]
         merged = merge(
             before,
             pasted.values,
             (row, column),
             positive=newest.positive,
             radius=radius,
-            valid=prepared.field.mask[part],
-            depth=None if kind == "fine" else _DEPTH,
+            valid=valid,
+            depth=_DEPTH if kind == "compact" else None,
         )
         changed = merged != before
         corrected[part][changed] = _probabilities(merged[changed], threshold)
@@ -128,9 +143,11 @@ class ClickCorrector:
         threshold: float,
     ) -> Values:
         """Run the refiner on a window; return `(S, S)` margins."""
-        margins = decode_margins(window.cut(encode_margins(probabilities, threshold)))
+        margins = decode_margins(window.cut(_encoded_around(window, probabilities, threshold)))
         points = window.to_network(np.array([(click.x, click.y) for click in clicks]))
-        near = ((points > -CLICK_RADIUS) & (points < window.size + CLICK_RADIUS)).all(axis=1)
+        distance = np.abs(points - (window.size - 1) / 2).max(axis=1)
+        near = distance < window.size / 2 + CLICK_RADIUS
+        near[-1] = True
         labels = np.array([click.positive for click in clicks])
         maps = click_maps(
             torch.from_numpy(points[near]), torch.from_numpy(labels[near]), window.size
@@ -149,13 +166,13 @@ class ClickCorrector:
         return values
 
 
-def refiner_kind(geometry: GeometrySettings) -> RefinerKind:
-    """Return which refiner corrects a target that is predicted in this way."""
-    return "fine" if geometry.detail == "tiles" else "compact"
+def refiner_kind(target: Target) -> RefinerKind:
+    """Return which refiner corrects a target, however it was predicted."""
+    return "fine" if target.detail == "tiles" else "compact"
 
 
 def click_window(
-    click: PointPrompt, field: FieldOfView, geometry: GeometrySettings, mask: Mask
+    click: PointPrompt, field: FieldOfView, geometry: GeometrySettings, mask: Mask | None
 ) -> Window:
     """Return the window of the image in which a click can change something.
 
@@ -166,12 +183,12 @@ def click_window(
     field
         Field of view, which sets the scale.
     geometry
-        How the target is predicted: as a compact structure, or at a finer scale.
+        How the target is predicted: its crop sets the least side of a compact target's window.
     mask
         `(H, W)` bool: the prediction; a compact target's window holds the part nearest to the
-        click.
+        click, unless that is too far away. None for a fine structure.
     """
-    if refiner_kind(geometry) == "fine":
+    if mask is None:
         side = _FINE_SHARE * field.diameter
         return Window.around((click.x, click.y), side, WINDOW_SIZES["fine"])
     least = _LEAST * geometry.zoom_share * field.diameter
@@ -182,8 +199,11 @@ def click_window(
         rows, columns = box
         x0, x1 = min(x0, columns.start), max(x1, columns.stop - 1)
         y0, y1 = min(y0, rows.start), max(y1, rows.stop - 1)
-    side = min(max(least, _ROOM * max(x1 - x0, y1 - y0)), field.diameter)
-    return Window.around(((x0 + x1) / 2, (y0 + y1) / 2), side, WINDOW_SIZES["compact"])
+    side = min(max(least, _ROOM * max(x1 - x0, y1 - y0)), field.extent + 2)
+    center = (x0 + x1) / 2, (y0 + y1) / 2
+    if max(abs(click.x - center[0]), abs(click.y - center[1])) > side / 2 - 1:
+        center = click.x, click.y
+    return Window.around(center, side, WINDOW_SIZES["compact"])
 
 
 def _nearest_part(mask: Mask, click: PointPrompt) -> tuple[slice, slice] | None:
@@ -265,7 +285,10 @@ def margins_of(probabilities: Values, threshold: float) -> Values:
     """Return logits minus the logit of the threshold, limited to `LARGEST_MARGIN`."""
     margins = special.logit(probabilities) - np.float32(special.logit(threshold))
     limited: Values = np.clip(margins, -LARGEST_MARGIN, LARGEST_MARGIN).astype(np.float32)
-    return limited
+    # Next to the threshold, rounding would put pixels on the wrong side.
+    on = probabilities >= threshold
+    sided: Values = np.where(on, np.maximum(limited, 0), np.minimum(limited, -_SMALLEST_MARGIN))
+    return sided
 
 
 def encode_margins(probabilities: Values, threshold: float) -> NDArray[np.uint8]:
@@ -275,6 +298,17 @@ def encode_margins(probabilities: Values, threshold: float) -> NDArray[np.uint8]
     """
     scaled = (margins_of(probabilities, threshold) + LARGEST_MARGIN) * (255 / 2 / LARGEST_MARGIN)
     encoded: NDArray[np.uint8] = np.rint(scaled).astype(np.uint8)
+    return encoded
+
+
+def _encoded_around(window: Window, probabilities: Values, threshold: float) -> NDArray[np.uint8]:
+    """Return `encode_margins` of the pixels that a window shows, and 0 elsewhere."""
+    part = tuple(
+        slice(max(0, math.floor(start) - _BORDER), max(0, math.ceil(start + side) + _BORDER))
+        for start, side in ((window.top, window.height), (window.left, window.width))
+    )
+    encoded = np.zeros(probabilities.shape, dtype=np.uint8)
+    encoded[part] = encode_margins(probabilities[part], threshold)
     return encoded
 
 

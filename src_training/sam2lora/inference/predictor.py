@@ -39,7 +39,7 @@ _DecoderInput = tuple[int, PromptBatch, ImageEmbedding]  # with the number of th
 
 NO_PROMPTS = Prompts()
 
-_STEPS_LIMIT = 256 << 20  # bytes of corrected predictions cached: eight of the largest cameras
+_STEPS_LIMIT = 256 << 20  # bytes of corrected predictions cached: five of the largest cameras
 _UNPROMPTED_LIMIT = 64 << 20  # bytes of unprompted outputs cached: a thousand windows at 128²
 
 
@@ -147,14 +147,17 @@ class Predictor:
         refiners = {kind: load_refiner(refiner_path(kind)) for kind in WINDOW_SIZES}
         return ClickCorrector(refiners, device=self.device, precision=self.precision)
 
-    @property
-    def state(self) -> str:
-        """Hash of the base model, its active adapter and the precision."""
-        adapters = self._adapters
-        return _digest(
-            *(self.base.weights_sha256, self.precision, repr(self._learned_first_of_three())),
-            *(adapters.encoder_state, adapters.decoder_state),
-        )
+    def state_with(self, adapter: Adapter | None) -> str:
+        """Return a hash of the base model, an adapter and the precision, without activating it.
+
+        Raises
+        ------
+        AdapterError
+            If the adapter's files cannot be read.
+        """
+        files = () if adapter is None else (adapter.digest(), adapter.card.to_json())
+        token = repr(self._multimask_token)
+        return _digest(self.base.weights_sha256, self.precision, token, *files)
 
     @property
     def adapter(self) -> Adapter | None:

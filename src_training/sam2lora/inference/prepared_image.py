@@ -31,7 +31,7 @@ class PreparedImage:
     field
         Its field of view, which sets the scale and outside of which nothing is predicted.
     key
-        Hash of the pixels; a part of the key under which its embeddings are cached.
+        Hash of both; a part of the keys under which embeddings and predictions are cached.
     """
 
     pixels: NDArray[np.uint8]
@@ -55,7 +55,10 @@ class PreparedImage:
             )
         digest = hashlib.sha256(np.ascontiguousarray(pixels).data)
         digest.update(str(pixels.shape).encode())
-        return cls(pixels, field or find_field_of_view(pixels), digest.hexdigest())
+        field = field or find_field_of_view(pixels)
+        digest.update(np.packbits(field.mask).tobytes())
+        digest.update(repr((field.center, field.diameter)).encode())
+        return cls(pixels, field, digest.hexdigest())
 
     @property
     def shape(self) -> tuple[int, int]:

@@ -10,7 +10,8 @@ import numpy as np
 
 from sam2lora.adapters import Adapter
 from sam2lora.adapters.selection import geometry_of
-from sam2lora.inference.clicks import predict_with_clicks
+from sam2lora.inference.clicks import predict_with_clicks, text_of
+from sam2lora.inference.corrections import refiner_kind
 from sam2lora.inference.predictor import NO_PROMPTS, Prediction, Predictor
 from sam2lora.inference.prepared_image import PreparedImage
 from sam2lora.inference.tta import predict_augmented
@@ -185,7 +186,7 @@ def _predict(
     progress: Progress,
 ) -> TargetPrediction:
     """Predict the target of one task, and correct the prediction at each of its points."""
-    if task.prompts.points and task.points != "prompt":
+    if task.prompts.outline or (task.prompts.points and task.points != "prompt"):
         found = _predict_corrected(predictor, prepared, task, known, progress)
     else:
         found = _predict_start(predictor, prepared, task, known, progress)
@@ -200,10 +201,7 @@ def _predict_corrected(
     progress: Progress,
 ) -> Prediction:
     """Predict the target of one task, corrected at each of its points."""
-    key = _key(predictor, prepared, task)
-    outer = known.get(task.target.inside or "")
-    if outer is not None:
-        key += hashlib.sha256(np.packbits(outer).tobytes()).hexdigest()
+    key = _key(predictor, prepared, task, known)
 
     def start(prompts: Prompts) -> Prediction:
         return _predict_start(predictor, prepared, replace(task, prompts=prompts), known, progress)
@@ -213,6 +211,7 @@ def _predict_corrected(
         prepared,
         task.geometry,
         task.prompts,
+        kind=refiner_kind(task.target),
         threshold=task.threshold,
         automatic=task.points == "correct" and task.adapter is not None,
         start=start,
@@ -254,13 +253,20 @@ def _predict_start(
     )
 
 
-def _key(predictor: Predictor, prepared: PreparedImage, task: SegmentationTask) -> str:
+def _key(
+    predictor: Predictor, prepared: PreparedImage, task: SegmentationTask, known: Mapping[str, Mask]
+) -> str:
     """Return what a prediction depends on, but for its prompts."""
-    outer = "" if task.outer is None else _key(predictor, prepared, task.outer)
-    predictor.set_adapter(task.adapter)
+    inside = known.get(task.target.inside or "")
+    outer = ""
+    if inside is not None:
+        outer = hashlib.sha256(np.packbits(inside).tobytes()).hexdigest()
+    elif task.outer is not None:
+        outer = _key(predictor, prepared, task.outer, known) + text_of(task.outer.prompts)
     geometry = task.geometry.model_dump_json()
-    how = repr((task.threshold, task.tta, task.field_sizes))
-    return "|".join((predictor.state, prepared.key, geometry, how, outer))
+    how = repr((task.target.name, task.threshold, task.tta, task.field_sizes, task.points))
+    state = predictor.state_with(task.adapter)
+    return "|".join((state, prepared.key, geometry, how, outer))
 
 
 def _are_inside(prompts: Prompts, mask: Mask) -> bool:

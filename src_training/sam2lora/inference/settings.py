@@ -193,7 +193,8 @@ def predict_options(settings: PredictSettings) -> Iterator[str]:
     `=` keeps a minus sign from being a flag.
     """
     for point in settings.points:
-        yield f"--point={point.x!r},{point.y!r},{'+' if point.positive else '-'}"
+        branch = ",branch" if point.branch else ""
+        yield f"--point={point.x!r},{point.y!r},{'+' if point.positive else '-'}{branch}"
     if settings.box:
         yield f"--box={','.join(map(repr, settings.box))}"
     named = {

@@ -103,7 +103,7 @@ def flip_prompts(
     def mirrored(x: float, y: float) -> tuple[float, float]:
         return width - 1 - x if sideways else x, height - 1 - y if upside_down else y
 
-    points = tuple(PointPrompt(*mirrored(p.x, p.y), p.positive) for p in prompts.points)
+    points = tuple(PointPrompt(*mirrored(p.x, p.y), p.positive, p.branch) for p in prompts.points)
     box = prompts.box
     if box:
         (xa, ya), (xb, yb) = mirrored(box[0], box[1]), mirrored(box[2], box[3])

@@ -125,7 +125,7 @@ def click_maps(points: Tensor, labels: Tensor, size: int, *, newest: int = 1) ->
     `(3, S, S)` float32: 1 at the clicks on the target; 1 at those off it; and the newest clicks
     alone, 1 at those on the target and -1 at those off it.
     """
-    ticks = torch.arange(size, dtype=torch.float32)
+    ticks = torch.arange(size, dtype=torch.float32, device=points.device)
     x, y = (points[:, axis].float().view(-1, 1, 1) for axis in (0, 1))
     disks = ((ticks - x) ** 2 + (ticks.view(-1, 1) - y) ** 2 <= CLICK_RADIUS**2).float()
     on = labels.view(-1, 1, 1).bool()

@@ -4,7 +4,7 @@ The protocol is that of interactive segmentation (RITM, Sofiiuk et al., 2021; Si
 al., 2023): the next click is in the largest erring region, at the pixel farthest from its edge.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import islice
 
@@ -86,6 +86,12 @@ def largest_errors(
             count,
         )
     )
+
+
+def sample_region(regions: Sequence[ErrorRegion], rng: np.random.Generator) -> ErrorRegion:
+    """Return one of several erring regions, with a probability in proportion to its area."""
+    areas = np.array([region.area for region in regions], dtype=float)
+    return regions[int(rng.choice(len(regions), p=areas / areas.sum()))]
 
 
 def _by_area(errors: tuple[Mask, Mask]) -> Iterator[ErrorRegion]:

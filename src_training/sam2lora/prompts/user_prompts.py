@@ -7,6 +7,7 @@ from typing import Self
 
 import numpy as np
 
+from sam2lora.datasets.ellipses import Ellipse
 from sam2lora.errors import GeometryError
 from sam2lora.transforms.windows import Window
 from sam2lora.types import Mask
@@ -18,11 +19,22 @@ _ONE_PIXEL = 1 - 1e-6  # after rounding errors
 
 @dataclass(frozen=True)
 class PointPrompt:
-    """A positive (on the target) or negative point, (x, y) in native pixels."""
+    """A positive (on the target) or negative point, (x, y) in native pixels.
+
+    Attributes
+    ----------
+    x, y
+        Where it is.
+    positive
+        Whether it is on the target.
+    branch
+        Whether it adds or removes a whole branch of a tree, such as one of the vessels.
+    """
 
     x: float
     y: float
     positive: bool = True
+    branch: bool = False
 
 
 @dataclass(frozen=True, eq=False)
@@ -38,6 +50,9 @@ class Prompts:
     mask
         `(H, W)` bool: a previous or painted mask to start from. An empty mask counts as none, so
         that an unpainted layer can be passed as it is.
+    outline
+        An ellipse that a user drew as the target's outline. It is the prediction; points correct
+        it.
 
     Raises
     ------
@@ -48,6 +63,7 @@ class Prompts:
     points: tuple[PointPrompt, ...] = ()
     box: Box | None = None
     mask: Mask | None = None
+    outline: Ellipse | None = None
 
     def __post_init__(self) -> None:
         coordinates = [number for point in self.points for number in (point.x, point.y)]
@@ -61,7 +77,8 @@ class Prompts:
     @property
     def empty(self) -> bool:
         """Whether there is no prompt, so that the segmentation is automatic."""
-        return not (self.points or self.box) and (self.mask is None or not self.mask.any())
+        drawn = self.points or self.box or self.outline
+        return not drawn and (self.mask is None or not self.mask.any())
 
     def by_label(self) -> tuple[list[PointPrompt], list[PointPrompt]]:
         """Return the positive points and the negative points."""
@@ -79,7 +96,7 @@ class Prompts:
         Raises
         ------
         GeometryError
-            If a point, the whole box or the whole painted mask is outside, or the mask has another
+            If a point, the whole box, outline or painted mask is outside, or the mask has another
             size.
         """
         height, width = field.shape
@@ -97,6 +114,8 @@ class Prompts:
                 )
         if not self._box_inside(field):
             raise GeometryError(f"The box {self.box} lies outside the field of view.")
+        if not self._outline_inside(field):
+            raise GeometryError("The outline lies outside the field of view.")
         if self.mask is None:
             return
         if self.mask.shape != field.shape:
@@ -110,7 +129,7 @@ class Prompts:
             )
 
     def inside(self, field: Mask) -> Self:
-        """Return the prompts without the points and the box outside the field of view.
+        """Return the prompts without the points, box and outline outside the field of view.
 
         Parameters
         ----------
@@ -125,7 +144,15 @@ class Prompts:
             and 0 <= round(point.y) < height
             and field[round(point.y), round(point.x)]
         )
-        return type(self)(points, self.box if self._box_inside(field) else None, self.mask)
+        box = self.box if self._box_inside(field) else None
+        outline = self.outline if self._outline_inside(field) else None
+        return type(self)(points, box, self.mask, outline)
+
+    def _outline_inside(self, field: Mask) -> bool:
+        if self.outline is None:
+            return True
+        height, width = field.shape
+        return bool((self.outline.mask((height, width)) & field).any())
 
     def _box_inside(self, field: Mask) -> bool:
         return not self.box or bool(field[_covered(self.box, field.shape)].any())
@@ -147,20 +174,22 @@ class Prompts:
 
 
 def parse_point(text: str) -> PointPrompt:
-    """Read a point of the command line: `x,y`, `x,y,+` or `x,y,-`.
+    """Read a point of the command line: `x,y`, `x,y,+` or `x,y,-`; with `,branch`, a branch's.
 
     Raises
     ------
     GeometryError
         If the text has another form.
     """
-    *coordinates, sign = [*text.split(","), "+"] if text.count(",") == 1 else text.split(",")
+    branch = text.endswith(",branch")
+    plain = text.removesuffix(",branch")
+    *coordinates, sign = [*plain.split(","), "+"] if plain.count(",") == 1 else plain.split(",")
     numbers = _numbers(coordinates)
     if len(numbers) != 2 or sign.strip() not in ("+", "-"):
         raise GeometryError(
             f"A point is written x,y,+ (positive) or x,y,- (negative), not {text!r}."
         )
-    return PointPrompt(numbers[0], numbers[1], positive=sign.strip() == "+")
+    return PointPrompt(numbers[0], numbers[1], sign.strip() == "+", branch)
 
 
 def parse_box(text: str) -> Box:

@@ -10,18 +10,19 @@ from torch import Tensor
 
 from sam2lora.models.click_refiner import LARGEST_MARGIN, ClickRefiner, click_maps
 from sam2lora.models.sam2_image_model import normalize
-from sam2lora.prompts.error_clicks import ErrorRegion, largest_errors
+from sam2lora.prompts.error_clicks import ErrorRegion, largest_errors, sample_region
 from sam2lora.prompts.user_prompts import PointPrompt
 from sam2lora.training.click_samples import ClickSample
 from sam2lora.types import Mask
 
 _CANDIDATES = 12  # regions of a window that a click can be in
-_AREA_EXPONENT = 0.7  # larger regions are clicked more often, as users do
 _SMALLEST = 4  # pixels; smaller regions are noise of the reference
 _NEAR = 40  # network pixels around a region in which its correction may change something
-_HARM = 2.0  # weight of what was right near the click
+_HARM = 0.6  # weight of a pixel that is spoiled, and
+_MISSED = 0.4  # of one of the region that stays wrong
+_STEEPNESS = 2.0  # of the soft step at the threshold: small margins count as a change too
 _FAR = 0.5  # weight of any change far away
-_ANYWHERE = 2.0  # weight of the proposal in the whole window, from which it learns the structures
+_ANYWHERE = 1.0  # weight of the proposal in the whole window, from which it learns the structures
 _APART = 160  # network pixels between clicks of one round: none may reach what another changes
 _MIDDLE = 0.5  # share of the clicks in the middle of their region
 
@@ -124,8 +125,8 @@ class ClickRounds:
         found = _regions(self._margins[number, 0].numpy(), sample.mask, sample.valid)
         made: list[PointPrompt] = []
         while found and len(made) < places:
-            weights = np.array([each.area for each in found], dtype=float) ** _AREA_EXPONENT
-            chosen = found.pop(int(self._rng.choice(len(found), p=weights / weights.sum())))
+            chosen = sample_region(found, self._rng)
+            found.remove(chosen)
             click = chosen.click(None if self._rng.random() < _MIDDLE else self._rng)
             if any(max(abs(click.x - m.x), abs(click.y - m.y)) < _APART for m in made):
                 continue
@@ -163,18 +164,18 @@ def _result(
     side = 2 * _NEAR + 1
     wide = F.max_pool2d(region.float(), (side, 1), stride=1, padding=(_NEAR, 0))
     near = (F.max_pool2d(wide, (1, side), stride=1, padding=(0, _NEAR)) > 0) & valid
-    right = ((before >= 0) == masks) & near
+    right = ((before >= 0) == masks) & valid
     truth = masks.float()
     entropy = F.binary_cross_entropy_with_logits(refined, truth, reduction="none")
     anywhere = F.binary_cross_entropy_with_logits(proposed, truth, reduction="none")
     loss = (
-        _mean(entropy, near)
-        + _mean(entropy, region)
-        + _HARM * _mean(entropy, right)
+        _change_loss(limited, refined, masks, right, region)
+        + _mean(entropy, near)
         + _FAR * _mean((refined - limited).abs(), valid & ~near)
         + _ANYWHERE * (_mean(anywhere, valid) + _mean(anywhere, masks & valid))
     )
     correct = (refined >= 0) == masks
+    clicked = region.any((1, 2, 3))  # what is right already has no region
     honoured = [
         float(correct[number, 0, round(click.y), round(click.x)])
         for number, made in enumerate(clicks)
@@ -184,9 +185,26 @@ def _result(
         loss,
         refined.detach(),
         float(np.mean(honoured or [1.0])),
-        float(_mean(correct.float(), region)),
-        float(_mean((~correct).float(), right)),
+        float(_mean(correct.float(), region)) * len(region) / max(1, int(clicked.sum())),
+        float(_mean((~correct).float(), right & near)),
     )
+
+
+def _change_loss(
+    before: Tensor, after: Tensor, masks: Tensor, right: Tensor, region: Tensor
+) -> Tensor:
+    """Return the Tversky loss of what was changed against the regions that were to be changed.
+
+    A spoiled pixel costs about what a mended one gains, however small the region is: a mean over
+    the region beside one over its surroundings would favor drawing too much.
+    """
+    signs = torch.where(masks, _STEEPNESS, -_STEEPNESS)
+    was, now = torch.sigmoid(signs * before), torch.sigmoid(signs * after)
+    mended = (now * region).sum((1, 2, 3))
+    missed = ((1 - now) * region).sum((1, 2, 3))
+    spoiled = ((was - now).clamp(min=0) * right).sum((1, 2, 3))
+    losses = 1 - (mended + 1) / (mended + _MISSED * missed + _HARM * spoiled + 1)
+    return losses[region.any((1, 2, 3))].sum() / len(losses)
 
 
 def _mean(values: Tensor, where: Tensor) -> Tensor:

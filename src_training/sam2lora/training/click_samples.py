@@ -1,6 +1,6 @@
 """Training samples of the click refiner: windows of images with a prediction that errs.
 
-Half of the predictions are a network's own, the others are spoiled besides: structures are dropped
+Most of the predictions are a network's own, the others are spoiled besides: structures are dropped
 and invented, compact ones moved and resized, so that the refiner serves networks that err more, or
 in other ways. All randomness derives from the seed and the sample's index.
 """
@@ -22,7 +22,7 @@ from sam2lora.types import Mask, Pixels
 
 _ON_ERROR = 0.85  # share of the windows that are centered near an error
 _SHIFT = 0.15  # largest offset of a window from its error, as a share of its side
-_SPOILED = 0.5
+_SPOILED = 0.3
 _SIDES = (0.75, 1.35)  # of the window at prediction: cameras and targets differ in scale
 
 

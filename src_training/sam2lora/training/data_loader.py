@@ -13,6 +13,7 @@ from torch.utils.data import DataLoader
 from sam2lora.errors import Sam2LoraError
 from sam2lora.models.sam2_image_model import DetailInputs, ImageEmbedding, normalize
 from sam2lora.prompts.prompt_batch import PromptBatch
+from sam2lora.training.correction_rounds import Correction
 from sam2lora.training.dataset import TrainingDataset, TrainingSample
 
 
@@ -28,12 +29,15 @@ class Batch:
         B prompt batches of size one.
     target, valid
         `(B, 1, S, S)` bool: the target, and the pixels that count.
+    corrections
+        How each sample is corrected; none if no sample is.
     """
 
     images: Tensor | ImageEmbedding | DetailInputs
     prompts: list[PromptBatch]
     target: Tensor
     valid: Tensor
+    corrections: list[Correction]
 
 
 _AHEAD = 8  # samples prefetched by each worker: more than a default step takes
@@ -110,7 +114,10 @@ def collate(
         )
     )
     prompts = [sample.prompts.to(device) for sample in samples]
-    return Batch(features or images_of(samples, device), prompts, target, valid)
+    corrections = [Correction(item.mask, item.valid, item.rounds, item.seed) for item in samples]
+    if not any(item.rounds for item in samples):
+        corrections = []
+    return Batch(features or images_of(samples, device), prompts, target, valid, corrections)
 
 
 def turned(maps: Tensor, turn: int) -> Tensor:

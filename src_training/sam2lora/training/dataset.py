@@ -28,7 +28,7 @@ from sam2lora.transforms.windows import Window, full_window, tile_side, zoom_win
 from sam2lora.transforms.zoom import BoundingBox, crop_side
 from sam2lora.types import Mask
 
-_ORDER, _WINDOW, _PROMPTS, _TURN = range(4)  # streams of random numbers
+_ORDER, _WINDOW, _PROMPTS, _TURN, _ROUNDS = range(5)  # streams of random numbers
 
 
 ORIENTATIONS = 8
@@ -69,6 +69,10 @@ class TrainingSample:
     turn
         Orientation, 0…7, in which the window is shown to a detail head (`data_loader.turned`); the
         network that is frozen sees it as it is.
+    rounds
+        Rounds in which the network's prediction is corrected by clicks.
+    seed
+        What the places of these clicks depend on, besides the predictions.
     """
 
     pixels: NDArray[np.uint8]
@@ -78,6 +82,8 @@ class TrainingSample:
     name: str
     key: str
     turn: int = 0
+    rounds: int = 0
+    seed: tuple[int, ...] = (0,)
 
 
 @dataclass(frozen=True, eq=False)
@@ -166,7 +172,17 @@ class TrainingDataset(Dataset[TrainingSample | Sam2LoraError]):
             str(item.record.image),
             key,
             turn,
+            *self._rounds(index),
         )
+
+    def _rounds(self, index: int) -> tuple[int, tuple[int, ...]]:
+        """Return the rounds of corrections of a sample, and the seed of their clicks."""
+        settings, sampling = self._settings, self._settings.prompts
+        seed = (settings.seed, _ROUNDS, index)
+        rng = np.random.default_rng(seed)
+        if settings.freeze_network or rng.random() >= sampling.corrected:
+            return 0, seed
+        return int(rng.integers(1, sampling.rounds, endpoint=True)), seed
 
     def _window(self, index: int) -> tuple[Item, LabelledWindow, str, int]:
         """Return the window of a sample: a new one each time, or one of a few that are cached.

@@ -1,7 +1,8 @@
 """Estimate time and memory of a training before it starts, measured on one sample."""
 
+import math
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import psutil
@@ -12,8 +13,8 @@ from sam2lora.compute.device import autocast, choose_device, explain_out_of_memo
 from sam2lora.datasets import Problem, Record
 from sam2lora.datasets.check import check_masks
 from sam2lora.inference.embedding_cache import EmbeddingCache
-from sam2lora.losses.composite import composite_loss
 from sam2lora.models.sam2_image_model import DetailInputs, ImageEmbedding
+from sam2lora.training.correction_rounds import loss_of_rounds
 from sam2lora.training.data_loader import collate
 from sam2lora.training.data_split import DataPlan, plan_data
 from sam2lora.training.dataset import ORIENTATIONS, TrainingDataset
@@ -76,7 +77,7 @@ def estimate(settings: TrainSettings) -> Estimate:
     sample, less = samples.sample(0), memory_advice(settings, 1)
     with explain_out_of_memory(device, "Training on one sample", less=less):
         model = trainable.model.to(device).train()
-        memory, encoding, seconds = _Memory(device), 0.0, 0.0
+        memory, encoding = _Memory(device), 0.0
         features: ImageEmbedding | DetailInputs | None = None
         if settings.reuses_windows:
             for _ in range(2):
@@ -92,15 +93,27 @@ def estimate(settings: TrainSettings) -> Estimate:
                 features = compute([sample])
                 encoding = time.perf_counter() - started
             memory.update()
-        batch = collate([sample], device, features=features)
-        for _ in range(2):  # the first pass warms up
-            started = time.perf_counter()
-            with autocast(device, precision):
-                logits, iou = model(batch.images, batch.prompts)
-            loss = composite_loss(logits, iou, batch.target, settings.loss, valid=batch.valid)
-            memory.update()  # all activations are in memory now
-            torch.autograd.backward(loss.total)
-            seconds = time.perf_counter() - started
+        most = settings.prompts.rounds if settings.prompts.corrected else 0
+        by_rounds: dict[int, float] = {}
+        grown: dict[int, int] = {}
+        for rounds in dict.fromkeys((0, most)):
+            batch = collate([replace(sample, rounds=rounds)], device, features=features)
+            for _ in range(2):  # the first pass warms up
+                started = time.perf_counter()
+                with autocast(device, precision):
+                    found = model(batch.images, batch.prompts, batch.corrections)
+                loss = loss_of_rounds(found, batch.target, batch.valid, settings.loss)
+                memory.update()  # all activations are in memory now
+                torch.autograd.backward(loss.total)
+                by_rounds[rounds] = time.perf_counter() - started
+            grown[rounds] = memory.grown
+        seconds = by_rounds[0]
+        if most:
+            mean = settings.prompts.corrected * (1 + most) / 2
+            seconds += mean / most * (by_rounds[most] - by_rounds[0])
+    # Of a batch, the usual share is corrected, in as many rounds as there can be.
+    corrected = math.ceil(settings.prompts.corrected * settings.batch)
+    activations = grown[0] * settings.batch + (grown[most] - grown[0]) * corrected
     samples_in_all = settings.batch * settings.accumulate * settings.steps
     windows = min(samples_in_all, plan.samples_per_epoch * settings.variants)
     if settings.freeze_network:  # windows are replaced when all their orientations were shown
@@ -114,7 +127,7 @@ def estimate(settings: TrainSettings) -> Estimate:
         device=str(device),
         precision=precision,
         seconds=seconds * samples_in_all + encoding * windows,
-        bytes=memory.before + memory.grown * settings.batch + 8 * trained,
+        bytes=memory.before + activations + 8 * trained,
         suspicious=suspicious,
     )
 

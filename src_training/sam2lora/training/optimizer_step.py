@@ -11,9 +11,10 @@ from torch import Tensor
 from sam2lora.compute.device import autocast, choose_precision, explain_out_of_memory
 from sam2lora.errors import DeviceError, TrainingError
 from sam2lora.inference.embedding_cache import EmbeddingCache
-from sam2lora.losses.composite import LossTerms, composite_loss
+from sam2lora.losses.composite import LossTerms
 from sam2lora.models.sam2_image_model import DetailInputs, ImageEmbedding
 from sam2lora.settings import Precision
+from sam2lora.training.correction_rounds import Round, loss_of_rounds
 from sam2lora.training.data_loader import collate
 from sam2lora.training.dataset import TrainingSample
 from sam2lora.training.frozen_network import FrozenNetwork
@@ -68,6 +69,8 @@ class OptimizerStep:
         self, samples: Sequence[TrainingSample], *, number: int, rate: float, batch: int
     ) -> tuple[float, dict[str, float]]:
         """Do one step and return its loss and terms, as means over the samples of all processes.
+
+        They are those of the predictions before any correction; the gradient is that of all rounds.
 
         Parameters
         ----------
@@ -131,10 +134,10 @@ class OptimizerStep:
     def _backward(self, samples: Sequence[TrainingSample], *, share: float) -> LossTerms:
         batch = collate(samples, self.device, features=self._computed_once(samples))
         with autocast(self.device, self.precision):
-            logits, iou = self._model(batch.images, batch.prompts)  # (B, 1, S, S), (B, 1)
-        loss = composite_loss(logits, iou, batch.target, self._settings.loss, valid=batch.valid)
+            rounds: tuple[Round, ...] = self._model(batch.images, batch.prompts, batch.corrections)
+        loss = loss_of_rounds(rounds, batch.target, batch.valid, self._settings.loss)
         torch.autograd.backward(self.scaler.scale(loss.total * share))
-        return LossTerms(loss.total.detach(), loss.terms)
+        return loss.first
 
     def _computed_once(
         self, samples: Sequence[TrainingSample]

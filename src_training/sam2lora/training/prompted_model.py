@@ -1,4 +1,4 @@
-"""The network in training: batches whose samples have prompts of different kinds."""
+"""The network in training: prompts of different kinds in a batch, and rounds of corrections."""
 
 from collections.abc import Sequence
 from contextlib import AbstractContextManager, nullcontext
@@ -11,8 +11,14 @@ from torch.utils.checkpoint import checkpoint
 
 from sam2lora.compute.attention import quick_attention
 from sam2lora.models.detail_head import enlarge
-from sam2lora.models.sam2_image_model import DetailInputs, ImageEmbedding, Sam2ImageModel
+from sam2lora.models.sam2_image_model import (
+    DecoderOutput,
+    DetailInputs,
+    ImageEmbedding,
+    Sam2ImageModel,
+)
 from sam2lora.prompts.prompt_batch import PromptBatch
+from sam2lora.training.correction_rounds import Correction, Round, neighborhood, with_click
 
 
 class PromptedNetwork(nn.Module):
@@ -45,12 +51,12 @@ class PromptedNetwork(nn.Module):
         return self
 
     def forward(
-        self, images: Tensor | ImageEmbedding | DetailInputs, prompts: Sequence[PromptBatch]
-    ) -> tuple[Tensor, Tensor]:
-        """Predict a mask for each image and its prompts.
-
-        Padding a prompt changes the output of SAM 2, so only prompts of the same kind are decoded
-        together.
+        self,
+        images: Tensor | ImageEmbedding | DetailInputs,
+        prompts: Sequence[PromptBatch],
+        corrections: Sequence[Correction] = (),
+    ) -> tuple[Round, ...]:
+        """Predict a mask for each image and its prompts, then correct some of them in rounds.
 
         Parameters
         ----------
@@ -59,31 +65,78 @@ class PromptedNetwork(nn.Module):
             them and the prompts, for the detail head alone.
         prompts
             B prompt batches of size one, on the same device.
+        corrections
+            How each of the B predictions is corrected; without any, there is one round. A detail
+            head alone is not trained on corrections.
 
         Returns
         -------
-        Logits `(B, 1, S, S)` and predicted IoU `(B, 1)`, both float32.
+        The rounds, first that of all B samples, in their order.
         """
         if isinstance(images, DetailInputs):
-            refined = self.network.refine(images).first()
-            return refined.logits, refined.iou
+            return (self._round(self.network.refine(images).first(), range(len(prompts))),)
         features = images if isinstance(images, ImageEmbedding) else self.network.encode(images)
+        samples = list(range(len(prompts)))
+        current = dict(enumerate(prompts))
+        output = self._decode(features, [current[sample] for sample in samples], samples)
+        rounds = [self._round(output, samples)]
+        for number in range(1, max((each.rounds for each in corrections), default=0) + 1):
+            clicks = {
+                sample: click
+                for row, sample in enumerate(samples)
+                if corrections[sample].rounds >= number
+                and (click := corrections[sample].click(rounds[-1].logits[row], number))
+            }
+            if not clicks:
+                break
+            rows = {sample: row for row, sample in enumerate(samples)}
+            for sample, click in clicks.items():
+                logits = output.low_res_logits[rows[sample]]
+                current[sample] = with_click(current[sample], click, logits)
+            samples = list(clicks)
+            output = self._decode(features, [current[sample] for sample in samples], samples)
+            near = [
+                neighborhood(click, self.network.input_size, features.image_embed.device)
+                for click in clicks.values()
+            ]
+            rounds.append(self._round(output, samples, torch.stack(near)))
+        return tuple(rounds)
+
+    def _decode(
+        self, features: ImageEmbedding, prompts: Sequence[PromptBatch], samples: Sequence[int]
+    ) -> DecoderOutput:
+        """Decode the prompts of some samples; the first masks, in their order.
+
+        Padding a prompt changes the output of SAM 2, so only prompts of the same kind are decoded
+        together.
+        """
         kinds: dict[tuple[int, bool, bool], list[int]] = {}
-        for number, prompt in enumerate(prompts):
-            kinds.setdefault(prompt.shape_key, []).append(number)
-        logits, iou, order = [], [], []
-        for numbers in kinds.values():
-            decoded = self.network.decode(
-                ImageEmbedding.cat([features[number] for number in numbers]),
-                PromptBatch.cat([prompts[number] for number in numbers]),
+        for row, prompt in enumerate(prompts):
+            kinds.setdefault(prompt.shape_key, []).append(row)
+        outputs = [
+            self.network.decode(
+                ImageEmbedding.cat([features[samples[row]] for row in rows]),
+                PromptBatch.cat([prompts[row] for row in rows]),
                 multimask=self._multimask,
-            )
-            logits.append(decoded.logits[:, :1])
-            iou.append(decoded.iou[:, :1])
-            order += numbers
-        restore = torch.tensor(order, device=iou[0].device).argsort()
-        size = self.network.input_size
-        return enlarge(torch.cat(logits)[restore], size), torch.cat(iou)[restore]
+            ).first()
+            for rows in kinds.values()
+        ]
+        decoded = [row for rows in kinds.values() for row in rows]
+        order = torch.tensor(decoded, device=outputs[0].iou.device).argsort()
+        return DecoderOutput(
+            **{
+                name: torch.cat([getattr(output, name) for output in outputs])[order]
+                for name in vars(outputs[0])
+            }
+        )
+
+    def _round(
+        self, output: DecoderOutput, samples: Sequence[int], clicked: Tensor | None = None
+    ) -> Round:
+        logits = enlarge(output.logits, self.network.input_size)
+        if clicked is None:
+            clicked = torch.zeros_like(logits, dtype=torch.bool)
+        return Round(logits, output.iou, torch.tensor(samples, device=logits.device), clicked)
 
 
 def checkpoint_blocks(network: Sam2ImageModel) -> None:

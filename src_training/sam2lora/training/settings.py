@@ -198,7 +198,14 @@ class TrainSettings(Settings):
         return self.geometry or GeometrySettings.for_target(get_target(target))
 
 
-_AUTOMATIC = {"none": 1, "points": 0, "box": 0, "box_and_points": 0, "previous": 0}
+_AUTOMATIC = {
+    "none": 1,
+    "points": 0,
+    "box": 0,
+    "box_and_points": 0,
+    "previous": 0,
+    "corrected": 0,
+}
 
 _HEAD_ALONE = {
     "freeze_network": True,
@@ -236,6 +243,7 @@ PRESETS: Mapping[str, Mapping[str, Any]] = MappingProxyType(
                 "box": 0,
                 "box_and_points": 0,
                 "previous": 0,
+                "corrected": 0,
                 "positive": (5, 5),
                 "negative": (0, 0),
             },

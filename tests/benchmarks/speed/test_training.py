@@ -19,9 +19,10 @@ def test_step_uses_the_whole_batch(small, small_base, monkeypatch, prepare, batc
     monkeypatch.setattr(
         PromptedNetwork,
         "forward",
-        lambda self, images, prompts: (sizes.append(len(prompts)), forward(self, images, prompts))[
-            1
-        ],
+        lambda self, images, prompts, *rest: (
+            sizes.append(len(prompts)),
+            forward(self, images, prompts, *rest),
+        )[1],
     )
     prepare(small.model_copy(update={"batch": 2}))()
     assert sizes == batches

@@ -7,13 +7,17 @@ from napari.layers import Labels, Points
 from napari_sam2lora.layers.prompt_conversion import (
     boxes_layer,
     newest_box,
+    outlines_layer,
     points_layer,
     prompt_tool,
+    read_outline,
     read_points,
     target_key,
     write_box,
+    write_outline,
     write_points,
 )
+from sam2lora.datasets.ellipses import Ellipse
 from sam2lora.prompts.user_prompts import PointPrompt
 from sam2lora.targets import TARGETS
 
@@ -29,9 +33,13 @@ def image():
 
 def test_points_survive_the_round_trip(image):
     layer = points_layer(image, DISC)
-    points = (PointPrompt(30.5, 20.25), PointPrompt(40, 50, positive=False))
+    points = (
+        PointPrompt(30.5, 20.25),
+        PointPrompt(40, 50, positive=False),
+        PointPrompt(44, 55, branch=True),
+    )
     write_points(layer, points)
-    np.testing.assert_array_equal(layer.data, [(20.25, 30.5), (50, 40)])
+    np.testing.assert_array_equal(layer.data, [(20.25, 30.5), (50, 40), (55, 44)])
     assert read_points(layer) == points
     write_points(layer, ())
     assert read_points(layer) == ()
@@ -46,6 +54,17 @@ def test_box_survives_the_round_trip_and_replaces_the_old_one(image):
     write_box(layer, None)
     assert newest_box(layer) is None
     assert layer.nshapes == 0
+
+
+@pytest.mark.parametrize("angle", [0.0, 25.5, -70.25, 160.125])
+def test_outline_survives_the_round_trip_and_replaces_the_old_one(image, angle: float):
+    layer = outlines_layer(image, DISC)
+    for outline in (Ellipse(40.5, 30.25, 20.0, 12.125, angle), Ellipse(33, 44, 10, 10)):
+        write_outline(layer, outline)
+        assert read_outline(layer) == outline
+        assert layer.nshapes == 1
+    write_outline(layer, None)
+    assert read_outline(layer) is None
 
 
 def test_shape_as_small_as_a_click_is_no_box(image):

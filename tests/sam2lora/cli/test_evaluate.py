@@ -129,6 +129,29 @@ def test_report_is_written_and_its_scores_are_printed(run_cli, data: Path, tmp_p
     assert (report.settings.protocol, report.machine["device"]) == ("literature", "cpu")
 
 
+def test_interactive_corrects_each_image_and_reports_it(
+    run_cli, tmp_path: Path, make_adapter
+) -> None:
+    data = write_dataset(tmp_path / "mine", "a")
+    out = tmp_path / "out"
+    args = ("--target", "spot", "--regimes", "none", "--interactive", "--out", out)
+    ran = run_cli("evaluate", data, *args, "--adapter", make_adapter("first"))
+    assert (ran.code, ran.err) == (0, "")
+    (entry,) = read_report(out).images
+    kinds = [(found.start, found.placement, found.draw) for found in entry.corrections]
+    random = [("automatic", "random", draw) for draw in range(5)]
+    assert kinds == [("automatic", "middle", 0), *random, ("nothing", "middle", 0)]
+    middle, *_, from_nothing = entry.corrections
+    assert middle.effects
+    assert all(effect.honoured for effect in middle.effects)
+    assert middle.dice[-1] > middle.dice[0]
+    assert from_nothing.dice[0] == 0
+    assert "## Corrections by clicks" in (out / "report.md").read_text(encoding="utf-8")
+    assert (out / "clicks.png").is_file()
+    refused = run_cli("evaluate", data, "--target", "spot", "--interactive", "--regimes", "2p")
+    assert refused.code == 2
+
+
 @pytest.mark.usefixtures("no_pictures")
 def test_all_options_reach_the_report(run_cli, data: Path, tmp_path: Path) -> None:
     args = ("--regimes", "2p", "--tta", "--seed", "7", "--protocol", "paper", "--split", "all")

@@ -1,11 +1,15 @@
 """Predictions with clicks: an automatic prediction, then corrections in their order."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from numpy.typing import NDArray
 
 from sam2lora.errors import GeometryError
+from sam2lora.images.field_of_view import field_of_view_from_mask
 from sam2lora.inference import segment as segmentation
+from sam2lora.inference.embedding_cache import ByteLru
 from sam2lora.inference.predictor import Predictor
 from sam2lora.inference.prepared_image import PreparedImage
 from sam2lora.inference.segment import (
@@ -86,6 +90,56 @@ def test_further_click_costs_one_correction(
     again = predict(nano, prepared, *points)
     assert made == [3]
     np.testing.assert_array_equal(first.probabilities, again.probabilities)
+
+
+def test_cache_that_holds_few_steps_still_makes_a_further_click_one_correction(
+    nano: Predictor, prepared: PreparedImage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    size = prepared.shape[0] * prepared.shape[1] * 4
+    monkeypatch.setattr(nano, "steps", ByteLru(2 * size))
+    points = [PointPrompt(*inside(prepared, share)) for share in (0.2, 0.35, 0.5, 0.65, 0.8)]
+    made: list[int] = []
+    correct = nano.corrector.correct
+
+    def counted(*args, **options):
+        made.append(len(args[2]))
+        return correct(*args, **options)
+
+    monkeypatch.setattr(nano.corrector, "correct", counted)
+    found = [predict(nano, prepared, *points[:count]) for count in range(1, 6)]
+    assert made == [1, 2, 3, 4, 5]
+    taken_back = predict(nano, prepared, *points[:2])
+    np.testing.assert_array_equal(taken_back.probabilities, found[1].probabilities)
+
+
+def test_clicks_depend_on_the_field_of_view(nano: Predictor, photo: NDArray[np.uint8]) -> None:
+    whole = PreparedImage.of(photo)
+    rows, columns = np.ogrid[: whole.shape[0], : whole.shape[1]]
+    x, y = whole.field.center
+    disk = np.hypot(columns - x, rows - y) <= 0.3 * whole.field.diameter
+    narrow = PreparedImage.of(photo, field=field_of_view_from_mask(disk))
+    click = PointPrompt(round(x), round(y))
+    found = [segment(nano, each, Prompts((click,))).mask for each in (whole, narrow)]
+    assert not (found[1] & ~narrow.field.mask).any()
+    assert whole.key != narrow.key
+
+
+@pytest.mark.parametrize("first", [0, 1])
+def test_first_point_on_the_target_is_always_a_prompt_of_sam2(
+    nano: Predictor, prepared: PreparedImage, monkeypatch: pytest.MonkeyPatch, first: int
+) -> None:
+    given: list[Prompts] = []
+    original = segmentation._predict_start
+
+    def recorded(predictor, image, task, known, progress):
+        given.append(task.prompts)
+        return original(predictor, image, task, known, progress)
+
+    monkeypatch.setattr(segmentation, "_predict_start", recorded)
+    points = [PointPrompt(*inside(prepared, share)) for share in (0.22, 0.62)]
+    points[1 - first] = replace(points[1 - first], positive=False)
+    segment(nano, prepared, Prompts(tuple(points)))
+    assert given[0].points == tuple(points[: first + 1])
 
 
 def test_first_point_without_adapter_is_a_prompt_of_sam2(

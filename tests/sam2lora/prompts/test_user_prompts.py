@@ -18,13 +18,15 @@ FIELD[10:90, 20:180] = True
         ("10,20,-", PointPrompt(10, 20, positive=False)),
         ("10.5, 20", PointPrompt(10.5, 20)),
         ("-3,4,-", PointPrompt(-3, 4, positive=False)),
+        ("10,20,+,branch", PointPrompt(10, 20, branch=True)),
+        ("10,20,-,branch", PointPrompt(10, 20, positive=False, branch=True)),
     ],
 )
 def test_points_are_parsed(text: str, point: PointPrompt) -> None:
     assert parse_point(text) == point
 
 
-@pytest.mark.parametrize("text", ["", "10", "10,20,0", "a,b,+", "1,2,3,4", "1;2"])
+@pytest.mark.parametrize("text", ["", "10", "10,20,0", "a,b,+", "1,2,3,4", "1;2", "1,2,+,twig"])
 def test_invalid_point_is_refused(text: str) -> None:
     with pytest.raises(GeometryError, match="x,y,"):
         parse_point(text)

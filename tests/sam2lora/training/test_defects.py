@@ -113,12 +113,12 @@ def test_defect_03_each_image_is_encoded_and_only_its_own_loss_changes(make: Mak
     @torch.no_grad()
     def losses(images: list[TrainingSample]) -> list[float]:
         batch, shown = collate(samples, CPU), collate(images, CPU)
-        logits, iou = model(shown.images, batch.prompts)
+        first, *_ = model(shown.images, batch.prompts)
         return [
             float(
                 composite_loss(
-                    logits[index : index + 1],
-                    iou[index : index + 1],
+                    first.logits[index : index + 1],
+                    first.iou[index : index + 1],
                     batch.target[index : index + 1],
                     settings.loss,
                     valid=batch.valid[index : index + 1],

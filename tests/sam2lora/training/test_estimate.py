@@ -52,6 +52,17 @@ def test_estimate_describes_weights_and_data(make: Make, eyes: Path) -> None:
     assert (result.device, result.precision) == ("cpu", "float32")
 
 
+def test_estimated_time_covers_the_rounds_of_corrections(
+    make: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # Each sample is measured twice: 10 seconds without rounds, then 30 with four.
+    clock = iter([0, 9, 9, 19, 19, 60, 60, 90])
+    monkeypatch.setattr("sam2lora.training.estimate.time.perf_counter", lambda: next(clock))
+    settings = make(steps=7, batch=1, prompts={"corrected": 0.4, "rounds": 4})
+    # On average, 0.4 times 2.5 rounds, each of which takes 5 seconds.
+    assert estimate(settings).seconds == pytest.approx(7 * (10 + 5))
+
+
 def test_estimated_time_covers_all_samples(make: Make, monkeypatch: pytest.MonkeyPatch) -> None:
     clock = iter(range(0, 1000, 3))
     monkeypatch.setattr("sam2lora.training.estimate.time.perf_counter", lambda: next(clock))
@@ -63,15 +74,18 @@ def test_memory_grows_with_batch_and_trained_weights(
 ) -> None:
     trained = 36992
 
-    def memory(batch: int) -> int:
-        usage = iter([1000, 1300, 1200])  # before, and with the activations of a sample
+    def memory(batch: int, corrected: float = 0.5) -> int:
+        # Before, with the activations of a sample, and with those of its rounds.
+        usage = iter([1000, 1300, 1200, 1700, 1600])
         process = SimpleNamespace(memory_info=lambda: SimpleNamespace(rss=next(usage)))
         monkeypatch.setattr("sam2lora.training.estimate.psutil.Process", lambda: process)
-        return estimate(make(batch=batch)).bytes
+        return estimate(make(batch=batch, prompts={"corrected": corrected})).bytes
 
     # AdamW keeps two float32 values for each weight.
-    assert memory(1) == 1000 + 300 + 8 * trained
-    assert memory(4) == 1000 + 4 * 300 + 8 * trained
+    assert memory(1, 0) == 1000 + 300 + 8 * trained
+    assert memory(4, 0) == 1000 + 4 * 300 + 8 * trained
+    assert memory(1) == 1000 + 700 + 8 * trained
+    assert memory(4) == 1000 + 4 * 300 + 2 * 400 + 8 * trained
 
 
 @pytest.mark.slow

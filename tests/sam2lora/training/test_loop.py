@@ -38,7 +38,7 @@ from .helpers import Begin, Make, RunThrough
 
 pytestmark = pytest.mark.usefixtures("pocket")
 
-LOSS = "sam2lora.training.optimizer_step.composite_loss"
+LOSS = "sam2lora.training.correction_rounds.composite_loss"
 
 
 def of_kind(events: list[Event], kind: type) -> list[Any]:
@@ -207,11 +207,11 @@ def fail_above(monkeypatch: pytest.MonkeyPatch, limit: int) -> list[int]:
     """Simulate running out of memory with more than `limit` samples at once."""
     forward, sizes = PromptedNetwork.forward, []
 
-    def limited(self: PromptedNetwork, images: Any, prompts: Any) -> Any:
+    def limited(self: PromptedNetwork, images: Any, prompts: Any, corrections: Any) -> Any:
         sizes.append(len(prompts))
         if len(prompts) > limit:
             raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 9 GiB")
-        return forward(self, images, prompts)
+        return forward(self, images, prompts, corrections)
 
     monkeypatch.setattr(PromptedNetwork, "forward", limited)
     return sizes

@@ -11,12 +11,13 @@ from torch import Tensor
 
 from sam2lora.errors import DeviceError, TrainingError
 from sam2lora.losses.composite import LossTerms, composite_loss
+from sam2lora.training.dataset import TrainingSample
 from sam2lora.training.optimizer_step import OptimizerStep, memory_advice, training_precision
 from sam2lora.training.trainable import make_trainable
 
 from .helpers import Make, optimizer_step_of, samples_of
 
-LOSS = "sam2lora.training.optimizer_step.composite_loss"
+LOSS = "sam2lora.training.correction_rounds.composite_loss"
 NO_DROPOUT = {"rank": 4, "dropout": 0}
 
 pytestmark = pytest.mark.usefixtures("pocket")
@@ -55,6 +56,24 @@ def test_total_gradient_is_clipped_once(make: Make, monkeypatch: pytest.MonkeyPa
     scale = 1e-3 / norm(found[1e9])
     for full, clipped in zip(found[1e9], found[1e-3], strict=True):
         torch.testing.assert_close(clipped, full * scale, rtol=1e-3, atol=1e-9)
+
+
+def test_corrected_samples_count_alike_in_batches_of_any_size(make: Make) -> None:
+    settings = make(lora=NO_DROPOUT, prompts={"corrected": 0.6, "rounds": 3})
+    samples = samples_of(settings, *range(4))
+    rounds = {sample.rounds for sample in samples}
+    assert 0 in rounds
+    assert max(rounds) > 1
+
+    def gradient(images: list[TrainingSample], size: int) -> Tensor:
+        optimizer_step = optimizer_step_of(settings)
+        optimizer_step.step(images, number=0, rate=0, batch=size)
+        return torch.cat([found.flatten() for found in gradients_of(optimizer_step)])
+
+    whole = gradient(samples, 4)
+    torch.testing.assert_close(gradient(samples, 1), whole, rtol=1e-3, atol=1e-5)
+    uncorrected = gradient([replace(sample, rounds=0) for sample in samples], 4)
+    assert not torch.allclose(uncorrected, whole, rtol=1e-2, atol=1e-4)
 
 
 def test_loss_and_terms_are_means_over_the_samples(make: Make) -> None:

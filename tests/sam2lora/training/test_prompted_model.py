@@ -2,12 +2,13 @@
 
 import copy
 from collections.abc import Callable
-from typing import cast
+from typing import Any, cast
 
 import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
+from skimage.draw import disk
 from torch import Tensor
 
 from sam2lora.adapters.lora import add_lora, lora_tensors
@@ -16,6 +17,7 @@ from sam2lora.models.loading import LoadedModel
 from sam2lora.models.sam2_image_model import Sam2ImageModel
 from sam2lora.prompts.prompt_batch import PromptBatch
 from sam2lora.settings import LoraSettings, Precision
+from sam2lora.training.correction_rounds import Correction
 from sam2lora.training.prompted_model import PromptedNetwork, checkpoint_blocks
 
 Load = Callable[..., LoadedModel]
@@ -43,20 +45,21 @@ def images(count: int, *, seed: int = 0) -> Tensor:
 @torch.no_grad()
 def test_mixed_prompts_stay_with_their_images(network: Sam2ImageModel) -> None:
     model, batch = PromptedNetwork(network), images(6)
-    logits, iou = model(batch, KINDS)
+    (first,) = model(batch, KINDS)
+    logits, iou = first.logits, first.iou
     assert (logits.shape, iou.shape) == ((6, 1, 128, 128), (6, 1))
     for number, prompt in enumerate(KINDS):
-        alone, iou_alone = model(batch[number : number + 1], [prompt])
-        torch.testing.assert_close(logits[number : number + 1], alone, rtol=1e-3, atol=1e-4)
-        torch.testing.assert_close(iou[number : number + 1], iou_alone, rtol=1e-3, atol=1e-4)
+        (alone,) = model(batch[number : number + 1], [prompt])
+        torch.testing.assert_close(logits[number : number + 1], alone.logits, rtol=1e-3, atol=1e-4)
+        torch.testing.assert_close(iou[number : number + 1], alone.iou, rtol=1e-3, atol=1e-4)
     assert (logits[1:] - logits[:1]).abs().amax(dim=(1, 2, 3)).min() > 1e-2
 
 
 @torch.no_grad()
 def test_features_give_the_same_output_as_images(network: Sam2ImageModel) -> None:
     model, batch = PromptedNetwork(network), images(2)
-    from_images = model(batch, KINDS[:2])
-    from_features = model(network.encode(batch), KINDS[:2])
+    (from_images,) = model(batch, KINDS[:2])
+    (from_features,) = model(network.encode(batch), KINDS[:2])
     for expected, found in zip(from_images, from_features, strict=True):
         assert torch.equal(expected, found)
 
@@ -65,7 +68,8 @@ def test_features_give_the_same_output_as_images(network: Sam2ImageModel) -> Non
 @pytest.mark.parametrize("multimask", [False, True])
 def test_output_is_that_of_the_trained_token(network: Sam2ImageModel, multimask: bool) -> None:
     batch = images(1)
-    logits, iou = PromptedNetwork(network, multimask_token=multimask)(batch, KINDS[:1])
+    (first,) = PromptedNetwork(network, multimask_token=multimask)(batch, KINDS[:1])
+    logits, iou = first.logits, first.iou
     features = network.encode(batch)
     single, three = (network.decode(features, KINDS[0], multimask=many) for many in (False, True))
     expected, other = (three, single) if multimask else (single, three)
@@ -78,8 +82,74 @@ def test_output_is_that_of_the_trained_token(network: Sam2ImageModel, multimask:
 @torch.no_grad()
 def test_outputs_are_float32_in_half_precision(network: Sam2ImageModel) -> None:
     with autocast(torch.device("cpu"), "bfloat16"):
-        logits, iou = PromptedNetwork(network)(images(2), KINDS[:2])
-    assert logits.dtype == iou.dtype == torch.float32
+        (first,) = PromptedNetwork(network)(images(2), KINDS[:2])
+    assert first.logits.dtype == first.iou.dtype == torch.float32
+
+
+def corrections(*rounds: int) -> list[Correction]:
+    """Return corrections towards a disk, with these numbers of rounds."""
+    mask = np.zeros((128, 128), dtype=np.bool_)
+    mask[disk((60, 50), 25)] = True
+    return [Correction(mask, np.ones_like(mask), number, (7, n)) for n, number in enumerate(rounds)]
+
+
+@torch.no_grad()
+def test_rounds_correct_only_the_samples_that_ask_for_them(network: Sam2ImageModel) -> None:
+    rounds = PromptedNetwork(network)(images(3), KINDS[:3], corrections(2, 0, 1))
+    assert [found.samples.tolist() for found in rounds] == [[0, 1, 2], [0, 2], [0]]
+    (uncorrected,) = PromptedNetwork(network)(images(3), KINDS[:3])
+    assert torch.equal(rounds[0].logits, uncorrected.logits)
+
+
+@torch.no_grad()
+def test_a_round_gets_all_clicks_and_the_logits_before(
+    network: Sam2ImageModel, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    decode, seen = network.decode, []
+
+    def watched(embedding: Any, prompts: PromptBatch, **options: Any) -> Any:
+        output = decode(embedding, prompts, **options)
+        seen.append((prompts, output.low_res_logits))
+        return output
+
+    monkeypatch.setattr(network, "decode", watched)
+    box = KINDS[2]
+    asked = corrections(2)
+    rounds = PromptedNetwork(network)(images(1), [box], asked)
+    (_, logits), (first, before), (second, _) = seen
+    for prompts, previous in ((first, logits), (second, before)):
+        assert prompts.mask_logits is not None
+        torch.testing.assert_close(prompts.mask_logits, previous.clamp(-32, 32))
+        assert prompts.boxes is not None
+        assert torch.equal(prompts.boxes, box.boxes)
+    assert second.points.shape[1] == 2
+    assert torch.equal(second.points[:, :1], first.points)
+    for found, prompts in zip(rounds, (first, second), strict=False):
+        x, y = prompts.points[0, -1].int().tolist()
+        missed = asked[0].mask[y, x]
+        assert prompts.labels[0, -1] == int(missed)
+        assert (found.logits[0, 0, y, x] >= 0) != missed
+    assert not rounds[0].clicked.any()
+    assert rounds[2].clicked[0, 0, y, x]
+
+
+@torch.no_grad()
+def test_a_perfect_prediction_needs_no_round(network: Sam2ImageModel) -> None:
+    model = PromptedNetwork(network)
+    (first,) = model(images(1), KINDS[:1])
+    perfect = (first.logits[0, 0] >= 0).numpy()
+    asked = [Correction(perfect, np.ones_like(perfect), 3, (0,))]
+    assert len(model(images(1), KINDS[:1], asked)) == 1
+
+
+def test_every_round_trains_the_network(network: Sam2ImageModel) -> None:
+    trained = copy.deepcopy(network).requires_grad_(True)
+    model = PromptedNetwork(trained)
+    rounds = model(images(1), KINDS[:1], corrections(1))
+    weight = trained.sam_prompt_encoder.point_embeddings[1].weight
+    other = trained.sam_prompt_encoder.point_embeddings[0].weight
+    rounds[1].logits.mean().backward()
+    assert any(each.grad is not None and each.grad.abs().max() > 0 for each in (weight, other))
 
 
 def gradients(
@@ -96,8 +166,8 @@ def gradients(
     prompted = PromptedNetwork(trained).train()
     torch.manual_seed(7)
     with autocast(torch.device("cpu"), precision):
-        logits, iou = prompted(images(2), KINDS[:2])
-    (logits.square().mean() + iou.sum()).backward()
+        (first,) = prompted(images(2), KINDS[:2])
+    (first.logits.square().mean() + first.iou.sum()).backward()
     return {
         name: cast(Tensor, weight.grad)
         for name, weight in model.named_parameters()

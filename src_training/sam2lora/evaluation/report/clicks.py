@@ -78,8 +78,9 @@ def click_lines(report: Report) -> list[str]:
         *table(rows),
         "",
         f"*Clicks to* a Dice coefficient count {MOST_CLICKS} where it is not reached. *Worse* is "
-        "the share of the images with a lower Dice after three clicks than before. *Spread* is the "
-        f"standard deviation of the Dice after three clicks over {DRAWS} draws of their places.",
+        "the share of the sequences of clicks with a lower Dice after three clicks than before; at "
+        f"random there are {DRAWS} for each image. *Spread* is the standard deviation of the Dice "
+        f"after three clicks over these {DRAWS} draws of their places.",
         "",
         f"What a single click does, in each of the {SINGLE_CLICKS} largest errors of the "
         "prediction without prompts:",
