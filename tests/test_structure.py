@@ -24,9 +24,19 @@ VIEWER = {
 }
 HEAVY = {"torch", "torchvision", "sam2", "peft", "monai", "accelerate", "transformers"}
 TORCH_FREE = {
-    *("adapters", "annotations", "cli", "datasets", "errors", "evaluation", "images", "metrics"),
+    *(
+        "adapters",
+        "annotations",
+        "cli",
+        "cohort",
+        "datasets",
+        "errors",
+        "evaluation",
+        "images",
+        "metrics",
+    ),
     *("images.field_of_view", "images.visualization", "inference.memory", "inference.settings"),
-    *("metrics.aggregate", "metrics.measurements", "metrics.segmentation", "runs", "settings"),
+    *("cohort", "measurements", "metrics.aggregate", "metrics.segmentation", "runs", "settings"),
     *("synthetic", "targets", "training.settings", "transforms.windows", "types", "utils.files"),
 }
 

@@ -14,7 +14,7 @@ from napari_sam2lora.qt.dialogs import ask_where_to_save
 from napari_sam2lora.qt.dock import Dock
 from napari_sam2lora.qt.notifications import show_user_errors
 from napari_sam2lora.qt.widgets import Paragraph, button, column, row, two_columns
-from sam2lora.metrics.measurements import Measurements, measure
+from sam2lora.measurements.structures import Measurements, measure
 from sam2lora.targets import get_target
 from sam2lora.utils.csv_files import text_cell
 from sam2lora.utils.files import atomic_path

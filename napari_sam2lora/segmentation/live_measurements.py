@@ -9,7 +9,7 @@ from qtpy.QtCore import QObject, QTimer, Signal
 from napari_sam2lora.layers.metadata import TargetKey
 from napari_sam2lora.qt.worker import ReportProgress, Worker
 from sam2lora.images.field_of_view import FieldOfView
-from sam2lora.metrics.measurements import Measurements, measure
+from sam2lora.measurements.structures import Measurements, measure
 from sam2lora.types import Mask, Spacing
 
 _WORDS = ((0.9, "sure"), (0.7, "fairly sure"), (0.3, "doubtful"), (0.0, "probably wrong"))
@@ -85,7 +85,7 @@ class LiveMeasurements(QObject):
         key, iou, confidence
             As the attributes of `MeasurementResult`.
         masks, field, spacing
-            As for `sam2lora.metrics.measurements.measure`.
+            As for `sam2lora.measurements.structures.measure`.
         """
         self._request = partial(_measured, key, iou, confidence, masks, field, spacing)
         self._timer.start()

@@ -15,6 +15,7 @@ from sam2lora.cli.adapters import app as adapters_app
 from sam2lora.cli.datasets import app as datasets_app
 from sam2lora.cli.demo import demo
 from sam2lora.cli.evaluate import evaluate
+from sam2lora.cli.measure import measure
 from sam2lora.cli.models import app as models_app
 from sam2lora.cli.predict import predict
 from sam2lora.cli.train import train
@@ -30,6 +31,7 @@ app.add_typer(datasets_app, name="datasets")
 app.add_typer(models_app, name="models")
 app.add_typer(adapters_app, name="adapters")
 app.command()(predict)
+app.command()(measure)
 app.command()(train)
 app.command()(evaluate)
 app.command()(demo)

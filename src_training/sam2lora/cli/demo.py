@@ -14,7 +14,7 @@ from rich.console import Console
 if TYPE_CHECKING:
     from sam2lora.images.field_of_view import FieldOfView
     from sam2lora.images.reading import FundusImage
-    from sam2lora.metrics.measurements import Measurements
+    from sam2lora.measurements.structures import Measurements
     from sam2lora.types import Mask
 
 SAMPLE_SEED = 7
@@ -33,7 +33,7 @@ def demo(
     from sam2lora.images.visualization import overlay, save_image, save_overview, save_picture
     from sam2lora.inference.pipeline import load_predictor, segment_image
     from sam2lora.inference.prepared_image import PreparedImage
-    from sam2lora.metrics.measurements import measure
+    from sam2lora.measurements.structures import measure
     from sam2lora.targets import TARGETS
     from sam2lora.utils.files import make_folder
 

@@ -90,6 +90,10 @@ def predict(
         bool, typer.Option("--probabilities", help="Write probability maps as float32 TIFF, too.")
     ] = False,
     keep: Annotated[bool, typer.Option("--keep", help="Keep existing masks.")] = False,
+    measure: Annotated[
+        Path | None,
+        typer.Option(help="Measure the masks into this table, .csv or .parquet; a row an image."),
+    ] = None,
 ) -> None:
     """Segment images: one mask (0 and 255, native size) for each image and target.
 
@@ -98,6 +102,9 @@ def predict(
 
     If some of several files fail, they are listed at the end with the reason, the others are
     written, and the exit code is 1. Existing masks are replaced, unless --keep is given.
+
+    With --measure the masks are measured as `sam2lora measure` does; what is in the table already,
+    predicted from the same image in the same way, is not predicted again.
     """
     from sam2lora.inference.settings import PredictSettings
     from sam2lora.prompts.user_prompts import parse_box, parse_point
@@ -123,11 +130,12 @@ def predict(
         keep=keep,
     )
     keep_freed_memory()
-    _report(_segment(settings), out)
+    _report(_segment(settings, measure), out)
 
 
-def _segment(settings: "PredictSettings") -> list["FileResult"]:
-    """Segment the images; show on a terminal how many are done."""
+def _segment(settings: "PredictSettings", table: Path | None) -> list["FileResult"]:
+    """Segment the images, and measure them into a table; show on a terminal how many are done."""
+    from sam2lora.cohort.predictions import predict_and_measure
     from sam2lora.inference.pipeline import segment_files
 
     columns = (*Progress.get_default_columns()[:2], MofNCompleteColumn(), TimeRemainingColumn())
@@ -140,7 +148,12 @@ def _segment(settings: "PredictSettings") -> list["FileResult"]:
 
     # Only one bar can be shown at a time: that of the download ends before the other starts.
     with download_bar(settings.model) as show_download:
-        pending = segment_files(settings, download_progress=show_download, progress=show)
+        if table is None:
+            pending = segment_files(settings, download_progress=show_download, progress=show)
+        else:
+            pending = predict_and_measure(
+                settings, table, download_progress=show_download, progress=show
+            )
     with bar:
         results = list(pending)
         bar.update(task, completed=len(results), total=len(results))

@@ -27,7 +27,7 @@ from sam2lora.inference.segment import (
     outer_first,
     segment_prepared,
 )
-from sam2lora.metrics.measurements import Measurements, measure
+from sam2lora.measurements.structures import Measurements, measure
 from sam2lora.targets import Target
 from sam2lora.utils.files import atomic_path, make_folder
 

@@ -179,7 +179,7 @@ def command_args(settings: PredictSettings) -> list[str]:
     for target in settings.targets:
         args += ["--target", target]
     args += ["--out", settings.out, "--model", settings.model]
-    return args + list(_options(settings))
+    return args + list(predict_options(settings))
 
 
 def command_line(args: Sequence[str]) -> str:
@@ -187,8 +187,11 @@ def command_line(args: Sequence[str]) -> str:
     return subprocess.list2cmdline(args) if os.name == "nt" else shlex.join(args)
 
 
-def _options(settings: PredictSettings) -> Iterator[str]:
-    """Yield the options that differ from the defaults. `=` keeps a minus sign from being a flag."""
+def predict_options(settings: PredictSettings) -> Iterator[str]:
+    """Yield the options that differ from the defaults, without images, targets, model and folder.
+
+    `=` keeps a minus sign from being a flag.
+    """
     for point in settings.points:
         branch = ",branch" if point.branch else ""
         yield f"--point={point.x!r},{point.y!r},{'+' if point.positive else '-'}{branch}"

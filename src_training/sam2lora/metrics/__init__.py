@@ -1,1 +1,1 @@
-"""Metrics of a mask and over images, and measurements of disc, cup and vessels."""
+"""Metrics of a mask and over images."""

@@ -285,7 +285,7 @@ def vertical_cdr_error(
 def vertical_cdr(masks: Mapping[str, Mask], valid: Mask) -> float:
     """Compute the vertical cup/disc ratio of the valid pixels (`measure`); NaN without a disc."""
     from sam2lora.images.field_of_view import FieldOfView
-    from sam2lora.metrics.measurements import measure
+    from sam2lora.measurements.structures import measure
 
     field = FieldOfView(valid, (math.nan, math.nan), math.nan)  # a ratio needs no circle
     ratio = measure({name: masks[name] for name in ("disc", "cup")}, field).vertical_cup_disc_ratio

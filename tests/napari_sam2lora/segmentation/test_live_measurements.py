@@ -12,7 +12,7 @@ from napari_sam2lora.segmentation.live_measurements import (
     rows,
 )
 from sam2lora.images.field_of_view import field_of_view_from_mask
-from sam2lora.metrics.measurements import measure
+from sam2lora.measurements.structures import measure
 
 from ..conftest import bar, disk
 from ..helpers import label_text, pick, press

@@ -9,6 +9,7 @@ import pytest
 from PIL import Image
 
 from sam2lora.annotations import save_for_vascx
+from sam2lora.annotations.vascx import read_for_vascx
 from sam2lora.datasets import read_dataset
 from sam2lora.errors import GeometryError, OutputError
 from sam2lora.images.field_of_view import FieldOfView
@@ -79,6 +80,23 @@ def test_masks_and_tables_vascx_cannot_use_are_refused(tmp_path: Path):
     with pytest.raises(OutputError, match=r"bounds\.csv: is not a table of VascX"):
         save_for_vascx(tmp_path, "a", PIXELS, FIELD, MASKS)
     assert [path.name for path in tmp_path.iterdir()] == ["bounds.csv"]
+
+
+def test_arteries_veins_and_fovea_are_written_where_known(tmp_path: Path):
+    masks = MASKS | {"artery": disk(50), "vein": disk(80) & ~disk(40)}
+    save_for_vascx(tmp_path, "a", PIXELS, FIELD, masks, fovea=(200.0, 150.0))
+    save_for_vascx(tmp_path, "b", PIXELS, FIELD, MASKS)
+    with Image.open(tmp_path / "artery_vein" / "a.png") as image:
+        values = np.asarray(image)
+    assert set(np.unique(values)) == {0, 1, 2, 3}
+    assert (values[512, 512], values[512, 512 + 180], values[512, 512 + 300]) == (1, 3, 2)
+    found = read_for_vascx(tmp_path)
+    assert found["a"]["fovea_location"] == pytest.approx((513.5, 513.5), abs=0.01)
+    assert found["a"]["av_path"] == tmp_path / "artery_vein" / "a.png"
+    assert found["a"]["bounds"]["radius"] == 128
+    assert found["b"].keys() == {"id", "bounds", "fundus_path", "vessels_path", "disc_path"}
+    save_for_vascx(tmp_path, "a", PIXELS, FIELD, MASKS)
+    assert "fovea_location" not in read_for_vascx(tmp_path)["a"]
 
 
 def test_a_real_image_keeps_its_vessels(real_data: Path, tmp_path: Path):

@@ -7,7 +7,7 @@ import pytest
 
 from sam2lora.errors import GeometryError
 from sam2lora.images.field_of_view import FieldOfView
-from sam2lora.metrics.measurements import measure
+from sam2lora.measurements.structures import measure
 
 SHAPE = (200, 300)
 ROWS, COLUMNS = np.ogrid[:200, :300]

@@ -1,0 +1,68 @@
+"""The row of one image."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from sam2lora import __version__
+from sam2lora.cohort.inputs import find_records
+from sam2lora.cohort.record_row import COLUMNS, Provenance, digest_of, reason_of, row_of_record
+from sam2lora.errors import ImageError
+from sam2lora.measurements import measure_eye
+
+
+def test_row_says_what_the_image_is_and_what_it_measures(data: Path):
+    record = find_records([data])[0]
+    row = row_of_record(record)
+    assert set(row) <= set(COLUMNS)
+    assert row["file"] == record.image.as_posix()
+    assert (row["patient"], row["eye"], row["version"]) == ("p00", "left", __version__)
+    assert (row["width_px"], row["height_px"], row["field"]) == (128, 128, "circle")
+    masks = {name: record.read_mask(name) for name in ("disc", "vessel")}
+    field = record.read_field_of_view()
+    expected = measure_eye(masks, field, eye="left").values
+    assert {name: row[name] for name in expected} == expected
+    assert "error" not in row
+
+
+def test_row_of_a_broken_image_has_the_reason(data: Path):
+    record = find_records([data])[0]
+    record.image.write_bytes(b"")
+    row = row_of_record(record)
+    assert "empty" in str(row["error"])
+    assert str(record.image) not in str(row["error"])
+    assert row["patient"] == "p00"
+    assert "vessel_density" not in row
+
+
+def test_defect_is_named_as_one(data: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr("sam2lora.cohort.record_row.measure_eye", lambda *_, **__: 1 / 0)
+    row = row_of_record(find_records([data])[0])
+    assert "defect of this program (ZeroDivisionError: division by zero)" in str(row["error"])
+
+
+def test_reason_is_without_the_path():
+    path = Path("a.png")
+    assert reason_of(path, ImageError("a.png: is broken.")) == "is broken."
+    missing = FileNotFoundError(2, "No such file or directory", "a.png")
+    assert reason_of(path, missing) == "cannot be read (No such file or directory)."
+
+
+def test_digest_changes_with_image_and_masks_alone(data: Path):
+    record = find_records([data])[0]
+    before = digest_of(record)
+    assert digest_of(replace(record, patient="x")) == before
+    assert digest_of(replace(record, masks={"disc": record.masks["disc"]})) != before
+    mask = record.masks["disc"][0].path
+    mask.write_bytes(mask.read_bytes() + b"\0")
+    assert digest_of(record) != before
+
+
+def test_provenance_is_in_the_row(data: Path):
+    used = Provenance("nano", "ab", {"disc": ("d", "cd")}, "--tta", {"disc": np.float64(0.5)})
+    row = row_of_record(find_records([data])[0], provenance=used)
+    assert (row["model"], row["model_sha256"], row["predict_options"]) == ("nano", "ab", "--tta")
+    assert (row["disc_adapter"], row["disc_adapter_sha256"]) == ("d", "cd")
+    assert row["disc_predicted_iou"] == 0.5

@@ -1,0 +1,102 @@
+"""Tables that are continued, interrupted, and of images that are broken."""
+
+from pathlib import Path
+
+import pytest
+
+from sam2lora.cohort import find_records, measure_records, read_table
+from sam2lora.cohort.run import TableWriter
+from sam2lora.errors import OutputError
+
+
+@pytest.fixture
+def counted(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """Return the names of the images that are measured, as they are."""
+    from sam2lora.cohort import record_row
+
+    names: list[str] = []
+    measured = record_row._measured
+
+    def note(record):
+        names.append(record.stem)
+        return measured(record)
+
+    monkeypatch.setattr(record_row, "_measured", note)
+    return names
+
+
+def test_same_input_gives_the_same_bytes(data: Path, tmp_path: Path):
+    records = find_records([data])
+    for name in ("a.csv", "b.csv"):
+        result = measure_records(records, tmp_path / name)
+        assert (result.rows, result.kept, dict(result.failed)) == (8, 0, {})
+    assert (tmp_path / "a.csv").read_bytes() == (tmp_path / "b.csv").read_bytes()
+    assert len(read_table(tmp_path / "a.csv")) == 8
+
+
+def test_interrupted_table_is_continued_to_the_same_bytes(
+    data: Path, tmp_path: Path, counted: list[str]
+):
+    records, table = find_records([data]), tmp_path / "out" / "table.csv"
+    measure_records(records, tmp_path / "whole.csv")
+    counted.clear()
+
+    def stop(done: int, total: int) -> None:
+        if done == 3:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        measure_records(records, table, progress=stop)
+    assert len(read_table(table)) == 3
+    result = measure_records(records, table)
+    assert (result.rows, result.kept) == (8, 3)
+    assert counted == [record.stem for record in records]
+    assert table.read_bytes() == (tmp_path / "whole.csv").read_bytes()
+
+
+def test_rows_of_images_not_reached_again_stay(data: Path, tmp_path: Path):
+    records, table = find_records([data]), tmp_path / "table.csv"
+    measure_records(records, table)
+
+    def stop(done: int, total: int) -> None:
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        measure_records(records, table, progress=stop)
+    assert len(read_table(table)) == 8
+
+
+def test_changed_and_failed_images_are_measured_again(
+    data: Path, tmp_path: Path, counted: list[str]
+):
+    records, table = find_records([data]), tmp_path / "table.csv"
+    whole = records[5].image.read_bytes()
+    records[5].image.write_bytes(whole[:40])
+    result = measure_records(records, table)
+    assert list(result.failed) == [records[5].image.as_posix()]
+    assert read_table(table)[5]["error"] == result.failed[records[5].image.as_posix()]
+    records[5].image.write_bytes(whole)
+    mask = records[2].masks["disc"][0].path
+    mask.write_bytes(records[3].masks["disc"][0].path.read_bytes())
+    counted.clear()
+    assert measure_records(records, table).kept == 6
+    assert counted == [records[2].stem, records[5].stem]
+
+
+def test_rows_of_other_images_are_not_lost(data: Path, tmp_path: Path):
+    records, table = find_records([data]), tmp_path / "table.csv"
+    measure_records(records, table)
+    before = table.read_bytes()
+    with pytest.raises(OutputError, match="rows of 4 other images"):
+        measure_records(records[4:], table)
+    assert table.read_bytes() == before
+
+
+def test_table_is_written_now_and_then(data: Path, tmp_path: Path, monkeypatch):
+    monkeypatch.setattr("sam2lora.cohort.run._EVERY", 0)
+    monkeypatch.setattr("sam2lora.cohort.run._SHARE", 0)
+    writer = TableWriter(tmp_path / "table.csv", ["a", "b"])
+    writer.add({"file": "b"})
+    assert [row["file"] for row in read_table(tmp_path / "table.csv")] == ["b"]
+    writer.add({"file": "a"})
+    assert [row["file"] for row in read_table(tmp_path / "table.csv")] == ["a", "b"]
