@@ -31,8 +31,8 @@ _SPUR = 1.5  # of the width of the branch it comes from: a shorter side of a ske
 _CERTAIN = 2.0  # margin of what is added, and its negative of what is removed
 _TOUCHING = np.ones((3, 3), dtype=np.bool_)  # 8-connectivity
 
-Pixel = tuple[int, int]
-Path = NDArray[np.intp]
+_Pixel = tuple[int, int]
+_Path = NDArray[np.intp]
 
 
 def correct_branch(
@@ -65,7 +65,7 @@ def correct_branch(
     return corrected
 
 
-def find_branch(margins: Values, click: Pixel) -> tuple[Mask, Path]:
+def find_branch(margins: Values, click: _Pixel) -> tuple[Mask, _Path]:
     """Find the branch between a click and the mask that is there.
 
     Parameters
@@ -93,7 +93,7 @@ def find_branch(margins: Values, click: Pixel) -> tuple[Mask, Path]:
     return _widened(margins, path), path
 
 
-def branch_at(mask: Mask, click: Pixel) -> Mask:
+def branch_at(mask: Mask, click: _Pixel) -> Mask:
     """Return the branch of a mask on which a click is, up to its forks.
 
     Parameters
@@ -172,7 +172,7 @@ def _removed(
     return removed
 
 
-def _widened(margins: Values, path: Path) -> Mask:
+def _widened(margins: Values, path: _Path) -> Mask:
     """Return what is around a path and nearly as probable as it."""
     middle = np.zeros(margins.shape, dtype=np.bool_)
     middle[tuple(path.T)] = True
