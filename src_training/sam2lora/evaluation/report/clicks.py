@@ -47,6 +47,10 @@ def corrections_of(report: Report, key: Key, start: str, placement: str) -> list
     ]
 
 
+def _automatic(report: Report, key: Key) -> list[ClickSequence]:
+    return corrections_of(report, key, "automatic", "middle")
+
+
 def keys_of(report: Report) -> list[Key]:
     """Return each model and dataset with corrections, in the order of the report."""
     found = [(entry.model, entry.dataset) for entry in report.images if entry.corrections]
@@ -108,7 +112,9 @@ def click_figure(report: Report) -> "Figure":
             dice = [_mean(found, _dice_after(count)) for count in range(MOST_CLICKS + 1)]
             label = f"{key[0]} on {key[1]}" if style == "-" else None
             axes.plot(range(len(dice)), dice, style, color=color, label=label, marker=".")
-    axes.set(xlabel="clicks", ylabel="mean Dice", ylim=(None, 1.005))
+    # Curves from nothing begin at 0, which would leave no room for the others.
+    automatic = [_mean(found, _dice_after(0)) for key in keys if (found := _automatic(report, key))]
+    axes.set(xlabel="clicks", ylabel="mean Dice", ylim=(min(automatic, default=0) - 0.05, 1.005))
     axes.grid(alpha=0.3)
     axes.legend(fontsize=7.5, loc="lower right")
     axes.set_title(
