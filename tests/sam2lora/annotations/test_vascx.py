@@ -91,7 +91,7 @@ def test_arteries_veins_and_fovea_are_written_where_known(tmp_path: Path):
     assert set(np.unique(values)) == {0, 1, 2, 3}
     assert (values[512, 512], values[512, 512 + 180], values[512, 512 + 300]) == (1, 3, 2)
     found = read_for_vascx(tmp_path)
-    assert found["a"]["fovea_location"] == pytest.approx((513.5, 513.5), abs=0.01)
+    assert found["a"]["fovea_location"] == pytest.approx((511.5, 511.5), abs=0.01)
     assert found["a"]["av_path"] == tmp_path / "artery_vein" / "a.png"
     assert found["a"]["bounds"]["radius"] == 128
     assert found["b"].keys() == {"id", "bounds", "fundus_path", "vessels_path", "disc_path"}

@@ -69,6 +69,13 @@ def test_vascx_measures_our_masks_as_we_do(
     assert float(theirs["vascx_disc_fovea_distance"]) == pytest.approx(distance * side, rel=0.01)
     tortuosity = float(theirs["vascx_md_tort_dist"])
     assert tortuosity == pytest.approx(ours["vessel_tortuosity_median"], abs=0.005)
+    parts = {"center": 1 / 36, "inner": 2 / 36, "outer": 27 / 144}  # of the grid's area
+    density = sum(
+        parts[name.split("_")[3]] * value
+        for name, value in ours.items()
+        if name.startswith("vessel_density_etdrs_") and value is not None
+    )
+    assert float(theirs["vascx_vd_etdrs_full"]) == pytest.approx(density, rel=0.02)
     assert 2 < float(theirs["vascx_md_diam"]) < 20
     assert 40 < float(theirs["vascx_bifangle"]) < 110
 
