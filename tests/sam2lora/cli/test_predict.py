@@ -243,7 +243,7 @@ def test_single_bad_file_is_one_line_and_exit_code_2(run_cli, tmp_path: Path, ki
 @pytest.mark.parametrize(
     ("args", "expected"),
     [
-        (["--target", "iris"], "No target is called 'iris'. There are: vessel, disc, cup, spot."),
+        (["--target", "iris"], "called 'iris'. There are: vessel, disc, cup, spot, fovea."),
         (["--model", "huge"], "No base model is called 'huge'. There are: nano"),
         (["--adapter", "none_such"], "no adapter called 'none_such'"),
         (["--device", "tpu"], "No device is called 'tpu'. There are: auto, cpu"),
