@@ -19,7 +19,7 @@ from napari_sam2lora.layers.metadata import TargetKey, ensure_image_id
 from napari_sam2lora.qt.close_guard import CloseGuard
 from napari_sam2lora.qt.dialogs import confirm
 from napari_sam2lora.qt.dock import Dock, main_window
-from napari_sam2lora.qt.dock_protocol import finish_image
+from napari_sam2lora.qt.dock_protocol import finish_image, note_confidence
 from napari_sam2lora.qt.notifications import show_user_errors
 from napari_sam2lora.qt.widgets import Section, column, row
 from napari_sam2lora.segmentation import keybindings as keys
@@ -263,6 +263,7 @@ class SegmentDock(Dock):
         session.message.connect(self._on_message)
         session.accepted.connect(self._on_accepted)
         session.selection_changed.connect(self._on_selection_changed)
+        session.queue.predicted.connect(self._on_predicted)
         session.result_ready.connect(self._on_result)
         session.positive_changed.connect(self._show_tool)
         session.prompts.changed.connect(self._on_prompts)
@@ -326,6 +327,10 @@ class SegmentDock(Dock):
             self._show_measurements(None)
         self._on_layers_changed()
         self._measure()
+
+    def _on_predicted(self, result: SegmentationResult) -> None:
+        image, target = result.request.image.key, result.request.target.name
+        note_confidence(self._viewer, image, target, result.prediction.confidence)
 
     def _on_result(self, result: SegmentationResult) -> None:
         key = self.session.target_key

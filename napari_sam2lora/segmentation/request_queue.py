@@ -17,7 +17,6 @@ from napari_sam2lora.layers.masks import find_mask_layer
 from napari_sam2lora.layers.metadata import TargetKey, ensure_image_id
 from napari_sam2lora.layers.prompt_history import same_prompts
 from napari_sam2lora.layers.prompts import PromptLayers
-from napari_sam2lora.qt.dock_protocol import note_confidence
 from napari_sam2lora.qt.worker import Worker
 from napari_sam2lora.segmentation.engine import Engine
 from napari_sam2lora.segmentation.model_choice import ModelChoices
@@ -53,6 +52,8 @@ class RequestQueue(QObject):
 
     Signals
     -------
+    predicted(result)
+        There is a result, of an image that is shown or of another.
     result_ready(result)
         A result is shown.
     device_ready(device)
@@ -68,6 +69,7 @@ class RequestQueue(QObject):
         Why targets have no result.
     """
 
+    predicted = Signal(object)
     result_ready = Signal(object)
     device_ready = Signal(object)
     message = Signal(str)
@@ -230,10 +232,7 @@ class RequestQueue(QObject):
             self.device_ready.emit(result)
 
     def _show(self, result: SegmentationResult) -> None:
-        request = result.request
-        note_confidence(
-            self._viewer, request.image.key, request.target.name, result.prediction.confidence
-        )
+        self.predicted.emit(result)
         image = self._images.find(result.request.image.key)
         if image is not None and image.data is result.request.image.source:
             self._results.show(image, result)
