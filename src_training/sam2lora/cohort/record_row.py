@@ -8,10 +8,11 @@ from pathlib import Path
 
 from sam2lora import __version__
 from sam2lora.datasets import MaskFile, Record
+from sam2lora.datasets.ellipses import Landmark
 from sam2lora.errors import Sam2LoraError
 from sam2lora.images.field_of_view import find_field_of_view
 from sam2lora.measurements import DEFINITIONS, measure_eye
-from sam2lora.targets import TARGETS
+from sam2lora.targets import FOVEA, TARGETS
 from sam2lora.utils.files import read_error, sha256_of
 
 logger = logging.getLogger(__name__)
@@ -138,11 +139,17 @@ def _masks(record: Record) -> Mapping[str, MaskFile]:
     return {name: record.masks[name][0] for name in TARGETS if record.masks.get(name)}
 
 
+def _fovea(record: Record) -> tuple[float, float] | None:
+    """Return where a dataset marks the fovea; a user's own mask of that name marks no point."""
+    drawn = next((file.drawn for file in record.masks_by(FOVEA.name, 1)), None)
+    return (drawn.x, drawn.y) if isinstance(drawn, Landmark) else None
+
+
 def _measured(record: Record) -> dict[str, Cell]:
     image = record.read_image()
     masks = {name: record.read_mask(name) for name in _masks(record)}
     seen = record.read_field_of_view() if record.fov else find_field_of_view(image.pixels)
-    found = measure_eye(masks, seen, spacing=image.spacing, eye=image.eye)
+    found = measure_eye(masks, seen, spacing=image.spacing, eye=image.eye, fovea=_fovea(record))
     height, width = image.pixels.shape[:2]
     return {
         "eye": found.eye,

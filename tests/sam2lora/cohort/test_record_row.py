@@ -9,6 +9,7 @@ import pytest
 from sam2lora import __version__
 from sam2lora.cohort.inputs import find_records
 from sam2lora.cohort.record_row import COLUMNS, Provenance, digest_of, reason_of, row_of_record
+from sam2lora.datasets.ellipses import Landmark
 from sam2lora.errors import ImageError
 from sam2lora.measurements import measure_eye
 
@@ -25,6 +26,18 @@ def test_row_says_what_the_image_is_and_what_it_measures(data: Path):
     expected = measure_eye(masks, field, eye="left").values
     assert {name: row[name] for name in expected} == expected
     assert "error" not in row
+
+
+def test_fovea_of_the_dataset_gives_distance_and_side(data: Path):
+    record = find_records([data])[0]
+    disc = record.read_mask("disc")
+    rows, columns = np.nonzero(disc)
+    place = Landmark(float(columns.mean() - 40), float(rows.mean()))
+    drawn = replace(record.masks["disc"][0], drawn=place)
+    marked = replace(record, masks={**record.masks, "fovea": (drawn,)})
+    assert row_of_record(marked)["disc_fovea_distance_px"] == pytest.approx(40, abs=0.1)
+    masked = replace(record, masks={**record.masks, "fovea": record.masks["disc"]})
+    assert "error" not in row_of_record(masked)
 
 
 def test_row_of_a_broken_image_has_the_reason(data: Path):
