@@ -206,7 +206,8 @@ def test_imports_use_no_network():
 
 
 IMPORTED_AS = {"pillow": "PIL", "scikit-image": "skimage"}
-OPTIONAL = {"napari", "qtpy", "pyqtgraph", "pydicom"}  # of the extras `all` and `dicom`
+# Of the extras `all`, `dicom`, `parquet` and `vascx`.
+OPTIONAL = {"napari", "qtpy", "pyqtgraph", "pydicom", "pyarrow", "vascx", "rtnls_fundusprep"}
 
 
 def test_base_dependencies_are_what_the_sources_import():
