@@ -175,16 +175,13 @@ class Report(Settings):
     def to_csv(self) -> str:
         """Return the content of `per_image.csv`: a row for each image, regime and model."""
         head = ("model", "dataset", "image", "patient", "regime", "status")
-        tail = ("tp", "fp", "fn", "tn", "expected_iou", "confidence", "seconds", "problem")
+        tail = ("tp", "fp", "fn", "tn", "expected_iou", "seconds", "problem")
         columns, rows = (*head, *METRICS, *tail), []
         for entry in self.images:
             counts = entry.counts or ("", "", "", "")
             scores = [_cell(entry.scores.get(name)) for name in METRICS]
             first = [getattr(entry, name) for name in head]
-            last = [
-                *(_cell(entry.expected_iou), _cell(entry.confidence)),
-                *(f"{entry.seconds:.3f}", entry.problem),
-            ]
+            last = [_cell(entry.expected_iou), f"{entry.seconds:.3f}", entry.problem]
             cells = (*first, *scores, *counts, *last)
             rows.append(dict(zip(columns, cells, strict=True)))
         return csv_text(columns, rows)
