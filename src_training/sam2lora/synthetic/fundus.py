@@ -62,8 +62,8 @@ def draw_fundus(seed: int, settings: SyntheticSettings | None = None) -> Synthet
     SettingsError
         If the seed is negative.
     """
-    streams = {part: _stream(seed, position) for position, part in enumerate(PARTS)}
-    look, fovea, head, camera = _place(streams, seed, settings or SyntheticSettings())
+    streams = _streams(seed)
+    look, fovea, head, camera = _place(streams, settings or SyntheticSettings())
     plan = _plan_vessels(streams["anatomy"], look, camera, head, fovea)
     trees = grow_vessels(streams["vessels"], plan)
     vessels = {kind: blood.paint_tree(tree, camera) for kind, tree in trees.items()}
@@ -112,8 +112,8 @@ def locate_fovea(
     SettingsError
         If the seed is negative.
     """
-    streams = {part: _stream(seed, position) for position, part in enumerate(PARTS)}
-    _, fovea, _, camera = _place(streams, seed, settings or SyntheticSettings())
+    streams = _streams(seed)
+    _, fovea, _, camera = _place(streams, settings or SyntheticSettings())
     x, y = (float(value) for value in camera.to_pixels(np.asarray(fovea)))
     field = camera.field()
     height, width = field.shape
@@ -123,11 +123,9 @@ def locate_fovea(
 
 
 def _place(
-    streams: Mapping[str, np.random.Generator], seed: int, settings: SyntheticSettings
+    streams: Mapping[str, np.random.Generator], settings: SyntheticSettings
 ) -> tuple[Look, tuple[float, float], DiscHead, Camera]:
     """Sample the look of an image, its fovea (in mm) and disc, and where the camera is."""
-    if seed < 0:
-        raise SettingsError(f"The seed of a synthetic fundus must be 0 or above, not {seed}.")
     look = sample_look(streams["look"], settings)
     rng = streams["anatomy"]
     fovea = _sample_fovea(rng)
@@ -135,8 +133,14 @@ def _place(
     return look, fovea, head, place_camera(rng, look, settings.shape, fovea)
 
 
-def _stream(seed: int, position: int) -> np.random.Generator:
-    return np.random.Generator(np.random.PCG64(np.random.SeedSequence([seed, position])))
+def _streams(seed: int) -> Mapping[str, np.random.Generator]:
+    """Return the random numbers of each part of an image."""
+    if seed < 0:
+        raise SettingsError(f"The seed of a synthetic fundus must be 0 or above, not {seed}.")
+    return {
+        part: np.random.Generator(np.random.PCG64(np.random.SeedSequence([seed, position])))
+        for position, part in enumerate(PARTS)
+    }
 
 
 def _sample_fovea(rng: np.random.Generator) -> tuple[float, float]:

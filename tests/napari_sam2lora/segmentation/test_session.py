@@ -94,7 +94,7 @@ def test_commands_that_are_not_possible_are_explained(
     session: Session, messages: list[str]
 ) -> None:
     session.undo()
-    assert "no point or box to undo" in messages[-1]
+    assert "no prompt to undo" in messages[-1]
     assert session.accept("replace") is None
     assert "no result to accept" in messages[-1]
     session.set_image(None)

@@ -48,5 +48,5 @@ def test_ellipse_at_the_border_is_cut_off() -> None:
 
 
 def test_center_outside_the_image_is_an_ellipse_of_another_image() -> None:
-    with pytest.raises(ImageError, match=r"ellipses\.csv.*around \(31, 5\).*30 × 20"):
+    with pytest.raises(ImageError, match=r"ellipses\.csv.*at \(31, 5\).*30 × 20"):
         Ellipse(31, 5, 9, 9).draw((20, 30), FILE)
