@@ -38,11 +38,11 @@ def show_instead(
         that are missing are added. Previews are emptied and hidden, prompts emptied, unless they
         follow `layers.prompts`.
     image, masks
-        The image and its masks, each with a target.
+        The image and its masks, each with a target; layers of points among them are added anew.
 
     Returns
     -------
-    The layer of the image, and those of its masks.
+    The layer of the image, and those of its masks and points.
     """
     shown = _image_of(before)
     by_target = {target: layer for layer in before if (target := _mask_target(layer))}
@@ -61,8 +61,11 @@ def show_instead(
     for target, layer in by_target.items():
         if target not in wanted:
             set_aside(layer, image)
-    layers = [shown]
-    for target, mask in zip(wanted, masks, strict=True):
+    layers: list[Layer] = [shown]
+    points = [one for one in masks if one[2] == "points"]
+    masks = [one for one in masks if one[2] == "labels"]
+    for mask in masks:
+        target = plugin_metadata(mask[1]["metadata"])["target"]
         index = viewer.layers.index(layers[-1]) + 1
         if target in by_target:
             layer = use_again(by_target[target], mask)
@@ -72,7 +75,7 @@ def show_instead(
         else:
             layers.append(add_quietly(viewer, Layer.create(*mask), index))
         match_brush(layers[-1])
-    return layers
+    return layers + [add_quietly(viewer, Layer.create(*one)) for one in points]
 
 
 def set_aside(layer: Labels, image: LayerData) -> None:
