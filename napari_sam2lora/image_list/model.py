@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 
+import numpy as np
 from napari.layers import Image, Labels, Layer, Points
 from napari.viewer import Viewer
 
@@ -262,6 +263,8 @@ class ImageList:
         before = [*shown, *self._mask_layers(), *self._point_layers()]
         if shown:  # the same pixels, so that predictions stay valid
             image = (shown[0].data, *image[1:])
+        for layer in self._point_layers():
+            layer.data = np.empty((0, 2))  # as if deleted by hand, so that no dock shows it again
         self._leave()
         self._show([image, *masks], before, number, selected)
 

@@ -237,7 +237,12 @@ class PointLayers(QObject):
         for layer in list(layers):
             if is_point(layer) and layer not in self._connected and not self.find(_key(layer)):
                 self._connect(layer)
-                self.keep(_key(layer), read_point(layer))
+        for layer in self._connected:
+            key, shown = _key(layer), read_point(layer)
+            if shown is None:
+                self._write(key)  # the image came back, and no list has its point
+            else:
+                self.keep(key, shown)
 
     def close(self) -> None:
         """Disconnect from all layers; they stay in the viewer."""

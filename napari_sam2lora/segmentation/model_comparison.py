@@ -19,8 +19,8 @@ from napari_sam2lora.qt.worker import ReportProgress, Worker
 from napari_sam2lora.segmentation.engine import Engine
 from napari_sam2lora.segmentation.requests import (
     FailedRequest,
-    PointResult,
     ModelChoice,
+    PointResult,
     SegmentationRequest,
     SegmentationResult,
 )

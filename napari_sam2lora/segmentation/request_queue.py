@@ -252,7 +252,7 @@ class RequestQueue(QObject):
     def _show_point(self, result: PointResult) -> None:
         request, found = result.request, result.prediction
         key = (request.image.key, request.target.name)
-        point = LocatedPoint(found.x, found.y, found.confidence, accepted=False)
+        point = LocatedPoint(found.x, found.y, float(found.confidence), accepted=False)
         image = self._images.find(request.image.key)
         if image is None:
             self._results.points.keep(key, point)  # shown when the image is
