@@ -1,8 +1,8 @@
 """Masks and points a user corrected in a folder of images, stored apart from the images.
 
 The folder of the corrections is a dataset itself: masks as PNG files, and a `dataset.csv` that
-names the image of each; points are JSON files beside the masks. Nothing is ever written next to the images, which may be a public dataset,
-on a read-only disk, or shared by several users.
+names the image of each; points are JSON files beside the masks. Nothing is ever written next to the
+images, which may be a public dataset, on a read-only disk, or shared by several users.
 """
 
 import hashlib

@@ -34,6 +34,7 @@ class Prediction:
     mask: np.ndarray
     probabilities: np.ndarray
     iou: float
+    confidence: float | None = None
 
 
 def make_result(request: SegmentationRequest, probability: float = 0.8) -> SegmentationResult:
