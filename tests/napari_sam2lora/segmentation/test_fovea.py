@@ -61,7 +61,7 @@ def test_segment_locates_the_fovea_with_its_confidence(located):
     _, dock = located
     layer = dock.session.viewer.layers["01_test fovea"]
     assert layer.data.tolist() == [[9.0, 12.0]]
-    assert dock.session.viewer.layers.selection.active is layer
+    assert dock.session.viewer.layers.selection.active == layer
     assert layer.mode == "select"  # it can be dragged
     text = label_text(dock)
     assert "Confidence in the fovea" in text
@@ -151,7 +151,7 @@ def test_segment_all_leaves_an_accepted_fovea_alone(located, qtbot: QtBot):
 
 def test_fovea_is_located_on_opening_if_it_is_ticked(docks, qtbot: QtBot):
     _, dock = docks
-    press(dock, "fovea")
+    press(dock.opening_controls, "fovea")
     press(dock, "Segment on opening")
     key = (dock.session.target_key[0], "fovea")
     qtbot.waitUntil(lambda: dock.session.points.at(key) is not None, timeout=WAIT)
