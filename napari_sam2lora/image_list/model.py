@@ -8,7 +8,8 @@ from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 
-from napari.layers import Image, Labels, Layer
+import numpy as np
+from napari.layers import Image, Labels, Layer, Points
 from napari.viewer import Viewer
 
 from napari_sam2lora.layers.conversion import LayerData, fingerprint, masks_of
@@ -22,12 +23,14 @@ from napari_sam2lora.layers.loading import (
 from napari_sam2lora.layers.lookup import AREA, layer_data, linked_layers
 from napari_sam2lora.layers.masks import is_as_predicted
 from napari_sam2lora.layers.metadata import plugin_metadata, with_plugin_metadata
+from napari_sam2lora.layers.points import is_point, read_point
 from napari_sam2lora.layers.refill import remove, show_instead
 from napari_sam2lora.qt.dock_protocol import NextImage
+from sam2lora.annotations.points import PointAnnotation
 from sam2lora.annotations.store import Corrections
 from sam2lora.errors import GeometryError
 from sam2lora.inference.confidence_file import read_confidences
-from sam2lora.targets import all_targets
+from sam2lora.targets import selectable_targets
 from sam2lora.types import Mask
 
 
@@ -126,7 +129,8 @@ class ImageList:
             return None
         image_file = self.images[number]
         masks = set() if image_file.record is None else {*image_file.record.masks}
-        masks |= {name for name in all_targets() if self.corrections.has(image_file.stem, name)}
+        stem = image_file.stem
+        masks |= {name for name in selectable_targets() if self.corrections.has(stem, name)}
         return NextImage(
             str(image_file.path), partial(read_image_layer, image_file), frozenset(masks)
         )
@@ -196,8 +200,25 @@ class ImageList:
         }
         return {name: mask for name, mask in masks.items() if fingerprint(mask) != saved[name]}
 
+    def unsaved_points(self) -> dict[str, PointAnnotation | None]:
+        """Return the accepted points that changed since they were read or saved, by target name.
+
+        None stands for a point that was saved, and is there no longer.
+        """
+        changed: dict[str, PointAnnotation | None] = {}
+        for layer in self._point_layers():
+            about, point = plugin_metadata(layer.metadata), read_point(layer)
+            kept = None
+            if point is not None and point.accepted:
+                kept = PointAnnotation(
+                    target=about["target"], x=point.x, y=point.y, confidence=point.confidence
+                )
+            if (kept and kept.model_dump()) != about.get("saved"):
+                changed[about["target"]] = kept
+        return changed
+
     def save(self) -> list[str]:
-        """Save the masks of the current image that changed.
+        """Save the masks and points of the current image that changed.
 
         Returns
         -------
@@ -206,12 +227,12 @@ class ImageList:
         Raises
         ------
         Sam2LoraError
-            If a mask cannot be saved.
+            If a mask or a point cannot be saved.
         """
         changed = self.unsaved()
         if changed:
             self._save_masks(changed)
-        return list(changed)
+        return [*changed, *self._save_points()]
 
     def set_done(self, number: int, done: bool) -> None:
         """Set whether an image is done; marking the current image as done saves all its masks.
@@ -223,6 +244,7 @@ class ImageList:
         """
         if done and number == self.current:
             self._save_masks(masks_of([layer_data(layer) for layer in self._mask_layers()]))
+            self._save_points()
         self.corrections.set_done(self.images[number].stem, done)
 
     def forget(self) -> None:
@@ -238,9 +260,11 @@ class ImageList:
         image, *masks = self._read(image_file)
         selected = self._selected_target()
         shown = [layer for layer in self._image_layers() if _is_image(layer)]
-        before = [*shown, *self._mask_layers()]
+        before = [*shown, *self._mask_layers(), *self._point_layers()]
         if shown:  # the same pixels, so that predictions stay valid
             image = (shown[0].data, *image[1:])
+        for layer in self._point_layers():
+            layer.data = np.empty((0, 2))  # as if deleted by hand, so that no dock shows it again
         self._leave()
         self._show([image, *masks], before, number, selected)
 
@@ -261,6 +285,20 @@ class ImageList:
                 saved = fingerprint(masks[target])
                 layer.metadata = with_plugin_metadata(layer.metadata, saved=saved)
         self.corrections.set_as_predicted(image_file.stem, predicted)
+
+    def _save_points(self) -> list[str]:
+        """Save the points that changed, and return the names of their targets."""
+        points = self.unsaved_points()
+        if points:
+            image_file = self._current_file()
+            self.corrections.save_points(image_file.stem, image_file.path, points)
+        for layer in self._point_layers():
+            target = plugin_metadata(layer.metadata)["target"]
+            if target in points:
+                point = points[target]
+                saved = None if point is None else point.model_dump()
+                layer.metadata = with_plugin_metadata(layer.metadata, saved=saved)
+        return list(points)
 
     def _current_file(self) -> ImageFile:
         if self.current is None:
@@ -328,6 +366,9 @@ class ImageList:
         labels = (layer for layer in self._image_layers() if isinstance(layer, Labels))
         about = [(layer, plugin_metadata(layer.metadata)) for layer in labels]
         return [layer for layer, entries in about if "target" in entries and "view" not in entries]
+
+    def _point_layers(self) -> list[Points]:
+        return [layer for layer in self._image_layers() if is_point(layer)]
 
     def _image_shape(self) -> tuple[int, ...] | None:
         """Return the `(H, W)` of the current image; None without one."""

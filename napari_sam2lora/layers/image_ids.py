@@ -18,6 +18,7 @@ from napari_sam2lora.layers.metadata import (
     plugin_metadata,
     with_plugin_metadata,
 )
+from napari_sam2lora.layers.points import is_point
 
 
 class UniqueImageIds:
@@ -73,8 +74,10 @@ class UniqueImageIds:
         """
         metadata = plugin_metadata(layer.metadata)
         others = [other for other in self._viewer.layers if other is not layer]
-        return isinstance(layer, Labels) or any(
-            plugin_metadata(other.metadata) == metadata for other in others
+        return (
+            isinstance(layer, Labels)
+            or is_point(layer)
+            or any(plugin_metadata(other.metadata) == metadata for other in others)
         )
 
     def _register(self, image: Image) -> None:

@@ -9,6 +9,8 @@ from napari.utils.notifications import show_warning
 
 from napari_sam2lora.layers.conversion import LayerData, fundus_layers
 from napari_sam2lora.layers.field_of_view import find_and_keep
+from napari_sam2lora.layers.metadata import with_plugin_metadata
+from napari_sam2lora.layers.points import LocatedPoint, point_layer
 from sam2lora.annotations.store import Corrections
 from sam2lora.datasets import (
     Dataset,
@@ -28,6 +30,7 @@ from sam2lora.datasets.layouts import ANY_TARGET
 from sam2lora.errors import DatasetError, Sam2LoraError
 from sam2lora.images.decoding import image_stem
 from sam2lora.images.reading import FundusImage, read_image
+from sam2lora.targets import get_target
 from sam2lora.types import Mask, Pixels
 
 
@@ -144,7 +147,7 @@ def read_image_layers(
 
     Returns
     -------
-    The image, and a Labels layer for each mask.
+    The image, a Labels layer for each mask, and a Points layer for each corrected point.
 
     Raises
     ------
@@ -157,7 +160,10 @@ def read_image_layers(
         masks |= _corrected_masks(corrections, image_file.stem, image.pixels)
     name = image_stem(image_file.path)
     field = find_and_keep(image.pixels)
-    return fundus_layers(name, image, field, masks, record=record, listed_in=listed_in)
+    layers = fundus_layers(name, image, field, masks, record=record, listed_in=listed_in)
+    if corrections is not None:
+        layers += _corrected_points(corrections, image_file.stem, layers[0])
+    return layers
 
 
 def start_of(images: Sequence[ImageFile], corrections: Corrections) -> int:
@@ -209,6 +215,21 @@ def _masks(record: Record | None) -> dict[str, Mask]:
         except Sam2LoraError as error:
             show_warning(f"The image is opened without its mask of {target}. {error}")
     return masks
+
+
+def _corrected_points(corrections: Corrections, stem: str, image: LayerData) -> list[LayerData]:
+    try:
+        points = corrections.points(stem)
+    except Sam2LoraError as error:
+        show_warning(f"The image is opened without your points. {error}")
+        return []
+    layers = []
+    for name, point in points.items():
+        located = LocatedPoint(point.x, point.y, point.confidence)
+        layer = point_layer(image, get_target(name), located)
+        layer[1]["metadata"] = with_plugin_metadata(layer[1]["metadata"], saved=point.model_dump())
+        layers.append(layer)
+    return layers
 
 
 def _corrected_masks(corrections: Corrections, stem: str, pixels: Pixels) -> dict[str, Mask]:

@@ -16,7 +16,9 @@ from napari_sam2lora.layers.conversion import LayerData, layer_image_id, size_of
 from napari_sam2lora.layers.insertion import add_quietly, set_visible
 from napari_sam2lora.layers.masks import SPARE, match_brush
 from napari_sam2lora.layers.metadata import METADATA_KEY, plugin_metadata, with_plugin_metadata
+from napari_sam2lora.layers.points import is_point, point_layer
 from napari_sam2lora.layers.prompt_conversion import point_size
+from sam2lora.targets import get_target
 
 _UPRIGHT: dict[str, Any] = {"affine": np.eye(3), "rotate": 0, "shear": [0]}
 """What the user may have turned and sheared; images are opened upright."""
@@ -38,18 +40,19 @@ def show_instead(
         that are missing are added. Previews are emptied and hidden, prompts emptied, unless they
         follow `layers.prompts`.
     image, masks
-        The image and its masks, each with a target.
+        The image and its masks, each with a target, and its points.
 
     Returns
     -------
-    The layer of the image, and those of its masks.
+    The layer of the image, and those of its masks and points.
     """
     shown = _image_of(before)
     by_target = {target: layer for layer in before if (target := _mask_target(layer))}
     wanted = [plugin_metadata(mask[1]["metadata"])["target"] for mask in masks]
     kept = list(by_target.values())
     tools = [layer for layer in before if _is_tool(layer)]
-    stay = [shown, *kept, *tools]
+    located = {_target(layer): layer for layer in before if is_point(layer)}
+    stay = [shown, *kept, *tools, *located.values()]
     remove(viewer, [layer for layer in before if layer not in stay])
     for layer in tools:  # first: with the id of the image, results of the one before are put aside
         _empty(layer, image, before="" if shown is None else shown.name)
@@ -61,8 +64,11 @@ def show_instead(
     for target, layer in by_target.items():
         if target not in wanted:
             set_aside(layer, image)
-    layers = [shown]
-    for target, mask in zip(wanted, masks, strict=True):
+    layers: list[Layer] = [shown]
+    points = [one for one in masks if one[2] == "points"]
+    masks = [one for one in masks if one[2] == "labels"]
+    for mask in masks:
+        target = plugin_metadata(mask[1]["metadata"])["target"]
         index = viewer.layers.index(layers[-1]) + 1
         if target in by_target:
             layer = use_again(by_target[target], mask)
@@ -72,7 +78,19 @@ def show_instead(
         else:
             layers.append(add_quietly(viewer, Layer.create(*mask), index))
         match_brush(layers[-1])
-    return layers
+    return layers + _show_points(viewer, located, image, points)
+
+
+def _show_points(
+    viewer: Viewer, layers: Mapping[str, Layer], image: LayerData, points: Sequence[LayerData]
+) -> list[Layer]:
+    """Show an image's points in the layers of their targets; those it has none for are empty."""
+    wanted = {plugin_metadata(point[1]["metadata"])["target"]: point for point in points}
+    for target, layer in layers.items():
+        refill(layer, wanted.get(target) or point_layer(image, get_target(target), None))
+    new = [point for target, point in wanted.items() if target not in layers]
+    own = [layer for target, layer in layers.items() if target in wanted]
+    return own + [add_quietly(viewer, Layer.create(*point)) for point in new]
 
 
 def set_aside(layer: Labels, image: LayerData) -> None:
@@ -111,9 +129,9 @@ def refill(layer: Layer, new: LayerData) -> None:
     Parameters
     ----------
     layer
-        An Image or a Labels layer.
+        An Image, a Labels layer, or the Points layer of a target.
     new
-        A layer that `fundus_layers` made, of the same type.
+        A layer that `fundus_layers` or `point_layer` made, of the same type.
     """
     data, options, _ = new
     if isinstance(layer, Labels):
@@ -123,7 +141,15 @@ def refill(layer: Layer, new: LayerData) -> None:
         layer.editable = True
         layer.mode = mode
     layer.metadata = {**layer.metadata, METADATA_KEY: plugin_metadata(options["metadata"])}
-    layer.data = data
+    if isinstance(layer, Points):
+        layer.selected_data = set()
+        with layer.events.data.blocker():  # nobody moved it
+            layer.data = data
+        layer.current_size = options["size"]
+        layer.size = options["size"]
+        layer.face_color = options["face_color"]
+    else:
+        layer.data = data
     layer.name = options["name"]
     _transform(layer, options)
     if isinstance(layer, Image):
@@ -173,6 +199,11 @@ def _empty(layer: Layer, image: LayerData, *, before: str) -> None:
 def _transform(layer: Layer, options: Mapping[str, Any]) -> None:
     for part, value in {**_UPRIGHT, **{part: options[part] for part in _TRANSFORM}}.items():
         setattr(layer, part, value)
+
+
+def _target(layer: Layer) -> str:
+    target: str = plugin_metadata(layer.metadata)["target"]
+    return target
 
 
 def _mask_target(layer: Layer) -> str | None:

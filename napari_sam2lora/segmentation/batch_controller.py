@@ -14,7 +14,7 @@ from napari_sam2lora.segmentation.widgets.batch_panel import BatchPanel
 from sam2lora.datasets.image_search import find_images
 from sam2lora.errors import ImageError, Sam2LoraError
 from sam2lora.inference.settings import PredictSettings
-from sam2lora.targets import all_targets
+from sam2lora.targets import selectable_targets
 
 if TYPE_CHECKING:
     from sam2lora.inference.batch import FileResult
@@ -51,7 +51,7 @@ class BatchController(QObject):
     def refresh(self) -> None:
         """Offer the folder that the current image is listed in, or else its file."""
         with show_user_errors(self):
-            self._view.show_targets(list(all_targets()), self._session.target.name)
+            self._view.show_targets(list(selectable_targets()), self._session.target.name)
         image = self._session.image
         metadata = {} if image is None else plugin_metadata(image.metadata)
         listed = metadata.get("listed_in") or metadata.get("path") or ""
@@ -135,5 +135,12 @@ def _describe(result: "FileResult") -> str:
     sure = ", ".join(f"{name} {one:.2f}" for name, one in known)
     kept = f"skipped: {', '.join(result.kept)}" if result.kept else ""
     error = result.error.removeprefix(f"{result.path}: ")
-    parts = (error, found and f"predicted IoU: {found}", sure and f"confidence: {sure}", kept)
+    located = ", ".join(f"{name} {one.confidence:.2f}" for name, one in result.points.items())
+    parts = (
+        error,
+        located and f"confidence: {located}",
+        found and f"predicted IoU: {found}",
+        sure and f"confidence: {sure}",
+        kept,
+    )
     return "; ".join(filter(None, parts))

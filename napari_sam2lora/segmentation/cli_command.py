@@ -6,6 +6,7 @@ from napari_sam2lora.layers.metadata import plugin_metadata
 from napari_sam2lora.segmentation.session import Session
 from sam2lora.errors import ImageError
 from sam2lora.inference.settings import PredictSettings, command_args, command_line, merge_targets
+from sam2lora.prompts.user_prompts import PointPrompt, Prompts
 from sam2lora.targets import get_target
 
 _OUT = "masks"
@@ -39,6 +40,9 @@ def settings_of_image(session: Session) -> PredictSettings:
     if path is None or key is None:
         raise ImageError("The command needs a file: save the image, and open it from there.")
     prompts = session.prompts.at(key)
+    located = session.points.at(key)
+    if located is not None and located.set_by_hand:
+        prompts = Prompts(points=(PointPrompt(located.x, located.y),))
     if prompts.outline is not None:
         raise ImageError("An outline is drawn by hand, and no command gives it. Save the mask.")
     settings = _settings(session, [path], session.target.name, _OUT)

@@ -64,6 +64,9 @@ class ComparisonController(QObject):
         if session.image is None:
             self._view.show_message("Open a fundus image first.")
             return
+        if session.target.kind == "point":
+            self._view.show_message(f"{session.target.name} is a point; masks are compared here.")
+            return
         references = self._references()
         if reference is not None and reference not in references:
             self._view.show_message(

@@ -26,10 +26,10 @@ from napari_sam2lora.segmentation import keybindings as keys
 from napari_sam2lora.segmentation.batch_controller import BatchController
 from napari_sam2lora.segmentation.cli_command import as_text, settings_of_image
 from napari_sam2lora.segmentation.comparison_controller import ComparisonController
-from napari_sam2lora.segmentation.live_measurements import MeasurementResult, rows
+from napari_sam2lora.segmentation.live_measurements import MeasurementResult, point_rows, rows
 from napari_sam2lora.segmentation.model_controller import ModelController
 from napari_sam2lora.segmentation.opening_controller import OpeningController
-from napari_sam2lora.segmentation.requests import SegmentationResult
+from napari_sam2lora.segmentation.requests import PointResult, SegmentationResult
 from napari_sam2lora.segmentation.session import Session
 from napari_sam2lora.segmentation.viewer_sync import ViewerSync
 from napari_sam2lora.segmentation.widgets.accept_buttons import AcceptButtons
@@ -44,7 +44,7 @@ from napari_sam2lora.segmentation.widgets.prompt_controls import PromptControls
 from napari_sam2lora.segmentation.widgets.target_selector import TargetSelector
 from napari_sam2lora.segmentation.widgets.threshold_controls import ThresholdControls
 from sam2lora.errors import Sam2LoraError
-from sam2lora.targets import TARGETS, all_targets
+from sam2lora.targets import FOVEA, TARGETS, selectable_targets
 
 TITLE = "Segment (SAM2-LoRA fundus)"
 """napari's name of the dock."""
@@ -96,9 +96,12 @@ class SegmentDock(Dock):
         self.session.segment([self.session.target])
 
     def segment_all(self) -> None:
-        """Segment vessel, disc and cup."""
-        self.models.warn(*TARGETS.values())
-        self.session.segment(list(TARGETS.values()))
+        """Segment vessel, disc and cup, and locate the fovea, unless that was accepted."""
+        image = self.session.image
+        known = image and self.session.points.at((ensure_image_id(image), FOVEA.name))
+        targets = [*TARGETS.values(), *(() if known and known.accepted else (FOVEA,))]
+        self.models.warn(*targets)
+        self.session.segment(targets)
 
     def toggle_positive(self) -> None:
         """Switch the next points between positive and negative."""
@@ -167,7 +170,8 @@ class SegmentDock(Dock):
     def toggle_preview(self) -> None:
         """Hide or show the preview."""
         key = self.session.target_key
-        layer = self.session.results.previews.find(key) if key else None
+        results = self.session.results
+        layer = (results.previews.find(key) or results.points.find(key)) if key else None
         if layer is not None:
             layer.visible = not layer.visible
 
@@ -217,7 +221,7 @@ class SegmentDock(Dock):
         self._copy.setToolTip("Copy the command line that gives the same prediction")
         self._segment, self._all = QPushButton("Segment"), QPushButton("Segment all")
         self._segment.setToolTip("Segment the target (G)")
-        self._all.setToolTip("Segment vessel, disc and cup (Shift+G)")
+        self._all.setToolTip("Segment vessel, disc, cup and fovea (Shift+G)")
         help_text = QLabel(keys.table())
         help_text.setWordWrap(True)
         sections = [
@@ -267,6 +271,7 @@ class SegmentDock(Dock):
         session.result_ready.connect(self._on_result)
         session.positive_changed.connect(self._show_tool)
         session.prompts.changed.connect(self._on_prompts)
+        session.points.changed.connect(self._on_point)
         session.results.threshold_changed.connect(self._on_threshold)
         session.measured.connect(self._on_measured)
 
@@ -332,7 +337,11 @@ class SegmentDock(Dock):
         image, target = result.request.image.key, result.request.target.name
         note_confidence(self._viewer, image, target, result.prediction.confidence)
 
-    def _on_result(self, result: SegmentationResult) -> None:
+    def _on_point(self, key: TargetKey) -> None:
+        if key == self.session.target_key:
+            self._measure()
+
+    def _on_result(self, result: SegmentationResult | PointResult) -> None:
         key = self.session.target_key
         if key == (result.request.image.key, result.request.target.name):
             self.threshold.show_threshold(self.session.results.threshold(key))
@@ -349,7 +358,13 @@ class SegmentDock(Dock):
 
     def _measure(self) -> None:
         """Measure soon; what prevents it is shown beside the measurements."""
-        message = ""
+        message, key = "", self.session.target_key
+        if key is not None and self.session.target.kind == "point":
+            point = self.session.points.at(key)
+            self._measured = key
+            self.measurement_rows.show_rows(point_rows(key[1], point) if point else ())
+            self.measurement_rows.show_message("")
+            return
         try:
             self.session.measure()
         except Sam2LoraError as error:
@@ -378,10 +393,13 @@ class SegmentDock(Dock):
         key = ensure_image_id(session.image) if session.image is not None else None
         self.targets.show_images([(ensure_image_id(one), one.name) for one in images], key)
         with show_user_errors(self):
-            self.targets.show_targets(list(all_targets().values()), session.target.name)
+            self.targets.show_targets(list(selectable_targets().values()), session.target.name)
 
     def _show_tool(self, *_: object) -> None:
-        self.prompts.show_target(fine=self.session.target.detail == "tiles")
+        target = self.session.target
+        point = target.kind == "point"
+        self.prompts.show_target(fine=target.detail == "tiles", point=point)
+        self.threshold.show_kind(point=point)
         self.prompts.show_tool(self.session.tool, self.session.prompts.positive)
 
 

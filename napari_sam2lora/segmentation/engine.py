@@ -16,6 +16,7 @@ from napari_sam2lora.segmentation.requests import (
     ComputeSettings,
     DeviceInfo,
     FailedRequest,
+    PointResult,
     SegmentationRequest,
     SegmentationResult,
 )
@@ -99,17 +100,10 @@ class Engine:
             If it was cancelled.
         """
         predictor = self.predictor(request.compute, report)
-        from sam2lora.inference.segment import SegmentationTask, segment_prepared
+        from sam2lora.inference.segment import segment_prepared
 
         target = request.target
-        task = SegmentationTask.of(
-            target,
-            adapter=self._adapter(request, predictor),
-            prompts=request.prompts,
-            detail=request.choice.detail,
-            threshold=request.threshold,
-            outer=self._outer(request, predictor),
-        )
+        task = self._task(request, predictor)
         prepared = self._prepare(request.image)
         show = partial(report, f"Segmenting {target.name}")
         mask = request.outer_mask
@@ -118,12 +112,47 @@ class Engine:
         prediction = found[target.name]
         return SegmentationResult(request, task, prepared, prediction)
 
+    def locate(self, request: SegmentationRequest, report: ReportProgress) -> PointResult:
+        """Return the result of a request for a target that is a point.
+
+        Raises
+        ------
+        Sam2LoraError
+            If the model, the adapter or the device do not allow it.
+        Stopped
+            If it was cancelled.
+        """
+        predictor = self.predictor(request.compute, report)
+        from sam2lora.inference.points import locate_prepared
+
+        task, prepared = self._task(request, predictor), self._prepare(request.image)
+        show = partial(report, f"Locating {request.target.name}")
+        return PointResult(request, locate_prepared(predictor, prepared, task, progress=show))
+
+    def _task(self, request: SegmentationRequest, predictor: "Predictor") -> "SegmentationTask":
+        from sam2lora.inference.segment import SegmentationTask
+
+        return SegmentationTask.of(
+            request.target,
+            adapter=self._adapter(request, predictor),
+            prompts=request.prompts,
+            detail=request.choice.detail,
+            threshold=request.threshold,
+            outer=self._outer(request, predictor),
+        )
+
+    def _compute_result(
+        self, request: SegmentationRequest, report: ReportProgress
+    ) -> SegmentationResult | PointResult:
+        of_kind = self.locate if request.target.kind == "point" else self.segment
+        return of_kind(request, report)
+
     def try_segment(
         self, request: SegmentationRequest, report: ReportProgress
-    ) -> SegmentationResult | FailedRequest:
+    ) -> SegmentationResult | PointResult | FailedRequest:
         """Return the result of a request, or why there is none."""
         try:
-            return self.segment(request, report)
+            return self._compute_result(request, report)
         except GeometryError as error:
             cached = self._prepared.get(request.image.key)
             return FailedRequest(request, error, cached and cached[1].field.mask)
@@ -136,7 +165,7 @@ class Engine:
         read: Callable[[], LayerData],
         make: Callable[[ImageSnapshot], SegmentationRequest],
         report: ReportProgress,
-    ) -> SegmentationResult | None:
+    ) -> SegmentationResult | PointResult | None:
         """Return the result for an image that is not shown yet; None if there is none.
 
         Parameters
@@ -153,7 +182,7 @@ class Engine:
         cached = self._prepared.get(key)
         try:
             snapshot = cached[0] if cached else ImageSnapshot(key, read())
-            return self.segment(make(snapshot), report)
+            return self._compute_result(make(snapshot), report)
         except Sam2LoraError:  # shown when the image is
             return None
 

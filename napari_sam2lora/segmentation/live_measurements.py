@@ -7,6 +7,7 @@ from functools import partial
 from qtpy.QtCore import QObject, QTimer, Signal
 
 from napari_sam2lora.layers.metadata import TargetKey
+from napari_sam2lora.layers.points import LocatedPoint
 from napari_sam2lora.qt.worker import ReportProgress, Worker
 from sam2lora.images.field_of_view import FieldOfView
 from sam2lora.measurements.structures import Measurements, measure
@@ -139,6 +140,16 @@ def rows(measured: MeasurementResult) -> Iterator[tuple[str, str]]:
         yield "Vertical cup/disc ratio", f"{found.vertical_cup_disc_ratio:.3f}"
     if found.vessel_density is not None:
         yield "Vessel density in the field of view", f"{found.vessel_density:.1%}"
+
+
+def point_rows(target: str, point: LocatedPoint) -> Iterator[tuple[str, str]]:
+    """Return where a target is that is a point, as rows of a name and a value."""
+    yield (
+        f"Confidence in the {target}",
+        "set by hand" if point.set_by_hand else f"{point.confidence:.2f}",
+    )
+    yield f"Place of the {target}", f"x {point.x:.1f}, y {point.y:.1f} px"
+    yield "Accepted", "yes" if point.accepted else "not yet"
 
 
 def confidence_words(confidence: float) -> str:

@@ -20,6 +20,7 @@ from napari_sam2lora.segmentation.engine import Engine
 from napari_sam2lora.segmentation.requests import (
     FailedRequest,
     ModelChoice,
+    PointResult,
     SegmentationRequest,
     SegmentationResult,
 )
@@ -87,6 +88,8 @@ def compare_models(
         if isinstance(result, FailedRequest):
             yield ComparedModel(title, None, str(result.error), np.zeros((0, 0), np.uint8))
             continue
+        if isinstance(result, PointResult):
+            raise TypeError("Masks are compared, not points.")
         mask = result.prediction.mask
         if reference is None:
             reference, text = mask, "reference"

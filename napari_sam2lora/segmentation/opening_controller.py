@@ -12,7 +12,7 @@ from napari_sam2lora.qt.dock_protocol import NextImage, next_image
 from napari_sam2lora.segmentation.session import Session
 from napari_sam2lora.segmentation.widgets.opening_controls import OpeningControls
 from sam2lora.errors import Sam2LoraError
-from sam2lora.targets import TARGETS, all_targets, get_target
+from sam2lora.targets import TARGETS, get_target, selectable_targets
 
 
 class OpeningController(QObject):
@@ -48,7 +48,7 @@ class OpeningController(QObject):
 
     def _request(self) -> None:
         session, image = self._session, self._session.image
-        names = [name for name in self._view.targets if name in all_targets()]
+        names = [name for name in self._view.targets if name in selectable_targets()]
         if image is None or not names:
             return
         key = ensure_image_id(image)
@@ -63,13 +63,17 @@ class OpeningController(QObject):
     def _request_ahead(self, ahead: NextImage, names: list[str]) -> None:
         for name in names:
             key = (ahead.key, name)
-            if name not in ahead.annotated and not self._session.results.has_kept(key):
+            results = self._session.results
+            known = results.has_kept(key) or results.points.at(key) is not None
+            if name not in ahead.annotated and not known:
                 self._session.queue.submit_ahead(key, ahead.read, get_target(name))
 
     def _is_painted(self, name: str) -> bool:
         session = self._session
         if session.image is None:
             return False
+        if get_target(name).kind == "point":
+            return session.results.points.at((ensure_image_id(session.image), name)) is not None
         try:
             layer = find_mask_layer(session.viewer, session.image, get_target(name))
             return layer is not None and bool(mask_of(layer_data(layer)).any())
@@ -80,7 +84,7 @@ class OpeningController(QObject):
         chosen = preferences()
         self._view.show_state(
             on=chosen.segment_on_opening,
-            names=list(all_targets()),
+            names=list(selectable_targets()),
             checked=chosen.opening_targets or tuple(TARGETS),
         )
 

@@ -4,6 +4,7 @@ from collections.abc import Callable, Container, Sequence
 from dataclasses import replace
 from functools import partial
 
+import numpy as np
 from napari.layers import Image
 from napari.utils.notifications import notification_manager
 from napari.viewer import Viewer
@@ -15,6 +16,7 @@ from napari_sam2lora.layers.images import ImageLayers
 from napari_sam2lora.layers.lookup import layer_data
 from napari_sam2lora.layers.masks import find_mask_layer
 from napari_sam2lora.layers.metadata import TargetKey, ensure_image_id
+from napari_sam2lora.layers.points import LocatedPoint
 from napari_sam2lora.layers.prompt_history import same_prompts
 from napari_sam2lora.layers.prompts import PromptLayers
 from napari_sam2lora.qt.worker import Worker
@@ -24,6 +26,7 @@ from napari_sam2lora.segmentation.requests import (
     ComputeSettings,
     DeviceInfo,
     FailedRequest,
+    PointResult,
     SegmentationRequest,
     SegmentationResult,
 )
@@ -55,7 +58,7 @@ class RequestQueue(QObject):
     predicted(result)
         There is a result, of an image that is shown or of another.
     result_ready(result)
-        A result is shown.
+        A result is shown: a `SegmentationResult` or `PointResult`.
     device_ready(device)
         It is known what computes: a `DeviceInfo`.
     message(text)
@@ -222,8 +225,10 @@ class RequestQueue(QObject):
         self._show_error(key, message)
 
     def _on_done(self, key: object, result: object) -> None:
-        if isinstance(result, SegmentationResult | FailedRequest):
+        if isinstance(result, SegmentationResult | PointResult | FailedRequest):
             self._pending.remove(result.request)
+        if isinstance(result, PointResult):
+            self._show_point(result)
         if isinstance(result, SegmentationResult):
             self._show(result)
         elif isinstance(result, FailedRequest):
@@ -243,9 +248,27 @@ class RequestQueue(QObject):
         if image is not None and not self.restore(image):
             self.message.emit("The image has changed, so its result is not shown.")
 
+    def _show_point(self, result: PointResult) -> None:
+        request, found = result.request, result.prediction
+        key = (request.image.key, request.target.name)
+        point = LocatedPoint(found.x, found.y, float(found.confidence), accepted=False)
+        image = self._images.find(request.image.key)
+        if image is None:
+            self._results.points.keep(key, point)  # shown when the image is
+        elif image.data is request.image.source or np.array_equal(image.data, request.image.source):
+            self._results.points.show(image, request.target, point)
+            self.result_ready.emit(result)
+        else:
+            self.message.emit("The image has changed, so its result is not shown.")
+
+    def is_pending(self, key: TargetKey) -> bool:
+        """Check whether the result of a target that was requested is still to come."""
+        return self._pending.newest(key) is not None
+
     def restore(self, image: Image) -> bool:
-        """Show the results of an image that were kept; return whether there are any."""
+        """Show the results of an image that were kept; return whether there are masks."""
         restored = self._results.restore(image)
+        self._results.points.restore(image)
         self.mark_outdated()
         for result in restored:
             self.result_ready.emit(result)

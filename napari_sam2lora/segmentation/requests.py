@@ -11,6 +11,7 @@ from sam2lora.targets import InputMode, Target
 from sam2lora.types import Mask
 
 if TYPE_CHECKING:
+    from sam2lora.inference.points import PointPrediction
     from sam2lora.inference.prepared_image import PreparedImage
     from sam2lora.inference.segment import SegmentationTask, TargetPrediction
 
@@ -117,6 +118,22 @@ class SegmentationResult:
     task: "SegmentationTask"
     prepared: "PreparedImage"
     prediction: "TargetPrediction"
+
+
+@dataclass(frozen=True, eq=False)
+class PointResult:
+    """The result of a request for a target that is a point.
+
+    Attributes
+    ----------
+    request
+        The request.
+    prediction
+        The place, and how sure it is.
+    """
+
+    request: SegmentationRequest
+    prediction: "PointPrediction"
 
 
 @dataclass(frozen=True, eq=False)

@@ -12,6 +12,7 @@ from napari_sam2lora.layers.insertion import set_visible
 from napari_sam2lora.layers.lookup import layer_data, masks_of_image
 from napari_sam2lora.layers.masks import AcceptMode, accept_mask
 from napari_sam2lora.layers.metadata import TargetKey, ensure_image_id
+from napari_sam2lora.layers.points import PointLayers
 from napari_sam2lora.layers.preview import PreviewLayers
 from napari_sam2lora.segmentation.kept_results import KeptResults
 from napari_sam2lora.segmentation.live_measurements import LiveMeasurements
@@ -41,6 +42,8 @@ class ResultStore(QObject):
         The latest results.
     live_measurements
         What measures them.
+    previews, points
+        The layers that show masks, and those that show targets that are points.
     """
 
     threshold_changed = Signal(object)
@@ -49,7 +52,7 @@ class ResultStore(QObject):
         super().__init__()
         self.latest: dict[TargetKey, SegmentationResult] = {}
         self.live_measurements = LiveMeasurements()
-        self.previews = PreviewLayers(viewer)
+        self.previews, self.points = PreviewLayers(viewer), PointLayers(viewer)
         self._viewer = viewer
         self._thresholds: dict[TargetKey, float] = {}
         self._opacities: dict[Image, float] = {}  # of outdated previews, before they were
@@ -93,7 +96,7 @@ class ResultStore(QObject):
     def lost_on_closing(self) -> dict[str, list[str]]:
         """Return the targets of each image that were shown and not accepted, by the image's id."""
         lost: dict[str, list[str]] = {}
-        for image, target in (*self._kept.seen(), *self.unaccepted()):
+        for image, target in (*self._kept.seen(), *self.unaccepted(), *self.points.unaccepted()):
             lost.setdefault(image, []).append(target)
         return lost
 
@@ -199,6 +202,7 @@ class ResultStore(QObject):
     def close(self) -> None:
         """Stop measuring, and give outdated previews their opacity back."""
         self.live_measurements.close()
+        self.points.close()
         for layer, opacity in self._opacities.items():
             layer.opacity = opacity
         self._opacities.clear()

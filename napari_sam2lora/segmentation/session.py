@@ -18,14 +18,15 @@ from napari_sam2lora.layers.lookup import layer_data
 from napari_sam2lora.layers.masks import AcceptMode, find_mask_layer
 from napari_sam2lora.layers.metadata import TargetKey, ensure_image_id, target_in
 from napari_sam2lora.layers.orientation import UprightOffer
+from napari_sam2lora.layers.points import PointLayers
 from napari_sam2lora.layers.prompt_conversion import Tool, circle_in_view, prompt_tool
 from napari_sam2lora.layers.prompts import PromptLayers
 from napari_sam2lora.segmentation.model_choice import ModelChoices
 from napari_sam2lora.segmentation.request_queue import RequestQueue
-from napari_sam2lora.segmentation.requests import SegmentationResult
+from napari_sam2lora.segmentation.requests import PointResult, SegmentationResult
 from napari_sam2lora.segmentation.results import ResultStore
 from sam2lora.prompts.outlines import fit_ellipse
-from sam2lora.targets import TARGETS, Target, all_targets, get_target
+from sam2lora.targets import TARGETS, Target, get_target, selectable_targets
 
 
 class Session(QObject):
@@ -46,7 +47,7 @@ class Session(QObject):
     message(text)
         Something the user should read.
     result_ready(result)
-        A `SegmentationResult` is shown.
+        A `SegmentationResult` or a `PointResult` is shown.
     accepted(masks)
         Results were written into these masks.
     measured(measurements)
@@ -94,11 +95,16 @@ class Session(QObject):
         self._transforms = TransformSync(viewer)
         self.choices.changed.connect(self.selection_changed)
         self.queue.message.connect(self.message)
-        self.queue.result_ready.connect(self.result_ready)
+        self.queue.result_ready.connect(self._on_result)
         self.queue.device_ready.connect(self.device_ready)
         self.queue.worker.busy_changed.connect(self.busy_changed)
         self.queue.worker.progressed.connect(self.progressed)
         self.results.live_measurements.measured.connect(self.measured)
+
+    @property
+    def points(self) -> PointLayers:
+        """The targets of the viewer's images that are points."""
+        return self.results.points
 
     # The current image and target
 
@@ -129,7 +135,10 @@ class Session(QObject):
         for target in targets:
             self.queue.submit(self.image, target)
         self._show_own()
-        self.use(self.tool or "point")
+        if self.target.kind == "point":
+            self.points.use(self.image, self.target, adding=False)
+        else:
+            self.use(self.tool or "point")
 
     # Prompts
 
@@ -137,6 +146,8 @@ class Session(QObject):
     def tool(self) -> Tool | None:
         """What a click in the canvas does now."""
         active = self.viewer.layers.selection.active
+        if active is not None and self.points.has(active):
+            return "point" if str(active.mode) == "add" else None
         if active is None or not self.prompts.has(active):
             return None
         if prompt_tool(active) == "outline":
@@ -151,6 +162,9 @@ class Session(QObject):
         Where the target has no such tool, it sets a point.
         """
         if self.image is None or self.target_key is None:
+            return
+        if self.target.kind == "point":
+            self.points.use(self.image, self.target, adding=True)
             return
         fine = self.target.detail == "tiles"
         outlined = self.prompts.at(self.target_key).outline is not None
@@ -172,6 +186,9 @@ class Session(QObject):
         key = self.target_key
         if self.image is None or key is None:
             self.message.emit("Open a fundus image first.")
+            return
+        if self.target.kind == "point":
+            self.message.emit(f"{self.target.name} is a point and has no outline: drag it.")
             return
         if self.target.detail == "tiles":
             self.message.emit(f"{self.target.name} has no outline: use Branch, or a brush.")
@@ -195,19 +212,27 @@ class Session(QObject):
 
     def undo(self) -> None:
         """Undo the last prompt."""
-        if self.target_key and not self.prompts.undo(self.target_key):
+        if self.target_key and self.target.kind == "point":
+            if not self.points.undo(self.target_key):
+                self.message.emit("There is nothing to undo.")
+        elif self.target_key and not self.prompts.undo(self.target_key):
             self.message.emit("There is no prompt to undo.")
         elif self.image is not None:
             self.prompts.restore(self.image, self.target)  # one may have been deleted by hand
 
     def redo(self) -> None:
         """Redo a prompt that was undone."""
-        if self.image is not None and self.target_key and self.prompts.redo(self.target_key):
+        if self.target_key and self.target.kind == "point":
+            self.points.redo(self.target_key)
+        elif self.image is not None and self.target_key and self.prompts.redo(self.target_key):
             self.prompts.restore(self.image, self.target)
 
     def clear(self) -> None:
-        """Remove all points, the box and the outline of the current target."""
-        if self.target_key:
+        """Remove all points, the box and the outline of the current target, or its point itself."""
+        if self.target.kind == "point":
+            if self.image is not None and self.target_key:
+                self.points.remove(self.target_key)
+        elif self.target_key:
             self.prompts.clear(self.target_key)
 
     # Results
@@ -225,6 +250,8 @@ class Session(QObject):
     def accept(self, mode: AcceptMode) -> Labels | None:
         """Write the current target's result into its mask, and select that, to be corrected.
 
+        A target that is a point is marked as accepted instead.
+
         Only an up-to-date result is written; otherwise a message says what to do.
 
         Raises
@@ -232,6 +259,9 @@ class Session(QObject):
         Sam2LoraError
             If the mask's layer does not fit.
         """
+        if self.target.kind == "point" and self.target_key is not None:
+            self._accept_point(self.target_key)
+            return None
         if self.image is None or self.result is None:
             self.message.emit("There is no result to accept. Press Segment first.")
             return None
@@ -244,6 +274,15 @@ class Session(QObject):
         self.message.emit(f"Accepted into {labels.name}. Ctrl+Z undoes it; H shows the preview.")
         self.accepted.emit([labels])
         return labels
+
+    def _accept_point(self, key: TargetKey) -> None:
+        if self.queue.is_pending(key):
+            text = "The newest result is still being computed. Accept it when it is shown."
+        elif self.points.accept(key) is None:
+            text = "There is no result to accept. Press Segment first."
+        else:
+            text = f"The {key[1]} is accepted. Ctrl+Z undoes it."
+        self.message.emit(text)
 
     def accept_all(self, mode: AcceptMode) -> bool:
         """Write the results of all targets that were not accepted into their masks.
@@ -267,8 +306,15 @@ class Session(QObject):
                 reasons.append(f"{key[1]}: {reason}")
             else:
                 written.append(self.results.accept(self.image, get_target(key[1]), mode))
+        points = []
+        for key in self.points.unaccepted(self.target_key[0]):
+            if self.queue.is_pending(key):
+                reasons.append(f"{key[1]}: The newest result is still being computed.")
+            else:
+                self.points.accept(key)
+                points.append(key[1])
         self.set_target(current.name)  # each new mask was selected when it was added
-        if written:
+        if written and current.kind == "mask":
             own = find_mask_layer(self.viewer, self.image, current)
             if own is None:  # the brush paints what is selected, and the target says so
                 self.set_target(target_in(written[-1].metadata, written[-1].name).name)
@@ -277,7 +323,9 @@ class Session(QObject):
         reasons += [f"{name}: The result is still being computed." for name in waiting]
         names = ", ".join(labels.name for labels in written)
         text = f"Accepted into {names}. Ctrl+Z undoes it in the selected mask." if names else ""
-        if not (written or reasons):
+        if points:
+            text = "\n".join(filter(None, [text, f"Accepted: {', '.join(points)}."]))
+        if not (written or points or reasons):
             text = "There is no new result to accept."
         self.message.emit("\n".join(filter(None, [text, *reasons])))
         self.accepted.emit(written)
@@ -288,7 +336,7 @@ class Session(QObject):
 
         The brush of a mask stays active.
         """
-        names = list(all_targets())
+        names = list(selectable_targets())
         name = names[(names.index(self.target.name) + by) % len(names)]
         active = self.viewer.layers.selection.active
         if self.image is not None and isinstance(active, Labels):
@@ -316,6 +364,7 @@ class Session(QObject):
         self._image_ids.forget_changes()
         self.put_results_aside()
         self.prompts.forget_missing()
+        self.points.sync()
         # Without an image there is nothing to hide yet, and a layer that is hidden loses its tool.
         if self.prompts.adopt() and self.image is not None:
             self._show_own()
@@ -355,7 +404,20 @@ class Session(QObject):
         if self.image is not None:
             self.queue.restore(self.image)
         self._show_own()
+        self._select_point()
         self.selection_changed.emit()
+
+    def _on_result(self, result: SegmentationResult | PointResult) -> None:
+        self._select_point()
+        self.result_ready.emit(result)
+
+    def _select_point(self) -> None:
+        """Make the point of the current target one that can be dragged, if it is shown."""
+        if self.image is None or self.target_key is None or self.target.kind != "point":
+            return
+        active = self.viewer.layers.selection.active
+        if self.points.find(self.target_key) and active in (None, self.image):
+            self.points.use(self.image, self.target, adding=False)
 
     def _show_own(self) -> None:
         if (
@@ -366,3 +428,4 @@ class Session(QObject):
             self.prompts.restore(self.image, self.target)  # the image may have come back
         self.prompts.show_only(self.target_key)
         self.results.previews.show_only(self.target_key and self.target_key[0])
+        self.points.show_only(self.target_key and self.target_key[0])

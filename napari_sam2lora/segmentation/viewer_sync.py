@@ -8,6 +8,7 @@ from qtpy.QtCore import QObject, QTimer, Signal
 from napari_sam2lora.layers.lookup import fundus_images
 from napari_sam2lora.layers.masks import match_brush
 from napari_sam2lora.layers.metadata import plugin_metadata
+from napari_sam2lora.layers.points import is_point
 from napari_sam2lora.qt.notifications import show_user_errors
 from napari_sam2lora.segmentation import keybindings as keys
 from napari_sam2lora.segmentation.session import Session
@@ -84,7 +85,7 @@ class ViewerSync(QObject):
             layer.events.name.disconnect(self._soon)
             if _is_fundus(layer):
                 layer.events.metadata.disconnect(self._on_image_changed)
-            if "prompts" in plugin_metadata(layer.metadata):
+            if "prompts" in plugin_metadata(layer.metadata) or is_point(layer):
                 layer.events.mode.disconnect(self._on_mode)
 
     def _soon(self) -> None:
@@ -101,7 +102,9 @@ class ViewerSync(QObject):
         metadata = plugin_metadata(layer.metadata)
         ours = isinstance(layer, Image) or "image" in metadata
         if ours and layer not in self._bound and "prompts" not in metadata:
-            keys.bind(layer, self._actions, prompts=False)
+            keys.bind(layer, self._actions, prompts=is_point(layer))
+            if is_point(layer):
+                layer.events.mode.connect(self._on_mode)
             layer.events.name.connect(self._soon)
             if isinstance(layer, Labels):
                 match_brush(layer)

@@ -119,6 +119,17 @@ def point_targets() -> dict[str, Target]:
     return {name: target for name, target in known.items() if target.kind == "point"}
 
 
+def selectable_targets() -> dict[str, Target]:
+    """Return the targets that are masks, followed by those that are points, by name.
+
+    Raises
+    ------
+    TargetError
+        If `targets.json` cannot be read; the message names the file.
+    """
+    return all_targets() | point_targets()
+
+
 def get_target(name: str) -> Target:
     """Return the target called `name`, a mask or a point.
 
@@ -127,7 +138,7 @@ def get_target(name: str) -> Target:
     TargetError
         If there is none; the message lists the known ones.
     """
-    targets = all_targets() | point_targets()
+    targets = selectable_targets()
     if name not in targets:
         raise TargetError(f"No target is called {name!r}. There are: {', '.join(targets)}.")
     return targets[name]

@@ -6,6 +6,7 @@ from qtpy.QtWidgets import QButtonGroup, QCheckBox, QGridLayout, QPushButton, QW
 from napari_sam2lora.layers.prompt_conversion import NEGATIVE, POSITIVE
 
 _POINTS = (("+ Point", POSITIVE, True), ("− Point", NEGATIVE, False))
+_POINT_TIP = "The target is a point: + Point sets it by a click, and it can be dragged (U)"
 
 
 class PromptControls(QWidget):
@@ -37,6 +38,7 @@ class PromptControls(QWidget):
         layout.setContentsMargins(0, 0, 0, 0)
         self._group = QButtonGroup(self)
         self._tools: dict[str, QPushButton] = {}
+        self._tips: dict[str, str] = {}
         for column, (text, color, positive) in enumerate(_POINTS):
             tool = self._tool(
                 text, f"The next click is {'on' if positive else 'not on'} the target (Q switches)"
@@ -90,17 +92,25 @@ class PromptControls(QWidget):
             button.setChecked(button is active)
         self._group.setExclusive(True)
 
-    def show_target(self, *, fine: bool) -> None:
-        """Enable the tools of a target: branches of fine structures, the outline of others."""
-        self._tools["Branch"].setEnabled(fine)
-        self._tools["Outline"].setEnabled(not fine)
+    def show_target(self, *, fine: bool, point: bool = False) -> None:
+        """Enable the tools of a target: branches of fine structures, the outline of others.
+
+        A target that is a point has but the click that sets it.
+        """
+        for text, button in self._tools.items():
+            button.setToolTip(_POINT_TIP if point else self._tips[text])
+            button.setEnabled(text == "+ Point" or not point)
+        if not point:
+            self._tools["Branch"].setEnabled(fine)
+            self._tools["Outline"].setEnabled(not fine)
+        self.use_mask.setEnabled(not point)
 
     def _tool(self, text: str, tip: str) -> QPushButton:
         button = QPushButton(text)
         button.setCheckable(True)
         button.setToolTip(tip)
         self._group.addButton(button)
-        self._tools[text] = button
+        self._tools[text], self._tips[text] = button, tip
         return button
 
     def _on_positive(self) -> None:

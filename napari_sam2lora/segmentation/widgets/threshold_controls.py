@@ -19,6 +19,8 @@ _MODES = {
 }
 _STEPS = 1000
 _TIP = "Probability from which a pixel belongs to the target; nothing is computed again"
+_MODE_TIP = "How accepting a prediction changes a mask that exists already"
+_POINT_TIP = "The target is a point: it has no threshold and no mask"
 
 
 class ThresholdControls(QWidget):
@@ -45,7 +47,7 @@ class ThresholdControls(QWidget):
         self.slider.valueChanged.connect(self._on_slider)
         self.number.valueChanged.connect(self._on_number)
         self.mode = QComboBox()
-        self.mode.setToolTip("How accepting a prediction changes a mask that exists already")
+        self.mode.setToolTip(_MODE_TIP)
         for mode, (text, tip) in _MODES.items():
             self.mode.addItem(text, mode)
             self.mode.setItemData(self.mode.count() - 1, tip, Qt.ItemDataRole.ToolTipRole)
@@ -62,6 +64,14 @@ class ThresholdControls(QWidget):
         """What becomes of the mask: "replace", "add" or "empty"."""
         mode: AcceptMode = self.mode.currentData()
         return mode
+
+    def show_kind(self, *, point: bool) -> None:
+        """Disable all of it for a target that is a point, and say why."""
+        self.setEnabled(not point)
+        self.setToolTip(_POINT_TIP if point else "")
+        for widget in (self.slider, self.number):
+            widget.setToolTip(_POINT_TIP if point else _TIP)
+        self.mode.setToolTip(_POINT_TIP if point else _MODE_TIP)
 
     def show_threshold(self, threshold: float) -> None:
         """Show a threshold without emitting `threshold_changed`."""

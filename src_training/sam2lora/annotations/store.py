@@ -1,8 +1,8 @@
-"""Masks a user corrected in a folder of images, stored apart from the images.
+"""Masks and points a user corrected in a folder of images, stored apart from the images.
 
 The folder of the corrections is a dataset itself: masks as PNG files, and a `dataset.csv` that
-names the image of each. Nothing is ever written next to the images, which may be a public dataset,
-on a read-only disk, or shared by several users.
+names the image of each; points are JSON files beside the masks. Nothing is ever written next to the
+images, which may be a public dataset, on a read-only disk, or shared by several users.
 """
 
 import hashlib
@@ -16,9 +16,10 @@ import platformdirs
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from sam2lora.annotations.mask_files import save_mask
+from sam2lora.annotations.points import PointAnnotation, read_point, save_point
 from sam2lora.errors import DatasetError
 from sam2lora.images.reading import read_mask
-from sam2lora.targets import all_targets
+from sam2lora.targets import all_targets, point_targets
 from sam2lora.types import Mask
 from sam2lora.utils.csv_files import write_csv
 from sam2lora.utils.files import atomic_path, make_folder
@@ -75,13 +76,24 @@ class Corrections:
         stored = {name: path for name, path in paths.items() if path.is_file()}
         return {name: read_mask(path, shape=shape) for name, path in stored.items()}
 
+    def points(self, stem: str) -> dict[str, PointAnnotation]:
+        """Read the points of one image: target name to point.
+
+        Raises
+        ------
+        ImageError
+            If a point cannot be read.
+        """
+        paths = {name: self._point(stem, name) for name in point_targets()}
+        return {name: read_point(path) for name, path in paths.items() if path.is_file()}
+
     def corrected(self, stem: str) -> bool:
-        """Check whether an image has a corrected mask."""
-        return any(self._mask(stem, name).is_file() for name in all_targets())
+        """Check whether an image has a corrected mask or point."""
+        return any(self.has(stem, name) for name in (*all_targets(), *point_targets()))
 
     def has(self, stem: str, target: str) -> bool:
-        """Check whether an image has a corrected mask of one target."""
-        return self._mask(stem, target).is_file()
+        """Check whether an image has a corrected mask or point of one target."""
+        return self._mask(stem, target).is_file() or self._point(stem, target).is_file()
 
     def done(self) -> set[str]:
         """Return the stems of the images marked as done.
@@ -159,8 +171,35 @@ class Corrections:
         images = state.images | {stem: str(image.resolve())}
         self._write(state.model_copy(update={"images": images}))
 
+    def save_points(
+        self, stem: str, image: Path, points: Mapping[str, PointAnnotation | None]
+    ) -> None:
+        """Save points of one image; None deletes one, and those of other targets stay.
+
+        Parameters
+        ----------
+        stem, image
+            As for `save`.
+        points
+            Target name to point.
+
+        Raises
+        ------
+        DatasetError, OutputError
+            As in `save`.
+        """
+        state = self._state()
+        make_folder(self.folder / "masks")
+        for name, point in points.items():
+            if point is None:
+                self._point(stem, name).unlink(missing_ok=True)
+            else:
+                save_point(self._point(stem, name), point)
+        images = state.images | {stem: str(image.resolve())}
+        self._write(state.model_copy(update={"images": images}))
+
     def forget(self, stem: str) -> None:
-        """Delete the corrected masks of one image, and its mark as done.
+        """Delete the corrected masks and points of one image, and its mark as done.
 
         Raises
         ------
@@ -172,6 +211,8 @@ class Corrections:
         state = self._state()
         for name in all_targets():
             self._mask(stem, name).unlink(missing_ok=True)
+        for name in point_targets():
+            self._point(stem, name).unlink(missing_ok=True)
         images = {other: image for other, image in state.images.items() if other != stem}
         done = [other for other in state.done if other != stem]
         self._write(state.model_copy(update={"images": images, "done": done}))
@@ -198,6 +239,9 @@ class Corrections:
     def _mask(self, stem: str, target: str) -> Path:
         return self.folder / "masks" / f"{stem}_{target}.png"
 
+    def _point(self, stem: str, target: str) -> Path:
+        return self.folder / "masks" / f"{stem}_{target}.json"
+
     def _state(self) -> _State:
         path = self.folder / _STATE
         if not path.exists():
@@ -223,5 +267,6 @@ class Corrections:
         for stem, image in images:
             paths = {name: self._mask(stem, name) for name in all_targets()}
             masks = {name: f"masks/{path.name}" for name, path in paths.items() if path.is_file()}
-            rows.append({"image": image, **masks})
+            if masks:  # an image of which a point alone is corrected is none of a dataset of masks
+                rows.append({"image": image, **masks})
         return rows
