@@ -29,7 +29,7 @@ from napari_sam2lora.segmentation.comparison_controller import ComparisonControl
 from napari_sam2lora.segmentation.live_measurements import MeasurementResult, point_rows, rows
 from napari_sam2lora.segmentation.model_controller import ModelController
 from napari_sam2lora.segmentation.opening_controller import OpeningController
-from napari_sam2lora.segmentation.requests import PointResult, SegmentationResult
+from napari_sam2lora.segmentation.requests import LocatedResult, SegmentationResult
 from napari_sam2lora.segmentation.session import Session
 from napari_sam2lora.segmentation.viewer_sync import ViewerSync
 from napari_sam2lora.segmentation.widgets.accept_buttons import AcceptButtons
@@ -44,7 +44,7 @@ from napari_sam2lora.segmentation.widgets.prompt_controls import PromptControls
 from napari_sam2lora.segmentation.widgets.target_selector import TargetSelector
 from napari_sam2lora.segmentation.widgets.threshold_controls import ThresholdControls
 from sam2lora.errors import Sam2LoraError
-from sam2lora.targets import FOVEA, TARGETS, selectable_targets
+from sam2lora.targets import TARGETS, selectable_targets
 
 TITLE = "Segment (SAM2-LoRA fundus)"
 """napari's name of the dock."""
@@ -96,10 +96,8 @@ class SegmentDock(Dock):
         self.session.segment([self.session.target])
 
     def segment_all(self) -> None:
-        """Segment vessel, disc and cup, and locate the fovea, unless that was accepted."""
-        image = self.session.image
-        known = image and self.session.points.at((ensure_image_id(image), FOVEA.name))
-        targets = [*TARGETS.values(), *(() if known and known.accepted else (FOVEA,))]
+        """Segment vessel, disc and cup; a point is located when it is asked for."""
+        targets = list(TARGETS.values())
         self.models.warn(*targets)
         self.session.segment(targets)
 
@@ -341,7 +339,7 @@ class SegmentDock(Dock):
         if key == self.session.target_key:
             self._measure()
 
-    def _on_result(self, result: SegmentationResult | PointResult) -> None:
+    def _on_result(self, result: SegmentationResult | LocatedResult) -> None:
         key = self.session.target_key
         if key == (result.request.image.key, result.request.target.name):
             self.threshold.show_threshold(self.session.results.threshold(key))

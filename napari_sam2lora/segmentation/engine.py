@@ -16,7 +16,7 @@ from napari_sam2lora.segmentation.requests import (
     ComputeSettings,
     DeviceInfo,
     FailedRequest,
-    PointResult,
+    LocatedResult,
     SegmentationRequest,
     SegmentationResult,
 )
@@ -112,7 +112,7 @@ class Engine:
         prediction = found[target.name]
         return SegmentationResult(request, task, prepared, prediction)
 
-    def locate(self, request: SegmentationRequest, report: ReportProgress) -> PointResult:
+    def locate(self, request: SegmentationRequest, report: ReportProgress) -> LocatedResult:
         """Return the result of a request for a target that is a point.
 
         Raises
@@ -127,7 +127,7 @@ class Engine:
 
         task, prepared = self._task(request, predictor), self._prepare(request.image)
         show = partial(report, f"Locating {request.target.name}")
-        return PointResult(request, locate_prepared(predictor, prepared, task, progress=show))
+        return LocatedResult(request, locate_prepared(predictor, prepared, task, progress=show))
 
     def _task(self, request: SegmentationRequest, predictor: "Predictor") -> "SegmentationTask":
         from sam2lora.inference.segment import SegmentationTask
@@ -143,13 +143,13 @@ class Engine:
 
     def _compute_result(
         self, request: SegmentationRequest, report: ReportProgress
-    ) -> SegmentationResult | PointResult:
+    ) -> SegmentationResult | LocatedResult:
         of_kind = self.locate if request.target.kind == "point" else self.segment
         return of_kind(request, report)
 
     def try_segment(
         self, request: SegmentationRequest, report: ReportProgress
-    ) -> SegmentationResult | PointResult | FailedRequest:
+    ) -> SegmentationResult | LocatedResult | FailedRequest:
         """Return the result of a request, or why there is none."""
         try:
             return self._compute_result(request, report)
@@ -165,7 +165,7 @@ class Engine:
         read: Callable[[], LayerData],
         make: Callable[[ImageSnapshot], SegmentationRequest],
         report: ReportProgress,
-    ) -> SegmentationResult | PointResult | None:
+    ) -> SegmentationResult | LocatedResult | None:
         """Return the result for an image that is not shown yet; None if there is none.
 
         Parameters

@@ -19,8 +19,8 @@ from napari_sam2lora.qt.worker import ReportProgress, Worker
 from napari_sam2lora.segmentation.engine import Engine
 from napari_sam2lora.segmentation.requests import (
     FailedRequest,
+    LocatedResult,
     ModelChoice,
-    PointResult,
     SegmentationRequest,
     SegmentationResult,
 )
@@ -88,7 +88,7 @@ def compare_models(
         if isinstance(result, FailedRequest):
             yield ComparedModel(title, None, str(result.error), np.zeros((0, 0), np.uint8))
             continue
-        if isinstance(result, PointResult):
+        if isinstance(result, LocatedResult):
             raise TypeError("Masks are compared, not points.")
         mask = result.prediction.mask
         if reference is None:

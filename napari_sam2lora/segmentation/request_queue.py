@@ -26,7 +26,7 @@ from napari_sam2lora.segmentation.requests import (
     ComputeSettings,
     DeviceInfo,
     FailedRequest,
-    PointResult,
+    LocatedResult,
     SegmentationRequest,
     SegmentationResult,
 )
@@ -58,7 +58,7 @@ class RequestQueue(QObject):
     predicted(result)
         There is a result, of an image that is shown or of another.
     result_ready(result)
-        A result is shown: a `SegmentationResult` or `PointResult`.
+        A result is shown: a `SegmentationResult` or `LocatedResult`.
     device_ready(device)
         It is known what computes: a `DeviceInfo`.
     message(text)
@@ -225,9 +225,9 @@ class RequestQueue(QObject):
         self._show_error(key, message)
 
     def _on_done(self, key: object, result: object) -> None:
-        if isinstance(result, SegmentationResult | PointResult | FailedRequest):
+        if isinstance(result, SegmentationResult | LocatedResult | FailedRequest):
             self._pending.remove(result.request)
-        if isinstance(result, PointResult):
+        if isinstance(result, LocatedResult):
             self._show_point(result)
         if isinstance(result, SegmentationResult):
             self._show(result)
@@ -248,7 +248,7 @@ class RequestQueue(QObject):
         if image is not None and not self.restore(image):
             self.message.emit("The image has changed, so its result is not shown.")
 
-    def _show_point(self, result: PointResult) -> None:
+    def _show_point(self, result: LocatedResult) -> None:
         request, found = result.request, result.prediction
         key = (request.image.key, request.target.name)
         point = LocatedPoint(found.x, found.y, float(found.confidence), accepted=False)

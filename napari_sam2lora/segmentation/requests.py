@@ -121,7 +121,7 @@ class SegmentationResult:
 
 
 @dataclass(frozen=True, eq=False)
-class PointResult:
+class LocatedResult:
     """The result of a request for a target that is a point.
 
     Attributes

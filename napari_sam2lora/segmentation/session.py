@@ -23,7 +23,7 @@ from napari_sam2lora.layers.prompt_conversion import Tool, circle_in_view, promp
 from napari_sam2lora.layers.prompts import PromptLayers
 from napari_sam2lora.segmentation.model_choice import ModelChoices
 from napari_sam2lora.segmentation.request_queue import RequestQueue
-from napari_sam2lora.segmentation.requests import PointResult, SegmentationResult
+from napari_sam2lora.segmentation.requests import LocatedResult, SegmentationResult
 from napari_sam2lora.segmentation.results import ResultStore
 from sam2lora.prompts.outlines import fit_ellipse
 from sam2lora.targets import TARGETS, Target, get_target, selectable_targets
@@ -47,7 +47,7 @@ class Session(QObject):
     message(text)
         Something the user should read.
     result_ready(result)
-        A `SegmentationResult` or a `PointResult` is shown.
+        A `SegmentationResult` or a `LocatedResult` is shown.
     accepted(masks)
         Results were written into these masks.
     measured(measurements)
@@ -407,7 +407,7 @@ class Session(QObject):
         self._select_point()
         self.selection_changed.emit()
 
-    def _on_result(self, result: SegmentationResult | PointResult) -> None:
+    def _on_result(self, result: SegmentationResult | LocatedResult) -> None:
         self._select_point()
         self.result_ready.emit(result)
 

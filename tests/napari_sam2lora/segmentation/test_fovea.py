@@ -2,16 +2,15 @@
 
 from pathlib import Path
 
-import numpy as np
 import pytest
 from napari import Viewer
 from pytestqt.qtbot import QtBot
 
 from napari_sam2lora.image_list.dock import ImageListDock
-from napari_sam2lora.layers.points import LocatedPoint, is_point
+from napari_sam2lora.layers.points import is_point
 from napari_sam2lora.qt.worker import ReportProgress
 from napari_sam2lora.segmentation.dock import SegmentDock
-from napari_sam2lora.segmentation.requests import PointResult, SegmentationRequest
+from napari_sam2lora.segmentation.requests import LocatedResult, SegmentationRequest
 from sam2lora.annotations.points import PointAnnotation
 from sam2lora.inference.points import PointPrediction
 
@@ -24,8 +23,8 @@ PLUGIN = "napari-sam2lora"
 pytestmark = pytest.mark.viewer
 
 
-def locate(request: SegmentationRequest, report: ReportProgress) -> PointResult:
-    return PointResult(request, PointPrediction(12.0, 9.0, 0.5))
+def locate(request: SegmentationRequest, report: ReportProgress) -> LocatedResult:
+    return LocatedResult(request, PointPrediction(12.0, 9.0, 0.5))
 
 
 @pytest.fixture
@@ -136,17 +135,6 @@ def test_discarded_fovea_is_gone(located, qtbot: QtBot):
     assert place(dock.session.viewer) == []
     assert dock.session.points.at(dock.session.target_key) is None
     assert not images.images.corrections.corrected("01_test")
-
-
-def test_segment_all_leaves_an_accepted_fovea_alone(located, qtbot: QtBot):
-    _, dock = located
-    key = dock.session.target_key
-    layer = dock.session.viewer.layers["01_test fovea"]
-    layer.data = np.array([[3.0, 4.0]])
-    press(dock, "Segment all")
-    qtbot.waitUntil(lambda: len(dock.session.results.latest) == 3, timeout=WAIT)
-    qtbot.waitUntil(lambda: not dock.session.queue.worker.busy, timeout=WAIT)
-    assert dock.session.points.at(key) == LocatedPoint(4.0, 3.0)
 
 
 def test_fovea_is_located_on_opening_if_it_is_ticked(docks, qtbot: QtBot):

@@ -14,7 +14,7 @@ from napari_sam2lora.qt.dock import main_window
 from napari_sam2lora.qt.worker import ReportProgress
 from napari_sam2lora.segmentation.dock import SegmentDock
 from napari_sam2lora.segmentation.requests import SegmentationRequest, SegmentationResult
-from sam2lora.targets import TARGETS, all_targets
+from sam2lora.targets import TARGETS
 
 from ..segmentation_window import WAIT
 from .conftest import make_result
@@ -198,7 +198,7 @@ def test_keys_select_the_next_and_the_previous_target(make_napari_viewer, drive:
     viewer = make_napari_viewer()
     _images, dock = open_docks(viewer, drive)
     dock.sync.refresh()
-    names = list(all_targets())
+    names = list(selectable_targets())
     dock.session.set_target(names[0])
     dock.previous_target()
     assert dock.session.target.name == names[-1]

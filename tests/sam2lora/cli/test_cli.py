@@ -149,8 +149,8 @@ def test_ctrl_c_stops_at_once_and_leaves_complete_files(
     assert process.returncode == 130, stderr
     assert "Traceback" not in stderr
     assert stdout == ""
-    made = [path.name for path in out.iterdir() if path.name != "confidence.csv"]
+    made = [path for path in out.iterdir() if path.name != "confidence.csv"]
     assert 1 <= len(made) < 200
-    assert all(name.endswith("_disc.png") and not name.startswith(".") for name in made)
-    for path in out.iterdir():
+    assert all(path.name.endswith("_disc.png") and path.name[0] != "." for path in made)
+    for path in made:
         assert np.asarray(Image.open(path)).shape == (160, 160)
