@@ -14,7 +14,7 @@ from napari_sam2lora.qt.dock import main_window
 from napari_sam2lora.qt.worker import ReportProgress
 from napari_sam2lora.segmentation.dock import SegmentDock
 from napari_sam2lora.segmentation.requests import SegmentationRequest, SegmentationResult
-from sam2lora.targets import TARGETS
+from sam2lora.targets import TARGETS, selectable_targets
 
 from ..segmentation_window import WAIT
 from .conftest import make_result
