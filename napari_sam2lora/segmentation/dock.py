@@ -219,7 +219,7 @@ class SegmentDock(Dock):
         self._copy.setToolTip("Copy the command line that gives the same prediction")
         self._segment, self._all = QPushButton("Segment"), QPushButton("Segment all")
         self._segment.setToolTip("Segment the target (G)")
-        self._all.setToolTip("Segment vessel, disc, cup and fovea (Shift+G)")
+        self._all.setToolTip("Segment vessel, disc and cup (Shift+G)")
         help_text = QLabel(keys.table())
         help_text.setWordWrap(True)
         sections = [

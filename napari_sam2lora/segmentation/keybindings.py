@@ -36,7 +36,7 @@ class KeyBinding:
 
 KEYS = (
     KeyBinding("G", "G", "segment", "segment the target"),
-    KeyBinding("Shift-G", "Shift+G", "segment_all", "segment vessel, disc, cup and fovea"),
+    KeyBinding("Shift-G", "Shift+G", "segment_all", "segment vessel, disc and cup"),
     KeyBinding("Q", "Q", "toggle_positive", "switch between positive and negative points"),
     KeyBinding("U", "U", "use_points", "set points"),
     KeyBinding("K", "K", "use_box", "draw a box"),
