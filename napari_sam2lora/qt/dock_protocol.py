@@ -57,7 +57,7 @@ class ConfidenceList(Protocol):
 
 
 def note_confidence(viewer: Viewer, image: str, target: str, confidence: float | None) -> None:
-    """Tell the docks of a viewer how sure a prediction is: the image's id, and 0…1 or None."""
+    """Notify the docks of a viewer how sure a prediction is: the image's id, 0…1 or None."""
     for dock in list(viewer.window.dock_widgets.values()):
         if isinstance(dock, ConfidenceList):
             dock.note_confidence(image, target, confidence)

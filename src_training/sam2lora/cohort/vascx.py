@@ -1,4 +1,4 @@
-"""Let VascX measure our masks, and read what it found into a table; needs the extra `vascx`.
+"""Measure our masks with VascX, and read what it found into a table; needs the extra `vascx`.
 
 VascX (retinalysis) measures calibre, branching angles, and tortuosity by splines; with arteries and
 veins also central retinal equivalents. None of its networks runs. Where arteries and veins are not
@@ -54,7 +54,7 @@ def check_installed() -> None:
 def add_biomarkers(
     records: Sequence[Record], table: Path, folder: Path, *, progress: Progress = no_progress
 ) -> Mapping[str, str]:
-    """Let VascX measure the vessels of images, and add what it found to their rows in a table.
+    """Measure the vessels of images with VascX, and add what it found to their rows in a table.
 
     Parameters
     ----------
@@ -117,7 +117,7 @@ def _biomarkers(record: Record, folder: Path) -> Cells:
 
 
 def run_vascx(folder: Path, name: str) -> Cells:
-    """Let VascX measure one image of a folder that `save_for_vascx` wrote.
+    """Measure one image with VascX, of a folder that `save_for_vascx` wrote.
 
     Its results are in `biomarkers/NAME`: `biomarkers.csv`, and `data_dictionary.csv`, which says
     what each is.

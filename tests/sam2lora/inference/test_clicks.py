@@ -52,6 +52,32 @@ def inside(prepared: PreparedImage, share: float) -> tuple[float, float]:
     return float(columns[index]), float(rows[index])
 
 
+def count_corrections(nano: Predictor, monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """Return a list that gets the number of clicks of each correction that is computed."""
+    made: list[int] = []
+    correct = nano.corrector.correct
+
+    def counted(*args, **options):
+        made.append(len(args[2]))
+        return correct(*args, **options)
+
+    monkeypatch.setattr(nano.corrector, "correct", counted)
+    return made
+
+
+def record_starts(monkeypatch: pytest.MonkeyPatch) -> list[Prompts]:
+    """Return a list that gets the prompts of each prediction that is to be corrected."""
+    given: list[Prompts] = []
+    original = segmentation._predict_start
+
+    def recorded(predictor, image, task, known, progress):
+        given.append(task.prompts)
+        return original(predictor, image, task, known, progress)
+
+    monkeypatch.setattr(segmentation, "_predict_start", recorded)
+    return given
+
+
 def test_every_click_is_honoured_with_the_last_one_on_a_pixel(
     nano: Predictor, prepared: PreparedImage
 ) -> None:
@@ -77,14 +103,7 @@ def test_further_click_costs_one_correction(
 ) -> None:
     points = [PointPrompt(*inside(prepared, share)) for share in (0.2, 0.4, 0.6)]
     predict(nano, prepared, *points[:2])
-    made: list[int] = []
-    correct = nano.corrector.correct
-
-    def counted(*args, **options):
-        made.append(len(args[2]))
-        return correct(*args, **options)
-
-    monkeypatch.setattr(nano.corrector, "correct", counted)
+    made = count_corrections(nano, monkeypatch)
     first = predict(nano, prepared, *points)
     assert made == [3]
     again = predict(nano, prepared, *points)
@@ -98,14 +117,7 @@ def test_cache_that_holds_few_steps_still_makes_a_further_click_one_correction(
     size = prepared.shape[0] * prepared.shape[1] * 4
     monkeypatch.setattr(nano, "steps", ByteLru(2 * size))
     points = [PointPrompt(*inside(prepared, share)) for share in (0.2, 0.35, 0.5, 0.65, 0.8)]
-    made: list[int] = []
-    correct = nano.corrector.correct
-
-    def counted(*args, **options):
-        made.append(len(args[2]))
-        return correct(*args, **options)
-
-    monkeypatch.setattr(nano.corrector, "correct", counted)
+    made = count_corrections(nano, monkeypatch)
     found = [predict(nano, prepared, *points[:count]) for count in range(1, 6)]
     assert made == [1, 2, 3, 4, 5]
     taken_back = predict(nano, prepared, *points[:2])
@@ -128,14 +140,7 @@ def test_clicks_depend_on_the_field_of_view(nano: Predictor, photo: NDArray[np.u
 def test_first_point_on_the_target_is_always_a_prompt_of_sam2(
     nano: Predictor, prepared: PreparedImage, monkeypatch: pytest.MonkeyPatch, first: int
 ) -> None:
-    given: list[Prompts] = []
-    original = segmentation._predict_start
-
-    def recorded(predictor, image, task, known, progress):
-        given.append(task.prompts)
-        return original(predictor, image, task, known, progress)
-
-    monkeypatch.setattr(segmentation, "_predict_start", recorded)
+    given = record_starts(monkeypatch)
     points = [PointPrompt(*inside(prepared, share)) for share in (0.22, 0.62)]
     points[1 - first] = replace(points[1 - first], positive=False)
     segment(nano, prepared, Prompts(tuple(points)))
@@ -145,14 +150,7 @@ def test_first_point_on_the_target_is_always_a_prompt_of_sam2(
 def test_first_point_without_adapter_is_a_prompt_of_sam2(
     nano: Predictor, prepared: PreparedImage, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    given: list[Prompts] = []
-    original = segmentation._predict_start
-
-    def recorded(predictor, image, task, known, progress):
-        given.append(task.prompts)
-        return original(predictor, image, task, known, progress)
-
-    monkeypatch.setattr(segmentation, "_predict_start", recorded)
+    given = record_starts(monkeypatch)
     points = tuple(PointPrompt(*inside(prepared, share)) for share in (0.25, 0.65))
     segment(nano, prepared, Prompts(points))
     segment(nano, prepared, Prompts((*points, PointPrompt(*inside(prepared, 0.8)))))
