@@ -82,7 +82,7 @@ def write_coco(path: str, layers: Sequence[LayerData]) -> list[str]:
     first = _labels(layers)[0]
     linked = plugin_metadata(first[1].get("metadata", {})).get("image") or first[1]["name"]
     key = images[0] if images else linked
-    return [str(save_coco(_with_ending(path, _JSON), _file_name(key), _masks(layers)))]
+    return [str(save_coco(_with_ending(path, _JSON), [(_file_name(key), _masks(layers))]))]
 
 
 def write_overlay(path: str, layers: Sequence[LayerData]) -> list[str]:

@@ -19,6 +19,7 @@ LIBRARY = (
     ("adapters",),
     ("inference",),
     ("cohort", "evaluation", "training"),
+    ("grading",),
     ("cli",),
     ("__main__",),
 )

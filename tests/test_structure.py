@@ -32,6 +32,7 @@ TORCH_FREE = {
         "datasets",
         "errors",
         "evaluation",
+        "grading",
         "images",
         "metrics",
     ),
@@ -206,8 +207,11 @@ def test_imports_use_no_network():
 
 
 IMPORTED_AS = {"pillow": "PIL", "scikit-image": "skimage"}
-# Of the extras `all`, `dicom`, `parquet` and `vascx`.
-OPTIONAL = {"napari", "qtpy", "pyqtgraph", "pydicom", "pyarrow", "vascx", "rtnls_fundusprep"}
+# Of the extras `all`, `dicom`, `grading`, `parquet` and `vascx`.
+OPTIONAL = {
+    *("napari", "qtpy", "pyqtgraph", "pydicom", "pyarrow", "vascx", "rtnls_fundusprep"),
+    "SimpleITK",
+}
 
 
 def test_base_dependencies_are_what_the_sources_import():

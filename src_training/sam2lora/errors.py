@@ -57,5 +57,13 @@ class ReportError(Sam2LoraError):
     """A report of an evaluation is missing, damaged, or cannot be compared with another."""
 
 
+class SessionError(Sam2LoraError):
+    """A grading session, or what is asked of it, is missing, damaged or does not fit."""
+
+
+class SealedError(SessionError):
+    """A grader's work must not be seen yet, because not every grader is done with the image."""
+
+
 class OutputError(Sam2LoraError):
     """A result cannot be written: no permission, no space, or the path is already in use."""

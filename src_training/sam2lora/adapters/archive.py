@@ -1,10 +1,8 @@
 """Adapters as one `.zip` file to share; a file that is imported is not trusted."""
 
 import shutil
-import stat
 import tempfile
 import zipfile
-import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path, PurePosixPath
@@ -22,10 +20,10 @@ from sam2lora.adapters.store import install_adapter, open_adapter_or_run
 from sam2lora.errors import AdapterError, OutputError
 from sam2lora.utils.files import atomic_path, is_file, write_error
 from sam2lora.utils.leftovers import remove_leftovers, temporary_name
+from sam2lora.utils.zip_entries import MACOS_EXTRAS, check_entry, new_entry, unpacking
 
 _MOST_ENTRIES = 32
 _LARGEST_TEXT = 1 << 20  # bytes of a file that is not the tensors
-_MACOS_EXTRAS = ("__MACOSX", ".DS_Store")  # added to every archive by the Finder
 
 
 def export_adapter(adapter: Adapter, path: Path, *, replace: bool = False) -> Path:
@@ -59,9 +57,9 @@ def export_adapter(adapter: Adapter, path: Path, *, replace: bool = False) -> Pa
         zipfile.ZipFile(temporary, "w", compression=zipfile.ZIP_DEFLATED) as archive,
     ):
         for file, text in card_files.items():
-            archive.writestr(_entry(f"{checked.name}/{file}"), text)
+            archive.writestr(new_entry(f"{checked.name}/{file}"), text)
         for file_path in (checked.folder / CONFIG, *checked.tensor_files):
-            entry = _entry(f"{checked.name}/{file_path.name}")
+            entry = new_entry(f"{checked.name}/{file_path.name}")
             entry.file_size = file_path.stat().st_size
             with file_path.open("rb") as source, archive.open(entry, "w") as copy:
                 shutil.copyfileobj(source, copy)
@@ -94,26 +92,12 @@ def import_adapter(path: Path, *, name: str | None = None, replace: bool = False
     if not is_file(path):
         raise AdapterError(f"{path}: there is no such file or folder.")
     with _temporary_folder() as folder:
-        try:
-            with zipfile.ZipFile(path) as archive:
-                _unpack(archive, folder, path)
-        except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError) as error:
-            raise AdapterError(f"{path}: is corrupt or not a zip file ({error}).") from error
-        except OSError as error:
-            reason = error.strerror or error
-            raise OutputError(f"{path}: cannot be unpacked ({reason}).") from error
+        with unpacking(path, error=AdapterError) as archive:
+            _unpack(archive, folder, path)
         try:
             return install_adapter(open_adapter(folder), name=name, replace=replace)
         except AdapterError as error:  # of the unpacked files, whose folder is gone afterwards
             raise AdapterError(str(error).replace(str(folder), str(path))) from error
-
-
-def _entry(name: str) -> zipfile.ZipInfo:
-    """Return an entry to write; without a date, since a zip file has none after 2107."""
-    entry = zipfile.ZipInfo(name)
-    entry.compress_type = zipfile.ZIP_DEFLATED
-    entry.external_attr = (stat.S_IFREG | 0o644) << 16
-    return entry
 
 
 @contextmanager
@@ -143,8 +127,9 @@ def _unpack(archive: zipfile.ZipFile, folder: Path, path: Path) -> None:
     folders: set[str] = set()
     for entry in entries:
         parts = PurePosixPath(entry.filename).parts
-        _check_entry(entry, path)
-        if entry.is_dir() or any(part in _MACOS_EXTRAS for part in parts):
+        largest = LARGEST_WEIGHTS if parts[-1:] in ((WEIGHTS,), (HEAD,)) else _LARGEST_TEXT
+        check_entry(entry, path, largest=largest, error=AdapterError)
+        if entry.is_dir() or any(part in MACOS_EXTRAS for part in parts):
             continue
         if parts[-1] in selected or len(parts) > 2 or parts[-1] not in (*FILES, HEAD):
             raise AdapterError(
@@ -159,29 +144,3 @@ def _unpack(archive: zipfile.ZipFile, folder: Path, path: Path) -> None:
         # zipfile reads no more bytes than the entry declares.
         with archive.open(entry) as source, (folder / name).open("wb") as copy:
             shutil.copyfileobj(source, copy)
-
-
-def _check_entry(entry: zipfile.ZipInfo, path: Path) -> None:
-    """Refuse an entry that would leave its folder, is not a plain file, or is far too large."""
-    name = entry.filename
-    parts = name.rstrip("/").split("/")
-    if "\\" in name or ":" in name or any(part in ("", ".", "..") for part in parts):
-        raise AdapterError(f"{path}: holds {name!r}, which lies outside its folder. Not unpacked.")
-    kind = stat.S_IFMT(entry.external_attr >> 16)
-    if kind not in (0, stat.S_IFREG, stat.S_IFDIR):
-        raise AdapterError(f"{path}: holds {name!r}, a link or device. Not unpacked.")
-    if entry.flag_bits & 1:
-        raise AdapterError(f"{path}: {name!r} is encrypted. Not unpacked.")
-    # Damaged entries of other methods raise errors of their own, and no program uses them by
-    # default.
-    if entry.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
-        raise AdapterError(
-            f"{path}: {name!r} has an unsupported compression. Not unpacked; pack it as an "
-            "ordinary zip file."
-        )
-    largest = LARGEST_WEIGHTS if parts[-1] in (WEIGHTS, HEAD) else _LARGEST_TEXT
-    if entry.file_size > largest:
-        raise AdapterError(
-            f"{path}: {name!r} would have {entry.file_size} bytes; the limit is {largest}. Not "
-            "unpacked."
-        )

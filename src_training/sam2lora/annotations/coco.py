@@ -5,14 +5,14 @@ integers), which every reader of the format understands.
 """
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from sam2lora.errors import GeometryError
-from sam2lora.targets import get_target
+from sam2lora.targets import Target, get_target
 from sam2lora.types import Mask
 from sam2lora.utils.files import atomic_path
 
@@ -35,56 +35,54 @@ def run_lengths(mask: Mask) -> list[int]:
     return [0, *runs] if flat.size and flat[0] else runs
 
 
-def coco_document(file_name: str, masks: Mapping[str, Mask]) -> dict[str, Any]:
-    """Return the masks of one image as a COCO document, an annotation for each non-empty target.
+def coco_document(images: Iterable[tuple[str, Mapping[str, Mask]]]) -> dict[str, Any]:
+    """Return masks as a COCO document, an annotation for each non-empty target of each image.
 
     A target's whole mask is one annotation, however many parts it has. `iscrowd` is 0, because
     readers leave crowds out of training. The ids of categories are the targets' label values.
 
     Parameters
     ----------
-    file_name
-        File name of the image.
-    masks
-        Target name to `(H, W)` bool, all of the same size.
+    images
+        For each image its file name, and target name to `(H, W)` bool, all of the same size;
+        consumed one by one, so that the masks need not be in memory together.
 
     Raises
     ------
     GeometryError
-        If there are no masks, or their sizes differ.
+        If an image has no masks, or their sizes differ.
     TargetError
         If a target is unknown.
     """
-    shapes = {mask.shape for mask in masks.values()}
-    if len(shapes) != 1:
-        raise GeometryError(
-            f"The masks must have the same size; found: {sorted(shapes) or 'none'}."
-        )
-    height, width = shapes.pop()
-    targets = {name: get_target(name) for name in masks}
-    present = [name for name, mask in masks.items() if mask.any()]
+    entries: list[dict[str, Any]] = []
+    annotations: list[dict[str, Any]] = []
+    targets: dict[str, Target] = {}
+    for file_name, masks in images:
+        shapes = {mask.shape for mask in masks.values()}
+        if len(shapes) != 1:
+            raise GeometryError(
+                f"{file_name}: the masks must have the same size; found: "
+                f"{sorted(shapes) or 'none'}."
+            )
+        height, width = shapes.pop()
+        targets |= {name: get_target(name) for name in masks}
+        number = len(entries) + 1
+        entries.append({"id": number, "file_name": file_name, "height": height, "width": width})
+        for name, mask in masks.items():
+            if mask.any():
+                annotation = _annotation(mask, targets[name].label)
+                annotations.append({"id": len(annotations) + 1, "image_id": number} | annotation)
     return {
-        "images": [{"id": 1, "file_name": file_name, "height": height, "width": width}],
+        "images": entries,
         "categories": [
             {"id": target.label, "name": name, "supercategory": "retina"}
             for name, target in targets.items()
         ],
-        "annotations": [
-            {
-                "id": number,
-                "image_id": 1,
-                "category_id": targets[name].label,
-                "segmentation": {"size": [height, width], "counts": run_lengths(masks[name])},
-                "area": int(masks[name].sum()),
-                "bbox": _box(masks[name]),
-                "iscrowd": 0,
-            }
-            for number, name in enumerate(present, start=1)
-        ],
+        "annotations": annotations,
     }
 
 
-def save_coco(path: Path, file_name: str, masks: Mapping[str, Mask]) -> Path:
+def save_coco(path: Path, images: Iterable[tuple[str, Mapping[str, Mask]]]) -> Path:
     """Write `coco_document` as JSON.
 
     Raises
@@ -94,10 +92,20 @@ def save_coco(path: Path, file_name: str, masks: Mapping[str, Mask]) -> Path:
     OutputError
         If the file cannot be written.
     """
-    document = coco_document(file_name, masks)
+    document = coco_document(images)
     with atomic_path(path) as temporary:
         temporary.write_text(json.dumps(document) + "\n", encoding="utf-8")
     return path
+
+
+def _annotation(mask: Mask, category: int) -> dict[str, Any]:
+    return {
+        "category_id": category,
+        "segmentation": {"size": list(mask.shape), "counts": run_lengths(mask)},
+        "area": int(mask.sum()),
+        "bbox": _box(mask),
+        "iscrowd": 0,
+    }
 
 
 def _box(mask: Mask) -> list[int]:

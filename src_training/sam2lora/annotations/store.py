@@ -17,7 +17,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from sam2lora.annotations.mask_files import save_mask
 from sam2lora.annotations.points import PointAnnotation, read_point, save_point
-from sam2lora.errors import DatasetError
+from sam2lora.errors import DatasetError, OutputError
 from sam2lora.images.reading import read_mask
 from sam2lora.targets import all_targets, point_targets
 from sam2lora.types import Mask
@@ -56,13 +56,21 @@ class Corrections:
     ----------
     source
         The folder of the images, or the table that lists them. Its path identifies the corrections.
+    folder
+        Where they are stored; by default a folder of its own in `corrections_folder`.
+    read_only
+        Why nothing may be changed here: the message of the error then; empty if it may.
     """
 
-    def __init__(self, source: Path) -> None:
+    def __init__(self, source: Path, *, folder: Path | None = None, read_only: str = "") -> None:
         self.source = source.resolve()
+        self._read_only = read_only
+        self.folder = folder or self._default_folder()
+
+    def _default_folder(self) -> Path:
         digest = hashlib.sha256(os.fsencode(self.source)).hexdigest()[:8]
         stem = re.sub(r"[^A-Za-z0-9_-]+", "-", self.source.stem).strip("-") or "images"
-        self.folder = corrections_folder() / f"{stem}-{digest}"
+        return corrections_folder() / f"{stem}-{digest}"
 
     def masks(self, stem: str, shape: tuple[int, int]) -> dict[str, Mask]:
         """Read the corrected masks of one image of `shape` (H, W): target name to `(H, W)` bool.
@@ -113,14 +121,14 @@ class Corrections:
             return None
 
     def set_position(self, stem: str) -> None:
-        """Remember the image that is shown, if anything is stored about these images at all.
+        """Remember the image that is shown, if anything is stored and may be changed here.
 
         Raises
         ------
         OutputError
             If it cannot be written.
         """
-        if self.folder.is_dir():
+        if self.folder.is_dir() and not self._read_only:
             with atomic_path(self.folder / _POSITION) as temporary:
                 temporary.write_text(f"{stem}\n", encoding="utf-8")
 
@@ -136,6 +144,7 @@ class Corrections:
         OutputError
             If it cannot be written.
         """
+        self._check_writable()
         before = self._predicted()
         after = set(before)
         for target, predicted in targets.items():
@@ -162,8 +171,9 @@ class Corrections:
         DatasetError
             If the list of images is damaged.
         OutputError
-            If a mask cannot be written; the earlier one stays.
+            If nothing may be changed here, or a mask cannot be written; the earlier one stays.
         """
+        self._check_writable()
         state = self._state()
         make_folder(self.folder / "masks")
         for name, mask in masks.items():
@@ -188,6 +198,7 @@ class Corrections:
         DatasetError, OutputError
             As in `save`.
         """
+        self._check_writable()
         state = self._state()
         make_folder(self.folder / "masks")
         for name, point in points.items():
@@ -198,6 +209,26 @@ class Corrections:
         images = state.images | {stem: str(image.resolve())}
         self._write(state.model_copy(update={"images": images}))
 
+    def relink(self, images: Mapping[str, Path]) -> None:
+        """Note where images lie that were moved; of images without corrections, nothing.
+
+        Parameters
+        ----------
+        images
+            Stem to the image's file.
+
+        Raises
+        ------
+        DatasetError, OutputError
+            As in `save`.
+        """
+        self._check_writable()
+        state = self._state()
+        known = {stem: str(images[stem].resolve()) for stem in state.images if stem in images}
+        moved = state.images | known
+        if moved != state.images:
+            self._write(state.model_copy(update={"source": str(self.source), "images": moved}))
+
     def forget(self, stem: str) -> None:
         """Delete the corrected masks and points of one image, and its mark as done.
 
@@ -206,6 +237,7 @@ class Corrections:
         DatasetError, OutputError
             As in `save`.
         """
+        self._check_writable()
         if not self.folder.is_dir():
             return
         state = self._state()
@@ -225,9 +257,14 @@ class Corrections:
         DatasetError, OutputError
             As in `save`.
         """
+        self._check_writable()
         state = self._state()
         others = [other for other in state.done if other != stem]
         self._write(state.model_copy(update={"done": sorted([*others, *([stem] if done else [])])}))
+
+    def _check_writable(self) -> None:
+        if self._read_only:
+            raise OutputError(self._read_only)
 
     def _predicted(self) -> set[str]:
         """Return the file names of masks that are as they were predicted."""

@@ -8,7 +8,7 @@ taken for a dataset.
 import re
 import shutil
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from sam2lora.annotations.mask_files import save_mask
@@ -40,6 +40,8 @@ class LabelledImage:
         `(H, W)` bool: the field of view, if it need not be detected.
     ignored
         `(H, W)` bool: pixels that are neither trained on nor scored.
+    notes
+        Cells of further columns of the table, which no training reads.
     """
 
     name: str
@@ -48,6 +50,7 @@ class LabelledImage:
     patient: str = ""
     fov: Mask | None = None
     ignored: Mask | None = None
+    notes: Mapping[str, str] = field(default_factory=dict)
 
 
 def save_training_data(folder: Path, images: Iterable[LabelledImage], *, copy: bool = True) -> Path:
@@ -77,9 +80,10 @@ def save_training_data(folder: Path, images: Iterable[LabelledImage], *, copy: b
     for image in images:
         name = _file_name(image.name, [row["name"] for row in rows])
         rows.append(_save(folder, name, image, copy=copy))
-    columns = ["image", *all_targets(), "fov", "ignore", "patient"]
+    columns = dict.fromkeys(["image", *all_targets(), "fov", "ignore", "patient"])
+    columns |= dict.fromkeys(name for row in rows for name in row if name != "name")
     table = make_folder(folder) / TABLE_NAME
-    write_csv(table, columns, rows)
+    write_csv(table, list(columns), rows)
     return table
 
 
@@ -91,7 +95,7 @@ def _save(folder: Path, name: str, image: LabelledImage, *, copy: bool) -> dict[
     sizes = {mask.shape for _, mask in planes.values()}
     if len(sizes) > 1:
         raise GeometryError(f"{image.name}: the masks differ in size: {sorted(sizes)}.")
-    row = {"name": name, "patient": image.patient}
+    row = {**image.notes, "name": name, "patient": image.patient}
     if isinstance(image.image, Path) and not copy:
         row["image"] = str(image.image.resolve())
     else:

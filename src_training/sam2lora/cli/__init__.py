@@ -18,6 +18,7 @@ from sam2lora.cli.evaluate import evaluate
 from sam2lora.cli.measure import measure
 from sam2lora.cli.models import app as models_app
 from sam2lora.cli.predict import predict
+from sam2lora.cli.session import app as session_app
 from sam2lora.cli.train import train
 from sam2lora.errors import Sam2LoraError
 
@@ -30,6 +31,7 @@ app = typer.Typer(
 app.add_typer(datasets_app, name="datasets")
 app.add_typer(models_app, name="models")
 app.add_typer(adapters_app, name="adapters")
+app.add_typer(session_app, name="session")
 app.command()(predict)
 app.command()(measure)
 app.command()(train)

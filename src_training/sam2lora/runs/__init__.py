@@ -40,7 +40,7 @@ from sam2lora.runs.events import (
 )
 from sam2lora.runs.folder import RunFolder
 from sam2lora.runs.listing import RunSummary, list_runs, runs_folder, summarize
-from sam2lora.runs.lock import Holder, holder_of, is_alive
+from sam2lora.runs.lock import is_alive
 from sam2lora.runs.management import delete_run, new_run, new_run_folder, rename_run
 from sam2lora.runs.run_adapters import (
     RunAdapter,
@@ -65,7 +65,6 @@ __all__ = [
     "Event",
     "FailedEvent",
     "FinishedEvent",
-    "Holder",
     "LogPosition",
     "NewEvents",
     "PausedEvent",
@@ -88,7 +87,6 @@ __all__ = [
     "delete_run",
     "drop_superseded",
     "follow_events",
-    "holder_of",
     "is_alive",
     "list_adapters_of_run",
     "list_runs",

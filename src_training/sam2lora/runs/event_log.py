@@ -2,16 +2,15 @@
 
 import os
 from collections.abc import Iterable
-from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import BinaryIO
 
 from pydantic import ValidationError
 
 from sam2lora.runs.checkpoint import RESUME_ADVICE
 from sam2lora.runs.events import EVENTS, Event, ResumedEvent
-from sam2lora.utils.files import read_error, sync_folder, write_error
+from sam2lora.utils.files import read_error
+from sam2lora.utils.line_log import append_line, complete_lines
 
 _HEAD = 256  # bytes that identify a file of events: they hold its first time stamp
 _TAIL = 1 << 16
@@ -20,30 +19,14 @@ _TAIL = 1 << 16
 def append_event(path: Path, event: Event) -> None:
     """Append one line, after removing an incomplete last line of a killed writer.
 
-    The file is opened again each time, so that a deleted run folder is noticed, and can be deleted
-    on Windows. Only the process that holds the run's lock may write.
+    Only the process that holds the run's lock may write.
 
     Raises
     ------
     OutputError
         If the disk is full or the folder is gone; the file then ends with the previous event.
     """
-    try:
-        end = _cut_incomplete_line(path)
-        try:
-            with path.open("ab") as stream:
-                stream.write(event.model_dump_json().encode() + b"\n")
-                stream.flush()
-                if event.durable:
-                    os.fsync(stream.fileno())
-        except OSError:
-            with suppress(OSError):
-                os.truncate(path, end)
-            raise
-        if end == 0:
-            sync_folder(path.parent)
-    except OSError as error:
-        raise write_error(path, error, advice=RESUME_ADVICE) from error
+    append_line(path, event.model_dump_json().encode(), durable=event.durable, advice=RESUME_ADVICE)
 
 
 def read_events(path: Path) -> tuple[list[Event], int]:
@@ -199,36 +182,9 @@ def follow_events(path: Path, position: LogPosition = START, *, limit: int = 1 <
 def _parse(content: bytes) -> tuple[list[Event], int]:
     """Return the events of all complete lines, and the number of lines that are not events."""
     events, skipped = [], 0
-    for line in content.split(b"\n")[:-1]:
+    for line in complete_lines(content):
         try:
             events.append(EVENTS.validate_json(line))
         except ValidationError:
             skipped += 1
     return events, skipped
-
-
-def _cut_incomplete_line(path: Path) -> int:
-    """Truncate the file after its last complete line, and return its size; 0 if there is none."""
-    try:
-        with path.open("rb+") as stream:
-            size = stream.seek(0, os.SEEK_END)
-            end = _end_of_lines(stream, size)
-            if end < size:
-                stream.truncate(end)
-            return end
-    except FileNotFoundError:
-        return 0
-
-
-def _end_of_lines(stream: BinaryIO, size: int) -> int:
-    """Find the position after the last newline, reading backwards."""
-    end = size
-    step = 1  # almost always enough
-    while end > 0:
-        start = max(0, end - step)
-        stream.seek(start)
-        found = stream.read(end - start).rfind(b"\n")
-        if found >= 0:
-            return start + found + 1
-        end, step = start, _TAIL
-    return 0

@@ -50,7 +50,7 @@ def test_run_lengths_decode_to_the_same_mask():
 def test_an_annotation_has_the_area_box_and_category_of_its_mask():
     mask = np.zeros((20, 30), bool)
     mask[5:9, 3:10] = True
-    document = coco_document("eye.png", {"disc": mask, "cup": mask & False})
+    document = coco_document([("eye.png", {"disc": mask, "cup": mask & False})])
     assert document["images"] == [{"id": 1, "file_name": "eye.png", "height": 20, "width": 30}]
     assert {entry["name"]: entry["id"] for entry in document["categories"]} == {"disc": 2, "cup": 3}
     (annotation,) = document["annotations"]
@@ -59,10 +59,18 @@ def test_an_annotation_has_the_area_box_and_category_of_its_mask():
     np.testing.assert_array_equal(pixels_of(annotation["segmentation"]), mask)
 
 
+def test_annotations_of_several_images_name_theirs():
+    mask = np.ones((2, 3), bool)
+    document = coco_document([("a.png", {"disc": mask}), ("b.png", {"cup": mask, "disc": mask})])
+    assert [entry["id"] for entry in document["images"]] == [1, 2]
+    found = [(one["id"], one["image_id"], one["category_id"]) for one in document["annotations"]]
+    assert found == [(1, 1, 2), (2, 2, 3), (3, 2, 2)]
+
+
 def test_pycocotools_reads_the_document(tmp_path: Path):
     coco = pytest.importorskip("pycocotools.coco")
     mask = np.random.default_rng(2).random((19, 31)) < 0.4
-    path = save_coco(tmp_path / "a.json", "a.png", {"vessel": mask})
+    path = save_coco(tmp_path / "a.json", [("a.png", {"vessel": mask})])
     read = coco.COCO(str(path))
     (annotation,) = read.loadAnns(read.getAnnIds())
     np.testing.assert_array_equal(read.annToMask(annotation), mask)
@@ -70,13 +78,13 @@ def test_pycocotools_reads_the_document(tmp_path: Path):
 
 def test_real_mask_is_read_back_from_the_file(real_data: Path, tmp_path: Path):
     mask = read_dataset(real_data / "DRIVE" / "test").records[0].read_mask("vessel")
-    path = save_coco(tmp_path / "drive.json", "01_test.tif", {"vessel": mask})
+    path = save_coco(tmp_path / "drive.json", [("01_test.tif", {"vessel": mask})])
     (annotation,) = json.loads(path.read_text())["annotations"]
     np.testing.assert_array_equal(pixels_of(annotation["segmentation"]), mask)
 
 
 def test_masks_of_different_sizes_are_refused(tmp_path: Path):
     with pytest.raises(GeometryError, match=r"same size.*\(2, 2\), \(3, 3\)"):
-        coco_document("a", {"disc": np.ones((2, 2), bool), "cup": np.ones((3, 3), bool)})
+        coco_document([("a", {"disc": np.ones((2, 2), bool), "cup": np.ones((3, 3), bool)})])
     with pytest.raises(OutputError, match="no-such"):
-        save_coco(tmp_path / "no-such" / "a.json", "a", {"disc": np.ones((2, 2), bool)})
+        save_coco(tmp_path / "no-such" / "a.json", [("a", {"disc": np.ones((2, 2), bool)})])

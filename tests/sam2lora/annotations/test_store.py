@@ -146,3 +146,22 @@ def test_masks_that_are_as_predicted_are_known_until_they_are_corrected(images: 
     assert not again.as_predicted("b", "disc")
     again.set_as_predicted("a", {"disc": False})
     assert not kept.as_predicted("a", "disc")
+
+
+def test_corrections_can_lie_in_a_folder_of_their_own(images: Path, tmp_path: Path):
+    kept = Corrections(images, folder=tmp_path / "anna")
+    kept.save("a", images / "a.png", {"vessel": MASK})
+    assert (tmp_path / "anna" / "masks" / "a_vessel.png").is_file()
+    assert not Corrections(images).corrected("a")
+
+
+def test_moved_images_are_noted_in_the_table(images: Path, tmp_path: Path):
+    kept = Corrections(images)
+    kept.save("a", images / "a.png", {"vessel": MASK})
+    moved = tmp_path / "moved.png"
+    (images / "a.png").rename(moved)
+    kept.relink({"a": moved, "b": images / "b.png"})
+    assert [record.image for record in read_dataset(kept.folder).records] == [moved]
+    before = (kept.folder / "dataset.csv").stat().st_mtime_ns
+    kept.relink({"a": moved})
+    assert (kept.folder / "dataset.csv").stat().st_mtime_ns == before

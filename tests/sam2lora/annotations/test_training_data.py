@@ -8,6 +8,7 @@ from PIL import Image
 
 from sam2lora.annotations import LabelledImage, save_training_data
 from sam2lora.datasets import read_dataset
+from sam2lora.datasets.csv_dataset import read_rows
 from sam2lora.errors import GeometryError, OutputError
 
 PIXELS = np.full((20, 30, 3), 90, np.uint8)
@@ -60,3 +61,16 @@ def test_missing_image_file_is_named(tmp_path: Path) -> None:
     images = [LabelledImage("eye", tmp_path / "gone.png", {"disc": mask()})]
     with pytest.raises(OutputError, match=r"eye\.png"):
         save_training_data(tmp_path / "data", images)
+
+
+def test_notes_are_further_columns_of_the_table(tmp_path: Path):
+    mask = np.ones((4, 4), bool)
+    pixels = np.zeros((4, 4, 3), np.uint8)
+    images = [
+        LabelledImage("a", pixels, {"disc": mask}, notes={"disc_chosen": "staple"}),
+        LabelledImage("b", pixels, {"disc": mask}),
+    ]
+    table = save_training_data(tmp_path / "set", images)
+    first, second = (row for _, row in read_rows(table))
+    assert (first["disc_chosen"], second["disc_chosen"]) == ("staple", "")
+    assert len(read_dataset(tmp_path / "set").records) == 2

@@ -13,8 +13,9 @@ from pathlib import Path
 import pytest
 
 from sam2lora.errors import OutputError
-from sam2lora.runs import RunFolder, holder_of, is_alive
+from sam2lora.runs import RunFolder, is_alive
 from sam2lora.runs.lock import run_lock
+from sam2lora.utils.process_lock import holder_of
 
 Hold = Callable[[Path], "subprocess.Popen[str]"]
 

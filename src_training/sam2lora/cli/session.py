@@ -1,0 +1,146 @@
+"""`sam2lora session`: create, list, move and send sessions in which people grade images."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from sam2lora.cli.rows import print_rows
+from sam2lora.cli.session_results import Folder, agree, consensus, export, progress_bar
+
+if TYPE_CHECKING:
+    from sam2lora.grading import Session
+
+app = typer.Typer(
+    help="Grade images in a session: several people, agreement, consensus.", no_args_is_help=True
+)
+app.command()(export)
+app.command()(agree)
+app.command()(consensus)
+
+Images = Annotated[
+    list[str],
+    typer.Argument(
+        help="Data sets, folders, image files, patterns, or a CSV file with the column image and "
+        "optionally patient, eye and dataset."
+    ),
+]
+
+
+@app.command()
+def new(session: Folder, images: Images) -> None:
+    """Create a session in a new folder; the images stay where they are."""
+    from sam2lora.grading import Session, list_sources
+
+    with progress_bar("Reading images") as report:
+        created = Session.create(session, list_sources(images), progress=report)
+    patients = len({image.patient for image in created.images})
+    typer.echo(f"{len(created.images)} images of {patients} patients: {created.folder}")
+
+
+@app.command()
+def add(session: Folder, images: Images) -> None:
+    """Add images at the end of a session; those it has already are left out."""
+    from sam2lora.grading import Session, list_sources
+
+    opened = Session.open(session)
+    with progress_bar("Reading images") as report:
+        added = opened.add(list_sources(images), progress=report)
+    typer.echo(f"{len(added)} images added; {len(opened.images)} in all.")
+
+
+@app.command()
+def status(session: Folder) -> None:
+    """Show how far each grader is, and which images are missing.
+
+    Exit code 1 if an image is missing.
+    """
+    from sam2lora.grading import Session
+    from sam2lora.grading.agreement import STATES
+    from sam2lora.grading.grades import UNTOUCHED
+    from sam2lora.grading.participants import read_grades
+
+    opened = Session.open(session)
+    typer.echo(f"{len(opened.images)} images, created {opened.created:%Y-%m-%d %H:%M} UTC")
+    rows = []
+    flagged = []
+    for name in opened.graders():
+        grades = read_grades(opened, name)
+        each = [grades.get(image.stem, UNTOUCHED) for image in opened.images]
+        counts = [str(sum(grade.state == state for grade in each)) for state in STATES]
+        minutes = sum(grade.seconds for grade in each) / 60
+        rows.append((name, *counts, f"{minutes:.1f}"))
+        pairs = zip(opened.images, each, strict=True)
+        flagged += [
+            (name, image.stem, grade.reason) for image, grade in pairs if grade.state == "flagged"
+        ]
+    if rows:
+        print_rows(("grader", *STATES, "minutes"), rows)
+    else:
+        typer.echo("Nobody has graded anything yet.")
+    if opened.adjudicators():
+        typer.echo(f"Adjudicators: {', '.join(opened.adjudicators())}")
+    if flagged:
+        print_rows(("grader", "image", "reason"), flagged, title="Flagged:")
+    _report_missing(opened)
+
+
+@app.command()
+def locate(
+    session: Folder,
+    folders: Annotated[list[Path], typer.Argument(help="Folders to look in, at any depth.")],
+) -> None:
+    """Find images that lie elsewhere now, by their content.
+
+    Exit code 1 if an image is still missing.
+    """
+    from sam2lora.grading import Session
+    from sam2lora.grading import locate as find
+
+    opened = Session.open(session)
+    with progress_bar("Looking for images") as report:
+        located = find(opened, folders, progress=report)
+    typer.echo(f"{len(located.found)} images found.")
+    _report_missing(opened)
+
+
+@app.command()
+def pack(
+    session: Folder,
+    out: Annotated[Path, typer.Argument(help="The .zip file to write.")],
+    images: Annotated[bool, typer.Option("--images", help="Pack the images, too.")] = False,
+    replace: Annotated[bool, typer.Option("--replace", help="Replace an existing file.")] = False,
+) -> None:
+    """Write a session into one .zip file, to send it."""
+    from sam2lora.grading import Session
+    from sam2lora.grading.archive import pack_session
+
+    opened = Session.open(session)
+    with progress_bar("Packing") as report:
+        pack_session(opened, out, images=images, replace=replace, progress=report)
+    typer.echo(f"{len(opened.images)} images{'' if images else ', without their files'}: {out}")
+
+
+@app.command()
+def unpack(
+    file: Annotated[Path, typer.Argument(help="A .zip file that `session pack` wrote.")],
+    session: Annotated[Path, typer.Argument(help="Folder to create.")],
+) -> None:
+    """Unpack a session into a new folder.
+
+    Exit code 1 if images are missing; `session locate` finds them.
+    """
+    from sam2lora.grading.archive import unpack_session
+
+    opened = unpack_session(file, session)
+    typer.echo(f"{len(opened.images)} images: {opened.folder}")
+    _report_missing(opened)
+
+
+def _report_missing(session: "Session") -> None:
+    missing = session.missing()
+    if missing:
+        rows = [(image.stem, str(session.path(image.stem))) for image in missing]
+        print_rows(("image", "was at"), rows, title=f"{len(missing)} missing:", stderr=True)
+        typer.echo(f"Find them with: sam2lora session locate {session.folder} FOLDER", err=True)
+        raise typer.Exit(1)

@@ -1,0 +1,157 @@
+"""`sam2lora session export`, `agree` and `consensus`: what comes out of a session."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+from rich.console import Console
+from rich.progress import Progress
+
+from sam2lora.cli.rows import print_rows
+from sam2lora.errors import SessionError, SettingsError
+
+if TYPE_CHECKING:
+    pass
+
+Folder = Annotated[Path, typer.Argument(help="Folder of the session.")]
+Graders = Annotated[
+    list[str] | None,
+    typer.Option("--grader", help="Name of a grader; repeatable. By default all of them."),
+]
+
+
+def export(
+    session: Folder,
+    out: Annotated[Path, typer.Option(help="Folder to write to.")],
+    grader: Graders = None,
+    masks: Annotated[
+        str | None,
+        typer.Option(help="Also write the masks of this grader, in the formats given."),
+    ] = None,
+    formats: Annotated[
+        list[str] | None,
+        typer.Option("--format", help="coco, label-maps or dataset; repeatable. Default: all."),
+    ] = None,
+    numbers: Annotated[
+        bool, typer.Option(help="Measure the masks of images that all graders are done with.")
+    ] = True,
+    copy: Annotated[
+        bool, typer.Option(help="Copy the images into the data set, or refer to their files.")
+    ] = True,
+) -> None:
+    """Write session.csv and session.json: states, times, graders and numbers; and masks."""
+    from sam2lora.grading import Review, Session
+    from sam2lora.grading.mask_export import FORMATS, ExportFormat, export_masks
+    from sam2lora.grading.session_table import write_session_table
+    from sam2lora.utils.files import make_folder
+
+    chosen: list[ExportFormat] = [name for name in FORMATS if name in (formats or FORMATS)]
+    unknown = [name for name in formats or () if name not in FORMATS]
+    if unknown:
+        raise SettingsError(f"--format {unknown[0]!r} is unknown. Use: {', '.join(FORMATS)}.")
+    if formats and masks is None:
+        raise SettingsError("--format says how masks are written: name their grader with --masks.")
+    review = Review(Session.open(session), grader or ())
+    make_folder(out)
+    if masks is not None:
+        with progress_bar("Writing masks") as report:
+            count = export_masks(out, review, masks, formats=chosen, copy=copy, progress=report)
+        typer.echo(f"Masks of {masks} in {count} images: {', '.join(chosen)} in {out}")
+    with progress_bar("Measuring") as report:
+        table, document = write_session_table(out, review, numbers=numbers, progress=report)
+    typer.echo(f"Session: {table} and {document}")
+
+
+def agree(
+    session: Folder,
+    out: Annotated[Path, typer.Option(help="Folder to write to; an earlier one is replaced.")],
+    grader: Graders = None,
+    target: Annotated[
+        list[str] | None, typer.Option(help="What to compare; repeatable. Default: all masks.")
+    ] = None,
+) -> None:
+    """Compare two graders in the images that both are done with.
+
+    Exit code 1 if an image could not be compared.
+    """
+    from sam2lora.grading import Review, Session
+    from sam2lora.grading.agreement import compare_graders
+    from sam2lora.grading.agreement_report import summary_rows, write_agreement
+
+    review = Review(Session.open(session), grader or ())
+    if len(review.graders) != 2:
+        raise SessionError(
+            f"Two graders are compared; there are: {', '.join(review.graders)}. Name two: "
+            "--grader A --grader B"
+        )
+    with progress_bar("Comparing") as report:
+        found = compare_graders(review, *review.graders, targets=target or (), progress=report)
+    names = write_agreement(out, found)
+    header, *rows = summary_rows(found)
+    print_rows(header, rows, title=f"Agreement of {found.first} and {found.second}")
+    sealed = len(review.session.images) - len(review.open_stems())
+    if sealed:
+        typer.echo(f"{sealed} images are not compared: not both are done with them.")
+    typer.echo(f"Agreement: {out / names[0]}")
+    _report_problems(dict(found.problems))
+
+
+def consensus(
+    session: Folder,
+    out: Annotated[Path, typer.Option(help="Folder to create.")],
+    grader: Graders = None,
+    adjudicator: Annotated[
+        str | None, typer.Option(help="Whose decisions are taken, if anybody has decided.")
+    ] = None,
+    otherwise: Annotated[
+        str | None,
+        typer.Option(
+            help="What is taken where nothing was decided: a grader's name, majority or staple. By "
+            "default nothing is."
+        ),
+    ] = None,
+    copy: Annotated[bool, typer.Option(help="Copy the images, or refer to their files.")] = True,
+) -> None:
+    """Write the consensus as a data set, with each grader's masks beside it.
+
+    Exit code 1 if an image could not be written.
+    """
+    from sam2lora.grading import Adjudicator, Review, Session
+    from sam2lora.grading.consensus_dataset import write_consensus
+
+    opened = Session.open(session)
+    decided: Adjudicator | None = None
+    if adjudicator is not None:
+        decided = Adjudicator(opened, adjudicator, graders=grader or (), read_only=True)
+    review = decided.review if decided else Review(opened, grader or ())
+    with progress_bar("Writing the consensus") as report:
+        result = write_consensus(
+            out, review, adjudicator=decided, otherwise=otherwise, copy=copy, progress=report
+        )
+    print_rows(("choice", "masks"), [(name, str(n)) for name, n in result.chosen.items()])
+    if result.sealed:
+        typer.echo(f"{len(result.sealed)} images are left out: not all graders are done with them.")
+    if result.undecided:
+        rows = [(stem, ", ".join(targets)) for stem, targets in result.undecided.items()]
+        print_rows(("image", "targets"), rows, title="Left out, because nothing was decided:")
+    typer.echo(f"Consensus: {out}")
+    _report_problems(result.problems)
+
+
+@contextmanager
+def progress_bar(title: str) -> Iterator["Report"]:
+    """Show a bar on a terminal, and yield the function that moves it."""
+    screen = Console(stderr=True)
+    with Progress(console=screen, transient=True, disable=not screen.is_terminal) as bar:
+        task = bar.add_task(title, total=None)
+        yield lambda done, total: bar.update(task, completed=done, total=total)
+
+
+def _report_problems(problems: dict[str, str]) -> None:
+    """Print why images were left out, and exit with 1 if there are any."""
+    if problems:
+        rows = list(problems.items())
+        print_rows(("image", "reason"), rows, title=f"{len(rows)} left out:", stderr=True)
+        raise typer.Exit(1)

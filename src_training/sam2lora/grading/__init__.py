@@ -1,0 +1,60 @@
+"""Grade a set of images, in days and by more than one person: a session is a folder.
+
+```
+SESSION/session.json                     the images: hash, path, patient, eye, dataset
+SESSION/graders/NAME/log.jsonl           what NAME did, one JSON object a line, appended only
+SESSION/graders/NAME/masks/, dataset.csv NAME's masks and points, as `annotations.store` keeps them
+SESSION/graders/NAME/recovery.npz        what NAME has not saved yet
+SESSION/adjudicators/NAME/               the same of a third person
+SESSION/images/                          images that came with a packed session
+```
+
+A window opens a `Session`, and in it a `Grader`, which holds the lock of that person's folder.
+Masks of others are read through `Review` alone, which gives them once all graders are done with an
+image; an `Adjudicator` decides on these. Nothing here imports Qt, napari or torch.
+"""
+
+from sam2lora.grading.adjudication import Adjudicator
+from sam2lora.grading.entries import GradingState, PredictionEntry, Quality, WorkEntry
+from sam2lora.grading.grades import ImageGrade
+from sam2lora.grading.locating import Located, locate
+from sam2lora.grading.ordering import (
+    Doubt,
+    Suggestion,
+    doubt_of_confidences,
+    doubt_of_predictions,
+    suggest,
+)
+from sam2lora.grading.participants import Grader, Participant
+from sam2lora.grading.recovery import Recovery, RecoveryFile
+from sam2lora.grading.review import Review
+from sam2lora.grading.session import Session
+from sam2lora.grading.session_file import SessionImage
+from sam2lora.grading.sources import SourceImage, list_sources
+from sam2lora.grading.work_clock import WorkClock
+
+__all__ = [
+    "Adjudicator",
+    "Doubt",
+    "Grader",
+    "GradingState",
+    "ImageGrade",
+    "Located",
+    "Participant",
+    "PredictionEntry",
+    "Quality",
+    "Recovery",
+    "RecoveryFile",
+    "Review",
+    "Session",
+    "SessionImage",
+    "SourceImage",
+    "Suggestion",
+    "WorkClock",
+    "WorkEntry",
+    "doubt_of_confidences",
+    "doubt_of_predictions",
+    "list_sources",
+    "locate",
+    "suggest",
+]

@@ -1,0 +1,250 @@
+"""The folder of one person in a session: a log, masks, what is not saved yet, and a lock.
+
+A person's folder is written by one window at a time. A second one is refused, or opened to be read
+only. Two people at once are fine, since nobody writes into the folder of another.
+"""
+
+import re
+import unicodedata
+from collections.abc import Mapping
+from contextlib import ExitStack
+from pathlib import Path
+from types import MappingProxyType, TracebackType
+from typing import ClassVar, Self
+
+from pydantic import ValidationError
+
+from sam2lora.annotations.store import Corrections
+from sam2lora.errors import OutputError, SessionError
+from sam2lora.grading.entries import (
+    AnyEntry,
+    CommentEntry,
+    GradingState,
+    Quality,
+    QualityEntry,
+    StateEntry,
+    append_entry,
+    read_entries,
+)
+from sam2lora.grading.grades import UNTOUCHED, ImageGrade, after, fold
+from sam2lora.grading.recovery import RecoveryFile
+from sam2lora.grading.session import GRADERS, Session
+from sam2lora.utils.files import make_folder
+from sam2lora.utils.names import plain_name
+from sam2lora.utils.process_lock import process_lock
+
+LOG = "log.jsonl"
+RESERVED = ("majority", "staple", "painted")
+"""Names that nobody can have, as choices of an adjudicator are called so."""
+
+_NAME = re.compile(r"[^\W_][\w-]{0,39}")
+
+
+class Participant:
+    """One person's part of a session, open in one window.
+
+    Close it, or use it as a context, so that the lock is released at once; the system releases it
+    when the process dies.
+
+    Parameters
+    ----------
+    session
+        The session.
+    name
+        The person's name: up to 40 letters, digits, `-` and `_`. Names that differ in case alone
+        are one person.
+    read_only
+        Whether to read only, without the lock.
+
+    Attributes
+    ----------
+    session, name, read_only
+        As given, the name in the spelling that it was first given.
+    folder
+        The person's folder.
+    corrections
+        The person's masks and points, in the store that the image list uses. What is done is not
+        kept in it, but in the log.
+    recovery
+        What is not saved yet.
+    skipped_lines
+        Lines of the log that this version cannot read.
+
+    Raises
+    ------
+    SessionError
+        If the name cannot be one, or the log cannot be read, or a reader names somebody who has no
+        part in the session.
+    OutputError
+        If another window has the same person's part open (the message says which process), or the
+        folder cannot be written.
+    """
+
+    kind: ClassVar[str]
+    """Name of the folder in which those of this kind are."""
+
+    def __init__(self, session: Session, name: str, *, read_only: bool = False) -> None:
+        self.session = session
+        self.name = checked_name(name, self._known(session))
+        self.read_only = read_only
+        self.folder = session.folder / self.kind / self.name
+        self._held = ExitStack()
+        if not read_only:
+            make_folder(self.folder)
+            self._held.enter_context(process_lock(self.folder, refusal=self._refusal))
+        elif not self.folder.is_dir():
+            raise SessionError(
+                f"{session.folder}: {self.name} has no part in this session, so there is nothing "
+                "to read."
+            )
+        try:
+            self.recovery = RecoveryFile(self.folder / "recovery.npz")
+            self.corrections = corrections_in(self.folder, session, read_only=read_only)
+            entries, self.skipped_lines = read_entries(self.folder / LOG)
+            self._grades = fold(entries)
+            if not read_only:
+                paths = {image.stem: session.path(image.stem) for image in session.images}
+                self.corrections.relink(paths)
+        except BaseException:
+            self.close()
+            raise
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    @property
+    def grades(self) -> Mapping[str, ImageGrade]:
+        """What the person has said, by stem, of the images that anything was said about."""
+        return MappingProxyType(self._grades)
+
+    def grade(self, stem: str) -> ImageGrade:
+        """Return what the person has said about an image."""
+        return self._grades.get(stem, UNTOUCHED)
+
+    def close(self) -> None:
+        """Release the lock; calling it again does nothing."""
+        self._held.close()
+
+    def write(self, entry: AnyEntry) -> ImageGrade:
+        """Append an entry to the log, and return what the image's grade has become.
+
+        Parameters
+        ----------
+        entry
+            Such as a `WorkEntry` of `WorkClock`, or a `PredictionEntry` when a mask was predicted.
+
+        Raises
+        ------
+        SessionError
+            If the session has no such image.
+        OutputError
+            If this window only reads, or the log cannot be written; the grade stays then.
+        """
+        self.session.image(entry.image)
+        if self.read_only:
+            raise OutputError(_read_only(self.folder))
+        append_entry(self.folder / LOG, entry)
+        self._grades[entry.image] = after(self.grade(entry.image), entry)
+        return self._grades[entry.image]
+
+    @classmethod
+    def _known(cls, session: Session) -> tuple[str, ...]:
+        return session.graders() if cls.kind == GRADERS else session.adjudicators()
+
+    def _refusal(self, holder: str) -> str:
+        return (
+            f"{self.folder}: the part of {self.name} is open in another window ({holder}). Close "
+            "that one, open this one to read only, or give another name."
+        )
+
+
+class Grader(Participant):
+    """A grader's part of a session; see `Participant`."""
+
+    kind = GRADERS
+
+    def set_state(self, stem: str, state: GradingState, *, reason: str = "") -> ImageGrade:
+        """Write how far the grader is with an image.
+
+        Masks are saved apart, before: `corrections.save`, then `recovery.discard`, then this.
+
+        Raises
+        ------
+        SessionError
+            If an image is flagged without a reason, or as for `write`.
+        OutputError
+            As for `write`.
+        """
+        try:
+            entry = StateEntry(image=stem, state=state, reason=reason)
+        except ValidationError as error:
+            raise SessionError(f"{stem}: a flagged image needs a reason. Give one.") from error
+        return self.write(entry)
+
+    def set_comment(self, stem: str, text: str) -> ImageGrade:
+        """Write a comment, in place of the one before.
+
+        Raises
+        ------
+        SessionError, OutputError
+            As for `write`.
+        """
+        return self.write(CommentEntry(image=stem, text=text))
+
+    def set_quality(self, stem: str, quality: Quality | None) -> ImageGrade:
+        """Write how well an image can be graded; None takes it back.
+
+        Raises
+        ------
+        SessionError, OutputError
+            As for `write`.
+        """
+        return self.write(QualityEntry(image=stem, quality=quality))
+
+
+def checked_name(name: str, known: tuple[str, ...] = ()) -> str:
+    """Return a person's name as it is written to disk; in the spelling that is known already.
+
+    Raises
+    ------
+    SessionError
+        If it cannot be a name.
+    """
+    composed = unicodedata.normalize("NFC", name.strip())
+    if not _NAME.fullmatch(composed) or plain_name(composed) in RESERVED:
+        raise SessionError(
+            f"{name!r} cannot be a name: use up to 40 letters, digits, - and _, starting with a "
+            f"letter or digit, and none of {', '.join(RESERVED)}."
+        )
+    same = (one for one in known if plain_name(one) == plain_name(composed))
+    return next(same, composed)
+
+
+def read_grades(session: Session, name: str, *, kind: str = GRADERS) -> dict[str, ImageGrade]:
+    """Read what one person has said so far, whether or not a window has it open.
+
+    Raises
+    ------
+    SessionError
+        If the log cannot be read.
+    """
+    return fold(read_entries(session.folder / kind / name / LOG)[0])
+
+
+def corrections_in(folder: Path, session: Session, *, read_only: bool = True) -> Corrections:
+    """Return the store of the masks in a person's folder."""
+    return Corrections(
+        session.folder, folder=folder, read_only=_read_only(folder) if read_only else ""
+    )
+
+
+def _read_only(folder: Path) -> str:
+    return f"{folder}: is open to be read only, so nothing can be changed here."

@@ -1,0 +1,134 @@
+"""What a person has not saved yet: prompts, previews, undo steps, painted masks, in one file.
+
+What belongs in it is decided by who writes it: arrays by name, and notes as JSON. The file is
+written whole or not at all, so that a process may be killed at any instant; write it at most
+`INTERVAL` seconds after each change, and delete it once everything is saved.
+"""
+
+import json
+import zipfile
+from collections.abc import Mapping
+from contextlib import suppress
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import JsonValue
+
+from sam2lora.errors import SessionError
+from sam2lora.utils.files import atomic_path, read_error, write_error
+from sam2lora.utils.json_files import parse_json_object
+
+INTERVAL: Final = 2.0
+"""Seconds after a change, at most, until it is in the file."""
+
+_NOTES = "notes.json"  # no array can have this name, as arrays are files called NAME.npy
+
+
+@dataclass(frozen=True, eq=False)
+class Recovery:
+    """What was found in the file.
+
+    Attributes
+    ----------
+    image
+        Stem of the image that it is about.
+    saved
+        When it was written, in UTC.
+    notes
+        What was given as JSON.
+    arrays
+        What was given as arrays.
+    """
+
+    image: str
+    saved: datetime
+    notes: Mapping[str, JsonValue]
+    arrays: Mapping[str, NDArray[Any]]
+
+
+class RecoveryFile:
+    """The file of one person; nothing is cached.
+
+    Parameters
+    ----------
+    path
+        The file.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    def write(
+        self, image: str, *, notes: Mapping[str, JsonValue], arrays: Mapping[str, NDArray[Any]]
+    ) -> None:
+        """Replace the file.
+
+        Parameters
+        ----------
+        image
+            Stem of the image that it is about.
+        notes
+            Anything that JSON can hold.
+        arrays
+            Arrays of numbers or bool, by name.
+
+        Raises
+        ------
+        OutputError
+            If it cannot be written; the earlier file stays.
+        TypeError
+            If an array holds Python objects, or notes something that JSON has not.
+        """
+        for name, array in arrays.items():
+            if array.dtype.hasobject:
+                raise TypeError(f"{name}: an array of objects cannot be written.")
+        head = {"image": image, "saved": datetime.now(UTC).isoformat(), "notes": dict(notes)}
+        text = json.dumps(head)
+        with atomic_path(self.path) as temporary:
+            np.savez_compressed(temporary, allow_pickle=False, **dict(arrays))
+            with zipfile.ZipFile(temporary, "a") as archive:
+                archive.writestr(_NOTES, text)
+
+    def read(self) -> Recovery | None:
+        """Return what is in the file; None if there is none.
+
+        Raises
+        ------
+        SessionError
+            If it cannot be read or is damaged; it stays where it is.
+        """
+        try:
+            with zipfile.ZipFile(self.path) as archive:
+                notes = archive.read(_NOTES)
+            with np.load(self.path, allow_pickle=False) as stored:
+                arrays = {name: stored[name] for name in stored.files if name != _NOTES}
+            head = parse_json_object(notes, str(self.path), error=SessionError)
+            saved = datetime.fromisoformat(head["saved"])
+            return Recovery(str(head["image"]), saved, dict(head["notes"]), arrays)
+        except FileNotFoundError:
+            return None
+        except OSError as error:
+            raise SessionError(str(read_error(self.path, error))) from error
+        except (zipfile.BadZipFile, KeyError, ValueError, TypeError, EOFError) as error:
+            raise SessionError(
+                f"{self.path}: is damaged, so what was not saved cannot be brought back. Delete "
+                "it, or move it elsewhere; what was saved is not affected."
+            ) from error
+
+    def discard(self) -> None:
+        """Delete the file, if there is one.
+
+        Raises
+        ------
+        OutputError
+            If it cannot be deleted.
+        """
+        try:
+            with suppress(FileNotFoundError):
+                self.path.unlink()
+        except OSError as error:
+            raise write_error(self.path, error) from error

@@ -1,0 +1,134 @@
+"""What graders did, as far as it may be seen: masks of an image once all are done with it.
+
+This is the only way to the masks of others. An image stays sealed until every grader has set it to
+`done`; flagged and skipped ones stay sealed too, since their grader may come back to them. Setting
+it to another state again seals it again.
+"""
+
+from collections.abc import Sequence
+
+from sam2lora.annotations.points import PointAnnotation
+from sam2lora.errors import SealedError, SessionError
+from sam2lora.grading.grades import UNTOUCHED, ImageGrade
+from sam2lora.grading.participants import checked_name, corrections_in, read_grades
+from sam2lora.grading.session import GRADERS, Session
+from sam2lora.images.decoding import read_shape
+from sam2lora.targets import all_targets
+from sam2lora.types import Mask
+
+
+class Review:
+    """The work of some graders at one moment; create a new one to see what changed since.
+
+    Parameters
+    ----------
+    session
+        The session.
+    graders
+        Whose work it is; empty for all graders of the session.
+    viewer
+        Who looks at it. A grader must be done with an image, too; an adjudicator need not.
+
+    Attributes
+    ----------
+    session
+        As given.
+    graders
+        The names, in the order given.
+    grades
+        What each of them has said, by name and stem. States and times may be seen by anybody.
+
+    Raises
+    ------
+    SessionError
+        If one of them has no part in the session, nobody has, or a log cannot be read.
+    """
+
+    def __init__(
+        self, session: Session, graders: Sequence[str] = (), *, viewer: str | None = None
+    ) -> None:
+        known = session.graders()
+        names = [checked_name(name, known) for name in graders] or list(known)
+        for name in names:
+            if name not in known:
+                raise SessionError(
+                    f"{session.folder}: {name} has not graded here. Graders: "
+                    f"{', '.join(known) or 'none'}."
+                )
+        if not names:
+            raise SessionError(f"{session.folder}: nobody has graded anything yet.")
+        self.session = session
+        self.graders = tuple(dict.fromkeys(names))
+        self.grades = {name: read_grades(session, name) for name in self.graders}
+        self._viewers = dict(self.grades)
+        own = checked_name(viewer, known) if viewer else ""
+        if own in known and own not in self._viewers:
+            self._viewers[own] = read_grades(session, own)
+        self._stores = {
+            name: corrections_in(session.folder / GRADERS / name, session) for name in self.graders
+        }
+
+    def grade(self, grader: str, stem: str) -> ImageGrade:
+        """Return what a grader has said about an image."""
+        return self.grades[grader].get(stem, UNTOUCHED)
+
+    def sealed_by(self, stem: str) -> tuple[str, ...]:
+        """Return who is not done with an image; empty if its masks may be seen."""
+        return tuple(
+            name
+            for name, grades in self._viewers.items()
+            if grades.get(stem, UNTOUCHED).state != "done"
+        )
+
+    def open_stems(self) -> list[str]:
+        """Return the images whose masks may be seen, in the order of the session."""
+        return [one.stem for one in self.session.images if not self.sealed_by(one.stem)]
+
+    def has_masks(self, grader: str, stem: str) -> bool:
+        """Check whether a grader has a mask of an image."""
+        return any(self._stores[grader].has(stem, target) for target in all_targets())
+
+    def shape(self, stem: str) -> tuple[int, int]:
+        """Return height and width of an image.
+
+        Raises
+        ------
+        ImageError
+            If its file is missing, was replaced, or cannot be read.
+        """
+        return read_shape(self.session.found_path(stem))
+
+    def masks(self, stem: str) -> dict[str, dict[str, Mask]]:
+        """Read the masks of an image: `(H, W)` bool by grader and target.
+
+        Raises
+        ------
+        SealedError
+            If somebody is not done with it.
+        ImageError
+            If the image or a mask cannot be read.
+        """
+        self._check_open(stem)
+        shape = self.shape(stem)
+        return {name: store.masks(stem, shape) for name, store in self._stores.items()}
+
+    def points(self, stem: str) -> dict[str, dict[str, PointAnnotation]]:
+        """Read the points of an image, by grader and target.
+
+        Raises
+        ------
+        SealedError
+            If somebody is not done with it.
+        ImageError
+            If a point cannot be read.
+        """
+        self._check_open(stem)
+        return {name: store.points(stem) for name, store in self._stores.items()}
+
+    def _check_open(self, stem: str) -> None:
+        waiting = self.sealed_by(stem)
+        if waiting:
+            raise SealedError(
+                f"{stem}: its masks cannot be seen before all graders are done with it. Not done: "
+                f"{', '.join(waiting)}."
+            )

@@ -1,0 +1,127 @@
+"""Images for a session: from a table (image, patient, eye), data sets, folders, files, patterns."""
+
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from sam2lora.datasets import Record, read_dataset
+from sam2lora.datasets.csv_dataset import read_rows
+from sam2lora.datasets.image_search import dataset_in_folder, find_images
+from sam2lora.datasets.records import patient_from_name
+from sam2lora.errors import DatasetError
+from sam2lora.images.decoding import image_stem
+from sam2lora.images.reading import eye_from_name
+from sam2lora.types import Eye
+from sam2lora.utils.files import is_file
+from sam2lora.utils.names import existing_spelling
+
+_EYES: Mapping[str, Eye | None] = {
+    **dict.fromkeys(("left", "l", "os"), "left"),
+    **dict.fromkeys(("right", "r", "od"), "right"),
+    "": None,
+}
+
+
+@dataclass(frozen=True)
+class SourceImage:
+    """An image that is to be graded.
+
+    Attributes
+    ----------
+    path
+        Its file.
+    stem
+        Its name in the session, which can be used in file names; made unique there.
+    patient
+        Identifies the patient.
+    eye
+        Its side, where known.
+    dataset
+        Name of the dataset that it comes from; empty if it is in none.
+    """
+
+    path: Path
+    stem: str
+    patient: str
+    eye: Eye | None = None
+    dataset: str = ""
+
+
+def list_sources(inputs: Sequence[str | Path]) -> list[SourceImage]:
+    """List the images given by tables, data sets, folders, files and patterns.
+
+    Parameters
+    ----------
+    inputs
+        A CSV file with the column `image` and optionally `patient`, `eye` (left or right, L or R,
+        OS or OD) and `dataset`, its paths relative to its folder; or what `find_images` takes. A
+        recognised dataset gives patients and eyes, whether or not an image has masks.
+
+    Raises
+    ------
+    DatasetError
+        If a table or a dataset cannot be used.
+    ImageError
+        If an input has no image.
+    """
+    found: dict[Path, SourceImage] = {}
+    for given in inputs:
+        for source in _sources_of(existing_spelling(Path(given).expanduser())):
+            found.setdefault(source.path, source)
+    return list(found.values())
+
+
+def _sources_of(given: Path) -> Iterator[SourceImage]:
+    if given.suffix.lower() == ".csv" and given.is_file():
+        yield from _of_table(given)
+        return
+    records: dict[Path, Record] = {}
+    if given.is_dir():
+        dataset = dataset_in_folder(given)
+        if dataset is not None:
+            listed = read_dataset(dataset.root, layout=dataset.layout.name).records
+            records = {record.image.resolve(): record for record in listed}
+    for path in find_images([given]):
+        record = records.get(path.resolve())
+        yield _of_path(path) if record is None else _of_record(record)
+
+
+def _of_table(path: Path) -> Iterator[SourceImage]:
+    for number, row in read_rows(path):
+        where = f"{path}: line {number}"
+        if "image" not in row:
+            raise DatasetError(f"{path}: needs a column `image`; it has: {', '.join(row)}.")
+        if not row["image"]:
+            raise DatasetError(f"{where} names no image.")
+        file = existing_spelling(path.parent / row["image"].replace("\\", "/"))
+        if not is_file(file):
+            raise DatasetError(
+                f"{where} names {file}, which does not exist. Paths are relative to the folder of "
+                "the table."
+            )
+        side = row.get("eye", "").lower()
+        if side not in _EYES:
+            raise DatasetError(f"{where} has the eye {row['eye']!r}; use left or right.")
+        plain = _of_path(file)
+        yield SourceImage(
+            file,
+            plain.stem,
+            row.get("patient") or plain.patient,
+            _EYES[side] or plain.eye,
+            row.get("dataset", ""),
+        )
+
+
+def _of_record(record: Record) -> SourceImage:
+    return SourceImage(record.image, _safe(record.stem), record.patient, record.eye, record.dataset)
+
+
+def _of_path(path: Path) -> SourceImage:
+    stem = image_stem(path)
+    return SourceImage(path, _safe(stem), patient_from_name(stem), eye_from_name(stem))
+
+
+def _safe(stem: str) -> str:
+    """Return a name with nothing that file names cannot have."""
+    return re.sub(r"[^\w. -]+", "_", stem).strip(" .") or "image"

@@ -1,0 +1,28 @@
+"""A locked folder is refused, within one process too, and free when its holder leaves it."""
+
+import os
+from pathlib import Path
+
+import pytest
+
+from sam2lora.errors import OutputError
+from sam2lora.utils.process_lock import HOLDER, holder_of, is_locked, process_lock
+
+
+def test_second_caller_is_refused_by_name(tmp_path: Path) -> None:
+    assert not is_locked(tmp_path)
+    with process_lock(tmp_path, refusal="held by {}".format):
+        assert is_locked(tmp_path)
+        holder = holder_of(tmp_path)
+        assert holder is not None
+        assert holder.pid == os.getpid()
+        expected = f"held by process {os.getpid()} on"
+        with (
+            pytest.raises(OutputError, match=expected),
+            process_lock(tmp_path, refusal="held by {}".format),
+        ):
+            pass
+        (tmp_path / HOLDER).write_text("{torn")
+        assert holder_of(tmp_path) is None
+    assert not is_locked(tmp_path)
+    assert not (tmp_path / HOLDER).exists()
