@@ -13,7 +13,7 @@ from sam2lora.cli.rows import print_rows
 from sam2lora.errors import SessionError, SettingsError
 
 if TYPE_CHECKING:
-    pass
+    from sam2lora.utils.progress import Progress as Report
 
 Folder = Annotated[Path, typer.Argument(help="Folder of the session.")]
 Graders = Annotated[

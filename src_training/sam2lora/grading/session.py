@@ -136,9 +136,7 @@ class Session:
         if not is_file(path):
             raise ImageError(f"{path}: the image is not there. {advice} FOLDER")
         if path.stat().st_size != self.image(stem).size:
-            raise ImageError(
-                f"{path}: is not the file that was added to the session. {advice} FOLDER"
-            )
+            raise ImageError(f"{path}: is not the file that the session has. {advice} FOLDER")
         return path
 
     def missing(self) -> list[SessionImage]:
@@ -188,9 +186,7 @@ class Session:
         """
         with process_lock(self.folder, refusal=self._refusal):
             self.reload()
-            added = describe_images(
-                self.folder, images, known=self.images, progress=progress
-            )
+            added = describe_images(self.folder, images, known=self.images, progress=progress)
             if added:
                 everything = (*self.images, *added)
                 self._write(self._content.model_copy(update={"images": everything}))

@@ -1,0 +1,65 @@
+"""A third person decides, once both graders are done."""
+
+import numpy as np
+import pytest
+
+from sam2lora.errors import OutputError, SealedError, SessionError
+from sam2lora.grading import Adjudicator, Grader, Session
+from tests.sam2lora.grading.helpers import STEMS, Eyes, Grade
+
+
+def test_decisions_are_kept_apart_from_the_graders(session: Session, grade: Grade, masks: Eyes):
+    grade("anna")
+    grade("ben", STEMS[:2], shift=1)
+    before = {path: path.read_bytes() for path in session.folder.rglob("graders/*/[!.]*.*")}
+    with Adjudicator(session, "cleo") as third:
+        third.choose(STEMS[0], "disc", "ben")
+        third.corrections.save(
+            STEMS[0], session.found_path(STEMS[0]), {"cup": masks[STEMS[0]]["disc"]}
+        )
+        third.choose(STEMS[0], "cup", "painted")
+        third.choose(STEMS[1], "disc", "anna")
+        third.choose(STEMS[1], "disc", None)
+        np.testing.assert_array_equal(
+            third.mask(STEMS[0], "cup", "painted"), masks[STEMS[0]]["disc"]
+        )
+    again = Adjudicator(session, "Cleo", read_only=True)
+    assert again.grade(STEMS[0]).choices == {"disc": "ben", "cup": "painted"}
+    assert again.grade(STEMS[1]).choices == {}
+    with pytest.raises(OutputError, match="read only"):
+        again.choose(STEMS[0], "disc", "anna")
+    after = {path: path.read_bytes() for path in session.folder.rglob("graders/*/[!.]*.*")}
+    assert after == before
+    assert session.adjudicators() == ("cleo",)
+
+
+def test_sealed_images_cannot_be_decided_on(session: Session, grade: Grade):
+    grade("anna")
+    grade("ben", STEMS[:1])
+    with Adjudicator(session, "cleo") as third:
+        with pytest.raises(SealedError, match="Not done: ben"):
+            third.choose(STEMS[1], "disc", "anna")
+        grade("ben", STEMS[1:2])
+        third.refresh()
+        third.choose(STEMS[1], "disc", "anna")
+
+
+def test_choice_without_a_mask_is_refused(session: Session, grade: Grade):
+    grade("anna", targets=("disc",))
+    grade("ben", targets=("disc",))
+    with Adjudicator(session, "cleo") as third:
+        for target, choice in (("cup", "anna"), ("disc", "painted"), ("disc", "majority")):
+            with pytest.raises(SessionError, match=r"no mask|Nothing was painted|majority needs"):
+                third.choose(STEMS[0], target, choice)
+        assert third.grades == {}
+
+
+def test_grader_is_no_third_person(session: Session, grade: Grade):
+    with pytest.raises(SessionError, match="nobody has graded"):
+        Adjudicator(session, "cleo")
+    grade("anna")
+    with pytest.raises(SessionError, match="Anna is a grader of this session"):
+        Adjudicator(session, "Anna")
+    with Adjudicator(session, "cleo"), pytest.raises(OutputError, match="another window"):
+        Adjudicator(session, "cleo")
+    Grader(session, "ben").close()

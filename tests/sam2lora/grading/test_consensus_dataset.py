@@ -1,0 +1,97 @@
+"""The consensus is a dataset that can be trained on, with its sources."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from sam2lora.datasets import check_dataset, read_dataset
+from sam2lora.datasets.csv_dataset import read_rows
+from sam2lora.errors import OutputError, SessionError
+from sam2lora.grading import Adjudicator, Review, Session
+from sam2lora.grading.consensus_dataset import write_consensus
+from sam2lora.images.reading import read_mask
+from tests.sam2lora.grading.helpers import STEMS, Eyes, Grade
+
+
+def test_decided_masks_are_a_dataset_with_sources(
+    session: Session, grade: Grade, masks: Eyes, tmp_path: Path
+):
+    grade("anna")
+    grade("ben", STEMS[:3], shift=2)
+    painted = np.roll(masks[STEMS[1]]["cup"], 5, axis=1)
+    with Adjudicator(session, "cleo") as third:
+        third.choose(STEMS[0], "disc", "ben")
+        third.choose(STEMS[0], "cup", "anna")
+        third.corrections.save(STEMS[1], session.found_path(STEMS[1]), {"cup": painted})
+        third.choose(STEMS[1], "cup", "painted")
+        result = write_consensus(tmp_path / "out", third.review, adjudicator=third)
+    assert result.chosen == {"ben": 1, "anna": 1, "painted": 1}
+    assert result.undecided == {STEMS[1]: ("disc",), STEMS[2]: ("disc", "cup")}
+    assert result.sealed == (STEMS[3],)
+    assert result.problems == {}
+    dataset = read_dataset(tmp_path / "out")
+    assert dataset.layout == "csv"
+    first, second = dataset.records
+    assert (first.stem, first.patient, second.stem) == (STEMS[0], "p1", STEMS[1])
+    disc = np.roll(masks[STEMS[0]]["disc"], 2, axis=0)
+    np.testing.assert_array_equal(first.read_mask("disc"), disc)
+    np.testing.assert_array_equal(first.read_mask("cup"), masks[STEMS[0]]["cup"])
+    np.testing.assert_array_equal(second.read_mask("cup"), painted)
+    assert check_dataset(tmp_path / "out").problems == ()
+    row, other = (row for _, row in read_rows(tmp_path / "out" / "dataset.csv"))
+    assert (row["disc_chosen"], row["cup_chosen"]) == ("ben", "anna")
+    assert (other["disc_chosen"], other["cup_chosen"]) == ("", "painted")
+    source = read_mask(tmp_path / "out" / row["disc_by_anna"], shape=(96, 96))
+    np.testing.assert_array_equal(source, masks[STEMS[0]]["disc"])
+    assert other["cup_by_cleo"] == f"sources/cleo/cup/{STEMS[1]}.png"
+
+
+def test_otherwise_is_taken_where_nothing_was_decided(
+    session: Session, grade: Grade, masks: Eyes, tmp_path: Path
+):
+    grade("anna")
+    grade("ben", shift=4, targets=("disc",))
+    with Adjudicator(session, "cleo") as third:
+        third.choose(STEMS[0], "disc", "ben")
+    review = Review(session)
+    decided = Adjudicator(session, "cleo", read_only=True)
+    result = write_consensus(
+        tmp_path / "a", review, adjudicator=decided, otherwise="anna", copy=False
+    )
+    assert result.chosen == {"ben": 1, "anna": 7}
+    assert not (tmp_path / "a" / "images").exists()
+    assert write_consensus(tmp_path / "b", review, otherwise="ben").undecided == dict.fromkeys(
+        STEMS, ("cup",)
+    )
+    with pytest.raises(SessionError, match="'eve' cannot be taken"):
+        write_consensus(tmp_path / "c", review, otherwise="eve")
+
+
+def test_majority_of_three(session: Session, grade: Grade, masks: Eyes, tmp_path: Path):
+    for name, shift in (("anna", 0), ("ben", 0), ("cleo", 9)):
+        grade(name, shift=shift)
+    write_consensus(tmp_path / "a", Review(session), otherwise="majority")
+    record = read_dataset(tmp_path / "a").records[0]
+    np.testing.assert_array_equal(record.read_mask("disc"), masks[STEMS[0]]["disc"])
+
+
+def test_nothing_is_written_without_a_decision(session: Session, grade: Grade, tmp_path: Path):
+    grade("anna")
+    grade("ben")
+    with pytest.raises(SessionError, match=r"no consensus to write: .* done with: 4"):
+        write_consensus(tmp_path / "out", Review(session))
+    assert not (tmp_path / "out").exists()
+    (tmp_path / "out").mkdir()
+    with pytest.raises(OutputError, match="already exists"):
+        write_consensus(tmp_path / "out", Review(session), otherwise="anna")
+
+
+def test_image_that_fails_is_named_and_the_others_written(
+    session: Session, grade: Grade, tmp_path: Path
+):
+    grade("anna")
+    session.path(STEMS[2]).unlink()
+    result = write_consensus(tmp_path / "out", Review(session), otherwise="anna")
+    assert list(result.problems) == [STEMS[2]]
+    assert len(read_dataset(tmp_path / "out").records) == 3

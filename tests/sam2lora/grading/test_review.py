@@ -1,0 +1,65 @@
+"""Masks of others are seen once all are done, and not before."""
+
+import numpy as np
+import pytest
+
+from sam2lora.errors import ImageError, SealedError, SessionError
+from sam2lora.grading import Grader, Review, Session
+from tests.sam2lora.grading.helpers import STEMS, Eyes, Grade
+
+
+def test_masks_are_sealed_until_both_are_done(session: Session, grade: Grade, masks: Eyes):
+    grade("anna")
+    grade("ben", STEMS[:1], shift=2)
+    grade("ben", STEMS[1:2], state="flagged")
+    grade("ben", STEMS[2:3], state="skipped")
+    review = Review(session)
+    assert review.graders == ("anna", "ben")
+    assert review.open_stems() == [STEMS[0]]
+    drawn = review.masks(STEMS[0])
+    np.testing.assert_array_equal(drawn["anna"]["disc"], masks[STEMS[0]]["disc"])
+    np.testing.assert_array_equal(drawn["ben"]["disc"], np.roll(masks[STEMS[0]]["disc"], 2, axis=0))
+    assert review.points(STEMS[0]) == {"anna": {}, "ben": {}}
+    for stem in STEMS[1:]:
+        assert review.sealed_by(stem) == ("ben",)
+        for see in (review.masks, review.points):
+            with pytest.raises(SealedError, match=rf"{stem}: .*Not done: ben"):
+                see(stem)
+
+
+def test_image_taken_back_is_sealed_again(session: Session, grade: Grade):
+    grade("anna", STEMS[:1])
+    grade("ben", STEMS[:1])
+    with Grader(session, "anna") as grader:
+        grader.set_state(STEMS[0], "started")
+    assert Review(session).open_stems() == []
+
+
+def test_a_third_grader_sees_nothing_before_being_done(session: Session, grade: Grade):
+    grade("anna")
+    grade("ben")
+    assert len(Review(session, ["anna", "ben"]).open_stems()) == 4
+    grade("cleo", STEMS[:1])
+    looked = Review(session, ["anna", "ben"], viewer="Cleo")
+    assert looked.open_stems() == [STEMS[0]]
+    assert looked.sealed_by(STEMS[1]) == ("cleo",)
+    assert len(Review(session, ["anna", "ben"], viewer="dora").open_stems()) == 4
+    assert Review(session).open_stems() == [STEMS[0]]
+    assert len(Review(session, ["ANNA"]).open_stems()) == 4
+
+
+def test_unknown_graders_are_named(session: Session, grade: Grade):
+    with pytest.raises(SessionError, match="nobody has graded"):
+        Review(session)
+    grade("anna", STEMS[:1])
+    with pytest.raises(SessionError, match=r"eve has not graded here\. Graders: anna"):
+        Review(session, ["eve"])
+
+
+def test_missing_image_is_reported(session: Session, grade: Grade):
+    grade("anna")
+    session.path(STEMS[0]).unlink()
+    review = Review(session)
+    assert review.has_masks("anna", STEMS[0])
+    with pytest.raises(ImageError, match="is not there"):
+        review.masks(STEMS[0])

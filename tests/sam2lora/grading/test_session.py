@@ -1,0 +1,96 @@
+"""A session's list of images: created, added to, relocated, and never half-written."""
+
+import shutil
+from pathlib import Path
+
+import pytest
+
+from sam2lora.errors import ImageError, OutputError, SessionError
+from sam2lora.grading import Grader, Session, list_sources
+from sam2lora.utils.files import sha256_of
+from sam2lora.utils.process_lock import process_lock
+
+
+def test_created_session_is_opened_again(session: Session, photos: Path):
+    again = Session.open(session.folder)
+    assert again.images == session.images
+    assert [image.stem for image in again.images] == ["p1_left", "p1_right", "p2_left", "p2_right"]
+    first = again.images[0]
+    assert (first.patient, first.eye, first.file_name) == ("p1", "left", "p1_left.png")
+    assert first.sha256 == sha256_of(photos / "p1_left.png")
+    assert again.found_path("p1_left") == photos / "p1_left.png"
+    assert again.missing() == []
+    assert again.graders() == again.adjudicators() == ()
+
+
+def test_folder_in_use_is_refused(session: Session, photos: Path, tmp_path: Path):
+    with pytest.raises(OutputError, match="is a session already"):
+        Session.create(session.folder, list_sources([photos]))
+    with pytest.raises(OutputError, match="not an empty folder"):
+        Session.create(photos, list_sources([photos]))
+    with pytest.raises(SessionError, match="at least one image"):
+        Session.create(tmp_path / "none", [])
+    assert not (tmp_path / "none").exists()
+    with pytest.raises(SessionError, match=r"is not a session.*sam2lora session new"):
+        Session.open(photos)
+
+
+def test_images_in_the_session_are_listed_relative_to_it(photos: Path, tmp_path: Path):
+    session = Session.create(tmp_path / "s", list_sources([photos / "p1_left.png"]))
+    inside = session.folder / "images"
+    inside.mkdir()
+    shutil.copyfile(photos / "p2_left.png", inside / "b.png")
+    session.add(list_sources([inside]))
+    assert [image.path for image in session.images] == [str(photos / "p1_left.png"), "images/b.png"]
+    moved = Session.open(shutil.move(session.folder, tmp_path / "elsewhere"))
+    assert moved.missing() == []
+    assert moved.found_path("b") == moved.folder / "images" / "b.png"
+
+
+def test_added_images_come_last_and_none_comes_twice(session: Session, photos: Path):
+    other = photos.parent / "other"
+    other.mkdir()
+    shutil.copyfile(photos / "p1_left.png", other / "the same bytes.png")
+    content = (photos / "p1_left.png").read_bytes()
+    (other / "P1_Left.png").write_bytes(content + b"\0")
+    grown = Session.open(session.folder)
+    added = grown.add(list_sources([other]))
+    assert [image.stem for image in added] == ["P1_Left_2"]
+    session.reload()
+    assert session.images == grown.images
+    assert grown.add(list_sources([other])) == ()
+
+
+def test_list_that_another_process_changes_is_refused(session: Session, photos: Path):
+    with (
+        process_lock(session.folder, refusal=str),
+        pytest.raises(OutputError, match=r"being changed by process .* Try again"),
+    ):
+        session.add(list_sources([photos]))
+
+
+def test_missing_and_replaced_images_are_named(session: Session, photos: Path):
+    (photos / "p1_left.png").unlink()
+    (photos / "p1_right.png").write_bytes(b"another")
+    assert [image.stem for image in session.missing()] == ["p1_left", "p1_right"]
+    with pytest.raises(ImageError, match=r"is not there.*session locate"):
+        session.found_path("p1_left")
+    with pytest.raises(ImageError, match="is not the file that the session has"):
+        session.found_path("p1_right")
+    with pytest.raises(SessionError, match="no image called 'q'"):
+        session.found_path("q")
+
+
+def test_unreadable_image_leaves_no_session(photos: Path, tmp_path: Path):
+    sources = list_sources([photos])
+    (photos / "p2_left.png").unlink()
+    with pytest.raises(ImageError, match=r"p2_left\.png: cannot be read"):
+        Session.create(tmp_path / "s", sources)
+    assert not (tmp_path / "s").exists()
+
+
+def test_names_of_graders_are_those_of_folders(session: Session):
+    for name in ("ben", "anna"):
+        Grader(session, name).close()
+    (session.folder / "graders" / ".hidden").mkdir()
+    assert session.graders() == ("anna", "ben")
