@@ -119,6 +119,7 @@ def consensus(
     Exit code 1 if an image could not be written.
     """
     from sam2lora.grading import Adjudicator, Review, Session
+    from sam2lora.grading.consensus import STAPLE
     from sam2lora.grading.consensus_dataset import write_consensus
 
     opened = Session.open(session)
@@ -131,6 +132,12 @@ def consensus(
             out, review, adjudicator=decided, otherwise=otherwise, copy=copy, progress=report
         )
     print_rows(("choice", "masks"), [(name, str(n)) for name, n in result.chosen.items()])
+    if STAPLE in result.chosen and len(review.graders) == 2:
+        typer.echo(
+            "Of two graders STAPLE cannot know who is right: it takes about their union or their "
+            "intersection. Let a third person decide.",
+            err=True,
+        )
     if result.sealed:
         typer.echo(f"{len(result.sealed)} images are left out: not all graders are done with them.")
     if result.undecided:

@@ -40,8 +40,9 @@ def majority(masks: Sequence[Mask]) -> Mask:
 def staple(masks: Sequence[Mask]) -> Mask:
     """Return the pixels that probably belong to the target, by STAPLE (Warfield et al. 2004).
 
-    STAPLE weighs each grader by how often the others agree. It sees the box around all masks, since
-    what nobody drew, of which a larger image has more, would make everybody look the same.
+    STAPLE weighs each grader by how often the others agree. Of two graders it cannot know who is
+    right: the result is about their union or their intersection. It sees the box around all masks,
+    since the size of the image decided which of these it is.
 
     Parameters
     ----------

@@ -66,6 +66,14 @@ def test_consensus_is_a_dataset(run_cli, graded: Path, tmp_path: Path):
     assert "ben\t2" in ran.out
 
 
+def test_staple_of_two_is_warned_about(run_cli, graded: Path, tmp_path: Path):
+    pytest.importorskip("SimpleITK")
+    ran = run_cli("session", "consensus", graded, "--out", tmp_path / "a", "--otherwise", "staple")
+    assert ran.code == 0
+    assert "cannot know who is right" in ran.err
+    assert "staple\t2" in ran.out
+
+
 def test_bad_options_are_explained(run_cli, graded: Path, tmp_path: Path):
     for arguments, reason in (
         (("export", graded, "--format", "coco"), "name their grader with --masks"),

@@ -8,24 +8,36 @@ import pytest
 from PIL import Image
 
 from sam2lora.grading import Grader, Session, list_sources
-from sam2lora.synthetic import draw_fundus
-from sam2lora.synthetic.settings import SyntheticSettings
-from sam2lora.types import Mask
+from sam2lora.types import Mask, Pixels
 from tests.sam2lora.grading.helpers import STEMS, Eyes, Grade
 
 
 @pytest.fixture(scope="session")
-def drawn() -> Mapping[str, tuple[np.ndarray, dict[str, Mask]]]:
+def drawn() -> Mapping[str, tuple[Pixels, dict[str, Mask]]]:
     """Return the pixels and masks of four eyes of two patients; do not change them."""
-    eyes = (draw_fundus(number, SyntheticSettings(size=96)) for number in range(len(STEMS)))
-    return {
-        stem: (eye.image, {name: eye.masks[name] for name in ("disc", "cup")})
-        for stem, eye in zip(STEMS, eyes, strict=True)
-    }
+    return {stem: _draw(number) for number, stem in enumerate(STEMS)}
+
+
+def _draw(number: int) -> tuple[Pixels, dict[str, Mask]]:
+    """Draw a round field of view with a disc, and a cup in it, that differ from eye to eye."""
+    disc, cup = _disk(46, 30 + number, 14), _disk(46, 30 + number, 6 + number)
+    pixels = np.zeros((96, 96, 3), np.uint8)
+    for mask, color in (
+        (_disk(48, 48, 45), (150, 70, 30)),
+        (disc, (210, 170, 90)),
+        (cup, (240, 220, 180)),
+    ):
+        pixels[mask] = color
+    return pixels, {"disc": disc, "cup": cup}
+
+
+def _disk(row: int, column: int, radius: int) -> Mask:
+    rows, columns = np.ogrid[:96, :96]
+    return np.asarray((rows - row) ** 2 + (columns - column) ** 2 <= radius**2)
 
 
 @pytest.fixture
-def photos(drawn: Mapping[str, tuple[np.ndarray, dict[str, Mask]]], tmp_path: Path) -> Path:
+def photos(drawn: Mapping[str, tuple[Pixels, dict[str, Mask]]], tmp_path: Path) -> Path:
     """Return a folder with the images alone."""
     folder = tmp_path / "photos"
     folder.mkdir()
@@ -35,7 +47,7 @@ def photos(drawn: Mapping[str, tuple[np.ndarray, dict[str, Mask]]], tmp_path: Pa
 
 
 @pytest.fixture
-def masks(drawn: Mapping[str, tuple[np.ndarray, dict[str, Mask]]]) -> Eyes:
+def masks(drawn: Mapping[str, tuple[Pixels, dict[str, Mask]]]) -> Eyes:
     """Return the masks by stem and target."""
     return {stem: masks for stem, (_, masks) in drawn.items()}
 

@@ -38,7 +38,8 @@ def test_decided_masks_are_a_dataset_with_sources(
     np.testing.assert_array_equal(first.read_mask("disc"), disc)
     np.testing.assert_array_equal(first.read_mask("cup"), masks[STEMS[0]]["cup"])
     np.testing.assert_array_equal(second.read_mask("cup"), painted)
-    assert check_dataset(tmp_path / "out").problems == ()
+    (problem,) = check_dataset(tmp_path / "out").problems
+    assert (problem.path.stem, problem.text) == (STEMS[1], "has no mask of disc")
     row, other = (row for _, row in read_rows(tmp_path / "out" / "dataset.csv"))
     assert (row["disc_chosen"], row["cup_chosen"]) == ("ben", "anna")
     assert (other["disc_chosen"], other["cup_chosen"]) == ("", "painted")
