@@ -10,7 +10,8 @@ a session, lets a grader be done with all of them, and times, in this process:
 
     python benchmarks/grading.py [--images 1000]
 
-Fails if opening takes longer than 1 s or a step (95th percentile) longer than 10 ms.
+Fails if opening takes longer than 1 s or a step (95th percentile) longer than 10 ms. If other
+programs are running, use processor time: --by processor.
 """
 
 import argparse
@@ -38,31 +39,36 @@ STEPS, MASKS, WRITES = 200, 20, 10
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--images", type=int, default=1000, help="images of the session")
+    parser.add_argument("--by", choices=("clock", "processor"), default="clock")
     options = parser.parse_args()
+    clock = time.perf_counter if options.by == "clock" else time.process_time
 
     with tempfile.TemporaryDirectory() as place:
         session, masks = make_session(Path(place), options.images)
         grade_all(session)
-        opening = min(timed(lambda: open_grader(session.folder)) for _ in range(5))
+        opening = min(timed(clock, lambda: open_grader(session.folder)) for _ in range(5))
         with Grader(session, "anna") as grader:
             stems = [image.stem for image in session.images]
             steps = [
-                timed(lambda stem=stem: grader.set_state(stem, "done"))
+                timed(clock, lambda stem=stem: grader.set_state(stem, "done"))
                 for stem in (stems * STEPS)[:STEPS]
             ]
             saves = [
-                timed(lambda s=stem: grader.corrections.save(s, session.path(s), {"disc": masks}))
+                timed(
+                    clock,
+                    lambda s=stem: grader.corrections.save(s, session.path(s), {"disc": masks}),
+                )
                 for stem in stems[:MASKS]
             ]
             painted = {f"mask{number}": np.tri(2000, dtype=bool) for number in range(4)}
             writes = [
-                timed(lambda: grader.recovery.write("a", notes={"undo": []}, arrays=painted))
+                timed(clock, lambda: grader.recovery.write("a", notes={"undo": []}, arrays=painted))
                 for _ in range(WRITES)
             ]
-            reads = [timed(grader.recovery.read) for _ in range(WRITES)]
+            reads = [timed(clock, grader.recovery.read) for _ in range(WRITES)]
 
     step = statistics.quantiles(steps, n=20)[-1]
-    print(f"{options.images} images of {SIDE} pixels")
+    print(f"{options.images} images of {SIDE} pixels, by {options.by}")
     print(f"  opening      {opening:.3f} s (best of 5; limit {OPENING:.0f} s)")
     print(
         f"  a step       {1000 * statistics.median(steps):.2f} ms, 95th percentile "
@@ -76,8 +82,8 @@ def main() -> None:
     sys.exit(1 if opening > OPENING or step > STEP else 0)
 
 
-def make_session(place: Path, count: int) -> tuple[Session, np.ndarray]:
-    """Create a session of `count` images, and return it with a mask of their size."""
+def make_session(place: Path, count: int) -> tuple[Session, dict[str, np.ndarray]]:
+    """Create a session of `count` images, and return it with masks of their size."""
     photos = place / "photos"
     photos.mkdir()
     drawn = [draw_fundus(number, SyntheticSettings(size=SIDE)) for number in range(DRAWN)]
@@ -86,7 +92,8 @@ def make_session(place: Path, count: int) -> tuple[Session, np.ndarray]:
         Image.fromarray(drawn[number % DRAWN].image).save(path)
         with path.open("ab") as stream:
             stream.write(number.to_bytes(4, "little"))
-    return Session.create(place / "session", list_sources([photos])), drawn[0].masks["disc"]
+    session = Session.create(place / "session", list_sources([photos]))
+    return session, {"disc": drawn[0].masks["disc"]}
 
 
 def grade_all(session: Session) -> None:
@@ -112,10 +119,10 @@ def open_grader(folder: Path) -> None:
             grader.grade(image.stem)
 
 
-def timed(action: Callable[[], object]) -> float:
-    start = time.perf_counter()
+def timed(clock: Callable[[], float], action: Callable[[], object]) -> float:
+    start = clock()
     action()
-    return time.perf_counter() - start
+    return clock() - start
 
 
 if __name__ == "__main__":
