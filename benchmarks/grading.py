@@ -26,7 +26,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from sam2lora.grading import Grader, Session, WorkEntry, list_sources
+from sam2lora.grading import GradingSession, SessionGrader, WorkEntry, list_sources
 from sam2lora.synthetic import draw_fundus
 from sam2lora.synthetic.settings import SyntheticSettings
 
@@ -47,7 +47,7 @@ def main() -> None:
         session, masks = make_session(Path(place), options.images)
         grade_all(session)
         opening = min(timed(clock, lambda: open_grader(session.folder)) for _ in range(5))
-        with Grader(session, "anna") as grader:
+        with SessionGrader(session, "anna") as grader:
             stems = [image.stem for image in session.images]
             steps = [
                 timed(clock, lambda stem=stem: grader.set_state(stem, "done"))
@@ -82,7 +82,7 @@ def main() -> None:
     sys.exit(1 if opening > OPENING or step > STEP else 0)
 
 
-def make_session(place: Path, count: int) -> tuple[Session, dict[str, np.ndarray]]:
+def make_session(place: Path, count: int) -> tuple[GradingSession, dict[str, np.ndarray]]:
     """Create a session of `count` images, and return it with masks of their size."""
     photos = place / "photos"
     photos.mkdir()
@@ -92,14 +92,14 @@ def make_session(place: Path, count: int) -> tuple[Session, dict[str, np.ndarray
         Image.fromarray(drawn[number % DRAWN].image).save(path)
         with path.open("ab") as stream:
             stream.write(number.to_bytes(4, "little"))
-    session = Session.create(place / "session", list_sources([photos]))
+    session = GradingSession.create(place / "session", list_sources([photos]))
     return session, {"disc": drawn[0].masks["disc"]}
 
 
-def grade_all(session: Session) -> None:
+def grade_all(session: GradingSession) -> None:
     """Write a log as a grader leaves it: several entries an image."""
     start = datetime(2030, 1, 1, tzinfo=UTC)
-    with Grader(session, "anna") as grader:
+    with SessionGrader(session, "anna") as grader:
         for image in session.images:
             grader.set_state(image.stem, "started")
             for piece in range(4):
@@ -112,9 +112,9 @@ def grade_all(session: Session) -> None:
 
 def open_grader(folder: Path) -> None:
     """Do what a window does when it opens a session."""
-    session = Session.open(folder)
+    session = GradingSession.open(folder)
     session.missing()
-    with Grader(session, "anna") as grader:
+    with SessionGrader(session, "anna") as grader:
         for image in session.images:
             grader.grade(image.stem)
 

@@ -9,7 +9,7 @@ from sam2lora.cli.rows import print_rows
 from sam2lora.cli.session_results import Folder, agree, consensus, export, progress_bar
 
 if TYPE_CHECKING:
-    from sam2lora.grading import Session
+    from sam2lora.grading import GradingSession
 
 app = typer.Typer(
     help="Grade images in a session: several people, agreement, consensus.", no_args_is_help=True
@@ -30,10 +30,10 @@ Images = Annotated[
 @app.command()
 def new(session: Folder, images: Images) -> None:
     """Create a session in a new folder; the images stay where they are."""
-    from sam2lora.grading import Session, list_sources
+    from sam2lora.grading import GradingSession, list_sources
 
     with progress_bar("Reading images") as report:
-        created = Session.create(session, list_sources(images), progress=report)
+        created = GradingSession.create(session, list_sources(images), progress=report)
     patients = len({image.patient for image in created.images})
     typer.echo(f"{len(created.images)} images of {patients} patients: {created.folder}")
 
@@ -41,9 +41,9 @@ def new(session: Folder, images: Images) -> None:
 @app.command()
 def add(session: Folder, images: Images) -> None:
     """Add images at the end of a session; those it has already are left out."""
-    from sam2lora.grading import Session, list_sources
+    from sam2lora.grading import GradingSession, list_sources
 
-    opened = Session.open(session)
+    opened = GradingSession.open(session)
     with progress_bar("Reading images") as report:
         added = opened.add(list_sources(images), progress=report)
     typer.echo(f"{len(added)} images added; {len(opened.images)} in all.")
@@ -55,12 +55,12 @@ def status(session: Folder) -> None:
 
     Exit code 1 if an image is missing.
     """
-    from sam2lora.grading import Session
+    from sam2lora.grading import GradingSession
     from sam2lora.grading.agreement import STATES
     from sam2lora.grading.grades import UNTOUCHED
     from sam2lora.grading.participants import read_grades
 
-    opened = Session.open(session)
+    opened = GradingSession.open(session)
     typer.echo(f"{len(opened.images)} images, created {opened.created:%Y-%m-%d %H:%M} UTC")
     rows = []
     flagged = []
@@ -94,10 +94,10 @@ def locate(
 
     Exit code 1 if an image is still missing.
     """
-    from sam2lora.grading import Session
+    from sam2lora.grading import GradingSession
     from sam2lora.grading import locate as find
 
-    opened = Session.open(session)
+    opened = GradingSession.open(session)
     with progress_bar("Looking for images") as report:
         located = find(opened, folders, progress=report)
     typer.echo(f"{len(located.found)} images found.")
@@ -112,10 +112,10 @@ def pack(
     replace: Annotated[bool, typer.Option("--replace", help="Replace an existing file.")] = False,
 ) -> None:
     """Write a session into one .zip file, to send it."""
-    from sam2lora.grading import Session
+    from sam2lora.grading import GradingSession
     from sam2lora.grading.archive import pack_session
 
-    opened = Session.open(session)
+    opened = GradingSession.open(session)
     with progress_bar("Packing") as report:
         pack_session(opened, out, images=images, replace=replace, progress=report)
     typer.echo(f"{len(opened.images)} images{'' if images else ', without their files'}: {out}")
@@ -137,7 +137,7 @@ def unpack(
     _report_missing(opened)
 
 
-def _report_missing(session: "Session") -> None:
+def _report_missing(session: "GradingSession") -> None:
     missing = session.missing()
     if missing:
         rows = [(image.stem, str(session.path(image.stem))) for image in missing]

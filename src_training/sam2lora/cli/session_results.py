@@ -42,7 +42,7 @@ def export(
     ] = True,
 ) -> None:
     """Write session.csv and session.json: states, times, graders and numbers; and masks."""
-    from sam2lora.grading import Review, Session
+    from sam2lora.grading import GradingSession, Review
     from sam2lora.grading.mask_export import FORMATS, ExportFormat, export_masks
     from sam2lora.grading.session_table import write_session_table
     from sam2lora.utils.files import make_folder
@@ -53,7 +53,7 @@ def export(
         raise SettingsError(f"--format {unknown[0]!r} is unknown. Use: {', '.join(FORMATS)}.")
     if formats and masks is None:
         raise SettingsError("--format says how masks are written: name their grader with --masks.")
-    review = Review(Session.open(session), grader or ())
+    review = Review(GradingSession.open(session), grader or ())
     make_folder(out)
     if masks is not None:
         with progress_bar("Writing masks") as report:
@@ -76,11 +76,11 @@ def agree(
 
     Exit code 1 if an image could not be compared.
     """
-    from sam2lora.grading import Review, Session
+    from sam2lora.grading import GradingSession, Review
     from sam2lora.grading.agreement import compare_graders
     from sam2lora.grading.agreement_report import summary_rows, write_agreement
 
-    review = Review(Session.open(session), grader or ())
+    review = Review(GradingSession.open(session), grader or ())
     if len(review.graders) != 2:
         raise SessionError(
             f"Two graders are compared; there are: {', '.join(review.graders)}. Name two: "
@@ -118,11 +118,11 @@ def consensus(
 
     Exit code 1 if an image could not be written.
     """
-    from sam2lora.grading import Adjudicator, Review, Session
+    from sam2lora.grading import Adjudicator, GradingSession, Review
     from sam2lora.grading.consensus import STAPLE
     from sam2lora.grading.consensus_dataset import write_consensus
 
-    opened = Session.open(session)
+    opened = GradingSession.open(session)
     decided: Adjudicator | None = None
     if adjudicator is not None:
         decided = Adjudicator(opened, adjudicator, graders=grader or (), read_only=True)

@@ -9,7 +9,7 @@ SESSION/adjudicators/NAME/               the same of a third person
 SESSION/images/                          images that came with a packed session
 ```
 
-A window opens a `Session`, and in it a `Grader`, which holds the lock of that person's folder.
+A window opens a `GradingSession`, and in it a `SessionGrader`, which holds the lock of that person's folder.
 Masks of others are read through `Review` alone, which gives them once all graders are done with an
 image; an `Adjudicator` decides on these. Nothing here imports Qt, napari or torch.
 """
@@ -25,10 +25,10 @@ from sam2lora.grading.ordering import (
     doubt_of_predictions,
     suggest,
 )
-from sam2lora.grading.participants import Grader, Participant
+from sam2lora.grading.participants import Participant, SessionGrader
 from sam2lora.grading.recovery import Recovery, RecoveryFile
 from sam2lora.grading.review import Review
-from sam2lora.grading.session import Session
+from sam2lora.grading.session import GradingSession
 from sam2lora.grading.session_file import SessionImage
 from sam2lora.grading.sources import SourceImage, list_sources
 from sam2lora.grading.work_clock import WorkClock
@@ -36,7 +36,7 @@ from sam2lora.grading.work_clock import WorkClock
 __all__ = [
     "Adjudicator",
     "Doubt",
-    "Grader",
+    "GradingSession",
     "GradingState",
     "ImageGrade",
     "Located",
@@ -46,7 +46,7 @@ __all__ = [
     "Recovery",
     "RecoveryFile",
     "Review",
-    "Session",
+    "SessionGrader",
     "SessionImage",
     "SourceImage",
     "Suggestion",

@@ -12,7 +12,7 @@ from sam2lora.grading.entries import ChoiceEntry
 from sam2lora.grading.grades import ImageGrade
 from sam2lora.grading.participants import Participant
 from sam2lora.grading.review import Review
-from sam2lora.grading.session import ADJUDICATORS, Session
+from sam2lora.grading.session import ADJUDICATORS, GradingSession
 from sam2lora.types import Mask
 from sam2lora.utils.names import plain_name
 
@@ -44,7 +44,7 @@ class Adjudicator(Participant):
 
     def __init__(
         self,
-        session: Session,
+        session: GradingSession,
         name: str,
         *,
         graders: Sequence[str] = (),

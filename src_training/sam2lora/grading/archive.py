@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
 
 from sam2lora.errors import OutputError, SessionError
-from sam2lora.grading.session import ADJUDICATORS, GRADERS, Session
+from sam2lora.grading.session import ADJUDICATORS, GRADERS, GradingSession
 from sam2lora.grading.session_file import FILE_NAME
 from sam2lora.images.decoding import image_suffix
 from sam2lora.utils.files import atomic_path
@@ -24,7 +24,7 @@ _PLACES = re.compile(rf"{FILE_NAME}|{IMAGES}/[^/]+|({GRADERS}|{ADJUDICATORS})/[^
 
 
 def pack_session(
-    session: Session,
+    session: GradingSession,
     path: Path,
     *,
     images: bool = False,
@@ -82,7 +82,7 @@ def pack_session(
     return path
 
 
-def unpack_session(path: Path, folder: Path) -> Session:
+def unpack_session(path: Path, folder: Path) -> GradingSession:
     """Unpack a session into a missing folder, whole or not at all.
 
     Parameters
@@ -94,7 +94,7 @@ def unpack_session(path: Path, folder: Path) -> Session:
 
     Returns
     -------
-    The session; its images may be missing (`Session.missing`).
+    The session; its images may be missing (`GradingSession.missing`).
 
     Raises
     ------
@@ -118,11 +118,11 @@ def unpack_session(path: Path, folder: Path) -> Session:
                 # zipfile reads no more bytes than the entry declares.
                 with archive.open(entry) as source, target.open("wb") as copy:
                     shutil.copyfileobj(source, copy)
-            Session.open(partial)
-    return Session.open(folder)
+            GradingSession.open(partial)
+    return GradingSession.open(folder)
 
 
-def _files_of(session: Session) -> Iterator[tuple[str, Path]]:
+def _files_of(session: GradingSession) -> Iterator[tuple[str, Path]]:
     for kind in (GRADERS, ADJUDICATORS):
         for path in sorted((session.folder / kind).rglob("*")):
             name = path.relative_to(session.folder).as_posix()

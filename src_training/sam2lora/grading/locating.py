@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from sam2lora.errors import SessionError
-from sam2lora.grading.session import Session
+from sam2lora.grading.session import GradingSession
 from sam2lora.grading.session_file import SessionImage
 from sam2lora.utils.files import sha256_of
 from sam2lora.utils.progress import Progress, no_progress
@@ -30,7 +30,7 @@ class Located:
 
 
 def locate(
-    session: Session, folders: Sequence[Path], *, progress: Progress = no_progress
+    session: GradingSession, folders: Sequence[Path], *, progress: Progress = no_progress
 ) -> Located:
     """Look for a session's missing images in folders, at any depth, and note where they are.
 

@@ -28,7 +28,7 @@ from sam2lora.grading.entries import (
 )
 from sam2lora.grading.grades import UNTOUCHED, ImageGrade, after, fold
 from sam2lora.grading.recovery import RecoveryFile
-from sam2lora.grading.session import GRADERS, Session
+from sam2lora.grading.session import GRADERS, GradingSession
 from sam2lora.utils.files import make_folder
 from sam2lora.utils.names import plain_name
 from sam2lora.utils.process_lock import process_lock
@@ -83,7 +83,7 @@ class Participant:
     kind: ClassVar[str]
     """Name of the folder in which those of this kind are."""
 
-    def __init__(self, session: Session, name: str, *, read_only: bool = False) -> None:
+    def __init__(self, session: GradingSession, name: str, *, read_only: bool = False) -> None:
         self.session = session
         self.name = checked_name(name, self._known(session))
         self.read_only = read_only
@@ -156,7 +156,7 @@ class Participant:
         return self._grades[entry.image]
 
     @classmethod
-    def _known(cls, session: Session) -> tuple[str, ...]:
+    def _known(cls, session: GradingSession) -> tuple[str, ...]:
         return session.graders() if cls.kind == GRADERS else session.adjudicators()
 
     def _refusal(self, holder: str) -> str:
@@ -166,7 +166,7 @@ class Participant:
         )
 
 
-class Grader(Participant):
+class SessionGrader(Participant):
     """A grader's part of a session; see `Participant`."""
 
     kind = GRADERS
@@ -228,7 +228,9 @@ def checked_name(name: str, known: tuple[str, ...] = ()) -> str:
     return next(same, composed)
 
 
-def read_grades(session: Session, name: str, *, kind: str = GRADERS) -> dict[str, ImageGrade]:
+def read_grades(
+    session: GradingSession, name: str, *, kind: str = GRADERS
+) -> dict[str, ImageGrade]:
     """Read what one person has said so far, whether or not a window has it open.
 
     Raises
@@ -239,7 +241,7 @@ def read_grades(session: Session, name: str, *, kind: str = GRADERS) -> dict[str
     return fold(read_entries(session.folder / kind / name / LOG)[0])
 
 
-def corrections_in(folder: Path, session: Session, *, read_only: bool = True) -> Corrections:
+def corrections_in(folder: Path, session: GradingSession, *, read_only: bool = True) -> Corrections:
     """Return the store of the masks in a person's folder."""
     return Corrections(
         session.folder, folder=folder, read_only=_read_only(folder) if read_only else ""

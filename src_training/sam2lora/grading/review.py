@@ -11,7 +11,7 @@ from sam2lora.annotations.points import PointAnnotation
 from sam2lora.errors import SealedError, SessionError
 from sam2lora.grading.grades import UNTOUCHED, ImageGrade
 from sam2lora.grading.participants import checked_name, corrections_in, read_grades
-from sam2lora.grading.session import GRADERS, Session
+from sam2lora.grading.session import GRADERS, GradingSession
 from sam2lora.images.decoding import read_shape
 from sam2lora.targets import all_targets
 from sam2lora.types import Mask
@@ -45,7 +45,7 @@ class Review:
     """
 
     def __init__(
-        self, session: Session, graders: Sequence[str] = (), *, viewer: str | None = None
+        self, session: GradingSession, graders: Sequence[str] = (), *, viewer: str | None = None
     ) -> None:
         known = session.graders()
         names = [checked_name(name, known) for name in graders] or list(known)

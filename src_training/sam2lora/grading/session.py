@@ -29,7 +29,7 @@ from sam2lora.utils.progress import Progress, no_progress
 GRADERS, ADJUDICATORS = "graders", "adjudicators"
 
 
-class Session:
+class GradingSession:
     """A session folder; `create` and `open` check that it is one.
 
     Attributes

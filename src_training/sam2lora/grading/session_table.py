@@ -31,12 +31,12 @@ _GRADE = ("grader", "state", "reason", "quality", "comment", "minutes", "changed
 COLUMNS = (*_IMAGE, *_GRADE, *DEFINITIONS, "warnings", "error")
 """Columns of the table, in order."""
 
-Row = dict[str, Any]
+_Row = dict[str, Any]
 
 
 def session_rows(
     review: Review, *, numbers: bool = True, progress: Progress = no_progress
-) -> Iterator[Row]:
+) -> Iterator[_Row]:
     """Yield a row for each image and grader; cells that are missing are not known.
 
     Parameters
@@ -92,7 +92,7 @@ def write_session_table(
     return table, document
 
 
-def _cells(grade: ImageGrade) -> Row:
+def _cells(grade: ImageGrade) -> _Row:
     return {
         "state": grade.state,
         "reason": grade.reason,
@@ -107,9 +107,9 @@ def _cells(grade: ImageGrade) -> Row:
     }
 
 
-def _measured(review: Review, image: SessionImage) -> Mapping[str, Row]:
+def _measured(review: Review, image: SessionImage) -> Mapping[str, _Row]:
     """Measure the masks of every grader in one image; a failure becomes a cell."""
-    rows: dict[str, Row] = {}
+    rows: dict[str, _Row] = {}
     try:
         read = read_image(review.session.found_path(image.stem))
         field = find_field_of_view(read.pixels)

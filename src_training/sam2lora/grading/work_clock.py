@@ -41,7 +41,7 @@ class WorkClock:
 
         Returns
         -------
-        Intervals that are complete, for `Grader.write`; those of no length are left out.
+        Intervals that are complete, for `SessionGrader.write`; those of no length are left out.
         """
         ended = []
         pause = now < self._last or now - self._last > self._idle  # clocks can be set back

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from sam2lora.grading import Grader, Session
+from sam2lora.grading import GradingSession, SessionGrader
 
 
 @pytest.fixture
@@ -25,7 +25,7 @@ def test_session_is_created_graded_and_shown(run_cli, photos: Path, tmp_path: Pa
     ran = run_cli("session", "add", folder, photos)
     assert ran.out == "1 images added; 3 in all.\n"
     assert "Nobody has graded" in run_cli("session", "status", folder).out
-    with Grader(Session.open(folder), "anna") as grader:
+    with SessionGrader(GradingSession.open(folder), "anna") as grader:
         grader.set_state("p1_left", "done")
         grader.set_state("p1_right", "flagged", reason="too dark")
     ran = run_cli("session", "status", folder)

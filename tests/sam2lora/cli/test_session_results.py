@@ -6,17 +6,17 @@ import numpy as np
 import pytest
 
 from sam2lora.datasets import read_dataset
-from sam2lora.grading import Adjudicator, Grader, Session, list_sources
+from sam2lora.grading import Adjudicator, GradingSession, SessionGrader, list_sources
 
 
 @pytest.fixture
 def graded(eyes: Path, tmp_path: Path) -> Path:
     """Return a session of three eyes; two graders are done with two of them."""
     sources = list_sources([eyes])[:3]
-    session = Session.create(tmp_path / "session", sources)
+    session = GradingSession.create(tmp_path / "session", sources)
     records = {record.stem: record for record in read_dataset(eyes).records}
     for name, shift in (("anna", 0), ("ben", 2)):
-        with Grader(session, name) as grader:
+        with SessionGrader(session, name) as grader:
             for image in session.images[:2]:
                 disc = np.roll(records[image.stem].read_mask("disc"), shift, axis=0)
                 grader.corrections.save(image.stem, session.path(image.stem), {"disc": disc})
@@ -51,7 +51,7 @@ def test_two_graders_are_compared(run_cli, graded: Path, tmp_path: Path):
 
 
 def test_consensus_is_a_dataset(run_cli, graded: Path, tmp_path: Path):
-    session = Session.open(graded)
+    session = GradingSession.open(graded)
     with Adjudicator(session, "cleo") as third:
         third.choose(session.images[0].stem, "disc", "anna")
     ran = run_cli(

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from sam2lora.grading import Grader, Session, list_sources
+from sam2lora.grading import GradingSession, SessionGrader, list_sources
 from sam2lora.types import Mask, Pixels
 from tests.sam2lora.grading.helpers import STEMS, Eyes, Grade
 
@@ -53,13 +53,13 @@ def masks(drawn: Mapping[str, tuple[Pixels, dict[str, Mask]]]) -> Eyes:
 
 
 @pytest.fixture
-def session(photos: Path, tmp_path: Path) -> Session:
+def session(photos: Path, tmp_path: Path) -> GradingSession:
     """Return a session of the four eyes that nobody has graded."""
-    return Session.create(tmp_path / "session", list_sources([photos]))
+    return GradingSession.create(tmp_path / "session", list_sources([photos]))
 
 
 @pytest.fixture
-def grade(session: Session, masks: Eyes) -> Grade:
+def grade(session: GradingSession, masks: Eyes) -> Grade:
     """Return a function that lets a grader finish images; `shift` moves the masks in pixels."""
 
     def finish(
@@ -70,7 +70,7 @@ def grade(session: Session, masks: Eyes) -> Grade:
         targets: Sequence[str] = ("disc", "cup"),
         state: str = "done",
     ) -> None:
-        with Grader(session, name) as grader:
+        with SessionGrader(session, name) as grader:
             for stem in stems:
                 moved = {target: np.roll(masks[stem][target], shift, axis=0) for target in targets}
                 grader.corrections.save(stem, session.found_path(stem), moved)

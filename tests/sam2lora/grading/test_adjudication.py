@@ -4,11 +4,13 @@ import numpy as np
 import pytest
 
 from sam2lora.errors import OutputError, SealedError, SessionError
-from sam2lora.grading import Adjudicator, Grader, Session
+from sam2lora.grading import Adjudicator, GradingSession, SessionGrader
 from tests.sam2lora.grading.helpers import STEMS, Eyes, Grade
 
 
-def test_decisions_are_kept_apart_from_the_graders(session: Session, grade: Grade, masks: Eyes):
+def test_decisions_are_kept_apart_from_the_graders(
+    session: GradingSession, grade: Grade, masks: Eyes
+):
     grade("anna")
     grade("ben", STEMS[:2], shift=1)
     before = {path: path.read_bytes() for path in session.folder.rglob("graders/*/[!.]*.*")}
@@ -33,7 +35,7 @@ def test_decisions_are_kept_apart_from_the_graders(session: Session, grade: Grad
     assert session.adjudicators() == ("cleo",)
 
 
-def test_sealed_images_cannot_be_decided_on(session: Session, grade: Grade):
+def test_sealed_images_cannot_be_decided_on(session: GradingSession, grade: Grade):
     grade("anna")
     grade("ben", STEMS[:1])
     with Adjudicator(session, "cleo") as third:
@@ -44,7 +46,7 @@ def test_sealed_images_cannot_be_decided_on(session: Session, grade: Grade):
         third.choose(STEMS[1], "disc", "anna")
 
 
-def test_choice_without_a_mask_is_refused(session: Session, grade: Grade):
+def test_choice_without_a_mask_is_refused(session: GradingSession, grade: Grade):
     grade("anna", targets=("disc",))
     grade("ben", targets=("disc",))
     with Adjudicator(session, "cleo") as third:
@@ -54,7 +56,7 @@ def test_choice_without_a_mask_is_refused(session: Session, grade: Grade):
         assert third.grades == {}
 
 
-def test_grader_is_no_third_person(session: Session, grade: Grade):
+def test_grader_is_no_third_person(session: GradingSession, grade: Grade):
     with pytest.raises(SessionError, match="nobody has graded"):
         Adjudicator(session, "cleo")
     grade("anna")
@@ -62,4 +64,4 @@ def test_grader_is_no_third_person(session: Session, grade: Grade):
         Adjudicator(session, "Anna")
     with Adjudicator(session, "cleo"), pytest.raises(OutputError, match="another window"):
         Adjudicator(session, "cleo")
-    Grader(session, "ben").close()
+    SessionGrader(session, "ben").close()

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from sam2lora.errors import SessionError
-from sam2lora.grading import Grader, Review, Session
+from sam2lora.grading import GradingSession, Review, SessionGrader
 from sam2lora.grading.agreement import compare_graders
 from sam2lora.images.field_of_view import find_field_of_view
 from sam2lora.images.reading import read_image
@@ -14,7 +14,7 @@ from sam2lora.metrics.segmentation import dice, hd95, vertical_cdr
 from tests.sam2lora.grading.helpers import STEMS, Eyes, Grade
 
 
-def test_same_masks_agree_fully(session: Session, grade: Grade):
+def test_same_masks_agree_fully(session: GradingSession, grade: Grade):
     grade("anna")
     grade("ben")
     found = compare_graders(Review(session), "anna", "ben")
@@ -26,7 +26,9 @@ def test_same_masks_agree_fully(session: Session, grade: Grade):
     assert (found.one_sided, found.problems) == ({}, {})
 
 
-def test_numbers_are_those_of_the_metrics_in_the_field(session: Session, grade: Grade, masks: Eyes):
+def test_numbers_are_those_of_the_metrics_in_the_field(
+    session: GradingSession, grade: Grade, masks: Eyes
+):
     grade("anna")
     grade("ben", STEMS[:2], shift=3)
     found = compare_graders(Review(session), "anna", "ben")
@@ -46,10 +48,10 @@ def test_numbers_are_those_of_the_metrics_in_the_field(session: Session, grade: 
     assert found.states == {("done", "to do"): 2, ("done", "done"): 2}
 
 
-def test_quality_has_a_kappa_of_its_own(session: Session, grade: Grade):
+def test_quality_has_a_kappa_of_its_own(session: GradingSession, grade: Grade):
     for name, qualities in (("anna", "gradable no no"), ("ben", "gradable no partly")):
         grade(name, targets=())
-        with Grader(session, name) as grader:
+        with SessionGrader(session, name) as grader:
             for stem, quality in zip(STEMS, qualities.split(), strict=False):
                 grader.set_quality(stem, quality)
     found = compare_graders(Review(session), "anna", "ben")
@@ -59,7 +61,9 @@ def test_quality_has_a_kappa_of_its_own(session: Session, grade: Grade):
     assert math.isnan(found.limits.bias)
 
 
-def test_what_one_alone_drew_is_counted_and_what_fails_is_named(session: Session, grade: Grade):
+def test_what_one_alone_drew_is_counted_and_what_fails_is_named(
+    session: GradingSession, grade: Grade
+):
     grade("anna")
     grade("ben", targets=("disc",))
     session.path(STEMS[3]).unlink()
@@ -73,7 +77,7 @@ def test_what_one_alone_drew_is_counted_and_what_fails_is_named(session: Session
     assert only.masks == ()
 
 
-def test_graders_that_cannot_be_compared_are_refused(session: Session, grade: Grade):
+def test_graders_that_cannot_be_compared_are_refused(session: GradingSession, grade: Grade):
     grade("anna", STEMS[:1])
     with pytest.raises(SessionError, match="anna cannot be compared with anna"):
         compare_graders(Review(session), "anna", "anna")

@@ -9,18 +9,18 @@ from PIL import Image
 
 from sam2lora.datasets.csv_dataset import read_rows
 from sam2lora.errors import OutputError
-from sam2lora.grading import Grader, Review, Session
+from sam2lora.grading import GradingSession, Review, SessionGrader
 from sam2lora.grading.agreement import Agreement, compare_graders
 from sam2lora.grading.agreement_report import write_agreement
 from tests.sam2lora.grading.helpers import STEMS, Eyes, Grade
 
 
 @pytest.fixture
-def agreement(session: Session, grade: Grade, masks: Eyes) -> Agreement:
+def agreement(session: GradingSession, grade: Grade, masks: Eyes) -> Agreement:
     """Return an agreement in which the cups of two images differ."""
     grade("anna")
     grade("ben", STEMS[:3])
-    with Grader(session, "ben") as grader:
+    with SessionGrader(session, "ben") as grader:
         for stem, less in zip(STEMS, (1, 3), strict=False):
             cup = masks[stem]["cup"].copy()
             cup[: np.flatnonzero(cup.any(axis=1))[0] + less] = False
@@ -60,7 +60,7 @@ def test_only_an_agreement_is_replaced(agreement: Agreement, tmp_path: Path):
         write_agreement(tmp_path / "file", agreement)
 
 
-def test_without_ratios_there_is_no_plot(session: Session, grade: Grade, tmp_path: Path):
+def test_without_ratios_there_is_no_plot(session: GradingSession, grade: Grade, tmp_path: Path):
     for name in ("anna", "ben"):
         grade(name, STEMS[:1], targets=("disc",))
     found = compare_graders(Review(session), "anna", "ben")

@@ -8,18 +8,18 @@ import numpy as np
 import pytest
 
 from sam2lora.errors import OutputError, SessionError
-from sam2lora.grading import Grader, Review, Session, locate
+from sam2lora.grading import GradingSession, Review, SessionGrader, locate
 from sam2lora.grading.archive import pack_session, unpack_session
 from sam2lora.utils.zip_entries import new_entry
 from tests.sam2lora.grading.helpers import STEMS, Eyes, Grade
 
 
 def test_packed_session_is_opened_elsewhere_and_its_images_found(
-    session: Session, grade: Grade, photos: Path, masks: Eyes, tmp_path: Path
+    session: GradingSession, grade: Grade, photos: Path, masks: Eyes, tmp_path: Path
 ):
     grade("anna")
     grade("ben", shift=1)
-    with Grader(session, "anna") as grader:
+    with SessionGrader(session, "anna") as grader:
         grader.recovery.write(STEMS[0], notes={"unsaved": 1}, arrays={})
         packed = pack_session(session, tmp_path / "s.zip")
     with zipfile.ZipFile(packed) as archive:
@@ -32,17 +32,17 @@ def test_packed_session_is_opened_elsewhere_and_its_images_found(
     assert len(locate(opened, [moved]).found) == 4
     drawn = Review(opened).masks(STEMS[0])
     np.testing.assert_array_equal(drawn["anna"]["cup"], masks[STEMS[0]]["cup"])
-    recovery = Grader(opened, "anna", read_only=True).recovery.read()
+    recovery = SessionGrader(opened, "anna", read_only=True).recovery.read()
     assert recovery is not None
     assert recovery.notes == {"unsaved": 1}
 
 
 def test_session_with_images_needs_nothing_else(
-    session: Session, grade: Grade, photos: Path, tmp_path: Path
+    session: GradingSession, grade: Grade, photos: Path, tmp_path: Path
 ):
     grade("anna")
     packed = pack_session(session, tmp_path / "s.zip", images=True)
-    assert Session.open(session.folder).images[0].path == str(photos / "p1_left.png")
+    assert GradingSession.open(session.folder).images[0].path == str(photos / "p1_left.png")
     shutil.rmtree(photos)
     opened = unpack_session(packed, tmp_path / "received")
     assert opened.missing() == []
@@ -50,7 +50,7 @@ def test_session_with_images_needs_nothing_else(
     assert len(Review(opened).masks(STEMS[3])["anna"]) == 2
 
 
-def test_existing_files_are_not_replaced_unasked(session: Session, tmp_path: Path):
+def test_existing_files_are_not_replaced_unasked(session: GradingSession, tmp_path: Path):
     packed = pack_session(session, tmp_path / "s.zip")
     with pytest.raises(OutputError, match=r"already exists.*--replace"):
         pack_session(session, packed)
@@ -73,7 +73,9 @@ def test_existing_files_are_not_replaced_unasked(session: Session, tmp_path: Pat
         "graders/anna/.lock",
     ],
 )
-def test_entry_that_is_no_part_of_a_session_is_refused(session: Session, tmp_path: Path, name: str):
+def test_entry_that_is_no_part_of_a_session_is_refused(
+    session: GradingSession, tmp_path: Path, name: str
+):
     packed = pack_session(session, tmp_path / "s.zip")
     entry = new_entry("a")
     entry.filename = name
@@ -85,7 +87,7 @@ def test_entry_that_is_no_part_of_a_session_is_refused(session: Session, tmp_pat
     assert sorted(tmp_path.rglob("*")) == before
 
 
-def test_archive_that_is_none_is_explained(session: Session, tmp_path: Path):
+def test_archive_that_is_none_is_explained(session: GradingSession, tmp_path: Path):
     with pytest.raises(SessionError, match="no such file"):
         unpack_session(tmp_path / "none.zip", tmp_path / "x")
     (tmp_path / "a.zip").write_bytes(b"PK no")

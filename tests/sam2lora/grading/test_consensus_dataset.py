@@ -8,14 +8,14 @@ import pytest
 from sam2lora.datasets import check_dataset, read_dataset
 from sam2lora.datasets.csv_dataset import read_rows
 from sam2lora.errors import OutputError, SessionError
-from sam2lora.grading import Adjudicator, Review, Session
+from sam2lora.grading import Adjudicator, GradingSession, Review
 from sam2lora.grading.consensus_dataset import write_consensus
 from sam2lora.images.reading import read_mask
 from tests.sam2lora.grading.helpers import STEMS, Eyes, Grade
 
 
 def test_decided_masks_are_a_dataset_with_sources(
-    session: Session, grade: Grade, masks: Eyes, tmp_path: Path
+    session: GradingSession, grade: Grade, masks: Eyes, tmp_path: Path
 ):
     grade("anna")
     grade("ben", STEMS[:3], shift=2)
@@ -49,7 +49,7 @@ def test_decided_masks_are_a_dataset_with_sources(
 
 
 def test_otherwise_is_taken_where_nothing_was_decided(
-    session: Session, grade: Grade, masks: Eyes, tmp_path: Path
+    session: GradingSession, grade: Grade, masks: Eyes, tmp_path: Path
 ):
     grade("anna")
     grade("ben", shift=4, targets=("disc",))
@@ -69,7 +69,7 @@ def test_otherwise_is_taken_where_nothing_was_decided(
         write_consensus(tmp_path / "c", review, otherwise="eve")
 
 
-def test_majority_of_three(session: Session, grade: Grade, masks: Eyes, tmp_path: Path):
+def test_majority_of_three(session: GradingSession, grade: Grade, masks: Eyes, tmp_path: Path):
     for name, shift in (("anna", 0), ("ben", 0), ("cleo", 9)):
         grade(name, shift=shift)
     write_consensus(tmp_path / "a", Review(session), otherwise="majority")
@@ -77,7 +77,9 @@ def test_majority_of_three(session: Session, grade: Grade, masks: Eyes, tmp_path
     np.testing.assert_array_equal(record.read_mask("disc"), masks[STEMS[0]]["disc"])
 
 
-def test_nothing_is_written_without_a_decision(session: Session, grade: Grade, tmp_path: Path):
+def test_nothing_is_written_without_a_decision(
+    session: GradingSession, grade: Grade, tmp_path: Path
+):
     grade("anna")
     grade("ben")
     with pytest.raises(SessionError, match=r"no consensus to write: .* done with: 4"):
@@ -89,7 +91,7 @@ def test_nothing_is_written_without_a_decision(session: Session, grade: Grade, t
 
 
 def test_image_that_fails_is_named_and_the_others_written(
-    session: Session, grade: Grade, tmp_path: Path
+    session: GradingSession, grade: Grade, tmp_path: Path
 ):
     grade("anna")
     session.path(STEMS[2]).unlink()

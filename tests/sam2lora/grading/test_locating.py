@@ -7,12 +7,12 @@ import pytest
 
 import sam2lora.grading.locating as locating
 from sam2lora.errors import SessionError
-from sam2lora.grading import Session, locate
+from sam2lora.grading import GradingSession, locate
 from sam2lora.utils.files import sha256_of
 from tests.sam2lora.grading.helpers import STEMS
 
 
-def test_renamed_and_moved_images_are_found(session: Session, photos: Path, tmp_path: Path):
+def test_renamed_and_moved_images_are_found(session: GradingSession, photos: Path, tmp_path: Path):
     place = tmp_path / "disk" / "deep"
     place.mkdir(parents=True)
     shutil.move(photos / "p1_left.png", place / "renamed.png")
@@ -24,13 +24,13 @@ def test_renamed_and_moved_images_are_found(session: Session, photos: Path, tmp_
         "p2_left": place / "p2_left.png",
     }
     assert [image.stem for image in located.missing] == ["p1_right"]
-    again = Session.open(session.folder)
+    again = GradingSession.open(session.folder)
     assert again.found_path("p1_left") == place / "renamed.png"
     assert [image.stem for image in again.missing()] == ["p1_right"]
 
 
 def test_only_files_of_the_right_size_are_read_and_names_first(
-    session: Session, photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    session: GradingSession, photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):
     place = tmp_path / "disk"
     place.mkdir()
@@ -49,7 +49,7 @@ def test_only_files_of_the_right_size_are_read_and_names_first(
     assert read == ["p1_left.png"]
 
 
-def test_file_that_only_looks_the_same_is_not_taken(session: Session, photos: Path):
+def test_file_that_only_looks_the_same_is_not_taken(session: GradingSession, photos: Path):
     path = photos / STEMS[0]
     content = path.with_suffix(".png").read_bytes()
     path.with_suffix(".png").unlink()
@@ -59,6 +59,6 @@ def test_file_that_only_looks_the_same_is_not_taken(session: Session, photos: Pa
     assert (session.folder / "session.json").read_bytes() == before
 
 
-def test_missing_folder_is_named(session: Session, tmp_path: Path):
+def test_missing_folder_is_named(session: GradingSession, tmp_path: Path):
     with pytest.raises(SessionError, match="no such folder to look in"):
         locate(session, [tmp_path / "none"])

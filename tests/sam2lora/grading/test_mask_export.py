@@ -8,14 +8,14 @@ import pytest
 
 from sam2lora.datasets import read_dataset
 from sam2lora.errors import OutputError, SessionError
-from sam2lora.grading import Review, Session
+from sam2lora.grading import GradingSession, Review
 from sam2lora.grading.mask_export import export_masks
 from sam2lora.images.reading import read_values
 from tests.sam2lora.grading.helpers import STEMS, Eyes, Grade
 
 
 def test_masks_are_written_in_every_format(
-    session: Session, grade: Grade, masks: Eyes, tmp_path: Path
+    session: GradingSession, grade: Grade, masks: Eyes, tmp_path: Path
 ):
     grade("anna", STEMS[:2])
     assert export_masks(tmp_path / "out", Review(session), "anna") == 2
@@ -29,7 +29,7 @@ def test_masks_are_written_in_every_format(
     np.testing.assert_array_equal(record.read_mask("cup"), masks[STEMS[0]]["cup"])
 
 
-def test_sealed_masks_stay_out(session: Session, grade: Grade, tmp_path: Path):
+def test_sealed_masks_stay_out(session: GradingSession, grade: Grade, tmp_path: Path):
     grade("anna")
     grade("ben", STEMS[:1])
     both = Review(session)
@@ -44,7 +44,7 @@ def test_sealed_masks_stay_out(session: Session, grade: Grade, tmp_path: Path):
         export_masks(tmp_path / "b", own, "anna", formats=["dataset"])
 
 
-def test_grader_without_masks_is_named(session: Session, grade: Grade, tmp_path: Path):
+def test_grader_without_masks_is_named(session: GradingSession, grade: Grade, tmp_path: Path):
     grade("anna", targets=())
     with pytest.raises(SessionError, match="anna has no masks that may be exported"):
         export_masks(tmp_path / "out", Review(session), "anna")

@@ -9,20 +9,20 @@ import pytest
 from sam2lora.annotations.points import PointAnnotation
 from sam2lora.datasets import read_dataset
 from sam2lora.errors import OutputError, SessionError
-from sam2lora.grading import Grader, Session, locate
+from sam2lora.grading import GradingSession, SessionGrader, locate
 from sam2lora.grading.entries import CommentEntry
 from sam2lora.grading.participants import checked_name, read_grades
 from tests.sam2lora.grading.helpers import Eyes, Grade
 
 
-def test_what_was_said_is_there_when_opened_again(session: Session):
-    with Grader(session, "anna") as grader:
+def test_what_was_said_is_there_when_opened_again(session: GradingSession):
+    with SessionGrader(session, "anna") as grader:
         assert grader.set_state("p1_left", "started").state == "started"
         grader.set_comment("p1_left", "a cup?")
         grader.set_quality("p1_left", "partly")
         grader.set_state("p1_left", "flagged", reason="ask")
         assert grader.grade("p1_right").state == "to do"
-    with Grader(session, "anna") as again:
+    with SessionGrader(session, "anna") as again:
         grade = again.grade("p1_left")
         assert (grade.state, grade.reason) == ("flagged", "ask")
         assert (grade.comment, grade.quality) == ("a cup?", "partly")
@@ -30,13 +30,13 @@ def test_what_was_said_is_there_when_opened_again(session: Session):
     assert read_grades(session, "anna") == dict(again.grades)
 
 
-def test_second_window_is_refused_or_reads_only(session: Session, masks: Eyes):
+def test_second_window_is_refused_or_reads_only(session: GradingSession, masks: Eyes):
     path = session.found_path("p1_left")
-    with Grader(session, "anna") as first:
+    with SessionGrader(session, "anna") as first:
         first.set_state("p1_left", "done")
         with pytest.raises(OutputError, match=r"part of anna is open in another window .*process"):
-            Grader(session, "ANNA")
-        with Grader(session, "anna", read_only=True) as second:
+            SessionGrader(session, "ANNA")
+        with SessionGrader(session, "anna", read_only=True) as second:
             assert second.grade("p1_left").state == "done"
             for write in (
                 lambda: second.set_state("p1_left", "to do"),
@@ -50,21 +50,21 @@ def test_second_window_is_refused_or_reads_only(session: Session, masks: Eyes):
                     write()
             second.corrections.set_position("p1_right")
             assert second.corrections.position() is None
-        with Grader(session, "ben") as other:
+        with SessionGrader(session, "ben") as other:
             other.set_state("p1_left", "started")
         first.close()
         first.close()
-        Grader(session, "Anna").close()
+        SessionGrader(session, "Anna").close()
     assert session.graders() == ("anna", "ben")
 
 
-def test_masks_and_points_are_a_store_of_the_grader(session: Session, masks: Eyes):
-    with Grader(session, "anna") as grader:
+def test_masks_and_points_are_a_store_of_the_grader(session: GradingSession, masks: Eyes):
+    with SessionGrader(session, "anna") as grader:
         path = session.found_path("p1_left")
         grader.corrections.save("p1_left", path, masks["p1_left"])
         point = PointAnnotation(target="fovea", x=4, y=5)
         grader.corrections.save_points("p1_left", path, {"fovea": point})
-    stored = Grader(session, "anna", read_only=True).corrections
+    stored = SessionGrader(session, "anna", read_only=True).corrections
     np.testing.assert_array_equal(
         stored.masks("p1_left", (96, 96))["disc"], masks["p1_left"]["disc"]
     )
@@ -72,19 +72,19 @@ def test_masks_and_points_are_a_store_of_the_grader(session: Session, masks: Eye
     assert read_dataset(session.folder / "graders" / "anna").targets == ("disc", "cup")
 
 
-def test_store_follows_images_that_were_moved(session: Session, grade: Grade, photos: Path):
+def test_store_follows_images_that_were_moved(session: GradingSession, grade: Grade, photos: Path):
     grade("anna", ["p1_left"])
     moved = shutil.move(photos, photos.parent / "moved")
     locate(session, [Path(moved)])
-    Grader(session, "anna").close()
+    SessionGrader(session, "anna").close()
     (record,) = read_dataset(session.folder / "graders" / "anna").records
     assert record.image == Path(moved) / "p1_left.png"
 
 
 @pytest.mark.parametrize("name", ["", " ", "a/b", "..", "-a", "Staple", "a" * 41, "a b", "a."])
-def test_names_that_cannot_be_folders_are_refused(session: Session, name: str):
+def test_names_that_cannot_be_folders_are_refused(session: GradingSession, name: str):
     with pytest.raises(SessionError, match="cannot be a name"):
-        Grader(session, name)
+        SessionGrader(session, name)
     assert session.graders() == ()
 
 
@@ -93,18 +93,18 @@ def test_names_are_compared_without_case_and_form():
     assert checked_name(" ben ") == "ben"
 
 
-def test_what_makes_no_sense_is_refused(session: Session):
-    with Grader(session, "anna") as grader:
+def test_what_makes_no_sense_is_refused(session: GradingSession):
+    with SessionGrader(session, "anna") as grader:
         with pytest.raises(SessionError, match="p1_left: a flagged image needs a reason"):
             grader.set_state("p1_left", "flagged")
         with pytest.raises(SessionError, match="no image called 'q'"):
             grader.write(CommentEntry(image="q", text="?"))
     with pytest.raises(SessionError, match="ben has no part"):
-        Grader(session, "ben", read_only=True)
+        SessionGrader(session, "ben", read_only=True)
 
 
-def test_grade_stays_as_it_was_if_it_cannot_be_written(session: Session):
-    with Grader(session, "anna") as grader:
+def test_grade_stays_as_it_was_if_it_cannot_be_written(session: GradingSession):
+    with SessionGrader(session, "anna") as grader:
         grader.set_state("p1_left", "started")
         shutil.rmtree(grader.folder)
         with pytest.raises(OutputError, match=r"log\.jsonl: cannot be written"):
@@ -112,11 +112,11 @@ def test_grade_stays_as_it_was_if_it_cannot_be_written(session: Session):
         assert grader.grade("p1_left").state == "started"
 
 
-def test_damaged_log_releases_the_lock(session: Session):
-    Grader(session, "anna").close()
+def test_damaged_log_releases_the_lock(session: GradingSession):
+    SessionGrader(session, "anna").close()
     log = session.folder / "graders" / "anna" / "log.jsonl"
     log.mkdir()
     with pytest.raises(SessionError, match="cannot be read"):
-        Grader(session, "anna")
+        SessionGrader(session, "anna")
     log.rmdir()
-    Grader(session, "anna").close()
+    SessionGrader(session, "anna").close()

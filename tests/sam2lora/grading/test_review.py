@@ -4,11 +4,11 @@ import numpy as np
 import pytest
 
 from sam2lora.errors import ImageError, SealedError, SessionError
-from sam2lora.grading import Grader, Review, Session
+from sam2lora.grading import GradingSession, Review, SessionGrader
 from tests.sam2lora.grading.helpers import STEMS, Eyes, Grade
 
 
-def test_masks_are_sealed_until_both_are_done(session: Session, grade: Grade, masks: Eyes):
+def test_masks_are_sealed_until_both_are_done(session: GradingSession, grade: Grade, masks: Eyes):
     grade("anna")
     grade("ben", STEMS[:1], shift=2)
     grade("ben", STEMS[1:2], state="flagged")
@@ -27,15 +27,15 @@ def test_masks_are_sealed_until_both_are_done(session: Session, grade: Grade, ma
                 see(stem)
 
 
-def test_image_taken_back_is_sealed_again(session: Session, grade: Grade):
+def test_image_taken_back_is_sealed_again(session: GradingSession, grade: Grade):
     grade("anna", STEMS[:1])
     grade("ben", STEMS[:1])
-    with Grader(session, "anna") as grader:
+    with SessionGrader(session, "anna") as grader:
         grader.set_state(STEMS[0], "started")
     assert Review(session).open_stems() == []
 
 
-def test_a_third_grader_sees_nothing_before_being_done(session: Session, grade: Grade):
+def test_a_third_grader_sees_nothing_before_being_done(session: GradingSession, grade: Grade):
     grade("anna")
     grade("ben")
     assert len(Review(session, ["anna", "ben"]).open_stems()) == 4
@@ -48,7 +48,7 @@ def test_a_third_grader_sees_nothing_before_being_done(session: Session, grade: 
     assert len(Review(session, ["ANNA"]).open_stems()) == 4
 
 
-def test_unknown_graders_are_named(session: Session, grade: Grade):
+def test_unknown_graders_are_named(session: GradingSession, grade: Grade):
     with pytest.raises(SessionError, match="nobody has graded"):
         Review(session)
     grade("anna", STEMS[:1])
@@ -56,7 +56,7 @@ def test_unknown_graders_are_named(session: Session, grade: Grade):
         Review(session, ["eve"])
 
 
-def test_missing_image_is_reported(session: Session, grade: Grade):
+def test_missing_image_is_reported(session: GradingSession, grade: Grade):
     grade("anna")
     session.path(STEMS[0]).unlink()
     review = Review(session)

@@ -6,13 +6,13 @@ from pathlib import Path
 import pytest
 
 from sam2lora.errors import ImageError, OutputError, SessionError
-from sam2lora.grading import Grader, Session, list_sources
+from sam2lora.grading import GradingSession, SessionGrader, list_sources
 from sam2lora.utils.files import sha256_of
 from sam2lora.utils.process_lock import process_lock
 
 
-def test_created_session_is_opened_again(session: Session, photos: Path):
-    again = Session.open(session.folder)
+def test_created_session_is_opened_again(session: GradingSession, photos: Path):
+    again = GradingSession.open(session.folder)
     assert again.images == session.images
     assert [image.stem for image in again.images] == ["p1_left", "p1_right", "p2_left", "p2_right"]
     first = again.images[0]
@@ -23,37 +23,37 @@ def test_created_session_is_opened_again(session: Session, photos: Path):
     assert again.graders() == again.adjudicators() == ()
 
 
-def test_folder_in_use_is_refused(session: Session, photos: Path, tmp_path: Path):
+def test_folder_in_use_is_refused(session: GradingSession, photos: Path, tmp_path: Path):
     with pytest.raises(OutputError, match="is a session already"):
-        Session.create(session.folder, list_sources([photos]))
+        GradingSession.create(session.folder, list_sources([photos]))
     with pytest.raises(OutputError, match="not an empty folder"):
-        Session.create(photos, list_sources([photos]))
+        GradingSession.create(photos, list_sources([photos]))
     with pytest.raises(SessionError, match="at least one image"):
-        Session.create(tmp_path / "none", [])
+        GradingSession.create(tmp_path / "none", [])
     assert not (tmp_path / "none").exists()
     with pytest.raises(SessionError, match=r"is not a session.*sam2lora session new"):
-        Session.open(photos)
+        GradingSession.open(photos)
 
 
 def test_images_in_the_session_are_listed_relative_to_it(photos: Path, tmp_path: Path):
-    session = Session.create(tmp_path / "s", list_sources([photos / "p1_left.png"]))
+    session = GradingSession.create(tmp_path / "s", list_sources([photos / "p1_left.png"]))
     inside = session.folder / "images"
     inside.mkdir()
     shutil.copyfile(photos / "p2_left.png", inside / "b.png")
     session.add(list_sources([inside]))
     assert [image.path for image in session.images] == [str(photos / "p1_left.png"), "images/b.png"]
-    moved = Session.open(shutil.move(session.folder, tmp_path / "elsewhere"))
+    moved = GradingSession.open(shutil.move(session.folder, tmp_path / "elsewhere"))
     assert moved.missing() == []
     assert moved.found_path("b") == moved.folder / "images" / "b.png"
 
 
-def test_added_images_come_last_and_none_comes_twice(session: Session, photos: Path):
+def test_added_images_come_last_and_none_comes_twice(session: GradingSession, photos: Path):
     other = photos.parent / "other"
     other.mkdir()
     shutil.copyfile(photos / "p1_left.png", other / "the same bytes.png")
     content = (photos / "p1_left.png").read_bytes()
     (other / "P1_Left.png").write_bytes(content + b"\0")
-    grown = Session.open(session.folder)
+    grown = GradingSession.open(session.folder)
     added = grown.add(list_sources([other]))
     assert [image.stem for image in added] == ["P1_Left_2"]
     session.reload()
@@ -61,7 +61,7 @@ def test_added_images_come_last_and_none_comes_twice(session: Session, photos: P
     assert grown.add(list_sources([other])) == ()
 
 
-def test_list_that_another_process_changes_is_refused(session: Session, photos: Path):
+def test_list_that_another_process_changes_is_refused(session: GradingSession, photos: Path):
     with (
         process_lock(session.folder, refusal=str),
         pytest.raises(OutputError, match=r"being changed by process .* Try again"),
@@ -69,7 +69,7 @@ def test_list_that_another_process_changes_is_refused(session: Session, photos: 
         session.add(list_sources([photos]))
 
 
-def test_missing_and_replaced_images_are_named(session: Session, photos: Path):
+def test_missing_and_replaced_images_are_named(session: GradingSession, photos: Path):
     (photos / "p1_left.png").unlink()
     (photos / "p1_right.png").write_bytes(b"another")
     assert [image.stem for image in session.missing()] == ["p1_left", "p1_right"]
@@ -85,12 +85,12 @@ def test_unreadable_image_leaves_no_session(photos: Path, tmp_path: Path):
     sources = list_sources([photos])
     (photos / "p2_left.png").unlink()
     with pytest.raises(ImageError, match=r"p2_left\.png: cannot be read"):
-        Session.create(tmp_path / "s", sources)
+        GradingSession.create(tmp_path / "s", sources)
     assert not (tmp_path / "s").exists()
 
 
-def test_names_of_graders_are_those_of_folders(session: Session):
+def test_names_of_graders_are_those_of_folders(session: GradingSession):
     for name in ("ben", "anna"):
-        Grader(session, name).close()
+        SessionGrader(session, name).close()
     (session.folder / "graders" / ".hidden").mkdir()
     assert session.graders() == ("anna", "ben")

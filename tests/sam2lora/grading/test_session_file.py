@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from sam2lora.errors import OutputError, SessionError
-from sam2lora.grading import Session, list_sources
+from sam2lora.grading import GradingSession, list_sources
 
 
 @pytest.mark.parametrize(
@@ -18,30 +18,32 @@ from sam2lora.grading import Session, list_sources
         ({"created": "yesterday"}, r"is damaged \(created:"),
     ],
 )
-def test_damaged_file_is_explained(session: Session, change: dict[str, object], reason: str):
+def test_damaged_file_is_explained(session: GradingSession, change: dict[str, object], reason: str):
     path = session.folder / "session.json"
     path.write_text(json.dumps(json.loads(path.read_text()) | change))
     with pytest.raises(SessionError, match=rf"session\.json: {reason}"):
-        Session.open(session.folder)
+        GradingSession.open(session.folder)
 
 
-def test_two_images_of_one_name_are_refused(session: Session):
+def test_two_images_of_one_name_are_refused(session: GradingSession):
     path = session.folder / "session.json"
     content = json.loads(path.read_text())
     content["images"][1]["stem"] = "P1_LEFT"
     path.write_text(json.dumps(content))
     with pytest.raises(SessionError, match="two images are called 'p1_left'"):
-        Session.open(session.folder)
+        GradingSession.open(session.folder)
 
 
-def test_torn_file_is_explained(session: Session):
+def test_torn_file_is_explained(session: GradingSession):
     path = session.folder / "session.json"
     path.write_bytes(path.read_bytes()[:100])
     with pytest.raises(SessionError, match="truncated"):
-        Session.open(session.folder)
+        GradingSession.open(session.folder)
 
 
-def test_full_disk_keeps_the_list(session: Session, photos: Path, monkeypatch: pytest.MonkeyPatch):
+def test_full_disk_keeps_the_list(
+    session: GradingSession, photos: Path, monkeypatch: pytest.MonkeyPatch
+):
     (photos / "new.png").write_bytes((photos / "p1_left.png").read_bytes() + b"\0")
     before = (session.folder / "session.json").read_bytes()
 
@@ -52,4 +54,4 @@ def test_full_disk_keeps_the_list(session: Session, photos: Path, monkeypatch: p
     with pytest.raises(OutputError, match="No space left"):
         session.add(list_sources([photos]))
     assert (session.folder / "session.json").read_bytes() == before
-    assert len(Session.open(session.folder).images) == 4
+    assert len(GradingSession.open(session.folder).images) == 4

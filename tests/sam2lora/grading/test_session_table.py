@@ -5,16 +5,16 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from sam2lora.datasets.csv_dataset import read_rows
-from sam2lora.grading import Grader, PredictionEntry, Review, Session, WorkEntry
+from sam2lora.grading import GradingSession, PredictionEntry, Review, SessionGrader, WorkEntry
 from sam2lora.grading.session_table import COLUMNS, write_session_table
 from tests.sam2lora.grading.helpers import STEMS, Grade
 
 
-def test_rows_are_of_images_and_graders(session: Session, grade: Grade, tmp_path: Path):
+def test_rows_are_of_images_and_graders(session: GradingSession, grade: Grade, tmp_path: Path):
     grade("anna")
     grade("ben", STEMS[:1], shift=2)
     start = datetime(2030, 1, 1, tzinfo=UTC)
-    with Grader(session, "anna") as grader:
+    with SessionGrader(session, "anna") as grader:
         grader.set_comment(STEMS[0], "=1+1")
         grader.set_quality(STEMS[0], "partly")
         grader.write(WorkEntry(image=STEMS[0], start=start, end=start + timedelta(seconds=90)))
@@ -45,7 +45,9 @@ def test_rows_are_of_images_and_graders(session: Session, grade: Grade, tmp_path
     assert read["rows"][2]["work"] == []
 
 
-def test_image_that_cannot_be_measured_says_why(session: Session, grade: Grade, tmp_path: Path):
+def test_image_that_cannot_be_measured_says_why(
+    session: GradingSession, grade: Grade, tmp_path: Path
+):
     grade("anna")
     session.path(STEMS[0]).unlink()
     table, _ = write_session_table(tmp_path, Review(session))
