@@ -9,9 +9,19 @@ SESSION/adjudicators/NAME/               the same of a third person
 SESSION/images/                          images that came with a packed session
 ```
 
-A window opens a `GradingSession`, and in it a `SessionGrader`, which holds the lock of that person's folder.
-Masks of others are read through `Review` alone, which gives them once all graders are done with an
-image; an `Adjudicator` decides on these. Nothing here imports Qt, napari or torch.
+A window opens a `GradingSession`, and in it a `SessionGrader`, which holds the lock of that
+person's folder. Masks of others are read through `Review` alone, which gives them once all graders
+are done with an image; an `Adjudicator` decides on these. Nothing here imports Qt, napari or torch.
+
+What a dock does, in this order:
+
+- `GradingSession.open`, `missing`, and `locate` if anything is; `SessionGrader`, with `read_only` if
+  it is refused; `recovery.read`, to offer what was not saved before a crash;
+- the list of images from `images`, with `SessionGrader.grade` of each; the next one by `suggest`;
+- masks and points through `corrections`, as the image list does, but for what is done;
+- every two seconds after a change `recovery.write`; on each action `WorkClock.act`, whose intervals
+  go to `write`, as do `PredictionEntry`s;
+- when an image is left: `corrections.save`, `recovery.discard`, `set_state`; at the end `close`.
 """
 
 from sam2lora.grading.adjudication import Adjudicator

@@ -115,15 +115,16 @@ def bland_altman_figure(agreement: Agreement) -> "Figure":
     axes = figure.add_subplot()
     known = [one for one in agreement.ratios if not math.isnan(one.difference)]
     means = [(one.first + one.second) / 2 for one in known]
+    axes.axhline(0, color="#bbbbbb", linewidth=0.8, zorder=1)
     axes.plot(
         means, [one.difference for one in known], "o", color=COLORS[0], markersize=5, alpha=0.7
     )
     for value, interval, name, color in (
-        (limits.bias, limits.bias_interval, "bias", COLORS[6]),
-        (limits.lower, limits.lower_interval, "− 1.96 SD", COLORS[1]),
-        (limits.upper, limits.upper_interval, "+ 1.96 SD", COLORS[1]),
+        (limits.bias, limits.bias_interval, "bias:", COLORS[6]),
+        (limits.lower, limits.lower_interval, "bias − 1.96 SD:", COLORS[1]),
+        (limits.upper, limits.upper_interval, "bias + 1.96 SD:", COLORS[1]),
     ):
-        axes.axhline(value, color=color, linewidth=1.3, linestyle="-" if name == "bias" else "--")
+        axes.axhline(value, color=color, linewidth=1.3, linestyle="-" if name == "bias:" else "--")
         axes.axhspan(*interval, color=color, alpha=0.1, linewidth=0)
         axes.annotate(
             f"{name} {value:+.3f}",
@@ -134,7 +135,6 @@ def bland_altman_figure(agreement: Agreement) -> "Figure":
             ha="right",
             fontsize=8,
         )
-    axes.axhline(0, color="#bbbbbb", linewidth=0.8)
     axes.set_xlabel("mean of both vertical cup/disc ratios")
     axes.set_ylabel(f"{agreement.first} minus {agreement.second}", parse_math=False)
     axes.set_title(

@@ -31,7 +31,7 @@ WRITER = """
             number = int(line)
             while True:
                 number += 1
-                mask = rng.random((300, 300)) < 0.5
+                mask = rng.random((80, 80)) < 0.5
                 mask.flat[0] = number % 2
                 undo = np.full(10, number)
                 file.write("a", notes={"number": number}, arrays={"mask": mask, "undo": undo})
