@@ -3,7 +3,7 @@
 ```
 SESSION/session.json                     the images: hash, path, patient, eye, dataset
 SESSION/graders/NAME/log.jsonl           what NAME did, one JSON object a line, appended only
-SESSION/graders/NAME/masks/, dataset.csv NAME's masks and points, as `annotations.store` keeps them
+SESSION/graders/NAME/masks/, dataset.csv NAME's masks and points, kept by `annotations.store`
 SESSION/graders/NAME/recovery.npz        what NAME has not saved yet
 SESSION/adjudicators/NAME/               the same of a third person
 SESSION/images/                          images that came with a packed session
@@ -15,8 +15,8 @@ are done with an image; an `Adjudicator` decides on these. Nothing here imports 
 
 What a dock does, in this order:
 
-- `GradingSession.open`, `missing`, and `locate` if anything is; `SessionGrader`, with `read_only` if
-  it is refused; `recovery.read`, to offer what was not saved before a crash;
+- `GradingSession.open`, `missing`, and `locate` if anything is; `SessionGrader`, with `read_only`
+  if it is refused; `recovery.read`, to offer what was not saved before a crash;
 - the list of images from `images`, with `SessionGrader.grade` of each; the next one by `suggest`;
 - masks and points through `corrections`, as the image list does, but for what is done;
 - every two seconds after a change `recovery.write`; on each action `WorkClock.act`, whose intervals

@@ -95,6 +95,19 @@ class Adjudicator(Participant):
             self.mask(stem, target, choice)
         return self.write(ChoiceEntry(image=stem, target=target, choice=choice))
 
+    def choices(self, stem: str) -> dict[str, str]:
+        """Return what was chosen by target, as far as it still counts.
+
+        A choice does not count any longer once a grader has taken the image back from *done*, even
+        if it is done again: it was about another mask.
+        """
+        times = [self.review.grade(name, stem).since for name in self.review.graders]
+        return {
+            target: entry.choice
+            for target, entry in self.grade(stem).choices.items()
+            if entry.choice is not None and all(time and time <= entry.time for time in times)
+        }
+
     def mask(self, stem: str, target: str, choice: str) -> Mask:
         """Return the mask that a choice stands for, `(H, W)` bool; nothing is written.
 

@@ -126,7 +126,7 @@ class _Writer:
     def _image(self, stem: str) -> LabelledImage | None:
         drawn = self.review.masks(stem)
         painted: dict[str, Mask] = {}
-        choices = {} if self.adjudicator is None else self.adjudicator.grade(stem).choices
+        choices = {} if self.adjudicator is None else self.adjudicator.choices(stem)
         if self.adjudicator is not None and PAINTED in choices.values():
             painted = self.adjudicator.corrections.masks(stem, self.review.shape(stem))
         sources = dict(drawn)

@@ -25,6 +25,8 @@ class ImageGrade:
     ----------
     state
         How far the person is with it.
+    since
+        When the state was written; None for one that never was.
     reason
         Why it is flagged or skipped.
     comment
@@ -36,18 +38,19 @@ class ImageGrade:
     predictions
         By target, what predicted the mask last.
     choices
-        By target, what an adjudicator took for the consensus.
+        By target, what an adjudicator took for the consensus, and when.
     changed
         When the last of these was written; None if nothing was.
     """
 
     state: GradingState = "to do"
+    since: datetime | None = None
     reason: str = ""
     comment: str = ""
     quality: Quality | None = None
     seconds: float = 0.0
     predictions: Mapping[str, PredictionEntry] = field(default_factory=dict)
-    choices: Mapping[str, str] = field(default_factory=dict)
+    choices: Mapping[str, ChoiceEntry] = field(default_factory=dict)
     changed: datetime | None = None
 
 
@@ -60,7 +63,7 @@ def after(grade: ImageGrade, entry: AnyEntry) -> ImageGrade:
     grade = replace(grade, changed=entry.time)
     match entry:
         case StateEntry():
-            return replace(grade, state=entry.state, reason=entry.reason)
+            return replace(grade, state=entry.state, since=entry.time, reason=entry.reason)
         case CommentEntry():
             return replace(grade, comment=entry.text)
         case QualityEntry():
@@ -71,7 +74,7 @@ def after(grade: ImageGrade, entry: AnyEntry) -> ImageGrade:
             return replace(grade, predictions={**grade.predictions, entry.target: entry})
         case ChoiceEntry():
             others = {name: one for name, one in grade.choices.items() if name != entry.target}
-            chosen = {} if entry.choice is None else {entry.target: entry.choice}
+            chosen = {} if entry.choice is None else {entry.target: entry}
             return replace(grade, choices=others | chosen)
 
 

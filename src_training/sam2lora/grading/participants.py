@@ -28,12 +28,11 @@ from sam2lora.grading.entries import (
 )
 from sam2lora.grading.grades import UNTOUCHED, ImageGrade, after, fold
 from sam2lora.grading.recovery import RecoveryFile
-from sam2lora.grading.session import GRADERS, GradingSession
+from sam2lora.grading.session import GRADERS, LOG, GradingSession
 from sam2lora.utils.files import make_folder
 from sam2lora.utils.names import plain_name
 from sam2lora.utils.process_lock import process_lock
 
-LOG = "log.jsonl"
 RESERVED = ("majority", "staple", "painted")
 """Names that nobody can have, as choices of an adjudicator are called so."""
 
@@ -85,7 +84,7 @@ class Participant:
 
     def __init__(self, session: GradingSession, name: str, *, read_only: bool = False) -> None:
         self.session = session
-        self.name = checked_name(name, self._known(session))
+        self.name = checked_name(name, session.names(self.kind))
         self.read_only = read_only
         self.folder = session.folder / self.kind / self.name
         self._held = ExitStack()
@@ -154,10 +153,6 @@ class Participant:
         append_entry(self.folder / LOG, entry)
         self._grades[entry.image] = after(self.grade(entry.image), entry)
         return self._grades[entry.image]
-
-    @classmethod
-    def _known(cls, session: GradingSession) -> tuple[str, ...]:
-        return session.graders() if cls.kind == GRADERS else session.adjudicators()
 
     def _refusal(self, holder: str) -> str:
         return (

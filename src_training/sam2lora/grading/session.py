@@ -27,6 +27,7 @@ from sam2lora.utils.process_lock import process_lock
 from sam2lora.utils.progress import Progress, no_progress
 
 GRADERS, ADJUDICATORS = "graders", "adjudicators"
+LOG = "log.jsonl"
 
 
 class GradingSession:
@@ -144,12 +145,23 @@ class GradingSession:
         return [image for image in self.images if _size(self.path(image.stem)) != image.size]
 
     def graders(self) -> tuple[str, ...]:
-        """Return the names of all who have graded, sorted."""
-        return self._names(GRADERS)
+        """Return the names of all who have graded, sorted.
+
+        Who only opened the session has not: a name with a typing error would seal all images.
+        """
+        return self._who_wrote(GRADERS)
 
     def adjudicators(self) -> tuple[str, ...]:
         """Return the names of all who have adjudicated, sorted."""
-        return self._names(ADJUDICATORS)
+        return self._who_wrote(ADJUDICATORS)
+
+    def names(self, kind: str) -> tuple[str, ...]:
+        """Return the names of all who have a folder of a kind, `GRADERS` or `ADJUDICATORS`."""
+        try:
+            entries = list(os.scandir(self.folder / kind))
+        except OSError:
+            return ()
+        return tuple(sorted(one.name for one in entries if one.is_dir() and one.name[0] != "."))
 
     def reload(self) -> None:
         """Read the list again, as another process may have changed it.
@@ -220,12 +232,10 @@ class GradingSession:
         write_session_file(self.folder, content)
         self._set(content)
 
-    def _names(self, kind: str) -> tuple[str, ...]:
-        try:
-            entries = list(os.scandir(self.folder / kind))
-        except OSError:
-            return ()
-        return tuple(sorted(one.name for one in entries if one.is_dir() and one.name[0] != "."))
+    def _who_wrote(self, kind: str) -> tuple[str, ...]:
+        return tuple(
+            name for name in self.names(kind) if _size(self.folder / kind / name / LOG) > 0
+        )
 
     def _refusal(self, holder: str) -> str:
         return f"{self.folder}: its list is being changed by {holder}. Try again."

@@ -14,9 +14,8 @@ from sam2lora.cohort.record_row import reason_of
 from sam2lora.errors import Sam2LoraError
 from sam2lora.grading.entries import WorkEntry, read_entries
 from sam2lora.grading.grades import ImageGrade
-from sam2lora.grading.participants import LOG
 from sam2lora.grading.review import Review
-from sam2lora.grading.session import GRADERS
+from sam2lora.grading.session import GRADERS, LOG
 from sam2lora.grading.session_file import SessionImage
 from sam2lora.images.field_of_view import find_field_of_view
 from sam2lora.images.reading import read_image

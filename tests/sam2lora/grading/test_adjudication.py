@@ -26,8 +26,8 @@ def test_decisions_are_kept_apart_from_the_graders(
             third.mask(STEMS[0], "cup", "painted"), masks[STEMS[0]]["disc"]
         )
     again = Adjudicator(session, "Cleo", read_only=True)
-    assert again.grade(STEMS[0]).choices == {"disc": "ben", "cup": "painted"}
-    assert again.grade(STEMS[1]).choices == {}
+    assert again.choices(STEMS[0]) == {"disc": "ben", "cup": "painted"}
+    assert again.choices(STEMS[1]) == {}
     with pytest.raises(OutputError, match="read only"):
         again.choose(STEMS[0], "disc", "anna")
     after = {path: path.read_bytes() for path in session.folder.rglob("graders/*/[!.]*.*")}
@@ -44,6 +44,22 @@ def test_sealed_images_cannot_be_decided_on(session: GradingSession, grade: Grad
         grade("ben", STEMS[1:2])
         third.refresh()
         third.choose(STEMS[1], "disc", "anna")
+
+
+def test_choice_about_an_image_that_was_taken_back_counts_no_longer(
+    session: GradingSession, grade: Grade
+):
+    grade("anna", STEMS[:2])
+    grade("ben", STEMS[:2])
+    with Adjudicator(session, "cleo") as third:
+        for stem in STEMS[:2]:
+            third.choose(stem, "disc", "anna")
+        grade("anna", STEMS[:1], shift=3)
+        third.refresh()
+        assert third.choices(STEMS[0]) == {}
+        assert third.choices(STEMS[1]) == {"disc": "anna"}
+        third.choose(STEMS[0], "disc", "ben")
+        assert third.choices(STEMS[0]) == {"disc": "ben"}
 
 
 def test_choice_without_a_mask_is_refused(session: GradingSession, grade: Grade):

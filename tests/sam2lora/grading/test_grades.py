@@ -35,14 +35,14 @@ def test_the_last_entry_of_a_kind_counts_and_time_adds_up():
     assert (a.state, a.reason, a.comment, a.quality) == ("flagged", "blurred", "second", "partly")
     assert a.seconds == 60
     assert a.predictions == {"disc": prediction}
-    assert grades["b"].changed == START
+    assert grades["b"].changed == grades["b"].since == START
 
 
 def test_taking_back_is_one_more_entry():
     grade = after(UNTOUCHED, StateEntry(image="a", state="done"))
     grade = after(grade, QualityEntry(image="a", quality="no"))
     grade = after(grade, ChoiceEntry(image="a", target="disc", choice="staple"))
-    assert grade.choices == {"disc": "staple"}
+    assert grade.choices["disc"].choice == "staple"
     for entry in (
         StateEntry(image="a", state="to do"),
         QualityEntry(image="a", quality=None),

@@ -89,8 +89,11 @@ def test_unreadable_image_leaves_no_session(photos: Path, tmp_path: Path):
     assert not (tmp_path / "s").exists()
 
 
-def test_names_of_graders_are_those_of_folders(session: GradingSession):
-    for name in ("ben", "anna"):
-        SessionGrader(session, name).close()
+def test_graders_are_those_who_wrote_something(session: GradingSession):
+    for name in ("ben", "anna", "anan"):
+        with SessionGrader(session, name) as grader:
+            if name != "anan":
+                grader.set_state("p1_left", "started")
     (session.folder / "graders" / ".hidden").mkdir()
     assert session.graders() == ("anna", "ben")
+    assert session.names("graders") == ("anan", "anna", "ben")
