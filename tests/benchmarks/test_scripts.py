@@ -234,3 +234,13 @@ def test_quick_adapt_fails_if_the_adapter_does_not_improve(
         module.main()
     printed = capsys.readouterr().out
     assert printed.count("0.8000 0.8500 +0.0500 | 0.7000 0.7500 +0.0500 | 12") == 2
+
+
+def test_grading_measures_a_session(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(module := load("grading"), "WRITES", 1)
+    assert exit_code(module, monkeypatch, "--images", 5, "--by", "processor") == 0
+    printed = capsys.readouterr().out
+    assert "5 images of 64 pixels, by processor" in printed
+    assert "a step" in printed
