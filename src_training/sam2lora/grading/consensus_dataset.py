@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from sam2lora.annotations import LabelledImage, save_mask, save_training_data
-from sam2lora.errors import Sam2LoraError, SessionError
+from sam2lora.errors import OutputError, Sam2LoraError, SessionError
 from sam2lora.grading.adjudication import Adjudicator
 from sam2lora.grading.consensus import MAJORITY, PAINTED, STAPLE, resolve
 from sam2lora.grading.review import Review
@@ -87,17 +87,16 @@ def write_consensus(
         )
     result = ConsensusResult()
     stems = review.open_stems()
-    result.sealed = tuple(
-        image.stem for image in review.session.images if image.stem not in set(stems)
-    )
+    seen = set(stems)
+    result.sealed = tuple(one.stem for one in review.session.images if one.stem not in seen)
     with new_folder(out) as folder:
         writer = _Writer(folder, review, adjudicator, otherwise, result)
         save_training_data(folder, writer.images(stems, progress), copy=copy)
         if not result.chosen:
+            why = next(iter(result.problems.values()), "none of them has a choice that counts.")
             raise SessionError(
-                f"{review.session.folder}: there is no consensus to write: images that all are "
-                f"done with: {len(stems)}, none of them with a choice. Choose, or say what is to "
-                "be taken otherwise."
+                f"{review.session.folder}: there is no consensus to write. Images that all are "
+                f"done with: {len(stems)}; {why} Choose, or say what is to be taken otherwise."
             )
     return result
 
@@ -116,6 +115,8 @@ class _Writer:
         for done, stem in enumerate(stems, start=1):
             try:
                 image = self._image(stem)
+            except OutputError:  # concerns the whole dataset
+                raise
             except Sam2LoraError as error:
                 self.result.problems[stem] = str(error)
                 image = None

@@ -1,5 +1,6 @@
 """The consensus is a dataset that can be trained on, with its sources."""
 
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -8,7 +9,7 @@ import pytest
 from sam2lora.datasets import check_dataset, read_dataset
 from sam2lora.datasets.csv_dataset import read_rows
 from sam2lora.errors import OutputError, SessionError
-from sam2lora.grading import Adjudicator, GradingSession, Review
+from sam2lora.grading import Adjudicator, GradingSession, Review, consensus_dataset
 from sam2lora.grading.consensus_dataset import write_consensus
 from sam2lora.images.reading import read_mask
 from tests.sam2lora.grading.helpers import STEMS, Eyes, Grade
@@ -82,7 +83,7 @@ def test_nothing_is_written_without_a_decision(
 ):
     grade("anna")
     grade("ben")
-    with pytest.raises(SessionError, match=r"no consensus to write: .* done with: 4"):
+    with pytest.raises(SessionError, match=r"no consensus to write\. .* with: 4; none of"):
         write_consensus(tmp_path / "out", Review(session))
     assert not (tmp_path / "out").exists()
     (tmp_path / "out").mkdir()
@@ -98,3 +99,21 @@ def test_image_that_fails_is_named_and_the_others_written(
     result = write_consensus(tmp_path / "out", Review(session), otherwise="anna")
     assert list(result.problems) == [STEMS[2]]
     assert len(read_dataset(tmp_path / "out").records) == 3
+
+
+def test_full_disk_ends_it_and_a_missing_package_is_named(
+    session: GradingSession, grade: Grade, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    grade("anna")
+    grade("ben", shift=1)
+    monkeypatch.setitem(sys.modules, "SimpleITK", None)
+    with pytest.raises(SessionError, match=r"done with: 4; STAPLE needs SimpleITK"):
+        write_consensus(tmp_path / "a", Review(session), otherwise="staple")
+
+    def full(path: Path, mask: np.ndarray) -> None:
+        raise OutputError(f"{path}: cannot be written (No space left on device).")
+
+    monkeypatch.setattr(consensus_dataset, "save_mask", full)
+    with pytest.raises(OutputError, match="No space left"):
+        write_consensus(tmp_path / "b", Review(session), otherwise="anna")
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["photos", "session"]

@@ -14,6 +14,7 @@ import pytest
 
 from sam2lora.errors import OutputError, SessionError
 from sam2lora.grading import RecoveryFile
+from sam2lora.grading.entries import CommentEntry, read_entries
 
 KILLS = 50
 
@@ -21,6 +22,7 @@ WRITER = """
     import os, sys, time
     import numpy as np
     from pathlib import Path
+    from sam2lora.grading.entries import CommentEntry, append_entry
     from sam2lora.grading.recovery import RecoveryFile
 
     file = RecoveryFile(Path(sys.argv[1]))
@@ -35,7 +37,8 @@ WRITER = """
                 mask.flat[0] = number % 2
                 undo = np.full(10, number)
                 file.write("a", notes={"number": number}, arrays={"mask": mask, "undo": undo})
-                os.write(1, f"{child or os.getpid()} {number}\\n".encode())
+                append_entry(file.path.with_name("log"), CommentEntry(image="a", text=str(number)))
+                os.write(1, f"{os.getpid()} {number}\\n".encode())
         os.waitpid(child, 0)
         os.write(1, b"killed\\n")
 """
@@ -106,7 +109,7 @@ def test_array_of_objects_in_a_file_is_not_loaded(file: RecoveryFile):
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
-def test_killed_writers_leave_a_whole_file(file: RecoveryFile):
+def test_killed_writers_leave_a_whole_file_and_log(file: RecoveryFile):
     seed = random.randrange(10**6)
     chance = random.Random(seed)
     script = "\n".join(line.removeprefix("    ") for line in WRITER.splitlines())
@@ -135,6 +138,11 @@ def test_killed_writers_leave_a_whole_file(file: RecoveryFile):
             assert number in (int(written), int(written) + 1), f"seed {seed}"
             assert found.arrays["mask"].flat[0] == number % 2
             assert (found.arrays["undo"] == number).all()
+            entries, unreadable = read_entries(file.path.with_name("log"))
+            last = entries[-1]
+            assert isinstance(last, CommentEntry)
+            assert unreadable == 0
+            assert int(last.text) in (number - 1, number), f"seed {seed}"
         process.stdin.close()
     file.write("a", notes={}, arrays={})
-    assert [path.name for path in file.path.parent.iterdir()] == ["recovery.npz"]
+    assert sorted(path.name for path in file.path.parent.iterdir()) == ["log", "recovery.npz"]
