@@ -56,7 +56,7 @@ def main() -> None:
             saves = [
                 timed(
                     clock,
-                    lambda s=stem: grader.corrections.save(s, session.path(s), {"disc": masks}),
+                    lambda s=stem: grader.corrections.save(s, session.path(s), masks),
                 )
                 for stem in stems[:MASKS]
             ]
