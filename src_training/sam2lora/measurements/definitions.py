@@ -20,7 +20,7 @@ class NormalRange:
     Attributes
     ----------
     low, high
-        Its ends; None where it is open.
+        Its ends; the lower one is None where it is open.
     source
         Who found it.
     about
@@ -28,22 +28,19 @@ class NormalRange:
     """
 
     low: float | None
-    high: float | None
+    high: float
     source: str
     about: str
 
     def holds(self, value: float) -> bool:
         """Check whether a value is in the range."""
         too_low = self.low is not None and value < self.low
-        too_high = self.high is not None and value > self.high
-        return not (too_low or too_high)
+        return not too_low and value <= self.high
 
     @property
     def text(self) -> str:
         """The range in words, such as "0.5 to 0.7" or "up to 0.7"."""
-        if self.low is None:
-            return f"up to {self.high}"
-        return f"from {self.low}" if self.high is None else f"{self.low} to {self.high}"
+        return f"up to {self.high}" if self.low is None else f"{self.low} to {self.high}"
 
 
 @dataclass(frozen=True)

@@ -6,6 +6,7 @@ of view is measured and drawn.
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import chain
 from typing import Literal
 
 import numpy as np
@@ -26,13 +27,13 @@ from sam2lora.measurements.rim import (
 )
 from sam2lora.types import Mask
 
-Drawing = Literal["rim quarters", "clock hours", "zones B and C", "ETDRS grid"]
+Drawing = Literal["rim sectors", "zones B and C", "ETDRS grid"]
 BorderPoints = NDArray[np.float64]
 """`(N, 2)` positions (row, column) in native pixels, with pixel centers at integers."""
 
 _STEP = 2  # degrees between points of an arc
-_EDGE = 33  # points of a straight border
-_LABELS = {"clock hours": 1.15, "rim quarters": 1.5, "narrowest": 1.85}  # in radii of the disc
+_EDGE = 25  # points of a straight border
+_HOUR, _QUARTER, _NARROWEST = 1.15, 1.5, 1.9  # radii of the disc at which labels are
 
 
 @dataclass(frozen=True, eq=False)
@@ -81,8 +82,7 @@ class Region:
 def draw_regions(geometry: EyeGeometry) -> dict[Drawing, tuple[Region, ...]]:
     """Return the regions in which an eye is measured, by drawing; without those that are empty."""
     drawings: dict[Drawing, Iterator[Region]] = {
-        "rim quarters": _quarters(geometry),
-        "clock hours": _hours(geometry),
+        "rim sectors": chain(_hours(geometry), _quarters(geometry), _narrowest(geometry)),
         "zones B and C": _zones(geometry),
         "ETDRS grid": _grid(geometry),
     }
@@ -92,17 +92,21 @@ def draw_regions(geometry: EyeGeometry) -> dict[Drawing, tuple[Region, ...]]:
 
 def _quarters(geometry: EyeGeometry) -> Iterator[Region]:
     profile, disc = geometry.rim, geometry.disc
+    if profile is None or disc is None or geometry.turned:
+        return
+    for name in SECTORS:
+        span = sector_span(name, geometry.directions)
+        if span is not None:
+            at = _label_of_rim(disc, span, _QUARTER)
+            yield Region(f"rim_width_{name}_px", name, at, (_part_of_rim(profile, span),))
+
+
+def _narrowest(geometry: EyeGeometry) -> Iterator[Region]:
+    profile, disc = geometry.rim, geometry.disc
     if profile is None or disc is None:
         return
-    if not geometry.turned:
-        for name in SECTORS:
-            span = sector_span(name, geometry.directions)
-            if span is not None:
-                at = _label_of_rim(disc, span, "rim quarters")
-                border = _part_of_rim(profile, span)
-                yield Region(f"rim_width_{name}_px", name, at, (border,))
     span = narrowest_span(profile)
-    at = _label_of_rim(disc, span, "narrowest")
+    at = _label_of_rim(disc, span, _NARROWEST)
     yield Region("rim_disc_ratio", "narrowest", at, (_part_of_rim(profile, span),))
 
 
@@ -112,7 +116,7 @@ def _hours(geometry: EyeGeometry) -> Iterator[Region]:
         return
     for hour in HOURS:
         span = hour_span(hour, eye)
-        at = _label_of_rim(disc, span, "clock hours")
+        at = _label_of_rim(disc, span, _HOUR)
         border = _part_of_rim(profile, span)
         yield Region(f"rim_width_hour_{hour:02}_px", str(hour), at, (border,))
 
@@ -125,8 +129,8 @@ def _part_of_rim(profile: RimProfile, span: RaySpan) -> RegionBorder:
     return RegionBorder(np.concatenate([there, back]), closed=True)
 
 
-def _label_of_rim(disc: Disc, span: RaySpan, kind: str) -> tuple[float, float]:
-    (at,) = _around(disc.center, np.array([span.middle]), _LABELS[kind] * disc.diameter / 2)
+def _label_of_rim(disc: Disc, span: RaySpan, radii: float) -> tuple[float, float]:
+    (at,) = _around(disc.center, np.array([span.middle]), radii * disc.diameter / 2)
     return float(at[0]), float(at[1])
 
 
@@ -169,7 +173,7 @@ def _grid(geometry: EyeGeometry) -> Iterator[Region]:
 def _sector(center: Point, inner: float, outer: float, middle: int) -> BorderPoints:
     """Return the outline of a quarter of a ring."""
     first, last = middle - 45, middle + 45
-    arc = np.arange(first, last + 1, _STEP // 2)
+    arc = np.append(np.arange(first, last, _STEP), last)
     radii = np.linspace(inner, outer, _EDGE)[1:-1]
     return np.concatenate(
         [

@@ -39,6 +39,12 @@ def filled(region: Region) -> np.ndarray:
     return np.logical_xor.reduce(masks)
 
 
+def parts(regions: tuple[Region, ...]) -> tuple[tuple[Region, ...], tuple[Region, ...]]:
+    """Return the hours and the quarters of the rim."""
+    assert [region.label for region in regions[-1:]] == ["narrowest"]
+    return regions[:12], regions[12:-1]
+
+
 def by_label(regions: tuple[Region, ...]) -> dict[str, Region]:
     return {region.label: region for region in regions}
 
@@ -57,15 +63,14 @@ def test_rim_that_is_drawn_has_the_width_that_is_measured(mirrored: bool) -> Non
     geometry = geometry_of(masks=masks, fovea=fovea)
     assert geometry.directions == ("left" if mirrored else "right")
     values, drawn = measure_geometry(geometry).values, draw_regions(geometry)
-    for region in (*drawn["rim quarters"][:4], *drawn["clock hours"]):
+    for region in drawn["rim sectors"][:-1]:
         assert region.unit == "px"
         assert width_of(region) == pytest.approx(values[region.name], abs=1e-9)
-    quarters = by_label(drawn["rim quarters"])
+    quarters = hours = by_label(drawn["rim sectors"])
     nasal = quarters["nasal"].borders[0].points[:, 1].mean()
     assert (nasal < 299) == mirrored
     assert quarters["superior"].borders[0].points[:, 0].max() < 300
     assert quarters["superior"].label_at[0] < 300 - 44
-    hours = by_label(drawn["clock hours"])
     assert hours["12"].label_at[0] < 300 < hours["6"].label_at[0]
     assert (hours["3"].label_at[1] < 299) == mirrored
 
@@ -73,19 +78,20 @@ def test_rim_that_is_drawn_has_the_width_that_is_measured(mirrored: bool) -> Non
 def test_quarters_and_hours_are_the_whole_rim() -> None:
     drawn = draw_regions(geometry_of())
     rim = np.count_nonzero(MASKS["disc"] & ~MASKS["cup"])
-    for regions in (drawn["rim quarters"][:4], drawn["clock hours"]):
+    for regions in parts(drawn["rim sectors"]):
         assert sum(filled(region).sum() for region in regions) == pytest.approx(rim, rel=0.02)
 
 
 def test_narrowest_part_is_drawn_where_it_is_measured() -> None:
     geometry = geometry_of()
     values = measure_geometry(geometry).values
-    narrowest = by_label(draw_regions(geometry)["rim quarters"])["narrowest"]
+    regions = by_label(draw_regions(geometry)["rim sectors"])
+    narrowest = regions["narrowest"]
     outer, inner = np.split(narrowest.borders[0].points, 2)
     width = np.hypot(*(outer - inner[::-1]).T).mean()
     assert len(outer) == 11
     assert width / 80 == pytest.approx(values["rim_disc_ratio"], rel=0.1)
-    hour = by_label(draw_regions(geometry)["clock hours"])[str(values["rim_narrowest_hour"])]
+    hour = regions[str(values["rim_narrowest_hour"])]
     middle = outer[5]
     assert filled(hour)[tuple(np.rint((middle + inner[5]) / 2).astype(int))]
 
@@ -140,11 +146,10 @@ def test_only_what_is_in_the_field_of_view_is_drawn() -> None:
 def test_what_is_not_measured_is_not_drawn() -> None:
     assert draw_regions(geometry_of(masks={})) == {}
     no_fovea = draw_regions(geometry_of(fovea=None))
-    assert [region.label for region in no_fovea["rim quarters"]] == [
+    assert [region.label for region in no_fovea["rim sectors"]] == [
         *("inferior", "superior", "narrowest"),
     ]
-    assert set(no_fovea) == {"rim quarters", "zones B and C"}
+    assert set(no_fovea) == {"rim sectors", "zones B and C"}
     turned = draw_regions(geometry_of(fovea=(480, 100)))
-    assert [region.label for region in turned["rim quarters"]] == ["narrowest"]
-    assert "clock hours" not in turned
+    assert [region.label for region in turned["rim sectors"]] == ["narrowest"]
     assert "ETDRS grid" not in turned

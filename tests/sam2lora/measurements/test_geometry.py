@@ -50,4 +50,4 @@ def test_unknown_side_is_said_to_be_so() -> None:
     (doubt,) = doubts(eye_geometry(MASKS, FIELD))
     assert doubt.startswith("The side of the eye is not known")
     assert list(doubts(eye_geometry({"disc": MASKS["disc"]}, FIELD))) == []
-    assert "clock hours" not in draw_regions(eye_geometry(MASKS, FIELD))
+    assert len(draw_regions(eye_geometry(MASKS, FIELD))["rim sectors"]) == 3

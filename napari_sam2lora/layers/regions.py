@@ -1,0 +1,172 @@
+"""Draw the regions in which an eye is measured, as Shapes layers that nobody edits by accident.
+
+There is a layer for each drawing, so that each can be hidden. They are views of their image:
+neither masks nor prompts, and nothing that is saved with the masks.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import get_args
+
+import numpy as np
+from napari.layers import Image, Layer, Shapes
+from napari.viewer import Viewer
+
+from napari_sam2lora.layers.conversion import size_of, view_layer
+from napari_sam2lora.layers.insertion import add_quietly, lift_above
+from napari_sam2lora.layers.lookup import layer_data
+from napari_sam2lora.layers.metadata import image_id, plugin_metadata
+from sam2lora.measurements.drawing import BorderPoints, Drawing, Region
+
+Drawings = Mapping[Drawing, Sequence[Region]]
+
+_COLORS = {  # by how the names of measurements begin, the first that fits
+    "rim_width_hour": "#7fd4ff",
+    "rim_width": "#ffffff",
+    "rim_disc_ratio": "#ff4fd8",
+    "vessel_density_zone": "#8ee66b",
+    "vessel_density_etdrs": "#ffb347",
+}
+_WIDTH = 1 / 900  # of the image's longer side
+_SPOT = 1e-3  # pixels: the length of the invisible line that carries a label
+_TEXT = 9  # points
+
+
+@dataclass(eq=False)
+class _Content:
+    """What a layer shows: for each shape its points, color, label, and the color of that."""
+
+    shapes: list[BorderPoints] = field(default_factory=list)
+    edges: list[str] = field(default_factory=list)
+    labels: list[str] = field(default_factory=list)
+    colors: list[str] = field(default_factory=list)
+
+    def add(self, shape: BorderPoints, edge: str, label: str, color: str) -> None:
+        """Add a shape."""
+        self.shapes.append(shape)
+        self.edges.append(edge)
+        self.labels.append(label)
+        self.colors.append(color)
+
+    def has_shapes_of(self, other: "_Content") -> bool:
+        """Check whether the shapes are the same."""
+        same = len(self.shapes) == len(other.shapes)
+        return same and all(map(np.array_equal, self.shapes, other.shapes))
+
+
+class RegionLayers:
+    """The drawings of one image in a viewer.
+
+    Parameters
+    ----------
+    viewer
+        The viewer that holds the layers.
+    """
+
+    def __init__(self, viewer: Viewer) -> None:
+        self._viewer = viewer
+        self._layers: dict[Drawing, Shapes] = {}
+        self._shown: dict[Drawing, _Content] = {}
+        self._image = ""
+
+    def show(self, image: Image, drawings: Drawings, texts: Mapping[str, str]) -> None:
+        """Draw regions on an image, in place of earlier drawings.
+
+        Parameters
+        ----------
+        image
+            The image.
+        drawings
+            The regions by drawing.
+        texts
+            What to write beside the label of a region, by its name.
+        """
+        key = image_id(image.metadata, image.name)
+        if key != self._image:
+            self.remove()
+            self._image = key
+        self.sync()
+        for drawing in [one for one in self._layers if one not in drawings]:
+            self._remove(drawing)
+        for drawing, regions in drawings.items():
+            layer = self._layers.get(drawing) or self._add(image, drawing)
+            new, old = _content(regions, texts), self._shown[drawing]
+            _fill(layer, new, old, width=max(0.5, _WIDTH * max(_size(image))))
+            self._shown[drawing] = new
+            lift_above(self._viewer, layer, image)
+
+    def remove(self) -> None:
+        """Remove all drawings."""
+        self.sync()
+        for drawing in list(self._layers):
+            self._remove(drawing)
+
+    def sync(self) -> None:
+        """Forget drawings that left the viewer."""
+        layers = self._viewer.layers
+        self._layers = {name: layer for name, layer in self._layers.items() if layer in layers}
+
+    def _add(self, image: Image, drawing: Drawing) -> Shapes:
+        data, options, kind = view_layer(drawing, [], layer_data(image), "shapes")
+        options["text"] = {
+            "string": "{label}",
+            "color": {"feature": "color"},
+            "size": _TEXT,
+            "anchor": "center",
+        }
+        options["features"] = {"label": np.empty(0, object), "color": np.empty(0, object)}
+        options["opacity"] = 1.0
+        layer = add_quietly(self._viewer, Layer.create(data, options, kind))
+        if not isinstance(layer, Shapes):
+            raise TypeError(f"{layer.name} is no Shapes layer.")
+        layer.events.editable.connect(lambda: _lock(layer))
+        self._layers[drawing], self._shown[drawing] = layer, _Content()
+        return layer
+
+    def _remove(self, drawing: Drawing) -> None:
+        layer = self._layers.pop(drawing)
+        self._viewer.layers.selection.discard(layer)
+        self._viewer.layers.remove(layer)
+
+
+def is_drawing(layer: Layer) -> bool:
+    """Check whether a layer shows the regions in which an eye is measured."""
+    return plugin_metadata(layer.metadata).get("view") in get_args(Drawing)
+
+
+def _lock(layer: Shapes) -> None:
+    """Keep a drawing from being edited; napari unlocks layers when their data change."""
+    if layer.editable:
+        layer.editable = False
+
+
+def _content(regions: Sequence[Region], texts: Mapping[str, str]) -> _Content:
+    content = _Content()
+    for region in regions:
+        color = next(color for start, color in _COLORS.items() if region.name.startswith(start))
+        for border in region.borders:
+            ends = border.points[:1] if border.closed else border.points[:0]
+            content.add(np.concatenate([border.points, ends]), color, "", color)
+        row, column = region.label_at
+        spot = np.array([[row, column], [row, column + _SPOT]])
+        label = f"{region.label}\n{texts.get(region.name, '')}".strip()
+        content.add(spot, "transparent", label, color)
+    return content
+
+
+def _fill(layer: Shapes, new: _Content, old: _Content, *, width: float) -> None:
+    """Show what is new; napari takes long for each change, so that what is the same stays."""
+    moved = not new.has_shapes_of(old)
+    if not moved and new.labels == old.labels:
+        return
+    if moved:
+        layer.data = [(shape, "path") for shape in new.shapes]
+    if new.edges != old.edges:
+        layer.edge_width = [width] * len(new.shapes)
+        layer.edge_color = new.edges
+    layer.features = {"label": new.labels, "color": new.colors}
+    _lock(layer)
+
+
+def _size(image: Image) -> tuple[int, int]:
+    return size_of(layer_data(image))
