@@ -7,6 +7,7 @@ from napari.utils.events import Event
 from napari.viewer import Viewer
 from qtpy.QtCore import QObject, QTimer, Signal
 
+from napari_sam2lora.layers.images import ImageLayers
 from napari_sam2lora.layers.lookup import selected_image
 from napari_sam2lora.layers.mask_events import MaskWatcher
 from napari_sam2lora.layers.metadata import image_id
@@ -70,10 +71,7 @@ class LiveEye(QObject):
     @property
     def image(self) -> Image | None:
         """The image that was measured last; None if it is not in the viewer."""
-        images = fundus_images(self._viewer.layers)
-        return next(
-            (one for one in images if image_id(one.metadata, one.name) == self._image), None
-        )
+        return ImageLayers(self._viewer).find(self._image)
 
     def measure(self) -> None:
         """Measure the selected image."""
