@@ -11,11 +11,12 @@ from typing import get_args
 import numpy as np
 from napari.layers import Image, Layer, Shapes
 from napari.viewer import Viewer
+from qtpy.QtCore import QTimer
 
 from napari_sam2lora.layers.conversion import size_of, view_layer
 from napari_sam2lora.layers.insertion import add_quietly, lift_above
 from napari_sam2lora.layers.lookup import layer_data
-from napari_sam2lora.layers.metadata import image_id, plugin_metadata
+from napari_sam2lora.layers.metadata import plugin_metadata
 from sam2lora.measurements.drawing import BorderPoints, Drawing, Region
 
 Drawings = Mapping[Drawing, Sequence[Region]]
@@ -27,7 +28,7 @@ _COLORS = {  # by how the names of measurements begin, the first that fits
     "vessel_density_zone": "#8ee66b",
     "vessel_density_etdrs": "#ffb347",
 }
-_WIDTH = 1 / 900  # of the image's longer side
+_WIDTH, _THINNEST = 1 / 900, 0.5  # of the image's longer side, and in pixels
 _SPOT = 1e-3  # pixels: the length of the invisible line that carries a label
 _TEXT = 9  # points
 
@@ -65,12 +66,18 @@ class RegionLayers:
 
     def __init__(self, viewer: Viewer) -> None:
         self._viewer = viewer
+        self._image: Image | None = None
         self._layers: dict[Drawing, Shapes] = {}
         self._shown: dict[Drawing, _Content] = {}
-        self._image = ""
+        self._waiting: dict[Drawing, _Content] = {}
+
+    @property
+    def busy(self) -> bool:
+        """Whether drawings wait for their turn."""
+        return bool(self._waiting)
 
     def show(self, image: Image, drawings: Drawings, texts: Mapping[str, str]) -> None:
-        """Draw regions on an image, in place of earlier drawings.
+        """Draw regions on an image, in place of earlier drawings, one drawing after the other.
 
         Parameters
         ----------
@@ -81,46 +88,61 @@ class RegionLayers:
         texts
             What to write beside the label of a region, by its name.
         """
-        key = image_id(image.metadata, image.name)
-        if key != self._image:
+        if image != self._image:
             self.remove()
-            self._image = key
-        self.sync()
+            self._image = image
+        self._forget_missing()
         for drawing in [one for one in self._layers if one not in drawings]:
             self._remove(drawing)
-        for drawing, regions in drawings.items():
-            layer = self._layers.get(drawing) or self._add(image, drawing)
-            new, old = _content(regions, texts), self._shown[drawing]
-            _fill(layer, new, old, width=max(0.5, _WIDTH * max(_size(image))))
-            self._shown[drawing] = new
-            lift_above(self._viewer, layer, image)
+        self._waiting = {name: _content(regions, texts) for name, regions in drawings.items()}
+        self._draw_next()
 
     def remove(self) -> None:
         """Remove all drawings."""
-        self.sync()
+        self._waiting = {}
+        self._forget_missing()
         for drawing in list(self._layers):
             self._remove(drawing)
 
-    def sync(self) -> None:
+    def _draw_next(self) -> None:
+        """Show one drawing; napari takes a while for each, so that the window lives in between."""
+        image = self._image
+        if not self._waiting or image is None:
+            return
+        drawing = next(iter(self._waiting))
+        new = self._waiting.pop(drawing)
+        if drawing in self._layers:
+            _update(self._layers[drawing], new, self._shown[drawing])
+        else:
+            self._layers[drawing] = self._add(image, drawing, new)
+        self._shown[drawing] = new
+        lift_above(self._viewer, self._layers[drawing], image)
+        QTimer.singleShot(0, self._draw_next)
+
+    def _forget_missing(self) -> None:
         """Forget drawings that left the viewer."""
         layers = self._viewer.layers
         self._layers = {name: layer for name, layer in self._layers.items() if layer in layers}
 
-    def _add(self, image: Image, drawing: Drawing) -> Shapes:
-        data, options, kind = view_layer(drawing, [], layer_data(image), "shapes")
-        options["text"] = {
-            "string": "{label}",
-            "color": {"feature": "color"},
-            "size": _TEXT,
-            "anchor": "center",
-        }
-        options["features"] = {"label": np.empty(0, object), "color": np.empty(0, object)}
-        options["opacity"] = 1.0
+    def _add(self, image: Image, drawing: Drawing, content: _Content) -> Shapes:
+        source = layer_data(image)
+        data, options, kind = view_layer(
+            drawing,
+            content.shapes,
+            source,
+            "shapes",
+            shape_type="path",
+            edge_color=content.edges,
+            edge_width=max(_THINNEST, _WIDTH * max(size_of(source))),
+            features={"label": content.labels, "color": content.colors},
+            text={"string": "{label}", "color": {"feature": "color"}, "size": _TEXT},
+            opacity=1.0,
+        )
         layer = add_quietly(self._viewer, Layer.create(data, options, kind))
         if not isinstance(layer, Shapes):
             raise TypeError(f"{layer.name} is no Shapes layer.")
         layer.events.editable.connect(lambda: _lock(layer))
-        self._layers[drawing], self._shown[drawing] = layer, _Content()
+        _lock(layer)
         return layer
 
     def _remove(self, drawing: Drawing) -> None:
@@ -154,11 +176,12 @@ def _content(regions: Sequence[Region], texts: Mapping[str, str]) -> _Content:
     return content
 
 
-def _fill(layer: Shapes, new: _Content, old: _Content, *, width: float) -> None:
+def _update(layer: Shapes, new: _Content, old: _Content) -> None:
     """Show what is new; napari takes long for each change, so that what is the same stays."""
     moved = not new.has_shapes_of(old)
     if not moved and new.labels == old.labels:
         return
+    width = layer.edge_width[0]
     if moved:
         layer.data = [(shape, "path") for shape in new.shapes]
     if new.edges != old.edges:
@@ -166,7 +189,3 @@ def _fill(layer: Shapes, new: _Content, old: _Content, *, width: float) -> None:
         layer.edge_color = new.edges
     layer.features = {"label": new.labels, "color": new.colors}
     _lock(layer)
-
-
-def _size(image: Image) -> tuple[int, int]:
-    return size_of(layer_data(image))

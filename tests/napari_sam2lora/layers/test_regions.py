@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from napari.components import ViewerModel
 from napari.layers import Image, Shapes
+from qtpy.QtTest import QTest
 
 from napari_sam2lora.layers.alignment import TransformSync
 from napari_sam2lora.layers.lookup import fundus_images, masks_of_image, selected_image
@@ -22,6 +23,9 @@ DRAWINGS = {"rim sectors": (WHOLE, WHOLE), "zones B and C": (CUT,)}
 TEXTS = {"rim_width_nasal_px": "3.0 px"}
 
 
+pytestmark = pytest.mark.usefixtures("qapp")
+
+
 @pytest.fixture
 def viewer() -> ViewerModel:
     viewer = viewer_with(*eye("disc", spacing=(0.01, 0.02)), *eye(name="other"))
@@ -35,12 +39,19 @@ def image(viewer: ViewerModel) -> Image:
     return viewer.layers["eye"]
 
 
+def show(regions: RegionLayers, *drawn: object) -> None:
+    """Draw, and wait until all is drawn."""
+    regions.show(*drawn)
+    while regions.busy:
+        QTest.qWait(1)
+
+
 def drawn(viewer: ViewerModel) -> dict[str, Shapes]:
     return {layer.name: layer for layer in viewer.layers if is_drawing(layer)}
 
 
 def test_each_drawing_is_a_layer_with_its_outlines_and_labels(viewer: ViewerModel, image: Image):
-    RegionLayers(viewer).show(image, DRAWINGS, TEXTS)
+    show(RegionLayers(viewer), image, DRAWINGS, TEXTS)
     layers = drawn(viewer)
     assert set(layers) == {"eye rim sectors", "eye zones B and C"}
     quarters, zones = layers["eye rim sectors"], layers["eye zones B and C"]
@@ -55,8 +66,8 @@ def test_each_drawing_is_a_layer_with_its_outlines_and_labels(viewer: ViewerMode
 def test_selection_and_tool_stay(viewer: ViewerModel, image: Image):
     labels = viewer.layers["eye disc"]
     regions = RegionLayers(viewer)
-    regions.show(image, DRAWINGS, TEXTS)
-    regions.show(image, DRAWINGS, {})
+    show(regions, image, DRAWINGS, TEXTS)
+    show(regions, image, DRAWINGS, {})
     assert viewer.layers.selection.active is labels
     assert labels.mode == "paint"
     regions.remove()
@@ -67,7 +78,7 @@ def test_selection_and_tool_stay(viewer: ViewerModel, image: Image):
 def test_drawing_cannot_be_edited(viewer: ViewerModel, image: Image):
     regions = RegionLayers(viewer)
     for drawings in (DRAWINGS, {"rim sectors": (WHOLE,)}, DRAWINGS):
-        regions.show(image, drawings, TEXTS)
+        show(regions, image, drawings, TEXTS)
         assert {len(layer.data) for layer in drawn(viewer).values()} <= {2, 4}
         assert not any(layer.editable for layer in drawn(viewer).values())
     viewer.dims.ndisplay = 3
@@ -77,7 +88,7 @@ def test_drawing_cannot_be_edited(viewer: ViewerModel, image: Image):
 
 def test_drawing_is_neither_mask_nor_prompt_nor_image(viewer: ViewerModel, image: Image):
     before = masks_of_image(viewer, image)
-    RegionLayers(viewer).show(image, DRAWINGS, TEXTS)
+    show(RegionLayers(viewer), image, DRAWINGS, TEXTS)
     assert masks_of_image(viewer, image) == before
     assert len(fundus_images(viewer.layers)) == 2
     prompts = PromptLayers(viewer)
@@ -93,7 +104,7 @@ def test_drawing_is_neither_mask_nor_prompt_nor_image(viewer: ViewerModel, image
 
 def test_drawing_follows_its_image(viewer: ViewerModel, image: Image):
     regions, sync = RegionLayers(viewer), TransformSync(viewer)
-    regions.show(image, DRAWINGS, TEXTS)
+    show(regions, image, DRAWINGS, TEXTS)
     sync.refresh()
     image.scale, image.translate, image.rotate = (0.5, 0.25), (3, 4), 30
     for layer in drawn(viewer).values():
@@ -101,15 +112,15 @@ def test_drawing_follows_its_image(viewer: ViewerModel, image: Image):
             np.testing.assert_allclose(
                 layer.data_to_world(corner), image.data_to_world(corner), atol=1e-9
             )
-    regions.show(image, DRAWINGS, {})
+    show(regions, image, DRAWINGS, {})
     for layer in drawn(viewer).values():
         np.testing.assert_allclose(layer.data_to_world((1, 2)), image.data_to_world((1, 2)))
 
 
 def test_drawing_of_another_image_replaces_it(viewer: ViewerModel, image: Image):
     regions = RegionLayers(viewer)
-    regions.show(image, DRAWINGS, TEXTS)
-    regions.show(viewer.layers["other"], DRAWINGS, TEXTS)
+    show(regions, image, DRAWINGS, TEXTS)
+    show(regions, viewer.layers["other"], DRAWINGS, TEXTS)
     assert all(name.startswith("other") for name in drawn(viewer))
 
 
@@ -117,9 +128,9 @@ def test_drawing_that_was_deleted_comes_back_and_what_is_hidden_stays_so(
     viewer: ViewerModel, image: Image
 ):
     regions = RegionLayers(viewer)
-    regions.show(image, DRAWINGS, TEXTS)
+    show(regions, image, DRAWINGS, TEXTS)
     viewer.layers.remove(drawn(viewer)["eye zones B and C"])
     drawn(viewer)["eye rim sectors"].visible = False
-    regions.show(image, DRAWINGS, TEXTS)
+    show(regions, image, DRAWINGS, TEXTS)
     assert not drawn(viewer)["eye rim sectors"].visible
     assert drawn(viewer)["eye zones B and C"].visible

@@ -101,7 +101,8 @@ def test_draw_switch_shows_what_is_measured_and_follows_the_mask(
     (switch,) = [box for box in dock.findChildren(QCheckBox) if box.text() == "Draw"]
     assert drawn(viewer) == {}
     click(switch)
-    assert set(drawn(viewer)) == {"eye rim sectors", "eye zones B and C"}
+    both = {"eye rim sectors", "eye zones B and C"}
+    qtbot.waitUntil(lambda: set(drawn(viewer)) == both, timeout=WAIT)
     assert viewer.layers.selection.active == active
     assert active.mode == "paint"
     before = [shape.copy() for shape in drawn(viewer)["eye rim sectors"].data]
