@@ -193,7 +193,7 @@ def shown_predictions(layers: Iterable[Layer], image: str) -> dict[str, ShownPre
         shown = metadata.get("view") == "preview" and metadata.get("image") == image
         if shown and layer.visible and "threshold" in metadata:
             mask: Mask = np.asarray(layer.data) >= metadata["threshold"]
-            found[metadata["target"]] = ShownPrediction(mask, metadata["confidence"])
+            found[metadata["target"]] = ShownPrediction(mask, metadata.get("confidence"))
     return found
 
 

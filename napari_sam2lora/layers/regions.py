@@ -16,7 +16,7 @@ from qtpy.QtCore import QTimer
 from napari_sam2lora.layers.conversion import size_of, view_layer
 from napari_sam2lora.layers.insertion import add_quietly, lift_above
 from napari_sam2lora.layers.lookup import layer_data
-from napari_sam2lora.layers.metadata import plugin_metadata
+from napari_sam2lora.layers.metadata import image_id, plugin_metadata
 from sam2lora.measurements.drawing import BorderPoints, Drawing, Region
 
 Drawings = Mapping[Drawing, Sequence[Region]]
@@ -67,6 +67,7 @@ class RegionLayers:
     def __init__(self, viewer: Viewer) -> None:
         self._viewer = viewer
         self._image: Image | None = None
+        self._key = ""  # the id of the image: its layer may come to show another one
         self._layers: dict[Drawing, Shapes] = {}
         self._shown: dict[Drawing, _Content] = {}
         self._waiting: dict[Drawing, _Content] = {}
@@ -88,9 +89,10 @@ class RegionLayers:
         texts
             What to write beside the label of a region, by its name.
         """
-        if image != self._image:
+        key = image_id(image.metadata, image.name)
+        if key != self._key:
             self.remove()
-            self._image = image
+        self._image, self._key = image, key
         self._forget_missing()
         for drawing in [one for one in self._layers if one not in drawings]:
             self._remove(drawing)

@@ -8,7 +8,7 @@ from qtpy.QtTest import QTest
 
 from napari_sam2lora.layers.alignment import TransformSync
 from napari_sam2lora.layers.lookup import fundus_images, masks_of_image, selected_image
-from napari_sam2lora.layers.metadata import plugin_metadata
+from napari_sam2lora.layers.metadata import plugin_metadata, with_plugin_metadata
 from napari_sam2lora.layers.prompts import PromptLayers
 from napari_sam2lora.layers.regions import RegionLayers, is_drawing
 from sam2lora.measurements.drawing import Region, RegionBorder
@@ -122,6 +122,18 @@ def test_drawing_of_another_image_replaces_it(viewer: ViewerModel, image: Image)
     show(regions, image, DRAWINGS, TEXTS)
     show(regions, viewer.layers["other"], DRAWINGS, TEXTS)
     assert all(name.startswith("other") for name in drawn(viewer))
+
+
+def test_layer_that_comes_to_show_another_image_is_drawn_on_anew(
+    viewer: ViewerModel, image: Image
+):
+    regions = RegionLayers(viewer)
+    show(regions, image, DRAWINGS, TEXTS)
+    image.metadata, image.name = with_plugin_metadata(image.metadata, key="next"), "next"
+    show(regions, image, DRAWINGS, TEXTS)
+    assert set(drawn(viewer)) == {"next rim sectors", "next zones B and C"}
+    images = {plugin_metadata(one.metadata)["image"] for one in drawn(viewer).values()}
+    assert images == {"next"}
 
 
 def test_drawing_that_was_deleted_comes_back_and_what_is_hidden_stays_so(
