@@ -21,7 +21,7 @@ from ..helpers import label_text, pick
 
 pytestmark = pytest.mark.viewer
 
-WAIT = 5000
+WAIT = 20_000
 
 
 @pytest.fixture

@@ -16,7 +16,7 @@ from sam2lora.targets import FOVEA
 
 from ..conftest import disk, eye, viewer_with
 
-WAIT = 5000
+WAIT = 20_000
 
 
 @pytest.fixture
