@@ -134,10 +134,10 @@ def _tile(
             places = (border.points[:, ::-1] + 0.5 - (left, top)) * zoom
             closed = [*map(tuple, places), *([tuple(places[0])] if border.closed else [])]
             draw.line(closed, fill=color)
-        if region.label in ("nasal", "temporal"):
+        if region.label in ("N", "T"):
             row, column = region.label_at
             at = ((column - left) * zoom - 4, (row - top) * zoom - 5)
-            draw.text(at, region.label[:1].upper(), fill=color)
+            draw.text(at, region.label, fill=color)
     for number, line in enumerate(lines):
         draw.text((2, SIDE + number * TEXT), line, fill="white")
     return np.asarray(tile)

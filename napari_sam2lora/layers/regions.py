@@ -173,7 +173,7 @@ def _content(regions: Sequence[Region], texts: Mapping[str, str]) -> _Content:
             content.add(np.concatenate([border.points, ends]), color, "", color)
         row, column = region.label_at
         spot = np.array([[row, column], [row, column + _SPOT]])
-        label = f"{region.label}\n{texts.get(region.name, '')}".strip()
+        label = f"{region.label} {texts.get(region.name, '')}".strip()
         content.add(spot, "transparent", label, color)
     return content
 

@@ -29,7 +29,7 @@ _FORMS: Mapping[Unit, str] = {
     "mm": "{:.2f} mm",
     "mm²": "{:.2f} mm²",
 }
-_LONG = 1000  # pixels from which a length has no decimals
+_LONG = 100  # pixels or millimetres from which a length has no decimals
 _NOTHING = "—"
 
 
@@ -131,8 +131,9 @@ def _formatted(definition: Definition, value: MeasuredValue) -> str:
         return _NOTHING
     if isinstance(value, bool):
         return "yes" if value else "no"
-    long = definition.unit == "px" and value >= _LONG
-    return f"{value:.0f} px" if long else _FORMS[definition.unit].format(value)
+    unit = definition.unit
+    long = unit in ("px", "mm") and value >= _LONG
+    return f"{value:.0f} {unit}" if long else _FORMS[unit].format(value)
 
 
 def _twin(definition: Definition) -> Definition | None:

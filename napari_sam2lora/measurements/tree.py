@@ -7,7 +7,7 @@ from qtpy.QtWidgets import QHeaderView, QTreeWidget, QTreeWidgetItem
 
 from napari_sam2lora.measurements.rows import MeasurementRow
 
-_KNOWN = {"rim": "Rim ", "vessels": "Vessel "}  # words that the name of the group says already
+_KNOWN = {"rim": "Rim ", "vessels": "Vessel "}  # what the name of the group says; docks are narrow
 _HEADINGS = ("Measurement", "Value", "Doubt")
 
 
@@ -40,7 +40,7 @@ class MeasurementTree(QTreeWidget):
                 parent = self._branch((row.group, row.part), expanded=False)
             item = self._item((row.group, row.part, row.name), parent)
             doubt = "; ".join(filter(None, ("outside" if row.outside else "", row.doubt)))
-            label = row.label.removeprefix(_KNOWN.get(row.group, ""))
+            label = row.label.removeprefix(_KNOWN.get(row.group, "")).removesuffix(" ratio")
             label = label[:1].upper() + label[1:]
             for column, text in enumerate((label, row.value, doubt)):
                 item.setText(column, text)

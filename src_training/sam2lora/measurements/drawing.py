@@ -61,7 +61,8 @@ class Region:
     name
         The measurement, a key of `DEFINITIONS`.
     label
-        A short name to be drawn.
+        A short name to be drawn: I, S, N and T are the quarters of the rim. In the ETDRS grid,
+        whose fields are known by their place, it is empty.
     label_at
         Where to draw it, (row, column), clear of the region itself where that is small.
     borders
@@ -98,7 +99,8 @@ def _quarters(geometry: EyeGeometry) -> Iterator[Region]:
         span = sector_span(name, geometry.directions)
         if span is not None:
             at = _label_of_rim(disc, span, _QUARTER)
-            yield Region(f"rim_width_{name}_px", name, at, (_part_of_rim(profile, span),))
+            border = _part_of_rim(profile, span)
+            yield Region(f"rim_width_{name}_px", name[0].upper(), at, (border,))
 
 
 def _narrowest(geometry: EyeGeometry) -> Iterator[Region]:
@@ -107,7 +109,7 @@ def _narrowest(geometry: EyeGeometry) -> Iterator[Region]:
         return
     span = narrowest_span(profile)
     at = _label_of_rim(disc, span, _NARROWEST)
-    yield Region("rim_disc_ratio", "narrowest", at, (_part_of_rim(profile, span),))
+    yield Region("rim_disc_ratio", "least", at, (_part_of_rim(profile, span),))
 
 
 def _hours(geometry: EyeGeometry) -> Iterator[Region]:
@@ -145,7 +147,8 @@ def _zones(geometry: EyeGeometry) -> Iterator[Region]:
             border for radius in radii for border in _inside(_circle(disc.center, radius), field)
         ]
         # Zones share their inner circle: the label is where the others do not reach.
-        at = _label_in_field(disc.center, (max(seen, radii[0]) + radii[1]) / 2, field)
+        middle = (max(seen, radii[0]) + radii[1]) / 2
+        at = _label_in_field(disc.center, middle, field, left=geometry.directions == "left")
         seen = radii[1]
         if borders:
             label = f"zone {name.upper()}"
@@ -165,9 +168,8 @@ def _grid(geometry: EyeGeometry) -> Iterator[Region]:
             at = _around(fovea, np.array([middle]), (inner + outer) / 2)
         borders = tuple(_inside(points, geometry.field.mask))
         if borders:
-            label = name.replace("_", " ")
             place = (float(at[0, 0]), float(at[0, 1]))
-            yield Region(f"vessel_density_etdrs_{name}", label, place, borders)
+            yield Region(f"vessel_density_etdrs_{name}", "", place, borders)
 
 
 def _sector(center: Point, inner: float, outer: float, middle: int) -> BorderPoints:
@@ -221,8 +223,11 @@ def _visible(points: BorderPoints, field: Mask) -> Mask:
     return visible
 
 
-def _label_in_field(center: Point, radius: float, field: Mask) -> tuple[float, float]:
-    """Return the place above a center at a distance from it, or else the next one in the field."""
-    around = _around(center, np.array([270, 90, 0, 180, 315, 225, 45, 135]), radius)
+def _label_in_field(
+    center: Point, radius: float, field: Mask, *, left: bool
+) -> tuple[float, float]:
+    """Return a place at a distance from a center: above and nasal, or where the field is."""
+    degrees = (225, 315, 135, 45) if left else (315, 225, 45, 135)
+    around = _around(center, np.array([*degrees, 270, 90, 0, 180]), radius)
     place = around[int(_visible(around, field).argmax())]
     return float(place[0]), float(place[1])

@@ -57,7 +57,7 @@ def test_each_drawing_is_a_layer_with_its_outlines_and_labels(viewer: ViewerMode
     quarters, zones = layers["eye rim sectors"], layers["eye zones B and C"]
     np.testing.assert_allclose(quarters.data[0], np.vstack([SQUARE, SQUARE[:1]]))
     np.testing.assert_allclose(zones.data[0], SQUARE[:3])
-    assert list(quarters.features["label"]) == ["", "nasal\n3.0 px"] * 2
+    assert list(quarters.features["label"]) == ["", "nasal 3.0 px"] * 2
     np.testing.assert_allclose(quarters.data[1][0], (5, 15))
     assert quarters.edge_color[0, 3] == 1
     assert quarters.edge_color[1, 3] == 0
@@ -124,9 +124,7 @@ def test_drawing_of_another_image_replaces_it(viewer: ViewerModel, image: Image)
     assert all(name.startswith("other") for name in drawn(viewer))
 
 
-def test_layer_that_comes_to_show_another_image_is_drawn_on_anew(
-    viewer: ViewerModel, image: Image
-):
+def test_layer_that_comes_to_show_another_image_is_drawn_on_anew(viewer: ViewerModel, image: Image):
     regions = RegionLayers(viewer)
     show(regions, image, DRAWINGS, TEXTS)
     image.metadata, image.name = with_plugin_metadata(image.metadata, key="next"), "next"

@@ -21,9 +21,9 @@ def test_measurements_are_in_groups_and_marked(qtbot: QtBot):
     groups = [tree.topLevelItem(number) for number in range(tree.topLevelItemCount())]
     assert [group.text(0) for group in groups] == ["Disc and cup", "Rim", "Vessels", "Fovea"]
     assert all(group.isExpanded() for group in groups)
-    (ratio,) = tree.findItems("Vertical cup/disc ratio", RECURSIVE, 0)
+    (ratio,) = tree.findItems("Vertical cup/disc", RECURSIVE, 0)
     assert [ratio.text(column) for column in range(3)] == [
-        *("Vertical cup/disc ratio", "0.900", "outside; cup 0.50"),
+        *("Vertical cup/disc", "0.900", "outside; cup 0.50"),
     ]
     assert ratio.font(1).bold()
     assert ratio.toolTip(1).startswith("above 0.7")
