@@ -15,18 +15,24 @@ from qtpy.QtCore import QTimer
 
 from napari_sam2lora.layers.conversion import size_of, view_layer
 from napari_sam2lora.layers.insertion import add_quietly, lift_above
-from napari_sam2lora.layers.lookup import layer_data
+from napari_sam2lora.layers.lookup import layer_data, masks_of_image
 from napari_sam2lora.layers.metadata import image_id, plugin_metadata
-from sam2lora.measurements.drawing import BorderPoints, Drawing, Region
+from sam2lora.measurements.drawing import BorderPoints, Drawing, Region, join_sectors
 
 Drawings = Mapping[Drawing, Sequence[Region]]
 
+_HOUR = "rim_width_hour"
 _COLORS = {  # by how the names of measurements begin, the first that fits
-    "rim_width_hour": "#7fd4ff",
+    _HOUR: "#7fd4ff",
     "rim_width": "#ffffff",
     "rim_disc_ratio": "#ff4fd8",
     "vessel_density_zone": "#8ee66b",
     "vessel_density_etdrs": "#ffb347",
+}
+_TEXTS: Mapping[Drawing, str] = {
+    "rim sectors": "#ffffff",
+    "zones B and C": _COLORS["vessel_density_zone"],
+    "ETDRS grid": _COLORS["vessel_density_etdrs"],
 }
 _WIDTH, _THINNEST = 1 / 900, 0.5  # of the image's longer side, and in pixels
 _SPOT = 1e-3  # pixels: the length of the invisible line that carries a label
@@ -35,19 +41,17 @@ _TEXT = 9  # points
 
 @dataclass(eq=False)
 class _Content:
-    """What a layer shows: for each shape its points, color, label, and the color of that."""
+    """What a layer shows: for each shape its points, color and label."""
 
     shapes: list[BorderPoints] = field(default_factory=list)
     edges: list[str] = field(default_factory=list)
     labels: list[str] = field(default_factory=list)
-    colors: list[str] = field(default_factory=list)
 
-    def add(self, shape: BorderPoints, edge: str, label: str, color: str) -> None:
+    def add(self, shape: BorderPoints, edge: str, label: str = "") -> None:
         """Add a shape."""
         self.shapes.append(shape)
         self.edges.append(edge)
         self.labels.append(label)
-        self.colors.append(color)
 
     def has_shapes_of(self, other: "_Content") -> bool:
         """Check whether the shapes are the same."""
@@ -118,7 +122,8 @@ class RegionLayers:
         else:
             self._layers[drawing] = self._add(image, drawing, new)
         self._shown[drawing] = new
-        lift_above(self._viewer, self._layers[drawing], image)
+        for below in (image, *masks_of_image(self._viewer, image)):
+            lift_above(self._viewer, self._layers[drawing], below)
         QTimer.singleShot(0, self._draw_next)
 
     def _forget_missing(self) -> None:
@@ -136,8 +141,8 @@ class RegionLayers:
             shape_type="path",
             edge_color=content.edges,
             edge_width=max(_THINNEST, _WIDTH * max(size_of(source))),
-            features={"label": content.labels, "color": content.colors},
-            text={"string": "{label}", "color": {"feature": "color"}, "size": _TEXT},
+            features={"label": content.labels},
+            text={"string": "{label}", "color": _TEXTS[drawing], "size": _TEXT},
             opacity=1.0,
         )
         layer = add_quietly(self._viewer, Layer.create(data, options, kind))
@@ -166,15 +171,18 @@ def _lock(layer: Shapes) -> None:
 
 def _content(regions: Sequence[Region], texts: Mapping[str, str]) -> _Content:
     content = _Content()
+    hours = [region for region in regions if region.name.startswith(_HOUR)]
+    if hours:
+        content.add(join_sectors(hours), _COLORS[_HOUR])
     for region in regions:
         color = next(color for start, color in _COLORS.items() if region.name.startswith(start))
-        for border in region.borders:
+        for border in () if region in hours else region.borders:
             ends = border.points[:1] if border.closed else border.points[:0]
-            content.add(np.concatenate([border.points, ends]), color, "", color)
+            content.add(np.concatenate([border.points, ends]), color)
         row, column = region.label_at
         spot = np.array([[row, column], [row, column + _SPOT]])
         label = f"{region.label} {texts.get(region.name, '')}".strip()
-        content.add(spot, "transparent", label, color)
+        content.add(spot, "transparent", label)
     return content
 
 
@@ -189,5 +197,5 @@ def _update(layer: Shapes, new: _Content, old: _Content) -> None:
     if new.edges != old.edges:
         layer.edge_width = [width] * len(new.shapes)
         layer.edge_color = new.edges
-    layer.features = {"label": new.labels, "color": new.colors}
+    layer.features = {"label": new.labels}
     _lock(layer)

@@ -134,6 +134,17 @@ def test_layer_that_comes_to_show_another_image_is_drawn_on_anew(viewer: ViewerM
     assert images == {"next"}
 
 
+def test_drawing_lies_over_masks_that_are_added_later(viewer: ViewerModel, image: Image):
+    regions = RegionLayers(viewer)
+    show(regions, image, DRAWINGS, TEXTS)
+    labels = viewer.layers["eye disc"]
+    viewer.layers.move(viewer.layers.index(labels), len(viewer.layers))
+    show(regions, image, DRAWINGS, {})
+    assert all(
+        viewer.layers.index(one) > viewer.layers.index(labels) for one in drawn(viewer).values()
+    )
+
+
 def test_drawing_that_was_deleted_comes_back_and_what_is_hidden_stays_so(
     viewer: ViewerModel, image: Image
 ):

@@ -6,7 +6,7 @@ from skimage.draw import polygon2mask
 
 from sam2lora.images.field_of_view import FieldOfView
 from sam2lora.measurements.definitions import DEFINITIONS
-from sam2lora.measurements.drawing import Region, draw_regions
+from sam2lora.measurements.drawing import Region, draw_regions, join_sectors
 from sam2lora.measurements.eye import measure_geometry
 from sam2lora.measurements.geometry import EyeGeometry, eye_geometry
 from sam2lora.measurements.regions import ETDRS_FIELDS, etdrs_grid, zone
@@ -73,6 +73,22 @@ def test_rim_that_is_drawn_has_the_width_that_is_measured(mirrored: bool) -> Non
     assert quarters["S"].label_at[0] < 300 - 44
     assert hours["12"].label_at[0] < 300 < hours["6"].label_at[0]
     assert (hours["3"].label_at[1] < 299) == mirrored
+
+
+@pytest.mark.parametrize("mirrored", [False, True])
+def test_hours_are_joined_along_their_borders(mirrored: bool) -> None:
+    fovea = (700.0, 310.0) if mirrored else FOVEA
+    hours, _ = parts(draw_regions(geometry_of(fovea=fovea))["rim sectors"])
+    line = join_sectors(hours)
+    corners = np.concatenate([hour.borders[0].points for hour in hours])
+    for corner in corners:
+        assert np.abs(line - corner).sum(axis=1).min() < 1e-9
+    steps = np.hypot(*np.diff(line, axis=0).T)
+    rays = [np.hypot(*(p[0] - p[-1])) for p in (hour.borders[0].points for hour in hours)]
+    long = np.sort(steps[steps > 5])
+    twice = np.sort([*rays, *rays])  # in and out, and the one that it begins with once more
+    assert len(long) == 25
+    np.testing.assert_allclose(np.unique(long.round(6)), np.unique(twice.round(6)))
 
 
 def test_quarters_and_hours_are_the_whole_rim() -> None:
