@@ -48,7 +48,7 @@ class LiveEye(QObject):
     def __init__(self, viewer: Viewer) -> None:
         super().__init__()
         self._viewer = viewer
-        self._active = False
+        self._active = self._closed = False
         self._image = ""
         self._masks, self._worker = MaskWatcher(viewer), Worker()
         self._timer = QTimer(self)
@@ -64,6 +64,8 @@ class LiveEye(QObject):
 
     def set_active(self, active: bool) -> None:
         """Measure from now on, or stop; what has changed in between is then measured."""
+        if self._closed:
+            return
         if active and not self._active:
             self._timer.start(2 * _PAUSE)  # after the watcher, which has just begun, has reported
         self._active = active
@@ -89,7 +91,9 @@ class LiveEye(QObject):
 
     def close(self) -> None:
         """Disconnect from the viewer, and stop; Qt objects are left alone, they may be deleted."""
-        self._active = False
+        if self._closed:
+            return
+        self._active, self._closed = False, True
         self._viewer.layers.events.disconnect(self._on_event)
         self._viewer.layers.selection.events.active.disconnect(self._soon)
         self._masks.close()
