@@ -22,14 +22,20 @@ os.environ["SAM2LORA_CORRECTIONS"] = tempfile.mkdtemp()
 import napari
 import numpy as np
 import screenshots_train
+from napari.layers import Layer
 from npe2 import PluginManager
 from PIL import Image
 from qtpy.QtTest import QTest
+from qtpy.QtWidgets import QCheckBox
 
+from napari_sam2lora.layers.lookup import layer_data
+from napari_sam2lora.layers.points import LocatedPoint, point_layer
 from napari_sam2lora.qt.widgets import Section
 from napari_sam2lora.segmentation.dock import SegmentDock
 from napari_sam2lora.segmentation.widgets.model_panel import AUTOMATIC, NO_ADAPTER
 from sam2lora.synthetic import SyntheticSettings, draw_fundus
+from sam2lora.synthetic.fundus import locate_fovea
+from sam2lora.targets import FOVEA
 
 PLUGIN = "napari-sam2lora"
 IMAGES = Path(__file__).parent / "images"
@@ -74,10 +80,19 @@ def image_list(viewer: napari.Viewer) -> None:
 
 
 def measurements(viewer: napari.Viewer) -> None:
-    """Show the measurements of an image with a large cup."""
+    """Show the measurements of an image with a large cup, drawn on it."""
     viewer.open_sample(PLUGIN, "large_cup")
-    viewer.layers.selection.active = viewer.layers[0]
-    viewer.window.add_plugin_dock_widget(PLUGIN, "Measurements")
+    image = viewer.layers[0]
+    viewer.layers.selection.active = image
+    place = locate_fovea(12, SyntheticSettings(view="between", cup_to_disc=0.8, lesions=False))
+    viewer.add_layer(Layer.create(*point_layer(layer_data(image), FOVEA, LocatedPoint(*place))))
+    viewer.layers.selection.active = image
+    _, dock = viewer.window.add_plugin_dock_widget(PLUGIN, "Measurements")
+    while dock.measured is None:
+        QTest.qWait(100)
+    (draw,) = (box for box in dock.findChildren(QCheckBox) if box.text() == "Draw")
+    draw.click()
+    QTest.qWait(2000)
 
 
 def segment_result(viewer: napari.Viewer) -> None:

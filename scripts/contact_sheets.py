@@ -142,13 +142,13 @@ def picture(
     return Image.fromarray(drawn)
 
 
-def arrange(tiles: Sequence[Pixels]) -> Pixels:
+def arrange(tiles: Sequence[Pixels], *, columns: int = COLUMNS) -> Pixels:
     """Arrange tiles in rows; the last row may be shorter."""
     height, width = tiles[0].shape[:2]
-    rows = -(-len(tiles) // COLUMNS)
-    sheet = np.zeros((rows * height, min(COLUMNS, len(tiles)) * width, 3), np.uint8)
+    rows = -(-len(tiles) // columns)
+    sheet = np.zeros((rows * height, min(columns, len(tiles)) * width, 3), np.uint8)
     for number, tile in enumerate(tiles):
-        top, left = (number // COLUMNS) * height, (number % COLUMNS) * width
+        top, left = (number // columns) * height, (number % columns) * width
         sheet[top : top + height, left : left + width] = tile
     return sheet
 

@@ -1,8 +1,8 @@
-"""Keep prompts and previews aligned with their image when its transform changes."""
+"""Keep prompts, previews and drawings aligned with their image when its transform changes."""
 
 from collections.abc import Iterable, Mapping
 from functools import partial
-from typing import Any
+from typing import Any, get_args
 
 import numpy as np
 from napari.layers import Image, Layer
@@ -13,12 +13,13 @@ from napari_sam2lora.layers.conversion import transform_of
 from napari_sam2lora.layers.lookup import fundus_images, layer_data, linked_layers
 from napari_sam2lora.layers.metadata import image_id, plugin_metadata
 from napari_sam2lora.qt.notifications import show_user_errors
+from sam2lora.measurements.drawing import Drawing
 
 _PARTS = ("scale", "translate", "rotate", "shear", "affine", "units")
 
 
 class TransformSync:
-    """Apply an image's scale, translation, rotation and shear to its prompts and previews.
+    """Apply an image's scale, translation, rotation and shear to its prompts, previews, drawings.
 
     Masks belong to the user and are not moved.
 
@@ -71,7 +72,7 @@ class TransformSync:
 
 
 def _is_aligned(metadata: Mapping[str, Any]) -> bool:
-    return "prompts" in metadata or metadata.get("view") == "preview"
+    return "prompts" in metadata or metadata.get("view") in ("preview", *get_args(Drawing))
 
 
 def _same(part: str, first: Any, second: Any) -> bool:

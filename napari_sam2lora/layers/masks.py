@@ -50,7 +50,13 @@ def find_mask_layer(viewer: Viewer, image: Image, target: Target) -> Labels | No
 
 
 def accept_mask(
-    viewer: Viewer, image: Image, target: Target, mask: Mask, mode: AcceptMode
+    viewer: Viewer,
+    image: Image,
+    target: Target,
+    mask: Mask,
+    mode: AcceptMode,
+    *,
+    confidence: float | None = None,
 ) -> Labels:
     """Write a predicted mask into the target's Labels layer, as one undo step.
 
@@ -66,6 +72,8 @@ def accept_mask(
     mode
         "replace": the layer becomes the mask, in which other labels stay. "add": the mask is added
         to the layer. "empty": the mask is added where the layer is empty.
+    confidence
+        How sure the prediction is, 0…1; None if that is not known.
 
     Returns
     -------
@@ -108,7 +116,9 @@ def accept_mask(
         layer.data_setitem(where, wanted[where] if mode == "replace" else wanted)
     match_brush(layer)
     accepted = fingerprint(np.asarray(layer.data) != 0) if whole else None
-    layer.metadata = with_plugin_metadata(layer.metadata, accepted=accepted)
+    layer.metadata = with_plugin_metadata(
+        layer.metadata, accepted=accepted, confidence=confidence if whole else None
+    )
     return layer
 
 
@@ -164,6 +174,20 @@ def is_as_predicted(labels: Labels, mask: Mask) -> bool:
     """
     accepted = plugin_metadata(labels.metadata).get("accepted")
     return accepted is not None and accepted == fingerprint(mask)
+
+
+def confidence_of(labels: Labels, mask: Mask) -> float | None:
+    """Return how sure the prediction is that a mask still is; None if that is not known.
+
+    Parameters
+    ----------
+    labels, mask
+        As for `is_as_predicted`.
+    """
+    if not is_as_predicted(labels, mask):
+        return None
+    confidence: float | None = plugin_metadata(labels.metadata).get("confidence")
+    return confidence
 
 
 def match_brush(labels: Labels) -> None:

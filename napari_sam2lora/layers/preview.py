@@ -5,7 +5,8 @@ from pale to the target's full color at 1. Moving the threshold only changes the
 nothing is computed. An accepted mask has one flat color.
 """
 
-from collections.abc import Container, Mapping
+from collections.abc import Container, Iterable, Mapping
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -25,6 +26,7 @@ from napari_sam2lora.layers.metadata import (
 )
 from sam2lora.targets import Target, all_targets
 from sam2lora.transforms.windows import Values
+from sam2lora.types import Mask
 
 _STEP = 1e-4  # fraction of the range above the threshold over which the opacity sets in
 
@@ -47,7 +49,15 @@ class PreviewLayers:
         """Return the preview of a target in an image, or None."""
         return next((layer for of, layer in self._all() if of == key), None)
 
-    def show(self, image: Image, target: Target, values: Values, *, threshold: float) -> Image:
+    def show(
+        self,
+        image: Image,
+        target: Target,
+        values: Values,
+        *,
+        threshold: float,
+        confidence: float | None = None,
+    ) -> Image:
         """Show a prediction above its image, replacing the previous one.
 
         Parameters
@@ -58,6 +68,8 @@ class PreviewLayers:
             `(H, W)` float32 probabilities in 0…1; they are copied.
         threshold
             Probability from which they are visible.
+        confidence
+            How sure the prediction is, 0…1; None if that is not known.
 
         Returns
         -------
@@ -74,6 +86,7 @@ class PreviewLayers:
             # The extent is unchanged; the thumbnail alone would take as long as all the rest.
             layer.refresh(extent=False, thumbnail=False, highlight=False)
             lift_above(self._viewer, layer, image, self._index_for(image, target))
+        layer.metadata = with_plugin_metadata(layer.metadata, confidence=confidence)
         self.set_threshold(layer, threshold)
         if self._current in (None, key[0]):
             set_visible(layer, True)
@@ -110,6 +123,7 @@ class PreviewLayers:
     def set_threshold(self, layer: Image, threshold: float) -> None:
         """Set the probability from which a preview is visible."""
         limits = [threshold - _STEP * (1 - threshold), 1.0]
+        layer.metadata = with_plugin_metadata(layer.metadata, threshold=threshold)
         if layer.contrast_limits != limits:
             layer.contrast_limits = limits
 
@@ -153,6 +167,34 @@ class PreviewLayers:
         ]
         lowest = layers.index(image) + 1 if image in layers else 0
         return max(min(over, default=len(layers)), lowest)
+
+
+@dataclass(frozen=True, eq=False)
+class ShownPrediction:
+    """A prediction that is shown and not accepted.
+
+    Attributes
+    ----------
+    mask
+        `(H, W)` bool.
+    confidence
+        How sure it is, 0…1; None if that is not known.
+    """
+
+    mask: Mask
+    confidence: float | None
+
+
+def shown_predictions(layers: Iterable[Layer], image: str) -> dict[str, ShownPrediction]:
+    """Return the predictions that are shown in an image, given by its id, by target."""
+    found = {}
+    for layer in layers:
+        metadata = plugin_metadata(layer.metadata)
+        shown = metadata.get("view") == "preview" and metadata.get("image") == image
+        if shown and layer.visible and "threshold" in metadata:
+            mask: Mask = np.asarray(layer.data) >= metadata["threshold"]
+            found[metadata["target"]] = ShownPrediction(mask, metadata.get("confidence"))
+    return found
 
 
 def _is_over(metadata: Mapping[str, Any], target: Target) -> bool:

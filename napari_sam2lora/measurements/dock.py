@@ -1,75 +1,29 @@
-"""The Measurements dock: measure the masks of an image; show, copy and save the table."""
+"""The Measurements dock: what the masks of an image measure, drawn on it, and saved as a table."""
 
-from collections.abc import Iterator
 from pathlib import Path
 
 from napari.viewer import Viewer
-from qtpy.QtGui import QGuiApplication
-from qtpy.QtWidgets import QTableWidgetItem
+from qtpy.QtCore import QEvent
+from qtpy.QtGui import QGuiApplication, QShowEvent
+from qtpy.QtWidgets import QCheckBox, QComboBox, QDockWidget, QFormLayout
 
-from napari_sam2lora.layers.conversion import masks_of, spacing_of
-from napari_sam2lora.layers.field_of_view import field_of_view
-from napari_sam2lora.layers.lookup import layer_data, selected_image, visible_masks_of_image
+from napari_sam2lora.layers.alignment import TransformSync
+from napari_sam2lora.layers.metadata import with_plugin_metadata
+from napari_sam2lora.layers.regions import RegionLayers
+from napari_sam2lora.measurements.live import LiveEye
+from napari_sam2lora.measurements.rows import MeasurementRow, drawn_texts, rows_of
+from napari_sam2lora.measurements.snapshot import MeasuredEye
+from napari_sam2lora.measurements.tree import MeasurementTree
 from napari_sam2lora.qt.dialogs import ask_where_to_save
-from napari_sam2lora.qt.dock import Dock
+from napari_sam2lora.qt.dock import Dock, frame_of
 from napari_sam2lora.qt.notifications import show_user_errors
-from napari_sam2lora.qt.widgets import Paragraph, button, column, row, two_columns
-from sam2lora.measurements.structures import Measurements, measure
-from sam2lora.targets import get_target
+from napari_sam2lora.qt.widgets import WARNING, Paragraph, button, column, row
+from sam2lora.cohort.table import add_row
 from sam2lora.utils.csv_files import text_cell
-from sam2lora.utils.files import atomic_path
 
-Rows = list[tuple[str, str]]
-
-_RATIO = "{:.3f}"
-
-
-def measure_selected(viewer: Viewer) -> tuple[str, Measurements]:
-    """Measure the masks of the selected image, inside its field of view.
-
-    Returns
-    -------
-    The name of the image, and its measurements.
-
-    Raises
-    ------
-    Sam2LoraError
-        If no single image is selected, it has no masks, or their sizes differ.
-    """
-    image = selected_image(viewer)
-    masks = masks_of([layer_data(layer) for layer in visible_masks_of_image(viewer, image)])
-    layer = layer_data(image)
-    return image.name, measure(masks, field_of_view(layer), spacing=spacing_of(layer))
-
-
-def rows_of(measurements: Measurements) -> Rows:
-    """Return measurements as rows of a label with unit, and a value; an undefined value is —."""
-    rows = [
-        ("Field of view, diameter (px)", f"{measurements.field_diameter_px:.0f}"),
-        ("Field of view, area (px)", str(measurements.field_area_px)),
-        ("Vertical cup/disc ratio", _format(measurements.vertical_cup_disc_ratio, _RATIO)),
-        ("Area cup/disc ratio", _format(measurements.area_cup_disc_ratio, _RATIO)),
-        ("Vessel density", _format(measurements.vessel_density, "{:.1%}")),
-    ]
-    return [*rows, *_structure_rows(measurements)]
-
-
-def _structure_rows(measurements: Measurements) -> Iterator[tuple[str, str]]:
-    for name, extent in measurements.structures.items():
-        label = name[:1].upper() + name[1:]
-        compact = get_target(name).detail != "tiles"  # the height of a vessel tree means nothing
-        yield f"{label}, area (px)", str(extent.area_px)
-        if compact:
-            yield f"{label}, height × width (px)", f"{extent.vertical_px} × {extent.horizontal_px}"
-        if extent.area_mm2 is not None:
-            yield f"{label}, area (mm²)", f"{extent.area_mm2:.3f}"
-        if extent.area_mm2 is not None and compact:
-            size = f"{extent.vertical_mm:.2f} × {extent.horizontal_mm:.2f}"
-            yield f"{label}, height × width (mm)", size
-
-
-def _format(value: float | None, form: str) -> str:
-    return "—" if value is None else form.format(value)
+_ABOUT = "What the masks of the selected image measure. Not a diagnosis."
+_SCALES = {"file": "the file", "disc-fovea distance": "the distance of disc and fovea"}
+_EYES = (("not stated", None), ("right", "right"), ("left", "left"))
 
 
 class MeasurementsDock(Dock):
@@ -79,54 +33,154 @@ class MeasurementsDock(Dock):
     ----------
     napari_viewer
         The viewer.
+
+    Attributes
+    ----------
+    measured
+        What is shown; None while nothing is.
     """
 
     def __init__(self, napari_viewer: Viewer) -> None:
         super().__init__(napari_viewer)
         self._viewer = napari_viewer
-        self._measurements: Measurements | None = None
-        self._title = Paragraph("Areas, diameters and ratios of an image's masks.")
-        self._table = two_columns("Measurement", "Value")
+        self.measured: MeasuredEye | None = None
+        self._frame: QDockWidget | None = None
+        self._live, self._regions = LiveEye(napari_viewer), RegionLayers(napari_viewer)
+        self._transforms: TransformSync | None = TransformSync(napari_viewer)
+        self._title, self._warnings = Paragraph(_ABOUT), Paragraph()
+        self._warnings.setStyleSheet(WARNING)
+        self._warnings.hide()
+        self._eye, self._side = QComboBox(), Paragraph()
+        for text, eye in _EYES:
+            self._eye.addItem(text, eye)
+        self._eye.setToolTip("Side of the eye; not stated: it is taken from disc and fovea")
+        self._draw = QCheckBox("Draw")
+        self._draw.setToolTip("Draw on the image where it is measured: rim, zones and grid")
+        self._tree = MeasurementTree()
+        self._build()
+        self._eye.activated.connect(self._on_eye)
+        self._draw.toggled.connect(self._on_draw)
+        self._live.measured.connect(self._on_measured)
+        self._live.unavailable.connect(self._on_unavailable)
+        self.destroyed.connect(self._live.close)
+
+    def copy(self) -> None:
+        """Copy the measurements to the clipboard as tab-separated text, for spreadsheets."""
+        if self.measured is None:
+            return
+        lines = [("Image", self._name(), "", "")]
+        lines += [(one.label, one.value, one.outside, one.doubt) for one in self._rows()]
+        text = "\n".join("\t".join(map(text_cell, line)) for line in lines)
+        QGuiApplication.clipboard().setText(text)
+
+    def save(self, path: Path) -> None:
+        """Write the row of the image into a table as `sam2lora measure` writes it, or add it."""
+        if self.measured is not None:
+            with show_user_errors(self):
+                add_row(path, self.measured.row())
+
+    def showEvent(self, event: QShowEvent) -> None:
+        """Measure while the dock is shown and not behind another tab."""
+        super().showEvent(event)
+        frame = frame_of(self)
+        if frame is not None and frame is not self._frame:
+            self._frame = frame
+            frame.visibilityChanged.connect(self._on_visible)
+        self._on_visible(True)
+
+    def changeEvent(self, event: QEvent) -> None:
+        """Remove the drawings and disconnect when the dock is removed from the window."""
+        super().changeEvent(event)
+        if event.type() == QEvent.Type.ParentChange and self.parent() is None:
+            self._close()
+
+    def _build(self) -> None:
+        form = QFormLayout()
+        form.addRow("Eye", row(self._eye, self._side))
         self.fill(
-            column(self._title, self._table, stretch=self._table),
+            column(
+                *(self._title, form, self._draw, self._warnings, self._tree), stretch=self._tree
+            ),
             above=None,
             below=column(
                 row(
-                    button("Measure", self.measure, tip="Measure the masks of the selected image"),
-                    button("Copy", self.copy, tip="Copy the table, for a spreadsheet"),
-                    button("Save…", self._ask_where_to_save, tip="Write the measurements as JSON"),
+                    button("Copy", self.copy, tip="Copy the measurements, for a spreadsheet"),
+                    button(
+                        "Add to table…",
+                        self._ask_where_to_save,
+                        tip="Write the row of this image as `sam2lora measure` does, into a new "
+                        "table or one that is there",
+                    ),
                 )
             ),
         )
-        if len(napari_viewer.layers):
-            self.measure()
 
-    def measure(self) -> None:
-        """Measure the selected image, and show the table."""
-        with show_user_errors(self):
-            name, self._measurements = measure_selected(self._viewer)
-            rows = rows_of(self._measurements)
-            self._title.setText(name)
-            self._table.setRowCount(len(rows))
-            for number, cells in enumerate(rows):
-                for place, text in enumerate(cells):
-                    self._table.setItem(number, place, QTableWidgetItem(text))
+    def _close(self) -> None:
+        if self._transforms is not None:
+            self._transforms.close()
+            self._transforms = None
+            self._regions.remove()
+            self._live.close()
 
-    def copy(self) -> None:
-        """Copy the table to the clipboard as tab-separated text, for spreadsheets."""
-        if self._measurements is not None:
-            rows = [("Image", self._title.text()), *rows_of(self._measurements)]
-            lines = ["\t".join(map(text_cell, row)) for row in rows]
-            QGuiApplication.clipboard().setText("\n".join(lines))
+    def _name(self) -> str:
+        return "" if self.measured is None else str(self.measured.snapshot.layer[1]["name"])
 
-    def save(self, path: Path) -> None:
-        """Write the measurements as JSON, as `sam2lora demo` does."""
-        if self._measurements is not None:
-            with show_user_errors(self), atomic_path(path) as temporary:
-                text = self._measurements.model_dump_json(indent=2)
-                temporary.write_text(text + "\n", encoding="utf-8")
+    def _rows(self) -> list[MeasurementRow]:
+        if self.measured is None:
+            return []
+        return list(rows_of(self.measured.found.values, self.measured.snapshot.confidences))
+
+    def _on_measured(self, measured: MeasuredEye) -> None:
+        self.measured = measured
+        found, snapshot = measured.found, measured.snapshot
+        scale = "no scale is known"
+        if found.scale is not None:
+            scale = f"{found.scale.mm_per_px:.4f} mm per pixel, by {_SCALES[found.scale.source]}"
+        self._title.setText(
+            f"{self._name()}: field of view {measured.field.diameter:.0f} px; {scale}. "
+            "Not a diagnosis."
+        )
+        self._eye.setCurrentIndex(self._eye.findData(snapshot.eye))
+        shown = "not known" if found.eye is None else f"{found.eye}, as disc and fovea show"
+        self._side.setText("" if snapshot.eye else shown)
+        rows = self._rows()
+        marked = [f"{one.label}: {one.outside}." for one in rows if one.outside]
+        self._warnings.setText("\n".join((*found.warnings, *marked)))
+        self._warnings.setVisible(bool(self._warnings.text()))
+        self._tree.show_rows(rows)
+        self._show_drawings()
+
+    def _on_unavailable(self, reason: str) -> None:
+        self.measured = None
+        self._title.setText(reason)
+        self._side.setText("")
+        self._warnings.hide()
+        self._tree.empty()
+        self._regions.remove()
+
+    def _on_eye(self) -> None:
+        image = self._live.image
+        if image is not None:
+            eye = self._eye.currentData()
+            image.metadata = with_plugin_metadata(image.metadata, eye=eye)
+
+    def _on_visible(self, visible: bool) -> None:
+        self._live.set_active(visible or self._draw.isChecked())
+
+    def _on_draw(self, drawn: bool) -> None:
+        self._live.set_active(drawn or not self.visibleRegion().isEmpty())
+        self._show_drawings()
+
+    def _show_drawings(self) -> None:
+        image = self._live.image
+        if not self._draw.isChecked() or self.measured is None or image is None:
+            self._regions.remove()
+            return
+        self._regions.show(image, self.measured.drawings, drawn_texts(self.measured.found))
+        if self._transforms is not None:
+            self._transforms.refresh()
 
     def _ask_where_to_save(self) -> None:
-        path = ask_where_to_save(self, "Save measurements", "JSON", ".json")
+        path = ask_where_to_save(self, "Add to table", "CSV", ".csv", adds=True)
         if path is not None:
             self.save(path)

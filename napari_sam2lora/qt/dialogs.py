@@ -6,7 +6,7 @@ from qtpy.QtWidgets import QFileDialog, QMessageBox, QWidget
 
 
 def ask_where_to_save(
-    parent: QWidget, title: str, kind: str, ending: str, *, name: str = ""
+    parent: QWidget, title: str, kind: str, ending: str, *, name: str = "", adds: bool = False
 ) -> Path | None:
     """Show a file dialog, and return the file that the user chose; None if it was cancelled.
 
@@ -22,14 +22,18 @@ def ask_where_to_save(
         File ending with its dot, such as ".csv"; added to a name that ends differently.
     name
         Suggested file name.
+    adds
+        Whether an existing file is added to, which needs no question.
     """
-    chosen, _ = QFileDialog.getSaveFileName(parent, title, name, f"{kind} (*{ending})")
+    options = QFileDialog.Option.DontConfirmOverwrite if adds else QFileDialog.Option(0)
+    kinds = f"{kind} (*{ending})"
+    chosen, _ = QFileDialog.getSaveFileName(parent, title, name, kinds, options=options)
     if not chosen:
         return None
     if chosen.lower().endswith(ending):
         return Path(chosen)
     path = Path(chosen + ending)
-    if path.exists():  # the dialog checked the name without the ending
+    if path.exists() and not adds:  # the dialog checked the name without the ending
         choice = QMessageBox.question(parent, title, f"{path.name} already exists. Replace it?")
         if choice != QMessageBox.StandardButton.Yes:
             return None

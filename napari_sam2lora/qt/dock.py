@@ -117,12 +117,12 @@ class Dock(QWidget):
             self._placed = False
 
     def _join(self) -> None:
-        window, mine = main_window(self), _frame(self)
+        window, mine = main_window(self), frame_of(self)
         if window is None or mine is None or mine.isFloating():
             return
         area = window.dockWidgetArea(mine)
         for dock in window.findChildren(Dock):
-            frame = _frame(dock)
+            frame = frame_of(dock)
             if frame is None or frame is mine or frame.isFloating() or not dock._placed:
                 continue
             if window.dockWidgetArea(frame) == area and mine not in window.tabifiedDockWidgets(
@@ -207,7 +207,8 @@ def main_window(widget: QWidget) -> QMainWindow | None:
     return parent
 
 
-def _frame(dock: QWidget) -> QDockWidget | None:
+def frame_of(dock: QWidget) -> QDockWidget | None:
+    """Return what napari puts around a dock; None of one that is in no window."""
     parent: QWidget | None = dock
     while parent is not None and not isinstance(parent, QDockWidget):
         parent = parent.parentWidget()

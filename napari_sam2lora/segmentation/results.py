@@ -67,7 +67,11 @@ class ResultStore(QObject):
         self._accepted.discard(key)
         self._kept.discard(key)
         self.previews.show(
-            image, target, result.prediction.probabilities, threshold=self.threshold(key)
+            image,
+            target,
+            result.prediction.probabilities,
+            threshold=self.threshold(key),
+            confidence=self._confidence(result),
         )
 
     def keep(self, result: SegmentationResult) -> None:
@@ -134,7 +138,8 @@ class ResultStore(QObject):
             If the mask's layer does not fit.
         """
         key = (ensure_image_id(image), target.name)
-        labels = accept_mask(self._viewer, image, target, self.mask(key), mode)
+        sure = self._confidence(self.latest[key])
+        labels = accept_mask(self._viewer, image, target, self.mask(key), mode, confidence=sure)
         preview = self.previews.find(key)
         if preview is not None:
             set_visible(preview, False)
@@ -160,15 +165,21 @@ class ResultStore(QObject):
                 masks[other[1]] = self.mask(other)
         spacing = spacing_of(layer_data(image))
         # The network says nothing about a mask that was painted since, or an outline.
-        said = self._is_shown(key) and result.request.prompts.outline is None
+        shown = self._is_shown(key)
+        said = shown and result.request.prompts.outline is None
         self.live_measurements.submit(
             key,
             result.prediction.iou if said else None,
             masks,
             result.prepared.field,
             spacing,
-            confidence=result.prediction.confidence if said else None,
+            confidence=self._confidence(result) if shown else None,
         )
+
+    def _confidence(self, result: SegmentationResult) -> float | None:
+        """Return how sure a result is; nothing is known of an outline that was drawn."""
+        outlined = result.request.prompts.outline is not None
+        return None if outlined else result.prediction.confidence
 
     def _is_shown(self, key: TargetKey) -> bool:
         layer = self.previews.find(key)

@@ -12,10 +12,12 @@ from sam2lora.datasets import Record
 from sam2lora.datasets.image_search import find_images
 from sam2lora.errors import ImageError
 from sam2lora.inference.batch import FileResult, ReportBatch, no_batch_progress
+from sam2lora.inference.confidence_file import Confidences, read_confidences
 from sam2lora.inference.pipeline import load_predictor, segment_files, tasks_of
 from sam2lora.inference.predictor import Predictor
 from sam2lora.inference.segment import SegmentationTask
 from sam2lora.inference.settings import PredictSettings, command_line, predict_options
+from sam2lora.targets import FOVEA
 from sam2lora.utils.download import DownloadProgress, ignore_progress
 
 
@@ -72,6 +74,7 @@ def _run(
     predictor: Predictor,
     progress: ReportBatch,
 ) -> Iterator[FileResult]:
+    before = read_confidences(Path(settings.out))
     with table_writer(table, (path.as_posix() for path in paths)) as writer:
         pending = []
         for path in paths:
@@ -83,7 +86,7 @@ def _run(
             return
         rest = settings.model_copy(update={"images": tuple(pending)})
         for result in segment_files(rest, predictor=predictor, progress=progress):
-            writer.add(_row(result, settings, provenance))
+            writer.add(_row(result, settings, provenance, before))
             yield result
 
 
@@ -91,28 +94,32 @@ def _is_kept(
     writer: TableWriter, path: Path, settings: PredictSettings, provenance: Provenance
 ) -> bool:
     try:
-        record = _predicted(path, settings)
+        record = _predicted(path, settings, {})
     except (ImageError, OSError):
         return False
-    return record.masks.keys() == set(settings.targets) and writer.keep(record, provenance)
+    return set(settings.targets) <= record.masks.keys() and writer.keep(record, provenance)
 
 
-def _predicted(path: Path, settings: PredictSettings) -> Record:
-    """Return the record of an image with the masks that were predicted, or kept."""
-    masks = masks_in(Path(settings.out), path)
-    chosen = {name: masks[name] for name in settings.targets if name in masks}
+def _predicted(path: Path, settings: PredictSettings, confidences: Confidences) -> Record:
+    """Return the record of an image with the masks that were predicted, or kept, and the fovea."""
+    masks = masks_in(Path(settings.out), path, confidences)
+    wanted = (*settings.targets, FOVEA.name)
+    chosen = {name: masks[name] for name in dict.fromkeys(wanted) if name in masks}
     return replace(record_of(path), masks=chosen, fov=None)
 
 
-def _row(result: FileResult, settings: PredictSettings, provenance: Provenance) -> Row:
-    record = _predicted(result.path, settings)
+def _row(
+    result: FileResult, settings: PredictSettings, provenance: Provenance, before: Confidences
+) -> Row:
+    record = _predicted(result.path, settings, before)
     if result.error:
         return {
             **identity_cells(record),
             "error": result.error.removeprefix(f"{result.path}: "),
         }
     new = {name: one for name, one in provenance.adapters.items() if name not in result.kept}
-    used = replace(provenance, adapters=new, iou=result.iou) if new else None
+    sure = result.confidence
+    used = replace(provenance, adapters=new, iou=result.iou, confidence=sure) if new else None
     return row_of_record(record, provenance=used)
 
 

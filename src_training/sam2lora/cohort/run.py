@@ -7,7 +7,15 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from sam2lora import __version__
-from sam2lora.cohort.record_row import PROVENANCE, Provenance, Row, digest_of, row_of_record
+from sam2lora.cohort.record_row import (
+    PREDICTED,
+    PROVENANCE,
+    Provenance,
+    Row,
+    confidence_cells,
+    digest_of,
+    row_of_record,
+)
 from sam2lora.cohort.table import Cells, as_cells, check_path, read_table, write_table
 from sam2lora.datasets import Record
 from sam2lora.errors import OutputError
@@ -174,14 +182,13 @@ def _expected(record: Record, provenance: Provenance | None) -> Row:
         digest = digest_of(record)
     except OSError:
         digest = ""
-    cells = provenance.cells() if provenance else {}
+    cells = provenance.cells() if provenance else confidence_cells(record)
     return {**cells, "inputs_sha256": digest, "version": __version__}
 
 
 def _compared(provenance: Provenance | None) -> tuple[str, ...]:
     """Return the columns of how masks were predicted that have to agree.
 
-    The predicted IoU is a result, and not known before.
+    What a prediction says about itself is a result, and not known before.
     """
-    settings = tuple(name for name in PROVENANCE if not name.endswith("_predicted_iou"))
-    return settings if provenance else PROVENANCE
+    return PROVENANCE if provenance else (*PROVENANCE, *PREDICTED)

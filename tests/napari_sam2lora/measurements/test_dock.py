@@ -1,89 +1,176 @@
-"""Measurements of the masks in a viewer."""
+"""The Measurements dock in a window."""
 
-import json
 from pathlib import Path
 
 import numpy as np
 import pytest
-from napari.components import ViewerModel
+from napari import Viewer
+from napari.layers import Shapes
+from pytestqt.qtbot import QtBot
+from qtpy.QtCore import QPoint, Qt
 from qtpy.QtGui import QGuiApplication
-from qtpy.QtWidgets import QPushButton, QTableWidget
+from qtpy.QtTest import QTest
+from qtpy.QtWidgets import QCheckBox, QComboBox, QPushButton
 
-from napari_sam2lora.measurements.dock import MeasurementsDock, measure_selected, rows_of
+from napari_sam2lora.layers.regions import is_drawing
+from napari_sam2lora.measurements.dock import MeasurementsDock
+from sam2lora.cohort import COLUMNS, read_table
 
-from ..conftest import bar, disk, eye, viewer_with
+from ..conftest import disk, eye
+from ..helpers import label_text, pick
+
+pytestmark = pytest.mark.viewer
+
+WAIT = 20_000
 
 
-def viewer_of(*targets: str, spacing: tuple | None = None) -> ViewerModel:
-    viewer = viewer_with(*eye(*targets, spacing=spacing))
-    viewer.layers.selection.active = viewer.layers[0]
+@pytest.fixture
+def viewer(make_napari_viewer) -> Viewer:
+    viewer = make_napari_viewer(show=True)
+    for layer in eye("disc", "cup", "vessel"):
+        viewer.add_layer(layer)
     return viewer
 
 
-def test_current_layers_are_measured():
-    viewer = viewer_of("vessel", "disc", "cup")
-    name, measured = measure_selected(viewer)
-    assert name == "eye"
-    assert measured.structures["vessel"].area_px == bar().sum()
-    assert measured.vertical_cup_disc_ratio == pytest.approx(0.52, abs=0.05)
-    viewer.layers["eye cup"].data = np.zeros_like(viewer.layers["eye cup"].data)
-    assert measure_selected(viewer)[1].vertical_cup_disc_ratio == 0
-
-
-def test_millimetres_follow_the_layer_scale():
-    measured = measure_selected(viewer_of("disc", spacing=(0.01, 0.02)))[1]
-    assert measured.spacing_mm == pytest.approx((0.01, 0.02))
-    assert measured.structures["disc"].area_mm2 == pytest.approx(disk(12).sum() * 0.0002)
-    assert measure_selected(viewer_of("disc"))[1].spacing_mm is None
-
-
-def test_rows_show_undefined_values_and_known_millimetres():
-    rows = dict(rows_of(measure_selected(viewer_of("vessel"))[1]))
-    assert rows["Vertical cup/disc ratio"] == "—"
-    assert rows["Vessel, area (px)"] == str(bar().sum())
-    assert not any("mm" in name for name in rows)
-    assert "Vessel, height × width (px)" not in rows
-    scaled = dict(rows_of(measure_selected(viewer_of("disc", spacing=(0.01, 0.01)))[1]))
-    assert scaled["Disc, area (mm²)"] == f"{disk(12).sum() * 0.0001:.3f}"
-
-
-@pytest.mark.viewer
-def test_dock_measures_copies_and_saves(make_napari_viewer, tmp_path: Path, notices: list[str]):
-    viewer = make_napari_viewer()
+def open_dock(viewer: Viewer) -> MeasurementsDock:
     _, dock = viewer.window.add_plugin_dock_widget("napari-sam2lora", "Measurements")
     assert isinstance(dock, MeasurementsDock)
-    assert notices == []
-    for layer in eye("disc", "cup"):
-        viewer.add_layer(layer)
-    buttons = {button.text(): button for button in dock.findChildren(QPushButton)}
-    buttons["Measure"].click()
-    table = dock.findChild(QTableWidget)
-    shown = {
-        table.item(row, 0).text(): table.item(row, 1).text() for row in range(table.rowCount())
-    }
-    assert shown["Disc, area (px)"] == str(disk(12).sum())
+    return dock
+
+
+@pytest.fixture
+def dock(viewer: Viewer, qtbot: QtBot) -> MeasurementsDock:
+    dock = open_dock(viewer)
+    qtbot.waitUntil(lambda: dock.measured is not None, timeout=WAIT)
+    return dock
+
+
+def drawn(viewer: Viewer) -> dict[str, Shapes]:
+    return {layer.name: layer for layer in viewer.layers if is_drawing(layer)}
+
+
+def click(box: QCheckBox) -> None:
+    """Click a box with the mouse."""
+    place = QPoint(8, box.height() // 2)
+    QTest.mouseClick(box, Qt.MouseButton.LeftButton, Qt.KeyboardModifier.NoModifier, place)
+
+
+def test_masks_are_measured_and_copied(viewer: Viewer, dock: MeasurementsDock):
+    assert dock.measured.found.values["disc_area_px"] == disk(12).sum()
+    assert "eye: field of view" in label_text(dock)
+    buttons = {one.text(): one for one in dock.findChildren(QPushButton)}
     buttons["Copy"].click()
-    copied = QGuiApplication.clipboard().text()
-    assert f"Disc, area (px)\t{disk(12).sum()}" in copied
-    assert copied.startswith("Image\teye\n")
-    dock.save(tmp_path / "eye.json")
-    saved = json.loads((tmp_path / "eye.json").read_text())
-    assert saved["structures"]["disc"]["area_px"] == disk(12).sum()
+    lines = QGuiApplication.clipboard().text().split("\n")
+    assert lines[0].startswith("Image\teye")
+    assert any(line.startswith(f"Disc area\t{disk(12).sum()} px²") for line in lines)
 
 
-@pytest.mark.viewer
-def test_image_without_masks_is_notified_and_not_measured(make_napari_viewer, notices: list[str]):
-    viewer = make_napari_viewer()
+def test_row_is_added_to_the_table_of_measure(
+    viewer: Viewer, dock: MeasurementsDock, qtbot: QtBot, tmp_path: Path
+):
+    path = tmp_path / "table.csv"
+    dock.save(path)
+    dock.save(path)
+    (row,) = read_table(path)
+    assert tuple(row) == COLUMNS
+    assert row["disc_area_px"] == str(disk(12).sum())
+    viewer.layers["eye"].name = "second"
+    viewer.layers["second"].metadata = {}
+    for name in ("disc", "cup", "vessel"):
+        layer = viewer.layers[f"eye {name}"]
+        layer.metadata, layer.name = {}, f"second {name}"
+    qtbot.waitUntil(lambda: dock.measured.snapshot.identity["file"] == "second", timeout=WAIT)
+    dock.save(path)
+    assert [one["file"] for one in read_table(path)] == ["eye", "second"]
+
+
+def test_other_file_is_refused_and_stays(dock: MeasurementsDock, tmp_path: Path, notices):
+    path = tmp_path / "other.csv"
+    path.write_text("a,b\n1,2\n")
+    dock.save(path)
+    assert path.read_text() == "a,b\n1,2\n"
+    assert "is no table of measurements" in notices[-1]
+
+
+def test_draw_switch_shows_what_is_measured_and_follows_the_mask(
+    viewer: Viewer, dock: MeasurementsDock, qtbot: QtBot
+):
+    active = viewer.layers["eye disc"]
+    viewer.layers.selection.active = active
+    active.mode = "paint"
+    (switch,) = [box for box in dock.findChildren(QCheckBox) if box.text() == "Draw"]
+    assert drawn(viewer) == {}
+    click(switch)
+    both = {"eye rim sectors", "eye zones B and C"}
+    qtbot.waitUntil(lambda: set(drawn(viewer)) == both, timeout=WAIT)
+    assert viewer.layers.selection.active == active
+    assert active.mode == "paint"
+    before = [shape.copy() for shape in drawn(viewer)["eye rim sectors"].data]
+    labels = viewer.layers["eye cup"]
+    labels.data = np.where(disk(9), 3, 0).astype(labels.data.dtype)
+    qtbot.waitUntil(
+        lambda: dock.measured.snapshot.masks["cup"].sum() == disk(9).sum(), timeout=WAIT
+    )
+    after = drawn(viewer)["eye rim sectors"]
+    assert not np.allclose(before[0], after.data[0])
+    assert any("px" in label for label in after.features["label"])
+    click(switch)
+    assert drawn(viewer) == {}
+
+
+def test_side_is_set_by_the_user(viewer: Viewer, dock: MeasurementsDock, qtbot: QtBot):
+    (box,) = [one for one in dock.findChildren(QComboBox) if one.findText("left") >= 0]
+    assert box.currentText() == "not stated"
+    assert "not known" in label_text(dock)
+    pick(box, "left")
+    qtbot.waitUntil(lambda: dock.measured.found.eye == "left", timeout=WAIT)
+    assert dock.measured.found.values["rim_width_nasal_px"] is not None
+    assert box.currentText() == "left"
+    assert viewer.layers["eye"].metadata["sam2lora"]["eye"] == "left"
+
+
+def test_drawing_vanishes_with_the_image(viewer: Viewer, dock: MeasurementsDock, qtbot: QtBot):
+    dock._draw.setChecked(True)
+    assert drawn(viewer)
+    viewer.layers.remove("eye")
+    qtbot.waitUntil(lambda: not drawn(viewer), timeout=WAIT)
+    assert dock.measured is None
+    assert "There is no image" in label_text(dock)
+
+
+def test_drawing_is_kept_up_behind_another_tab(
+    viewer: Viewer, dock: MeasurementsDock, qtbot: QtBot
+):
+    dock._draw.setChecked(True)
+    _, other = viewer.window.add_plugin_dock_widget("napari-sam2lora", "Evaluate")
+    qtbot.waitUntil(lambda: dock.visibleRegion().isEmpty(), timeout=WAIT)
+    labels = viewer.layers["eye cup"]
+    labels.data = np.where(disk(9), 3, 0).astype(labels.data.dtype)
+    qtbot.waitUntil(
+        lambda: dock.measured.snapshot.masks["cup"].sum() == disk(9).sum(), timeout=WAIT
+    )
+    del other
+
+
+def test_removed_dock_leaves_no_drawing(viewer: Viewer, dock: MeasurementsDock, qtbot: QtBot):
+    dock._draw.setChecked(True)
+    viewer.window.remove_dock_widget(dock.parent())
+    assert drawn(viewer) == {}
+    viewer.layers["eye disc"].visible = False
+
+
+def test_image_without_masks_is_said_to_have_none(make_napari_viewer, qtbot: QtBot, notices):
+    viewer = make_napari_viewer(show=True)
     viewer.add_layer(eye()[0])
-    _, dock = viewer.window.add_plugin_dock_widget("napari-sam2lora", "Measurements")
-    assert "eye has no masks" in notices[0]
-    assert dock.findChild(QTableWidget).rowCount() == 0
+    dock = open_dock(viewer)
+    qtbot.waitUntil(lambda: "eye has no masks" in label_text(dock), timeout=WAIT)
+    assert notices == []
 
 
-@pytest.mark.viewer
-def test_real_image_is_measured(make_napari_viewer, real_data: Path):
-    viewer = make_napari_viewer()
+def test_real_image_is_measured(make_napari_viewer, qtbot: QtBot, real_data: Path):
+    viewer = make_napari_viewer(show=True)
     path = real_data / "Drishti-GS1_files" / "Training" / "Images" / "drishtiGS_002.png"
     viewer.open(path, plugin="napari-sam2lora")
-    measured = measure_selected(viewer)[1]
-    assert 0.2 < measured.vertical_cup_disc_ratio < 0.95
+    dock = open_dock(viewer)
+    qtbot.waitUntil(lambda: dock.measured is not None, timeout=WAIT)
+    assert 0.2 < dock.measured.found.values["vertical_cup_disc_ratio"] < 0.95

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from sam2lora.cohort.record_row import COLUMNS
-from sam2lora.cohort.table import as_cells, check_path, read_table, write_table
+from sam2lora.cohort.table import add_row, as_cells, check_path, read_table, write_table
 from sam2lora.errors import OutputError, SettingsError
 
 ROW = {
@@ -81,3 +81,12 @@ def test_other_formats_and_tables_are_refused(tmp_path: Path, monkeypatch: pytes
     monkeypatch.setitem(__import__("sys").modules, "pyarrow", None)
     with pytest.raises(SettingsError, match="pip install"):
         check_path(tmp_path / "table.parquet")
+
+
+def test_row_is_added_or_replaced(tmp_path: Path):
+    path = tmp_path / "table.csv"
+    for file, area in (("a.png", 1), ("b.png", 2), ("a.png", 3)):
+        add_row(path, {"file": file, "disc_area_px": area})
+    assert [(row["file"], row["disc_area_px"]) for row in read_table(path)] == [
+        *(("a.png", "3"), ("b.png", "2")),
+    ]

@@ -1,0 +1,70 @@
+"""The measurements of one eye in groups that can be collapsed."""
+
+from collections.abc import Iterable
+
+from qtpy.QtGui import QFont
+from qtpy.QtWidgets import QHeaderView, QTreeWidget, QTreeWidgetItem
+
+from napari_sam2lora.measurements.rows import MeasurementRow
+
+_KNOWN = {"rim": "Rim ", "vessels": "Vessel "}  # what the name of the group says; docks are narrow
+_HEADINGS = ("Measurement", "Value", "Doubt")
+
+
+class MeasurementTree(QTreeWidget):
+    """A tree of measurements: groups, parts of groups, and the measurements themselves."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.setHeaderLabels(_HEADINGS)
+        self.setRootIsDecorated(True)
+        self.setIndentation(12)
+        self.setAlternatingRowColors(False)
+        header = self.header()
+        header.setStretchLastSection(False)
+        for column, mode in enumerate(
+            (
+                QHeaderView.ResizeMode.Stretch,
+                QHeaderView.ResizeMode.ResizeToContents,
+                QHeaderView.ResizeMode.ResizeToContents,
+            )
+        ):
+            header.setSectionResizeMode(column, mode)
+        self._items: dict[tuple[str, ...], QTreeWidgetItem] = {}
+
+    def show_rows(self, rows: Iterable[MeasurementRow]) -> None:
+        """Show rows; what is collapsed and where it is scrolled to stay."""
+        for row in rows:
+            parent = self._branch((row.group,), expanded=True)
+            if row.part:
+                parent = self._branch((row.group, row.part), expanded=False)
+            item = self._item((row.group, row.part, row.name), parent)
+            doubt = "; ".join(filter(None, ("outside" if row.outside else "", row.doubt)))
+            label = row.label.removeprefix(_KNOWN.get(row.group, "")).removesuffix(" ratio")
+            label = label[:1].upper() + label[1:]
+            for column, text in enumerate((label, row.value, doubt)):
+                item.setText(column, text)
+                tip = "\n".join(filter(None, (row.outside, row.tip)))
+                item.setToolTip(column, tip)
+            font = QFont(self.font())
+            font.setBold(bool(row.outside))
+            item.setFont(1, font)
+
+    def empty(self) -> None:
+        """Show no measurements."""
+        self.clear()
+        self._items.clear()
+
+    def _branch(self, key: tuple[str, ...], *, expanded: bool) -> QTreeWidgetItem:
+        if key in self._items:
+            return self._items[key]
+        above = self._items[key[:-1]] if len(key) > 1 else self.invisibleRootItem()
+        item = self._item(key, above)
+        item.setText(0, key[-1][:1].upper() + key[-1][1:])
+        item.setExpanded(expanded)
+        return item
+
+    def _item(self, key: tuple[str, ...], parent: QTreeWidgetItem | None) -> QTreeWidgetItem:
+        if key not in self._items:
+            self._items[key] = QTreeWidgetItem(parent)
+        return self._items[key]
