@@ -206,8 +206,11 @@ def test_imports_use_no_network():
 
 
 IMPORTED_AS = {"pillow": "PIL", "scikit-image": "skimage"}
-# Of the extras `all`, `dicom`, `parquet` and `vascx`.
-OPTIONAL = {"napari", "qtpy", "pyqtgraph", "pydicom", "pyarrow", "vascx", "rtnls_fundusprep"}
+# Of the extras `all`, `cluster`, `dicom`, `parquet` and `vascx`.
+OPTIONAL = {
+    *("napari", "qtpy", "pyqtgraph", "pydicom", "pyarrow", "vascx", "rtnls_fundusprep"),
+    *("cryptography", "dask", "dask_jobqueue", "distributed"),
+}
 
 
 def test_base_dependencies_are_what_the_sources_import():

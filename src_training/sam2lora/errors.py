@@ -57,5 +57,9 @@ class ReportError(Sam2LoraError):
     """A report of an evaluation is missing, damaged, or cannot be compared with another."""
 
 
+class ClusterError(Sam2LoraError):
+    """Workers on other processes or machines cannot be reached, do not fit, or were lost."""
+
+
 class OutputError(Sam2LoraError):
     """A result cannot be written: no permission, no space, or the path is already in use."""

@@ -1,22 +1,90 @@
 """Segment images and measure what was predicted, as `sam2lora predict --measure` does."""
 
-from collections.abc import Iterator, Sequence
-from dataclasses import replace
+from collections import deque
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import closing
+from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
+from typing import TYPE_CHECKING, Self
 
 from sam2lora.cohort.inputs import masks_in, record_of
 from sam2lora.cohort.record_row import Provenance, Row, identity_cells, row_of_record
-from sam2lora.cohort.run import TableWriter, table_writer
+from sam2lora.cohort.run import has_digest, table_writer
 from sam2lora.cohort.table import check_path
+from sam2lora.compute.jobs import Job, Work, run_job
 from sam2lora.datasets import Record
 from sam2lora.datasets.image_search import find_images
-from sam2lora.errors import ImageError
-from sam2lora.inference.batch import FileResult, ReportBatch, no_batch_progress
-from sam2lora.inference.pipeline import load_predictor, segment_files, tasks_of
+from sam2lora.inference.batch import (
+    BatchProgress,
+    ImageRequest,
+    ReportBatch,
+    SegmentJob,
+    no_batch_progress,
+)
+from sam2lora.inference.confidence_file import confidence_writer
+from sam2lora.inference.pipeline import load_predictor, tasks_of
 from sam2lora.inference.predictor import Predictor
+from sam2lora.inference.result_files import FileResult
 from sam2lora.inference.segment import SegmentationTask
 from sam2lora.inference.settings import PredictSettings, command_line, predict_options
 from sam2lora.utils.download import DownloadProgress, ignore_progress
+
+if TYPE_CHECKING:
+    from sam2lora.compute.workers import Cluster
+
+
+@dataclass(frozen=True)
+class PredictRequest:
+    """An image to segment and measure.
+
+    Attributes
+    ----------
+    image
+        What to segment in it.
+    digest
+        Digest of the image and its masks with which all of it stays as it is; empty if there is
+        none.
+    """
+
+    image: ImageRequest
+    digest: str = ""
+
+
+PredictedRow = tuple[FileResult, Row | None]
+"""What was predicted, and the row; None: the row stays as it is."""
+
+
+@dataclass(frozen=True, eq=False)
+class PredictJob(Job[PredictRequest, PredictedRow]):
+    """Segments images and measures them.
+
+    Attributes
+    ----------
+    segment
+        The job that segments them.
+    settings
+        What was asked for.
+    provenance
+        How masks are predicted.
+    """
+
+    segment: SegmentJob
+    settings: PredictSettings
+    provenance: Provenance
+
+    def open(self) -> Work[PredictRequest, PredictedRow]:
+        """Load the network, if it is not."""
+        return partial(_predict_requests, self, self.segment.open())
+
+    def failure(self, item: PredictRequest, reason: str) -> PredictedRow:
+        """Return the result of an image whose workers died."""
+        result = self.segment.failure(item.image, reason)
+        return result, _row(result, self.settings, self.provenance)
+
+    def sent(self, device: str) -> Self:
+        """Return the job without the network."""
+        return replace(self, segment=self.segment.sent(device))
 
 
 def predict_and_measure(
@@ -26,6 +94,7 @@ def predict_and_measure(
     predictor: Predictor | None = None,
     download_progress: DownloadProgress = ignore_progress,
     progress: ReportBatch = no_batch_progress,
+    cluster: "Cluster | None" = None,
 ) -> Iterator[FileResult]:
     """Segment image files as `segment_files` does, and write a table with a row for each.
 
@@ -38,12 +107,12 @@ def predict_and_measure(
         The images, targets, model and output folder.
     table
         The table, `.csv` or `.parquet`.
-    predictor, download_progress, progress
+    predictor, download_progress, progress, cluster
         As for `segment_files`.
 
     Yields
     ------
-    The result of each image; first those that are kept.
+    The result of each image, in order.
 
     Raises
     ------
@@ -60,41 +129,63 @@ def predict_and_measure(
         progress=download_progress,
     )
     tasks = tasks_of(settings, predictor.base)
-    provenance = _provenance(settings, predictor, tasks)
-    return _run(settings, table, paths, provenance, predictor, progress)
+    segment = SegmentJob.of(
+        predictor,
+        paths,
+        tasks,
+        Path(settings.out),
+        probabilities=settings.probabilities,
+        progress=progress,
+    )
+    job = PredictJob(segment, settings, _provenance(settings, predictor, tasks))
+    return _run(job, table, paths, progress, cluster)
 
 
 def _run(
-    settings: PredictSettings,
+    job: PredictJob,
     table: Path,
     paths: Sequence[Path],
-    provenance: Provenance,
-    predictor: Predictor,
     progress: ReportBatch,
+    cluster: "Cluster | None",
 ) -> Iterator[FileResult]:
+    tasks, out, total = job.segment.tasks, job.segment.out, len(paths)
     with table_writer(table, (path.as_posix() for path in paths)) as writer:
-        pending = []
-        for path in paths:
-            if _is_kept(writer, path, settings, provenance):
-                yield FileResult(path, kept=tuple(settings.targets))
-            else:
-                pending.append(str(path))
-        if not pending:
-            return
-        rest = settings.model_copy(update={"images": tuple(pending)})
-        for result in segment_files(rest, predictor=predictor, progress=progress):
-            writer.add(_row(result, settings, provenance))
-            yield result
+        requests = (
+            PredictRequest(
+                ImageRequest.of(path, tasks, out, keep=job.settings.keep),
+                writer.digest_before(record_of(path), job.provenance),
+            )
+            for path in paths
+        )
+        running = run_job(job, requests, total=total, cluster=cluster)
+        with confidence_writer(out) as confidences, closing(running):
+            for number, (result, row) in enumerate(running):
+                confidences.add(result.path.name, result.confidence)
+                if row is None:
+                    writer.keep(result.path)
+                else:
+                    writer.add(row)
+                if cluster is not None:
+                    progress(BatchProgress(result.path, number, total, 1.0))
+                yield result
 
 
-def _is_kept(
-    writer: TableWriter, path: Path, settings: PredictSettings, provenance: Provenance
-) -> bool:
-    try:
-        record = _predicted(path, settings)
-    except (ImageError, OSError):
-        return False
-    return record.masks.keys() == set(settings.targets) and writer.keep(record, provenance)
+def _predict_requests(
+    job: PredictJob,
+    segment: Work[ImageRequest, FileResult],
+    requests: Iterable[PredictRequest],
+) -> Iterator[PredictedRow]:
+    stays: deque[bool] = deque()
+
+    def images() -> Iterator[ImageRequest]:
+        for request in requests:
+            image = request.image
+            stays.append(has_digest(_predicted(image.path, job.settings), request.digest))
+            yield replace(image, kept=tuple(job.settings.targets)) if stays[-1] else image
+
+    for result in segment(images()):
+        row = None if stays.popleft() else _row(result, job.settings, job.provenance)
+        yield result, row
 
 
 def _predicted(path: Path, settings: PredictSettings) -> Record:

@@ -93,8 +93,8 @@ def test_rows_of_other_images_are_not_lost(data: Path, tmp_path: Path):
 
 
 def test_table_is_written_now_and_then(data: Path, tmp_path: Path, monkeypatch):
-    monkeypatch.setattr("sam2lora.cohort.run._EVERY", 0)
-    monkeypatch.setattr("sam2lora.cohort.run._SHARE", 0)
+    monkeypatch.setattr("sam2lora.utils.pace._EVERY", 0)
+    monkeypatch.setattr("sam2lora.utils.pace._SHARE", 0)
     writer = TableWriter(tmp_path / "table.csv", ["a", "b"])
     writer.add({"file": "b"})
     assert [row["file"] for row in read_table(tmp_path / "table.csv")] == ["b"]

@@ -1,0 +1,167 @@
+"""Do jobs on the workers of a Dask cluster, in batches; needs the extra `cluster`."""
+
+import time
+import uuid
+from collections import deque
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from itertools import islice
+from typing import Generic
+
+import distributed
+
+from sam2lora.compute.jobs import BatchSizes, Item, Job, Result
+from sam2lora.compute.worker_plugin import JobPlugin, run_batch
+from sam2lora.errors import ClusterError
+
+_AHEAD = 2  # batches of each worker that are not done
+_KEPT = 16  # batches of each worker, done or not, until the first of them is
+_POLL = 1.0  # seconds after which workers that joined get batches
+
+_LOST = (
+    "The scheduler of the cluster was lost. What is written stays, and the same command goes on "
+    "from there."
+)
+_DIED = (
+    "the processes that worked on it died, four times. It may need more memory than there is, or "
+    "crash a decoder."
+)
+
+
+class Cluster:
+    """The workers of a Dask scheduler.
+
+    Parameters
+    ----------
+    client
+        Dask's client of the scheduler.
+    device
+        Device on which each worker computes.
+    """
+
+    def __init__(self, client: distributed.Client, device: str) -> None:
+        self.device = device
+        self._client = client
+        self._workers = _Workers(client)
+
+    def run(self, job: Job[Item, Result], items: Iterable[Item], *, total: int) -> Iterator[Result]:
+        """Do a job on the workers; see `run_job`."""
+        name = f"sam2lora-{uuid.uuid4().hex}"
+        with _explained():
+            self._client.register_plugin(JobPlugin(name, job.sent(self.device)))
+        queue = _Queue[Item, Result](self._client, name, job, iter(items), BatchSizes(total))
+        try:
+            while True:
+                with _explained():
+                    queue.fill(self._workers.count())
+                    if queue.empty:
+                        return
+                    results = queue.first()
+                yield from results
+        finally:
+            with suppress(Exception):  # the scheduler may be lost
+                queue.cancel()
+                self._client.unregister_worker_plugin(name)
+
+
+@dataclass(frozen=True)
+class _Batch(Generic[Item]):
+    items: Sequence[Item]
+    future: distributed.Future
+
+
+class _Queue(Generic[Item, Result]):
+    """The batches that workers have, in order."""
+
+    def __init__(
+        self,
+        client: distributed.Client,
+        name: str,
+        job: Job[Item, Result],
+        items: Iterator[Item],
+        sizes: BatchSizes,
+    ) -> None:
+        self._client = client
+        self._name = name
+        self._job = job
+        self._items = items
+        self._sizes = sizes
+        self._batches: deque[_Batch[Item]] = deque()
+
+    @property
+    def empty(self) -> bool:
+        """Whether there is no batch."""
+        return not self._batches
+
+    def fill(self, workers: int) -> None:
+        """Submit batches as long as the workers can soon use more."""
+        waiting = sum(not batch.future.done() for batch in self._batches)
+        while waiting < _AHEAD * workers and len(self._batches) < _KEPT * workers:
+            items = tuple(islice(self._items, self._sizes.next(workers)))
+            if not items:
+                return
+            self._batches.append(self._submit(items))
+            waiting += 1
+
+    def first(self) -> Sequence[Result]:
+        """Return the results of the first batch and remove it; none if it is not done yet.
+
+        A batch whose workers died is given away again, each item by itself; an item whose workers
+        died becomes a failure.
+        """
+        batch = self._batches[0]
+        with suppress(TimeoutError):
+            distributed.wait(batch.future, timeout=_POLL)
+        if not batch.future.done():
+            return ()
+        self._batches.popleft()
+        if batch.future.status == "finished":
+            results, seconds = batch.future.result()
+            self._sizes.learn(len(batch.items), seconds)
+            return results  # type: ignore[no-any-return]
+        if batch.future.status != "error":
+            raise ClusterError(_LOST)
+        error = batch.future.exception()
+        if not isinstance(error, distributed.KilledWorker):
+            raise error
+        if len(batch.items) == 1:
+            return [self._job.failure(batch.items[0], _DIED)]
+        self._batches.extendleft([self._submit((item,)) for item in reversed(batch.items)])
+        return ()
+
+    def cancel(self) -> None:
+        """Take back all batches; those that are being worked on end by themselves."""
+        self._client.cancel([batch.future for batch in self._batches], force=True)
+
+    def _submit(self, items: Sequence[Item]) -> _Batch[Item]:
+        return _Batch(items, self._client.submit(run_batch, self._name, items, pure=False))
+
+
+class _Workers:
+    """The number of workers, asked for now and then."""
+
+    def __init__(self, client: distributed.Client) -> None:
+        self._client = client
+        self._count, self._asked = 1, -_POLL
+
+    def count(self) -> int:
+        """Return how many workers there are, at least 1."""
+        if time.monotonic() - self._asked >= _POLL:
+            self._count = max(1, len(self._client.nthreads()))
+            self._asked = time.monotonic()
+        return self._count
+
+
+@contextmanager
+def _explained() -> Iterator[None]:
+    """Turn what Dask raises where a scheduler is lost into a ClusterError."""
+    try:
+        yield
+    except (OSError, TimeoutError) as error:  # Dask's own errors of connections are OSErrors
+        raise ClusterError(_LOST) from error
+    except ModuleNotFoundError as error:
+        raise ClusterError(
+            f"The workers of the cluster cannot import {error.name}. Install this package for "
+            "them, in the same version."
+        ) from error
