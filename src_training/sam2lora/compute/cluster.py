@@ -23,6 +23,15 @@ _CONNECT = 15.0  # seconds to wait for a scheduler
 _SLURM_WORKERS = 8
 _SLURM_GIB = 4  # of memory for one worker
 
+_QUIET = {
+    "distributed.admin.system-monitor.interval": "10s",
+    "distributed.admin.tick.interval": "1s",
+    "distributed.scheduler.http.routes": [],
+    "distributed.worker.http.routes": [],
+    "distributed.worker.profile.enabled": False,
+}
+"""Dask's configuration of what is started here: it watches itself less, and shows no pages."""
+
 HELP = (
     "Work in several processes (the extra cluster): local[:N] on this machine, the address of a "
     "running Dask scheduler (tcp://host:port), or slurm[:N] for N workers as jobs."
@@ -94,11 +103,13 @@ def open_cluster(text: str | None, *, device: str | None = None) -> Iterator["Cl
         return
     choice = parse_cluster(text)
     _check_installed(choice)
+    import dask
     import distributed
 
     from sam2lora.compute.workers import Cluster
 
     with ExitStack() as stack:
+        stack.enter_context(dask.config.set(_QUIET))
         logging.getLogger("distributed").setLevel(logging.CRITICAL)
         try:
             if choice.kind == "address":
@@ -147,7 +158,13 @@ def _local_cluster(workers: int | None, gpus: int) -> Any:
 
     count = workers or gpus or CPU_COUNT
     security = Security.temporary()  # others on this machine must not send it anything
-    common = {"security": security, "protocol": "tls://", "host": "127.0.0.1", "dashboard": False}
+    common = {
+        "security": security,
+        "protocol": "tls://",
+        "host": "127.0.0.1",
+        "dashboard": False,
+        "dashboard_address": "127.0.0.1:0",
+    }
     worker = {"nthreads": 1, "memory_limit": 0, "silence_logs": logging.CRITICAL}
     return SpecCluster(
         scheduler={"cls": Scheduler, "options": common | {"port": 0}},

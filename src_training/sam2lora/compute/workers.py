@@ -111,7 +111,7 @@ class _Queue(Generic[Item, Result]):
         died becomes a failure.
         """
         batch = self._batches[0]
-        with suppress(TimeoutError):
+        with suppress(TimeoutError), self._client.as_current():
             distributed.wait(batch.future, timeout=_POLL)
         if not batch.future.done():
             return ()
