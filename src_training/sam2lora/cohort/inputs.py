@@ -10,7 +10,8 @@ from sam2lora.datasets.records import patient_from_name
 from sam2lora.errors import ImageError
 from sam2lora.images.decoding import image_stem
 from sam2lora.images.reading import eye_from_name
-from sam2lora.targets import all_targets
+from sam2lora.inference.confidence_file import Confidences, read_confidences
+from sam2lora.targets import FOVEA, all_targets
 from sam2lora.utils.names import existing_spelling
 
 
@@ -22,8 +23,9 @@ def find_records(inputs: Sequence[str | Path], *, masks: Path | None = None) -> 
     inputs
         As for `find_images`; also the CSV file of a dataset.
     masks
-        Folder of `<stem>_<target>.png`, as `sam2lora predict` writes them; None takes the masks of
-        the datasets that the images are in.
+        Folder of `<stem>_<target>.png`, as `sam2lora predict` writes them, and maybe
+        `<stem>_fovea.json` and `confidence.csv`; None takes the masks of the datasets that the
+        images are in.
 
     Returns
     -------
@@ -41,19 +43,37 @@ def find_records(inputs: Sequence[str | Path], *, masks: Path | None = None) -> 
     """
     if masks is not None and not masks.is_dir():
         raise ImageError(f"{masks}: there is no such folder of masks.")
-    found: dict[Path, Record] = {}
-    for given in inputs:
-        for record in _records_of(given):
-            if masks is not None:
-                record = replace(record, masks=masks_in(masks, record.image), fov=None)
-            if record.masks:
-                found.setdefault(record.image, record)
+    found = list(records_by_image(inputs).values())
+    if masks is not None:
+        confidences = read_confidences(masks)
+        found = [
+            replace(record, masks=masks_in(masks, record.image, confidences), fov=None)
+            for record in found
+        ]
+    found = [record for record in found if record.masks]
     if not found:
         raise ImageError(
             f"{', '.join(map(str, inputs))}: no image here has a mask to measure. Name the folder "
             "of the masks with --masks, or segment the images: sam2lora predict ... --measure."
         )
-    return list(found.values())
+    return found
+
+
+def records_by_image(inputs: Sequence[str | Path]) -> dict[Path, Record]:
+    """List the images given as for `find_records`, whether they have masks or not.
+
+    Raises
+    ------
+    ImageError
+        If an input has no image.
+    DatasetError
+        If a folder is a dataset that cannot be used.
+    """
+    found: dict[Path, Record] = {}
+    for given in inputs:
+        for record in _records_of(given):
+            found.setdefault(record.image, record)
+    return found
 
 
 def record_of(image: Path) -> Record:
@@ -88,17 +108,30 @@ def _records_of(given: str | Path) -> list[Record]:
     return [record_of(image) for image in find_images([given])]
 
 
-def masks_in(folder: Path, image: Path) -> Mapping[str, tuple[MaskFile, ...]]:
+def masks_in(
+    folder: Path, image: Path, confidences: Confidences
+) -> Mapping[str, tuple[MaskFile, ...]]:
     """Return the masks of an image that `sam2lora predict` wrote to a folder, by target.
+
+    Parameters
+    ----------
+    folder
+        The folder; its file of the fovea, which is a point, counts as a mask.
+    image
+        The image file.
+    confidences
+        What `read_confidences` read in the folder.
 
     Raises
     ------
     TargetError
         If the user's targets cannot be read.
     """
-    paths = {name: folder / f"{image_stem(image)}_{name}.png" for name in all_targets()}
+    stem, sure = image_stem(image), confidences.get(image.name, {})
+    paths = {FOVEA.name: folder / f"{stem}_{FOVEA.name}.json"}
+    paths |= {name: folder / f"{stem}_{name}.png" for name in all_targets()}
     return {
-        name: (MaskFile(path, "half", target=name),)
+        name: (MaskFile(path, "half", target=name, confidence=sure.get(name)),)
         for name, path in paths.items()
         if path.is_file()
     }

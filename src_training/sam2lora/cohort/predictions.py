@@ -1,14 +1,14 @@
 """Segment images and measure what was predicted, as `sam2lora predict --measure` does."""
 
 from collections import deque
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
-from sam2lora.cohort.inputs import masks_in, record_of
+from sam2lora.cohort.inputs import masks_in, record_of, records_by_image
 from sam2lora.cohort.record_row import Provenance, Row, identity_cells, row_of_record
 from sam2lora.cohort.run import has_digest, table_writer
 from sam2lora.cohort.table import check_path
@@ -22,12 +22,13 @@ from sam2lora.inference.batch import (
     SegmentJob,
     no_batch_progress,
 )
-from sam2lora.inference.confidence_file import confidence_writer
+from sam2lora.inference.confidence_file import confidence_writer, read_confidences
 from sam2lora.inference.pipeline import load_predictor, tasks_of
 from sam2lora.inference.predictor import Predictor
 from sam2lora.inference.result_files import FileResult
 from sam2lora.inference.segment import SegmentationTask
 from sam2lora.inference.settings import PredictSettings, command_line, predict_options
+from sam2lora.targets import FOVEA
 from sam2lora.utils.download import DownloadProgress, ignore_progress
 
 if TYPE_CHECKING:
@@ -42,13 +43,19 @@ class PredictRequest:
     ----------
     image
         What to segment in it.
+    record
+        The image as part of a dataset.
     digest
         Digest of the image and its masks with which all of it stays as it is; empty if there is
         none.
+    confidences
+        How sure its masks are that were predicted before, by target.
     """
 
     image: ImageRequest
-    digest: str = ""
+    record: Record
+    digest: str
+    confidences: Mapping[str, float | None]
 
 
 PredictedRow = tuple[FileResult, Row | None]
@@ -80,7 +87,7 @@ class PredictJob(Job[PredictRequest, PredictedRow]):
     def failure(self, item: PredictRequest, reason: str) -> PredictedRow:
         """Return the result of an image whose workers died."""
         result = self.segment.failure(item.image, reason)
-        return result, _row(result, self.settings, self.provenance)
+        return result, _row(item, result, self)
 
     def sent(self, device: str) -> Self:
         """Return the job without the network."""
@@ -148,16 +155,18 @@ def _run(
     progress: ReportBatch,
     cluster: "Cluster | None",
 ) -> Iterator[FileResult]:
-    tasks, out, total = job.segment.tasks, job.segment.out, len(paths)
+    settings, tasks, out, total = job.settings, job.segment.tasks, job.segment.out, len(paths)
+    before = read_confidences(out)
+    records = records_by_image(settings.images)
     with table_writer(table, (path.as_posix() for path in paths)) as writer:
-        requests = (
-            PredictRequest(
-                ImageRequest.of(path, tasks, out, keep=job.settings.keep),
-                writer.digest_before(record_of(path), job.provenance),
-            )
-            for path in paths
-        )
-        running = run_job(job, requests, total=total, cluster=cluster)
+
+        def request_of(path: Path) -> PredictRequest:
+            image = ImageRequest.of(path, tasks, out, keep=settings.keep)
+            record = records.get(path) or record_of(path)
+            digest = writer.digest_before(record, job.provenance)
+            return PredictRequest(image, record, digest, before.get(path.name, {}))
+
+        running = run_job(job, map(request_of, paths), total=total, cluster=cluster)
         with confidence_writer(out) as confidences, closing(running):
             for number, (result, row) in enumerate(running):
                 confidences.add(result.path.name, result.confidence)
@@ -175,36 +184,41 @@ def _predict_requests(
     segment: Work[ImageRequest, FileResult],
     requests: Iterable[PredictRequest],
 ) -> Iterator[PredictedRow]:
-    stays: deque[bool] = deque()
+    targets = tuple(job.settings.targets)
+    taken: deque[tuple[PredictRequest, bool]] = deque()
 
     def images() -> Iterator[ImageRequest]:
         for request in requests:
-            image = request.image
-            stays.append(has_digest(_predicted(image.path, job.settings), request.digest))
-            yield replace(image, kept=tuple(job.settings.targets)) if stays[-1] else image
+            record = _predicted(request, job.settings)
+            stays = set(targets) <= record.masks.keys() and has_digest(record, request.digest)
+            taken.append((request, stays))
+            yield replace(request.image, kept=targets) if stays else request.image
 
     for result in segment(images()):
-        row = None if stays.popleft() else _row(result, job.settings, job.provenance)
-        yield result, row
+        request, stays = taken.popleft()
+        yield result, None if stays else _row(request, result, job)
 
 
-def _predicted(path: Path, settings: PredictSettings) -> Record:
-    """Return the record of an image with the masks that were predicted, or kept."""
-    masks = masks_in(Path(settings.out), path)
-    chosen = {name: masks[name] for name in settings.targets if name in masks}
-    return replace(record_of(path), masks=chosen, fov=None)
+def _predicted(request: PredictRequest, settings: PredictSettings) -> Record:
+    """Return the record of an image with the masks that were predicted, or kept, and the fovea."""
+    path = request.image.path
+    masks = masks_in(Path(settings.out), path, {path.name: request.confidences})
+    wanted = (*settings.targets, FOVEA.name)
+    chosen = {name: masks[name] for name in dict.fromkeys(wanted) if name in masks}
+    return replace(request.record, masks=chosen, fov=None)
 
 
-def _row(result: FileResult, settings: PredictSettings, provenance: Provenance) -> Row:
-    record = _predicted(result.path, settings)
+def _row(request: PredictRequest, result: FileResult, job: PredictJob) -> Row:
     if result.error:
         return {
-            **identity_cells(record),
+            **identity_cells(request.record),
             "error": result.error.removeprefix(f"{result.path}: "),
         }
-    new = {name: one for name, one in provenance.adapters.items() if name not in result.kept}
-    used = replace(provenance, adapters=new, iou=result.iou) if new else None
-    return row_of_record(record, provenance=used)
+    adapters = job.provenance.adapters
+    new = {name: one for name, one in adapters.items() if name not in result.kept}
+    sure = result.confidence
+    used = replace(job.provenance, adapters=new, iou=result.iou, confidence=sure) if new else None
+    return row_of_record(_predicted(request, job.settings), provenance=used)
 
 
 def _provenance(

@@ -2,16 +2,17 @@
 
 import hashlib
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from sam2lora import __version__
+from sam2lora.cohort.fovea import Fovea, fovea_of
 from sam2lora.datasets import MaskFile, Record
-from sam2lora.datasets.ellipses import Landmark
 from sam2lora.errors import Sam2LoraError
-from sam2lora.images.field_of_view import find_field_of_view
-from sam2lora.measurements import DEFINITIONS, measure_eye
+from sam2lora.images.field_of_view import FieldOfView, find_field_of_view
+from sam2lora.inference.confidence_file import as_stored
+from sam2lora.measurements import DEFINITIONS, EyeMeasurements, measure_eye
 from sam2lora.targets import FOVEA, TARGETS
 from sam2lora.utils.files import read_error, sha256_of
 
@@ -22,20 +23,29 @@ Row = Mapping[str, Cell]
 
 _IMAGE = ("file", "dataset", "patient", "eye", "width_px", "height_px")
 _FIELD = ("field", "field_diameter_px", "mm_per_px", "scale_source")
+_FOVEA = ("fovea_x_px", "fovea_y_px", "fovea_source", "fovea_confidence")
 _MODEL = ("model", "model_sha256", "predict_options")
-_TARGET = ("predicted_iou", "adapter", "adapter_sha256")
+_ADAPTER = ("adapter", "adapter_sha256")
+_RESULTS = ("confidence", "predicted_iou")
 _END = ("warnings", "error", "inputs_sha256", "version")
 
-PROVENANCE = (*_MODEL, *(f"{target}_{name}" for target in TARGETS for name in _TARGET))
+PREDICTED = tuple(f"{target}_{name}" for target in TARGETS for name in _RESULTS)
+"""Columns of what a prediction says about itself; empty for masks that were not predicted."""
+
+PROVENANCE = (
+    *_MODEL,
+    *(f"{target}_{name}" for target in (*TARGETS, FOVEA.name) for name in _ADAPTER),
+)
 """Columns of how masks were predicted; empty for masks that were not."""
 
-COLUMNS = (*_IMAGE, *_FIELD, *DEFINITIONS, *PROVENANCE, *_END)
+COLUMNS = (*_IMAGE, *_FIELD, *_FOVEA, *DEFINITIONS, *PREDICTED, *PROVENANCE, *_END)
 """Columns of a table, in order."""
 
 TEXT = frozenset(
     {
-        *("file", "dataset", "patient", "eye", "field", "scale_source", *_MODEL, *_END),
-        *(name for name in PROVENANCE if not name.endswith("_predicted_iou")),
+        *("file", "dataset", "patient", "eye", "field", "scale_source", "fovea_source"),
+        *PROVENANCE,
+        *_END,
     }
 )
 """Columns that hold text; the others hold numbers, or yes or no."""
@@ -53,8 +63,8 @@ class Provenance:
         Name and digest of the adapter by target.
     options
         Options of `sam2lora predict` that differ from the defaults.
-    iou
-        Predicted IoU by target.
+    iou, confidence
+        Predicted IoU, and how sure the mask is, 0…1, by target.
     """
 
     model: str
@@ -62,9 +72,10 @@ class Provenance:
     adapters: Mapping[str, tuple[str, str]]
     options: str = ""
     iou: Mapping[str, float] = field(default_factory=dict)
+    confidence: Mapping[str, float | None] = field(default_factory=dict)
 
     def cells(self) -> dict[str, Cell]:
-        """Return the cells of `PROVENANCE`."""
+        """Return the cells of `PROVENANCE`, and of `PREDICTED` what is known."""
         cells: dict[str, Cell] = {
             "model": self.model,
             "model_sha256": self.model_sha256,
@@ -72,6 +83,8 @@ class Provenance:
         }
         for target, (name, digest) in self.adapters.items():
             cells |= {f"{target}_adapter": name, f"{target}_adapter_sha256": digest}
+        for target, sure in self.confidence.items():
+            cells[f"{target}_confidence"] = None if sure is None else as_stored(sure)
         return cells | {f"{target}_predicted_iou": value for target, value in self.iou.items()}
 
 
@@ -85,6 +98,7 @@ def digest_of(record: Record) -> str:
     """
     files = [("image", record.image)]
     files += [(name, mask.path) for name, mask in _masks(record).items()]
+    files += [(FOVEA.name, file.path) for file in record.masks_by(FOVEA.name, 1)]
     files += [("fov", record.fov.path)] if record.fov else []
     lines = [f"{name} {sha256_of(path)}" for name, path in files]
     return hashlib.sha256("\n".join(lines).encode()).hexdigest()
@@ -114,6 +128,11 @@ def row_of_record(record: Record, *, provenance: Provenance | None = None) -> Ro
     return row | (provenance.cells() if provenance else {})
 
 
+def confidence_cells(record: Record) -> dict[str, Cell]:
+    """Return how sure the masks are that were predicted, where the record says so."""
+    return {f"{name}_confidence": mask.confidence for name, mask in _masks(record).items()}
+
+
 def identity_cells(record: Record) -> dict[str, Cell]:
     """Return the cells that are known without opening a file."""
     return {
@@ -139,19 +158,32 @@ def _masks(record: Record) -> Mapping[str, MaskFile]:
     return {name: record.masks[name][0] for name in TARGETS if record.masks.get(name)}
 
 
-def _fovea(record: Record) -> tuple[float, float] | None:
-    """Return where a dataset marks the fovea; a user's own mask of that name marks no point."""
-    drawn = next((file.drawn for file in record.masks_by(FOVEA.name, 1)), None)
-    return (drawn.x, drawn.y) if isinstance(drawn, Landmark) else None
-
-
 def _measured(record: Record) -> dict[str, Cell]:
     image = record.read_image()
     masks = {name: record.read_mask(name) for name in _masks(record)}
     seen = record.read_field_of_view() if record.fov else find_field_of_view(image.pixels)
-    found = measure_eye(masks, seen, spacing=image.spacing, eye=image.eye, fovea=_fovea(record))
-    height, width = image.pixels.shape[:2]
-    return {
+    fovea = fovea_of(record)
+    place = None if fovea is None else fovea.place
+    found = measure_eye(masks, seen, spacing=image.spacing, eye=image.eye, fovea=place)
+    return measured_cells(found, seen, fovea) | confidence_cells(record)
+
+
+def measured_cells(
+    found: EyeMeasurements, seen: FieldOfView, fovea: Fovea | None
+) -> dict[str, Cell]:
+    """Return the cells of what was measured in an image.
+
+    Parameters
+    ----------
+    found
+        The measurements.
+    seen
+        The field of view of the image.
+    fovea
+        The fovea that they refer to.
+    """
+    height, width = seen.mask.shape
+    cells: dict[str, Cell] = {
         "eye": found.eye,
         "width_px": width,
         "height_px": height,
@@ -160,9 +192,9 @@ def _measured(record: Record) -> dict[str, Cell]:
         "mm_per_px": found.scale.mm_per_px if found.scale else None,
         "scale_source": found.scale.source if found.scale else None,
         **found.values,
-        "warnings": _joined(found.warnings),
+        "warnings": " ".join(found.warnings),
     }
-
-
-def _joined(sentences: Sequence[str]) -> str:
-    return " ".join(sentences)
+    if fovea is not None:
+        values = (fovea.x, fovea.y, fovea.source, fovea.confidence)
+        cells |= dict(zip(_FOVEA, values, strict=True))
+    return cells

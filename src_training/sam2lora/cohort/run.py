@@ -8,9 +8,11 @@ from typing import TYPE_CHECKING
 
 from sam2lora import __version__
 from sam2lora.cohort.record_row import (
+    PREDICTED,
     PROVENANCE,
     Provenance,
     Row,
+    confidence_cells,
     digest_of,
     identity_cells,
     row_of_record,
@@ -91,7 +93,7 @@ class TableWriter:
         row = self._before.get(record.image.as_posix())
         if row is None or row["error"]:
             return ""
-        expected = as_cells(_expected(provenance))
+        expected = as_cells(_expected(record, provenance))
         if any(row[column] != expected[column] for column in ("version", *_compared(provenance))):
             return ""
         return row["inputs_sha256"]
@@ -237,15 +239,15 @@ def _measure_requests(requests: Iterable[MeasureRequest]) -> Iterator[Row | None
         yield None if stays else row_of_record(request.record)
 
 
-def _expected(provenance: Provenance | None) -> Row:
+def _expected(record: Record, provenance: Provenance | None) -> Row:
     """Return the cells by which a row is recognised as still right, without the digest."""
-    return {**(provenance.cells() if provenance else {}), "version": __version__}
+    cells = provenance.cells() if provenance else confidence_cells(record)
+    return {**cells, "version": __version__}
 
 
 def _compared(provenance: Provenance | None) -> tuple[str, ...]:
     """Return the columns of how masks were predicted that have to agree.
 
-    The predicted IoU is a result, and not known before.
+    What a prediction says about itself is a result, and not known before.
     """
-    settings = tuple(name for name in PROVENANCE if not name.endswith("_predicted_iou"))
-    return settings if provenance else PROVENANCE
+    return PROVENANCE if provenance else (*PROVENANCE, *PREDICTED)

@@ -64,6 +64,21 @@ def write_table(path: Path, rows: Sequence[Cells]) -> None:
         parquet.write_table(arrow.table(columns, schema=schema), temporary)
 
 
+def add_row(path: Path, row: Row) -> None:
+    """Add the row of one image to a table, in place of an earlier one; without a table, begin one.
+
+    Raises
+    ------
+    OutputError
+        If the file cannot be written, or is another kind of table.
+    SettingsError
+        As for `check_path`.
+    """
+    cells = as_cells(row)
+    rows = {one["file"]: one for one in read_table(path)} if path.exists() else {}
+    write_table(path, list({**rows, cells["file"]: cells}.values()))
+
+
 def read_table(path: Path) -> list[Cells]:
     """Read a table that `write_table` wrote.
 

@@ -21,6 +21,7 @@ from sam2lora.cohort.table import VASCX, Cells, cell_text, read_table, write_tab
 from sam2lora.datasets import Record
 from sam2lora.errors import OutputError, SettingsError
 from sam2lora.images.field_of_view import find_field_of_view
+from sam2lora.targets import FOVEA
 from sam2lora.utils.files import make_folder, read_error
 from sam2lora.utils.progress import Progress, no_progress
 
@@ -111,7 +112,7 @@ def _biomarkers(record: Record, folder: Path) -> Cells:
     name = f"{record.dataset}_{record.stem}" if record.dataset else record.stem
     image = record.read_image()
     seen = record.read_field_of_view() if record.fov else find_field_of_view(image.pixels)
-    masks = {target: record.read_mask(target) for target in record.masks}
+    masks = {name: record.read_mask(name) for name in record.masks if name != FOVEA.name}
     save_for_vascx(folder, name, image.pixels, seen, masks)
     return run_vascx(folder, name)
 

@@ -76,6 +76,8 @@ class MaskFile:
         Other files that are masks of the same target, image and grader: which is right is unclear.
     drawn
         The ellipse or point to draw, if the file lists those of many images.
+    confidence
+        How sure the network was that predicted it, 0…1; None if that is not known.
     """
 
     path: Path
@@ -84,6 +86,7 @@ class MaskFile:
     labels: tuple[int, ...] = field(default=(), kw_only=True)
     rivals: tuple[Path, ...] = field(default=(), kw_only=True)
     drawn: Ellipse | Landmark | None = field(default=None, kw_only=True)
+    confidence: float | None = field(default=None, kw_only=True)
 
     def read(self, shape: Shape) -> Mask:
         """Read the mask.

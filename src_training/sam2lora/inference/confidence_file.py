@@ -34,7 +34,7 @@ def update_confidences(folder: Path, found: Confidences) -> None:
     for image, target, value in _rows(found):
         known[image, target] = value
     rows = [
-        {"image": image, "target": target, "confidence": f"{value:.3f}"}
+        {"image": image, "target": target, "confidence": f"{as_stored(value):.3f}"}
         for (image, target), value in sorted(known.items())
         if value is not None
     ]
@@ -91,6 +91,11 @@ def confidence_writer(folder: Path) -> Iterator[ConfidenceWriter]:
         yield writer
     finally:
         writer.write()
+
+
+def as_stored(confidence: float) -> float:
+    """Return a confidence as it is read from the file again: with three digits."""
+    return round(confidence, 3)
 
 
 def read_confidences(folder: Path) -> dict[str, dict[str, float]]:

@@ -17,6 +17,12 @@ DISC_FOVEA_MM = 4.76
 al., PLoS ONE 10:e0138701, 2015."""
 
 
+STEEPEST = 30.0
+"""Angle of the line from disc to fovea to the horizontal, in degrees, beyond which an image is
+taken to be turned: among 6043 eyes none had more than 28.9 (Jonas et al., PLoS ONE 10:e0141771,
+2015)."""
+
+
 @dataclass(frozen=True)
 class Disc:
     """The disc as a circle.
@@ -67,8 +73,26 @@ def disc_of(mask: Mask) -> Disc | None:
     return Disc((float(columns.mean()), float(rows.mean())), diameter)
 
 
-def side_of(disc: Point, fovea: Point) -> Eye:
-    """Return the side of an eye: the fovea is temporal of the disc, left of it in a right eye."""
+def disc_fovea_angle(disc: Point, fovea: Point) -> float:
+    """Return the angle of the line from disc to fovea to the horizontal, -90…90 degrees.
+
+    It is positive where the fovea is lower in the image, as in most eyes.
+    """
+    return math.degrees(math.atan2(fovea[1] - disc[1], abs(fovea[0] - disc[0])))
+
+
+def is_turned(disc: Point, fovea: Point) -> bool:
+    """Check whether the line from disc to fovea is steeper than in any upright image."""
+    return abs(disc_fovea_angle(disc, fovea)) > STEEPEST
+
+
+def side_of(disc: Point, fovea: Point) -> Eye | None:
+    """Return the side of an eye: the fovea is temporal of the disc, left of it in a right eye.
+
+    None if the image is turned.
+    """
+    if is_turned(disc, fovea):
+        return None
     return "right" if fovea[0] < disc[0] else "left"
 
 

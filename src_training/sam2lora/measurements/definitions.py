@@ -8,7 +8,42 @@ from typing import Literal
 from sam2lora.measurements.regions import ETDRS_FIELDS
 from sam2lora.measurements.rim import HOURS, SECTORS
 
-Unit = Literal["px", "px²", "mm", "mm²", "ratio", "count", "stage", "yes or no", "hour"]
+Unit = Literal["px", "px²", "mm", "mm²", "ratio", "count", "stage", "yes or no", "hour", "degrees"]
+
+Group = Literal["disc and cup", "rim", "vessels", "fovea"]
+
+
+@dataclass(frozen=True)
+class NormalRange:
+    """Where most values of people without a disease of the eye lie; no limit of a disease.
+
+    Attributes
+    ----------
+    low, high
+        Its ends; None where it is open.
+    source
+        Who found it.
+    about
+        What it is a range of, in a few words.
+    """
+
+    low: float | None
+    high: float | None
+    source: str
+    about: str
+
+    def holds(self, value: float) -> bool:
+        """Check whether a value is in the range."""
+        too_low = self.low is not None and value < self.low
+        too_high = self.high is not None and value > self.high
+        return not (too_low or too_high)
+
+    @property
+    def text(self) -> str:
+        """The range in words, such as "0.5 to 0.7" or "up to 0.7"."""
+        if self.low is None:
+            return f"up to {self.high}"
+        return f"from {self.low}" if self.high is None else f"{self.low} to {self.high}"
 
 
 @dataclass(frozen=True)
@@ -27,6 +62,12 @@ class Definition:
         What it is, in one sentence.
     source
         Where the definition comes from; empty if it goes without saying.
+    group
+        What of the eye it is about.
+    normal
+        Where it lies in most people; None if no source says so for this definition.
+    note
+        What has to be known to read it; empty if nothing.
     """
 
     name: str
@@ -34,12 +75,35 @@ class Definition:
     needs: tuple[str, ...]
     text: str
     source: str = ""
+    group: Group = "disc and cup"
+    normal: NormalRange | None = None
+    note: str = ""
 
 
 _RIM = ("disc", "cup")
 _GRID = ("vessel", "eye", "fovea", "scale")
 _ISNT = "Jonas et al. 1988"
 _DDLS = "Spaeth et al. 2002"
+_NORMAL = {
+    "disc_area_mm2": NormalRange(
+        1.51, 3.79, "Wang et al. 2006", "mean and two standard deviations of 4027 people"
+    ),
+    "vertical_cup_disc_ratio": NormalRange(
+        None, 0.7, "Wolfs et al. 2000", "97.5th percentile of a population; larger in large discs"
+    ),
+    "disc_fovea_distance_mm": NormalRange(
+        3.76, 6.53, "Jonas et al. 2015a", "least and most of 2836 people"
+    ),
+    "disc_fovea_angle": NormalRange(
+        -6.3, 28.9, "Jonas et al. 2015b", "least and most of 6043 eyes"
+    ),
+}
+_NOTES = {
+    "isnt_rule": (
+        "many healthy eyes break it: 63 % of 110 in photographs (Poon et al. 2017), 23 % of 77 "
+        "(Moon et al. 2018)"
+    ),
+}
 _ZONES = {
     "b": ("half a disc diameter off the disc's margin to one", "Hubbard et al. 1999"),
     "c": ("half a disc diameter off the disc's margin to two", "Cheung et al. 2011"),
@@ -105,6 +169,8 @@ def _of_vessels() -> Iterator[Definition]:
 def _of_the_fovea() -> Iterator[Definition]:
     text = "distance of the centroid of the disc and the fovea"
     yield Definition("disc_fovea_distance_px", "px", ("disc", "fovea"), text)
+    text = "angle of the line from disc to fovea to the horizontal, positive if the fovea is lower"
+    yield Definition("disc_fovea_angle", "degrees", ("disc", "fovea"), text, "Jonas et al. 2015b")
 
 
 def _with_twins(definitions: Iterator[Definition]) -> Iterator[Definition]:
@@ -121,10 +187,16 @@ def _with_twins(definitions: Iterator[Definition]) -> Iterator[Definition]:
 
 
 def _all() -> Iterator[Definition]:
-    yield from _with_twins(_of_disc_and_cup())
-    yield from _with_twins(_of_the_rim())
-    yield from _with_twins(_of_vessels())
-    yield from _with_twins(_of_the_fovea())
+    groups: Mapping[Group, Iterator[Definition]] = {
+        "disc and cup": _of_disc_and_cup(),
+        "rim": _of_the_rim(),
+        "vessels": _of_vessels(),
+        "fovea": _of_the_fovea(),
+    }
+    for group, definitions in groups.items():
+        for one in _with_twins(definitions):
+            normal, note = _NORMAL.get(one.name), _NOTES.get(one.name, "")
+            yield replace(one, group=group, normal=normal, note=note)
 
 
 DEFINITIONS: Mapping[str, Definition] = MappingProxyType({one.name: one for one in _all()})

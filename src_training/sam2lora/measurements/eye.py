@@ -8,8 +8,9 @@ import numpy as np
 
 from sam2lora.images.field_of_view import FieldOfView
 from sam2lora.measurements import rim
-from sam2lora.measurements.anatomy import Disc, Point, Scale, disc_of, scale_of, side_of
+from sam2lora.measurements.anatomy import Disc, Point, Scale, disc_fovea_angle
 from sam2lora.measurements.definitions import DEFINITIONS
+from sam2lora.measurements.geometry import EyeGeometry, doubts, eye_geometry
 from sam2lora.measurements.regions import (
     ETDRS_FIELDS,
     ZONES,
@@ -19,6 +20,7 @@ from sam2lora.measurements.regions import (
     zone,
     zone_area,
 )
+from sam2lora.measurements.rim import RimProfile
 from sam2lora.measurements.skeleton import (
     Skeleton,
     mean_tortuosity,
@@ -29,9 +31,6 @@ from sam2lora.measurements.structures import Measurements, measure
 from sam2lora.types import Eye, Mask, Spacing
 
 MeasuredValue = float | int | bool | None
-
-_OUTSIDE = 0.02  # of the cup's area that may lie outside the disc without a warning
-_SQUARE = 0.01  # by which a pixel's sides may differ without a warning
 
 
 @dataclass(frozen=True)
@@ -84,26 +83,27 @@ def measure_eye(
     GeometryError
         If a mask differs in size from the field of view.
     """
-    short = measure(masks, field, spacing=spacing)
-    inside = {name: mask & field.mask for name, mask in masks.items()}
-    disc = disc_of(inside["disc"]) if "disc" in inside else None
-    shown = side_of(disc.center, fovea) if disc and fovea else None
-    scale = scale_of(spacing, disc.center if disc else None, fovea)
-    side = eye or shown
-    pixels: dict[str, MeasuredValue] = dict(_of_structures(short))
-    if disc and "cup" in inside:
-        pixels |= _of_rim(inside["disc"], inside["cup"], side)
-    if disc and fovea:
-        pixels["disc_fovea_distance_px"] = math.dist(disc.center, fovea)
+    return measure_geometry(eye_geometry(masks, field, spacing=spacing, eye=eye, fovea=fovea))
+
+
+def measure_geometry(geometry: EyeGeometry) -> EyeMeasurements:
+    """Measure one eye by what `eye_geometry` found."""
+    masks, field, disc = geometry.masks, geometry.field, geometry.disc
+    pixels: dict[str, MeasuredValue] = dict(
+        _of_structures(measure(masks, field, spacing=geometry.spacing))
+    )
+    if geometry.rim:
+        pixels |= _of_rim(geometry.rim, geometry)
+    if disc and geometry.fovea:
+        pixels["disc_fovea_distance_px"] = math.dist(disc.center, geometry.fovea)
+        pixels["disc_fovea_angle"] = disc_fovea_angle(disc.center, geometry.fovea)
     if disc:
-        pixels |= _of_zones(inside.get("vessel"), disc, field.mask)
-    if "vessel" in inside:
-        pixels |= _of_vessels(inside["vessel"], field)
-        if fovea and scale and side:
-            pixels |= _of_grid(inside["vessel"], field.mask, fovea, scale, side)
-    values = {name: _value(name, pixels, scale) for name in DEFINITIONS}
-    doubts = (*_doubts(inside, disc, field), *_conflicts(eye, shown, spacing))
-    return EyeMeasurements(values, side, scale, doubts)
+        pixels |= _of_zones(masks.get("vessel"), disc, field.mask)
+    if "vessel" in masks:
+        pixels |= _of_vessels(masks["vessel"], field)
+        pixels |= _of_grid(masks["vessel"], geometry)
+    values = {name: _value(name, pixels, geometry.scale) for name in DEFINITIONS}
+    return EyeMeasurements(values, geometry.eye, geometry.scale, tuple(doubts(geometry)))
 
 
 def _value(name: str, pixels: Mapping[str, MeasuredValue], scale: Scale | None) -> MeasuredValue:
@@ -132,17 +132,17 @@ def _of_structures(short: Measurements) -> Iterator[tuple[str, MeasuredValue]]:
     yield "vessel_density", short.vessel_density
 
 
-def _of_rim(disc: Mask, cup: Mask, eye: Eye | None) -> dict[str, MeasuredValue]:
-    profile = rim.rim_profile(disc, cup)
-    if profile is None:
-        return {}
+def _of_rim(profile: RimProfile, geometry: EyeGeometry) -> dict[str, MeasuredValue]:
     ratio, place = rim.narrowest(profile)
-    sectors = rim.sector_widths(profile, eye)
     found: dict[str, MeasuredValue] = {
         "rim_disc_ratio": ratio,
         "ddls_stage": rim.ddls_stage(profile),
-        "isnt_rule": rim.follows_isnt(sectors),
     }
+    if geometry.turned:
+        return found
+    eye = geometry.directions
+    sectors = rim.sector_widths(profile, eye)
+    found["isnt_rule"] = rim.follows_isnt(sectors)
     found |= {f"rim_width_{name}_px": width for name, width in sectors.items()}
     if eye is not None:
         hours = rim.hour_widths(profile, eye)
@@ -175,46 +175,13 @@ def _of_vessels(vessel: Mask, field: FieldOfView) -> dict[str, MeasuredValue]:
     }
 
 
-def _of_grid(
-    vessel: Mask, field: Mask, fovea: Point, scale: Scale, eye: Eye
-) -> Iterator[tuple[str, MeasuredValue]]:
+def _of_grid(vessel: Mask, geometry: EyeGeometry) -> Iterator[tuple[str, MeasuredValue]]:
+    fovea, scale, eye = geometry.fovea, geometry.scale, geometry.directions
+    if not (fovea and scale and eye):
+        return
+    field = geometry.field.mask
     grid = etdrs_grid(fovea, scale.mm_per_px, eye, field.shape)
     for number, name in enumerate(ETDRS_FIELDS, start=1):
         visible = (grid == number) & field
         area = etdrs_area(name, scale.mm_per_px)
         yield f"vessel_density_etdrs_{name}", density(vessel, visible, area)
-
-
-def _doubts(masks: Mapping[str, Mask], disc: Disc | None, field: FieldOfView) -> Iterator[str]:
-    """Yield what is doubtful about the masks."""
-    if disc:
-        area = int(np.count_nonzero(masks["disc"]))
-        if math.pi * disc.diameter**2 / 4 < (1 - _OUTSIDE) * area:
-            yield "The disc is in several parts; the largest counts."
-        if _at_the_edge(masks["disc"], field.mask):
-            yield "The disc touches the edge of the field of view."
-    if disc and "cup" in masks:
-        cup = int(np.count_nonzero(masks["cup"]))
-        outside = int(np.count_nonzero(masks["cup"] & ~masks["disc"]))
-        if outside > _OUTSIDE * cup:
-            yield f"{outside / cup:.0%} of the cup lies outside the disc."
-
-
-def _at_the_edge(mask: Mask, field: Mask) -> bool:
-    """Check whether a mask has a pixel beside one that is not in the field of view."""
-    rows, columns = (np.flatnonzero(mask.any(axis=axis)) for axis in (1, 0))
-    around = np.pad(field, 1)[rows[0] : rows[-1] + 3, columns[0] : columns[-1] + 3]
-    inside = mask[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1]
-    height, width = inside.shape
-    return any(
-        bool((inside & ~around[down : down + height, right : right + width]).any())
-        for down, right in ((0, 1), (2, 1), (1, 0), (1, 2))
-    )
-
-
-def _conflicts(eye: Eye | None, shown: Eye | None, spacing: Spacing | None) -> Iterator[str]:
-    """Yield where what is given contradicts itself."""
-    if eye and shown and eye != shown:
-        yield f"The eye is said to be the {eye} one, and disc and fovea lie as in a {shown} one."
-    if spacing and abs(spacing[0] / spacing[1] - 1) > _SQUARE:
-        yield "Pixels are not square; what is not vertical or horizontal is off in mm."

@@ -29,6 +29,12 @@ ETDRS_FIELDS = (
 _LEAST = 0.5  # of a region that has to be in the field of view for a value
 
 
+def zone_radii(name: str, disc: Disc) -> tuple[float, float]:
+    """Return the inner and the outer radius of a zone in pixels."""
+    inner, outer = ZONES[name]
+    return inner * disc.diameter, outer * disc.diameter
+
+
 def zone(name: str, disc: Disc, shape: tuple[int, int]) -> Mask:
     """Return a zone around the disc, `(H, W)` bool.
 
@@ -41,10 +47,26 @@ def zone(name: str, disc: Disc, shape: tuple[int, int]) -> Mask:
     shape
         (H, W) of the image.
     """
-    inner, outer = (radius * disc.diameter for radius in ZONES[name])
+    inner, outer = zone_radii(name, disc)
     distance = _distance(disc.center, shape)
     ring: Mask = (distance >= inner) & (distance < outer)
     return ring
+
+
+def etdrs_sector(name: str, mm_per_px: float, eye: Eye) -> tuple[float, float, int | None]:
+    """Return the borders of one of the `ETDRS_FIELDS`.
+
+    Returns
+    -------
+    Its inner and outer radius in pixels, and the direction of its middle in the image in degrees, 0
+    being right and 90 down, to either side of which it reaches 45; None for the whole circle.
+    """
+    ring, _, side = name.partition("_")
+    number = ("center", "inner", "outer").index(ring)
+    inner, outer = ((0.0, *ETDRS_RADII)[number + step] / mm_per_px for step in (0, 1))
+    nasal = 0 if eye == "right" else 180
+    middles = {"superior": 270, "inferior": 90, "nasal": nasal, "temporal": 180 - nasal}
+    return inner, outer, middles.get(side)
 
 
 def etdrs_grid(
@@ -88,7 +110,7 @@ def etdrs_grid(
 
 def zone_area(name: str, disc: Disc) -> float:
     """Return the area of a whole zone in pixels, with what lies outside the image."""
-    inner, outer = (radius * disc.diameter for radius in ZONES[name])
+    inner, outer = zone_radii(name, disc)
     return math.pi * (outer**2 - inner**2)
 
 

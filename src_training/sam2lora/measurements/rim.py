@@ -18,7 +18,7 @@ from sam2lora.types import Eye, Mask
 
 Sector = Literal["inferior", "superior", "nasal", "temporal"]
 
-SECTORS: Mapping[Sector, float] = {"inferior": 90, "superior": 270, "nasal": 0, "temporal": 180}
+SECTORS: Mapping[Sector, int] = {"inferior": 90, "superior": 270, "nasal": 0, "temporal": 180}
 """Middle of each quarter in a right eye, in degrees: 0 is right in the image, 90 down."""
 
 HOURS = tuple(range(1, 13))
@@ -29,6 +29,33 @@ _SMOOTH = 11  # degrees over which the narrowest width is a mean, so that no sin
 _ABSENT = 0.5  # pixels; there is no rim where it is narrower
 _STAGES = (0.4, 0.3, 0.2, 0.1)  # least rim-to-disc ratio of stages 1 to 4
 _EXTENTS = (45, 90, 180, 270)  # most degrees without rim of stages 6 to 9
+
+
+@dataclass(frozen=True)
+class RaySpan:
+    """Neighbouring rays of a rim profile.
+
+    Attributes
+    ----------
+    middle
+        Direction of the middle ray in the image, in degrees: 0 is right, 90 down.
+    reach
+        Degrees to the ray at either end.
+    """
+
+    middle: int
+    reach: int
+
+    @property
+    def rays(self) -> NDArray[np.int64]:
+        """Directions of the rays from end to end, in whole degrees."""
+        return np.arange(self.middle - self.reach, self.middle + self.reach + 1)
+
+    def mean(self, values: NDArray[np.float64]) -> float:
+        """Return the mean of `(360,)` values; a ray at an end counts half, for the next span."""
+        weight = np.ones(2 * self.reach + 1)
+        weight[[0, -1]] = 0.5
+        return float(np.average(values[self.rays % _RAYS], weights=weight))
 
 
 @dataclass(frozen=True, eq=False)
@@ -95,32 +122,37 @@ def _radii(mask: Mask, center: tuple[float, float]) -> NDArray[np.float64]:
     return np.where(inside.any(axis=1), (last - 0.5) / _STEPS, 0.0)
 
 
-def _mean_around(values: NDArray[np.float64], degree: float, reach: int) -> float:
-    """Return the mean of the values of the rays within `reach` degrees of a direction."""
-    offset = np.abs((np.arange(_RAYS) - degree + 180) % 360 - 180)
-    weight = np.clip(reach + 0.5 - offset, 0, 1)  # a ray on the border counts for both sides
-    return float(np.average(values, weights=weight))
-
-
-def _in_image(degree: float, eye: Eye) -> float:
+def _in_image(degree: int, eye: Eye) -> int:
     """Return a direction of a right eye as that of the image of `eye`."""
     return degree if eye == "right" else (180 - degree) % 360
 
 
+def sector_span(name: Sector, eye: Eye | None) -> RaySpan | None:
+    """Return the rays of a quarter; None of a nasal or temporal one if the eye is not known."""
+    if eye is None and name in ("nasal", "temporal"):
+        return None
+    return RaySpan(_in_image(SECTORS[name], eye or "right"), 45)
+
+
+def hour_span(hour: int, eye: Eye) -> RaySpan:
+    """Return the rays of a clock hour."""
+    return RaySpan(_in_image(30 * hour - 90, eye), 15)
+
+
+def narrowest_span(profile: RimProfile) -> RaySpan:
+    """Return the rays over which the narrowest width is a mean."""
+    return RaySpan(narrowest(profile)[1], _SMOOTH // 2)
+
+
 def sector_widths(profile: RimProfile, eye: Eye | None) -> dict[Sector, float]:
     """Return the mean rim width in each quarter, in pixels; of an unknown eye, above and below."""
-    known = {
-        name: middle for name, middle in SECTORS.items() if eye or name in ("inferior", "superior")
-    }
-    return {
-        name: _mean_around(profile.width, _in_image(middle, eye or "right"), 45)
-        for name, middle in known.items()
-    }
+    spans = {name: sector_span(name, eye) for name in SECTORS}
+    return {name: span.mean(profile.width) for name, span in spans.items() if span}
 
 
 def hour_widths(profile: RimProfile, eye: Eye) -> dict[int, float]:
     """Return the mean rim width in each clock hour of 30 degrees, in pixels."""
-    return {hour: _mean_around(profile.width, _in_image(30 * hour - 90, eye), 15) for hour in HOURS}
+    return {hour: hour_span(hour, eye).mean(profile.width) for hour in HOURS}
 
 
 def follows_isnt(widths: Mapping[Sector, float]) -> bool | None:
@@ -164,7 +196,7 @@ def ddls_stage(profile: RimProfile) -> int:
     return 1 + sum(ratio < least for least in _STAGES)
 
 
-def hour_of(degree: float, eye: Eye) -> int:
+def hour_of(degree: int, eye: Eye) -> int:
     """Return the clock hour of a right eye, 1…12, of a direction in the image of `eye`."""
     turned = _in_image(degree, eye)  # mirroring is its own inverse
     return int(((turned + 90) / 30 + 0.5) % 12) or 12

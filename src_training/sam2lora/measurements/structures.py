@@ -64,12 +64,7 @@ def measure(
     The vertical cup/disc ratio is the ratio of the vertical diameters, as graded clinically; it is
     0 if there is a disc without a cup, and undefined without a disc.
     """
-    for name, mask in masks.items():
-        if mask.shape != field.mask.shape:
-            raise GeometryError(
-                f"The {name} mask has shape {mask.shape}, the field of view {field.mask.shape}; "
-                "both must belong to one image."
-            )
+    check_sizes(masks, field)
     structures = {name: _extent(mask & field.mask, spacing) for name, mask in masks.items()}
     field_area = int(field.mask.sum())
     disc, cup, vessel = (structures.get(name) for name in ("disc", "cup", "vessel"))
@@ -86,6 +81,22 @@ def measure(
         area_cup_disc_ratio=area,
         vessel_density=vessel.area_px / field_area if vessel and field_area else None,
     )
+
+
+def check_sizes(masks: Mapping[str, Mask], field: FieldOfView) -> None:
+    """Check that masks have the size of the field of view.
+
+    Raises
+    ------
+    GeometryError
+        If one has not.
+    """
+    for name, mask in masks.items():
+        if mask.shape != field.mask.shape:
+            raise GeometryError(
+                f"The {name} mask has shape {mask.shape}, the field of view {field.mask.shape}; "
+                "both must belong to one image."
+            )
 
 
 def _extent(mask: Mask, spacing: Spacing | None) -> Extent:

@@ -7,6 +7,7 @@ import pytest
 
 from sam2lora.cohort.inputs import find_records, masks_in, record_of
 from sam2lora.errors import ImageError
+from sam2lora.inference.confidence_file import update_confidences
 
 
 def test_dataset_has_its_own_masks(data: Path):
@@ -23,11 +24,14 @@ def test_folder_of_masks_replaces_the_datasets_own(data: Path, tmp_path: Path):
     masks = tmp_path / "masks"
     masks.mkdir()
     shutil.copy(data / "masks" / "disc" / images[0].name, masks / f"{images[0].stem}_disc.png")
+    (masks / f"{images[0].stem}_fovea.json").write_text("{}")  # it is opened where it is measured
+    update_confidences(masks, {images[0].name: {"disc": 0.5}})
     (record,) = find_records([data], masks=masks)
-    assert set(record.masks) == {"disc"}
+    assert set(record.masks) == {"disc", "fovea"}
+    assert record.masks["disc"][0].confidence == 0.5
     assert record.masks["disc"][0].path.parent == masks
     assert record.eye == "left"
-    assert masks_in(masks, images[1]) == {}
+    assert masks_in(masks, images[1], {}) == {}
 
 
 def test_images_without_masks_are_refused_with_what_to_do(data: Path, tmp_path: Path):

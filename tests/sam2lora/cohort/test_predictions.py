@@ -9,6 +9,7 @@ from PIL import Image
 
 from sam2lora.cohort import find_records, measure_records, read_table
 from sam2lora.cohort.predictions import predict_and_measure
+from sam2lora.inference.confidence_file import update_confidences
 from sam2lora.inference.pipeline import load_predictor
 from sam2lora.inference.predictor import Predictor
 from sam2lora.inference.settings import PredictSettings
@@ -70,6 +71,35 @@ def test_what_is_there_is_not_predicted_again(
     results = run(settings, table, predictor)
     assert [len(result.files) for result in results] == [0, 2]
     assert table.read_bytes() == before
+
+
+@pytest.mark.shipped
+def test_confidences_are_those_of_the_folder(
+    settings: PredictSettings, table: Path, predictor: Predictor, tmp_path: Path
+):
+    sure = settings.model_copy(update={"no_adapter": False, "targets": ("disc", "cup", "fovea")})
+    results = run(sure, table, predictor)
+    rows = read_table(table)
+    confidence = results[0].confidence["disc"]
+    assert confidence is not None
+    assert rows[0]["disc_confidence"] == f"{round(confidence, 3):.6g}"
+    point = results[0].points["fovea"]
+    assert rows[0]["fovea_source"] == "predicted"
+    assert rows[0]["fovea_x_px"] == f"{point.x:.6g}"
+    assert rows[0]["fovea_confidence"] == f"{point.confidence:.6g}"
+    assert rows[0]["fovea_adapter"] != ""
+    assert rows[0]["disc_fovea_distance_px"] != ""
+    again = tmp_path / "again.csv"
+    records = find_records(sure.images, masks=Path(sure.out))
+    assert measure_records(records, again).kept == 0
+    same = ("disc_confidence", "cup_confidence", "fovea_x_px", "fovea_source", "inputs_sha256")
+    assert [[row[name] for name in same] for row in read_table(again)] == [
+        [row[name] for name in same] for row in rows
+    ]
+    assert measure_records(records, again).kept == 2
+    update_confidences(Path(sure.out), {"a_OD.png": {"disc": 0.5}})
+    assert measure_records(find_records(sure.images, masks=Path(sure.out)), again).kept == 1
+    assert read_table(again)[0]["disc_confidence"] == "0.5"
 
 
 def test_other_options_predict_again(settings: PredictSettings, table: Path, predictor: Predictor):

@@ -7,8 +7,10 @@ import numpy as np
 import pytest
 
 from sam2lora import __version__
+from sam2lora.annotations.points import PointAnnotation, save_point
 from sam2lora.cohort.inputs import find_records
 from sam2lora.cohort.record_row import COLUMNS, Provenance, digest_of, reason_of, row_of_record
+from sam2lora.datasets import MaskFile
 from sam2lora.datasets.ellipses import Landmark
 from sam2lora.errors import ImageError
 from sam2lora.measurements import measure_eye
@@ -35,9 +37,33 @@ def test_fovea_of_the_dataset_gives_distance_and_side(data: Path):
     place = Landmark(float(columns.mean() - 40), float(rows.mean()))
     drawn = replace(record.masks["disc"][0], drawn=place)
     marked = replace(record, masks={**record.masks, "fovea": (drawn,)})
-    assert row_of_record(marked)["disc_fovea_distance_px"] == pytest.approx(40, abs=0.1)
+    row = row_of_record(marked)
+    assert row["disc_fovea_distance_px"] == pytest.approx(40, abs=0.1)
+    assert (row["fovea_x_px"], row["fovea_y_px"]) == (place.x, place.y)
+    assert (row["fovea_source"], row["fovea_confidence"]) == ("dataset", None)
     masked = replace(record, masks={**record.masks, "fovea": record.masks["disc"]})
     assert "error" not in row_of_record(masked)
+
+
+def test_fovea_beside_the_masks_is_used(data: Path, tmp_path: Path):
+    record = find_records([data])[0]
+    path = tmp_path / "x_fovea.json"
+    save_point(path, PointAnnotation(target="fovea", x=60, y=64, confidence=0.75))
+    fovea = MaskFile(path, "half", target="fovea")
+    known = replace(record, masks={**record.masks, "fovea": (fovea,)})
+    row = row_of_record(known)
+    assert (row["fovea_x_px"], row["fovea_y_px"], row["fovea_source"]) == (60, 64, "predicted")
+    assert row["fovea_confidence"] == 0.75
+    assert digest_of(known) != digest_of(record)
+    path.write_text("{}")
+    assert "x_fovea.json: is not a point" in str(row_of_record(known)["error"])
+
+
+def test_confidence_of_a_mask_is_in_the_row(data: Path):
+    record = find_records([data])[0]
+    sure = replace(record.masks["disc"][0], confidence=0.25)
+    row = row_of_record(replace(record, masks={**record.masks, "disc": (sure,)}))
+    assert (row["disc_confidence"], row["vessel_confidence"]) == (0.25, None)
 
 
 def test_row_of_a_broken_image_has_the_reason(data: Path):
@@ -74,8 +100,12 @@ def test_digest_changes_with_image_and_masks_alone(data: Path):
 
 
 def test_provenance_is_in_the_row(data: Path):
-    used = Provenance("nano", "ab", {"disc": ("d", "cd")}, "--tta", {"disc": np.float64(0.5)})
+    used = Provenance(
+        *("nano", "ab", {"disc": ("d", "cd")}, "--tta"),
+        iou={"disc": np.float64(0.5)},
+        confidence={"disc": 0.12345},
+    )
     row = row_of_record(find_records([data])[0], provenance=used)
     assert (row["model"], row["model_sha256"], row["predict_options"]) == ("nano", "ab", "--tta")
     assert (row["disc_adapter"], row["disc_adapter_sha256"]) == ("d", "cd")
-    assert row["disc_predicted_iou"] == 0.5
+    assert (row["disc_predicted_iou"], row["disc_confidence"]) == (0.5, 0.123)

@@ -3,7 +3,15 @@
 import numpy as np
 import pytest
 
-from sam2lora.measurements.anatomy import DISC_FOVEA_MM, disc_of, largest_part, scale_of, side_of
+from sam2lora.measurements.anatomy import (
+    DISC_FOVEA_MM,
+    disc_fovea_angle,
+    disc_of,
+    is_turned,
+    largest_part,
+    scale_of,
+    side_of,
+)
 
 Y, X = np.ogrid[:120, :160]
 DISK = np.hypot(X - 90, Y - 50) <= 20
@@ -27,6 +35,14 @@ def test_empty_mask_has_no_disc() -> None:
 def test_fovea_is_left_of_the_disc_in_a_right_eye() -> None:
     assert side_of((90, 50), (30, 55)) == "right"
     assert side_of((90, 50), (140, 55)) == "left"
+
+
+def test_side_of_a_turned_image_is_not_known() -> None:
+    assert disc_fovea_angle((90, 50), (50, 90)) == pytest.approx(45)
+    assert disc_fovea_angle((90, 50), (130, 10)) == pytest.approx(-45)
+    assert is_turned((90, 50), (92, 10))
+    assert side_of((90, 50), (50, 90)) is None
+    assert not is_turned((90, 50), (30, 70))
 
 
 def test_scale_is_of_the_file_first_then_by_disc_and_fovea() -> None:

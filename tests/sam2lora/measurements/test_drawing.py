@@ -1,0 +1,150 @@
+"""What is drawn is what is measured."""
+
+import numpy as np
+import pytest
+from skimage.draw import polygon2mask
+
+from sam2lora.images.field_of_view import FieldOfView
+from sam2lora.measurements.definitions import DEFINITIONS
+from sam2lora.measurements.drawing import Region, draw_regions
+from sam2lora.measurements.eye import measure_geometry
+from sam2lora.measurements.geometry import EyeGeometry, eye_geometry
+from sam2lora.measurements.regions import ETDRS_FIELDS, etdrs_grid, zone
+
+SHAPE = (600, 800)
+Y, X = np.ogrid[:600, :800]
+
+
+def ellipse(x: float, y: float, rx: float, ry: float) -> np.ndarray:
+    return np.hypot((X - x) / rx, (Y - y) / ry) <= 1
+
+
+WHOLE = FieldOfView(np.ones(SHAPE, bool), (400, 300), 800)
+MASKS = {
+    "disc": ellipse(500, 300, 40, 44),
+    "cup": ellipse(494, 304, 20, 25),
+    "vessel": np.broadcast_to(np.abs(Y - 300) <= 2, SHAPE),
+}
+FOVEA = (300.0, 310.0)
+
+
+def geometry_of(**changes: object) -> EyeGeometry:
+    given = {"masks": MASKS, "field": WHOLE, "fovea": FOVEA, **changes}
+    return eye_geometry(given.pop("masks"), given.pop("field"), **given)
+
+
+def filled(region: Region) -> np.ndarray:
+    """Fill what lies between a region's borders."""
+    masks = [polygon2mask(SHAPE, border.points) for border in region.borders]
+    return np.logical_xor.reduce(masks)
+
+
+def by_label(regions: tuple[Region, ...]) -> dict[str, Region]:
+    return {region.label: region for region in regions}
+
+
+def width_of(region: Region) -> float:
+    """Return the mean distance of the outer and inner end of each ray, those at the ends half."""
+    outer, inner = np.split(region.borders[0].points, 2)
+    lengths = np.hypot(*(outer - inner[::-1]).T)
+    return float((lengths.sum() - lengths[[0, -1]].mean()) / (len(lengths) - 1))
+
+
+@pytest.mark.parametrize("mirrored", [False, True])
+def test_rim_that_is_drawn_has_the_width_that_is_measured(mirrored: bool) -> None:
+    masks = {name: mask[:, ::-1] for name, mask in MASKS.items()} if mirrored else MASKS
+    fovea = (799 - FOVEA[0], FOVEA[1]) if mirrored else FOVEA
+    geometry = geometry_of(masks=masks, fovea=fovea)
+    assert geometry.directions == ("left" if mirrored else "right")
+    values, drawn = measure_geometry(geometry).values, draw_regions(geometry)
+    for region in (*drawn["rim quarters"][:4], *drawn["clock hours"]):
+        assert region.unit == "px"
+        assert width_of(region) == pytest.approx(values[region.name], abs=1e-9)
+    quarters = by_label(drawn["rim quarters"])
+    nasal = quarters["nasal"].borders[0].points[:, 1].mean()
+    assert (nasal < 299) == mirrored
+    assert quarters["superior"].borders[0].points[:, 0].max() < 300
+    assert quarters["superior"].label_at[0] < 300 - 44
+    hours = by_label(drawn["clock hours"])
+    assert hours["12"].label_at[0] < 300 < hours["6"].label_at[0]
+    assert (hours["3"].label_at[1] < 299) == mirrored
+
+
+def test_quarters_and_hours_are_the_whole_rim() -> None:
+    drawn = draw_regions(geometry_of())
+    rim = np.count_nonzero(MASKS["disc"] & ~MASKS["cup"])
+    for regions in (drawn["rim quarters"][:4], drawn["clock hours"]):
+        assert sum(filled(region).sum() for region in regions) == pytest.approx(rim, rel=0.02)
+
+
+def test_narrowest_part_is_drawn_where_it_is_measured() -> None:
+    geometry = geometry_of()
+    values = measure_geometry(geometry).values
+    narrowest = by_label(draw_regions(geometry)["rim quarters"])["narrowest"]
+    outer, inner = np.split(narrowest.borders[0].points, 2)
+    width = np.hypot(*(outer - inner[::-1]).T).mean()
+    assert len(outer) == 11
+    assert width / 80 == pytest.approx(values["rim_disc_ratio"], rel=0.1)
+    hour = by_label(draw_regions(geometry)["clock hours"])[str(values["rim_narrowest_hour"])]
+    middle = outer[5]
+    assert filled(hour)[tuple(np.rint((middle + inner[5]) / 2).astype(int))]
+
+
+def test_zones_are_those_that_are_measured() -> None:
+    geometry = geometry_of()
+    assert geometry.disc is not None
+    zones = draw_regions(geometry)["zones B and C"]
+    assert [region.label for region in zones] == ["zone B", "zone C"]
+    for name, region in zip("bc", zones, strict=True):
+        assert region.name == f"vessel_density_zone_{name}"
+        measured = zone(name, geometry.disc, SHAPE)
+        assert np.count_nonzero(filled(region) != measured) < 0.01 * measured.sum()
+        assert measured[tuple(round(place) for place in region.label_at)]
+
+
+@pytest.mark.parametrize("eye", ["right", "left"])
+def test_grid_is_the_one_that_is_measured(eye: str) -> None:
+    fovea = FOVEA if eye == "right" else (700.0, 310.0)
+    geometry = geometry_of(fovea=fovea, spacing=(0.02, 0.02))
+    assert geometry.scale is not None
+    assert geometry.directions == eye
+    grid = etdrs_grid(fovea, geometry.scale.mm_per_px, eye, SHAPE)
+    regions = by_label(draw_regions(geometry)["ETDRS grid"])
+    assert len(regions) == 9
+    labels = {name: name.replace("_", " ") for name in ETDRS_FIELDS}
+    inside = [name for name, label in labels.items() if regions[label].borders[0].closed]
+    assert len(inside) >= 5
+    for name in inside:
+        region = regions[labels[name]]
+        measured = grid == ETDRS_FIELDS.index(name) + 1
+        assert region.name in DEFINITIONS
+        assert np.count_nonzero(filled(region) != measured) < 0.03 * measured.sum(), name
+        assert measured[tuple(round(place) for place in region.label_at)]
+
+
+def test_only_what_is_in_the_field_of_view_is_drawn() -> None:
+    field = FieldOfView(ellipse(400, 300, 200, 200), (400, 300), 400)
+    zones = draw_regions(geometry_of(field=field))["zones B and C"]
+    borders = [border for region in zones for border in region.borders]
+    assert borders
+    for border in borders:
+        rows, columns = np.rint(border.points).astype(int).T
+        assert field.mask[rows, columns].all()
+    inner, *outer = zones[1].borders
+    assert inner.closed
+    assert not any(border.closed for border in outer)
+    for region in zones:
+        assert field.mask[tuple(round(place) for place in region.label_at)]
+
+
+def test_what_is_not_measured_is_not_drawn() -> None:
+    assert draw_regions(geometry_of(masks={})) == {}
+    no_fovea = draw_regions(geometry_of(fovea=None))
+    assert [region.label for region in no_fovea["rim quarters"]] == [
+        *("inferior", "superior", "narrowest"),
+    ]
+    assert set(no_fovea) == {"rim quarters", "zones B and C"}
+    turned = draw_regions(geometry_of(fovea=(480, 100)))
+    assert [region.label for region in turned["rim quarters"]] == ["narrowest"]
+    assert "clock hours" not in turned
+    assert "ETDRS grid" not in turned
