@@ -27,10 +27,11 @@ _QUIET = {
     "distributed.admin.system-monitor.interval": "10s",
     "distributed.admin.tick.interval": "1s",
     "distributed.scheduler.http.routes": [],
+    "distributed.scheduler.worker-saturation": 1.0,  # what waits is not to blame for a death
     "distributed.worker.http.routes": [],
     "distributed.worker.profile.enabled": False,
 }
-"""Dask's configuration of what is started here: it watches itself less, and shows no pages."""
+"""Dask's configuration of what is started here; by default it watches itself at every turn."""
 
 HELP = (
     "Work in several processes (the extra cluster): local[:N] on this machine, the address of a "
@@ -105,12 +106,13 @@ def open_cluster(text: str | None, *, device: str | None = None) -> Iterator["Cl
     _check_installed(choice)
     import dask
     import distributed
+    from distributed.utils import silence_logging_cmgr
 
     from sam2lora.compute.workers import Cluster
 
     with ExitStack() as stack:
         stack.enter_context(dask.config.set(_QUIET))
-        logging.getLogger("distributed").setLevel(logging.CRITICAL)
+        stack.enter_context(silence_logging_cmgr(logging.CRITICAL))
         try:
             if choice.kind == "address":
                 target: Any = choice.address

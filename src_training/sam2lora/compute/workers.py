@@ -4,6 +4,7 @@ import time
 import uuid
 from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
+from concurrent.futures import CancelledError
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from itertools import islice
@@ -24,8 +25,8 @@ _LOST = (
     "from there."
 )
 _DIED = (
-    "the processes that worked on it died, four times. It may need more memory than there is, or "
-    "crash a decoder."
+    "the processes that worked on it died, one after the other. It may need more memory than "
+    "there is, or crash a decoder."
 )
 
 
@@ -48,17 +49,24 @@ class Cluster:
     def run(self, job: Job[Item, Result], items: Iterable[Item], *, total: int) -> Iterator[Result]:
         """Do a job on the workers; see `run_job`."""
         name = f"sam2lora-{uuid.uuid4().hex}"
-        with _explained():
-            self._client.register_plugin(JobPlugin(name, job.sent(self.device)))
+        plugin = JobPlugin(name, job.sent(self.device))
+        try:
+            with _explained():
+                self._client.register_plugin(plugin)
+        except ClusterError:
+            raise
+        except Exception as error:  # a worker's error of importing has no type of its own
+            raise ClusterError(
+                f"The workers of the cluster cannot load the work ({error}). They need this "
+                "package in the same version."
+            ) from error
         queue = _Queue[Item, Result](self._client, name, job, iter(items), BatchSizes(total))
         try:
             while True:
-                with _explained():
-                    queue.fill(self._workers.count())
-                    if queue.empty:
-                        return
-                    results = queue.first()
-                yield from results
+                queue.fill(self._workers.count())
+                if queue.empty:
+                    return
+                yield from queue.first()
         finally:
             with suppress(Exception):  # the scheduler may be lost
                 queue.cancel()
@@ -111,13 +119,14 @@ class _Queue(Generic[Item, Result]):
         died becomes a failure.
         """
         batch = self._batches[0]
-        with suppress(TimeoutError), self._client.as_current():
+        with _explained(), suppress(TimeoutError), self._client.as_current():
             distributed.wait(batch.future, timeout=_POLL)
         if not batch.future.done():
             return ()
         self._batches.popleft()
         if batch.future.status == "finished":
-            results, seconds = batch.future.result()
+            with _explained():
+                results, seconds = batch.future.result()
             self._sizes.learn(len(batch.items), seconds)
             return results  # type: ignore[no-any-return]
         if batch.future.status != "error":
@@ -135,7 +144,8 @@ class _Queue(Generic[Item, Result]):
         self._client.cancel([batch.future for batch in self._batches], force=True)
 
     def _submit(self, items: Sequence[Item]) -> _Batch[Item]:
-        return _Batch(items, self._client.submit(run_batch, self._name, items, pure=False))
+        with _explained():
+            return _Batch(items, self._client.submit(run_batch, self._name, items, pure=False))
 
 
 class _Workers:
@@ -148,7 +158,8 @@ class _Workers:
     def count(self) -> int:
         """Return how many workers there are, at least 1."""
         if time.monotonic() - self._asked >= _POLL:
-            self._count = max(1, len(self._client.nthreads()))
+            with _explained():
+                self._count = max(1, len(self._client.nthreads()))
             self._asked = time.monotonic()
         return self._count
 
@@ -158,10 +169,5 @@ def _explained() -> Iterator[None]:
     """Turn what Dask raises where a scheduler is lost into a ClusterError."""
     try:
         yield
-    except (OSError, TimeoutError) as error:  # Dask's own errors of connections are OSErrors
+    except (OSError, TimeoutError, CancelledError) as error:  # Dask's own ones are OSErrors
         raise ClusterError(_LOST) from error
-    except ModuleNotFoundError as error:
-        raise ClusterError(
-            f"The workers of the cluster cannot import {error.name}. Install this package for "
-            "them, in the same version."
-        ) from error
