@@ -2,11 +2,12 @@
 
 Trains on five images of patients unknown to nano, through the dock's own session, and scores the
 initial and the new adapter on the images of other patients unknown to nano. Prints a line for each
-case: seconds from pressing Train to the first better adapter, and to the end; processor seconds;
-steps; Dice before and after, in validation and on the other images. Fails if one does not improve
-in validation.
+case: images selected; seconds from pressing Train to the first better adapter, and to the end;
+processor seconds; steps; Dice before and after, in validation and on the other images. Fails if one
+does not improve in validation. Of several numbers of `--images`, all are scored on the same others.
 
     python benchmarks/quick_adapt.py DATA [--only chase drions] [--preset quick] [--red-free]
+    python benchmarks/quick_adapt.py DATA --only drive --red-free --images 1 3 5 10
 
 DATA holds the public datasets in their official layouts, in folders named as in `CASES`. Nano was
 trained on images of all their cameras; with `--red-free` the images are replaced by their green
@@ -20,12 +21,11 @@ import shutil
 import sys
 import tempfile
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
 
-_IMAGES = 5
 _PATIENCE = 3600  # seconds
 
 
@@ -49,12 +49,13 @@ CASES = {
 
 @dataclass(frozen=True)
 class Figures:
-    """The measurements of one case: seconds since Train was pressed, and Dice before and after.
+    """The measurements of one training: seconds since Train was pressed, and Dice before and after.
 
     If other programs are running, the processor time of the training process is more reliable than
     the elapsed time.
     """
 
+    images: int
     first: float | None
     end: float
     processor: float
@@ -69,7 +70,7 @@ class Figures:
         for before, after in (self.validation, self.others):
             dice += f" | {before:.4f} {after:.4f} {after - before:+.4f}"
         times = f"{first} | {self.end:4.0f} s, {self.processor:4.0f} s, {self.steps:4}"
-        return f"{name:>8} | {times}{dice} | {self.scored:2}"
+        return f"{name:>8} | {self.images:6} | {times}{dice} | {self.scored:2}"
 
 
 def main() -> None:
@@ -77,10 +78,12 @@ def main() -> None:
     parser.add_argument("data", type=Path)
     parser.add_argument("--only", nargs="+", choices=list(CASES), default=list(CASES))
     parser.add_argument("--preset", default="quick")
+    parser.add_argument("--images", nargs="+", type=int, default=[5], help="selected images")
     parser.add_argument("--red-free", action="store_true", help="green channels, in grey")
     options = parser.parse_args()
     os.environ.setdefault("QT_QPA_PLATFORM", "offscreen")
-    print("    case |   first |  end, processor, steps | validation: Dice | others: Dice | of")
+    columns = "validation: Dice | others: Dice | of"
+    print(f"    case | images |   first |  end, processor, steps | {columns}")
     not_better = []
     with tempfile.TemporaryDirectory() as folder:
         os.environ["NAPARI_CONFIG"] = str(Path(folder) / "settings.yaml")
@@ -90,10 +93,10 @@ def main() -> None:
             case, data = CASES[name], options.data
             if options.red_free:
                 data = red_free(data / case.folder, Path(folder) / "red-free")
-            figures = measure(case, data, options.preset)
-            print(figures.describe(name), flush=True)
-            if figures.first is None:
-                not_better.append(name)
+            for figures in measure(case, data, options.preset, options.images):
+                print(figures.describe(name), flush=True)
+                if figures.first is None:
+                    not_better.append(f"{name} ({figures.images})")
     if not_better:
         sys.exit(f"Not better than the initial adapter: {', '.join(not_better)}.")
 
@@ -117,8 +120,8 @@ def red_free(images: Path, out: Path) -> Path:
     return out
 
 
-def measure(case: Case, data: Path, preset: str) -> Figures:
-    """Train as the dock does, and score both adapters."""
+def measure(case: Case, data: Path, preset: str, images: Sequence[int]) -> Iterator[Figures]:
+    """Train as the dock does on each number of images, and score the initial and new adapters."""
     from napari_sam2lora.training.data.folder_pairs import pairs_in_folder
     from napari_sam2lora.training.data.new_run import TrainingPlan, fitting_adapters
     from sam2lora.adapters import list_adapters
@@ -128,25 +131,28 @@ def measure(case: Case, data: Path, preset: str) -> Figures:
         for pair in pairs_in_folder(data / case.folder, case.target)
         if re.search(case.unseen, pair.name)
     ]
-    selected = unseen[:_IMAGES]
-    patients = {pair.patient for pair in selected}
+    patients = {pair.patient for pair in unseen[: max(images)]}
     others = [pair for pair in unseen if pair.patient not in patients]
+    if not others:
+        raise SystemExit(f"{case.folder}: no image of another patient is left to score.")
     start = fitting_adapters(list_adapters(), case.target, "nano")[0]
-    plan = TrainingPlan(case.target, preset=preset, start_from=start.name, pairs=selected)
-    processor_start = processor_seconds()
-    first, end, history, run = train(plan)
-    last = history.validations[-1]
     before = score(start.name, case.target, others)
-    after = score(str(run), case.target, others)
-    return Figures(
-        first=first,
-        end=end,
-        processor=processor_seconds() - processor_start,
-        steps=history.step.step,
-        validation=(history.start_dice, last.best),
-        others=(before, after),
-        scored=len(others),
-    )
+    for number in images:
+        selected = unseen[:number]
+        plan = TrainingPlan(case.target, preset=preset, start_from=start.name, pairs=selected)
+        processor_start = processor_seconds()
+        first, end, history, run = train(plan)
+        last = history.validations[-1]
+        yield Figures(
+            images=number,
+            first=first,
+            end=end,
+            processor=processor_seconds() - processor_start,
+            steps=history.step.step,
+            validation=(history.start_dice, last.best),
+            others=(before, score(str(run), case.target, others)),
+            scored=len(others),
+        )
 
 
 def processor_seconds() -> float:

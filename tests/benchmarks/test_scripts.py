@@ -222,14 +222,15 @@ def test_quick_adapt_fails_if_the_adapter_does_not_improve(
     code: int,
 ) -> None:
     module = load("quick_adapt")
-    figures = module.Figures(first, 60, 50, 150, (0.8, 0.85), (0.7, 0.75), 12)
-    monkeypatch.setattr(module, "measure", lambda case, data, preset: figures)
+    figures = [module.Figures(n, first, 60, 50, 150, (0.8, 0.85), (0.7, 0.75), 12) for n in (1, 5)]
+    monkeypatch.setattr(module, "measure", lambda case, data, preset, images: figures)
     for name in ("NAPARI_CONFIG", "SAM2LORA_RUNS", "SAM2LORA_ADAPTERS", "SAM2LORA_CORRECTIONS"):
         monkeypatch.setenv(name, "")  # the benchmark sets it
     monkeypatch.setattr(sys, "argv", ["quick_adapt", str(tmp_path), "--only", "hrf"])
     if code:
-        with pytest.raises(SystemExit, match=r"Not better .*: hrf"):
+        with pytest.raises(SystemExit, match=r"Not better .*: hrf \(1\), hrf \(5\)"):
             module.main()
     else:
         module.main()
-    assert "0.8000 0.8500 +0.0500 | 0.7000 0.7500 +0.0500 | 12" in capsys.readouterr().out
+    printed = capsys.readouterr().out
+    assert printed.count("0.8000 0.8500 +0.0500 | 0.7000 0.7500 +0.0500 | 12") == 2

@@ -10,6 +10,7 @@ import pytest
 from napari import Viewer
 from napari.layers import Image, Layer, Points
 from pytestqt.qtbot import QtBot
+from qtpy.QtWidgets import QApplication
 
 from napari_sam2lora.layers.conversion import fundus_layers
 from napari_sam2lora.layers.metadata import plugin_metadata
@@ -51,6 +52,13 @@ class Window:
             self.session.choices.set_choice(target, ModelChoice(detail="whole"))
         self.messages: list[str] = []
         self.session.message.connect(self.messages.append)
+
+    def show(self) -> None:
+        """Show the window, for a test that draws with the mouse; skip it where that cannot be."""
+        if QApplication.platformName() == "offscreen":
+            pytest.skip("no OpenGL on Qt's offscreen platform: unset QT_QPA_PLATFORM")
+        self.viewer.window.show()
+        self.qtbot.waitExposed(self.dock.window())
 
     def wait_result(self):
         """Wait for a result inside this context."""

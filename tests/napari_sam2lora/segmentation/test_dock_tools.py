@@ -124,8 +124,7 @@ def test_stroke_is_a_chain_of_clicks_and_one_step_of_undo(open_window, qtbot: Qt
     pick(window.dock.targets.targets, "vessel")
     window.segment()
     first = window.values("vessel")
-    window.viewer.window.show()
-    qtbot.waitExposed(window.dock.window())
+    window.show()
     window.dock.use_branch()
     view = window.viewer.window._qt_viewer.canvas.native
     start = view.rect().center()
