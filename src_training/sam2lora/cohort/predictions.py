@@ -12,7 +12,7 @@ from sam2lora.cohort.inputs import masks_in, record_of, records_by_image
 from sam2lora.cohort.record_row import Provenance, Row, identity_cells, row_of_record
 from sam2lora.cohort.run import has_digest, table_writer
 from sam2lora.cohort.table import check_path
-from sam2lora.compute.jobs import Job, Work, run_job
+from sam2lora.compute.jobs import Job, JobWork, run_job
 from sam2lora.datasets import Record
 from sam2lora.datasets.image_search import find_images
 from sam2lora.inference.batch import (
@@ -80,7 +80,7 @@ class PredictJob(Job[PredictRequest, PredictedRow]):
     settings: PredictSettings
     provenance: Provenance
 
-    def open(self) -> Work[PredictRequest, PredictedRow]:
+    def open(self) -> JobWork[PredictRequest, PredictedRow]:
         """Load the network, if it is not."""
         return partial(_predict_requests, self, self.segment.open())
 
@@ -181,7 +181,7 @@ def _run(
 
 def _predict_requests(
     job: PredictJob,
-    segment: Work[ImageRequest, FileResult],
+    segment: JobWork[ImageRequest, FileResult],
     requests: Iterable[PredictRequest],
 ) -> Iterator[PredictedRow]:
     targets = tuple(job.settings.targets)

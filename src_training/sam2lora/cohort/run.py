@@ -18,7 +18,7 @@ from sam2lora.cohort.record_row import (
     row_of_record,
 )
 from sam2lora.cohort.table import Cells, as_cells, check_path, read_table, write_table
-from sam2lora.compute.jobs import Job, Work, run_job
+from sam2lora.compute.jobs import Job, JobWork, run_job
 from sam2lora.datasets import Record
 from sam2lora.errors import OutputError
 from sam2lora.utils.files import make_folder
@@ -167,7 +167,7 @@ class MeasureRequest:
 class MeasureJob(Job[MeasureRequest, Row | None]):
     """Measures images; None stands for a row that stays."""
 
-    def open(self) -> Work[MeasureRequest, Row | None]:
+    def open(self) -> JobWork[MeasureRequest, Row | None]:
         """Load nothing."""
         return _measure_requests
 

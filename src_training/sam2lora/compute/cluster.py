@@ -27,7 +27,6 @@ _QUIET = {
     "distributed.admin.system-monitor.interval": "10s",
     "distributed.admin.tick.interval": "1s",
     "distributed.scheduler.http.routes": [],
-    "distributed.scheduler.worker-saturation": 1.0,  # what waits is not to blame for a death
     "distributed.worker.http.routes": [],
     "distributed.worker.profile.enabled": False,
 }

@@ -12,10 +12,10 @@ from typing import TYPE_CHECKING, Generic, Self, TypeVar
 if TYPE_CHECKING:
     from sam2lora.compute.workers import Cluster
 
-Item = TypeVar("Item")
-Result = TypeVar("Result")
+JobItem = TypeVar("JobItem")
+JobResult = TypeVar("JobResult")
 
-Work = Callable[[Iterable[Item]], Iterator[Result]]
+JobWork = Callable[[Iterable[JobItem]], Iterator[JobResult]]
 """Yields one result for each item, in order; items are taken one by one, as they are needed."""
 
 _SECONDS = 5.0  # that a batch takes: Dask's overhead is small then, and progress is smooth
@@ -23,15 +23,15 @@ _LARGEST = 256  # items of a batch
 _GROWTH = 4  # times the size of the batch before
 
 
-class Job(ABC, Generic[Item, Result]):
+class Job(ABC, Generic[JobItem, JobResult]):
     """What is done with each of many items."""
 
     @abstractmethod
-    def open(self) -> Work[Item, Result]:
+    def open(self) -> JobWork[JobItem, JobResult]:
         """Load what all items need, such as a network; called once in each process."""
 
     @abstractmethod
-    def failure(self, item: Item, reason: str) -> Result:
+    def failure(self, item: JobItem, reason: str) -> JobResult:
         """Return the result of an item whose workers died, again and again."""
 
     def sent(self, device: str) -> Self:
@@ -43,12 +43,12 @@ class Job(ABC, Generic[Item, Result]):
 
 
 def run_job(
-    job: Job[Item, Result],
-    items: Iterable[Item],
+    job: Job[JobItem, JobResult],
+    items: Iterable[JobItem],
     *,
     total: int,
     cluster: "Cluster | None" = None,
-) -> Generator[Result, None, None]:
+) -> Generator[JobResult, None, None]:
     """Do a job.
 
     Parameters
@@ -104,7 +104,9 @@ class BatchSizes:
         self._size = max(1, min(wanted, _GROWTH * self._size, _LARGEST))
 
 
-def timed(work: Work[Item, Result], items: Iterable[Item]) -> tuple[list[Result], float]:
+def timed(
+    work: JobWork[JobItem, JobResult], items: Iterable[JobItem]
+) -> tuple[list[JobResult], float]:
     """Return the results of a batch, and how many seconds it took."""
     start = time.perf_counter()
     return list(work(items)), time.perf_counter() - start

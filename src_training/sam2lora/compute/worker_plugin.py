@@ -13,7 +13,7 @@ from typing import Any
 from distributed import Worker, WorkerPlugin, get_worker
 
 from sam2lora import __version__
-from sam2lora.compute.jobs import Job, Work, timed
+from sam2lora.compute.jobs import Job, JobWork, timed
 from sam2lora.errors import ClusterError
 from sam2lora.utils.decoders import silence_decoders
 
@@ -43,7 +43,7 @@ class JobPlugin(WorkerPlugin):  # type: ignore[misc]
     def setup(self, worker: Worker) -> None:
         """Prepare the plugin in the process of a worker; Dask calls it."""
         self._lock = threading.Lock()
-        self._work: Work[Any, Any] | None = None
+        self._work: JobWork[Any, Any] | None = None
         self._host = worker.address
 
     def run(self, items: Sequence[Any]) -> tuple[list[Any], float]:
@@ -61,7 +61,7 @@ class JobPlugin(WorkerPlugin):  # type: ignore[misc]
                 self._work = self._open()
             return timed(self._work, items)
 
-    def _open(self) -> Work[Any, Any]:
+    def _open(self) -> JobWork[Any, Any]:
         if __version__ != self._version:
             raise ClusterError(
                 f"The worker {self._host} has version {__version__} of this program, and the "

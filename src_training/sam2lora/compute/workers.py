@@ -12,7 +12,7 @@ from typing import Generic
 
 import distributed
 
-from sam2lora.compute.jobs import BatchSizes, Item, Job, Result
+from sam2lora.compute.jobs import BatchSizes, Job, JobItem, JobResult
 from sam2lora.compute.worker_plugin import JobPlugin, run_batch
 from sam2lora.errors import ClusterError
 
@@ -46,7 +46,9 @@ class Cluster:
         self._client = client
         self._workers = _Workers(client)
 
-    def run(self, job: Job[Item, Result], items: Iterable[Item], *, total: int) -> Iterator[Result]:
+    def run(
+        self, job: Job[JobItem, JobResult], items: Iterable[JobItem], *, total: int
+    ) -> Iterator[JobResult]:
         """Do a job on the workers; see `run_job`."""
         name = f"sam2lora-{uuid.uuid4().hex}"
         plugin = JobPlugin(name, job.sent(self.device))
@@ -60,7 +62,7 @@ class Cluster:
                 f"The workers of the cluster cannot load the work ({error}). They need this "
                 "package in the same version."
             ) from error
-        queue = _Queue[Item, Result](self._client, name, job, iter(items), BatchSizes(total))
+        queue = _Queue[JobItem, JobResult](self._client, name, job, iter(items), BatchSizes(total))
         try:
             while True:
                 queue.fill(self._workers.count())
@@ -74,20 +76,20 @@ class Cluster:
 
 
 @dataclass(frozen=True)
-class _Batch(Generic[Item]):
-    items: Sequence[Item]
+class _Batch(Generic[JobItem]):
+    items: Sequence[JobItem]
     future: distributed.Future
 
 
-class _Queue(Generic[Item, Result]):
+class _Queue(Generic[JobItem, JobResult]):
     """The batches that workers have, in order."""
 
     def __init__(
         self,
         client: distributed.Client,
         name: str,
-        job: Job[Item, Result],
-        items: Iterator[Item],
+        job: Job[JobItem, JobResult],
+        items: Iterator[JobItem],
         sizes: BatchSizes,
     ) -> None:
         self._client = client
@@ -95,7 +97,7 @@ class _Queue(Generic[Item, Result]):
         self._job = job
         self._items = items
         self._sizes = sizes
-        self._batches: deque[_Batch[Item]] = deque()
+        self._batches: deque[_Batch[JobItem]] = deque()
 
     @property
     def empty(self) -> bool:
@@ -112,18 +114,33 @@ class _Queue(Generic[Item, Result]):
             self._batches.append(self._submit(items))
             waiting += 1
 
-    def first(self) -> Sequence[Result]:
+    def first(self) -> Sequence[JobResult]:
         """Return the results of the first batch and remove it; none if it is not done yet.
 
-        A batch whose workers died is given away again, each item by itself; an item whose workers
-        died becomes a failure.
+        The items of a batch whose workers died are done one by one, and one whose workers died then
+        becomes a failure.
         """
         batch = self._batches[0]
-        with _explained(), suppress(TimeoutError), self._client.as_current():
-            distributed.wait(batch.future, timeout=_POLL)
+        self._wait([batch], timeout=_POLL)
         if not batch.future.done():
             return ()
         self._batches.popleft()
+        results = self._results(batch)
+        return self._one_by_one(batch.items) if results is None else results
+
+    def _one_by_one(self, items: Sequence[JobItem]) -> Sequence[JobResult]:
+        """Do items with nothing beside them, since Dask blames all that a dead worker had."""
+        self._wait(self._batches)
+        done: list[JobResult] = []
+        for item in items:
+            batch = self._submit((item,))
+            self._wait([batch])
+            results = self._results(batch)
+            done += [self._job.failure(item, _DIED)] if results is None else results
+        return done
+
+    def _results(self, batch: _Batch[JobItem]) -> Sequence[JobResult] | None:
+        """Return the results of a batch that is done, or None if its workers died."""
         if batch.future.status == "finished":
             with _explained():
                 results, seconds = batch.future.result()
@@ -132,18 +149,20 @@ class _Queue(Generic[Item, Result]):
         if batch.future.status != "error":
             raise ClusterError(_LOST)
         error = batch.future.exception()
-        if not isinstance(error, distributed.KilledWorker):
-            raise error
-        if len(batch.items) == 1:
-            return [self._job.failure(batch.items[0], _DIED)]
-        self._batches.extendleft([self._submit((item,)) for item in reversed(batch.items)])
-        return ()
+        if isinstance(error, distributed.KilledWorker):
+            return None
+        raise error
+
+    def _wait(self, batches: Iterable[_Batch[JobItem]], *, timeout: float | None = None) -> None:
+        futures = [batch.future for batch in batches]
+        with _explained(), self._client.as_current(), suppress(TimeoutError):
+            distributed.wait(futures, timeout=timeout)
 
     def cancel(self) -> None:
         """Take back all batches; those that are being worked on end by themselves."""
         self._client.cancel([batch.future for batch in self._batches], force=True)
 
-    def _submit(self, items: Sequence[Item]) -> _Batch[Item]:
+    def _submit(self, items: Sequence[JobItem]) -> _Batch[JobItem]:
         with _explained():
             return _Batch(items, self._client.submit(run_batch, self._name, items, pure=False))
 
@@ -169,5 +188,5 @@ def _explained() -> Iterator[None]:
     """Turn what Dask raises where a scheduler is lost into a ClusterError."""
     try:
         yield
-    except (OSError, TimeoutError, CancelledError) as error:  # Dask's own ones are OSErrors
+    except (OSError, CancelledError) as error:  # Dask's own ones are OSErrors
         raise ClusterError(_LOST) from error

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Self
 
 import numpy as np
 
-from sam2lora.compute.jobs import Job, Work
+from sam2lora.compute.jobs import Job, JobWork
 from sam2lora.datasets import Record
 from sam2lora.errors import DeviceError, GeometryError, Sam2LoraError
 from sam2lora.evaluation.cases import Case, PreparedCase, read_prepared
@@ -53,7 +53,7 @@ class EvaluateJob(Job[Record | Case, tuple[ImageResult, ...]]):
     total: int
     progress: Progress = no_progress
 
-    def open(self) -> Work[Record | Case, tuple[ImageResult, ...]]:
+    def open(self) -> JobWork[Record | Case, tuple[ImageResult, ...]]:
         """Load the network, if it is not."""
         from sam2lora.inference.predictor_source import load_from
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Literal, Self
 
 from sam2lora.adapters import Adapter, check_base, check_target
-from sam2lora.compute.jobs import Job, Work, run_job
+from sam2lora.compute.jobs import Job, JobWork, run_job
 from sam2lora.datasets import Record
 from sam2lora.errors import Sam2LoraError, SettingsError
 from sam2lora.evaluation.settings import EvaluateSettings
@@ -158,7 +158,7 @@ class PointJob(Job[Record, PointResult]):
     task: "SegmentationTask"
     disc_task: "SegmentationTask | None"
 
-    def open(self) -> Work[Record, PointResult]:
+    def open(self) -> JobWork[Record, PointResult]:
         """Load the network, if it is not."""
         from sam2lora.inference.predictor_source import load_from
 

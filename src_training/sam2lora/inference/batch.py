@@ -9,7 +9,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
-from sam2lora.compute.jobs import Job, Work, run_job
+from sam2lora.compute.jobs import Job, JobWork, run_job
 from sam2lora.images.reading import FundusImage, read_image
 from sam2lora.inference.confidence_file import confidence_writer
 from sam2lora.inference.points import PointPrediction, locate_prepared
@@ -146,7 +146,7 @@ class SegmentJob(Job[ImageRequest, FileResult]):
         make_folder(out)
         return cls(predictor, tasks, out, len(paths), probabilities, progress)
 
-    def open(self) -> Work[ImageRequest, FileResult]:
+    def open(self) -> JobWork[ImageRequest, FileResult]:
         """Load the network, if it is not."""
         return partial(_segment_requests, load_from(self.predictor), self)
 

@@ -4,14 +4,14 @@ import os
 import time
 from collections.abc import Iterable, Iterator
 
-from sam2lora.compute.jobs import Job, Work
+from sam2lora.compute.jobs import Job, JobWork
 from sam2lora.errors import OutputError
 
 
 class SquareJob(Job[int, str]):
     """Squares numbers, slowly enough to be killed; -1 is an error, and -2 kills its worker."""
 
-    def open(self) -> Work[int, str]:
+    def open(self) -> JobWork[int, str]:
         process = os.getpid()
 
         def work(items: Iterable[int]) -> Iterator[str]:
