@@ -4,6 +4,7 @@ A reference page for each module of `sam2lora` with public definitions, and the 
 """
 
 import ast
+import json
 from pathlib import Path
 
 from mkdocs.config.defaults import MkDocsConfig
@@ -12,6 +13,7 @@ from mkdocs.structure.files import File, Files
 from sam2lora.datasets import DATASETS
 
 SOURCE = Path(__file__).resolve().parents[1] / "src_training"
+DOCS = Path(__file__).resolve().parents[1] / "docs"
 
 
 def on_config(config: MkDocsConfig) -> MkDocsConfig:
@@ -29,7 +31,10 @@ def on_config(config: MkDocsConfig) -> MkDocsConfig:
 
 
 def on_files(files: Files, config: MkDocsConfig) -> Files:
-    """Add a page with the docstrings of each module."""
+    """Add a page with the docstrings of each module, and one of each notebook."""
+    for path in sorted(DOCS.glob("*.ipynb")):
+        page = f"{path.stem}_notebook.md"
+        files.append(File.generated(config, page, content=notebook_page(path)))
     for name in modules():
         text = f"# `{name}`\n\n::: {name}\n"
         files.append(File.generated(config, f"reference/{name}.md", content=text))
@@ -69,3 +74,11 @@ def dataset_table(*, public: bool) -> str:
             about = " ".join(filter(None, [layout.about + ".", layout.note]))
             rows.append(f"| {layout.name} | {about} | `{layout.example}` |")
     return "\n".join(rows)
+
+
+def notebook_page(path: Path) -> str:
+    """Return the cells of a notebook as Markdown, with a link to its file."""
+    cells = json.loads(path.read_text(encoding="utf-8"))["cells"]
+    texts = [("".join(cell["source"]), cell["cell_type"] == "code") for cell in cells]
+    parts = [f"```python\n{text}\n```" if is_code else text for text, is_code in texts]
+    return "\n\n".join([*parts, f"[The notebook]({path.name}), to run it."]) + "\n"

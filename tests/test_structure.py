@@ -207,9 +207,10 @@ def test_imports_use_no_network():
 
 
 IMPORTED_AS = {"pillow": "PIL", "scikit-image": "skimage"}
-# Of the extras `all`, `dicom`, `grading`, `parquet` and `vascx`.
+# Of the extras `all`, `cluster`, `dicom`, `grading`, `parquet` and `vascx`.
 OPTIONAL = {
     *("napari", "qtpy", "pyqtgraph", "pydicom", "pyarrow", "vascx", "rtnls_fundusprep"),
+    *("cryptography", "dask", "dask_jobqueue", "distributed"),
     "SimpleITK",
 }
 

@@ -17,7 +17,7 @@ from sam2lora.inference.settings import PredictSettings
 from sam2lora.targets import selectable_targets
 
 if TYPE_CHECKING:
-    from sam2lora.inference.batch import FileResult
+    from sam2lora.inference.result_files import FileResult
 
 _KEY = "batch"
 

@@ -27,9 +27,10 @@ from sam2lora.inference.settings import PredictSettings
 from sam2lora.targets import Target
 
 if TYPE_CHECKING:
-    from sam2lora.inference.batch import BatchProgress, FileResult
+    from sam2lora.inference.batch import BatchProgress
     from sam2lora.inference.predictor import Predictor
     from sam2lora.inference.prepared_image import PreparedImage
+    from sam2lora.inference.result_files import FileResult
     from sam2lora.inference.segment import SegmentationTask
 
 _PER_IMAGE = 100  # steps of progress that one image of a batch is

@@ -57,6 +57,10 @@ class ReportError(Sam2LoraError):
     """A report of an evaluation is missing, damaged, or cannot be compared with another."""
 
 
+class ClusterError(Sam2LoraError):
+    """Workers on other processes or machines cannot be reached, do not fit, or were lost."""
+
+
 class SessionError(Sam2LoraError):
     """A grading session, or what is asked of it, is missing, damaged or does not fit."""
 

@@ -1,6 +1,7 @@
 """Fixtures: stock SAM 2, a local file server, the command line, datasets and adapters."""
 
 import copy
+import os
 import socket
 import threading
 from collections.abc import Callable, Iterator
@@ -30,6 +31,8 @@ RANK_4 = LoraSettings(rank=4, alpha=8)
 
 if TYPE_CHECKING:
     from sam2.modeling.sam2_base import SAM2Base
+
+    from sam2lora.compute.workers import Cluster
 
 
 class FileServer(ThreadingHTTPServer):
@@ -282,3 +285,19 @@ def make_adapter(
         return save_adapter(tensors, card, folder or tmp_path / "made" / name, head=head)
 
     return make
+
+
+@pytest.fixture(scope="session")
+def cluster() -> "Iterator[Cluster]":
+    """Return a cluster of two workers, which all tests share."""
+    from sam2lora.compute.cluster import open_cluster
+
+    with open_cluster("local:2", device="cpu") as opened:
+        assert opened is not None
+        yield opened
+
+
+@pytest.fixture
+def worker_pids(cluster: "Cluster") -> Callable[[], list[int]]:
+    """Return a function that lists the processes of the workers."""
+    return lambda: list(cluster._client.run(os.getpid).values())

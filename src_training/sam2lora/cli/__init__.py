@@ -21,6 +21,7 @@ from sam2lora.cli.predict import predict
 from sam2lora.cli.session import app as session_app
 from sam2lora.cli.train import train
 from sam2lora.errors import Sam2LoraError
+from sam2lora.utils.decoders import silence_decoders
 
 app = typer.Typer(
     name="sam2lora",
@@ -60,10 +61,7 @@ def _options(
         logging.basicConfig()
         logging.getLogger("sam2lora").setLevel(logging.DEBUG)
         return
-    # Decoders report what they repair; what they cannot repair becomes an error of ours.
-    for decoder in ("tifffile", "pydicom"):
-        logging.getLogger(decoder).setLevel(logging.CRITICAL)
-        warnings.filterwarnings("ignore", module=decoder)
+    silence_decoders()
 
 
 def main() -> None:

@@ -2,26 +2,25 @@
 
 import shlex
 import sys
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
-from rich.console import Console
-from rich.progress import MofNCompleteColumn, Progress, TimeRemainingColumn
 
+from sam2lora.cli.bars import ImageBar
 from sam2lora.cli.models import download_bar
 from sam2lora.cli.reports import check_options, compare_reports, join_cup_and_disc
 from sam2lora.cli.rows import number, print_rows, print_suspicious
 from sam2lora.compute.allocator import keep_freed_memory
+from sam2lora.compute.cluster import HELP, open_cluster
 from sam2lora.errors import SettingsError
 from sam2lora.settings import PrecisionChoice, ProtocolName, SplitChoice
 
 if TYPE_CHECKING:
+    from sam2lora.compute.workers import Cluster
     from sam2lora.evaluation import Candidate, EvaluateSettings, Report
     from sam2lora.inference.predictor import Predictor
-    from sam2lora.utils.progress import Progress as ImageProgress
 
 
 def evaluate(
@@ -124,6 +123,7 @@ def evaluate(
     precision: Annotated[
         PrecisionChoice, typer.Option(help="auto takes bfloat16 where it is faster.")
     ] = "auto",
+    cluster: Annotated[str | None, typer.Option(help=HELP)] = None,
 ) -> None:
     """Score adapters on datasets; write tables, masks and pictures to a report folder.
 
@@ -176,35 +176,41 @@ def evaluate(
     parts = plan_parts(roots, settings, layout=layout, labels=parse_labels(labels or ()))
     check_output(out)
     print_suspicious([problem for part in parts for problem in part.suspicious])
-    if get_target(target).kind == "point":
-        from sam2lora.cli.points import point_report, print_points
+    bar = ImageBar("Evaluating", lines=bool(cluster))
+    with open_cluster(cluster, device=device) as workers:
+        if get_target(target).kind == "point":
+            from sam2lora.cli.points import point_report, print_points
 
-        if bare or second_grader:
-            raise SettingsError(f"{target!r} is a point, which only an adapter locates.")
-        predictor = _load(model or "nano", device, precision)
-        with _bar(max(len(adapter or ()), 1) * sum(len(part.records) for part in parts)) as show:
-            points = point_report(predictor, parts, settings, adapter or (), out, command, show)
-        print_points(points, out)
-        return
-    candidates: list[Candidate] = []
-    used = ("none", "none")
-    if model or adapter or bare or not second_grader:
-        predictor = _load(model or "nano", device, precision)
-        used = (str(predictor.device), predictor.precision)
-        candidates += _network_candidates(predictor, settings, adapter or [], bare=bare)
-    if second_grader:
-        candidates.append(grader_candidate(settings))
-    with _bar(len(candidates) * sum(len(part.records) for part in parts)) as show:
-        report = write_report(
-            out,
-            candidates,
-            parts,
-            settings,
-            command=command,
-            device=used[0],
-            precision=used[1],
-            progress=show,
-        )
+            if bare or second_grader:
+                raise SettingsError(f"{target!r} is a point, which only an adapter locates.")
+            predictor = _load(model or "nano", device, precision)
+            with bar:
+                points = point_report(
+                    predictor, parts, settings, adapter or (), out, command, bar.show, workers
+                )
+            print_points(points, out)
+            return
+        candidates: list[Candidate] = []
+        used = ("none", "none")
+        if model or adapter or bare or not second_grader:
+            predictor = _load(model or "nano", device, precision)
+            used = (str(predictor.device), predictor.precision)
+            candidates += _network_candidates(
+                predictor, settings, adapter or [], bare=bare, cluster=workers
+            )
+        if second_grader:
+            candidates.append(grader_candidate(settings))
+        with bar:
+            report = write_report(
+                out,
+                candidates,
+                parts,
+                settings,
+                command=command,
+                device=used[0],
+                precision=used[1],
+                progress=bar.show,
+            )
     _print_result(report, out)
 
 
@@ -217,7 +223,12 @@ def _load(model: str, device: str, precision: PrecisionChoice) -> "Predictor":
 
 
 def _network_candidates(
-    predictor: "Predictor", settings: "EvaluateSettings", named: Sequence[str], *, bare: bool
+    predictor: "Predictor",
+    settings: "EvaluateSettings",
+    named: Sequence[str],
+    *,
+    bare: bool,
+    cluster: "Cluster | None",
 ) -> list["Candidate"]:
     """Return the named adapters, or else the default one; and the base model if requested."""
     from sam2lora.adapters import choose_adapter
@@ -233,7 +244,9 @@ def _network_candidates(
     ]
     if bare and None not in adapters:
         adapters.append(None)
-    return [network_candidate(predictor, settings, adapter) for adapter in adapters]
+    return [
+        network_candidate(predictor, settings, adapter, cluster=cluster) for adapter in adapters
+    ]
 
 
 def _print_result(report: "Report", out: Path) -> None:
@@ -262,20 +275,3 @@ def _print_result(report: "Report", out: Path) -> None:
         problems = [(path, reason.removeprefix(f"{path}: ")) for path, reason in failed.items()]
         print_rows(("image", "reason"), problems, title=f"{len(failed)} failed:", stderr=True)
         raise typer.Exit(1)
-
-
-@contextmanager
-def _bar(images: int) -> Iterator["ImageProgress"]:
-    """Show on a terminal how many images are done."""
-    console = Console(stderr=True)
-    columns = (*Progress.get_default_columns()[:2], MofNCompleteColumn(), TimeRemainingColumn())
-    with Progress(*columns, console=console, disable=not console.is_terminal) as progress:
-        bar = progress.add_task("Evaluating", total=images)
-        furthest = 0.0
-
-        def show(done: float, _: int) -> None:
-            nonlocal furthest  # a cropped image is predicted twice, and counts from 0 again
-            furthest = max(furthest, done)
-            progress.update(bar, completed=furthest)
-
-        yield show

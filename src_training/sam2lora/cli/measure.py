@@ -5,10 +5,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
-from rich.console import Console
-from rich.progress import MofNCompleteColumn, Progress, TimeRemainingColumn
 
+from sam2lora.cli.bars import ImageBar
 from sam2lora.cli.rows import print_rows
+from sam2lora.compute.cluster import HELP, open_cluster
 from sam2lora.errors import SettingsError
 
 if TYPE_CHECKING:
@@ -35,6 +35,7 @@ def measure(
             help="Let VascX (the extra vascx) measure the vessels, too, in this folder of its own."
         ),
     ] = None,
+    cluster: Annotated[str | None, typer.Option(help=HELP)] = None,
     definitions: Annotated[
         bool, typer.Option("--definitions", help="Print what each column is, and do nothing else.")
     ] = False,
@@ -57,14 +58,9 @@ def measure(
         )
     from sam2lora.cohort import find_records, measure_records
 
-    console = Console(stderr=True)
-    columns = (*Progress.get_default_columns()[:2], MofNCompleteColumn(), TimeRemainingColumn())
     records = find_records(images, masks=masks)
-    with Progress(*columns, console=console, disable=not console.is_terminal) as bar:
-        task = bar.add_task("Measuring", total=len(records))
-        result = measure_records(
-            records, out, progress=lambda done, _: bar.update(task, completed=done)
-        )
+    with open_cluster(cluster) as workers, ImageBar("Measuring", lines=bool(cluster)) as bar:
+        result = measure_records(records, out, progress=bar.show, cluster=workers)
     if vascx is not None:
         _add_vascx(records, out, vascx)
     _report(result, out)
@@ -73,15 +69,8 @@ def measure(
 def _add_vascx(records: "Sequence[Record]", out: Path, folder: Path) -> None:
     from sam2lora.cohort.vascx import add_biomarkers
 
-    console = Console(stderr=True)
-    with Progress(console=console, disable=not console.is_terminal) as bar:
-        task = bar.add_task("Measuring by VascX", total=None)
-        failed = add_biomarkers(
-            records,
-            out,
-            folder,
-            progress=lambda done, total: bar.update(task, completed=done, total=total),
-        )
+    with ImageBar("Measuring by VascX") as bar:
+        failed = add_biomarkers(records, out, folder, progress=bar.show)
     for name, reason in failed.items():
         typer.echo(f"{name}: VascX could not measure it ({reason})", err=True)
 

@@ -10,6 +10,7 @@ import typer
 from sam2lora.cli.rows import number, print_rows
 
 if TYPE_CHECKING:
+    from sam2lora.compute.workers import Cluster
     from sam2lora.evaluation import EvaluateSettings, EvaluationPart
     from sam2lora.evaluation.points import PointResult
     from sam2lora.evaluation.report.point_report import PointReport
@@ -26,6 +27,7 @@ def point_report(
     out: Path,
     command: str,
     progress: "Progress",
+    cluster: "Cluster | None",
 ) -> "PointReport":
     """Evaluate adapters that locate a point, and write the report.
 
@@ -45,6 +47,8 @@ def point_report(
         Command that repeats the evaluation.
     progress
         Called with (images done, total number of images), over all adapters and datasets.
+    cluster
+        As for `evaluate_points`.
 
     Raises
     ------
@@ -73,7 +77,12 @@ def point_report(
         for part in parts:
             show = partial(_show, progress, before, total)
             found = evaluate_points(
-                predictor, part.records, settings, adapter=adapter, progress=show
+                predictor,
+                part.records,
+                settings,
+                adapter=adapter,
+                progress=show,
+                cluster=cluster,
             )
             results.append((entry, part, found))
             before += len(part.records)

@@ -6,17 +6,18 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
-from rich.console import Console
-from rich.progress import MofNCompleteColumn, Progress, TimeRemainingColumn
 
+from sam2lora.cli.bars import ImageBar
 from sam2lora.cli.models import download_bar
 from sam2lora.cli.rows import print_rows
 from sam2lora.compute.allocator import keep_freed_memory
+from sam2lora.compute.cluster import HELP, open_cluster
 from sam2lora.errors import Sam2LoraError
 from sam2lora.settings import PrecisionChoice
 
 if TYPE_CHECKING:
-    from sam2lora.inference.batch import BatchProgress, FileResult
+    from sam2lora.inference.batch import BatchProgress
+    from sam2lora.inference.result_files import FileResult
     from sam2lora.inference.settings import PredictSettings
 
 _MOST_NOTES = 5  # lines about conversions
@@ -94,6 +95,7 @@ def predict(
         Path | None,
         typer.Option(help="Measure the masks into this table, .csv or .parquet; a row an image."),
     ] = None,
+    cluster: Annotated[str | None, typer.Option(help=HELP)] = None,
 ) -> None:
     """Segment images: one mask (0 and 255, native size) for each image and target.
 
@@ -130,33 +132,39 @@ def predict(
         keep=keep,
     )
     keep_freed_memory()
-    _report(_segment(settings, measure), out)
+    _report(_segment(settings, measure, cluster), out)
 
 
-def _segment(settings: "PredictSettings", table: Path | None) -> list["FileResult"]:
+def _segment(
+    settings: "PredictSettings", table: Path | None, cluster: str | None
+) -> list["FileResult"]:
     """Segment the images, and measure them into a table; show on a terminal how many are done."""
     from sam2lora.cohort.predictions import predict_and_measure
     from sam2lora.inference.pipeline import segment_files
 
-    columns = (*Progress.get_default_columns()[:2], MofNCompleteColumn(), TimeRemainingColumn())
-    console = Console(stderr=True)
-    bar = Progress(*columns, console=console, disable=not console.is_terminal)
-    task = bar.add_task("Segmenting", total=None)
+    bar = ImageBar("Segmenting", lines=bool(cluster))
 
     def show(progress: "BatchProgress") -> None:
-        bar.update(task, completed=progress.done, total=progress.total)
+        bar.show(progress.done, progress.total)
 
-    # Only one bar can be shown at a time: that of the download ends before the other starts.
-    with download_bar(settings.model) as show_download:
-        if table is None:
-            pending = segment_files(settings, download_progress=show_download, progress=show)
-        else:
-            pending = predict_and_measure(
-                settings, table, download_progress=show_download, progress=show
-            )
-    with bar:
-        results = list(pending)
-        bar.update(task, completed=len(results), total=len(results))
+    with open_cluster(cluster, device=settings.device) as workers:
+        # Only one bar can be shown at a time: that of the download ends before the other starts.
+        with download_bar(settings.model) as show_download:
+            if table is None:
+                pending = segment_files(
+                    settings, download_progress=show_download, progress=show, cluster=workers
+                )
+            else:
+                pending = predict_and_measure(
+                    settings,
+                    table,
+                    download_progress=show_download,
+                    progress=show,
+                    cluster=workers,
+                )
+        with bar:
+            results = list(pending)
+            bar.show(len(results), len(results))
     return results
 
 

@@ -43,21 +43,37 @@ def find_records(inputs: Sequence[str | Path], *, masks: Path | None = None) -> 
     """
     if masks is not None and not masks.is_dir():
         raise ImageError(f"{masks}: there is no such folder of masks.")
-    confidences = read_confidences(masks) if masks is not None else {}
-    found: dict[Path, Record] = {}
-    for given in inputs:
-        for record in _records_of(given):
-            if masks is not None:
-                predicted = masks_in(masks, record.image, confidences)
-                record = replace(record, masks=predicted, fov=None)
-            if record.masks:
-                found.setdefault(record.image, record)
+    found = list(records_by_image(inputs).values())
+    if masks is not None:
+        confidences = read_confidences(masks)
+        found = [
+            replace(record, masks=masks_in(masks, record.image, confidences), fov=None)
+            for record in found
+        ]
+    found = [record for record in found if record.masks]
     if not found:
         raise ImageError(
             f"{', '.join(map(str, inputs))}: no image here has a mask to measure. Name the folder "
             "of the masks with --masks, or segment the images: sam2lora predict ... --measure."
         )
-    return list(found.values())
+    return found
+
+
+def records_by_image(inputs: Sequence[str | Path]) -> dict[Path, Record]:
+    """List the images given as for `find_records`, whether they have masks or not.
+
+    Raises
+    ------
+    ImageError
+        If an input has no image.
+    DatasetError
+        If a folder is a dataset that cannot be used.
+    """
+    found: dict[Path, Record] = {}
+    for given in inputs:
+        for record in _records_of(given):
+            found.setdefault(record.image, record)
+    return found
 
 
 def record_of(image: Path) -> Record:

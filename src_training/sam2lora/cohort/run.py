@@ -1,10 +1,10 @@
 """Write a table row by row: what is there and still right is kept, what fails is a row, too."""
 
-import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from sam2lora import __version__
 from sam2lora.cohort.record_row import (
@@ -14,16 +14,19 @@ from sam2lora.cohort.record_row import (
     Row,
     confidence_cells,
     digest_of,
+    identity_cells,
     row_of_record,
 )
 from sam2lora.cohort.table import Cells, as_cells, check_path, read_table, write_table
+from sam2lora.compute.jobs import Job, JobWork, run_job
 from sam2lora.datasets import Record
 from sam2lora.errors import OutputError
 from sam2lora.utils.files import make_folder
+from sam2lora.utils.pace import Pace
 from sam2lora.utils.progress import Progress, no_progress
 
-_EVERY = 20.0  # seconds between writings of the table
-_SHARE = 20  # times that a writing took, before the next
+if TYPE_CHECKING:
+    from sam2lora.compute.workers import Cluster
 
 
 @dataclass(frozen=True)
@@ -77,24 +80,29 @@ class TableWriter:
         make_folder(path.parent)
         self._rows: dict[str, Cells] = {}
         self._kept = 0
-        self._written, self._took = time.monotonic(), 0.0
+        self._pace = Pace()
 
-    def keep(self, record: Record, provenance: Provenance | None) -> bool:
-        """Keep the row of an image, if there is one of the same files, version and model.
+    def digest_before(self, record: Record, provenance: Provenance | None) -> str:
+        """Return the digest of the files that the row of an image is from.
 
-        A row of an image that failed is not kept.
+        Returns
+        -------
+        The row may be kept if the files still have that digest. It is empty where there is no row,
+        where the image failed, and where the version or the model was another.
         """
-        name = record.image.as_posix()
-        row = self._before.get(name)
+        row = self._before.get(record.image.as_posix())
         if row is None or row["error"]:
-            return False
+            return ""
         expected = as_cells(_expected(record, provenance))
-        same = ("inputs_sha256", "version", *_compared(provenance))
-        if not expected["inputs_sha256"] or any(row[column] != expected[column] for column in same):
-            return False
-        self._rows[name] = row
+        if any(row[column] != expected[column] for column in ("version", *_compared(provenance))):
+            return ""
+        return row["inputs_sha256"]
+
+    def keep(self, image: Path) -> None:
+        """Keep the row of an image."""
+        name = image.as_posix()
+        self._rows[name] = self._before[name]
         self._kept += 1
-        return True
 
     def add(self, row: Row) -> None:
         """Add the row of an image; the table is written now and then.
@@ -106,7 +114,7 @@ class TableWriter:
         """
         cells = as_cells(row)
         self._rows[cells["file"]] = cells
-        if time.monotonic() - self._written > max(_EVERY, _SHARE * self._took):
+        if self._pace.is_due():
             self.write()
 
     def write(self) -> None:
@@ -117,11 +125,9 @@ class TableWriter:
         OutputError
             If the file cannot be written.
         """
-        start = time.monotonic()
         rows = self._before | self._rows
-        write_table(self._path, [rows[name] for name in self._files if name in rows])
-        self._written = time.monotonic()
-        self._took = self._written - start
+        with self._pace.writing():
+            write_table(self._path, [rows[name] for name in self._files if name in rows])
 
     def result(self) -> TableResult:
         """Return what was done so far."""
@@ -142,8 +148,40 @@ def table_writer(path: Path, files: Iterable[str]) -> Iterator[TableWriter]:
     writer.write()
 
 
+@dataclass(frozen=True)
+class MeasureRequest:
+    """An image to measure.
+
+    Attributes
+    ----------
+    record
+        The image with its masks.
+    digest
+        Digest of the files with which its row stays as it is; empty if there is none.
+    """
+
+    record: Record
+    digest: str = ""
+
+
+class MeasureJob(Job[MeasureRequest, Row | None]):
+    """Measures images; None stands for a row that stays."""
+
+    def open(self) -> JobWork[MeasureRequest, Row | None]:
+        """Load nothing."""
+        return _measure_requests
+
+    def failure(self, item: MeasureRequest, reason: str) -> Row:
+        """Return the row of an image whose workers died."""
+        return {**identity_cells(item.record), "error": reason}
+
+
 def measure_records(
-    records: Sequence[Record], path: Path, *, progress: Progress = no_progress
+    records: Sequence[Record],
+    path: Path,
+    *,
+    progress: Progress = no_progress,
+    cluster: "Cluster | None" = None,
 ) -> TableResult:
     """Measure the masks of images into a table with one row an image, in their order.
 
@@ -159,31 +197,52 @@ def measure_records(
     progress
         Called with (images done, images in total). An exception that it raises stops the work; the
         table then has the rows done so far.
+    cluster
+        Workers that measure, of `open_cluster`; None: this process.
 
     Raises
     ------
+    ClusterError
+        As for `run_job`.
     OutputError
         If the table cannot be written, is another kind of table, or has rows of other images.
     SettingsError
         If its format is unknown, or Parquet and `pyarrow` is missing.
     """
+    total = len(records)
     with table_writer(path, (record.image.as_posix() for record in records)) as writer:
-        for done, record in enumerate(records):
-            progress(done, len(records))
-            if not writer.keep(record, None):
-                writer.add(row_of_record(record))
-        progress(len(records), len(records))
+        requests = (
+            MeasureRequest(record, writer.digest_before(record, None)) for record in records
+        )
+        progress(0, total)
+        with closing(run_job(MeasureJob(), requests, total=total, cluster=cluster)) as rows:
+            for done, row in enumerate(rows):
+                if row is None:
+                    writer.keep(records[done].image)
+                else:
+                    writer.add(row)
+                progress(done + 1, total)
     return writer.result()
 
 
-def _expected(record: Record, provenance: Provenance | None) -> Row:
-    """Return the cells by which a row is recognised as still right."""
+def has_digest(record: Record, digest: str) -> bool:
+    """Check whether the files of a record still have a digest; an empty one is none."""
     try:
-        digest = digest_of(record)
+        return bool(digest) and digest_of(record) == digest
     except OSError:
-        digest = ""
+        return False
+
+
+def _measure_requests(requests: Iterable[MeasureRequest]) -> Iterator[Row | None]:
+    for request in requests:
+        stays = has_digest(request.record, request.digest)
+        yield None if stays else row_of_record(request.record)
+
+
+def _expected(record: Record, provenance: Provenance | None) -> Row:
+    """Return the cells by which a row is recognised as still right, without the digest."""
     cells = provenance.cells() if provenance else confidence_cells(record)
-    return {**cells, "inputs_sha256": digest, "version": __version__}
+    return {**cells, "version": __version__}
 
 
 def _compared(provenance: Provenance | None) -> tuple[str, ...]:

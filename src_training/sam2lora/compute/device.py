@@ -61,6 +61,24 @@ def choose_device(name: str = "auto") -> torch.device:
     return device
 
 
+def count_gpus(name: str) -> int:
+    """Return how many CUDA devices workers of this machine can be shared among.
+
+    Parameters
+    ----------
+    name
+        As for `choose_device`. A device that is named with its number is used by all workers, and
+        counts as none, as do other devices than CUDA's.
+
+    Raises
+    ------
+    DeviceError
+        As for `choose_device`.
+    """
+    device = choose_device(name)
+    return torch.cuda.device_count() if device.type == "cuda" and device.index is None else 0
+
+
 def choose_precision(name: PrecisionChoice, device: torch.device) -> Precision:
     """Return the precision called `name`, or the fastest one that is accurate enough.
 

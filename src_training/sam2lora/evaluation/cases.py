@@ -14,7 +14,7 @@ from sam2lora.evaluation.protocols import Grader, Protocol
 from sam2lora.images.decoding import IMAGE_SUFFIXES, image_suffix, read_shape
 from sam2lora.images.field_of_view import FieldOfView
 from sam2lora.inference.prepared_image import PreparedImage
-from sam2lora.targets import Target
+from sam2lora.targets import Target, get_target
 from sam2lora.transforms.windows import Window
 from sam2lora.types import Mask, Pixels
 
@@ -114,6 +114,20 @@ def read_case(record: Record, target: str, protocol: Protocol) -> Case:
         dataset=record.dataset,
         patient=record.patient,
     )
+
+
+def read_prepared(
+    record: Record | Case, target: str, protocol: Protocol
+) -> tuple[Case, PreparedCase]:
+    """Read an image of a dataset, or take a case, and prepare it for a protocol.
+
+    Raises
+    ------
+    Sam2LoraError
+        As for `read_case` and `prepare_case`.
+    """
+    case = read_case(record, target, protocol) if isinstance(record, Record) else record
+    return case, prepare_case(case, get_target(target), protocol)
 
 
 def prepare_case(case: Case, target: Target, protocol: Protocol) -> PreparedCase:

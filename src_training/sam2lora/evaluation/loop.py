@@ -1,32 +1,25 @@
 """Evaluate a model, or a second grader, image by image; one failure does not stop the others."""
 
-import hashlib
-import logging
 import time
 from collections.abc import Iterator, Sequence
+from contextlib import closing
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-import numpy as np
-
 from sam2lora.adapters import Adapter, check_base, check_target
+from sam2lora.compute.jobs import run_job
 from sam2lora.datasets import Record
-from sam2lora.errors import DatasetError, DeviceError, GeometryError, Sam2LoraError, SettingsError
-from sam2lora.evaluation.cases import Case, PreparedCase, check_records, prepare_case, read_case
-from sam2lora.evaluation.interactive import Start, correct_case
-from sam2lora.evaluation.scoring import ImageResult, score_binary_mask, score_probabilities
+from sam2lora.errors import DatasetError, Sam2LoraError, SettingsError
+from sam2lora.evaluation.cases import Case, check_records, read_prepared
+from sam2lora.evaluation.network_job import EvaluateJob
+from sam2lora.evaluation.scoring import ImageResult, empty_result, score_binary_mask
 from sam2lora.evaluation.settings import EvaluateSettings
-from sam2lora.prompts.sampling import REGIMES, Regime, sample_prompts
-from sam2lora.prompts.user_prompts import PointPrompt, Prompts
 from sam2lora.targets import get_target
-from sam2lora.types import Mask
 from sam2lora.utils.progress import Progress, no_progress
 
 if TYPE_CHECKING:
+    from sam2lora.compute.workers import Cluster
     from sam2lora.inference.predictor import Predictor
-    from sam2lora.inference.segment import SegmentationTask
-
-logger = logging.getLogger(__name__)
 
 
 def evaluate(
@@ -36,6 +29,7 @@ def evaluate(
     *,
     adapter: Adapter | None = None,
     progress: Progress = no_progress,
+    cluster: "Cluster | None" = None,
 ) -> Iterator[ImageResult]:
     """Evaluate an adapter, or the base model without adapter, on images with reference masks.
 
@@ -54,8 +48,10 @@ def evaluate(
         Adapter to evaluate, with its geometry and threshold. None: the base model without adapter,
         with those of the target.
     progress
-        Called with (images done, total number of images) between windows. An exception that it
-        raises cancels the evaluation.
+        Called with (images done, total number of images) between windows, or on a cluster between
+        images. An exception that it raises cancels the evaluation.
+    cluster
+        Workers that evaluate, of `open_cluster`; None: this process.
 
     Yields
     ------
@@ -71,7 +67,8 @@ def evaluate(
     TargetError
         If the target is unknown.
 
-    All of these are raised by the call itself, before anything is computed.
+    All of these are raised by the call itself, before anything is computed. On a cluster, results
+    are followed by a `ClusterError` if it is lost.
     """
     target = get_target(settings.target)
     if adapter is not None:
@@ -89,7 +86,8 @@ def evaluate(
         field_sizes=settings.field_sizes,
         outer=outer_task(predictor.base, target, named=settings.outer_adapter, tta=settings.flips),
     )
-    return _evaluate(predictor, records, settings, task, progress)
+    job = EvaluateJob(predictor, settings, task, len(records), progress)
+    return _run(job, records, progress, cluster)
 
 
 def evaluate_grader(
@@ -137,105 +135,23 @@ def evaluate_grader(
     return _evaluate_grader(records, settings, grader, progress)
 
 
-def sample_prompts_for(case: Case, prepared: PreparedCase, regime: Regime, seed: int) -> Prompts:
-    """Sample the prompts of a regime for one image, independent of all other images and models.
-
-    Raises
-    ------
-    GeometryError
-        If the image has no such prompts.
-    """
-    key = "\0".join([str(seed), case.dataset, case.name, regime.name])
-    digest = hashlib.sha256(key.encode()).digest()
-    rng = np.random.default_rng(int.from_bytes(digest[:16]))
-    return sample_prompts(prepared.reference, regime, rng, valid=prepared.image.field.mask)
-
-
 def _check(records: Sequence[Record | Case], settings: EvaluateSettings) -> None:
     get_target(settings.target)
     on_disk = (record for record in records if isinstance(record, Record))
     check_records(on_disk, settings.target, graders=[settings.conventions.grader])
 
 
-def _evaluate(
-    predictor: "Predictor",
+def _run(
+    job: EvaluateJob,
     records: Sequence[Record | Case],
-    settings: EvaluateSettings,
-    task: "SegmentationTask",
     progress: Progress,
+    cluster: "Cluster | None",
 ) -> Iterator[ImageResult]:
-    regimes = [REGIMES[name] for name in settings.regimes]
-    for number, record in enumerate(records):
-        progress(number, len(records))
-        empty = _empty_result(record)
-        try:
-            case, prepared = _read(record, settings)
-        except Sam2LoraError as error:
-            logger.debug("%s cannot be read", empty.image, exc_info=error)
-            for regime in regimes:
-                yield replace(empty, regime=regime.name, status="failed", problem=str(error))
-            continue
-        width = 1 / len(regimes)
-        for index, regime in enumerate(regimes):
-            show = _within(progress, number + index * width, width, len(records))
-            result = replace(empty, regime=regime.name)
-            try:
-                prompts = sample_prompts_for(case, prepared, regime, settings.seed)
-            except GeometryError as error:
-                yield replace(result, status="not drawn", problem=str(error))
-                continue
-            result = replace(result, prompts=prompts)
-            try:
-                result = _predict_and_score(predictor, prepared, task, settings, result, show)
-            except Sam2LoraError as error:
-                logger.debug("%s cannot be segmented", empty.image, exc_info=error)
-                result = replace(result, status="failed", problem=str(error))
-            yield result
-    progress(len(records), len(records))
-
-
-def _predict_and_score(
-    predictor: "Predictor",
-    case: PreparedCase,
-    task: "SegmentationTask",
-    settings: EvaluateSettings,
-    result: ImageResult,
-    show: Progress,
-) -> ImageResult:
-    """Return `result` with the prediction for its prompts, and the score."""
-    from sam2lora.inference.segment import segment_prepared
-
-    # A regime measures the network, to which its points are prompts.
-    task = replace(task, prompts=result.prompts, points="prompt")
-    started = time.perf_counter()
-    prediction = segment_prepared(predictor, case.image, [task], progress=show)[task.target.name]
-    if np.isnan(prediction.probabilities).any():
-        raise DeviceError(
-            f"The network predicted NaN in {predictor.precision}. Use --precision float32."
-        )
-    mask = prediction.mask
-    result = replace(
-        result,
-        score=score_probabilities(prediction.probabilities, case, task.threshold),
-        prediction=mask if case.valid is None else mask & case.valid,
-        reference=case.scored_reference,
-        predicted_iou=prediction.iou,
-        confidence=prediction.confidence,
-        seconds=time.perf_counter() - started,
-    )
-    if not settings.interactive or not result.prompts.empty:
-        return result
-
-    def correct(clicks: Sequence[PointPrompt], start: Start) -> Mask:
-        clicked = replace(
-            task,
-            prompts=Prompts(tuple(clicks)),
-            points="correct" if start == "automatic" else "start",
-        )
-        return segment_prepared(predictor, case.image, [clicked])[task.target.name].mask
-
-    name = f"{result.dataset}/{result.image}"
-    return replace(result, corrections=correct_case(correct, case, name=name, seed=settings.seed))
+    progress(0, len(records))
+    with closing(run_job(job, records, total=len(records), cluster=cluster)) as running:
+        for done, results in enumerate(running, 1):
+            yield from results
+            progress(done, len(records))
 
 
 def _evaluate_grader(
@@ -243,9 +159,9 @@ def _evaluate_grader(
 ) -> Iterator[ImageResult]:
     for number, record in enumerate(records):
         progress(number, len(records))
-        empty = replace(_empty_result(record), regime="none")
+        empty = replace(empty_result(record), regime="none")
         try:
-            _, case = _read(record, settings)
+            _, case = read_prepared(record, settings.target, settings.conventions)
             mask = record.read_mask(settings.target, grader=grader)
         except Sam2LoraError as error:
             yield replace(empty, status="failed", problem=str(error))
@@ -259,24 +175,3 @@ def _evaluate_grader(
             seconds=time.perf_counter() - started,
         )
     progress(len(records), len(records))
-
-
-def _read(record: Record | Case, settings: EvaluateSettings) -> tuple[Case, PreparedCase]:
-    protocol = settings.conventions
-    case = read_case(record, settings.target, protocol) if isinstance(record, Record) else record
-    return case, prepare_case(case, get_target(settings.target), protocol)
-
-
-def _empty_result(record: Record | Case) -> ImageResult:
-    """Return a result that only names the image."""
-    name = record.stem if isinstance(record, Record) else record.name
-    return ImageResult(record.dataset, name, record.patient, "")
-
-
-def _within(progress: Progress, start: float, width: float, images: int) -> Progress:
-    """Return a callback for windows done that reports the progress in images."""
-
-    def show(done: float, total: int) -> None:
-        progress(start + width * done / max(total, 1), images)
-
-    return show

@@ -3,11 +3,13 @@
 import logging
 import math
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import closing
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Literal, Self
 
 from sam2lora.adapters import Adapter, check_base, check_target
+from sam2lora.compute.jobs import Job, JobWork, run_job
 from sam2lora.datasets import Record
 from sam2lora.errors import Sam2LoraError, SettingsError
 from sam2lora.evaluation.settings import EvaluateSettings
@@ -18,7 +20,9 @@ from sam2lora.types import Place
 from sam2lora.utils.progress import Progress, no_progress
 
 if TYPE_CHECKING:
+    from sam2lora.compute.workers import Cluster
     from sam2lora.inference.predictor import Predictor
+    from sam2lora.inference.predictor_source import PredictorSource
     from sam2lora.inference.segment import SegmentationTask
 
 logger = logging.getLogger(__name__)
@@ -94,6 +98,7 @@ def evaluate_points(
     *,
     adapter: Adapter,
     progress: Progress = no_progress,
+    cluster: "Cluster | None" = None,
 ) -> Iterator[PointResult]:
     """Evaluate an adapter that locates a point.
 
@@ -108,7 +113,7 @@ def evaluate_points(
         Target; `outer_adapter` is the adapter of the disc.
     adapter
         The adapter to evaluate.
-    progress
+    progress, cluster
         As for `evaluate`.
 
     Yields
@@ -132,25 +137,68 @@ def evaluate_points(
     task = SegmentationTask.of(target, adapter=adapter, tta=settings.flips)
     of_disc = adapter_for(predictor.base, disc, named=settings.outer_adapter, prompted=True)
     disc_task = None if of_disc is None else SegmentationTask.of(disc, adapter=of_disc)
-    return _evaluate(predictor, records, task, disc_task, progress)
+    return _run(PointJob(predictor, task, disc_task), records, progress, cluster)
 
 
-def _evaluate(
-    predictor: "Predictor",
-    records: Sequence[Record],
-    task: "SegmentationTask",
-    disc_task: "SegmentationTask | None",
-    progress: Progress,
+@dataclass(frozen=True, eq=False)
+class PointJob(Job[Record, PointResult]):
+    """Evaluates where a point was located in images.
+
+    Attributes
+    ----------
+    predictor
+        The network, or what it is loaded from.
+    task
+        How the point is located.
+    disc_task
+        How the disc is predicted; None if it is not.
+    """
+
+    predictor: "Predictor | PredictorSource"
+    task: "SegmentationTask"
+    disc_task: "SegmentationTask | None"
+
+    def open(self) -> JobWork[Record, PointResult]:
+        """Load the network, if it is not."""
+        from sam2lora.inference.predictor_source import load_from
+
+        predictor = load_from(self.predictor)
+
+        def work(records: Iterable[Record]) -> Iterator[PointResult]:
+            for record in records:
+                try:
+                    yield _locate_and_score(predictor, record, self.task, self.disc_task)
+                except Sam2LoraError as error:
+                    logger.debug("%s cannot be evaluated", record.image, exc_info=error)
+                    yield replace(_empty_result(record), problem=str(error))
+
+        return work
+
+    def failure(self, item: Record, reason: str) -> PointResult:
+        """Return the result of an image whose workers died."""
+        return replace(_empty_result(item), problem=f"{item.image}: {reason}")
+
+    def sent(self, device: str) -> Self:
+        """Return the job without the network."""
+        from sam2lora.inference.predictor_source import PredictorSource, load_from
+
+        tasks = [task for task in (self.task, self.disc_task) if task is not None]
+        source = PredictorSource.of(load_from(self.predictor), tasks, device=device)
+        return replace(self, predictor=source)
+
+
+def _run(
+    job: PointJob, records: Sequence[Record], progress: Progress, cluster: "Cluster | None"
 ) -> Iterator[PointResult]:
-    for number, record in enumerate(records):
-        progress(number, len(records))
-        empty = PointResult(record.dataset, record.stem, record.patient)
-        try:
-            yield _locate_and_score(predictor, record, task, disc_task, empty)
-        except Sam2LoraError as error:
-            logger.debug("%s cannot be evaluated", record.image, exc_info=error)
-            yield replace(empty, problem=str(error))
-    progress(len(records), len(records))
+    progress(0, len(records))
+    with closing(run_job(job, records, total=len(records), cluster=cluster)) as running:
+        for done, result in enumerate(running, 1):
+            yield result
+            progress(done, len(records))
+
+
+def _empty_result(record: Record) -> PointResult:
+    return PointResult(record.dataset, record.stem, record.patient)
 
 
 def _locate_and_score(
@@ -158,7 +206,6 @@ def _locate_and_score(
     record: Record,
     task: "SegmentationTask",
     disc_task: "SegmentationTask | None",
-    empty: PointResult,
 ) -> PointResult:
     from sam2lora.inference.points import locate_prepared
 
@@ -170,7 +217,7 @@ def _locate_and_score(
     reference, found = (landmark.x, landmark.y), (point.x, point.y)
     disc, source = _disc(predictor, record, prepared, disc_task)
     return replace(
-        empty,
+        _empty_result(record),
         reference=reference,
         found=found,
         confidence=point.confidence,

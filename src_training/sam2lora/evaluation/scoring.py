@@ -9,7 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import special
 
-from sam2lora.evaluation.cases import PreparedCase
+from sam2lora.datasets import Record
+from sam2lora.evaluation.cases import Case, PreparedCase
 from sam2lora.evaluation.interactive import ClickSequence
 from sam2lora.metrics.aggregate import score, score_mask
 from sam2lora.metrics.segmentation import Counts, count
@@ -179,3 +180,9 @@ class ImageResult:
     confidence: float | None = None
     seconds: float = 0.0
     corrections: tuple[ClickSequence, ...] = ()
+
+
+def empty_result(record: Record | Case) -> ImageResult:
+    """Return a result that only names the image."""
+    name = record.stem if isinstance(record, Record) else record.name
+    return ImageResult(record.dataset, name, record.patient, "")

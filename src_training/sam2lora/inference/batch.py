@@ -1,35 +1,40 @@
 """Segment many image files: reading, predicting and writing overlap; a bad file stops nothing."""
 
-import errno
 import logging
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import asdict, dataclass, field, replace
+from contextlib import closing
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
+from typing import TYPE_CHECKING, Self
 
-import tifffile
-
-from sam2lora.annotations.points import PointAnnotation, save_point
-from sam2lora.datasets.image_search import directory_entry
-from sam2lora.errors import OutputError, Sam2LoraError
-from sam2lora.images.decoding import image_stem
-from sam2lora.images.file_mark import MASK_SOFTWARE
+from sam2lora.compute.jobs import Job, JobWork, run_job
 from sam2lora.images.reading import FundusImage, read_image
-from sam2lora.images.visualization import save_image
-from sam2lora.inference.confidence_file import update_confidences
+from sam2lora.inference.confidence_file import confidence_writer
 from sam2lora.inference.points import PointPrediction, locate_prepared
 from sam2lora.inference.predictor import Predictor
+from sam2lora.inference.predictor_source import PredictorSource, load_from
 from sam2lora.inference.prepared_image import PreparedImage
+from sam2lora.inference.result_files import (
+    FileResult,
+    Segmented,
+    check_images_stay,
+    has_result,
+    reason_of_failure,
+    refuse_names,
+    write_results,
+)
 from sam2lora.inference.segment import (
     SegmentationTask,
     TargetPrediction,
     outer_first,
     segment_prepared,
 )
-from sam2lora.measurements.structures import Measurements, measure
-from sam2lora.targets import Target
-from sam2lora.utils.files import atomic_path, make_folder
+from sam2lora.utils.files import make_folder
+
+if TYPE_CHECKING:
+    from sam2lora.compute.workers import Cluster
 
 logger = logging.getLogger(__name__)
 
@@ -69,40 +74,90 @@ def no_batch_progress(progress: BatchProgress) -> None:
 
 
 @dataclass(frozen=True)
-class FileResult:
-    """The result of one image file.
+class ImageRequest:
+    """An image to segment.
 
     Attributes
     ----------
     path
-        The image.
-    files
-        The written masks and points by target.
-    measurements
-        Measurements of the masks; None if there are none.
-    iou
-        Predicted IoU by target.
-    confidence
-        By target, how sure its mask is, 0…1; None if that is not known.
-    error
-        Why it failed; empty if it did not.
+        The image file.
     kept
-        Targets whose masks already existed and were kept; they are not measured.
-    note
-        How the image was converted on reading; empty if it was not.
-    points
-        Predictions of the targets that are points.
+        Targets that are not segmented, since their masks stay as they are.
     """
 
     path: Path
-    files: Mapping[str, Path] = field(default_factory=dict)
-    measurements: Measurements | None = None
-    iou: Mapping[str, float] = field(default_factory=dict)
-    confidence: Mapping[str, float | None] = field(default_factory=dict)
-    error: str = ""
     kept: tuple[str, ...] = ()
-    note: str = ""
-    points: Mapping[str, PointPrediction] = field(default_factory=dict)
+
+    @classmethod
+    def of(cls, path: Path, tasks: Sequence[SegmentationTask], out: Path, *, keep: bool) -> Self:
+        """Create a request; `keep`: masks that exist are kept."""
+        if not keep:
+            return cls(path)
+        targets = [task.target for task in tasks]
+        return cls(path, tuple(one.name for one in targets if has_result(path, one, out)))
+
+
+@dataclass(frozen=True, eq=False)
+class SegmentJob(Job[ImageRequest, FileResult]):
+    """Segments images, and writes their masks and points.
+
+    Attributes
+    ----------
+    predictor
+        The network, or what it is loaded from.
+    tasks
+        What to segment in each image.
+    out
+        Folder of the results.
+    total
+        Number of images, for the progress.
+    probabilities
+        Whether to write maps of the probabilities, too.
+    progress
+        Called between windows, in this process.
+    """
+
+    predictor: Predictor | PredictorSource
+    tasks: Sequence[SegmentationTask]
+    out: Path
+    total: int
+    probabilities: bool = False
+    progress: ReportBatch = no_batch_progress
+
+    @classmethod
+    def of(
+        cls,
+        predictor: Predictor,
+        paths: Sequence[Path],
+        tasks: Sequence[SegmentationTask],
+        out: Path,
+        *,
+        probabilities: bool = False,
+        progress: ReportBatch = no_batch_progress,
+    ) -> Self:
+        """Create a job for images with different stems, and its folder.
+
+        Raises
+        ------
+        OutputError
+            If the folder cannot be created, or a mask would replace one of the images.
+        """
+        check_images_stay(paths, tasks, out)
+        make_folder(out)
+        return cls(predictor, tasks, out, len(paths), probabilities, progress)
+
+    def open(self) -> JobWork[ImageRequest, FileResult]:
+        """Load the network, if it is not."""
+        return partial(_segment_requests, load_from(self.predictor), self)
+
+    def failure(self, item: ImageRequest, reason: str) -> FileResult:
+        """Return the result of an image whose workers died."""
+        return FileResult(item.path, error=f"{item.path}: {reason}")
+
+    def sent(self, device: str) -> Self:
+        """Return the job without the network."""
+        source = PredictorSource.of(load_from(self.predictor), self.tasks, device=device)
+        return replace(self, predictor=source, progress=no_batch_progress)
 
 
 def segment_paths(
@@ -114,6 +169,7 @@ def segment_paths(
     probabilities: bool = False,
     keep: bool = False,
     progress: ReportBatch = no_batch_progress,
+    cluster: "Cluster | None" = None,
 ) -> Iterator[FileResult]:
     """Segment image files in order, while the next is read and the previous one is written.
 
@@ -135,7 +191,10 @@ def segment_paths(
         Whether to keep existing masks and points, which may have been corrected.
     progress
         Called between windows. An exception that it raises stops the work, after the result of the
-        previous image is yielded; all files written by then are complete.
+        previous image is yielded; all files written by then are complete. On a cluster it is called
+        for images that are done.
+    cluster
+        Workers that segment; None: this process.
 
     Yields
     ------
@@ -149,114 +208,58 @@ def segment_paths(
         replace one of the images.
     """
     paths = list(paths)
-    _check_images_stay(paths, tasks, out)
-    make_folder(out)
+    job = SegmentJob.of(
+        predictor, paths, tasks, out, probabilities=probabilities, progress=progress
+    )
+    requests = (ImageRequest.of(path, tasks, out, keep=keep) for path in paths)
+    running = run_job(job, requests, total=len(paths), cluster=cluster)
+    with confidence_writer(out) as writer, closing(running):
+        for number, result in enumerate(running):
+            writer.add(result.path.name, result.confidence)
+            if cluster is not None:
+                progress(BatchProgress(result.path, number, len(paths), 1.0))
+            yield result
+
+
+def _segment_requests(
+    predictor: Predictor, job: SegmentJob, requests: Iterable[ImageRequest]
+) -> Iterator[FileResult]:
+    """Segment images in order, while the next is read and the previous one is written."""
     with ThreadPoolExecutor(1) as reader, ThreadPoolExecutor(1) as writer:
-        images = _read_ahead(paths, reader)
         writing: Future[FileResult] | None = None
-        sure: dict[str, Mapping[str, float | None]] = {}
-
-        def written(one: Future[FileResult]) -> FileResult:
-            result = one.result()
-            if result.confidence:
-                sure[result.path.name] = result.confidence
-            return result
-
         try:
-            for number, (path, image) in enumerate(images):
-                refusal = _refuse_names(path, tasks, out, probabilities=probabilities)
-                missing = [
-                    task for task in tasks if refusal or not (keep and _exists(path, task, out))
-                ]
-                kept = tuple(task.target.name for task in tasks if task not in missing)
+            for number, (request, image) in enumerate(_read_ahead(job, requests, reader)):
+                path, kept = request.path, request.kept
+                refusal = refuse_names(path, job.tasks, job.out, probabilities=job.probabilities)
                 try:
-                    start = BatchProgress(path, number, len(paths), 0.0)
+                    start = BatchProgress(path, number, job.total, 0.0)
                     segmented = (
-                        _Segmented(path, error=refusal)
+                        Segmented(path, error=refusal)
                         if refusal
-                        else _segment_one(predictor, start, image, missing, progress)
+                        else _segment_one(predictor, job, start, image, kept)
                     )
                 finally:  # even if it is stopped: the previous image is written all the same
                     previous, writing = writing, None
                     if previous:
-                        yield written(previous)
-                writing = writer.submit(_write, segmented, out, kept, probabilities=probabilities)
+                        yield previous.result()
+                kept = () if refusal else kept
+                writing = writer.submit(
+                    write_results, segmented, job.out, kept, probabilities=job.probabilities
+                )
             if writing:
-                yield written(writing)
+                yield writing.result()
         finally:
             reader.shutdown(cancel_futures=True)
-            if sure:
-                update_confidences(out, sure)
-
-
-@dataclass(frozen=True, eq=False)
-class _Segmented:
-    """The predictions of one image, to be written."""
-
-    path: Path
-    prepared: PreparedImage | None = None
-    predictions: Mapping[str, TargetPrediction] = field(default_factory=dict)
-    points: Mapping[str, PointPrediction] = field(default_factory=dict)
-    spacing: tuple[float, float] | None = None
-    note: str = ""
-    error: str = ""
-
-
-def _check_images_stay(paths: Sequence[Path], tasks: Sequence[SegmentationTask], out: Path) -> None:
-    """Refuse to write a mask over one of the images, such as `a_cup.png` next to `a.png`."""
-    images = {directory_entry(path) for path in paths}
-    for path in paths:
-        for task in tasks:
-            result = _result_path(path, task.target, out)
-            if directory_entry(result) in images:
-                raise OutputError(
-                    f"{result}: is one of the images, and the {task.target.name} mask of {path} "
-                    "would replace it. Choose another folder with --out."
-                )
-
-
-def _result_path(image: Path, target: Target, out: Path) -> Path:
-    path = _mask_path if target.kind == "mask" else _point_path
-    return path(image, target.name, out)
-
-
-def _mask_path(image: Path, target: str, out: Path) -> Path:
-    return out / f"{image_stem(image)}_{target}.png"
-
-
-def _point_path(image: Path, target: str, out: Path) -> Path:
-    return out / f"{image_stem(image)}_{target}.json"
-
-
-def _probability_path(mask: Path) -> Path:
-    return mask.with_name(f"{mask.stem}_probability.tif")
-
-
-def _refuse_names(
-    image: Path, tasks: Sequence[SegmentationTask], out: Path, *, probabilities: bool
-) -> str:
-    """Return why the file system cannot have the names of an image's results; empty if it can."""
-    for task in tasks:
-        result = _result_path(image, task.target, out)
-        for path in (result, _probability_path(result)) if probabilities else (result,):
-            try:
-                path.lstat()
-            except OSError as error:
-                if error.errno == errno.ENAMETOOLONG:
-                    return f"{image}: the name of its result {path.name} is too long. Rename it."
-    return ""
-
-
-def _exists(image: Path, task: SegmentationTask, out: Path) -> bool:
-    return _result_path(image, task.target, out).exists()
 
 
 def _read_ahead(
-    paths: Iterable[Path], reader: ThreadPoolExecutor
-) -> Iterator[tuple[Path, Future[FundusImage]]]:
-    previous: tuple[Path, Future[FundusImage]] | None = None
-    for path in paths:
-        following = (path, reader.submit(read_image, path))
+    job: SegmentJob, requests: Iterable[ImageRequest], reader: ThreadPoolExecutor
+) -> Iterator[tuple[ImageRequest, Future[FundusImage] | None]]:
+    """Read the images of requests, each while the one before is used; None where it is not."""
+    previous: tuple[ImageRequest, Future[FundusImage] | None] | None = None
+    for request in requests:
+        needed = bool(_missing(job, request.kept))
+        following = (request, reader.submit(read_image, request.path) if needed else None)
         if previous:
             yield previous
         previous = following
@@ -264,23 +267,27 @@ def _read_ahead(
         yield previous
 
 
+def _missing(job: SegmentJob, kept: Sequence[str]) -> list[SegmentationTask]:
+    return [task for task in job.tasks if task.target.name not in kept]
+
+
 def _segment_one(
     predictor: Predictor,
+    job: SegmentJob,
     start: BatchProgress,
-    image: Future[FundusImage],
-    tasks: Sequence[SegmentationTask],
-    progress: ReportBatch,
-) -> _Segmented:
-    path = start.path
-    if not tasks:
-        return _Segmented(path)
+    image: Future[FundusImage] | None,
+    kept: Sequence[str],
+) -> Segmented:
+    path, tasks = start.path, _missing(job, kept)
+    if image is None:
+        return Segmented(path)
     try:
         fundus = image.result()
         prepared = PreparedImage.of(fundus.pixels)
         predictions: dict[str, TargetPrediction] = {}
         points: dict[str, PointPrediction] = {}
         for number, task in enumerate(outer_first(tasks)):
-            show = partial(_show_share, progress, start, number, len(tasks))
+            show = partial(_show_share, job.progress, start, number, len(tasks))
             if task.target.kind == "point":
                 points[task.target.name] = locate_prepared(predictor, prepared, task, progress=show)
                 continue
@@ -288,24 +295,12 @@ def _segment_one(
             predictions |= segment_prepared(predictor, prepared, [task], known=known, progress=show)
         names = [task.target.name for task in tasks if task.target.name in predictions]
         predictions = {name: predictions[name] for name in names}
-        return _Segmented(path, prepared, predictions, points, fundus.spacing, fundus.note)
+        return Segmented(path, prepared, predictions, points, fundus.spacing, fundus.note)
     except _StopError as stop:
         raise stop.reason from None
     except Exception as error:  # the image that causes it must not end the others
         logger.debug("%s failed", path, exc_info=error)
-        return _Segmented(path, error=_reason(path, error))
-
-
-def _reason(path: Path, error: Exception) -> str:
-    """Return why an image failed; what is not an error of input is named as a defect."""
-    if isinstance(error, Sam2LoraError):
-        message = str(error)
-        return message if str(path) in message else f"{path}: {message}"
-    what = " ".join(f"{type(error).__name__}: {error}".split()).removesuffix(":")
-    return (
-        f"{path}: failed by a defect of this program ({what}); the other images are not affected. "
-        "Report it with what `sam2lora --debug predict` prints."
-    )
+        return Segmented(path, error=reason_of_failure(path, error))
 
 
 class _StopError(BaseException):
@@ -323,42 +318,3 @@ def _show_share(
         progress(replace(start, share=(number + done / total) / tasks))
     except Exception as error:
         raise _StopError(error) from error
-
-
-def _write(
-    segmented: _Segmented, out: Path, kept: tuple[str, ...], *, probabilities: bool
-) -> FileResult:
-    if segmented.prepared is None:
-        return FileResult(segmented.path, error=segmented.error, kept=kept)
-    files = {}
-    for target, point in segmented.points.items():
-        files[target] = _point_path(segmented.path, target, out)
-        save_point(files[target], PointAnnotation(target=target, **asdict(point)))
-    for target, prediction in segmented.predictions.items():
-        files[target] = _mask_path(segmented.path, target, out)
-        save_image(files[target], prediction.mask)
-        if probabilities:
-            with atomic_path(_probability_path(files[target])) as temporary:
-                tifffile.imwrite(
-                    temporary,
-                    prediction.probabilities,
-                    compression="zlib",
-                    software=MASK_SOFTWARE,
-                )
-    masks = {target: prediction.mask for target, prediction in segmented.predictions.items()}
-    try:
-        measurements = measure(masks, segmented.prepared.field, spacing=segmented.spacing)
-    except Exception as error:  # as above; the masks are whole
-        logger.debug("%s failed", segmented.path, exc_info=error)
-        reason = _reason(segmented.path, error)
-        return FileResult(segmented.path, files, error=reason, kept=kept)
-    return FileResult(
-        segmented.path,
-        files,
-        measurements,
-        {target: prediction.iou for target, prediction in segmented.predictions.items()},
-        {target: prediction.confidence for target, prediction in segmented.predictions.items()},
-        kept=kept,
-        note=segmented.note,
-        points=segmented.points,
-    )

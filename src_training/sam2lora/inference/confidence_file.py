@@ -4,12 +4,14 @@ One row is one mask: the image's file name, the target, and the confidence. Mask
 predicted again, and images that others predicted into the same folder, keep their rows.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 
 from sam2lora.datasets.csv_dataset import read_rows
 from sam2lora.errors import DatasetError
 from sam2lora.utils.csv_files import original_text, write_csv
+from sam2lora.utils.pace import Pace
 
 FILE_NAME = "confidence.csv"
 _COLUMNS = ("image", "target", "confidence")
@@ -38,6 +40,57 @@ def update_confidences(folder: Path, found: Confidences) -> None:
     ]
     if rows or (folder / FILE_NAME).exists():
         write_csv(folder / FILE_NAME, _COLUMNS, rows)
+
+
+class ConfidenceWriter:
+    """The file of a folder that is being filled; it is written now and then.
+
+    Parameters
+    ----------
+    folder
+        The folder of the masks.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._found: dict[str, Mapping[str, float | None]] = {}
+        self._pace = Pace()
+
+    def add(self, image: str, confidences: Mapping[str, float | None]) -> None:
+        """Add the confidences of an image by target, none if nothing was predicted.
+
+        Raises
+        ------
+        OutputError
+            If the file cannot be written.
+        """
+        if confidences:
+            self._found[image] = confidences
+        if self._pace.is_due():
+            self.write()
+
+    def write(self) -> None:
+        """Write what was added.
+
+        Raises
+        ------
+        OutputError
+            If the file cannot be written.
+        """
+        if self._found:
+            with self._pace.writing():
+                update_confidences(self._folder, self._found)
+            self._found = {}
+
+
+@contextmanager
+def confidence_writer(folder: Path) -> Iterator[ConfidenceWriter]:
+    """Open the file of a folder, and write it at the end, however that comes."""
+    writer = ConfidenceWriter(folder)
+    try:
+        yield writer
+    finally:
+        writer.write()
 
 
 def as_stored(confidence: float) -> float:

@@ -6,7 +6,7 @@
 
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,10 +17,11 @@ from sam2lora.adapters.selection import require_adapter
 from sam2lora.datasets.image_search import find_images
 from sam2lora.errors import SettingsError, TargetError
 from sam2lora.images.reading import FundusImage, read_image, to_rgb
-from sam2lora.inference.batch import FileResult, ReportBatch, no_batch_progress, segment_paths
+from sam2lora.inference.batch import ReportBatch, no_batch_progress, segment_paths
 from sam2lora.inference.points import PointPrediction, locate_prepared
 from sam2lora.inference.predictor import NO_PROMPTS, Predictor
 from sam2lora.inference.prepared_image import PreparedImage
+from sam2lora.inference.result_files import FileResult
 from sam2lora.inference.segment import (
     SegmentationTask,
     TargetPrediction,
@@ -33,6 +34,9 @@ from sam2lora.settings import FieldSizes, PrecisionChoice
 from sam2lora.targets import InputMode, Target, get_target
 from sam2lora.utils.download import DownloadProgress, ignore_progress
 from sam2lora.utils.progress import Progress, no_progress
+
+if TYPE_CHECKING:
+    from sam2lora.compute.workers import Cluster
 
 _SHARED = ("images", "out", "model", "device", "precision", "probabilities", "keep")
 
@@ -214,6 +218,7 @@ def segment_files(
     predictor: Predictor | None = None,
     download_progress: DownloadProgress = ignore_progress,
     progress: ReportBatch = no_batch_progress,
+    cluster: "Cluster | None" = None,
 ) -> Iterator[FileResult]:
     """Segment image files as `sam2lora predict` does, and write the masks and points.
 
@@ -230,8 +235,10 @@ def segment_files(
     download_progress
         As for the `progress` of `load_predictor`.
     progress
-        Called between windows. An exception that it raises stops the work; all files written by
-        then are complete.
+        Called between windows, or on a cluster for images that are done. An exception that it
+        raises stops the work; all files written by then are complete.
+    cluster
+        Workers that segment, of `open_cluster`; None: this process.
 
     Yields
     ------
@@ -255,7 +262,9 @@ def segment_files(
         If a target is unknown.
     OutputError
         If a mask would replace one of the images, or the folder cannot be written; the only error
-        that is raised while results are requested.
+        that is raised while results are requested, with `ClusterError`.
+    ClusterError
+        As for `run_job`.
     """
     several = [settings] if isinstance(settings, PredictSettings) else list(settings)
     _check_one_pass(several)
@@ -279,6 +288,7 @@ def segment_files(
         probabilities=first.probabilities,
         keep=first.keep,
         progress=progress,
+        cluster=cluster,
     )
 
 

@@ -145,6 +145,12 @@ class LoadedModel:
     learned_from: Mapping[str, int] = field(default_factory=dict)
 
     @property
+    def given(self) -> str:
+        """What `load_base` loads it from: its name, or the path of a user's file."""
+        own = self.path is not None and self.path != self.spec.path
+        return str(self.path) if own else self.spec.name
+
+    @property
     def note(self) -> str:
         """Warning that every report must show, or an empty string."""
         if self.trained:

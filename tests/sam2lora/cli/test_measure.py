@@ -58,3 +58,10 @@ def test_predictions_are_measured(run_cli, photo: NDArray[np.uint8], tmp_path: P
     (row,) = rows(table)
     assert row["model"] == "nano"
     assert row["disc_area_px"]
+
+
+def test_cluster_is_an_option(run_cli, eyes: Path, tmp_path: Path):
+    ran = run_cli("measure", eyes, "--out", tmp_path / "table.csv", "--cluster", "eight")
+    assert (ran.code, "'eight' is no cluster: there are local" in ran.err) == (2, True)
+    ran = run_cli("measure", eyes, "--out", tmp_path / "table.csv", "--cluster", "local:1")
+    assert (ran.code, "8 of 8 images measured" in ran.out) == (0, True)

@@ -15,9 +15,9 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from sam2lora.images.field_of_view import find_field_of_view
-from sam2lora.inference.batch import FileResult
 from sam2lora.inference.predictor import Predictor
 from sam2lora.inference.prepared_image import PreparedImage
+from sam2lora.inference.result_files import FileResult
 from sam2lora.models.loading import load_base
 from sam2lora.settings import GeometrySettings
 from sam2lora.targets import Target, save_target

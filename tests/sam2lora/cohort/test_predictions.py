@@ -9,6 +9,7 @@ from PIL import Image
 
 from sam2lora.cohort import find_records, measure_records, read_table
 from sam2lora.cohort.predictions import predict_and_measure
+from sam2lora.compute.workers import Cluster
 from sam2lora.inference.confidence_file import update_confidences
 from sam2lora.inference.pipeline import load_predictor
 from sam2lora.inference.predictor import Predictor
@@ -143,3 +144,39 @@ def test_kept_masks_are_measured_without_saying_who_made_them(
     row = read_table(table)[0]
     assert row["model"] == ""
     assert row["disc_area_px"] != ""
+
+
+def test_cluster_gives_the_same_masks_and_bytes(
+    settings: PredictSettings, table: Path, predictor: Predictor, tmp_path: Path, cluster: Cluster
+):
+    (Path(settings.images[0]) / "c.png").write_bytes(b"\x89PNG")
+    alone = run(settings, table, predictor)
+    shared = settings.model_copy(update={"out": str(tmp_path / "shared")})
+    other = tmp_path / "other.csv"
+    shown: list[float] = []
+    results = list(
+        predict_and_measure(
+            shared,
+            other,
+            predictor=predictor,
+            cluster=cluster,
+            progress=lambda one: shown.append(one.done),
+        )
+    )
+    assert other.read_bytes() == table.read_bytes()
+    assert [result.error for result in results] == [result.error for result in alone]
+    assert shown == [1, 2, 3]
+    for path in Path(settings.out).iterdir():
+        assert (tmp_path / "shared" / path.name).read_bytes() == path.read_bytes()
+    again = predict_and_measure(shared, other, predictor=predictor, cluster=cluster)
+    assert [result.kept for result in again] == [("disc", "cup"), ("disc", "cup"), ()]
+
+
+def test_masks_that_are_kept_are_kept_on_a_cluster(
+    settings: PredictSettings, table: Path, predictor: Predictor, cluster: Cluster
+):
+    run(settings, table, predictor)
+    keep = settings.model_copy(update={"keep": True})
+    (Path(settings.out) / "a_OD_cup.png").unlink()
+    results = predict_and_measure(keep, table, predictor=predictor, cluster=cluster)
+    assert [result.kept for result in results] == [("disc",), ("disc", "cup")]

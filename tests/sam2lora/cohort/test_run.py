@@ -1,11 +1,20 @@
 """Tables that are continued, interrupted, and of images that are broken."""
 
+import errno
+import os
+import signal
+import subprocess
+import sys
+import textwrap
+from collections.abc import Callable
 from pathlib import Path
 
+import psutil
 import pytest
 
 from sam2lora.cohort import find_records, measure_records, read_table
 from sam2lora.cohort.run import TableWriter
+from sam2lora.compute.workers import Cluster
 from sam2lora.errors import OutputError
 
 
@@ -93,10 +102,85 @@ def test_rows_of_other_images_are_not_lost(data: Path, tmp_path: Path):
 
 
 def test_table_is_written_now_and_then(data: Path, tmp_path: Path, monkeypatch):
-    monkeypatch.setattr("sam2lora.cohort.run._EVERY", 0)
-    monkeypatch.setattr("sam2lora.cohort.run._SHARE", 0)
+    monkeypatch.setattr("sam2lora.utils.pace._EVERY", 0)
+    monkeypatch.setattr("sam2lora.utils.pace._SHARE", 0)
     writer = TableWriter(tmp_path / "table.csv", ["a", "b"])
     writer.add({"file": "b"})
     assert [row["file"] for row in read_table(tmp_path / "table.csv")] == ["b"]
     writer.add({"file": "a"})
     assert [row["file"] for row in read_table(tmp_path / "table.csv")] == ["a", "b"]
+
+
+def test_cluster_gives_the_same_bytes(data: Path, tmp_path: Path, cluster: Cluster):
+    records, one, two = find_records([data]), tmp_path / "one.csv", tmp_path / "two.csv"
+    records[5].image.write_bytes(records[5].image.read_bytes()[:40])
+    alone, shared = measure_records(records, one), measure_records(records, two, cluster=cluster)
+    assert two.read_bytes() == one.read_bytes()
+    assert shared == alone
+    assert len(shared.failed) == 1
+    assert measure_records(records, two, cluster=cluster).kept == 7
+
+
+def test_killed_worker_changes_nothing(
+    data: Path, tmp_path: Path, cluster: Cluster, worker_pids: Callable[[], list[int]]
+):
+    records, table = find_records([data]), tmp_path / "table.csv"
+    measure_records(records, tmp_path / "whole.csv")
+
+    def kill(done: int, total: int) -> None:
+        if done == 2:
+            os.kill(worker_pids()[0], signal.SIGKILL)
+
+    measure_records(records, table, progress=kill, cluster=cluster)
+    assert table.read_bytes() == (tmp_path / "whole.csv").read_bytes()
+
+
+def test_table_is_continued_after_the_command_was_killed(data: Path, tmp_path: Path):
+    """Its workers end with it, and what it wrote is kept."""
+    records, table = find_records([data]), tmp_path / "table.csv"
+    measure_records(records, tmp_path / "whole.csv")
+    code = f"""
+        import os, signal
+        from pathlib import Path
+        from sam2lora.cohort import find_records, measure_records
+        from sam2lora.compute.cluster import open_cluster
+        from sam2lora.utils import pace
+
+        def kill(done, total):
+            if done == 3:
+                os.kill(os.getpid(), signal.SIGKILL)
+
+        if __name__ == "__main__":
+            pace._EVERY = pace._SHARE = 0
+            with open_cluster("local:1") as cluster:
+                print(*cluster._client.run(os.getpid).values(), flush=True)
+                records = find_records([{str(data)!r}])
+                measure_records(records, Path({str(table)!r}), progress=kill, cluster=cluster)
+    """
+    script = tmp_path / "killed.py"
+    script.write_text(textwrap.dedent(code))
+    ran = subprocess.run([sys.executable, script], capture_output=True, text=True, check=False)
+    assert ran.returncode == -signal.SIGKILL, ran.stderr
+    assert measure_records(records, table).kept == 3
+    assert table.read_bytes() == (tmp_path / "whole.csv").read_bytes()
+    worker = int(ran.stdout)
+    if psutil.pid_exists(worker):
+        psutil.Process(worker).wait(timeout=20)
+
+
+def test_full_disk_is_said_and_the_next_call_goes_on(
+    data: Path, tmp_path: Path, cluster: Cluster, monkeypatch: pytest.MonkeyPatch
+):
+    records, table = find_records([data]), tmp_path / "table.csv"
+    measure_records(records[:2], table)
+    before = table.read_bytes()
+    with monkeypatch.context() as full:
+
+        def no_space(handle: int) -> None:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+        full.setattr(os, "fsync", no_space)
+        with pytest.raises(OutputError, match="No space left on device"):
+            measure_records(records, table, cluster=cluster)
+    assert table.read_bytes() == before
+    assert measure_records(records, table, cluster=cluster).kept == 2

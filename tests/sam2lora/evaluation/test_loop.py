@@ -1,18 +1,24 @@
 """Evaluation: known predictions get known scores, prompts repeat, failures stop nothing."""
 
+from collections.abc import Callable
+from pathlib import Path
+
 import numpy as np
 import pytest
 import torch
 
+from sam2lora.compute.workers import Cluster
 from sam2lora.datasets import read_dataset
 from sam2lora.errors import AdapterError, DatasetError, SettingsError, TargetError
 from sam2lora.evaluation import Case, EvaluateSettings, evaluate, evaluate_grader
+from sam2lora.inference.pipeline import load_predictor
 from sam2lora.inference.predictor import Predictor
 from sam2lora.inference.prepared_image import PreparedImage
 from sam2lora.prompts.sampling import REGIMES
 from sam2lora.prompts.user_prompts import PointPrompt
 from sam2lora.settings import GeometrySettings
 from sam2lora.targets import TARGETS
+from sam2lora.utils.progress import no_progress
 
 from .conftest import FIELD, INSIDE, SIDE, SPOT, Oracle, always, make_case, square
 
@@ -274,3 +280,27 @@ def test_unreadable_grader_mask_does_not_stop_the_others(write_chase) -> None:
     (root / "Image_01L_2ndHO.png").write_bytes(b"")
     results = list(evaluate_grader(read_dataset(root).records, VESSEL))
     assert [result.status for result in results] == ["failed", "scored", "failed"]
+
+
+@pytest.mark.usefixtures("spot")
+def test_cluster_gives_the_same_results(
+    write_set: Callable[..., Path], cluster: Cluster, one_thread: None
+) -> None:
+    cases = {name: make_case(name) for name in "abc"}
+    root = write_set("mine", cases, target="vessel")
+    (root / "images" / "b.png").write_bytes(b"")
+    records = read_dataset(root).records
+    predictor = load_predictor("nano", device="cpu", precision="float32")
+    settings = EvaluateSettings(target="vessel", regimes=("none", "1p"))
+    shown: list[float] = []
+    alone, shared = (
+        list(evaluate(predictor, records, settings, cluster=where, progress=progress))
+        for where, progress in ((None, no_progress), (cluster, lambda done, _: shown.append(done)))
+    )
+    assert [result.status for result in shared] == ["scored"] * 2 + ["failed"] * 2 + ["scored"] * 2
+    for one, two in zip(alone, shared, strict=True):
+        assert (two.image, two.regime, two.problem) == (one.image, one.regime, one.problem)
+        if one.score:
+            assert two.score.scores == one.score.scores
+            np.testing.assert_array_equal(two.prediction, one.prediction)
+    assert shown == [0, 1, 2, 3]

@@ -16,11 +16,12 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from sam2lora.errors import OutputError
-from sam2lora.inference import batch
-from sam2lora.inference.batch import BatchProgress, FileResult, segment_paths
+from sam2lora.inference import batch, result_files
+from sam2lora.inference.batch import BatchProgress, segment_paths
 from sam2lora.inference.confidence_file import read_confidences
 from sam2lora.inference.predictor import Prediction, Predictor
 from sam2lora.inference.prepared_image import PreparedImage
+from sam2lora.inference.result_files import FileResult
 from sam2lora.inference.segment import SegmentationTask, TargetPrediction, segment_prepared
 from sam2lora.models.loading import random_base
 from sam2lora.prompts.user_prompts import PointPrompt, Prompts
@@ -361,7 +362,7 @@ def test_reading_computing_and_writing_overlap(
     steps = Steps()
     reading = {path: Event() for path in image_files}
     a_is_written, read_while_a, written_while_b = Event(), [], []
-    read_image, save_image = batch.read_image, batch.save_image
+    read_image, save_image = batch.read_image, result_files.save_image
 
     def read(path: Path) -> Any:
         reading[path].set()
@@ -376,7 +377,7 @@ def test_reading_computing_and_writing_overlap(
         save_image(path, pixels)
 
     monkeypatch.setattr(batch, "read_image", read)
-    monkeypatch.setattr(batch, "save_image", save)
+    monkeypatch.setattr(result_files, "save_image", save)
     steps.wait_for = {0: reading[image_files[1]], 1: a_is_written, 2: reading[image_files[3]]}
     results = segment_paths(steps, image_files, tasks[:1], tmp_path / "out")
     assert next(results).path == image_files[0]

@@ -15,6 +15,7 @@ from sam2lora.targets import get_target
 from sam2lora.utils.progress import Progress
 
 if TYPE_CHECKING:
+    from sam2lora.compute.workers import Cluster
     from sam2lora.inference.predictor import Predictor
 
 Scorer = Callable[[Sequence[Record], Progress], Iterator[ImageResult]]
@@ -37,9 +38,18 @@ class Candidate:
 
 
 def network_candidate(
-    predictor: "Predictor", settings: EvaluateSettings, adapter: Adapter | None = None
+    predictor: "Predictor",
+    settings: EvaluateSettings,
+    adapter: Adapter | None = None,
+    *,
+    cluster: "Cluster | None" = None,
 ) -> Candidate:
     """Create a candidate from an adapter, or from the base model without adapter.
+
+    Parameters
+    ----------
+    predictor, settings, adapter, cluster
+        As for `evaluate`.
 
     Raises
     ------
@@ -66,7 +76,9 @@ def network_candidate(
     )
 
     def score(records: Sequence[Record], progress: Progress) -> Iterator[ImageResult]:
-        return evaluate(predictor, records, settings, adapter=adapter, progress=progress)
+        return evaluate(
+            predictor, records, settings, adapter=adapter, progress=progress, cluster=cluster
+        )
 
     return Candidate(entry, score)
 

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from PIL import Image, ImageColor
 
+from sam2lora.compute.workers import Cluster
 from sam2lora.errors import DatasetError, ReportError, SettingsError
 from sam2lora.evaluation import (
     Candidate,
@@ -23,6 +24,7 @@ from sam2lora.evaluation import (
 )
 from sam2lora.images.reading import read_mask
 from sam2lora.images.visualization import ERROR_COLORS
+from sam2lora.inference.pipeline import load_predictor
 from sam2lora.metrics.aggregate import summarize
 from sam2lora.targets import TARGETS
 
@@ -274,3 +276,18 @@ def test_image_deleted_during_evaluation_is_drawn_black(chase: Path, write, tmp_
     report = write([chase], [Candidate(candidate.entry, score_then_delete)])
     assert (tmp_path / "report" / "overview.png").is_file()
     assert sum(file.sha256 is None for file in report.data[0].files) == 4
+
+
+@pytest.mark.usefixtures("no_pictures")
+def test_cluster_gives_the_same_report(
+    chase: Path, write: Callable[..., Report], cluster: Cluster, one_thread: None
+) -> None:
+    predictor = load_predictor("nano", device="cpu", precision="float32")
+    alone, shared = (
+        write([chase], [network_candidate(predictor, VESSEL, cluster=where)])
+        for where in (None, cluster)
+    )
+    times = {"made", "images"}
+    assert shared.model_dump(exclude=times) == alone.model_dump(exclude=times)
+    for one, two in zip(alone.images, shared.images, strict=True):
+        assert two.model_copy(update={"seconds": one.seconds}) == one

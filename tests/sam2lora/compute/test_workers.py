@@ -1,0 +1,61 @@
+"""Jobs on the workers of a cluster: the same results, whatever happens to the workers."""
+
+import os
+import signal
+
+import dask
+import pytest
+
+from sam2lora.compute.cluster import open_cluster
+from sam2lora.compute.jobs import run_job
+from sam2lora.compute.workers import Cluster
+from sam2lora.errors import ClusterError, OutputError
+
+from .jobs_for_tests import SquareJob
+
+
+def numbers(results) -> list[int]:
+    return [int(text.split()[0]) for text in results]
+
+
+def test_results_come_in_order_from_all_workers(cluster: Cluster):
+    texts = list(run_job(SquareJob(), iter(range(100)), total=100, cluster=cluster))
+    assert numbers(texts) == [item**2 for item in range(100)]
+    processes = {int(text.split()[-1]) for text in texts}
+    assert len(processes) == 2
+    assert os.getpid() not in processes
+
+
+def test_batch_of_a_killed_worker_is_done_by_another(cluster: Cluster, worker_pids):
+    results = run_job(SquareJob(), range(200), total=200, cluster=cluster)
+    texts = [next(results) for _ in range(8)]
+    os.kill(worker_pids()[0], signal.SIGKILL)
+    texts += results
+    assert numbers(texts) == [item**2 for item in range(200)]
+
+
+def test_error_of_the_work_ends_the_job_and_the_next_one_runs(cluster: Cluster):
+    with pytest.raises(OutputError, match="disk is full"):
+        list(run_job(SquareJob(), [1, 2, -1, *range(50)], total=53, cluster=cluster))
+    assert numbers(run_job(SquareJob(), [3], total=1, cluster=cluster)) == [9]
+
+
+def test_job_that_is_closed_early_leaves_the_workers_free(cluster: Cluster):
+    results = run_job(SquareJob(), range(1000), total=1000, cluster=cluster)
+    assert next(results).startswith("0 ")
+    results.close()
+    assert numbers(run_job(SquareJob(), [4], total=1, cluster=cluster)) == [16]
+
+
+def test_item_that_kills_its_workers_fails_alone_and_a_lost_scheduler_is_said():
+    with (
+        dask.config.set({"distributed.scheduler.allowed-failures": 0}),
+        open_cluster("local:1") as alone,
+    ):
+        texts = list(run_job(SquareJob(), [5, -2, 6], total=3, cluster=alone))
+        assert (numbers([texts[0], texts[2]]), texts[1].split(":")[0]) == ([25, 36], "-2 failed")
+        running = run_job(SquareJob(), range(50), total=50, cluster=alone)
+        next(running)
+        alone._client.cluster.close()
+        with pytest.raises(ClusterError, match="The scheduler of the cluster was lost"):
+            list(running)
