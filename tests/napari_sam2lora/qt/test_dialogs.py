@@ -23,7 +23,7 @@ pytestmark = pytest.mark.viewer
 def test_missing_ending_is_added(
     qtbot, monkeypatch: pytest.MonkeyPatch, chosen: str, saved: str | None
 ) -> None:
-    monkeypatch.setattr(QFileDialog, "getSaveFileName", lambda *_: (chosen, ""))
+    monkeypatch.setattr(QFileDialog, "getSaveFileName", lambda *_, **__: (chosen, ""))
     parent = QWidget()
     qtbot.addWidget(parent)
     found = ask_where_to_save(parent, "Save", "CSV", ".csv")
@@ -34,7 +34,9 @@ def test_existing_file_with_added_ending_needs_confirmation(
     qtbot, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     (tmp_path / "results.csv").touch()
-    monkeypatch.setattr(QFileDialog, "getSaveFileName", lambda *_: (str(tmp_path / "results"), ""))
+    monkeypatch.setattr(
+        QFileDialog, "getSaveFileName", lambda *_, **__: (str(tmp_path / "results"), "")
+    )
     parent = QWidget()
     qtbot.addWidget(parent)
     found = []
@@ -42,6 +44,25 @@ def test_existing_file_with_added_ending_needs_confirmation(
         monkeypatch.setattr(QMessageBox, "question", lambda *_, choice=choice: choice)
         found.append(ask_where_to_save(parent, "Save", "CSV", ".csv"))
     assert found == [None, tmp_path / "results.csv"]
+
+
+def test_file_that_is_added_to_needs_no_confirmation(
+    qtbot, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    (tmp_path / "results.csv").touch()
+    options = []
+
+    def choose(*_: object, **given: QFileDialog.Option) -> tuple[str, str]:
+        options.append(given["options"])
+        return str(tmp_path / "results"), ""
+
+    monkeypatch.setattr(QFileDialog, "getSaveFileName", choose)
+    monkeypatch.setattr(QMessageBox, "question", lambda *_: pytest.fail("asked"))
+    parent = QWidget()
+    qtbot.addWidget(parent)
+    found = ask_where_to_save(parent, "Add", "CSV", ".csv", adds=True)
+    assert found == tmp_path / "results.csv"
+    assert options == [QFileDialog.Option.DontConfirmOverwrite]
 
 
 @pytest.mark.parametrize(("pressed", "agreed"), [("Close", True), ("Cancel", False)])

@@ -84,7 +84,7 @@ def test_deleting_asks_first(qtbot, tab: RunsTab, monkeypatch) -> None:
 
 def test_adapter_is_exported(qtbot, tab: RunsTab, monkeypatch, tmp_path: Path, notices) -> None:
     path = tmp_path / "mine.v2"
-    monkeypatch.setattr(QFileDialog, "getSaveFileName", lambda *_: (str(path), ""))
+    monkeypatch.setattr(QFileDialog, "getSaveFileName", lambda *_, **__: (str(path), ""))
     press_for(tab, "Export as zip…", "kept")
     qtbot.waitUntil((tmp_path / "mine.v2.zip").is_file)
     monkeypatch.setattr(QMessageBox, "question", lambda *_: QMessageBox.StandardButton.Yes)
