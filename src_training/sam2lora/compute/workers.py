@@ -11,6 +11,7 @@ from itertools import islice
 from typing import Generic
 
 import distributed
+from distributed.client import ClosedClientError
 
 from sam2lora.compute.jobs import BatchSizes, Job, JobItem, JobResult
 from sam2lora.compute.worker_plugin import JobPlugin, run_batch
@@ -188,5 +189,5 @@ def _explained() -> Iterator[None]:
     """Turn what Dask raises where a scheduler is lost into a ClusterError."""
     try:
         yield
-    except (OSError, CancelledError) as error:  # Dask's own ones are OSErrors
+    except (OSError, CancelledError, ClosedClientError) as error:
         raise ClusterError(_LOST) from error
