@@ -107,7 +107,7 @@ def open_cluster(text: str | None, *, device: str | None = None) -> Iterator["Cl
     import distributed
     from distributed.utils import silence_logging_cmgr
 
-    from sam2lora.compute.workers import Cluster
+    from sam2lora.compute.workers import LOCAL_PATIENCE, Cluster
 
     with ExitStack() as stack:
         stack.enter_context(dask.config.set(_QUIET))
@@ -123,7 +123,8 @@ def open_cluster(text: str | None, *, device: str | None = None) -> Iterator["Cl
         except (OSError, RuntimeError, ValueError) as error:
             raise ClusterError(f"{text}: cannot be used as a cluster ({error}).") from error
         stack.callback(_close, client)
-        yield Cluster(client, device or "cpu")
+        patience = LOCAL_PATIENCE if choice.kind == "local" else None
+        yield Cluster(client, device or "cpu", patience=patience)
 
 
 def _check_installed(choice: ClusterChoice) -> None:

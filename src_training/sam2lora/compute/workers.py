@@ -3,7 +3,7 @@
 import time
 import uuid
 from collections import deque
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from concurrent.futures import CancelledError
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -21,9 +21,16 @@ _AHEAD = 2  # batches of each worker that are not done
 _KEPT = 16  # batches of each worker, done or not, until the first of them is
 _POLL = 1.0  # seconds after which workers that joined get batches
 
+LOCAL_PATIENCE = 120.0
+"""Seconds in which a worker of this machine that died is there again, or will never be."""
+
 _LOST = (
     "The scheduler of the cluster was lost. What is written stays, and the same command goes on "
     "from there."
+)
+_GONE = (
+    "All workers ended, and none was there again after {patience:.0f} seconds. What is written "
+    "stays, and the same command goes on from there."
 )
 _DIED = (
     "the processes that worked on it died, one after the other. It may need more memory than "
@@ -40,12 +47,16 @@ class Cluster:
         Dask's client of the scheduler.
     device
         Device on which each worker computes.
+    patience
+        Seconds to wait where there is no worker; None: forever, as jobs may wait for a machine.
     """
 
-    def __init__(self, client: distributed.Client, device: str) -> None:
+    def __init__(
+        self, client: distributed.Client, device: str, *, patience: float | None = None
+    ) -> None:
         self.device = device
         self._client = client
-        self._workers = _Workers(client)
+        self._workers = _Workers(client, patience)
 
     def run(
         self, job: Job[JobItem, JobResult], items: Iterable[JobItem], *, total: int
@@ -63,10 +74,12 @@ class Cluster:
                 f"The workers of the cluster cannot load the work ({error}). They need this "
                 "package in the same version."
             ) from error
-        queue = _Queue[JobItem, JobResult](self._client, name, job, iter(items), BatchSizes(total))
+        queue = _Queue[JobItem, JobResult](
+            self._client, name, job, iter(items), BatchSizes(total), self._workers
+        )
         try:
             while True:
-                queue.fill(self._workers.count())
+                queue.fill()
                 if queue.empty:
                     return
                 yield from queue.first()
@@ -92,12 +105,14 @@ class _Queue(Generic[JobItem, JobResult]):
         job: Job[JobItem, JobResult],
         items: Iterator[JobItem],
         sizes: BatchSizes,
+        workers: "_Workers",
     ) -> None:
         self._client = client
         self._name = name
         self._job = job
         self._items = items
         self._sizes = sizes
+        self._workers = workers
         self._batches: deque[_Batch[JobItem]] = deque()
 
     @property
@@ -105,8 +120,9 @@ class _Queue(Generic[JobItem, JobResult]):
         """Whether there is no batch."""
         return not self._batches
 
-    def fill(self, workers: int) -> None:
+    def fill(self) -> None:
         """Submit batches as long as the workers can soon use more."""
+        workers = self._workers.count()
         waiting = sum(not batch.future.done() for batch in self._batches)
         while waiting < _AHEAD * workers and len(self._batches) < _KEPT * workers:
             items = tuple(islice(self._items, self._sizes.next(workers)))
@@ -122,7 +138,7 @@ class _Queue(Generic[JobItem, JobResult]):
         becomes a failure.
         """
         batch = self._batches[0]
-        self._wait([batch], timeout=_POLL)
+        self._poll([batch])
         if not batch.future.done():
             return ()
         self._batches.popleft()
@@ -154,10 +170,17 @@ class _Queue(Generic[JobItem, JobResult]):
             return None
         raise error
 
-    def _wait(self, batches: Iterable[_Batch[JobItem]], *, timeout: float | None = None) -> None:
+    def _wait(self, batches: Collection[_Batch[JobItem]]) -> None:
+        """Wait until batches are done, as long as there are workers."""
+        while not all(batch.future.done() for batch in batches):
+            self._poll(batches)
+            self._workers.count()
+
+    def _poll(self, batches: Iterable[_Batch[JobItem]]) -> None:
+        """Wait a while for batches."""
         futures = [batch.future for batch in batches]
         with _explained(), self._client.as_current(), suppress(TimeoutError):
-            distributed.wait(futures, timeout=timeout)
+            distributed.wait(futures, timeout=_POLL)
 
     def cancel(self) -> None:
         """Take back all batches; those that are being worked on end by themselves."""
@@ -171,17 +194,36 @@ class _Queue(Generic[JobItem, JobResult]):
 class _Workers:
     """The number of workers, asked for now and then."""
 
-    def __init__(self, client: distributed.Client) -> None:
+    def __init__(self, client: distributed.Client, patience: float | None) -> None:
         self._client = client
+        self._patience = patience
         self._count, self._asked = 1, -_POLL
+        self._gone: float | None = None  # since when there is none
 
     def count(self) -> int:
-        """Return how many workers there are, at least 1."""
-        if time.monotonic() - self._asked >= _POLL:
-            with _explained():
-                self._count = max(1, len(self._client.nthreads()))
-            self._asked = time.monotonic()
+        """Return how many workers there are, at least 1.
+
+        Raises
+        ------
+        ClusterError
+            If there has been none for longer than the patience.
+        """
+        now = time.monotonic()
+        if now - self._asked >= _POLL:
+            found = self._ask()
+            self._gone = None if found else self._gone or now
+            gone = 0.0 if self._gone is None else now - self._gone
+            if self._patience is not None and gone > self._patience:
+                raise ClusterError(_GONE.format(patience=self._patience))
+            self._count, self._asked = max(1, found), now
         return self._count
+
+    def _ask(self) -> int:
+        scheduler = self._client.scheduler
+        if scheduler is None:  # which Dask's own methods do not expect
+            raise ClusterError(_LOST)
+        with _explained():
+            return len(self._client.sync(scheduler.ncores, workers=None))
 
 
 @contextmanager

@@ -61,3 +61,13 @@ def test_lost_scheduler_is_said():
         alone._client.cluster.close()
         with pytest.raises(ClusterError, match="The scheduler of the cluster was lost"):
             list(running)
+
+
+def test_workers_that_do_not_come_back_end_the_job(monkeypatch: pytest.MonkeyPatch):
+    with open_cluster("local:1") as alone:
+        alone._workers._patience = 0.5
+        running = run_job(SquareJob(), range(5000), total=5000, cluster=alone)
+        next(running)
+        monkeypatch.setattr(alone._workers, "_ask", lambda: 0)
+        with pytest.raises(ClusterError, match="none was there again after 0 seconds"):
+            list(running)
