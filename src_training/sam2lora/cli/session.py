@@ -6,7 +6,14 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from sam2lora.cli.rows import print_rows
-from sam2lora.cli.session_results import Folder, agree, consensus, export, progress_bar
+from sam2lora.cli.session_results import (
+    Folder,
+    agree,
+    consensus,
+    export,
+    progress_bar,
+    report_unreadable,
+)
 
 if TYPE_CHECKING:
     from sam2lora.grading import GradingSession
@@ -58,14 +65,23 @@ def status(session: Folder) -> None:
     from sam2lora.grading import GradingSession
     from sam2lora.grading.agreement import STATES
     from sam2lora.grading.grades import UNTOUCHED
-    from sam2lora.grading.participants import read_grades
+    from sam2lora.grading.participants import corrections_in, read_grades
+    from sam2lora.grading.session import GRADERS
 
     opened = GradingSession.open(session)
     typer.echo(f"{len(opened.images)} images, created {opened.created:%Y-%m-%d %H:%M} UTC")
     rows = []
     flagged = []
+    unreadable: dict[str, int] = {}
+    unknown: list[tuple[str, str, str]] = []
+    stems = [image.stem for image in opened.images]
     for name in opened.graders():
-        grades = read_grades(opened, name)
+        grades, unreadable[name] = read_grades(opened, name)
+        store = corrections_in(opened.folder / GRADERS / name, opened)
+        unknown += [
+            (name, stem, ", ".join(targets))
+            for stem, targets in store.unknown_targets(stems).items()
+        ]
         each = [grades.get(image.stem, UNTOUCHED) for image in opened.images]
         counts = [str(sum(grade.state == state for grade in each)) for state in STATES]
         minutes = sum(grade.seconds for grade in each) / 60
@@ -82,6 +98,10 @@ def status(session: Folder) -> None:
         typer.echo(f"Adjudicators: {', '.join(opened.adjudicators())}")
     if flagged:
         print_rows(("grader", "image", "reason"), flagged, title="Flagged:")
+    if unknown:
+        title = "Masks of targets that this computer does not know, which are not read:"
+        print_rows(("grader", "image", "targets"), unknown, title=title, stderr=True)
+    report_unreadable(unreadable)
     _report_missing(opened)
 
 

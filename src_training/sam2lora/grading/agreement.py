@@ -99,7 +99,10 @@ class Agreement:
     states
         Number of images by (first's state, second's state), sealed images too.
     problems
-        By stem, why an image could not be compared.
+        By stem, why an image could not be compared, or which masks could not be read.
+    unreadable
+        By grader, how many lines of the log cannot be read; an image that one of them may be about
+        does not count as done.
     """
 
     first: str
@@ -113,6 +116,7 @@ class Agreement:
     quality_kappa: float
     states: Mapping[tuple[GradingState, GradingState], int]
     problems: Mapping[str, str]
+    unreadable: Mapping[str, int]
 
     def worst(self) -> list[MaskAgreement]:
         """Return the targets of images from the lowest Dice coefficient to the highest."""
@@ -153,7 +157,7 @@ def compare_graders(
     masks: list[MaskAgreement] = []
     ratios: list[RatioAgreement] = []
     one_sided: Counter[str] = Counter()
-    problems: dict[str, str] = {}
+    problems = review.unknown_masks()
     stems = review.open_stems()
     for done, stem in enumerate(stems, start=1):
         try:
@@ -181,6 +185,7 @@ def compare_graders(
         quality_kappa=cohens_kappa(qualities),
         states=_states(review, first, second),
         problems=problems,
+        unreadable={name: review.unreadable[name] for name in (first, second)},
     )
 
 

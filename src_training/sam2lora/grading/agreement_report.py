@@ -90,6 +90,13 @@ def agreement_text(agreement: Agreement, *, plot: bool) -> str:
         "",
         *table([("image", "target", "Dice", "kappa", "HD95"), *_worst_rows(agreement)]),
     ]
+    lost = ", ".join(f"{name} {count}" for name, count in agreement.unreadable.items() if count)
+    if lost:
+        lines += [
+            "",
+            f"Lines of the logs that cannot be read: {lost}. Images that they may be about do not "
+            "count as done.",
+        ]
     if agreement.problems:
         lines += [
             "",

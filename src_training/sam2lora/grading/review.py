@@ -37,6 +37,8 @@ class Review:
         The names, in the order given.
     grades
         What each of them has said, by name and stem. States and times may be seen by anybody.
+    unreadable
+        By name, how many lines of a log cannot be read.
 
     Raises
     ------
@@ -59,11 +61,14 @@ class Review:
             raise SessionError(f"{session.folder}: nobody has graded anything yet.")
         self.session = session
         self.graders = tuple(dict.fromkeys(names))
-        self.grades = {name: read_grades(session, name) for name in self.graders}
+        self.grades: dict[str, dict[str, ImageGrade]] = {}
+        self.unreadable: dict[str, int] = {}
+        for name in self.graders:
+            self.grades[name], self.unreadable[name] = read_grades(session, name)
         self._viewers = dict(self.grades)
         own = checked_name(viewer, known) if viewer else ""
         if own in known and own not in self._viewers:
-            self._viewers[own] = read_grades(session, own)
+            self._viewers[own], _ = read_grades(session, own)
         self._stores = {
             name: corrections_in(session.folder / GRADERS / name, session) for name in self.graders
         }
@@ -75,9 +80,7 @@ class Review:
     def sealed_by(self, stem: str) -> tuple[str, ...]:
         """Return who is not done with an image; empty if its masks may be seen."""
         return tuple(
-            name
-            for name, grades in self._viewers.items()
-            if grades.get(stem, UNTOUCHED).state != "done"
+            name for name, grades in self._viewers.items() if not grades.get(stem, UNTOUCHED).done
         )
 
     def open_stems(self) -> list[str]:
@@ -87,6 +90,33 @@ class Review:
     def has_masks(self, grader: str, stem: str) -> bool:
         """Check whether a grader has a mask of an image."""
         return any(self._stores[grader].has(stem, target) for target in all_targets())
+
+    def mask_hashes(self, stem: str, target: str) -> dict[str, str]:
+        """Return by grader the SHA-256 of the file of a mask; empty for a grader without one.
+
+        Raises
+        ------
+        ImageError
+            If a mask cannot be read.
+        """
+        return {name: store.mask_hash(stem, target) for name, store in self._stores.items()}
+
+    def unknown_masks(self) -> dict[str, str]:
+        """Return by stem what is not read, of images whose masks may be seen.
+
+        A grader may have drawn targets of their own that this computer does not know.
+        """
+        stems = self.open_stems()
+        found: dict[str, list[str]] = {}
+        for name, store in self._stores.items():
+            for stem, targets in store.unknown_targets(stems).items():
+                found.setdefault(stem, []).append(f"{name}'s {', '.join(targets)}")
+        return {
+            stem: f"not read: {'; '.join(found[stem])}. This computer does not know these targets; "
+            "define them as the grader's does."
+            for stem in stems
+            if stem in found
+        }
 
     def shape(self, stem: str) -> tuple[int, int]:
         """Return height and width of an image.

@@ -114,14 +114,16 @@ def _of_table(path: Path) -> Iterator[SourceImage]:
 
 
 def _of_record(record: Record) -> SourceImage:
-    return SourceImage(record.image, _safe(record.stem), record.patient, record.eye, record.dataset)
+    return SourceImage(
+        record.image, safe_stem(record.stem), record.patient, record.eye, record.dataset
+    )
 
 
 def _of_path(path: Path) -> SourceImage:
     stem = image_stem(path)
-    return SourceImage(path, _safe(stem), patient_from_name(stem), eye_from_name(stem))
+    return SourceImage(path, safe_stem(stem), patient_from_name(stem), eye_from_name(stem))
 
 
-def _safe(stem: str) -> str:
-    """Return a name with nothing that file names cannot have."""
+def safe_stem(stem: str) -> str:
+    """Return a name with nothing that file names cannot have: no separator, no dot first."""
     return re.sub(r"[^\w. -]+", "_", stem).strip(" .") or "image"

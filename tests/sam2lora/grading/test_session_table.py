@@ -4,7 +4,10 @@ import json
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+import pytest
+
 from sam2lora.datasets.csv_dataset import read_rows
+from sam2lora.errors import OutputError
 from sam2lora.grading import GradingSession, PredictionEntry, Review, SessionGrader, WorkEntry
 from sam2lora.grading.session_table import COLUMNS, write_session_table
 from tests.sam2lora.grading.helpers import STEMS, Grade
@@ -56,3 +59,13 @@ def test_image_that_cannot_be_measured_says_why(
     assert (second["error"], second["eye"]) == ("", "right")
     plain, _ = write_session_table(tmp_path, Review(session), numbers=False)
     assert {row["disc_area_px"] for _, row in read_rows(plain)} == {""}
+
+
+def test_session_is_not_written_over(session: GradingSession, grade: Grade):
+    grade("anna", STEMS[:1])
+    before = (session.folder / "session.json").read_bytes()
+    for out in (session.folder, session.folder / "images"):
+        with pytest.raises(OutputError, match="lies in the session"):
+            write_session_table(out, Review(session))
+    assert (session.folder / "session.json").read_bytes() == before
+    assert not (session.folder / "images").exists()
