@@ -5,13 +5,13 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from sam2lora.cli.bars import ImageBar
 from sam2lora.cli.rows import print_rows
 from sam2lora.cli.session_results import (
     Folder,
     agree,
     consensus,
     export,
-    progress_bar,
     report_unreadable,
 )
 
@@ -39,8 +39,8 @@ def new(session: Folder, images: Images) -> None:
     """Create a session in a new folder; the images stay where they are."""
     from sam2lora.grading import GradingSession, list_sources
 
-    with progress_bar("Reading images") as report:
-        created = GradingSession.create(session, list_sources(images), progress=report)
+    with ImageBar("Reading images") as bar:
+        created = GradingSession.create(session, list_sources(images), progress=bar.show)
     patients = len({image.patient for image in created.images})
     typer.echo(f"{len(created.images)} images of {patients} patients: {created.folder}")
 
@@ -51,8 +51,8 @@ def add(session: Folder, images: Images) -> None:
     from sam2lora.grading import GradingSession, list_sources
 
     opened = GradingSession.open(session)
-    with progress_bar("Reading images") as report:
-        added = opened.add(list_sources(images), progress=report)
+    with ImageBar("Reading images") as bar:
+        added = opened.add(list_sources(images), progress=bar.show)
     typer.echo(f"{len(added)} images added; {len(opened.images)} in all.")
 
 
@@ -118,8 +118,8 @@ def locate(
     from sam2lora.grading import locate as find
 
     opened = GradingSession.open(session)
-    with progress_bar("Looking for images") as report:
-        located = find(opened, folders, progress=report)
+    with ImageBar("Looking for images") as bar:
+        located = find(opened, folders, progress=bar.show)
     typer.echo(f"{len(located.found)} images found.")
     _report_missing(opened)
 
@@ -136,8 +136,8 @@ def pack(
     from sam2lora.grading.archive import pack_session
 
     opened = GradingSession.open(session)
-    with progress_bar("Packing") as report:
-        pack_session(opened, out, images=images, replace=replace, progress=report)
+    with ImageBar("Packing") as bar:
+        pack_session(opened, out, images=images, replace=replace, progress=bar.show)
     typer.echo(f"{len(opened.images)} images{'' if images else ', without their files'}: {out}")
 
 

@@ -1,19 +1,14 @@
 """`sam2lora session export`, `agree` and `consensus`: what comes out of a session."""
 
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
-from rich.console import Console
-from rich.progress import Progress
 
+from sam2lora.cli.bars import ImageBar
 from sam2lora.cli.rows import print_rows
 from sam2lora.errors import SessionError, SettingsError
-
-if TYPE_CHECKING:
-    from sam2lora.utils.progress import Progress as Report
 
 Folder = Annotated[Path, typer.Argument(help="Folder of the session.")]
 Graders = Annotated[
@@ -57,11 +52,11 @@ def export(
         raise SettingsError("--format says how masks are written: name their grader with --masks.")
     review = Review(GradingSession.open(session), grader or ())
     if masks is not None:
-        with progress_bar("Writing masks") as report:
-            count = export_masks(out, review, masks, formats=chosen, copy=copy, progress=report)
+        with ImageBar("Writing masks") as bar:
+            count = export_masks(out, review, masks, formats=chosen, copy=copy, progress=bar.show)
         typer.echo(f"Masks of {masks} in {count} images: {', '.join(chosen)} in {out}")
-    with progress_bar("Measuring") as report:
-        table, document = write_session_table(out, review, numbers=numbers, progress=report)
+    with ImageBar("Measuring") as bar:
+        table, document = write_session_table(out, review, numbers=numbers, progress=bar.show)
     typer.echo(f"Session: {table} and {document}")
     report_unreadable(review.unreadable)
     _report_problems(review.unknown_masks())
@@ -90,8 +85,8 @@ def agree(
             "--grader A --grader B"
         )
     review.session.check_outside(out)
-    with progress_bar("Comparing") as report:
-        found = compare_graders(review, *review.graders, targets=target or (), progress=report)
+    with ImageBar("Comparing") as bar:
+        found = compare_graders(review, *review.graders, targets=target or (), progress=bar.show)
     names = write_agreement(out, found)
     header, *rows = summary_rows(found)
     print_rows(header, rows, title=f"Agreement of {found.first} and {found.second}")
@@ -132,9 +127,9 @@ def consensus(
     if adjudicator is not None:
         decided = Adjudicator(opened, adjudicator, graders=grader or (), read_only=True)
     review = decided.review if decided else Review(opened, grader or ())
-    with progress_bar("Writing the consensus") as report:
+    with ImageBar("Writing the consensus") as bar:
         result = write_consensus(
-            out, review, adjudicator=decided, otherwise=otherwise, copy=copy, progress=report
+            out, review, adjudicator=decided, otherwise=otherwise, copy=copy, progress=bar.show
         )
     print_rows(("choice", "masks"), [(name, str(n)) for name, n in result.chosen.items()])
     if STAPLE in result.chosen and len(review.graders) == 2:
@@ -158,15 +153,6 @@ def consensus(
     typer.echo(f"Consensus: {out}")
     report_unreadable(review.unreadable)
     _report_problems(result.problems)
-
-
-@contextmanager
-def progress_bar(title: str) -> Iterator["Report"]:
-    """Show a bar on a terminal, and yield the function that moves it."""
-    screen = Console(stderr=True)
-    with Progress(console=screen, transient=True, disable=not screen.is_terminal) as bar:
-        task = bar.add_task(title, total=None)
-        yield lambda done, total: bar.update(task, completed=done, total=total)
 
 
 def report_unreadable(lines: Mapping[str, int]) -> None:

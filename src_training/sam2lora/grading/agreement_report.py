@@ -79,7 +79,8 @@ def agreement_text(agreement: Agreement, *, plot: bool) -> str:
         "",
         *table(_quality_rows(agreement)),
         "",
-        f"Rows are {first}'s, columns {second}'s. Cohen's kappa: "
+        f"Rows are {first}'s, columns {second}'s; images that not both are done with count, too. "
+        "Cohen's kappa, with linear weights: "
         f"{number(_defined(agreement.quality_kappa))}.",
         "",
         "## States",

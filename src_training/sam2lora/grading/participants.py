@@ -30,7 +30,7 @@ from sam2lora.grading.grades import UNTOUCHED, ImageGrade, after, count_unreadab
 from sam2lora.grading.recovery import RecoveryFile
 from sam2lora.grading.session import GRADERS, LOG, GradingSession
 from sam2lora.utils.files import make_folder
-from sam2lora.utils.names import plain_name
+from sam2lora.utils.names import is_reserved, plain_name
 from sam2lora.utils.process_lock import process_lock
 
 RESERVED = ("majority", "staple", "painted")
@@ -239,10 +239,10 @@ def checked_name(name: str, known: tuple[str, ...] = ()) -> str:
         If it cannot be a name.
     """
     composed = unicodedata.normalize("NFC", name.strip())
-    if not _NAME.fullmatch(composed) or plain_name(composed) in RESERVED:
+    if not _NAME.fullmatch(composed) or plain_name(composed) in RESERVED or is_reserved(composed):
         raise SessionError(
             f"{name!r} cannot be a name: use up to 40 letters, digits, - and _, starting with a "
-            f"letter or digit, and none of {', '.join(RESERVED)}."
+            f"letter or digit; none of {', '.join(RESERVED)}, and no device of Windows."
         )
     same = (one for one in known if plain_name(one) == plain_name(composed))
     return next(same, composed)

@@ -11,14 +11,17 @@ from sam2lora.annotations.points import PointAnnotation
 from sam2lora.errors import SealedError, SessionError
 from sam2lora.grading.grades import UNTOUCHED, ImageGrade
 from sam2lora.grading.participants import checked_name, corrections_in, read_grades
-from sam2lora.grading.session import GRADERS, GradingSession
+from sam2lora.grading.session import GRADERS, LOG, GradingSession
 from sam2lora.images.decoding import read_shape
 from sam2lora.targets import all_targets
 from sam2lora.types import Mask
+from sam2lora.utils.files import read_error
 
 
 class Review:
     """The work of some graders at one moment; create a new one to see what changed since.
+
+    Whether an image is sealed is looked up again before its masks and points are read.
 
     Parameters
     ----------
@@ -36,7 +39,8 @@ class Review:
     graders
         The names, in the order given.
     grades
-        What each of them has said, by name and stem. States and times may be seen by anybody.
+        What each of them and the viewer has said, by name and stem. States and times may be seen by
+        anybody.
     unreadable
         By name, how many lines of a log cannot be read.
 
@@ -63,12 +67,10 @@ class Review:
         self.graders = tuple(dict.fromkeys(names))
         self.grades: dict[str, dict[str, ImageGrade]] = {}
         self.unreadable: dict[str, int] = {}
-        for name in self.graders:
-            self.grades[name], self.unreadable[name] = read_grades(session, name)
-        self._viewers = dict(self.grades)
+        self._sizes: dict[str, int] = {}
         own = checked_name(viewer, known) if viewer else ""
-        if own in known and own not in self._viewers:
-            self._viewers[own], _ = read_grades(session, own)
+        self._viewers = tuple(dict.fromkeys((*self.graders, *([own] if own in known else []))))
+        self._read_logs()
         self._stores = {
             name: corrections_in(session.folder / GRADERS / name, session) for name in self.graders
         }
@@ -80,7 +82,7 @@ class Review:
     def sealed_by(self, stem: str) -> tuple[str, ...]:
         """Return who is not done with an image; empty if its masks may be seen."""
         return tuple(
-            name for name, grades in self._viewers.items() if not grades.get(stem, UNTOUCHED).done
+            name for name in self._viewers if not self.grades[name].get(stem, UNTOUCHED).done
         )
 
     def open_stems(self) -> list[str]:
@@ -135,6 +137,8 @@ class Review:
         ------
         SealedError
             If somebody is not done with it.
+        SessionError
+            If a log can no longer be read.
         ImageError
             If the image or a mask cannot be read.
         """
@@ -149,13 +153,28 @@ class Review:
         ------
         SealedError
             If somebody is not done with it.
+        SessionError
+            If a log can no longer be read.
         ImageError
             If a point cannot be read.
         """
         self._check_open(stem)
         return {name: store.points(stem) for name, store in self._stores.items()}
 
+    def _read_logs(self) -> None:
+        """Read the logs that have become longer; nothing is ever changed in one."""
+        for name in self._viewers:
+            log = self.session.folder / GRADERS / name / LOG
+            try:
+                size = log.stat().st_size
+            except OSError as error:
+                raise SessionError(str(read_error(log, error))) from error
+            if size != self._sizes.get(name):
+                self.grades[name], self.unreadable[name] = read_grades(self.session, name)
+                self._sizes[name] = size
+
     def _check_open(self, stem: str) -> None:
+        self._read_logs()
         waiting = self.sealed_by(stem)
         if waiting:
             raise SealedError(

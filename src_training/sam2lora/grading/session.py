@@ -127,6 +127,8 @@ class GradingSession:
     def found_path(self, stem: str) -> Path:
         """Return the file of an image, after a look whether it is there and as large as it was.
 
+        The content is not compared; `locating.locate` does that.
+
         Raises
         ------
         SessionError
@@ -142,7 +144,7 @@ class GradingSession:
         return path
 
     def missing(self) -> list[SessionImage]:
-        """Return the images whose file is missing, or has another size."""
+        """Return the images whose file is missing, or has another size; none is read."""
         return [image for image in self.images if _size(self.path(image.stem)) != image.size]
 
     def graders(self) -> tuple[str, ...]:

@@ -1,7 +1,7 @@
 """A session as one table and one JSON file: states, times, graders, and what the masks measure.
 
-A row is one image and one grader. Numbers are given once all graders are done with an image, as a
-cup/disc ratio tells a grader what another one saw.
+A row is one image and one grader. Numbers, quality and comments are given once all graders are done
+with an image, as a cup/disc ratio tells a grader what another one saw.
 """
 
 import json
@@ -49,13 +49,14 @@ def session_rows(
     """
     images = review.session.images
     for done, image in enumerate(images, start=1):
-        measured = _measured(review, image) if numbers and not review.sealed_by(image.stem) else {}
+        is_open = not review.sealed_by(image.stem)
+        measured = _measured(review, image) if numbers and is_open else {}
         for grader in review.graders:
             grade = review.grade(grader, image.stem)
             yield {
                 **{name: getattr(image, name) for name in _IMAGE},
                 "grader": grader,
-                **_cells(grade),
+                **_cells(grade, is_open=is_open),
                 **measured.get(grader, {}),
             }
         progress(done, len(images))
@@ -94,12 +95,12 @@ def write_session_table(
     return table, document
 
 
-def _cells(grade: ImageGrade) -> _Row:
+def _cells(grade: ImageGrade, *, is_open: bool) -> _Row:
     return {
         "state": grade.state,
         "reason": grade.reason,
-        "quality": grade.quality,
-        "comment": grade.comment,
+        "quality": grade.quality if is_open else None,
+        "comment": grade.comment if is_open else "",
         "minutes": grade.seconds / 60,
         "changed": None if grade.changed is None else grade.changed.isoformat(),
         "predicted_by": "; ".join(

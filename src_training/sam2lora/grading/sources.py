@@ -1,6 +1,7 @@
 """Images for a session: from a table (image, patient, eye), data sets, folders, files, patterns."""
 
 import re
+import unicodedata
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,7 +15,7 @@ from sam2lora.images.decoding import image_stem
 from sam2lora.images.reading import eye_from_name
 from sam2lora.types import Eye
 from sam2lora.utils.files import is_file
-from sam2lora.utils.names import existing_spelling
+from sam2lora.utils.names import existing_spelling, is_reserved
 
 _EYES: Mapping[str, Eye | None] = {
     **dict.fromkeys(("left", "l", "os"), "left"),
@@ -125,5 +126,7 @@ def _of_path(path: Path) -> SourceImage:
 
 
 def safe_stem(stem: str) -> str:
-    """Return a name with nothing that file names cannot have: no separator, no dot first."""
-    return re.sub(r"[^\w. -]+", "_", stem).strip(" .") or "image"
+    """Return a name that any system can have in a file name: no separator, and no dot first."""
+    composed = unicodedata.normalize("NFC", stem)
+    safe = re.sub(r"[^\w. -]+", "_", composed).strip(" .") or "image"
+    return f"_{safe}" if is_reserved(safe) else safe

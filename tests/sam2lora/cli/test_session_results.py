@@ -36,7 +36,8 @@ def test_session_is_exported_with_the_masks_of_one(run_cli, graded: Path, tmp_pa
         "session.json",
     ]
     ran = run_cli("session", "export", graded, "--out", out, "--no-numbers")
-    assert (ran.code, ran.out) == (0, f"Session: {out}/session.csv and {out}/session.json\n")
+    written = f"Session: {out / 'session.csv'} and {out / 'session.json'}\n"
+    assert (ran.code, ran.out) == (0, written)
 
 
 @pytest.mark.parametrize("command", ["export", "agree", "consensus"])

@@ -32,8 +32,12 @@ def test_masks_are_sealed_until_both_are_done(session: GradingSession, grade: Gr
 def test_image_taken_back_is_sealed_again(session: GradingSession, grade: Grade):
     grade("anna", STEMS[:1])
     grade("ben", STEMS[:1])
+    review = Review(session)
+    assert len(review.masks(STEMS[0])) == 2
     with SessionGrader(session, "anna") as grader:
         grader.set_state(STEMS[0], "started")
+    with pytest.raises(SealedError, match="Not done: anna"):
+        review.masks(STEMS[0])
     assert Review(session).open_stems() == []
 
 

@@ -20,6 +20,8 @@ def test_rows_are_of_images_and_graders(session: GradingSession, grade: Grade, t
     with SessionGrader(session, "anna") as grader:
         grader.set_comment(STEMS[0], "=1+1")
         grader.set_quality(STEMS[0], "partly")
+        grader.set_quality(STEMS[1], "no")
+        grader.set_comment(STEMS[1], "cup of 0.8")
         grader.write(WorkEntry(image=STEMS[0], start=start, end=start + timedelta(seconds=90)))
         grader.write(
             PredictionEntry(image=STEMS[0], target="disc", model="nano", adapter="nano-disc")
@@ -40,6 +42,8 @@ def test_rows_are_of_images_and_graders(session: GradingSession, grade: Grade, t
     assert float(first["disc_area_px"]) > 0
     assert second["state"] == "done"
     assert (sealed["state"], sealed["vertical_cup_disc_ratio"]) == ("done", "")
+    assert (sealed["quality"], sealed["comment"]) == ("", "")
+    assert "cup of 0.8" not in document.read_text()
     read = json.loads(document.read_text())
     assert read["graders"] == ["anna", "ben"]
     assert read["rows"][0]["work"] == [
