@@ -71,6 +71,7 @@ class MeasurementsDock(Dock):
         self._live.measured.connect(self._on_measured)
         self._live.unavailable.connect(self._on_unavailable)
         self.destroyed.connect(self._live.close)
+        self.destroyed.connect(self._regions.stop)
 
     def copy(self) -> None:
         """Copy the measurements to the clipboard as tab-separated text, for spreadsheets."""
@@ -131,7 +132,8 @@ class MeasurementsDock(Dock):
     def _rows(self) -> list[MeasurementRow]:
         if self.measured is None:
             return []
-        return list(rows_of(self.measured.found.values, self.measured.snapshot.confidences))
+        snapshot = self.measured.snapshot
+        return list(rows_of(self.measured.found, snapshot.confidences, snapshot.eye))
 
     def _enable(self) -> None:
         """Let a row be saved while it holds, and a side be chosen while its image is selected."""
