@@ -85,7 +85,7 @@ def test_jobs_of_slurm_have_one_thread_a_worker(tmp_path: Path, monkeypatch: pyt
 
 
 def wait_for(condition: Callable[[], bool]) -> None:
-    end = time.monotonic() + 20
+    end = time.monotonic() + 120
     while not condition():
         assert time.monotonic() < end
         time.sleep(0.05)
