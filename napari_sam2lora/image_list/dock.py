@@ -6,12 +6,10 @@ from pathlib import Path
 from napari.utils.events import Event
 from napari.utils.notifications import show_info
 from napari.viewer import Viewer
-from npe2 import PluginManager
 from qtpy.QtCore import QEvent, QTimer, QUrl
 from qtpy.QtGui import QDesktopServices, QShowEvent
 from qtpy.QtWidgets import (
     QCheckBox,
-    QDockWidget,
     QFileDialog,
     QListWidget,
     QListWidgetItem,
@@ -24,7 +22,7 @@ from napari_sam2lora.layers.list_rows import LayerRows
 from napari_sam2lora.layers.metadata import plugin_metadata
 from napari_sam2lora.qt.close_guard import CloseGuard
 from napari_sam2lora.qt.dock import Dock, main_window
-from napari_sam2lora.qt.dock_protocol import NextImage
+from napari_sam2lora.qt.dock_protocol import NextImage, open_segment_dock
 from napari_sam2lora.qt.notifications import notify, show_user_errors
 from napari_sam2lora.qt.widgets import MessageArea, Paragraph, button, column, row
 from sam2lora.errors import Sam2LoraError
@@ -35,7 +33,6 @@ TITLE = "Image list (SAM2-LoRA fundus)"
 
 _RECHECK = 60  # seconds after which the Preferences are read again while autosave is off
 
-_SEGMENT, _SEGMENT_COMMAND = "Segment (SAM2-LoRA fundus)", "napari-sam2lora.segment"
 _PREVIOUS, _NEXT = "Ctrl+PgUp", "Ctrl+PgDown"
 _LIST_HEIGHT = 120  # pixels, at least
 
@@ -60,19 +57,6 @@ def open_once_shown(viewer: Viewer, folder: Path) -> None:
                     open_segment_dock(viewer)
 
     viewer.layers.events.inserted.connect(watch)
-
-
-def open_segment_dock(viewer: Viewer) -> None:
-    """Open the Segment dock of a viewer, or bring it to the front, as its menu entry does."""
-    docks = viewer.window.dock_widgets
-    if _SEGMENT not in docks:
-        create = PluginManager.instance().commands.get(_SEGMENT_COMMAND)
-        viewer.window.add_dock_widget(create(viewer), name=_SEGMENT, area="right")
-        return
-    frame = docks[_SEGMENT].parent()
-    if isinstance(frame, QDockWidget):
-        frame.show()
-        frame.raise_()
 
 
 class ImageListDock(Dock):

@@ -1,8 +1,12 @@
-"""Undo history of the prompts for one target of an image."""
+"""Undo history of the prompts for one target of an image, also as JSON has it."""
 
-from dataclasses import dataclass, field
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from typing import Any
 
-from sam2lora.prompts.user_prompts import Prompts
+from sam2lora.datasets.ellipses import Ellipse
+from sam2lora.errors import GeometryError, SessionError
+from sam2lora.prompts.user_prompts import PointPrompt, Prompts
 from sam2lora.types import Mask
 
 
@@ -45,3 +49,43 @@ def same_prompts(first: Prompts, second: Prompts) -> bool:
         second.box,
         second.outline,
     )
+
+
+def history_notes(history: PromptHistory) -> dict[str, Any]:
+    """Return a history as JSON has it; painted masks, which are no steps of it, are left out."""
+    steps = [
+        {
+            "points": [asdict(point) for point in step.points],
+            "box": None if step.box is None else list(step.box),
+            "outline": None if step.outline is None else asdict(step.outline),
+        }
+        for step in history.steps
+    ]
+    return {"steps": steps, "current": history.current}
+
+
+def history_of(notes: Mapping[str, Any]) -> PromptHistory:
+    """Return a history from what `history_notes` returned.
+
+    Raises
+    ------
+    SessionError
+        If the notes are others.
+    """
+    try:
+        steps = [
+            Prompts(
+                points=tuple(PointPrompt(**point) for point in step["points"]),
+                box=None if step["box"] is None else tuple(step["box"]),
+                outline=None if step["outline"] is None else Ellipse(**step["outline"]),
+            )
+            for step in notes["steps"]
+        ]
+        current = int(notes["current"])
+        if not 0 <= current < len(steps):
+            raise ValueError(current)
+    except (GeometryError, KeyError, TypeError, ValueError) as error:
+        raise SessionError(
+            "The prompts that were not saved are damaged, and are not brought back."
+        ) from error
+    return PromptHistory(steps, current)

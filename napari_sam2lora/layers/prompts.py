@@ -141,6 +141,22 @@ class PromptLayers(QObject):
         self._write(key, Prompts(), created)
         return found
 
+    def histories(self, image_id: str) -> dict[str, PromptHistory]:
+        """Return the history of each target of an image that has prompts, or had some."""
+        found = self._histories.items()
+        return {key[1]: one for key, one in found if key[0] == image_id and len(one.steps) > 1}
+
+    def set_history(self, image: Image, target: Target, history: PromptHistory) -> None:
+        """Set all prompts of a target with their undo steps, and show the current ones.
+
+        No segmentation is requested for them.
+        """
+        key = (ensure_image_id(image), target.name)
+        before = self.at(key)
+        self._histories[key] = history
+        self.restore(image, target)
+        self._write(key, before)
+
     def adopt(self) -> bool:
         """Adopt prompt layers that a closed dock left in the viewer.
 

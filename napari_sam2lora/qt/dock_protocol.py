@@ -1,10 +1,17 @@
 """Messages between the docks of one viewer, which do not import each other."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol, runtime_checkable
 
 from napari.viewer import Viewer
+from npe2 import PluginManager
+from qtpy.QtWidgets import QDockWidget
+
+SEGMENT = "Segment (SAM2-LoRA fundus)"
+"""napari's name of the Segment dock."""
+
+_SEGMENT_COMMAND = "napari-sam2lora.segment"
 
 
 @runtime_checkable
@@ -54,6 +61,85 @@ class ConfidenceList(Protocol):
 
     def note_confidence(self, image: str, target: str, confidence: float | None) -> None:
         """Take notice of a prediction: the image's id, and its confidence, if that is known."""
+
+
+@dataclass(frozen=True)
+class AcceptedPrediction:
+    """A prediction that was accepted into a mask.
+
+    Attributes
+    ----------
+    image, target
+        The image's id, and the name of the target.
+    model, adapter
+        Names of the base model and the adapter; the adapter is empty if there was none.
+    adapter_sha256
+        Digest of the adapter's tensors.
+    confidence
+        0…1; None if it is not known.
+    """
+
+    image: str
+    target: str
+    model: str
+    adapter: str
+    adapter_sha256: str
+    confidence: float | None
+
+
+@runtime_checkable
+class PredictionLog(Protocol):
+    """A dock that writes down what predicted a mask."""
+
+    def note_accepted(self, accepted: AcceptedPrediction) -> None:
+        """Take notice of a prediction that was accepted into a mask."""
+
+
+@runtime_checkable
+class UnsavedNotes(Protocol):
+    """A dock with work on an image that is in no file, such as prompts."""
+
+    def unsaved_notes(self, image: str) -> dict[str, Any]:
+        """Return the work on an image, given by its id, as JSON has it; empty if there is none."""
+
+    def restore_notes(self, image: str, notes: Mapping[str, Any]) -> None:
+        """Bring back what `unsaved_notes` returned, in an image that is shown again."""
+
+
+def note_accepted(viewer: Viewer, accepted: AcceptedPrediction) -> None:
+    """Notify the docks of a viewer that a prediction was accepted into a mask."""
+    for dock in list(viewer.window.dock_widgets.values()):
+        if isinstance(dock, PredictionLog):
+            dock.note_accepted(accepted)
+
+
+def unsaved_notes(viewer: Viewer, image: str) -> dict[str, Any]:
+    """Return the work of a viewer's docks on an image, given by its id; see `UnsavedNotes`."""
+    notes: dict[str, Any] = {}
+    for dock in list(viewer.window.dock_widgets.values()):
+        if isinstance(dock, UnsavedNotes):
+            notes |= dock.unsaved_notes(image)
+    return notes
+
+
+def restore_notes(viewer: Viewer, image: str, notes: Mapping[str, Any]) -> None:
+    """Let the docks of a viewer bring back their work on an image, given by its id."""
+    for dock in list(viewer.window.dock_widgets.values()):
+        if isinstance(dock, UnsavedNotes):
+            dock.restore_notes(image, notes)
+
+
+def open_segment_dock(viewer: Viewer) -> None:
+    """Open the Segment dock of a viewer, or bring it to the front, as its menu entry does."""
+    docks = viewer.window.dock_widgets
+    if SEGMENT not in docks:
+        create = PluginManager.instance().commands.get(_SEGMENT_COMMAND)
+        viewer.window.add_dock_widget(create(viewer), name=SEGMENT, area="right")
+        return
+    frame = docks[SEGMENT].parent()
+    if isinstance(frame, QDockWidget):
+        frame.show()
+        frame.raise_()
 
 
 def note_confidence(viewer: Viewer, image: str, target: str, confidence: float | None) -> None:

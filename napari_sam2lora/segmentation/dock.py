@@ -3,7 +3,9 @@
 Only here and in the controllers do widgets meet the session; the work is the session's.
 """
 
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 from napari.layers import Labels
 from napari.viewer import Viewer
@@ -15,11 +17,17 @@ from napari_sam2lora.layers.conversion import fingerprint, mask_of
 from napari_sam2lora.layers.list_rows import LayerRows
 from napari_sam2lora.layers.lookup import fundus_images, layer_data
 from napari_sam2lora.layers.mask_events import MaskWatcher
-from napari_sam2lora.layers.metadata import TargetKey, ensure_image_id
+from napari_sam2lora.layers.metadata import TargetKey, ensure_image_id, plugin_metadata
 from napari_sam2lora.qt.close_guard import CloseGuard
 from napari_sam2lora.qt.dialogs import confirm
 from napari_sam2lora.qt.dock import Dock, main_window
-from napari_sam2lora.qt.dock_protocol import finish_image, note_confidence
+from napari_sam2lora.qt.dock_protocol import (
+    SEGMENT,
+    AcceptedPrediction,
+    finish_image,
+    note_accepted,
+    note_confidence,
+)
 from napari_sam2lora.qt.notifications import show_user_errors
 from napari_sam2lora.qt.widgets import Section, column, row
 from napari_sam2lora.segmentation import keybindings as keys
@@ -31,6 +39,7 @@ from napari_sam2lora.segmentation.model_controller import ModelController
 from napari_sam2lora.segmentation.opening_controller import OpeningController
 from napari_sam2lora.segmentation.requests import LocatedResult, SegmentationResult
 from napari_sam2lora.segmentation.session import Session
+from napari_sam2lora.segmentation.unsaved_notes import bring_back, notes_of
 from napari_sam2lora.segmentation.viewer_sync import ViewerSync
 from napari_sam2lora.segmentation.widgets.accept_buttons import AcceptButtons
 from napari_sam2lora.segmentation.widgets.batch_panel import BatchPanel
@@ -46,7 +55,7 @@ from napari_sam2lora.segmentation.widgets.threshold_controls import ThresholdCon
 from sam2lora.errors import Sam2LoraError
 from sam2lora.targets import TARGETS, selectable_targets
 
-TITLE = "Segment (SAM2-LoRA fundus)"
+TITLE = SEGMENT
 """napari's name of the dock."""
 
 _LISTED = 8  # images in a question
@@ -182,6 +191,15 @@ class SegmentDock(Dock):
         if device != "cpu":
             self.session.queue.free_memory()
 
+    def unsaved_notes(self, image: str) -> dict[str, Any]:
+        """Return the prompts and previews of an image as JSON has them; the Grade dock calls it."""
+        return notes_of(self.session, image)
+
+    def restore_notes(self, image: str, notes: Mapping[str, Any]) -> None:
+        """Bring back prompts and previews of an image; the Grade dock calls it."""
+        with show_user_errors(self):
+            bring_back(self.session, image, notes)
+
     def showEvent(self, event: QShowEvent) -> None:
         """Watch the main window, to ask before it closes."""
         super().showEvent(event)
@@ -308,6 +326,24 @@ class SegmentDock(Dock):
     def _on_accepted(self, masks: list[Labels]) -> None:
         """Remember what was accepted, to notice when a message about it is outdated."""
         self._accepted = [(layer, fingerprint(mask_of(layer_data(layer)))) for layer in masks]
+        with show_user_errors(self):
+            for layer in masks:
+                self._note_accepted(plugin_metadata(layer.metadata))
+
+    def _note_accepted(self, about: Mapping[str, Any]) -> None:
+        """Say what predicted a mask, to docks that write it down."""
+        result = self.session.results.latest.get((about["image"], about["target"]))
+        if result is not None:
+            adapter = result.task.adapter
+            accepted = AcceptedPrediction(
+                image=about["image"],
+                target=about["target"],
+                model=result.request.compute.model,
+                adapter="" if adapter is None else adapter.name,
+                adapter_sha256="" if adapter is None else adapter.digest(),
+                confidence=about.get("confidence"),
+            )
+            note_accepted(self._viewer, accepted)
 
     def _on_message(self, text: str) -> None:
         self._accepted = []

@@ -11,10 +11,10 @@ from PIL import Image
 from pytestqt.qtbot import QtBot
 from qtpy.QtWidgets import QCheckBox, QListWidget, QMessageBox, QPushButton
 
-from napari_sam2lora.image_list.dock import TITLE, ImageListDock, open_segment_dock
+from napari_sam2lora.image_list.dock import TITLE, ImageListDock
 from napari_sam2lora.qt.canvas import shows_everything
 from napari_sam2lora.qt.dock import main_window
-from napari_sam2lora.qt.dock_protocol import note_confidence
+from napari_sam2lora.qt.dock_protocol import note_confidence, open_segment_dock
 from sam2lora.annotations.store import Corrections
 from sam2lora.errors import OutputError
 

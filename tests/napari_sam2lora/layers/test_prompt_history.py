@@ -1,8 +1,18 @@
 """Undo history of prompts."""
 
-import numpy as np
+import json
 
-from napari_sam2lora.layers.prompt_history import PromptHistory, same_prompts
+import numpy as np
+import pytest
+
+from napari_sam2lora.layers.prompt_history import (
+    PromptHistory,
+    history_notes,
+    history_of,
+    same_prompts,
+)
+from sam2lora.datasets.ellipses import Ellipse
+from sam2lora.errors import SessionError
 from sam2lora.prompts.user_prompts import PointPrompt, Prompts
 
 INSIDE = np.zeros((20, 20), bool)
@@ -69,3 +79,21 @@ def test_prompts_are_the_same_if_points_and_box_are():
     assert not same_prompts(points(box=(5, 5, 9, 9)), points())
     negative = Prompts(points=(PointPrompt(6, 6, positive=False),))
     assert not same_prompts(points((6, 6)), negative)
+
+
+def test_history_comes_back_from_json():
+    history = PromptHistory()
+    history.add(Prompts((PointPrompt(1.5, 2, positive=False, branch=True),), box=(0, 1, 5, 6)))
+    history.add(Prompts(outline=Ellipse(10, 20, 3, 4, 15)))
+    history.current = 1
+    again = history_of(json.loads(json.dumps(history_notes(history))))
+    assert again.current == 1
+    assert all(same_prompts(a, b) for a, b in zip(again.steps, history.steps, strict=True))
+
+
+@pytest.mark.parametrize(
+    "notes", [{}, {"steps": [], "current": 0}, {"steps": [{"points": 3}], "current": 0}]
+)
+def test_damaged_history_is_refused(notes: dict):
+    with pytest.raises(SessionError, match="damaged"):
+        history_of(notes)

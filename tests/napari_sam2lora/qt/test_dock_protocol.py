@@ -4,7 +4,16 @@ from types import SimpleNamespace
 
 import pytest
 
-from napari_sam2lora.qt.dock_protocol import AdapterUser, free_gpu, note_confidence, use_adapter
+from napari_sam2lora.qt.dock_protocol import (
+    AcceptedPrediction,
+    AdapterUser,
+    free_gpu,
+    note_accepted,
+    note_confidence,
+    restore_notes,
+    unsaved_notes,
+    use_adapter,
+)
 from sam2lora.errors import AdapterError
 
 
@@ -62,3 +71,34 @@ def test_segment_dock_uses_the_adapter_that_is_handed_over(window, install_for_n
     assert window.dock.model_panel.adapter.currentData() == "mine"
     window.segment()
     assert window.session.result.task.adapter.name == "mine"
+
+
+class Worker:
+    """A dock with work that is in no file, and one that writes down what predicted masks."""
+
+    def __init__(self, **notes: object) -> None:
+        self.notes, self.accepted = notes, []
+
+    def unsaved_notes(self, image: str) -> dict[str, object]:
+        return self.notes if image == "eye" else {}
+
+    def restore_notes(self, image: str, notes: dict[str, object]) -> None:
+        self.notes = dict(notes)
+
+    def note_accepted(self, accepted: AcceptedPrediction) -> None:
+        self.accepted.append(accepted.target)
+
+
+def test_work_of_all_docks_is_asked_for_and_brought_back():
+    first, second = Worker(prompts=1), Worker(thresholds=2)
+    viewer = viewer_of(first, object(), second)
+    assert unsaved_notes(viewer, "eye") == {"prompts": 1, "thresholds": 2}
+    assert unsaved_notes(viewer, "other") == {}
+    restore_notes(viewer, "eye", {"prompts": 3})
+    assert second.notes == {"prompts": 3}
+
+
+def test_docks_are_told_what_was_accepted():
+    dock = Worker()
+    note_accepted(viewer_of(dock, object()), AcceptedPrediction("eye", "cup", "nano", "", "", 0.5))
+    assert dock.accepted == ["cup"]
