@@ -32,7 +32,7 @@ PLUGIN = (
     ("commands", "evaluation", "image_list", "measurements"),
     ("segmentation.widgets", "training.data", "training.settings_tab"),
     ("segmentation", "training.run"),
-    ("training.progress_tab", "training.setup_tab"),
+    ("grading", "training.progress_tab", "training.setup_tab"),
     ("training.runs_tab",),
     ("training",),
     ("_reader", "_sample_data", "_writer"),

@@ -1,0 +1,1 @@
+"""The Grade dock: sessions in which several people grade a set of images."""

@@ -1,0 +1,330 @@
+"""What one grader does in a viewer: images one after another, states, comments, time worked."""
+
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from functools import partial
+from typing import Literal
+
+from napari.layers import Labels
+from napari.viewer import Viewer
+from qtpy.QtCore import QObject, Signal
+
+from napari_sam2lora.grading.autosave import Autosave
+from napari_sam2lora.grading.rows import ImageRow, row_of
+from napari_sam2lora.grading.session_images import image_file
+from napari_sam2lora.layers.loading import read_image_layer
+from napari_sam2lora.layers.shown_image import ShownImage
+from napari_sam2lora.qt.dock_protocol import AcceptedPrediction, NextImage
+from sam2lora.grading import (
+    Doubt,
+    GradingSession,
+    GradingState,
+    ImageGrade,
+    PredictionEntry,
+    Quality,
+    SessionGrader,
+    Suggestion,
+    WorkClock,
+    doubt_of_confidences,
+    suggest,
+)
+from sam2lora.targets import selectable_targets
+
+Order = Literal["list", "doubt"]
+"""Which image is next: that after the current one in the list, or the most doubtful."""
+
+
+class GraderWork(QObject):
+    """One grader's part of a session, shown in a viewer.
+
+    Parameters
+    ----------
+    viewer
+        The viewer.
+    grader
+        The grader's part; `close` closes it.
+
+    Signals
+    -------
+    row_changed(stem)
+        What is listed of an image has changed.
+    shown_changed()
+        Another image is shown.
+    reopened(stem)
+        An image that was done was painted in, so that it is not done any longer.
+    failed(message)
+        What is not saved cannot be written.
+
+    Attributes
+    ----------
+    grader
+        As given.
+    shown
+        The image that is shown.
+    order
+        Which image is next.
+    reason
+        Why the image that is shown was chosen.
+    """
+
+    row_changed = Signal(str)
+    shown_changed = Signal()
+    reopened = Signal(str)
+    failed = Signal(str)
+
+    def __init__(self, viewer: Viewer, grader: SessionGrader) -> None:
+        super().__init__()
+        self.grader = grader
+        self.shown = ShownImage(viewer, grader.corrections)
+        self.order: Order = "list"
+        self.reason = ""
+        self._confidences: dict[str, dict[str, float]] = {}
+        self._clock = WorkClock()
+        self._closed = False
+        self._autosave: Autosave | None = None
+        if not grader.read_only:
+            self._autosave = Autosave(viewer, self.shown, grader.recovery)
+            self._autosave.painted.connect(self._on_painted)
+            self._autosave.acted.connect(self.act)
+            self._autosave.failed.connect(self.failed)
+
+    @property
+    def session(self) -> GradingSession:
+        """The session."""
+        return self.grader.session
+
+    @property
+    def stem(self) -> str | None:
+        """The image that is shown; None while none is."""
+        return None if self.shown.file is None else self.shown.file.stem
+
+    @property
+    def stems(self) -> list[str]:
+        """All images, in the order of the session."""
+        return [image.stem for image in self.session.images]
+
+    @property
+    def start(self) -> str:
+        """The image that was left last, or else the first that is to be graded."""
+        left = self.grader.corrections.position()
+        first = next((one.stem for one in self.suggestions()), self.stems[0])
+        return left if left in self.stems else first
+
+    def row(self, stem: str) -> ImageRow:
+        """Return what is listed of an image."""
+        return row_of(self.session.image(stem), self.grader.grade(stem), self._doubt(stem))
+
+    def suggestions(self) -> list[Suggestion]:
+        """Return the images that are still to be graded, the next one first."""
+        doubts = None
+        if self.order == "doubt":
+            known = {stem: self._doubt(stem) for stem in self.stems}
+            doubts = {stem: doubt for stem, doubt in known.items() if doubt is not None}
+        return suggest(self.stems, self.grader.grades, doubts=doubts, current=self.stem)
+
+    def go(self, stem: str, *, reason: str = "", recovering: bool = False) -> None:
+        """Show an image with the grader's masks once those of the one before are saved.
+
+        Parameters
+        ----------
+        stem
+            The image.
+        reason
+            Why it was chosen.
+        recovering
+            Whether what was not saved of it is about to be brought back, and must stay on disk.
+
+        Raises
+        ------
+        Sam2LoraError
+            If masks cannot be saved, or the image cannot be read; nothing changes then.
+        """
+        file = image_file(self.session, stem)
+        if self._autosave is None:
+            self.shown.show(file)
+            self._lock_masks()
+        else:
+            if self.stem is not None:
+                self.save()
+            self._autosave.pause()
+            try:
+                self.shown.show(file)
+            finally:
+                self._autosave.start(keep=recovering)
+        self.reason = reason
+        self.act()
+        self.shown_changed.emit()
+
+    def save(self) -> Sequence[str]:
+        """Save what was painted, and return the names of its targets.
+
+        Raises
+        ------
+        Sam2LoraError
+            If it cannot be saved; what is not saved stays in the recovery file.
+        """
+        if self._autosave is None or self.shown.file is None:
+            return []
+        saved = self.shown.save()
+        self._autosave.clear()
+        return saved
+
+    def set_state(self, state: GradingState, *, reason: str = "") -> None:
+        """Save the image that is shown, and set how far the grader is with it.
+
+        Raises
+        ------
+        Sam2LoraError
+            If something cannot be saved.
+        """
+        if self.stem is None:
+            return
+        if state == "done" and self._autosave is not None:
+            self.shown.save_all()
+        self.save()
+        self.act()
+        self.grader.set_state(self.stem, state, reason=reason)
+        self.row_changed.emit(self.stem)
+
+    def set_quality(self, quality: Quality | None) -> None:
+        """Set how well the image that is shown can be graded; None takes it back.
+
+        Raises
+        ------
+        Sam2LoraError
+            If it cannot be written.
+        """
+        if self.stem is not None and quality != self.grade.quality:
+            self._begin()
+            self.grader.set_quality(self.stem, quality)
+            self.row_changed.emit(self.stem)
+
+    def set_comment(self, text: str) -> None:
+        """Set the comment on the image that is shown.
+
+        Raises
+        ------
+        Sam2LoraError
+            If it cannot be written.
+        """
+        if self.stem is None or text == self.grade.comment:
+            return
+        self._begin()
+        self.grader.set_comment(self.stem, text)
+        if self._autosave is not None:
+            self._autosave.set_comment(None)
+        self.row_changed.emit(self.stem)
+
+    def note_typing(self, text: str) -> None:
+        """Keep a comment that is being typed."""
+        if self._autosave is not None:
+            self._autosave.set_comment(text)
+
+    @property
+    def grade(self) -> ImageGrade:
+        """What the grader has said of the image that is shown."""
+        return self.grader.grade(self.stem or "")
+
+    def act(self) -> None:
+        """Count the time since the last action as work on the image, unless it was long."""
+        if self._autosave is None:
+            return
+        for entry in self._clock.act(self.stem, datetime.now(UTC)):
+            self.grader.write(entry)
+            self.row_changed.emit(entry.image)
+
+    def note_confidence(self, path: str, target: str, confidence: float | None) -> None:
+        """Remember how sure a prediction is; of a file that is no image of the session, nothing."""
+        stem = self._stem_of(path)
+        if stem is not None:
+            known = self._confidences.setdefault(stem, {})
+            known.pop(target, None)
+            if confidence is not None:
+                known[target] = confidence
+            self.row_changed.emit(stem)
+
+    def note_accepted(self, accepted: AcceptedPrediction) -> None:
+        """Write down what predicted a mask of the image that is shown.
+
+        Raises
+        ------
+        OutputError
+            If it cannot be written.
+        """
+        if self._autosave is None or accepted.image != self.shown.path or self.stem is None:
+            return
+        entry = PredictionEntry(
+            image=self.stem,
+            target=accepted.target,
+            model=accepted.model,
+            adapter=accepted.adapter,
+            adapter_sha256=accepted.adapter_sha256,
+            confidence=accepted.confidence,
+        )
+        self.grader.write(entry)
+
+    def next_image(self) -> NextImage | None:
+        """Return the image that is next; None at the end, or if its file is missing."""
+        following = next(iter(self.suggestions()), None)
+        path = None if following is None else self.session.path(following.stem)
+        if following is None or path is None or not path.is_file():
+            return None
+        file = image_file(self.session, following.stem)
+        corrections = self.grader.corrections
+        masks = {name for name in selectable_targets() if corrections.has(file.stem, name)}
+        return NextImage(str(file.path), partial(read_image_layer, file), frozenset(masks))
+
+    def close(self, *, save: bool = True) -> None:
+        """Save, and close the grader's part; calling it again does nothing.
+
+        Parameters
+        ----------
+        save
+            Whether masks are saved; otherwise they stay in the recovery file.
+
+        Raises
+        ------
+        Sam2LoraError
+            If masks cannot be saved; nothing is closed then.
+        """
+        if self._closed:
+            return
+        if save:
+            self.save()
+        if self._autosave is not None:
+            for entry in self._clock.act(None, datetime.now(UTC)):
+                self.grader.write(entry)
+            self._autosave.close()
+        self._closed = True
+        self.grader.close()
+
+    def _on_painted(self) -> None:
+        if self.stem is not None and self.grade.state in ("to do", "done"):
+            done = self.grade.state == "done"
+            self.grader.set_state(self.stem, "started")
+            self.row_changed.emit(self.stem)
+            if done:
+                self.reopened.emit(self.stem)
+
+    def _begin(self) -> None:
+        """Set an image to started that nothing was done with before."""
+        if self.stem is not None and self.grade.state == "to do":
+            self.grader.set_state(self.stem, "started")
+
+    def _lock_masks(self) -> None:
+        """Let nobody paint what will not be kept."""
+        for layer in self.shown.mask_layers():
+            if isinstance(layer, Labels):
+                layer.editable = False
+
+    def _stem_of(self, path: str) -> str | None:
+        return next((one for one in self.stems if str(self.session.path(one)) == path), None)
+
+    def _doubt(self, stem: str) -> Doubt | None:
+        """Return the doubt about the predictions of an image; None if nothing is known."""
+        logged = {
+            target: entry.confidence
+            for target, entry in self.grader.grade(stem).predictions.items()
+            if entry.confidence is not None
+        }
+        return doubt_of_confidences(logged | self._confidences.get(stem, {}))
