@@ -172,7 +172,7 @@ def paint(session: Path, path: Path) -> None:
     from napari_sam2lora.layers.masks import add_mask, find_mask_layer
     from sam2lora.targets import TARGETS
 
-    starting.confirm = lambda *_, **__: True  # what was not saved is brought back
+    starting.keep_or_delete = lambda *_, **__: True  # what was not saved is brought back
     viewer = napari.Viewer()
     _, dock = viewer.window.add_plugin_dock_widget("napari-sam2lora", "Grade")
     dock.opener.open(session)
@@ -206,7 +206,7 @@ def paint(session: Path, path: Path) -> None:
         chance = draw.random()
         if chance < 0.03:
             stems = [stem for stem in dock.work.stems if stem != dock.work.stem]
-            dock.go(draw.choice(stems))
+            dock.grading.go(draw.choice(stems))
         elif chance < 0.1:
             text = f"comment {number}"
             dock.panel.comment.setText(text)
@@ -217,6 +217,7 @@ def paint(session: Path, path: Path) -> None:
         QTimer.singleShot(draw.randrange(10, 120), act)
 
     def start() -> None:
+        stroke()  # the first one takes long
         log.write(json.dumps({READY: time.time()}).encode() + b"\n")
         act()
 

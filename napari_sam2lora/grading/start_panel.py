@@ -73,6 +73,7 @@ class StartPanel(QWidget):
         layout.addWidget(self.about)
         layout.addWidget(self._locate)
         layout.addLayout(row(self.name, self._start, self._review))
+        layout.addStretch()
         self._locate.hide()
         self.name.setEnabled(False)
         self._start.setEnabled(False)

@@ -2,7 +2,7 @@
 
 from qtpy.QtWidgets import QWidget
 
-from napari_sam2lora.qt.dialogs import confirm
+from napari_sam2lora.qt.dialogs import confirm, keep_or_delete
 from napari_sam2lora.qt.notifications import notify
 from sam2lora.errors import OutputError, SessionError
 from sam2lora.grading import GradingSession, Participant, Recovery, SessionGrader
@@ -64,6 +64,6 @@ def wants_back(owner: QWidget, title: str, found: Recovery) -> bool:
     when = found.saved.astimezone().strftime("%Y-%m-%d %H:%M:%S")
     text = (
         f"{found.image}: napari ended before everything was saved. Bring back what was there at "
-        f"{when}, with its undo steps? Otherwise what was saved before is shown."
+        f"{when}, with its undo steps? If it is deleted, what was saved before is shown."
     )
-    return confirm(owner, title, text, action="Bring back")
+    return keep_or_delete(owner, title, text, keep="Bring back", delete="Delete")

@@ -106,7 +106,7 @@ class ImageTable(QTableView):
             below.setDefaultSectionSize(self.fontMetrics().height() + 6)
             above.setStretchLastSection(True)
             above.setSectionResizeMode(QHeaderView.ResizeMode.Interactive)
-            for column, share in enumerate((9, 6, 7, 4, 5)):
+            for column, share in enumerate((8, 6, 9, 4, 5)):
                 above.resizeSection(column, share * self.fontMetrics().averageCharWidth() + 14)
             above.setSortIndicator(-1, Qt.SortOrder.AscendingOrder)  # as listed
         self.setSortingEnabled(True)

@@ -57,3 +57,24 @@ def confirm(parent: QWidget, title: str, text: str, *, action: str) -> bool:
     box.setDefaultButton(box.addButton(QMessageBox.StandardButton.Cancel))
     box.exec()
     return box.clickedButton() is ahead
+
+
+def keep_or_delete(parent: QWidget, title: str, text: str, *, keep: str, delete: str) -> bool:
+    """Ask about something that is deleted otherwise, and return whether it is kept.
+
+    Parameters
+    ----------
+    parent
+        Parent of the dialog.
+    title, text
+        Title of the dialog, and what it is about.
+    keep, delete
+        Texts of the buttons; the first is the default, and what Escape does.
+    """
+    box = QMessageBox(QMessageBox.Icon.Question, title, text, parent=parent)
+    kept = box.addButton(keep, QMessageBox.ButtonRole.AcceptRole)
+    deleted = box.addButton(delete, QMessageBox.ButtonRole.DestructiveRole)
+    box.setDefaultButton(kept)
+    box.setEscapeButton(kept)
+    box.exec()
+    return box.clickedButton() is not deleted

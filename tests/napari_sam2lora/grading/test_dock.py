@@ -36,7 +36,11 @@ def answers(monkeypatch: pytest.MonkeyPatch) -> list[bool]:
     def agree(parent: object, title: str, text: str, *, action: str) -> bool:
         return left.pop(0)
 
+    def keep(parent: object, title: str, text: str, *, keep: str, delete: str) -> bool:
+        return left.pop(0)
+
     monkeypatch.setattr(starting, "confirm", agree)
+    monkeypatch.setattr(starting, "keep_or_delete", keep)
     monkeypatch.setattr(module, "confirm", agree)
     return left
 

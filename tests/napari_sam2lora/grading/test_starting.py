@@ -20,7 +20,11 @@ def asked(monkeypatch: pytest.MonkeyPatch) -> list[str]:
         texts.append(f"{text} [{action}]")
         return "refuse" not in texts
 
+    def keep(parent: object, title: str, text: str, *, keep: str, delete: str) -> bool:
+        return agree(parent, title, text, action=keep)
+
     monkeypatch.setattr(starting, "confirm", agree)
+    monkeypatch.setattr(starting, "keep_or_delete", keep)
     return texts
 
 

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 from qtpy.QtWidgets import QFileDialog, QMessageBox, QWidget
 
-from napari_sam2lora.qt.dialogs import ask_where_to_save, confirm
+from napari_sam2lora.qt.dialogs import ask_where_to_save, confirm, keep_or_delete
 
 pytestmark = pytest.mark.viewer
 
@@ -80,3 +80,20 @@ def test_question_is_answered_by_its_button(
 
     monkeypatch.setattr(QMessageBox, "exec", press)
     assert confirm(parent, "Segment", "Two predictions are lost.", action="Close") == agreed
+
+
+@pytest.mark.parametrize(("pressed", "kept"), [("Bring back", True), ("Delete", False)])
+def test_what_would_be_deleted_is_kept_by_default(
+    qtbot, monkeypatch: pytest.MonkeyPatch, pressed: str, kept: bool
+) -> None:
+    parent = QWidget()
+    qtbot.addWidget(parent)
+
+    def press(box: QMessageBox) -> None:
+        assert box.defaultButton().text() == box.escapeButton().text() == "Bring back"
+        (button,) = (one for one in box.buttons() if one.text() == pressed)
+        button.click()
+
+    monkeypatch.setattr(QMessageBox, "exec", press)
+    found = keep_or_delete(parent, "Grade", "?", keep="Bring back", delete="Delete")
+    assert found == kept
