@@ -29,6 +29,7 @@ from sam2lora.synthetic import SyntheticSettings, draw_fundus
 
 _IMAGES, _SIDE = 10, 512
 _KILLED_AT = 4  # images that are done before
+_DECIDED = 6  # targets that the third person decides on; of the others, anna's are taken
 _UNSAVED = 1500  # milliseconds from a stroke to the kill
 _ALT = Qt.KeyboardModifier.AltModifier
 _LEFT = Qt.MouseButton.LeftButton
@@ -187,7 +188,7 @@ def adjudicator(folder: Path) -> None:
     one.start("Review")
     table, panel = one.dock.review_panel.table, one.dock.review_panel
     wait(lambda: table.rowCount() == 2 * _IMAGES, "Both are compared")
-    for number in range(table.rowCount()):
+    for number in range(_DECIDED):
         item = table.item(number, 0)
         table.scrollToItem(item)
         QTest.qWait(50)
@@ -201,11 +202,12 @@ def adjudicator(folder: Path) -> None:
             one.picture("painting")
         one.drive.click(one.dock, "Take")
     one.picture("decided")
+    panel.otherwise.setCurrentText("else anna")
     with _dialog(QFileDialog, "getExistingDirectory", str(folder)):
-        one.drive.click(one.dock, "Write consensus…")
+        one.drive.click(one.dock, "Consensus…")
     wait(lambda: (folder / "trial consensus" / "dataset.csv").exists(), "It is written")
     with _dialog(QFileDialog, "getExistingDirectory", str(folder / "agreement")):
-        one.drive.click(one.dock, "Write report…")
+        one.drive.click(one.dock, "Report…")
     one.picture("consensus")
 
 

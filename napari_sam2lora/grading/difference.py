@@ -12,7 +12,7 @@ from napari_sam2lora.layers.metadata import image_id, plugin_metadata
 from napari_sam2lora.layers.refill import remove
 from sam2lora.types import Mask
 
-FIRST, SECOND, DIFFERENT = "cyan", "magenta", "yellow"
+FIRST, SECOND, DIFFERENT = "cyan", "magenta", "red"
 """Colors of the first grader's outline, the second's, and where they differ."""
 
 _VIEW = "agreement: "

@@ -8,7 +8,7 @@ from napari.utils.events import Event
 from napari.viewer import Viewer
 from qtpy.QtCore import QEvent
 from qtpy.QtGui import QShowEvent
-from qtpy.QtWidgets import QCheckBox, QComboBox, QFileDialog, QLabel, QWidget
+from qtpy.QtWidgets import QCheckBox, QComboBox, QFileDialog, QLabel, QSizePolicy, QWidget
 
 from napari_sam2lora.grading.activity import Activity
 from napari_sam2lora.grading.background_training import BackgroundTraining
@@ -263,6 +263,7 @@ class GradeDock(Dock):
             self._title,
             button("Close session", self._on_stop, tip="Save, and close the session"),
         )
+        self._session_part.setSizePolicy(QSizePolicy.Policy.Preferred, QSizePolicy.Policy.Maximum)
         self._below = column(MessageArea(self._message, lines=2), self.panel)
         self.fill(
             column(

@@ -103,8 +103,7 @@ class ReviewController(QObject):
                 work.show(stem, target, self._panel.graders)
                 first, second = self._panel.graders
                 self.said.emit(
-                    f"{stem}, {target}: {first} in cyan, {second} in magenta; they differ in "
-                    "yellow."
+                    f"{stem}, {target}: {first} in cyan, {second} in magenta; they differ in red."
                 )
 
     def choose(self, choice: str | None) -> None:

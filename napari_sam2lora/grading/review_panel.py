@@ -20,6 +20,7 @@ from sam2lora.grading.consensus import MAJORITY, PAINTED, STAPLE
 _HEADINGS = ("Image", "Target", "Dice", "Kappa", "HD95", "Taken")
 _TAKEN = len(_HEADINGS) - 1
 _HEIGHT = 130  # pixels, at least
+_LETTERS = 6  # of a name that are shown at least; docks are narrow
 
 
 class ReviewPanel(QWidget):
@@ -81,12 +82,12 @@ class ReviewPanel(QWidget):
             button("Take back", self._on_back, tip="Decide nothing about this target"),
         )
         self._report = button(
-            "Write report…",
+            "Report…",
             self._on_report,
             tip="Write the agreement as text, tables and a Bland–Altman plot",
         )
         consensus = button(
-            "Write consensus…", self._on_consensus, tip="Write a data set with the masks taken"
+            "Consensus…", self._on_consensus, tip="Write a data set with the masks taken"
         )
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
@@ -95,6 +96,11 @@ class ReviewPanel(QWidget):
         layout.addWidget(self.table, stretch=1)
         layout.addLayout(row(self.take, *self._decide))
         layout.addLayout(row(self.otherwise, consensus, self._report))
+        for box in (self.first, self.second, self.take, self.otherwise):
+            box.setSizeAdjustPolicy(
+                QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon
+            )
+            box.setMinimumContentsLength(_LETTERS)
         self._pairs: list[tuple[str, str]] = []
         self._report.setEnabled(False)
 

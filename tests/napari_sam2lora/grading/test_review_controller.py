@@ -36,11 +36,11 @@ def test_review_compares_decides_and_writes(
     press(dock, "Paint")
     assert "Paint in the mask" in label_text(dock)
     monkeypatch.setattr(QFileDialog, "getExistingDirectory", lambda *_: str(tmp_path / "out"))
-    press(dock, "Write consensus…")
+    press(dock, "Consensus…")
     qtbot.waitUntil(lambda: "Consensus:" in label_text(dock), timeout=WAIT)
     assert (tmp_path / "out/trial consensus/dataset.csv").is_file()
     monkeypatch.setattr(QFileDialog, "getExistingDirectory", lambda *_: str(tmp_path / "report"))
-    press(dock, "Write report…")
+    press(dock, "Report…")
     assert (tmp_path / "report/agreement.md").is_file()
     press(dock, "Close session")
     assert dock.review.work is None

@@ -50,7 +50,7 @@ def test_buttons_ask(panel: ReviewPanel):
     press(panel, "Take")
     press(panel, "Take back")
     panel.otherwise.setCurrentIndex(panel.otherwise.findData("anna"))
-    press(panel, "Write consensus…")
+    press(panel, "Consensus…")
     assert asked == [("anna", "ben"), "ben", "paint ben", "painted", None, "else anna"]
 
 
