@@ -107,7 +107,7 @@ def draw_record(record: Record) -> Drawn:
     )
     found = measure_geometry(geometry)
     box = square_around(geometry.masks["disc"] | geometry.masks["cup"], padding=PADDING)
-    regions = draw_regions(geometry).get("rim sectors", ())
+    regions = draw_regions(geometry, found.values).get("rim sectors", ())
     return Drawn(record, found, _tile(image.pixels, regions, box, _lines(record, found)))
 
 

@@ -76,11 +76,6 @@ class RegionLayers:
         self._shown: dict[Drawing, _Content] = {}
         self._waiting: dict[Drawing, _Content] = {}
 
-    @property
-    def busy(self) -> bool:
-        """Whether drawings wait for their turn."""
-        return bool(self._waiting)
-
     def show(self, image: Image, drawings: Drawings, texts: Mapping[str, str]) -> None:
         """Draw regions on an image, in place of earlier drawings, one drawing after the other.
 
@@ -110,11 +105,19 @@ class RegionLayers:
         for drawing in list(self._layers):
             self._remove(drawing)
 
+    def stop(self) -> None:
+        """Draw no more, and leave the viewer alone, which may be closing."""
+        self._waiting = {}
+
     def _draw_next(self) -> None:
         """Show one drawing; napari takes a while for each, so that the window lives in between."""
         image = self._image
         if not self._waiting or image is None:
             return
+        if image not in self._viewer.layers:
+            self.remove()
+            return
+        self._forget_missing()
         drawing = next(iter(self._waiting))
         new = self._waiting.pop(drawing)
         if drawing in self._layers:

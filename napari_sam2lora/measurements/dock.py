@@ -56,13 +56,22 @@ class MeasurementsDock(Dock):
         self._eye.setToolTip("Side of the eye; not stated: it is taken from disc and fovea")
         self._draw = QCheckBox("Draw")
         self._draw.setToolTip("Draw on the image where it is measured: rim, zones and grid")
+        self._add = button(
+            "Add to table…",
+            self._ask_where_to_save,
+            tip="Write the row of this image as `sam2lora measure` does, into a new table or one "
+            "that is there",
+        )
         self._tree = MeasurementTree()
         self._build()
+        self._enable()
         self._eye.activated.connect(self._on_eye)
         self._draw.toggled.connect(self._on_draw)
+        self._live.outdated.connect(self._enable)
         self._live.measured.connect(self._on_measured)
         self._live.unavailable.connect(self._on_unavailable)
         self.destroyed.connect(self._live.close)
+        self.destroyed.connect(self._regions.stop)
 
     def copy(self) -> None:
         """Copy the measurements to the clipboard as tab-separated text, for spreadsheets."""
@@ -105,12 +114,7 @@ class MeasurementsDock(Dock):
             below=column(
                 row(
                     button("Copy", self.copy, tip="Copy the measurements, for a spreadsheet"),
-                    button(
-                        "Add to table…",
-                        self._ask_where_to_save,
-                        tip="Write the row of this image as `sam2lora measure` does, into a new "
-                        "table or one that is there",
-                    ),
+                    self._add,
                 )
             ),
         )
@@ -128,10 +132,17 @@ class MeasurementsDock(Dock):
     def _rows(self) -> list[MeasurementRow]:
         if self.measured is None:
             return []
-        return list(rows_of(self.measured.found.values, self.measured.snapshot.confidences))
+        snapshot = self.measured.snapshot
+        return list(rows_of(self.measured.found, snapshot.confidences, snapshot.eye))
+
+    def _enable(self) -> None:
+        """Let a row be saved while it holds, and a side be chosen while its image is selected."""
+        self._add.setEnabled(self._live.current)
+        self._eye.setEnabled(self._live.image is not None)
 
     def _on_measured(self, measured: MeasuredEye) -> None:
         self.measured = measured
+        self._enable()
         found, snapshot = measured.found, measured.snapshot
         scale = "no scale is known"
         if found.scale is not None:
@@ -152,7 +163,9 @@ class MeasurementsDock(Dock):
 
     def _on_unavailable(self, reason: str) -> None:
         self.measured = None
+        self._enable()
         self._title.setText(reason)
+        self._eye.setCurrentIndex(self._eye.findData(None))
         self._side.setText("")
         self._warnings.hide()
         self._tree.empty()

@@ -10,7 +10,6 @@ from qtpy.QtCore import QObject, QTimer, Signal
 from napari_sam2lora.layers.images import ImageLayers
 from napari_sam2lora.layers.lookup import selected_image
 from napari_sam2lora.layers.mask_events import MaskWatcher
-from napari_sam2lora.layers.metadata import image_id
 from napari_sam2lora.layers.regions import is_drawing
 from napari_sam2lora.measurements.snapshot import (
     MeasuredEye,
@@ -36,12 +35,15 @@ class LiveEye(QObject):
 
     Signals
     -------
+    outdated()
+        Something has changed; what was measured last may not hold any more.
     measured(eye)
         A `MeasuredEye` of the image.
     unavailable(reason)
         Nothing can be measured.
     """
 
+    outdated = Signal()
     measured = Signal(object)
     unavailable = Signal(str)
 
@@ -49,7 +51,9 @@ class LiveEye(QObject):
         super().__init__()
         self._viewer = viewer
         self._active = self._closed = False
-        self._image = ""
+        self._asked: Snapshot | None = None  # what was asked for last
+        self._shown: Snapshot | None = None  # what was measured last
+        self._round = 0  # a job that cannot be stopped ends in a later one than it began in
         self._masks, self._worker = MaskWatcher(viewer), Worker()
         self._timer = QTimer(self)
         self._timer.setSingleShot(True)
@@ -68,26 +72,39 @@ class LiveEye(QObject):
             return
         if active and not self._active:
             self._timer.start(2 * _PAUSE)  # after the watcher, which has just begun, has reported
+            self.outdated.emit()
         self._active = active
 
     @property
     def image(self) -> Image | None:
-        """The image that was measured last; None if it is not in the viewer."""
-        return ImageLayers(self._viewer).find(self._image)
+        """The image that was measured last; None if it was removed, or another is selected."""
+        if self._shown is None:
+            return None
+        found = ImageLayers(self._viewer).find(self._shown.image)
+        try:
+            return found if found == selected_image(self._viewer) else None
+        except Sam2LoraError:
+            return None
+
+    @property
+    def current(self) -> bool:
+        """Whether nothing has changed since what was measured last."""
+        waits = self._timer.isActive()
+        return self._shown is not None and self._shown is self._asked and not waits
 
     def measure(self) -> None:
         """Measure the selected image."""
         if not self._active:
             return
         try:
-            image = selected_image(self._viewer)
-            self._image = image_id(image.metadata, image.name)
-            snapshot = take_snapshot(self._viewer, image)
+            snapshot = take_snapshot(self._viewer, selected_image(self._viewer))
         except Sam2LoraError as error:
-            self._worker.cancel()
-            self.unavailable.emit(str(error))
+            self._withdraw(str(error))
             return
-        self._worker.submit("measure", partial(_measured, snapshot))
+        if self._asked is not None and self._asked.image != snapshot.image:
+            self._forget_jobs()
+        self._asked = snapshot
+        self._worker.submit(self._round, partial(_measured, snapshot))
 
     def close(self) -> None:
         """Disconnect from the viewer, and stop; Qt objects are left alone, they may be deleted."""
@@ -102,6 +119,7 @@ class LiveEye(QObject):
     def _soon(self) -> None:
         if self._active:
             self._timer.start(_PAUSE)
+            self.outdated.emit()
 
     def _on_event(self, event: Event) -> None:
         """Measure when a layer has changed; the list emits its layers' events."""
@@ -116,13 +134,27 @@ class LiveEye(QObject):
         self._soon()
 
     def _on_done(self, key: object, measured: MeasuredEye) -> None:
-        if self._active and measured.snapshot.image == self._image and self.image is not None:
+        if not self._active or key != self._round:
+            return
+        self._shown = measured.snapshot
+        if self.image is not None:
             self.measured.emit(measured)
 
     def _on_failed(self, key: object, error: Exception) -> None:
         if not isinstance(error, Sam2LoraError):
             raise error
-        self.unavailable.emit(str(error))
+        if key == self._round:
+            self._withdraw(str(error))
+
+    def _withdraw(self, reason: str) -> None:
+        self._forget_jobs()
+        self._asked = self._shown = None
+        self.unavailable.emit(reason)
+
+    def _forget_jobs(self) -> None:
+        """Discard the jobs that wait, and the result of the one that runs."""
+        self._worker.cancel()
+        self._round += 1
 
 
 def _measured(snapshot: Snapshot, report: ReportProgress) -> MeasuredEye:

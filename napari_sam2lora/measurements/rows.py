@@ -1,10 +1,11 @@
 """The measurements of one eye as text: rows in groups, with units, ranges and doubts."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 
 from sam2lora.measurements.definitions import DEFINITIONS, Definition, Group, Unit
 from sam2lora.measurements.eye import EyeMeasurements, MeasuredValue
+from sam2lora.types import Eye
 
 _NAMES = {
     "cup disc": "cup/disc",
@@ -68,17 +69,22 @@ class MeasurementRow:
 
 
 def rows_of(
-    values: Mapping[str, MeasuredValue], confidences: Mapping[str, float]
+    found: EyeMeasurements, confidences: Mapping[str, float], stated: Eye | None
 ) -> Iterator[MeasurementRow]:
     """Yield a row for each measurement.
 
     Parameters
     ----------
-    values
-        By name, of `measure_eye`.
+    found
+        What was measured.
     confidences
-        How sure predictions are, 0…1, by target.
+        How sure predictions are, 0…1, by target; also of the fovea.
+    stated
+        The side of the eye, where it does not come from disc and fovea.
     """
+    values, normal = found.values, found.values
+    if not _has_scale_of_file(found):  # the mean eye's scale does not do for a single one
+        normal = {name: one for name, one in values.items() if DEFINITIONS[name].unit not in _TWINS}
     for name, one in DEFINITIONS.items():
         if one.unit in _TWINS:
             continue
@@ -89,8 +95,8 @@ def rows_of(
             part=part,
             label=label_of(one),
             value=value_text(name, values),
-            outside=_outside(one, values) or _outside(_twin(one), values),
-            doubt=_doubt(one, confidences),
+            outside=_outside(one, normal) or _outside(_twin(one), normal),
+            doubt=_doubt(_needs(one, found, stated), confidences),
             tip=_tip(one),
         )
 
@@ -108,7 +114,7 @@ def drawn_texts(found: EyeMeasurements) -> dict[str, str]:
 
     That of clock hours is left out: there are too many.
     """
-    values, in_mm = found.values, found.scale is not None and found.scale.source == "file"
+    values, in_mm = found.values, _has_scale_of_file(found)
     texts = {}
     for name, one in DEFINITIONS.items():
         shown = (_twin(one) if in_mm else None) or one
@@ -158,8 +164,22 @@ def _unit(definition: Definition) -> str:
     return {"mm": " mm", "mm²": " mm²", "degrees": "°"}.get(definition.unit, "")
 
 
-def _doubt(definition: Definition, confidences: Mapping[str, float]) -> str:
-    known = {name: confidences[name] for name in definition.needs if name in confidences}
+def _has_scale_of_file(found: EyeMeasurements) -> bool:
+    return found.scale is not None and found.scale.source == "file"
+
+
+def _needs(definition: Definition, found: EyeMeasurements, stated: Eye | None) -> Collection[str]:
+    """Return what a row was measured in, with what its side and its millimetres come from."""
+    needs, twin = {*definition.needs}, _twin(definition)
+    if twin is not None and found.values[twin.name] is not None:
+        needs |= {*twin.needs}
+    side = "eye" in needs and stated is None
+    scale = "scale" in needs and not _has_scale_of_file(found)
+    return needs | {"disc", "fovea"} if side or scale else needs
+
+
+def _doubt(needs: Collection[str], confidences: Mapping[str, float]) -> str:
+    known = {name: one for name, one in confidences.items() if name in needs}
     if not known:
         return ""
     least = min(known, key=known.__getitem__)

@@ -38,7 +38,7 @@ class Snapshot:
     masks
         Target name to mask, `(H, W)` bool: the prediction that is shown, else the Labels layer.
     confidences
-        How sure the predictions among them are, 0…1, by target.
+        How sure the predictions among them are, and that of the fovea, 0…1, by target.
     eye
         Its side, as the file, the dataset or the user says.
     fovea
@@ -105,6 +105,9 @@ def take_snapshot(viewer: Viewer, image: Image) -> Snapshot:
         for layer in labels
         if (target := target_of(layer_data(layer)).name) in masks
     }
+    fovea = _fovea(viewer, key)
+    if fovea is not None:
+        sure[FOVEA.name] = fovea.confidence
     for target, shown in shown_predictions(viewer.layers, key).items():
         masks[target], sure[target] = shown.mask, shown.confidence
     if not masks:
@@ -121,7 +124,7 @@ def take_snapshot(viewer: Viewer, image: Image) -> Snapshot:
         masks=masks,
         confidences={name: value for name, value in sure.items() if value is not None},
         eye=entries.get("eye"),
-        fovea=_fovea(viewer, key),
+        fovea=fovea,
         identity={
             "file": path.as_posix() if path else image.name,
             "dataset": entries.get("dataset") or "",
@@ -155,7 +158,8 @@ def measure_snapshot(snapshot: Snapshot) -> MeasuredEye:
         eye=snapshot.eye,
         fovea=snapshot.fovea.place if snapshot.fovea else None,
     )
-    return MeasuredEye(snapshot, field, measure_geometry(geometry), draw_regions(geometry))
+    found = measure_geometry(geometry)
+    return MeasuredEye(snapshot, field, found, draw_regions(geometry, found.values))
 
 
 def _fovea(viewer: Viewer, image: str) -> Fovea | None:

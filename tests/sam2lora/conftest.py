@@ -288,13 +288,20 @@ def make_adapter(
 
 
 @pytest.fixture(scope="session")
-def cluster() -> "Iterator[Cluster]":
-    """Return a cluster of two workers, which all tests share."""
+def shared_cluster() -> "Iterator[Cluster]":
+    """Open a cluster of two workers, which all tests share."""
     from sam2lora.compute.cluster import open_cluster
 
     with open_cluster("local:2", device="cpu") as opened:
         assert opened is not None
         yield opened
+
+
+@pytest.fixture
+def cluster(shared_cluster: "Cluster") -> "Cluster":
+    """Return the cluster once both workers are there, as a test before may have killed one."""
+    shared_cluster._client.wait_for_workers(2, timeout=120)
+    return shared_cluster
 
 
 @pytest.fixture

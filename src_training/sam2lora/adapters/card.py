@@ -22,6 +22,7 @@ from sam2lora.errors import AdapterError
 from sam2lora.settings import DetailHeadSettings, GeometrySettings, LoraSettings, Settings
 from sam2lora.targets import Target
 from sam2lora.utils.json_files import read_json_object
+from sam2lora.utils.names import is_reserved
 
 FORMAT: Final = 1
 """Version of the card; a newer one is refused rather than misread."""
@@ -29,7 +30,6 @@ FORMAT: Final = 1
 NOTICE = "For research use only. Not a medical device."
 
 _NAME = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9._-]{0,62}[A-Za-z0-9])?")
-_RESERVED = re.compile(r"(?:con|prn|aux|nul|com\d|lpt\d)(?:\..*)?", re.IGNORECASE)
 _CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
 _LIBRARIES = ("napari-sam2lora", "torch", "peft", "sam2", "safetensors")
 _LARGEST = 1 << 20  # bytes of a card
@@ -43,7 +43,7 @@ def check_name(name: str) -> str:
     AdapterError
         If it is not.
     """
-    if not _NAME.fullmatch(name) or _RESERVED.fullmatch(name):
+    if not _NAME.fullmatch(name) or is_reserved(name):
         raise AdapterError(
             f"{name!r} is not a valid name for an adapter. Use 1 to 64 letters, digits, '.', '_' "
             "and '-', with a letter or digit first and last."

@@ -17,12 +17,12 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from sam2lora.annotations.mask_files import save_mask
 from sam2lora.annotations.points import PointAnnotation, read_point, save_point
-from sam2lora.errors import DatasetError, OutputError
+from sam2lora.errors import DatasetError, ImageError, OutputError
 from sam2lora.images.reading import read_mask
 from sam2lora.targets import all_targets, point_targets
 from sam2lora.types import Mask
 from sam2lora.utils.csv_files import write_csv
-from sam2lora.utils.files import atomic_path, make_folder
+from sam2lora.utils.files import atomic_path, make_folder, read_error, sha256_of
 from sam2lora.utils.json_files import read_json_object
 
 _STATE = "corrections.json"
@@ -72,6 +72,10 @@ class Corrections:
         stem = re.sub(r"[^A-Za-z0-9_-]+", "-", self.source.stem).strip("-") or "images"
         return corrections_folder() / f"{stem}-{digest}"
 
+    def refuse(self, reason: str) -> None:
+        """Refuse every change from now on, as if opened with `read_only`."""
+        self._read_only = reason
+
     def masks(self, stem: str, shape: tuple[int, int]) -> dict[str, Mask]:
         """Read the corrected masks of one image of `shape` (H, W): target name to `(H, W)` bool.
 
@@ -102,6 +106,41 @@ class Corrections:
     def has(self, stem: str, target: str) -> bool:
         """Check whether an image has a corrected mask or point of one target."""
         return self._mask(stem, target).is_file() or self._point(stem, target).is_file()
+
+    def mask_hash(self, stem: str, target: str) -> str:
+        """Return the SHA-256 of the file of a mask, in hexadecimal; empty if there is none.
+
+        Raises
+        ------
+        ImageError
+            If it cannot be read.
+        """
+        path = self._mask(stem, target)
+        try:
+            return sha256_of(path)
+        except FileNotFoundError:
+            return ""
+        except OSError as error:
+            raise ImageError(str(read_error(path, error))) from error
+
+    def unknown_targets(self, stems: Iterable[str]) -> dict[str, tuple[str, ...]]:
+        """Return by stem the targets of masks that are stored and that this computer does not know.
+
+        Parameters
+        ----------
+        stems
+            All images of the folder, as the name of a target may have a `_` in it, and a stem, too.
+        """
+        images, known = set(stems), all_targets()
+        found: dict[str, tuple[str, ...]] = {}
+        for path in sorted((self.folder / "masks").glob("[!.]*.png")):
+            marks = [match.start() for match in re.finditer("_", path.stem)]
+            pairs = [(path.stem[:mark], path.stem[mark + 1 :]) for mark in reversed(marks)]
+            fitting = [(stem, target) for stem, target in pairs if stem in images]
+            if fitting and not any(target in known for _, target in fitting):
+                stem, target = fitting[0]
+                found[stem] = (*found.get(stem, ()), target)
+        return found
 
     def done(self) -> set[str]:
         """Return the stems of the images marked as done.
@@ -287,8 +326,9 @@ class Corrections:
             return _State.model_validate(read_json_object(path, error=DatasetError))
         except (DatasetError, ValidationError) as error:
             raise DatasetError(
-                f"{path}: cannot be read, so the images marked as done are unknown. Delete it to "
-                "start a new list; the masks next to it stay."
+                f"{path}: cannot be read, so which images were corrected, where they lie, and "
+                "which are marked as done is unknown. Delete it to start a new list; the masks "
+                "beside it stay."
             ) from error
 
     def _write(self, state: _State) -> None:

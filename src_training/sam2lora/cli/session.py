@@ -5,8 +5,15 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from sam2lora.cli.bars import ImageBar
 from sam2lora.cli.rows import print_rows
-from sam2lora.cli.session_results import Folder, agree, consensus, export, progress_bar
+from sam2lora.cli.session_results import (
+    Folder,
+    agree,
+    consensus,
+    export,
+    report_unreadable,
+)
 
 if TYPE_CHECKING:
     from sam2lora.grading import GradingSession
@@ -32,8 +39,8 @@ def new(session: Folder, images: Images) -> None:
     """Create a session in a new folder; the images stay where they are."""
     from sam2lora.grading import GradingSession, list_sources
 
-    with progress_bar("Reading images") as report:
-        created = GradingSession.create(session, list_sources(images), progress=report)
+    with ImageBar("Reading images") as bar:
+        created = GradingSession.create(session, list_sources(images), progress=bar.show)
     patients = len({image.patient for image in created.images})
     typer.echo(f"{len(created.images)} images of {patients} patients: {created.folder}")
 
@@ -44,8 +51,8 @@ def add(session: Folder, images: Images) -> None:
     from sam2lora.grading import GradingSession, list_sources
 
     opened = GradingSession.open(session)
-    with progress_bar("Reading images") as report:
-        added = opened.add(list_sources(images), progress=report)
+    with ImageBar("Reading images") as bar:
+        added = opened.add(list_sources(images), progress=bar.show)
     typer.echo(f"{len(added)} images added; {len(opened.images)} in all.")
 
 
@@ -58,14 +65,23 @@ def status(session: Folder) -> None:
     from sam2lora.grading import GradingSession
     from sam2lora.grading.agreement import STATES
     from sam2lora.grading.grades import UNTOUCHED
-    from sam2lora.grading.participants import read_grades
+    from sam2lora.grading.participants import corrections_in, read_grades
+    from sam2lora.grading.session import GRADERS
 
     opened = GradingSession.open(session)
     typer.echo(f"{len(opened.images)} images, created {opened.created:%Y-%m-%d %H:%M} UTC")
     rows = []
     flagged = []
+    unreadable: dict[str, int] = {}
+    unknown: list[tuple[str, str, str]] = []
+    stems = [image.stem for image in opened.images]
     for name in opened.graders():
-        grades = read_grades(opened, name)
+        grades, unreadable[name] = read_grades(opened, name)
+        store = corrections_in(opened.folder / GRADERS / name, opened)
+        unknown += [
+            (name, stem, ", ".join(targets))
+            for stem, targets in store.unknown_targets(stems).items()
+        ]
         each = [grades.get(image.stem, UNTOUCHED) for image in opened.images]
         counts = [str(sum(grade.state == state for grade in each)) for state in STATES]
         minutes = sum(grade.seconds for grade in each) / 60
@@ -82,6 +98,10 @@ def status(session: Folder) -> None:
         typer.echo(f"Adjudicators: {', '.join(opened.adjudicators())}")
     if flagged:
         print_rows(("grader", "image", "reason"), flagged, title="Flagged:")
+    if unknown:
+        title = "Masks of targets that this computer does not know, which are not read:"
+        print_rows(("grader", "image", "targets"), unknown, title=title, stderr=True)
+    report_unreadable(unreadable)
     _report_missing(opened)
 
 
@@ -98,8 +118,8 @@ def locate(
     from sam2lora.grading import locate as find
 
     opened = GradingSession.open(session)
-    with progress_bar("Looking for images") as report:
-        located = find(opened, folders, progress=report)
+    with ImageBar("Looking for images") as bar:
+        located = find(opened, folders, progress=bar.show)
     typer.echo(f"{len(located.found)} images found.")
     _report_missing(opened)
 
@@ -116,8 +136,8 @@ def pack(
     from sam2lora.grading.archive import pack_session
 
     opened = GradingSession.open(session)
-    with progress_bar("Packing") as report:
-        pack_session(opened, out, images=images, replace=replace, progress=report)
+    with ImageBar("Packing") as bar:
+        pack_session(opened, out, images=images, replace=replace, progress=bar.show)
     typer.echo(f"{len(opened.images)} images{'' if images else ', without their files'}: {out}")
 
 

@@ -1,19 +1,14 @@
 """`sam2lora session export`, `agree` and `consensus`: what comes out of a session."""
 
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
-from rich.console import Console
-from rich.progress import Progress
 
+from sam2lora.cli.bars import ImageBar
 from sam2lora.cli.rows import print_rows
 from sam2lora.errors import SessionError, SettingsError
-
-if TYPE_CHECKING:
-    from sam2lora.utils.progress import Progress as Report
 
 Folder = Annotated[Path, typer.Argument(help="Folder of the session.")]
 Graders = Annotated[
@@ -41,11 +36,13 @@ def export(
         bool, typer.Option(help="Copy the images into the data set, or refer to their files.")
     ] = True,
 ) -> None:
-    """Write session.csv and session.json: states, times, graders and numbers; and masks."""
+    """Write session.csv and session.json: states, times, graders and numbers; and masks.
+
+    Exit code 1 if there are masks of targets that this computer does not know.
+    """
     from sam2lora.grading import GradingSession, Review
     from sam2lora.grading.mask_export import FORMATS, ExportFormat, export_masks
     from sam2lora.grading.session_table import write_session_table
-    from sam2lora.utils.files import make_folder
 
     chosen: list[ExportFormat] = [name for name in FORMATS if name in (formats or FORMATS)]
     unknown = [name for name in formats or () if name not in FORMATS]
@@ -54,14 +51,15 @@ def export(
     if formats and masks is None:
         raise SettingsError("--format says how masks are written: name their grader with --masks.")
     review = Review(GradingSession.open(session), grader or ())
-    make_folder(out)
     if masks is not None:
-        with progress_bar("Writing masks") as report:
-            count = export_masks(out, review, masks, formats=chosen, copy=copy, progress=report)
+        with ImageBar("Writing masks") as bar:
+            count = export_masks(out, review, masks, formats=chosen, copy=copy, progress=bar.show)
         typer.echo(f"Masks of {masks} in {count} images: {', '.join(chosen)} in {out}")
-    with progress_bar("Measuring") as report:
-        table, document = write_session_table(out, review, numbers=numbers, progress=report)
+    with ImageBar("Measuring") as bar:
+        table, document = write_session_table(out, review, numbers=numbers, progress=bar.show)
     typer.echo(f"Session: {table} and {document}")
+    report_unreadable(review.unreadable)
+    _report_problems(review.unknown_masks())
 
 
 def agree(
@@ -74,7 +72,7 @@ def agree(
 ) -> None:
     """Compare two graders in the images that both are done with.
 
-    Exit code 1 if an image could not be compared.
+    Exit code 1 if an image could not be compared, or not in all targets.
     """
     from sam2lora.grading import GradingSession, Review
     from sam2lora.grading.agreement import compare_graders
@@ -86,8 +84,9 @@ def agree(
             f"Two graders are compared; there are: {', '.join(review.graders)}. Name two: "
             "--grader A --grader B"
         )
-    with progress_bar("Comparing") as report:
-        found = compare_graders(review, *review.graders, targets=target or (), progress=report)
+    review.session.check_outside(out)
+    with ImageBar("Comparing") as bar:
+        found = compare_graders(review, *review.graders, targets=target or (), progress=bar.show)
     names = write_agreement(out, found)
     header, *rows = summary_rows(found)
     print_rows(header, rows, title=f"Agreement of {found.first} and {found.second}")
@@ -95,6 +94,7 @@ def agree(
     if sealed:
         typer.echo(f"{sealed} images are not compared: not both are done with them.")
     typer.echo(f"Agreement: {out / names[0]}")
+    report_unreadable(found.unreadable)
     _report_problems(dict(found.problems))
 
 
@@ -116,7 +116,7 @@ def consensus(
 ) -> None:
     """Write the consensus as a data set, with each grader's masks beside it.
 
-    Exit code 1 if an image could not be written.
+    Exit code 1 if an image could not be written, or not with all targets.
     """
     from sam2lora.grading import Adjudicator, GradingSession, Review
     from sam2lora.grading.consensus import STAPLE
@@ -127,9 +127,9 @@ def consensus(
     if adjudicator is not None:
         decided = Adjudicator(opened, adjudicator, graders=grader or (), read_only=True)
     review = decided.review if decided else Review(opened, grader or ())
-    with progress_bar("Writing the consensus") as report:
+    with ImageBar("Writing the consensus") as bar:
         result = write_consensus(
-            out, review, adjudicator=decided, otherwise=otherwise, copy=copy, progress=report
+            out, review, adjudicator=decided, otherwise=otherwise, copy=copy, progress=bar.show
         )
     print_rows(("choice", "masks"), [(name, str(n)) for name, n in result.chosen.items()])
     if STAPLE in result.chosen and len(review.graders) == 2:
@@ -143,22 +143,30 @@ def consensus(
     if result.undecided:
         rows = [(stem, ", ".join(targets)) for stem, targets in result.undecided.items()]
         print_rows(("image", "targets"), rows, title="Left out, because nothing was decided:")
+    if result.void:
+        rows = [(stem, ", ".join(targets)) for stem, targets in result.void.items()]
+        print_rows(
+            ("image", "targets"),
+            rows,
+            title="Left out, because a grader changed them after they were decided; decide again:",
+        )
     typer.echo(f"Consensus: {out}")
+    report_unreadable(review.unreadable)
     _report_problems(result.problems)
 
 
-@contextmanager
-def progress_bar(title: str) -> Iterator["Report"]:
-    """Show a bar on a terminal, and yield the function that moves it."""
-    screen = Console(stderr=True)
-    with Progress(console=screen, transient=True, disable=not screen.is_terminal) as bar:
-        task = bar.add_task(title, total=None)
-        yield lambda done, total: bar.update(task, completed=done, total=total)
+def report_unreadable(lines: Mapping[str, int]) -> None:
+    """Print how many lines of logs cannot be read, by person, if there are any."""
+    rows = [(name, str(count)) for name, count in lines.items() if count]
+    if rows:
+        title = "Lines of logs that cannot be read; images they may be about do not count as done:"
+        print_rows(("name", "lines"), rows, title=title, stderr=True)
 
 
 def _report_problems(problems: dict[str, str]) -> None:
-    """Print why images were left out, and exit with 1 if there are any."""
+    """Print why images or targets were left out, and exit with 1 if there are any."""
     if problems:
         rows = list(problems.items())
-        print_rows(("image", "reason"), rows, title=f"{len(rows)} left out:", stderr=True)
+        title = f"{len(rows)} left out, wholly or in part:"
+        print_rows(("image", "reason"), rows, title=title, stderr=True)
         raise typer.Exit(1)

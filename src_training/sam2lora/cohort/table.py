@@ -2,7 +2,7 @@
 
 import csv
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -67,6 +67,9 @@ def write_table(path: Path, rows: Sequence[Cells]) -> None:
 def add_row(path: Path, row: Row) -> None:
     """Add the row of one image to a table, in place of an earlier one; without a table, begin one.
 
+    An earlier row of the same file keeps the path that it has: that of `sam2lora measure` is often
+    relative to the folder in which it was called.
+
     Raises
     ------
     OutputError
@@ -76,7 +79,8 @@ def add_row(path: Path, row: Row) -> None:
     """
     cells = as_cells(row)
     rows = {one["file"]: one for one in read_table(path)} if path.exists() else {}
-    write_table(path, list({**rows, cells["file"]: cells}.values()))
+    file = _spelling(cells["file"], rows, path)
+    write_table(path, list({**rows, file: {**cells, "file": file}}.values()))
 
 
 def read_table(path: Path) -> list[Cells]:
@@ -103,6 +107,20 @@ def read_table(path: Path) -> list[Cells]:
             "it."
         )
     return rows
+
+
+def _spelling(file: str, known: Collection[str], table: Path) -> str:
+    """Return how a table spells the path of an image; as it is given if it has no such row."""
+    if file in known:
+        return file
+    image, folders = Path(file).resolve(), (Path(), *table.resolve().parents)
+    for one in known:
+        if Path(one).name == Path(file).name:
+            places = (folder / one for folder in folders)  # only the folder of the call is meant
+            found = next((place for place in places if place.is_file()), None)
+            if found is not None and found.resolve() == image:
+                return one
+    return file
 
 
 def _read_csv(path: Path) -> tuple[Sequence[str], list[Cells]]:

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 
 from sam2lora.errors import SessionError
 from sam2lora.grading.consensus import PAINTED, resolve
-from sam2lora.grading.entries import ChoiceEntry
+from sam2lora.grading.entries import ChoiceEntry, SeenMask
 from sam2lora.grading.grades import ImageGrade
 from sam2lora.grading.participants import Participant
 from sam2lora.grading.review import Review
@@ -93,19 +93,50 @@ class Adjudicator(Participant):
         """
         if choice is not None:
             self.mask(stem, target, choice)
-        return self.write(ChoiceEntry(image=stem, target=target, choice=choice))
+        seen = {} if choice is None else self._seen(stem, target)
+        return self.write(ChoiceEntry(image=stem, target=target, choice=choice, seen=seen))
 
     def choices(self, stem: str) -> dict[str, str]:
         """Return what was chosen by target, as far as it still counts.
 
         A choice does not count any longer once a grader has taken the image back from *done*, even
-        if it is done again: it was about another mask.
+        if it is done again, or has another mask, or the graders are others: it was about something
+        else. `void_choices` returns these.
+
+        Raises
+        ------
+        ImageError
+            If a mask cannot be read.
         """
-        times = [self.review.grade(name, stem).since for name in self.review.graders]
+        return self._choices(stem, counting=True)
+
+    def void_choices(self, stem: str) -> dict[str, str]:
+        """Return what was chosen by target, and does not count any longer.
+
+        Raises
+        ------
+        ImageError
+            If a mask cannot be read.
+        """
+        return self._choices(stem, counting=False)
+
+    def _choices(self, stem: str, *, counting: bool) -> dict[str, str]:
         return {
             target: entry.choice
             for target, entry in self.grade(stem).choices.items()
-            if entry.choice is not None and all(time and time <= entry.time for time in times)
+            if entry.choice is not None
+            and (entry.seen == self._seen(stem, target) and not self._taken_back(stem)) == counting
+        }
+
+    def _taken_back(self, stem: str) -> bool:
+        return any(not self.review.grade(name, stem).done for name in self.review.graders)
+
+    def _seen(self, stem: str, target: str) -> dict[str, SeenMask]:
+        """Return what a choice is about now: whose masks, of when, and their content."""
+        hashes = self.review.mask_hashes(stem, target)
+        return {
+            name: SeenMask(since=self.review.grade(name, stem).since, sha256=sha256)
+            for name, sha256 in hashes.items()
         }
 
     def mask(self, stem: str, target: str, choice: str) -> Mask:

@@ -1,7 +1,7 @@
 """How well two graders agree: masks, cup/disc ratios, and what they said about the images.
 
-Only images that both are done with count (`review`). Pixels outside the field of view, which is
-found in the image, have no influence.
+Of masks, only those of images that both are done with count (`review`). Pixels outside the field of
+view, which is found in the image, have no influence.
 """
 
 from collections import Counter
@@ -25,6 +25,7 @@ from sam2lora.metrics.rater_agreement import (
     pixel_kappa,
 )
 from sam2lora.metrics.segmentation import count, hd95, vertical_cdr
+from sam2lora.targets import get_target
 from sam2lora.types import Mask
 from sam2lora.utils.progress import Progress, no_progress
 
@@ -93,13 +94,16 @@ class Agreement:
         Limits of agreement of the ratios.
     qualities
         `(3, 3)` counts of the images that both gave a quality, in the order of `QUALITIES`; rows
-        are the first grader's.
+        are the first grader's. Sealed images too, as one that cannot be graded is not done.
     quality_kappa
-        Cohen's kappa of these; NaN where undefined.
+        Cohen's kappa of these with linear weights; NaN where undefined.
     states
         Number of images by (first's state, second's state), sealed images too.
     problems
-        By stem, why an image could not be compared.
+        By stem, why an image could not be compared, or which masks could not be read.
+    unreadable
+        By grader, how many lines of the log cannot be read; an image that one of them may be about
+        does not count as done.
     """
 
     first: str
@@ -113,6 +117,7 @@ class Agreement:
     quality_kappa: float
     states: Mapping[tuple[GradingState, GradingState], int]
     problems: Mapping[str, str]
+    unreadable: Mapping[str, int]
 
     def worst(self) -> list[MaskAgreement]:
         """Return the targets of images from the lowest Dice coefficient to the highest."""
@@ -144,7 +149,11 @@ def compare_graders(
     ------
     SessionError
         If one of them is not in the review, or both are one.
+    TargetError
+        If a target is unknown.
     """
+    for target in targets:
+        get_target(target)
     for name in (first, second):
         if name not in review.graders:
             raise SessionError(f"{name} is none of the graders {', '.join(review.graders)}.")
@@ -153,7 +162,7 @@ def compare_graders(
     masks: list[MaskAgreement] = []
     ratios: list[RatioAgreement] = []
     one_sided: Counter[str] = Counter()
-    problems: dict[str, str] = {}
+    problems = review.unknown_masks()
     stems = review.open_stems()
     for done, stem in enumerate(stems, start=1):
         try:
@@ -178,9 +187,10 @@ def compare_graders(
         summaries=_summaries(masks),
         limits=limits_of_agreement([one.first for one in known], [one.second for one in known]),
         qualities=qualities,
-        quality_kappa=cohens_kappa(qualities),
+        quality_kappa=cohens_kappa(qualities, ordinal=True),
         states=_states(review, first, second),
         problems=problems,
+        unreadable={name: review.unreadable[name] for name in (first, second)},
     )
 
 
@@ -225,8 +235,8 @@ def _summaries(masks: Sequence[MaskAgreement]) -> dict[str, dict[str, MetricSumm
 
 def _qualities(review: Review, first: str, second: str) -> NDArray[np.int64]:
     table = np.zeros((len(QUALITIES), len(QUALITIES)), np.int64)
-    for stem in review.open_stems():
-        given = [review.grade(name, stem).quality for name in (first, second)]
+    for image in review.session.images:
+        given = [review.grade(name, image.stem).quality for name in (first, second)]
         if given[0] is not None and given[1] is not None:
             table[QUALITIES.index(given[0]), QUALITIES.index(given[1])] += 1
     return table

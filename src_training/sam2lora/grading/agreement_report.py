@@ -79,7 +79,8 @@ def agreement_text(agreement: Agreement, *, plot: bool) -> str:
         "",
         *table(_quality_rows(agreement)),
         "",
-        f"Rows are {first}'s, columns {second}'s. Cohen's kappa: "
+        f"Rows are {first}'s, columns {second}'s; images that not both are done with count, too. "
+        "Cohen's kappa, with linear weights: "
         f"{number(_defined(agreement.quality_kappa))}.",
         "",
         "## States",
@@ -90,6 +91,13 @@ def agreement_text(agreement: Agreement, *, plot: bool) -> str:
         "",
         *table([("image", "target", "Dice", "kappa", "HD95"), *_worst_rows(agreement)]),
     ]
+    lost = ", ".join(f"{name} {count}" for name, count in agreement.unreadable.items() if count)
+    if lost:
+        lines += [
+            "",
+            f"Lines of the logs that cannot be read: {lost}. Images that they may be about do not "
+            "count as done.",
+        ]
     if agreement.problems:
         lines += [
             "",

@@ -1,18 +1,20 @@
 """A session as one `.zip` file, to send and to open elsewhere; a file that comes is not trusted."""
 
 import json
+import os
 import re
 import shutil
 import zipfile
 from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
 
-from sam2lora.errors import OutputError, SessionError
+from sam2lora.errors import ImageError, OutputError, SessionError
 from sam2lora.grading.session import ADJUDICATORS, GRADERS, GradingSession
 from sam2lora.grading.session_file import FILE_NAME
 from sam2lora.images.decoding import image_suffix
-from sam2lora.utils.files import atomic_path
+from sam2lora.utils.files import atomic_path, read_error
 from sam2lora.utils.folders import new_folder
+from sam2lora.utils.names import plain_name
 from sam2lora.utils.progress import Progress, no_progress
 from sam2lora.utils.zip_entries import MACOS_EXTRAS, check_entry, new_entry, unpacking
 
@@ -20,6 +22,7 @@ IMAGES = "images"
 """Folder of the images that are packed with a session."""
 
 _LARGEST = 4 << 30  # bytes of one file
+_BLOCK = 1 << 20  # bytes copied at once
 _PLACES = re.compile(rf"{FILE_NAME}|{IMAGES}/[^/]+|({GRADERS}|{ADJUDICATORS})/[^/]+/(masks/)?[^/]+")
 
 
@@ -55,12 +58,13 @@ def pack_session(
     OutputError
         If the file exists, lies in the session, or cannot be written.
     ImageError
-        If images are packed and one is missing.
+        If images are packed and one is missing or cannot be read.
+    SessionError
+        If another file cannot be read.
     """
     if path.exists() and not replace:
         raise OutputError(f"{path}: already exists. Choose another path, or use --replace.")
-    if path.resolve().is_relative_to(session.folder):
-        raise OutputError(f"{path}: lies in the session that is packed. Choose another folder.")
+    session.check_outside(path)
     files = dict(_files_of(session))
     listed = json.loads((session.folder / FILE_NAME).read_text(encoding="utf-8"))
     if images:
@@ -74,12 +78,35 @@ def pack_session(
     ):
         archive.writestr(new_entry(FILE_NAME), json.dumps(listed, indent=1) + "\n")
         for done, (name, file) in enumerate(files.items(), start=1):
-            entry_info = new_entry(name)
-            entry_info.file_size = file.stat().st_size
-            with file.open("rb") as source_file, archive.open(entry_info, "w") as copy:
-                shutil.copyfileobj(source_file, copy)
+            _pack_file(archive, name, file)
             progress(done, len(files))
     return path
+
+
+def _pack_file(archive: zipfile.ZipFile, name: str, file: Path) -> None:
+    """Copy a file into an archive; one of a person that is gone meanwhile is left out."""
+    is_image = name.startswith(f"{IMAGES}/")
+    error_class = ImageError if is_image else SessionError
+    try:
+        source = file.open("rb")
+    except FileNotFoundError:
+        if not is_image:
+            return
+        raise ImageError(f"{file}: the image is not there any longer.") from None
+    except OSError as error:
+        raise error_class(str(read_error(file, error))) from error
+    with source:
+        entry = new_entry(name)
+        entry.file_size = os.fstat(source.fileno()).st_size
+        with archive.open(entry, "w") as copy:
+            while True:
+                try:
+                    block = source.read(_BLOCK)
+                except OSError as error:
+                    raise error_class(str(read_error(file, error))) from error
+                if not block:
+                    return
+                copy.write(block)
 
 
 def unpack_session(path: Path, folder: Path) -> GradingSession:
@@ -100,7 +127,7 @@ def unpack_session(path: Path, folder: Path) -> GradingSession:
     ------
     SessionError
         If the file is missing or corrupt, is not a session, or holds anything besides one, such as
-        an entry that would lie outside the folder.
+        an entry that would lie outside the folder, or one entry more than once.
     OutputError
         If the folder exists, or cannot be written.
     """
@@ -110,6 +137,7 @@ def unpack_session(path: Path, folder: Path) -> GradingSession:
         entries = [entry for entry in archive.infolist() if _is_wanted(entry, path)]
         if FILE_NAME not in {entry.filename for entry in entries}:
             raise SessionError(f"{path}: holds no {FILE_NAME}, so it is not a packed session.")
+        _check_unique(entries, path)
         _check_space(entries, folder)
         with new_folder(folder) as partial:
             for entry in entries:
@@ -140,6 +168,15 @@ def _is_wanted(entry: zipfile.ZipInfo, path: Path) -> bool:
             f"{path}: holds {entry.filename!r}, which is no part of a session. Not unpacked."
         )
     return True
+
+
+def _check_unique(entries: list[zipfile.ZipInfo], path: Path) -> None:
+    seen: set[str] = set()
+    for entry in entries:
+        name = plain_name(entry.filename)
+        if name in seen:
+            raise SessionError(f"{path}: holds {entry.filename!r} more than once. Not unpacked.")
+        seen.add(name)
 
 
 def _check_space(entries: list[zipfile.ZipInfo], folder: Path) -> None:

@@ -13,7 +13,7 @@ _LEAST = 3  # graders that a majority needs
 
 
 def majority(masks: Sequence[Mask]) -> Mask:
-    """Return the pixels that more than half of the masks have.
+    """Return the pixels that more than half of the masks have; who drew none does not count.
 
     Parameters
     ----------

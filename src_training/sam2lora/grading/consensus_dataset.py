@@ -34,14 +34,18 @@ class ConsensusResult:
         How many masks were taken by each choice.
     undecided
         By stem, the targets that nothing was chosen for.
+    void
+        By stem, the targets whose choice does not count any longer (`Adjudicator.void_choices`);
+        nothing is taken in its place.
     sealed
         Images that not every grader is done with.
     problems
-        By stem, why an image could not be written.
+        By stem, why an image could not be written, or which masks could not be read.
     """
 
     chosen: dict[str, int] = field(default_factory=dict)
     undecided: dict[str, tuple[str, ...]] = field(default_factory=dict)
+    void: dict[str, tuple[str, ...]] = field(default_factory=dict)
     sealed: tuple[str, ...] = ()
     problems: dict[str, str] = field(default_factory=dict)
 
@@ -78,14 +82,15 @@ def write_consensus(
     SessionError
         If nothing at all was decided, or `otherwise` is none of these.
     OutputError
-        If the folder exists, or cannot be written.
+        If the folder exists, lies in the session, or cannot be written.
     """
+    review.session.check_outside(out)
     if otherwise is not None and otherwise not in (*review.graders, MAJORITY, STAPLE):
         raise SessionError(
             f"{otherwise!r} cannot be taken where nothing was decided. Use one of: "
             f"{', '.join((*review.graders, MAJORITY, STAPLE))}."
         )
-    result = ConsensusResult()
+    result = ConsensusResult(problems=review.unknown_masks())
     stems = review.open_stems()
     seen = set(stems)
     result.sealed = tuple(one.stem for one in review.session.images if one.stem not in seen)
@@ -127,7 +132,10 @@ class _Writer:
     def _image(self, stem: str) -> LabelledImage | None:
         drawn = self.review.masks(stem)
         painted: dict[str, Mask] = {}
-        choices = {} if self.adjudicator is None else self.adjudicator.choices(stem)
+        choices, void = {}, {}
+        if self.adjudicator is not None:
+            choices = self.adjudicator.choices(stem)
+            void = self.adjudicator.void_choices(stem)
         if self.adjudicator is not None and PAINTED in choices.values():
             painted = self.adjudicator.corrections.masks(stem, self.review.shape(stem))
         sources = dict(drawn)
@@ -137,12 +145,16 @@ class _Writer:
         taken: dict[str, Mask] = {}
         notes: dict[str, str] = {}
         for target in targets:
+            if target in void:
+                continue
             choice = choices.get(target, self.otherwise)
             by_grader = {name: masks[target] for name, masks in drawn.items() if target in masks}
             if choice is not None and (target in choices or self._fits(choice, by_grader)):
                 taken[target] = resolve(choice, by_grader, painted=painted.get(target))
                 notes[f"{target}_chosen"] = choice
-        left = tuple(target for target in targets if target not in taken)
+        if void:
+            self.result.void[stem] = tuple(void)
+        left = tuple(target for target in targets if target not in taken and target not in void)
         if left:
             self.result.undecided[stem] = left
         if not taken:

@@ -4,6 +4,7 @@ Nothing is ever changed in a log: taking a state back is one more entry. `grades
 entries of an image come to.
 """
 
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated, ClassVar, Literal, Self
@@ -103,16 +104,47 @@ class PredictionEntry(JournalEntry):
     confidence: float | None = Field(default=None, ge=0, le=1, description="where it is known")
 
 
+class SeenMask(BaseModel):
+    """A grader's mask as an adjudicator saw it."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+    since: AwareDatetime | None = Field(description="when the grader's state was written")
+    sha256: str = Field(description="of the mask's file; empty if the grader has none")
+
+
 class ChoiceEntry(JournalEntry):
     """What an adjudicator takes for the consensus of one target; None takes it back."""
 
     kind: Literal["choice"] = "choice"
     target: str
+    seen: dict[str, SeenMask] = Field(default={}, description="by grader, what was decided on")
     choice: str | None = Field(description="a grader's name, majority, staple or painted")
 
 
 AnyEntry = StateEntry | CommentEntry | QualityEntry | WorkEntry | PredictionEntry | ChoiceEntry
 ENTRIES: TypeAdapter[AnyEntry] = TypeAdapter(Annotated[AnyEntry, Field(discriminator="kind")])
+
+
+class _About(BaseModel):
+    """What can be read of a line of another version."""
+
+    model_config = ConfigDict(extra="ignore")
+
+    image: str
+
+
+@dataclass(frozen=True)
+class UnreadableLine:
+    """A line of a log that this version cannot read.
+
+    Attributes
+    ----------
+    image
+        Stem of the image that it is about; empty if that cannot be read either.
+    """
+
+    image: str
 
 
 def append_entry(path: Path, entry: AnyEntry) -> None:
@@ -128,12 +160,12 @@ def append_entry(path: Path, entry: AnyEntry) -> None:
     append_line(path, entry.model_dump_json().encode(), durable=entry.durable, advice=_ADVICE)
 
 
-def read_entries(path: Path) -> tuple[list[AnyEntry], int]:
+def read_entries(path: Path) -> list[AnyEntry | UnreadableLine]:
     """Read a log; an incomplete last line counts for nothing.
 
     Returns
     -------
-    The entries, and the number of lines that this version cannot read; nothing and 0 if there is no
+    The entries, and between them the lines that this version cannot read; nothing if there is no
     log yet.
 
     Raises
@@ -144,14 +176,35 @@ def read_entries(path: Path) -> tuple[list[AnyEntry], int]:
     try:
         content = path.read_bytes()
     except FileNotFoundError:
-        return [], 0
+        return []
     except OSError as error:
         raise SessionError(str(read_error(path, error))) from error
-    entries: list[AnyEntry] = []
-    skipped = 0
-    for line in complete_lines(content):
+    return [_parse(line) for line in complete_lines(content)]
+
+
+def says_anything(path: Path) -> bool:
+    """Check whether a log has a line besides intervals of work, which say nothing of an image.
+
+    Raises
+    ------
+    SessionError
+        If the file cannot be read.
+    """
+    try:
+        with path.open("rb") as stream:
+            lines = (line for line in stream if line.endswith(b"\n"))
+            return any(not isinstance(_parse(line), WorkEntry) for line in lines)
+    except FileNotFoundError:
+        return False
+    except OSError as error:
+        raise SessionError(str(read_error(path, error))) from error
+
+
+def _parse(line: bytes) -> AnyEntry | UnreadableLine:
+    try:
+        return ENTRIES.validate_json(line)
+    except ValidationError:
         try:
-            entries.append(ENTRIES.validate_json(line))
+            return UnreadableLine(_About.model_validate_json(line).image)
         except ValidationError:
-            skipped += 1
-    return entries, skipped
+            return UnreadableLine("")

@@ -13,6 +13,7 @@ from sam2lora.grading.entries import (
     Quality,
     QualityEntry,
     StateEntry,
+    UnreadableLine,
     WorkEntry,
 )
 
@@ -41,6 +42,8 @@ class ImageGrade:
         By target, what an adjudicator took for the consensus, and when.
     changed
         When the last of these was written; None if nothing was.
+    unreadable
+        Lines that cannot be read and may be about the image, since the state was written.
     """
 
     state: GradingState = "to do"
@@ -52,6 +55,12 @@ class ImageGrade:
     predictions: Mapping[str, PredictionEntry] = field(default_factory=dict)
     choices: Mapping[str, ChoiceEntry] = field(default_factory=dict)
     changed: datetime | None = None
+    unreadable: int = 0
+
+    @property
+    def done(self) -> bool:
+        """Whether the person is done with it, and no unreadable line may have taken that back."""
+        return self.state == "done" and not self.unreadable
 
 
 UNTOUCHED = ImageGrade()
@@ -63,7 +72,9 @@ def after(grade: ImageGrade, entry: AnyEntry) -> ImageGrade:
     grade = replace(grade, changed=entry.time)
     match entry:
         case StateEntry():
-            return replace(grade, state=entry.state, since=entry.time, reason=entry.reason)
+            return replace(
+                grade, state=entry.state, since=entry.time, reason=entry.reason, unreadable=0
+            )
         case CommentEntry():
             return replace(grade, comment=entry.text)
         case QualityEntry():
@@ -78,9 +89,22 @@ def after(grade: ImageGrade, entry: AnyEntry) -> ImageGrade:
             return replace(grade, choices=others | chosen)
 
 
-def fold(entries: Iterable[AnyEntry]) -> dict[str, ImageGrade]:
-    """Return the grade of each image that any entry is about, by its stem."""
+def fold(entries: Iterable[AnyEntry | UnreadableLine]) -> dict[str, ImageGrade]:
+    """Return the grade of each image that any entry is about, by its stem.
+
+    A line of which not even the image can be read may be about any image.
+    """
     grades: dict[str, ImageGrade] = {}
     for entry in entries:
-        grades[entry.image] = after(grades.get(entry.image, UNTOUCHED), entry)
+        if isinstance(entry, UnreadableLine):
+            for stem in [entry.image] if entry.image else list(grades):
+                grade = grades.get(stem, UNTOUCHED)
+                grades[stem] = replace(grade, unreadable=grade.unreadable + 1)
+        else:
+            grades[entry.image] = after(grades.get(entry.image, UNTOUCHED), entry)
     return grades
+
+
+def count_unreadable(entries: Iterable[AnyEntry | UnreadableLine]) -> int:
+    """Return the number of lines that cannot be read."""
+    return sum(isinstance(entry, UnreadableLine) for entry in entries)

@@ -11,6 +11,7 @@ from typing import Literal, get_args
 from sam2lora.annotations import LabelledImage, save_coco, save_label_map, save_training_data
 from sam2lora.errors import SessionError
 from sam2lora.grading.review import Review
+from sam2lora.images.decoding import image_suffix
 from sam2lora.types import Mask
 from sam2lora.utils.files import make_folder
 from sam2lora.utils.folders import new_folder
@@ -58,8 +59,9 @@ def export_masks(
     ImageError
         If an image or a mask cannot be read.
     OutputError
-        If a folder exists, or something cannot be written.
+        If the folder lies in the session, one in it exists, or something cannot be written.
     """
+    review.session.check_outside(out)
     if grader not in review.graders:
         raise SessionError(f"{grader} is none of the graders {', '.join(review.graders)}.")
     stems = [stem for stem in review.open_stems() if review.has_masks(grader, stem)]
@@ -77,7 +79,9 @@ def export_masks(
             progress(done, len(stems))
 
     if "coco" in formats:
-        save_coco(out / "coco.json", ((session.image(s).file_name, m) for s, m in drawn()))
+        # As the data set calls the images; the names of their files need not be unique.
+        named = ((f"{stem}{image_suffix(session.path(stem))}", masks) for stem, masks in drawn())
+        save_coco(out / "coco.json", named)
     if "label-maps" in formats:
         with new_folder(out / "label_maps") as folder:
             for stem, masks in drawn():

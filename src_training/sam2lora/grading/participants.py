@@ -26,11 +26,11 @@ from sam2lora.grading.entries import (
     append_entry,
     read_entries,
 )
-from sam2lora.grading.grades import UNTOUCHED, ImageGrade, after, fold
+from sam2lora.grading.grades import UNTOUCHED, ImageGrade, after, count_unreadable, fold
 from sam2lora.grading.recovery import RecoveryFile
 from sam2lora.grading.session import GRADERS, LOG, GradingSession
 from sam2lora.utils.files import make_folder
-from sam2lora.utils.names import plain_name
+from sam2lora.utils.names import is_reserved, plain_name
 from sam2lora.utils.process_lock import process_lock
 
 RESERVED = ("majority", "staple", "painted")
@@ -43,7 +43,7 @@ class Participant:
     """One person's part of a session, open in one window.
 
     Close it, or use it as a context, so that the lock is released at once; the system releases it
-    when the process dies.
+    when the process dies. Once closed, it refuses to write.
 
     Parameters
     ----------
@@ -87,6 +87,7 @@ class Participant:
         self.name = checked_name(name, session.names(self.kind))
         self.read_only = read_only
         self.folder = session.folder / self.kind / self.name
+        self._refused = _read_only(self.folder) if read_only else ""
         self._held = ExitStack()
         if not read_only:
             make_folder(self.folder)
@@ -97,15 +98,18 @@ class Participant:
                 "to read."
             )
         try:
-            self.recovery = RecoveryFile(self.folder / "recovery.npz")
-            self.corrections = corrections_in(self.folder, session, read_only=read_only)
-            entries, self.skipped_lines = read_entries(self.folder / LOG)
+            self.recovery = RecoveryFile(self.folder / "recovery.npz", read_only=self._refused)
+            self.corrections = Corrections(
+                session.folder, folder=self.folder, read_only=self._refused
+            )
+            entries = read_entries(self.folder / LOG)
+            self.skipped_lines = count_unreadable(entries)
             self._grades = fold(entries)
             if not read_only:
                 paths = {image.stem: session.path(image.stem) for image in session.images}
                 self.corrections.relink(paths)
         except BaseException:
-            self.close()
+            self._held.close()
             raise
 
     def __enter__(self) -> Self:
@@ -129,7 +133,11 @@ class Participant:
         return self._grades.get(stem, UNTOUCHED)
 
     def close(self) -> None:
-        """Release the lock; calling it again does nothing."""
+        """Release the lock, and refuse to write from now on; calling it again does nothing."""
+        if not self._refused:
+            self._refused = f"{self.folder}: was closed here, so nothing is written. Open it again."
+            self.corrections.refuse(self._refused)
+            self.recovery.refuse(self._refused)
         self._held.close()
 
     def write(self, entry: AnyEntry) -> ImageGrade:
@@ -145,11 +153,12 @@ class Participant:
         SessionError
             If the session has no such image.
         OutputError
-            If this window only reads, or the log cannot be written; the grade stays then.
+            If this window only reads or was closed, or the log cannot be written; the grade stays
+            then.
         """
         self.session.image(entry.image)
-        if self.read_only:
-            raise OutputError(_read_only(self.folder))
+        if self._refused:
+            raise OutputError(self._refused)
         append_entry(self.folder / LOG, entry)
         self._grades[entry.image] = after(self.grade(entry.image), entry)
         return self._grades[entry.image]
@@ -162,9 +171,25 @@ class Participant:
 
 
 class SessionGrader(Participant):
-    """A grader's part of a session; see `Participant`."""
+    """A grader's part of a session; see `Participant`.
+
+    Raises
+    ------
+    SessionError
+        If the name is an adjudicator's, who sees the masks of others, or as for `Participant`.
+    OutputError
+        As for `Participant`.
+    """
 
     kind = GRADERS
+
+    def __init__(self, session: GradingSession, name: str, *, read_only: bool = False) -> None:
+        if plain_name(name.strip()) in map(plain_name, session.adjudicators()):
+            raise SessionError(
+                f"{name} is an adjudicator of this session, who sees the masks of all, and can "
+                "grade nothing in it. Give another name."
+            )
+        super().__init__(session, name, read_only=read_only)
 
     def set_state(self, stem: str, state: GradingState, *, reason: str = "") -> ImageGrade:
         """Write how far the grader is with an image.
@@ -214,10 +239,10 @@ def checked_name(name: str, known: tuple[str, ...] = ()) -> str:
         If it cannot be a name.
     """
     composed = unicodedata.normalize("NFC", name.strip())
-    if not _NAME.fullmatch(composed) or plain_name(composed) in RESERVED:
+    if not _NAME.fullmatch(composed) or plain_name(composed) in RESERVED or is_reserved(composed):
         raise SessionError(
             f"{name!r} cannot be a name: use up to 40 letters, digits, - and _, starting with a "
-            f"letter or digit, and none of {', '.join(RESERVED)}."
+            f"letter or digit; none of {', '.join(RESERVED)}, and no device of Windows."
         )
     same = (one for one in known if plain_name(one) == plain_name(composed))
     return next(same, composed)
@@ -225,22 +250,25 @@ def checked_name(name: str, known: tuple[str, ...] = ()) -> str:
 
 def read_grades(
     session: GradingSession, name: str, *, kind: str = GRADERS
-) -> dict[str, ImageGrade]:
+) -> tuple[dict[str, ImageGrade], int]:
     """Read what one person has said so far, whether or not a window has it open.
+
+    Returns
+    -------
+    The grades by stem, and the number of lines of the log that cannot be read.
 
     Raises
     ------
     SessionError
         If the log cannot be read.
     """
-    return fold(read_entries(session.folder / kind / name / LOG)[0])
+    entries = read_entries(session.folder / kind / name / LOG)
+    return fold(entries), count_unreadable(entries)
 
 
-def corrections_in(folder: Path, session: GradingSession, *, read_only: bool = True) -> Corrections:
-    """Return the store of the masks in a person's folder."""
-    return Corrections(
-        session.folder, folder=folder, read_only=_read_only(folder) if read_only else ""
-    )
+def corrections_in(folder: Path, session: GradingSession) -> Corrections:
+    """Return the store of the masks in a person's folder, to read only."""
+    return Corrections(session.folder, folder=folder, read_only=_read_only(folder))
 
 
 def _read_only(folder: Path) -> str:

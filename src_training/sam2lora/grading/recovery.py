@@ -7,6 +7,7 @@ written whole or not at all, so that a process may be killed at any instant; wri
 
 import json
 import zipfile
+import zlib
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
@@ -18,14 +19,24 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import JsonValue
 
-from sam2lora.errors import SessionError
+from sam2lora.errors import OutputError, SessionError
 from sam2lora.utils.files import atomic_path, read_error, write_error
 from sam2lora.utils.json_files import parse_json_object
 
 INTERVAL: Final = 2.0
 """Seconds after a change, at most, until it is in the file."""
 
+_ARRAY = ".npy"
 _NOTES = "notes.json"  # no array can have this name, as arrays are files called NAME.npy
+_DAMAGE = (
+    zipfile.BadZipFile,
+    zlib.error,
+    KeyError,
+    ValueError,
+    TypeError,
+    EOFError,
+    RuntimeError,  # an entry that is encrypted, or of another compression, as it seems
+)
 
 
 @dataclass(frozen=True, eq=False)
@@ -57,10 +68,17 @@ class RecoveryFile:
     ----------
     path
         The file.
+    read_only
+        Why it may not be written or deleted here: the message of the error then; empty if it may.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, *, read_only: str = "") -> None:
         self.path = path
+        self._read_only = read_only
+
+    def refuse(self, reason: str) -> None:
+        """Refuse every change from now on, as if opened with `read_only`."""
+        self._read_only = reason
 
     def write(
         self, image: str, *, notes: Mapping[str, JsonValue], arrays: Mapping[str, NDArray[Any]]
@@ -79,19 +97,25 @@ class RecoveryFile:
         Raises
         ------
         OutputError
-            If it cannot be written; the earlier file stays.
+            If nothing may be changed here, or it cannot be written; the earlier file stays.
         TypeError
             If an array holds Python objects, or notes something that JSON has not.
         """
+        self._check_writable()
         for name, array in arrays.items():
             if array.dtype.hasobject:
                 raise TypeError(f"{name}: an array of objects cannot be written.")
         head = {"image": image, "saved": datetime.now(UTC).isoformat(), "notes": dict(notes)}
         text = json.dumps(head)
-        with atomic_path(self.path) as temporary:
-            np.savez_compressed(temporary, allow_pickle=False, **dict(arrays))
-            with zipfile.ZipFile(temporary, "a") as archive:
-                archive.writestr(_NOTES, text)
+        with (
+            atomic_path(self.path) as temporary,
+            zipfile.ZipFile(temporary, "w", zipfile.ZIP_DEFLATED) as archive,
+        ):
+            for name, array in arrays.items():
+                # Its size is not known before, and may be more than 2 GiB.
+                with archive.open(name + _ARRAY, "w", force_zip64=True) as stream:
+                    np.lib.format.write_array(stream, array, allow_pickle=False)
+            archive.writestr(_NOTES, text)
 
     def read(self) -> Recovery | None:
         """Return what is in the file; None if there is none.
@@ -104,8 +128,8 @@ class RecoveryFile:
         try:
             with zipfile.ZipFile(self.path) as archive:
                 notes = archive.read(_NOTES)
-            with np.load(self.path, allow_pickle=False) as stored:
-                arrays = {name: stored[name] for name in stored.files if name != _NOTES}
+                names = [name for name in archive.namelist() if name != _NOTES]
+                arrays = {name.removesuffix(_ARRAY): _read_array(archive, name) for name in names}
             head = parse_json_object(notes, str(self.path), error=SessionError)
             saved = datetime.fromisoformat(head["saved"])
             return Recovery(str(head["image"]), saved, dict(head["notes"]), arrays)
@@ -113,7 +137,7 @@ class RecoveryFile:
             return None
         except OSError as error:
             raise SessionError(str(read_error(self.path, error))) from error
-        except (zipfile.BadZipFile, KeyError, ValueError, TypeError, EOFError) as error:
+        except _DAMAGE as error:
             raise SessionError(
                 f"{self.path}: is damaged, so what was not saved cannot be brought back. Delete "
                 "it, or move it elsewhere; what was saved is not affected."
@@ -125,10 +149,22 @@ class RecoveryFile:
         Raises
         ------
         OutputError
-            If it cannot be deleted.
+            If nothing may be changed here, or it cannot be deleted.
         """
+        self._check_writable()
         try:
             with suppress(FileNotFoundError):
                 self.path.unlink()
         except OSError as error:
             raise write_error(self.path, error) from error
+
+    def _check_writable(self) -> None:
+        if self._read_only:
+            raise OutputError(self._read_only)
+
+
+def _read_array(archive: zipfile.ZipFile, name: str) -> NDArray[Any]:
+    with archive.open(name) as stream:
+        array: NDArray[Any] = np.lib.format.read_array(stream, allow_pickle=False)
+        stream.read()  # to the end, where the checksum is compared
+    return array

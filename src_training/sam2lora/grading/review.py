@@ -11,14 +11,17 @@ from sam2lora.annotations.points import PointAnnotation
 from sam2lora.errors import SealedError, SessionError
 from sam2lora.grading.grades import UNTOUCHED, ImageGrade
 from sam2lora.grading.participants import checked_name, corrections_in, read_grades
-from sam2lora.grading.session import GRADERS, GradingSession
+from sam2lora.grading.session import GRADERS, LOG, GradingSession
 from sam2lora.images.decoding import read_shape
 from sam2lora.targets import all_targets
 from sam2lora.types import Mask
+from sam2lora.utils.files import read_error
 
 
 class Review:
     """The work of some graders at one moment; create a new one to see what changed since.
+
+    Whether an image is sealed is looked up again before its masks and points are read.
 
     Parameters
     ----------
@@ -36,7 +39,10 @@ class Review:
     graders
         The names, in the order given.
     grades
-        What each of them has said, by name and stem. States and times may be seen by anybody.
+        What each of them and the viewer has said, by name and stem. States and times may be seen by
+        anybody.
+    unreadable
+        By name, how many lines of a log cannot be read.
 
     Raises
     ------
@@ -59,11 +65,12 @@ class Review:
             raise SessionError(f"{session.folder}: nobody has graded anything yet.")
         self.session = session
         self.graders = tuple(dict.fromkeys(names))
-        self.grades = {name: read_grades(session, name) for name in self.graders}
-        self._viewers = dict(self.grades)
+        self.grades: dict[str, dict[str, ImageGrade]] = {}
+        self.unreadable: dict[str, int] = {}
+        self._sizes: dict[str, int] = {}
         own = checked_name(viewer, known) if viewer else ""
-        if own in known and own not in self._viewers:
-            self._viewers[own] = read_grades(session, own)
+        self._viewers = tuple(dict.fromkeys((*self.graders, *([own] if own in known else []))))
+        self._read_logs()
         self._stores = {
             name: corrections_in(session.folder / GRADERS / name, session) for name in self.graders
         }
@@ -75,9 +82,7 @@ class Review:
     def sealed_by(self, stem: str) -> tuple[str, ...]:
         """Return who is not done with an image; empty if its masks may be seen."""
         return tuple(
-            name
-            for name, grades in self._viewers.items()
-            if grades.get(stem, UNTOUCHED).state != "done"
+            name for name in self._viewers if not self.grades[name].get(stem, UNTOUCHED).done
         )
 
     def open_stems(self) -> list[str]:
@@ -87,6 +92,33 @@ class Review:
     def has_masks(self, grader: str, stem: str) -> bool:
         """Check whether a grader has a mask of an image."""
         return any(self._stores[grader].has(stem, target) for target in all_targets())
+
+    def mask_hashes(self, stem: str, target: str) -> dict[str, str]:
+        """Return by grader the SHA-256 of the file of a mask; empty for a grader without one.
+
+        Raises
+        ------
+        ImageError
+            If a mask cannot be read.
+        """
+        return {name: store.mask_hash(stem, target) for name, store in self._stores.items()}
+
+    def unknown_masks(self) -> dict[str, str]:
+        """Return by stem what is not read, of images whose masks may be seen.
+
+        A grader may have drawn targets of their own that this computer does not know.
+        """
+        stems = self.open_stems()
+        found: dict[str, list[str]] = {}
+        for name, store in self._stores.items():
+            for stem, targets in store.unknown_targets(stems).items():
+                found.setdefault(stem, []).append(f"{name}'s {', '.join(targets)}")
+        return {
+            stem: f"not read: {'; '.join(found[stem])}. This computer does not know these targets; "
+            "define them as the grader's does."
+            for stem in stems
+            if stem in found
+        }
 
     def shape(self, stem: str) -> tuple[int, int]:
         """Return height and width of an image.
@@ -105,6 +137,8 @@ class Review:
         ------
         SealedError
             If somebody is not done with it.
+        SessionError
+            If a log can no longer be read.
         ImageError
             If the image or a mask cannot be read.
         """
@@ -119,13 +153,28 @@ class Review:
         ------
         SealedError
             If somebody is not done with it.
+        SessionError
+            If a log can no longer be read.
         ImageError
             If a point cannot be read.
         """
         self._check_open(stem)
         return {name: store.points(stem) for name, store in self._stores.items()}
 
+    def _read_logs(self) -> None:
+        """Read the logs that have become longer; nothing is ever changed in one."""
+        for name in self._viewers:
+            log = self.session.folder / GRADERS / name / LOG
+            try:
+                size = log.stat().st_size
+            except OSError as error:
+                raise SessionError(str(read_error(log, error))) from error
+            if size != self._sizes.get(name):
+                self.grades[name], self.unreadable[name] = read_grades(self.session, name)
+                self._sizes[name] = size
+
     def _check_open(self, stem: str) -> None:
+        self._read_logs()
         waiting = self.sealed_by(stem)
         if waiting:
             raise SealedError(

@@ -12,6 +12,7 @@ from typing import Self
 
 from sam2lora import __version__
 from sam2lora.errors import ImageError, OutputError, SessionError
+from sam2lora.grading.entries import says_anything
 from sam2lora.grading.session_file import (
     FILE_NAME,
     SessionContent,
@@ -126,6 +127,8 @@ class GradingSession:
     def found_path(self, stem: str) -> Path:
         """Return the file of an image, after a look whether it is there and as large as it was.
 
+        The content is not compared; `locating.locate` does that.
+
         Raises
         ------
         SessionError
@@ -141,18 +144,30 @@ class GradingSession:
         return path
 
     def missing(self) -> list[SessionImage]:
-        """Return the images whose file is missing, or has another size."""
+        """Return the images whose file is missing, or has another size; none is read."""
         return [image for image in self.images if _size(self.path(image.stem)) != image.size]
 
     def graders(self) -> tuple[str, ...]:
         """Return the names of all who have graded, sorted.
 
-        Who only opened the session has not: a name with a typing error would seal all images.
+        Who only opened the session, or looked at images, has not: a name with a typing error would
+        seal all images.
+
+        Raises
+        ------
+        SessionError
+            If a log cannot be read.
         """
         return self._who_wrote(GRADERS)
 
     def adjudicators(self) -> tuple[str, ...]:
-        """Return the names of all who have adjudicated, sorted."""
+        """Return the names of all who have adjudicated, sorted.
+
+        Raises
+        ------
+        SessionError
+            If a log cannot be read.
+        """
         return self._who_wrote(ADJUDICATORS)
 
     def names(self, kind: str) -> tuple[str, ...]:
@@ -162,6 +177,17 @@ class GradingSession:
         except OSError:
             return ()
         return tuple(sorted(one.name for one in entries if one.is_dir() and one.name[0] != "."))
+
+    def check_outside(self, out: Path) -> None:
+        """Check that something may be written to a path: it is not the session, and not in it.
+
+        Raises
+        ------
+        OutputError
+            If it is.
+        """
+        if out.resolve().is_relative_to(self.folder):
+            raise OutputError(f"{out}: lies in the session {self.folder}. Choose another path.")
 
     def reload(self) -> None:
         """Read the list again, as another process may have changed it.
@@ -234,7 +260,7 @@ class GradingSession:
 
     def _who_wrote(self, kind: str) -> tuple[str, ...]:
         return tuple(
-            name for name in self.names(kind) if _size(self.folder / kind / name / LOG) > 0
+            name for name in self.names(kind) if says_anything(self.folder / kind / name / LOG)
         )
 
     def _refusal(self, holder: str) -> str:

@@ -4,12 +4,12 @@ import json
 from collections.abc import Collection, Iterable, Sequence
 from itertools import chain
 from pathlib import Path
-from typing import Final, Literal
+from typing import Annotated, Final, Literal
 
-from pydantic import AwareDatetime, Field, ValidationError
+from pydantic import AfterValidator, AwareDatetime, Field, ValidationError
 
 from sam2lora.errors import ImageError, SessionError
-from sam2lora.grading.sources import SourceImage
+from sam2lora.grading.sources import SourceImage, safe_stem
 from sam2lora.settings import Settings
 from sam2lora.types import Eye
 from sam2lora.utils.files import durable_path, is_file, read_error, sha256_of
@@ -20,10 +20,18 @@ FORMAT: Final = 1
 FILE_NAME = "session.json"
 
 
+def _usable(stem: str) -> str:
+    if safe_stem(stem) != stem:
+        raise ValueError(f"{stem!r} cannot be used in file names")
+    return stem
+
+
 class SessionImage(Settings):
     """One image of a session."""
 
-    stem: str = Field(min_length=1, description="identifies it in the session and in file names")
+    stem: Annotated[str, AfterValidator(_usable)] = Field(
+        min_length=1, description="identifies it in the session and in file names"
+    )
     sha256: str = Field(pattern=r"^[0-9a-f]{64}$", description="of the file's bytes")
     size: int = Field(ge=0, description="of the file, in bytes")
     path: str = Field(description="relative to the session if the file lies in it, else absolute")

@@ -1,7 +1,7 @@
 """A session as one table and one JSON file: states, times, graders, and what the masks measure.
 
-A row is one image and one grader. Numbers are given once all graders are done with an image, as a
-cup/disc ratio tells a grader what another one saw.
+A row is one image and one grader. Numbers, quality and comments are given once all graders are done
+with an image, as a cup/disc ratio tells a grader what another one saw.
 """
 
 import json
@@ -22,7 +22,7 @@ from sam2lora.images.reading import read_image
 from sam2lora.measurements import DEFINITIONS, measure_eye
 from sam2lora.targets import FOVEA
 from sam2lora.utils.csv_files import write_csv
-from sam2lora.utils.files import atomic_path
+from sam2lora.utils.files import atomic_path, make_folder
 from sam2lora.utils.progress import Progress, no_progress
 
 _IMAGE = ("stem", "file_name", "sha256", "patient", "eye", "dataset")
@@ -49,13 +49,14 @@ def session_rows(
     """
     images = review.session.images
     for done, image in enumerate(images, start=1):
-        measured = _measured(review, image) if numbers and not review.sealed_by(image.stem) else {}
+        is_open = not review.sealed_by(image.stem)
+        measured = _measured(review, image) if numbers and is_open else {}
         for grader in review.graders:
             grade = review.grade(grader, image.stem)
             yield {
                 **{name: getattr(image, name) for name in _IMAGE},
                 "grader": grader,
-                **_cells(grade),
+                **_cells(grade, is_open=is_open),
                 **measured.get(grader, {}),
             }
         progress(done, len(images))
@@ -64,17 +65,19 @@ def session_rows(
 def write_session_table(
     out: Path, review: Review, *, numbers: bool = True, progress: Progress = no_progress
 ) -> tuple[Path, Path]:
-    """Write a session to `session.csv` and `session.json` in a folder that exists.
+    """Write a session to `session.csv` and `session.json` in a folder, created if missing.
 
     The JSON file has the rows of the table, and besides them each interval of work.
 
     Raises
     ------
     OutputError
-        If a file cannot be written.
+        If the folder lies in the session, or a file cannot be written.
     SessionError
         If a log cannot be read.
     """
+    review.session.check_outside(out)
+    make_folder(out)
     rows = list(session_rows(review, numbers=numbers, progress=progress))
     table, document = out / "session.csv", out / "session.json"
     write_csv(table, COLUMNS, ({name: _rounded(row.get(name)) for name in row} for row in rows))
@@ -83,6 +86,7 @@ def write_session_table(
         "version": __version__,
         "created": review.session.created.isoformat(),
         "graders": review.graders,
+        "unreadable_lines": review.unreadable,
         "rows": [row | {"work": intervals[row["grader"]].get(row["stem"], [])} for row in rows],
     }
     with atomic_path(document) as temporary:
@@ -91,12 +95,12 @@ def write_session_table(
     return table, document
 
 
-def _cells(grade: ImageGrade) -> _Row:
+def _cells(grade: ImageGrade, *, is_open: bool) -> _Row:
     return {
         "state": grade.state,
         "reason": grade.reason,
-        "quality": grade.quality,
-        "comment": grade.comment,
+        "quality": grade.quality if is_open else None,
+        "comment": grade.comment if is_open else "",
         "minutes": grade.seconds / 60,
         "changed": None if grade.changed is None else grade.changed.isoformat(),
         "predicted_by": "; ".join(
@@ -130,7 +134,7 @@ def _measured(review: Review, image: SessionImage) -> Mapping[str, _Row]:
 
 
 def _intervals(review: Review, grader: str) -> dict[str, list[dict[str, str]]]:
-    entries, _ = read_entries(review.session.folder / GRADERS / grader / LOG)
+    entries = read_entries(review.session.folder / GRADERS / grader / LOG)
     found: dict[str, list[dict[str, str]]] = {}
     for entry in entries:
         if isinstance(entry, WorkEntry):

@@ -1,6 +1,7 @@
 """Images for a session: from a table (image, patient, eye), data sets, folders, files, patterns."""
 
 import re
+import unicodedata
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,7 +15,7 @@ from sam2lora.images.decoding import image_stem
 from sam2lora.images.reading import eye_from_name
 from sam2lora.types import Eye
 from sam2lora.utils.files import is_file
-from sam2lora.utils.names import existing_spelling
+from sam2lora.utils.names import existing_spelling, is_reserved
 
 _EYES: Mapping[str, Eye | None] = {
     **dict.fromkeys(("left", "l", "os"), "left"),
@@ -114,14 +115,18 @@ def _of_table(path: Path) -> Iterator[SourceImage]:
 
 
 def _of_record(record: Record) -> SourceImage:
-    return SourceImage(record.image, _safe(record.stem), record.patient, record.eye, record.dataset)
+    return SourceImage(
+        record.image, safe_stem(record.stem), record.patient, record.eye, record.dataset
+    )
 
 
 def _of_path(path: Path) -> SourceImage:
     stem = image_stem(path)
-    return SourceImage(path, _safe(stem), patient_from_name(stem), eye_from_name(stem))
+    return SourceImage(path, safe_stem(stem), patient_from_name(stem), eye_from_name(stem))
 
 
-def _safe(stem: str) -> str:
-    """Return a name with nothing that file names cannot have."""
-    return re.sub(r"[^\w. -]+", "_", stem).strip(" .") or "image"
+def safe_stem(stem: str) -> str:
+    """Return a name that any system can have in a file name: no separator, and no dot first."""
+    composed = unicodedata.normalize("NFC", stem)
+    safe = re.sub(r"[^\w. -]+", "_", composed).strip(" .") or "image"
+    return f"_{safe}" if is_reserved(safe) else safe

@@ -100,6 +100,9 @@ _NOTES = {
         "many healthy eyes break it: 63 % of 110 in photographs (Poon et al. 2017), 23 % of 77 "
         "(Moon et al. 2018)"
     ),
+    "disc_fovea_distance_px": (
+        "in millimetres only by a scale of the file: without one, this distance is the scale"
+    ),
 }
 _ZONES = {
     "b": ("half a disc diameter off the disc's margin to one", "Hubbard et al. 1999"),

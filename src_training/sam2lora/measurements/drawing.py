@@ -1,10 +1,10 @@
 """The regions in which an eye is measured as outlines, to be drawn on its image.
 
-They are made of the same geometry, rays and radii as the numbers, and only what lies in the field
-of view is measured and drawn.
+They are made of the same geometry, rays and radii as the numbers. What has no number is not drawn,
+and of the rest what lies in the field of view.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import chain
 from typing import Literal
@@ -13,7 +13,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sam2lora.measurements.anatomy import Disc, Point
-from sam2lora.measurements.definitions import DEFINITIONS, Unit
 from sam2lora.measurements.geometry import EyeGeometry
 from sam2lora.measurements.regions import ETDRS_FIELDS, ZONES, etdrs_sector, zone_radii
 from sam2lora.measurements.rim import (
@@ -75,20 +74,28 @@ class Region:
     label_at: tuple[float, float]
     borders: tuple[RegionBorder, ...]
 
-    @property
-    def unit(self) -> Unit:
-        """Unit of the measurement."""
-        return DEFINITIONS[self.name].unit
 
+def draw_regions(
+    geometry: EyeGeometry, values: Mapping[str, object]
+) -> dict[Drawing, tuple[Region, ...]]:
+    """Return the regions in which an eye was measured, by drawing; without those that are empty.
 
-def draw_regions(geometry: EyeGeometry) -> dict[Drawing, tuple[Region, ...]]:
-    """Return the regions in which an eye is measured, by drawing; without those that are empty."""
+    Parameters
+    ----------
+    geometry
+        What it was measured by.
+    values
+        What `measure_geometry` found by it; a region whose value is None was not measured.
+    """
     drawings: dict[Drawing, Iterator[Region]] = {
         "rim sectors": chain(_hours(geometry), _quarters(geometry), _narrowest(geometry)),
         "zones B and C": _zones(geometry),
         "ETDRS grid": _grid(geometry),
     }
-    drawn = {name: tuple(regions) for name, regions in drawings.items()}
+    drawn = {
+        name: tuple(one for one in regions if values[one.name] is not None)
+        for name, regions in drawings.items()
+    }
     return {name: regions for name, regions in drawn.items() if regions}
 
 

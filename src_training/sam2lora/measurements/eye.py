@@ -32,6 +32,9 @@ from sam2lora.types import Eye, Mask, Spacing
 
 MeasuredValue = float | int | bool | None
 
+_DISTANCE = "disc_fovea_distance_mm"
+"""Empty where the scale comes from this very distance: it would be the same in all eyes."""
+
 
 @dataclass(frozen=True)
 class EyeMeasurements:
@@ -108,6 +111,8 @@ def measure_geometry(geometry: EyeGeometry) -> EyeMeasurements:
 
 def _value(name: str, pixels: Mapping[str, MeasuredValue], scale: Scale | None) -> MeasuredValue:
     """Return a value as measured in pixels, or converted from them."""
+    if name == _DISTANCE and scale is not None and scale.source != "file":
+        return None
     unit = DEFINITIONS[name].unit
     if unit not in ("mm", "mm²"):
         return pixels.get(name)

@@ -45,13 +45,16 @@ class LimitsOfAgreement:
     upper_interval: tuple[float, float]
 
 
-def cohens_kappa(table: NDArray[np.integer]) -> float:
+def cohens_kappa(table: NDArray[np.integer], *, ordinal: bool = False) -> float:
     """Compute Cohen's kappa from how often each pair of categories was given.
 
     Parameters
     ----------
     table
         `(k, k)` counts; rows are the first rater's categories, columns the second's.
+    ordinal
+        Whether the categories have an order: a difference then weighs as much as the steps it
+        spans (linear weights, Cohen 1968), and else all differences weigh the same.
 
     Returns
     -------
@@ -61,9 +64,12 @@ def cohens_kappa(table: NDArray[np.integer]) -> float:
     total = float(table.sum())
     if not total:
         return math.nan
-    observed = float(np.trace(table)) / total
-    expected = float(table.sum(axis=1) @ table.sum(axis=0)) / total**2
-    return (observed - expected) / (1 - expected) if expected < 1 else math.nan
+    steps = np.abs(np.subtract.outer(np.arange(len(table)), np.arange(len(table))))
+    weights = steps if ordinal else steps > 0
+    observed = float((weights * table).sum()) / total
+    by_chance = np.outer(table.sum(axis=1), table.sum(axis=0)) / total**2
+    expected = float((weights * by_chance).sum())
+    return 1 - observed / expected if expected > 0 else math.nan
 
 
 def pixel_kappa(counts: Counts) -> float:

@@ -5,6 +5,8 @@ import unicodedata
 from pathlib import Path, PurePath
 from typing import Any
 
+_DEVICES = re.compile(r"(?:con|prn|aux|nul|com\d|lpt\d)(?:\..*)?", re.IGNORECASE)
+
 
 def natural_key(name: str | PurePath) -> tuple[Any, ...]:
     """Return the key that sorts names by the numbers in them: `a2` before `a11`.
@@ -24,6 +26,11 @@ def plain_name(name: str) -> str:
     macOS decomposes an `é` in file names, Linux and Windows leave it as it was typed.
     """
     return unicodedata.normalize("NFC", name).lower()
+
+
+def is_reserved(name: str) -> bool:
+    """Check whether Windows has a device of this name, with or without a suffix."""
+    return _DEVICES.fullmatch(name) is not None
 
 
 def existing_spelling(path: Path) -> Path:

@@ -81,7 +81,8 @@ def holder_of(folder: Path) -> Holder | None:
 
 @contextmanager
 def _locked(folder: Path, *, timeout: float) -> Iterator[bool]:
-    lock = FileLock(folder / LOCK)
+    # A window may be closed by another thread than the one that opened it.
+    lock = FileLock(folder / LOCK, thread_local=False)
     try:
         lock.acquire(timeout=timeout, poll_interval=0.005)
     except Timeout:

@@ -1,5 +1,7 @@
 """Drawings of what is measured: views that are neither edited nor taken for masks."""
 
+from collections.abc import Mapping
+
 import numpy as np
 import pytest
 from napari.components import ViewerModel
@@ -39,10 +41,10 @@ def image(viewer: ViewerModel) -> Image:
     return viewer.layers["eye"]
 
 
-def show(regions: RegionLayers, *drawn: object) -> None:
-    """Draw, and wait until all is drawn."""
-    regions.show(*drawn)
-    while regions.busy:
+def show(regions: RegionLayers, image: Image, drawings: Mapping, texts: Mapping) -> None:
+    """Draw, and let the event loop turn once for each drawing."""
+    regions.show(image, drawings, texts)
+    for _ in drawings:
         QTest.qWait(1)
 
 
@@ -155,3 +157,29 @@ def test_drawing_that_was_deleted_comes_back_and_what_is_hidden_stays_so(
     show(regions, image, DRAWINGS, TEXTS)
     assert not drawn(viewer)["eye rim sectors"].visible
     assert drawn(viewer)["eye zones B and C"].visible
+
+
+def test_nothing_is_drawn_after_the_image_left(viewer: ViewerModel, image: Image):
+    regions = RegionLayers(viewer)
+    regions.show(image, DRAWINGS, TEXTS)
+    assert len(drawn(viewer)) == 1
+    viewer.layers.remove(image)
+    QTest.qWait(50)
+    assert drawn(viewer) == {}
+
+
+def test_drawing_that_was_deleted_while_it_waited_is_drawn_anew(viewer: ViewerModel, image: Image):
+    regions = RegionLayers(viewer)
+    show(regions, image, DRAWINGS, TEXTS)
+    regions.show(image, {**DRAWINGS, "zones B and C": (WHOLE,)}, TEXTS)
+    viewer.layers.remove(drawn(viewer)["eye zones B and C"])
+    QTest.qWait(50)
+    assert len(drawn(viewer)["eye zones B and C"].data) == 2
+
+
+def test_nothing_is_drawn_after_stopping(viewer: ViewerModel, image: Image):
+    regions = RegionLayers(viewer)
+    regions.show(image, DRAWINGS, TEXTS)
+    regions.stop()
+    QTest.qWait(50)
+    assert set(drawn(viewer)) == {"eye rim sectors"}

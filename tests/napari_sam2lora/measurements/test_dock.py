@@ -129,6 +129,30 @@ def test_side_is_set_by_the_user(viewer: Viewer, dock: MeasurementsDock, qtbot: 
     assert viewer.layers["eye"].metadata["sam2lora"]["eye"] == "left"
 
 
+def test_side_and_row_are_for_what_is_shown_and_current(
+    viewer: Viewer, dock: MeasurementsDock, qtbot: QtBot
+):
+    (box,) = [one for one in dock.findChildren(QComboBox) if one.findText("left") >= 0]
+    (add,) = [one for one in dock.findChildren(QPushButton) if one.text().startswith("Add to")]
+    pick(box, "left")
+    qtbot.waitUntil(lambda: dock.measured.found.eye == "left", timeout=WAIT)
+    qtbot.waitUntil(add.isEnabled, timeout=WAIT)
+    viewer.layers["eye cup"].data = viewer.layers["eye cup"].data * 0
+    assert not add.isEnabled()
+    assert box.isEnabled()
+    qtbot.waitUntil(add.isEnabled, timeout=WAIT)
+    viewer.add_layer(eye(name="other")[0])
+    viewer.layers.selection.active = viewer.layers["other"]
+    assert not box.isEnabled()
+    qtbot.waitUntil(lambda: dock.measured is None, timeout=WAIT)
+    assert box.currentText() == "not stated"
+    assert not box.isEnabled()
+    assert not add.isEnabled()
+    viewer.layers.selection.active = viewer.layers["eye"]
+    qtbot.waitUntil(lambda: box.isEnabled() and box.currentText() == "left", timeout=WAIT)
+    assert viewer.layers["other"].metadata["sam2lora"]["eye"] is None
+
+
 def test_drawing_vanishes_with_the_image(viewer: Viewer, dock: MeasurementsDock, qtbot: QtBot):
     dock._draw.setChecked(True)
     assert drawn(viewer)

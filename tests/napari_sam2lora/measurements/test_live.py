@@ -1,6 +1,7 @@
 """The selected image is measured whenever what is measured has changed."""
 
 from collections.abc import Iterator
+from threading import Event
 
 import numpy as np
 import pytest
@@ -10,8 +11,9 @@ from pytestqt.qtbot import QtBot
 from napari_sam2lora.layers.metadata import with_plugin_metadata
 from napari_sam2lora.layers.points import LocatedPoint, PointLayers
 from napari_sam2lora.layers.regions import RegionLayers
+from napari_sam2lora.measurements import live as live_module
 from napari_sam2lora.measurements.live import LiveEye
-from napari_sam2lora.measurements.snapshot import MeasuredEye
+from napari_sam2lora.measurements.snapshot import MeasuredEye, Snapshot, measure_snapshot
 from sam2lora.targets import FOVEA
 
 from ..conftest import disk, eye, viewer_with
@@ -80,6 +82,65 @@ def test_reason_is_said_where_nothing_can_be_measured(
     with qtbot.waitSignal(live.unavailable, timeout=WAIT) as said:
         viewer.layers.clear()
     assert said.args[0].startswith("There is no image")
+    assert live.image is None
+
+
+@pytest.fixture
+def gate(monkeypatch: pytest.MonkeyPatch) -> Iterator[Event]:
+    """Hold measuring back until this is set."""
+    gate = Event()
+
+    def wait_and_measure(snapshot: Snapshot) -> MeasuredEye:
+        assert gate.wait(WAIT / 1000)
+        return measure_snapshot(snapshot)
+
+    monkeypatch.setattr(live_module, "measure_snapshot", wait_and_measure)
+    yield gate
+    gate.set()
+
+
+def test_masks_that_left_while_they_were_measured_are_not_shown(
+    viewer: ViewerModel, live: LiveEye, qtbot: QtBot, gate: Event
+):
+    live.set_active(True)
+    qtbot.waitUntil(lambda: live._worker.busy, timeout=WAIT)
+    with qtbot.waitSignal(live.unavailable, timeout=WAIT) as said:
+        for name in ("eye disc", "eye cup"):
+            viewer.layers.remove(name)
+    assert "has no masks" in said.args[0]
+    with qtbot.assertNotEmitted(live.measured, wait=300):
+        gate.set()
+        qtbot.waitUntil(lambda: not live._worker.busy, timeout=WAIT)
+    assert live.image is None
+    assert not live.current
+
+
+def test_result_is_current_until_something_changes(
+    viewer: ViewerModel, live: LiveEye, qtbot: QtBot, gate: Event
+):
+    assert not live.current
+    gate.set()
+    first(live, qtbot)
+    qtbot.waitUntil(lambda: live.current, timeout=WAIT)
+    gate.clear()
+    with qtbot.waitSignal(live.outdated, timeout=WAIT):
+        viewer.layers["eye cup"].data = viewer.layers["eye cup"].data * 0
+    assert not live.current
+    qtbot.waitUntil(lambda: live._worker.busy, timeout=WAIT)
+    assert not live.current
+    gate.set()
+    qtbot.waitUntil(lambda: live.current, timeout=WAIT)
+
+
+def test_image_that_is_not_selected_is_not_the_one_to_change(
+    viewer: ViewerModel, live: LiveEye, qtbot: QtBot
+):
+    first(live, qtbot)
+    (other,) = eye(name="other")
+    viewer.add_layer(other)
+    viewer.layers.selection.active = viewer.layers["eye disc"]
+    assert live.image == viewer.layers["eye"]
+    viewer.layers.selection.active = viewer.layers["other"]
     assert live.image is None
 
 

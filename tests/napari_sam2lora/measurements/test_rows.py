@@ -16,15 +16,24 @@ from sam2lora.measurements.definitions import DEFINITIONS
 from sam2lora.measurements.eye import EyeMeasurements, MeasuredValue
 
 NOTHING: dict[str, MeasuredValue] = dict.fromkeys(DEFINITIONS)
+BY_FILE, BY_CONVENTION = Scale(0.01, "file"), Scale(0.01, "disc-fovea distance")
 
 
-def row(name: str, confidences: dict[str, float] | None = None, **values: float) -> MeasurementRow:
-    rows = {one.name: one for one in rows_of(NOTHING | values, confidences or {})}
+def row(
+    name: str,
+    confidences: dict[str, float] | None = None,
+    *,
+    scale: Scale | None = BY_FILE,
+    stated: str | None = "right",
+    **values: float,
+) -> MeasurementRow:
+    found = EyeMeasurements(NOTHING | values, "right", scale, ())
+    rows = {one.name: one for one in rows_of(found, confidences or {}, stated)}
     return rows[name]
 
 
 def test_every_definition_is_in_a_row_with_its_twin() -> None:
-    rows = list(rows_of(NOTHING, {}))
+    rows = list(rows_of(EyeMeasurements(NOTHING, None, None, ()), {}, None))
     assert {one.group for one in rows} == {"disc and cup", "rim", "vessels", "fovea"}
     names = {one.name for one in rows}
     for name, one in DEFINITIONS.items():
@@ -79,6 +88,8 @@ def test_value_outside_a_range_is_marked_with_the_range_and_its_source() -> None
     small = row("disc_area_px", disc_area_px=400, disc_area_mm2=1.2)
     assert small.outside == "outside 1.51 to 3.79 mm² (Wang et al. 2006)"
     assert row("disc_area_px", disc_area_px=400).outside == ""
+    assumed = row("disc_area_px", disc_area_px=400, disc_area_mm2=1.2, scale=BY_CONVENTION)
+    assert assumed.outside == ""
     assert row("disc_fovea_angle", disc_fovea_angle=-20).outside.startswith("outside -6.3 to 28.9°")
 
 
@@ -87,6 +98,19 @@ def test_doubt_is_that_of_the_least_sure_mask() -> None:
     assert row("vertical_cup_disc_ratio", sure).doubt == "cup 0.40"
     assert row("disc_area_px", sure).doubt == "disc 0.95"
     assert row("vessel_density", sure).doubt == ""
+
+
+def test_doubt_is_also_that_of_the_fovea_from_which_side_and_scale_come() -> None:
+    sure = {"disc": 0.95, "cup": 0.6, "fovea": 0.4}
+    assert row("disc_fovea_angle", sure).doubt == "fovea 0.40"
+    assert row("vessel_density_etdrs_center", sure).doubt == "fovea 0.40"
+    assert row("rim_width_nasal_px", sure).doubt == "cup 0.60"
+    assert row("rim_width_nasal_px", sure, stated=None).doubt == "fovea 0.40"
+    assert row("rim_width_superior_px", sure, stated=None).doubt == "cup 0.60"
+    both = {"disc_area_px": 400, "disc_area_mm2": 2.0}
+    assert row("disc_area_px", sure, **both).doubt == "disc 0.95"
+    assert row("disc_area_px", sure, scale=BY_CONVENTION, **both).doubt == "fovea 0.40"
+    assert row("disc_area_px", sure, scale=None, disc_area_px=400).doubt == "disc 0.95"
 
 
 def test_tip_has_definition_source_and_range() -> None:

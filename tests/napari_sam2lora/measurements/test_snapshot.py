@@ -60,6 +60,7 @@ def test_fovea_is_that_of_its_layer(qtbot):
     points.show(image, FOVEA, LocatedPoint(15, 50, 0.6, accepted=False))
     first = measured(viewer)
     assert first.snapshot.fovea == Fovea(15, 50, "predicted", 0.6)
+    assert first.snapshot.confidences == {"fovea": 0.6}
     assert first.found.eye == "right"
     row = first.row()
     assert (row["fovea_x_px"], row["fovea_source"], row["fovea_confidence"]) == (
@@ -68,6 +69,7 @@ def test_fovea_is_that_of_its_layer(qtbot):
     points.find(("eye", "fovea")).data = np.array([[50.0, 80.0]])
     second = measured(viewer)
     assert second.snapshot.fovea == Fovea(80, 50, "hand")
+    assert second.snapshot.confidences == {}
     assert second.found.eye == "left"
 
 

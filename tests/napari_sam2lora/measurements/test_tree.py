@@ -1,5 +1,7 @@
 """The tree of measurements."""
 
+from dataclasses import replace
+
 import pytest
 from pytestqt.qtbot import QtBot
 from qtpy.QtCore import Qt
@@ -7,6 +9,7 @@ from qtpy.QtCore import Qt
 from napari_sam2lora.measurements.rows import rows_of
 from napari_sam2lora.measurements.tree import MeasurementTree
 from sam2lora.measurements.definitions import DEFINITIONS
+from sam2lora.measurements.eye import EyeMeasurements
 
 pytestmark = pytest.mark.viewer
 
@@ -16,8 +19,9 @@ RECURSIVE = Qt.MatchFlag.MatchExactly | Qt.MatchFlag.MatchRecursive
 def test_measurements_are_in_groups_and_marked(qtbot: QtBot):
     tree = MeasurementTree()
     qtbot.addWidget(tree)
-    values = dict.fromkeys(DEFINITIONS) | {"vertical_cup_disc_ratio": 0.9}
-    tree.show_rows(rows_of(values, {"cup": 0.5}))
+    nothing = EyeMeasurements(dict.fromkeys(DEFINITIONS), None, None, ())
+    found = replace(nothing, values={**nothing.values, "vertical_cup_disc_ratio": 0.9})
+    tree.show_rows(rows_of(found, {"cup": 0.5}, None))
     groups = [tree.topLevelItem(number) for number in range(tree.topLevelItemCount())]
     assert [group.text(0) for group in groups] == ["Disc and cup", "Rim", "Vessels", "Fovea"]
     assert all(group.isExpanded() for group in groups)
@@ -30,7 +34,7 @@ def test_measurements_are_in_groups_and_marked(qtbot: QtBot):
     parts = [groups[1].child(number).text(0) for number in range(groups[1].childCount())]
     assert "Clock hours" in parts
     groups[0].setExpanded(False)
-    tree.show_rows(rows_of(dict.fromkeys(DEFINITIONS), {}))
+    tree.show_rows(rows_of(nothing, {}, None))
     assert tree.topLevelItem(0) is groups[0]
     assert not groups[0].isExpanded()
     assert ratio.text(1) == "—"

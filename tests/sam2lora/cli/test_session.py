@@ -28,8 +28,16 @@ def test_session_is_created_graded_and_shown(run_cli, photos: Path, tmp_path: Pa
     with SessionGrader(GradingSession.open(folder), "anna") as grader:
         grader.set_state("p1_left", "done")
         grader.set_state("p1_right", "flagged", reason="too dark")
+    place = folder / "graders" / "anna"
+    (place / "masks").mkdir()
+    (place / "masks" / "p1_left_drusen.png").touch()
+    with (place / "log.jsonl").open("ab") as stream:
+        stream.write(b"?\n")
     ran = run_cli("session", "status", folder)
     assert ran.code == 0
+    assert "anna\tp1_left\tdrusen" in ran.err
+    assert "Lines of logs that cannot be read" in ran.err
+    assert "anna\t1\n" in ran.err
     assert "anna\t1\t0\t1\t1\t0\t0.0" in ran.out
     assert "anna\tp1_right\ttoo dark" in ran.out
 

@@ -1,5 +1,6 @@
 """`sam2lora session export`, `agree` and `consensus`."""
 
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -35,7 +36,41 @@ def test_session_is_exported_with_the_masks_of_one(run_cli, graded: Path, tmp_pa
         "session.json",
     ]
     ran = run_cli("session", "export", graded, "--out", out, "--no-numbers")
-    assert (ran.code, ran.out) == (0, f"Session: {out}/session.csv and {out}/session.json\n")
+    written = f"Session: {out / 'session.csv'} and {out / 'session.json'}\n"
+    assert (ran.code, ran.out) == (0, written)
+
+
+@pytest.mark.parametrize("command", ["export", "agree", "consensus"])
+def test_nothing_is_written_into_the_session(run_cli, graded: Path, command: str):
+    before = {path: path.stat().st_mtime_ns for path in graded.rglob("*")}
+    out = graded if command == "export" else graded / "out"
+    ran = run_cli("session", command, graded, "--out", out)
+    assert ran.code == 2
+    assert "lies in the session" in ran.err
+    assert {path: path.stat().st_mtime_ns for path in graded.rglob("*")} == before
+
+
+def test_what_is_not_read_is_reported_by_all(run_cli, graded: Path, tmp_path: Path):
+    session = GradingSession.open(graded)
+    first, second = (image.stem for image in session.images[:2])
+    place = graded / "graders" / "anna"
+    shutil.copyfile(place / f"masks/{first}_disc.png", place / f"masks/{first}_drusen.png")
+    with Adjudicator(session, "cleo") as third:
+        third.choose(first, "disc", "anna")
+        third.choose(second, "disc", "anna")
+    with SessionGrader(session, "ben") as grader:
+        grader.set_state(second, "started")
+        grader.set_state(second, "done")
+    with (place / "log.jsonl").open("ab") as stream:
+        stream.write(b'{"image":"x"}\n')
+    for command, *options in (("export",), ("agree",), ("consensus", "--adjudicator", "cleo")):
+        ran = run_cli("session", command, graded, "--out", tmp_path / command, *options)
+        assert ran.code == 1
+        assert "anna\t1\n" in ran.err
+        assert f"{first}\tnot read: anna's drusen" in ran.err
+    assert "decide again" in ran.out
+    assert f"{second}\tdisc" in ran.out
+    assert "anna 1. Images that they may" in (tmp_path / "agree/agreement.md").read_text()
 
 
 def test_two_graders_are_compared(run_cli, graded: Path, tmp_path: Path):

@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 
 from sam2lora.cohort.record_row import COLUMNS
+from sam2lora.cohort.run import TableWriter
 from sam2lora.cohort.table import add_row, as_cells, check_path, read_table, write_table
 from sam2lora.errors import OutputError, SettingsError
 
@@ -90,3 +91,25 @@ def test_row_is_added_or_replaced(tmp_path: Path):
     assert [(row["file"], row["disc_area_px"]) for row in read_table(path)] == [
         *(("a.png", "3"), ("b.png", "2")),
     ]
+
+
+@pytest.mark.parametrize("called_in", [".", "elsewhere"])
+def test_row_with_a_relative_path_is_replaced(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, called_in: str
+):
+    for folder in ("photos", "others", "elsewhere"):
+        (tmp_path / folder).mkdir()
+        (tmp_path / folder / "a.png").touch()
+    path = tmp_path / "results" / "table.csv"
+    path.parent.mkdir()
+    files = ("photos/a.png", "others/a.png")
+    write_table(path, [as_cells({"file": file, "disc_area_px": 1}) for file in files])
+    monkeypatch.chdir(tmp_path / called_in)
+    add_row(path, {"file": (tmp_path / "others" / "a.png").as_posix(), "disc_area_px": 2})
+    assert [(row["file"], row["disc_area_px"]) for row in read_table(path)] == [
+        *((files[0], "1"), (files[1], "2")),
+    ]
+    TableWriter(path, files)
+    outside = (tmp_path / "elsewhere" / "a.png").as_posix()
+    add_row(path, {"file": outside})
+    assert [row["file"] for row in read_table(path)] == [*files, outside]

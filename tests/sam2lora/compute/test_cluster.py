@@ -119,7 +119,7 @@ def test_refused_jobs_of_slurm_are_said(sbatch: Path):
 
 
 def wait_for(condition: Callable[[], bool]) -> None:
-    end = time.monotonic() + 20
+    end = time.monotonic() + 120
     while not condition():
         assert time.monotonic() < end
         time.sleep(0.05)

@@ -1,10 +1,13 @@
 """A third person decides, once both graders are done."""
 
+from datetime import UTC, datetime, timedelta
+
 import numpy as np
 import pytest
 
 from sam2lora.errors import OutputError, SealedError, SessionError
 from sam2lora.grading import Adjudicator, GradingSession, SessionGrader
+from sam2lora.grading.entries import StateEntry
 from tests.sam2lora.grading.helpers import STEMS, Eyes, Grade
 
 
@@ -60,6 +63,43 @@ def test_choice_about_an_image_that_was_taken_back_counts_no_longer(
         assert third.choices(STEMS[1]) == {"disc": "anna"}
         third.choose(STEMS[0], "disc", "ben")
         assert third.choices(STEMS[0]) == {"disc": "ben"}
+
+
+def test_choice_counts_by_what_was_seen_and_not_by_clocks(
+    session: GradingSession, grade: Grade, masks: Eyes
+):
+    grade("anna")
+    grade("ben")
+    tomorrow = datetime.now(UTC) + timedelta(days=1)
+    with SessionGrader(session, "anna") as grader:  # on a computer whose clock is ahead
+        grader.write(StateEntry(image=STEMS[0], state="done", time=tomorrow))
+    with Adjudicator(session, "cleo") as third:
+        for target in ("disc", "cup"):
+            third.choose(STEMS[0], target, "anna")
+        third.choose(STEMS[1], "disc", "anna")
+        assert third.choices(STEMS[0]) == {"disc": "anna", "cup": "anna"}
+        with SessionGrader(session, "anna") as grader:  # and one whose clock is behind
+            grader.write(
+                StateEntry(image=STEMS[1], state="done", time=datetime(2000, 1, 1, tzinfo=UTC))
+            )
+            grader.corrections.save(
+                STEMS[0], session.found_path(STEMS[0]), {"cup": masks[STEMS[0]]["disc"]}
+            )
+        third.refresh()
+        assert third.choices(STEMS[0]) == {"disc": "anna"}
+        assert third.void_choices(STEMS[0]) == {"cup": "anna"}
+        assert third.choices(STEMS[1]) == {}
+        assert third.void_choices(STEMS[1]) == {"disc": "anna"}
+
+
+def test_choice_about_other_graders_counts_no_longer(session: GradingSession, grade: Grade):
+    grade("anna")
+    grade("ben")
+    with Adjudicator(session, "cleo") as third:
+        third.choose(STEMS[0], "disc", "staple")
+        grade("dora", STEMS[:1])
+        third.refresh()
+        assert third.void_choices(STEMS[0]) == {"disc": "staple"}
 
 
 def test_choice_without_a_mask_is_refused(session: GradingSession, grade: Grade):

@@ -5,7 +5,7 @@ import math
 import numpy as np
 import pytest
 
-from sam2lora.errors import SessionError
+from sam2lora.errors import SessionError, TargetError
 from sam2lora.grading import GradingSession, Review, SessionGrader
 from sam2lora.grading.agreement import compare_graders
 from sam2lora.images.field_of_view import find_field_of_view
@@ -50,13 +50,14 @@ def test_numbers_are_those_of_the_metrics_in_the_field(
 
 def test_quality_has_a_kappa_of_its_own(session: GradingSession, grade: Grade):
     for name, qualities in (("anna", "gradable no no"), ("ben", "gradable no partly")):
-        grade(name, targets=())
+        grade(name, STEMS[:1], targets=())
+        grade(name, STEMS[1:2], targets=(), state="flagged")
         with SessionGrader(session, name) as grader:
             for stem, quality in zip(STEMS, qualities.split(), strict=False):
                 grader.set_quality(stem, quality)
     found = compare_graders(Review(session), "anna", "ben")
     assert found.qualities.tolist() == [[1, 0, 0], [0, 0, 0], [0, 1, 1]]
-    assert found.quality_kappa == pytest.approx((2 / 3 - 1 / 3) / (1 - 1 / 3))
+    assert found.quality_kappa == pytest.approx(1 - (1 / 3) / 1)
     assert found.masks == ()
     assert math.isnan(found.limits.bias)
 
@@ -75,6 +76,8 @@ def test_what_one_alone_drew_is_counted_and_what_fails_is_named(
     assert "is not there" in found.problems[STEMS[3]]
     only = compare_graders(Review(session), "anna", "ben", targets=["cup"])
     assert only.masks == ()
+    with pytest.raises(TargetError, match="dsic"):
+        compare_graders(Review(session), "anna", "ben", targets=["dsic"])
 
 
 def test_graders_that_cannot_be_compared_are_refused(session: GradingSession, grade: Grade):

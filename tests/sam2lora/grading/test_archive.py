@@ -1,13 +1,16 @@
 """A packed session is opened elsewhere; a hostile one is refused whole."""
 
+import json
+import os
 import shutil
+import warnings
 import zipfile
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from sam2lora.errors import OutputError, SessionError
+from sam2lora.errors import ImageError, OutputError, SessionError
 from sam2lora.grading import GradingSession, Review, SessionGrader, locate
 from sam2lora.grading.archive import pack_session, unpack_session
 from sam2lora.utils.zip_entries import new_entry
@@ -67,7 +70,10 @@ def test_existing_files_are_not_replaced_unasked(session: GradingSession, tmp_pa
         "../evil.txt",
         "/etc/evil",
         "graders/anna/../../../evil",
-        "graders\\anna\\log.jsonl",
+        pytest.param(
+            "graders\\anna\\log.jsonl",
+            marks=pytest.mark.skipif(os.name == "nt", reason="zipfile reads it as a /"),
+        ),
         "run.sh",
         "graders/anna/masks/deep/a.png",
         "graders/anna/.lock",
@@ -85,6 +91,69 @@ def test_entry_that_is_no_part_of_a_session_is_refused(
     with pytest.raises(SessionError, match="Not unpacked"):
         unpack_session(packed, tmp_path / "deep" / "received")
     assert sorted(tmp_path.rglob("*")) == before
+
+
+@pytest.mark.parametrize("stem", ["../../evil", "a/b", "a\\b", "c:a", "a\0", ".", "..", ".a", "a."])
+def test_list_with_a_name_that_leaves_the_folder_is_refused(
+    session: GradingSession, tmp_path: Path, stem: str
+):
+    listed = json.loads((session.folder / "session.json").read_text())
+    listed["images"][0]["stem"] = stem
+    (session.folder / "session.json").write_text(json.dumps(listed))
+    packed = pack_session(session, tmp_path / "s.zip")
+    with pytest.raises(SessionError, match=r"is damaged \(images\.0\.stem: .*file names"):
+        unpack_session(packed, tmp_path / "received")
+    assert not (tmp_path / "received").exists()
+
+
+def test_file_that_goes_while_it_is_packed_is_left_out(
+    session: GradingSession, grade: Grade, tmp_path: Path
+):
+    grade("anna")
+    with SessionGrader(session, "anna") as grader:
+        grader.recovery.write(STEMS[0], notes={}, arrays={})
+
+        def discard(done: int, total: int) -> None:
+            grader.recovery.discard()
+
+        packed = pack_session(session, tmp_path / "s.zip", progress=discard)
+    assert len(unpack_session(packed, tmp_path / "a").images) == 4
+    assert not (tmp_path / "a/graders/anna/recovery.npz").exists()
+    with pytest.raises(ImageError, match=r"p2_right\.png: the image is not there"):
+        pack_session(
+            session,
+            tmp_path / "b.zip",
+            images=True,
+            progress=lambda done, total: session.path(STEMS[3]).unlink(missing_ok=True),
+        )
+    assert not (tmp_path / "b.zip").exists()
+
+
+def test_file_that_cannot_be_read_is_named(
+    session: GradingSession, grade: Grade, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    grade("anna")
+    whole = Path.open
+
+    def refuse(path: Path, mode: str = "r", *args: object, **named: object) -> object:
+        if path.name == "log.jsonl":
+            raise PermissionError(13, "Permission denied")
+        return whole(path, mode, *args, **named)  # type: ignore[call-overload]
+
+    monkeypatch.setattr(Path, "open", refuse)
+    with pytest.raises(SessionError, match=r"log\.jsonl: cannot be read \(Permission"):
+        pack_session(session, tmp_path / "s.zip")
+
+
+@pytest.mark.parametrize("name", ["session.json", "graders/Anna/log.jsonl"])
+def test_entry_that_is_there_twice_is_refused(session: GradingSession, tmp_path: Path, name: str):
+    packed = pack_session(session, tmp_path / "s.zip")
+    with zipfile.ZipFile(packed, "a") as archive, warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        for one in ("graders/anna/log.jsonl", name):
+            archive.writestr(new_entry(one), "")
+    with pytest.raises(SessionError, match=r"more than once\. Not unpacked"):
+        unpack_session(packed, tmp_path / "received")
 
 
 def test_archive_that_is_none_is_explained(session: GradingSession, tmp_path: Path):

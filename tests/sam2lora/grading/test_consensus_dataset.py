@@ -86,6 +86,8 @@ def test_nothing_is_written_without_a_decision(
     with pytest.raises(SessionError, match=r"no consensus to write\. .* with: 4; none of"):
         write_consensus(tmp_path / "out", Review(session))
     assert not (tmp_path / "out").exists()
+    with pytest.raises(OutputError, match="lies in the session"):
+        write_consensus(session.folder / "graders" / "eve", Review(session), otherwise="anna")
     (tmp_path / "out").mkdir()
     with pytest.raises(OutputError, match="already exists"):
         write_consensus(tmp_path / "out", Review(session), otherwise="anna")
@@ -117,3 +119,23 @@ def test_full_disk_ends_it_and_a_missing_package_is_named(
     with pytest.raises(OutputError, match="No space left"):
         write_consensus(tmp_path / "b", Review(session), otherwise="anna")
     assert sorted(path.name for path in tmp_path.iterdir()) == ["photos", "session"]
+
+
+def test_choice_that_counts_no_longer_is_not_replaced(
+    session: GradingSession, grade: Grade, tmp_path: Path
+):
+    grade("anna")
+    grade("ben", shift=2)
+    with Adjudicator(session, "cleo") as third:
+        third.choose(STEMS[0], "disc", "ben")
+        third.choose(STEMS[1], "disc", "ben")
+    grade("anna", STEMS[:1], shift=1)
+    decided = Adjudicator(session, "cleo", read_only=True)
+    result = write_consensus(
+        tmp_path / "out", decided.review, adjudicator=decided, otherwise="anna"
+    )
+    assert result.void == {STEMS[0]: ("disc",)}
+    assert result.undecided == {}
+    assert result.chosen == {"anna": 6, "ben": 1}
+    first = read_dataset(tmp_path / "out").records[0]
+    assert (first.stem, set(first.masks)) == (STEMS[0], {"cup"})

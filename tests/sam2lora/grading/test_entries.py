@@ -12,6 +12,7 @@ from sam2lora.grading.entries import (
     CommentEntry,
     PredictionEntry,
     StateEntry,
+    UnreadableLine,
     WorkEntry,
     append_entry,
     read_entries,
@@ -20,7 +21,7 @@ from sam2lora.grading.entries import (
 
 def test_entries_are_read_as_written(tmp_path: Path):
     path = tmp_path / "log.jsonl"
-    assert read_entries(path) == ([], 0)
+    assert read_entries(path) == []
     entries = [
         StateEntry(image="a", state="started"),
         CommentEntry(image="a", text="Füße\nnass"),
@@ -28,7 +29,7 @@ def test_entries_are_read_as_written(tmp_path: Path):
     ]
     for entry in entries:
         append_entry(path, entry)
-    assert read_entries(path) == (entries, 0)
+    assert read_entries(path) == entries
     assert entries[0].time.tzinfo is UTC
 
 
@@ -37,18 +38,18 @@ def test_torn_line_is_ignored_and_repaired(tmp_path: Path):
     append_entry(path, StateEntry(image="a", state="started"))
     with path.open("ab") as stream:
         stream.write(b'{"kind":"state","image":"a","sta')
-    assert [entry.image for entry in read_entries(path)[0]] == ["a"]
+    assert [entry.image for entry in read_entries(path)] == ["a"]
     append_entry(path, StateEntry(image="b", state="done"))
-    assert [entry.image for entry in read_entries(path)[0]] == ["a", "b"]
-    assert read_entries(path)[1] == 0
+    assert [entry.image for entry in read_entries(path)] == ["a", "b"]
 
 
 def test_lines_of_another_version_are_counted(tmp_path: Path):
     path = tmp_path / "log.jsonl"
     path.write_bytes(b'{"kind":"hummed","image":"a"}\n\xff\n')
     append_entry(path, StateEntry(image="b", state="done"))
-    entries, skipped = read_entries(path)
-    assert (len(entries), skipped) == (1, 2)
+    another, broken, entry = read_entries(path)
+    assert (another, broken) == (UnreadableLine("a"), UnreadableLine(""))
+    assert entry.image == "b"
     path.unlink()
     path.mkdir()
     with pytest.raises(SessionError, match=r"log\.jsonl: cannot be read"):
@@ -73,6 +74,6 @@ def test_full_disk_keeps_the_entries_before(tmp_path: Path, monkeypatch: pytest.
     monkeypatch.setattr(os, "fsync", full)
     with pytest.raises(OutputError, match=r"No space left.*do the same again"):
         append_entry(path, StateEntry(image="a", state="done"))
-    assert [entry.state for entry in read_entries(path)[0] if isinstance(entry, StateEntry)] == [
+    assert [entry.state for entry in read_entries(path) if isinstance(entry, StateEntry)] == [
         "started"
     ]

@@ -8,7 +8,7 @@ import pytest
 
 from sam2lora.datasets import read_dataset
 from sam2lora.errors import OutputError, SessionError
-from sam2lora.grading import GradingSession, Review
+from sam2lora.grading import GradingSession, Review, SessionGrader, list_sources
 from sam2lora.grading.mask_export import export_masks
 from sam2lora.images.reading import read_values
 from tests.sam2lora.grading.helpers import STEMS, Eyes, Grade
@@ -40,6 +40,8 @@ def test_sealed_masks_stay_out(session: GradingSession, grade: Grade, tmp_path: 
     assert not (tmp_path / "b" / "dataset" / "images").exists()
     with pytest.raises(SessionError, match="eve is none of the graders"):
         export_masks(tmp_path / "c", both, "eve")
+    with pytest.raises(OutputError, match="lies in the session"):
+        export_masks(session.folder / "graders" / "anna", own, "anna")
     with pytest.raises(OutputError, match="already exists"):
         export_masks(tmp_path / "b", own, "anna", formats=["dataset"])
 
@@ -49,3 +51,19 @@ def test_grader_without_masks_is_named(session: GradingSession, grade: Grade, tm
     with pytest.raises(SessionError, match="anna has no masks that may be exported"):
         export_masks(tmp_path / "out", Review(session), "anna")
     assert not (tmp_path / "out").exists()
+
+
+def test_images_of_one_name_are_told_apart(photos: Path, masks: Eyes, tmp_path: Path):
+    other = tmp_path / "other"
+    other.mkdir()
+    (other / "p1_left.png").write_bytes((photos / "p1_left.png").read_bytes() + b"\0")
+    session = GradingSession.create(tmp_path / "s", list_sources([photos / "p1_left.png", other]))
+    with SessionGrader(session, "anna") as grader:
+        for image in session.images:
+            grader.corrections.save(image.stem, session.path(image.stem), masks["p1_left"])
+            grader.set_state(image.stem, "done")
+    export_masks(tmp_path / "out", Review(session), "anna")
+    coco = json.loads((tmp_path / "out" / "coco.json").read_text())
+    names = [image["file_name"] for image in coco["images"]]
+    assert names == ["p1_left.png", "p1_left_2.png"]
+    assert {path.name for path in (tmp_path / "out/dataset/images").iterdir()} == set(names)

@@ -1,5 +1,6 @@
 """A person's part of a session: one window writes it, two people do not meet."""
 
+import os
 import shutil
 from pathlib import Path
 
@@ -9,7 +10,7 @@ import pytest
 from sam2lora.annotations.points import PointAnnotation
 from sam2lora.datasets import read_dataset
 from sam2lora.errors import OutputError, SessionError
-from sam2lora.grading import GradingSession, SessionGrader, locate
+from sam2lora.grading import Adjudicator, GradingSession, SessionGrader, locate
 from sam2lora.grading.entries import CommentEntry
 from sam2lora.grading.participants import checked_name, read_grades
 from tests.sam2lora.grading.helpers import Eyes, Grade
@@ -27,7 +28,7 @@ def test_what_was_said_is_there_when_opened_again(session: GradingSession):
         assert (grade.state, grade.reason) == ("flagged", "ask")
         assert (grade.comment, grade.quality) == ("a cup?", "partly")
         assert again.skipped_lines == 0
-    assert read_grades(session, "anna") == dict(again.grades)
+    assert read_grades(session, "anna") == (dict(again.grades), 0)
 
 
 def test_second_window_is_refused_or_reads_only(session: GradingSession, masks: Eyes):
@@ -81,7 +82,9 @@ def test_store_follows_images_that_were_moved(session: GradingSession, grade: Gr
     assert record.image == Path(moved) / "p1_left.png"
 
 
-@pytest.mark.parametrize("name", ["", " ", "a/b", "..", "-a", "Staple", "a" * 41, "a b", "a."])
+@pytest.mark.parametrize(
+    "name", ["", " ", "a/b", "..", "-a", "Staple", "a" * 41, "a b", "a.", "con", "LPT1"]
+)
 def test_names_that_cannot_be_folders_are_refused(session: GradingSession, name: str):
     with pytest.raises(SessionError, match="cannot be a name"):
         SessionGrader(session, name)
@@ -103,6 +106,7 @@ def test_what_makes_no_sense_is_refused(session: GradingSession):
         SessionGrader(session, "ben", read_only=True)
 
 
+@pytest.mark.skipif(os.name == "nt", reason="a folder with an open lock cannot be deleted")
 def test_grade_stays_as_it_was_if_it_cannot_be_written(session: GradingSession):
     with SessionGrader(session, "anna") as grader:
         grader.set_state("p1_left", "started")
@@ -116,7 +120,38 @@ def test_damaged_log_releases_the_lock(session: GradingSession):
     SessionGrader(session, "anna").close()
     log = session.folder / "graders" / "anna" / "log.jsonl"
     log.mkdir()
-    with pytest.raises(SessionError, match="cannot be read"):
-        SessionGrader(session, "anna")
+    for read in (session.graders, lambda: SessionGrader(session, "anna")):
+        with pytest.raises(SessionError, match="cannot be read"):
+            read()
     log.rmdir()
     SessionGrader(session, "anna").close()
+
+
+def test_closed_window_refuses_to_write(session: GradingSession, masks: Eyes):
+    path = session.found_path("p1_left")
+    grader = SessionGrader(session, "anna")
+    grader.set_state("p1_left", "started")
+    grader.close()
+    with SessionGrader(session, "anna") as other:
+        other.recovery.write("p1_left", notes={}, arrays={})
+        for write in (
+            lambda: grader.set_state("p1_left", "done"),
+            lambda: grader.corrections.save("p1_left", path, masks["p1_left"]),
+            lambda: grader.recovery.write("p1_right", notes={}, arrays={}),
+            grader.recovery.discard,
+        ):
+            with pytest.raises(OutputError, match=r"was closed here.*Open it again"):
+                write()
+        found = other.recovery.read()
+    assert found is not None
+    assert found.image == "p1_left"
+    assert read_grades(session, "anna")[0]["p1_left"].state == "started"
+    assert grader.corrections.masks("p1_left", (96, 96)) == {}
+
+
+def test_adjudicator_cannot_grade(session: GradingSession, grade: Grade):
+    grade("anna")
+    with Adjudicator(session, "cleo") as third:
+        third.choose("p1_left", "disc", "anna")
+    with pytest.raises(SessionError, match="Cleo is an adjudicator of this session"):
+        SessionGrader(session, "Cleo")

@@ -1,5 +1,7 @@
 """Masks of others are seen once all are done, and not before."""
 
+import shutil
+
 import numpy as np
 import pytest
 
@@ -30,8 +32,12 @@ def test_masks_are_sealed_until_both_are_done(session: GradingSession, grade: Gr
 def test_image_taken_back_is_sealed_again(session: GradingSession, grade: Grade):
     grade("anna", STEMS[:1])
     grade("ben", STEMS[:1])
+    review = Review(session)
+    assert len(review.masks(STEMS[0])) == 2
     with SessionGrader(session, "anna") as grader:
         grader.set_state(STEMS[0], "started")
+    with pytest.raises(SealedError, match="Not done: anna"):
+        review.masks(STEMS[0])
     assert Review(session).open_stems() == []
 
 
@@ -63,3 +69,33 @@ def test_missing_image_is_reported(session: GradingSession, grade: Grade):
     assert review.has_masks("anna", STEMS[0])
     with pytest.raises(ImageError, match="is not there"):
         review.masks(STEMS[0])
+
+
+def test_masks_of_unknown_targets_are_named(session: GradingSession, grade: Grade):
+    grade("anna", STEMS[:2])
+    folder = session.folder / "graders" / "anna" / "masks"
+    for stem in (STEMS[0], STEMS[3]):
+        shutil.copyfile(folder / f"{STEMS[0]}_disc.png", folder / f"{stem}_hard_drusen.png")
+    review = Review(session)
+    assert list(review.unknown_masks()) == [STEMS[0]]  # the other one is sealed
+    assert "anna's hard_drusen" in review.unknown_masks()[STEMS[0]]
+    assert set(review.masks(STEMS[0])["anna"]) == {"disc", "cup"}
+
+
+def test_image_is_not_done_if_a_line_about_it_cannot_be_read(session: GradingSession, grade: Grade):
+    grade("anna")
+    log = session.folder / "graders" / "anna" / "log.jsonl"
+    with log.open("ab") as stream:
+        stream.write(b'{"kind":"doubted","image":"p1_left"}\n')
+    review = Review(session)
+    assert (review.unreadable, review.sealed_by(STEMS[0])) == ({"anna": 1}, ("anna",))
+    assert review.open_stems() == list(STEMS[1:])
+    grade("anna", STEMS[:1])
+    assert Review(session).open_stems() == list(STEMS)
+    with log.open("ab") as stream:
+        stream.write(b"\0\0\0\n")
+    assert Review(session).open_stems() == []  # it may have been about any of them
+    with SessionGrader(session, "anna") as grader:
+        grader.set_state(STEMS[2], "done")
+        assert grader.skipped_lines == 2
+    assert Review(session).open_stems() == [STEMS[2]]

@@ -1,12 +1,13 @@
 """A session's list of images: created, added to, relocated, and never half-written."""
 
 import shutil
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 
 from sam2lora.errors import ImageError, OutputError, SessionError
-from sam2lora.grading import GradingSession, SessionGrader, list_sources
+from sam2lora.grading import GradingSession, SessionGrader, WorkEntry, list_sources
 from sam2lora.utils.files import sha256_of
 from sam2lora.utils.process_lock import process_lock
 
@@ -90,10 +91,13 @@ def test_unreadable_image_leaves_no_session(photos: Path, tmp_path: Path):
 
 
 def test_graders_are_those_who_wrote_something(session: GradingSession):
-    for name in ("ben", "anna", "anan"):
+    start = datetime(2030, 1, 1, tzinfo=UTC)
+    for name in ("ben", "anna", "anan", "looked"):
         with SessionGrader(session, name) as grader:
             if name != "anan":
+                grader.write(WorkEntry(image="p1_left", start=start, end=start))
+            if name in ("ben", "anna"):
                 grader.set_state("p1_left", "started")
     (session.folder / "graders" / ".hidden").mkdir()
     assert session.graders() == ("anna", "ben")
-    assert session.names("graders") == ("anan", "anna", "ben")
+    assert session.names("graders") == ("anan", "anna", "ben", "looked")

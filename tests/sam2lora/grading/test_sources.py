@@ -7,6 +7,7 @@ import pytest
 
 from sam2lora.errors import DatasetError, ImageError
 from sam2lora.grading import list_sources
+from sam2lora.grading.sources import safe_stem
 
 
 def test_table_names_patients_and_eyes(photos: Path):
@@ -56,3 +57,21 @@ def test_files_given_twice_are_listed_once(photos: Path):
     assert len(list_sources([photos, photos / "p1_left.png", str(photos / "*.png")])) == 4
     with pytest.raises(ImageError, match="no image here"):
         list_sources([photos / "*.tif"])
+
+
+@pytest.mark.parametrize(
+    ("name", "safe"),
+    [
+        ("p1 left.a", "p1 left.a"),
+        ("../../evil", "_.._evil"),
+        (".hidden", "hidden"),
+        ("e\u0301", "\u00e9"),
+        ("Con", "_Con"),
+        ("lpt1.left", "_lpt1.left"),
+        ("?.", "_"),
+        ("..", "image"),
+    ],
+)
+def test_names_are_made_usable_in_file_names(name: str, safe: str):
+    assert safe_stem(name) == safe
+    assert safe_stem(safe) == safe

@@ -6,7 +6,7 @@ from skimage.draw import polygon2mask
 
 from sam2lora.images.field_of_view import FieldOfView
 from sam2lora.measurements.definitions import DEFINITIONS
-from sam2lora.measurements.drawing import Region, draw_regions, join_sectors
+from sam2lora.measurements.drawing import Drawing, Region, draw_regions, join_sectors
 from sam2lora.measurements.eye import measure_geometry
 from sam2lora.measurements.geometry import EyeGeometry, eye_geometry
 from sam2lora.measurements.regions import ETDRS_FIELDS, etdrs_grid, zone
@@ -31,6 +31,10 @@ FOVEA = (300.0, 310.0)
 def geometry_of(**changes: object) -> EyeGeometry:
     given = {"masks": MASKS, "field": WHOLE, "fovea": FOVEA, **changes}
     return eye_geometry(given.pop("masks"), given.pop("field"), **given)
+
+
+def draw_of(geometry: EyeGeometry) -> dict[Drawing, tuple[Region, ...]]:
+    return draw_regions(geometry, measure_geometry(geometry).values)
 
 
 def filled(region: Region) -> np.ndarray:
@@ -62,9 +66,8 @@ def test_rim_that_is_drawn_has_the_width_that_is_measured(mirrored: bool) -> Non
     fovea = (799 - FOVEA[0], FOVEA[1]) if mirrored else FOVEA
     geometry = geometry_of(masks=masks, fovea=fovea)
     assert geometry.directions == ("left" if mirrored else "right")
-    values, drawn = measure_geometry(geometry).values, draw_regions(geometry)
+    values, drawn = measure_geometry(geometry).values, draw_of(geometry)
     for region in drawn["rim sectors"][:-1]:
-        assert region.unit == "px"
         assert width_of(region) == pytest.approx(values[region.name], abs=1e-9)
     quarters = hours = by_label(drawn["rim sectors"])
     nasal = quarters["N"].borders[0].points[:, 1].mean()
@@ -78,7 +81,7 @@ def test_rim_that_is_drawn_has_the_width_that_is_measured(mirrored: bool) -> Non
 @pytest.mark.parametrize("mirrored", [False, True])
 def test_hours_are_joined_along_their_borders(mirrored: bool) -> None:
     fovea = (700.0, 310.0) if mirrored else FOVEA
-    hours, _ = parts(draw_regions(geometry_of(fovea=fovea))["rim sectors"])
+    hours, _ = parts(draw_of(geometry_of(fovea=fovea))["rim sectors"])
     line = join_sectors(hours)
     corners = np.concatenate([hour.borders[0].points for hour in hours])
     for corner in corners:
@@ -92,7 +95,7 @@ def test_hours_are_joined_along_their_borders(mirrored: bool) -> None:
 
 
 def test_quarters_and_hours_are_the_whole_rim() -> None:
-    drawn = draw_regions(geometry_of())
+    drawn = draw_of(geometry_of())
     rim = np.count_nonzero(MASKS["disc"] & ~MASKS["cup"])
     for regions in parts(drawn["rim sectors"]):
         assert sum(filled(region).sum() for region in regions) == pytest.approx(rim, rel=0.02)
@@ -101,7 +104,7 @@ def test_quarters_and_hours_are_the_whole_rim() -> None:
 def test_narrowest_part_is_drawn_where_it_is_measured() -> None:
     geometry = geometry_of()
     values = measure_geometry(geometry).values
-    regions = by_label(draw_regions(geometry)["rim sectors"])
+    regions = by_label(draw_of(geometry)["rim sectors"])
     narrowest = regions["least"]
     outer, inner = np.split(narrowest.borders[0].points, 2)
     width = np.hypot(*(outer - inner[::-1]).T).mean()
@@ -115,7 +118,7 @@ def test_narrowest_part_is_drawn_where_it_is_measured() -> None:
 def test_zones_are_those_that_are_measured() -> None:
     geometry = geometry_of()
     assert geometry.disc is not None
-    zones = draw_regions(geometry)["zones B and C"]
+    zones = draw_of(geometry)["zones B and C"]
     assert [region.label for region in zones] == ["zone B", "zone C"]
     for name, region in zip("bc", zones, strict=True):
         assert region.name == f"vessel_density_zone_{name}"
@@ -131,9 +134,9 @@ def test_grid_is_the_one_that_is_measured(eye: str) -> None:
     assert geometry.scale is not None
     assert geometry.directions == eye
     grid = etdrs_grid(fovea, geometry.scale.mm_per_px, eye, SHAPE)
-    regions = {one.name.split("etdrs_")[1]: one for one in draw_regions(geometry)["ETDRS grid"]}
-    assert len(regions) == 9
-    inside = [name for name in ETDRS_FIELDS if regions[name].borders[0].closed]
+    regions = {one.name.split("etdrs_")[1]: one for one in draw_of(geometry)["ETDRS grid"]}
+    assert len(regions) == (9 if eye == "right" else 8)  # one is mostly outside
+    inside = [name for name in regions if regions[name].borders[0].closed]
     assert len(inside) >= 5
     for name in inside:
         region = regions[name]
@@ -145,7 +148,7 @@ def test_grid_is_the_one_that_is_measured(eye: str) -> None:
 
 def test_only_what_is_in_the_field_of_view_is_drawn() -> None:
     field = FieldOfView(ellipse(400, 300, 200, 200), (400, 300), 400)
-    zones = draw_regions(geometry_of(field=field))["zones B and C"]
+    zones = draw_of(geometry_of(field=field))["zones B and C"]
     borders = [border for region in zones for border in region.borders]
     assert borders
     for border in borders:
@@ -159,12 +162,24 @@ def test_only_what_is_in_the_field_of_view_is_drawn() -> None:
 
 
 def test_what_is_not_measured_is_not_drawn() -> None:
-    assert draw_regions(geometry_of(masks={})) == {}
-    no_fovea = draw_regions(geometry_of(fovea=None))
+    assert draw_of(geometry_of(masks={})) == {}
+    no_fovea = draw_of(geometry_of(fovea=None))
     assert [region.label for region in no_fovea["rim sectors"]] == [
         *("I", "S", "least"),
     ]
     assert set(no_fovea) == {"rim sectors", "zones B and C"}
-    turned = draw_regions(geometry_of(fovea=(480, 100)))
+    turned = draw_of(geometry_of(fovea=(480, 100)))
     assert [region.label for region in turned["rim sectors"]] == ["least"]
     assert "ETDRS grid" not in turned
+
+
+def test_regions_of_which_less_than_half_is_visible_are_not_drawn() -> None:
+    field = FieldOfView(ellipse(500, 300, 110, 110), (500, 300), 220)
+    geometry = geometry_of(field=field, spacing=(0.02, 0.02), fovea=(440.0, 300.0))
+    values = measure_geometry(geometry).values
+    assert values["vessel_density_zone_c"] is None
+    assert [region.label for region in draw_of(geometry)["zones B and C"]] == ["zone B"]
+    names = {region.name for region in draw_of(geometry)["ETDRS grid"]}
+    measured = {name for name in DEFINITIONS if "etdrs" in name and values[name] is not None}
+    assert names == measured
+    assert 0 < len(measured) < 9

@@ -5,7 +5,6 @@ import pytest
 
 from sam2lora.errors import GeometryError
 from sam2lora.images.field_of_view import FieldOfView
-from sam2lora.measurements.anatomy import DISC_FOVEA_MM
 from sam2lora.measurements.definitions import DEFINITIONS
 from sam2lora.measurements.eye import measure_eye
 
@@ -26,7 +25,10 @@ FOVEA = (350.0, 300.0)
 def test_every_definition_has_a_value_where_everything_is_known() -> None:
     found = measure_eye(MASKS, FIELD, fovea=FOVEA)
     assert list(found.values) == list(DEFINITIONS)
-    assert [name for name, value in found.values.items() if value is None] == []
+    missing = [name for name, value in found.values.items() if value is None]
+    assert missing == ["disc_fovea_distance_mm"]  # it is the scale
+    by_file = measure_eye(MASKS, FIELD, spacing=(0.02, 0.02), fovea=FOVEA)
+    assert None not in by_file.values.values()
     assert (found.eye, found.warnings) == ("right", ())
 
 
@@ -41,7 +43,7 @@ def test_values_are_those_of_the_shapes() -> None:
     assert values["rim_narrowest_hour"] == 6
     assert values["rim_disc_ratio"] == pytest.approx(12 / 60, abs=0.01)
     assert values["disc_fovea_distance_px"] == 150
-    assert values["disc_fovea_distance_mm"] == pytest.approx(DISC_FOVEA_MM)
+    assert values["disc_fovea_distance_mm"] is None
     ring = np.pi * (90**2 - 60**2)
     assert values["vessel_density_zone_b"] == pytest.approx(2 * 30 * 5 / ring, rel=0.03)
     assert values["vessel_skeleton_length_px"] == pytest.approx(580, abs=6)
@@ -57,6 +59,7 @@ def test_millimetres_are_those_of_the_scale() -> None:
     assert by_file.scale is not None
     assert by_file.scale.source == "file"
     assert by_file.values["disc_height_mm"] == pytest.approx(61 * 0.02)
+    assert by_file.values["disc_fovea_distance_mm"] == pytest.approx(150 * 0.02)
     area = by_file.values["disc_area_px"]
     assert isinstance(area, int)
     assert by_file.values["disc_area_mm2"] == pytest.approx(area * 0.0004)

@@ -5,7 +5,7 @@ import pytest
 
 from sam2lora.images.field_of_view import FieldOfView
 from sam2lora.measurements.drawing import draw_regions
-from sam2lora.measurements.eye import measure_eye
+from sam2lora.measurements.eye import measure_eye, measure_geometry
 from sam2lora.measurements.geometry import doubts, eye_geometry
 
 Y, X = np.ogrid[:400, :400]
@@ -50,4 +50,5 @@ def test_unknown_side_is_said_to_be_so() -> None:
     (doubt,) = doubts(eye_geometry(MASKS, FIELD))
     assert doubt.startswith("The side of the eye is not known")
     assert list(doubts(eye_geometry({"disc": MASKS["disc"]}, FIELD))) == []
-    assert len(draw_regions(eye_geometry(MASKS, FIELD))["rim sectors"]) == 3
+    geometry = eye_geometry(MASKS, FIELD)
+    assert len(draw_regions(geometry, measure_geometry(geometry).values)["rim sectors"]) == 3

@@ -60,3 +60,16 @@ def test_limits_of_too_few_pairs_are_undefined() -> None:
     assert math.isnan(one.bias_interval[0])
     with pytest.raises(ValueError, match="argument"):
         limits_of_agreement([1.0], [])
+
+
+def test_order_of_categories_weighs_by_steps():
+    # 1 - sum(w * observed) / sum(w * expected) with w = 0, 1, 2 steps, by hand
+    table = np.array([[10, 3, 1], [2, 8, 4], [0, 2, 10]])
+    observed = (3 + 2 * 1 + 2 + 4 + 2) / 40
+    expected = (14 * 13 + 2 * 14 * 15 + 14 * 12 + 14 * 15 + 2 * 12 * 12 + 12 * 13) / 40**2
+    assert cohens_kappa(table, ordinal=True) == pytest.approx(1 - observed / expected)
+    near, far = np.diag([5, 5, 5]), np.diag([5, 5, 5])
+    near[0, 1] = far[0, 2] = 3
+    assert cohens_kappa(near, ordinal=True) > cohens_kappa(far, ordinal=True)
+    assert cohens_kappa(np.array([[3, 1], [2, 4]]), ordinal=True) == pytest.approx(0.4)
+    assert math.isnan(cohens_kappa(np.diag([0, 4, 0]), ordinal=True))
