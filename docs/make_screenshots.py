@@ -79,8 +79,8 @@ def image_list(viewer: napari.Viewer) -> None:
     viewer.layers.selection.active = vessel
 
 
-def measurements(viewer: napari.Viewer) -> None:
-    """Show the measurements of an image with a large cup, drawn on it."""
+def measurements(viewer: napari.Viewer) -> Layer:
+    """Show the measurements of an image with a large cup, drawn on it; return where to zoom."""
     viewer.open_sample(PLUGIN, "large_cup")
     image = viewer.layers[0]
     viewer.layers.selection.active = image
@@ -93,6 +93,7 @@ def measurements(viewer: napari.Viewer) -> None:
     (draw,) = (box for box in dock.findChildren(QCheckBox) if box.text() == "Draw")
     draw.click()
     QTest.qWait(2000)
+    return viewer.layers[f"{image.name} rim sectors"]
 
 
 def segment_result(viewer: napari.Viewer) -> None:
@@ -177,7 +178,10 @@ def draw_folder(folder: Path, *, count: int = 6) -> Path:
     return folder
 
 
-PICTURES: dict[str, Callable[[napari.Viewer], None]] = {
+Prepare = Callable[[napari.Viewer], Layer | None]
+"""Fills a window; returns the layer that the picture is about, None for the whole image."""
+
+PICTURES: dict[str, Prepare] = {
     "open-image": open_image,
     "views": views,
     "image-list": image_list,
@@ -190,13 +194,23 @@ PICTURES: dict[str, Callable[[napari.Viewer], None]] = {
 }
 
 
-def take(path: Path, prepare: Callable[[napari.Viewer], None]) -> None:
+def zoom_to(viewer: napari.Viewer, layer: Layer) -> None:
+    """Show a layer and a little of what is around it."""
+    (top, left), (bottom, right) = layer.extent.world
+    whole = viewer.layers.extent.world
+    viewer.scene.camera.center = ((top + bottom) / 2, (left + right) / 2)
+    viewer.scene.camera.zoom *= np.ptp(whole[:, 0]) / (1.6 * max(bottom - top, right - left))
+
+
+def take(path: Path, prepare: Prepare) -> None:
     """Open a window, prepare it, and write its screenshot as a PNG."""
     viewer = napari.Viewer(show_welcome_screen=False)
     viewer.window.resize(*WINDOW)
-    prepare(viewer)
+    subject = prepare(viewer)
     QTest.qWait(500)
     viewer.fit_to_view()
+    if subject is not None:
+        zoom_to(viewer, subject)
     QTest.qWait(500)
     picture = viewer.window.screenshot(flash=False, canvas_only=False)
     viewer.window.remove_dock_widget("all")  # they ask before the window closes

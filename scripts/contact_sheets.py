@@ -12,8 +12,9 @@ several models or with prompts, what the first one predicted without a prompt is
 """
 
 import argparse
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 
 import numpy as np
@@ -72,12 +73,7 @@ def draw_sheets(out: Path, reports: Sequence[Path]) -> Iterator[Path]:
         for entry in _automatic(report)
     ]
     scored.sort(key=lambda one: one.dice)
-    out.mkdir(parents=True, exist_ok=True)
-    for number, start in enumerate(range(0, len(scored), COLUMNS * ROWS), start=1):
-        tiles = [draw_tile(one) for one in scored[start : start + COLUMNS * ROWS]]
-        path = out / f"{number:02}.png"
-        Image.fromarray(arrange(tiles)).save(path)
-        yield path
+    yield from write_sheets(out, map(draw_tile, scored))
 
 
 def _automatic(report: Report) -> Iterator[ImageEntry]:
@@ -140,6 +136,24 @@ def picture(
         cut = Image.fromarray(mask.astype(np.uint8) * 255).crop(corners)
         drawn[outline(np.asarray(cut.resize(size, Image.Resampling.BOX)) > 127)] = color
     return Image.fromarray(drawn)
+
+
+def write_sheets(
+    out: Path, tiles: Iterable[Pixels], *, columns: int = COLUMNS, rows: int = ROWS
+) -> Iterator[Path]:
+    """Write tiles on sheets, in their order; each tile is drawn when its sheet is.
+
+    Yields
+    ------
+    The path of each sheet, `OUT/01.png` and so on.
+    """
+    out.mkdir(parents=True, exist_ok=True)
+    left, number = iter(tiles), 0
+    while sheet := list(islice(left, columns * rows)):
+        number += 1
+        path = out / f"{number:02}.png"
+        Image.fromarray(arrange(sheet, columns=columns)).save(path)
+        yield path
 
 
 def arrange(tiles: Sequence[Pixels], *, columns: int = COLUMNS) -> Pixels:

@@ -27,7 +27,7 @@ from sam2lora.measurements.drawing import Region, draw_regions
 from sam2lora.measurements.eye import EyeMeasurements, measure_geometry
 from sam2lora.measurements.geometry import eye_geometry
 from sam2lora.types import Pixels
-from scripts.contact_sheets import arrange, square_around
+from scripts.contact_sheets import square_around, write_sheets
 
 SIDE = 260  # of a picture, in pixels
 TEXT = 12  # height of a line of text
@@ -73,12 +73,8 @@ def draw_sheets(out: Path, records: Sequence[Record]) -> Iterator[Path]:
         one for record in records if {"disc", "cup"} <= record.masks.keys() for one in _try(record)
     ]
     drawn.sort(key=lambda one: one.order)
-    out.mkdir(parents=True, exist_ok=True)
-    for number, start in enumerate(range(0, len(drawn), COLUMNS * ROWS), start=1):
-        tiles = [one.tile for one in drawn[start : start + COLUMNS * ROWS]]
-        path = out / f"{number:02}.png"
-        Image.fromarray(arrange(tiles, columns=COLUMNS)).save(path)
-        yield path
+    tiles = (one.tile for one in drawn)
+    yield from write_sheets(out, tiles, columns=COLUMNS, rows=ROWS)
 
 
 def _try(record: Record) -> Iterator[Drawn]:

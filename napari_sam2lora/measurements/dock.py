@@ -136,7 +136,7 @@ class MeasurementsDock(Dock):
         return list(rows_of(self.measured.found, snapshot.confidences, snapshot.eye))
 
     def _enable(self) -> None:
-        """Let a row be saved while it holds, and a side be chosen while its image is selected."""
+        """Enable saving a row while it holds, and choosing a side while its image is selected."""
         self._add.setEnabled(self._live.current)
         self._eye.setEnabled(self._live.image is not None)
 

@@ -373,6 +373,14 @@ class AugmentSettings(Settings):
         default=0.05, ge=0, le=1, description="share of images with local contrast enhanced"
     )
 
+    style_share: float = Field(
+        default=0,
+        ge=0,
+        le=1,
+        description="share of images that get the colors and illumination of another image of the "
+        "training data, to any extent",
+    )
+
     @model_validator(mode="after")
     def _check_scale(self) -> Self:
         smallest, largest = self.scale

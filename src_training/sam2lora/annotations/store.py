@@ -217,8 +217,7 @@ class Corrections:
         make_folder(self.folder / "masks")
         for name, mask in masks.items():
             save_mask(self._mask(stem, name), mask)
-        images = state.images | {stem: str(image.resolve())}
-        self._write(state.model_copy(update={"images": images}))
+        self._link(state, stem, image)
 
     def save_points(
         self, stem: str, image: Path, points: Mapping[str, PointAnnotation | None]
@@ -245,8 +244,7 @@ class Corrections:
                 self._point(stem, name).unlink(missing_ok=True)
             else:
                 save_point(self._point(stem, name), point)
-        images = state.images | {stem: str(image.resolve())}
-        self._write(state.model_copy(update={"images": images}))
+        self._link(state, stem, image)
 
     def relink(self, images: Mapping[str, Path]) -> None:
         """Note where images lie that were moved; of images without corrections, nothing.
@@ -330,6 +328,11 @@ class Corrections:
                 "which are marked as done is unknown. Delete it to start a new list; the masks "
                 "beside it stay."
             ) from error
+
+    def _link(self, state: _State, stem: str, image: Path) -> None:
+        """Write down which image it is that something was saved for."""
+        images = state.images | {stem: str(image.resolve())}
+        self._write(state.model_copy(update={"images": images}))
 
     def _write(self, state: _State) -> None:
         """Write the state, and the table that makes the masks a dataset."""

@@ -24,11 +24,12 @@ from sam2lora.training.data_split import Item
 from sam2lora.training.narrow_field import sample_narrow_field
 from sam2lora.training.settings import TrainSettings
 from sam2lora.transforms.augmentation import LabelledWindow, apply_augmentation, sample_augmentation
+from sam2lora.transforms.style import ImageStyle, StyleChange, exchange_style
 from sam2lora.transforms.windows import Window, full_window, tile_side, zoom_window
 from sam2lora.transforms.zoom import BoundingBox, crop_side
 from sam2lora.types import Mask
 
-_ORDER, _WINDOW, _PROMPTS, _TURN, _ROUNDS = range(5)  # streams of random numbers
+_ORDER, _WINDOW, _PROMPTS, _TURN, _ROUNDS, _STYLE = range(6)  # streams of random numbers
 
 
 ORIENTATIONS = 8
@@ -140,7 +141,7 @@ class TrainingDataset(Dataset[TrainingSample | Sam2LoraError]):
         self._size = size
         self._mask_size = mask_size
         # Created in the worker process that uses them.
-        self._decoded: ByteLru[_CachedImage | _CachedMask] | None = None
+        self._decoded: ByteLru[_CachedImage | _CachedMask | ImageStyle] | None = None
         self._windows: ByteLru[LabelledWindow] | None = None
 
     def __getitem__(self, index: int) -> TrainingSample | Sam2LoraError:
@@ -223,6 +224,7 @@ class TrainingDataset(Dataset[TrainingSample | Sam2LoraError]):
         image = self._image(item)
         target = self._mask(item, item.target, image.field)
         pixels, field, mask, valid = image.pixels, image.field, target.mask, target.valid
+        style = self._style_change(item, np.random.default_rng((*seed, _STYLE)))
         rng = np.random.default_rng(seed)
         geometry = self._settings.geometry_for(item.target)
         outer = self._outer_extent(item, target, field, rng)
@@ -233,11 +235,36 @@ class TrainingDataset(Dataset[TrainingSample | Sam2LoraError]):
                 pixels = narrow.cut(pixels)
                 mask, valid = narrow.cut(mask), narrow.cut(valid)
                 field = narrow.field(field)
-                outer = outer and outer.moved(-narrow.columns.start, -narrow.rows.start)
+                corner = (-narrow.columns.start, -narrow.rows.start)
+                outer = outer and outer.moved(*corner)
+                style = style and style.moved(*corner)
         window = training_window(field, mask, geometry, self._size, rng, valid=valid, outer=outer)
         return apply_augmentation(
-            sample_augmentation(self._settings.augment, rng), window, pixels, mask, valid=valid
+            sample_augmentation(self._settings.augment, rng),
+            window,
+            pixels,
+            mask,
+            valid=valid,
+            style=style,
         )
+
+    def _style_change(self, item: Item, rng: np.random.Generator) -> StyleChange | None:
+        """Sample the change to the colors of another training image; None for no change."""
+        chance, strength = rng.random(2)
+        if chance >= self._settings.augment.style_share:
+            return None
+        group = self._groups[int(rng.integers(len(self._groups)))]
+        other = group[int(rng.integers(len(group)))]
+        return exchange_style(self._style(item), self._style(other), strength=float(strength))
+
+    def _style(self, item: Item) -> ImageStyle:
+        decoded, key = self._decoded_cache(), f"{item.record.image}|style"
+        style = decoded.get(key)
+        if not isinstance(style, ImageStyle):
+            image = self._image(item)
+            style = ImageStyle.of(image.pixels, image.field)
+            decoded.put(key, style)
+        return style
 
     def _outer_extent(
         self, item: Item, target: _CachedMask, field: FieldOfView, rng: np.random.Generator
@@ -270,7 +297,7 @@ class TrainingDataset(Dataset[TrainingSample | Sam2LoraError]):
             decoded.put(key, cached)
         return cached
 
-    def _decoded_cache(self) -> ByteLru[_CachedImage | _CachedMask]:
+    def _decoded_cache(self) -> ByteLru[_CachedImage | _CachedMask | ImageStyle]:
         if self._decoded is None:
             limit = int(psutil.virtual_memory().available * _MEMORY_SHARE)
             self._decoded = ByteLru(limit)

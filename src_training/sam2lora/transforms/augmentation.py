@@ -15,7 +15,13 @@ from torch import Tensor
 
 from sam2lora.errors import GeometryError
 from sam2lora.settings import AugmentSettings
-from sam2lora.transforms.intensity import Appearance, change_appearance, sample_appearance
+from sam2lora.transforms.intensity import (
+    Appearance,
+    change_appearance,
+    restyle,
+    sample_appearance,
+)
+from sam2lora.transforms.style import StyleChange
 from sam2lora.transforms.windows import Window
 from sam2lora.types import Mask
 
@@ -109,6 +115,7 @@ def apply_augmentation(
     *,
     valid: Mask | None = None,
     previous: NDArray[np.uint8] | None = None,
+    style: StyleChange | None = None,
 ) -> LabelledWindow:
     """Cut a window out of an image and augment it.
 
@@ -132,6 +139,8 @@ def apply_augmentation(
         `(H, W)` bool: the field of view; by default the whole image.
     previous
         `(H, W)` uint8: a prediction, which is moved with the image; 0 is added beyond the image.
+    style
+        What is added to the image to give it the colors of another one.
 
     Raises
     ------
@@ -151,6 +160,8 @@ def apply_augmentation(
     planes = np.dstack([wide.cut(pixels), *map(wide.cut, covers)])
     cut = torch.from_numpy(planes).movedim(-1, 0).contiguous().float()  # (5 or 6, W, W), W >= S
     generator = torch.Generator().manual_seed(augmentation.seed)
+    if style is not None:
+        cut[:3] = restyle(cut[:3].div_(255), cut[4] >= 127.5, style.cut(wide)).mul_(255)
     if augmentation.moves:
         grid = _grid(augmentation, window.size, wide.size, generator)
         cut = F.grid_sample(cut[None], grid, mode="bicubic", align_corners=False)[0]

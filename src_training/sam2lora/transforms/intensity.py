@@ -132,9 +132,30 @@ def change_appearance(
         captured = torch.from_numpy(clahe_view(captured.movedim(0, -1).numpy())).movedim(-1, 0)
     if appearance.jpeg is not None:
         captured = _compressed(captured, appearance.jpeg)
-    # Share of each pixel outside the field of view that is not background.
-    share = (image.amax(dim=0) / _DARK).clamp_(0, 1).masked_fill_(valid, 1)
+    share = _share_of_foreground(image, valid)
     return torch.where(share < 1, _to_bytes(torch.lerp(image, captured / 255, share)), captured)
+
+
+def restyle(image: Tensor, valid: Tensor, change: Tensor) -> Tensor:
+    """Add a change of color to an image; dark background stays dark.
+
+    Parameters
+    ----------
+    image, change
+        `(3, S, S)` float32, the image in 0…1.
+    valid
+        `(S, S)` bool: the field of view.
+
+    Returns
+    -------
+    `(3, S, S)` float32 in 0…1.
+    """
+    return (image + change * _share_of_foreground(image, valid)).clamp_(0, 1)
+
+
+def _share_of_foreground(image: Tensor, valid: Tensor) -> Tensor:
+    """Return how far each pixel outside the field of view is not background, `(S, S)` in 0…1."""
+    return (image.amax(dim=0) / _DARK).clamp_(0, 1).masked_fill_(valid, 1)
 
 
 def _light(appearance: Appearance, size: int) -> Tensor:

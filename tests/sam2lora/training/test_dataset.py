@@ -67,6 +67,24 @@ def test_points_lie_on_the_augmented_mask(make: Make, target: str) -> None:
         assert sample.valid[rows, columns].all()
 
 
+def test_share_of_the_images_gets_the_colors_of_another_one(make: Make) -> None:
+    plain, restyled = (
+        dataset_of(make(target="disc", augment=AugmentSettings.off().model_dump() | changes))
+        for changes in ({}, {"style_share": 0.5})
+    )
+    pairs = [(plain.sample(number), restyled.sample(number)) for number in range(24)]
+    same = [np.array_equal(one.pixels, other.pixels) for one, other in pairs]
+    assert 4 <= sum(same) <= 20
+    for one, other in pairs:
+        assert np.array_equal(one.mask, other.mask)
+        dark = one.pixels.max(axis=-1) == 0
+        assert not other.pixels[dark & ~one.valid].any()
+    again = dataset_of(
+        make(target="disc", augment=AugmentSettings.off().model_dump() | {"style_share": 0.5})
+    )
+    assert np.array_equal(again.sample(5).pixels, pairs[5][1].pixels)
+
+
 def test_windows_repeat_when_features_are_cached(make: Make) -> None:
     dataset = dataset_of(make(freeze_encoder=True, start_from="some", variants=2))
     drawn = [dataset.sample(number) for number in range(24)]  # 6 images, 4 epochs

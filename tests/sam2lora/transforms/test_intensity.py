@@ -8,7 +8,12 @@ import torch
 from torch import Tensor
 
 from sam2lora.settings import AugmentSettings
-from sam2lora.transforms.intensity import Appearance, change_appearance, sample_appearance
+from sam2lora.transforms.intensity import (
+    Appearance,
+    change_appearance,
+    restyle,
+    sample_appearance,
+)
 
 SIDE = 96
 ROWS, COLUMNS = np.mgrid[:SIDE, :SIDE]
@@ -178,3 +183,10 @@ def test_sampled_appearance_stays_in_its_ranges() -> None:
 def test_sampled_appearance_is_neutral_if_all_is_off() -> None:
     rng = np.random.default_rng(0)
     assert all(sample_appearance(AugmentSettings.off(), rng) == NONE for _ in range(20))
+
+
+def test_added_color_leaves_dark_background_and_stays_in_range() -> None:
+    image, change = retina(), torch.full((3, SIDE, SIDE), 0.6)
+    restyled = restyle(image, FIELD, change)
+    assert torch.equal(restyled[:, ~FIELD], image[:, ~FIELD])
+    assert torch.equal(restyled[:, FIELD], (image + change).clamp(0, 1)[:, FIELD])
