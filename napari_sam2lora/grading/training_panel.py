@@ -26,7 +26,7 @@ class TrainingPanel(QWidget):
 
     def __init__(self) -> None:
         super().__init__()
-        self.switch = QCheckBox("Train while labelling")
+        self.switch = QCheckBox("Train in the background")
         self.switch.setToolTip(
             "Quick adapt runs in the background on the images that you are done with; what is "
             "better on the validation images predicts from then on"

@@ -64,7 +64,7 @@ def test_it_starts_when_as_many_more_are_done(training):
         "nano",
     )
     images = list(labelled_images(plan.pairs, "disc"))
-    assert [image.stem for image in images] == ["eye1", "eye2"]
+    assert [image.name for image in images] == ["eye1", "eye2"]
     finish(work, "eye3")
     made.consider(work, "disc", 2)
     assert len(plans) == 1, "one more is not enough"
