@@ -130,6 +130,7 @@ def test_cluster_gives_the_same_bytes(data: Path, tmp_path: Path, cluster: Clust
     assert measure_records(records, two, cluster=cluster).kept == 7
 
 
+@pytest.mark.skipif(not hasattr(signal, "SIGKILL"), reason="kills a process (POSIX)")
 def test_killed_worker_changes_nothing(
     data: Path, tmp_path: Path, cluster: Cluster, worker_pids: Callable[[], list[int]]
 ):
@@ -144,6 +145,7 @@ def test_killed_worker_changes_nothing(
     assert table.read_bytes() == (tmp_path / "whole.csv").read_bytes()
 
 
+@pytest.mark.skipif(not hasattr(signal, "SIGKILL"), reason="kills a process (POSIX)")
 def test_table_is_continued_after_the_command_was_killed(data: Path, tmp_path: Path):
     """Its workers end with it, and what it wrote is kept."""
     records, table = find_records([data]), tmp_path / "table.csv"

@@ -1,5 +1,6 @@
 """Which clusters can be named, and what is said where there is none."""
 
+import os
 import sys
 import time
 from collections.abc import Callable
@@ -65,6 +66,7 @@ def test_gpus_are_shared_one_after_the_other(monkeypatch: pytest.MonkeyPatch):
     assert gpu_environment(1, 2) == {"CUDA_VISIBLE_DEVICES": "7"}
 
 
+@pytest.mark.skipif(os.name == "nt", reason="a shell script stands in for sbatch")
 def test_jobs_of_slurm_have_one_thread_a_worker(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     """A stand-in for sbatch keeps the scripts of the jobs."""
     sbatch = tmp_path / "bin" / "sbatch"

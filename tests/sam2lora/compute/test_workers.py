@@ -26,6 +26,7 @@ def test_results_come_in_order_from_all_workers(cluster: Cluster):
     assert os.getpid() not in processes
 
 
+@pytest.mark.skipif(not hasattr(signal, "SIGKILL"), reason="kills a process (POSIX)")
 def test_batch_of_a_killed_worker_is_done_by_another(cluster: Cluster, worker_pids):
     results = run_job(SquareJob(), range(200), total=200, cluster=cluster)
     texts = [next(results) for _ in range(8)]
