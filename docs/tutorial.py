@@ -108,10 +108,7 @@ class Tour(Drive):
     def click_image(self, row: float, column: float) -> None:
         """Click a pixel of the image."""
         camera = self.viewer.scene.camera
-        down, right = (
-            (row - camera.center[-2]) * camera.zoom,
-            (column - camera.center[-1]) * camera.zoom,
-        )
+        down, right = (np.array([row, column]) - camera.center[-2:]) * camera.zoom
         middle = self.canvas.rect().center()
         spot = QPoint(middle.x() + round(right), middle.y() + round(down))
         QTest.mouseClick(self.canvas, Qt.MouseButton.LeftButton, pos=spot)
