@@ -1,12 +1,14 @@
 """What a cluster of processes brings for many images, what it costs, and whether memory stays flat.
 
-    python benchmarks/cohort.py rates IMAGES OUT            # one process, local:1 and local:2
+    python benchmarks/cohort.py rates IMAGES OUT            # one process, two, local:1, local:2
     python benchmarks/cohort.py memory OUT --images 10000   # of two workers, on tiny images
 
-`rates` runs `sam2lora predict --measure` on the images (a folder, such as DRIVE's 40) with one
+`rates` runs `sam2lora predict --measure` on all images below a folder, such as DRIVE's 40, with one
 thread a process. It prints the time of the whole command, its processor time, and the rate from
-the first results to the last, which leaves the start out; all tables must be the same. `memory`
-measures hard links to a few tiny images, and prints the memory of both workers while it goes on.
+the first results to the last, which leaves the start out; the tables of all but "two commands" must
+be the same. These are two processes at once on half of the images each, without a cluster: what
+the machine's cores allow. `memory` measures hard links to a few tiny images, and prints the memory
+of both workers while it goes on.
 """
 
 import argparse
@@ -14,6 +16,7 @@ import os
 import subprocess
 import sys
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -22,7 +25,10 @@ import psutil
 from sam2lora.synthetic import SyntheticSettings
 from sam2lora.synthetic.folder import write_synthetic_dataset
 
-SIDES = {"one process": 0, "local:1": 1, "local:2": 2}
+SIDES = {"one process": 0, "two commands": 0, "local:1": 1, "local:2": 2}
+"""Workers of a cluster by the name of the side."""
+
+SPLIT = "two commands"
 TARGETS = ("vessel", "disc", "cup")
 TINY, DRAWN = 96, 20  # pixels, images
 
@@ -53,7 +59,8 @@ def main() -> None:
 
 def compare(images: Path, out: Path) -> int:
     """Run all sides and print them; return the exit code."""
-    sides = {name: run_side(images, out / name.replace(" ", "_"), name) for name in SIDES}
+    files = sorted(path for path in images.rglob("*") if path.parent.name == "images")
+    sides = {name: run_side(files, out / name.replace(" ", "_"), name) for name in SIDES}
     first = sides["one process"]
     print(f"{'side':<12} {'seconds':>8} {'processor':>9} {'images/s':>8} {'times':>6} {'rate':>6}")
     for name, side in sides.items():
@@ -61,36 +68,39 @@ def compare(images: Path, out: Path) -> int:
             f"{name:<12} {side.wall:8.1f} {side.processors:9.1f} {side.rate:8.3f} "
             f"{first.wall / side.wall:6.2f} {side.rate / first.rate:6.2f}"
         )
-    tables = {(out / name.replace(" ", "_") / "table.csv").read_bytes() for name in SIDES}
+    whole = [out / name.replace(" ", "_") / "0" for name in SIDES if name != SPLIT]
+    tables = {(folder / "table.csv").read_bytes() for folder in whole}
     print("the tables are the same" if len(tables) == 1 else "THE TABLES DIFFER")
     return len(tables) - 1
 
 
-def run_side(images: Path, out: Path, name: str) -> Side:
-    """Segment and measure the images in a process of its own."""
-    out.mkdir(parents=True)
-    command = [
-        sys.executable,
-        "-m",
-        "sam2lora",
-        "predict",
-        str(images),
-        "--out",
-        str(out / "masks"),
-    ]
-    command += [f"--target={target}" for target in TARGETS]
-    command += ["--measure", str(out / "table.csv")]
-    command += ["--cluster", name] if SIDES[name] else []
+def run_side(files: Sequence[Path], out: Path, name: str) -> Side:
+    """Segment and measure the images in one or two processes of their own."""
+    parts = [files[::2], files[1::2]] if name == SPLIT else [files]
     start = time.monotonic()
-    process = subprocess.Popen(command, env={**os.environ, "OMP_NUM_THREADS": "1"})
-    _, status, used = os.wait4(process.pid, 0)
+    cluster = ["--cluster", name] if SIDES[name] else []
+    running = [start_command(part, out / str(n), cluster) for n, part in enumerate(parts)]
+    processors = 0.0
+    for process in running:
+        _, status, used = os.wait4(process.pid, 0)
+        processors += used.ru_utime + used.ru_stime
+        if status:
+            sys.exit(f"{name} failed")
     wall = time.monotonic() - start
-    if status:
-        sys.exit(f"{name} failed")
-    ends = sorted(path.stat().st_mtime for path in (out / "masks").glob(f"*_{TARGETS[-1]}.png"))
-    workers = max(1, SIDES[name])
-    rate = (len(ends) - workers) / (ends[-1] - ends[workers - 1])
-    return Side(wall, used.ru_utime + used.ru_stime, rate)
+    ends = sorted(path.stat().st_mtime for path in out.glob(f"*/masks/*_{TARGETS[-1]}.png"))
+    first = max(len(parts), SIDES[name])
+    return Side(wall, processors, (len(ends) - first) / (ends[-1] - ends[first - 1]))
+
+
+def start_command(
+    files: Sequence[Path], out: Path, cluster: Sequence[str]
+) -> subprocess.Popen[bytes]:
+    """Start to segment and measure images."""
+    out.mkdir(parents=True)
+    command = [sys.executable, "-m", "sam2lora", "predict", *map(str, files)]
+    command += ["--out", str(out / "masks"), "--measure", str(out / "table.csv")]
+    command += [*(f"--target={target}" for target in TARGETS), *cluster]
+    return subprocess.Popen(command, env={**os.environ, "OMP_NUM_THREADS": "1"})
 
 
 def measure_memory(out: Path, images: int) -> int:

@@ -20,7 +20,7 @@ ROOT = Path(__file__).resolve().parents[1]
 SOURCE = ROOT / "src_training"
 DOCS = ROOT / "docs"
 CONTRIBUTING = "develop/contributing.md"
-HISTORY = "history"
+HISTORY, NO_WEIGHTS = "history", "none"
 
 
 def on_config(config: MkDocsConfig) -> MkDocsConfig:
@@ -54,7 +54,7 @@ def on_page_markdown(markdown: str, page: Page, **_: object) -> str:
     markdown = markdown.replace("<!-- table of public data sets -->", dataset_table(public=True))
     markdown = markdown.replace("<!-- table of own layouts -->", dataset_table(public=False))
     markdown = markdown.replace("<!-- table of results -->", results_table())
-    if "weights" in page.meta:
+    if page.meta.get("weights", NO_WEIGHTS) != NO_WEIGHTS:
         title, rest = markdown.lstrip().split("\n", 1)
         markdown = f"{title}\n\n{weights_line(page.meta['weights'])}\n{rest}"
     return markdown

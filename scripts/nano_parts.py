@@ -1,6 +1,6 @@
 """Training data and settings for each part of the embedded model's training."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -131,8 +131,9 @@ COLORS = {
     "saturation": 0.4,
     "white_balance": 0.25,
     "illumination": 0.4,
+    "style_share": 0.5,
 }
-"""Stronger than the default, to generalise to unseen cameras."""
+"""Stronger than the default, and with the colors of the other datasets, for unseen cameras."""
 
 
 def prepare(part: str, data: Path, out: Path) -> None:
@@ -202,12 +203,13 @@ def start_settings(data: Path) -> dict[str, Any]:
 
 def wide_settings(data: Path, out: Path) -> dict[str, Any]:
     """Return the settings to continue with all targets."""
-    return mixed(data, out, best_weights(out / "start"), vessels=3, others=1) | {"steps": 1500}
+    weights = best_weights(out / "start")
+    return mixed(data, out, weights, VESSELS * 3 + OTHERS) | {"steps": 1500}
 
 
 def base_settings(data: Path, out: Path) -> dict[str, Any]:
     """Return the settings to continue, with vessels without a prompt in nearly half the samples."""
-    return mixed(data, out, best_weights(out / "wide"), vessels=5, others=1) | IN_CYCLES
+    return mixed(data, out, best_weights(out / "wide"), VESSELS * 5 + OTHERS) | IN_CYCLES
 
 
 def on_settings(data: Path, out: Path) -> dict[str, Any]:
@@ -221,18 +223,18 @@ def on_settings(data: Path, out: Path) -> dict[str, Any]:
     if not start.exists():
         with atomic_path(start) as temporary:
             temporary.write_bytes(packaged.read_bytes())
-    return mixed(data, out, str(start), vessels=5, others=2) | {
+    return mixed(data, out, str(start), VESSELS * 5 + DISCS) | {
         "loss": LOSS,
         "augment": COLORS | {"scale": (0.75, 1.35), "rotation": 45},
-        "prompts": MOSTLY_NONE,
+        "prompts": MOSTLY_NONE | {"corrected": 0.4},
         "optimizer": {"learning_rate": 7e-4, "warmup": 50},
         "steps": ON_STEPS,
     }
 
 
-def mixed(data: Path, out: Path, model: str, *, vessels: int, others: int) -> dict[str, Any]:
-    """Return the settings for all targets, with real datasets `vessels` or `others` times."""
-    real = [source(data, name) for name in VESSELS * vessels + OTHERS * others]
+def mixed(data: Path, out: Path, model: str, datasets: Sequence[str]) -> dict[str, Any]:
+    """Return the settings for all targets, with each dataset as often as it is named."""
+    real = [source(data, name) for name in datasets]
     return {
         "train": "base",
         "model": model,

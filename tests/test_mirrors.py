@@ -10,6 +10,8 @@ from scripts.source_tree import MODULES, SOURCES
 TESTS = Path(__file__).resolve().parent
 
 TESTED_WITH = {  # another module of the folder, which they are parts of
+    "sam2lora.compute.batch_queue": "workers",
+    "sam2lora.compute.worker_count": "workers",
     "sam2lora.evaluation.network_job": "loop",
     "sam2lora.inference.result_files": "batch",
     "sam2lora.evaluation.report.candidates": "writer",

@@ -55,7 +55,7 @@ class ImageBar:
 
     def __enter__(self) -> Self:
         self._bar.start()
-        self._start = time.monotonic()
+        self._start = self._printed = time.monotonic()
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -76,6 +76,8 @@ class ImageBar:
 
 def line_text(title: str, done: float, total: int, seconds: float) -> str:
     """Return how far the work is as a line, with the mean rate and the time left."""
+    line = f"{title}: {done:.0f} of {total}"
+    if not done or seconds <= 0:  # as where the clock ticks slowly
+        return line
     rate = done / seconds
-    left = f", {(total - done) / rate / 3600:.1f} h left" if rate else ""
-    return f"{title}: {done:.0f} of {total}, {rate_text(rate)}{left}"
+    return f"{line}, {rate_text(rate)}, {(total - done) / rate / 3600:.1f} h left"

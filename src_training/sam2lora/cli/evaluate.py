@@ -10,6 +10,7 @@ import typer
 
 from sam2lora.cli.bars import ImageBar
 from sam2lora.cli.models import download_bar
+from sam2lora.cli.points import device_text
 from sam2lora.cli.reports import check_options, compare_reports, join_cup_and_disc
 from sam2lora.cli.rows import number, print_rows, print_suspicious
 from sam2lora.compute.allocator import keep_freed_memory
@@ -194,7 +195,7 @@ def evaluate(
         used = ("none", "none")
         if model or adapter or bare or not second_grader:
             predictor = _load(model or "nano", device, precision)
-            used = (str(predictor.device), predictor.precision)
+            used = (device_text(predictor, workers), predictor.precision)
             candidates += _network_candidates(
                 predictor, settings, adapter or [], bare=bare, cluster=workers
             )

@@ -91,9 +91,16 @@ def point_report(
         results,
         settings,
         command=command,
-        device=str(predictor.device),
+        device=device_text(predictor, cluster),
         precision=predictor.precision,
     )
+
+
+def device_text(predictor: "Predictor", cluster: "Cluster | None") -> str:
+    """Return on what a report was computed: the device, or, where that is others', the cluster."""
+    if cluster is None:
+        return str(predictor.device)
+    return f"workers of a cluster ({cluster.device})"
 
 
 def print_points(report: "PointReport", out: Path) -> None:

@@ -9,6 +9,7 @@ import re
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -79,7 +80,9 @@ def parse_cluster(text: str) -> ClusterChoice:
 
 @contextmanager
 def open_cluster(text: str | None, *, device: str | None = None) -> Iterator["Cluster | None"]:
-    """Start or find the workers that are asked for; those that were started end with the block.
+    """Start or find the workers that are asked for, when they get their first work.
+
+    Those that were started end with the block.
 
     Parameters
     ----------
@@ -91,40 +94,51 @@ def open_cluster(text: str | None, *, device: str | None = None) -> Iterator["Cl
 
     Raises
     ------
-    ClusterError
-        If the scheduler cannot be reached, or jobs cannot be submitted.
-    DeviceError
-        As for `choose_device`.
     SettingsError
         If the text is not valid, or Dask is not installed.
+
+    The first work raises a `ClusterError` if the scheduler cannot be reached, or jobs cannot be
+    submitted, and a `DeviceError` as `choose_device` does.
     """
     if text is None:
         yield None
         return
     choice = parse_cluster(text)
     _check_installed(choice)
+    from sam2lora.compute.worker_count import LOCAL_PATIENCE
+    from sam2lora.compute.workers import Cluster
+
+    patience = LOCAL_PATIENCE if choice.kind == "local" else None
+    with ExitStack() as stack:
+        yield Cluster(
+            partial(_connect, stack, text, choice, device), device or "cpu", patience=patience
+        )
+
+
+def _connect(
+    stack: ExitStack, text: str, choice: ClusterChoice, device: str | None
+) -> "distributed.Client":
+    """Start or find the workers, which end with the stack."""
     import dask
     import distributed
     from distributed.utils import silence_logging_cmgr
 
-    from sam2lora.compute.workers import LOCAL_PATIENCE, Cluster
-
-    with ExitStack() as stack:
-        stack.enter_context(dask.config.set(_QUIET))
-        stack.enter_context(silence_logging_cmgr(logging.CRITICAL))
-        try:
-            if choice.kind == "address":
-                target: Any = choice.address
-            elif choice.kind == "local":
-                target = stack.enter_context(_local_cluster(choice.workers, _count_gpus(device)))
-            else:
-                target = stack.enter_context(_slurm_cluster(choice.workers or _SLURM_WORKERS))
-            client = distributed.Client(target, timeout=_CONNECT, set_as_default=False)
-        except (OSError, RuntimeError, ValueError) as error:
-            raise ClusterError(f"{text}: cannot be used as a cluster ({error}).") from error
-        stack.callback(_close, client)
-        patience = LOCAL_PATIENCE if choice.kind == "local" else None
-        yield Cluster(client, device or "cpu", patience=patience)
+    stack.enter_context(dask.config.set(_QUIET))
+    stack.enter_context(silence_logging_cmgr(logging.CRITICAL))
+    try:
+        if choice.kind == "address":
+            target: Any = choice.address
+        elif choice.kind == "local":
+            target = stack.enter_context(_local_cluster(choice.workers, _count_gpus(device)))
+        else:
+            target = _slurm_cluster()
+            stack.callback(_close, target)
+            _submit(target, choice.workers or _SLURM_WORKERS)
+        client = distributed.Client(target, timeout=_CONNECT, set_as_default=False)
+    except (OSError, RuntimeError, ValueError) as error:
+        raise ClusterError(f"{text}: cannot be used as a cluster ({error}).") from error
+    stack.callback(_close, client)
+    return client
 
 
 def _check_installed(choice: ClusterChoice) -> None:
@@ -140,9 +154,9 @@ def _check_installed(choice: ClusterChoice) -> None:
         ) from error
 
 
-def _close(client: "distributed.Client") -> None:
-    with suppress(Exception):  # a lost scheduler cannot be told
-        client.close()
+def _close(opened: Any) -> None:
+    with suppress(Exception):  # a lost scheduler cannot be told, nor a refused job be cancelled
+        opened.close()
 
 
 def _count_gpus(device: str | None) -> int:
@@ -200,8 +214,8 @@ def gpu_environment(number: int, gpus: int) -> dict[str, str]:
     return {name: names[number % len(names)]}
 
 
-def _slurm_cluster(workers: int) -> Any:
-    """Submit jobs of SLURM; what Dask's configuration says of them counts, else one core each."""
+def _slurm_cluster() -> Any:
+    """Return a cluster of jobs as Dask's configuration describes them, else of one core each."""
     import dask
     from dask_jobqueue import SLURMCluster
 
@@ -211,7 +225,7 @@ def _slurm_cluster(workers: int) -> Any:
 
     cores = configured("cores", 1)
     processes = configured("processes", cores)
-    cluster = SLURMCluster(
+    return SLURMCluster(
         cores=cores,
         processes=processes,
         memory=configured("memory", f"{processes * _SLURM_GIB} GiB"),
@@ -219,5 +233,26 @@ def _slurm_cluster(workers: int) -> Any:
         shared_temp_directory=configured("shared-temp-directory", str(Path.cwd())),
         silence_logs="critical",
     )
+
+
+def _submit(cluster: Any, workers: int) -> None:
+    """Submit jobs for as many workers; only an error of the first ones is raised.
+
+    Raises
+    ------
+    RuntimeError
+        If a job cannot be submitted.
+    """
+    from distributed import Status
+
+    async def submit() -> None:
+        cluster.scale(workers)
+        await cluster
+
+    try:
+        cluster.sync(submit)
+    except (OSError, RuntimeError, ValueError) as error:
+        for job in cluster.workers.values():
+            job.status = Status.failed  # with a job that is neither, a cluster does not close
+        raise RuntimeError(" ".join(str(error).split())) from error
     cluster.adapt(minimum=workers, maximum=workers)  # jobs whose time is over get successors
-    return cluster

@@ -7,7 +7,8 @@ import math
 import time
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Generator, Iterable, Iterator
-from typing import TYPE_CHECKING, Generic, Self, TypeVar
+from itertools import islice
+from typing import TYPE_CHECKING, ClassVar, Generic, Self, TypeVar
 
 if TYPE_CHECKING:
     from sam2lora.compute.workers import Cluster
@@ -20,11 +21,26 @@ JobWork = Callable[[Iterable[JobItem]], Iterator[JobResult]]
 
 _SECONDS = 5.0  # that a batch takes: Dask's overhead is small then, and progress is smooth
 _LARGEST = 256  # items of a batch
+_LARGEST_OF_LARGE = 4  # the same, if each result is large
 _GROWTH = 4  # times the size of the batch before
+
+LONGEST = 4 * _SECONDS
+"""Seconds after which a batch gets no further item: some items take much longer than others."""
 
 
 class Job(ABC, Generic[JobItem, JobResult]):
-    """What is done with each of many items."""
+    """What is done with each of many items.
+
+    Attributes
+    ----------
+    large_results
+        Whether a result has masks or the like: few of them are in memory at a time then.
+    after_loss
+        What is left when a cluster is lost, and what the same command does then; a sentence.
+    """
+
+    large_results: ClassVar[bool] = False
+    after_loss: ClassVar[str] = "What is written stays, and the same command continues from there."
 
     @abstractmethod
     def open(self) -> JobWork[JobItem, JobResult]:
@@ -86,27 +102,46 @@ class BatchSizes:
     ----------
     total
         Number of all items.
+    large
+        Whether each result is large.
     """
 
-    def __init__(self, total: int) -> None:
+    def __init__(self, total: int, *, large: bool = False) -> None:
         self._left = total
+        self._largest = _LARGEST_OF_LARGE if large else _LARGEST
         self._size = 1
 
-    def next(self, workers: int) -> int:
-        """Return the size of the next batch, which is then counted as given away."""
+    def take(self, items: Iterator[JobItem], workers: int) -> tuple[JobItem, ...]:
+        """Take the items of the next batch; none if there are no more."""
         size = min(self._size, max(1, math.ceil(self._left / (2 * workers))))
-        self._left -= size
-        return size
+        taken = tuple(islice(items, size))
+        self._left -= len(taken)
+        return taken
+
+    def put_back(self, items: int) -> None:
+        """Count items that were taken, and not done, as not taken."""
+        self._left += items
 
     def learn(self, items: int, seconds: float) -> None:
         """Adapt to how long a batch took."""
         wanted = round(_SECONDS * items / max(seconds, 1e-3))
-        self._size = max(1, min(wanted, _GROWTH * self._size, _LARGEST))
+        self._size = max(1, min(wanted, _GROWTH * self._size, self._largest))
 
 
 def timed(
-    work: JobWork[JobItem, JobResult], items: Iterable[JobItem]
+    work: JobWork[JobItem, JobResult], items: Iterable[JobItem], longest: float
 ) -> tuple[list[JobResult], float]:
-    """Return the results of a batch, and how many seconds it took."""
+    """Return the results of a batch, and how many seconds it took.
+
+    After `longest` seconds there are no further items: the results are those of the first ones, of
+    one at least.
+    """
     start = time.perf_counter()
-    return list(work(items)), time.perf_counter() - start
+
+    def taken() -> Iterator[JobItem]:
+        for number, item in enumerate(items):
+            if number and time.perf_counter() - start > longest:
+                return
+            yield item
+
+    return list(work(taken())), time.perf_counter() - start

@@ -46,8 +46,8 @@ class JobPlugin(WorkerPlugin):  # type: ignore[misc]
         self._work: JobWork[Any, Any] | None = None
         self._host = worker.address
 
-    def run(self, items: Sequence[Any]) -> tuple[list[Any], float]:
-        """Return the results of a batch, and how many seconds it took.
+    def run(self, items: Sequence[Any], longest: float) -> tuple[list[Any], float]:
+        """Return the results of a batch, and how many seconds it took; see `timed`.
 
         Raises
         ------
@@ -59,7 +59,7 @@ class JobPlugin(WorkerPlugin):  # type: ignore[misc]
         with self._lock:
             if self._work is None:
                 self._work = self._open()
-            return timed(self._work, items)
+            return timed(self._work, items, longest)
 
     def _open(self) -> JobWork[Any, Any]:
         if __version__ != self._version:
@@ -80,7 +80,7 @@ class JobPlugin(WorkerPlugin):  # type: ignore[misc]
         return self._job.open()
 
 
-def run_batch(name: str, items: Sequence[Any]) -> tuple[list[Any], float]:
+def run_batch(name: str, items: Sequence[Any], longest: float) -> tuple[list[Any], float]:
     """Run a batch of a job in the worker that Dask chose for it; see `JobPlugin.run`."""
     plugin: JobPlugin = get_worker().plugins[name]
-    return plugin.run(items)
+    return plugin.run(items, longest)

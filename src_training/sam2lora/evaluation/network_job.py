@@ -5,7 +5,7 @@ import logging
 import time
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, ClassVar, Self
 
 import numpy as np
 
@@ -46,6 +46,11 @@ class EvaluateJob(Job[Record | Case, tuple[ImageResult, ...]]):
     progress
         Called between windows, in this process.
     """
+
+    large_results: ClassVar[bool] = True
+    after_loss: ClassVar[str] = (
+        "A report is written only when it is complete: the same command starts over."
+    )
 
     predictor: "Predictor | PredictorSource"
     settings: EvaluateSettings

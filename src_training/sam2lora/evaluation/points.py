@@ -6,7 +6,7 @@ import time
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Literal, Self
+from typing import TYPE_CHECKING, ClassVar, Literal, Self
 
 from sam2lora.adapters import Adapter, check_base, check_target
 from sam2lora.compute.jobs import Job, JobWork, run_job
@@ -153,6 +153,10 @@ class PointJob(Job[Record, PointResult]):
     disc_task
         How the disc is predicted; None if it is not.
     """
+
+    after_loss: ClassVar[str] = (
+        "A report is written only when it is complete: the same command starts over."
+    )
 
     predictor: "Predictor | PredictorSource"
     task: "SegmentationTask"

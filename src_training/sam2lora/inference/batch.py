@@ -7,7 +7,7 @@ from contextlib import closing
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, ClassVar, Self
 
 from sam2lora.compute.jobs import Job, JobWork, run_job
 from sam2lora.images.reading import FundusImage, read_image
@@ -116,6 +116,11 @@ class SegmentJob(Job[ImageRequest, FileResult]):
     progress
         Called between windows, in this process.
     """
+
+    after_loss: ClassVar[str] = (
+        "Masks that are written stay. The same command starts over; with --keep it makes those "
+        "that are missing."
+    )
 
     predictor: Predictor | PredictorSource
     tasks: Sequence[SegmentationTask]

@@ -11,7 +11,6 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage, special
 from skimage.draw import line
-from skimage.filters import sato
 from skimage.graph import MCP_Geometric
 from skimage.morphology import skeletonize
 
@@ -85,6 +84,8 @@ def find_branch(margins: Values, click: _Pixel) -> tuple[Mask, _Path]:
     if mask[click] or not edge.any():
         path = np.array([click])
     else:
+        from skimage.filters import sato  # slow to import, and only a click needs it
+
         ridge = sato(margins, sigmas=_RIDGES, black_ridges=False)
         costs = MCP_Geometric(1 / (_FLAT + ridge**2))
         reached, _ = costs.find_costs([click], np.argwhere(edge), find_all_ends=False)

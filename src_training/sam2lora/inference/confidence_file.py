@@ -5,11 +5,11 @@ predicted again, and images that others predicted into the same folder, keep the
 """
 
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from sam2lora.datasets.csv_dataset import read_rows
-from sam2lora.errors import DatasetError
+from sam2lora.errors import DatasetError, OutputError
 from sam2lora.utils.csv_files import original_text, write_csv
 from sam2lora.utils.pace import Pace
 
@@ -89,8 +89,11 @@ def confidence_writer(folder: Path) -> Iterator[ConfidenceWriter]:
     writer = ConfidenceWriter(folder)
     try:
         yield writer
-    finally:
-        writer.write()
+    except BaseException:
+        with suppress(OutputError):  # which would hide what is being raised
+            writer.write()
+        raise
+    writer.write()
 
 
 def as_stored(confidence: float) -> float:

@@ -3,10 +3,12 @@
 import json
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
 from sam2lora.annotations.points import read_point
+from sam2lora.cli.points import device_text
 from sam2lora.runs import ValidationEvent, best_adapter, read_events
 
 Run = Callable[..., "object"]
@@ -75,3 +77,10 @@ def test_options_of_masks_are_refused(
     result = run_cli("evaluate", *arguments)
     assert result.code == 2
     assert "is a point" in result.err
+
+
+def test_device_of_a_report_is_that_of_the_workers() -> None:
+    predictor = SimpleNamespace(device="cpu")
+    assert device_text(predictor, None) == "cpu"
+    shared = SimpleNamespace(device="cuda")
+    assert device_text(predictor, shared) == "workers of a cluster (cuda)"

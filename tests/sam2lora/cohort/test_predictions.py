@@ -147,7 +147,12 @@ def test_kept_masks_are_measured_without_saying_who_made_them(
 
 
 def test_cluster_gives_the_same_masks_and_bytes(
-    settings: PredictSettings, table: Path, predictor: Predictor, tmp_path: Path, cluster: Cluster
+    settings: PredictSettings,
+    table: Path,
+    predictor: Predictor,
+    tmp_path: Path,
+    cluster: Cluster,
+    one_thread: None,
 ):
     (Path(settings.images[0]) / "c.png").write_bytes(b"\x89PNG")
     alone = run(settings, table, predictor)

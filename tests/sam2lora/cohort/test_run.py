@@ -18,6 +18,8 @@ from sam2lora.cohort.run import TableWriter
 from sam2lora.compute.workers import Cluster
 from sam2lora.errors import OutputError
 
+needs_kill = pytest.mark.skipif(os.name == "nt", reason="kills a process by a signal")
+
 
 def has_ended(pid: int) -> bool:
     """Check whether a process has ended; in a container nobody may collect it."""
@@ -130,7 +132,7 @@ def test_cluster_gives_the_same_bytes(data: Path, tmp_path: Path, cluster: Clust
     assert measure_records(records, two, cluster=cluster).kept == 7
 
 
-@pytest.mark.skipif(not hasattr(signal, "SIGKILL"), reason="kills a process (POSIX)")
+@needs_kill
 def test_killed_worker_changes_nothing(
     data: Path, tmp_path: Path, cluster: Cluster, worker_pids: Callable[[], list[int]]
 ):
@@ -145,7 +147,7 @@ def test_killed_worker_changes_nothing(
     assert table.read_bytes() == (tmp_path / "whole.csv").read_bytes()
 
 
-@pytest.mark.skipif(not hasattr(signal, "SIGKILL"), reason="kills a process (POSIX)")
+@needs_kill
 def test_table_is_continued_after_the_command_was_killed(data: Path, tmp_path: Path):
     """Its workers end with it, and what it wrote is kept."""
     records, table = find_records([data]), tmp_path / "table.csv"

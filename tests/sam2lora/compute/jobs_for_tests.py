@@ -19,6 +19,7 @@ class SquareJob(Job[int, str]):
                 if item == -1:
                     raise OutputError("the disk is full.")
                 if item == -2:
+                    time.sleep(0.5)  # the process that watches it would not see it start, else
                     os._exit(9)
                 time.sleep(0.02)
                 yield f"{item * item} by {process}"
@@ -27,3 +28,21 @@ class SquareJob(Job[int, str]):
 
     def failure(self, item: int, reason: str) -> str:
         return f"{item} failed: {reason}"
+
+
+class UnevenJob(Job[float, str]):
+    """Sleeps for each item; a result is the process, and how long its batch had taken by then."""
+
+    def open(self) -> JobWork[float, str]:
+        process = os.getpid()
+
+        def work(items: Iterable[float]) -> Iterator[str]:
+            start = time.monotonic()
+            for item in items:
+                time.sleep(item)
+                yield f"{item} {process} {time.monotonic() - start}"
+
+        return work
+
+    def failure(self, item: float, reason: str) -> str:
+        return reason

@@ -14,7 +14,12 @@ from sam2lora.compute.cluster import (
     open_cluster,
     parse_cluster,
 )
+from sam2lora.compute.jobs import run_job
 from sam2lora.errors import ClusterError, SettingsError
+
+from .jobs_for_tests import SquareJob
+
+needs_shell = pytest.mark.skipif(os.name == "nt", reason="stands in for SLURM by a shell script")
 
 
 def test_names_are_parsed():
@@ -52,9 +57,9 @@ def test_scheduler_that_is_not_there_is_named(monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr("sam2lora.compute.cluster._CONNECT", 0.5)
     with (
         pytest.raises(ClusterError, match=r"tcp://127\.0\.0\.1:9: cannot be used as a cluster"),
-        open_cluster("tcp://127.0.0.1:9"),
+        open_cluster("tcp://127.0.0.1:9") as cluster,
     ):
-        pass
+        list(run_job(SquareJob(), [1], total=1, cluster=cluster))
 
 
 def test_gpus_are_shared_one_after_the_other(monkeypatch: pytest.MonkeyPatch):
@@ -66,24 +71,51 @@ def test_gpus_are_shared_one_after_the_other(monkeypatch: pytest.MonkeyPatch):
     assert gpu_environment(1, 2) == {"CUDA_VISIBLE_DEVICES": "7"}
 
 
-@pytest.mark.skipif(os.name == "nt", reason="a shell script stands in for sbatch")
-def test_jobs_of_slurm_have_one_thread_a_worker(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+def test_workers_are_started_when_they_are_needed(monkeypatch: pytest.MonkeyPatch):
+    def started(*_: object) -> None:
+        raise AssertionError
+
+    monkeypatch.setattr("sam2lora.compute.cluster._local_cluster", started)
+    with open_cluster("local:2") as cluster:
+        assert cluster is not None
+
+
+@pytest.fixture
+def sbatch(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Return a file that stands in for sbatch, and is still to be written."""
+    command = tmp_path / "bin" / "sbatch"
+    command.parent.mkdir()
+    command.touch(0o755)
+    (tmp_path / "bin" / "scancel").symlink_to("/bin/true")
+    monkeypatch.setenv("PATH", str(command.parent), prepend=":")
+    monkeypatch.chdir(tmp_path)
+    return command
+
+
+@needs_shell
+def test_jobs_of_slurm_have_one_thread_a_worker(tmp_path: Path, sbatch: Path):
     """A stand-in for sbatch keeps the scripts of the jobs."""
-    sbatch = tmp_path / "bin" / "sbatch"
-    sbatch.parent.mkdir()
     keep = f'cp "$1" {tmp_path}/$$ && mv {tmp_path}/$$ {tmp_path}/job_$$'
     sbatch.write_text(f'#!/bin/sh\n{keep}\necho "Submitted batch job $$"\n')
-    sbatch.chmod(0o755)
-    (tmp_path / "bin" / "scancel").symlink_to("/bin/true")
-    monkeypatch.setenv("PATH", str(sbatch.parent), prepend=":")
-    monkeypatch.chdir(tmp_path)
-    with open_cluster("slurm:3"):
+    with open_cluster("slurm:3") as cluster:
+        assert cluster is not None
+        assert cluster._client is not None
         wait_for(lambda: len(list(tmp_path.glob("job_*"))) == 3)
         text = next(tmp_path.glob("job_*")).read_text()
     assert "#SBATCH --cpus-per-task=1" in text
     assert "#SBATCH --mem=4G" in text
     assert "--nthreads 1" in text
     assert "tls://" in text
+
+
+@needs_shell
+def test_refused_jobs_of_slurm_are_said(sbatch: Path):
+    sbatch.write_text('#!/bin/sh\necho "Invalid account" >&2\nexit 1\n')
+    with (
+        pytest.raises(ClusterError, match=r"slurm:2: cannot be used as a cluster[^$]*Invalid acc"),
+        open_cluster("slurm:2") as cluster,
+    ):
+        list(run_job(SquareJob(), [1], total=1, cluster=cluster))
 
 
 def wait_for(condition: Callable[[], bool]) -> None:

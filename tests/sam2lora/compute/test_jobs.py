@@ -30,25 +30,51 @@ def test_error_of_the_work_is_raised():
         list(run_job(SquareJob(), [1, -1], total=2))
 
 
+def taken(sizes: BatchSizes, items: Iterator[int]) -> int:
+    return len(sizes.take(items, 2))
+
+
 def test_batches_grow_to_some_seconds_of_work_and_shrink_at_the_end():
-    sizes = BatchSizes(1000)
-    assert sizes.next(2) == 1  # nothing is known yet
+    sizes, items = BatchSizes(1000), iter(range(1000))
+    assert taken(sizes, items) == 1  # nothing is known yet
     sizes.learn(1, 0.05)
-    assert sizes.next(2) == 4
+    assert taken(sizes, items) == 4
     sizes.learn(4, 0.2)
-    assert sizes.next(2) == 16
+    assert taken(sizes, items) == 16
     sizes.learn(16, 0.8)
-    assert sizes.next(2) == 64
+    assert taken(sizes, items) == 64
     sizes.learn(64, 3.2)
-    assert sizes.next(2) == 100  # five seconds
+    assert taken(sizes, items) == 100  # five seconds
     sizes.learn(100, 50)
-    assert sizes.next(2) == 10
-    end = BatchSizes(8)
+    assert taken(sizes, items) == 10
+    end, few = BatchSizes(8), iter(range(8))
     end.learn(1, 0.001)
-    assert [end.next(2) for _ in range(6)] == [2, 2, 1, 1, 1, 1]
+    assert [taken(end, few) for _ in range(7)] == [2, 2, 1, 1, 1, 1, 0]
+
+
+def test_items_put_back_count_again():
+    sizes = BatchSizes(8)
+    sizes.learn(1, 0.001)
+    assert taken(sizes, iter(range(8))) == 2
+    sizes.put_back(2)
+    assert taken(sizes, iter(range(8))) == 2
+
+
+def test_batches_of_large_results_are_small():
+    sizes = BatchSizes(1000, large=True)
+    for _ in range(9):
+        sizes.learn(100, 0.1)
+    assert taken(sizes, iter(range(1000))) == 4
 
 
 def test_work_of_a_batch_is_timed():
-    results, seconds = timed(SquareJob().open(), [2, 3])
+    results, seconds = timed(SquareJob().open(), [2, 3], 5)
     assert [text.split()[0] for text in results] == ["4", "9"]
     assert seconds > 0.03
+
+
+def test_batch_that_takes_too_long_gets_no_further_item():
+    results, _ = timed(SquareJob().open(), [2, 3, 4, 5, 6], 0.05)
+    assert [text.split()[0] for text in results] == ["4", "9", "16"]
+    results, _ = timed(SquareJob().open(), [2, 3, 4], 0)
+    assert [text.split()[0] for text in results] == ["4"]

@@ -2,7 +2,15 @@
 
 from pathlib import Path
 
-from sam2lora.inference.confidence_file import FILE_NAME, read_confidences, update_confidences
+import pytest
+
+from sam2lora.errors import OutputError
+from sam2lora.inference.confidence_file import (
+    FILE_NAME,
+    confidence_writer,
+    read_confidences,
+    update_confidences,
+)
 
 
 def test_confidences_are_read_as_they_were_written(tmp_path: Path) -> None:
@@ -30,3 +38,23 @@ def test_damaged_rows_are_not_known(tmp_path: Path) -> None:
     assert read_confidences(tmp_path) == {"c.png": {"disc": 0.5}}
     (tmp_path / FILE_NAME).write_text("image,disc\na.png,0.5\n")
     assert read_confidences(tmp_path) == {}
+
+
+def test_full_disk_does_not_hide_what_stopped_the_work(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: object) -> None:
+        raise OutputError("the disk is full.")
+
+    monkeypatch.setattr("sam2lora.inference.confidence_file.write_csv", full)
+
+    def work(error: type[BaseException] | None) -> None:
+        with confidence_writer(tmp_path) as writer:
+            writer.add("a.png", {"disc": 0.5})
+            if error:
+                raise error
+
+    with pytest.raises(KeyboardInterrupt):
+        work(KeyboardInterrupt)
+    with pytest.raises(OutputError):
+        work(None)
