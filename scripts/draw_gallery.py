@@ -17,23 +17,22 @@ from PIL import Image
 from scripts.nano_parts import TEST_IMAGES
 
 IMAGES = Path(__file__).resolve().parents[1] / "docs" / "images"
-_OPEN = r"^(Image_1[1-4]|0[78]_(h|g|dr)$)"  # the test images of CHASE_DB1 and HRF
+_OPEN = ("CHASEDB1", "HRF")  # whose images may be shown
 _WIDTH = 1200  # pixels
 
 
 class Part(NamedTuple):
-    """A picture: the target, the dataset in DATA, and which of its images."""
+    """A picture: the target, and the dataset in DATA, or None for outlines of both datasets."""
 
     target: str
-    dataset: str
-    include: str
+    dataset: str | None
 
 
 PARTS = {
-    "vessel-chase": Part("vessel", "CHASEDB1", str(TEST_IMAGES["CHASEDB1"])),
-    "vessel-hrf": Part("vessel", "HRF", str(TEST_IMAGES["HRF"])),
-    "disc": Part("disc", "ellipses/test.csv", _OPEN),
-    "cup": Part("cup", "ellipses/test.csv", _OPEN),
+    "vessel-chase": Part("vessel", "CHASEDB1"),
+    "vessel-hrf": Part("vessel", "HRF"),
+    "disc": Part("disc", None),
+    "cup": Part("cup", None),
 }
 
 
@@ -42,15 +41,28 @@ def main(data: Path, out: Path) -> None:
     for name, part in PARTS.items():
         report = out / name
         if not report.exists():
-            arguments = [str(data / part.dataset), "--target", part.target, "--split", "all"]
-            arguments += ["--include", part.include, "--grades", "A,B", "--regimes", "none"]
-            arguments += ["--adapter", f"nano-{part.target}", "--out", str(report)]
+            arguments = ["--target", part.target, "--adapter", f"nano-{part.target}"]
+            arguments += ["--split", "all", "--grades", "A,B", "--out", str(report)]
+            if part.dataset is None:
+                arguments.append(str(open_outlines(data, out)))
+            else:
+                arguments.append(str(data / part.dataset))
+                arguments += ["--include", str(TEST_IMAGES[part.dataset])]
             subprocess.run([sys.executable, "-m", "sam2lora", "evaluate", *arguments], check=True)
         with Image.open(report / "overview.png") as picture:
             height = round(picture.height * _WIDTH / picture.width)
             small = picture.convert("RGB").resize((_WIDTH, height), Image.Resampling.LANCZOS)
         small.save(IMAGES / f"gallery-{name}.webp", quality=75, method=6)
-        sys.stdout.write(f"{IMAGES / name}\n")
+        sys.stdout.write(f"{name}\n")
+
+
+def open_outlines(data: Path, out: Path) -> Path:
+    """Write a table of the outlines for testing, of the datasets whose images may be shown."""
+    head, *rows = (data / "ellipses" / "test.csv").read_text(encoding="utf-8").splitlines()
+    kept = [f"{data.resolve() / row}" for row in rows if row.split(",")[0] in _OPEN]
+    path = out / "outlines.csv"
+    path.write_text("\n".join([head, *kept]) + "\n", encoding="utf-8")
+    return path
 
 
 if __name__ == "__main__":
