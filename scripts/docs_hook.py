@@ -21,6 +21,10 @@ SOURCE = ROOT / "src_training"
 DOCS = ROOT / "docs"
 CONTRIBUTING = "develop/contributing.md"
 HISTORY, NO_WEIGHTS = "history", "none"
+_OLD = (
+    "!!! note\n    The figures on this page are of weights and versions before the current ones, "
+    "and stay as they were measured.\n"
+)
 
 
 def on_config(config: MkDocsConfig) -> MkDocsConfig:
@@ -54,21 +58,18 @@ def on_page_markdown(markdown: str, page: Page, **_: object) -> str:
     markdown = markdown.replace("<!-- table of public data sets -->", dataset_table(public=True))
     markdown = markdown.replace("<!-- table of own layouts -->", dataset_table(public=False))
     markdown = markdown.replace("<!-- table of results -->", results_table())
-    if page.meta.get("weights", NO_WEIGHTS) != NO_WEIGHTS:
-        title, rest = markdown.lstrip().split("\n", 1)
-        markdown = f"{title}\n\n{weights_line(page.meta['weights'])}\n{rest}"
-    return markdown
+    return with_weights(markdown, page.meta.get("weights", NO_WEIGHTS))
 
 
-def weights_line(weights: dict[str, str] | str) -> str:
-    """Return the sentence that says which weights the figures of a page are of."""
+def with_weights(markdown: str, weights: dict[str, str] | str) -> str:
+    """Add which weights the figures of a page are of: at its end, or before old ones a warning."""
+    if weights == NO_WEIGHTS:
+        return markdown
     if weights == HISTORY:
-        return (
-            "!!! note\n    The figures on this page are of weights and versions before the present "
-            "ones, and stay as they were measured.\n"
-        )
+        title, rest = markdown.lstrip().split("\n", 1)
+        return f"{title}\n\n{_OLD}\n{rest}"
     names = ", ".join(f"{name} `{digest}`" for name, digest in weights.items())
-    return f"*Measured with the weights {names}, by the beginning of their SHA-256.*\n"
+    return f"{markdown}\n\n*Weights of the figures, by the beginning of their SHA-256: {names}.*\n"
 
 
 def contributing_page() -> str:
