@@ -58,11 +58,10 @@ class Tour(Drive):
         return Image.open(io.BytesIO(bytes(buffer.data().data()))).convert("RGB")
 
     def picture(self, name: str) -> None:
-        """Write a picture of the screen, once napari has drawn; 256 colors make a third of it."""
+        """Write a picture of the screen, once napari has drawn."""
         QTest.qWait(800)
         self.pictures += 1
-        colors = self.grab().quantize(256, Image.Quantize.MAXCOVERAGE)
-        colors.save(IMAGES / f"{self.name}-{name}.png", optimize=True)
+        self.grab().save(IMAGES / f"{self.name}-{name}.webp", quality=88, method=6)
 
     def frame(self, milliseconds: int = _BEAT) -> None:
         """Keep a frame of the moving picture."""
@@ -219,8 +218,7 @@ def first_hour(tour: Tour) -> None:
     segment(tour, eyes / "my-eyes")
     correct(tour, eyes / "drawn")
     run = adapt(tour, eyes / "drawn")
-    (file,) = (eyes / "new" / "images").iterdir()
-    image = tour.viewer.open(file, plugin=PLUGIN)[0]
+    image = tour.viewer.open(eyes / "new", plugin=PLUGIN)[0]
     session = tour.front("Segment").session
     session.set_target("vessel", image=image)
     tour.viewer.layers.selection.active = image

@@ -12,10 +12,12 @@ from napari_sam2lora.adapters import import_and_notify
 from napari_sam2lora.layers.conversion import masks_of, pixels_of
 from napari_sam2lora.layers.field_of_view import field_of_view
 from napari_sam2lora.layers.lookup import layer_data, selected_image, visible_masks_of_image
-from napari_sam2lora.layers.metadata import plugin_metadata
+from napari_sam2lora.layers.metadata import image_id, plugin_metadata
+from napari_sam2lora.layers.points import find_point
 from napari_sam2lora.qt.notifications import show_user_errors
 from sam2lora.annotations import save_for_vascx, save_masks
 from sam2lora.images.decoding import image_stem
+from sam2lora.targets import FOVEA
 
 
 def export_masks(viewer: Viewer) -> None:
@@ -30,7 +32,10 @@ def export_masks(viewer: Viewer) -> None:
 
 
 def export_for_vascx(viewer: Viewer) -> None:
-    """Ask for a folder, and save the selected image and its masks there in the VascX layout."""
+    """Ask for a folder, and save the selected image there in the VascX layout.
+
+    With it its masks, and its fovea if a Points layer shows it.
+    """
     with show_user_errors():
         image = selected_image(viewer)
         masks = masks_of([layer_data(layer) for layer in visible_masks_of_image(viewer, image)])
@@ -39,7 +44,11 @@ def export_for_vascx(viewer: Viewer) -> None:
         folder = _ask_for_folder("Folder of segmentations for VascX")
         if folder is not None:
             stem = _stem(image.metadata, image.name)
-            files = save_for_vascx(folder, stem, pixels, field_of_view(layer), masks)
+            key = image_id(image.metadata, image.name)
+            point = find_point(viewer.layers, key, FOVEA.name)
+            fovea = None if point is None else (point.x, point.y)
+            seen = field_of_view(layer)
+            files = save_for_vascx(folder, stem, pixels, seen, masks, fovea=fovea)
             names = ", ".join(str(file.relative_to(folder)) for file in files)
             show_info(f"Saved for VascX in {folder}: {names}.")
 

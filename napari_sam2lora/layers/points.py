@@ -4,7 +4,7 @@ The layer is the result: whoever moves its point sets it by hand. What is known 
 in the layer's metadata, so that it can be saved without the dock that located it.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from functools import partial
@@ -92,6 +92,16 @@ def read_point(layer: Points) -> LocatedPoint | None:
     if known is not None and np.allclose((known["x"], known["y"]), (x, y), atol=1e-3):
         return LocatedPoint(**known)
     return LocatedPoint(x, y)
+
+
+def find_point(layers: Iterable[Layer], image: str, target: str) -> LocatedPoint | None:
+    """Return the point of a target in an image, by the id of the image; None if none is shown."""
+    for layer in layers:
+        if is_point(layer):
+            metadata = plugin_metadata(layer.metadata)
+            if (metadata.get("image"), metadata.get("target")) == (image, target):
+                return read_point(layer)
+    return None
 
 
 def write_point(layer: Points, point: LocatedPoint | None) -> None:

@@ -11,7 +11,7 @@ from napari_sam2lora.layers.field_of_view import field_of_view
 from napari_sam2lora.layers.lookup import file_of, layer_data, masks_of_image
 from napari_sam2lora.layers.masks import confidence_of
 from napari_sam2lora.layers.metadata import image_id, plugin_metadata
-from napari_sam2lora.layers.points import is_point, read_point
+from napari_sam2lora.layers.points import find_point
 from napari_sam2lora.layers.preview import shown_predictions
 from sam2lora import __version__
 from sam2lora.cohort.fovea import Fovea
@@ -105,7 +105,8 @@ def take_snapshot(viewer: Viewer, image: Image) -> Snapshot:
         for layer in labels
         if (target := target_of(layer_data(layer)).name) in masks
     }
-    fovea = _fovea(viewer, key)
+    point = find_point(viewer.layers, key, FOVEA.name)
+    fovea = None if point is None else Fovea.located(point.x, point.y, point.confidence)
     if fovea is not None:
         sure[FOVEA.name] = fovea.confidence
     for target, shown in shown_predictions(viewer.layers, key).items():
@@ -160,14 +161,3 @@ def measure_snapshot(snapshot: Snapshot) -> MeasuredEye:
     )
     found = measure_geometry(geometry)
     return MeasuredEye(snapshot, field, found, draw_regions(geometry, found.values))
-
-
-def _fovea(viewer: Viewer, image: str) -> Fovea | None:
-    for layer in viewer.layers:
-        if not is_point(layer):
-            continue
-        metadata = plugin_metadata(layer.metadata)
-        if (metadata.get("image"), metadata.get("target")) == (image, FOVEA.name):
-            point = read_point(layer)
-            return None if point is None else Fovea.located(point.x, point.y, point.confidence)
-    return None

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from sam2lora.annotations.vascx import read_for_vascx, save_for_vascx
+from sam2lora.cohort.fovea import fovea_of
 from sam2lora.cohort.record_row import reason_of
 from sam2lora.cohort.table import VASCX, Cells, cell_text, read_table, write_table
 from sam2lora.datasets import Record
@@ -113,7 +114,9 @@ def _biomarkers(record: Record, folder: Path) -> Cells:
     image = record.read_image()
     seen = record.read_field_of_view() if record.fov else find_field_of_view(image.pixels)
     masks = {name: record.read_mask(name) for name in record.masks if name != FOVEA.name}
-    save_for_vascx(folder, name, image.pixels, seen, masks)
+    fovea = fovea_of(record)
+    place = None if fovea is None else fovea.place
+    save_for_vascx(folder, name, image.pixels, seen, masks, fovea=place)
     return run_vascx(folder, name)
 
 

@@ -87,7 +87,7 @@ def predict_with_clicks(
     possible = found.probabilities > 0  # 0 exactly: outside of what the target lies in
     steps = list(accumulate(map(repr, clicks), _digest, initial=_digest(key, text_of(base))))
     done = len(clicks)
-    while done and (cached := predictor.steps.get(steps[done])) is None:
+    while done and (cached := predictor.corrected.get(steps[done])) is None:
         done -= 1
     found = cached if done and cached else found
     for number in range(done + 1, len(clicks) + 1):
@@ -107,7 +107,7 @@ def predict_with_clicks(
                 possible=possible,
             )
         found = replace(found, probabilities=probabilities, confidence=None, signs=None)
-        predictor.steps.put(steps[number], found)
+        predictor.corrected.put(steps[number], found)
     return replace(found, probabilities=found.probabilities.copy())
 
 
@@ -129,10 +129,10 @@ def _start(
             np.where(painted, on, np.where(prepared.field.mask, off, 0)).astype(np.float32), 1.0
         )
     name = _digest("start", key, text_of(prompts))
-    found = predictor.steps.get(name)
+    found = predictor.corrected.get(name)
     if found is None:
         found = start(prompts)
-        predictor.steps.put(name, found)
+        predictor.corrected.put(name, found)
     return found
 
 

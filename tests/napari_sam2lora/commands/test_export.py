@@ -4,12 +4,16 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from napari.layers import Layer
 from PIL import Image
 from qtpy.QtWidgets import QFileDialog
 
 from napari_sam2lora.commands.export import export_for_vascx, export_masks, import_adapter
+from napari_sam2lora.layers.lookup import layer_data
+from napari_sam2lora.layers.points import LocatedPoint, point_layer
 from sam2lora.adapters import export_adapter, find_adapter
 from sam2lora.images.reading import read_mask
+from sam2lora.targets import FOVEA
 
 from ..conftest import bar, eye
 
@@ -56,6 +60,30 @@ def test_vascx_export_writes_image_vessels_and_disc(
     assert files == expected | {"bounds.csv"}
     with Image.open(tmp_path / "disc" / "my_eye.png") as disc:
         assert disc.size == (1024, 1024)
+
+
+@pytest.mark.viewer
+def test_vascx_export_has_the_fovea_of_this_image_alone(
+    make_napari_viewer, choose_path, tmp_path: Path
+):
+    viewer = make_napari_viewer()
+    for name, point in (("other", LocatedPoint(10, 10)), ("my eye", LocatedPoint(60, 40, 0.8))):
+        layers = eye("vessel", name=name)
+        for layer in layers:
+            viewer.add_layer(layer)
+        image = layer_data(viewer.layers[name])
+        viewer.add_layer(Layer.create(*point_layer(image, FOVEA, point)))
+    viewer.layers.selection.active = viewer.layers["my eye"]
+    choose_path(tmp_path)
+    export_for_vascx(viewer)
+    rows = (tmp_path / "fovea.csv").read_text().splitlines()
+    assert len(rows) == 2
+    assert rows[1].startswith("my_eye,")
+    with Image.open(tmp_path / "vessels" / "my_eye.png") as vessels:
+        side = vessels.size[0]
+    x, y = (float(value) for value in rows[1].split(",")[1:])
+    assert side / 2 < x < side
+    assert 0 < y < side / 2
 
 
 @pytest.mark.viewer

@@ -80,7 +80,7 @@ def test_switching_decoder_adapters_does_not_encode_again(
     window.segment()
     encoded: list[object] = []
     monkeypatch.setattr(
-        "sam2lora.inference.predictor.Predictor._encode_batch",
+        "sam2lora.inference.window_predictor.WindowPredictor._encode_batch",
         lambda *args: encoded.append(args) or [],
     )
     pick(window.dock.model_panel.adapter, NO_ADAPTER)

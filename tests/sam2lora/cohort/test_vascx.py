@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from sam2lora.annotations import save_for_vascx
+from sam2lora.annotations import save_for_vascx, save_masks
+from sam2lora.annotations.points import PointAnnotation, save_point
 from sam2lora.cohort import find_records, measure_records, read_table
 from sam2lora.cohort.vascx import add_biomarkers, check_installed, read_biomarkers, run_vascx
 from sam2lora.errors import OutputError, SettingsError
@@ -17,6 +18,7 @@ from sam2lora.measurements import measure_eye
 from sam2lora.synthetic import draw_fundus
 from sam2lora.synthetic.folder import write_synthetic_dataset
 from sam2lora.synthetic.fundus import SyntheticFundus
+from sam2lora.utils.files import make_folder
 
 
 @pytest.fixture(scope="module")
@@ -103,11 +105,22 @@ def test_command_of_vascx_reads_the_folder(
 def test_biomarkers_join_the_table_and_are_kept(tmp_path: Path):
     data = tmp_path / "data"
     write_synthetic_dataset(data, count=2, seed=7)
-    records, table = find_records([data]), tmp_path / "table.csv"
+    predicted = make_folder(tmp_path / "predicted")
+    for record in find_records([data]):
+        found = {name: record.read_mask(name) for name in ("vessel", "disc")}
+        save_masks(predicted / f"{record.stem}.png", found)
+        point = PointAnnotation(target="fovea", x=400, y=520, confidence=0.8)
+        save_point(predicted / f"{record.stem}_fovea.json", point)
+    records, table = find_records([data], masks=predicted), tmp_path / "table.csv"
     measure_records(records, table)
     assert dict(add_biomarkers(records, table, tmp_path / "vascx")) == {}
     rows = read_table(table)
     assert all(1 <= float(row["vascx_md_tort_dist"]) < 1.1 for row in rows)
+    for row in rows:  # of regions, which need the fovea
+        theirs = float(row["vascx_disc_fovea_distance"])
+        ours = float(row["disc_fovea_distance_px"])
+        assert theirs == pytest.approx(ours * 1024 / float(row["field_diameter_px"]), rel=0.01)
+        assert row["vascx_vd_etdrs_full"]
     before = table.read_bytes()
     assert measure_records(records, table).kept == 2
 

@@ -115,7 +115,7 @@ def test_cache_that_holds_few_steps_still_makes_a_further_click_one_correction(
     nano: Predictor, prepared: PreparedImage, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     size = prepared.shape[0] * prepared.shape[1] * 4
-    monkeypatch.setattr(nano, "steps", ByteLru(2 * size))
+    monkeypatch.setattr(nano, "corrected", ByteLru(2 * size))
     points = [PointPrompt(*inside(prepared, share)) for share in (0.2, 0.35, 0.5, 0.65, 0.8)]
     made = count_corrections(nano, monkeypatch)
     found = [predict(nano, prepared, *points[:count]) for count in range(1, 6)]

@@ -12,7 +12,6 @@ from skimage.morphology import convex_hull_image
 from sam2lora.compute.device import choose_precision, release_memory
 from sam2lora.errors import GeometryError
 from sam2lora.images.field_of_view import FieldOfView
-from sam2lora.inference.embedding_cache import EmbeddingCache
 from sam2lora.inference.postprocessing import LEVELS
 from sam2lora.inference.predictor import Predictor
 from sam2lora.inference.prepared_image import PreparedImage, windows_of
@@ -129,26 +128,6 @@ def test_tiles_without_prompt_are_not_decoded_again(
     assert 0 < len(touched) < len(tiles)
     changed = np.nonzero((before.probabilities != after.probabilities).any(axis=0))[0]
     assert changed.max() <= max(tile.left + tile.width for tile in touched)
-
-
-def test_cache_size_does_not_change_predictions(nano: LoadedModel, prepared: PreparedImage) -> None:
-    kept = Predictor(nano, device="cpu", precision="float32")
-    forgetful = Predictor(nano, device="cpu", precision="float32", cache=EmbeddingCache(0))
-    np.testing.assert_array_equal(
-        kept.predict(prepared, TILES).probabilities,
-        forgetful.predict(prepared, TILES).probabilities,
-    )
-
-
-def test_batch_size_does_not_change_predictions(nano: LoadedModel, prepared: PreparedImage) -> None:
-    one, many = (
-        Predictor(nano, device="cpu", precision="float32", batch=batch) for batch in (1, 8)
-    )
-    np.testing.assert_allclose(
-        one.predict(prepared, TILES).probabilities,
-        many.predict(prepared, TILES).probabilities,
-        atol=1e-5,
-    )
 
 
 def test_every_kind_of_prompt_changes_the_prediction(
@@ -375,19 +354,3 @@ def test_gpu_memory_is_freed_with_the_predictor(prepared: PreparedImage) -> None
     before = allocated()
     work()
     assert allocated() == before
-
-
-def test_cached_tensors_hold_no_more_memory_than_counted(
-    nano: LoadedModel, prepared: PreparedImage
-) -> None:
-    cache = EmbeddingCache()
-    predictor = Predictor(nano, device="cpu", precision="float32", cache=cache)
-    predictor.predict(prepared, TILES)
-    kept = list(cache.memory._values.values())
-    assert len(kept) > 1
-    for embedding in kept:
-        tensors = (embedding.image_embed, embedding.fine, embedding.middle)
-        held = sum(tensor.untyped_storage().nbytes() for tensor in tensors)
-        assert held == embedding.nbytes()
-    for prediction in predictor._unprompted._values.values():
-        assert prediction.logits.base is None  # no view of a batch

@@ -13,6 +13,7 @@ from sam2lora.inference.predictor import Prediction, Predictor
 from sam2lora.inference.prepared_image import PreparedImage
 from sam2lora.inference.segment import SegmentationTask, segment_prepared
 from sam2lora.inference.tta import predict_augmented
+from sam2lora.inference.window_predictor import WindowPredictor
 from sam2lora.models.loading import random_base
 from sam2lora.prompts.user_prompts import PointPrompt, Prompts
 from sam2lora.settings import GeometrySettings
@@ -98,13 +99,13 @@ def test_target_is_looked_for_in_the_crop_around_the_outer_one(
     assert task.outer is not None
     ring = segment_prepared(nano, prepared, [task.outer])["ring"].mask
     seen: list[Window] = []
-    decode = Predictor._decode_windows
+    decode = WindowPredictor.decode
 
-    def watch(self: Predictor, image: PreparedImage, windows: Any, *rest: Any) -> Any:
+    def watch(self: WindowPredictor, image: PreparedImage, windows: Any, *rest: Any) -> Any:
         seen.extend(windows)
         return decode(self, image, windows, *rest)
 
-    monkeypatch.setattr(Predictor, "_decode_windows", watch)
+    monkeypatch.setattr(WindowPredictor, "decode", watch)
     segment_prepared(nano, prepared, [replace(task, outer=None)])
     whole = seen[0]
     seen.clear()
