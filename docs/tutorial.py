@@ -29,7 +29,7 @@ from sam2lora.images.reading import read_mask
 from sam2lora.prompts.error_clicks import largest_errors
 
 IMAGES = Path(__file__).parent / "images"
-_MOVING = 760  # pixels: width of the moving picture
+_MOVING = 1000  # pixels: width of the moving picture
 _BEAT, _LOOK = 350, 1600  # milliseconds that a frame of it is shown
 _LARGEST = 3_000_000  # bytes of it
 
