@@ -194,7 +194,7 @@ def adapt(tour: Tour, folder: Path | None) -> Path:
 
 
 def compare(tour: Tour, models: list[str], reference: str | None) -> None:
-    """Compare models from the same prompts."""
+    """Compare models from the same prompts; those that are proposed, if none is named."""
     dock = tour.front("Segment")
     tour.press_in_view(dock, "Compare models")
     panel = dock.comparison_panel
@@ -236,7 +236,7 @@ def public_set(tour: Tour) -> None:
     session = tour.dock("Segment").session
     session.set_target("vessel")
     reference = next(one.name for one in tour.viewer.layers if one.name.endswith("vessel"))
-    compare(tour, [AUTOMATIC, "—"], reference)
+    compare(tour, [], reference)
     adapt(tour, None)
 
 
