@@ -14,10 +14,11 @@ help:
 demo: set-up-demo
 	@$(BIN)/sam2lora demo $${IMAGE:+"$$IMAGE"} --out demo
 
-# Qt's offscreen platform has no OpenGL, and a small screen; pytest-xvfb brings a real one.
+# Qt's offscreen platform has no OpenGL, and a small screen; pytest-xvfb brings a real one. Without
+# bytecode, each process that a test starts would compile all modules again.
 test: set-up-test
 	@$(BIN)/python scripts/viewer_packages.py
-	@env -u QT_QPA_PLATFORM OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 $(ARGS)
+	@env -u QT_QPA_PLATFORM -u PYTHONDONTWRITEBYTECODE OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 $(ARGS)
 
 test-gpu: set-up-test
 	@$(BIN)/python -m pytest -m gpu $(ARGS)

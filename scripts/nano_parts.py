@@ -102,14 +102,14 @@ ADAPTERS: Mapping[str, Any] = {
     "disc": {
         "data": DISCS,
         "validation": {"share": 0.12, "every": 300, "images": 24},
-        "steps": 900,
+        "steps": 2400,
     },
     "cup": {
         # Nearly all real cups are glaucomatous and large. Synthetic eyes would also be validation
         # images, where a single missed cup outweighs the progress on real ones.
         "data": (ELLIPSES, "REFUGE-crops", RESIZED),
-        "validation": {"share": 0.12, "every": 200, "images": 24},
-        "steps": 600,
+        "validation": {"share": 0.12, "every": 300, "images": 24},
+        "steps": 2400,
     },
     "fovea": {
         "data": (ELLIPSES,),

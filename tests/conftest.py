@@ -1,6 +1,7 @@
 """Fixtures of all tests, and the conditions under which tests are skipped."""
 
 import copy
+import gc
 import hashlib
 import os
 import shutil
@@ -37,10 +38,20 @@ def pytest_configure() -> None:
 
 
 def pytest_collection_finish(session: pytest.Session) -> None:
-    """Load triton before any viewer opens: after software OpenGL its import can crash Python."""
+    """Prepare for viewers, if any test opens one.
+
+    triton is loaded first, since after software OpenGL its import can crash Python. What is loaded
+    by then is taken out of garbage collection: napari collects several times for each viewer, and
+    would go through all modules each time.
+    """
     if any(item.get_closest_marker("viewer") for item in session.items):
         with suppress(ImportError):
             import triton  # noqa: F401
+        import napari.qt  # noqa: F401
+        import torch  # noqa: F401
+
+        gc.collect()
+        gc.freeze()
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

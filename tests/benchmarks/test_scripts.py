@@ -2,6 +2,7 @@
 
 import importlib.util
 import json
+import re
 import sys
 from pathlib import Path
 from types import ModuleType, SimpleNamespace
@@ -13,6 +14,7 @@ from benchmarks.speed.definitions import BENCHMARKS, BenchmarkError
 from benchmarks.speed.result import BenchmarkResult, SideResult
 from sam2lora.runs import ResumedEvent, RunFolder, StartedEvent, ValidationEvent
 from sam2lora.training.settings import TrainSettings
+from scripts.nano_parts import TEST_IMAGES
 
 FOLDER = Path(__file__).parents[2] / "benchmarks"
 
@@ -244,3 +246,51 @@ def test_grading_measures_a_session(
     printed = capsys.readouterr().out
     assert "5 images of 64 pixels, by processor" in printed
     assert "a step" in printed
+
+
+def test_variety_leaves_a_dataset_out_and_scores_no_test_image(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    module = load("variety")
+    trained: list[TrainSettings] = []
+
+    def pretend(command: list[str], *, check: bool) -> None:
+        if command[3] == "train":
+            folder = Path(command[4])
+            trained.append(
+                TrainSettings.model_validate_json(RunFolder(folder).settings.read_text())
+            )
+        else:
+            report = Path(command[command.index("--out") + 1])
+            report.mkdir(parents=True)
+            (report / "per_image.csv").write_text("dice\n0.5\n0.75\n")
+
+    monkeypatch.setattr(module.subprocess, "run", pretend)
+    monkeypatch.setattr(module, "best_adapter", lambda run: SimpleNamespace(folder=run))
+    data, out = tmp_path / "data", tmp_path / "out"
+    arguments = [str(module.__file__), str(data), str(out), "--target", "disc"]
+    monkeypatch.setattr(sys, "argv", arguments)
+    module.main()
+    assert [run.augment.style_share for run in trained] == [0, 0.5] * 3
+    for number, name in enumerate(module.SCORED["disc"]):
+        roots = {source.root for source in trained[2 * number].data}
+        assert str(data / name) not in roots
+        assert len(roots) == 5
+    assert capsys.readouterr().out.count("0.6250") == 6
+    for scored in module.SCORED.values():
+        for name, chosen in scored.items():
+            kept = TEST_IMAGES[name]
+            pattern = chosen[chosen.index("--include") + 1]
+            if kept is not None:
+                assert not any(
+                    re.search(kept, stem) and re.search(pattern, stem) for stem in stems(name)
+                )
+
+
+def stems(dataset: str) -> list[str]:
+    """Return the names that images of a dataset could have."""
+    if dataset == "CHASEDB1":
+        return [f"Image_{number:02}{eye}" for number in range(1, 15) for eye in "LR"]
+    if dataset == "HRF":
+        return [f"{number:02}_{kind}" for number in range(1, 16) for kind in ("h", "dr", "g")]
+    return [f"image_{number:03}" for number in range(1, 111)]
