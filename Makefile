@@ -34,6 +34,7 @@ manifest: set-up-test
 	@$(BIN)/npe2 validate napari_sam2lora
 
 docs: set-up-test
+	@$(BIN)/python -m scripts.check_links
 	@NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict
 
 set-up-demo:

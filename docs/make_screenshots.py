@@ -109,30 +109,6 @@ def segment_result(viewer: napari.Viewer) -> None:
     wait(dock)
 
 
-def segment_corrected(viewer: napari.Viewer) -> None:
-    """Show the result after a positive and a negative point."""
-    segment_result(viewer)
-    dock, disc = segment_dock(viewer), REFERENCE["disc"]
-    rows, columns = np.nonzero(disc)
-    points = dock.session.prompts.points(dock.session.image, dock.session.target)
-    points.add([rows.mean(), columns.mean()])
-    dock.toggle_positive()
-    points.add([rows.mean(), columns.min() - 1.2 * np.ptp(columns)])
-    wait(dock)
-
-
-def segment_accepted(viewer: napari.Viewer) -> None:
-    """Show the three targets accepted, and their measurements."""
-    segment_corrected(viewer)
-    dock = segment_dock(viewer)
-    dock.segment_all()
-    wait(dock)
-    for name in ("vessel", "cup", "disc"):
-        dock.session.set_target(name)
-        dock.accept()
-    wait(dock)
-
-
 def segment_compare(viewer: napari.Viewer) -> None:
     """Compare the base model and its adapter with the exact mask."""
     segment_result(viewer)
@@ -186,9 +162,6 @@ PICTURES: dict[str, Prepare] = {
     "views": views,
     "image-list": image_list,
     "measurements": measurements,
-    "segment-answer": segment_result,
-    "segment-corrected": segment_corrected,
-    "segment-accepted": segment_accepted,
     "segment-compare": segment_compare,
     **screenshots_train.PICTURES,
 }

@@ -1,19 +1,30 @@
 """MkDocs hook: pages and tables that are generated from the code, so that they stay up to date.
 
-A reference page for each module of `sam2lora` with public definitions, and the tables of datasets.
+A reference page for each module of `sam2lora` with public definitions, the tables of datasets and
+of results, the notebooks, and the page for contributors, which is CONTRIBUTING.md.
 """
 
 import ast
 import json
+import re
 from pathlib import Path
 
 from mkdocs.config.defaults import MkDocsConfig
 from mkdocs.structure.files import File, Files
+from mkdocs.structure.pages import Page
 
 from sam2lora.datasets import DATASETS
+from scripts.results_table import results_table
 
-SOURCE = Path(__file__).resolve().parents[1] / "src_training"
-DOCS = Path(__file__).resolve().parents[1] / "docs"
+ROOT = Path(__file__).resolve().parents[1]
+SOURCE = ROOT / "src_training"
+DOCS = ROOT / "docs"
+CONTRIBUTING = "develop/contributing.md"
+HISTORY, NO_WEIGHTS = "history", "none"
+_OLD = (
+    "!!! note\n    The figures on this page are of weights and versions before the current ones, "
+    "and stay as they were measured.\n"
+)
 
 
 def on_config(config: MkDocsConfig) -> MkDocsConfig:
@@ -31,20 +42,44 @@ def on_config(config: MkDocsConfig) -> MkDocsConfig:
 
 
 def on_files(files: Files, config: MkDocsConfig) -> Files:
-    """Add a page with the docstrings of each module, and one of each notebook."""
-    for path in sorted(DOCS.glob("*.ipynb")):
-        page = f"{path.stem}_notebook.md"
+    """Add a page with the docstrings of each module, one of each notebook, and CONTRIBUTING.md."""
+    for path in sorted(DOCS.rglob("*.ipynb")):
+        page = path.relative_to(DOCS).with_name(f"{path.stem}_notebook.md").as_posix()
         files.append(File.generated(config, page, content=notebook_page(path)))
     for name in modules():
         text = f"# `{name}`\n\n::: {name}\n"
         files.append(File.generated(config, f"reference/{name}.md", content=text))
+    files.append(File.generated(config, CONTRIBUTING, content=contributing_page()))
     return files
 
 
-def on_page_markdown(markdown: str, **_: object) -> str:
-    """Insert the tables of datasets at their markers."""
+def on_page_markdown(markdown: str, page: Page, **_: object) -> str:
+    """Insert the tables at their markers, and which weights the figures of a page are of."""
     markdown = markdown.replace("<!-- table of public data sets -->", dataset_table(public=True))
-    return markdown.replace("<!-- table of own layouts -->", dataset_table(public=False))
+    markdown = markdown.replace("<!-- table of own layouts -->", dataset_table(public=False))
+    markdown = markdown.replace("<!-- table of results -->", results_table())
+    return with_weights(markdown, page.meta.get("weights", NO_WEIGHTS))
+
+
+def with_weights(markdown: str, weights: dict[str, str] | str) -> str:
+    """Add which weights the figures of a page are of: at its end, or before old ones a warning."""
+    if weights == NO_WEIGHTS:
+        return markdown
+    if weights == HISTORY:
+        title, rest = markdown.lstrip().split("\n", 1)
+        return f"{title}\n\n{_OLD}\n{rest}"
+    names = ", ".join(f"{name} `{digest}`" for name, digest in weights.items())
+    return f"{markdown}\n\n*Weights of the figures, by the beginning of their SHA-256: {names}.*\n"
+
+
+def contributing_page() -> str:
+    """Return CONTRIBUTING.md with its links as they are from the page's folder.
+
+    Files outside the documentation are not on the site: of their links only the text stays.
+    """
+    text = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")
+    text = text.replace("](docs/develop/", "](").replace("](docs/", "](../")
+    return re.sub(r"\[([^\]]+)\]\([A-Z_]+(?:\.md)?\)", r"\1", text)
 
 
 def modules() -> list[str]:

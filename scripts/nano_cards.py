@@ -57,7 +57,7 @@ BASE_PARTS = ("base", "on")
 
 
 def results_for(target: str, reports: Path) -> dict[str, JsonValue]:
-    """Return the mean metrics of an adapter's reports, by dataset."""
+    """Return the mean metrics and the worst image of an adapter's reports, by dataset."""
     found: dict[str, JsonValue] = {}
     for report in _reports(reports):
         if report.target.name != target:
@@ -69,7 +69,10 @@ def results_for(target: str, reports: Path) -> dict[str, JsonValue]:
                     for name, entry in cell.per_image.items()
                     if name in ("dice", "auc", "cldice") and entry.mean is not None
                 }
-                found[cell.dataset] = {"images": cell.images, **means}
+                scored = report.scored(cell.model, cell.dataset, cell.regime)
+                lowest, image = min((one.scores["dice"] or 0.0, one.image) for one in scored)
+                worst = {"lowest_dice": round(lowest, 4), "lowest_image": image}
+                found[cell.dataset] = {"images": cell.images, **means, **worst}
     return found
 
 
@@ -83,6 +86,7 @@ def point_results_for(target: str, reports: Path) -> dict[str, JsonValue]:
                 found[one.dataset] = {
                     "images": one.images,
                     "error_in_discs": round(one.mean_in_discs or 0.0, 4),
+                    "largest_error_in_discs": round(one.worst_in_discs or 0.0, 4),
                     "within_a_quarter": round(one.near or 0.0, 4),
                 }
     return found
@@ -104,7 +108,7 @@ def base_card(weights: Path, reports: Path, *, adapters: str) -> str:
         "## Training data\n\nImages by dataset and target, without the validation images and the "
         "test images. Synthetic images are drawn by this project."
         "\n\n| images of | number |\n|---|---|\n" + "\n".join(rows),
-        "It was trained on vessels first, then on all targets; docs/embedded_model.md has the "
+        "It was trained on vessels first, then on all targets; docs/models/make_nano.md has the "
         "steps of each part. The seed is 0 throughout.",
         "## Results\n\nWith a box from the reference mask, without adapter (mean Dice):\n\n"
         + "\n".join(

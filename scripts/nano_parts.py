@@ -88,7 +88,7 @@ MORE_TARGETS = (
 )
 
 LOSS = {"weights": {"bce": 4}}
-"""Cross-entropy is the most important term, but only a fifth of a plain sum (`docs/results.md`)."""
+"""Cross-entropy matters most, but is a fifth of a plain sum (`docs/models/ablation.md`)."""
 
 ADAPTERS: Mapping[str, Any] = {
     "vessel": {

@@ -7,7 +7,7 @@ import pytest
 from nbclient import NotebookClient
 
 DOCS = Path(__file__).resolve().parents[1] / "docs"
-NOTEBOOKS = sorted(DOCS.glob("*.ipynb"))
+NOTEBOOKS = sorted(DOCS.rglob("*.ipynb"))
 
 
 def test_there_are_notebooks():

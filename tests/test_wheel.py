@@ -1,5 +1,6 @@
 """The built wheel, not the checkout: its files, and whether it works once installed."""
 
+import email
 import json
 import os
 import subprocess
@@ -9,6 +10,7 @@ from pathlib import Path
 from zipfile import ZipFile
 
 import pytest
+from npe2 import PluginManifest
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -70,6 +72,25 @@ def test_wheel_holds_both_packages_and_the_manifest(wheel: Path):
     }
     licenses = {Path(name).name for name in names if "/licenses/" in name}
     assert licenses == {"LICENSE", "NOTICE"}
+
+
+def test_metadata_are_what_napari_hub_shows(wheel: Path):
+    with ZipFile(wheel) as content:
+        (name,) = (name for name in content.namelist() if name.endswith(".dist-info/METADATA"))
+        metadata = email.message_from_bytes(content.read(name))
+    assert metadata["Name"] == "napari-sam2lora"
+    assert 20 < len(metadata["Summary"]) <= 160
+    assert metadata["License-Expression"] == "BSD-3-Clause"
+    assert metadata["Requires-Python"] == ">=3.11"
+    assert {"Framework :: napari", "Typing :: Typed"} <= set(metadata.get_all("Classifier"))
+    assert metadata["Description-Content-Type"] == "text/markdown"
+    description = str(metadata.get_payload(decode=True), "utf-8")
+    first_screen = description.split("\n## ")[0]
+    assert first_screen.startswith("# napari-sam2lora\n")
+    assert "![" in first_screen
+    assert "not a medical device" in first_screen
+    manifest = PluginManifest.from_file(ROOT / "napari_sam2lora" / "napari.yaml")
+    assert 3 <= len(manifest.display_name) <= 90
 
 
 def test_demo_runs_from_the_installed_wheel(installed: Path, tmp_path: Path):

@@ -255,7 +255,7 @@ class Engine:
 
     def _adapter(self, request: SegmentationRequest, predictor: "Predictor") -> Adapter | None:
         """Return the adapter of a request; the same object each time, so files are read once."""
-        from sam2lora.inference.pipeline import adapter_for
+        from sam2lora.inference.tasks import adapter_for
 
         if request.adapters_revision != self._adapters_revision:
             self._adapters, self._outer_tasks = {}, {}
@@ -278,7 +278,7 @@ class Engine:
         self, request: SegmentationRequest, predictor: "Predictor"
     ) -> "SegmentationTask | None":
         """Return how the target that a request's target lies in is found; the same each time."""
-        from sam2lora.inference.pipeline import outer_task
+        from sam2lora.inference.tasks import outer_task
 
         target, named = request.target, request.outer_adapter
         if (target, named) not in self._outer_tasks:

@@ -60,7 +60,7 @@ def point_report(
     from sam2lora.evaluation import network_candidate
     from sam2lora.evaluation.points import check_point_settings, evaluate_points
     from sam2lora.evaluation.report.point_writer import write_point_report
-    from sam2lora.inference.pipeline import adapter_for
+    from sam2lora.inference.tasks import adapter_for
     from sam2lora.targets import get_target
 
     check_point_settings(settings)

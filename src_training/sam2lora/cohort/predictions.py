@@ -23,11 +23,12 @@ from sam2lora.inference.batch import (
     no_batch_progress,
 )
 from sam2lora.inference.confidence_file import confidence_writer, read_confidences
-from sam2lora.inference.pipeline import load_predictor, tasks_of
+from sam2lora.inference.pipeline import load_predictor
 from sam2lora.inference.predictor import Predictor
 from sam2lora.inference.result_files import FileResult
 from sam2lora.inference.segment import SegmentationTask
 from sam2lora.inference.settings import PredictSettings, command_line, predict_options
+from sam2lora.inference.tasks import tasks_of
 from sam2lora.targets import FOVEA
 from sam2lora.utils.download import DownloadProgress, ignore_progress
 

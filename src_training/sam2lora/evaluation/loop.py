@@ -75,8 +75,8 @@ def evaluate(
         check_base(adapter, predictor.base.spec.name, predictor.base.weights_sha256)
         check_target(adapter, target)
     _check(records, settings)
-    from sam2lora.inference.pipeline import outer_task  # torch is loaded with the predictor
     from sam2lora.inference.segment import SegmentationTask
+    from sam2lora.inference.tasks import outer_task  # torch is loaded with the predictor
 
     task = SegmentationTask.of(
         target,

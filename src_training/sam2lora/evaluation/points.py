@@ -127,8 +127,8 @@ def evaluate_points(
     SettingsError
         If a setting makes no sense for a point.
     """
-    from sam2lora.inference.pipeline import adapter_for  # torch is loaded with the predictor
     from sam2lora.inference.segment import SegmentationTask
+    from sam2lora.inference.tasks import adapter_for  # torch is loaded with the predictor
 
     check_point_settings(settings)
     target, disc = get_target(settings.target), get_target("disc")

@@ -11,9 +11,6 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from sam2lora.adapters import choose_adapter
-from sam2lora.adapters.folder import Adapter
-from sam2lora.adapters.selection import require_adapter
 from sam2lora.datasets.image_search import find_images
 from sam2lora.errors import SettingsError, TargetError
 from sam2lora.images.reading import FundusImage, read_image, to_rgb
@@ -28,7 +25,8 @@ from sam2lora.inference.segment import (
     segment_prepared,
 )
 from sam2lora.inference.settings import PredictSettings, check_model_choice, check_one_target
-from sam2lora.models.loading import LoadedModel, load_base
+from sam2lora.inference.tasks import adapter_for, make_tasks, tasks_of, unique_targets
+from sam2lora.models.loading import load_base
 from sam2lora.prompts.user_prompts import Prompts
 from sam2lora.settings import FieldSizes, PrecisionChoice
 from sam2lora.targets import InputMode, Target, get_target
@@ -143,7 +141,7 @@ def segment_image(
         If a target is unknown, or a point.
     """
     check_model_choice(adapter, no_adapter=no_adapter, threshold=threshold)
-    unique = _unique_targets([targets] if isinstance(targets, str | Target) else targets)
+    unique = unique_targets([targets] if isinstance(targets, str | Target) else targets)
     for target in unique:
         if target.kind == "point":
             raise TargetError(f"{target.name!r} is a point, not a mask: use locate_image.")
@@ -151,21 +149,18 @@ def segment_image(
         check_one_target(len(unique), 1)
     prepared = _prepare(image)
     predictor = predictor or load_predictor()
-    tasks = [
-        _task(
-            predictor.base,
-            target,
-            prompts=prompts,
-            adapter=_named(target, unique, adapter, outer_adapter),
-            outer_adapter=outer_adapter,
-            no_adapter=no_adapter,
-            detail=detail,
-            threshold=threshold,
-            tta=tta,
-            field_sizes=field_sizes,
-        )
-        for target in unique
-    ]
+    tasks = make_tasks(
+        predictor.base,
+        unique,
+        prompts=prompts,
+        adapter=adapter,
+        outer_adapter=outer_adapter,
+        no_adapter=no_adapter,
+        detail=detail,
+        threshold=threshold,
+        tta=tta,
+        field_sizes=field_sizes,
+    )
     return segment_prepared(predictor, prepared, tasks, progress=progress)
 
 
@@ -270,7 +265,7 @@ def segment_files(
     _check_one_pass(several)
     first = several[0]
     for each in several:
-        _unique_targets(each.targets)
+        unique_targets(each.targets)
     paths = find_images(first.images)
     for each in several:
         each.check_prompts_fit(len(paths))
@@ -290,153 +285,6 @@ def segment_files(
         progress=progress,
         cluster=cluster,
     )
-
-
-def tasks_of(settings: PredictSettings, base: LoadedModel) -> list[SegmentationTask]:
-    """Create the tasks of settings: the target, adapter and geometry of each prediction.
-
-    Parameters
-    ----------
-    settings
-        The request; its images and output folder are not used.
-    base
-        The base model that the settings name.
-
-    Raises
-    ------
-    AdapterError
-        If the adapter is missing, damaged, or for another base or target; or if there is neither
-        an adapter nor a prompt.
-    ImageError
-        If the previous mask cannot be read.
-    TargetError
-        If a target is unknown.
-    """
-    prompts, unique = settings.prompts(), _unique_targets(settings.targets)
-    return [
-        _task(
-            base,
-            target,
-            prompts=prompts,
-            adapter=_named(target, unique, settings.adapter, settings.outer_adapter),
-            outer_adapter=settings.outer_adapter,
-            no_adapter=settings.no_adapter,
-            detail=settings.detail,
-            threshold=settings.threshold,
-            tta=settings.tta,
-            field_sizes=settings.field_sizes,
-        )
-        for target in unique
-    ]
-
-
-def adapter_for(
-    base: LoadedModel,
-    target: Target,
-    *,
-    named: str | Path | None = None,
-    no_adapter: bool = False,
-    prompted: bool = False,
-) -> Adapter | None:
-    """Choose the adapter as `choose_adapter` does, or none if `no_adapter` is set.
-
-    Raises
-    ------
-    AdapterError
-        As for `choose_adapter`; or if there is neither an adapter nor a prompt, and the base model
-        needs one of them.
-    """
-    if not no_adapter:
-        return choose_adapter(
-            base.spec, base.weights_sha256, target, named=named, prompted=prompted
-        )
-    require_adapter(base.spec, target, None, prompted=prompted)
-    return None
-
-
-def outer_task(
-    base: LoadedModel, target: Target, *, named: str | Path | None = None, tta: bool = False
-) -> SegmentationTask | None:
-    """Create the task that finds the target in which another one lies.
-
-    Parameters
-    ----------
-    base
-        The base model.
-    target
-        The target that lies in it.
-    named
-        Name or folder of an adapter, or a run folder; None takes the default one.
-    tta
-        Whether to average over mirror images.
-
-    Returns
-    -------
-    The task; None if the target lies in none, or there is no adapter for that.
-
-    Raises
-    ------
-    AdapterError
-        If the named adapter is missing, damaged, or for another base model or target.
-    TargetError
-        If there is no target of that name.
-    """
-    if target.inside is None:
-        return None
-    outer = get_target(target.inside)
-    adapter = adapter_for(base, outer, named=named, prompted=True)
-    if adapter is None:
-        return None
-    return SegmentationTask.of(
-        outer, adapter=adapter, tta=tta, outer=outer_task(base, outer, tta=tta)
-    )
-
-
-def _task(
-    base: LoadedModel,
-    target: Target,
-    *,
-    prompts: Prompts,
-    adapter: str | Path | None,
-    outer_adapter: str | Path | None,
-    no_adapter: bool,
-    detail: InputMode | None,
-    threshold: float | None,
-    tta: bool,
-    field_sizes: FieldSizes,
-) -> SegmentationTask:
-    chosen = adapter_for(
-        base, target, named=adapter, no_adapter=no_adapter, prompted=not prompts.empty
-    )
-    return SegmentationTask.of(
-        target,
-        adapter=chosen,
-        prompts=prompts,
-        detail=detail,
-        threshold=threshold,
-        tta=tta,
-        field_sizes=field_sizes,
-        outer=outer_task(base, target, named=outer_adapter, tta=tta),
-    )
-
-
-def _named(
-    target: Target,
-    targets: Sequence[Target],
-    adapter: str | Path | None,
-    outer_adapter: str | Path | None,
-) -> str | Path | None:
-    """Return the adapter that is named for one of several targets."""
-    holds_another = any(one.inside == target.name for one in targets)
-    return outer_adapter if holds_another and outer_adapter is not None else adapter
-
-
-def _unique_targets(targets: Sequence[str | Target]) -> list[Target]:
-    """Return targets, each once."""
-    found = [get_target(target) if isinstance(target, str) else target for target in targets]
-    if not found:
-        raise TargetError("No target is named. Name at least one, such as disc.")
-    return list({target.name: target for target in found}.values())
 
 
 def _prepare(image: ImageInput) -> PreparedImage:

@@ -23,22 +23,17 @@ from sam2lora.images.reading import FundusImage
 from sam2lora.inference import pipeline
 from sam2lora.inference.batch import BatchProgress
 from sam2lora.inference.pipeline import (
-    adapter_for,
     load_predictor,
     segment_files,
     segment_image,
-    tasks_of,
 )
 from sam2lora.inference.predictor import Predictor
 from sam2lora.inference.prepared_image import PreparedImage
 from sam2lora.inference.segment import SegmentationTask, TargetPrediction, segment_prepared
 from sam2lora.inference.settings import PredictSettings
 from sam2lora.models.loading import LoadedModel, load_base
-from sam2lora.models.registry import BASE_MODELS
 from sam2lora.prompts.user_prompts import PointPrompt, Prompts
 from sam2lora.targets import TARGETS, Target
-
-PLAIN: dict[str, Any] = {"images": ("a.png",), "targets": ("disc", "vessel"), "out": "masks"}
 
 
 @pytest.fixture(scope="module")
@@ -223,36 +218,6 @@ def test_segment_files_refuses_bad_input_before_it_loads_a_network(
     with pytest.raises(error, match=text):
         segment_files(settings_for(image_files, tmp_path / "out", **change))
     assert not (tmp_path / "out").exists()
-
-
-def test_repeated_target_is_one_task(nano: LoadedModel):
-    tasks = tasks_of(PredictSettings(**PLAIN | {"targets": ("disc", "vessel", "disc")}), nano)
-    assert [task.target.name for task in tasks] == ["disc", "vessel"]
-    assert [task.geometry.detail for task in tasks] == ["zoom", "tiles"]
-
-
-def test_settings_override_defaults_of_target(nano: LoadedModel):
-    settings = PredictSettings(**PLAIN, detail="whole", threshold=0.2, no_adapter=True)
-    for task in tasks_of(settings, nano):
-        assert (task.geometry.detail, task.threshold, task.adapter) == ("whole", 0.2, None)
-
-
-def test_unknown_target_or_adapter_is_refused(nano: LoadedModel):
-    with pytest.raises(TargetError, match="iris"):
-        tasks_of(PredictSettings(**PLAIN | {"targets": ("iris",)}), nano)
-    with pytest.raises(AdapterError, match="none-such"):
-        tasks_of(PredictSettings(**PLAIN, adapter="none-such"), nano)
-
-
-def test_sam2_base_without_adapter_needs_a_prompt(nano: LoadedModel):
-    tiny = replace(nano, spec=BASE_MODELS["tiny"])
-    with pytest.raises(AdapterError, match="only follows points and boxes"):
-        adapter_for(tiny, TARGETS["disc"], no_adapter=True)
-    assert adapter_for(tiny, TARGETS["disc"], no_adapter=True, prompted=True) is None
-    prompted = PredictSettings(
-        **PLAIN | {"targets": ("disc",)}, points=(PointPrompt(1, 2),), no_adapter=True
-    )
-    assert tasks_of(prompted, tiny)[0].prompts.points == (PointPrompt(1, 2),)
 
 
 def test_nothing_to_segment_is_refused_instead_of_doing_nothing() -> None:

@@ -87,10 +87,10 @@ def test_command_predicts_the_same_as_its_settings(
     run_cli, tmp_path: Path, photo: NDArray[np.uint8]
 ):
     """All settings are written as arguments, and parsed to the same settings."""
-    from sam2lora.inference.pipeline import tasks_of
     from sam2lora.inference.predictor import Predictor
     from sam2lora.inference.prepared_image import PreparedImage
     from sam2lora.inference.segment import segment_prepared
+    from sam2lora.inference.tasks import tasks_of
     from sam2lora.models.loading import load_base
 
     image, painted = tmp_path / "an eye.png", np.zeros(photo.shape[:2], bool)

@@ -5,6 +5,8 @@ from pathlib import Path
 from sam2lora.measurements.definitions import DEFINITIONS, NormalRange
 from sam2lora.targets import TARGETS
 
+PAGE = Path(__file__).parents[3] / "docs" / "command_line" / "definitions.md"
+
 
 def test_each_length_and_area_is_followed_by_its_twin_in_millimetres() -> None:
     names = list(DEFINITIONS)
@@ -34,7 +36,9 @@ def test_normal_ranges_are_closed_at_their_ends() -> None:
 
 
 def test_page_has_every_range_and_source() -> None:
-    page = (Path(__file__).parents[3] / "docs" / "measurements.md").read_text(encoding="utf-8")
+    page = (Path(__file__).parents[3] / "docs" / "command_line" / "definitions.md").read_text(
+        encoding="utf-8"
+    )
     ranges = {name: one.normal for name, one in DEFINITIONS.items() if one.normal}
     assert len(ranges) == 4
     for name, normal in ranges.items():
@@ -51,7 +55,9 @@ def test_page_has_every_range_and_source() -> None:
 
 
 def test_page_has_every_definition_but_the_twins() -> None:
-    page = (Path(__file__).parents[3] / "docs" / "measurements.md").read_text(encoding="utf-8")
+    page = (Path(__file__).parents[3] / "docs" / "command_line" / "definitions.md").read_text(
+        encoding="utf-8"
+    )
     for one in DEFINITIONS.values():
         row = f"| `{one.name}` | {one.unit} | {', '.join(one.needs)} | {one.text} | {one.source} |"
         assert (row in page) == (one.unit not in ("mm", "mm²")), row
