@@ -43,7 +43,7 @@ def make_result(request: SegmentationRequest, probability: float = 0.8) -> Segme
     probabilities = np.where(found.mask, probability, 0).astype(np.float32)
     prepared = SimpleNamespace(shape=found.mask.shape, field=found)
     prediction = Prediction(probabilities >= 0.5, probabilities, 0.9)
-    task: Any = SimpleNamespace(threshold=0.5)
+    task: Any = SimpleNamespace(threshold=0.5, adapter=None)
     return SegmentationResult(request, task, prepared, prediction)
 
 
