@@ -4,6 +4,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TypeVar
 
+import numpy as np
 from napari.layers import Image
 from napari.viewer import Viewer
 from qtpy.QtCore import QObject, Signal
@@ -17,6 +18,7 @@ from napari_sam2lora.layers.images import ImageLayers
 from napari_sam2lora.layers.masks import accept_mask, find_mask_layer
 from napari_sam2lora.layers.shown_image import ShownImage
 from napari_sam2lora.qt.background import in_background
+from napari_sam2lora.qt.canvas import look_at
 from sam2lora.errors import Sam2LoraError, SessionError
 from sam2lora.grading import (
     Adjudicator,
@@ -132,7 +134,11 @@ class ReviewWork(QObject):
             self._show_image(stem)
         self.stem, self.target = stem, target
         masks = drawn[graders[0]].get(target), drawn[graders[1]].get(target)
-        show_difference(self._viewer, self._image(), target, masks, graders)
+        image = self._image()
+        show_difference(self._viewer, image, target, masks, graders)
+        marked = [mask for mask in masks if mask is not None]
+        if marked:
+            look_at(self._viewer, image, np.logical_or.reduce(marked))
 
     def find_unsaved(self) -> Recovery | None:
         """Return what the adjudicator painted and did not save before a crash.

@@ -7,7 +7,7 @@ from napari.components import ViewerModel
 from pytestqt.qtbot import QtBot
 from qtpy.QtWidgets import QWidget
 
-from napari_sam2lora.qt.canvas import shows_everything
+from napari_sam2lora.qt.canvas import look_at, shows_everything
 from napari_sam2lora.qt.dock import Dock, main_window
 
 
@@ -21,6 +21,23 @@ def test_layers_within_the_canvas_are_recognized(qtbot: QtBot):
     assert shows_everything(viewer, canvas)
     canvas.resize(150, 100)
     assert not shows_everything(viewer, canvas)
+
+
+def test_what_is_looked_at_is_in_the_middle_and_large():
+    viewer = ViewerModel()
+    image = viewer.add_image(np.zeros((400, 600)), scale=(2, 2))
+    viewer.fit_to_view()
+    whole = viewer.scene.camera.zoom
+    mask = np.zeros((400, 600), bool)
+    look_at(viewer, image, mask)
+    assert viewer.scene.camera.zoom == whole
+    mask[100:120, 500:520] = True
+    look_at(viewer, image, mask)
+    np.testing.assert_allclose(viewer.scene.camera.center[-2:], (219, 1019))
+    assert viewer.scene.camera.zoom == pytest.approx(0.4 * 400 / 20 * whole)
+    look_at(viewer, image, np.ones((400, 600), bool))
+    assert viewer.scene.camera.zoom == pytest.approx(whole)
+    np.testing.assert_allclose(viewer.scene.camera.center[-2:], (399, 599))
 
 
 @pytest.mark.viewer
