@@ -74,7 +74,7 @@ def make_session(place: Path) -> Path:
 
 
 def kill_once(session: Path, actions: Path, seconds: float) -> float:
-    """Let napari paint for a time, kill it, and return when that was."""
+    """Start napari, which paints for a time, kill it, and return when that was."""
     before = actions.stat().st_size
     child = subprocess.Popen(
         [sys.executable, __file__, "--paint", str(session), str(actions)],

@@ -25,6 +25,7 @@ from sam2lora.adapters.serialization import save_adapter
 from sam2lora.cli import main
 from sam2lora.models.loading import LoadedModel, random_base
 from sam2lora.settings import DetailHeadSettings, GeometrySettings, LoraSettings
+from sam2lora.synthetic import SyntheticSettings, draw_fundus
 from sam2lora.targets import TARGETS
 
 RANK_4 = LoraSettings(rank=4, alpha=8)
@@ -308,3 +309,20 @@ def cluster(shared_cluster: "Cluster") -> "Cluster":
 def worker_pids(cluster: "Cluster") -> Callable[[], list[int]]:
     """Return a function that lists the processes of the workers."""
     return lambda: list(cluster._client.run(os.getpid).values())
+
+
+@pytest.fixture
+def files_of_pages(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Write what README and Python page name, and go there: images and a data set."""
+    monkeypatch.chdir(tmp_path)
+    for folder in ("photos", "eyes/images", "eyes/masks/disc"):
+        Path(folder).mkdir(parents=True)
+    drawn = draw_fundus(3, SyntheticSettings(size=512))
+    for path in ("eye.jpg", "photos/first.jpg", "photos/second.jpg"):
+        Image.fromarray(drawn.image).save(path)
+    for seed in (3, 4):
+        eye = draw_fundus(seed, SyntheticSettings(size=256))
+        Image.fromarray(eye.image).save(f"eyes/images/{seed}.png")
+        mask = eye.masks["disc"].astype(np.uint8) * 255
+        Image.fromarray(mask).save(f"eyes/masks/disc/{seed}.png")
+    return tmp_path

@@ -77,7 +77,7 @@ class WorkerCount:
             return len(self._client.sync(scheduler.ncores, workers=None))
 
     def _wait(self, now: float) -> None:
-        """Say that there is no worker, or end where that has lasted for too long."""
+        """Report that there is no worker, or end where that has lasted for too long."""
         if self._gone is None:
             self._gone = self._said = now
         gone = now - self._gone

@@ -73,7 +73,7 @@ class Cluster:
                 self._client.unregister_worker_plugin(name)
 
     def _register(self, plugin: JobPlugin) -> None:
-        """Give a job to all workers, those that come later included."""
+        """Send a job to all workers, those that come later included."""
         for _ in range(_TRIES):
             try:
                 self._client.register_plugin(plugin)
