@@ -18,6 +18,7 @@ from napari.viewer import Viewer
 from numpy.typing import NDArray
 from qtpy.QtCore import QObject, QTimer, Signal
 
+from napari_sam2lora.layers.loading import ImageFile
 from napari_sam2lora.layers.mask_strokes import MaskStrokes
 from napari_sam2lora.layers.metadata import plugin_metadata
 from napari_sam2lora.layers.points import is_point, read_point
@@ -80,38 +81,52 @@ class Autosave(QObject):
         self._timer.timeout.connect(self.write)
         viewer.layers.events.connect(self._on_event)
 
-    def pause(self) -> None:
-        """Take no notice of changes until `start`: another image is about to be shown."""
-        self._paused = True
-
-    def start(self, *, keep: bool = False) -> None:
-        """Watch the image that is shown now, whose masks are as they were saved.
+    def show(self, file: ImageFile, *, keep: bool = False) -> None:
+        """Show another image once the one before is saved, and watch its masks.
 
         Parameters
         ----------
+        file
+            The image.
         keep
-            Whether the file stays: what is in it is about to be brought back.
+            Whether the recovery file stays: what is in it is about to be brought back.
 
         Raises
         ------
-        OutputError
-            If the file cannot be deleted.
+        Sam2LoraError
+            If masks cannot be saved, the image cannot be read, or the file cannot be deleted.
         """
-        self._paused, self._comment = False, None
-        self._forget()
-        if not keep:
-            self._discard()
+        self.save()
+        self._paused = True
+        try:
+            self._shown.show(file)
+        finally:
+            self._paused, self._comment = False, None
+            self._forget()
+            if not keep:
+                self._discard()
 
-    def clear(self) -> None:
-        """Delete the file: all but prompts, previews and a comment being typed is saved.
+    def save(self) -> list[str]:
+        """Save the masks and points that changed, and delete the recovery file.
+
+        Prompts, previews and a comment being typed are saved nowhere else, and written again.
+
+        Returns
+        -------
+        The names of their targets; none without an image.
 
         Raises
         ------
-        OutputError
-            If it cannot be deleted.
+        Sam2LoraError
+            If something cannot be saved, which stays in the recovery file, or that cannot be
+            deleted.
         """
+        if self._shown.file is None:
+            return []
+        saved = self._shown.save()
         self._forget()
         self._discard()
+        return saved
 
     def _forget(self) -> None:
         """Take what is shown as saved."""

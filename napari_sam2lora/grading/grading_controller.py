@@ -110,7 +110,7 @@ class GradingController(QObject):
             self._before.clear()
 
     def release(self) -> None:
-        """Let another window have the part; the dock is gone, and its masks were saved before."""
+        """Release the part for other windows; the dock is gone, and its masks were saved before."""
         if self.work is not None:
             self.work.close(save=False)
 

@@ -91,7 +91,7 @@ class ReviewController(QObject):
             self.work = None
 
     def release(self) -> None:
-        """Let another window have the part; the dock is gone, and its masks were saved before."""
+        """Release the part for other windows; the dock is gone, and its masks were saved before."""
         if self.work is not None:
             self.work.close(save=False)
 
@@ -117,7 +117,7 @@ class ReviewController(QObject):
                 self.said.emit(f"{work.stem}, {work.target}: {taken}.")
 
     def start_painting(self, choice: str) -> None:
-        """Let the adjudicator paint a mask, starting from that of a choice."""
+        """Start to paint the adjudicator's own mask from that of a choice."""
         if self.work is not None:
             with show_user_errors(self._owner):
                 self.work.start_painting(choice)

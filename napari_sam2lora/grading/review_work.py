@@ -208,9 +208,8 @@ class ReviewWork(QObject):
         Sam2LoraError
             If it cannot be saved; it stays in the recovery file.
         """
-        if self._autosave is not None and self.shown.file is not None:
-            self.shown.save()
-            self._autosave.clear()
+        if self._autosave is not None:
+            self._autosave.save()
 
     def write_report(self, out: Path) -> None:
         """Write the agreement that was found last into a folder."""
@@ -263,12 +262,7 @@ class ReviewWork(QObject):
             for layer in self.shown.mask_layers():
                 layer.visible = False  # the grader's own mask is among the outlines
         else:
-            self.save()
-            self._autosave.pause()
-            try:
-                self.shown.show(file)
-            finally:
-                self._autosave.start(keep=recovering)
+            self._autosave.show(file, keep=recovering)
         self.stem = stem
 
     def _refresh(self) -> None:

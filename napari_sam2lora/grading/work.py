@@ -144,13 +144,7 @@ class GraderWork(QObject):
             self.shown.show(file)
             self._lock_masks()
         else:
-            if self.stem is not None:
-                self.save()
-            self._autosave.pause()
-            try:
-                self.shown.show(file)
-            finally:
-                self._autosave.start(keep=recovering)
+            self._autosave.show(file, keep=recovering)
         self.reason = reason
         self.act()
         self.shown_changed.emit()
@@ -163,11 +157,7 @@ class GraderWork(QObject):
         Sam2LoraError
             If it cannot be saved; what is not saved stays in the recovery file.
         """
-        if self._autosave is None or self.shown.file is None:
-            return []
-        saved = self.shown.save()
-        self._autosave.clear()
-        return saved
+        return [] if self._autosave is None else self._autosave.save()
 
     def set_state(self, state: GradingState, *, reason: str = "") -> None:
         """Save the image that is shown, and set how far the grader is with it.
@@ -312,7 +302,7 @@ class GraderWork(QObject):
             self.grader.set_state(self.stem, "started")
 
     def _lock_masks(self) -> None:
-        """Let nobody paint what will not be kept."""
+        """Lock the masks of the image, since what is painted will not be kept."""
         for layer in self.shown.mask_layers():
             if isinstance(layer, Labels):
                 layer.editable = False

@@ -106,6 +106,11 @@ class UnsavedNotes(Protocol):
         """Bring back what `unsaved_notes` returned, in an image that is shown again."""
 
 
+def logs_predictions(viewer: Viewer) -> bool:
+    """Check whether a dock of a viewer writes down what predicted a mask."""
+    return any(isinstance(dock, PredictionLog) for dock in viewer.window.dock_widgets.values())
+
+
 def note_accepted(viewer: Viewer, accepted: AcceptedPrediction) -> None:
     """Notify the docks of a viewer that a prediction was accepted into a mask."""
     for dock in list(viewer.window.dock_widgets.values()):
@@ -123,7 +128,7 @@ def unsaved_notes(viewer: Viewer, image: str) -> dict[str, Any]:
 
 
 def restore_notes(viewer: Viewer, image: str, notes: Mapping[str, Any]) -> None:
-    """Let the docks of a viewer bring back their work on an image, given by its id."""
+    """Bring back the work of a viewer's docks on an image, given by its id."""
     for dock in list(viewer.window.dock_widgets.values()):
         if isinstance(dock, UnsavedNotes):
             dock.restore_notes(image, notes)

@@ -25,6 +25,7 @@ from napari_sam2lora.qt.dock_protocol import (
     SEGMENT,
     AcceptedPrediction,
     finish_image,
+    logs_predictions,
     note_accepted,
     note_confidence,
 )
@@ -326,12 +327,13 @@ class SegmentDock(Dock):
     def _on_accepted(self, masks: list[Labels]) -> None:
         """Remember what was accepted, to notice when a message about it is outdated."""
         self._accepted = [(layer, fingerprint(mask_of(layer_data(layer)))) for layer in masks]
-        with show_user_errors(self):
-            for layer in masks:
-                self._note_accepted(plugin_metadata(layer.metadata))
+        if logs_predictions(self._viewer):  # else no adapter's files need to be read
+            with show_user_errors(self):
+                for layer in masks:
+                    self._note_accepted(plugin_metadata(layer.metadata))
 
     def _note_accepted(self, about: Mapping[str, Any]) -> None:
-        """Say what predicted a mask, to docks that write it down."""
+        """Notify docks that write it down of what predicted a mask."""
         result = self.session.results.latest.get((about["image"], about["target"]))
         if result is not None:
             adapter = result.task.adapter

@@ -101,7 +101,7 @@ def shape() -> tuple[int, int]:
 
 @pytest.fixture
 def graded(session: GradingSession) -> GradingSession:
-    """Let two people grade: both are done with two images, and one with the third."""
+    """Create what two people graded: both are done with two images, and one with the third."""
     for name, radius in (("anna", 12), ("ben", 9)):
         with SessionGrader(session, name) as grader:
             for stem in STEMS:
