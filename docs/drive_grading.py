@@ -31,6 +31,7 @@ _IMAGES, _SIDE = 10, 512
 _KILLED_AT = 4  # images that are done before
 _DECIDED = 6  # targets that the third person decides on; of the others, anna's are taken
 _UNSAVED = 1500  # milliseconds from a stroke to the kill
+_TRAINING = 1800  # seconds in which a training ends, also on a busy machine
 _ALT = Qt.KeyboardModifier.AltModifier
 _LEFT = Qt.MouseButton.LeftButton
 _MOVES = 8  # of the mouse in a stroke
@@ -185,7 +186,13 @@ def other_grader(folder: Path) -> None:
 def adjudicator(folder: Path) -> None:
     """Compare both, decide between them, paint one mask, and write the consensus."""
     one = Grading(folder, "cleo")
-    one.start("Review")
+
+    def agree(dialog) -> None:
+        one.picture("adjudicator")
+        _press(dialog, "Open the review")
+
+    with _answer(agree):
+        one.start("Review")
     table, panel = one.dock.review_panel.table, one.dock.review_panel
     wait(lambda: table.rowCount() == 2 * _IMAGES, "Both are compared")
     for number in range(_DECIDED):
@@ -198,7 +205,7 @@ def adjudicator(folder: Path) -> None:
         panel.take.setCurrentText("anna" if number % 2 else "ben")
         if number == 0:
             one.picture("difference")
-            one.drive.click(one.dock, "Paint")
+            one.drive.click(one.dock, "Edit")
             one.picture("painting")
         one.drive.click(one.dock, "Take")
     one.picture("decided")
@@ -222,7 +229,8 @@ def trainer(folder: Path) -> None:
     training = one.dock.training
     wait(lambda: training.session.alive, "A training runs")
     one.picture("training")
-    wait(lambda: not training.session.alive and not training.session.busy, "It has ended")
+    session = training.session
+    wait(lambda: not session.alive and not session.busy, "It has ended", seconds=_TRAINING)
     QTest.qWait(2000)
     one.picture("trained")
     sys.stdout.write(f"{panel.message.text()}\n")

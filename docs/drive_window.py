@@ -138,9 +138,9 @@ class Drive:
             raise SystemExit(f"The window is at {frame}, the screen {room}.")
 
 
-def wait(condition: Callable[[], bool], what: str) -> None:
+def wait(condition: Callable[[], bool], what: str, *, seconds: float = _PATIENCE) -> None:
     """Wait until a condition holds."""
-    end = time.monotonic() + _PATIENCE
+    end = time.monotonic() + seconds
     while not condition():
         if time.monotonic() > end:
             raise SystemExit(f"{what}: this did not happen.")

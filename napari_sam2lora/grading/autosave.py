@@ -5,7 +5,7 @@ thread. A timer that runs since the first change, and is not started again by th
 while somebody paints without a pause, too.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable
 from dataclasses import asdict
 from functools import partial
 from threading import Lock
@@ -50,15 +50,15 @@ class Autosave(QObject):
 
     Signals
     -------
-    painted()
-        A stroke in a mask has ended, or something else has changed a mask.
+    edited()
+        A stroke in a mask has ended, or what is saved of the image differs in another way.
     acted()
         A layer has changed, as while somebody paints.
     failed(message)
         The file cannot be written.
     """
 
-    painted = Signal()
+    edited = Signal()
     acted = Signal()
     failed = Signal(str)
 
@@ -71,6 +71,8 @@ class Autosave(QObject):
         self._comment: str | None = None
         self._saved: dict[str, Any] = {}  # notes of what needs no file
         self._written: dict[str, Any] | None = None
+        self._arrays_changed = False  # when they were collected last
+        self._failure = ""  # that was reported last
         self._lock, self._round = Lock(), 0
         self._paused = self._closed = False
         self._worker = Worker()
@@ -81,15 +83,8 @@ class Autosave(QObject):
         self._timer.timeout.connect(self.write)
         viewer.layers.events.connect(self._on_event)
 
-    def show(self, file: ImageFile, *, keep: bool = False) -> None:
+    def show(self, file: ImageFile) -> None:
         """Show another image once the one before is saved, and watch its masks.
-
-        Parameters
-        ----------
-        file
-            The image.
-        keep
-            Whether the recovery file stays: what is in it is about to be brought back.
 
         Raises
         ------
@@ -103,13 +98,14 @@ class Autosave(QObject):
         finally:
             self._paused, self._comment = False, None
             self._forget()
-            if not keep:
-                self._discard()
+            self._discard()
+            self._timer.start()  # prompts and previews of the other image are in no file
 
     def save(self) -> list[str]:
-        """Save the masks and points that changed, and delete the recovery file.
+        """Save the masks and points that changed; the recovery file keeps the rest.
 
-        Prompts, previews and a comment being typed are saved nowhere else, and written again.
+        Prompts, previews and a comment being typed are saved nowhere else. If there are none, the
+        file is deleted.
 
         Returns
         -------
@@ -119,14 +115,32 @@ class Autosave(QObject):
         ------
         Sam2LoraError
             If something cannot be saved, which stays in the recovery file, or that cannot be
-            deleted.
+            written or deleted.
         """
         if self._shown.file is None:
             return []
         saved = self._shown.save()
+        if saved:
+            self.edited.emit()
         self._forget()
-        self._discard()
+        self.write_now()
         return saved
+
+    def write_now(self) -> None:
+        """Write what is not saved, in this thread; without anything, delete the file.
+
+        Raises
+        ------
+        OutputError
+            If the file cannot be written or deleted.
+        """
+        job = self._collect()
+        if job is None:
+            self._discard()
+            return
+        with self._lock:
+            self._round += 1
+            job(self._file)
 
     def _forget(self) -> None:
         """Take what is shown as saved."""
@@ -135,7 +149,6 @@ class Autosave(QObject):
         self._saved = {COMMENT: None, POINTS: self._points(), DOCKS: {}}
         masks = self._masks()
         self._strokes = {name: MaskStrokes(values) for name, values in masks.items()}
-        self._timer.start()  # the others are in no other file
 
     def _discard(self) -> None:
         """Delete the file; if it is being written, once it is."""
@@ -151,11 +164,23 @@ class Autosave(QObject):
 
     def write(self) -> None:
         """Copy what is not saved, and write it in the worker thread."""
-        shown = self._shown.file
-        if shown is None or self._closed:
+        if self._shown.file is None or self._closed:
             return
+        written = self._written
+        job = self._collect()
+        if job is None:
+            if written is not None:
+                self._discard()
+        elif self._arrays_changed or self._written != written:
+            self._worker.submit("recovery", partial(self._write, self._round, job))
+
+    def _collect(self) -> Callable[[RecoveryFile], None] | None:
+        """Copy what is not saved, and return what writes it; None if there is nothing."""
+        shown = self._shown.file
+        if shown is None:
+            return None
         masks = self._masks()
-        changed = False
+        self._arrays_changed = False
         for name in self._touched & masks.keys():
             values = masks[name]
             before, strokes = self._arrays.get(name), self._strokes_of(name, values)
@@ -165,23 +190,21 @@ class Autosave(QObject):
                 differs = not np.array_equal(before["now"], values)
             if differs:
                 self._arrays[name] = strokes.arrays(values)
-                changed = True
+                self._arrays_changed = True
         self._touched.clear()
+        if self._arrays_changed:
+            self.edited.emit()
         notes = self._notes()
         if not self._arrays and notes == self._saved:
-            if self._written is not None:
-                self._discard()
-            return
-        if not changed and notes == self._written:
-            return
+            return None
         self._written = notes
         arrays = {
             f"{target}.{part}": array
             for target, parts in self._arrays.items()
             for part, array in parts.items()
         }
-        job = partial(self._write, self._round, shown.stem, notes, arrays)
-        self._worker.submit("recovery", job)
+        stem = shown.stem
+        return lambda file: file.write(stem, notes=notes, arrays=arrays)
 
     def close(self) -> None:
         """Disconnect from the viewer, and write nothing any more; the file stays as it is."""
@@ -193,16 +216,11 @@ class Autosave(QObject):
             self._worker.close()
 
     def _write(
-        self,
-        number: int,
-        stem: str,
-        notes: Mapping[str, Any],
-        arrays: Mapping[str, NDArray[Any]],
-        report: ReportProgress,
+        self, number: int, job: Callable[[RecoveryFile], None], report: ReportProgress
     ) -> None:
         with self._lock:
             if number == self._round:
-                self._file.write(stem, notes=notes, arrays=arrays)
+                job(self._file)
 
     def _notes(self) -> dict[str, Any]:
         path = self._shown.path
@@ -254,7 +272,7 @@ class Autosave(QObject):
             values = np.asarray(layer.data)
             if values.ndim == 2:
                 self._strokes_of(target, values).add(values)
-                self.painted.emit()
+                self.edited.emit()
         self._soon()
 
     def _soon(self) -> None:
@@ -265,4 +283,8 @@ class Autosave(QObject):
     def _on_failed(self, key: object, error: Exception) -> None:
         if not isinstance(error, Sam2LoraError):
             raise error
-        self.failed.emit(str(error))
+        self._written = None  # so that it is tried again
+        self._timer.start()
+        if str(error) != self._failure:
+            self._failure = str(error)
+            self.failed.emit(str(error))

@@ -17,7 +17,7 @@ from napari_sam2lora.grading.grading_controller import GradingController
 from napari_sam2lora.grading.image_panel import KEYS, ImagePanel
 from napari_sam2lora.grading.opening import SessionOpener
 from napari_sam2lora.grading.review_controller import ReviewController
-from napari_sam2lora.grading.review_panel import ReviewPanel
+from napari_sam2lora.grading.review_panel import REVIEW_KEYS, ReviewPanel
 from napari_sam2lora.grading.rows import FILTERS
 from napari_sam2lora.grading.start_panel import StartPanel
 from napari_sam2lora.grading.table import ImageTable
@@ -42,18 +42,22 @@ from sam2lora.targets import all_targets
 TITLE = "Grade (SAM2-LoRA fundus)"
 """napari's name of the dock."""
 
+_KEYS = KEYS | REVIEW_KEYS
 _LIST_HEIGHT = 110  # pixels, at least
 _HELP = (
     ("done", "set the image to done, and show the next one"),
-    ("skip", "leave it out"),
+    ("skip", "skip it"),
     ("flag", "flag it, with a reason"),
     ("reopen", "set it back to started"),
     ("gradable", "gradable"),
     ("partly", "partly gradable"),
-    ("no", "not gradable"),
+    ("no", "ungradable"),
     ("comment", "type a comment; Return ends it"),
     ("next", "the next image that is to be graded"),
     ("back", "the image before"),
+    ("take", "in a review: use the chosen mask in the consensus"),
+    ("edit", "in a review: edit a copy of it"),
+    ("withdraw", "in a review: withdraw the decision"),
 )
 
 
@@ -87,7 +91,7 @@ class GradeDock(Dock):
         self.training = BackgroundTraining(napari_viewer, self)
         self._activity = Activity(napari_viewer, self.grading.act)
         for name, action in self._actions().items():
-            self.add_key(KEYS[name], action)
+            self.add_key(_KEYS[name], action)
         self.start_panel.start_requested.connect(self.start)
         self.start_panel.review_requested.connect(self.start_review)
         self.grading.counted.connect(self._title.setText)
@@ -154,14 +158,17 @@ class GradeDock(Dock):
             session, name = work.session, work.grader.name
             in_background(self, lambda: export_session(session, folder, name), self.say, failed)
 
-    def next_image(self) -> NextImage | None:
-        """Return the next image; None at the end."""
-        return None if self.work is None else self.work.next_image()
+    def next_image(self, image: str) -> NextImage | None:
+        """Return the next image; None at the end, or if another image is shown than `image`."""
+        work = self.work
+        return None if work is None or work.shown.path != image else work.next_image()
 
-    def finish_image(self) -> None:
-        """Set the image that is shown to done, and show the next one."""
-        if self.work is not None and self.work.stem is not None:
-            self.panel.finish()
+    def finish_image(self, image: str) -> bool:
+        """Set an image to done, and show the next one; return False if it isn't shown."""
+        if self.work is None or self.work.shown.path != image:
+            return False
+        self.panel.finish()
+        return True
 
     def note_confidence(self, image: str, target: str, confidence: float | None) -> None:
         """Remember how sure a prediction is."""
@@ -235,8 +242,8 @@ class GradeDock(Dock):
         self._filter.currentTextChanged.connect(self.table.set_filter)
         self._doubtful = QCheckBox("Most doubtful next")
         self._doubtful.setToolTip(
-            "Next shows the image whose predictions are least sure, as far as they are known: "
-            "accepted ones, and those of this window, as of Batch in the Segment dock"
+            "Next shows the image whose predictions are least certain: those accepted, those of "
+            "this window, as of Batch in the Segment dock, and those of sam2lora session doubt"
         )
         self._doubtful.toggled.connect(self._on_order)
         self.table.setMinimumHeight(_LIST_HEIGHT)
@@ -280,6 +287,9 @@ class GradeDock(Dock):
     def _actions(self) -> dict[str, Callable[[], None]]:
         panel = self.panel
         return {
+            "take": self.review_panel.decide,
+            "edit": self.review_panel.edit,
+            "withdraw": self.review_panel.withdraw,
             "back": self.grading.go_back,
             "next": self.grading.go_on,
             "done": panel.finish,
@@ -345,6 +355,6 @@ class GradeDock(Dock):
 
 def _help() -> str:
     rows = "".join(
-        f"<tr><td><b>{KEYS[name]}</b>&nbsp;&nbsp;</td><td>{does}</td></tr>" for name, does in _HELP
+        f"<tr><td><b>{_KEYS[name]}</b>&nbsp;&nbsp;</td><td>{does}</td></tr>" for name, does in _HELP
     )
     return f"<table>{rows}</table>"

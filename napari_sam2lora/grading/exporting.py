@@ -4,7 +4,7 @@ from pathlib import Path
 
 from sam2lora.errors import SessionError
 from sam2lora.grading import GradingSession, Review
-from sam2lora.grading.mask_export import FORMATS, export_masks
+from sam2lora.grading.mask_export import FORMATS, check_free, export_masks
 from sam2lora.grading.session_table import write_session_table
 
 
@@ -29,8 +29,10 @@ def export_session(session: GradingSession, out: Path, name: str) -> str:
     Raises
     ------
     Sam2LoraError
-        If nobody has graded anything, or something cannot be read or written.
+        If nobody has graded anything, the folder has an export already, or something cannot be read
+        or written.
     """
+    check_free(out)
     table, document = write_session_table(out, Review(session, viewer=name))
     text = f"Written to {out}: {table.name}, {document.name}"
     try:

@@ -6,12 +6,21 @@ from qtpy.QtWidgets import QWidget
 
 from napari_sam2lora.grading.image_panel import ImagePanel
 from napari_sam2lora.grading.recovering import bring_back, comment_of
-from napari_sam2lora.grading.starting import find_unsaved, open_grader, wants_back
+from napari_sam2lora.grading.starting import find_unsaved, known_doubts, open_grader, wants_back
 from napari_sam2lora.grading.table import ImageTable
 from napari_sam2lora.grading.work import GraderWork
+from napari_sam2lora.qt.dialogs import confirm
 from napari_sam2lora.qt.notifications import notify, show_user_errors
-from sam2lora.errors import Sam2LoraError
-from sam2lora.grading import GradingSession, GradingState, Quality, Recovery
+from sam2lora.errors import ImageError, Sam2LoraError
+from sam2lora.grading import (
+    GradingSession,
+    GradingState,
+    Quality,
+    Recovery,
+    RecoveryFile,
+)
+
+_UNREADABLE = "Unreadable image"  # title of the question
 
 
 class GradingController(QObject):
@@ -80,12 +89,21 @@ class GradingController(QObject):
         except Sam2LoraError:
             grader.close()
             raise
-        self._follow(GraderWork(self._viewer, grader))
-        if found is not None and wants_back(self._owner, title, found):
-            self._bring_back(found)
-        elif self.work is not None:
-            with show_user_errors(self._owner):  # another image can be chosen in the list
-                self.work.go(self.work.start)
+        work = GraderWork(self._viewer, grader, doubts=known_doubts(session))
+        self._follow(work)
+        with show_user_errors(self._owner):  # another image can be chosen in the list
+            if found is not None:
+                file, unsaved = found
+                if wants_back(self._owner, title, unsaved):
+                    self._bring_back(file, unsaved)
+                else:
+                    file.discard()
+        if work.stem is None:
+            with show_user_errors(self._owner):
+                try:
+                    work.go(work.start)
+                except ImageError:
+                    self._go_on(work, end="No image is left to be graded.")
         return True
 
     def end(self, *, save: bool = True) -> None:
@@ -108,31 +126,57 @@ class GradingController(QObject):
                 self.work.shown.leave()
             self.work = None
             self._before.clear()
+            self._panel.setEnabled(False)
 
     def release(self) -> None:
         """Release the part for other windows; the dock is gone, and its masks were saved before."""
         if self.work is not None:
             self.work.close(save=False)
 
-    def go(self, stem: str, *, reason: str = "") -> None:
-        """Show an image once the masks of the one before are saved."""
+    def go(self, stem: str) -> None:
+        """Show an image once the masks of the one before are saved.
+
+        One that cannot be read can be flagged.
+        """
         work = self.work
-        if work is not None and stem != work.stem:
-            self._panel.end_typing()
-            before = work.stem
-            with show_user_errors(self._owner):
-                work.go(stem, reason=reason)
-                if before is not None:
-                    self._before.append(before)
+        if work is None or stem == work.stem:
+            return
+        with show_user_errors(self._owner):
+            try:
+                self._go(work, stem)
+            except ImageError as error:
+                state = work.grader.grade(stem).state
+                if work.grader.read_only or state == "flagged":
+                    raise
+                if confirm(self._owner, _UNREADABLE, f"{error} Flag it?", action="Flag"):
+                    work.flag_unreadable(stem, str(error))
 
     def go_on(self) -> None:
-        """Show the next image that is to be graded."""
-        work = self.work
-        following = None if work is None else next(iter(work.suggestions()), None)
-        if following is None:
-            self.said.emit("No other image is left to be graded.")
-        else:
-            self.go(following.stem, reason=following.reason)
+        """Show the next image that is to be graded; those that cannot be read are passed over."""
+        if self.work is not None:
+            self._go_on(self.work, end="No other image is left to be graded.")
+
+    def _go_on(self, work: GraderWork, *, end: str) -> None:
+        unreadable: list[str] = []
+        with show_user_errors(self._owner):
+            for following in work.suggestions():
+                try:
+                    self._go(work, following.stem, reason=following.reason)
+                    end = ""
+                    break
+                except ImageError as error:
+                    unreadable.append(f"{following.stem}: {error}")
+        if unreadable:
+            notify("\n".join(["Passed over, as they cannot be read:", *unreadable]), self._owner)
+        if end:
+            self.said.emit(end)
+
+    def _go(self, work: GraderWork, stem: str, *, reason: str = "") -> None:
+        self._panel.end_typing()
+        before = work.stem
+        work.go(stem, reason=reason)
+        if before is not None:
+            self._before.append(before)
 
     def go_back(self) -> None:
         """Show the image that was shown before."""
@@ -172,17 +216,25 @@ class GradingController(QObject):
         self._table.show_rows([work.row(stem) for stem in work.stems])
         self._count()
 
-    def _bring_back(self, found: Recovery) -> None:
+    def _bring_back(self, file: RecoveryFile, found: Recovery) -> None:
+        """Show an image with what was not saved; the file stays until all of it is kept again."""
         work = self.work
         if work is None:
             return
-        work.go(found.image, reason="It was not saved when napari ended.", recovering=True)
+        work.go(found.image, reason="It was not saved when napari ended.")
         lost = bring_back(self._viewer, work.shown, found)
         comment = comment_of(found)
         if comment is not None:
             work.set_comment(comment.strip())
+        work.keep_unsaved()
         if lost:
-            notify(f"Not brought back, as they do not fit: {', '.join(lost)}.", self._owner)
+            notify(
+                f"Not brought back, as they do not fit: {', '.join(lost)}. They are kept in "
+                f"{file.path}.",
+                self._owner,
+            )
+        else:
+            file.discard()
 
     def _count(self) -> None:
         work = self.work
@@ -217,7 +269,7 @@ class GradingController(QObject):
             self._panel.show_grade(work.grade, writable=not work.grader.read_only)
 
     def _on_reopened(self, stem: str) -> None:
-        self.said.emit(f"{stem} was done, and is started again, as you painted in it.")
+        self.said.emit(f"{stem} was done, and is reopened, as you changed a mask.")
 
     def _on_failed(self, text: str) -> None:
         self.said.emit(f"Not kept: {text}")
@@ -228,16 +280,13 @@ class GradingController(QObject):
             return
         stem = work.stem
         with show_user_errors(self._owner):
-            following = next(iter(work.suggestions()), None)
             work.set_state(state, reason=reason)
             if state == "done":
                 self.finished.emit(stem)
             if state == "started":
-                self.said.emit(f"{stem} is started again.")
-            elif following is None:
-                self.said.emit("That was the last image.")
+                self.said.emit(f"{stem} is reopened.")
             else:
-                self.go(following.stem, reason=following.reason)
+                self._go_on(work, end="That was the last image.")
 
     def _on_quality(self, quality: Quality | None) -> None:
         if self.work is not None:

@@ -25,7 +25,7 @@ KEYS = {
 _QUALITIES: tuple[tuple[Quality, str, str], ...] = (
     ("gradable", "Gradable", "The image can be graded"),
     ("partly", "Partly", "The image can be graded in part"),
-    ("no", "Not", "The image cannot be graded"),
+    ("no", "Ungradable", "The image cannot be graded"),
 )
 
 
@@ -76,7 +76,7 @@ class ImagePanel(QWidget):
                 "Skip",
                 self.skip,
                 keys=KEYS["skip"],
-                tip="Leave the image out, and show the next one",
+                tip="Skip this image, and show the next one",
             ),
             button(
                 "Flag…",
@@ -88,7 +88,7 @@ class ImagePanel(QWidget):
                 "Reopen",
                 self.reopen,
                 keys=KEYS["reopen"],
-                tip="Set the image back to started",
+                tip="Set this image back to started",
             ),
         )
         self._qualities = {
@@ -137,8 +137,9 @@ class ImagePanel(QWidget):
         self._choose("skipped")
 
     def reopen(self) -> None:
-        """Ask to set the image back to started."""
-        self._choose("started")
+        """Ask to set the image back to started, if anything else was said of it."""
+        if self._grade.state not in ("to do", "started"):
+            self._choose("started")
 
     def flag(self) -> None:
         """Ask for a reason, and to flag the image for it."""

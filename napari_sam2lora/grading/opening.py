@@ -97,7 +97,7 @@ class SessionOpener(QObject):
                 f"{len(missing)} are missing: {names}{f' and {more} more' if more > 0 else ''}. "
                 "Locate them in another folder, or grade the others."
             )
-        lines.append("Who are you?")
+        lines.append("Enter your name to start.")
         self._panel.show_session("\n".join(lines), session.graders(), missing=bool(missing))
         self.opened.emit(session)
 

@@ -9,9 +9,10 @@ from qtpy.QtWidgets import QFileDialog, QWidget
 
 from napari_sam2lora.grading.review_panel import ReviewPanel
 from napari_sam2lora.grading.review_work import ReviewWork
-from napari_sam2lora.grading.starting import wants_back
+from napari_sam2lora.grading.starting import joins_as_adjudicator, wants_back
+from napari_sam2lora.qt.dialogs import confirm
 from napari_sam2lora.qt.notifications import notify, show_user_errors
-from sam2lora.errors import Sam2LoraError
+from sam2lora.errors import OutputError, Sam2LoraError
 from sam2lora.grading import GradingSession
 from sam2lora.grading.agreement import Agreement
 
@@ -60,7 +61,14 @@ class ReviewController(QObject):
         Sam2LoraError
             As for `ReviewWork`.
         """
-        work = ReviewWork(self._viewer, session, name)
+        if not joins_as_adjudicator(self._owner, title, session, name):
+            return
+        try:
+            work = ReviewWork(self._viewer, session, name)
+        except OutputError as error:  # another window has the adjudicator's part
+            if not confirm(self._owner, title, str(error), action="Open read-only"):
+                return
+            work = ReviewWork(self._viewer, session, name, read_only=True)
         try:
             found = work.find_unsaved()
         except Sam2LoraError:
@@ -71,8 +79,13 @@ class ReviewController(QObject):
         work.written.connect(self.said)
         work.failed.connect(self._on_failed)
         self._panel.show_graders(work.graders, decides=work.adjudicator is not None)
-        if found is not None and wants_back(self._owner, title, found):
-            work.bring_back(found)
+        if found is not None:
+            file, unsaved = found
+            with show_user_errors(self._owner):
+                if wants_back(self._owner, title, unsaved):
+                    work.bring_back(file, unsaved)
+                else:
+                    file.discard()
         if len(work.graders) > 1:
             self._on_compare(*self._panel.graders)
 
@@ -98,12 +111,12 @@ class ReviewController(QObject):
     def show(self, stem: str, target: str) -> None:
         """Show both graders' outlines of a target."""
         work = self.work
-        if work is not None:
+        if work is not None and work.pair is not None:
+            first, second = work.pair
             with show_user_errors(self._owner):
-                work.show(stem, target, self._panel.graders)
-                first, second = self._panel.graders
+                work.show(stem, target, work.pair)
                 self.said.emit(
-                    f"{stem}, {target}: {first} in cyan, {second} in magenta; they differ in red."
+                    f"{stem}, {target}: {first} in cyan, {second} in magenta; differences in red."
                 )
 
     def choose(self, choice: str | None) -> None:
@@ -113,7 +126,7 @@ class ReviewController(QObject):
             with show_user_errors(self._owner):
                 work.choose(choice)
                 self._panel.show_choices(work.stem, work.choices)
-                taken = f"{choice} is taken" if choice else "nothing is taken"
+                taken = f"{choice} is taken" if choice else "the decision is withdrawn"
                 self.said.emit(f"{work.stem}, {work.target}: {taken}.")
 
     def start_painting(self, choice: str) -> None:
@@ -138,7 +151,9 @@ class ReviewController(QObject):
         adjudicator = work.adjudicator
         if adjudicator is not None:
             with show_user_errors(self._owner):
-                for stem in dict.fromkeys(one.stem for one in agreement.masks):
+                stems = [one.stem for one in agreement.lone]
+                stems += [one.stem for one in agreement.masks]
+                for stem in dict.fromkeys(stems):
                     self._panel.show_choices(stem, adjudicator.choices(stem))
 
     def _on_report(self) -> None:

@@ -1,5 +1,7 @@
 """The agreement of two graders as a table, and buttons to decide between them."""
 
+import math
+from collections import Counter
 from collections.abc import Sequence
 
 from qtpy.QtCore import Qt, Signal
@@ -20,11 +22,14 @@ from sam2lora.grading.consensus import MAJORITY, PAINTED, STAPLE
 _HEADINGS = ("Image", "Target", "Dice", "Kappa", "HD95", "Taken")
 _TAKEN = len(_HEADINGS) - 1
 _HEIGHT = 130  # pixels, at least
+REVIEW_KEYS = {"take": "Alt+T", "edit": "Alt+E", "withdraw": "Alt+B"}
+"""Keys by what they do."""
+
 _LETTERS = 6  # of a name that are shown at least; docks are narrow
 
 
 class ReviewPanel(QWidget):
-    """Compares two graders, lists where they agree least, and takes one of the masks.
+    """Compares two graders, lists where they agree least, and decides on one of the masks.
 
     Signals
     -------
@@ -57,14 +62,16 @@ class ReviewPanel(QWidget):
             "Which mask is taken: a grader's; what more than half of three or more have; what "
             "STAPLE estimates; or what you painted"
         )
-        self.otherwise.setToolTip("What the consensus has where nothing was decided")
+        self.otherwise.setToolTip("Mask to use where no decision was made")
         self.summary = Paragraph()
         self.table = QTableWidget(0, len(_HEADINGS))
         self.table.setHorizontalHeaderLabels(_HEADINGS)
         self.table.setSelectionBehavior(QAbstractItemView.SelectionBehavior.SelectRows)
         self.table.setEditTriggers(QAbstractItemView.EditTrigger.NoEditTriggers)
         self.table.setMinimumHeight(_HEIGHT)
-        self.table.setToolTip("The worst first; click a row to see both outlines")
+        self.table.setToolTip(
+            "Targets drawn by one grader only, then the worst; click a row to see both outlines"
+        )
         self.table.verticalHeader().hide()
         header = self.table.horizontalHeader()
         header.setSectionResizeMode(QHeaderView.ResizeMode.ResizeToContents)
@@ -77,9 +84,16 @@ class ReviewPanel(QWidget):
             tip="Compare two graders in the images that all are done with",
         )
         self._decide = (
-            button("Take", self._on_take, tip="Take this mask for the consensus"),
-            button("Paint", self._on_paint, tip="Paint in a mask of your own, starting from this"),
-            button("Take back", self._on_back, tip="Decide nothing about this target"),
+            button(
+                "Take", self.decide, keys=REVIEW_KEYS["take"], tip="Use this mask in the consensus"
+            ),
+            button("Edit", self.edit, keys=REVIEW_KEYS["edit"], tip="Edit a copy of this mask"),
+            button(
+                "Withdraw",
+                self.withdraw,
+                keys=REVIEW_KEYS["withdraw"],
+                tip="Withdraw the decision",
+            ),
         )
         self._report = button(
             "Report…",
@@ -125,13 +139,16 @@ class ReviewPanel(QWidget):
             widget.setVisible(decides)
 
     def show_agreement(self, agreement: Agreement) -> None:
-        """List targets of images, the worst first."""
-        rows = agreement.worst()
-        self._pairs = [(one.stem, one.target) for one in rows]
+        """List targets of images, those first that one grader alone drew, then the worst."""
+        rows = [(one.stem, one.target, f"{one.grader} only", "", "") for one in agreement.lone]
+        rows += [
+            (one.stem, one.target, _text(one.dice, 3), _text(one.kappa, 3), _text(one.hd95, 1))
+            for one in agreement.worst()
+        ]
+        self._pairs = [(stem, target) for stem, target, *_ in rows]
         self.table.setRowCount(len(rows))
-        for number, one in enumerate(rows):
-            values = (f"{one.dice:.3f}", f"{one.kappa:.3f}", f"{one.hd95:.1f}")
-            for column, text in enumerate((one.stem, one.target, *values, "")):
+        for number, cells in enumerate(rows):
+            for column, text in enumerate((*cells, "")):
                 self.table.setItem(number, column, QTableWidgetItem(text))
         self.summary.setText(summary_text(agreement))
         self._report.setEnabled(True)
@@ -143,22 +160,25 @@ class ReviewPanel(QWidget):
             if image == stem and item is not None:
                 item.setText(choices.get(target, ""))
 
+    def decide(self) -> None:
+        """Ask to take the chosen mask."""
+        self.choice_made.emit(self.take.currentText())
+
+    def edit(self) -> None:
+        """Ask to paint in a copy of the chosen mask."""
+        choice = self.take.currentText()
+        self.paint_requested.emit(choice)
+        self.take.setCurrentText(PAINTED)
+
+    def withdraw(self) -> None:
+        """Ask to take no mask."""
+        self.choice_made.emit(None)
+
     def _on_compare(self) -> None:
         self.compare_requested.emit(*self.graders)
 
     def _on_row(self, number: int, column: int) -> None:
         self.chosen.emit(*self._pairs[number])
-
-    def _on_take(self) -> None:
-        self.choice_made.emit(self.take.currentText())
-
-    def _on_paint(self) -> None:
-        choice = self.take.currentText()
-        self.paint_requested.emit(choice)
-        self.take.setCurrentText(PAINTED)
-
-    def _on_back(self) -> None:
-        self.choice_made.emit(None)
 
     def _on_report(self) -> None:
         self.report_requested.emit()
@@ -172,7 +192,7 @@ def summary_text(agreement: Agreement) -> str:
     lines = []
     for target, summary in agreement.summaries.items():
         dice, kappa, distance = (summary[name].mean for name in ("dice", "kappa", "hd95"))
-        means = f"Dice {dice:.3f}, kappa {kappa:.3f}, HD95 {distance:.1f} px"
+        means = f"Dice {_text(dice, 3)}, kappa {_text(kappa, 3)}, HD95 {_text(distance, 1)} px"
         lines.append(f"{target}, {summary['dice'].n} images: {means}")
     limits = agreement.limits
     if limits.n:
@@ -180,9 +200,14 @@ def summary_text(agreement: Agreement) -> str:
             f"Cup/disc ratio, {limits.n} images: {agreement.first} minus {agreement.second} "
             f"{limits.bias:+.3f}, limits {limits.lower:+.3f} to {limits.upper:+.3f}"
         )
-    if agreement.one_sided:
-        one_sided = ", ".join(f"{name} in {n}" for name, n in agreement.one_sided.items())
-        lines.append(f"Drawn by one alone: {one_sided}")
+    if agreement.lone:
+        counts = Counter(one.target for one in agreement.lone)
+        named = ", ".join(f"{target} in {count}" for target, count in counts.items())
+        lines.append(f"Drawn by one grader only: {named}")
     if agreement.problems:
         lines.append(f"Not compared: {', '.join(agreement.problems)}")
-    return "\n".join(lines) or "There is no image that all are done with."
+    return "\n".join(lines) or "No image is done by all graders yet."
+
+
+def _text(value: float, digits: int) -> str:
+    return "–" if math.isnan(value) else f"{value:.{digits}f}"

@@ -1,6 +1,6 @@
 """What a person does who looks at the work of several graders, and may decide between them."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TypeVar
 
@@ -24,6 +24,7 @@ from sam2lora.grading import (
     Adjudicator,
     GradingSession,
     Recovery,
+    RecoveryFile,
     Review,
     SessionGrader,
 )
@@ -31,6 +32,7 @@ from sam2lora.grading.agreement import Agreement, compare_graders
 from sam2lora.grading.agreement_report import write_agreement
 from sam2lora.grading.consensus import PAINTED
 from sam2lora.grading.consensus_dataset import ConsensusResult, write_consensus
+from sam2lora.grading.entries import SeenMask
 from sam2lora.targets import get_target
 from sam2lora.utils.names import plain_name
 
@@ -67,32 +69,42 @@ class ReviewWork(QObject):
         The graders' work when it was read last.
     stem, target
         What is shown; empty while nothing is.
+    pair
+        The two graders who were compared last; None before.
     shown
         The image, with the adjudicator's masks or the grader's.
 
     Raises
     ------
     Sam2LoraError
-        If nobody has graded anything, the name cannot be used, or another window has it.
+        If nobody has graded anything, the name cannot be used, or another window has it and it is
+        not opened read-only.
     """
 
     compared = Signal(object)
     written = Signal(str)
     failed = Signal(str)
 
-    def __init__(self, viewer: Viewer, session: GradingSession, name: str) -> None:
+    def __init__(
+        self, viewer: Viewer, session: GradingSession, name: str, *, read_only: bool = False
+    ) -> None:
         super().__init__()
         self._viewer, self.session, self._name = viewer, session, name
         self.stem = self.target = ""
         self._agreement: Agreement | None = None
         self._autosave: Autosave | None = None
         self.adjudicator: Adjudicator | None = None
-        self.review = Review(session, viewer=name)
+        self._seen: Mapping[str, SeenMask] = {}  # what is shown, as it was read
+        self.pair: tuple[str, str] | None = None
         if plain_name(name) in map(plain_name, session.graders()):
             self._person: Adjudicator | SessionGrader = SessionGrader(session, name, read_only=True)
+            self.review = Review(session, viewer=name)
         else:
-            self._person = self.adjudicator = Adjudicator(session, name)
-        self.shown = ShownImage(viewer, self._person.corrections)
+            self._person = Adjudicator(session, name, read_only=read_only)
+            self.review = self._person.review
+            self.adjudicator = None if read_only else self._person
+        saves = not self._person.read_only
+        self.shown = ShownImage(viewer, self._person.corrections, saves=saves)
         if self.adjudicator is not None:
             self._autosave = Autosave(viewer, self.shown, self._person.recovery)
             self._autosave.failed.connect(self.failed)
@@ -115,6 +127,7 @@ class ReviewWork(QObject):
 
         def compared(agreement: Agreement) -> None:
             self._agreement = agreement
+            self.pair = (agreement.first, agreement.second)
             self.compared.emit(agreement)
 
         self._in_background(lambda: compare_graders(self.review, first, second), compared)
@@ -129,37 +142,48 @@ class ReviewWork(QObject):
         Sam2LoraError
             If something cannot be read, or what was painted before cannot be saved.
         """
+        self._seen = {} if self.adjudicator is None else self.adjudicator.seen(stem, target)
         drawn = self.review.masks(stem)
+        first, second = graders
         if stem != self.stem:
             self._show_image(stem)
         self.stem, self.target = stem, target
-        masks = drawn[graders[0]].get(target), drawn[graders[1]].get(target)
+        masks = drawn[first].get(target), drawn[second].get(target)
         image = self._image()
-        show_difference(self._viewer, image, target, masks, graders)
+        show_difference(self._viewer, image, target, masks, (first, second))
         marked = [mask for mask in masks if mask is not None]
         if marked:
             look_at(self._viewer, image, np.logical_or.reduce(marked))
 
-    def find_unsaved(self) -> Recovery | None:
-        """Return what the adjudicator painted and did not save before a crash.
+    def find_unsaved(self) -> tuple[RecoveryFile, Recovery] | None:
+        """Return what the adjudicator painted and did not save before a crash, and its file.
 
         Raises
         ------
-        Sam2LoraError
-            If the file of its image is missing.
+        OutputError
+            As for `starting.find_unsaved`.
         """
         return find_unsaved(self._person)
 
-    def bring_back(self, found: Recovery) -> None:
-        """Show an image with what was not saved of it.
+    def bring_back(self, file: RecoveryFile, found: Recovery) -> None:
+        """Show an image with what was not saved of it; the file is deleted once all is kept again.
 
         Raises
         ------
         Sam2LoraError
-            If the image cannot be read.
+            If the image cannot be read, or what was not saved cannot be written.
         """
-        self._show_image(found.image, recovering=True)
-        bring_back(self._viewer, self.shown, found)
+        self._show_image(found.image)
+        lost = bring_back(self._viewer, self.shown, found)
+        if self._autosave is not None:
+            self._autosave.write_now()
+        if lost:
+            self.failed.emit(
+                f"Not brought back, as they do not fit: {', '.join(lost)}. They are kept in "
+                f"{file.path}."
+            )
+        else:
+            file.discard()
 
     def choose(self, choice: str | None) -> None:
         """Take a mask for the consensus of what is shown; None takes it back.
@@ -182,7 +206,7 @@ class ReviewWork(QObject):
                 raise SessionError(f"{self.stem}: there is no {self.target} painted. Paint one.")
             self.shown.save_all()
         self.save()
-        self.adjudicator.choose(self.stem, self.target, choice)
+        self.adjudicator.choose(self.stem, self.target, choice, seen=self._seen)
 
     def start_painting(self, choice: str) -> None:
         """Put the mask of a choice into a layer of the adjudicator's own, to be painted in.
@@ -255,20 +279,20 @@ class ReviewWork(QObject):
             self._autosave.close()
         self._person.close()
 
-    def _show_image(self, stem: str, *, recovering: bool = False) -> None:
+    def _show_image(self, stem: str) -> None:
         file = image_file(self.session, stem)
         if self._autosave is None:
             self.shown.show(file)
             for layer in self.shown.mask_layers():
                 layer.visible = False  # the grader's own mask is among the outlines
         else:
-            self._autosave.show(file, keep=recovering)
+            self._autosave.show(file)
         self.stem = stem
 
     def _refresh(self) -> None:
-        if self.adjudicator is not None:
-            self.adjudicator.refresh()
-            self.review = self.adjudicator.review
+        if isinstance(self._person, Adjudicator):
+            self._person.refresh()
+            self.review = self._person.review
         else:
             self.review = Review(self.session, viewer=self._name)
 

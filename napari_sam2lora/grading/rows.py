@@ -1,6 +1,6 @@
 """What the list of a session says of an image, and which images it shows."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from sam2lora.grading import Doubt, GradingState, ImageGrade, Quality, SessionImage
@@ -22,6 +22,8 @@ class ImageRow:
         How doubtful its predictions are, 0…1; None if nothing is known of them.
     why
         What the doubt is about; empty if nothing is known.
+    others
+        Which other graders are done with it.
     """
 
     stem: str
@@ -33,6 +35,7 @@ class ImageRow:
     minutes: float
     doubt: float | None
     why: str
+    others: str
 
     @property
     def tip(self) -> str:
@@ -41,12 +44,15 @@ class ImageRow:
         lines = [f"{self.stem} (patient {self.patient})", state]
         if self.quality:
             lines.append(f"Quality: {self.quality}")
-        lines += [self.comment, f"{self.minutes:.1f} minutes", self.why]
+        done = f"Also done by {self.others}" if self.others else ""
+        lines += [self.comment, f"{self.minutes:.1f} minutes", self.why, done]
         return "\n".join(line for line in lines if line)
 
 
-def row_of(image: SessionImage, grade: ImageGrade, doubt: Doubt | None) -> ImageRow:
-    """Return the row of an image with a grade."""
+def row_of(
+    image: SessionImage, grade: ImageGrade, doubt: Doubt | None, others: Sequence[str] = ()
+) -> ImageRow:
+    """Return the row of an image with a grade; `others` are done with it, too."""
     return ImageRow(
         stem=image.stem,
         patient=image.patient,
@@ -57,6 +63,7 @@ def row_of(image: SessionImage, grade: ImageGrade, doubt: Doubt | None) -> Image
         minutes=grade.seconds / 60,
         doubt=None if doubt is None else doubt.value,
         why="" if doubt is None else doubt.reason,
+        others=", ".join(others),
     )
 
 
@@ -68,8 +75,9 @@ FILTERS: Mapping[str, Callable[[ImageRow], bool]] = {
     "Skipped": lambda row: row.state == "skipped",
     "Gradable": lambda row: row.quality == "gradable",
     "Partly gradable": lambda row: row.quality == "partly",
-    "Not gradable": lambda row: row.quality == "no",
+    "Ungradable": lambda row: row.quality == "no",
     "With a comment": lambda row: bool(row.comment),
     "With a doubt": lambda row: row.doubt is not None,
+    "Done by others": lambda row: bool(row.others),
 }
 """Which images are listed, by the label of the choice."""

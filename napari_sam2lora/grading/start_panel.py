@@ -54,13 +54,11 @@ class StartPanel(QWidget):
             ),
             button("Open…", self._on_open, tip="Open the folder of a session"),
         )
-        self._start = button(
-            "Start", self._on_start, tip="List the images with what you did under this name"
-        )
+        self._start = button("Start", self._on_start, tip="Start grading under this name")
         self._review = button(
             "Review",
             self._on_review,
-            tip="Compare graders, and decide between them if you are not one of them",
+            tip="Compare the graders; an adjudicator, who is none of them, decides between them",
         )
         self._locate = button(
             "Locate images…",

@@ -14,19 +14,25 @@ from qtpy.QtCore import (
 from qtpy.QtWidgets import QAbstractItemView, QHeaderView, QTableView
 
 from napari_sam2lora.grading.rows import FILTERS, ImageRow
+from sam2lora.grading.agreement import QUALITIES, STATES
 
 _UNKNOWN = -1.0  # sorts before any doubt
 
 COLUMNS: tuple[tuple[str, Callable[[ImageRow], str], Callable[[ImageRow], Any]], ...] = (
     ("Image", lambda row: row.stem, lambda row: row.stem),
-    ("State", lambda row: row.state, lambda row: row.state),
-    ("Quality", lambda row: row.quality or "", lambda row: row.quality or ""),
+    ("State", lambda row: row.state, lambda row: STATES.index(row.state)),
+    (
+        "Quality",
+        lambda row: row.quality or "",
+        lambda row: QUALITIES.index(row.quality) if row.quality else len(QUALITIES),
+    ),
     ("Min", lambda row: f"{row.minutes:.1f}" if row.minutes else "", lambda row: row.minutes),
     (
         "Doubt",
         lambda row: "" if row.doubt is None else f"{row.doubt:.2f}",
         lambda row: _UNKNOWN if row.doubt is None else row.doubt,
     ),
+    ("Others", lambda row: row.others, lambda row: row.others),
     ("Comment", lambda row: row.comment or row.reason, lambda row: row.comment or row.reason),
 )
 """Heading of each column, its text, and what it is sorted by."""
@@ -106,7 +112,7 @@ class ImageTable(QTableView):
             below.setDefaultSectionSize(self.fontMetrics().height() + 6)
             above.setStretchLastSection(True)
             above.setSectionResizeMode(QHeaderView.ResizeMode.Interactive)
-            for column, share in enumerate((8, 6, 9, 4, 5)):
+            for column, share in enumerate((8, 6, 9, 4, 5, 6)):
                 above.resizeSection(column, share * self.fontMetrics().averageCharWidth() + 14)
             above.setSortIndicator(-1, Qt.SortOrder.AscendingOrder)  # as listed
         self.setSortingEnabled(True)

@@ -1,8 +1,7 @@
 """What one grader does in a viewer: images one after another, states, comments, time worked."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
-from functools import partial
 from typing import Literal
 
 from napari.layers import Labels
@@ -12,9 +11,10 @@ from qtpy.QtCore import QObject, Signal
 from napari_sam2lora.grading.autosave import Autosave
 from napari_sam2lora.grading.rows import ImageRow, row_of
 from napari_sam2lora.grading.session_images import image_file
-from napari_sam2lora.layers.loading import read_image_layer
+from napari_sam2lora.layers.loading import as_next_image
 from napari_sam2lora.layers.shown_image import ShownImage
 from napari_sam2lora.qt.dock_protocol import AcceptedPrediction, NextImage
+from sam2lora.errors import Sam2LoraError
 from sam2lora.grading import (
     Doubt,
     GradingSession,
@@ -28,7 +28,7 @@ from sam2lora.grading import (
     doubt_of_confidences,
     suggest,
 )
-from sam2lora.targets import selectable_targets
+from sam2lora.grading.participants import read_grades
 
 Order = Literal["list", "doubt"]
 """Which image is next: that after the current one in the list, or the most doubtful."""
@@ -43,6 +43,8 @@ class GraderWork(QObject):
         The viewer.
     grader
         The grader's part; `close` closes it.
+    doubts
+        What is known of predictions, by stem.
 
     Signals
     -------
@@ -51,7 +53,7 @@ class GraderWork(QObject):
     shown_changed()
         Another image is shown.
     reopened(stem)
-        An image that was done was painted in, so that it is not done any longer.
+        An image that was done was edited, so that it is not done any longer.
     failed(message)
         What is not saved cannot be written.
 
@@ -72,20 +74,29 @@ class GraderWork(QObject):
     reopened = Signal(str)
     failed = Signal(str)
 
-    def __init__(self, viewer: Viewer, grader: SessionGrader) -> None:
+    def __init__(
+        self,
+        viewer: Viewer,
+        grader: SessionGrader,
+        *,
+        doubts: Mapping[str, Doubt] | None = None,
+    ) -> None:
         super().__init__()
         self.grader = grader
-        self.shown = ShownImage(viewer, grader.corrections)
+        self.shown = ShownImage(viewer, grader.corrections, saves=not grader.read_only)
         self.order: Order = "list"
         self.reason = ""
         self._confidences: dict[str, dict[str, float]] = {}
+        self._doubts = doubts or {}
+        self._others = _done_by_others(grader)
+        self._stems = {str(grader.session.path(stem)): stem for stem in self.stems}
         self._clock = WorkClock()
         self._closed = False
         self._autosave: Autosave | None = None
         if not grader.read_only:
             self._autosave = Autosave(viewer, self.shown, grader.recovery)
-            self._autosave.painted.connect(self._on_painted)
-            self._autosave.acted.connect(self.act)
+            self._autosave.edited.connect(self._on_edited)
+            self._autosave.acted.connect(self._on_acted)
             self._autosave.failed.connect(self.failed)
 
     @property
@@ -112,7 +123,8 @@ class GraderWork(QObject):
 
     def row(self, stem: str) -> ImageRow:
         """Return what is listed of an image."""
-        return row_of(self.session.image(stem), self.grader.grade(stem), self._doubt(stem))
+        others = [name for name, grades in self._others.items() if stem in grades]
+        return row_of(self.session.image(stem), self.grader.grade(stem), self._doubt(stem), others)
 
     def suggestions(self) -> list[Suggestion]:
         """Return the images that are still to be graded, the next one first."""
@@ -122,7 +134,7 @@ class GraderWork(QObject):
             doubts = {stem: doubt for stem, doubt in known.items() if doubt is not None}
         return suggest(self.stems, self.grader.grades, doubts=doubts, current=self.stem)
 
-    def go(self, stem: str, *, reason: str = "", recovering: bool = False) -> None:
+    def go(self, stem: str, *, reason: str = "") -> None:
         """Show an image with the grader's masks once those of the one before are saved.
 
         Parameters
@@ -131,8 +143,6 @@ class GraderWork(QObject):
             The image.
         reason
             Why it was chosen.
-        recovering
-            Whether what was not saved of it is about to be brought back, and must stay on disk.
 
         Raises
         ------
@@ -144,7 +154,7 @@ class GraderWork(QObject):
             self.shown.show(file)
             self._lock_masks()
         else:
-            self._autosave.show(file, keep=recovering)
+            self._autosave.show(file)
         self.reason = reason
         self.act()
         self.shown_changed.emit()
@@ -175,6 +185,28 @@ class GraderWork(QObject):
         self.act()
         self.grader.set_state(self.stem, state, reason=reason)
         self.row_changed.emit(self.stem)
+
+    def flag_unreadable(self, stem: str, reason: str) -> None:
+        """Flag an image that cannot be shown.
+
+        Raises
+        ------
+        OutputError
+            If it cannot be written.
+        """
+        self.grader.set_state(stem, "flagged", reason=reason)
+        self.row_changed.emit(stem)
+
+    def keep_unsaved(self) -> None:
+        """Write what is not saved at once.
+
+        Raises
+        ------
+        OutputError
+            If it cannot be written.
+        """
+        if self._autosave is not None:
+            self._autosave.write_now()
 
     def set_quality(self, quality: Quality | None) -> None:
         """Set how well the image that is shown can be graded; None takes it back.
@@ -225,7 +257,7 @@ class GraderWork(QObject):
 
     def note_confidence(self, path: str, target: str, confidence: float | None) -> None:
         """Remember how sure a prediction is; of a file that is no image of the session, nothing."""
-        stem = self._stem_of(path)
+        stem = self._stems.get(path)
         if stem is not None:
             known = self._confidences.setdefault(stem, {})
             known.pop(target, None)
@@ -259,10 +291,7 @@ class GraderWork(QObject):
         path = None if following is None else self.session.path(following.stem)
         if following is None or path is None or not path.is_file():
             return None
-        file = image_file(self.session, following.stem)
-        corrections = self.grader.corrections
-        masks = {name for name in selectable_targets() if corrections.has(file.stem, name)}
-        return NextImage(str(file.path), partial(read_image_layer, file), frozenset(masks))
+        return as_next_image(image_file(self.session, following.stem), self.grader.corrections)
 
     def close(self, *, save: bool = True) -> None:
         """Save, and close the grader's part; calling it again does nothing.
@@ -288,13 +317,24 @@ class GraderWork(QObject):
         self._closed = True
         self.grader.close()
 
-    def _on_painted(self) -> None:
-        if self.stem is not None and self.grade.state in ("to do", "done"):
-            done = self.grade.state == "done"
+    def _on_edited(self) -> None:
+        if self.stem is None or self.grade.state not in ("to do", "done"):
+            return
+        done = self.grade.state == "done"
+        try:
             self.grader.set_state(self.stem, "started")
-            self.row_changed.emit(self.stem)
-            if done:
-                self.reopened.emit(self.stem)
+        except Sam2LoraError as error:
+            self.failed.emit(str(error))
+            return
+        self.row_changed.emit(self.stem)
+        if done:
+            self.reopened.emit(self.stem)
+
+    def _on_acted(self) -> None:
+        try:
+            self.act()
+        except Sam2LoraError as error:
+            self.failed.emit(str(error))
 
     def _begin(self) -> None:
         """Set an image to started that nothing was done with before."""
@@ -307,14 +347,23 @@ class GraderWork(QObject):
             if isinstance(layer, Labels):
                 layer.editable = False
 
-    def _stem_of(self, path: str) -> str | None:
-        return next((one for one in self.stems if str(self.session.path(one)) == path), None)
-
     def _doubt(self, stem: str) -> Doubt | None:
-        """Return the doubt about the predictions of an image; None if nothing is known."""
+        """Return the largest doubt about the predictions of an image; None if nothing is known."""
         logged = {
             target: entry.confidence
             for target, entry in self.grader.grade(stem).predictions.items()
             if entry.confidence is not None
         }
-        return doubt_of_confidences(logged | self._confidences.get(stem, {}))
+        sure = doubt_of_confidences(logged | self._confidences.get(stem, {}))
+        known = [one for one in (sure, self._doubts.get(stem)) if one is not None]
+        return max(known, key=lambda one: one.value, default=None)
+
+
+def _done_by_others(grader: SessionGrader) -> dict[str, set[str]]:
+    """Return which images other graders are done with, by their names."""
+    session = grader.session
+    return {
+        name: {stem for stem, grade in read_grades(session, name)[0].items() if grade.done}
+        for name in session.graders()
+        if name != grader.name
+    }

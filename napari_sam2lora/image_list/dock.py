@@ -119,15 +119,26 @@ class ImageListDock(Dock):
         if number is not None:
             self.go(number)
 
-    def next_image(self) -> NextImage | None:
-        """Return the image after the current one; None at the end."""
-        return None if self._images is None else self._images.next_image()
-
-    def finish_image(self) -> None:
-        """Mark the current image as done, and show the next one that is left."""
+    def next_image(self, image: str) -> NextImage | None:
+        """Return the image after the current one; None at the end, or if that is another one."""
         images = self._images
-        if images is None or images.current is None:
-            return
+        return None if images is None or images.path != image else images.next_image()
+
+    def finish_image(self, image: str) -> bool:
+        """Mark the current image as done, and show the next one that is left.
+
+        Parameters
+        ----------
+        image
+            Id of the image.
+
+        Returns
+        -------
+        Whether it is the current one; of another one, nothing changes.
+        """
+        images = self._images
+        if images is None or images.current is None or images.path != image:
+            return False
         with show_user_errors(self):
             images.set_done(images.current, True)
             following = self._beside(1)
@@ -136,6 +147,7 @@ class ImageListDock(Dock):
             else:
                 images.go(following)
         self._refresh()
+        return True
 
     def note_confidence(self, image: str, target: str, confidence: float | None) -> None:
         """Remember and show how sure a prediction is; the order stays until it is chosen again."""

@@ -1,21 +1,19 @@
 """The images of an opened folder, one of which a viewer shows at a time."""
 
-from functools import partial
 from pathlib import Path
 
 from napari.viewer import Viewer
 
 from napari_sam2lora.layers.loading import (
     ImageFile,
+    as_next_image,
     list_image_folder,
-    read_image_layer,
     start_of,
 )
 from napari_sam2lora.layers.shown_image import ShownImage
 from napari_sam2lora.qt.dock_protocol import NextImage
 from sam2lora.annotations.store import Corrections
 from sam2lora.inference.confidence_file import read_confidences
-from sam2lora.targets import selectable_targets
 
 
 class ImageList:
@@ -111,13 +109,7 @@ class ImageList:
         number = None if self.current is None else self.after(self.current)
         if number is None:
             return None
-        image_file = self.images[number]
-        masks = set() if image_file.record is None else {*image_file.record.masks}
-        stem = image_file.stem
-        masks |= {name for name in selectable_targets() if self.corrections.has(stem, name)}
-        return NextImage(
-            str(image_file.path), partial(read_image_layer, image_file), frozenset(masks)
-        )
+        return as_next_image(self.images[number], self.corrections)
 
     def go(self, number: int, *, after: "ImageList | None" = None) -> None:
         """Show another image with its corrections instead of the current one, as `ShownImage`.

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from napari.utils.notifications import show_warning
@@ -11,6 +12,7 @@ from napari_sam2lora.layers.conversion import LayerData, fundus_layers
 from napari_sam2lora.layers.field_of_view import find_and_keep
 from napari_sam2lora.layers.metadata import with_plugin_metadata
 from napari_sam2lora.layers.points import LocatedPoint, point_layer
+from napari_sam2lora.qt.dock_protocol import NextImage
 from sam2lora.annotations.store import Corrections
 from sam2lora.datasets import (
     Dataset,
@@ -30,7 +32,7 @@ from sam2lora.datasets.layouts import ANY_TARGET
 from sam2lora.errors import DatasetError, Sam2LoraError
 from sam2lora.images.decoding import image_stem
 from sam2lora.images.reading import FundusImage, read_image
-from sam2lora.targets import get_target
+from sam2lora.targets import get_target, selectable_targets
 from sam2lora.types import Mask, Pixels
 
 
@@ -183,6 +185,13 @@ def read_image_layer(image_file: ImageFile) -> LayerData:
     image = _read_image(image_file)
     field, name = find_and_keep(image.pixels), image_stem(image_file.path)
     return fundus_layers(name, image, field, {}, record=image_file.record)[0]
+
+
+def as_next_image(image_file: ImageFile, corrections: Corrections) -> NextImage:
+    """Return an image file as the one that a list shows next."""
+    masks = set() if image_file.record is None else {*image_file.record.masks}
+    masks |= {name for name in selectable_targets() if corrections.has(image_file.stem, name)}
+    return NextImage(str(image_file.path), partial(read_image_layer, image_file), frozenset(masks))
 
 
 def _read_image(image_file: ImageFile) -> FundusImage:

@@ -35,6 +35,8 @@ class ShownImage:
         Where masks and points are kept.
     listed_in
         The folder that was opened as a list; None if images are listed otherwise.
+    saves
+        Whether what is painted or accepted is saved; otherwise it is dropped with its image.
 
     Attributes
     ----------
@@ -45,11 +47,16 @@ class ShownImage:
     """
 
     def __init__(
-        self, viewer: Viewer, corrections: Corrections, *, listed_in: Path | None = None
+        self,
+        viewer: Viewer,
+        corrections: Corrections,
+        *,
+        listed_in: Path | None = None,
+        saves: bool = True,
     ) -> None:
         self.corrections = corrections
         self.file: ImageFile | None = None
-        self._viewer, self._listed_in = viewer, listed_in
+        self._viewer, self._listed_in, self._saves = viewer, listed_in, saves
 
     @property
     def path(self) -> str | None:
@@ -150,6 +157,8 @@ class ShownImage:
         Sam2LoraError
             If a mask or a point cannot be saved.
         """
+        if not self._saves:
+            return []
         changed = self.unsaved()
         if changed:
             self._save_masks(changed)

@@ -46,13 +46,13 @@ class NextImage:
 
 @runtime_checkable
 class ImageSteps(Protocol):
-    """A dock that goes through a list of images."""
+    """A dock that goes through a list of images, one of which it shows."""
 
-    def next_image(self) -> NextImage | None:
-        """Return the image after the current one; None at the end."""
+    def next_image(self, image: str) -> NextImage | None:
+        """Return the image after one, given by its id; None at the end, or if it isn't shown."""
 
-    def finish_image(self) -> None:
-        """Mark the current image as done, and show the next one."""
+    def finish_image(self, image: str) -> bool:
+        """Mark an image as done, and show the next one; return False if it isn't shown."""
 
 
 @runtime_checkable
@@ -154,18 +154,18 @@ def note_confidence(viewer: Viewer, image: str, target: str, confidence: float |
             dock.note_confidence(image, target, confidence)
 
 
-def next_image(viewer: Viewer) -> NextImage | None:
-    """Return the image that is shown next; None at the end, and without a list."""
-    found = (dock.next_image() for dock in _image_steps(viewer))
+def next_image(viewer: Viewer, image: str) -> NextImage | None:
+    """Return the image after one, given by its id; None at the end, or if no list shows it."""
+    found = (dock.next_image(image) for dock in _image_steps(viewer))
     return next((one for one in found if one is not None), None)
 
 
-def finish_image(viewer: Viewer) -> bool:
-    """Mark the current image as done, and show the next one; return False without a list."""
-    docks = list(_image_steps(viewer))
-    for dock in docks:
-        dock.finish_image()
-    return bool(docks)
+def finish_image(viewer: Viewer, image: str) -> bool:
+    """Mark an image as done, and show the next one; return False if no list shows it.
+
+    If several lists show the same image, only the first takes the step.
+    """
+    return any(dock.finish_image(image) for dock in _image_steps(viewer))
 
 
 def use_adapter(viewer: Viewer, name: str) -> None:

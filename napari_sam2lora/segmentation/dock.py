@@ -161,9 +161,12 @@ class SegmentDock(Dock):
         return done
 
     def finish(self) -> None:
-        """Accept all, mark the image as done in the list, and show the next one."""
-        if self.accept_all() and not finish_image(self._viewer):
-            self.session.message.emit("No image list is open, so this image stays.")
+        """Accept all, mark the image as done in its list, and show the next one."""
+        image = self.session.image
+        if image is None or not self.accept_all():
+            return
+        if not finish_image(self._viewer, ensure_image_id(image)):
+            self.session.message.emit("The image is in no list that is open, so it stays.")
 
     def next_target(self) -> None:
         """Select the next target."""

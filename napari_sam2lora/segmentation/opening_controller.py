@@ -56,7 +56,7 @@ class OpeningController(QObject):
             known = (key, name) in session.results.latest or session.queue.is_ahead((key, name))
             if not (known or self._is_painted(name)):
                 session.queue.submit(image, get_target(name))
-        ahead = next_image(session.viewer)
+        ahead = next_image(session.viewer, key)
         if ahead is not None and ahead.key != key:
             self._request_ahead(ahead, names)
 

@@ -1,4 +1,7 @@
-"""`sam2lora session`: create, list, move and send sessions in which people grade images."""
+"""`sam2lora session`: create, list, move and send sessions in which people grade images.
+
+What comes out of a session is in `session_results`.
+"""
 
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -25,6 +28,8 @@ app.command()(export)
 app.command()(agree)
 app.command()(consensus)
 
+_MOST_NAMED = 5  # doubtful images
+
 Images = Annotated[
     list[str],
     typer.Argument(
@@ -39,10 +44,12 @@ def new(session: Folder, images: Images) -> None:
     """Create a session in a new folder; the images stay where they are."""
     from sam2lora.grading import GradingSession, list_sources
 
+    sources = list_sources(images)
     with ImageBar("Reading images") as bar:
-        created = GradingSession.create(session, list_sources(images), progress=bar.show)
+        created = GradingSession.create(session, sources, progress=bar.show)
     patients = len({image.patient for image in created.images})
     typer.echo(f"{len(created.images)} images of {patients} patients: {created.folder}")
+    _report_copies(len(sources) - len(created.images))
 
 
 @app.command()
@@ -51,14 +58,16 @@ def add(session: Folder, images: Images) -> None:
     from sam2lora.grading import GradingSession, list_sources
 
     opened = GradingSession.open(session)
+    sources = list_sources(images)
     with ImageBar("Reading images") as bar:
-        added = opened.add(list_sources(images), progress=bar.show)
+        added = opened.add(sources, progress=bar.show)
     typer.echo(f"{len(added)} images added; {len(opened.images)} in all.")
+    _report_copies(len(sources) - len(added))
 
 
 @app.command()
 def status(session: Folder) -> None:
-    """Show how far each grader is, and which images are missing.
+    """Show the progress of each grader, and which images are missing.
 
     Exit code 1 if an image is missing.
     """
@@ -103,6 +112,43 @@ def status(session: Folder) -> None:
         print_rows(("grader", "image", "targets"), unknown, title=title, stderr=True)
     report_unreadable(unreadable)
     _report_missing(opened)
+
+
+@app.command()
+def doubt(
+    session: Folder,
+    predictions: Annotated[
+        Path, typer.Argument(help="Folder that `sam2lora predict` wrote the masks to.")
+    ],
+    other: Annotated[
+        Path | None,
+        typer.Argument(
+            help="Folder of other predictions of the same images, as with another adapter or with "
+            "--tta: the less both agree, the larger the doubt. Without it, confidences count."
+        ),
+    ] = None,
+    target: Annotated[
+        list[str] | None,
+        typer.Option(help="What counts; repeatable. Default: all that was predicted."),
+    ] = None,
+) -> None:
+    """Write how doubtful predictions are, so that the most doubtful image can be graded next.
+
+    Earlier doubts of the session are replaced.
+    """
+    from sam2lora.grading import GradingSession
+    from sam2lora.grading.doubts import find_doubts, write_doubts
+
+    opened = GradingSession.open(session)
+    with ImageBar("Comparing") as bar:
+        found = find_doubts(opened, predictions, other, targets=target or (), progress=bar.show)
+    path = write_doubts(opened, found.doubts)
+    most = sorted(found.doubts.items(), key=lambda one: -one[1].value)[:_MOST_NAMED]
+    rows = [(stem, f"{one.value:.2f}", one.reason) for stem, one in most]
+    print_rows(("image", "doubt", "reason"), rows, title="Most doubtful:")
+    if found.without:
+        typer.echo(f"{len(found.without)} images have no such predictions.")
+    typer.echo(f"Doubts about {len(found.doubts)} images: {path}")
 
 
 @app.command()
@@ -155,6 +201,11 @@ def unpack(
     opened = unpack_session(file, session)
     typer.echo(f"{len(opened.images)} images: {opened.folder}")
     _report_missing(opened)
+
+
+def _report_copies(count: int) -> None:
+    if count:
+        typer.echo(f"{count} files are left out: their content is in the session already.")
 
 
 def _report_missing(session: "GradingSession") -> None:

@@ -103,7 +103,7 @@ def consensus(
     out: Annotated[Path, typer.Option(help="Folder to create.")],
     grader: Graders = None,
     adjudicator: Annotated[
-        str | None, typer.Option(help="Whose decisions are taken, if anybody has decided.")
+        str | None, typer.Option(help="Name of the adjudicator whose decisions are taken.")
     ] = None,
     otherwise: Annotated[
         str | None,

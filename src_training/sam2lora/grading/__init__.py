@@ -6,6 +6,7 @@ SESSION/graders/NAME/log.jsonl           what NAME did, one JSON object a line, 
 SESSION/graders/NAME/masks/, dataset.csv NAME's masks and points, kept by `annotations.store`
 SESSION/graders/NAME/recovery.npz        what NAME has not saved yet
 SESSION/adjudicators/NAME/               the same of a third person
+SESSION/doubts.csv                       how doubtful the predictions of images are
 SESSION/images/                          images that came with a packed session
 ```
 
@@ -25,16 +26,11 @@ What a dock does, in this order:
 """
 
 from sam2lora.grading.adjudication import Adjudicator
+from sam2lora.grading.doubts import Doubt, doubt_of_confidences, read_doubts
 from sam2lora.grading.entries import GradingState, PredictionEntry, Quality, WorkEntry
 from sam2lora.grading.grades import ImageGrade
 from sam2lora.grading.locating import Located, locate
-from sam2lora.grading.ordering import (
-    Doubt,
-    Suggestion,
-    doubt_of_confidences,
-    doubt_of_predictions,
-    suggest,
-)
+from sam2lora.grading.ordering import Suggestion, suggest
 from sam2lora.grading.participants import Participant, SessionGrader
 from sam2lora.grading.recovery import Recovery, RecoveryFile
 from sam2lora.grading.review import Review
@@ -63,8 +59,8 @@ __all__ = [
     "WorkClock",
     "WorkEntry",
     "doubt_of_confidences",
-    "doubt_of_predictions",
     "list_sources",
     "locate",
+    "read_doubts",
     "suggest",
 ]

@@ -4,7 +4,7 @@ The adjudicator sees an image once all graders are done with it. What is decided
 store of the adjudicator's own; the graders' folders are never written.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from sam2lora.errors import SessionError
 from sam2lora.grading.consensus import PAINTED, resolve
@@ -69,7 +69,14 @@ class Adjudicator(Participant):
         """
         self.review = Review(self.session, self._chosen_graders)
 
-    def choose(self, stem: str, target: str, choice: str | None) -> ImageGrade:
+    def choose(
+        self,
+        stem: str,
+        target: str,
+        choice: str | None,
+        *,
+        seen: Mapping[str, SeenMask] | None = None,
+    ) -> ImageGrade:
         """Take a mask for the consensus; None takes it back.
 
         Parameters
@@ -79,13 +86,15 @@ class Adjudicator(Participant):
         choice
             A grader's name, `majority`, `staple` or `painted`; the painted mask is saved before
             (`corrections.save`).
+        seen
+            What `seen` returned when the masks were shown; None if they are read now.
 
         Raises
         ------
         SealedError
             If a grader is not done with the image.
         SessionError
-            If there is no such mask.
+            If there is no such mask, or a grader has changed one since it was shown.
         ImageError
             If the image or a mask cannot be read.
         OutputError
@@ -93,8 +102,25 @@ class Adjudicator(Participant):
         """
         if choice is not None:
             self.mask(stem, target, choice)
-        seen = {} if choice is None else self._seen(stem, target)
-        return self.write(ChoiceEntry(image=stem, target=target, choice=choice, seen=seen))
+        now = {} if choice is None else self.seen(stem, target)
+        if seen is not None and choice is not None and now != seen:
+            raise SessionError(
+                f"{stem}: a grader has changed the {target} since it was shown. Look at it again."
+            )
+        return self.write(ChoiceEntry(image=stem, target=target, choice=choice, seen=now))
+
+    def seen(self, stem: str, target: str) -> dict[str, SeenMask]:
+        """Return what a choice would be about now: whose masks, of when, and their content.
+
+        Raises
+        ------
+        SealedError
+            If a grader is not done with the image.
+        ImageError
+            If a mask cannot be read.
+        """
+        self.review.check_open(stem)
+        return self._seen(stem, target)
 
     def choices(self, stem: str) -> dict[str, str]:
         """Return what was chosen by target, as far as it still counts.
@@ -132,7 +158,7 @@ class Adjudicator(Participant):
         return any(not self.review.grade(name, stem).done for name in self.review.graders)
 
     def _seen(self, stem: str, target: str) -> dict[str, SeenMask]:
-        """Return what a choice is about now: whose masks, of when, and their content."""
+        """Return `seen` for an image that may be sealed again."""
         hashes = self.review.mask_hashes(stem, target)
         return {
             name: SeenMask(since=self.review.grade(name, stem).since, sha256=sha256)

@@ -60,6 +60,15 @@ class MaskAgreement:
 
 
 @dataclass(frozen=True)
+class LoneMask:
+    """A target of an image that only one of two graders drew."""
+
+    stem: str
+    target: str
+    grader: str
+
+
+@dataclass(frozen=True)
 class RatioAgreement:
     """The vertical cup/disc ratios of one image by both graders; NaN without a disc."""
 
@@ -86,15 +95,15 @@ class Agreement:
         Each target of each image that both drew.
     ratios
         Each image in which both drew disc and cup.
-    one_sided
-        By target, the number of images in which one of them has a mask and the other none.
+    lone
+        Each target of each image that only one of them drew.
     summaries
         By target, `dice`, `kappa` and `hd95` over the images.
     limits
         Limits of agreement of the ratios.
     qualities
         `(3, 3)` counts of the images that both gave a quality, in the order of `QUALITIES`; rows
-        are the first grader's. Sealed images too, as one that cannot be graded is not done.
+        are the first grader's. Only images whose masks may be seen.
     quality_kappa
         Cohen's kappa of these with linear weights; NaN where undefined.
     states
@@ -110,7 +119,7 @@ class Agreement:
     second: str
     masks: tuple[MaskAgreement, ...]
     ratios: tuple[RatioAgreement, ...]
-    one_sided: Mapping[str, int]
+    lone: tuple[LoneMask, ...]
     summaries: Mapping[str, Mapping[str, MetricSummary]]
     limits: LimitsOfAgreement
     qualities: NDArray[np.int64]
@@ -156,19 +165,21 @@ def compare_graders(
         get_target(target)
     for name in (first, second):
         if name not in review.graders:
-            raise SessionError(f"{name} is none of the graders {', '.join(review.graders)}.")
+            raise SessionError(
+                f"{name} is not a grader of this session. Graders: {', '.join(review.graders)}."
+            )
     if first == second:
         raise SessionError(f"{first} cannot be compared with {first}. Give two graders.")
     masks: list[MaskAgreement] = []
     ratios: list[RatioAgreement] = []
-    one_sided: Counter[str] = Counter()
+    lone: list[LoneMask] = []
     problems = review.unknown_masks()
     stems = review.open_stems()
     for done, stem in enumerate(stems, start=1):
         try:
             drawn = review.masks(stem)
             pair = [_only(drawn[name], targets) for name in (first, second)]
-            one_sided.update(pair[0].keys() ^ pair[1].keys())
+            lone += _lone(stem, {first: pair[0], second: pair[1]})
             if pair[0].keys() & pair[1].keys():
                 field = find_field_of_view(read_image(review.session.found_path(stem)).pixels).mask
                 masks += _of_masks(review, stem, pair[0], pair[1], field)
@@ -183,7 +194,7 @@ def compare_graders(
         second=second,
         masks=tuple(masks),
         ratios=tuple(ratios),
-        one_sided=dict(one_sided),
+        lone=tuple(lone),
         summaries=_summaries(masks),
         limits=limits_of_agreement([one.first for one in known], [one.second for one in known]),
         qualities=qualities,
@@ -196,6 +207,16 @@ def compare_graders(
 
 def _only(masks: Mapping[str, Mask], targets: Sequence[str]) -> dict[str, Mask]:
     return {name: mask for name, mask in masks.items() if not targets or name in targets}
+
+
+def _lone(stem: str, drawn: Mapping[str, Mapping[str, Mask]]) -> Iterator[LoneMask]:
+    """Yield the targets that one of the graders drew, and the other one did not."""
+    (first, mine), (second, other) = drawn.items()
+    for target in dict.fromkeys((*mine, *other)):
+        if target not in other:
+            yield LoneMask(stem, target, first)
+        elif target not in mine:
+            yield LoneMask(stem, target, second)
 
 
 def _of_masks(
@@ -235,8 +256,8 @@ def _summaries(masks: Sequence[MaskAgreement]) -> dict[str, dict[str, MetricSumm
 
 def _qualities(review: Review, first: str, second: str) -> NDArray[np.int64]:
     table = np.zeros((len(QUALITIES), len(QUALITIES)), np.int64)
-    for image in review.session.images:
-        given = [review.grade(name, image.stem).quality for name in (first, second)]
+    for stem in review.open_stems():
+        given = [review.grade(name, stem).quality for name in (first, second)]
         if given[0] is not None and given[1] is not None:
             table[QUALITIES.index(given[0]), QUALITIES.index(given[1])] += 1
     return table

@@ -13,6 +13,7 @@ from sam2lora.evaluation.report.plots import COLORS, new_figure
 from sam2lora.evaluation.report.writer import write_texts
 from sam2lora.grading.agreement import QUALITIES, Agreement
 from sam2lora.images.visualization import save_figure
+from sam2lora.metrics.aggregate import MetricSummary
 from sam2lora.metrics.rater_agreement import LimitsOfAgreement
 from sam2lora.utils.csv_files import csv_text
 from sam2lora.utils.folders import new_folder
@@ -65,10 +66,12 @@ def agreement_text(agreement: Agreement, *, plot: bool) -> str:
     first, second = agreement.first, agreement.second
     lines = [f"# Agreement of {first} and {second}", "", *table(summary_rows(agreement)), ""]
     lines += [
-        "Means over the images that both graders are done with and drew the target in. Kappa and "
+        "Means over the images that both graders are done with and drew the target in; if a number "
+        "is not defined in all of them, as a distance to an empty mask, the number of images "
+        "follows in brackets. Kappa and "
         "Dice are of pixels in the field of view; HD95 is the 95th percentile of the Hausdorff "
         "distance, in pixels.",
-        *_one_sided(agreement),
+        *_lone(agreement),
         "",
         "## Vertical cup/disc ratio",
         "",
@@ -79,7 +82,7 @@ def agreement_text(agreement: Agreement, *, plot: bool) -> str:
         "",
         *table(_quality_rows(agreement)),
         "",
-        f"Rows are {first}'s, columns {second}'s; images that not both are done with count, too. "
+        f"Rows are {first}'s, columns {second}'s. "
         "Cohen's kappa, with linear weights: "
         f"{number(_defined(agreement.quality_kappa))}.",
         "",
@@ -112,8 +115,15 @@ def summary_rows(agreement: Agreement) -> Iterator[tuple[str, ...]]:
     """Yield a header, then a row for each target."""
     yield "target", "images", "Dice", "kappa", "HD95, pixels"
     for target, summary in agreement.summaries.items():
-        means = (number(_defined(summary[name].mean)) for name in ("dice", "kappa", "hd95"))
-        yield target, str(summary["dice"].n + summary["dice"].undefined), *means
+        images = summary["dice"].n + summary["dice"].undefined
+        means = (mean_text(summary[name], images) for name in ("dice", "kappa", "hd95"))
+        yield target, str(images), *means
+
+
+def mean_text(summary: MetricSummary, images: int) -> str:
+    """Return a mean, with the number of images that it is of if not of all."""
+    text = number(_defined(summary.mean))
+    return text if summary.n in (0, images) else f"{text} ({summary.n})"
 
 
 def bland_altman_figure(agreement: Agreement) -> "Figure":
@@ -185,9 +195,9 @@ def _worst_rows(agreement: Agreement) -> Iterator[tuple[str, ...]]:
         yield one.stem, one.target, *values
 
 
-def _one_sided(agreement: Agreement) -> Sequence[str]:
-    counts = ", ".join(f"{target} in {n}" for target, n in agreement.one_sided.items())
-    return [f"Drawn by one of them alone, and not counted: {counts} images."] if counts else []
+def _lone(agreement: Agreement) -> Sequence[str]:
+    named = "; ".join(f"{one.target} of {one.stem} by {one.grader}" for one in agreement.lone)
+    return [f"Drawn by one grader only, and not counted: {named}."] if named else []
 
 
 def _plain(agreement: Agreement) -> dict[str, Any]:

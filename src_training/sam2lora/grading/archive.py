@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
 
 from sam2lora.errors import ImageError, OutputError, SessionError
+from sam2lora.grading.doubts import FILE_NAME as DOUBTS
 from sam2lora.grading.session import ADJUDICATORS, GRADERS, GradingSession
 from sam2lora.grading.session_file import FILE_NAME
 from sam2lora.images.decoding import image_suffix
@@ -23,7 +24,9 @@ IMAGES = "images"
 
 _LARGEST = 4 << 30  # bytes of one file
 _BLOCK = 1 << 20  # bytes copied at once
-_PLACES = re.compile(rf"{FILE_NAME}|{IMAGES}/[^/]+|({GRADERS}|{ADJUDICATORS})/[^/]+/(masks/)?[^/]+")
+_PLACES = re.compile(
+    rf"{FILE_NAME}|{DOUBTS}|{IMAGES}/[^/]+|({GRADERS}|{ADJUDICATORS})/[^/]+/(masks/)?[^/]+"
+)
 
 
 def pack_session(
@@ -151,6 +154,8 @@ def unpack_session(path: Path, folder: Path) -> GradingSession:
 
 
 def _files_of(session: GradingSession) -> Iterator[tuple[str, Path]]:
+    if (session.folder / DOUBTS).is_file():
+        yield DOUBTS, session.folder / DOUBTS
     for kind in (GRADERS, ADJUDICATORS):
         for path in sorted((session.folder / kind).rglob("*")):
             name = path.relative_to(session.folder).as_posix()

@@ -9,7 +9,8 @@ from sam2lora.types import Mask
 
 MAJORITY, STAPLE, PAINTED = "majority", "staple", "painted"
 
-_LEAST = 3  # graders that a majority needs
+LEAST = {MAJORITY: 3, STAPLE: 2}
+"""Number of graders' masks that a joint one needs."""
 
 
 def majority(masks: Sequence[Mask]) -> Mask:
@@ -28,10 +29,10 @@ def majority(masks: Sequence[Mask]) -> Mask:
         If they differ in size.
     """
     _check(masks)
-    if len(masks) < _LEAST:
+    if len(masks) < LEAST[MAJORITY]:
         raise SessionError(
-            f"A majority needs masks of {_LEAST} graders, and there are {len(masks)}. Take one of "
-            "them, or STAPLE's."
+            f"A majority needs masks of {LEAST[MAJORITY]} graders, and there are {len(masks)}. "
+            "Take one of them, or STAPLE's."
         )
     votes = np.sum(np.stack(masks), axis=0, dtype=np.int32)
     return np.asarray(votes * 2 > len(masks))
@@ -52,12 +53,13 @@ def staple(masks: Sequence[Mask]) -> Mask:
     Raises
     ------
     SessionError
-        If there is one mask alone, or SimpleITK (the extra `grading`) is not installed.
+        If there is one mask alone, no pixel is likely to be on the target, as of masks that do not
+        overlap, or SimpleITK (the extra `grading`) is not installed.
     GeometryError
         If they differ in size.
     """
     _check(masks)
-    if len(masks) < 2:
+    if len(masks) < LEAST[STAPLE]:
         raise SessionError("STAPLE needs masks of two graders or more.")
     first = masks[0]
     if all(np.array_equal(first, other) for other in masks[1:]):
@@ -75,6 +77,11 @@ def staple(masks: Sequence[Mask]) -> Mask:
     probability = SimpleITK.GetArrayFromImage(SimpleITK.STAPLE(images, 1.0))
     joined = np.zeros_like(first)
     joined[box] = probability >= 0.5
+    if not joined.any():
+        raise SessionError(
+            "STAPLE finds no pixel that is likely on the target: the masks hardly overlap. Take "
+            "one of them, or paint."
+        )
     return joined
 
 
@@ -107,7 +114,7 @@ def resolve(choice: str, masks: Mapping[str, Mask], *, painted: Mask | None = No
         return painted
     if choice not in masks:
         raise SessionError(
-            f"{choice!r} is no mask to take. There are: "
+            f"There is no mask {choice!r}. Choose one of: "
             f"{', '.join((*masks, MAJORITY, STAPLE, PAINTED))}."
         )
     return masks[choice]

@@ -16,7 +16,7 @@ from pathlib import Path
 from sam2lora.annotations import LabelledImage, save_mask, save_training_data
 from sam2lora.errors import OutputError, Sam2LoraError, SessionError
 from sam2lora.grading.adjudication import Adjudicator
-from sam2lora.grading.consensus import MAJORITY, PAINTED, STAPLE, resolve
+from sam2lora.grading.consensus import LEAST, MAJORITY, PAINTED, STAPLE, resolve
 from sam2lora.grading.review import Review
 from sam2lora.types import Mask
 from sam2lora.utils.files import make_folder
@@ -173,5 +173,4 @@ class _Writer:
 
     def _fits(self, choice: str, masks: dict[str, Mask]) -> bool:
         """Check whether a choice nobody made for this very image can be taken in it."""
-        least = {MAJORITY: 3, STAPLE: 2}
-        return len(masks) >= least[choice] if choice in least else choice in masks
+        return len(masks) >= LEAST[choice] if choice in LEAST else choice in masks

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from sam2lora.errors import SessionError
+from sam2lora.errors import ImageError, SessionError
 from sam2lora.grading.session import GradingSession
 from sam2lora.grading.session_file import SessionImage
 from sam2lora.utils.files import sha256_of
@@ -34,6 +34,8 @@ def locate(
 ) -> Located:
     """Look for a session's missing images in folders, at any depth, and note where they are.
 
+    An image counts as missing, too, if its file has the right size and other content.
+
     Files are compared by size first; only those of the right size are read, files of the same name
     first. What cannot be read is passed over.
 
@@ -56,7 +58,7 @@ def locate(
     for folder in folders:
         if not folder.is_dir():
             raise SessionError(f"{folder}: there is no such folder to look in.")
-    wanted = session.missing()
+    wanted = _missing(session)
     by_size = _files_by_size(folders, {image.size for image in wanted}) if wanted else {}
     hashes: dict[Path, str] = {}
     found: dict[str, Path] = {}
@@ -71,6 +73,16 @@ def locate(
     if found:
         session.relocate(found)
     return Located(found, tuple(image for image in wanted if image.stem not in found))
+
+
+def _missing(session: GradingSession) -> list[SessionImage]:
+    missing = []
+    for image in session.images:
+        try:
+            session.found_path(image.stem)
+        except ImageError:
+            missing.append(image)
+    return missing
 
 
 def _match(image: SessionImage, candidates: Iterable[Path], hashes: dict[Path, str]) -> Path | None:

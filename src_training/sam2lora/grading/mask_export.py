@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Literal, get_args
 
 from sam2lora.annotations import LabelledImage, save_coco, save_label_map, save_training_data
-from sam2lora.errors import SessionError
+from sam2lora.errors import OutputError, SessionError
 from sam2lora.grading.review import Review
 from sam2lora.images.decoding import image_suffix
 from sam2lora.types import Mask
@@ -19,6 +19,26 @@ from sam2lora.utils.progress import Progress, no_progress
 
 ExportFormat = Literal["coco", "label-maps", "dataset"]
 FORMATS: tuple[ExportFormat, ...] = get_args(ExportFormat)
+
+
+_NAMES: Mapping[ExportFormat, str] = {
+    "coco": "coco.json",
+    "label-maps": "label_maps",
+    "dataset": "dataset",
+}
+
+
+def check_free(out: Path, formats: Sequence[ExportFormat] = FORMATS) -> None:
+    """Check that a folder has none of the files that are about to be exported into it.
+
+    Raises
+    ------
+    OutputError
+        If it has one.
+    """
+    there = [_NAMES[name] for name in formats if (out / _NAMES[name]).exists()]
+    if there:
+        raise OutputError(f"{out}: has {', '.join(there)} already. Choose another folder.")
 
 
 def export_masks(
@@ -63,13 +83,16 @@ def export_masks(
     """
     review.session.check_outside(out)
     if grader not in review.graders:
-        raise SessionError(f"{grader} is none of the graders {', '.join(review.graders)}.")
+        raise SessionError(
+            f"{grader} is not a grader of this session. Graders: {', '.join(review.graders)}."
+        )
     stems = [stem for stem in review.open_stems() if review.has_masks(grader, stem)]
     if not stems:
         raise SessionError(
             f"{review.session.folder}: {grader} has no masks that may be exported; they may once "
             f"all of {', '.join(review.graders)} are done with an image."
         )
+    check_free(out, formats)
     make_folder(out)
     session = review.session
 
@@ -81,13 +104,13 @@ def export_masks(
     if "coco" in formats:
         # As the data set calls the images; the names of their files need not be unique.
         named = ((f"{stem}{image_suffix(session.path(stem))}", masks) for stem, masks in drawn())
-        save_coco(out / "coco.json", named)
+        save_coco(out / _NAMES["coco"], named)
     if "label-maps" in formats:
-        with new_folder(out / "label_maps") as folder:
+        with new_folder(out / _NAMES["label-maps"]) as folder:
             for stem, masks in drawn():
                 save_label_map(folder / f"{stem}.png", masks)
     if "dataset" in formats:
-        with new_folder(out / "dataset") as folder:
+        with new_folder(out / _NAMES["dataset"]) as folder:
             labelled = (
                 LabelledImage(stem, session.found_path(stem), masks, session.image(stem).patient)
                 for stem, masks in drawn()

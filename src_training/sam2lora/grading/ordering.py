@@ -3,29 +3,12 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from sam2lora.grading.doubts import Doubt
 from sam2lora.grading.entries import GradingState
 from sam2lora.grading.grades import UNTOUCHED, ImageGrade
-from sam2lora.metrics.segmentation import dice
-from sam2lora.types import Mask
 
 OPEN: tuple[GradingState, ...] = ("to do", "started")
 """States of images that are still to be graded."""
-
-
-@dataclass(frozen=True)
-class Doubt:
-    """How doubtful the predictions of an image are.
-
-    Attributes
-    ----------
-    value
-        0 for none, up to 1.
-    reason
-        Why, as a sentence.
-    """
-
-    value: float
-    reason: str
 
 
 @dataclass(frozen=True)
@@ -68,61 +51,8 @@ def suggest(
     unknown = [stem for stem in left if stem not in doubts]
     return [
         *(Suggestion(stem, doubts[stem].reason) for stem in known),
-        *(Suggestion(stem, "Nothing is known of its predictions yet.") for stem in unknown),
+        *(Suggestion(stem, "Not predicted yet.") for stem in unknown),
     ]
-
-
-def doubt_of_confidences(confidences: Mapping[str, float]) -> Doubt | None:
-    """Return the doubt about the target that the prediction is least sure of.
-
-    Parameters
-    ----------
-    confidences
-        By target, 0…1: of `inference.confidence`, or the predicted IoU.
-
-    Returns
-    -------
-    None if nothing is known.
-    """
-    if not confidences:
-        return None
-    target = min(confidences, key=lambda name: confidences[name])
-    sure = min(max(confidences[target], 0.0), 1.0)
-    return Doubt(1 - sure, f"The prediction is least sure of the {target}: {sure:.0%}.")
-
-
-def doubt_of_predictions(
-    first: Mapping[str, Mask],
-    second: Mapping[str, Mask],
-    *,
-    names: tuple[str, str] = ("one prediction", "another"),
-) -> Doubt | None:
-    """Return the doubt about the target that two predictions differ most in.
-
-    Parameters
-    ----------
-    first, second
-        Masks by target: of two adapters, or of an image and its mirror image.
-    names
-        What predicted them, for the reason.
-
-    Returns
-    -------
-    None if they have no target in common.
-
-    Raises
-    ------
-    GeometryError
-        If two masks of a target differ in size.
-    """
-    overlaps = {name: dice(mask, second[name]) for name, mask in first.items() if name in second}
-    if not overlaps:
-        return None
-    target = min(overlaps, key=lambda name: overlaps[name])
-    value = overlaps[target]
-    return Doubt(
-        1 - value, f"{names[0]} and {names[1]} differ most in the {target}: a Dice of {value:.2f}."
-    )
 
 
 def _in_order(grade: ImageGrade) -> str:

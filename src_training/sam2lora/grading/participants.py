@@ -16,6 +16,7 @@ from pydantic import ValidationError
 
 from sam2lora.annotations.store import Corrections
 from sam2lora.errors import OutputError, SessionError
+from sam2lora.grading.consensus import MAJORITY, PAINTED, STAPLE
 from sam2lora.grading.entries import (
     AnyEntry,
     CommentEntry,
@@ -28,12 +29,12 @@ from sam2lora.grading.entries import (
 )
 from sam2lora.grading.grades import UNTOUCHED, ImageGrade, after, count_unreadable, fold
 from sam2lora.grading.recovery import RecoveryFile
-from sam2lora.grading.session import GRADERS, LOG, GradingSession
+from sam2lora.grading.session import ADJUDICATORS, GRADERS, LOG, GradingSession
 from sam2lora.utils.files import make_folder
 from sam2lora.utils.names import is_reserved, plain_name
 from sam2lora.utils.process_lock import process_lock
 
-RESERVED = ("majority", "staple", "painted")
+RESERVED = (MAJORITY, STAPLE, PAINTED)
 """Names that nobody can have, as choices of an adjudicator are called so."""
 
 _NAME = re.compile(r"[^\W_][\w-]{0,39}")
@@ -166,7 +167,7 @@ class Participant:
     def _refusal(self, holder: str) -> str:
         return (
             f"{self.folder}: the part of {self.name} is open in another window ({holder}). Close "
-            "that one, open this one to read only, or give another name."
+            "that one, open this one read-only, or enter another name."
         )
 
 
@@ -176,7 +177,8 @@ class SessionGrader(Participant):
     Raises
     ------
     SessionError
-        If the name is an adjudicator's, who sees the masks of others, or as for `Participant`.
+        If the name is that of somebody who has adjudicated, or only looked, and has seen the masks
+        of others; or as for `Participant`.
     OutputError
         As for `Participant`.
     """
@@ -184,10 +186,10 @@ class SessionGrader(Participant):
     kind = GRADERS
 
     def __init__(self, session: GradingSession, name: str, *, read_only: bool = False) -> None:
-        if plain_name(name.strip()) in map(plain_name, session.adjudicators()):
+        if plain_name(name.strip()) in map(plain_name, session.names(ADJUDICATORS)):
             raise SessionError(
-                f"{name} is an adjudicator of this session, who sees the masks of all, and can "
-                "grade nothing in it. Give another name."
+                f"{name} is an adjudicator of this session, and may have seen all masks, so "
+                "nothing can be graded under this name. Enter another one."
             )
         super().__init__(session, name, read_only=read_only)
 
@@ -272,4 +274,4 @@ def corrections_in(folder: Path, session: GradingSession) -> Corrections:
 
 
 def _read_only(folder: Path) -> str:
-    return f"{folder}: is open to be read only, so nothing can be changed here."
+    return f"{folder}: is open read-only, so nothing can be changed here."

@@ -26,6 +26,7 @@ from sam2lora.utils.json_files import parse_json_object
 INTERVAL: Final = 2.0
 """Seconds after a change, at most, until it is in the file."""
 
+_ASIDE, _DAMAGED = "recovery", "damaged"  # what the names of files begin with that were set aside
 _ARRAY = ".npy"
 _NOTES = "notes.json"  # no array can have this name, as arrays are files called NAME.npy
 _DAMAGE = (
@@ -75,6 +76,10 @@ class RecoveryFile:
     def __init__(self, path: Path, *, read_only: str = "") -> None:
         self.path = path
         self._read_only = read_only
+
+    def aside(self) -> list["RecoveryFile"]:
+        """Return the files that were set aside in the same folder and are whole, oldest first."""
+        return [RecoveryFile(path) for path in sorted(self.path.parent.glob(f"{_ASIDE}-*.npz"))]
 
     def refuse(self, reason: str) -> None:
         """Refuse every change from now on, as if opened with `read_only`."""
@@ -139,8 +144,8 @@ class RecoveryFile:
             raise SessionError(str(read_error(self.path, error))) from error
         except _DAMAGE as error:
             raise SessionError(
-                f"{self.path}: is damaged, so what was not saved cannot be brought back. Delete "
-                "it, or move it elsewhere; what was saved is not affected."
+                f"{self.path}: is damaged, so unsaved work cannot be recovered. What was saved is "
+                "not affected."
             ) from error
 
     def discard(self) -> None:
@@ -157,6 +162,29 @@ class RecoveryFile:
                 self.path.unlink()
         except OSError as error:
             raise write_error(self.path, error) from error
+
+    def set_aside(self, *, damaged: bool = False) -> "RecoveryFile":
+        """Rename the file, so that the next one does not replace it, and return it.
+
+        Parameters
+        ----------
+        damaged
+            Whether it is left out of `aside`.
+
+        Raises
+        ------
+        OutputError
+            If nothing may be changed here, or it cannot be renamed.
+        """
+        self._check_writable()
+        now = datetime.now(UTC).strftime("%Y%m%d-%H%M%S-%f")
+        kind = _DAMAGED if damaged else _ASIDE
+        path = self.path.with_name(f"{kind}-{now}{self.path.suffix}")
+        try:
+            self.path.rename(path)
+        except OSError as error:
+            raise write_error(path, error) from error
+        return RecoveryFile(path)
 
     def _check_writable(self) -> None:
         if self._read_only:

@@ -30,7 +30,8 @@ class Review:
     graders
         Whose work it is; empty for all graders of the session.
     viewer
-        Who looks at it. A grader must be done with an image, too; an adjudicator need not.
+        The grader who looks at it, and must be done with an image, too, also if nothing was graded
+        under this name yet; None for an adjudicator, who need not.
 
     Attributes
     ----------
@@ -68,8 +69,8 @@ class Review:
         self.grades: dict[str, dict[str, ImageGrade]] = {}
         self.unreadable: dict[str, int] = {}
         self._sizes: dict[str, int] = {}
-        own = checked_name(viewer, known) if viewer else ""
-        self._viewers = tuple(dict.fromkeys((*self.graders, *([own] if own in known else []))))
+        own = [checked_name(viewer, session.names(GRADERS))] if viewer else []
+        self._viewers = tuple(dict.fromkeys((*self.graders, *own)))
         self._read_logs()
         self._stores = {
             name: corrections_in(session.folder / GRADERS / name, session) for name in self.graders
@@ -142,7 +143,7 @@ class Review:
         ImageError
             If the image or a mask cannot be read.
         """
-        self._check_open(stem)
+        self.check_open(stem)
         shape = self.shape(stem)
         return {name: store.masks(stem, shape) for name, store in self._stores.items()}
 
@@ -158,22 +159,19 @@ class Review:
         ImageError
             If a point cannot be read.
         """
-        self._check_open(stem)
+        self.check_open(stem)
         return {name: store.points(stem) for name, store in self._stores.items()}
 
-    def _read_logs(self) -> None:
-        """Read the logs that have become longer; nothing is ever changed in one."""
-        for name in self._viewers:
-            log = self.session.folder / GRADERS / name / LOG
-            try:
-                size = log.stat().st_size
-            except OSError as error:
-                raise SessionError(str(read_error(log, error))) from error
-            if size != self._sizes.get(name):
-                self.grades[name], self.unreadable[name] = read_grades(self.session, name)
-                self._sizes[name] = size
+    def check_open(self, stem: str) -> None:
+        """Check that the masks of an image may be seen, by the logs as they are now.
 
-    def _check_open(self, stem: str) -> None:
+        Raises
+        ------
+        SealedError
+            If somebody is not done with it.
+        SessionError
+            If a log can no longer be read.
+        """
         self._read_logs()
         waiting = self.sealed_by(stem)
         if waiting:
@@ -181,3 +179,19 @@ class Review:
                 f"{stem}: its masks cannot be seen before all graders are done with it. Not done: "
                 f"{', '.join(waiting)}."
             )
+
+    def _read_logs(self) -> None:
+        """Read the logs that have become longer; nothing is ever changed in one."""
+        for name in self._viewers:
+            log = self.session.folder / GRADERS / name / LOG
+            try:
+                size = log.stat().st_size
+            except FileNotFoundError:
+                if name in self.graders:
+                    raise
+                size = 0  # who looks has graded nothing yet
+            except OSError as error:
+                raise SessionError(str(read_error(log, error))) from error
+            if size != self._sizes.get(name):
+                self.grades[name], self.unreadable[name] = read_grades(self.session, name)
+                self._sizes[name] = size

@@ -23,7 +23,7 @@ from sam2lora.grading.session_file import (
     write_session_file,
 )
 from sam2lora.grading.sources import SourceImage
-from sam2lora.utils.files import is_file, make_folder
+from sam2lora.utils.files import is_file, make_folder, read_error, sha256_of
 from sam2lora.utils.process_lock import process_lock
 from sam2lora.utils.progress import Progress, no_progress
 
@@ -42,6 +42,7 @@ class GradingSession:
 
     def __init__(self, folder: Path, content: SessionContent) -> None:
         self.folder = folder.resolve()
+        self._checked: dict[str, tuple[str, int, int]] = {}  # files whose content was compared
         self._set(content)
 
     def _set(self, content: SessionContent) -> None:
@@ -76,7 +77,11 @@ class GradingSession:
             raise OutputError(
                 f"{folder}: is a session already. Add images to it, or choose another folder."
             )
-        if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+        try:
+            is_free = not folder.exists() or (folder.is_dir() and not any(folder.iterdir()))
+        except OSError as error:
+            raise OutputError(str(read_error(folder, error))) from error
+        if not is_free:
             raise OutputError(f"{folder}: is not an empty folder. Choose another one.")
         content = SessionContent(version=__version__, created=datetime.now(UTC))
         session = cls(folder, content)
@@ -125,22 +130,30 @@ class GradingSession:
         return self.folder / self.image(stem).path
 
     def found_path(self, stem: str) -> Path:
-        """Return the file of an image, after a look whether it is there and as large as it was.
+        """Return the file of an image once it is known to have the same content as then.
 
-        The content is not compared; `locating.locate` does that.
+        A file is read for this once, and again when its time or size has changed.
 
         Raises
         ------
         SessionError
             If the session has no such image.
         ImageError
-            If the file is missing, or has another size.
+            If the file is missing, cannot be read, or has other content.
         """
         path, advice = self.path(stem), f"Look for it with: sam2lora session locate {self.folder}"
         if not is_file(path):
             raise ImageError(f"{path}: the image is not there. {advice} FOLDER")
-        if path.stat().st_size != self.image(stem).size:
-            raise ImageError(f"{path}: is not the file that the session has. {advice} FOLDER")
+        try:
+            status = path.stat()
+            version = (str(path), status.st_size, status.st_mtime_ns)
+            if self._checked.get(stem) != version:
+                image = self.image(stem)
+                if status.st_size != image.size or sha256_of(path) != image.sha256:
+                    raise ImageError(f"{path}: is not the file that was added. {advice} FOLDER")
+                self._checked[stem] = version
+        except OSError as error:
+            raise ImageError(str(read_error(path, error))) from error
         return path
 
     def missing(self) -> list[SessionImage]:

@@ -92,7 +92,7 @@ def test_what_was_painted_comes_back_with_its_steps(open_work: Callable, qtbot: 
     found = written(work, qtbot)
     work.close(save=False)
     viewer, later = open_work()
-    later.go(found.image, recovering=True)
+    later.go(found.image)
     assert bring_back(viewer, later.shown, found) == []
     again = mask_layer(viewer, later.shown.path)
     np.testing.assert_array_equal(again.data, layer.data)
@@ -112,3 +112,34 @@ def test_a_full_disk_is_reported(open_work: Callable, qtbot: QtBot, monkeypatch)
     with qtbot.waitSignal(work.failed, timeout=WAIT) as failed:
         paint(mask_layer(viewer, work.shown.path))
     assert failed.args == ["No space left on device."]
+
+
+def test_a_full_disk_is_tried_again_without_another_change(
+    open_work: Callable, qtbot: QtBot, monkeypatch: pytest.MonkeyPatch
+):
+    viewer, work = open_work()
+    work.go("eye1")
+    failures: list[str] = []
+    work.failed.connect(failures.append)
+
+    def full(*_: object, **__: object) -> None:
+        raise OutputError("No space left on device.")
+
+    monkeypatch.setattr(work.grader.recovery, "write", full)
+    paint(mask_layer(viewer, work.shown.path))
+    qtbot.waitUntil(lambda: bool(failures), timeout=WAIT)
+    qtbot.wait(round(1000 * INTERVAL))
+    assert failures == ["No space left on device."], "said once"
+    monkeypatch.undo()
+    qtbot.waitUntil(work.grader.recovery.path.exists, timeout=WAIT)
+
+
+def test_saving_keeps_a_comment_half_typed_in_the_file(open_work: Callable):
+    viewer, work = open_work()
+    work.go("eye1")
+    paint(mask_layer(viewer, work.shown.path))
+    work.note_typing("half")
+    work.save()
+    found = work.grader.recovery.read()
+    assert found.notes["comment"] == "half"
+    assert not found.arrays

@@ -19,7 +19,9 @@ from sam2lora.errors import OutputError
 from sam2lora.grading import GradingSession, SessionGrader
 
 from ..helpers import label_text, press
-from .conftest import WAIT, mask_layer, paint
+from .conftest import WAIT, draw_images, mask_layer, paint
+
+PLUGIN = "napari-sam2lora"
 
 pytestmark = pytest.mark.viewer
 
@@ -78,7 +80,7 @@ def test_list_is_filtered_and_sorted_by_doubt(open_dock: Callable[..., GradeDock
     next(one for one in dock.findChildren(QCheckBox) if "doubtful" in one.text()).click()
     press(dock, "Next")
     assert dock.work.stem == "eye3"
-    assert "least sure of the disc" in label_text(dock)
+    assert "Lowest confidence: disc" in label_text(dock)
     box = next(one for one in dock.findChildren(QComboBox) if one.findText("With a doubt") >= 0)
     box.setCurrentText("With a doubt")
     assert dock.table.listed() == ["eye3"]
@@ -94,10 +96,31 @@ def test_a_row_shows_its_image(open_dock: Callable[..., GradeDock]):
 def test_the_segment_dock_finishes_an_image(open_dock: Callable[..., GradeDock]):
     dock = open_dock()
     viewer = dock._viewer
-    assert next_image(viewer).key == str(dock.work.session.path("eye2"))
-    assert finish_image(viewer)
+    first = dock.work.shown.path
+    assert next_image(viewer, first).key == str(dock.work.session.path("eye2"))
+    assert finish_image(viewer, first)
     assert states(dock)[0] == "done"
     assert dock.work.stem == "eye2"
+
+
+def test_an_image_of_the_image_list_is_not_finished(
+    open_dock: Callable[..., GradeDock], tmp_path: Path
+):
+    dock = open_dock()
+    viewer = dock._viewer
+    images = draw_images(tmp_path / "others")
+    listing = viewer.window.add_plugin_dock_widget(PLUGIN, "Image list")[1]
+    listing.open(images)
+    listed = listing.images.path
+    assert next_image(viewer, listed).key == str(images / "eye2.png")
+    assert finish_image(viewer, listed)
+    assert listing.images.path == str(images / "eye2.png")
+    assert dock.work.stem == "eye1"
+    assert states(dock) == ["to do"] * 3
+    assert finish_image(viewer, dock.work.shown.path)
+    assert dock.work.stem == "eye2"
+    assert listing.images.path == str(images / "eye2.png")
+    assert not finish_image(viewer, "/elsewhere/eye.png")
 
 
 def test_everything_is_done_with_keys(open_dock: Callable[..., GradeDock], qtbot: QtBot):

@@ -16,6 +16,10 @@ def test_table_and_masks_are_written(graded: GradingSession, tmp_path: Path):
     assert "masks of 3 images" in text
     table = (tmp_path / "out/session.csv").read_text(encoding="utf-8")
     assert table.count("\n") == 7
+    before = {path: path.stat().st_mtime_ns for path in (tmp_path / "out").rglob("*")}
+    with pytest.raises(OutputError, match=r"has coco\.json, label_maps, dataset already"):
+        export_session(graded, tmp_path / "out", "anna")
+    assert {path: path.stat().st_mtime_ns for path in (tmp_path / "out").rglob("*")} == before
 
 
 def test_without_masks_the_table_is_written(session: GradingSession, tmp_path: Path):

@@ -50,7 +50,7 @@ def test_only_what_is_settled_is_reopened(panel: ImagePanel):
 def test_the_same_quality_again_takes_it_back(panel: ImagePanel):
     chosen = emitted(panel, "quality_chosen")
     press(panel, "Partly")
-    press(panel, "Not")
+    press(panel, "Ungradable")
     assert chosen == [(None,), ("no",)]
 
 

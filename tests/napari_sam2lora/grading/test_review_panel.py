@@ -46,9 +46,9 @@ def test_buttons_ask(panel: ReviewPanel):
     press(panel, "Compare")
     panel.take.setCurrentText("ben")
     press(panel, "Take")
-    press(panel, "Paint")
+    press(panel, "Edit")
     press(panel, "Take")
-    press(panel, "Take back")
+    press(panel, "Withdraw")
     panel.otherwise.setCurrentIndex(panel.otherwise.findData("anna"))
     press(panel, "Consensus…")
     assert asked == [("anna", "ben"), "ben", "paint ben", "painted", None, "else anna"]

@@ -115,7 +115,7 @@ def test_what_was_painted_and_not_saved_comes_back(review: Callable, qtbot: QtBo
     qtbot.waitUntil(file.exists, timeout=WAIT)
     work.close(save=False)
     second, later = review("cleo")
-    later.bring_back(later.find_unsaved())
+    later.bring_back(*later.find_unsaved())
     assert mask_layer(second, later.shown.path).data[0, :4].all()
     with pytest.raises(SessionError):
         later.choose("staple of the ship")

@@ -25,7 +25,7 @@ def test_each_filter_shows_what_it_says(session: GradingSession):
     rows: list[ImageRow] = [
         row_of(session.images[0], ImageGrade(), None),
         row_of(session.images[1], ImageGrade(state="done", quality="no"), Doubt(0.1, "why")),
-        row_of(session.images[2], ImageGrade(state="flagged", comment="?"), None),
+        row_of(session.images[2], ImageGrade(state="flagged", comment="?"), None, ["ben"]),
     ]
     shown = {
         name: "".join(str(n) for n, row in enumerate(rows) if wanted(row))
@@ -39,7 +39,8 @@ def test_each_filter_shows_what_it_says(session: GradingSession):
         "Skipped": "",
         "Gradable": "",
         "Partly gradable": "",
-        "Not gradable": "1",
+        "Ungradable": "1",
         "With a comment": "2",
         "With a doubt": "1",
+        "Done by others": "2",
     }

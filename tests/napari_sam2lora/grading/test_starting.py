@@ -1,14 +1,19 @@
 """A part that another window has is read only; what was not saved is found."""
 
-from pathlib import Path
-
 import numpy as np
 import pytest
 
 from napari_sam2lora.grading import starting
-from napari_sam2lora.grading.starting import find_unsaved, open_grader, wants_back
-from sam2lora.errors import ImageError, SessionError
-from sam2lora.grading import GradingSession, SessionGrader
+from napari_sam2lora.grading.starting import (
+    find_unsaved,
+    joins_as_adjudicator,
+    known_doubts,
+    open_grader,
+    wants_back,
+)
+from sam2lora.errors import SessionError
+from sam2lora.grading import Adjudicator, Doubt, GradingSession, SessionGrader
+from sam2lora.grading.doubts import write_doubts
 
 
 @pytest.fixture
@@ -33,7 +38,7 @@ def test_second_window_may_only_read(session: GradingSession, asked: list[str]):
         second = open_grader(None, "Grade", session, "anna")
         assert second.read_only
         assert "open in another window" in asked[0]
-        assert "[Open to read only]" in asked[0]
+        assert "[Open read-only]" in asked[0]
         assert find_unsaved(second) is None
         asked.append("refuse")
         assert open_grader(None, "Grade", session, "anna") is None
@@ -51,12 +56,40 @@ def test_what_was_not_saved_is_found_and_offered(
         assert find_unsaved(grader) is None
         mask = {"disc.now": np.ones((2, 2), np.uint8)}
         grader.recovery.write("eye2", notes={}, arrays=mask)
-        found = find_unsaved(grader)
+        file, found = find_unsaved(grader)
+        assert not grader.recovery.path.exists(), "the next one does not replace it"
         assert wants_back(None, "Grade", found)
         assert "eye2" in asked[0]
-        Path(session.path("eye2")).unlink()
-        with pytest.raises(ImageError):
-            find_unsaved(grader)
+        away = session.path("eye2").rename(session.path("eye2").with_name("away"))
+        assert find_unsaved(grader) is None
+        assert file.path.name in notices[-1]
+        away.rename(session.path("eye2"))
+        assert find_unsaved(grader)[0].path == file.path
+        file.discard()
         grader.recovery.path.write_bytes(b"damaged")
         assert find_unsaved(grader) is None
-        assert "damaged" in notices[-1]
+        assert "The file is now damaged-" in notices[-1]
+        assert find_unsaved(grader) is None
+        assert len(notices) == 2
+
+
+def test_only_who_is_new_is_asked_before_seeing_all_masks(graded: GradingSession, asked: list[str]):
+    assert joins_as_adjudicator(None, "Grade", graded, "Anna")
+    assert asked == []
+    assert joins_as_adjudicator(None, "Grade", graded, "cleo")
+    assert "cannot grade afterwards" in asked[0]
+    asked.append("refuse")
+    assert not joins_as_adjudicator(None, "Grade", graded, "cleo")
+    Adjudicator(graded, "cleo").close()
+    assert joins_as_adjudicator(None, "Grade", graded, "Cleo")
+
+
+def test_damaged_doubts_do_not_keep_anybody_from_grading(
+    session: GradingSession, notices: list[str]
+):
+    doubts = {"eye2": Doubt(0.5, "Both differ.")}
+    path = write_doubts(session, doubts)
+    assert known_doubts(session) == doubts
+    path.write_bytes(b"\xff")
+    assert known_doubts(session) == {}
+    assert "doubts.csv: is damaged" in notices[0]

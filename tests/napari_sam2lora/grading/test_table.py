@@ -10,9 +10,9 @@ from napari_sam2lora.grading.rows import ImageRow
 from napari_sam2lora.grading.table import COLUMNS, ImageTable
 
 ROWS = [
-    ImageRow("b", "1", "to do", None, "", "", 10.0, None, ""),
-    ImageRow("a", "2", "done", "no", "dark", "", 9.0, 0.2, "why"),
-    ImageRow("c", "3", "flagged", "gradable", "", "two discs", 0.0, 0.7, "why"),
+    ImageRow("b", "1", "to do", None, "", "", 10.0, None, "", "ben"),
+    ImageRow("a", "2", "done", "no", "dark", "", 9.0, 0.2, "why", ""),
+    ImageRow("c", "3", "flagged", "gradable", "", "two discs", 0.0, 0.7, "why", ""),
 ]
 
 
@@ -38,6 +38,9 @@ def test_columns_sort_by_their_values(table: ImageTable):
     assert sort(table, "Image", up) == ["a", "b", "c"]
     assert sort(table, "Min", up) == ["c", "a", "b"], "as numbers: 9 before 10"
     assert sort(table, "Doubt", down) == ["c", "a", "b"]
+    assert sort(table, "State", up) == ["b", "a", "c"], "as work goes on"
+    assert sort(table, "Quality", up) == ["c", "a", "b"], "from the best"
+    assert sort(table, "Others", down)[0] == "b"
 
 
 def test_a_change_is_filtered_and_sorted(table: ImageTable):

@@ -5,13 +5,15 @@ from datetime import UTC, datetime, timedelta
 
 import numpy as np
 import pytest
+from pytestqt.qtbot import QtBot
 
 from napari_sam2lora.grading import work as module
+from napari_sam2lora.grading.work import GraderWork
 from napari_sam2lora.qt.dock_protocol import AcceptedPrediction
-from sam2lora.errors import ImageError
-from sam2lora.grading import GradingSession, SessionGrader
+from sam2lora.errors import ImageError, OutputError
+from sam2lora.grading import Doubt, GradingSession, SessionGrader
 
-from .conftest import mask_layer, paint, shape
+from .conftest import WAIT, mask_layer, paint, shape
 
 pytestmark = pytest.mark.viewer
 
@@ -82,11 +84,25 @@ def test_next_image_is_in_order_or_most_doubtful(open_work: Callable):
     work.order = "doubt"
     first = work.suggestions()[0]
     assert first.stem == "eye3"
-    assert "least sure of the disc: 40%" in first.reason
+    assert "Lowest confidence: disc, 40%" in first.reason
     assert work.row("eye3").doubt == pytest.approx(0.6)
     assert work.next_image().key == str(work.session.path("eye3"))
     work.note_confidence(str(work.session.path("eye3")), "disc", None)
     assert work.suggestions()[0].stem == "eye2"
+
+
+def test_largest_doubt_counts(open_work: Callable, make_napari_viewer, session: GradingSession):
+    found = {"eye2": Doubt(0.4, "Both differ."), "eye3": Doubt(0.2, "A little.")}
+    grader = SessionGrader(session, "anna")
+    work = GraderWork(make_napari_viewer(), grader, doubts=found)
+    work.order = "doubt"
+    work.go("eye1")
+    assert [one.reason for one in work.suggestions()] == ["Both differ.", "A little."]
+    work.note_confidence(str(session.path("eye3")), "disc", 0.3)
+    work.note_confidence(str(session.path("eye2")), "disc", 0.9)
+    assert [one.stem for one in work.suggestions()] == ["eye3", "eye2"]
+    assert work.row("eye2").why == "Both differ."
+    work.close(save=False)
 
 
 def test_what_predicted_a_mask_is_in_the_log(open_work: Callable):
@@ -139,6 +155,11 @@ def test_read_only_paints_nothing(open_work: Callable):
     assert not layer.editable
     assert reader.save() == []
     reader.act()
+    layer.data = np.zeros_like(layer.data)  # as a prediction that is accepted
+    reader.go("eye2")
+    assert reader.stem == "eye2"
+    reader.go("eye1")
+    assert np.any(mask_layer(second, reader.shown.path).data)
 
 
 def test_missing_image_leaves_the_one_before(open_work: Callable):
@@ -149,3 +170,44 @@ def test_missing_image_leaves_the_one_before(open_work: Callable):
         work.go("eye2")
     assert work.stem == "eye1"
     assert work.next_image() is None
+
+
+@pytest.mark.parametrize("change", ["undo", "data"])
+def test_every_change_of_a_mask_takes_done_back(open_work: Callable, qtbot: QtBot, change: str):
+    viewer, work = open_work()
+    work.go("eye1")
+    layer = mask_layer(viewer, work.shown.path)
+    paint(layer)
+    work.set_state("done")
+    assert work.grade.done
+    if change == "undo":
+        layer.undo()
+    else:
+        layer.data = np.ones_like(layer.data)
+    with qtbot.waitSignal(work.reopened, timeout=WAIT):
+        work.go("eye2")
+    assert work.grader.grade("eye1").state == "started"
+
+
+def test_a_full_disk_while_painting_is_reported(
+    open_work: Callable, qtbot: QtBot, monkeypatch: pytest.MonkeyPatch
+):
+    viewer, work = open_work()
+    work.go("eye1")
+
+    def full(*_: object, **__: object) -> None:
+        raise OutputError("No space left on device.")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(work.grader, "write", full)
+        with qtbot.waitSignal(work.failed, timeout=WAIT):
+            paint(mask_layer(viewer, work.shown.path))
+
+
+def test_others_who_are_done_are_listed(open_work: Callable, session: GradingSession):
+    with SessionGrader(session, "ben") as ben:
+        ben.set_state("eye2", "done")
+    _, work = open_work()
+    assert work.row("eye2").others == "ben"
+    assert "Also done by ben" in work.row("eye2").tip
+    assert work.row("eye1").others == ""

@@ -273,7 +273,7 @@ def test_each_viewer_has_its_own_list(make_napari_viewer, drive: Path):
 
 def test_only_images_that_are_not_done_are_listed(opened):
     _viewer, dock = opened
-    dock.finish_image()
+    assert dock.finish_image(dock.images.path)
     assert dock.images.current == 1
     assert dock.images.corrections.done() == {"01_test"}
     listing = dock.findChild(QListWidget)
@@ -283,14 +283,23 @@ def test_only_images_that_are_not_done_are_listed(opened):
     assert not listing.item(1).isHidden()
     dock.step(-1)
     assert dock.images.current == 1
-    dock.finish_image()
+    dock.finish_image(dock.images.path)
     assert dock.images.current == 1
-    assert dock.next_image() is None
+    assert dock.next_image(dock.images.path) is None
+
+
+def test_image_that_is_not_shown_is_neither_finished_nor_followed(opened):
+    _viewer, dock = opened
+    other = str(dock.images.images[1].path)
+    assert not dock.finish_image(other)
+    assert dock.next_image(other) is None
+    assert dock.images.current == 0
+    assert dock.images.corrections.done() == set()
 
 
 def test_folder_opens_at_the_image_that_was_left(opened, drive: Path, make_napari_viewer):
     _viewer, dock = opened
-    dock.finish_image()
+    dock.finish_image(dock.images.path)
     other = make_napari_viewer()
     other.open(drive, plugin=PLUGIN)
     (again,) = lists(other)
@@ -300,7 +309,7 @@ def test_folder_opens_at_the_image_that_was_left(opened, drive: Path, make_napar
 
 def test_next_image_is_read_without_its_masks(opened):
     _viewer, dock = opened
-    following = dock.next_image()
+    following = dock.next_image(dock.images.path)
     assert following.key == str(dock.images.images[1].path)
     assert following.annotated == {"vessel"}
     data, options, kind = following.read()

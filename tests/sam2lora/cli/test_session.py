@@ -3,10 +3,12 @@
 import shutil
 from pathlib import Path
 
+import numpy as np
 import pytest
 from PIL import Image
 
-from sam2lora.grading import GradingSession, SessionGrader
+from sam2lora.grading import GradingSession, SessionGrader, read_doubts
+from sam2lora.images.visualization import save_image
 
 
 @pytest.fixture
@@ -23,7 +25,8 @@ def test_session_is_created_graded_and_shown(run_cli, photos: Path, tmp_path: Pa
     ran = run_cli("session", "new", folder, photos / "p1_left.png", photos / "p1_right.png")
     assert (ran.code, ran.out) == (0, f"2 images of 1 patients: {folder}\n")
     ran = run_cli("session", "add", folder, photos)
-    assert ran.out == "1 images added; 3 in all.\n"
+    copies = "2 files are left out: their content is in the session already.\n"
+    assert ran.out == f"1 images added; 3 in all.\n{copies}"
     assert "Nobody has graded" in run_cli("session", "status", folder).out
     with SessionGrader(GradingSession.open(folder), "anna") as grader:
         grader.set_state("p1_left", "done")
@@ -70,3 +73,22 @@ def test_bad_input_is_one_line(run_cli, photos: Path, tmp_path: Path):
         assert reason in ran.err
         assert len(ran.err.splitlines()) == 1
     assert not (tmp_path / "s").exists()
+
+
+def test_doubts_are_found_in_predictions(run_cli, photos: Path, tmp_path: Path):
+    folder, mine, other = tmp_path / "s", tmp_path / "mine", tmp_path / "other"
+    run_cli("session", "new", folder, photos)
+    for predictions, name in ((mine, "p1_left"), (other, "p1_left"), (mine, "p1_right")):
+        predictions.mkdir(exist_ok=True)
+        mask = np.zeros((30, 40), bool)
+        mask[5 : 15 if predictions == mine else 20] = True
+        save_image(predictions / f"{name}_disc.png", mask)
+    ran = run_cli("session", "doubt", folder, mine, other)
+    assert ran.code == 0, ran.err
+    assert "p1_left\t0.20\tmine and other disagree most on the disc: Dice 0.80." in ran.out
+    assert "2 images have no such predictions." in ran.out
+    assert read_doubts(GradingSession.open(folder))["p1_left"].value == 0.2
+    ran = run_cli("session", "doubt", folder, mine)
+    assert ran.code == 2
+    assert "compare with other predictions" in ran.err
+    assert len(read_doubts(GradingSession.open(folder))) == 1

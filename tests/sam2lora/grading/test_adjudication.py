@@ -31,7 +31,7 @@ def test_decisions_are_kept_apart_from_the_graders(
     again = Adjudicator(session, "Cleo", read_only=True)
     assert again.choices(STEMS[0]) == {"disc": "ben", "cup": "painted"}
     assert again.choices(STEMS[1]) == {}
-    with pytest.raises(OutputError, match="read only"):
+    with pytest.raises(OutputError, match="read-only"):
         again.choose(STEMS[0], "disc", "anna")
     after = {path: path.read_bytes() for path in session.folder.rglob("graders/*/[!.]*.*")}
     assert after == before
@@ -121,3 +121,25 @@ def test_grader_is_no_third_person(session: GradingSession, grade: Grade):
     with Adjudicator(session, "cleo"), pytest.raises(OutputError, match="another window"):
         Adjudicator(session, "cleo")
     SessionGrader(session, "ben").close()
+
+
+def test_who_opened_the_review_cannot_grade(session: GradingSession, grade: Grade):
+    grade("anna")
+    Adjudicator(session, "cleo").close()
+    with pytest.raises(SessionError, match="may have seen all masks"):
+        SessionGrader(session, "CLEO")
+
+
+def test_a_mask_that_was_changed_since_it_was_seen_is_not_taken(
+    session: GradingSession, grade: Grade
+):
+    grade("anna")
+    grade("ben", shift=1)
+    with Adjudicator(session, "cleo") as third:
+        seen = third.seen(STEMS[0], "disc")
+        grade("anna", STEMS[:1], shift=5)
+        third.refresh()
+        with pytest.raises(SessionError, match="has changed the disc"):
+            third.choose(STEMS[0], "disc", "anna", seen=seen)
+        third.choose(STEMS[0], "disc", "anna", seen=third.seen(STEMS[0], "disc"))
+        third.choose(STEMS[0], "disc", None, seen=seen)

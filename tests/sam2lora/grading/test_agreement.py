@@ -7,7 +7,7 @@ import pytest
 
 from sam2lora.errors import SessionError, TargetError
 from sam2lora.grading import GradingSession, Review, SessionGrader
-from sam2lora.grading.agreement import compare_graders
+from sam2lora.grading.agreement import LoneMask, compare_graders
 from sam2lora.images.field_of_view import find_field_of_view
 from sam2lora.images.reading import read_image
 from sam2lora.metrics.segmentation import dice, hd95, vertical_cdr
@@ -23,7 +23,7 @@ def test_same_masks_agree_fully(session: GradingSession, grade: Grade):
     assert found.limits.n == 4
     assert found.limits.bias == found.limits.sd == 0
     assert found.states == {("done", "done"): 4}
-    assert (found.one_sided, found.problems) == ({}, {})
+    assert (found.lone, found.problems) == ((), {})
 
 
 def test_numbers_are_those_of_the_metrics_in_the_field(
@@ -55,6 +55,12 @@ def test_quality_has_a_kappa_of_its_own(session: GradingSession, grade: Grade):
         with SessionGrader(session, name) as grader:
             for stem, quality in zip(STEMS, qualities.split(), strict=False):
                 grader.set_quality(stem, quality)
+    sealed = compare_graders(Review(session), "anna", "ben")
+    assert sealed.qualities.tolist() == [[1, 0, 0], [0] * 3, [0] * 3], "sealed like the masks"
+    for name in ("anna", "ben"):
+        with SessionGrader(session, name) as grader:
+            for stem in STEMS:
+                grader.set_state(stem, "done")
     found = compare_graders(Review(session), "anna", "ben")
     assert found.qualities.tolist() == [[1, 0, 0], [0, 0, 0], [0, 1, 1]]
     assert found.quality_kappa == pytest.approx(1 - (1 / 3) / 1)
@@ -69,7 +75,7 @@ def test_what_one_alone_drew_is_counted_and_what_fails_is_named(
     grade("ben", targets=("disc",))
     session.path(STEMS[3]).unlink()
     found = compare_graders(Review(session), "anna", "ben")
-    assert found.one_sided == {"cup": 3}
+    assert found.lone == tuple(LoneMask(stem, "cup", "anna") for stem in STEMS[:3])
     assert {one.target for one in found.masks} == {"disc"}
     assert found.ratios == ()
     assert list(found.problems) == [STEMS[3]]
@@ -84,5 +90,5 @@ def test_graders_that_cannot_be_compared_are_refused(session: GradingSession, gr
     grade("anna", STEMS[:1])
     with pytest.raises(SessionError, match="anna cannot be compared with anna"):
         compare_graders(Review(session), "anna", "anna")
-    with pytest.raises(SessionError, match="ben is none of the graders anna"):
+    with pytest.raises(SessionError, match=r"ben is not a grader of this session\. Graders: anna"):
         compare_graders(Review(session), "anna", "ben")

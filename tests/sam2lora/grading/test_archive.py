@@ -11,8 +11,9 @@ import numpy as np
 import pytest
 
 from sam2lora.errors import ImageError, OutputError, SessionError
-from sam2lora.grading import GradingSession, Review, SessionGrader, locate
+from sam2lora.grading import Doubt, GradingSession, Review, SessionGrader, locate, read_doubts
 from sam2lora.grading.archive import pack_session, unpack_session
+from sam2lora.grading.doubts import write_doubts
 from sam2lora.utils.zip_entries import new_entry
 from tests.sam2lora.grading.helpers import STEMS, Eyes, Grade
 
@@ -24,6 +25,7 @@ def test_packed_session_is_opened_elsewhere_and_its_images_found(
     grade("ben", shift=1)
     with SessionGrader(session, "anna") as grader:
         grader.recovery.write(STEMS[0], notes={"unsaved": 1}, arrays={})
+        write_doubts(session, {STEMS[0]: Doubt(0.5, "Both differ.")})
         packed = pack_session(session, tmp_path / "s.zip")
     with zipfile.ZipFile(packed) as archive:
         names = archive.namelist()
@@ -38,6 +40,7 @@ def test_packed_session_is_opened_elsewhere_and_its_images_found(
     recovery = SessionGrader(opened, "anna", read_only=True).recovery.read()
     assert recovery is not None
     assert recovery.notes == {"unsaved": 1}
+    assert read_doubts(opened)[STEMS[0]].value == 0.5
 
 
 def test_session_with_images_needs_nothing_else(

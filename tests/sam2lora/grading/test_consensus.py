@@ -43,6 +43,12 @@ def test_staple_does_not_depend_on_what_nobody_drew():
     np.testing.assert_array_equal(staple(wide)[300:-300, 300:-300], staple(masks))
 
 
+def test_staple_without_a_likely_pixel_is_refused(monkeypatch: pytest.MonkeyPatch):
+    pytest.importorskip("SimpleITK")
+    with pytest.raises(SessionError, match="hardly overlap"):
+        staple([disk(12, 12, 4), disk(12, 50, 4), disk(45, 30, 4)])
+
+
 def test_staple_of_the_same_masks_is_that_mask_without_simpleitk(monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setitem(sys.modules, "SimpleITK", None)
     empty = np.zeros((4, 4), bool)
@@ -60,7 +66,7 @@ def test_choice_names_a_mask():
     np.testing.assert_array_equal(resolve("painted", masks, painted=disk(1, 1)), disk(1, 1))
     with pytest.raises(SessionError, match="Nothing was painted"):
         resolve("painted", masks)
-    with pytest.raises(SessionError, match="'eve' is no mask to take"):
+    with pytest.raises(SessionError, match="There is no mask 'eve'"):
         resolve("eve", masks)
     with pytest.raises(GeometryError, match="differ in size"):
         resolve("staple", {"anna": disk(1, 1), "ben": np.ones((2, 2), bool)})

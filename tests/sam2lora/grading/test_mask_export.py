@@ -38,11 +38,11 @@ def test_sealed_masks_stay_out(session: GradingSession, grade: Grade, tmp_path: 
     own = Review(session, ["anna"])
     assert export_masks(tmp_path / "b", own, "anna", formats=["dataset"], copy=False) == 4
     assert not (tmp_path / "b" / "dataset" / "images").exists()
-    with pytest.raises(SessionError, match="eve is none of the graders"):
+    with pytest.raises(SessionError, match="eve is not a grader"):
         export_masks(tmp_path / "c", both, "eve")
     with pytest.raises(OutputError, match="lies in the session"):
         export_masks(session.folder / "graders" / "anna", own, "anna")
-    with pytest.raises(OutputError, match="already exists"):
+    with pytest.raises(OutputError, match="has dataset already"):
         export_masks(tmp_path / "b", own, "anna", formats=["dataset"])
 
 

@@ -47,7 +47,7 @@ def test_second_window_is_refused_or_reads_only(session: GradingSession, masks: 
                 lambda: second.corrections.set_as_predicted("p1_left", {"disc": True}),
                 lambda: second.corrections.save_points("p1_left", path, {}),
             ):
-                with pytest.raises(OutputError, match="open to be read only"):
+                with pytest.raises(OutputError, match="open read-only"):
                     write()
             second.corrections.set_position("p1_right")
             assert second.corrections.position() is None

@@ -93,7 +93,7 @@ def test_damaged_file_is_explained_and_stays(file: RecoveryFile, keep: int):
     file.write("a", notes={}, arrays={"mask": np.ones((20, 20), bool)})
     content = file.path.read_bytes()[:keep]
     file.path.write_bytes(content)
-    with pytest.raises(SessionError, match=r"recovery\.npz: is damaged.*Delete it"):
+    with pytest.raises(SessionError, match=r"recovery\.npz: is damaged.*not affected"):
         file.read()
     assert file.path.read_bytes() == content
 
@@ -175,3 +175,18 @@ def test_killed_writers_leave_a_whole_file_and_log(file: RecoveryFile):
         process.stdin.close()
     file.write("a", notes={}, arrays={})
     assert sorted(path.name for path in file.path.parent.iterdir()) == ["log", "recovery.npz"]
+
+
+def test_file_that_is_set_aside_is_not_replaced(tmp_path: Path):
+    file = RecoveryFile(tmp_path / "recovery.npz")
+    file.write("eye1", notes={"number": 1}, arrays={})
+    aside = file.set_aside()
+    file.write("eye2", notes={}, arrays={})
+    assert [one.path for one in file.aside()] == [aside.path]
+    assert file.aside()[0].read().image == "eye1"
+    file.set_aside(damaged=True)
+    assert [one.path for one in file.aside()] == [aside.path]
+    with pytest.raises(OutputError):
+        file.set_aside()
+    with pytest.raises(OutputError, match="closed"):
+        RecoveryFile(aside.path, read_only="closed").set_aside()

@@ -49,7 +49,10 @@ def test_a_third_grader_sees_nothing_before_being_done(session: GradingSession, 
     looked = Review(session, ["anna", "ben"], viewer="Cleo")
     assert looked.open_stems() == [STEMS[0]]
     assert looked.sealed_by(STEMS[1]) == ("cleo",)
-    assert len(Review(session, ["anna", "ben"], viewer="dora").open_stems()) == 4
+    assert Review(session, ["anna", "ben"], viewer="dora").open_stems() == []
+    SessionGrader(session, "dora").close()
+    with pytest.raises(SealedError, match="Not done: dora"):
+        Review(session, viewer="dora").masks(STEMS[0])
     assert Review(session).open_stems() == [STEMS[0]]
     assert len(Review(session, ["ANNA"]).open_stems()) == 4
 

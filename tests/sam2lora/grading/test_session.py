@@ -7,9 +7,10 @@ from pathlib import Path
 import pytest
 
 from sam2lora.errors import ImageError, OutputError, SessionError
-from sam2lora.grading import GradingSession, SessionGrader, WorkEntry, list_sources
+from sam2lora.grading import GradingSession, SessionGrader, WorkEntry, list_sources, locate
 from sam2lora.utils.files import sha256_of
 from sam2lora.utils.process_lock import process_lock
+from tests.sam2lora.grading.helpers import STEMS
 
 
 def test_created_session_is_opened_again(session: GradingSession, photos: Path):
@@ -76,7 +77,7 @@ def test_missing_and_replaced_images_are_named(session: GradingSession, photos: 
     assert [image.stem for image in session.missing()] == ["p1_left", "p1_right"]
     with pytest.raises(ImageError, match=r"is not there.*session locate"):
         session.found_path("p1_left")
-    with pytest.raises(ImageError, match="is not the file that the session has"):
+    with pytest.raises(ImageError, match="is not the file that was added"):
         session.found_path("p1_right")
     with pytest.raises(SessionError, match="no image called 'q'"):
         session.found_path("q")
@@ -101,3 +102,34 @@ def test_graders_are_those_who_wrote_something(session: GradingSession):
     (session.folder / "graders" / ".hidden").mkdir()
     assert session.graders() == ("anna", "ben")
     assert session.names("graders") == ("anan", "anna", "ben", "looked")
+
+
+def test_two_images_of_the_same_size_are_not_mistaken(session: GradingSession):
+    first, second = (session.path(stem) for stem in STEMS[:2])
+    size = max(path.stat().st_size for path in (first, second))
+    contents = [path.read_bytes().ljust(size, b"\0") for path in (first, second)]
+    for path, content in zip((first, second), contents, strict=True):
+        path.write_bytes(content)
+    folder = session.folder.with_name("other")
+    swapped = GradingSession.create(folder, list_sources([first.parent]))
+    assert swapped.found_path(STEMS[0]) == first
+    first.write_bytes(contents[1])
+    second.write_bytes(contents[0])
+    assert swapped.missing() == []
+    with pytest.raises(ImageError, match="is not the file that was added"):
+        swapped.found_path(STEMS[0])
+    assert set(locate(swapped, [first.parent]).found) == set(STEMS[:2])
+    assert swapped.found_path(STEMS[0]) == second
+
+
+def test_folder_that_cannot_be_listed_is_refused(
+    photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    (tmp_path / "closed").mkdir()
+
+    def refuse(path: Path) -> None:
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr(Path, "iterdir", refuse)
+    with pytest.raises(OutputError, match="Permission denied"):
+        GradingSession.create(tmp_path / "closed", [])
