@@ -37,6 +37,8 @@ COLUMNS: tuple[tuple[str, Callable[[ImageRow], str], Callable[[ImageRow], Any]],
 )
 """Heading of each column, its text, and what it is sorted by."""
 
+_OTHERS = [heading for heading, *_ in COLUMNS].index("Others")
+
 
 class _Rows(QAbstractTableModel):
     """The rows as Qt asks for them."""
@@ -125,6 +127,8 @@ class ImageTable(QTableView):
         self._rows.rows = list(rows)
         self._index = {row.stem: number for number, row in enumerate(rows)}
         self._rows.endResetModel()
+        # Docks are narrow, and most sessions begin with one grader.
+        self.setColumnHidden(_OTHERS, not any(row.others for row in rows))
 
     def show_row(self, row: ImageRow) -> None:
         """Show a row in place of that of the same image."""

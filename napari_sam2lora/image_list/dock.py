@@ -183,8 +183,9 @@ class ImageListDock(Dock):
         self._save_error = ""
         if saved:
             self._refresh()
-            self._state.setText(f"Saved {', '.join(saved)} at {datetime.now():%H:%M:%S}.")
-            self.messages.add(f"Saved {', '.join(saved)}.")
+            named, folder = ", ".join(saved), self._images.corrections.folder
+            self._state.setText(f"Saved {named} at {datetime.now():%H:%M:%S} in {folder.name}.")
+            self.messages.add(f"Saved {named} in {folder}.")
         return True
 
     def showEvent(self, event: QShowEvent) -> None:
@@ -354,6 +355,8 @@ class ImageListDock(Dock):
                 self._done.setChecked(images.images[images.current].stem in done)
                 self._previous.setEnabled(self._beside(-1) is not None)
                 self._next.setEnabled(self._beside(1) is not None)
+                stem = images.images[images.current].stem
+                self._discard.setEnabled(bool(images.corrections.corrected(stem)))
         if not self._save_error:
             self._state.setText("")
 

@@ -1,6 +1,9 @@
-"""Add, move and show layers without changing the active tool."""
+"""Add, move, show and fill layers without changing the active tool."""
 
-from napari.layers import Layer
+from collections.abc import Sequence
+
+import numpy as np
+from napari.layers import Layer, Points
 from napari.viewer import Viewer
 
 
@@ -61,3 +64,15 @@ def set_visible(layer: Layer, visible: bool) -> None:
     """Show or hide a layer; setting an unchanged value would make napari reset the layer's mode."""
     if layer.visible != visible:
         layer.visible = visible
+
+
+def set_points(layer: Points, points: Sequence[tuple[float, float]]) -> None:
+    """Replace the points of a layer: (row, column) each.
+
+    napari does not slice a hidden layer, and then fails with an `IndexError` as soon as anything
+    asks for the colors of points that are there no longer (seen with 0.9.2).
+    """
+    layer.selected_data = set()
+    layer.data = np.array(points, float).reshape(-1, 2)
+    if not layer.visible:
+        layer.set_view_slice()

@@ -57,6 +57,7 @@ def accept_mask(
     mode: AcceptMode,
     *,
     confidence: float | None = None,
+    corrected: bool = False,
 ) -> Labels:
     """Write a predicted mask into the target's Labels layer, as one undo step.
 
@@ -74,6 +75,8 @@ def accept_mask(
         to the layer. "empty": the mask is added where the layer is empty.
     confidence
         How sure the prediction is, 0…1; None if that is not known.
+    corrected
+        Whether a user has corrected the prediction by prompts, so that it can be learned from.
 
     Returns
     -------
@@ -115,7 +118,7 @@ def accept_mask(
     if len(where[0]):
         layer.data_setitem(where, wanted[where] if mode == "replace" else wanted)
     match_brush(layer)
-    accepted = fingerprint(np.asarray(layer.data) != 0) if whole else None
+    accepted = fingerprint(np.asarray(layer.data) != 0) if whole and not corrected else None
     layer.metadata = with_plugin_metadata(
         layer.metadata, accepted=accepted, confidence=confidence if whole else None
     )

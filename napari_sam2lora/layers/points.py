@@ -18,7 +18,7 @@ from qtpy.QtCore import QObject, QTimer, Signal
 
 from napari_sam2lora.layers.conversion import LayerData, size_of, view_layer
 from napari_sam2lora.layers.images import ImageLayers
-from napari_sam2lora.layers.insertion import add_quietly, lift_above, set_visible
+from napari_sam2lora.layers.insertion import add_quietly, lift_above, set_points, set_visible
 from napari_sam2lora.layers.lookup import layer_data
 from napari_sam2lora.layers.metadata import (
     TargetKey,
@@ -109,8 +109,7 @@ def write_point(layer: Points, point: LocatedPoint | None) -> None:
     target = get_target(plugin_metadata(layer.metadata)["target"])
     known = None if point is None else asdict(point)
     layer.metadata = with_plugin_metadata(layer.metadata, point=known)
-    layer.selected_data = set()
-    layer.data = np.empty((0, 2)) if point is None else np.array([[point.y, point.x]])
+    set_points(layer, [] if point is None else [(point.y, point.x)])
     layer.face_color = _color(target, point)
     layer.current_face_color = target.color  # a click sets it by hand
 

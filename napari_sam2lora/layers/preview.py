@@ -136,7 +136,7 @@ class PreviewLayers:
             colormap=_colormap(target),
             contrast_limits=(0.5, 1.0),
             blending="translucent",
-            opacity=0.75,
+            opacity=0.6,
         )
         options["name"] = f"{image.name} {target.name} preview"
         options["metadata"] = with_plugin_metadata(options["metadata"], target=target.name)

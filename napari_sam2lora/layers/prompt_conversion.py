@@ -11,6 +11,7 @@ from napari.layers import Image, Layer, Points, Shapes
 from napari.viewer import Viewer
 
 from napari_sam2lora.layers.conversion import view_layer
+from napari_sam2lora.layers.insertion import set_points
 from napari_sam2lora.layers.lookup import layer_data
 from napari_sam2lora.layers.metadata import TargetKey, plugin_metadata, with_plugin_metadata
 from sam2lora.datasets.ellipses import Ellipse
@@ -59,12 +60,11 @@ def read_points(layer: Points) -> tuple[PointPrompt, ...]:
 
 def write_points(layer: Points, points: Sequence[PointPrompt]) -> None:
     """Replace the points of a layer."""
-    layer.data = np.array([(point.y, point.x) for point in points]).reshape(-1, 2)
+    set_points(layer, [(point.y, point.x) for point in points])
     layer.features = {
         "positive": np.array([point.positive for point in points], bool),
         "branch": np.array([point.branch for point in points], bool),
     }
-    layer.selected_data = set()
     if points:
         layer.symbol = [SYMBOLS[point.branch] for point in points]
 

@@ -13,7 +13,7 @@ from napari.layers import Image, Labels, Layer, Points
 from napari.viewer import Viewer
 
 from napari_sam2lora.layers.conversion import LayerData, layer_image_id, size_of, view_layer
-from napari_sam2lora.layers.insertion import add_quietly, set_visible
+from napari_sam2lora.layers.insertion import add_quietly, set_points, set_visible
 from napari_sam2lora.layers.masks import SPARE, match_brush
 from napari_sam2lora.layers.metadata import METADATA_KEY, plugin_metadata, with_plugin_metadata
 from napari_sam2lora.layers.points import is_point, point_layer
@@ -142,9 +142,8 @@ def refill(layer: Layer, new: LayerData) -> None:
         layer.mode = mode
     layer.metadata = {**layer.metadata, METADATA_KEY: plugin_metadata(options["metadata"])}
     if isinstance(layer, Points):
-        layer.selected_data = set()
         with layer.events.data.blocker():  # nobody moved it
-            layer.data = data
+            set_points(layer, data)
         layer.current_size = options["size"]
         layer.size = options["size"]
         layer.face_color = options["face_color"]
@@ -193,7 +192,10 @@ def _empty(layer: Layer, image: LayerData, *, before: str) -> None:
         set_visible(layer, False)
         layer.data = np.zeros(size_of(image), layer.data.dtype)
     elif len(layer.data) and np.array_equal(held, layer.data):  # nobody follows the metadata
-        layer.data = np.empty((0, 2)) if isinstance(layer, Points) else []
+        if isinstance(layer, Points):
+            set_points(layer, [])
+        else:
+            layer.data = []
 
 
 def _transform(layer: Layer, options: Mapping[str, Any]) -> None:

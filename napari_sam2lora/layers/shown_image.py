@@ -7,11 +7,11 @@ shown only after that has succeeded.
 from collections.abc import Sequence
 from pathlib import Path
 
-import numpy as np
 from napari.layers import Image, Labels, Layer, Points
 from napari.viewer import Viewer
 
 from napari_sam2lora.layers.conversion import LayerData, fingerprint, masks_of
+from napari_sam2lora.layers.insertion import set_points
 from napari_sam2lora.layers.loading import ImageFile, read_image_layers
 from napari_sam2lora.layers.lookup import AREA, layer_data, linked_layers
 from napari_sam2lora.layers.masks import is_as_predicted
@@ -191,7 +191,7 @@ class ShownImage:
         if shown:  # the same pixels, so that predictions stay valid
             image = (shown[0].data, *image[1:])
         for layer in self.point_layers():
-            layer.data = np.empty((0, 2))  # as if deleted by hand, so that no dock shows it again
+            set_points(layer, [])  # as if deleted by hand, so that no dock shows it again
         self._leave()
         self._show([image, *masks], before, image_file, selected)
 

@@ -78,7 +78,7 @@ class MeasurementsDock(Dock):
         if self.measured is None:
             return
         lines = [("Image", self._name(), "", "")]
-        lines += [(one.label, one.value, one.outside, one.doubt) for one in self._rows()]
+        lines += [(one.label, one.value, one.outside, one.confidence) for one in self._rows()]
         text = "\n".join("\t".join(map(text_cell, line)) for line in lines)
         QGuiApplication.clipboard().setText(text)
 

@@ -1,4 +1,4 @@
-"""The measurements of one eye as text: rows in groups, with units, ranges and doubts."""
+"""The measurements of one eye as text: rows in groups, with units, ranges and confidences."""
 
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
@@ -52,7 +52,7 @@ class MeasurementRow:
         The value with its unit, also in millimetres where there is a scale.
     outside
         Which normal range it is outside of, and whose that is; empty if it is in it or has none.
-    doubt
+    confidence
         How sure the least sure prediction is that it was measured in; empty if none is known.
     tip
         The definition, its source, and the normal range.
@@ -64,7 +64,7 @@ class MeasurementRow:
     label: str
     value: str
     outside: str
-    doubt: str
+    confidence: str
     tip: str
 
 
@@ -96,7 +96,7 @@ def rows_of(
             label=label_of(one),
             value=value_text(name, values),
             outside=_outside(one, normal) or _outside(_twin(one), normal),
-            doubt=_doubt(_needs(one, found, stated), confidences),
+            confidence=_lowest(_needs(one, found, stated), confidences),
             tip=_tip(one),
         )
 
@@ -178,7 +178,7 @@ def _needs(definition: Definition, found: EyeMeasurements, stated: Eye | None) -
     return needs | {"disc", "fovea"} if side or scale else needs
 
 
-def _doubt(needs: Collection[str], confidences: Mapping[str, float]) -> str:
+def _lowest(needs: Collection[str], confidences: Mapping[str, float]) -> str:
     known = {name: one for name, one in confidences.items() if name in needs}
     if not known:
         return ""

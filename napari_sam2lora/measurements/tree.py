@@ -8,7 +8,7 @@ from qtpy.QtWidgets import QHeaderView, QTreeWidget, QTreeWidgetItem
 from napari_sam2lora.measurements.rows import MeasurementRow
 
 _KNOWN = {"rim": "Rim ", "vessels": "Vessel "}  # what the name of the group says; docks are narrow
-_HEADINGS = ("Measurement", "Value", "Doubt")
+_HEADINGS = ("Measurement", "Value", "Confidence")
 
 
 class MeasurementTree(QTreeWidget):
@@ -17,6 +17,11 @@ class MeasurementTree(QTreeWidget):
     def __init__(self) -> None:
         super().__init__()
         self.setHeaderLabels(_HEADINGS)
+        self.headerItem().setToolTip(
+            len(_HEADINGS) - 1,
+            "The lowest confidence (0 to 1) of the predictions that the value is of, and whether "
+            "the value is outside the normal range",
+        )
         self.setRootIsDecorated(True)
         self.setIndentation(12)
         self.setAlternatingRowColors(False)
@@ -39,10 +44,10 @@ class MeasurementTree(QTreeWidget):
             if row.part:
                 parent = self._branch((row.group, row.part), expanded=False)
             item = self._item((row.group, row.part, row.name), parent)
-            doubt = "; ".join(filter(None, ("outside" if row.outside else "", row.doubt)))
+            note = "; ".join(filter(None, ("outside" if row.outside else "", row.confidence)))
             label = row.label.removeprefix(_KNOWN.get(row.group, "")).removesuffix(" ratio")
             label = label[:1].upper() + label[1:]
-            for column, text in enumerate((label, row.value, doubt)):
+            for column, text in enumerate((label, row.value, note)):
                 item.setText(column, text)
                 tip = "\n".join(filter(None, (row.outside, row.tip)))
                 item.setToolTip(column, tip)

@@ -116,7 +116,8 @@ class SegmentDock(Dock):
         self.session.set_positive(not self.session.prompts.positive)
 
     def use_points(self) -> None:
-        """Make the next click set a point."""
+        """Make the next click add to the target."""
+        self.session.set_positive(True)
         self.session.use("point")
 
     def use_box(self) -> None:

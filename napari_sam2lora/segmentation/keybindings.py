@@ -37,8 +37,8 @@ class KeyBinding:
 KEYS = (
     KeyBinding("G", "G", "segment", "segment the target"),
     KeyBinding("Shift-G", "Shift+G", "segment_all", "segment vessel, disc and cup"),
-    KeyBinding("Q", "Q", "toggle_positive", "switch between positive and negative points"),
-    KeyBinding("U", "U", "use_points", "set points"),
+    KeyBinding("Q", "Q", "toggle_positive", "switch between + Point and − Point"),
+    KeyBinding("U", "U", "use_points", "+ Point: clicks add to the target"),
     KeyBinding("K", "K", "use_box", "draw a box"),
     KeyBinding("B", "B", "use_branch", "add or remove branches by a click or a drag (vessels)"),
     KeyBinding("O", "O", "use_outline", "drag an ellipse to the outline (disc, cup)"),

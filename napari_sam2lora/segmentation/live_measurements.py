@@ -139,7 +139,7 @@ def rows(measured: MeasurementResult) -> Iterator[tuple[str, str]]:
     if found.vertical_cup_disc_ratio is not None:
         yield "Vertical cup/disc ratio", f"{found.vertical_cup_disc_ratio:.3f}"
     if found.vessel_density is not None:
-        yield "Vessel density in the field of view", f"{found.vessel_density:.1%}"
+        yield "Vessel density", f"{found.vessel_density:.1%}"
 
 
 def point_rows(target: str, point: LocatedPoint) -> Iterator[tuple[str, str]]:

@@ -138,8 +138,17 @@ class ResultStore(QObject):
             If the mask's layer does not fit.
         """
         key = (ensure_image_id(image), target.name)
-        sure = self._confidence(self.latest[key])
-        labels = accept_mask(self._viewer, image, target, self.mask(key), mode, confidence=sure)
+        result = self.latest[key]
+        prompts = result.request.prompts
+        labels = accept_mask(
+            self._viewer,
+            image,
+            target,
+            self.mask(key),
+            mode,
+            confidence=self._confidence(result),
+            corrected=bool(prompts.points or prompts.box or prompts.outline),
+        )
         preview = self.previews.find(key)
         if preview is not None:
             set_visible(preview, False)

@@ -400,7 +400,9 @@ class Session(QObject):
             self.use(tool)
 
     def _on_selected(self) -> None:
-        self._shown = self.target_key
+        before, self._shown = self._shown, self.target_key
+        if (before and before[0]) != (self._shown and self._shown[0]):
+            self.set_positive(True)  # nobody expects the first click in an image to remove anything
         if self.image is not None:
             self.queue.restore(self.image)
         self._show_own()

@@ -18,6 +18,7 @@ class MeasurementRows(QWidget):
         super().__init__()
         self._form = QFormLayout()
         self._form.setVerticalSpacing(2)
+        self._form.setRowWrapPolicy(QFormLayout.RowWrapPolicy.WrapLongRows)  # docks are narrow
         self.message = Paragraph()
         self.message.hide()
         layout = QVBoxLayout(self)

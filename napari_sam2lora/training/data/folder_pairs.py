@@ -71,17 +71,22 @@ def pairs_in_folder(folder: Path, target: str, layers: Sequence[Layer] = ()) -> 
         for corrected in [corrections.has(image.stem, target)]
         if corrected or (image.record and target in image.record.masks)
     ]
+    predicted = {
+        image.stem
+        for image, corrected in labelled
+        if corrected and corrections.as_predicted(image.stem, target)
+    }
     reviewed = {image.stem for image, corrected in labelled if corrected or image.stem in done}
     return [
         FilePair(
             key=pair_key(real_path(image.path), target),
             name=image.stem,
-            labels="corrected" if corrected else _dataset_of(image, listing),
+            labels=_origin(image, listing, corrected, image.stem in predicted),
             patient=patient_of(image),
             preselected=issue is None and (not reviewed or image.stem in reviewed),
             issue=issue,
             file=real_path(image.path),
-            as_predicted=corrected and corrections.as_predicted(image.stem, target),
+            as_predicted=image.stem in predicted,
             image=image,
             corrections=corrections,
             area=area_of_file(layers, image.path),
@@ -111,5 +116,10 @@ def _issue_of_file(image: ImageFile) -> PairIssue | None:
     return PairIssue(" ".join(warnings)) if warnings else None
 
 
-def _dataset_of(image: ImageFile, listing: ImageFolder) -> str:
+def _origin(image: ImageFile, listing: ImageFolder, corrected: bool, as_predicted: bool) -> str:
+    """Return where the mask of an image comes from, in a word."""
+    if as_predicted:
+        return "as predicted"
+    if corrected:
+        return "corrected"
     return image.record.dataset if image.record else listing.source.stem

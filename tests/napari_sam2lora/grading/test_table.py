@@ -43,6 +43,13 @@ def test_columns_sort_by_their_values(table: ImageTable):
     assert sort(table, "Others", down)[0] == "b"
 
 
+def test_others_are_a_column_only_if_there_are_any(table: ImageTable):
+    number = [name for name, *_ in COLUMNS].index("Others")
+    assert not table.isColumnHidden(number)
+    table.show_rows(ROWS[1:])
+    assert table.isColumnHidden(number)
+
+
 def test_a_change_is_filtered_and_sorted(table: ImageTable):
     table.set_filter("To do or started")
     assert table.listed() == ["b"]

@@ -1,8 +1,10 @@
-"""Layers are added, moved and shown without changing the user's tool."""
+"""Layers are added, moved, shown and filled without changing the user's tool."""
 
+import numpy as np
+import pytest
 from napari.components import ViewerModel
 
-from napari_sam2lora.layers.insertion import add_quietly, lift_above, set_visible
+from napari_sam2lora.layers.insertion import add_quietly, lift_above, set_points, set_visible
 
 from ..conftest import eye, viewer_with
 
@@ -68,3 +70,22 @@ def test_setting_the_same_visibility_keeps_the_mode():
     assert labels.mode == "paint"
     set_visible(labels, False)
     assert not labels.visible
+
+
+@pytest.mark.viewer
+def test_points_of_a_hidden_layer_are_replaced(make_napari_viewer):
+    viewer = make_napari_viewer()
+    layer = viewer.add_points(
+        [[5.0, 5.0]],
+        features={"positive": [False]},
+        face_color="positive",
+        face_color_cycle=["red", "green"],
+    )
+    layer.visible = False
+    for points in ([], [(1.0, 1.0), (2.0, 2.0)], []):
+        set_points(layer, points)
+        layer.features = {"positive": np.ones(len(points), bool)}
+        layer.feature_defaults = {"positive": [True]}  # an IndexError in napari 0.9.2
+        assert len(layer.data) == len(points)
+    layer.visible = True
+    assert len(layer._view_data) <= 1, "napari draws a dummy where there is none"

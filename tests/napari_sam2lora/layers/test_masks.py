@@ -145,3 +145,5 @@ def test_accepted_mask_is_as_predicted_until_it_is_painted(viewer: ViewerModel):
     assert not is_as_predicted(labels, labels.data > 0)
     accept_mask(viewer, viewer.layers["eye"], DISC, disk(12), "add")
     assert not is_as_predicted(labels, labels.data > 0)
+    accept_mask(viewer, viewer.layers["eye"], DISC, disk(12), "replace", corrected=True)
+    assert not is_as_predicted(labels, labels.data > 0), "a user's prompts have corrected it"

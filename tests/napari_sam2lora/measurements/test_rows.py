@@ -39,7 +39,7 @@ def test_every_definition_is_in_a_row_with_its_twin() -> None:
     for name, one in DEFINITIONS.items():
         assert (name in names) == (one.unit not in ("mm", "mm²"))
     assert {one.value for one in rows} == {"—"}
-    assert not any(one.outside or one.doubt for one in rows)
+    assert not any(one.outside or one.confidence for one in rows)
     assert [one.part for one in rows].count("Clock hours") == 12
     assert [one.part for one in rows].count("ETDRS grid") == 9
 
@@ -93,24 +93,24 @@ def test_value_outside_a_range_is_marked_with_the_range_and_its_source() -> None
     assert row("disc_fovea_angle", disc_fovea_angle=-20).outside.startswith("outside -6.3 to 28.9°")
 
 
-def test_doubt_is_that_of_the_least_sure_mask() -> None:
+def test_confidence_is_that_of_the_least_sure_mask() -> None:
     sure = {"disc": 0.95, "cup": 0.4}
-    assert row("vertical_cup_disc_ratio", sure).doubt == "cup 0.40"
-    assert row("disc_area_px", sure).doubt == "disc 0.95"
-    assert row("vessel_density", sure).doubt == ""
+    assert row("vertical_cup_disc_ratio", sure).confidence == "cup 0.40"
+    assert row("disc_area_px", sure).confidence == "disc 0.95"
+    assert row("vessel_density", sure).confidence == ""
 
 
-def test_doubt_is_also_that_of_the_fovea_from_which_side_and_scale_come() -> None:
+def test_confidence_is_also_that_of_the_fovea_from_which_side_and_scale_come() -> None:
     sure = {"disc": 0.95, "cup": 0.6, "fovea": 0.4}
-    assert row("disc_fovea_angle", sure).doubt == "fovea 0.40"
-    assert row("vessel_density_etdrs_center", sure).doubt == "fovea 0.40"
-    assert row("rim_width_nasal_px", sure).doubt == "cup 0.60"
-    assert row("rim_width_nasal_px", sure, stated=None).doubt == "fovea 0.40"
-    assert row("rim_width_superior_px", sure, stated=None).doubt == "cup 0.60"
+    assert row("disc_fovea_angle", sure).confidence == "fovea 0.40"
+    assert row("vessel_density_etdrs_center", sure).confidence == "fovea 0.40"
+    assert row("rim_width_nasal_px", sure).confidence == "cup 0.60"
+    assert row("rim_width_nasal_px", sure, stated=None).confidence == "fovea 0.40"
+    assert row("rim_width_superior_px", sure, stated=None).confidence == "cup 0.60"
     both = {"disc_area_px": 400, "disc_area_mm2": 2.0}
-    assert row("disc_area_px", sure, **both).doubt == "disc 0.95"
-    assert row("disc_area_px", sure, scale=BY_CONVENTION, **both).doubt == "fovea 0.40"
-    assert row("disc_area_px", sure, scale=None, disc_area_px=400).doubt == "disc 0.95"
+    assert row("disc_area_px", sure, **both).confidence == "disc 0.95"
+    assert row("disc_area_px", sure, scale=BY_CONVENTION, **both).confidence == "fovea 0.40"
+    assert row("disc_area_px", sure, scale=None, disc_area_px=400).confidence == "disc 0.95"
 
 
 def test_tip_has_definition_source_and_range() -> None:

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from napari_sam2lora.layers.masks import is_as_predicted
 from napari_sam2lora.layers.metadata import plugin_metadata
 from napari_sam2lora.segmentation.widgets.new_target_dialog import NewTargetDialog
 from sam2lora.targets import TARGETS
@@ -107,6 +108,18 @@ def test_two_windows_of_one_file_are_independent(open_window, tmp_path):
     assert second.session.prompts.positive
     pick(first.dock.targets.targets, "cup")
     assert second.session.target.name == "disc"
+
+
+def test_mask_that_was_corrected_by_clicks_can_be_learned_from(window: Window):
+    window.segment()
+    window.dock.accept()
+    labels = window.viewer.layers["photo disc"]
+    assert is_as_predicted(labels, labels.data > 0)
+    window.dock.use_points()
+    with window.wait_result():
+        window.click(60, 80)
+    window.dock.accept()
+    assert not is_as_predicted(labels, labels.data > 0)
 
 
 def test_dock_opens_from_the_manifest(make_napari_viewer):

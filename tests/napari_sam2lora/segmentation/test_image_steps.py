@@ -75,6 +75,37 @@ def test_session_follows_the_image_that_the_layer_shows(
     np.testing.assert_array_equal(viewer.layers[0].data, layer.data)
 
 
+def test_first_click_in_the_next_image_adds(make_napari_viewer, drive: Path, qtbot: QtBot):
+    viewer = make_napari_viewer()
+    images, dock = open_docks(viewer, drive)
+    qtbot.waitUntil(lambda: dock.session.image is not None, timeout=WAIT)
+    before = dock.session.target_key
+    dock.toggle_positive()
+    images.step(1)
+    qtbot.waitUntil(lambda: dock.session.target_key != before, timeout=WAIT)
+    assert dock.session.prompts.positive
+
+
+def test_prompts_of_a_hidden_target_go_with_their_image(
+    make_napari_viewer, drive: Path, qtbot: QtBot
+):
+    viewer = make_napari_viewer()
+    images, dock = open_docks(viewer, drive)
+    qtbot.waitUntil(lambda: dock.session.image is not None, timeout=WAIT)
+    dock.session.set_target("disc")
+    dock.use_points()
+    points = dock.session.prompts.points(dock.session.image, TARGETS["disc"])
+    points.add([[20.0, 20.0]])
+    dock.session.set_target("vessel")
+    assert not points.visible
+    images.step(1)  # an IndexError of napari 0.9.2
+    qtbot.waitUntil(lambda: dock.session.target_key[0] == images.images.path, timeout=WAIT)
+    assert len(points.data) == 0
+    dock.toggle_positive()
+    images.step(-1)
+    qtbot.waitUntil(lambda: len(points.data) == 1, timeout=WAIT)
+
+
 def ready(dock: SegmentDock, *targets: str) -> bool:
     """Check whether the current image has results for exactly these targets."""
     key = dock.session.target_key

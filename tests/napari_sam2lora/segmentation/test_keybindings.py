@@ -54,7 +54,7 @@ def test_keys_of_the_plugin_precede_those_of_napari(window: Window):
     for key, check in (
         ("Q", lambda: not window.session.prompts.positive),
         ("K", lambda: window.session.tool == "box"),
-        ("U", lambda: window.session.tool == "point"),
+        ("U", lambda: window.session.tool == "point" and window.session.prompts.positive),
         ("H", lambda: not window.preview().visible),
         ("H", lambda: window.preview().visible),
         ("W", lambda: "photo disc" in window.viewer.layers),
