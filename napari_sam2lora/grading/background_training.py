@@ -80,7 +80,7 @@ class BackgroundTraining(QObject):
     said(text)
         What is going on.
     adapter_changed()
-        Another adapter is used, because a training finished or was undone.
+        Another adapter is used, as a training finished or was undone, or one was chosen by hand.
     """
 
     said = Signal(str)
@@ -146,9 +146,11 @@ class BackgroundTraining(QObject):
 
         A training of the target that is in progress does not replace it.
         """
-        earlier = self._earlier(work, target)
-        if not earlier or work.grader.read_only:
+        if not self.can_undo(work, target):
+            self.said.emit(f"There is nothing to undo for the {target}.")
+            self.adapter_changed.emit()
             return
+        earlier = self._earlier(work, target)
         with show_user_errors(self):
             self._use(target, earlier)
             known = self._known(work).of(target)
@@ -269,19 +271,20 @@ class BackgroundTraining(QObject):
             return
         self._round = None
         target, name, history = ended.target, ended.name, self.session.watcher.history
-        text = (
-            f"Better on the validation images: {history.measure} {history.start_dice:.3f} with "
-            f"{ended.initial}, {self._best():.3f} with {name}."
+        scores = (
+            f"{history.measure} {history.start_dice:.3f} ({ended.initial}) → {self._best():.3f} "
+            "on the validation images."
         )
         if preferences().adapters.get(target) not in (ended.chosen, name):
-            self.said.emit(f"{text} It is not used, as the adapter was changed meanwhile.")
+            reason = f"as the adapter of the {target} was changed meanwhile"
+            self.said.emit(f"{name} is not used, {reason}: {scores}")
             return
         with show_user_errors(self):
             known = self._known(ended.work).of(target).up_to(ended.before)
             used = known.model_copy(update={"used": (*known.used, name)})
             write_trainings(ended.work.grader.folder, target, used)
             self._use(target, name)
-            self.said.emit(f"{text} The {target} is predicted with {name} from now on.")
+            self.said.emit(f"The {target} is predicted with {name} from now on: {scores}")
             self.adapter_changed.emit()
 
     def _best(self) -> float:

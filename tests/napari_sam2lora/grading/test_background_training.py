@@ -164,8 +164,8 @@ def test_better_adapter_is_used_once_it_has_finished(trainer: tuple[GraderWork, 
     made.end()
     assert (in_use(), changed) == (name, [True])
     assert made.said[-1] == (
-        f"Better on the validation images: Dice 0.700 with my-disc, 0.800 with {name}. "
-        f"The disc is predicted with {name} from now on."
+        f"The disc is predicted with {name} from now on: "
+        "Dice 0.700 (my-disc) → 0.800 on the validation images."
     )
     assert made.training.can_undo(work, "disc")
     made.training.undo(work, "disc")
@@ -174,6 +174,7 @@ def test_better_adapter_is_used_once_it_has_finished(trainer: tuple[GraderWork, 
     assert not made.training.can_undo(work, "disc")
     made.training.undo(work, "disc")
     assert in_use() == "my-disc"
+    assert made.said[-1] == "There is nothing to undo for the disc."
 
 
 def test_adapter_that_is_installed_later_is_waited_for(trainer: tuple[GraderWork, Trainer]):
@@ -323,7 +324,7 @@ def test_adapter_changed_meanwhile_is_not_replaced(trainer: tuple[GraderWork, Tr
     made.install()
     made.end()
     assert in_use() == "my-disc"
-    assert "not used, as the adapter was changed meanwhile" in made.said[-1]
+    assert "is not used, as the adapter of the disc was changed meanwhile" in made.said[-1]
     assert first not in read_trainings(work.grader.folder).of("disc").used
 
 
