@@ -22,7 +22,10 @@ from sam2lora.targets import TARGETS
 
 @pytest.fixture
 def install(make_adapter: Callable) -> Callable[[str], Adapter]:
-    """Return a function that installs an adapter of the disc."""
+    """Return a function that installs an adapter of the disc.
+
+    Of those made within a second, the default is the first by name.
+    """
     return lambda name: install_adapter(make_adapter(name, TARGETS["disc"]))
 
 
@@ -35,36 +38,36 @@ def made_by(initial: Adapter, *names: str, digest: str = "") -> TargetTrainings:
 def test_current_adapter_is_the_chosen_one_or_the_default(install: Callable[[str], Adapter]):
     with pytest.raises(SettingsError, match="no adapter of the disc"):
         current_adapter("disc")
-    install("older")
-    install("newer")
-    assert current_adapter("disc").name == "newer"
-    set_adapter_of("disc", "older")
-    assert current_adapter("disc").name == "older"
+    install("b-older")
+    install("a-newer")
+    assert current_adapter("disc").name == "a-newer"
+    set_adapter_of("disc", "b-older")
+    assert current_adapter("disc").name == "b-older"
 
 
 def test_adapter_of_a_training_is_no_initial_one(
     session: GradingSession, install: Callable[[str], Adapter]
 ):
     first = install("my-disc")
-    install("other-disc")
+    install("another-disc")
     install("disc-quick-1")
     set_adapter_of("disc", "disc-quick-1")
     own = Trainings(targets={"disc": made_by(first, "disc-quick-1")})
     assert initial_adapter(session, "anna", own, "disc").name == "my-disc"
-    set_adapter_of("disc", "other-disc")
-    assert initial_adapter(session, "anna", own, "disc").name == "other-disc"
+    set_adapter_of("disc", "another-disc")
+    assert initial_adapter(session, "anna", own, "disc").name == "another-disc"
 
 
 def test_another_adapter_of_the_same_name_is_not_taken(
     session: GradingSession, install: Callable[[str], Adapter]
 ):
     first = install("my-disc")
-    install("other-disc")
+    install("another-disc")
     install("disc-quick-1")
     set_adapter_of("disc", "disc-quick-1")
     own = Trainings(targets={"disc": made_by(first, "disc-quick-1", digest="0" * 64)})
-    assert initial_adapter(session, "anna", own, "disc").name == "other-disc", "the default"
-    delete_adapter("other-disc")
+    assert initial_adapter(session, "anna", own, "disc").name == "another-disc", "the default"
+    delete_adapter("another-disc")
     delete_adapter("my-disc")
     with pytest.raises(SettingsError, match="trained in this session"):
         initial_adapter(session, "anna", own, "disc")
