@@ -98,13 +98,18 @@ class GradeDock(Dock):
         self.grading.said.connect(self.say)
         self.review.said.connect(self.say)
         self.grading.finished.connect(self._consider_training)
-        self.training_panel.changed.connect(self._consider_training)
-        self.training_panel.undo_requested.connect(self.training.undo)
-        self.training.can_undo.connect(self.training_panel.show_undo)
+        self.training_panel.changed.connect(self._on_training_changed)
+        self.training_panel.undo_requested.connect(self._on_undo_training)
+        self.training.adapter_changed.connect(self._show_undo)
         self.training.said.connect(self._on_training)
         self._viewer.layers.events.removing.connect(self._on_removing)
         # A window that closes destroys the dock without removing it first.
-        for close in (self._activity.close, self.grading.release, self.review.release):
+        for close in (
+            self._activity.close,
+            self.grading.release,
+            self.review.release,
+            self.training.release,
+        ):
             self.destroyed.connect(close)
         self._show_parts()
 
@@ -120,6 +125,7 @@ class GradeDock(Dock):
             with show_user_errors(self):
                 self.grading.begin(session, name, TITLE)
                 self.grading.set_order(doubtful=self._doubtful.isChecked())
+                self._show_undo()
             self._show_parts()
 
     def start_review(self, name: str) -> None:
@@ -140,6 +146,7 @@ class GradeDock(Dock):
             self.say(f"Not saved: {error}")
             notify(str(error), self)
             return False
+        self.training.stop()
         self._show_parts()
         self.opener.refresh()
         return True
@@ -339,6 +346,22 @@ class GradeDock(Dock):
         panel, work = self.training_panel, self.work
         if work is not None and panel.switch.isChecked():
             self.training.consider(work, panel.target.currentText(), panel.every.value())
+
+    def _on_training_changed(self) -> None:
+        self._show_undo()
+        if self.training_panel.switch.isChecked():
+            self._consider_training()
+        else:
+            self.training.stop()
+
+    def _on_undo_training(self) -> None:
+        if self.work is not None:
+            self.training.undo(self.work, self.training_panel.target.currentText())
+
+    def _show_undo(self) -> None:
+        work, panel = self.work, self.training_panel
+        can = work is not None and self.training.can_undo(work, panel.target.currentText())
+        panel.show_undo(can)
 
     def _on_training(self, text: str) -> None:
         self.training_panel.message.setText(text)

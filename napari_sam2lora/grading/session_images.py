@@ -6,7 +6,7 @@ from sam2lora.grading import GradingSession
 
 
 def image_file(session: GradingSession, stem: str) -> ImageFile:
-    """Return an image of a session; its patient and eye are those of the session.
+    """Return an image of a session; its patient, eye and split are those of the session.
 
     Masks of the dataset that it comes from are left out: every grader draws their own.
 
@@ -18,5 +18,5 @@ def image_file(session: GradingSession, stem: str) -> ImageFile:
         If its file is missing, or is another one.
     """
     image, path = session.image(stem), session.found_path(stem)
-    record = Record(image.dataset, stem, path, {}, None, image.patient, image.eye, None)
+    record = Record(image.dataset, stem, path, {}, None, image.patient, image.eye, image.split)
     return ImageFile(stem, path, record)

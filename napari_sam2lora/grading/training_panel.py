@@ -1,4 +1,4 @@
-"""The switch for training while labelling, and what it has brought."""
+"""The switch for training while labelling, and what came of it."""
 
 from collections.abc import Sequence
 
@@ -18,7 +18,7 @@ class TrainingPanel(QWidget):
     changed()
         Something else is chosen.
     undo_requested()
-        The adapter before is wanted again.
+        The adapter from before the last training is to be used again.
     """
 
     changed = Signal()
@@ -28,31 +28,31 @@ class TrainingPanel(QWidget):
         super().__init__()
         self.switch = QCheckBox("Train in the background")
         self.switch.setToolTip(
-            "Quick adapt runs in the background on the images that you are done with; what is "
-            "better on the validation images predicts from then on"
+            "Run Quick adapt in the background on the images that you finished; the adapter with "
+            "the higher validation score is used from then on"
         )
         self.target = QComboBox()
-        self.target.setToolTip("What is learned")
+        self.target.setToolTip("Target to train")
         self.every = QSpinBox()
         self.every.setRange(2, 1000)
         self.every.setValue(_EVERY)
-        self.every.setToolTip("A training starts when this many more images are done")
+        self.every.setToolTip("Train again after this many newly finished images")
         self.message = Paragraph()
         self._undo = button(
-            "Undo", self._on_undo, tip="Predict with the adapter from before the training again"
+            "Undo", self._on_undo, tip="Use the adapter from before the last training again"
         )
         self._undo.setEnabled(False)
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
         layout.addLayout(row(self.switch, self.target))
-        layout.addLayout(row(QLabel("when done:"), self.every, QLabel("more images"), self._undo))
+        layout.addLayout(row(QLabel("after"), self.every, QLabel("finished images"), self._undo))
         layout.addWidget(self.message)
         self.switch.toggled.connect(self._on_changed)
         self.target.activated.connect(self._on_changed)
         self.every.valueChanged.connect(self._on_changed)
 
     def show_targets(self, names: Sequence[str]) -> None:
-        """List the targets that can be learned."""
+        """List the targets that can be trained."""
         current = self.target.currentText()
         self.target.clear()
         self.target.addItems(list(names))

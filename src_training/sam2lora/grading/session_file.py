@@ -8,6 +8,7 @@ from typing import Annotated, Final, Literal
 
 from pydantic import AfterValidator, AwareDatetime, Field, ValidationError
 
+from sam2lora.datasets.records import Split
 from sam2lora.errors import ImageError, SessionError
 from sam2lora.grading.sources import SourceImage, safe_stem
 from sam2lora.settings import Settings
@@ -39,6 +40,7 @@ class SessionImage(Settings):
     patient: str = Field(description="identifies the patient")
     eye: Eye | None = Field(default=None, description="its side, where known")
     dataset: str = Field(default="", description="name of the dataset it comes from")
+    split: Split | None = Field(default=None, description="its official split there, if any")
 
 
 class SessionContent(Settings):
@@ -148,6 +150,7 @@ def describe_images(
                 patient=source.patient,
                 eye=source.eye,
                 dataset=source.dataset,
+                split=source.split,
             )
             described.append(image)
         progress(done, len(files))

@@ -8,10 +8,11 @@ from napari import Viewer
 from npe2 import PluginManifest
 from pytestqt.qtbot import QtBot
 from qtpy.QtCore import Qt
-from qtpy.QtWidgets import QApplication, QCheckBox, QComboBox
+from qtpy.QtWidgets import QApplication, QCheckBox, QComboBox, QPushButton
 
 from napari_sam2lora.grading import dock as module
 from napari_sam2lora.grading import starting
+from napari_sam2lora.grading.background_training import BackgroundTraining
 from napari_sam2lora.grading.dock import TITLE, GradeDock
 from napari_sam2lora.qt.dock import main_window
 from napari_sam2lora.qt.dock_protocol import finish_image, next_image
@@ -252,3 +253,51 @@ def test_session_and_masks_are_exported(
     press(dock, "Next")
     dock.export(dock.work.session.folder / "out")
     qtbot.waitUntil(lambda: "lies in the session" in label_text(dock), timeout=WAIT)
+
+
+@pytest.fixture
+def asked(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """Return what is asked of the training of a dock, which trains nothing."""
+    found: list[str] = []
+    for name in ("consider", "undo", "stop", "release"):
+
+        def note(_training: object, *_: object, name: str = name) -> None:
+            found.append(name)
+
+        monkeypatch.setattr(BackgroundTraining, name, note)
+    return found
+
+
+def test_training_stops_with_its_switch_and_the_session(
+    open_dock: Callable[..., GradeDock], asked: list[str]
+):
+    dock = open_dock()
+    dock.training_panel.switch.click()
+    press(dock, "Done")
+    assert asked == ["consider", "consider"]
+    dock.training_panel.switch.click()
+    assert asked == ["consider", "consider", "stop"]
+    press(dock, "Close session")
+    assert asked[3:] == ["stop"]
+    dock._viewer.close()
+    assert asked[-1] in ("stop", "release")
+    assert len(asked) > 4, "when the window closes, too"
+
+
+def test_training_is_undone_for_the_target_that_is_chosen(
+    open_dock: Callable[..., GradeDock], asked: list[str], monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(
+        BackgroundTraining, "can_undo", lambda _training, work, target: target == "disc"
+    )
+    dock = open_dock()
+    box = dock.training_panel.target
+    for target, can in (("cup", False), ("disc", True)):
+        box.setCurrentText(target)
+        box.activated.emit(box.currentIndex())
+        press_undo = next(
+            one for one in dock.training_panel.findChildren(QPushButton) if one.text() == "Undo"
+        )
+        assert press_undo.isEnabled() is can
+    press_undo.click()
+    assert asked[-1] == "undo"

@@ -21,3 +21,11 @@ def test_choices_and_undo_are_emitted(qtbot: QtBot):
     panel.show_undo(True)
     press(panel, "Undo")
     assert asked == ["changed", "changed", "undo"]
+
+
+def test_choices_are_explained(qtbot: QtBot):
+    panel = TrainingPanel()
+    qtbot.addWidget(panel)
+    assert panel.target.toolTip() == "Target to train"
+    assert panel.every.toolTip() == "Train again after this many newly finished images"
+    assert "higher validation score is used from then on" in panel.switch.toolTip()

@@ -53,6 +53,32 @@ def test_recognised_dataset_gives_patients_and_eyes_of_every_image(
     assert found[1].dataset == "eyes"
 
 
+def test_split_is_that_of_the_dataset_however_an_image_is_given(
+    write_eyes: Callable[..., Path], tmp_path: Path
+):
+    root = write_eyes(tmp_path / "eyes", patients=2, size=64)
+    splits = {"p00_left": "test", "p00_right": "test", "p01_left": "train", "p01_right": ""}
+    rows = ["image,disc,split"]
+    for name, split in splits.items():
+        rows.append(f"images/{name}.png,masks/disc/{name}.png,{split}")
+    (root / "dataset.csv").write_text("\n".join(rows))
+    given = list_sources([root])
+    assert [one.split for one in given] == ["test", "test", "train", None]
+    table = tmp_path / "list.csv"
+    table.write_text("image\n" + "".join(f"{one.path}\n" for one in given))
+    assert [one.split for one in list_sources([table])] == [one.split for one in given]
+    assert [one.split for one in list_sources([one.path for one in given])] == [
+        one.split for one in given
+    ]
+
+
+def test_damaged_dataset_around_an_image_is_no_obstacle(photos: Path):
+    (photos / "dataset.csv").write_text("image,disc\nno.png,no.png\n")
+    table = photos.parent / "list.csv"
+    table.write_text("image\nphotos/p1_left.png\n")
+    assert [one.split for one in list_sources([table])] == [None]
+
+
 def test_files_given_twice_are_listed_once(photos: Path):
     assert len(list_sources([photos, photos / "p1_left.png", str(photos / "*.png")])) == 4
     with pytest.raises(ImageError, match="no image here"):
