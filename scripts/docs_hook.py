@@ -61,6 +61,21 @@ def on_page_markdown(markdown: str, page: Page, **_: object) -> str:
     return with_weights(markdown, page.meta.get("weights", NO_WEIGHTS))
 
 
+def on_page_content(html: str, page: Page, **_: object) -> str:
+    """Link pictures to their full size, and let names in tables break after `_` and `/`."""
+    if page.file.src_uri.startswith("reference/"):
+        return html
+    html = re.sub(r'<img [^>]*src="([^"]+)"[^>]*>', r'<a class="picture" href="\1">\g<0></a>', html)
+    return re.sub(r"<td[^>]*>.*?</td>", _with_breaks, html, flags=re.DOTALL)
+
+
+def _with_breaks(cell: re.Match[str]) -> str:
+    """Mark where the code in a cell of a table may be broken."""
+    return re.sub(
+        r"(?<=<code>)[^<]+", lambda code: re.sub(r"([_/])(?=\w)", r"\1<wbr>", code[0]), cell[0]
+    )
+
+
 def with_weights(markdown: str, weights: dict[str, str] | str) -> str:
     """Add which weights the figures of a page are of: at its end, or before old ones a warning."""
     if weights == NO_WEIGHTS:

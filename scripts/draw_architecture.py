@@ -169,7 +169,7 @@ def _draw_half(
         other = next(name for name in PACKAGES if name != package)
         parts.append(
             f'<text x="14" y="{top + 46:.0f}" font-size="12" text-anchor="start" fill="{GREY}">'
-            f"→ in a room: what it uses of {other}</text>"
+            f"→ in a box: what it uses from {other}</text>"
         )
     for arrow in arrows:
         parts += _draw_arrow(arrow, middles, ink)
