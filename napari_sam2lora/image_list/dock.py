@@ -355,8 +355,6 @@ class ImageListDock(Dock):
                 self._done.setChecked(images.images[images.current].stem in done)
                 self._previous.setEnabled(self._beside(-1) is not None)
                 self._next.setEnabled(self._beside(1) is not None)
-                stem = images.images[images.current].stem
-                self._discard.setEnabled(bool(images.corrections.corrected(stem)))
         if not self._save_error:
             self._state.setText("")
 

@@ -82,8 +82,8 @@ def test_first_click_in_the_next_image_adds(make_napari_viewer, drive: Path, qtb
     before = dock.session.target_key
     dock.toggle_positive()
     images.step(1)
-    qtbot.waitUntil(lambda: dock.session.target_key != before, timeout=WAIT)
-    assert dock.session.prompts.positive
+    qtbot.waitUntil(lambda: dock.session.prompts.positive, timeout=WAIT)
+    assert dock.session.target_key != before
 
 
 def test_prompts_of_a_hidden_target_go_with_their_image(

@@ -78,7 +78,7 @@ def test_closed_store_leaves_no_pale_preview(core: Core) -> None:
     core.submit()
     core.results.mark_outdated(KEY, outdated=True)
     core.results.close()
-    assert core.results.previews.find(KEY).opacity == pytest.approx(0.75)
+    assert core.results.previews.find(KEY).opacity == pytest.approx(0.6)
 
 
 def test_results_of_closed_images_are_forgotten(make_core) -> None:
