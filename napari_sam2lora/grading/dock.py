@@ -21,6 +21,7 @@ from napari_sam2lora.grading.review_panel import REVIEW_KEYS, ReviewPanel
 from napari_sam2lora.grading.rows import FILTERS
 from napari_sam2lora.grading.start_panel import StartPanel
 from napari_sam2lora.grading.table import ImageTable
+from napari_sam2lora.grading.training_controller import TrainingController
 from napari_sam2lora.grading.training_panel import TrainingPanel
 from napari_sam2lora.grading.work import GraderWork
 from napari_sam2lora.layers.list_rows import LayerRows
@@ -97,11 +98,8 @@ class GradeDock(Dock):
         self.grading.counted.connect(self._title.setText)
         self.grading.said.connect(self.say)
         self.review.said.connect(self.say)
-        self.grading.finished.connect(self._consider_training)
-        self.training_panel.changed.connect(self._on_training_changed)
-        self.training_panel.undo_requested.connect(self._on_undo_training)
-        self.training.adapter_changed.connect(self._show_undo)
-        self.training.said.connect(self._on_training)
+        panel = self.training_panel
+        self._trainer = TrainingController(self.training, panel, self.grading, self.messages.add)
         self._viewer.layers.events.removing.connect(self._on_removing)
         # A window that closes destroys the dock without removing it first.
         for close in (
@@ -125,7 +123,7 @@ class GradeDock(Dock):
             with show_user_errors(self):
                 self.grading.begin(session, name, TITLE)
                 self.grading.set_order(doubtful=self._doubtful.isChecked())
-                self._show_undo()
+                self._trainer.show_undo()
             self._show_parts()
 
     def start_review(self, name: str) -> None:
@@ -340,32 +338,6 @@ class GradeDock(Dock):
         folder = QFileDialog.getExistingDirectory(self, "Choose a folder to write to")
         if folder:
             self.export(Path(folder))
-
-    def _consider_training(self, *_: object) -> None:
-        """Start a training if it is switched on, and enough images are done."""
-        panel, work = self.training_panel, self.work
-        if work is not None and panel.switch.isChecked():
-            self.training.consider(work, panel.target.currentText(), panel.every.value())
-
-    def _on_training_changed(self) -> None:
-        self._show_undo()
-        if self.training_panel.switch.isChecked():
-            self._consider_training()
-        else:
-            self.training.stop()
-
-    def _on_undo_training(self) -> None:
-        if self.work is not None:
-            self.training.undo(self.work, self.training_panel.target.currentText())
-
-    def _show_undo(self) -> None:
-        work, panel = self.work, self.training_panel
-        can = work is not None and self.training.can_undo(work, panel.target.currentText())
-        panel.show_undo(can)
-
-    def _on_training(self, text: str) -> None:
-        self.training_panel.message.setText(text)
-        self.messages.add(text)
 
     def _on_removing(self, event: Event) -> None:
         """Save a mask that is removed from the viewer, by hand or because the viewer closes."""

@@ -198,7 +198,7 @@ class GradingController(QObject):
     def set_order(self, *, doubtful: bool) -> None:
         """Set whether the most doubtful image is next."""
         if self.work is not None:
-            self.work.order = "doubt" if doubtful else "list"
+            self.work.order.by = "doubt" if doubtful else "list"
 
     def act(self) -> None:
         """Count time as worked."""

@@ -2,13 +2,13 @@
 
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
-from typing import Literal
 
 from napari.layers import Labels
 from napari.viewer import Viewer
 from qtpy.QtCore import QObject, Signal
 
 from napari_sam2lora.grading.autosave import Autosave
+from napari_sam2lora.grading.image_order import ImageOrder
 from napari_sam2lora.grading.rows import ImageRow, row_of
 from napari_sam2lora.grading.session_images import image_file
 from napari_sam2lora.layers.loading import as_next_image
@@ -25,13 +25,8 @@ from sam2lora.grading import (
     SessionGrader,
     Suggestion,
     WorkClock,
-    doubt_of_confidences,
-    suggest,
 )
 from sam2lora.grading.participants import read_grades
-
-Order = Literal["list", "doubt"]
-"""Which image is next: that after the current one in the list, or the most doubtful."""
 
 
 class GraderWork(QObject):
@@ -64,7 +59,7 @@ class GraderWork(QObject):
     shown
         The image that is shown.
     order
-        Which image is next.
+        In which order the images come.
     reason
         Why the image that is shown was chosen.
     """
@@ -84,12 +79,9 @@ class GraderWork(QObject):
         super().__init__()
         self.grader = grader
         self.shown = ShownImage(viewer, grader.corrections, saves=not grader.read_only)
-        self.order: Order = "list"
+        self.order = ImageOrder(grader, doubts or {})
         self.reason = ""
-        self._confidences: dict[str, dict[str, float]] = {}
-        self._doubts = doubts or {}
         self._others = _done_by_others(grader)
-        self._stems = {str(grader.session.path(stem)): stem for stem in self.stems}
         self._clock = WorkClock()
         self._closed = False
         self._autosave: Autosave | None = None
@@ -124,15 +116,13 @@ class GraderWork(QObject):
     def row(self, stem: str) -> ImageRow:
         """Return what is listed of an image."""
         others = [name for name, grades in self._others.items() if stem in grades]
-        return row_of(self.session.image(stem), self.grader.grade(stem), self._doubt(stem), others)
+        return row_of(
+            self.session.image(stem), self.grader.grade(stem), self.order.doubt(stem), others
+        )
 
     def suggestions(self) -> list[Suggestion]:
         """Return the images that are still to be graded, the next one first."""
-        doubts = None
-        if self.order == "doubt":
-            known = {stem: self._doubt(stem) for stem in self.stems}
-            doubts = {stem: doubt for stem, doubt in known.items() if doubt is not None}
-        return suggest(self.stems, self.grader.grades, doubts=doubts, current=self.stem)
+        return self.order.suggestions(self.stem)
 
     def go(self, stem: str, *, reason: str = "") -> None:
         """Show an image with the grader's masks once those of the one before are saved.
@@ -257,12 +247,8 @@ class GraderWork(QObject):
 
     def note_confidence(self, path: str, target: str, confidence: float | None) -> None:
         """Remember how sure a prediction is; of a file that is no image of the session, nothing."""
-        stem = self._stems.get(path)
+        stem = self.order.note_confidence(path, target, confidence)
         if stem is not None:
-            known = self._confidences.setdefault(stem, {})
-            known.pop(target, None)
-            if confidence is not None:
-                known[target] = confidence
             self.row_changed.emit(stem)
 
     def note_accepted(self, accepted: AcceptedPrediction) -> None:
@@ -346,17 +332,6 @@ class GraderWork(QObject):
         for layer in self.shown.mask_layers():
             if isinstance(layer, Labels):
                 layer.editable = False
-
-    def _doubt(self, stem: str) -> Doubt | None:
-        """Return the largest doubt about the predictions of an image; None if nothing is known."""
-        logged = {
-            target: entry.confidence
-            for target, entry in self.grader.grade(stem).predictions.items()
-            if entry.confidence is not None
-        }
-        sure = doubt_of_confidences(logged | self._confidences.get(stem, {}))
-        known = [one for one in (sure, self._doubts.get(stem)) if one is not None]
-        return max(known, key=lambda one: one.value, default=None)
 
 
 def _done_by_others(grader: SessionGrader) -> dict[str, set[str]]:

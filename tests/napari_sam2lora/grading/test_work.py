@@ -81,7 +81,7 @@ def test_next_image_is_in_order_or_most_doubtful(open_work: Callable):
     work.note_confidence(str(work.session.path("eye3")), "disc", 0.4)
     work.note_confidence(str(work.session.path("eye2")), "disc", 0.9)
     work.note_confidence("/other/eye.png", "disc", 0.1)
-    work.order = "doubt"
+    work.order.by = "doubt"
     first = work.suggestions()[0]
     assert first.stem == "eye3"
     assert "Lowest confidence: disc, 40%" in first.reason
@@ -95,7 +95,7 @@ def test_largest_doubt_counts(open_work: Callable, make_napari_viewer, session: 
     found = {"eye2": Doubt(0.4, "Both differ."), "eye3": Doubt(0.2, "A little.")}
     grader = SessionGrader(session, "anna")
     work = GraderWork(make_napari_viewer(), grader, doubts=found)
-    work.order = "doubt"
+    work.order.by = "doubt"
     work.go("eye1")
     assert [one.reason for one in work.suggestions()] == ["Both differ.", "A little."]
     work.note_confidence(str(session.path("eye3")), "disc", 0.3)
