@@ -122,8 +122,10 @@ def found_state(session: Path) -> tuple[dict[str, Any], dict[str, str]]:
             kept = grader.corrections.masks(image.stem, (SIDE, SIDE))
             masks[image.stem] = kept.get("disc")
             comments[image.stem] = grader.grade(image.stem).comment
-        found = grader.recovery.read()
-        if found is not None:
+        for file in (*grader.recovery.aside(), grader.recovery):
+            found = file.read()
+            if found is None:
+                continue
             if "disc.now" in found.arrays:
                 masks[found.image] = found.arrays["disc.now"] != 0
             if isinstance(found.notes["comment"], str):

@@ -162,6 +162,20 @@ class Autosave(QObject):
         self._comment = text
         self._soon()
 
+    def adopt(self, aside: RecoveryFile) -> None:
+        """Take a file that was set aside as the current one: what is in it is shown again.
+
+        Raises
+        ------
+        OutputError
+            If it cannot be renamed.
+        """
+        with self._lock:
+            self._round += 1
+            self._file.put_back(aside)
+        self._written = {}  # so that it is deleted if nothing differs
+        self._timer.start()
+
     def write(self) -> None:
         """Copy what is not saved, and write it in the worker thread."""
         if self._shown.file is None or self._closed:

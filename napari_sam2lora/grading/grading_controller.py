@@ -217,7 +217,7 @@ class GradingController(QObject):
         self._count()
 
     def _bring_back(self, file: RecoveryFile, found: Recovery) -> None:
-        """Show an image with what was not saved; the file stays until all of it is kept again."""
+        """Show an image with what was not saved; the file stays if some of it does not fit."""
         work = self.work
         if work is None:
             return
@@ -226,7 +226,6 @@ class GradingController(QObject):
         comment = comment_of(found)
         if comment is not None:
             work.set_comment(comment.strip())
-        work.keep_unsaved()
         if lost:
             notify(
                 f"Not brought back, as they do not fit: {', '.join(lost)}. They are kept in "
@@ -234,7 +233,7 @@ class GradingController(QObject):
                 self._owner,
             )
         else:
-            file.discard()
+            work.adopt(file)
 
     def _count(self) -> None:
         work = self.work

@@ -166,24 +166,22 @@ class ReviewWork(QObject):
         return find_unsaved(self._person)
 
     def bring_back(self, file: RecoveryFile, found: Recovery) -> None:
-        """Show an image with what was not saved of it; the file is deleted once all is kept again.
+        """Show an image with what was not saved of it; the file stays if some of it does not fit.
 
         Raises
         ------
         Sam2LoraError
-            If the image cannot be read, or what was not saved cannot be written.
+            If the image cannot be read, or the file cannot be renamed.
         """
         self._show_image(found.image)
         lost = bring_back(self._viewer, self.shown, found)
-        if self._autosave is not None:
-            self._autosave.write_now()
         if lost:
             self.failed.emit(
                 f"Not brought back, as they do not fit: {', '.join(lost)}. They are kept in "
                 f"{file.path}."
             )
-        else:
-            file.discard()
+        elif self._autosave is not None:
+            self._autosave.adopt(file)
 
     def choose(self, choice: str | None) -> None:
         """Take a mask for the consensus of what is shown; None takes it back.

@@ -22,6 +22,7 @@ from sam2lora.grading import (
     ImageGrade,
     PredictionEntry,
     Quality,
+    RecoveryFile,
     SessionGrader,
     Suggestion,
     WorkClock,
@@ -187,16 +188,16 @@ class GraderWork(QObject):
         self.grader.set_state(stem, "flagged", reason=reason)
         self.row_changed.emit(stem)
 
-    def keep_unsaved(self) -> None:
-        """Write what is not saved at once.
+    def adopt(self, aside: RecoveryFile) -> None:
+        """Take over a recovery file that was set aside: what is in it is shown again.
 
         Raises
         ------
         OutputError
-            If it cannot be written.
+            If it cannot be renamed.
         """
         if self._autosave is not None:
-            self._autosave.write_now()
+            self._autosave.adopt(aside)
 
     def set_quality(self, quality: Quality | None) -> None:
         """Set how well the image that is shown can be graded; None takes it back.

@@ -186,6 +186,20 @@ class RecoveryFile:
             raise write_error(path, error) from error
         return RecoveryFile(path)
 
+    def put_back(self, aside: "RecoveryFile") -> None:
+        """Replace the file by one that was set aside, which is gone then.
+
+        Raises
+        ------
+        OutputError
+            If nothing may be changed here, or it cannot be renamed.
+        """
+        self._check_writable()
+        try:
+            aside.path.replace(self.path)
+        except OSError as error:
+            raise write_error(self.path, error) from error
+
     def _check_writable(self) -> None:
         if self._read_only:
             raise OutputError(self._read_only)

@@ -190,3 +190,15 @@ def test_file_that_is_set_aside_is_not_replaced(tmp_path: Path):
         file.set_aside()
     with pytest.raises(OutputError, match="closed"):
         RecoveryFile(aside.path, read_only="closed").set_aside()
+
+
+def test_file_that_was_set_aside_is_put_back(tmp_path: Path):
+    file = RecoveryFile(tmp_path / "recovery.npz")
+    file.write("eye1", notes={}, arrays={})
+    aside = file.set_aside()
+    file.write("eye2", notes={}, arrays={})
+    file.put_back(aside)
+    assert file.read().image == "eye1"
+    assert file.aside() == []
+    with pytest.raises(OutputError):
+        file.put_back(aside)
