@@ -393,7 +393,9 @@ def test_choice_reaches_a_segment_dock_that_is_opened_later(
     name = made.train(work)
     made.end()
     made.install()
-    dock = SegmentDock(made.training._viewer)
+    viewer = made.training._viewer
+    dock = SegmentDock(viewer)
+    viewer.window.add_dock_widget(dock, name="Segment")
     assert dock.session.choices.choice(TARGETS["disc"]).adapter == name
     dock.session.close()
 

@@ -158,7 +158,7 @@ def test_drawing_vanishes_with_the_image(viewer: Viewer, dock: MeasurementsDock,
     assert drawn(viewer)
     viewer.layers.remove("eye")
     qtbot.waitUntil(lambda: not drawn(viewer), timeout=WAIT)
-    assert dock.measured is None
+    qtbot.waitUntil(lambda: dock.measured is None, timeout=WAIT)
     assert "There is no image" in label_text(dock)
 
 

@@ -114,7 +114,7 @@ def test_undone_point_makes_the_result_current_again(core: Core, gate: threading
     core.idle()
     core.prompts.undo(KEY)
     assert core.queue.blocking_reason(first) == ""
-    assert core.results.previews.find(KEY).opacity == pytest.approx(0.75)
+    assert core.results.previews.find(KEY).opacity == pytest.approx(0.6)
 
 
 @pytest.mark.parametrize(
