@@ -199,8 +199,18 @@ def _empty(layer: Layer, image: LayerData, *, before: str) -> None:
 
 
 def _transform(layer: Layer, options: Mapping[str, Any]) -> None:
-    for part, value in {**_UPRIGHT, **{part: options[part] for part in _TRANSFORM}}.items():
-        setattr(layer, part, value)
+    """Place a layer as its options say, upright; napari draws anew for each value that is set."""
+    if not _is_upright(layer):
+        for part, value in _UPRIGHT.items():
+            setattr(layer, part, value)
+    for part in _TRANSFORM:
+        if not np.array_equal(getattr(layer, part), options[part]):
+            setattr(layer, part, options[part])
+
+
+def _is_upright(layer: Layer) -> bool:
+    turned = not np.array_equal(layer.rotate, np.eye(layer.ndim)) or np.any(layer.shear)
+    return not turned and np.array_equal(layer.affine.affine_matrix, np.eye(layer.ndim + 1))
 
 
 def _target(layer: Layer) -> str:
