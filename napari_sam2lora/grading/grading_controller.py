@@ -5,7 +5,7 @@ from qtpy.QtCore import QObject, Signal
 from qtpy.QtWidgets import QWidget
 
 from napari_sam2lora.grading.image_panel import ImagePanel
-from napari_sam2lora.grading.recovering import bring_back, comment_of
+from napari_sam2lora.grading.recovering import bring_back, comment_of, lost_text
 from napari_sam2lora.grading.starting import find_unsaved, known_doubts, open_grader, wants_back
 from napari_sam2lora.grading.table import ImageTable
 from napari_sam2lora.grading.work import GraderWork
@@ -227,11 +227,7 @@ class GradingController(QObject):
         if comment is not None:
             work.set_comment(comment.strip())
         if lost:
-            notify(
-                f"Not brought back, as they do not fit: {', '.join(lost)}. They are kept in "
-                f"{file.path}.",
-                self._owner,
-            )
+            notify(lost_text(lost, file), self._owner)
         else:
             work.adopt(file)
 

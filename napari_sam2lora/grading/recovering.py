@@ -1,6 +1,6 @@
 """Bring back what was not saved before a crash: masks with their undo steps, points and notes."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from napari.layers import Image, Layer
@@ -17,7 +17,7 @@ from napari_sam2lora.layers.metadata import plugin_metadata
 from napari_sam2lora.layers.points import LocatedPoint, point_layer, write_point
 from napari_sam2lora.layers.shown_image import ShownImage
 from napari_sam2lora.qt.dock_protocol import open_segment_dock, restore_notes
-from sam2lora.grading import Recovery
+from sam2lora.grading import Recovery, RecoveryFile
 from sam2lora.targets import get_target, selectable_targets
 
 
@@ -54,6 +54,11 @@ def bring_back(viewer: Viewer, shown: ShownImage, found: Recovery) -> list[str]:
         open_segment_dock(viewer)
         restore_notes(viewer, shown.path, docks)
     return lost
+
+
+def lost_text(lost: Sequence[str], file: RecoveryFile) -> str:
+    """Return which targets could not be brought back, and where they are kept."""
+    return f"Not brought back, as they do not fit: {', '.join(lost)}. They are kept in {file.path}."
 
 
 def comment_of(found: Recovery) -> str | None:

@@ -11,7 +11,7 @@ from qtpy.QtCore import QObject, Signal
 
 from napari_sam2lora.grading.autosave import Autosave
 from napari_sam2lora.grading.difference import show_difference
-from napari_sam2lora.grading.recovering import bring_back
+from napari_sam2lora.grading.recovering import bring_back, lost_text
 from napari_sam2lora.grading.session_images import image_file
 from napari_sam2lora.grading.starting import find_unsaved
 from napari_sam2lora.layers.images import ImageLayers
@@ -176,10 +176,7 @@ class ReviewWork(QObject):
         self._show_image(found.image)
         lost = bring_back(self._viewer, self.shown, found)
         if lost:
-            self.failed.emit(
-                f"Not brought back, as they do not fit: {', '.join(lost)}. They are kept in "
-                f"{file.path}."
-            )
+            self.failed.emit(lost_text(lost, file))
         elif self._autosave is not None:
             self._autosave.adopt(file)
 

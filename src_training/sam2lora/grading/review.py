@@ -186,12 +186,10 @@ class Review:
             log = self.session.folder / GRADERS / name / LOG
             try:
                 size = log.stat().st_size
-            except FileNotFoundError:
-                if name in self.graders:
-                    raise
-                size = 0  # who looks has graded nothing yet
             except OSError as error:
-                raise SessionError(str(read_error(log, error))) from error
+                if name in self.graders or not isinstance(error, FileNotFoundError):
+                    raise SessionError(str(read_error(log, error))) from error
+                size = 0  # who looks has graded nothing yet
             if size != self._sizes.get(name):
                 self.grades[name], self.unreadable[name] = read_grades(self.session, name)
                 self._sizes[name] = size

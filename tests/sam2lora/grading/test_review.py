@@ -102,3 +102,11 @@ def test_image_is_not_done_if_a_line_about_it_cannot_be_read(session: GradingSes
         grader.set_state(STEMS[2], "done")
         assert grader.skipped_lines == 2
     assert Review(session).open_stems() == [STEMS[2]]
+
+
+def test_log_that_is_gone_meanwhile_is_reported(session: GradingSession, grade: Grade):
+    grade("anna")
+    review = Review(session)
+    (session.folder / "graders/anna/log.jsonl").unlink()
+    with pytest.raises(SessionError, match=r"log\.jsonl"):
+        review.masks(STEMS[0])
