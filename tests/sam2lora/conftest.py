@@ -2,6 +2,7 @@
 
 import copy
 import os
+import signal
 import socket
 import threading
 from collections.abc import Callable, Iterator
@@ -300,15 +301,31 @@ def shared_cluster() -> "Iterator[Cluster]":
 
 @pytest.fixture
 def cluster(shared_cluster: "Cluster") -> "Cluster":
-    """Return the cluster once both workers are there, as a test before may have killed one."""
+    """Return the shared cluster once both workers are there."""
     shared_cluster._client.wait_for_workers(2, timeout=120)
     return shared_cluster
 
 
 @pytest.fixture
-def worker_pids(cluster: "Cluster") -> Callable[[], list[int]]:
-    """Return a function that lists the processes of the workers."""
-    return lambda: list(cluster._client.run(os.getpid).values())
+def harmed_cluster() -> "Iterator[Cluster]":
+    """Open two workers for one test that kills one; on a busy machine, Dask may not replace it."""
+    from sam2lora.compute.cluster import open_cluster
+
+    with open_cluster("local:2", device="cpu") as opened:
+        assert opened is not None
+        opened._client.wait_for_workers(2, timeout=120)
+        yield opened
+
+
+@pytest.fixture
+def kill_worker(harmed_cluster: "Cluster") -> Callable[[], None]:
+    """Return a function that kills one of the two workers."""
+
+    def kill() -> None:
+        pid = next(iter(harmed_cluster._client.run(os.getpid).values()))
+        os.kill(pid, signal.SIGKILL)
+
+    return kill
 
 
 @pytest.fixture

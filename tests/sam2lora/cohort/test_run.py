@@ -134,16 +134,16 @@ def test_cluster_gives_the_same_bytes(data: Path, tmp_path: Path, cluster: Clust
 
 @needs_kill
 def test_killed_worker_changes_nothing(
-    data: Path, tmp_path: Path, cluster: Cluster, worker_pids: Callable[[], list[int]]
+    data: Path, tmp_path: Path, harmed_cluster: Cluster, kill_worker: Callable[[], None]
 ):
     records, table = find_records([data]), tmp_path / "table.csv"
     measure_records(records, tmp_path / "whole.csv")
 
     def kill(done: int, total: int) -> None:
         if done == 2:
-            os.kill(worker_pids()[0], signal.SIGKILL)
+            kill_worker()
 
-    measure_records(records, table, progress=kill, cluster=cluster)
+    measure_records(records, table, progress=kill, cluster=harmed_cluster)
     assert table.read_bytes() == (tmp_path / "whole.csv").read_bytes()
 
 

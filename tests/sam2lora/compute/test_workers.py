@@ -2,7 +2,6 @@
 
 import logging
 import os
-import signal
 from types import SimpleNamespace
 
 import dask
@@ -33,10 +32,10 @@ def test_results_come_in_order_from_all_workers(cluster: Cluster):
 
 
 @needs_kill
-def test_batch_of_a_killed_worker_is_done_by_another(cluster: Cluster, worker_pids):
-    results = run_job(SquareJob(), range(200), total=200, cluster=cluster)
+def test_batch_of_a_killed_worker_is_done_by_another(harmed_cluster: Cluster, kill_worker):
+    results = run_job(SquareJob(), range(200), total=200, cluster=harmed_cluster)
     texts = [next(results) for _ in range(8)]
-    os.kill(worker_pids()[0], signal.SIGKILL)
+    kill_worker()
     texts += results
     assert numbers(texts) == [item**2 for item in range(200)]
 
