@@ -90,6 +90,16 @@ MORE_TARGETS = (
 LOSS = {"weights": {"bce": 4}}
 """Cross-entropy matters most, but is a fifth of a plain sum (`docs/models/ablation.md`)."""
 
+BAD_PHOTOGRAPHS = {
+    "brightness": 2,
+    "gamma": 0.6,
+    "blur": 8,
+    "blur_share": 0.3,
+    "noise": 0.1,
+    "glare_share": 0.25,
+}
+"""Too dark, too bright, out of focus, with reflections: a disc can be seen where vessels cannot."""
+
 ADAPTERS: Mapping[str, Any] = {
     "vessel": {
         "data": VESSELS,
@@ -101,6 +111,7 @@ ADAPTERS: Mapping[str, Any] = {
     },
     "disc": {
         "data": DISCS,
+        "augment": BAD_PHOTOGRAPHS,
         "validation": {"share": 0.12, "every": 300, "images": 24},
         "steps": 2400,
     },
@@ -270,7 +281,7 @@ def adapter_settings(target: str, data: Path, out: Path) -> dict[str, Any]:
                 source(data, name) if name in TEST_IMAGES else {"root": str(out / name)}
                 for name in ADAPTERS[target]["data"]
             ],
-            "augment": COLORS | {"rotation": 45},
+            "augment": COLORS | ADAPTERS[target].get("augment", {}) | {"rotation": 45},
             "prompts": MOSTLY_NONE,
             "batch": 2,
         }

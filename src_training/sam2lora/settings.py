@@ -372,6 +372,9 @@ class AugmentSettings(Settings):
     clahe_share: float = Field(
         default=0.05, ge=0, le=1, description="share of images with local contrast enhanced"
     )
+    glare_share: float = Field(
+        default=0, ge=0, le=1, description="share of images with one to three bright reflections"
+    )
 
     style_share: float = Field(
         default=0,

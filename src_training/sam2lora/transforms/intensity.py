@@ -17,6 +17,31 @@ _DARK = 0.1
 """Outside the field of view, pixels darker than this (in 0…1) are background and stay dark."""
 
 
+_MOST_SPOTS = 3
+_SPOT = (0.04, 0.4)
+"""Smallest and largest standard deviation of a spot of glare, in halves of the window's side."""
+
+
+@dataclass(frozen=True)
+class Spot:
+    """A round spot of light that a reflection adds to an image.
+
+    Attributes
+    ----------
+    x, y
+        Its center; -1 and 1 are the sides of the window.
+    size
+        Standard deviation of the Gaussian profile, in the same unit.
+    light
+        Red, green and blue in its center, in 0…1 and above.
+    """
+
+    x: float
+    y: float
+    size: float
+    light: tuple[float, float, float]
+
+
 @dataclass(frozen=True)
 class Appearance:
     """Changes of light, color and quality; by default none.
@@ -29,6 +54,8 @@ class Appearance:
         Increase of brightness from the middle to the right and to the lower edge, as an exponent.
     vignette
         Decrease of brightness towards the corners, as an exponent.
+    glare
+        Spots of light.
     contrast, saturation
         Factors; contrast is relative to each channel's mean.
     gamma
@@ -53,6 +80,7 @@ class Appearance:
     noise: float = 0.0
     clahe: bool = False
     jpeg: int | None = None
+    glare: tuple[Spot, ...] = ()
 
 
 def sample_appearance(settings: AugmentSettings, rng: np.random.Generator) -> Appearance:
@@ -76,6 +104,8 @@ def sample_appearance(settings: AugmentSettings, rng: np.random.Generator) -> Ap
         settings.clahe_share,
         settings.jpeg_share,
     )
+    spots = tuple(_sample_spot(rng) for _ in range(_MOST_SPOTS))[: rng.integers(_MOST_SPOTS) + 1]
+    reflecting = rng.random() < settings.glare_share
     return Appearance(
         gains=(exposure * red, exposure * green, exposure * blue**2),
         tilt=(strength * math.cos(direction), strength * math.sin(direction)),
@@ -87,7 +117,15 @@ def sample_appearance(settings: AugmentSettings, rng: np.random.Generator) -> Ap
         noise=noise if noisy else 0.0,
         clahe=bool(enhanced),
         jpeg=quality if compressed else None,
+        glare=spots if reflecting else (),
     )
+
+
+def _sample_spot(rng: np.random.Generator) -> Spot:
+    x, y = rng.uniform(-1, 1, 2)
+    size, strength = math.exp(rng.uniform(*np.log(_SPOT))), rng.uniform(0.3, 1.2)
+    light = (strength, strength * rng.uniform(0.7, 1), strength * rng.uniform(0.3, 1))
+    return Spot(float(x), float(y), size, light)
 
 
 def change_appearance(
@@ -115,6 +153,10 @@ def change_appearance(
     light = _light(appearance, image.shape[-1])
     # More light brightens dark parts by its factor, highlights less, so that nothing saturates.
     lit = image * light / (1 + (light - 1).clamp_(min=0) * image)
+    for spot in appearance.glare:
+        lit = lit + _spot_light(spot, image.shape[-1])
+    if appearance.glare:
+        lit = lit.clamp_(0, 1)
     if appearance.contrast != 1:
         mean = (lit * valid).sum(dim=(1, 2), keepdim=True) / valid.sum().clamp(min=1)
         lit = ((lit - mean) * appearance.contrast + mean).clamp_(0, 1)
@@ -167,6 +209,14 @@ def _light(appearance: Appearance, size: int) -> Tensor:
     rows = down * position - appearance.vignette * (position**2 - 1 / 3)
     gains = torch.tensor(appearance.gains).view(3, 1, 1)
     return gains * rows.exp().view(1, -1, 1) * columns.exp().view(1, 1, -1)
+
+
+def _spot_light(spot: Spot, size: int) -> Tensor:
+    """Return what a spot adds to each channel and pixel: `(3, S, S)`."""
+    position = torch.linspace(-1, 1, size)
+    columns = torch.exp(-((position - spot.x) ** 2) / (2 * spot.size**2))
+    rows = torch.exp(-((position - spot.y) ** 2) / (2 * spot.size**2))
+    return torch.tensor(spot.light).view(3, 1, 1) * rows.view(1, -1, 1) * columns.view(1, 1, -1)
 
 
 def _compressed(image: Tensor, quality: int) -> Tensor:

@@ -10,6 +10,7 @@ from torch import Tensor
 from sam2lora.settings import AugmentSettings
 from sam2lora.transforms.intensity import (
     Appearance,
+    Spot,
     change_appearance,
     restyle,
     sample_appearance,
@@ -30,6 +31,7 @@ PARTS = {
     "noise": replace(NONE, noise=0.05),
     "clahe": replace(NONE, clahe=True),
     "jpeg": replace(NONE, jpeg=40),
+    "glare": replace(NONE, glare=(Spot(0.1, -0.2, 0.3, (0.6, 0.5, 0.3)),)),
 }
 ALL = Appearance(
     (1.2, 1.1, 1.3), (0.2, 0.1), 0.2, 0.8, 1.2, 0.8, blur=1.5, noise=0.05, clahe=True, jpeg=40
@@ -134,6 +136,21 @@ def test_gamma_darkens_above_one() -> None:
     assert (changed(image, replace(NONE, gamma=2.0)) == 64).all()
 
 
+def test_spot_of_glare_is_brightest_in_its_center_and_has_its_color() -> None:
+    image = torch.full((3, SIDE, SIDE), 0.2)
+    added = changed(image, replace(NONE, glare=(Spot(0.5, -0.5, 0.2, (0.6, 0.4, 0.2)),))).int() - 51
+    row, column = divmod(int(added[0].argmax()), SIDE)
+    assert (column, row) == pytest.approx((71, 24), abs=1)  # to the right of the middle, above it
+    assert added[:, row, column].tolist() == pytest.approx([153, 102, 51], abs=1)
+    assert added[0, row, column - 10] == pytest.approx(153 * np.exp(-0.55), abs=6)  # 0.21 away
+    assert not added[:, -20:].any()
+
+
+def test_glare_does_not_exceed_white() -> None:
+    image = torch.full((3, SIDE, SIDE), 0.7)
+    assert changed(image, replace(NONE, glare=(Spot(0, 0, 2.0, (1.0, 1.0, 1.0)),))).min() == 255
+
+
 def test_noise_comes_from_the_generator_and_grows_with_light() -> None:
     image = torch.cat([torch.full((3, 48, SIDE), 0.16), torch.full((3, 48, SIDE), 0.64)], dim=1)
     noisy = replace(NONE, noise=0.05)
@@ -154,7 +171,14 @@ def test_empty_field_of_view_is_accepted() -> None:
 
 def test_sampled_appearance_stays_in_its_ranges() -> None:
     settings = AugmentSettings(
-        brightness=0, white_balance=0.1, contrast=0.5, noise=0.04, blur=2, jpeg=60, illumination=0.2
+        brightness=0,
+        white_balance=0.1,
+        contrast=0.5,
+        noise=0.04,
+        blur=2,
+        jpeg=60,
+        illumination=0.2,
+        glare_share=0.25,
     )
     rng = np.random.default_rng(0)
     samples = [sample_appearance(settings, rng) for _ in range(600)]
@@ -176,8 +200,10 @@ def test_sampled_appearance_stays_in_its_ranges() -> None:
         np.mean([sample.noise > 0 for sample in samples]),
         len(qualities) / len(samples),
         np.mean([sample.clahe for sample in samples]),
+        np.mean([sample.glare != () for sample in samples]),
     )
-    assert shares == pytest.approx((0.2, 0.3, 0.3, 0.05), abs=0.06)
+    assert shares == pytest.approx((0.2, 0.3, 0.3, 0.05, 0.25), abs=0.06)
+    assert {len(sample.glare) for sample in samples} == {0, 1, 2, 3}
 
 
 def test_sampled_appearance_is_neutral_if_all_is_off() -> None:
