@@ -119,6 +119,7 @@ ADAPTERS: Mapping[str, Any] = {
         # Nearly all real cups are glaucomatous and large. Synthetic eyes would also be validation
         # images, where a single missed cup outweighs the progress on real ones.
         "data": (ELLIPSES, "REFUGE-crops", RESIZED),
+        "augment": BAD_PHOTOGRAPHS,
         "validation": {"share": 0.12, "every": 300, "images": 24},
         "steps": 2400,
     },
