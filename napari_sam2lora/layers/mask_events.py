@@ -23,10 +23,13 @@ class MaskWatcher(QObject):
 
     Signals
     -------
+    changing()
+        A burst of such changes begins.
     changed()
         A mask or a preview was added, removed or changed; emitted once after a burst of changes.
     """
 
+    changing = Signal()
     changed = Signal()
 
     def __init__(self, viewer: Viewer) -> None:
@@ -56,7 +59,10 @@ class MaskWatcher(QObject):
 
     def _on_change(self) -> None:
         if not self._closed:
+            begins = not self._timer.isActive()
             self._timer.start()
+            if begins:
+                self.changing.emit()
 
     def _emit_changed(self) -> None:
         if not self._closed:

@@ -17,7 +17,7 @@ class PromptHistory:
     Attributes
     ----------
     steps
-        At least one; the first is empty.
+        At least one; the first is empty, or what was accepted last.
     current
         Index of the step that is shown.
     """
@@ -29,6 +29,10 @@ class PromptHistory:
         """Add a step after the current one, discarding the steps that were undone."""
         self.steps[self.current + 1 :] = [prompts]
         self.current += 1
+
+    def end_here(self) -> None:
+        """Keep the current step as the first and only one, so that undo goes no further back."""
+        self.steps, self.current = [self.steps[self.current]], 0
 
     def keep_inside(self, field: Mask) -> None:
         """Remove what lies outside a field of view from all steps, and steps that become equal."""

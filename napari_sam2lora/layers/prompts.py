@@ -144,7 +144,8 @@ class PromptLayers(QObject):
     def histories(self, image_id: str) -> dict[str, PromptHistory]:
         """Return the history of each target of an image that has prompts, or had some."""
         found = self._histories.items()
-        return {key[1]: one for key, one in found if key[0] == image_id and len(one.steps) > 1}
+        used = ((key, one) for key, one in found if len(one.steps) > 1 or not one.steps[0].empty)
+        return {key[1]: one for key, one in used if key[0] == image_id}
 
     def set_history(self, image: Image, target: Target, history: PromptHistory) -> None:
         """Set all prompts of a target with their undo steps, and show the current ones.
@@ -237,6 +238,14 @@ class PromptLayers(QObject):
     def redo(self, key: TargetKey) -> bool:
         """Redo the change that was undone last; return False if there is none."""
         return self._step(key, 1)
+
+    def forget_steps(self, key: TargetKey) -> None:
+        """Forget all steps before and after the current prompts: neither undo nor redo goes there.
+
+        The prediction was accepted, and an earlier one would come back.
+        """
+        if key in self._histories:
+            self._histories[key].end_here()
 
     def keep_inside(self, key: TargetKey, field: Mask) -> None:
         """Remove points and boxes outside a field of view from every step.

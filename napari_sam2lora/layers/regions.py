@@ -36,7 +36,8 @@ _TEXTS: Mapping[Drawing, str] = {
 }
 _WIDTH, _THINNEST = 1 / 900, 0.5  # of the image's longer side, and in pixels
 _SPOT = 1e-3  # pixels: the length of the invisible line that carries a label
-_TEXT = 9  # points
+_POINTS = 0.58  # size of text whose em is one pixel
+_OUTDATED = 0.35  # of its opacity is left to a drawing that is out of date
 
 
 @dataclass(eq=False)
@@ -46,6 +47,7 @@ class _Content:
     shapes: list[BorderPoints] = field(default_factory=list)
     edges: list[str] = field(default_factory=list)
     labels: list[str] = field(default_factory=list)
+    height: float = 1.0  # of the labels, in pixels of the image
 
     def add(self, shape: BorderPoints, edge: str, label: str = "") -> None:
         """Add a shape."""
@@ -72,6 +74,7 @@ class RegionLayers:
         self._viewer = viewer
         self._image: Image | None = None
         self._key = ""  # the id of the image: its layer may come to show another one
+        self._outdated = False
         self._layers: dict[Drawing, Shapes] = {}
         self._shown: dict[Drawing, _Content] = {}
         self._waiting: dict[Drawing, _Content] = {}
@@ -97,6 +100,15 @@ class RegionLayers:
             self._remove(drawing)
         self._waiting = {name: _content(regions, texts) for name, regions in drawings.items()}
         self._draw_next()
+
+    def mark_outdated(self, *, outdated: bool) -> None:
+        """Show drawings pale while they are out of date."""
+        if outdated == self._outdated:
+            return
+        self._outdated = outdated
+        self._forget_missing()
+        for layer in self._layers.values():
+            layer.opacity = min(1.0, layer.opacity * (_OUTDATED if outdated else 1 / _OUTDATED))
 
     def remove(self) -> None:
         """Remove all drawings."""
@@ -125,6 +137,7 @@ class RegionLayers:
         else:
             self._layers[drawing] = self._add(image, drawing, new)
         self._shown[drawing] = new
+        _fit_text(self._layers[drawing], new.height)
         for below in (image, *masks_of_image(self._viewer, image)):
             lift_above(self._viewer, self._layers[drawing], below)
         QTimer.singleShot(0, self._draw_next)
@@ -145,8 +158,8 @@ class RegionLayers:
             edge_color=content.edges,
             edge_width=max(_THINNEST, _WIDTH * max(size_of(source))),
             features={"label": content.labels},
-            text={"string": "{label}", "color": _TEXTS[drawing], "size": _TEXT},
-            opacity=1.0,
+            text={"string": "{label}", "color": _TEXTS[drawing], "scaling": True},
+            opacity=_OUTDATED if self._outdated else 1.0,
         )
         layer = add_quietly(self._viewer, Layer.create(data, options, kind))
         if not isinstance(layer, Shapes):
@@ -173,7 +186,7 @@ def _lock(layer: Shapes) -> None:
 
 
 def _content(regions: Sequence[Region], texts: Mapping[str, str]) -> _Content:
-    content = _Content()
+    content = _Content(height=min((region.label_height for region in regions), default=1.0))
     hours = [region for region in regions if region.name.startswith(_HOUR)]
     if hours:
         content.add(join_sectors(hours), _COLORS[_HOUR])
@@ -187,6 +200,14 @@ def _content(regions: Sequence[Region], texts: Mapping[str, str]) -> _Content:
         label = f"{region.label} {texts.get(region.name, '')}".strip()
         content.add(spot, "transparent", label)
     return content
+
+
+def _fit_text(layer: Shapes, height: float) -> None:
+    """Make text as high as its place allows, at every zoom; napari's size is in world units."""
+    pixel = np.subtract(layer.data_to_world((0, 1)), layer.data_to_world((0, 0)))
+    size = _POINTS * height * float(np.linalg.norm(pixel))
+    if layer.text.size != size:
+        layer.text.size = size
 
 
 def _update(layer: Shapes, new: _Content, old: _Content) -> None:

@@ -62,12 +62,13 @@ class MeasurementsDock(Dock):
             tip="Write the row of this image as `sam2lora measure` does, into a new table or one "
             "that is there",
         )
+        self._copy = button("Copy", self.copy, tip="Copy the measurements, for a spreadsheet")
         self._tree = MeasurementTree()
         self._build()
-        self._enable()
+        self._show_state()
         self._eye.activated.connect(self._on_eye)
         self._draw.toggled.connect(self._on_draw)
-        self._live.outdated.connect(self._enable)
+        self._live.outdated.connect(self._show_state)
         self._live.measured.connect(self._on_measured)
         self._live.unavailable.connect(self._on_unavailable)
         self.destroyed.connect(self._live.close)
@@ -111,12 +112,7 @@ class MeasurementsDock(Dock):
                 *(self._title, form, self._draw, self._warnings, self._tree), stretch=self._tree
             ),
             above=None,
-            below=column(
-                row(
-                    button("Copy", self.copy, tip="Copy the measurements, for a spreadsheet"),
-                    self._add,
-                )
-            ),
+            below=column(row(self._copy, self._add)),
         )
 
     def _close(self) -> None:
@@ -135,14 +131,21 @@ class MeasurementsDock(Dock):
         snapshot = self.measured.snapshot
         return list(rows_of(self.measured.found, snapshot.confidences, snapshot.eye))
 
-    def _enable(self) -> None:
-        """Enable saving a row while it holds, and choosing a side while its image is selected."""
-        self._add.setEnabled(self._live.current)
+    def _show_state(self) -> None:
+        """Show whether the measurements hold; only then they can be copied and saved.
+
+        A side can be chosen while their image is selected.
+        """
+        current = self._live.current
+        self._add.setEnabled(current)
+        self._copy.setEnabled(current)
+        self._warnings.setEnabled(current)
+        self._tree.mark_outdated(outdated=not current)
+        self._regions.mark_outdated(outdated=not current)
         self._eye.setEnabled(self._live.image is not None)
 
     def _on_measured(self, measured: MeasuredEye) -> None:
         self.measured = measured
-        self._enable()
         found, snapshot = measured.found, measured.snapshot
         scale = "no scale is known"
         if found.scale is not None:
@@ -160,10 +163,11 @@ class MeasurementsDock(Dock):
         self._warnings.setVisible(bool(self._warnings.text()))
         self._tree.show_rows(rows)
         self._show_drawings()
+        self._show_state()
 
     def _on_unavailable(self, reason: str) -> None:
         self.measured = None
-        self._enable()
+        self._show_state()
         self._title.setText(reason)
         self._eye.setCurrentIndex(self._eye.findData(None))
         self._side.setText("")

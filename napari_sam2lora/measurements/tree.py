@@ -2,13 +2,14 @@
 
 from collections.abc import Iterable
 
-from qtpy.QtGui import QFont
+from qtpy.QtGui import QBrush, QFont, QPalette
 from qtpy.QtWidgets import QHeaderView, QTreeWidget, QTreeWidgetItem
 
 from napari_sam2lora.measurements.rows import MeasurementRow
 
 _KNOWN = {"rim": "Rim ", "vessels": "Vessel "}  # what the name of the group says; docks are narrow
 _HEADINGS = ("Measurement", "Value", "Confidence")
+_PALE = 110  # opacity of outdated values, of 255
 
 
 class MeasurementTree(QTreeWidget):
@@ -36,6 +37,7 @@ class MeasurementTree(QTreeWidget):
         ):
             header.setSectionResizeMode(column, mode)
         self._items: dict[tuple[str, ...], QTreeWidgetItem] = {}
+        self._outdated = False
 
     def show_rows(self, rows: Iterable[MeasurementRow]) -> None:
         """Show rows; what is collapsed and where it is scrolled to stay."""
@@ -54,11 +56,31 @@ class MeasurementTree(QTreeWidget):
             font = QFont(self.font())
             font.setBold(bool(row.outside))
             item.setFont(1, font)
+        self._show_age()
+
+    def mark_outdated(self, *, outdated: bool) -> None:
+        """Show values pale and in italics while they are out of date."""
+        if outdated != self._outdated:
+            self._outdated = outdated
+            self._show_age()
 
     def empty(self) -> None:
         """Show no measurements."""
         self.clear()
         self._items.clear()
+
+    def _show_age(self) -> None:
+        brush = QBrush()  # the color of the theme
+        if self._outdated:
+            color = self.palette().color(QPalette.ColorRole.Text)
+            color.setAlpha(_PALE)
+            brush = QBrush(color)
+        for item in self._items.values():
+            for column in range(1, len(_HEADINGS)):
+                font = item.font(column)
+                font.setItalic(self._outdated)
+                item.setFont(column, font)
+                item.setForeground(column, brush)
 
     def _branch(self, key: tuple[str, ...], *, expanded: bool) -> QTreeWidgetItem:
         if key in self._items:

@@ -3,7 +3,7 @@
 import re
 from collections.abc import Callable
 
-from qtpy.QtCore import QEvent, Qt, Signal
+from qtpy.QtCore import QEvent, QObject, Qt, Signal
 from qtpy.QtGui import QKeySequence
 from qtpy.QtWidgets import (
     QFrame,
@@ -23,6 +23,7 @@ WARNING = "font-weight: bold;"
 """Style of warnings: hardly a color has enough contrast in both the light and the dark theme."""
 
 _LONG_WORD = re.compile(r"\S{25,}")
+_FRAME = 6  # pixels around the text of a message area
 _BREAK = "\u200b"  # zero-width space: an invisible line-break opportunity
 
 
@@ -121,31 +122,36 @@ class MessageArea(QScrollArea):
 
     Parameters
     ----------
+    message, *others
+        What is shown.
     lines
-        Height, in lines of text.
+        Height, in lines of the message's text.
     """
 
-    def __init__(self, *messages: "Paragraph", lines: int = 4) -> None:
+    def __init__(self, message: "Paragraph", *others: "Paragraph", lines: int = 4) -> None:
         super().__init__()
-        self._lines = lines
+        self._message, self._lines = message, lines
         self.setWidgetResizable(True)
         self.setFrameShape(QFrame.Shape.NoFrame)
         self.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
-        content = column(*messages)
+        content = column(message, *others)
         layout = content.layout()
         if layout is not None:
             layout.setContentsMargins(0, 0, 0, 0)
         self.setWidget(content)
+        message.installEventFilter(self)
         self._fit()
 
-    def changeEvent(self, event: QEvent) -> None:
-        """Keep its height in lines when the font changes."""
-        super().changeEvent(event)
-        if event.type() in (QEvent.Type.FontChange, QEvent.Type.StyleChange):
+    def eventFilter(self, watched: QObject, event: QEvent) -> bool:
+        """Keep its height in lines when the font of the message changes."""
+        changes = event.type() in (QEvent.Type.FontChange, QEvent.Type.StyleChange)
+        if watched is self._message and changes:
             self._fit()
+        return bool(super().eventFilter(watched, event))
 
     def _fit(self) -> None:
-        self.setFixedHeight(self._lines * self.fontMetrics().lineSpacing() + 4)
+        text = "\n".join("x" * self._lines)
+        self.setFixedHeight(self._message.fontMetrics().size(0, text).height() + _FRAME)
 
 
 class Section(QWidget):

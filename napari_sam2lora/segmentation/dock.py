@@ -54,7 +54,7 @@ from napari_sam2lora.segmentation.widgets.prompt_controls import PromptControls
 from napari_sam2lora.segmentation.widgets.target_selector import TargetSelector
 from napari_sam2lora.segmentation.widgets.threshold_controls import ThresholdControls
 from sam2lora.errors import Sam2LoraError
-from sam2lora.targets import TARGETS, selectable_targets
+from sam2lora.targets import selectable_targets
 
 TITLE = SEGMENT
 """napari's name of the dock."""
@@ -106,10 +106,12 @@ class SegmentDock(Dock):
         self.session.segment([self.session.target])
 
     def segment_all(self) -> None:
-        """Segment vessel, disc and cup; a point is located when it is asked for."""
-        targets = list(TARGETS.values())
-        self.models.warn(*targets)
-        self.session.segment(targets)
+        """Segment all targets that have an adapter; a point that is accepted stays where it is."""
+        with show_user_errors(self):
+            targets = self.models.usable_targets()
+            targets = [one for one in targets if not self.session.has_accepted_point(one)]
+            self.models.warn(*targets)
+            self.session.segment(targets)
 
     def toggle_positive(self) -> None:
         """Switch the next points between positive and negative."""
@@ -242,7 +244,9 @@ class SegmentDock(Dock):
         self._copy.setToolTip("Copy the command line that gives the same prediction")
         self._segment, self._all = QPushButton("Segment"), QPushButton("Segment all")
         self._segment.setToolTip("Segment the target (G)")
-        self._all.setToolTip("Segment vessel, disc and cup (Shift+G)")
+        self._all.setToolTip(
+            "Segment vessel, disc, cup, fovea, and your own targets that have an adapter (Shift+G)"
+        )
         help_text = QLabel(keys.table())
         help_text.setWordWrap(True)
         sections = [

@@ -10,7 +10,7 @@ from napari_sam2lora.adapters import AdapterWatcher, dice_of
 from napari_sam2lora.layers.conversion import size_of
 from napari_sam2lora.layers.lookup import layer_data
 from napari_sam2lora.qt.notifications import show_user_errors
-from napari_sam2lora.segmentation.preflight import warnings
+from napari_sam2lora.segmentation.preflight import has_adapter, warnings
 from napari_sam2lora.segmentation.requests import DeviceInfo, ModelChoice
 from napari_sam2lora.segmentation.session import Session
 from napari_sam2lora.segmentation.widgets.model_panel import (
@@ -22,7 +22,7 @@ from napari_sam2lora.segmentation.widgets.model_panel import (
 from sam2lora.adapters import find_adapter, sort_by_preference
 from sam2lora.errors import ImageError
 from sam2lora.models.registry import BASE_MODELS, BaseModel
-from sam2lora.targets import InputMode, Target, get_target
+from sam2lora.targets import TARGETS, InputMode, Target, get_target, selectable_targets
 
 
 class ModelController(QObject):
@@ -129,6 +129,22 @@ class ModelController(QObject):
                 free=None if self._device is None else self._device.free,
             )
         self.warned.emit("\n".join(dict.fromkeys(filter(None, found))))
+
+    def usable_targets(self) -> list[Target]:
+        """Return vessel, disc and cup, and of all other targets those that have an adapter.
+
+        Raises
+        ------
+        TargetError
+            If the user's own targets cannot be read.
+        """
+        choices, adapters = self._session.choices, self.watch.adapters
+        return [
+            target
+            for name, target in selectable_targets().items()
+            if name in TARGETS
+            or has_adapter(choices.model, choices.choice(target), target, adapters)
+        ]
 
     def adapter_entries(self) -> list[ComboEntry]:
         """Return the adapters for the target: those for the base model, then others with theirs."""

@@ -1,6 +1,6 @@
 """Warnings about the next prediction, before it is requested."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 from napari_sam2lora.segmentation.requests import ModelChoice
 from sam2lora.adapters import Adapter, sort_by_preference
@@ -48,7 +48,7 @@ def warnings(
         return []
     named = next((one for one in adapters if one.name == choice.adapter), None)
     found = [*_about_base(base), *_about_adapter(base, choice, named, target)]
-    fitting = sort_by_preference(one for one in adapters if _fits(one, base, target))
+    fitting = sort_by_preference(one for one in adapters if _fits(one, base.name, target))
     if (
         choice.adapter is None
         and (choice.no_adapter or not fitting)
@@ -66,6 +66,21 @@ def warnings(
         if warning:
             found.append(warning)
     return found
+
+
+def has_adapter(
+    model: str, choice: ModelChoice, target: Target, adapters: Iterable[Adapter]
+) -> bool:
+    """Check whether a target is segmented with an adapter.
+
+    Parameters
+    ----------
+    model, choice, target, adapters
+        As for `warnings`.
+    """
+    if choice.adapter is not None:
+        return True
+    return not choice.no_adapter and any(_fits(one, model, target) for one in adapters)
 
 
 def _about_base(base: BaseModel) -> Iterator[str]:
@@ -93,5 +108,5 @@ def _about_adapter(
         yield f"The adapter {named.name} segments {card.target.name}, not {target.name}."
 
 
-def _fits(adapter: Adapter, base: BaseModel, target: Target) -> bool:
-    return (adapter.card.base.name, adapter.card.target.name) == (base.name, target.name)
+def _fits(adapter: Adapter, model: str, target: Target) -> bool:
+    return (adapter.card.base.name, adapter.card.target.name) == (model, target.name)

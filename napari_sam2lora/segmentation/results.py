@@ -97,6 +97,10 @@ class ResultStore(QObject):
         shown = [key for key in self.latest if key not in self._accepted]
         return [key for key in shown if image_id in (None, key[0])]
 
+    def is_accepted(self, key: TargetKey) -> bool:
+        """Check whether the latest result of a target was accepted."""
+        return key in self._accepted
+
     def lost_on_closing(self) -> dict[str, list[str]]:
         """Return the targets of each image that were shown and not accepted, by the image's id."""
         lost: dict[str, list[str]] = {}

@@ -140,6 +140,13 @@ class Session(QObject):
         else:
             self.use(self.tool or "point")
 
+    def has_accepted_point(self, target: Target) -> bool:
+        """Check whether the current image has a point of this target that is accepted."""
+        if self.image is None:
+            return False
+        point = self.points.at((ensure_image_id(self.image), target.name))
+        return point is not None and point.accepted
+
     # Prompts
 
     @property
@@ -216,7 +223,9 @@ class Session(QObject):
             if not self.points.undo(self.target_key):
                 self.message.emit("There is nothing to undo.")
         elif self.target_key and not self.prompts.undo(self.target_key):
-            self.message.emit("There is no prompt to undo.")
+            since = " since Accept; in the mask, Ctrl+Z undoes that"
+            accepted = self.results.is_accepted(self.target_key)
+            self.message.emit(f"There is no prompt to undo{since if accepted else ''}.")
         elif self.image is not None:
             self.prompts.restore(self.image, self.target)  # one may have been deleted by hand
 
@@ -269,10 +278,16 @@ class Session(QObject):
         if reason:
             self.message.emit(reason)
             return None
-        labels = self.results.accept(self.image, self.target, mode)
+        labels = self._accept_mask(self.image, self.target, mode)
         self.viewer.layers.selection.active = labels
         self.message.emit(f"Accepted into {labels.name}. Ctrl+Z undoes it; H shows the preview.")
         self.accepted.emit([labels])
+        return labels
+
+    def _accept_mask(self, image: Image, target: Target, mode: AcceptMode) -> Labels:
+        """Write a result into its mask; from now on, undo brings no earlier prediction back."""
+        labels = self.results.accept(image, target, mode)
+        self.prompts.forget_steps((ensure_image_id(image), target.name))
         return labels
 
     def _accept_point(self, key: TargetKey) -> None:
@@ -305,7 +320,7 @@ class Session(QObject):
             if reason:
                 reasons.append(f"{key[1]}: {reason}")
             else:
-                written.append(self.results.accept(self.image, get_target(key[1]), mode))
+                written.append(self._accept_mask(self.image, get_target(key[1]), mode))
         points = []
         for key in self.points.unaccepted(self.target_key[0]):
             if self.queue.is_pending(key):

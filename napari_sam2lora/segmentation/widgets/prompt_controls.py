@@ -67,7 +67,9 @@ class PromptControls(QWidget):
             tool.clicked.connect(signal)
             layout.addWidget(tool, 0, column)
         undo, clear = QPushButton("Undo"), QPushButton("Clear")
-        undo.setToolTip("Undo the last point, branch, box or change of the outline (Ctrl+Z)")
+        undo.setToolTip(
+            "Undo the last point, branch, box or change of the outline since Accept (Ctrl+Z)"
+        )
         clear.setToolTip("Remove all points, the box and the outline of this target (N)")
         undo.clicked.connect(self.undo_requested)
         clear.clicked.connect(self.clear_requested)

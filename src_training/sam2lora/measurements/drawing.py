@@ -32,8 +32,12 @@ BorderPoints = NDArray[np.float64]
 
 _STEP = 2  # degrees between points of an arc
 _EDGE = 25  # points of a straight border
-_HOUR, _NARROWEST = 1.15, 1.9  # radii of the disc at which labels are
-_QUARTERS = {"superior": 1.5, "inferior": 1.5, "nasal": 2.0, "temporal": 2.0}
+# How high the labels of the rim are, and how far from the disc's center, in radii of the disc:
+# hours around the disc, quarters around the hours, the narrowest place where it overlaps neither.
+_HEIGHT, _HOUR = 0.3, 1.2
+_QUARTERS = {"superior": 1.65, "inferior": 1.65, "nasal": 2.3, "temporal": 2.3}
+_BESIDE, _BEYOND = (2.3, 0.55), 2.2
+_GRID_HEIGHT = 0.3  # mm
 
 
 @dataclass(frozen=True, eq=False)
@@ -65,6 +69,8 @@ class Region:
         whose fields are known by their place, it is empty.
     label_at
         Where to draw it, (row, column), clear of the region itself where that is small.
+    label_height
+        Size of its text in native pixels, at which it does not overlap the other labels.
     borders
         Its borders; a ring has two.
     """
@@ -72,6 +78,7 @@ class Region:
     name: str
     label: str
     label_at: tuple[float, float]
+    label_height: float
     borders: tuple[RegionBorder, ...]
 
 
@@ -124,7 +131,8 @@ def _quarters(geometry: EyeGeometry) -> Iterator[Region]:
         if span is not None:
             at = _label_of_rim(disc, span, _QUARTERS[name])
             border = _part_of_rim(profile, span)
-            yield Region(f"rim_width_{name}_px", name[0].upper(), at, (border,))
+            height = _HEIGHT * disc.diameter / 2
+            yield Region(f"rim_width_{name}_px", name[0].upper(), at, height, (border,))
 
 
 def _narrowest(geometry: EyeGeometry) -> Iterator[Region]:
@@ -132,8 +140,8 @@ def _narrowest(geometry: EyeGeometry) -> Iterator[Region]:
     if profile is None or disc is None:
         return
     span = narrowest_span(profile)
-    at = _label_of_rim(disc, span, _NARROWEST)
-    yield Region("rim_disc_ratio", "least", at, (_part_of_rim(profile, span),))
+    at, height = _label_of_narrowest(disc, span), _HEIGHT * disc.diameter / 2
+    yield Region("rim_disc_ratio", "least", at, height, (_part_of_rim(profile, span),))
 
 
 def _hours(geometry: EyeGeometry) -> Iterator[Region]:
@@ -143,8 +151,8 @@ def _hours(geometry: EyeGeometry) -> Iterator[Region]:
     for hour in HOURS:
         span = hour_span(hour, eye)
         at = _label_of_rim(disc, span, _HOUR)
-        border = _part_of_rim(profile, span)
-        yield Region(f"rim_width_hour_{hour:02}_px", str(hour), at, (border,))
+        border, height = _part_of_rim(profile, span), _HEIGHT * disc.diameter / 2
+        yield Region(f"rim_width_hour_{hour:02}_px", str(hour), at, height, (border,))
 
 
 def _part_of_rim(profile: RimProfile, span: RaySpan) -> RegionBorder:
@@ -158,6 +166,17 @@ def _part_of_rim(profile: RimProfile, span: RaySpan) -> RegionBorder:
 def _label_of_rim(disc: Disc, span: RaySpan, radii: float) -> tuple[float, float]:
     (at,) = _around(disc.center, np.array([span.middle]), radii * disc.diameter / 2)
     return float(at[0]), float(at[1])
+
+
+def _label_of_narrowest(disc: Disc, span: RaySpan) -> tuple[float, float]:
+    """Return a place near a part of the rim, below or above, or beyond, that of its quarter."""
+    radius, angle = disc.diameter / 2, np.deg2rad(span.middle)
+    x, y = float(np.cos(angle)), float(np.sin(angle))
+    if abs(x) >= abs(y):
+        x, y = np.copysign(_BESIDE[0], x), np.copysign(_BESIDE[1], y)
+    else:
+        x, y = _BEYOND * x, np.copysign(_BEYOND, y)
+    return float(disc.center[1] + radius * y), float(disc.center[0] + radius * x)
 
 
 def _zones(geometry: EyeGeometry) -> Iterator[Region]:
@@ -176,7 +195,8 @@ def _zones(geometry: EyeGeometry) -> Iterator[Region]:
         seen = radii[1]
         if borders:
             label = f"zone {name.upper()}"
-            yield Region(f"vessel_density_zone_{name}", label, at, tuple(borders))
+            height = _HEIGHT * disc.diameter / 2
+            yield Region(f"vessel_density_zone_{name}", label, at, height, tuple(borders))
 
 
 def _grid(geometry: EyeGeometry) -> Iterator[Region]:
@@ -193,7 +213,8 @@ def _grid(geometry: EyeGeometry) -> Iterator[Region]:
         borders = tuple(_inside(points, geometry.field.mask))
         if borders:
             place = (float(at[0, 0]), float(at[0, 1]))
-            yield Region(f"vessel_density_etdrs_{name}", "", place, borders)
+            height = _GRID_HEIGHT / scale.mm_per_px
+            yield Region(f"vessel_density_etdrs_{name}", "", place, height, borders)
 
 
 def _sector(center: Point, inner: float, outer: float, middle: int) -> BorderPoints:
@@ -251,7 +272,7 @@ def _label_in_field(
     center: Point, radius: float, field: Mask, *, left: bool
 ) -> tuple[float, float]:
     """Return a place at a distance from a center: above and nasal, or where the field is."""
-    degrees = (225, 315, 135, 45) if left else (315, 225, 45, 135)
+    degrees = (220, 320, 140, 40) if left else (320, 220, 40, 140)
     around = _around(center, np.array([*degrees, 270, 90, 0, 180]), radius)
     place = around[int(_visible(around, field).argmax())]
     return float(place[0]), float(place[1])

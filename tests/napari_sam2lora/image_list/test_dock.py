@@ -9,6 +9,7 @@ from napari.settings import get_plugin_settings
 from npe2 import PluginManifest
 from PIL import Image
 from pytestqt.qtbot import QtBot
+from qtpy.QtCore import QPoint
 from qtpy.QtWidgets import QCheckBox, QListWidget, QMessageBox, QPushButton
 
 from napari_sam2lora.image_list.dock import TITLE, ImageListDock
@@ -342,3 +343,40 @@ def test_least_sure_images_come_first_if_wished(opened, drive: Path):
     assert rows(dock) == ["01_test", "21_training"]
     box.click()
     assert rows(dock) == ["01_test", "21_training"]
+
+
+@pytest.mark.parametrize("height", [700, 480])
+def test_button_stays_where_it_is_when_a_message_appears(
+    make_napari_viewer,
+    drive: Path,
+    qtbot: QtBot,
+    monkeypatch: pytest.MonkeyPatch,
+    height: int,
+    notices,
+):
+    viewer = make_napari_viewer(show=True)
+    viewer.open(drive, plugin=PLUGIN)
+    (dock,) = lists(viewer)
+    window = main_window(dock)
+    window.resize(1218, height)
+    qtbot.wait(700)  # until the dock has found its place
+    buttons = {one.text(): one for one in dock.findChildren(QPushButton) if one.isVisible()}
+
+    def places() -> dict[str, QPoint]:
+        return {text: one.mapTo(window, QPoint(0, 0)) for text, one in buttons.items()}
+
+    before = places()
+    assert {"Next image", "Previous image", "Segment…", "Discard corrections…"} <= set(before)
+    paint(viewer, "01_test vessel")
+    dock.save()
+    qtbot.wait(50)
+    assert "Saved vessel" in label_text(dock)
+    assert places() == before
+    viewer.layers["01_test vessel"].data_setitem((np.array([1]), np.array([0])), 1)
+    with monkeypatch.context() as patch:
+        patch.setattr(Corrections, "save", fail_to_write)
+        assert not dock.save()
+        qtbot.wait(50)
+    assert "Not saved" in label_text(dock)
+    assert places() == before
+    assert dock.save()

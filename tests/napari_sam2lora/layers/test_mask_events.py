@@ -40,9 +40,11 @@ def count_changes(watcher: MaskWatcher) -> list[int]:
 def test_several_strokes_are_announced_once(
     viewer: ViewerModel, watcher: MaskWatcher, qtbot: QtBot
 ):
-    changes = count_changes(watcher)
+    changes, begun = count_changes(watcher), []
+    watcher.changing.connect(lambda: begun.append(1))
     for row in (1, 2, 3):
         viewer.layers["eye disc"].data_setitem((np.array([row]), np.array([0])), 1)
+        assert begun == [1]
     qtbot.waitUntil(lambda: bool(changes), timeout=WAIT)
     qtbot.wait(300)
     assert changes == [1]

@@ -97,3 +97,13 @@ def test_history_comes_back_from_json():
 def test_damaged_history_is_refused(notes: dict):
     with pytest.raises(SessionError, match="damaged"):
         history_of(notes)
+
+
+def test_neither_undone_nor_earlier_steps_are_left_where_a_history_ends():
+    history = PromptHistory()
+    for x in (6, 7, 8):
+        history.add(points((x, 6)))
+    history.current = 2
+    history.end_here()
+    assert positions(history) == [[(7, 6)]]
+    assert history.current == 0

@@ -301,3 +301,20 @@ def test_layer_that_is_given_to_another_image_shows_its_prompts(
     points.add([40, 50])
     assert prompts.at(("other", "disc")).points == (PointPrompt(50, 40),)
     assert prompts.at(KEY).points == (PointPrompt(30, 20),)
+
+
+def test_undo_goes_no_further_back_than_to_where_steps_were_forgotten(
+    prompts: PromptLayers, image: Image
+):
+    points = prompts.points(image, DISC)
+    points.add([20, 30])
+    points.add([50, 40])
+    prompts.undo(KEY)
+    prompts.forget_steps(KEY)
+    assert not prompts.undo(KEY)
+    assert not prompts.redo(KEY)
+    assert [len(one.steps) for one in prompts.histories("eye").values()] == [1]
+    points.add([60, 60])
+    assert prompts.undo(KEY)
+    assert not prompts.undo(KEY)
+    assert prompts.at(KEY).points == (PointPrompt(30, 20),)

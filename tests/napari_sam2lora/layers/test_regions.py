@@ -1,6 +1,7 @@
 """Drawings of what is measured: views that are neither edited nor taken for masks."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -19,8 +20,10 @@ from sam2lora.targets import TARGETS
 from ..conftest import SHAPE, eye, viewer_with
 
 SQUARE = np.array([[10.0, 10], [10, 20], [20, 20], [20, 10]])
-WHOLE = Region("rim_width_nasal_px", "nasal", (5, 15), (RegionBorder(SQUARE, closed=True),))
-CUT = Region("vessel_density_zone_b", "zone B", (30, 30), (RegionBorder(SQUARE[:3], closed=False),))
+WHOLE = Region("rim_width_nasal_px", "nasal", (5, 15), 4.0, (RegionBorder(SQUARE, closed=True),))
+CUT = Region(
+    "vessel_density_zone_b", "zone B", (30, 30), 4.0, (RegionBorder(SQUARE[:3], closed=False),)
+)
 DRAWINGS = {"rim sectors": (WHOLE, WHOLE), "zones B and C": (CUT,)}
 TEXTS = {"rim_width_nasal_px": "3.0 px"}
 
@@ -183,3 +186,32 @@ def test_nothing_is_drawn_after_stopping(viewer: ViewerModel, image: Image):
     regions.stop()
     QTest.qWait(50)
     assert set(drawn(viewer)) == {"eye rim sectors"}
+
+
+def test_labels_are_as_high_as_their_place_allows_in_any_scale(viewer: ViewerModel, image: Image):
+    regions = RegionLayers(viewer)
+    show(regions, image, DRAWINGS, TEXTS)
+    before = drawn(viewer)["eye rim sectors"].text.size
+    assert drawn(viewer)["eye rim sectors"].text.scaling
+    higher = replace(WHOLE, label_height=2 * WHOLE.label_height)
+    show(regions, image, {**DRAWINGS, "rim sectors": (higher,)}, TEXTS)
+    assert drawn(viewer)["eye rim sectors"].text.size == pytest.approx(2 * before)
+    sync = TransformSync(viewer)
+    sync.refresh()
+    image.scale = 10 * np.array(image.scale)
+    show(regions, image, DRAWINGS, TEXTS)
+    assert drawn(viewer)["eye rim sectors"].text.size == pytest.approx(10 * before)
+
+
+def test_outdated_drawing_is_pale_and_gets_its_opacity_back(viewer: ViewerModel, image: Image):
+    regions = RegionLayers(viewer)
+    regions.show(image, DRAWINGS, TEXTS)
+    layer = drawn(viewer)["eye rim sectors"]
+    layer.opacity = 0.8
+    for _ in range(2):
+        regions.mark_outdated(outdated=True)
+    QTest.qWait(50)
+    assert {round(one.opacity, 2) for one in drawn(viewer).values()} == {0.28, 0.35}
+    regions.mark_outdated(outdated=False)
+    assert layer.opacity == pytest.approx(0.8)
+    assert drawn(viewer)["eye zones B and C"].opacity == pytest.approx(1)

@@ -14,6 +14,7 @@ from qtpy.QtWidgets import QCheckBox, QComboBox, QPushButton
 
 from napari_sam2lora.layers.regions import is_drawing
 from napari_sam2lora.measurements.dock import MeasurementsDock
+from napari_sam2lora.measurements.tree import MeasurementTree
 from sam2lora.cohort import COLUMNS, read_table
 
 from ..conftest import disk, eye
@@ -22,6 +23,7 @@ from ..helpers import label_text, pick
 pytestmark = pytest.mark.viewer
 
 WAIT = 20_000
+RECURSIVE = Qt.MatchFlag.MatchExactly | Qt.MatchFlag.MatchRecursive
 
 
 @pytest.fixture
@@ -198,3 +200,26 @@ def test_real_image_is_measured(make_napari_viewer, qtbot: QtBot, real_data: Pat
     dock = open_dock(viewer)
     qtbot.waitUntil(lambda: dock.measured is not None, timeout=WAIT)
     assert 0.2 < dock.measured.found.values["vertical_cup_disc_ratio"] < 0.95
+
+
+def test_old_measurements_are_pale_while_new_ones_are_computed(
+    viewer: Viewer, dock: MeasurementsDock, qtbot: QtBot
+):
+    (copy,) = [one for one in dock.findChildren(QPushButton) if one.text() == "Copy"]
+    tree = dock.findChild(MeasurementTree)
+    (value,) = tree.findItems("Disc area", RECURSIVE, 0)
+    dock._draw.setChecked(True)
+    qtbot.waitUntil(lambda: len(drawn(viewer)) == 2 and copy.isEnabled(), timeout=WAIT)
+    before = value.text(1)
+    for radius in (10, 9):
+        labels = viewer.layers["eye disc"]
+        labels.data = np.where(disk(radius), 2, 0).astype(labels.data.dtype)
+        assert value.text(1) == before
+        assert value.font(1).italic()
+        assert {round(layer.opacity, 2) for layer in drawn(viewer).values()} == {0.35}
+        assert not copy.isEnabled()
+        qtbot.waitUntil(copy.isEnabled, timeout=WAIT)
+        assert value.text(1) != before
+        assert not value.font(1).italic()
+        assert {layer.opacity for layer in drawn(viewer).values()} == {1}
+        before = value.text(1)

@@ -130,6 +130,9 @@ def test_result_is_current_until_something_changes(
     assert not live.current
     gate.set()
     qtbot.waitUntil(lambda: live.current, timeout=WAIT)
+    viewer.layers["eye disc"].data_setitem((np.array([0]), np.array([0])), 2)
+    assert not live.current  # from the first touch of the brush
+    qtbot.waitUntil(lambda: live.current, timeout=WAIT)
 
 
 def test_image_that_is_not_selected_is_not_the_one_to_change(

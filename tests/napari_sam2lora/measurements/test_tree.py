@@ -41,3 +41,19 @@ def test_measurements_are_in_groups_and_marked(qtbot: QtBot):
     assert not ratio.font(1).bold()
     tree.empty()
     assert tree.topLevelItemCount() == 0
+
+
+def test_outdated_values_are_pale_until_new_ones_are_there(qtbot: QtBot):
+    tree = MeasurementTree()
+    qtbot.addWidget(tree)
+    nothing = EyeMeasurements(dict.fromkeys(DEFINITIONS), None, None, ())
+    found = replace(nothing, values={**nothing.values, "vertical_cup_disc_ratio": 0.9})
+    tree.show_rows(rows_of(found, {}, None))
+    (ratio,) = tree.findItems("Vertical cup/disc", RECURSIVE, 0)
+    for outdated in (True, False, True):
+        tree.mark_outdated(outdated=outdated)
+        tree.show_rows(rows_of(found, {}, None))
+        assert ratio.font(1).italic() == outdated
+        assert ratio.font(1).bold()
+        assert (ratio.foreground(1).color().alpha() < 128) == outdated
+        assert not ratio.font(0).italic()

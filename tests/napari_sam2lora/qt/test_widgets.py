@@ -4,7 +4,14 @@ import pytest
 from qtpy.QtCore import QObject, Qt
 from qtpy.QtWidgets import QVBoxLayout, QWidget
 
-from napari_sam2lora.qt.widgets import Paragraph, Section, button, row, two_columns
+from napari_sam2lora.qt.widgets import (
+    MessageArea,
+    Paragraph,
+    Section,
+    button,
+    row,
+    two_columns,
+)
 
 pytestmark = pytest.mark.viewer
 
@@ -70,3 +77,25 @@ def test_section_is_collapsed_until_its_title_is_clicked(qtbot):
             section.title.click()
         assert signal.args == [shown]
         assert content.isVisible() == shown
+
+
+@pytest.mark.parametrize("points", [8, 10, 15])
+@pytest.mark.parametrize("lines", [2, 4])
+def test_message_area_has_room_for_its_lines_in_any_font(qtbot, points: int, lines: int):
+    message = Paragraph()
+    area = MessageArea(message, lines=lines)
+    area.resize(300, area.height())
+    qtbot.addWidget(area)
+    area.show()
+    message.setStyleSheet(f"font-size: {points}pt;")
+    heights = set()
+    for text in ("", "one", "\n".join(["line"] * lines)):
+        message.setText(text)
+        qtbot.wait(20)
+        assert area.verticalScrollBar().maximum() == 0
+        heights.add(area.height())
+    assert len(heights) == 1
+    message.setText("\n".join(["line"] * (lines + 2)))
+    qtbot.wait(20)
+    assert area.verticalScrollBar().maximum() > 0
+    assert {area.height()} == heights

@@ -86,3 +86,29 @@ def test_accept_adopts_an_unlinked_mask_of_the_only_image(open_window):
     pick(window.dock.targets.images, "photo")
     press(window.dock, "Accept")
     assert "photo disc" not in window.viewer.layers
+
+
+@pytest.mark.parametrize("button", ["Accept", "Accept all"])
+def test_undo_after_accept_brings_no_earlier_preview_back(window: Window, button: str):
+    window.segment()
+    with window.wait_result():
+        window.click(60, 80)
+    window.split_the_preview()
+    press(window.dock, button)
+    labels = window.viewer.layers["photo disc"]
+    accepted = labels.data.copy()
+    for undo in (lambda: press(window.dock, "Undo"), window.dock.undo, window.dock.redo):
+        undo()
+        window.idle()
+        assert not window.preview().visible
+    assert "no prompt to undo since Accept" in window.messages[-1]
+    np.testing.assert_array_equal(labels.data, accepted)
+    assert len(window.points().data) == 1
+    window.dock.use_points()
+    with window.wait_result():
+        window.click(120, 90)
+    with window.wait_result():
+        press(window.dock, "Undo")
+    window.dock.undo()
+    assert len(window.points().data) == 1
+    assert window.messages[-1] == "There is no prompt to undo."

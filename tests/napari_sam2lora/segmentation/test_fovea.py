@@ -10,9 +10,10 @@ from napari_sam2lora.image_list.dock import ImageListDock
 from napari_sam2lora.layers.points import is_point
 from napari_sam2lora.qt.worker import ReportProgress
 from napari_sam2lora.segmentation.dock import SegmentDock
-from napari_sam2lora.segmentation.requests import LocatedResult, SegmentationRequest
+from napari_sam2lora.segmentation.requests import LocatedResult, ModelChoice, SegmentationRequest
 from sam2lora.annotations.points import PointAnnotation
 from sam2lora.inference.points import PointPrediction
+from sam2lora.targets import FOVEA, TARGETS
 
 from ..helpers import label_text, press
 from ..segmentation_window import WAIT
@@ -145,3 +146,19 @@ def test_fovea_is_located_on_opening_if_it_is_ticked(docks, qtbot: QtBot):
     qtbot.waitUntil(lambda: dock.session.points.at(key) is not None, timeout=WAIT)
     assert dock.accept_all()
     assert dock.session.points.at(key).accepted
+
+
+def test_segment_all_locates_the_fovea_and_leaves_an_accepted_one_alone(docks, qtbot: QtBot):
+    _, dock = docks
+    dock.session.choices.set_choice(FOVEA, ModelChoice(adapter="one for the fovea"))
+    key = (dock.session.target_key[0], "fovea")
+    press(dock, "Segment all")
+    qtbot.waitUntil(lambda: dock.session.points.at(key) is not None, timeout=WAIT)
+    assert {target for _, target in dock.session.results.latest} == set(TARGETS)
+    assert dock.accept_all()
+    (layer,) = (one for one in dock.session.viewer.layers if is_point(one))
+    layer.data = [[4.0, 5.0]]
+    press(dock, "Segment all")
+    qtbot.waitUntil(lambda: not dock.session.queue.worker.busy, timeout=WAIT)
+    assert place(dock.session.viewer) == [[4.0, 5.0]]
+    assert dock.session.points.at(key).set_by_hand

@@ -15,7 +15,7 @@ from napari_sam2lora.segmentation.requests import DeviceInfo
 from napari_sam2lora.segmentation.widgets.model_panel import AUTOMATIC, NO_ADAPTER
 from sam2lora.adapters import delete_adapter
 from sam2lora.errors import DeviceError
-from sam2lora.targets import TARGETS
+from sam2lora.targets import TARGETS, Target, save_target
 
 from ..helpers import pick, press
 from ..segmentation_window import WAIT, Held, Window
@@ -250,3 +250,18 @@ def test_adapter_for_another_base_is_not_the_default(
     adapters = reopened(window)
     assert adapters.currentData() == AUTOMATIC
     assert "for tiny" in adapters.itemText(entries(adapters).index("for-tiny"))
+
+
+def test_segment_all_segments_an_own_target_once_it_has_an_adapter(
+    window: Window, install_for_nano
+):
+    drusen = Target(name="drusen", label=9, color="#112233")
+    save_target(drusen)
+    assert drusen not in window.dock.models.usable_targets()
+    install_for_nano("for-drusen", drusen)
+    window.dock.models.refresh_adapters()
+    usable = window.dock.models.usable_targets()
+    assert [one.name for one in usable][:4] == [*TARGETS, "drusen"]
+    press(window.dock, "Segment all")
+    window.idle()
+    assert window.preview("drusen").visible

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from napari_sam2lora.segmentation.preflight import warnings
+from napari_sam2lora.segmentation.preflight import has_adapter, warnings
 from napari_sam2lora.segmentation.requests import ModelChoice
 from sam2lora.adapters import Adapter
 from sam2lora.inference.memory import bytes_needed
@@ -87,3 +87,12 @@ def test_memory_warning_depends_on_loaded_models_and_input_mode(make_adapter):
         )
         == ""
     )
+
+
+def test_target_has_an_adapter_if_one_is_chosen_or_fits(make_adapter):
+    discs = make_adapter("discs", DISC)
+    assert has_adapter("nano", ModelChoice(), DISC, [discs])
+    assert has_adapter("tiny", ModelChoice("discs"), DISC, [discs])
+    assert not has_adapter("tiny", ModelChoice(), DISC, [discs])
+    assert not has_adapter("nano", ModelChoice(), TARGETS["cup"], [discs])
+    assert not has_adapter("nano", ModelChoice(no_adapter=True), DISC, [discs])

@@ -183,3 +183,31 @@ def test_regions_of_which_less_than_half_is_visible_are_not_drawn() -> None:
     measured = {name for name in DEFINITIONS if "etdrs" in name and values[name] is not None}
     assert names == measured
     assert 0 < len(measured) < 9
+
+
+_TEXTS = {"least": "least 0.123", "zone B": "zone B 0.129", "zone C": "zone C 0.130"}
+
+
+def _box(region: Region) -> tuple[float, float, float, float]:
+    """Return the place of a label as it is drawn: top, left, bottom, right."""
+    quarter = f"{region.label} 38.2 px" if region.label in ("I", "S", "N", "T") else region.label
+    text = _TEXTS.get(region.label, quarter) or "0.079"
+    height, width = region.label_height, 0.6 * region.label_height * len(text)
+    y, x = region.label_at
+    return y - height / 2, x - width / 2, y + height / 2, x + width / 2
+
+
+@pytest.mark.parametrize("scale", [0.2, 1.0])
+@pytest.mark.parametrize("angle", range(0, 360, 15))
+def test_labels_do_not_overlap_wherever_the_rim_is_narrowest(angle: int, scale: float) -> None:
+    shift = 16 * scale * np.array([np.cos(np.deg2rad(angle)), np.sin(np.deg2rad(angle))])
+    cup = ellipse(500 + shift[0], 300 + shift[1], 20 * scale, 20 * scale)
+    masks = {**MASKS, "disc": ellipse(500, 300, 40 * scale, 40 * scale), "cup": cup}
+    drawn = draw_of(geometry_of(masks=masks, eye="right"))
+    boxes = [_box(one) for one in (*drawn["rim sectors"], *drawn["zones B and C"])]
+    assert len(boxes) == 19
+    for group in (boxes, [_box(one) for one in drawn["ETDRS grid"]]):
+        for number, (top, left, bottom, right) in enumerate(group):
+            for above, before, below, after in group[:number]:
+                apart = top >= below or bottom <= above or left >= after or right <= before
+                assert apart
