@@ -130,6 +130,26 @@ def report(name: str, lines: Sequence[Line], sure: Floats) -> None:
     )
 
 
+def copies_table(file: Path) -> str:
+    """Return the Dice coefficients on images as they are and on degraded copies, in Markdown.
+
+    Each row has the number of predictions, their mean Dice, and the share below `GOOD_DICE`.
+    """
+    lines = [json.loads(line) for line in file.read_text(encoding="utf-8").splitlines()]
+    groups: dict[tuple[str, str, str], list[float]] = {}
+    for line in lines:
+        key = (line["target"], line["part"], line["copy"])
+        groups.setdefault(key, []).append(line["dice"])
+    rows = [
+        "| target | images | copies | predictions | Dice | below 0.8 |",
+        "|---|---|---|---|---|---|",
+    ]
+    for key, found in sorted(groups.items(), reverse=True):
+        low = np.mean(np.array(found) < GOOD_DICE)
+        rows.append(f"| {' | '.join(key)} | {len(found)} | {np.mean(found):.3f} | {low:.0%} |")
+    return "\n".join(rows)
+
+
 def auc(values: Floats, right: NDArray[np.bool_]) -> float:
     """Return the probability that a good prediction has a higher value than a bad one."""
     ranks, count = stats.rankdata(values), int(right.sum())

@@ -2,12 +2,14 @@
 
     python scripts/fit_confidence.py collect DATA PREDICTIONS
     python scripts/fit_confidence.py fit PREDICTIONS
+    python scripts/fit_confidence.py copies PREDICTIONS
 
 `collect` segments the validation patients' and the test images, and degraded copies of them, and
 appends a line for each prediction to the file PREDICTIONS: its signs, and its Dice coefficient. It
 goes on where it was stopped. `fit` fits a logistic model to the lines of the validation patients
 (`assets/confidence.json`), prints how well confidence and expected IoU tell a Dice coefficient
-below 0.8, and draws the reliability curve (`docs/images/confidence.svg`).
+below 0.8, and draws the reliability curve (`docs/images/confidence.svg`). `copies` prints the Dice
+coefficients by how the images were degraded.
 """
 
 import argparse
@@ -32,7 +34,7 @@ from sam2lora.training.data_split import DataPlan, plan_data
 from sam2lora.training.settings import TrainSettings
 from sam2lora.transforms.zoom import BoundingBox
 from sam2lora.types import Mask
-from scripts.confidence_fit import fit_all
+from scripts.confidence_fit import copies_table, fit_all
 from scripts.degraded_copies import KINDS, Labelled, degraded
 from scripts.nano_parts import DISCS, DRISHTI, ELLIPSES, TEST_IMAGES, source
 
@@ -42,16 +44,18 @@ SHARE = 0.12
 
 
 def main() -> None:
-    """Collect predictions, or fit to them."""
+    """Collect predictions, fit to them, or print them."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parts = parser.add_subparsers(dest="part", required=True)
-    first, second = parts.add_parser("collect"), parts.add_parser("fit")
-    first.add_argument("data", type=Path, help="folder of the datasets")
-    for one in (first, second):
+    commands = [parts.add_parser(name) for name in ("collect", "fit", "copies")]
+    commands[0].add_argument("data", type=Path, help="folder of the datasets")
+    for one in commands:
         one.add_argument("predictions", type=Path, help="file with a line for each prediction")
     options = parser.parse_args()
     if options.part == "collect":
         collect(options.data, options.predictions)
+    elif options.part == "copies":
+        print(copies_table(options.predictions))
     else:
         fit_all(options.predictions)
 
