@@ -262,31 +262,29 @@ def mixed(data: Path, out: Path, model: str, datasets: Sequence[str]) -> dict[st
 
 def adapter_settings(target: str, data: Path, out: Path) -> dict[str, Any]:
     """Return the data and settings of one target's adapter."""
-    defaults = {
-        "lora": {"rank": 14, "train_heads": True},
-        "validation": {"share": 0.12, "every": ADAPTERS[target]["steps"] // 8, "images": 6},
-    }
-    model = newest_base(out)
-    # The package's own adapter fits the package's base alone.
-    start = {"start_from": f"nano-{target}"} if model == "nano" else {}
+    recipe, model = ADAPTERS[target], newest_base(out)
+    lora = {"rank": 14, "train_heads": True} | recipe.get("lora", {})
+    start = {}
     if target == "fovea":
         start = {"start_from": str(out / FOVEA_START)}
-    return (
-        defaults
-        | ADAPTERS[target]
-        | start
-        | {
-            "model": model,
-            "target": target,
-            "data": [
-                source(data, name) if name in TEST_IMAGES else {"root": str(out / name)}
-                for name in ADAPTERS[target]["data"]
-            ],
-            "augment": COLORS | ADAPTERS[target].get("augment", {}) | {"rotation": 45},
-            "prompts": MOSTLY_NONE,
-            "batch": 2,
-        }
-    )
+    elif model == "nano":  # the package's own adapter fits the package's base alone
+        start = {"start_from": f"nano-{target}"}
+        del lora["rank"]  # it is the adapter's, which a detail head may have reduced
+    return {
+        "validation": {"share": 0.12, "every": recipe["steps"] // 8, "images": 6},
+        **recipe,
+        **start,
+        "lora": lora,
+        "model": model,
+        "target": target,
+        "data": [
+            source(data, name) if name in TEST_IMAGES else {"root": str(out / name)}
+            for name in recipe["data"]
+        ],
+        "augment": COLORS | recipe.get("augment", {}) | {"rotation": 45},
+        "prompts": MOSTLY_NONE,
+        "batch": 2,
+    }
 
 
 def fovea_start_settings(out: Path) -> dict[str, Any]:
