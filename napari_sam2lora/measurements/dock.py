@@ -24,6 +24,7 @@ from sam2lora.utils.csv_files import text_cell
 _ABOUT = "What the masks of the selected image measure. Not a diagnosis."
 _SCALES = {"file": "the file", "disc-fovea distance": "the distance of disc and fovea"}
 _EYES = (("not stated", None), ("right", "right"), ("left", "left"))
+_WIDTH = 440  # pixels: a value in pixels and millimeters leaves room for its name
 
 
 class MeasurementsDock(Dock):
@@ -41,7 +42,7 @@ class MeasurementsDock(Dock):
     """
 
     def __init__(self, napari_viewer: Viewer) -> None:
-        super().__init__(napari_viewer)
+        super().__init__(napari_viewer, width=_WIDTH)
         self._viewer = napari_viewer
         self.measured: MeasuredEye | None = None
         self._frame: QDockWidget | None = None
