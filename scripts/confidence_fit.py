@@ -141,7 +141,7 @@ def copies_table(file: Path) -> str:
         key = (line["target"], line["part"], line["copy"])
         groups.setdefault(key, []).append(line["dice"])
     rows = [
-        "| target | images | copies | predictions | Dice | below 0.8 |",
+        f"| target | images | copies | predictions | Dice | below {GOOD_DICE} |",
         "|---|---|---|---|---|---|",
     ]
     for key, found in sorted(groups.items(), reverse=True):

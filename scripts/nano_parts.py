@@ -10,7 +10,7 @@ from sam2lora.annotations import LabelledImage, save_training_data
 from sam2lora.datasets import filter_by_stem, official_split, read_dataset
 from sam2lora.datasets.csv_dataset import TABLE_NAME
 from sam2lora.models.registry import get_base
-from sam2lora.runs import best_adapter
+from sam2lora.runs import RunFolder, best_adapter
 from sam2lora.synthetic import SyntheticSettings, resize_cup
 from sam2lora.synthetic.folder import POINTS_NAME, write_synthetic_dataset
 from sam2lora.targets import Target
@@ -327,6 +327,11 @@ def best_weights(run: Path) -> str:
     if best is None:
         raise SystemExit(f"{run}: has no result yet. Train this part first.")
     return str(best.folder / "nano.safetensors")
+
+
+def last_step(run: Path) -> Path:
+    """Return the folder of the adapter of the last validation of a run."""
+    return max(RunFolder(run).adapters.glob("[0-9]*"), key=lambda folder: int(folder.name))
 
 
 def newest_base(out: Path) -> str:

@@ -59,6 +59,7 @@ from nano_parts import (
     MORE_TARGETS,
     TEST_IMAGES,
     VESSEL_HEAD,
+    last_step,
     newest_base,
     prepare,
     settings_for,
@@ -75,6 +76,13 @@ from sam2lora.utils.files import atomic_path, make_folder
 from sam2lora.utils.folders import new_folder
 
 PARTS = ("base", "on", *ADAPTERS, VESSEL_HEAD, "ship", "evaluate")
+
+LAST_STEP = ("disc", "cup")
+"""Targets whose last step is shipped, not the best one.
+
+They learn from bad photographs, too, and validation images are good ones: the best by them is often
+the adapter that the training began with.
+"""
 
 REPORTS = "reports"
 """Folder in OUT for the evaluation reports."""
@@ -125,7 +133,7 @@ def main() -> None:
 
 
 def ship(out: Path) -> None:
-    """Write the best base and adapters into the package, in float16."""
+    """Write the best base, and an adapter of each run, into the package, in float16."""
     path, reports, weights = get_base("nano").path, out / REPORTS, newest_base(out)
     runs = {
         target: [out / part for part in _parts_of(target) if (out / part).exists()]
@@ -156,8 +164,9 @@ def _parts_of(target: str) -> list[str]:
 
 
 def _ship_adapter(run: Path, target: str, reports: Path) -> None:
-    """Write the best adapter of a run into the package, LoRA in float16, with its card."""
-    adapter, name = find_adapter(run), f"nano-{target}"
+    """Write the adapter of a run into the package, LoRA in float16, with its card."""
+    adapter = find_adapter(last_step(run) if target in LAST_STEP else run)
+    name = f"nano-{target}"
     parts = (*BASE_PARTS, *_parts_of(target))
     card = adapter.card.renamed(name).model_copy(
         update={

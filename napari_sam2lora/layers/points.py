@@ -154,9 +154,9 @@ class PointLayers(QObject):
     def show(self, image: Image, target: Target, point: LocatedPoint | None) -> Points:
         """Show a point, in place of an earlier one; this can be undone."""
         key = (ensure_image_id(image), target.name)
+        self.sync()  # first, or what the layer shows would replace the new point
         if point is not None:
             self.keep(key, point)
-        self.sync()
         layer = self.find(key)
         if layer is None:
             data, options, kind = point_layer(layer_data(image), target, self.at(key))

@@ -161,7 +161,8 @@ class PromptLayers(QObject):
     def adopt(self) -> bool:
         """Adopt prompt layers that a closed dock left in the viewer.
 
-        Their prompts become current; no segmentation is requested for them.
+        Their prompts become current; no segmentation is requested for them, and as it is not known
+        whether their prediction was accepted, they cannot be undone.
 
         Returns
         -------
@@ -169,16 +170,17 @@ class PromptLayers(QObject):
         """
         found = [layer for layer in self._viewer.layers if prompt_tool(layer)]
         taken = {(target_key(layer), prompt_tool(layer)) for layer in self._connected}
-        adopted = False
+        adopted, known = False, set(self._histories)
         for layer in found:
             key = target_key(layer)
             if (key, prompt_tool(layer)) in taken:
                 continue  # connected already, or a copy of a connected layer
-            history = self._histories.setdefault(key, PromptHistory())
             self._connect(layer)
             prompts = self._read(key)
-            if not same_prompts(prompts, self.at(key)):
-                history.add(prompts)
+            if key not in known:
+                self._histories[key] = PromptHistory([prompts])
+            elif not same_prompts(prompts, self.at(key)):
+                self._histories[key].add(prompts)
             adopted = True
         return adopted
 

@@ -14,6 +14,7 @@ from napari.viewer import Viewer
 from qtpy.QtCore import QTimer
 
 from napari_sam2lora.layers.conversion import size_of, view_layer
+from napari_sam2lora.layers.fading import FadedLayers
 from napari_sam2lora.layers.insertion import add_quietly, lift_above
 from napari_sam2lora.layers.lookup import layer_data, masks_of_image
 from napari_sam2lora.layers.metadata import image_id, plugin_metadata
@@ -74,7 +75,7 @@ class RegionLayers:
         self._viewer = viewer
         self._image: Image | None = None
         self._key = ""  # the id of the image: its layer may come to show another one
-        self._outdated = False
+        self._outdated, self._faded = False, FadedLayers(_OUTDATED)
         self._layers: dict[Drawing, Shapes] = {}
         self._shown: dict[Drawing, _Content] = {}
         self._waiting: dict[Drawing, _Content] = {}
@@ -102,13 +103,13 @@ class RegionLayers:
         self._draw_next()
 
     def mark_outdated(self, *, outdated: bool) -> None:
-        """Show drawings pale while they are out of date."""
+        """Show drawings faded while they are out of date."""
         if outdated == self._outdated:
             return
         self._outdated = outdated
         self._forget_missing()
         for layer in self._layers.values():
-            layer.opacity = min(1.0, layer.opacity * (_OUTDATED if outdated else 1 / _OUTDATED))
+            self._faded.set_faded(layer, faded=outdated)
 
     def remove(self) -> None:
         """Remove all drawings."""
@@ -138,6 +139,7 @@ class RegionLayers:
             self._layers[drawing] = self._add(image, drawing, new)
         self._shown[drawing] = new
         _fit_text(self._layers[drawing], new.height)
+        self._faded.set_faded(self._layers[drawing], faded=self._outdated)
         for below in (image, *masks_of_image(self._viewer, image)):
             lift_above(self._viewer, self._layers[drawing], below)
         QTimer.singleShot(0, self._draw_next)
@@ -146,6 +148,7 @@ class RegionLayers:
         """Forget drawings that left the viewer."""
         layers = self._viewer.layers
         self._layers = {name: layer for name, layer in self._layers.items() if layer in layers}
+        self._faded.restore(but=self._layers.values())
 
     def _add(self, image: Image, drawing: Drawing, content: _Content) -> Shapes:
         source = layer_data(image)
@@ -159,7 +162,7 @@ class RegionLayers:
             edge_width=max(_THINNEST, _WIDTH * max(size_of(source))),
             features={"label": content.labels},
             text={"string": "{label}", "color": _TEXTS[drawing], "scaling": True},
-            opacity=_OUTDATED if self._outdated else 1.0,
+            opacity=1.0,
         )
         layer = add_quietly(self._viewer, Layer.create(data, options, kind))
         if not isinstance(layer, Shapes):

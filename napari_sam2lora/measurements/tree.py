@@ -56,20 +56,20 @@ class MeasurementTree(QTreeWidget):
             font = QFont(self.font())
             font.setBold(bool(row.outside))
             item.setFont(1, font)
-        self._show_age()
+        self._show_state()
 
     def mark_outdated(self, *, outdated: bool) -> None:
         """Show values pale and in italics while they are out of date."""
         if outdated != self._outdated:
             self._outdated = outdated
-            self._show_age()
+            self._show_state()
 
     def empty(self) -> None:
         """Show no measurements."""
         self.clear()
         self._items.clear()
 
-    def _show_age(self) -> None:
+    def _show_state(self) -> None:
         brush = QBrush()  # the color of the theme
         if self._outdated:
             color = self.palette().color(QPalette.ColorRole.Text)

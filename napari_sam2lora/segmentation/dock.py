@@ -106,9 +106,12 @@ class SegmentDock(Dock):
         self.session.segment([self.session.target])
 
     def segment_all(self) -> None:
-        """Segment all targets that have an adapter; a point that is accepted stays where it is."""
+        """Segment vessel, disc, cup and all other targets that have an adapter.
+
+        A point that is accepted stays where it is.
+        """
         with show_user_errors(self):
-            targets = self.models.usable_targets()
+            targets = self.models.targets_to_segment()
             targets = [one for one in targets if not self.session.has_accepted_point(one)]
             self.models.warn(*targets)
             self.session.segment(targets)

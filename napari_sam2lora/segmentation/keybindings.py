@@ -36,7 +36,7 @@ class KeyBinding:
 
 KEYS = (
     KeyBinding("G", "G", "segment", "segment the target"),
-    KeyBinding("Shift-G", "Shift+G", "segment_all", "segment all targets"),
+    KeyBinding("Shift-G", "Shift+G", "segment_all", "segment all that have an adapter"),
     KeyBinding("Q", "Q", "toggle_positive", "switch between + Point and − Point"),
     KeyBinding("U", "U", "use_points", "+ Point: clicks add to the target"),
     KeyBinding("K", "K", "use_box", "draw a box"),

@@ -130,7 +130,7 @@ class ModelController(QObject):
             )
         self.warned.emit("\n".join(dict.fromkeys(filter(None, found))))
 
-    def usable_targets(self) -> list[Target]:
+    def targets_to_segment(self) -> list[Target]:
         """Return vessel, disc and cup, and of all other targets those that have an adapter.
 
         Raises

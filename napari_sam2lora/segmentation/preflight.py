@@ -78,9 +78,8 @@ def has_adapter(
     model, choice, target, adapters
         As for `warnings`.
     """
-    if choice.adapter is not None:
-        return True
-    return not choice.no_adapter and any(_fits(one, model, target) for one in adapters)
+    named = (one for one in adapters if choice.adapter in (None, one.name))
+    return not choice.no_adapter and any(_fits(one, model, target) for one in named)
 
 
 def _about_base(base: BaseModel) -> Iterator[str]:

@@ -131,6 +131,7 @@ class RequestQueue(QObject):
             choices.outer_adapter(target),
             self._outer_mask(image, target),
             self._results.chosen_threshold((ensure_image_id(image), target.name)),
+            self._results.points.at((ensure_image_id(image), target.name)),
         )
 
     def _outer_mask(self, image: Image, target: Target) -> Mask | None:
@@ -252,8 +253,10 @@ class RequestQueue(QObject):
         request, found = result.request, result.prediction
         key = (request.image.key, request.target.name)
         point = LocatedPoint(found.x, found.y, float(found.confidence), accepted=False)
-        image = self._images.find(request.image.key)
-        if image is None:
+        image, shown = self._images.find(request.image.key), self._results.points.at(key)
+        if shown is not None and shown.accepted and shown != request.point:
+            self.message.emit(f"{request.target.name}: the point was set meanwhile, and stays.")
+        elif image is None:
             self._results.points.keep(key, point)  # shown when the image is
         elif image.data is request.image.source or np.array_equal(image.data, request.image.source):
             self._results.points.show(image, request.target, point)

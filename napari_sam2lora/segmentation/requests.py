@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from napari_sam2lora.layers.images import ImageSnapshot
+from napari_sam2lora.layers.points import LocatedPoint
 from sam2lora.errors import Sam2LoraError
 from sam2lora.prompts.user_prompts import Prompts
 from sam2lora.settings import PrecisionChoice
@@ -84,6 +85,8 @@ class SegmentationRequest:
     threshold
         The threshold of the mask that points correct; None: the default one. Moving it later
         changes what is shown, and outdates nothing.
+    point
+        Of a target that is a point: the one that is shown, and may be replaced.
     """
 
     image: ImageSnapshot
@@ -96,6 +99,7 @@ class SegmentationRequest:
     outer_adapter: str | None = None
     outer_mask: Mask | None = None
     threshold: float | None = None
+    point: LocatedPoint | None = None
 
 
 @dataclass(frozen=True, eq=False)

@@ -7,6 +7,7 @@ from napari.viewer import Viewer
 from qtpy.QtCore import QObject, Signal
 
 from napari_sam2lora.layers.conversion import masks_of, spacing_of
+from napari_sam2lora.layers.fading import FadedLayers
 from napari_sam2lora.layers.images import ImageSnapshot
 from napari_sam2lora.layers.insertion import set_visible
 from napari_sam2lora.layers.lookup import layer_data, masks_of_image
@@ -55,7 +56,7 @@ class ResultStore(QObject):
         self.previews, self.points = PreviewLayers(viewer), PointLayers(viewer)
         self._viewer = viewer
         self._thresholds: dict[TargetKey, float] = {}
-        self._opacities: dict[Image, float] = {}  # of outdated previews, before they were
+        self._faded = FadedLayers(_OUTDATED)
         self._accepted: set[TargetKey] = set()
         self._kept = KeptResults()
 
@@ -96,10 +97,6 @@ class ResultStore(QObject):
         """Return of which targets, of one image or of all, the result was not accepted."""
         shown = [key for key in self.latest if key not in self._accepted]
         return [key for key in shown if image_id in (None, key[0])]
-
-    def is_accepted(self, key: TargetKey) -> bool:
-        """Check whether the latest result of a target was accepted."""
-        return key in self._accepted
 
     def lost_on_closing(self) -> dict[str, list[str]]:
         """Return the targets of each image that were shown and not accepted, by the image's id."""
@@ -199,14 +196,10 @@ class ResultStore(QObject):
         return layer is not None and layer.visible
 
     def mark_outdated(self, key: TargetKey, *, outdated: bool) -> None:
-        """Show a preview paler while it is outdated, and as it was when it no longer is."""
+        """Show a preview faded while it is outdated, and as it was when it no longer is."""
         layer = self.previews.find(key)
-        if layer is not None and (layer in self._opacities) != outdated:
-            if outdated:
-                self._opacities[layer] = layer.opacity
-                layer.opacity = layer.opacity * _OUTDATED
-            else:
-                layer.opacity = self._opacities.pop(layer)
+        if layer is not None:
+            self._faded.set_faded(layer, faded=outdated)
 
     def keep_only(self, images: Container[str]) -> None:
         """Remove the previews of all images but those with these ids.
@@ -219,14 +212,10 @@ class ResultStore(QObject):
                 self._kept.keep(self.latest[key], seen=True)
         self.latest = {key: one for key, one in self.latest.items() if key[0] in images}
         self._accepted &= self.latest.keys()
-        shown = [self.previews.find(key) for key in self.latest]
-        for layer in [layer for layer in self._opacities if layer not in shown]:
-            layer.opacity = self._opacities.pop(layer)
+        self._faded.restore(but=[self.previews.find(key) for key in self.latest])
 
     def close(self) -> None:
         """Stop measuring, and give outdated previews their opacity back."""
         self.live_measurements.close()
         self.points.close()
-        for layer, opacity in self._opacities.items():
-            layer.opacity = opacity
-        self._opacities.clear()
+        self._faded.restore()

@@ -223,9 +223,7 @@ class Session(QObject):
             if not self.points.undo(self.target_key):
                 self.message.emit("There is nothing to undo.")
         elif self.target_key and not self.prompts.undo(self.target_key):
-            since = " since Accept; in the mask, Ctrl+Z undoes that"
-            accepted = self.results.is_accepted(self.target_key)
-            self.message.emit(f"There is no prompt to undo{since if accepted else ''}.")
+            self.message.emit("There is no prompt to undo. In a mask, Ctrl+Z undoes Accept.")
         elif self.image is not None:
             self.prompts.restore(self.image, self.target)  # one may have been deleted by hand
 

@@ -307,7 +307,7 @@ def cluster(shared_cluster: "Cluster") -> "Cluster":
 
 
 @pytest.fixture
-def harmed_cluster() -> "Iterator[Cluster]":
+def own_cluster() -> "Iterator[Cluster]":
     """Open two workers for one test that kills one; on a busy machine, Dask may not replace it."""
     from sam2lora.compute.cluster import open_cluster
 
@@ -318,11 +318,11 @@ def harmed_cluster() -> "Iterator[Cluster]":
 
 
 @pytest.fixture
-def kill_worker(harmed_cluster: "Cluster") -> Callable[[], None]:
+def kill_worker(own_cluster: "Cluster") -> Callable[[], None]:
     """Return a function that kills one of the two workers."""
 
     def kill() -> None:
-        pid = next(iter(harmed_cluster._client.run(os.getpid).values()))
+        pid = next(iter(own_cluster._client.run(os.getpid).values()))
         os.kill(pid, signal.SIGKILL)
 
     return kill

@@ -131,7 +131,7 @@ def _quarters(geometry: EyeGeometry) -> Iterator[Region]:
         if span is not None:
             at = _label_of_rim(disc, span, _QUARTERS[name])
             border = _part_of_rim(profile, span)
-            height = _HEIGHT * disc.diameter / 2
+            height = _label_height(disc)
             yield Region(f"rim_width_{name}_px", name[0].upper(), at, height, (border,))
 
 
@@ -140,7 +140,7 @@ def _narrowest(geometry: EyeGeometry) -> Iterator[Region]:
     if profile is None or disc is None:
         return
     span = narrowest_span(profile)
-    at, height = _label_of_narrowest(disc, span), _HEIGHT * disc.diameter / 2
+    at, height = _label_of_narrowest(disc, span), _label_height(disc)
     yield Region("rim_disc_ratio", "least", at, height, (_part_of_rim(profile, span),))
 
 
@@ -151,7 +151,7 @@ def _hours(geometry: EyeGeometry) -> Iterator[Region]:
     for hour in HOURS:
         span = hour_span(hour, eye)
         at = _label_of_rim(disc, span, _HOUR)
-        border, height = _part_of_rim(profile, span), _HEIGHT * disc.diameter / 2
+        border, height = _part_of_rim(profile, span), _label_height(disc)
         yield Region(f"rim_width_hour_{hour:02}_px", str(hour), at, height, (border,))
 
 
@@ -168,8 +168,13 @@ def _label_of_rim(disc: Disc, span: RaySpan, radii: float) -> tuple[float, float
     return float(at[0]), float(at[1])
 
 
+def _label_height(disc: Disc) -> float:
+    """Return the height of a label in pixels, which fits the disc."""
+    return _HEIGHT * disc.diameter / 2
+
+
 def _label_of_narrowest(disc: Disc, span: RaySpan) -> tuple[float, float]:
-    """Return a place near a part of the rim, below or above, or beyond, that of its quarter."""
+    """Return where the label of the narrowest part of the rim does not cover its quarter's."""
     radius, angle = disc.diameter / 2, np.deg2rad(span.middle)
     x, y = float(np.cos(angle)), float(np.sin(angle))
     if abs(x) >= abs(y):
@@ -195,7 +200,7 @@ def _zones(geometry: EyeGeometry) -> Iterator[Region]:
         seen = radii[1]
         if borders:
             label = f"zone {name.upper()}"
-            height = _HEIGHT * disc.diameter / 2
+            height = _label_height(disc)
             yield Region(f"vessel_density_zone_{name}", label, at, height, tuple(borders))
 
 

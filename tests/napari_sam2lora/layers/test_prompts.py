@@ -170,6 +170,19 @@ def test_adopted_layers_take_the_current_point_label(
     assert another.at(KEY).points == (PointPrompt(30, 20, positive=another.positive),)
 
 
+def test_adopted_prompts_cannot_be_undone(viewer: ViewerModel, prompts: PromptLayers, image: Image):
+    """Their prediction may be accepted: undo would bring a preview back over its mask."""
+    points = prompts.points(image, DISC)
+    points.add([20, 30])
+    prompts.close()
+    another = PromptLayers(viewer)
+    assert another.adopt()
+    assert not another.undo(KEY)
+    points.add([50, 40])
+    assert another.undo(KEY)
+    assert another.at(KEY).points == (PointPrompt(30, 20),)
+
+
 def test_copy_of_a_prompt_layer_is_ignored(
     viewer: ViewerModel, prompts: PromptLayers, image: Image
 ):

@@ -101,7 +101,7 @@ def test_undo_after_accept_brings_no_earlier_preview_back(window: Window, button
         undo()
         window.idle()
         assert not window.preview().visible
-    assert "no prompt to undo since Accept" in window.messages[-1]
+    assert "no prompt to undo. In a mask, Ctrl+Z undoes Accept" in window.messages[-1]
     np.testing.assert_array_equal(labels.data, accepted)
     assert len(window.points().data) == 1
     window.dock.use_points()
@@ -111,4 +111,4 @@ def test_undo_after_accept_brings_no_earlier_preview_back(window: Window, button
         press(window.dock, "Undo")
     window.dock.undo()
     assert len(window.points().data) == 1
-    assert window.messages[-1] == "There is no prompt to undo."
+    assert window.messages[-1] == "There is no prompt to undo. In a mask, Ctrl+Z undoes Accept."

@@ -1,6 +1,7 @@
 """The fovea in the Segment dock: located, set by hand, accepted, and kept by the image list."""
 
 from pathlib import Path
+from threading import Event
 
 import pytest
 from napari import Viewer
@@ -10,10 +11,10 @@ from napari_sam2lora.image_list.dock import ImageListDock
 from napari_sam2lora.layers.points import is_point
 from napari_sam2lora.qt.worker import ReportProgress
 from napari_sam2lora.segmentation.dock import SegmentDock
-from napari_sam2lora.segmentation.requests import LocatedResult, ModelChoice, SegmentationRequest
+from napari_sam2lora.segmentation.requests import LocatedResult, SegmentationRequest
 from sam2lora.annotations.points import PointAnnotation
 from sam2lora.inference.points import PointPrediction
-from sam2lora.targets import FOVEA, TARGETS
+from sam2lora.targets import TARGETS
 
 from ..helpers import label_text, press
 from ..segmentation_window import WAIT
@@ -148,9 +149,9 @@ def test_fovea_is_located_on_opening_if_it_is_ticked(docks, qtbot: QtBot):
     assert dock.session.points.at(key).accepted
 
 
+@pytest.mark.shipped
 def test_segment_all_locates_the_fovea_and_leaves_an_accepted_one_alone(docks, qtbot: QtBot):
     _, dock = docks
-    dock.session.choices.set_choice(FOVEA, ModelChoice(adapter="one for the fovea"))
     key = (dock.session.target_key[0], "fovea")
     press(dock, "Segment all")
     qtbot.waitUntil(lambda: dock.session.points.at(key) is not None, timeout=WAIT)
@@ -162,3 +163,47 @@ def test_segment_all_locates_the_fovea_and_leaves_an_accepted_one_alone(docks, q
     qtbot.waitUntil(lambda: not dock.session.queue.worker.busy, timeout=WAIT)
     assert place(dock.session.viewer) == [[4.0, 5.0]]
     assert dock.session.points.at(key).set_by_hand
+
+
+def answer(dock: SegmentDock, x: float, y: float, confidence: float) -> None:
+    """Let the next request be answered by this point."""
+    dock.session.queue.engine.locate = lambda request, report: LocatedResult(
+        request, PointPrediction(x, y, confidence)
+    )
+
+
+def test_fovea_that_is_located_again_replaces_the_one_shown(located, qtbot: QtBot):
+    _, dock = located
+    answer(dock, 20.0, 15.0, 0.7)
+    with qtbot.waitSignal(dock.session.result_ready, timeout=WAIT):
+        press(dock, "Segment")
+    assert place(dock.session.viewer) == [[15.0, 20.0]]
+    assert dock.session.points.at(dock.session.target_key).confidence == 0.7
+    dock.undo()
+    assert place(dock.session.viewer) == [[9.0, 12.0]]
+
+
+def test_fovea_that_was_accepted_is_replaced_if_segment_is_pressed(located, qtbot: QtBot):
+    _, dock = located
+    press(dock, "Accept")
+    answer(dock, 20.0, 15.0, 0.7)
+    with qtbot.waitSignal(dock.session.result_ready, timeout=WAIT):
+        press(dock, "Segment")
+    assert place(dock.session.viewer) == [[15.0, 20.0]]
+
+
+def test_fovea_that_is_set_while_it_is_located_stays(located, qtbot: QtBot):
+    _, dock = located
+    released = Event()
+
+    def locate_late(request: SegmentationRequest, report: ReportProgress) -> LocatedResult:
+        assert released.wait(WAIT / 1000)
+        return LocatedResult(request, PointPrediction(20.0, 15.0, 0.7))
+
+    dock.session.queue.engine.locate = locate_late
+    press(dock, "Segment")
+    dock.session.viewer.layers["01_test fovea"].data = [[4.0, 5.0]]
+    with qtbot.waitSignal(dock.session.message, timeout=WAIT) as shown:
+        released.set()
+    assert shown.args == ["fovea: the point was set meanwhile, and stays."]
+    assert place(dock.session.viewer) == [[4.0, 5.0]]

@@ -257,10 +257,10 @@ def test_segment_all_segments_an_own_target_once_it_has_an_adapter(
 ):
     drusen = Target(name="drusen", label=9, color="#112233")
     save_target(drusen)
-    assert drusen not in window.dock.models.usable_targets()
+    assert drusen not in window.dock.models.targets_to_segment()
     install_for_nano("for-drusen", drusen)
     window.dock.models.refresh_adapters()
-    usable = window.dock.models.usable_targets()
+    usable = window.dock.models.targets_to_segment()
     assert [one.name for one in usable][:4] == [*TARGETS, "drusen"]
     press(window.dock, "Segment all")
     window.idle()

@@ -89,10 +89,12 @@ def test_memory_warning_depends_on_loaded_models_and_input_mode(make_adapter):
     )
 
 
-def test_target_has_an_adapter_if_one_is_chosen_or_fits(make_adapter):
+def test_target_has_an_adapter_if_the_chosen_or_another_one_fits(make_adapter):
     discs = make_adapter("discs", DISC)
     assert has_adapter("nano", ModelChoice(), DISC, [discs])
-    assert has_adapter("tiny", ModelChoice("discs"), DISC, [discs])
+    assert has_adapter("nano", ModelChoice("discs"), DISC, [discs])
+    assert not has_adapter("tiny", ModelChoice("discs"), DISC, [discs])
+    assert not has_adapter("nano", ModelChoice("one that was deleted"), DISC, [discs])
     assert not has_adapter("tiny", ModelChoice(), DISC, [discs])
     assert not has_adapter("nano", ModelChoice(), TARGETS["cup"], [discs])
     assert not has_adapter("nano", ModelChoice(no_adapter=True), DISC, [discs])

@@ -134,7 +134,7 @@ def test_cluster_gives_the_same_bytes(data: Path, tmp_path: Path, cluster: Clust
 
 @needs_kill
 def test_killed_worker_changes_nothing(
-    data: Path, tmp_path: Path, harmed_cluster: Cluster, kill_worker: Callable[[], None]
+    data: Path, tmp_path: Path, own_cluster: Cluster, kill_worker: Callable[[], None]
 ):
     records, table = find_records([data]), tmp_path / "table.csv"
     measure_records(records, tmp_path / "whole.csv")
@@ -143,7 +143,7 @@ def test_killed_worker_changes_nothing(
         if done == 2:
             kill_worker()
 
-    measure_records(records, table, progress=kill, cluster=harmed_cluster)
+    measure_records(records, table, progress=kill, cluster=own_cluster)
     assert table.read_bytes() == (tmp_path / "whole.csv").read_bytes()
 
 

@@ -32,8 +32,8 @@ def test_results_come_in_order_from_all_workers(cluster: Cluster):
 
 
 @needs_kill
-def test_batch_of_a_killed_worker_is_done_by_another(harmed_cluster: Cluster, kill_worker):
-    results = run_job(SquareJob(), range(200), total=200, cluster=harmed_cluster)
+def test_batch_of_a_killed_worker_is_done_by_another(own_cluster: Cluster, kill_worker):
+    results = run_job(SquareJob(), range(200), total=200, cluster=own_cluster)
     texts = [next(results) for _ in range(8)]
     kill_worker()
     texts += results

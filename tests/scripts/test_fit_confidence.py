@@ -1,12 +1,23 @@
 """Fitting the confidence: degraded copies, the logistic model, and its figures."""
 
+import json
+from pathlib import Path
+
 import numpy as np
 import pytest
 
 from sam2lora.images.field_of_view import find_field_of_view
 from sam2lora.synthetic import SyntheticSettings, draw_fundus
 from scripts import confidence_fit
-from scripts.confidence_fit import auc, confidences, cross_validated, draw, fit, good
+from scripts.confidence_fit import (
+    auc,
+    confidences,
+    copies_table,
+    cross_validated,
+    draw,
+    fit,
+    good,
+)
 from scripts.degraded_copies import KINDS, Labelled, degraded
 
 
@@ -88,3 +99,14 @@ def test_curve_is_drawn(tmp_path, monkeypatch: pytest.MonkeyPatch) -> None:
     }
     draw(curves)
     assert "<svg" in (tmp_path / "curve.svg").read_text()
+
+
+def test_copies_are_counted_by_kind_with_their_mean_dice(tmp_path: Path) -> None:
+    found = [("none", 0.9), ("none", 0.7), ("blur", 0.5)]
+    about = {"target": "disc", "part": "test"}
+    file = tmp_path / "predictions.jsonl"
+    file.write_text("\n".join(json.dumps(about | {"copy": c, "dice": d}) for c, d in found))
+    assert copies_table(file).splitlines()[2:] == [
+        "| disc | test | none | 2 | 0.800 | 50% |",
+        "| disc | test | blur | 1 | 0.500 | 100% |",
+    ]
