@@ -1,7 +1,7 @@
 """Segments what the user chose as soon as an image is shown, and the next image of a list ahead."""
 
 from napari.utils.events import Event
-from qtpy.QtCore import QObject
+from qtpy.QtCore import QObject, QTimer
 
 from napari_sam2lora._settings import preferences, set_segmented_on_opening
 from napari_sam2lora.layers.conversion import mask_of
@@ -30,6 +30,9 @@ class OpeningController(QObject):
         super().__init__(view)
         self._session, self._view = session, view
         self._asked: str | None = None  # the id of the image that was requested last
+        self._timer = QTimer(self)  # an image may be added before its masks
+        self._timer.setSingleShot(True)
+        self._timer.timeout.connect(self._request)
         view.changed.connect(self._on_changed)
         session.selection_changed.connect(self.refresh)
         self._show()
@@ -44,7 +47,7 @@ class OpeningController(QObject):
         self._asked = key
         if key is not None:
             self._session.queue.cancel_ahead(key)
-            self._request()
+            self._timer.start(0)
 
     def _request(self) -> None:
         session, image = self._session, self._session.image

@@ -1,13 +1,19 @@
 """Targets are requested once for each image that is shown."""
 
-import pytest
+from pathlib import Path
 
-from napari_sam2lora._settings import preferences
+import pytest
+from pytestqt.qtbot import QtBot
+
+from napari_sam2lora._settings import preferences, set_segmented_on_opening
+from napari_sam2lora.image_list.dock import ImageListDock
+from napari_sam2lora.layers.lookup import fundus_images
 from napari_sam2lora.layers.masks import add_mask
+from napari_sam2lora.segmentation.request_queue import RequestQueue
 from sam2lora.targets import TARGETS
 
 from ..helpers import press
-from ..segmentation_window import Window
+from ..segmentation_window import WAIT, Window
 
 pytestmark = pytest.mark.viewer
 
@@ -35,3 +41,28 @@ def test_nothing_is_requested_while_the_switch_is_off(window: Window, submitted:
     window.dock.opening.refresh()
     window.session.selection_changed.emit()
     assert submitted == []
+
+
+def test_masks_that_were_saved_are_not_segmented_again_when_their_folder_is_opened(
+    make_napari_viewer, drive: Path, qtbot: QtBot, monkeypatch: pytest.MonkeyPatch
+):
+    """The image is added before its masks; a preview over them could be accepted by one key."""
+    viewer = make_napari_viewer()
+    viewer.open(drive, plugin="napari-sam2lora")
+    (images,) = (
+        one for one in viewer.window.dock_widgets.values() if isinstance(one, ImageListDock)
+    )
+    mask = add_mask(viewer, fundus_images(viewer.layers)[0], TARGETS["disc"])
+    mask.data[5:9, 5:9] = mask.selected_label
+    mask.refresh()
+    assert images.save()
+    set_segmented_on_opening(True, tuple(TARGETS))
+    asked: list[str] = []
+    monkeypatch.setattr(
+        RequestQueue, "submit", lambda self, image, target: asked.append(target.name)
+    )
+    monkeypatch.setattr(RequestQueue, "submit_ahead", lambda *_: None)
+    another = make_napari_viewer()
+    another.open(drive, plugin="napari-sam2lora")
+    qtbot.waitUntil(lambda: bool(asked), timeout=WAIT)
+    assert asked == ["cup"]  # DRIVE has the vessels
