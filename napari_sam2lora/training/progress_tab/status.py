@@ -1,5 +1,7 @@
 """Progress of a training as a bar and a message: time left, memory, and how it ended."""
 
+from collections.abc import Iterable
+
 from qtpy.QtWidgets import QProgressBar, QVBoxLayout, QWidget
 
 from napari_sam2lora.qt.widgets import Paragraph
@@ -7,6 +9,8 @@ from napari_sam2lora.training.run.history import RunHistory
 from sam2lora.runs import RunStatus
 
 _NOTHING_TO_LEARN = 0.9995  # validation Dice before the first step
+_LITTLE_TO_LEARN = 0.98  # the same
+_NAMES = 3  # that a message lists
 
 _MESSAGES = {
     "new": "",
@@ -86,12 +90,25 @@ def describe_dice(history: RunHistory) -> str:
         )
     if start is not None and step == 0:
         text = f"Validation {history.measure}: {start:.3f} at the start"
-        return text + ("; none better." if len(validations) > 1 else ".")
+        if len(validations) == 1:
+            return f"{text}."
+        if start < _LITTLE_TO_LEARN:
+            return f"{text}; none better."
+        return (
+            f"{text}; none better. There is little to correct in the validation images "
+            f"({_listed(validations[-1].dice)}): correct others, too."
+        )
     text = f"Validation {history.measure}: best {best:.3f} at step {step}"
     if start is None:
         return f"{text}."
     gain = round(best, 3) - round(start, 3)  # of the rounded values, as shown
     return f"{text}; at the start {start:.3f} ({gain:+.3f})."
+
+
+def _listed(names: Iterable[str]) -> str:
+    """Return the first names of images as text."""
+    listed = list(names)
+    return ", ".join(listed[:_NAMES]) + (", …" if len(listed) > _NAMES else "")
 
 
 def duration(seconds: float) -> str:

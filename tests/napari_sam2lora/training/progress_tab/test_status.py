@@ -53,6 +53,15 @@ def test_best_dice_is_compared_with_the_initial_one() -> None:
     assert describe_dice(RunHistory()) == ""
 
 
+def test_validation_images_without_errors_are_named() -> None:
+    dice = dict.fromkeys(("a", "b", "c", "d"), 0.99)
+    later = validation(2, 0.98).model_copy(update={"best": 0.99, "best_step": 0, "dice": dice})
+    assert describe_dice(RunHistory([validation(0, 0.99), later])) == (
+        "Validation Dice: 0.990 at the start; none better. There is little to correct in the "
+        "validation images (a, b, c, …): correct others, too."
+    )
+
+
 def test_point_has_its_closeness() -> None:
     begun = StartedEvent(target="fovea", base="nano", steps=10)
     text = describe_dice(RunHistory([begun, validation(4, 0.5)]))
