@@ -7,6 +7,7 @@ of results, the notebooks, and the page for contributors, which is CONTRIBUTING.
 import ast
 import json
 import re
+from collections.abc import Callable
 from pathlib import Path
 
 from mkdocs.config.defaults import MkDocsConfig
@@ -25,6 +26,21 @@ _OLD = (
     "!!! note\n    The figures on this page are of weights and versions before the current ones, "
     "and stay as they were measured.\n"
 )
+
+_RESULTS = (
+    "*The table of results is in the [README](../../README.md#how-accurate-it-is) and in the built "
+    "documentation.*"
+)
+_DATASETS = "*The built documentation lists the {} here; `sam2lora datasets list` prints them too.*"
+TABLES: dict[str, dict[str, Callable[[], str]]] = {
+    "models/results.md": {_RESULTS: results_table},
+    "models/nano.md": {_RESULTS: results_table},
+    "command_line/datasets.md": {
+        _DATASETS.format("public datasets"): lambda: dataset_table(public=True),
+        _DATASETS.format("layouts"): lambda: dataset_table(public=False),
+    },
+}
+"""For each page, the sentences that tables replace; a reader in a checkout sees the sentences."""
 
 
 def on_config(config: MkDocsConfig) -> MkDocsConfig:
@@ -54,10 +70,8 @@ def on_files(files: Files, config: MkDocsConfig) -> Files:
 
 
 def on_page_markdown(markdown: str, page: Page, **_: object) -> str:
-    """Insert the tables at their markers, and which weights the figures of a page are of."""
-    markdown = markdown.replace("<!-- table of public data sets -->", dataset_table(public=True))
-    markdown = markdown.replace("<!-- table of own layouts -->", dataset_table(public=False))
-    markdown = markdown.replace("<!-- table of results -->", results_table())
+    """Insert the generated tables, and which weights the figures of a page are of."""
+    markdown = with_tables(markdown, page.file.src_uri)
     return with_weights(markdown, page.meta.get("weights", NO_WEIGHTS))
 
 
@@ -74,6 +88,21 @@ def _with_breaks(cell: re.Match[str]) -> str:
     return re.sub(
         r"(?<=<code>)[^<]+", lambda code: re.sub(r"([_/])(?=\w)", r"\1<wbr>", code[0]), cell[0]
     )
+
+
+def with_tables(markdown: str, page: str) -> str:
+    """Return a page with tables in place of the sentences that stand for them in a checkout.
+
+    Raises
+    ------
+    ValueError
+        If the page lacks a sentence that a table is to replace.
+    """
+    for sentence, table in TABLES.get(page, {}).items():
+        if sentence not in markdown:
+            raise ValueError(f"docs/{page} lacks the sentence that a table replaces: {sentence}")
+        markdown = markdown.replace(sentence, table())
+    return markdown
 
 
 def with_weights(markdown: str, weights: dict[str, str] | str) -> str:

@@ -66,3 +66,12 @@ def test_figures_are_of_weights_that_are_shipped(path: Path):
     shipped = shipped_weights()
     older = {key: digest for key, digest in weights.items() if shipped.get(key) != digest}
     assert not older, "measure again and name the new weights, or write `weights: history`"
+
+
+@pytest.mark.shipped
+def test_readme_sums_up_its_table():
+    rows = [line.split(" | ") for line in results_table().splitlines()]
+    text = " ".join(README.read_text(encoding="utf-8").split())
+    for target in ("vessel", "disc", "cup"):
+        means = [float(row[3]) for row in rows if row[0] == f"| {target}"]
+        assert f"{min(means):.2f} to {max(means):.2f} for {target}s" in text

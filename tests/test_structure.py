@@ -12,6 +12,8 @@ import numpy as np
 import pytest
 import tifffile
 import yaml
+from hatchling.metadata.core import ProjectMetadata
+from hatchling.plugin.manager import PluginManager
 
 import sam2lora
 from scripts.source_tree import MODULES, PACKAGES, SOURCES, cycle, imports, roots
@@ -222,3 +224,8 @@ def test_base_dependencies_are_what_the_sources_import():
     imported = set().union(*map(roots, SOURCES.values()))
     others = imported - sys.stdlib_module_names - PACKAGES.keys() - OPTIONAL
     assert declared == others
+
+
+def test_extra_all_contains_what_the_commands_of_the_readme_need():
+    extras = ProjectMetadata(str(TESTS.parent), PluginManager()).core.optional_dependencies
+    assert {*extras["cluster"], *extras["grading"]} <= set(extras["all"])
