@@ -117,8 +117,9 @@ class SegmentDock(Dock):
             self.session.segment(targets)
 
     def toggle_positive(self) -> None:
-        """Switch the next points between positive and negative."""
-        self.session.set_positive(not self.session.prompts.positive)
+        """Switch between positive and negative points, or make the next click a negative one."""
+        self.session.toggle_positive()
+        self._show_tool()
 
     def use_points(self) -> None:
         """Make the next click add to the target."""

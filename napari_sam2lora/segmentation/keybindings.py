@@ -37,7 +37,7 @@ class KeyBinding:
 KEYS = (
     KeyBinding("G", "G", "segment", "segment the target"),
     KeyBinding("Shift-G", "Shift+G", "segment_all", "segment all that have an adapter"),
-    KeyBinding("Q", "Q", "toggle_positive", "switch between + Point and − Point"),
+    KeyBinding("Q", "Q", "toggle_positive", "− Point; again: switch between + and −"),
     KeyBinding("U", "U", "use_points", "+ Point: clicks add to the target"),
     KeyBinding("K", "K", "use_box", "draw a box"),
     KeyBinding("B", "B", "use_branch", "add or remove branches by a click or a drag (vessels)"),

@@ -217,6 +217,16 @@ class Session(QObject):
             self.prompts.set_positive(positive)
             self.positive_changed.emit(positive)
 
+    def toggle_positive(self) -> None:
+        """Switch between positive and negative points; without a tool for them, set negative ones.
+
+        A target that is a point has no negative ones: the next click sets it.
+        """
+        if self.target.kind == "mask":
+            self.set_positive(self.tool in ("point", "branch") and not self.prompts.positive)
+        if self.tool not in ("point", "branch"):
+            self.use("point")
+
     def undo(self) -> None:
         """Undo the last prompt."""
         if self.target_key and self.target.kind == "point":

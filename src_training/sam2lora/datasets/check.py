@@ -86,7 +86,7 @@ def check_dataset(
         If there is no dataset.
     """
     dataset = read_dataset(root, layout=layout, target=target, labels=labels)
-    problems = [Problem(path, "is a mask without an image") for path in dataset.unmatched_masks]
+    problems = [Problem(path, "is a mask that no image uses") for path in dataset.unmatched_masks]
     problems += [
         Problem(path, "is among the images, but its name does not fit the layout: ignored")
         for path in dataset.unmatched_images

@@ -8,13 +8,14 @@ from pathlib import Path
 from sam2lora.datasets.folders import Folders, find_mask, mask_path_pattern
 from sam2lora.datasets.image_masks import without_masks
 from sam2lora.datasets.layouts import ANY_TARGET, IMAGE_ENDING, Layout, MaskLocation
+from sam2lora.datasets.mask_encodings import MaskFile
 from sam2lora.datasets.records import Dataset, Record, Split, patient_from_name
 from sam2lora.errors import DatasetError
 from sam2lora.images.decoding import image_stem
 from sam2lora.images.reading import eye_from_name
 from sam2lora.targets import all_targets, get_target
 from sam2lora.types import Eye
-from sam2lora.utils.names import natural_key
+from sam2lora.utils.names import natural_key, plain_name
 
 _SPLITS: Mapping[str, Split] = {
     "train": "train",
@@ -144,7 +145,7 @@ def make_record(
     for target, graders in locations.items():
         known = {**groups, "target": target}
         found = (find_mask(location, root, known, folders) for location in graders)
-        files = tuple(file for file in found if file is not None)
+        files = tuple(file for file in found if file and not _is_of_another(file, image, folders))
         if files:
             masks[target] = files
     return Record(
@@ -158,6 +159,14 @@ def make_record(
         split=_SPLITS.get(groups.get("split", "").lower()),
         ignored=find_mask(layout.ignored, root, groups, folders) if layout.ignored else None,
     )
+
+
+def _is_of_another(mask: MaskFile, image: Path, folders: Folders) -> bool:
+    """Check whether a mask has the name of another image: `a_disc` beside `a`."""
+    stem = image_stem(mask.path)
+    if plain_name(stem) == plain_name(image_stem(image)) or mask.path.parent == image.parent:
+        return False
+    return bool(without_masks(folders.find_all(image.parent, f"{stem}.*")))
 
 
 def mask_locations(layout: Layout, target: str | None) -> dict[str, tuple[MaskLocation, ...]]:

@@ -93,7 +93,10 @@ def _composed(name: str) -> str:
 def find_mask(
     location: MaskLocation, root: Path, groups: Mapping[str, str], folders: Folders
 ) -> MaskFile | None:
-    """Return the first existing file of a mask location with its rivals, or None."""
+    """Return the first existing file of a mask location with its rivals, or None.
+
+    Of two paths in one folder, the first one wins without a rival.
+    """
     found = [
         (pattern, path)
         for pattern in location.paths
@@ -108,12 +111,18 @@ def find_mask(
         if path != first
         and (
             pattern == first_pattern
-            or ("{target}" in pattern and "{target}" in first_pattern)
+            or _differ_in_folder(pattern, first_pattern)
             or (path.parent == first.parent and image_stem(path) == image_stem(first))
         )
         and not _is_packed_copy(path, first)
     )
     return MaskFile(first, location.encoding, target=groups.get("target", ""), rivals=rivals)
+
+
+def _differ_in_folder(pattern: str, other: str) -> bool:
+    """Check whether two paths name their target, and do so in different folders."""
+    folders = [path.rpartition("/")[0] for path in (pattern, other)]
+    return all("{target}" in path for path in (pattern, other)) and folders[0] != folders[1]
 
 
 def _is_packed_copy(path: Path, other: Path) -> bool:

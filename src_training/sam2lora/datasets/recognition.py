@@ -4,14 +4,16 @@ Listing uses names only: no image is opened, however large the dataset is.
 """
 
 import os
+from collections import defaultdict
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, replace
+from itertools import product
 from pathlib import Path
 
 from sam2lora.datasets.csv_dataset import TABLE_NAME, read_table
 from sam2lora.datasets.ellipse_dataset import is_ellipse_table, read_ellipses, with_grades
 from sam2lora.datasets.folder_dataset import make_record, mask_locations, match_image, read_folder
-from sam2lora.datasets.folders import Folders, find_mask
+from sam2lora.datasets.folders import Folders, find_mask, mask_path_pattern
 from sam2lora.datasets.label_maps import NO_LABELS, Labels, with_parts
 from sam2lora.datasets.layouts import ANY_TARGET, Layout
 from sam2lora.datasets.mask_encodings import MaskFile
@@ -253,6 +255,9 @@ def _images(
 
 
 def _nothing_found(root: Path, layouts: list[Layout], folders: Folders) -> str:
+    misnamed = next(_misnamed_masks(root, layouts, folders), None)
+    if misnamed is not None:
+        return f"{root}: {misnamed}"
     for layout in layouts:
         first = next(_images(layout, root, root, folders), None)
         if first is not None and layout.public:
@@ -265,6 +270,39 @@ def _nothing_found(root: Path, layouts: list[Layout], folders: Folders) -> str:
         f"{root}: no dataset was recognised. Expected images with masks, such as {examples}. "
         "`sam2lora datasets list` shows where the masks must be."
     )
+
+
+def _misnamed_masks(root: Path, layouts: list[Layout], folders: Folders) -> Iterator[str]:
+    """Describe masks in the folders of a layout for own data, where none is named as an image."""
+    for layout in layouts:
+        if layout.public:
+            continue
+        by_split: dict[str, list[dict[str, str]]] = defaultdict(list)
+        for _, groups in _images(layout, root, root, folders):
+            by_split[groups.get("split", "")].append(groups)
+        for location, target in product(layout.masks[ANY_TARGET], all_targets()):
+            paths = [path for path in location.paths if "{target}" in path]
+            for images, path in product(by_split.values(), paths):
+                any_id = path.format_map({**images[0], "id": "{id}", "target": target})
+                beside = [one for one in paths if _folder_of(one) == _folder_of(path)]
+                for mask, _ in folders.walk(root, mask_path_pattern(any_id, ())):
+                    expected = _expected_names(mask, images, beside, target)
+                    yield (
+                        f"{mask.parent.relative_to(root).as_posix()} has {mask.name}, but no mask "
+                        f"is named as an image: expected {expected}."
+                    )
+
+
+def _expected_names(mask: Path, images: list[dict[str, str]], paths: list[str], target: str) -> str:
+    """Return the names under which a mask would be found, for the image whose name it holds."""
+    held = [groups["id"] if groups["id"] in mask.name else "" for groups in images]
+    groups = {**images[held.index(max(held, key=len))], "target": target}
+    stems = [path.rpartition("/")[2].removesuffix(".*").format_map(groups) for path in paths]
+    return " or ".join(stem + mask.suffix for stem in stems)
+
+
+def _folder_of(path: str) -> str:
+    return path.rpartition("/")[0]
 
 
 def _from_table(found: RecognizedFolder, target: str | None) -> Dataset:

@@ -226,15 +226,21 @@ _LAYOUTS = (
     ),
     Layout(
         name="folder",
-        about="your own: images/ with masks/TARGET/NAME.png, masks/NAME_TARGET.png, or, with "
-        "--target, masks/NAME.png; fov/NAME.png if available; pixels to ignore in "
-        "ignore/NAME.png",
+        about="your own: images/ with masks/TARGET/NAME.png, masks/TARGET/NAME_TARGET.png, "
+        "masks/NAME_TARGET.png, or, with --target, masks/NAME.png; fov/NAME.png if available; "
+        "pixels to ignore in ignore/NAME.png",
         example="images/NAME.png",
         images=(rf"images/{_OWN_IMAGE}",),
         masks={
             ANY_TARGET: (
                 MaskLocation(
-                    "half", ("masks/{target}/{id}.*", "masks/{id}_{target}.*", "masks/{id}.*")
+                    "half",
+                    (
+                        "masks/{target}/{id}.*",
+                        "masks/{target}/{id}_{target}.*",
+                        "masks/{id}_{target}.*",
+                        "masks/{id}.*",
+                    ),
                 ),
             )
         },
@@ -256,6 +262,7 @@ _LAYOUTS = (
                     "half",
                     (
                         "{split}/masks/{target}/{id}.*",
+                        "{split}/masks/{target}/{id}_{target}.*",
                         "{split}/masks/{id}_{target}.*",
                         "{split}/masks/{id}.*",
                     ),

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 from napari.layers import Labels, Points
+from qtpy.QtWidgets import QPushButton
 
 from napari_sam2lora.segmentation import keybindings
 
@@ -68,3 +69,21 @@ def test_keys_of_the_plugin_precede_those_of_napari(window: Window):
     with window.qtbot.waitSignal(window.session.queue.result_ready, timeout=WAIT):
         (function,) = (call for name, call in active.keymap.items() if str(name) == "G")
         function(active)
+
+
+@pytest.mark.viewer
+def test_q_takes_up_negative_points_after_accept_all(window: Window):
+    """Accepting selects the mask, so no point tool is active any more."""
+    window.segment()
+    window.dock.accept_all()
+    active = window.viewer.layers.selection.active
+    assert (active.name, window.session.tool) == ("photo disc", None)
+    window.qtbot.waitUntil(lambda: bool(active.keymap))  # the mask is new
+    (function,) = (call for name, call in active.keymap.items() if str(name) == "Q")
+    function(active)
+    buttons = window.dock.prompts.findChildren(QPushButton)
+    assert [button.text() for button in buttons if button.isChecked()] == ["− Point"]
+    with window.wait_result():
+        window.click(120, 90)
+    (point,) = window.session.prompts.at(window.session.target_key).points
+    assert not point.positive

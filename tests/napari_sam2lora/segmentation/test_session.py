@@ -74,6 +74,37 @@ def test_prompts_of_other_targets_are_hidden(session: Session) -> None:
     assert layers["left disc points"].visible
 
 
+@pytest.mark.parametrize("before", [None, "box"])
+@pytest.mark.parametrize("positive", [True, False])
+def test_switching_points_without_a_point_tool_takes_up_negative_points(
+    session: Session, before: str | None, positive: bool
+) -> None:
+    session.set_positive(positive)
+    if before:
+        session.use(before)
+    session.toggle_positive()
+    assert (session.tool, session.prompts.positive) == ("point", False)
+    session.prompts.points(session.image, session.target).add([80, 80])
+    (point,) = session.prompts.at(session.target_key).points
+    assert not point.positive
+
+
+@pytest.mark.parametrize(("target", "tool"), [("disc", "point"), ("vessel", "branch")])
+def test_switching_points_keeps_the_point_tool(session: Session, target: str, tool: str) -> None:
+    session.set_target(target)
+    session.use(tool)
+    for positive in (False, True, False):
+        session.toggle_positive()
+        assert (session.tool, session.prompts.positive) == (tool, positive)
+
+
+def test_switching_points_of_a_target_that_is_a_point_sets_it(session: Session) -> None:
+    session.set_target("fovea")
+    for _ in range(2):
+        session.toggle_positive()
+        assert (session.tool, session.prompts.positive) == ("point", True)
+
+
 def test_undo_redo_and_clear_change_the_current_prompts(
     session: Session, messages: list[str]
 ) -> None:

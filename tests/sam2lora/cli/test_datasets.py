@@ -62,7 +62,7 @@ def test_check_lists_files_with_problems(
     lone = Path("masks", "disc", "lone.png")
     assert out.splitlines()[-2:] == [
         "Problems: 1",
-        f"{lone}\tis a mask without an image",
+        f"{lone}\tis a mask that no image uses",
     ]
 
 

@@ -47,7 +47,7 @@ def test_image_without_mask_and_mask_without_image_are_reported(
     put("masks/disc/d.png", box)
     assert problems(check_dataset(folder)) == {
         "images/c.png": "has no mask of disc",
-        "masks/disc/d.png": "is a mask without an image",
+        "masks/disc/d.png": "is a mask that no image uses",
     }
 
 

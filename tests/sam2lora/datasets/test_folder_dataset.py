@@ -113,3 +113,52 @@ def test_split_folders_have_their_usual_names(
     dataset = read_dataset(tmp_path, target="disc")
     assert {record.split for record in dataset.records} == {"train", split}
     assert len(dataset.records) == 2
+
+
+@pytest.mark.parametrize("half", ["", "train/"])
+def test_masks_as_written_by_this_project_are_found_in_the_folder_of_their_target(
+    put: Put, tmp_path: Path, box: np.ndarray, half: str
+) -> None:
+    image = put(f"{half}images/01_g.jpg", "photo")
+    disc = put(f"{half}masks/disc/01_g_disc.png", box)
+    cup = put(f"{half}masks/cup/01_g_cup.png", box)
+    dataset = read_dataset(tmp_path)
+    (record,) = dataset.records
+    assert record.image == image
+    assert {name: [file.path for file in files] for name, files in record.masks.items()} == {
+        "disc": [disc],
+        "cup": [cup],
+    }
+    assert dataset.unmatched_masks == ()
+
+
+def test_mask_named_as_its_image_wins_and_the_other_is_listed(
+    put: Put, tmp_path: Path, box: np.ndarray
+) -> None:
+    put("images/a.jpg", "photo")
+    mask, other = put("masks/disc/a.png", box), put("masks/disc/a_disc.png", ~box)
+    dataset = read_dataset(tmp_path)
+    (file,) = dataset.records[0].masks["disc"]
+    assert (file.path, file.rivals) == (mask, ())
+    assert dataset.unmatched_masks == (other,)
+
+
+def test_mask_named_as_another_image_is_not_used_twice(
+    put: Put, tmp_path: Path, box: np.ndarray
+) -> None:
+    put("images/a.jpg", "photo")
+    put("images/a_disc.jpg", "photo")
+    mask = put("masks/disc/a_disc.png", box)
+    found = {record.stem: record.masks for record in read_dataset(tmp_path).records}
+    assert found["a"] == {}
+    assert [file.path for file in found["a_disc"]["disc"]] == [mask]
+
+
+def test_mask_left_among_the_images_takes_no_mask_away(
+    put: Put, tmp_path: Path, box: np.ndarray
+) -> None:
+    put("images/a.jpg", "photo")
+    put("images/a_disc.png", box)
+    mask = put("masks/disc/a_disc.png", box)
+    (record,) = read_dataset(tmp_path).records
+    assert [file.path for file in record.masks["disc"]] == [mask]

@@ -1,6 +1,7 @@
 """Recognising datasets, errors if there is none, and finding the record of an image."""
 
 import os
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -68,6 +69,44 @@ def test_error_for_an_empty_folder_lists_the_layouts(tmp_path: Path) -> None:
 def test_error_names_the_layout_of_images_without_masks(put: Put, tmp_path: Path) -> None:
     put("images/01_dr.JPG", "photo")
     with pytest.raises(DatasetError, match=r"images of HRF \(01_dr\.JPG\), but none of their"):
+        read_dataset(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("images", "mask", "text"),
+    [
+        (
+            ["anna.jpg"],
+            "masks/disc/anna-disc.png",
+            "masks/disc has anna-disc.png, but no mask is named as an image: "
+            "expected anna.png or anna_disc.png.",
+        ),
+        (["01_g.jpg", "02_g.jpg"], "masks/cup/2.tif", "expected 01_g.tif or 01_g_cup.tif."),
+        (["a.jpg", "b.jpg"], "masks/disc/od b.png", "expected b.png or b_disc.png."),
+        (["1.jpg", "11.jpg"], "masks/disc/11 disc.png", "expected 11.png or 11_disc.png."),
+        (["a.jpg"], "masks/b_disc.png", "masks has b_disc.png, but no mask is named as an image: "),
+        (["a.jpg"], "masks/b_disc.png", "expected a_disc.png."),
+    ],
+)
+def test_error_names_the_mask_that_is_expected(
+    put: Put, tmp_path: Path, box: np.ndarray, images: list[str], mask: str, text: str
+) -> None:
+    for image in images:
+        put(f"images/{image}", "photo")
+    put(mask, box)
+    with pytest.raises(DatasetError, match=re.escape(text)) as caught:
+        read_dataset(tmp_path)
+    assert str(caught.value).startswith(f"{tmp_path.resolve()}: masks")
+
+
+def test_error_of_a_split_folder_names_the_mask_that_is_expected(
+    put: Put, tmp_path: Path, box: np.ndarray
+) -> None:
+    put("train/images/a.png", "photo")
+    put("test/images/b.png", "photo")
+    put("test/masks/disc/b disc.png", box)
+    text = "test/masks/disc has b disc.png, but no mask is named as an image: expected b.png or "
+    with pytest.raises(DatasetError, match=text):
         read_dataset(tmp_path)
 
 
