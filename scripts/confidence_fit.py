@@ -40,7 +40,7 @@ Line = dict[str, Any]
 
 def fit_all(file: Path) -> None:
     """Fit a model for each target, write them, print AUCs, and draw the curve."""
-    lines = [json.loads(line) for line in file.read_text(encoding="utf-8").splitlines()]
+    lines = _read(file)
     models, curves = [], {}
     for target in TARGETS:
         chosen = [line for line in lines if line["target"] == target]
@@ -135,9 +135,8 @@ def copies_table(file: Path) -> str:
 
     Each row has the number of predictions, their mean Dice, and the share below `GOOD_DICE`.
     """
-    lines = [json.loads(line) for line in file.read_text(encoding="utf-8").splitlines()]
     groups: dict[tuple[str, str, str], list[float]] = {}
-    for line in lines:
+    for line in _read(file):
         key = (line["target"], line["part"], line["copy"])
         groups.setdefault(key, []).append(line["dice"])
     rows = [
@@ -184,6 +183,10 @@ def draw(curves: dict[str, tuple[Floats, NDArray[np.bool_]]], bins: int = 5) -> 
         axes.set(xlim=(-0.05, 1.05), ylim=(-0.05, 1.1))
         axes.legend(loc="upper left")
     figure.savefig(CURVE, metadata={"Date": None})
+
+
+def _read(file: Path) -> list[Line]:
+    return [json.loads(line) for line in file.read_text(encoding="utf-8").splitlines()]
 
 
 def _signs(lines: Sequence[Line]) -> Floats:

@@ -10,7 +10,7 @@ from sam2lora.annotations import LabelledImage, save_training_data
 from sam2lora.datasets import filter_by_stem, official_split, read_dataset
 from sam2lora.datasets.csv_dataset import TABLE_NAME
 from sam2lora.models.registry import get_base
-from sam2lora.runs import RunFolder, best_adapter
+from sam2lora.runs import best_adapter, list_adapters_of_run
 from sam2lora.synthetic import SyntheticSettings, resize_cup
 from sam2lora.synthetic.folder import POINTS_NAME, write_synthetic_dataset
 from sam2lora.targets import Target
@@ -90,6 +90,8 @@ MORE_TARGETS = (
 LOSS = {"weights": {"bce": 4}}
 """Cross-entropy matters most, but is a fifth of a plain sum (`docs/models/ablation.md`)."""
 
+LORA = {"rank": 14, "train_heads": True}
+
 BAD_PHOTOGRAPHS = {
     "brightness": 2,
     "gamma": 0.6,
@@ -105,7 +107,7 @@ ADAPTERS: Mapping[str, Any] = {
         "data": VESSELS,
         "geometry": {"detail": "tiles", "field_size": 1600},
         # Training and validation are equally good, so no regularisation is needed.
-        "lora": {"rank": 14, "train_heads": True, "dropout": 0},
+        "lora": {"dropout": 0},
         "loss": LOSS,
         "steps": 2500,
     },
@@ -263,7 +265,7 @@ def mixed(data: Path, out: Path, model: str, datasets: Sequence[str]) -> dict[st
 def adapter_settings(target: str, data: Path, out: Path) -> dict[str, Any]:
     """Return the data and settings of one target's adapter."""
     recipe, model = ADAPTERS[target], newest_base(out)
-    lora = {"rank": 14, "train_heads": True} | recipe.get("lora", {})
+    lora = LORA | recipe.get("lora", {})
     start = {}
     if target == "fovea":
         start = {"start_from": str(out / FOVEA_START)}
@@ -290,7 +292,7 @@ def adapter_settings(target: str, data: Path, out: Path) -> dict[str, Any]:
 def fovea_start_settings(out: Path) -> dict[str, Any]:
     """Return the settings to learn the fovea of synthetic eyes, whose place is known exactly."""
     return {
-        "lora": {"rank": 14, "train_heads": True},
+        "lora": LORA,
         "model": newest_base(out),
         "target": "fovea",
         "data": [{"root": str(out / EYES / POINTS_NAME)}],
@@ -331,7 +333,7 @@ def best_weights(run: Path) -> str:
 
 def last_step(run: Path) -> Path:
     """Return the folder of the adapter of the last validation of a run."""
-    return max(RunFolder(run).adapters.glob("[0-9]*"), key=lambda folder: int(folder.name))
+    return list_adapters_of_run(run)[-1].folder
 
 
 def newest_base(out: Path) -> str:

@@ -42,6 +42,11 @@ class MaskWatcher(QObject):
         self._timer.setInterval(_DELAY)
         self._timer.timeout.connect(self._emit_changed)
 
+    @property
+    def pending(self) -> bool:
+        """Whether changes have begun that `changed` is still to announce."""
+        return not self._closed and self._timer.isActive()
+
     def refresh(self) -> None:
         """Watch the masks and previews that are in the viewer now."""
         layers = [] if self._closed else list(filter(_events_of, self._viewer.layers))

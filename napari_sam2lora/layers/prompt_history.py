@@ -17,7 +17,7 @@ class PromptHistory:
     Attributes
     ----------
     steps
-        At least one; the first is empty, or what was accepted last.
+        At least one; the first is empty, or what undo must not go behind, as it was accepted.
     current
         Index of the step that is shown.
     """

@@ -50,7 +50,7 @@ class LiveEye(QObject):
     def __init__(self, viewer: Viewer) -> None:
         super().__init__()
         self._viewer = viewer
-        self._active = self._closed = self._changing = False
+        self._active = self._closed = False
         self._asked: Snapshot | None = None  # what was asked for last
         self._shown: Snapshot | None = None  # what was measured last
         self._round = 0  # a job that cannot be stopped ends in a later one than it began in
@@ -60,7 +60,7 @@ class LiveEye(QObject):
         self._timer.setInterval(_PAUSE)
         self._timer.timeout.connect(self.measure)
         self._masks.changing.connect(self._on_changing)
-        self._masks.changed.connect(self._on_changed)
+        self._masks.changed.connect(self._soon)
         self._worker.done.connect(self._on_done)
         self._worker.failed.connect(self._on_failed)
         viewer.layers.events.connect(self._on_event)
@@ -90,7 +90,7 @@ class LiveEye(QObject):
     @property
     def current(self) -> bool:
         """Whether nothing has changed since what was measured last."""
-        waits = self._changing or self._timer.isActive()
+        waits = self._masks.pending or self._timer.isActive()
         return self._shown is not None and self._shown is self._asked and not waits
 
     def measure(self) -> None:
@@ -119,13 +119,8 @@ class LiveEye(QObject):
 
     def _on_changing(self) -> None:
         """Announce that a stroke has begun; it is measured once it has ended."""
-        self._changing = True
         if self._active:
             self.outdated.emit()
-
-    def _on_changed(self) -> None:
-        self._changing = False
-        self._soon()
 
     def _soon(self) -> None:
         if self._active:

@@ -116,7 +116,8 @@ class RequestQueue(QObject):
             If two layers show the target.
         """
         choices = self._choices
-        prompts = self._prompts.at((ensure_image_id(image), target.name))
+        key = (ensure_image_id(image), target.name)
+        prompts = self._prompts.at(key)
         if choices.start_from_mask:
             layer = find_mask_layer(self._viewer, image, target)
             prompts = replace(prompts, mask=None if layer is None else mask_of(layer_data(layer)))
@@ -130,8 +131,8 @@ class RequestQueue(QObject):
             choices.adapters_revision,
             choices.outer_adapter(target),
             self._outer_mask(image, target),
-            self._results.chosen_threshold((ensure_image_id(image), target.name)),
-            self._results.points.at((ensure_image_id(image), target.name)),
+            self._results.chosen_threshold(key),
+            self._results.points.at(key),
         )
 
     def _outer_mask(self, image: Image, target: Target) -> Mask | None:

@@ -121,8 +121,13 @@ def find_mask(
 
 def _differ_in_folder(pattern: str, other: str) -> bool:
     """Check whether two paths name their target, and do so in different folders."""
-    folders = [path.rpartition("/")[0] for path in (pattern, other)]
-    return all("{target}" in path for path in (pattern, other)) and folders[0] != folders[1]
+    named = all("{target}" in path for path in (pattern, other))
+    return named and folder_of(pattern) != folder_of(other)
+
+
+def folder_of(path: str) -> str:
+    """Return the folder of a path of a layout."""
+    return path.rpartition("/")[0]
 
 
 def _is_packed_copy(path: Path, other: Path) -> bool:

@@ -13,7 +13,7 @@ from pathlib import Path
 from sam2lora.datasets.csv_dataset import TABLE_NAME, read_table
 from sam2lora.datasets.ellipse_dataset import is_ellipse_table, read_ellipses, with_grades
 from sam2lora.datasets.folder_dataset import make_record, mask_locations, match_image, read_folder
-from sam2lora.datasets.folders import Folders, find_mask, mask_path_pattern
+from sam2lora.datasets.folders import Folders, find_mask, folder_of, mask_path_pattern
 from sam2lora.datasets.label_maps import NO_LABELS, Labels, with_parts
 from sam2lora.datasets.layouts import ANY_TARGET, Layout
 from sam2lora.datasets.mask_encodings import MaskFile
@@ -284,7 +284,7 @@ def _misnamed_masks(root: Path, layouts: list[Layout], folders: Folders) -> Iter
             paths = [path for path in location.paths if "{target}" in path]
             for images, path in product(by_split.values(), paths):
                 any_id = path.format_map({**images[0], "id": "{id}", "target": target})
-                beside = [one for one in paths if _folder_of(one) == _folder_of(path)]
+                beside = [one for one in paths if folder_of(one) == folder_of(path)]
                 for mask, _ in folders.walk(root, mask_path_pattern(any_id, ())):
                     expected = _expected_names(mask, images, beside, target)
                     yield (
@@ -299,10 +299,6 @@ def _expected_names(mask: Path, images: list[dict[str, str]], paths: list[str], 
     groups = {**images[held.index(max(held, key=len))], "target": target}
     stems = [path.rpartition("/")[2].removesuffix(".*").format_map(groups) for path in paths]
     return " or ".join(stem + mask.suffix for stem in stems)
-
-
-def _folder_of(path: str) -> str:
-    return path.rpartition("/")[0]
 
 
 def _from_table(found: RecognizedFolder, target: str | None) -> Dataset:

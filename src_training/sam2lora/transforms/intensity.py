@@ -153,10 +153,9 @@ def change_appearance(
     light = _light(appearance, image.shape[-1])
     # More light brightens dark parts by its factor, highlights less, so that nothing saturates.
     lit = image * light / (1 + (light - 1).clamp_(min=0) * image)
-    for spot in appearance.glare:
-        lit = lit + _spot_light(spot, image.shape[-1])
     if appearance.glare:
-        lit = lit.clamp_(0, 1)
+        spots = [_spot_light(spot, image.shape[-1]) for spot in appearance.glare]
+        lit = sum(spots, lit).clamp(0, 1)
     if appearance.contrast != 1:
         mean = (lit * valid).sum(dim=(1, 2), keepdim=True) / valid.sum().clamp(min=1)
         lit = ((lit - mean) * appearance.contrast + mean).clamp_(0, 1)

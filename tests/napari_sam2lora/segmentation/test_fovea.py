@@ -166,7 +166,7 @@ def test_segment_all_locates_the_fovea_and_leaves_an_accepted_one_alone(docks, q
 
 
 def answer(dock: SegmentDock, x: float, y: float, confidence: float) -> None:
-    """Let the next request be answered by this point."""
+    """Answer the next request with this point."""
     dock.session.queue.engine.locate = lambda request, report: LocatedResult(
         request, PointPrediction(x, y, confidence)
     )
